@@ -1,0 +1,100 @@
+# Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv
+# `uv` must work on this folder's environment, whatever environment the caller has switched on.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export BENTOML_DO_NOT_TRACK := True
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+PYTHON ?= $(shell for name in python3.11 python3 python; do \
+	"$$name" -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
+PART   ?= 1
+IMAGES := inference prediction_log drift retraining
+COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header --no-annotate
+CODE   := shared services cli examples loadtests tests docs
+
+.PHONY: help venv lock lint format test demo up down status chaos bench-serving gpu clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(VENV)/.installed  ## create .venv from the hashed locks (skipped when nothing changed)
+	@:
+
+# 1. The environment and uv, both from what the lock pins.
+$(UV): | locks/uv.txt
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "error: no Python 3.11 found" >&2; \
+		echo "try: install python3.11 (with its venv module), or name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; \
+		exit 1; fi
+	@"$(PYTHON)" -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' || { \
+		echo "error: $(PYTHON) is no Python 3.11" >&2; \
+		echo "try: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "creating $(VENV) with $(PYTHON)"
+	@"$(PYTHON)" -m venv --clear $(VENV) || { \
+		echo "try: install the venv module of this Python (Debian: apt install python3.11-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
+
+# 2. Everything else, exactly as locked.
+$(VENV)/.synced: locks/dev.txt | $(UV)
+	@echo "installing the locked packages (the first time takes minutes)"
+	@$(UV) pip sync --require-hashes locks/dev.txt
+	@touch $@ && rm -f $(VENV)/.installed
+
+# 3. The project itself, in place; needs no network.
+$(VENV)/.installed: $(VENV)/.synced pyproject.toml
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --offline --editable .
+	@touch $@
+
+lock: | $(UV)  ## resolve anew: one hashed file per image, all agreeing with locks/dev.txt
+	$(UV) $(COMPILE) pyproject.toml --all-extras --output-file locks/dev.txt
+	for image in $(IMAGES); do \
+		$(UV) $(COMPILE) pyproject.toml --extra "$$image" --constraint locks/dev.txt --output-file "locks/$$image.txt"; done
+	$(UV) $(COMPILE) pyproject.toml --extra cli --extra local --constraint locks/dev.txt --output-file locks/cli.txt
+	echo uv | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/uv.txt
+
+lint: venv  ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(wildcard $(CODE))
+	$(BIN)/lint-imports
+
+format: venv  ## put the code into form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+test: lint  ## lint and every test but the long chaos runs
+	$(BIN)/python -m pytest -q
+	@echo "test: ok"
+
+demo: venv  ## replay a year of flights through the loop (PART=0.1 for a quick look)
+	$(BIN)/homeostat demo --part $(PART)
+
+up: venv  ## start the stack and leave it running
+	$(BIN)/homeostat up --detach
+
+down: venv  ## end what `make up` started
+	$(BIN)/homeostat down
+
+status: venv  ## what runs, and how it is
+	$(BIN)/homeostat status
+
+chaos: venv  ## the long crash runs: kill -9 at many seeded moments, then count
+	$(BIN)/python -m pytest -q -m chaos tests/chaos
+
+bench-serving: venv  ## this server beside its peers, as ratios in one interleaved run
+	$(BIN)/python -m loadtests.bench_serving
+
+gpu: venv  ## the tests that need a CUDA device
+	$(BIN)/python -m pytest -q -m gpu tests/gpu
+
+clean:  ## remove what builds and tests left, not your data
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
