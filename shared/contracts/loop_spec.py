@@ -1,0 +1,397 @@
+"""`loop.yaml`: what a model is, and how its loop may act. The only file of a model project that Homeostat reads."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+
+from shared.errors import InvalidLoopSpec
+
+MODEL_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
+FEATURE_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+RESERVED_NAMES = frozenset(
+    {"event_time", "outcome", "prediction_id", "score", "model", "version", "generation"}
+)
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = timedelta(days=36500)
+
+
+def _parse_duration(value: Any) -> Any:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value)
+        if match is None:
+            raise ValueError("expected a number and a unit of s, m, h or d, such as 90m or 7d")
+        seconds = float(match[1]) * _UNITS[match[2]]
+        if seconds > _LONGEST.total_seconds():
+            raise ValueError(f"a duration is at most {_LONGEST.days}d")
+        return timedelta(seconds=seconds)
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError("expected a duration such as 90m or 7d")
+
+
+def _write_duration(value: timedelta) -> str:
+    seconds = value.total_seconds()
+    for unit in ("d", "h", "m"):
+        if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
+            return f"{int(seconds // _UNITS[unit])}{unit}"
+    return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(_parse_duration), PlainSerializer(_write_duration, return_type=str)
+]
+Length = Annotated[Duration, Field(gt=timedelta(0))]
+
+
+class _Part(BaseModel):
+    # JSON has no NaN and no infinity: a version's manifest could not be read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Feature(_Part):
+    """One input of the model."""
+
+    name: str = Field(
+        pattern=FEATURE_NAME, description="Name of the feature, in requests, in the lake and in the model."
+    )
+    type: Literal["number", "integer", "boolean", "category", "tensor"] = Field(
+        description="number (float32), integer (int64), boolean, category (string) or tensor (float32 of `shape`)."
+    )
+    values: tuple[str, ...] = Field((), description="Allowed values of a category.")
+    minimum: float | None = Field(None, description="Least value that is not a data fault.")
+    maximum: float | None = Field(None, description="Greatest value that is not a data fault.")
+    nullable: bool = Field(
+        False, description="Whether the value may be missing (null; NaN inside the model)."
+    )
+    personal: bool = Field(False, description="Personal data: kept out of reports and logs.")
+    shape: tuple[int, ...] = Field((), description="Shape of a tensor, without the row axis.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Feature:
+        if self.name in RESERVED_NAMES:
+            raise ValueError(f"name {self.name!r} is reserved; choose another")
+        if self.type == "category" and not self.values:
+            raise ValueError("a category needs `values`, the list of allowed values")
+        if self.type != "category" and self.values:
+            raise ValueError("only a category has `values`")
+        if len(set(self.values)) != len(self.values):
+            raise ValueError("`values` names a value twice")
+        if (self.type == "tensor") != bool(self.shape):
+            raise ValueError("a tensor needs `shape`, and only a tensor has one")
+        if any(axis < 1 for axis in self.shape):
+            raise ValueError("`shape` holds whole numbers of at least 1")
+        if self.nullable and self.type in ("integer", "boolean", "tensor"):
+            raise ValueError(f"a {self.type} cannot be nullable: it has no value that means missing")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError("`minimum` is above `maximum`")
+        return self
+
+
+class Prediction(_Part):
+    """What the model answers."""
+
+    kind: Literal["probability", "value", "tensor"] = Field(
+        description="probability (of the positive class), value (a regression), or tensor (anything else; never judged by loss)."
+    )
+    output: str = Field("", description="Name of the model's output. Empty: the first.")
+
+
+class Outcome(_Part):
+    """The truth about a prediction, which arrives later."""
+
+    delay: Duration = Field(
+        description="Time after which outcomes are usually in; realised performance waits this long."
+    )
+
+
+class Metric(_Part):
+    """How a version is judged."""
+
+    name: Literal["log_loss", "brier", "mae", "rmse"] = Field(description="Loss; smaller is better.")
+    floor: float | None = Field(
+        None, description="Realised loss above which performance counts as drifted, whatever the reference."
+    )
+
+
+class Window(_Part):
+    """What one verdict looks at: a stretch of event time, or a number of rows."""
+
+    every: Length | None = Field(None, description="Length of a window in event time.")
+    rows: int | None = Field(None, ge=50, description="Length of a window in rows.")
+    minimum_rows: int = Field(200, ge=20, description="Rows below which a window is `blind`.")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Window:
+        if (self.every is None) == (self.rows is None):
+            raise ValueError("give exactly one of `every` (event time) and `rows`")
+        return self
+
+
+class Drift(_Part):
+    """What counts as drift."""
+
+    window: Window
+    false_alarms_per_30_days: float = Field(1.0, gt=0, description="Alarm budget over all signals together.")
+    minimum_effect: float = Field(
+        0.1,
+        ge=0,
+        description="Least effect on a feature worth an alarm, in the method's own unit, on top of chance.",
+    )
+    missing_increase: float = Field(
+        0.1, gt=0, le=1, description="Rise of a feature's missing share that is a data fault."
+    )
+    out_of_range: float = Field(
+        0.01, gt=0, le=1, description="Share of values out of range that is a data fault."
+    )
+    loss_increase: float = Field(
+        0.02,
+        ge=0,
+        description="Rise of the realised loss over the reference's that counts as performance drift, on top of chance.",
+    )
+
+
+class DriftTrigger(_Part):
+    """Retrain when a verdict says drift of one of these kinds."""
+
+    when: Literal["drift"]
+    kinds: tuple[Literal["feature", "prediction", "performance"], ...] = Field(
+        ("performance",), description="Which signals count: feature, prediction, performance."
+    )
+    windows: int = Field(1, ge=1, description="Verdicts in a row that must say so.")
+
+
+class FloorTrigger(_Part):
+    """Retrain when the realised loss lies above the metric's floor."""
+
+    when: Literal["floor"]
+
+
+class ScheduleTrigger(_Part):
+    """Retrain when the served version is this old in event time."""
+
+    when: Literal["schedule"]
+    every: Length = Field(
+        description="Event time since the served version was made, or a newer one was last tried."
+    )
+
+
+class NewRowsTrigger(_Part):
+    """Retrain when this many rows with outcomes arrived since the served version was trained."""
+
+    when: Literal["new_rows"]
+    rows: int = Field(ge=1, description="Number of new rows with outcomes.")
+
+
+# The tag is `when`: YAML 1.1 reads a bare `on` as true.
+Trigger = Annotated[
+    DriftTrigger | FloorTrigger | ScheduleTrigger | NewRowsTrigger, Field(discriminator="when")
+]
+
+
+class Budget(_Part):
+    """At most `runs` runs in any stretch of event time of length `per`."""
+
+    runs: int = Field(ge=1, description="Most runs in the stretch.")
+    per: Length = Field(description="Length of the stretch, in event time.")
+
+
+class AllRows(_Part):
+    """Train on everything logged so far."""
+
+    use: Literal["all"]
+
+
+class LastRows(_Part):
+    """Train on the last `span` of event time, or the last `rows` rows."""
+
+    use: Literal["last"]
+    span: Length | None = Field(None, description="Event time to look back.")
+    rows: int | None = Field(None, ge=50, description="Rows to look back.")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> LastRows:
+        if (self.span is None) == (self.rows is None):
+            raise ValueError("give exactly one of `span` and `rows`")
+        return self
+
+
+class SinceChange(_Part):
+    """Train on rows since the window in which drift was first seen; never fewer than `minimum_rows`."""
+
+    use: Literal["since_change"]
+    minimum_rows: int = Field(2000, ge=50, description="Least rows; older ones are added up to it.")
+
+
+TrainingWindow = Annotated[AllRows | LastRows | SinceChange, Field(discriminator="use")]
+
+
+class Retraining(_Part):
+    """The policy: when to train, on what, how often at most."""
+
+    command: tuple[str, ...] = Field(
+        min_length=1, description="Training command, run in the project's folder."
+    )
+    time_limit: Length = Field(timedelta(minutes=30), description="After this the training command is ended.")
+    triggers: tuple[Trigger, ...] = Field(
+        (), description="What starts a run; none: only people do. Told apart by `when`."
+    )
+    cooldown: Duration = Field(timedelta(0), description="Least event time between two runs.")
+    budget: Budget | None = Field(None, description="Cap on runs; none: no cap.")
+    window: TrainingWindow = Field(AllRows(use="all"), description="What is trained on. Told apart by `use`.")
+    minimum_rows: int = Field(1000, ge=50, description="Rows with outcomes below which no run starts.")
+
+
+class Gate(_Part):
+    """What a challenger must show before it may take the champion's place."""
+
+    holdout: Length = Field(
+        description="Length of the time-later stretch both are judged on; never trained on."
+    )
+    minimum_rows: int = Field(500, ge=20, description="Holdout rows below which the gate refuses.")
+    confidence: float = Field(
+        0.9, gt=0.5, lt=1, description="Confidence of the interval around the gain (one-sided)."
+    )
+    minimum_gain: float = Field(
+        0.0, description="Least gain in the metric; the interval's lower end must lie above it."
+    )
+    maximum_latency_ratio: float = Field(
+        3.0, gt=0, description="Most time per call, as a multiple of the champion's."
+    )
+
+
+class LoopSpec(_Part):
+    """The whole of `loop.yaml`."""
+
+    model: str = Field(pattern=MODEL_NAME, description="Name of the model.")
+    description: str = Field("", description="A sentence for people.")
+    features: tuple[Feature, ...] = Field(min_length=1)
+    prediction: Prediction
+    outcome: Outcome
+    metric: Metric
+    slices: tuple[str, ...] = Field(
+        (),
+        description="Categories by which people break performance down; kept with every version, the loop does not act on them.",
+    )
+    drift: Drift
+    retraining: Retraining
+    gate: Gate
+    automation: Literal["observe", "suggest", "retrain", "approve", "auto"] = Field(
+        "suggest", description="How far the loop may go by itself: see the concepts page."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LoopSpec:
+        names = [feature.name for feature in self.features]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"features named twice: {', '.join(twice)}")
+        categories = {feature.name for feature in self.features if feature.type == "category"}
+        unknown = [name for name in self.slices if name not in categories]
+        if unknown:
+            raise ValueError(f"slices name no category feature: {', '.join(unknown)}")
+        fits = {"probability": {"log_loss", "brier"}, "value": {"mae", "rmse"}, "tensor": {"mae", "rmse"}}
+        if self.metric.name not in fits[self.prediction.kind]:
+            allowed = ", ".join(sorted(fits[self.prediction.kind]))
+            raise ValueError(
+                f"metric {self.metric.name} does not fit a prediction of kind {self.prediction.kind}: use {allowed}"
+            )
+        if any(trigger.when == "floor" for trigger in self.retraining.triggers) and self.metric.floor is None:
+            raise ValueError("a trigger when: floor needs metric.floor")
+        return self
+
+    def feature(self, name: str) -> Feature:
+        """The feature of that name; KeyError where there is none."""
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        raise KeyError(name)
+
+
+class _OneValuePerKey(yaml.SafeLoader):
+    """YAML without objects that refuses a key given twice, where plain YAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} is given twice", key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
+
+
+def parse_loop_spec(text: str, *, origin: str = "loop.yaml") -> LoopSpec:
+    """Read a loop specification. Raises InvalidLoopSpec, naming the key and what was expected."""
+    try:
+        document = yaml.load(text, _OneValuePerKey)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        what = getattr(error, "problem", None) or "a character that YAML does not allow"
+        raise InvalidLoopSpec(
+            f"{origin} is not YAML{where}: {what}", remedy="mend the file, then run `homeostat deploy` again"
+        ) from error
+    if not isinstance(document, dict):
+        raise InvalidLoopSpec(
+            f"{origin} must be a mapping of keys", remedy="`homeostat init` writes one that works"
+        )
+    try:
+        return LoopSpec.model_validate(document)
+    except ValidationError as error:
+        raise InvalidLoopSpec(
+            f"{origin}: {_first_problem(error, document)}", remedy="see docs/configuration.md, loop.yaml"
+        ) from error
+
+
+def read_loop_spec(project: Path) -> LoopSpec:
+    """Read `loop.yaml` of the model project at `project`. Raises InvalidLoopSpec."""
+    path = project / "loop.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidLoopSpec(
+            f"{path} cannot be read: {error}",
+            remedy="name the folder of a model project; `homeostat init DIR` writes one",
+        ) from error
+    return parse_loop_spec(text, origin=str(path))
+
+
+def _first_problem(error: ValidationError, document: dict[str, Any]) -> str:
+    lines = []
+    for problem in error.errors()[:3]:
+        path = ".".join(str(part) for part in problem["loc"]) or "the file"
+        place = problem["loc"]
+        features = document.get("features")
+        if (
+            isinstance(features, list)
+            and len(place) > 1
+            and place[0] == "features"
+            and isinstance(place[1], int)
+        ):
+            entry = features[place[1]]
+            if isinstance(entry, dict) and "name" in entry:
+                path += f" (feature {entry['name']})"
+        message = problem["msg"].removeprefix("Value error, ")
+        given = "" if isinstance(problem["input"], dict | list) else f", got {problem['input']!r}"
+        if isinstance(problem["input"], bool):
+            given += "; YAML reads a bare yes, no, on or off so: put it in quotes"
+        lines.append(f"{path}: {message}{given}")
+    return "; ".join(lines)

@@ -1,0 +1,104 @@
+"""The manifest of a version: what the model takes and answers, what its files must hash to, and where it came from.
+
+A version's name is the SHA-256 of its manifest's canonical bytes, and the manifest holds the SHA-256 of every other file, so the
+name fixes every byte. No time of day is in it: packaging the same files twice gives the same version.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Annotated, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.contracts.loop_spec import Feature, LoopSpec, Prediction
+from shared.errors import TamperedVersion
+
+MANIFEST = "manifest.json"
+MODEL = "model.onnx"
+REFERENCE = "reference.parquet"
+SIGNATURE = "signature.json"
+
+SHORT = 12
+
+
+# A name, never a path: files are copied next to each other before anything about them is verified.
+FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)]
+
+
+class _Part(BaseModel):
+    # JSON has no NaN and no infinity: the canonical bytes could not be read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FileDigest(_Part):
+    """What a file must be."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int = Field(ge=0, description="Bytes.")
+
+
+class Origin(_Part):
+    """Where a version came from: the chain `why` follows."""
+
+    kind: Literal["deployment", "run"] = Field(description="A person deployed it, or a run made it.")
+    run_id: str = Field("", description="The run; empty for a deployment.")
+    cause_key: str = Field("", description="The cause the run answered to.")
+    snapshot: str = Field(
+        "", description="Digest of the training snapshot, with the lake version it was read at."
+    )
+    parent: str = Field("", description="The version that was champion then.")
+    trained_until: str = Field(
+        "", description="Event time of the last training row, ISO 8601; empty if unknown."
+    )
+
+
+class Manifest(_Part):
+    """`manifest.json` of a version."""
+
+    format: Literal[1] = Field(1, description="Version of this form.")
+    model: str = Field(description="Name of the model.")
+    loop: LoopSpec = Field(description="The whole `loop.yaml` as it was then.")
+    files: dict[FileName, FileDigest] = Field(description="`sha256` and `size` of each other file, by name.")
+    origin: Origin = Field(description="Where the version came from.")
+    metrics: dict[str, float] = Field(
+        default_factory=dict, description="What the training command wrote to `metrics.json`."
+    )
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The inputs, in order."""
+        return self.loop.features
+
+    @property
+    def prediction(self) -> Prediction:
+        """What the model answers."""
+        return self.loop.prediction
+
+    def to_bytes(self) -> bytes:
+        """Canonical form: JSON, sorted keys, no white space."""
+        return orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+
+    @property
+    def version(self) -> str:
+        """The version's name: SHA-256 of the canonical bytes, in hex."""
+        return sha256(self.to_bytes()).hexdigest()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes, *, version: str) -> Manifest:
+        """Read a manifest and check that it is the one the version is named after. Raises TamperedVersion."""
+        if sha256(raw).hexdigest() != version:
+            raise TamperedVersion(
+                f"manifest of version {short(version)} has another digest than the version's name",
+                remedy="restore the version folder from a copy, or release another version",
+            )
+        try:
+            return cls.model_validate(orjson.loads(raw))
+        except (ValidationError, orjson.JSONDecodeError) as error:
+            raise TamperedVersion(f"manifest of version {short(version)} cannot be read: {error}") from error
+
+
+def short(version: str) -> str:
+    """The form of a version for people and metric labels: its first 12 characters."""
+    return version[:SHORT]

@@ -1,0 +1,40 @@
+"""The Kafka topics, their partitions, and the CloudEvents types of what travels on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic: `name`, number of `partitions`, the CloudEvents `event_type` of its records, what it is for."""
+
+    name: str
+    partitions: int
+    event_type: str
+    purpose: str
+
+
+PREDICTIONS = Topic(
+    "homeostat.predictions",
+    3,
+    "homeostat.prediction.answered.v1",
+    "every answered row, as Arrow record batches",
+)
+OUTCOMES = Topic(
+    "homeostat.outcomes",
+    3,
+    "homeostat.outcome.received.v1",
+    "every outcome received, as Arrow record batches",
+)
+VERDICTS = Topic(
+    "homeostat.verdicts", 1, "homeostat.verdict.reached.v1", "what drift concludes about each window, as JSON"
+)
+DEAD_LETTERS = Topic(
+    "homeostat.dead_letters",
+    1,
+    "homeostat.record.refused.v1",
+    "records the sink could not read, as they came, with the reason",
+)
+
+ALL = (PREDICTIONS, OUTCOMES, VERDICTS, DEAD_LETTERS)

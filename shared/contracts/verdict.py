@@ -1,0 +1,59 @@
+"""A verdict: what drift concludes about one window of one model."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+State = Literal["ok", "warming", "drift", "fault", "blind"]
+Signal = Literal["feature", "prediction", "performance", "data"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Score(_Part):
+    """One measurement against its threshold. `exceeded` is the detector's vote."""
+
+    signal: Signal = Field(description="What kind of thing is measured.")
+    feature: str = Field("", description="The feature, where the signal is about one.")
+    method: str = Field(
+        description="How it was measured, e.g. wasserstein, jensenshannon, missing_share, log_loss."
+    )
+    value: float = Field(description="The measurement, in the method's unit.")
+    threshold: float = Field(description="What it may be, in the same unit.")
+    exceeded: bool = Field(description="Whether it is more: the detector's vote.")
+
+
+class Verdict(_Part):
+    """Published on the verdicts topic, once per window and detector."""
+
+    verdict_id: str = Field(description="The cause key: the same window examined again is the same verdict.")
+    model: str = Field(description="Name of the model.")
+    version: str = Field(description="The version whose reference the window was held against.")
+    generation: int = Field(description="Generation served when the window was judged.")
+    detector: Literal["examination", "request"] = Field(description="`request` where a person asked for it.")
+    window_start: datetime = Field(description="Event time, inclusive.")
+    window_end: datetime = Field(description="Event time, exclusive.")
+    rows: int = Field(description="Predictions in the window.")
+    outcomes: int = Field(description="Rows of the window whose outcome is known.")
+    state: State = Field(description="The conclusion.")
+    scores: tuple[Score, ...] = Field((), description="Every measurement behind it.")
+    blamed: tuple[str, ...] = Field((), description="Features whose scores exceed, strongest first.")
+    drifted: tuple[Literal["feature", "prediction", "performance"], ...] = Field(
+        (), description="Signals that say drift."
+    )
+    loss: float | None = Field(None, description="Realised loss of the window, in the model's metric.")
+    reference_loss: float | None = Field(None, description="Loss of the version on its reference.")
+    explanation: str = Field("", description="One sentence for a person.")
+    reached_at: datetime = Field(description="When, by drift's clock.")
+
+
+def cause_key(model: str, detector: str, version: str, window_end: datetime) -> str:
+    """The id of a cause: the same model, detector, reference and window end give the same key, however often it is delivered."""
+    text = "\n".join((model, detector, version, window_end.astimezone(UTC).isoformat()))
+    return sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,106 @@
+"""The tree of errors, split by who must act.
+
+    HomeostatError
+    ├── CallerError            the one who sent the request mends it (4xx)
+    │   ├── InvalidRequest     a field is wrong; names field and expectation
+    │   ├── UnknownName        a model, version, prediction or run that does not exist
+    │   └── Conflict           the world moved on: someone else was first, or the state forbids it
+    ├── ProjectError           the owner of the model project mends it (loop.yaml, training command, model file)
+    │   ├── InvalidLoopSpec
+    │   ├── TrainingFailed
+    │   └── UnservableModel
+    ├── OperatorError          the one who runs the machine mends it (setting, port, disk, key)
+    │   └── DependencyAway     a part we talk to does not answer; work is kept and tried again
+    └── TamperedVersion        bytes differ from what was signed: nobody may go on with them
+
+Every message says what is wrong; `remedy` says what to do next. Errors that are none of these are unknown: doors answer them
+with a fixed text and an id that stands in the log.
+"""
+
+from __future__ import annotations
+
+
+class HomeostatError(Exception):
+    """Something a person can act on. `remedy` is a sentence or a command; empty where the message says it all."""
+
+    status = 500
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.remedy})" if self.remedy else self.message
+
+
+class CallerError(HomeostatError):
+    """The request cannot be answered as it stands."""
+
+    status = 400
+
+
+class InvalidRequest(CallerError):
+    """One field of the request is wrong. `row` is the index of the offending row, where there are rows."""
+
+    status = 422
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str,
+        expected: str,
+        row: int | None = None,
+        status: int = 422,
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.field = field
+        self.expected = expected
+        self.row = row
+        self.status = status
+
+
+class UnknownName(CallerError):
+    """The request names something this installation does not have."""
+
+    status = 404
+
+
+class Conflict(CallerError):
+    """The state the request assumes is gone or forbids it."""
+
+    status = 409
+
+
+class ProjectError(HomeostatError):
+    """The model project must be mended by its owner."""
+
+    status = 422
+
+
+class InvalidLoopSpec(ProjectError):
+    """loop.yaml cannot be read or contradicts itself; the message names the key."""
+
+
+class TrainingFailed(ProjectError):
+    """The training command failed, hung, or left out a file it owes."""
+
+
+class UnservableModel(ProjectError):
+    """The model file cannot be loaded, has other inputs than the manifest, or answers nonsense."""
+
+
+class OperatorError(HomeostatError):
+    """A setting, a port, a disk or a key must be mended by the operator."""
+
+    status = 503
+
+
+class DependencyAway(OperatorError):
+    """A broker, store or service does not answer now; the caller keeps the work and tries again."""
+
+
+class TamperedVersion(HomeostatError):
+    """A version folder holds other bytes than were signed."""

@@ -1,0 +1,140 @@
+"""Spool records to Arrow record batches in the lake's columns, and batches to bytes and back.
+
+One batch holds rows of one model, one kind and one (writer, epoch), in order of their sequences. Sequences may have gaps (rows
+the writer dropped), never repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from shared.messaging.spool.record import OutcomeRecord, PredictionRecord
+from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS, TIMESTAMP, feature_column
+
+CONTENT_TYPE = "application/vnd.apache.arrow.stream"
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
+
+
+class UndecodableBatch(ValueError):
+    """The bytes are not one Arrow record batch with the columns of the lake."""
+
+
+def predictions_batch(records: Sequence[PredictionRecord], *, writer: str, epoch: int) -> pa.RecordBatch:
+    """Records of one model and version as one batch. Raises ValueError where a feature's values have no common type."""
+    counts = [len(record) for record in records]
+    rows = sum(counts)
+    scores: list[float | None] = []
+    for record in records:
+        scores.extend(record.scores if record.scores is not None else [None] * len(record))
+    columns: dict[str, pa.Array] = {
+        "prediction_id": pa.array(
+            [identity for record in records for identity in record.prediction_ids], pa.string()
+        ),
+        "version": _repeated([record.version for record in records], counts, pa.string()),
+        "generation": _repeated([record.generation for record in records], counts, pa.int64()),
+        "event_time": _repeated([record.event_time for record in records], counts, TIMESTAMP),
+        "answered_at": _repeated([record.answered_at for record in records], counts, TIMESTAMP),
+        "writer": _repeated([writer], [rows], pa.string()),
+        "epoch": _repeated([epoch], [rows], pa.int64()),
+        "sequence": _sequences(records),
+        "score": pa.array(scores, pa.float64()),
+        "traceparent": _repeated([record.traceparent for record in records], counts, pa.string()),
+    }
+    for name in dict.fromkeys(name for record in records for name in (*record.columns, *record.tensors)):
+        values = _feature(name, records, counts)
+        if not pa.types.is_null(
+            values.type
+        ):  # nothing but missing values has no type yet: the lake fills in null
+            columns[feature_column(name)] = values
+    fields = [
+        PREDICTION_COLUMNS.field(name) if name in PREDICTION_COLUMNS.names else pa.field(name, array.type)
+        for name, array in columns.items()
+    ]
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=pa.schema(fields))
+
+
+def outcomes_batch(records: Sequence[OutcomeRecord], *, writer: str, epoch: int) -> pa.RecordBatch:
+    """Outcome records of one model as one batch."""
+    counts = [len(record) for record in records]
+    rows = sum(counts)
+    arrays = [
+        pa.array([identity for record in records for identity in record.prediction_ids], pa.string()),
+        pa.array([value for record in records for value in record.values], pa.float64()),
+        pa.array([moment for record in records for moment in record.observed_at], TIMESTAMP),
+        _repeated([record.received_at for record in records], counts, TIMESTAMP),
+        _repeated([writer], [rows], pa.string()),
+        _repeated([epoch], [rows], pa.int64()),
+        _sequences(records),
+        _repeated([record.traceparent for record in records], counts, pa.string()),
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=OUTCOME_COLUMNS)
+
+
+def to_bytes(batch: pa.RecordBatch) -> bytes:
+    """The batch as an Arrow IPC stream, compressed inside."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=_OPTIONS) as stream:
+        stream.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def from_bytes(value: bytes, *, columns: pa.Schema) -> pa.RecordBatch:
+    """The batch in an Arrow IPC stream, checked against the lake's `columns`. Raises UndecodableBatch."""
+    try:
+        with pa.ipc.open_stream(value) as stream:
+            batches = list(stream)
+        if len(batches) != 1:
+            raise UndecodableBatch(f"the stream holds {len(batches)} batches, expected one")
+        batch = batches[0]
+        batch.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UndecodableBatch(f"not an Arrow stream of one batch: {error}") from error
+    for field in columns:
+        index = batch.schema.get_field_index(field.name)
+        if index < 0:
+            raise UndecodableBatch(f"column {field.name} is missing")
+        if batch.schema.field(index).type != field.type:
+            raise UndecodableBatch(
+                f"column {field.name} has type {batch.schema.field(index).type}, expected {field.type}"
+            )
+        if not field.nullable and batch.column(index).null_count:
+            raise UndecodableBatch(f"column {field.name} has missing values")
+    return batch
+
+
+def _repeated(values: Sequence[Any], counts: Sequence[int], kind: pa.DataType) -> pa.Array:
+    return pa.array(values, kind).take(pa.array(np.repeat(np.arange(len(counts)), counts)))
+
+
+def _sequences(records: Sequence[PredictionRecord] | Sequence[OutcomeRecord]) -> pa.Array:
+    return pa.array(
+        np.concatenate([np.arange(len(record)) + record.sequence for record in records]), pa.int64()
+    )
+
+
+def _feature(name: str, records: Sequence[PredictionRecord], counts: Sequence[int]) -> pa.Array:
+    if any(name in record.tensors for record in records):
+        parts = []
+        for record, count in zip(records, counts, strict=True):
+            tensor = record.tensors.get(name)
+            if tensor is None:
+                parts.append(pa.nulls(count, pa.list_(pa.float32())))
+                continue
+            flat = np.ascontiguousarray(tensor, np.float32).reshape(-1)
+            width = flat.size // count
+            offsets = (
+                np.arange(0, flat.size + 1, width, dtype=np.int32) if width else np.zeros(count + 1, np.int32)
+            )
+            parts.append(pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)))
+        return pa.concat_arrays(parts)
+    values: list[Any] = []
+    for record, count in zip(records, counts, strict=True):
+        values.extend(record.columns.get(name) or [None] * count)
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ValueError(f"feature {name} has values of different types: {error}") from error

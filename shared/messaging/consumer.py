@@ -1,0 +1,212 @@
+"""kafka-python's consumer behind our port: group membership, commits by hand, never `latest`, never a failure to start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError
+
+from shared.errors import DependencyAway
+from shared.messaging.ports import Message, Partition, TopicIdentity
+
+_REMEDY = "see that Kafka runs at the address in HOMEOSTAT_KAFKA; `homeostat doctor` checks it"
+_RETRY_SECONDS = 1.0
+
+
+class LogConsumer:
+    """Reads `topics` as a member of `group`. For one thread. Connects when first polled, and again after `reset`."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topics: Sequence[str],
+        group: str,
+        client_id: str,
+        *,
+        fetch_bytes: int,
+        connect_seconds: float,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._topics = list(topics)
+        self._group = group
+        self._client_id = client_id
+        self._fetch_bytes = fetch_bytes
+        self._connect_milliseconds = int(connect_seconds * 1000)
+        self._client: KafkaConsumer | None = None
+        self._admin: KafkaAdminClient | None = None
+        self._cluster_id = ""
+        self._not_before = 0.0
+
+    def poll(self, timeout: float, maximum: int = 500) -> list[Message]:
+        """New records in order per partition; an empty list while no broker answers."""
+        try:
+            client = self._connected()
+            polled = client.poll(timeout_ms=int(timeout * 1000), max_records=maximum)
+        except DependencyAway:
+            time.sleep(min(timeout, 0.2))
+            return []
+        except (KafkaError, OSError):
+            self.reset()
+            return []
+        return [
+            Message(
+                Partition(record.topic, record.partition),
+                record.offset,
+                record.key,
+                record.value if record.value is not None else b"",
+                list(record.headers or ()),
+                record.timestamp,
+            )
+            for records in polled.values()
+            for record in records
+        ]
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Keep the offsets with the group. Raises DependencyAway; the caller may go on, repeats are for it to skip."""
+        if self._client is None:
+            raise DependencyAway("not connected to Kafka", remedy=_REMEDY)
+        try:
+            self._client.commit(
+                {_theirs(place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()},
+                timeout_ms=5_000,
+            )
+        except (KafkaError, OSError) as error:
+            raise DependencyAway(f"Kafka did not keep the offsets: {error!r}", remedy=_REMEDY) from error
+
+    def rewind(self) -> None:
+        """Read again from what was committed; from the beginning where nothing was."""
+        if self._client is None:
+            return
+        try:
+            for place in self._client.assignment():
+                committed = self._client.committed(place, timeout_ms=5_000)
+                if committed is None:
+                    self._client.seek_to_beginning(place)
+                else:
+                    self._client.seek(place, committed)
+        except (KafkaError, OSError):
+            self.reset()
+
+    def assigned(self) -> Sequence[Partition]:
+        """Partitions of this member."""
+        return [_ours(place) for place in self._client.assignment()] if self._client is not None else []
+
+    def lag(self) -> dict[Partition, int]:
+        """Records in the partition beyond what was handed out."""
+        found: dict[Partition, int] = {}
+        if self._client is None:
+            return found
+        for place in self._client.assignment():
+            end = self._client.highwater(place)
+            try:
+                position = self._client.position(place, timeout_ms=100)
+            except (KafkaError, OSError):
+                continue
+            if end is not None and position is not None:
+                found[_ours(place)] = max(0, end - position)
+        return found
+
+    def identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
+        """Ask the broker for the topics' ids. Raises DependencyAway."""
+        try:
+            if self._admin is None:
+                self._admin = KafkaAdminClient(
+                    bootstrap_servers=self._bootstrap.split(","),
+                    client_id=f"{self._client_id}-identity",
+                    bootstrap_timeout_ms=self._connect_milliseconds,
+                    request_timeout_ms=5_000,
+                )
+                self._cluster_id = str(self._admin.describe_cluster()["cluster_id"])
+            described = {topic["name"]: topic for topic in self._admin.describe_topics(list(topics))}
+        except (KafkaError, OSError) as error:
+            self._forget_admin()
+            raise DependencyAway(
+                f"no Kafka broker answers at {self._bootstrap}: {error!r}", remedy=_REMEDY
+            ) from error
+        missing = [name for name in topics if name not in described or described[name].get("error_code")]
+        if missing:
+            raise DependencyAway(
+                f"Kafka has no topic {', '.join(missing)}", remedy="`homeostat up` makes the topics"
+            )
+        return {name: TopicIdentity(self._cluster_id, str(described[name]["topic_id"])) for name in topics}
+
+    def reset(self) -> None:
+        """Drop the connection and everything fetched ahead."""
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                client.close(autocommit=False, timeout_ms=1_000)
+            except (KafkaError, OSError):
+                pass  # the broker is away; the group finds out by itself
+
+    def close(self) -> None:
+        """Leave the group and let go."""
+        self.reset()
+        self._forget_admin()
+
+    def _connected(self) -> KafkaConsumer:
+        if self._client is None:
+            if time.monotonic() < self._not_before:
+                raise DependencyAway(f"no Kafka broker answers at {self._bootstrap}", remedy=_REMEDY)
+            try:
+                self._client = KafkaConsumer(
+                    bootstrap_servers=self._bootstrap.split(","),
+                    client_id=self._client_id,
+                    group_id=self._group,
+                    enable_auto_commit=False,
+                    auto_offset_reset="earliest",
+                    isolation_level="read_committed",
+                    bootstrap_timeout_ms=self._connect_milliseconds,
+                    fetch_max_wait_ms=100,
+                    max_partition_fetch_bytes=self._fetch_bytes,
+                    session_timeout_ms=6_000,
+                    heartbeat_interval_ms=2_000,
+                    reconnect_backoff_max_ms=1_000,
+                    metadata_max_age_ms=10_000,
+                    allow_auto_create_topics=False,
+                    metrics_enabled=False,
+                )
+            except (KafkaError, OSError) as error:
+                self._not_before = time.monotonic() + _RETRY_SECONDS
+                raise DependencyAway(
+                    f"no Kafka broker answers at {self._bootstrap}", remedy=_REMEDY
+                ) from error
+            self._client.subscribe(self._topics)
+        return self._client
+
+    def _forget_admin(self) -> None:
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            try:
+                admin.close()
+            except (KafkaError, OSError):
+                pass  # it is of no use any more either way
+
+
+def open_consumer(
+    bootstrap: str,
+    topics: Sequence[str],
+    group: str,
+    client_id: str,
+    *,
+    fetch_bytes: int = 8 << 20,
+    connect_seconds: float = 2.0,
+) -> LogConsumer:
+    """A consumer of `topics` for the brokers at `bootstrap`. Never blocks and never fails: it connects when first polled.
+
+    A group that is new starts with the earliest record. `fetch_bytes`: most it fetches of one partition at a time.
+    `connect_seconds`: longest a call waits for a broker to answer at all.
+    """
+    return LogConsumer(
+        bootstrap, topics, group, client_id, fetch_bytes=fetch_bytes, connect_seconds=connect_seconds
+    )
+
+
+def _theirs(place: Partition) -> TopicPartition:
+    return TopicPartition(place.topic, place.number)
+
+
+def _ours(place: TopicPartition) -> Partition:
+    return Partition(place.topic, place.partition)

@@ -1,0 +1,195 @@
+"""kafka-python's producer behind our port.
+
+Its traps, and what is done about them here: it has no bound on memory (so records under way are counted and capped), its
+constructor and `send` block without a broker (so both get short limits and a failed connection is tried again by the next call),
+records in flight are dropped when its epoch moves on (so every record's acknowledgement is looked at by whoever sent it), and
+after a record the broker refused it refuses the next one too (so a failure ends the connection).
+"""
+
+from __future__ import annotations
+
+import time
+from threading import Lock
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+
+from shared.errors import DependencyAway, OperatorError
+from shared.messaging.events import Headers
+from shared.messaging.ports import RecordRefused
+
+_REMEDY = "see that Kafka runs at the address in HOMEOSTAT_KAFKA; `homeostat doctor` checks it"
+_SEND_MILLISECONDS = 2_000
+_RETRY_SECONDS = 1.0
+_CLOSE_SECONDS = 5.0
+
+
+class KafkaDelivery:
+    """The acknowledgement of one record."""
+
+    def __init__(self, future: Any) -> None:
+        self._future = future
+
+    def result(self, timeout: float) -> None:
+        """Wait for the broker's word. Raises DependencyAway."""
+        try:
+            self._future.get(timeout)
+        except KafkaError as error:
+            raise _translated(error) from error
+
+
+class LogProducer:
+    """An idempotent producer that connects when first used, and again after `reset`. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        client_id: str,
+        *,
+        maximum_pending: int,
+        request_bytes: int,
+        delivery_seconds: float,
+        connect_seconds: float,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._client_id = client_id
+        self._maximum_pending = maximum_pending
+        self._request_bytes = request_bytes
+        self._delivery_milliseconds = int(delivery_seconds * 1000)
+        self._connect_milliseconds = int(connect_seconds * 1000)
+        self._client: KafkaProducer | None = None
+        self._not_before = 0.0
+        self._pending = 0
+        self._generation = 0
+        self._spoiled = False
+        self._lock = Lock()
+        self._counting = Lock()
+
+    def send(self, topic: str, key: bytes | None, value: bytes, headers: Headers) -> KafkaDelivery:
+        """Hand a record over; blocks two seconds or so at most. Raises DependencyAway, RecordRefused.
+
+        After a record that failed this begins a new connection, and drops what was still under way on the old one.
+        """
+        if self._spoiled:
+            self.reset()
+        with self._lock:
+            client = self._connected()
+            if self._pending >= self._maximum_pending:
+                raise DependencyAway(f"{self._pending} records are waiting for Kafka already", remedy=_REMEDY)
+            try:
+                future = client.send(topic, value=value, key=key, headers=headers)
+            except KafkaError as error:
+                raise _translated(error) from error
+            with self._counting:
+                self._pending += 1
+                generation = self._generation
+            future.add_callback(lambda _: self._settled(generation))
+            future.add_errback(lambda _: self._settled(generation, failed=True))
+            return KafkaDelivery(future)
+
+    def flush(self, timeout: float) -> None:
+        """Wait until every record is acknowledged or failed. Raises DependencyAway after `timeout` seconds."""
+        client = self._client
+        if client is None:
+            return
+        try:
+            client.flush(timeout=timeout)
+        except KafkaError as error:
+            raise DependencyAway(
+                f"Kafka did not take everything within {timeout:g} s", remedy=_REMEDY
+            ) from error
+
+    def reset(self) -> None:
+        """Drop the connection with all that is under way."""
+        with self._lock:
+            client, self._client = self._client, None
+            with self._counting:
+                self._generation += 1
+                self._pending = 0
+                self._spoiled = False
+        if client is not None:
+            _close(client)
+
+    def close(self) -> None:
+        """Drop the connection for good."""
+        self.reset()
+
+    def _connected(self) -> KafkaProducer:
+        if self._client is None:
+            if time.monotonic() < self._not_before:
+                raise DependencyAway(f"no Kafka broker answers at {self._bootstrap}", remedy=_REMEDY)
+            try:
+                self._client = KafkaProducer(
+                    bootstrap_servers=self._bootstrap.split(","),
+                    client_id=self._client_id,
+                    acks="all",
+                    linger_ms=0,
+                    bootstrap_timeout_ms=self._connect_milliseconds,
+                    max_block_ms=_SEND_MILLISECONDS,
+                    request_timeout_ms=min(10_000, self._delivery_milliseconds),
+                    delivery_timeout_ms=self._delivery_milliseconds,
+                    reconnect_backoff_max_ms=1_000,
+                    max_request_size=self._request_bytes,
+                    allow_auto_create_topics=False,
+                    metrics_enabled=False,
+                )
+            except (KafkaError, OSError) as error:
+                self._not_before = time.monotonic() + _RETRY_SECONDS
+                raise DependencyAway(
+                    f"no Kafka broker answers at {self._bootstrap}", remedy=_REMEDY
+                ) from error
+        return self._client
+
+    def _settled(self, generation: int, *, failed: bool = False) -> None:
+        with self._counting:
+            if generation == self._generation:
+                self._pending -= 1
+                self._spoiled = self._spoiled or failed
+
+
+def open_producer(
+    bootstrap: str,
+    client_id: str,
+    *,
+    maximum_pending: int = 1000,
+    request_bytes: int = 8 << 20,
+    delivery_seconds: float = 15.0,
+    connect_seconds: float = 2.0,
+) -> LogProducer:
+    """A producer for the brokers at `bootstrap` (comma separated). Never blocks and never fails: it connects when first used.
+
+    `maximum_pending`: records under way at once. `request_bytes`: largest record. `delivery_seconds`: after this a record
+    that was not acknowledged counts as failed. `connect_seconds`: longest a call waits for a broker to answer at all.
+    """
+    return LogProducer(
+        bootstrap,
+        client_id,
+        maximum_pending=maximum_pending,
+        request_bytes=request_bytes,
+        delivery_seconds=delivery_seconds,
+        connect_seconds=connect_seconds,
+    )
+
+
+def _translated(error: KafkaError) -> OperatorError:
+    if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+        return RecordRefused(
+            f"Kafka refuses a record for its size: {error}",
+            remedy="raise message.max.bytes of the broker and HOMEOSTAT_SHIPPER_RECORD_BYTES together",
+        )
+    return DependencyAway(f"Kafka did not take a record: {error!r}", remedy=_REMEDY)
+
+
+def _close(client: KafkaProducer) -> None:
+    """End the client without sending anything more.
+
+    Its own `close` flushes first, raises when records are pending, and then leaves its sending thread at work for good: that
+    thread is told to drop everything before.
+    """
+    client._sender.force_close()
+    client._sender.join(_CLOSE_SECONDS)
+    try:
+        client.close(timeout=0)
+    except KafkaError:
+        pass  # it says that records were pending, which is what we came to drop

@@ -1,0 +1,138 @@
+"""What one append puts on the spool: the rows of one request, framed so that a reader can tell whole from torn.
+
+    frame    magic "HSP1" | length of payload (u32) | crc32 of payload (u32)
+    payload  first sequence (u64) | length of head (u32) | head (JSON) | tensors (raw little-endian float32, in the head's order)
+
+The head holds everything but tensors. JSON costs about a microsecond a row; Arrow would cost ninety.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+from zlib import crc32
+
+import numpy as np
+import orjson
+
+Kind = Literal["predictions", "outcomes"]
+
+MAGIC = b"HSP1"
+FRAME = struct.Struct("<4sII")
+PREFIX = struct.Struct("<QI")
+OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC
+
+
+class BrokenRecord(ValueError):
+    """The payload passed its checksum but is not a record this version understands."""
+
+
+@dataclass(frozen=True)
+class PredictionRecord:
+    """Rows of one answered request, in order; row i has sequence `sequence` + i."""
+
+    model: str
+    sequence: int
+    version: str
+    generation: int
+    event_time: datetime
+    answered_at: datetime
+    prediction_ids: Sequence[str]
+    scores: Sequence[float | None] | None
+    columns: Mapping[str, Sequence[Any]]
+    tensors: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    traceparent: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """Which stream the record belongs to."""
+        return "predictions"
+
+    def __len__(self) -> int:
+        return len(self.prediction_ids)
+
+
+@dataclass(frozen=True)
+class OutcomeRecord:
+    """Outcomes of one request, in order; row i has sequence `sequence` + i."""
+
+    model: str
+    sequence: int
+    received_at: datetime
+    prediction_ids: Sequence[str]
+    values: Sequence[float | None]
+    observed_at: Sequence[datetime]
+    traceparent: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """Which stream the record belongs to."""
+        return "outcomes"
+
+    def __len__(self) -> int:
+        return len(self.prediction_ids)
+
+
+Record = PredictionRecord | OutcomeRecord
+
+
+def frame(sequence: int, head: bytes, tensors: Sequence[memoryview]) -> list[bytes | memoryview]:
+    """The buffers of one framed record, ready for one writev."""
+    prefix = PREFIX.pack(sequence, len(head))
+    length = len(prefix) + len(head)
+    checksum = crc32(head, crc32(prefix))
+    for tensor in tensors:
+        length += tensor.nbytes
+        checksum = crc32(tensor, checksum)
+    return [FRAME.pack(MAGIC, length, checksum) + prefix + head, *tensors]
+
+
+def decode(payload: bytes | memoryview) -> Record:
+    """The record in a payload whose checksum holds. Raises BrokenRecord."""
+    view = memoryview(payload)
+    try:
+        sequence, head_length = PREFIX.unpack_from(view)
+        start = PREFIX.size + head_length
+        head = orjson.loads(view[PREFIX.size : start])
+        if head["kind"] == "outcomes":
+            return OutcomeRecord(
+                model=head["model"],
+                sequence=sequence,
+                received_at=_time(head["received_at"]),
+                prediction_ids=head["ids"],
+                values=head["values"],
+                observed_at=[_time(text) for text in head["observed_at"]],
+                traceparent=head["traceparent"],
+            )
+        if head["kind"] != "predictions":
+            raise BrokenRecord(f"kind is {head['kind']!r}, expected predictions or outcomes")
+        tensors: dict[str, np.ndarray[Any, Any]] = {}
+        for name, shape in head["tensors"]:
+            count = int(np.prod(shape, dtype=np.int64))
+            tensors[name] = np.frombuffer(view, "<f4", count, start).reshape(shape)
+            start += 4 * count
+        return PredictionRecord(
+            model=head["model"],
+            sequence=sequence,
+            version=head["version"],
+            generation=head["generation"],
+            event_time=_time(head["event_time"]),
+            answered_at=_time(head["answered_at"]),
+            prediction_ids=head["ids"],
+            scores=head["scores"],
+            columns=head["columns"],
+            tensors=tensors,
+            traceparent=head["traceparent"],
+        )
+    except BrokenRecord:
+        raise
+    except (struct.error, KeyError, TypeError, ValueError) as error:
+        raise BrokenRecord(f"{type(error).__name__}: {error}") from error
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,94 @@
+"""The installation's keys: one pair that signs versions, one secret that marks prediction ids."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from shared.errors import OperatorError
+
+_SIGNING = "signing.pem"
+_VERIFYING = "signing.pub"
+_PREDICTION_ID = "prediction_id.key"
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Where the keys lie. Servers need `verifying` and the prediction id secret; who packages versions needs `signing`."""
+
+    folder: Path
+
+    @property
+    def signing(self) -> Path:
+        """Private key (EC P-256, PEM)."""
+        return self.folder / _SIGNING
+
+    @property
+    def verifying(self) -> Path:
+        """Public key (PEM)."""
+        return self.folder / _VERIFYING
+
+    def prediction_id_secret(self) -> bytes:
+        """The 32 bytes that mark prediction ids. Raises OperatorError where there are none."""
+        path = self.folder / _PREDICTION_ID
+        try:
+            secret = path.read_bytes()
+        except OSError as error:
+            raise OperatorError(
+                f"the key {path} cannot be read: {error.strerror}",
+                remedy="`homeostat up` makes the keys; or restore them",
+            ) from error
+        if len(secret) != _SECRET_BYTES:  # an empty key would let anyone make ids
+            raise OperatorError(
+                f"the key {path} has {len(secret)} bytes, expected {_SECRET_BYTES}",
+                remedy="restore it from a copy",
+            )
+        return secret
+
+
+def ensure_keys(home: Path) -> Keys:
+    """The keys below `home`, made if there are none yet. Safe to call from several threads, processes and containers at once."""
+    folder = home / "keys"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _create(folder / _PREDICTION_ID, os.urandom(_SECRET_BYTES))
+    private = ec.generate_private_key(ec.SECP256R1())
+    _create(
+        folder / _SIGNING,
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )
+    # The public half is derived from whichever private key won, so that two starters never leave a mismatched pair.
+    winner = serialization.load_pem_private_key((folder / _SIGNING).read_bytes(), password=None)
+    _create(
+        folder / _VERIFYING,
+        winner.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ),
+        mode=0o644,
+    )
+    return Keys(folder)
+
+
+def _create(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write `content` unless the file is there; whole or not at all."""
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

@@ -1,0 +1,294 @@
+"""The lake: Delta tables of predictions, outcomes and dead letters. The sink writes; everyone else reads through here.
+
+    predictions/<model>   one row per answered row
+    outcomes/<model>      one row per outcome received
+    dead_letters          one row per record nobody could read
+
+Every predictions table has the columns of PREDICTION_COLUMNS, then one column per feature under the feature's own name, prefixed
+`f_` so that no feature can shadow a column. A tensor feature is a flat list, row-major; the manifest knows its shape.
+A prediction may have several outcomes (the same one sent again, or a correction): the last by (received_at, epoch, sequence)
+counts.
+
+Times are timestamps in microseconds, UTC. Stretches of time are [start, end).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from pyarrow import fs
+
+from shared.errors import UnknownName
+from shared.stores.lake_tables import (
+    DEAD_LETTER_COLUMNS,
+    DEAD_LETTERS,
+    FEATURE_PREFIX,
+    OUTCOME_COLUMNS,
+    OUTCOMES,
+    PARTITION,
+    PREDICTION_COLUMNS,
+    PREDICTIONS,
+    TIMESTAMP,
+    feature_column,
+    partition_of,
+)
+
+__all__ = [
+    "DEAD_LETTERS",
+    "DEAD_LETTER_COLUMNS",
+    "FEATURE_PREFIX",
+    "OUTCOMES",
+    "OUTCOME_COLUMNS",
+    "PARTITION",
+    "PREDICTIONS",
+    "PREDICTION_COLUMNS",
+    "TIMESTAMP",
+    "Lake",
+    "Snapshot",
+    "feature_column",
+    "partition_of",
+]
+
+# An outcome is seldom observed before the event it is about; clocks that disagree are allowed this much.
+_CLOCK_SLACK = timedelta(days=1)
+_ARRIVAL = ("received_at", "epoch", "sequence")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Versions of a model's two tables; None where a table is not there yet. Reading one again gives the same rows."""
+
+    predictions: int | None
+    outcomes: int | None
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The tables below `root` (a folder or an object store URL)."""
+
+    root: str
+
+    def predictions(self, model: str) -> str:
+        """Location of a model's predictions."""
+        return f"{self.root.rstrip('/')}/{PREDICTIONS}/{model}"
+
+    def outcomes(self, model: str) -> str:
+        """Location of a model's outcomes."""
+        return f"{self.root.rstrip('/')}/{OUTCOMES}/{model}"
+
+    def dead_letters(self) -> str:
+        """Location of the dead letters."""
+        return f"{self.root.rstrip('/')}/{DEAD_LETTERS}"
+
+    def open(self, location: str, *, version: int | None = None) -> DeltaTable | None:
+        """The table there, at its newest or the named version; None where nothing was written yet."""
+        if not DeltaTable.is_deltatable(location):
+            return None
+        return DeltaTable(location, version=version)
+
+    def models(self) -> list[str]:
+        """Models with predictions, by name."""
+        if "://" in self.root:
+            files, path = fs.FileSystem.from_uri(f"{self.root.rstrip('/')}/{PREDICTIONS}")
+        else:
+            files, path = fs.LocalFileSystem(), f"{self.root}/{PREDICTIONS}"
+        found = files.get_file_info(fs.FileSelector(path, allow_not_found=True))
+        return sorted(entry.base_name for entry in found if entry.type == fs.FileType.Directory)
+
+    def version(self, model: str) -> int | None:
+        """Newest version of a model's predictions table; None where there is none."""
+        return self.snapshot(model).predictions
+
+    def snapshot(self, model: str) -> Snapshot:
+        """Newest versions of a model's two tables. Files of a version are kept for the sink's retention (7 days at least)."""
+        predictions = self.open(self.predictions(model))
+        outcomes = self.open(self.outcomes(model))
+        return Snapshot(
+            predictions.version() if predictions is not None else None,
+            outcomes.version() if outcomes is not None else None,
+        )
+
+    def read_predictions(
+        self,
+        model: str,
+        start: datetime,
+        end: datetime,
+        columns: Sequence[str] | None = None,
+        table_version: int | None = None,
+    ) -> pa.Table:
+        """Rows with event time in [start, end), in order of (event_time, writer, epoch, sequence).
+
+        `columns`: names as in the lake (features with their prefix); None: all. A feature that never had a value is all null.
+        `table_version`: as of that version of the table. An empty table where nothing was written yet.
+        Raises UnknownName for another column, or a version, that is not there.
+        """
+        table = self._open_at(self.predictions(model), table_version)
+        if table is None:
+            return _empty(PREDICTION_COLUMNS, columns)
+        return _read(
+            table, "event_time", start, end, columns, order=("event_time", "writer", "epoch", "sequence")
+        )
+
+    def read_outcomes(
+        self, model: str, start: datetime, end: datetime, table_version: int | None = None
+    ) -> pa.Table:
+        """Every outcome received with observed_at in [start, end), repeats and corrections included, in order of arrival."""
+        table = self._open_at(self.outcomes(model), table_version)
+        if table is None:
+            return _empty(OUTCOME_COLUMNS, None)
+        return _read(table, "observed_at", start, end, None, order=_ARRIVAL)
+
+    def read_joined(
+        self,
+        model: str,
+        start: datetime,
+        end: datetime,
+        known_until: datetime | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        snapshot: Snapshot | None = None,
+        with_outcome: bool = False,
+    ) -> pa.Table:
+        """Predictions with event time in [start, end), each with its outcome, in order of (event_time, writer, epoch, sequence).
+
+        Adds two columns: `outcome` (float64) and `observed_at`; both null where the outcome is not known. Each prediction is
+        there once; of several outcomes the last received counts. `known_until`: only outcomes observed up to and including that
+        moment count, as if asked then. `snapshot`: read these versions of the tables. `with_outcome`: leave out predictions
+        without outcome. `columns` as in read_predictions; prediction_id is always there.
+        """
+        wanted = None if columns is None else list(dict.fromkeys(["prediction_id", *columns]))
+        seen = snapshot if snapshot is not None else self.snapshot(model)
+        if seen.predictions is None:
+            predictions = _empty(PREDICTION_COLUMNS, wanted)
+        else:
+            predictions = self.read_predictions(model, start, end, wanted, seen.predictions)
+        latest = self._latest_outcomes(model, start - _CLOCK_SLACK, known_until, seen.outcomes)
+        rows = pc.index_in(predictions["prediction_id"], value_set=latest["prediction_id"])
+        joined = predictions.append_column("outcome", latest["value"].take(rows))
+        joined = joined.append_column("observed_at", latest["observed_at"].take(rows))
+        return joined.filter(pc.is_valid(joined["outcome"])) if with_outcome else joined
+
+    def watermark(self, model: str) -> datetime | None:
+        """The latest event time among a model's predictions; None where there are none."""
+        table = self.open(self.predictions(model))
+        if table is None or table.count() == 0:
+            return None
+        actions = pa.table(table.get_add_actions(flatten=True))
+        # Statistics may be cut to milliseconds: they find the files, the rows give the exact moment.
+        about = pc.max(actions["max.event_time"]).as_py()
+        if about is None:
+            return None
+        since = about - timedelta(seconds=1)
+        rows = table.to_pyarrow_dataset().to_table(
+            columns=["event_time"], filter=pc.field("event_time") >= pa.scalar(since, TIMESTAMP)
+        )
+        moment: datetime | None = pc.max(rows["event_time"]).as_py()
+        return moment
+
+    def find_prediction(self, prediction_id: str, model: str | None = None) -> dict[str, Any] | None:
+        """The row of one prediction as a mapping, with `model`, `outcome` and `observed_at`; None where it is not in the lake.
+
+        Looks through the models one by one unless `model` is given.
+        """
+        for name in [model] if model is not None else self.models():
+            table = self.open(self.predictions(name))
+            if table is None:
+                continue
+            found = table.to_pyarrow_dataset().to_table(filter=pc.field("prediction_id") == prediction_id)
+            if found.num_rows == 0:
+                continue
+            row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
+            row.pop(PARTITION, None)
+            outcome = self._latest_outcome(name, prediction_id)
+            return {
+                "model": name,
+                **row,
+                "outcome": outcome.get("value"),
+                "observed_at": outcome.get("observed_at"),
+            }
+        return None
+
+    def _latest_outcome(self, model: str, prediction_id: str) -> dict[str, Any]:
+        table = self.open(self.outcomes(model))
+        if table is None:
+            return {}
+        received = table.to_pyarrow_dataset().to_table(filter=pc.field("prediction_id") == prediction_id)
+        rows: list[dict[str, Any]] = received.sort_by(_ascending(_ARRIVAL)).to_pylist()
+        return rows[-1] if rows else {}
+
+    def _latest_outcomes(
+        self, model: str, since: datetime, known_until: datetime | None, version: int | None
+    ) -> pa.Table:
+        table = None if version is None else self._open_at(self.outcomes(model), version)
+        if table is None:
+            return _empty(OUTCOME_COLUMNS, ["prediction_id", "value", "observed_at"])
+        condition = pc.field("observed_at") >= pa.scalar(since, TIMESTAMP)
+        pruning = f"{PARTITION} >= '{partition_of(since)}'"
+        if known_until is not None:
+            condition &= pc.field("observed_at") <= pa.scalar(known_until, TIMESTAMP)
+            pruning += f" and {PARTITION} <= '{partition_of(known_until)}'"
+        received = table.to_pyarrow_dataset(file_pruning_predicate=pruning).to_table(
+            columns=["prediction_id", "value", "observed_at", "received_at", "epoch", "sequence"],
+            filter=condition,
+        )
+        received = received.sort_by(_ascending(_ARRIVAL))
+        received = received.append_column("row", pa.array(range(received.num_rows), pa.int64()))
+        last = received.group_by("prediction_id").aggregate([("row", "max")])
+        return received.select(["prediction_id", "value", "observed_at"]).take(last["row_max"])
+
+    def _open_at(self, location: str, version: int | None) -> DeltaTable | None:
+        try:
+            return self.open(location, version=version)
+        except Exception as error:
+            if version is None:
+                raise
+            raise UnknownName(
+                f"version {version} of the table {location} is not there any more: {error}",
+                remedy="read a newer snapshot; the sink keeps old ones for HOMEOSTAT_SINK_RETENTION_DAYS",
+            ) from error
+
+
+def _read(
+    table: DeltaTable,
+    time_column: str,
+    start: datetime,
+    end: datetime,
+    columns: Sequence[str] | None,
+    *,
+    order: tuple[str, ...],
+) -> pa.Table:
+    """Rows of [start, end): months by partition, files and row groups by statistics, the rest row by row."""
+    pruning = f"{PARTITION} >= '{partition_of(start)}' and {PARTITION} <= '{partition_of(end)}'"
+    dataset = table.to_pyarrow_dataset(file_pruning_predicate=pruning)
+    known = [name for name in dataset.schema.names if name != PARTITION]
+    wanted = known if columns is None else list(columns)
+    absent = [name for name in wanted if name not in known]
+    unknown = [name for name in absent if not name.startswith(FEATURE_PREFIX)]
+    if unknown:
+        raise UnknownName(f"the lake has no column {', '.join(unknown)}; it has {', '.join(known)}")
+    condition = (pc.field(time_column) >= pa.scalar(start, TIMESTAMP)) & (
+        pc.field(time_column) < pa.scalar(end, TIMESTAMP)
+    )
+    present = [name for name in wanted if name in known]
+    rows = dataset.to_table(columns=list(dict.fromkeys([*present, *order])), filter=condition)
+    for name in absent:
+        rows = rows.append_column(name, pa.nulls(rows.num_rows))
+    return rows.sort_by(_ascending(order)).select(wanted)
+
+
+def _ascending(columns: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(column, "ascending") for column in columns]
+
+
+def _empty(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Table:
+    """No rows; features are not known before the first row, so any feature asked for is given as a null column."""
+    if columns is None:
+        return schema.empty_table()
+    fields = [schema.field(name) if name in schema.names else pa.field(name, pa.null()) for name in columns]
+    return pa.schema(fields).empty_table()

@@ -1,0 +1,278 @@
+"""The ledger keeps its promises on every database: SQLite always, Postgres where HOMEOSTAT_TEST_POSTGRES names one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, make_url, text
+
+from services.retraining.causes import Cause
+from services.retraining.ledger.engine import open_engine
+from services.retraining.ledger.ledger import Ledger, run_id_of
+from services.retraining.ledger.records import Project, Recorded
+from services.retraining.ledger.tables import metadata
+from services.retraining.policy.decision import Decision, PastRun, PastVerdict
+from services.retraining.states import State
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.release import Release
+from shared.errors import Conflict, OperatorError, UnknownName
+from tests.fakes.retraining_world import LOOP, MODEL, START
+
+POSTGRES = os.environ.get("HOMEOSTAT_TEST_POSTGRES", "")
+NOW = START
+SPEC = LoopSpec.model_validate(LOOP)
+OWNER = Project(MODEL, "/project", SPEC, "v1")
+RETRAIN = Decision("retrain", "request", "somebody asked", START)
+
+
+@pytest.fixture(params=["sqlite", *(["postgres"] if POSTGRES else [])])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    target = make_url(POSTGRES).set(drivername="postgresql+psycopg")
+    from sqlalchemy import create_engine
+
+    with create_engine(target).begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    return POSTGRES
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    engine = open_engine(url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def ledger(engine: Engine) -> Ledger:
+    return Ledger(engine)
+
+
+def cause(key: str = "k1") -> Cause:
+    return Cause(key, MODEL, "request", "please", actor="ann", event_time=START)
+
+
+def record(
+    ledger: Ledger, key: str = "k1", made: Decision = RETRAIN, event_time: datetime = START
+) -> Recorded:
+    return ledger.record_cause(
+        cause(key), version="v1", event_time=event_time, now=NOW, owner=OWNER, decide=lambda *_: made
+    )
+
+
+def walk(ledger: Ledger, run_id: str, *states: State) -> None:
+    for state in states:
+        ledger.move(run_id, state, NOW)
+
+
+def test_the_migrations_make_exactly_the_tables_the_code_uses(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_opening_again_keeps_everything(url: str, ledger: Ledger) -> None:
+    record(ledger)
+    assert Ledger(open_engine(url)).run(run_id_of("k1")).state == "queued"
+
+
+def test_a_cause_is_decided_once(ledger: Ledger) -> None:
+    first = record(ledger)
+    assert (first.new, first.run_id) == (True, "run-k1")
+    again = ledger.record_cause(
+        cause(),
+        version="v2",
+        event_time=NOW,
+        now=NOW,
+        owner=OWNER,
+        decide=lambda *_: pytest.fail("it was asked twice"),
+    )
+    assert again == replace(first, new=False, decision=replace(RETRAIN, change_since=None))
+    assert [(one["cause_key"], one["deliveries"], one["run_id"]) for one in ledger.decisions()] == [
+        ("k1", 2, "run-k1")
+    ]
+    assert len(ledger.runs()) == 1
+
+
+def test_what_was_not_done_is_kept_with_its_reason(ledger: Ledger) -> None:
+    done = record(ledger, made=Decision("wait", "cooling_down", "cooling down until tomorrow"))
+    assert done.run_id == ""
+    [kept] = ledger.decisions(MODEL)
+    assert (kept["verb"], kept["code"], kept["sentence"], kept["run_id"]) == (
+        "wait",
+        "cooling_down",
+        "cooling down until tomorrow",
+        "",
+    )
+    assert ledger.runs() == []
+
+
+def test_a_failure_while_deciding_leaves_nothing(ledger: Ledger) -> None:
+    def broken(*_: object) -> Decision:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ledger.record_cause(cause(), version="v1", event_time=NOW, now=NOW, owner=OWNER, decide=broken)
+    assert ledger.cause("k1") is None
+    assert ledger.decisions() == []
+
+
+def test_one_cause_from_many_threads_is_decided_once(url: str) -> None:
+    ledgers = [Ledger(open_engine(url)) for _ in range(4)]
+    start = Barrier(8)
+
+    def deliver(number: int) -> Recorded:
+        start.wait()
+        return record(ledgers[number % 4])
+
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(deliver, range(8)))
+    assert [result.new for result in results].count(True) == 1
+    assert {result.run_id for result in results} == {"run-k1"}
+    assert ledgers[0].decisions()[0]["deliveries"] == 8
+
+
+def test_deciding_sees_what_others_just_decided(url: str) -> None:
+    """Sixteen causes at once, a policy of one run: exactly one run."""
+    ledgers = [Ledger(open_engine(url)) for _ in range(4)]
+    start = Barrier(16)
+
+    def only_one(runs: tuple[PastRun, ...], _: tuple[PastVerdict, ...]) -> Decision:
+        return Decision("wait", "run_in_progress", "busy") if runs else RETRAIN
+
+    def deliver(number: int) -> Recorded:
+        start.wait()
+        ledger = ledgers[number % 4]
+        return ledger.record_cause(
+            cause(f"k{number}"), version="v1", event_time=NOW, now=NOW, owner=OWNER, decide=only_one
+        )
+
+    with ThreadPoolExecutor(16) as threads:
+        results = list(threads.map(deliver, range(16)))
+    assert [result.decision.verb for result in results].count("retrain") == 1
+    assert len(ledgers[0].runs()) == 1
+
+
+def test_a_run_moves_only_where_it_may(ledger: Ledger) -> None:
+    record(ledger)
+    with pytest.raises(Conflict, match="is queued and cannot become promoted"):
+        ledger.move("run-k1", "promoted", NOW)
+    walk(ledger, "run-k1", "freezing", "training", "packaging", "judging", "refused")
+    run = ledger.run("run-k1")
+    assert (run.state, run.ended_at) == ("refused", NOW)
+    with pytest.raises(Conflict):
+        ledger.move("run-k1", "promoting", NOW)
+    with pytest.raises(UnknownName):
+        ledger.move("run-k2", "freezing", NOW)
+
+
+def test_time_in_each_state_is_kept(ledger: Ledger) -> None:
+    record(ledger)
+    ledger.move("run-k1", "freezing", NOW + timedelta(seconds=2))
+    ledger.move("run-k1", "freezing", NOW + timedelta(seconds=3), lake={"predictions": 1})
+    ledger.move("run-k1", "abandoned", NOW + timedelta(seconds=4.5))
+    run = ledger.run("run-k1")
+    assert run.seconds == {"queued": 2.0, "freezing": 2.5}
+    assert run.lake == {"predictions": 1}
+
+
+def counts(ledger: Ledger) -> list[bool]:
+    return [run.counts for run in ledger.past_runs(MODEL)]
+
+
+def test_the_budget_is_charged_at_once_and_given_back_only_if_nothing_was_trained(ledger: Ledger) -> None:
+    record(ledger)
+    assert counts(ledger) == [True]
+    walk(ledger, "run-k1", "freezing", "abandoned")
+    assert counts(ledger) == [False]
+    record(ledger, "k2")
+    walk(ledger, "run-k2", "freezing", "training", "failed")
+    assert counts(ledger) == [False, True]
+    record(ledger, "k3")
+    walk(ledger, "run-k3", "freezing", "training", "packaging", "judging", "refused")
+    assert counts(ledger) == [False, True, True]
+
+
+def test_a_suggestion_costs_nothing_until_a_person_starts_it(ledger: Ledger) -> None:
+    record(ledger, made=replace(RETRAIN, verb="suggest"))
+    assert ledger.run("run-k1").state == "suggested"
+    assert counts(ledger) == [False]
+    with pytest.raises(Conflict, match="cannot start: no"):
+        ledger.answer("run-k1", answer="yes", actor="ann", now=NOW, objection=lambda _: "no")
+    assert ledger.answers("run-k1") == []
+    later = START + timedelta(days=3)
+    started = ledger.answer("run-k1", answer="yes", actor="ann", now=NOW, event_time=later)
+    assert (started.state, started.event_time) == ("queued", later)
+    assert counts(ledger) == [True]
+    assert ledger.answer("run-k1", answer="yes", actor="ann", now=NOW).state == "queued"
+    assert len(ledger.answers("run-k1")) == 1
+    with pytest.raises(Conflict):
+        ledger.answer("run-k1", answer="no", actor="bob", now=NOW)
+
+
+def test_an_approval_is_bound_to_the_gate_result_that_was_shown(ledger: Ledger) -> None:
+    record(ledger)
+    walk(ledger, "run-k1", "freezing", "training", "packaging", "judging")
+    ledger.record_gate("run-k1", passed=True, digest="d1", result={"gain": 0.1}, now=NOW)
+    ledger.record_gate("run-k1", passed=False, digest="d2", result={"gain": 0.2}, now=NOW)
+    run = ledger.run("run-k1")
+    assert (run.gate, run.gate_digest) == ({"gain": 0.1}, "d1")
+    ledger.move("run-k1", "waiting_for_approval", NOW)
+    assert ledger.working_runs() == []
+    assert ledger.answer("run-k1", answer="yes", actor="ann", now=NOW).state == "promoting"
+    [answer] = ledger.answers("run-k1")
+    assert (answer["actor"], answer["about"], answer["gate_digest"]) == ("ann", "promotion", "d1")
+    assert ledger.working_runs() == ["run-k1"]
+
+
+def test_a_person_may_say_no(ledger: Ledger) -> None:
+    record(ledger, made=replace(RETRAIN, verb="suggest"))
+    assert ledger.answer("run-k1", answer="no", actor="ann", now=NOW).state == "rejected"
+    with pytest.raises(Conflict, match="only a run that waits"):
+        ledger.answer("run-k1", answer="yes", actor="ann", now=NOW)
+
+
+def test_releases_are_mirrored_once(ledger: Ledger) -> None:
+    done = Release(model=MODEL, generation=1, version="v1", reason="deployment", actor="ann", released_at=NOW)
+    ledger.record_release(done)
+    ledger.record_release(done)
+    assert [entry["generation"] for entry in ledger.releases_of_version("v1")] == [1]
+    assert [entry["kind"] for entry in ledger.unsent()] == ["release"]
+
+
+def test_the_outbox_keeps_what_the_mirror_lacks(ledger: Ledger) -> None:
+    record(ledger)
+    ledger.move("run-k1", "freezing", NOW)
+    entries = ledger.unsent()
+    assert [entry["payload"]["state"] for entry in entries] == ["queued", "freezing"]
+    ledger.mark_sent([entries[0]["id"]])
+    assert ledger.unsent_count() == 1
+
+
+def test_projects_are_replaced(ledger: Ledger) -> None:
+    assert ledger.project(MODEL) is None
+    ledger.record_project(MODEL, "/a", SPEC, "v1", "ann", NOW)
+    ledger.record_project(MODEL, "/b", SPEC, "v2", "ann", NOW)
+    assert ledger.project(MODEL) == Project(MODEL, "/b", SPEC, "v2")
+    assert ledger.models() == [MODEL]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OperatorError, match=r"file.* cannot be made"):
+        open_engine(f"sqlite:///{tmp_path / 'file' / 'ledger.sqlite'}")
+    (tmp_path / "ledger.sqlite").write_bytes(b"this is no database, it is a text of some length" * 50)
+    with pytest.raises(OperatorError, match="cannot be opened: file is not a database"):
+        open_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    with pytest.raises(OperatorError, match="takes sqlite or postgresql"):
+        open_engine("mysql://localhost/x")

@@ -1,0 +1,29 @@
+"""What every test may ask for: one real broker a session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from cli.broker import Broker, local_broker
+from cli.broker_files import BrokerPlace
+from cli.ports import free_port
+from cli.settings import CliSettings
+
+# No part under test may call home, in this process or in one it starts.
+os.environ.update(BENTOML_DO_NOT_TRACK="True", DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true")
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A running Apache Kafka with Homeostat's topics. A test that stops or kills it starts it again before it ends."""
+    place = BrokerPlace(tmp_path_factory.mktemp("kafka"), port=free_port(), controller_port=free_port())
+    broker = local_broker(place, CliSettings())
+    broker.start()
+    try:
+        broker.create_topics()
+        yield broker
+    finally:
+        broker.stop()

@@ -1,0 +1,146 @@
+"""The log as it runs: load generators, shipper and sink as processes against a real broker, to be killed and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from shared.messaging.spool.losses import read_losses
+from shared.stores.lake import Lake
+from tests.fakes.rows import NOON
+
+_FOREVER = timedelta(days=365)
+
+
+class LogProcesses:
+    """One installation below `home`; its rows carry a model name of their own, since topics outlive a test."""
+
+    def __init__(
+        self, home: Path, bootstrap: str, *, spool_bytes: int = 64 << 20, rows_per_second: int = 400
+    ) -> None:
+        self.home = home
+        self.model = f"m{uuid4().hex[:10]}"
+        self.lake = Lake(str(home / "lake"))
+        self._spool_bytes = spool_bytes
+        self._rows_per_second = rows_per_second
+        self._environment = dict(
+            os.environ,
+            HOMEOSTAT_HOME=str(home),
+            HOMEOSTAT_KAFKA=bootstrap,
+            HOMEOSTAT_SHIPPER_PORT="0",
+            HOMEOSTAT_SHIPPER_DELIVERY_SECONDS="5",
+            HOMEOSTAT_SINK_PORT="0",
+            HOMEOSTAT_SINK_GROUP=self.model,
+            HOMEOSTAT_SINK_COMPACT_COMMITS="10",
+        )
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._starts = 0
+
+    def start(self, *names: str) -> None:
+        """Start `load`, `shipper` or `sink` and wait until they work; their output goes to a file below `home`."""
+        heard = {name: len(self.output(name)) for name in names}
+        for name in names:
+            self._starts += 1
+            if name == "load":
+                command = [
+                    "-m", "tests.fakes.load", str(self.home / "spool"), str(self.home / "lists"), self.model,
+                    f"{self._starts}-", str(self._rows_per_second), str(self._spool_bytes),
+                ]  # fmt: skip
+            else:
+                command = ["-m", f"services.prediction_log.{name}"]
+            with open(self.home / f"{name}.log", "ab") as output:
+                self._running[name] = subprocess.Popen(
+                    [sys.executable, *command], env=self._environment, stdout=output, stderr=output
+                )
+        for name in names:
+            self.wait_for(lambda name=name: "started" in self.output(name)[heard[name] :], f"{name} started")  # type: ignore[misc]
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        process = self._running.pop(name)
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+
+    def stop(self, *names: str) -> None:
+        """SIGTERM, and wait for a clean end."""
+        for name in names or tuple(self._running):
+            process = self._running.pop(name)
+            process.terminate()
+            try:
+                code = process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+                raise
+            assert code == 0, f"{name} ended with {code}: {self.output(name)[-2000:]}"
+
+    def output(self, name: str) -> str:
+        """What a process said."""
+        path = self.home / f"{name}.log"
+        return path.read_text() if path.exists() else ""
+
+    def listed(self, name: str) -> list[str]:
+        """One of the load's lists."""
+        path = self.home / "lists" / name
+        return path.read_text().split() if path.exists() else []
+
+    def in_lake(self) -> list[str]:
+        """Ids in the lake, repeats included."""
+        table = self.lake.read_predictions(self.model, NOON - _FOREVER, NOON + _FOREVER, ["prediction_id"])
+        found: list[str] = table["prediction_id"].to_pylist()
+        return found
+
+    def dropped_on_disk(self) -> int:
+        """Predictions dropped, as the writers' loss files tell."""
+        return sum(
+            loss.dropped
+            for folder in (self.home / "spool").iterdir()
+            for losses in read_losses(folder).values()
+            for loss in losses
+            if loss.kind == "predictions"
+        )
+
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+        """Wait, with a limit and a message."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                tails = "\n".join(f"--- {name}\n{self.output(name)[-1500:]}" for name in self._running)
+                raise AssertionError(f"not within {seconds:g} s: {what}\n{tails}")
+            time.sleep(0.2)
+
+    def wait_until_settled(self, seconds: float = 60) -> None:
+        """Wait until everything answered is in the lake."""
+        answered = set(self.listed("answered"))
+        self.wait_for(lambda: answered <= set(self.in_lake()), "everything answered is in the lake", seconds)
+
+    def check_conservation(self, *, kills_of_load: int) -> None:
+        """answered = lake + counted drops, exactly; no repeats; nothing from nowhere.
+
+        A writer killed between its append and its reply leaves one request in the lake that nobody was told of, and one killed
+        between an append that did not hold and its note leaves one counted drop: at most one request a kill, five rows at most.
+        """
+        lake, answered = self.in_lake(), set(self.listed("answered"))
+        begun, dropped = set(self.listed("begun")), set(self.listed("dropped"))
+        assert len(lake) == len(set(lake)), "repeats in the lake"
+        assert answered <= set(lake), f"lost: {sorted(answered - set(lake))[:10]}"
+        untold = set(lake) - answered
+        assert untold <= begun - dropped
+        assert len(untold) <= 5 * kills_of_load
+        assert 0 <= self.dropped_on_disk() - len(dropped) <= 5 * kills_of_load
+        if not kills_of_load:
+            assert len(begun) == len(lake) + self.dropped_on_disk()
+
+    def close(self) -> None:
+        """End what still runs."""
+        for process in self._running.values():
+            process.kill()
+            process.wait(10)
+        self._running.clear()

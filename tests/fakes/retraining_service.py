@@ -1,0 +1,116 @@
+"""The retraining service as a process: started, asked over HTTP, killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from cli.ports import free_port
+from tests.fakes.retraining_world import World
+
+
+class ServiceProcess:
+    """`python -m services.retraining` on a port of its own."""
+
+    def __init__(self, world: World, *, kafka: str = "", **settings: str) -> None:
+        self.port = free_port()
+        self.world = world
+        self._environment = {
+            **os.environ,
+            "HOMEOSTAT_HOME": str(world.home),
+            "HOMEOSTAT_KAFKA": kafka or "127.0.0.1:1",
+            "HOMEOSTAT_RETRAINING_PORT": str(self.port),
+            "HOMEOSTAT_RETRAINING_MLFLOW": "false",
+            "HOMEOSTAT_RETRAINING_LISTEN": "true" if kafka else "false",
+            "HOMEOSTAT_RETRAINING_POLL_SECONDS": "0.05",
+            **{f"HOMEOSTAT_RETRAINING_{name.upper()}": value for name, value in settings.items()},
+        }
+        self.log = world.home / f"service-{self.port}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start, and wait until it is ready."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services.retraining"],
+                cwd=Path(__file__).parents[2],
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        if wait:
+            wait_for(self.ready, 60, f"the service to be ready; its log: {self.log}")
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=10)
+
+    def stop(self) -> int:
+        """`SIGTERM`; the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise AssertionError(
+                f"the service did not stop; its log: {self.log.read_text()[-2000:]}"
+            ) from None
+
+    def end(self) -> None:
+        """Make sure that nothing is left."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def ready(self) -> bool:
+        """Whether it answers."""
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError(
+                f"the service ended with {self._process.returncode}: {self.log.read_text()[-2000:]}"
+            )
+        try:
+            return httpx.get(self.url("/health/ready"), timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def get(self, path: str) -> Any:
+        answer = httpx.get(self.url(path), timeout=20)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, body: Any, *, expect: int | None = None) -> Any:
+        answer = httpx.post(self.url(path), json=body, timeout=20)
+        if expect is not None:
+            assert answer.status_code == expect, answer.text
+        return answer.json()
+
+    def deploy(self) -> None:
+        """The world's champion and project."""
+        body = {"version": self.world.champion, "project_directory": str(self.world.project), "actor": "ann"}
+        httpx.post(self.url("/models/toy/deployments"), json=body, timeout=20).raise_for_status()
+
+    def ended_runs(self) -> list[dict[str, Any]]:
+        return [run for run in self.get("/runs")["runs"] if run["ended_at"]]
+
+
+def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait until `condition` holds; fail after `seconds` naming `what`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:g} s in vain for {what}")
+        time.sleep(0.03)

@@ -1,0 +1,271 @@
+"""A small world for retraining: a lake with a month of rows, a project that trains in a moment, a poor champion."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from deltalake import write_deltalake
+
+from shared.contracts.loop_spec import LoopSpec, read_loop_spec
+from shared.contracts.manifest import Origin
+from shared.contracts.verdict import Verdict, cause_key
+from shared.settings import HomeostatSettings
+from shared.stores.keys import Keys, ensure_keys
+from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS, TIMESTAMP, Lake, partition_of
+from shared.stores.model_store import ModelStore, open_model_store
+from shared.stores.packaging import package_version
+
+START = datetime(2013, 1, 1, tzinfo=UTC)
+MODEL = "toy"
+
+# Logistic regression on x in numpy, written out as ONNX: real, deterministic, done in a moment.
+TRAINER = """
+import json, os, sys, time
+from pathlib import Path
+import numpy as np
+import pyarrow.parquet as pq
+from onnx import TensorProto, helper, numpy_helper, save
+
+def write(path, slope, shift):
+    numbers = ("slope", slope), ("shift", shift)
+    constants = [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in numbers]
+    nodes = [
+        helper.make_node("IsNaN", ["x"], ["missing"]),
+        helper.make_node("Where", ["missing", "shift", "x"], ["filled"]),
+        helper.make_node("Mul", ["filled", "slope"], ["scaled"]),
+        helper.make_node("LabelEncoder", ["color"], ["code"], domain="ai.onnx.ml", keys_strings=["red", "blue"],
+                         values_floats=[0.0, 0.0], default_float=0.0),
+        helper.make_node("Add", ["scaled", "code"], ["sum"]),
+        helper.make_node("Add", ["sum", "shift"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["score"]),
+    ]
+    kinds = {"x": TensorProto.FLOAT, "color": TensorProto.STRING}
+    inputs = [helper.make_tensor_value_info(name, kind, ["n"]) for name, kind in kinds.items()]
+    outputs = [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n"])]
+    graph = helper.make_graph(nodes, "toy", inputs, outputs, constants)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    save(helper.make_model(graph, opset_imports=opsets, ir_version=9), str(path))
+
+def fit(path):
+    rows = pq.read_table(path)
+    x = np.stack([np.nan_to_num(rows["x"].to_numpy()), np.ones(rows.num_rows)], axis=1)
+    y, weights = rows["outcome"].to_numpy(), np.zeros(2)
+    for _ in range(15):
+        p = 1 / (1 + np.exp(-x @ weights))
+        weights += np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + np.eye(2) * 1e-3, x.T @ (y - p))
+    return float(weights[0]), float(weights[1]), rows.num_rows
+
+if __name__ == "__main__":
+    out = Path(os.environ["HOMEOSTAT_OUT"])
+    with open(Path(__file__).parent / "trainings.log", "a") as log:
+        log.write(out.parent.parent.parent.name + "\\n")
+    how = sys.argv[1] if len(sys.argv) > 1 else ""
+    if how == "fail":
+        print("the data looks odd"); sys.exit(3)
+    if how == "hang":
+        import subprocess
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        time.sleep(600)
+    if how == "slow":
+        time.sleep(float(sys.argv[2]))
+    slope, shift, count = fit(os.environ["HOMEOSTAT_TRAIN"])
+    if how == "worse":
+        slope = -slope
+    write(out / "model.onnx", slope, shift)
+    if how == "broken":
+        (out / "model.onnx").write_bytes(b"not a model")
+    if how == "silent":
+        sys.exit(0)
+    (out / "metrics.json").write_text(json.dumps({"rows": count, "loss": float("nan") if how == "nan" else 0.5}))
+"""
+
+LOOP: dict[str, Any] = {
+    "model": MODEL,
+    "features": [
+        {"name": "x", "type": "number", "nullable": True},
+        {"name": "color", "type": "category", "values": ["red", "blue"], "nullable": True},
+    ],
+    "prediction": {"kind": "probability"},
+    "outcome": {"delay": "2h"},
+    "metric": {"name": "log_loss", "floor": 0.6},
+    "drift": {"window": {"every": "1d", "minimum_rows": 20}},
+    "retraining": {
+        "command": ["python", "train.py"],
+        "time_limit": "60s",
+        "triggers": [{"when": "drift", "kinds": ["performance"]}],
+        "minimum_rows": 500,
+    },
+    "gate": {"holdout": "5d", "minimum_rows": 100, "maximum_latency_ratio": 50},
+    "automation": "auto",
+}
+
+
+def loop_with(**changes: Any) -> dict[str, Any]:
+    """The world's loop.yaml with some of its parts replaced; mappings are merged one level deep."""
+    made = dict(LOOP)
+    for name, value in changes.items():
+        made[name] = (
+            {**made[name], **value}
+            if isinstance(value, Mapping) and isinstance(made.get(name), dict)
+            else value
+        )
+    return made
+
+
+@dataclass(frozen=True)
+class World:
+    """Folders and stores of one installation."""
+
+    home: Path
+    project: Path
+    store: ModelStore
+    lake: Lake
+    keys: Keys
+    spec: LoopSpec
+    champion: str
+
+    @property
+    def settings(self) -> HomeostatSettings:
+        """The shared settings that point here."""
+        return HomeostatSettings(home=self.home, kafka="127.0.0.1:1")
+
+    def trainings(self) -> list[str]:
+        """The run of every training that was really begun, in order."""
+        log = self.project / "trainings.log"
+        return log.read_text().split() if log.is_file() else []
+
+    def verdict(
+        self,
+        day: int,
+        *,
+        state: str = "drift",
+        drifted: tuple[str, ...] = ("performance",),
+        version: str = "",
+        **more: Any,
+    ) -> Verdict:
+        """A verdict about the day that ends `day` days after the start."""
+        about = version or self.champion
+        end = START + timedelta(days=day)
+        values = {
+            "verdict_id": cause_key(MODEL, "examination", about, end),
+            "model": MODEL,
+            "version": about,
+            "generation": 1,
+            "detector": "examination",
+            "window_start": end - timedelta(days=1),
+            "window_end": end,
+            "rows": 100,
+            "outcomes": 90,
+            "state": state,
+            "drifted": drifted if state == "drift" else (),
+            "loss": 0.7,
+            "reached_at": datetime.now(UTC),
+            **more,
+        }
+        return Verdict.model_validate(values)
+
+
+def make_world(root: Path, *, days: int = 30, per_hour: int = 4, seed: int = 7, **changes: Any) -> World:
+    """A world below `root`: keys, project, lake with `days` days of rows, and a champion that knows nothing, not yet deployed."""
+    home, project = root / "home", root / "project"
+    project.mkdir(parents=True)
+    (project / "loop.yaml").write_text(yaml.safe_dump(loop_with(**changes)))
+    (project / "train.py").write_text(TRAINER)
+    spec = read_loop_spec(project)
+    keys = ensure_keys(home)
+    lake = Lake(str(home / "lake"))
+    fill_lake(lake, START, days, per_hour, seed)
+    settings = HomeostatSettings(home=home)
+    store = open_model_store(settings.model_store_url)
+    return World(home, project, store, lake, keys, spec, package_poor_champion(root, spec, store, keys))
+
+
+def fill_lake(lake: Lake, start: datetime, days: int, per_hour: int, seed: int) -> None:
+    """Rows at even distances, each with its outcome an hour later: one with probability sigmoid(2x)."""
+    chance = np.random.default_rng(seed)
+    count = days * 24 * per_hour
+    x = chance.normal(size=count)
+    outcome = (chance.random(count) < 1 / (1 + np.exp(-2 * x))).astype(float)
+    x[::50] = np.nan
+    step = timedelta(hours=1) / per_hour
+    times = [start + step * row for row in range(count)]
+    ids = [f"p{seed}-{row:06d}" for row in range(count)]
+    predictions = {
+        "prediction_id": ids,
+        "version": ["0" * 64] * count,
+        "generation": [1] * count,
+        "event_time": times,
+        "answered_at": times,
+        "writer": ["w"] * count,
+        "epoch": [1] * count,
+        "sequence": list(range(count)),
+        "score": [0.5] * count,
+        "traceparent": [""] * count,
+    }
+    month = pa.array([partition_of(moment) for moment in times])
+    table = pa.table(
+        [pa.array(predictions[field.name], field.type) for field in PREDICTION_COLUMNS],
+        schema=PREDICTION_COLUMNS,
+    )
+    table = table.append_column("f_x", pa.array(x, pa.float64(), from_pandas=True))
+    table = table.append_column("f_color", pa.array(["red", "blue"] * (count // 2)))
+    write_deltalake(
+        lake.predictions(MODEL), table.append_column("month", month), partition_by=["month"], mode="append"
+    )
+    seen = [moment + timedelta(hours=1) for moment in times]
+    outcomes = {
+        "prediction_id": ids,
+        "value": outcome.tolist(),
+        "observed_at": seen,
+        "received_at": seen,
+        "writer": ["w"] * count,
+        "epoch": [1] * count,
+        "sequence": list(range(count)),
+        "traceparent": [""] * count,
+    }
+    known = pa.table(
+        [pa.array(outcomes[field.name], field.type) for field in OUTCOME_COLUMNS], schema=OUTCOME_COLUMNS
+    )
+    month = pa.array([partition_of(moment) for moment in seen])
+    write_deltalake(
+        lake.outcomes(MODEL), known.append_column("month", month), partition_by=["month"], mode="append"
+    )
+
+
+def package_poor_champion(
+    root: Path, spec: LoopSpec, store: ModelStore, keys: Keys, *, slope: float = -0.5
+) -> str:
+    """A version whose scores are worse than a coin's, in the store; its name."""
+    folder = root / f"champion{slope}"
+    folder.mkdir()
+    runpy.run_path(str(root / "project" / "train.py"))["write"](folder / "model.onnx", slope, 0.0)
+    reference = pa.table(
+        {
+            "event_time": pa.array([START], TIMESTAMP),
+            "x": [0.0],
+            "color": ["red"],
+            "outcome": [0.0],
+            "score": [0.5],
+        }
+    )
+    pq.write_table(reference, folder / "reference.parquet")
+    manifest = package_version(
+        folder / "version",
+        loop=spec,
+        model=folder / "model.onnx",
+        reference=folder / "reference.parquet",
+        origin=Origin(kind="deployment", trained_until=START.isoformat()),
+        metrics={},
+        signing_key=keys.signing,
+    )
+    store.put_version(spec.model, manifest.version, folder / "version")
+    return manifest.version

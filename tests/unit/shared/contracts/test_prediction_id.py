@@ -1,0 +1,53 @@
+"""Ids of predictions: only this installation can make them, for one model, in one spelling."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.contracts.prediction_id import PredictionIds
+
+IDS = PredictionIds(b"k" * 32)
+
+
+def test_an_id_is_known_to_who_made_it() -> None:
+    made = IDS.make("flights")
+    assert re.fullmatch(r"[0-9a-v]{32}", made)
+    assert IDS.is_ours(made, "flights")
+
+
+def test_many_ids_are_made_at_once_and_all_differ() -> None:
+    made = IDS.make_many("flights", 1000)
+    assert len(set(made)) == 1000
+    assert all(IDS.is_ours(one, "flights") for one in made)
+    assert IDS.make_many("flights", 0) == []
+
+
+def test_another_installation_does_not_know_it() -> None:
+    assert not PredictionIds(b"x" * 32).is_ours(IDS.make("flights"), "flights")
+
+
+def test_another_model_does_not_know_it() -> None:
+    assert not IDS.is_ours(IDS.make("flights"), "trains")
+
+
+@pytest.mark.parametrize("position", range(32))
+def test_one_changed_character_is_noticed(position: int) -> None:
+    made = IDS.make("flights")
+    other = "0" if made[position] != "0" else "1"
+    assert not IDS.is_ours(made[:position] + other + made[position + 1 :], "flights")
+
+
+def test_another_spelling_is_not_ours() -> None:
+    """Accepting it would take an outcome that never meets its row: the lake compares ids as they are."""
+    made = next(one for one in iter(lambda: IDS.make("flights"), "") if "i" in one)
+    assert not IDS.is_ours(made.upper(), "flights")
+    assert not IDS.is_ours(made.replace("i", "\N{LATIN SMALL LETTER DOTLESS I}"), "flights")
+
+
+@given(st.text(max_size=40))
+def test_no_text_makes_the_check_fail_itself(text: str) -> None:
+    assert not IDS.is_ours(text, "flights")

@@ -1,0 +1,84 @@
+"""A verdict and its cause key: the same cause has the same key, however often it is delivered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import orjson
+import pytest
+from pydantic import ValidationError
+
+from shared.contracts.verdict import Score, Verdict, cause_key
+
+END = datetime(2013, 2, 1, tzinfo=UTC)
+
+
+def verdict(**changes: object) -> Verdict:
+    fields: dict[str, object] = {
+        "verdict_id": cause_key("flights", "examination", "0" * 64, END),
+        "model": "flights",
+        "version": "0" * 64,
+        "generation": 1,
+        "detector": "examination",
+        "window_start": END - timedelta(days=7),
+        "window_end": END,
+        "rows": 5000,
+        "outcomes": 4900,
+        "state": "drift",
+        "scores": (
+            Score(
+                signal="feature",
+                feature="distance",
+                method="wasserstein",
+                value=0.3,
+                threshold=0.1,
+                exceeded=True,
+            ),
+        ),
+        "blamed": ("distance",),
+        "drifted": ("feature",),
+        "reached_at": END,
+    }
+    return Verdict.model_validate({**fields, **changes})
+
+
+def test_a_cause_key_is_known_by_heart() -> None:
+    """Keys are stored in ledgers and used as names of runs: another way to compute them would act on old causes again."""
+    assert cause_key("flights", "examination", "v", END) == "2153843abc0fb3e8d4a19e22764eab9f"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("trains", "examination", "v", END),
+        ("flights", "request", "v", END),
+        ("flights", "examination", "w", END),
+        ("flights", "examination", "v", END + timedelta(seconds=1)),
+    ],
+)
+def test_another_cause_has_another_key(other: tuple[str, str, str, datetime]) -> None:
+    assert cause_key(*other) != cause_key("flights", "examination", "v", END)
+
+
+def test_the_same_moment_in_another_time_zone_is_the_same_cause() -> None:
+    elsewhere = END.astimezone(timezone(timedelta(hours=2)))
+    assert cause_key("flights", "examination", "v", elsewhere) == cause_key(
+        "flights", "examination", "v", END
+    )
+
+
+def test_parts_cannot_run_into_each_other() -> None:
+    assert cause_key("ab", "c", "v", END) != cause_key("a", "bc", "v", END)
+
+
+def test_a_verdict_survives_the_topic() -> None:
+    sent = verdict()
+    assert Verdict.model_validate(orjson.loads(orjson.dumps(sent.model_dump(mode="json")))) == sent
+
+
+@pytest.mark.parametrize(
+    "change", [{"state": "fine"}, {"detector": "oracle"}, {"drifted": ["data"]}, {"mood": "bad"}]
+)
+def test_what_is_no_verdict_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(change))):
+        verdict(**change)

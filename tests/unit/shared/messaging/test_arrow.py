@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from shared.messaging.arrow import UndecodableBatch, from_bytes, outcomes_batch, predictions_batch, to_bytes
+from shared.messaging.spool.record import OutcomeRecord, PredictionRecord
+from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS
+
+NOW = datetime(2013, 1, 1, tzinfo=UTC)
+
+
+def record(sequence: int, count: int, **changes: object) -> PredictionRecord:
+    values: dict[str, object] = {
+        "model": "flights", "sequence": sequence, "version": "v", "generation": 2, "event_time": NOW,
+        "answered_at": NOW, "prediction_ids": [f"p{sequence + row}" for row in range(count)],
+        "scores": [0.5] * count, "columns": {"carrier": ["UA"] * count},
+    }  # fmt: skip
+    return PredictionRecord(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_records_become_rows_in_order_with_their_own_sequences() -> None:
+    batch = predictions_batch([record(0, 2), record(5, 1)], writer="w", epoch=4)
+    assert batch["sequence"].to_pylist() == [0, 1, 5]
+    assert batch["prediction_id"].to_pylist() == ["p0", "p1", "p5"]
+    assert set(batch["writer"].to_pylist()) == {"w"}
+    assert set(batch["epoch"].to_pylist()) == {4}
+    assert batch["event_time"].to_pylist() == [NOW] * 3
+
+
+def test_bytes_and_back_is_the_same_batch() -> None:
+    batch = predictions_batch([record(0, 3)], writer="w", epoch=1)
+    assert from_bytes(to_bytes(batch), columns=PREDICTION_COLUMNS).equals(batch)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["UA", None], pa.string()),
+        ([1, 2], pa.int64()),
+        ([1.5, None], pa.float64()),
+        ([1, 2.5], pa.float64()),
+        ([True, False], pa.bool_()),
+    ],
+)
+def test_values_decide_a_features_type(values: list[object], kind: pa.DataType) -> None:
+    batch = predictions_batch([record(0, 2, columns={"x": values})], writer="w", epoch=1)
+    assert batch.schema.field("f_x").type == kind
+    assert batch["f_x"].to_pylist() == values
+
+
+def test_a_feature_without_any_value_is_left_to_the_lake() -> None:
+    batch = predictions_batch([record(0, 2, columns={"x": [None, None]})], writer="w", epoch=1)
+    assert batch.schema.names == PREDICTION_COLUMNS.names
+
+
+def test_a_feature_one_record_lacks_is_missing_there() -> None:
+    batch = predictions_batch(
+        [record(0, 1, columns={"x": [1.0]}), record(1, 1, columns={})], writer="w", epoch=1
+    )
+    assert batch["f_x"].to_pylist() == [1.0, None]
+
+
+def test_values_of_no_common_type_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="feature x has values of different types"):
+        predictions_batch([record(0, 2, columns={"x": ["UA", 1.0]})], writer="w", epoch=1)
+
+
+def test_a_tensor_is_a_flat_list_per_row() -> None:
+    tensor = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    batch = predictions_batch(
+        [record(0, 2, columns={}, tensors={"image": tensor}), record(2, 1, columns={})], writer="w", epoch=1
+    )
+    assert batch["f_image"].to_pylist() == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11], None]
+
+
+def test_an_answer_without_a_score_has_none() -> None:
+    batch = predictions_batch([record(0, 2, scores=None)], writer="w", epoch=1)
+    assert batch["score"].to_pylist() == [None, None]
+
+
+def test_outcomes_become_rows() -> None:
+    batch = outcomes_batch(
+        [OutcomeRecord("flights", 3, NOW, ["a", "b"], [1.0, 0.0], [NOW, NOW], "trace")], writer="w", epoch=1
+    )
+    assert batch.schema == OUTCOME_COLUMNS
+    assert batch["sequence"].to_pylist() == [3, 4]
+    assert batch["value"].to_pylist() == [1.0, 0.0]
+
+
+def stream(*batches: pa.RecordBatch) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+GOOD = predictions_batch([record(0, 2)], writer="w", epoch=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (b"", "not an Arrow stream"),
+        (b"poison" * 50, "not an Arrow stream"),
+        (to_bytes(GOOD)[:200], "not an Arrow stream"),
+        (stream(GOOD, GOOD), "2 batches"),
+        (stream(GOOD.drop_columns(["writer"])), "column writer is missing"),
+        (
+            stream(GOOD.set_column(2, pa.field("generation", pa.string()), pa.array(["1", "2"]))),
+            "generation has type string, expected int64",
+        ),
+        (
+            stream(GOOD.set_column(0, pa.field("prediction_id", pa.string()), pa.array(["a", None]))),
+            "prediction_id has missing values",
+        ),
+    ],
+    ids=["nothing", "noise", "cut off", "two batches", "column missing", "wrong type", "null id"],
+)
+def test_what_is_no_batch_of_the_lake_is_refused(value: bytes, said: str) -> None:
+    with pytest.raises(UndecodableBatch, match=said):
+        from_bytes(value, columns=PREDICTION_COLUMNS)
+
+
+def test_damage_anywhere_is_refused_or_harmless_but_never_a_crash() -> None:
+    value = to_bytes(GOOD)
+    random = np.random.default_rng(3)
+    for _ in range(300):
+        damaged = bytearray(value)
+        damaged[random.integers(len(damaged))] ^= 1 << int(random.integers(8))
+        try:
+            from_bytes(bytes(damaged), columns=PREDICTION_COLUMNS)
+        except UndecodableBatch:
+            continue

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared.messaging.spool import SpoolWriter
+from shared.messaging.spool import reader as reader_module
+from shared.messaging.spool.checkpoint import Position, read_checkpoint
+from shared.messaging.spool.reader import SpoolReader
+from shared.messaging.spool.segment import SegmentId, list_segments
+from tests.fakes.rows import append_rows
+
+
+def sequences(reader: SpoolReader) -> list[int]:
+    """Everything there is to read, as (first) sequences."""
+    found: list[int] = []
+    while entries := reader.read():
+        found.extend(entry.record.sequence for entry in entries)
+    return found
+
+
+def tear(folder: Path, segment: SegmentId) -> None:
+    """Leave half a record at the end, as a killed writer does."""
+    path = folder / segment.filename
+    path.write_bytes(path.read_bytes() + b"HSP1\xff\x00\x00\x00half")
+
+
+def test_follows_a_growing_segment(root: Path, spool: SpoolWriter) -> None:
+    reader = SpoolReader(root / spool.writer)
+    assert reader.read() == []
+    append_rows(spool, 0)
+    assert sequences(reader) == [0]
+    append_rows(spool, 1)
+    assert sequences(reader) == [1]
+
+
+def test_reads_again_what_was_not_acknowledged(root: Path, spool: SpoolWriter) -> None:
+    for number in range(4):
+        append_rows(spool, number)
+    reader = SpoolReader(root / spool.writer)
+    entries = reader.read()
+    reader.acknowledge(entries[1].end)
+    reader.rewind()
+    assert sequences(reader) == [2, 3]
+    assert sequences(SpoolReader(root / spool.writer)) == [2, 3]
+
+
+def test_deletes_segments_that_are_acknowledged_and_no_others(root: Path) -> None:
+    spool = SpoolWriter.claim(root, maximum_bytes=1 << 20, segment_bytes=1000)
+    for number in range(10):
+        append_rows(spool, number)
+    reader = SpoolReader(root / spool.writer)
+    before = [segment for segment, _ in list_segments(root / spool.writer)]
+    entries = []
+    while more := reader.read():
+        entries.extend(more)
+    middle = entries[len(entries) // 2]
+    reader.acknowledge(middle.end)
+    after = [segment for segment, _ in list_segments(root / spool.writer)]
+    assert after == [segment for segment in before if segment.number >= middle.end.number]
+    assert 0 < len(after) < len(before)
+    reader.acknowledge(entries[-1].end)
+    assert [segment for segment, _ in list_segments(root / spool.writer)] == [before[-1]]
+    assert reader.backlog_bytes() == 0
+    spool.close()
+
+
+def test_a_torn_tail_waits_for_a_living_writer(root: Path, spool: SpoolWriter) -> None:
+    append_rows(spool, 0)
+    tear(root / spool.writer, SegmentId(spool.epoch, 0))
+    reader = SpoolReader(root / spool.writer)
+    assert sequences(reader) == [0]
+    assert reader.torn_records == 0
+
+
+def test_a_torn_tail_of_a_dead_writer_is_skipped_and_counted(root: Path, spool: SpoolWriter) -> None:
+    append_rows(spool, 0)
+    spool.close()
+    tear(root / spool.writer, SegmentId(spool.epoch, 0))
+    reader = SpoolReader(root / spool.writer)
+    assert sequences(reader) == [0]
+    assert reader.torn_records == 1
+    assert sequences(reader) == []
+    assert reader.torn_records == 1
+
+
+def test_goes_on_with_the_next_epoch(root: Path, spool: SpoolWriter) -> None:
+    append_rows(spool, 0)
+    spool.close()
+    tear(root / spool.writer, SegmentId(spool.epoch, 0))
+    again = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    append_rows(again, 1)
+    reader = SpoolReader(root / again.writer)
+    entries = [*reader.read(), *reader.read()]
+    assert [(entry.end.epoch, entry.record.sequence) for entry in entries] == [(1, 0), (2, 0)]
+    assert reader.torn_records == 1
+    again.close()
+
+
+def test_damage_in_the_middle_costs_one_record(root: Path, spool: SpoolWriter) -> None:
+    for number in range(3):
+        append_rows(spool, number)
+    path = root / spool.writer / SegmentId(spool.epoch, 0).filename
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    reader = SpoolReader(root / spool.writer)
+    assert sequences(reader) == [0, 2]
+    assert reader.broken_bytes == len(content) // 3
+
+
+def test_a_lost_segment_is_stepped_over(root: Path) -> None:
+    spool = SpoolWriter.claim(root, maximum_bytes=1 << 20, segment_bytes=1000)
+    for number in range(10):
+        append_rows(spool, number)
+    (root / spool.writer / SegmentId(1, 1).filename).unlink()
+    kept = sequences(SpoolReader(root / spool.writer))
+    assert kept[0] == 0
+    assert kept[-1] == 9
+    assert len(kept) < 10
+    spool.close()
+
+
+def test_a_record_larger_than_one_read_comes_whole(
+    root: Path, spool: SpoolWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "_READ_BYTES", 64)
+    append_rows(spool, 0, 50)
+    append_rows(spool, 50, 50)
+    assert sequences(SpoolReader(root / spool.writer)) == [0, 50]
+
+
+def test_an_unreadable_checkpoint_ships_again_rather_than_not_at_all(root: Path, spool: SpoolWriter) -> None:
+    append_rows(spool, 0)
+    reader = SpoolReader(root / spool.writer)
+    reader.acknowledge(reader.read()[-1].end)
+    (root / spool.writer / "checkpoint.json").write_bytes(b'{"epo')
+    assert read_checkpoint(root / spool.writer) == Position()
+    assert sequences(SpoolReader(root / spool.writer)) == [0]
+
+
+def test_a_checkpoint_that_cannot_be_written_still_frees_the_disk(root: Path) -> None:
+    spool = SpoolWriter.claim(root, maximum_bytes=1 << 20, segment_bytes=1000)
+    for number in range(10):
+        append_rows(spool, number)
+    (root / spool.writer / "checkpoint.json").mkdir()  # a folder cannot be replaced by a file
+    reader = SpoolReader(root / spool.writer)
+    entries = []
+    while more := reader.read():
+        entries.extend(more)
+    reader.acknowledge(entries[-1].end)
+    assert "cannot be written" in reader.checkpoint_error
+    assert len(list_segments(root / spool.writer)) == 1
+    spool.close()
+
+
+def test_loss_files_of_finished_epochs_go_unless_they_tell_of_losses(root: Path) -> None:
+    quiet = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    append_rows(quiet, 0)
+    quiet.close()
+    lossy = SpoolWriter.claim(root, maximum_bytes=10)
+    assert not append_rows(lossy, 0, 3)
+    lossy.close()
+    last = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    append_rows(last, 0)
+    reader = SpoolReader(root / last.writer)
+    entries = [*reader.read(), *reader.read()]
+    reader.acknowledge(entries[-1].end)
+    assert sorted(path.name for path in (root / last.writer).glob("*.losses")) == [
+        "0000000002.losses",
+        "0000000003.losses",
+    ]
+    assert reader.dropped() == {("predictions", "flights"): 3}
+    last.close()

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.errors import OperatorError
+from shared.messaging.spool import SpoolWriter
+from shared.messaging.spool.losses import read_losses
+from shared.messaging.spool.reader import SpoolReader
+from shared.messaging.spool.segment import list_segments
+from tests.fakes.rows import append_outcomes, append_rows
+
+
+def test_sequences_are_gap_free_per_kind_and_model(root: Path, spool: SpoolWriter) -> None:
+    append_rows(spool, 0, 3)
+    append_rows(spool, 0, 1, model="taxis")
+    append_outcomes(spool, 0, 2)
+    append_rows(spool, 3, 1)
+    places = [
+        (entry.record.kind, entry.record.model, entry.record.sequence, len(entry.record))
+        for entry in SpoolReader(root / spool.writer).read()
+    ]
+    assert places == [
+        ("predictions", "flights", 0, 3),
+        ("predictions", "taxis", 0, 1),
+        ("outcomes", "flights", 0, 2),
+        ("predictions", "flights", 3, 1),
+    ]
+
+
+def test_every_start_is_a_new_epoch_in_a_free_folder(root: Path) -> None:
+    first = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    beside = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    assert beside.writer != first.writer
+    first.close()
+    again = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    assert (again.writer, again.epoch) == (first.writer, first.epoch + 1)
+    beside.close()
+    again.close()
+
+
+def test_an_epoch_is_never_used_twice_even_if_its_file_is_gone(root: Path, spool: SpoolWriter) -> None:
+    append_rows(spool, 0)
+    spool.close()
+    (root / spool.writer / "epoch").unlink()
+    again = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    assert again.epoch == spool.epoch + 1
+    again.close()
+
+
+def test_a_full_segment_is_followed_by_the_next(root: Path) -> None:
+    spool = SpoolWriter.claim(root, maximum_bytes=1 << 20, segment_bytes=1000)
+    for number in range(10):
+        append_rows(spool, number)
+    sizes = [size for _, size in list_segments(root / spool.writer)]
+    assert len(sizes) > 2
+    assert max(sizes) <= 1000
+    spool.close()
+
+
+def test_what_passes_the_bound_is_dropped_and_counted_exactly(root: Path) -> None:
+    spool = SpoolWriter.claim(root, maximum_bytes=4000)
+    results = [append_rows(spool, number * 2, 2) for number in range(40)]
+    statistics = spool.statistics()
+    assert statistics.bytes <= 4000
+    assert statistics.appended == {("predictions", "flights"): 2 * results.count(True)}
+    assert statistics.dropped == {("predictions", "flights"): 2 * results.count(False)}
+    assert 0 < results.count(True) < 40
+    assert "shipper does not keep up" in statistics.last_error
+    spool.close()
+
+
+def test_drops_are_on_disk_for_whoever_comes_after_a_kill(root: Path) -> None:
+    spool = SpoolWriter.claim(root, maximum_bytes=4000)
+    for number in range(40):
+        append_rows(spool, number)
+    dropped = spool.statistics().dropped["predictions", "flights"]
+    # Nothing is closed or flushed here: this is what a killed process leaves.
+    [loss] = read_losses(root / spool.writer)[spool.epoch]
+    assert (loss.kind, loss.model, loss.dropped, loss.next_sequence) == (
+        "predictions",
+        "flights",
+        dropped,
+        40,
+    )
+
+
+def test_shipping_makes_room_again(root: Path) -> None:
+    spool = SpoolWriter.claim(root, maximum_bytes=4000)
+    reader = SpoolReader(root / spool.writer)
+    while append_rows(spool, 0):
+        pass
+    while entries := reader.read():
+        reader.acknowledge(entries[-1].end)
+    spool.statistics()
+    assert append_rows(spool, 1)
+    spool.close()
+
+
+def test_a_disk_that_takes_no_more_drops_and_heals(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    reader = SpoolReader(root / spool.writer)
+    append_rows(spool, 0)
+    # The kernel's own limit on the size of a file stands in for a full disk: it also cuts a write in the middle.
+    size = list_segments(root / spool.writer)[0][1]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, hard))
+    try:
+        assert [append_rows(spool, number) for number in (1, 2)] == [False, False]
+        assert list_segments(root / spool.writer)[0][1] == size
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert append_rows(spool, 3)
+    assert [entry.record.sequence for entry in reader.read()] == [0, 3]
+    assert spool.statistics().dropped == {("predictions", "flights"): 2}
+    spool.close()
+
+
+def test_a_segment_that_cannot_even_be_cut_back_is_left_behind(
+    root: Path, spool: SpoolWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append_rows(spool, 0)
+    real_writev = os.writev
+
+    def half(descriptor: int, buffers: list[bytes]) -> int:
+        real_writev(descriptor, [b"".join(buffers)[:50]])
+        raise OSError(errno.EIO, "Input/output error")
+
+    def refuse(descriptor: int, length: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "writev", half)
+        broken.setattr(os, "ftruncate", refuse)
+        assert not append_rows(spool, 1)
+    assert append_rows(spool, 2)
+    reader = SpoolReader(root / spool.writer)
+    found = [entry.record.sequence for _ in range(3) for entry in reader.read()]
+    assert found == [0, 2]
+    assert reader.torn_records == 1
+    assert "Input/output error" in spool.statistics().last_error
+
+
+def test_lengths_that_differ_are_a_mistake_of_the_caller(spool: SpoolWriter) -> None:
+    now = datetime.now(UTC)
+    with pytest.raises(ValueError, match="'carrier' has 1 values, expected 2"):
+        spool.append_predictions(
+            model="flights", version="v", generation=1, event_time=now, answered_at=now,
+            prediction_ids=["a", "b"], scores=[0.1, 0.2], columns={"carrier": ["UA"]},
+        )  # fmt: skip
+    with pytest.raises(ValueError, match="expected the same number"):
+        spool.append_outcomes(
+            model="flights", received_at=now, prediction_ids=["a"], values=[], observed_at=[now]
+        )
+
+
+def test_no_rows_are_no_record(root: Path, spool: SpoolWriter) -> None:
+    assert append_rows(spool, 0, 0)
+    assert list_segments(root / spool.writer) == []
+
+
+def test_tensors_travel_with_the_row(root: Path, spool: SpoolWriter) -> None:
+    now = datetime.now(UTC)
+    image = np.random.default_rng(7).random((2, 3, 4)).astype(np.float32)
+    spool.append_predictions(
+        model="pictures", version="v", generation=1, event_time=now, answered_at=now,
+        prediction_ids=["a", "b"], scores=None, columns={"image": image, "size": np.array([1.0, 2.0])},
+    )  # fmt: skip
+    [entry] = SpoolReader(root / spool.writer).read()
+    np.testing.assert_array_equal(entry.record.tensors["image"], image)  # type: ignore[union-attr]
+    assert entry.record.columns == {"size": [1.0, 2.0]}  # type: ignore[union-attr]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("a file where the folder should be")
+    with pytest.raises(OperatorError, match="the spool .* cannot be written"):
+        SpoolWriter.claim(tmp_path / "spool", maximum_bytes=1000)
