@@ -1,0 +1,108 @@
+"""The one place that chooses real parts for shipper and sink."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Event as Flag
+
+from prometheus_client import CollectorRegistry
+
+from services.prediction_log.metrics import ShipperMetrics, SinkMetrics
+from services.prediction_log.settings import ShipperSettings, SinkSettings
+from services.prediction_log.shipper import Shipper
+from services.prediction_log.sink import TOPICS, Sink
+from shared.errors import HomeostatError
+from shared.messaging.consumer import open_consumer
+from shared.messaging.producer import open_producer
+from shared.observability.logs import configure_logs, get_logger
+from shared.observability.metrics_door import MetricsDoor
+from shared.settings import HomeostatSettings
+from shared.stores.lake import Lake
+
+
+def run_shipper() -> int:
+    """Run the shipper until SIGTERM or SIGINT; the exit code."""
+    base, settings = HomeostatSettings(), ShipperSettings()
+    configure_logs("shipper", base)
+    registry = CollectorRegistry()
+    producer = open_producer(
+        base.kafka,
+        "homeostat-shipper",
+        request_bytes=settings.record_bytes * 2,
+        delivery_seconds=settings.delivery_seconds,
+    )
+    shipper = Shipper(
+        base.home / "spool",
+        producer,
+        ShipperMetrics(registry),
+        batch_rows=settings.batch_rows,
+        batch_seconds=settings.batch_seconds,
+        record_bytes=settings.record_bytes,
+        delivery_seconds=settings.delivery_seconds,
+    )
+
+    def status() -> dict[str, object]:
+        return {"service": "shipper", "ready": True, "last_error": shipper.last_error}
+
+    return _run("shipper", registry, settings.host, settings.port, status, shipper.run, producer.close)
+
+
+def run_sink() -> int:
+    """Run the sink until SIGTERM or SIGINT; the exit code."""
+    base, settings = HomeostatSettings(), SinkSettings()
+    configure_logs("sink", base)
+    registry = CollectorRegistry()
+    consumer = open_consumer(base.kafka, TOPICS, settings.group, "homeostat-sink")
+    producer = open_producer(base.kafka, "homeostat-sink")
+    sink = Sink(
+        consumer,
+        producer,
+        Lake(base.lake_url),
+        SinkMetrics(registry),
+        commit_seconds=settings.commit_seconds,
+        commit_records=settings.commit_records,
+        maximum_record_bytes=settings.maximum_record_bytes,
+        compact_commits=settings.compact_commits,
+        retention=timedelta(days=settings.retention_days),
+    )
+
+    def status() -> dict[str, object]:
+        return {"service": "sink", "ready": True, "last_error": sink.last_error}
+
+    def close() -> None:
+        consumer.close()
+        producer.close()
+
+    return _run("sink", registry, settings.host, settings.port, status, sink.run, close)
+
+
+def _run(
+    name: str,
+    registry: CollectorRegistry,
+    host: str,
+    port: int,
+    status: Callable[[], dict[str, object]],
+    work: Callable[[Flag], None],
+    close: Callable[[], None],
+) -> int:
+    """Open the door, work until told to stop, then let go of everything."""
+    log = get_logger(name)
+    stop = Flag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        door = MetricsDoor(registry, host, port, status)
+    except HomeostatError as error:
+        log.error("cannot_start", error=str(error))
+        return 1
+    door.start()
+    log.info("started", port=door.port)
+    try:
+        work(stop)
+    finally:
+        door.stop()
+        close()
+    log.info("stopped")
+    return 0

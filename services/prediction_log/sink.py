@@ -1,0 +1,258 @@
+"""The sink: Kafka to the lake, each row once. `python -m services.prediction_log.sink`.
+
+One round:
+
+1. Collect records for at most `commit_seconds` after the first.
+2. Ask which topics these are, and throw everything away when one is not the topic it was before the first record was fetched: so
+   offsets are never booked under the wrong topic's name.
+3. Read and check every record; send those that fail to the dead-letter topic and wait until it has them.
+4. Per table: drop repeats, append rows, offsets and sequences in one commit (see writer.py).
+5. Commit the offsets to Kafka. A crash before this makes step 4 of the next start find nothing but repeats.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from threading import Event as Flag
+
+import pyarrow.compute as pc
+from deltalake.exceptions import DeltaError
+
+from services.prediction_log.arrivals import Arrival, origin, read_message
+from services.prediction_log.burial import Burial
+from services.prediction_log.dead_letters import DeadLetter
+from services.prediction_log.metrics import SinkMetrics
+from services.prediction_log.writer import Prepared, TableWriter
+from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
+from shared.errors import Conflict, DependencyAway
+from shared.messaging.ports import Consumer, Message, Partition, Producer, TopicIdentity
+from shared.observability.logs import get_logger
+from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS, Lake
+
+TOPICS = (PREDICTIONS.name, OUTCOMES.name, DEAD_LETTERS.name)
+_log = get_logger(__name__)
+_ROUND_BYTES = 64 << 20
+_ATTEMPTS = 5
+_LONGEST_PAUSE = 5.0
+_IDENTITY_SECONDS = 2.0
+_ACKNOWLEDGE_SECONDS = 20.0
+
+
+class Sink:
+    """Writes the lake below `lake.root`. For one thread; several processes may run, they share the partitions."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        producer: Producer,
+        lake: Lake,
+        metrics: SinkMetrics,
+        *,
+        commit_seconds: float = 0.7,
+        commit_records: int = 500,
+        maximum_record_bytes: int = 8 << 20,
+        compact_commits: int = 100,
+        retention: timedelta = timedelta(days=7),
+    ) -> None:
+        self._consumer = consumer
+        self._producer = producer
+        self._lake = lake
+        self._metrics = metrics
+        self._commit_seconds = commit_seconds
+        self._commit_records = commit_records
+        self._maximum_record_bytes = maximum_record_bytes
+        self._compact_commits = compact_commits
+        self._retention = retention
+        self._tables: dict[tuple[str, str], TableWriter] = {}
+        self._burial = Burial(lake, retention)
+        self._identities: dict[str, TopicIdentity] | None = None
+        self._identities_asked = 0.0
+        self.last_error = ""
+
+    def run(self, stop: Flag) -> None:
+        """Work until told to stop. After a failure everything since the last commit is read again."""
+        pause = 0.2
+        while not stop.is_set():
+            try:
+                self.step()
+                self.last_error = ""
+                pause = 0.2
+            except (DependencyAway, Conflict, DeltaError, OSError) as error:
+                self._metrics.failures.inc()
+                if self.last_error != str(error):
+                    _log.warning("round_failed", error=str(error))
+                self.last_error = str(error)
+                self._consumer.rewind()
+                stop.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def step(self) -> int:
+        """One round; the rows written. Raises DependencyAway, Conflict, DeltaError or OSError: rewind the consumer then."""
+        if self._identities is None:
+            self._identities = self._consumer.identities(TOPICS)
+        messages = self._collect()
+        self._tell_lag()
+        if self._is_another_topic(idle=not messages):
+            _log.warning("topic_recreated")
+            self._identities = None
+            self._consumer.reset()
+            return 0
+        if not messages:
+            return 0
+        arrivals, letters = self._read(messages)
+        rows = self._write(arrivals)
+        buried = self._burial.bury(letters)
+        if buried:
+            self._metrics.rows.labels("dead_letters", "-").inc(buried)
+        self._commit_offsets(messages)
+        self._compact()
+        return rows
+
+    def _is_another_topic(self, *, idle: bool) -> bool:
+        """Whether a topic was deleted and made again. Asked before every commit, and now and then when there is none."""
+        now = time.monotonic()
+        if idle and now - self._identities_asked < _IDENTITY_SECONDS:
+            return False
+        self._identities_asked = now
+        return self._consumer.identities(TOPICS) != self._identities
+
+    def _collect(self) -> list[Message]:
+        messages = self._consumer.poll(0.5, self._commit_records)
+        if not messages:
+            return messages
+        until = time.monotonic() + self._commit_seconds
+        size = sum(len(message.value) for message in messages)
+        while (
+            len(messages) < self._commit_records
+            and size < _ROUND_BYTES
+            and (left := until - time.monotonic()) > 0
+        ):
+            more = self._consumer.poll(min(left, 0.1), self._commit_records - len(messages))
+            size += sum(len(message.value) for message in more)
+            messages.extend(more)
+        return messages
+
+    def _read(
+        self, messages: Sequence[Message]
+    ) -> tuple[dict[tuple[str, str], list[Arrival]], list[DeadLetter]]:
+        """Arrivals by table, and the letters that came on the dead-letter topic. Refused records go to that topic."""
+        assert self._identities is not None
+        arrivals: dict[tuple[str, str], list[Arrival]] = {}
+        refused: list[DeadLetter] = []
+        letters: list[DeadLetter] = []
+        for message in messages:
+            topic = message.partition.topic
+            self._metrics.records.labels(topic).inc()
+            if topic == DEAD_LETTERS.name:
+                letters.append(DeadLetter.from_message(message, origin(message, self._identities[topic])))
+                continue
+            found = read_message(message, self._identities[topic], maximum_bytes=self._maximum_record_bytes)
+            if isinstance(found, DeadLetter):
+                refused.append(found)
+            else:
+                arrivals.setdefault((found.kind, found.model), []).append(found)
+        self._refuse(refused)
+        return arrivals, letters
+
+    def _write(self, arrivals: dict[tuple[str, str], list[Arrival]]) -> int:
+        total = 0
+        for (kind, model), batch in arrivals.items():
+            table = self._table(kind, model)
+            begun = time.monotonic()
+            prepared, rows = self._append(table, batch)
+            self._metrics.commit_seconds.observe(time.monotonic() - begun)
+            self._metrics.rows.labels(kind, model).inc(rows)
+            self._metrics.repeats.labels(kind, model).inc(prepared.repeats)
+            self._metrics.missing.labels(kind, model).inc(prepared.missing)
+            if prepared.missing:
+                _log.warning("rows_missing", kind=kind, model=model, rows=prepared.missing)
+            if prepared.rows is not None and prepared.rows.num_rows:
+                oldest = pc.min(
+                    prepared.rows["answered_at" if kind == "predictions" else "received_at"]
+                ).as_py()
+                self._metrics.freshness.observe(max(0.0, (datetime.now(UTC) - oldest).total_seconds()))
+            total += rows
+        return total
+
+    def _append(self, table: TableWriter, arrivals: Sequence[Arrival]) -> tuple[Prepared, int]:
+        """Prepare and commit; where another sink was first, look again at what is left to do."""
+        for attempt in range(_ATTEMPTS):
+            prepared = table.prepare(arrivals)
+            self._refuse(
+                DeadLetter.misfit(
+                    misfit.arrival.message,
+                    misfit.arrival.offset_id.removeprefix("offset/"),
+                    misfit.detail,
+                    misfit.rows,
+                )
+                for misfit in prepared.misfits
+            )
+            try:
+                return prepared, table.commit(prepared)
+            except Conflict:
+                self._metrics.conflicts.inc()
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _refuse(self, letters: Iterable[DeadLetter]) -> None:
+        """Put records on the dead-letter topic and wait until it has them."""
+        sent = []
+        for letter in letters:
+            key = letter.origin.encode()
+            sent.append(
+                self._producer.send(DEAD_LETTERS.name, key, letter.value, letter.kafka_headers("sink"))
+            )
+            self._metrics.dead_letters.labels(letter.reason).inc()
+            _log.warning(
+                "record_refused", reason=letter.reason, origin=letter.origin, offset=letter.origin_offset
+            )
+        for delivery in sent:
+            delivery.result(_ACKNOWLEDGE_SECONDS)
+
+    def _commit_offsets(self, messages: Sequence[Message]) -> None:
+        offsets: dict[Partition, int] = {}
+        for message in messages:
+            offsets[message.partition] = max(offsets.get(message.partition, 0), message.offset + 1)
+        try:
+            self._consumer.commit(offsets)
+        except DependencyAway as error:
+            # The rows are in the lake: whoever reads them again will skip them.
+            _log.warning("offsets_not_committed", error=str(error))
+
+    def _compact(self) -> None:
+        for (kind, model), table in self._tables.items():
+            if table.is_due_for_compaction(self._compact_commits):
+                table.compact()
+                self._metrics.compactions.inc()
+                _log.info("compacted", kind=kind, model=model)
+
+    def _table(self, kind: str, model: str) -> TableWriter:
+        if (kind, model) not in self._tables:
+            if kind == "predictions":
+                location, columns, time_column = (
+                    self._lake.predictions(model),
+                    PREDICTION_COLUMNS,
+                    "event_time",
+                )
+            else:
+                location, columns, time_column = self._lake.outcomes(model), OUTCOME_COLUMNS, "observed_at"
+            self._tables[kind, model] = TableWriter(
+                location, columns, time_column=time_column, retention=self._retention
+            )
+        return self._tables[kind, model]
+
+    def _tell_lag(self) -> None:
+        lags = dict.fromkeys(TOPICS, 0)
+        for place, lag in self._consumer.lag().items():
+            lags[place.topic] += lag
+        for topic, lag in lags.items():
+            self._metrics.lag.labels(topic).set(lag)
+
+
+if __name__ == "__main__":
+    from services.prediction_log.bootstrap import run_sink
+
+    raise SystemExit(run_sink())

@@ -1,0 +1,105 @@
+"""Outages, full spools, poison and a recreated topic, on the real broker."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+
+from cli.broker import Broker
+from shared.contracts.topics import OUTCOMES, PREDICTIONS
+from shared.messaging.producer import open_producer
+from tests.fakes.log_processes import LogProcesses
+
+
+def test_rows_are_in_the_lake_within_seconds_of_the_answer(processes: LogProcesses) -> None:
+    processes.start("load", "shipper", "sink")
+    processes.wait_for(lambda: len(processes.in_lake()) > 0, "first rows")
+    processes.stop("load")
+    processes.wait_until_settled()
+    processes.stop()
+    processes.check_conservation(kills_of_load=0)
+
+
+def test_everything_may_start_before_kafka(tmp_path: Path, kafka_broker: Broker) -> None:
+    processes = LogProcesses(tmp_path, kafka_broker.bootstrap)
+    kafka_broker.stop()
+    try:
+        processes.start("load", "shipper", "sink")
+        processes.wait_for(lambda: len(processes.listed("answered")) > 200, "answers without Kafka")
+        processes.wait_for(lambda: "round_failed" in processes.output("shipper"), "the shipper says so")
+        kafka_broker.start()
+        processes.stop("load")
+        processes.wait_until_settled()
+        processes.stop()
+        processes.check_conservation(kills_of_load=0)
+    finally:
+        processes.close()
+        if kafka_broker.pid is None:
+            kafka_broker.start()
+
+
+def test_a_spool_that_overflows_while_kafka_is_away_counts_every_row_it_drops(
+    tmp_path: Path, kafka_broker: Broker
+) -> None:
+    processes = LogProcesses(tmp_path, kafka_broker.bootstrap, spool_bytes=200_000, rows_per_second=4000)
+    kafka_broker.stop()
+    try:
+        processes.start("load", "shipper", "sink")
+        processes.wait_for(lambda: len(processes.listed("dropped")) > 500, "drops")
+        kafka_broker.start()
+        answered = len(processes.listed("answered"))
+        processes.wait_for(lambda: len(processes.listed("answered")) > answered, "the spool takes rows again")
+        processes.stop("load")
+        processes.wait_until_settled()
+        processes.stop()
+        processes.check_conservation(kills_of_load=0)
+    finally:
+        processes.close()
+        if kafka_broker.pid is None:
+            kafka_broker.start()
+
+
+def test_poison_does_not_hold_up_the_rows_behind_it(processes: LogProcesses, kafka_broker: Broker) -> None:
+    producer = open_producer(kafka_broker.bootstrap, "poisoner")
+    processes.start("load", "shipper", "sink")
+    marks = [f"{processes.model} {number}".encode() for number in range(50)]
+    for mark in marks:
+        for key in (b"a", b"b", b"c"):
+            producer.send(PREDICTIONS.name, key, mark, [("mark", mark)]).result(10)
+    producer.close()
+    processes.wait_for(lambda: len(processes.in_lake()) > 0, "rows behind the poison")
+
+    def buried() -> list[bytes]:
+        table = processes.lake.open(processes.lake.dead_letters())
+        values: list[bytes] = [] if table is None else table.to_pyarrow_table()["value"].to_pylist()
+        return [value for value in values if value in marks]
+
+    processes.wait_for(lambda: len(buried()) >= 150, "dead letters")
+    processes.stop("load")
+    processes.wait_until_settled()
+    processes.stop()
+    assert sorted(buried()) == sorted(marks * 3)
+    processes.check_conservation(kills_of_load=0)
+
+
+def test_a_topic_deleted_and_made_again_is_read_from_its_beginning(
+    processes: LogProcesses, kafka_broker: Broker
+) -> None:
+    processes.start("load", "shipper", "sink")
+    processes.wait_for(lambda: len(processes.in_lake()) > 0, "first rows")
+    processes.stop("load")
+    processes.wait_until_settled()
+    admin = KafkaAdminClient(bootstrap_servers=kafka_broker.bootstrap)
+    admin.delete_topics([PREDICTIONS.name, OUTCOMES.name])
+    admin.close()
+    time.sleep(1)
+    kafka_broker.create_topics()
+    before = len(processes.in_lake())
+    processes.start("load")
+    processes.wait_for(lambda: len(processes.in_lake()) > before, "rows of the new topic")
+    processes.stop("load")
+    processes.wait_until_settled()
+    processes.stop()
+    processes.check_conservation(kills_of_load=0)
