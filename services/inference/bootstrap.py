@@ -1,0 +1,161 @@
+"""The one place where the real parts of the inference service are chosen and put together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import warnings
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+
+from services.inference.app import InferenceApp
+from services.inference.body import BodyReader
+from services.inference.doors.open_inference import OpenInferenceDoor
+from services.inference.doors.operations import OperationsDoor
+from services.inference.doors.outcomes import OutcomesDoor
+from services.inference.doors.predict import PredictDoor
+from services.inference.loader import Loader
+from services.inference.metrics import InferenceMetrics
+from services.inference.predictor import Predictor
+from services.inference.recorder import Recorder, SpoolCollector
+from services.inference.runtimes.devices import choose_device
+from services.inference.runtimes.onnx import OnnxModel
+from services.inference.servable import Servable
+from services.inference.settings import InferenceSettings
+from services.inference.slot import Slots
+from services.inference.status import Status
+from services.inference.watcher import Watcher
+from shared.contracts.prediction_id import PredictionIds
+from shared.messaging.spool import SpoolWriter
+from shared.observability.logs import configure_logs, get_logger
+from shared.settings import HomeostatSettings
+from shared.stores.keys import ensure_keys
+from shared.stores.model_store import open_model_store
+
+_SWAP_SECONDS = 30.0
+
+
+class InferenceServer:
+    """A running server process: the application, and what works beside it."""
+
+    def __init__(self, app: InferenceApp, watcher: Watcher, predictor: Predictor, spool: SpoolWriter) -> None:
+        self.app = app
+        self._watcher = watcher
+        self._predictor = predictor
+        self._spool = spool
+
+    async def start(self) -> None:
+        """Begin to follow the release log. Models come as they are loaded; until then the server is live, but not ready."""
+        self._watcher.start()
+
+    async def stop(self) -> None:
+        """Stop following, end calls under way, give the spool back."""
+        await asyncio.to_thread(self._watcher.stop)
+        await asyncio.to_thread(self._predictor.close)
+        self._spool.close()
+
+
+def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceServer:
+    """Put a server together; call it on the event loop it will run on. Raises OperatorError."""
+    configure_logs("inference", shared)
+    # A number too large for float32 is refused by name; numpy need not warn about it as well.
+    warnings.filterwarnings("ignore", message="overflow encountered in cast", category=RuntimeWarning)
+    _one_log()
+    device = choose_device(settings.device)
+    get_logger(__name__).info(
+        "device_chosen", device=device.name, reason=device.reason, wanted=settings.device
+    )
+    keys = ensure_keys(shared.home)
+    ids = PredictionIds(keys.prediction_id_secret())
+    spool = SpoolWriter.claim(shared.home / "spool", maximum_bytes=settings.spool_bytes)
+
+    metrics = InferenceMetrics(CollectorRegistry())
+    metrics.registry.register(SpoolCollector(spool))
+    slots: Slots[Servable] = Slots()
+    recorder = Recorder(spool)
+    predictor = Predictor(
+        recorder, ids, inline_seconds=settings.inline_seconds, threads=settings.call_threads
+    )
+    store = open_model_store(shared.model_store_url)
+    loader = Loader(
+        store,
+        verifying_key=keys.verifying,
+        engine=lambda model: OnnxModel(model, device=device, threads=settings.operator_threads),
+        probe_rows=settings.probe_rows,
+        probe_tolerance=settings.probe_tolerance,
+    )
+    watcher = Watcher(
+        store,
+        slots,
+        loader.load,
+        metrics=metrics,
+        on_loop=_caller(asyncio.get_running_loop()),
+        only=settings.models,
+        poll_seconds=settings.poll_seconds,
+        retry_seconds=settings.retry_seconds,
+    )
+    metrics.watch_release_log(watcher.seconds_since_read)
+    status = Status(slots, watcher, spool, device=device.name, device_reason=device.reason)
+    app = assemble(settings, slots, recorder, predictor, ids, metrics, status)
+    # What is imported by now lives as long as the process: keep the collector from walking it under load.
+    gc.collect()
+    gc.freeze()
+    return InferenceServer(app, watcher, predictor, spool)
+
+
+def assemble(
+    settings: InferenceSettings,
+    slots: Slots[Servable],
+    recorder: Recorder,
+    predictor: Predictor,
+    ids: PredictionIds,
+    metrics: InferenceMetrics,
+    status: Status,
+) -> InferenceApp:
+    """The application over its parts; what a test hands in may be fakes."""
+    predict = PredictDoor(slots, predictor, metrics, maximum_rows=settings.maximum_rows)
+    outcomes = OutcomesDoor(slots, recorder, ids, metrics, maximum_outcomes=settings.maximum_rows)
+    oip = OpenInferenceDoor(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
+    operations = OperationsDoor(status, metrics)
+    return InferenceApp(
+        {
+            ("POST", "/predict"): predict.post,
+            ("POST", "/outcomes"): outcomes.post,
+            ("GET", "/"): operations.home,
+            ("GET", "/livez"): operations.live,
+            ("GET", "/readyz"): operations.ready,
+            ("GET", "/metrics"): operations.metrics,
+            ("GET", "/status"): operations.status,
+            ("GET", "/status.json"): operations.status,
+        },
+        oip.find,
+        BodyReader(
+            maximum_bytes=settings.maximum_body_bytes,
+            maximum_buffered_bytes=settings.maximum_buffered_bytes,
+            receive_seconds=settings.receive_seconds,
+        ),
+        metrics,
+        maximum_in_flight=settings.maximum_in_flight,
+    )
+
+
+def _one_log() -> None:
+    """BentoML writes its own lines on a handler of its own; send them through ours, once."""
+    for name in ("bentoml", "uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+
+
+def _caller(loop: asyncio.AbstractEventLoop) -> Callable[[Callable[[], bool]], bool]:
+    """Runs a function on the loop from another thread and waits for its result."""
+
+    def on_loop(function: Callable[[], bool]) -> bool:
+        async def call() -> bool:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(call(), loop).result(timeout=_SWAP_SECONDS)
+
+    return on_loop

@@ -1,0 +1,70 @@
+"""Running ONNX models with onnxruntime, from bytes that were verified before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from services.inference.runtimes.devices import Device
+from shared.errors import UnservableModel
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """An input or output: `kind` as onnxruntime writes it, such as `tensor(float)`; free axes are None."""
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...]
+
+
+class OnnxModel:
+    """One loaded model."""
+
+    def __init__(self, model: bytes, *, device: Device, threads: int) -> None:
+        """Raises UnservableModel where onnxruntime refuses the model or puts it on another device."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        # A thread that spins between calls takes the core from the event loop.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=list(device.providers))
+        except Exception as error:  # onnxruntime has no common base for what it raises
+            raise UnservableModel(
+                f"onnxruntime cannot load the model: {_first_line(error)}",
+                remedy="check model.onnx with onnx.checker and onnxruntime",
+            ) from error
+        used = self._session.get_providers()[0]
+        if used != device.providers[0]:
+            raise UnservableModel(f"onnxruntime put the model on {used} instead of {device.providers[0]}")
+        self.device = device.name
+        self.inputs = tuple(_tensor_type(item) for item in self._session.get_inputs())
+        self.outputs = tuple(_tensor_type(item) for item in self._session.get_outputs())
+
+    def run(self, output: str, feeds: Mapping[str, Array]) -> Array:
+        """One output for the given inputs. Raises UnservableModel where the model fails on them."""
+        try:
+            result: Array = self._session.run([output], feeds)[0]
+        except Exception as error:
+            raise UnservableModel(f"the model failed: {_first_line(error)}") from error
+        return np.asarray(result)
+
+
+def _tensor_type(item: Any) -> TensorType:
+    return TensorType(
+        item.name, item.type, tuple(axis if isinstance(axis, int) else None for axis in item.shape)
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -1,0 +1,149 @@
+"""A real `bentoml serve` of the inference service on a port of its own, without Kafka."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from cli.ports import free_port
+from shared.messaging.spool import Record
+from shared.messaging.spool.reader import SpoolReader
+from tests.fakes.toy_model import ToyStore
+
+ROOT = Path(__file__).parents[3]
+
+
+class InferenceProcess:
+    """One server: the process of `bentoml serve`, and the worker it starts in a group of its own."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = home / f"server-{self.port}.log"
+        command = [
+            str(Path(sys.executable).with_name("bentoml")),
+            "serve",
+            "services.inference.service:InferenceService",
+        ]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port)],
+                cwd=ROOT,
+                env={
+                    **os.environ,
+                    "HOMEOSTAT_HOME": str(home),
+                    "HOMEOSTAT_KAFKA": "127.0.0.1:1",
+                    "HOMEOSTAT_INFERENCE_POLL_SECONDS": "0.1",
+                    "HOMEOSTAT_INFERENCE_RETRY_SECONDS": "0.5",
+                    **environment,
+                },
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.http = httpx.Client(base_url=self.url, timeout=20)
+
+    def worker(self) -> psutil.Process:
+        """The process that answers: the one with the most memory below ours."""
+        return max(
+            psutil.Process(self.process.pid).children(recursive=True),
+            key=lambda child: child.memory_info().rss,
+        )
+
+    def wait(self, true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+        """Poll until `true` answers something; fails with the end of the server's log."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                if result := true():
+                    return result
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"not within {seconds:g} s: {what}\n{self.log.read_text()[-3000:]}")
+
+    def wait_live(self) -> None:
+        self.wait(lambda: self.http.get("/livez").status_code == 200, "the server is live")
+
+    def wait_served(self, version: str, model: str = "toy") -> None:
+        self.wait(
+            lambda: self.served(model).get("version") == version, f"{model} {version[:12]} is served", 30
+        )
+
+    def wait_generation(self, generation: int) -> None:
+        self.wait(
+            lambda: self.served().get("generation") == generation, f"generation {generation} is served", 30
+        )
+
+    def status(self) -> dict[str, Any]:
+        report: dict[str, Any] = self.http.get("/status.json").json()
+        return report
+
+    def served(self, model: str = "toy") -> dict[str, Any]:
+        return next((entry for entry in self.status()["models"] if entry["name"] == model), {})
+
+    def metric(self, line: str) -> float:
+        """The value of one series, by its name and labels as written; 0 where it is not there."""
+        for text in self.http.get("/metrics").text.splitlines():
+            if text.rpartition(" ")[0] == line:
+                return float(text.rpartition(" ")[2])
+        return 0.0
+
+    def kill(self) -> None:
+        """As a power cut would: no process gets to say goodbye."""
+        for process in self._processes():
+            process.kill()
+        self.process.wait(timeout=10)
+
+    def stop(self) -> None:
+        self.http.close()
+        left = self._processes()
+        if self.process.poll() is None:
+            self.process.terminate()
+        _, alive = psutil.wait_procs(left, timeout=15)
+        for process in alive:
+            process.kill()
+        self.process.wait(timeout=10)
+
+    def _processes(self) -> list[psutil.Process]:
+        try:
+            parent = psutil.Process(self.process.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+def spooled(home: Path) -> list[Record]:
+    """Everything on the spool below `home`, as the shipper would read it."""
+    records: list[Record] = []
+    for folder in sorted((home / "spool").iterdir()):
+        reader = SpoolReader(folder)
+        while entries := reader.read():
+            records += [entry.record for entry in entries]
+    return records
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> ToyStore:
+    return ToyStore(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def server(toys: ToyStore) -> Iterator[InferenceProcess]:
+    """A server that was started with no model, no Kafka and nothing else of the installation."""
+    server = InferenceProcess(toys.home)
+    try:
+        server.wait_live()
+        yield server
+    finally:
+        server.stop()

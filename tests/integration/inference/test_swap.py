@@ -1,0 +1,208 @@
+"""Following the release log on a real server: swaps, refusals, several models, memory."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+
+from shared.messaging.spool import PredictionRecord
+from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
+from tests.integration.inference.conftest import InferenceProcess, spooled
+
+
+def test_it_starts_without_any_model_and_serves_the_first_release(
+    server: InferenceProcess, toys: ToyStore
+) -> None:
+    assert server.http.get("/readyz").status_code == 503
+    assert server.http.get("/v2/health/ready").json() == {"ready": False, "live": True}
+    answer = server.http.post("/predict", json={"rows": [ROW]})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+    release = toys.put_and_release(1.0)
+    server.wait_served(release.version)
+
+    assert server.http.get("/readyz").status_code == 200
+    answer = server.http.post("/predict", json={"rows": [ROW]}).json()
+    assert (answer["version"], answer["generation"], answer["predictions"][0]["score"]) == (
+        release.version,
+        1,
+        1.0,
+    )
+
+
+class Asker(threading.Thread):
+    """Asks without a pause until told to stop; notes each answer's status, version, generation and scores."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.client = httpx.Client(base_url=url, timeout=20)
+        self.enough = threading.Event()
+        self.answers: list[tuple[str, int, tuple[float, ...], tuple[str, ...]]] = []
+        self.failures: list[str] = []
+
+    def run(self) -> None:
+        with self.client:
+            while not self.enough.is_set():
+                try:
+                    answer = self.client.post("/predict", json={"model": "toy", "rows": [ROW] * 3})
+                except httpx.HTTPError as error:
+                    self.failures.append(repr(error))
+                    continue
+                if answer.status_code != 200:
+                    self.failures.append(answer.text)
+                    continue
+                body = answer.json()
+                rows = body["predictions"]
+                self.answers.append(
+                    (
+                        body["version"],
+                        body["generation"],
+                        tuple(row["score"] for row in rows),
+                        tuple(row["prediction_id"] for row in rows),
+                    )
+                )
+
+
+def test_swaps_under_load_drop_nothing_and_mix_nothing(server: InferenceProcess, toys: ToyStore) -> None:
+    versions = {score: toys.put(score).version for score in (2.0, 3.0, 4.0)}
+    askers = [Asker(server.url) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    released = {}
+    for score in (2.0, 3.0, 4.0, 2.0):  # the last one is a rollback: an older version under a new generation
+        release = toys.release(versions[score])
+        released[release.generation] = (release.version, score)
+        server.wait_generation(release.generation)
+    time.sleep(0.2)
+    for asker in askers:
+        asker.enough.set()
+    for asker in askers:
+        asker.join(timeout=20)
+
+    answers = [answer for asker in askers for answer in asker.answers]
+    assert [failure for asker in askers for failure in asker.failures] == []
+    seen = Counter(generation for _, generation, _, _ in answers)
+    assert set(released) <= set(seen)
+    for version, generation, scores, _ in answers:
+        if generation in released:
+            assert (version, scores) == (released[generation][0], (released[generation][1],) * 3)
+    for asker in askers:
+        generations = [generation for _, generation, _, _ in asker.answers]
+        assert generations == sorted(generations)
+    server.wait(
+        lambda: server.metric('homeostat_inference_loaded_versions{model="toy"}') == 1,
+        "old versions are unloaded",
+        10,
+    )
+
+    told = {identity: (version, generation) for version, generation, _, ids in answers for identity in ids}
+    logged = {
+        identity: (record.version, record.generation)
+        for record in spooled(toys.home)
+        if isinstance(record, PredictionRecord)
+        for identity in record.prediction_ids
+    }
+    assert told.items() <= logged.items()
+
+
+def test_a_tampered_version_is_refused_and_the_old_one_serves_on(
+    server: InferenceProcess, toys: ToyStore
+) -> None:
+    before = server.served()
+    manifest = toys.put(5.0)
+    folder = toys.home / "models" / "toy" / "versions" / manifest.version
+    (folder / "model.onnx").write_bytes(toy_onnx(6.0))
+    toys.release(manifest.version)
+
+    server.wait(lambda: "digest" in server.served()["last_error"], "the refusal shows in the status", 30)
+    assert_still_serves(server, before["version"], before["generation"])
+    assert server.metric('homeostat_inference_swaps_total{model="toy",result="failed"}') >= 1
+
+
+def test_a_signature_of_another_key_is_refused(
+    server: InferenceProcess, toys: ToyStore, tmp_path: Path
+) -> None:
+    before = server.served()
+    stranger = ToyStore(tmp_path / "stranger")
+    manifest = stranger.put(7.0)
+    toys.store.put_version("toy", manifest.version, tmp_path / "stranger" / "drafts" / "1" / "version")
+    toys.release(manifest.version)
+
+    server.wait(lambda: "signature" in server.served()["last_error"], "the refusal shows in the status", 30)
+    assert_still_serves(server, before["version"], before["generation"])
+
+
+def test_a_broken_model_is_refused_and_the_next_release_served(
+    server: InferenceProcess, toys: ToyStore
+) -> None:
+    before = server.served()
+    toys.put_and_release(8.0, raw=toy_onnx(8.0, lacking="colour"))
+    server.wait(
+        lambda: "lacks colour" in server.served()["last_error"], "the refusal shows in the status", 30
+    )
+    assert_still_serves(server, before["version"], before["generation"])
+
+    release = toys.put_and_release(9.0)
+    server.wait_served(release.version)
+    assert server.served()["last_error"] == ""
+    assert server.http.post("/predict", json={"rows": [ROW]}).json()["predictions"][0]["score"] == 9.0
+
+
+def test_without_the_store_it_serves_on(server: InferenceProcess, toys: ToyStore) -> None:
+    before = server.served()
+    models = toys.home / "models"
+    models.rename(toys.home / "away")
+    try:
+        time.sleep(0.5)
+        assert_still_serves(server, before["version"], before["generation"])
+    finally:
+        shutil.rmtree(models, ignore_errors=True)
+        (toys.home / "away").rename(models)
+    release = toys.put_and_release(10.0)
+    server.wait_served(release.version)
+
+
+def test_models_stand_side_by_side(server: InferenceProcess, toys: ToyStore) -> None:
+    other = toys.put_and_release(20.0, model="other")
+    server.wait_served(other.version, "other")
+
+    answer = server.http.post("/predict", json={"rows": [ROW]})
+    assert (answer.status_code, answer.json()["field"]) == (400, "model")
+    assert (
+        server.http.post("/predict", json={"model": "other", "rows": [ROW]}).json()["predictions"][0]["score"]
+        == 20.0
+    )
+    assert (
+        server.http.post("/predict", json={"model": "toy", "rows": [ROW]}).json()["version"]
+        == server.served()["version"]
+    )
+
+
+def test_memory_stays_flat_over_swaps(server: InferenceProcess, toys: ToyStore) -> None:
+    heavy = 4_000_000  # floats: 16 MB a version
+    versions = [toys.put(score, raw=toy_onnx(score, weights=heavy)).version for score in (31.0, 32.0)]
+
+    def swap(times: int) -> int:
+        for index in range(times):
+            release = toys.release(versions[index % 2])
+            server.wait_generation(release.generation)
+        server.wait(
+            lambda: server.metric('homeostat_inference_loaded_versions{model="toy"}') == 1,
+            "old versions are unloaded",
+            10,
+        )
+        return int(server.worker().memory_info().rss)
+
+    before = swap(4)
+    after = swap(8)
+    assert after - before < 3 * 16_000_000, f"8 swaps of 16 MB added {(after - before) / 1e6:.0f} MB"
+
+
+def assert_still_serves(server: InferenceProcess, version: str, generation: int) -> None:
+    answer = server.http.post("/predict", json={"model": "toy", "rows": [ROW]}).json()
+    assert (answer["version"], answer["generation"]) == (version, generation)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import onnxruntime
+import pytest
+
+from services.inference.runtimes import devices
+from services.inference.runtimes.devices import choose_device
+from shared.errors import OperatorError
+
+
+@pytest.fixture
+def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+
+
+def test_cpu_is_taken_when_asked_for() -> None:
+    device = choose_device("cpu")
+    assert (device.name, device.providers, device.reason) == ("cpu", ("CPUExecutionProvider",), "asked for")
+
+
+@pytest.mark.usefixtures("no_cuda")
+def test_cuda_without_cuda_is_an_error_with_a_remedy() -> None:
+    with pytest.raises(OperatorError) as caught:
+        choose_device("cuda")
+    assert "built without CUDA" in caught.value.message
+    assert "HOMEOSTAT_INFERENCE_DEVICE=cpu" in caught.value.remedy
+
+
+@pytest.mark.usefixtures("no_cuda")
+def test_auto_says_why_it_fell_back() -> None:
+    device = choose_device("auto")
+    assert (device.name, device.reason) == (
+        "cpu",
+        "CUDA cannot be used: this onnxruntime was built without CUDA",
+    )
+
+
+@pytest.mark.parametrize("wanted", ["auto", "cuda"])
+def test_cuda_is_taken_where_it_can_be_used(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    monkeypatch.setattr(devices, "_cuda_problem", lambda: "")
+    device = choose_device(wanted)  # type: ignore[arg-type]
+    assert (device.name, device.providers[0]) == ("cuda", "CUDAExecutionProvider")

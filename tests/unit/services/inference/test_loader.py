@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from services.inference.loader import Loader
+from services.inference.model_file import check_model_file
+from services.inference.runtimes.devices import Device
+from services.inference.runtimes.onnx import OnnxModel
+from services.inference.servable import Engine
+from shared.contracts.manifest import MANIFEST, MODEL
+from shared.errors import TamperedVersion, UnknownName, UnservableModel
+from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
+
+CPU = Device("cpu", ("CPUExecutionProvider",), "asked for")
+
+
+class CountingEngine:
+    """Makes engines and remembers how many."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self, model: bytes) -> Engine:
+        self.made += 1
+        return OnnxModel(model, device=CPU, threads=1)
+
+
+@pytest.fixture
+def engines() -> CountingEngine:
+    return CountingEngine()
+
+
+@pytest.fixture
+def loader(toys: ToyStore, engines: CountingEngine) -> Loader:
+    return Loader(
+        toys.store, verifying_key=toys.keys.verifying, engine=engines, probe_rows=16, probe_tolerance=1e-3
+    )
+
+
+def test_a_good_version_is_loaded_measured_and_probed(loader: Loader, toys: ToyStore) -> None:
+    release = toys.put_and_release(4.0)
+    servable = loader.load(release)
+    batch = servable.schema.batch([ROW, ROW])
+    np.testing.assert_array_equal(servable.run(batch), np.array([4.0, 4.0], np.float32))
+    assert 0 < servable.seconds(1) < 1
+
+
+@pytest.mark.parametrize("name", [MODEL, "reference.parquet", MANIFEST, "signature.json"])
+def test_a_changed_file_is_refused_before_the_engine_sees_anything(
+    loader: Loader, toys: ToyStore, engines: CountingEngine, name: str
+) -> None:
+    release = toys.put_and_release(4.0)
+    path = toys.home / "models" / "toy" / "versions" / release.version / name
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(TamperedVersion):
+        loader.load(release)
+    assert engines.made == 0
+
+
+def test_a_version_signed_by_someone_else_is_refused(
+    toys: ToyStore, engines: CountingEngine, tmp_path: Path
+) -> None:
+    release = toys.put_and_release(4.0)
+    stranger = ToyStore(tmp_path / "stranger")
+    loader = Loader(
+        toys.store, verifying_key=stranger.keys.verifying, engine=engines, probe_rows=16, probe_tolerance=1e-3
+    )
+    with pytest.raises(TamperedVersion, match="signature"):
+        loader.load(release)
+    assert engines.made == 0
+
+
+def test_a_version_of_another_model_is_refused(loader: Loader, toys: ToyStore) -> None:
+    manifest = toys.put(4.0, model="other")
+    toys.store.put_version("toy", manifest.version, toys.home / "drafts" / "1" / "version")
+    with pytest.raises(TamperedVersion, match="one of other"):
+        loader.load(toys.release(manifest.version))
+
+
+def test_a_version_that_is_not_there_is_named(loader: Loader, toys: ToyStore) -> None:
+    with pytest.raises(UnknownName):
+        loader.load(toys.release("0" * 64))
+
+
+def test_a_version_that_scores_other_than_when_packaged_is_refused(loader: Loader, toys: ToyStore) -> None:
+    manifest = toys.put(4.0, said=4.5)
+    with pytest.raises(UnservableModel, match="scores reference row 0 4 here, 4.5 when it was packaged"):
+        loader.load(toys.release(manifest.version))
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        (b"no model", "not an ONNX model"),
+        (toy_onnx(1.0, lacking="colour"), "lacks colour"),
+        (toy_onnx(1.0, domain="com.example"), "domain 'com.example'"),
+        (toy_onnx(float("nan")), "not finite"),
+    ],
+)
+def test_an_unservable_model_is_refused_by_name(
+    loader: Loader, toys: ToyStore, raw: bytes, problem: str
+) -> None:
+    with pytest.raises(UnservableModel, match=problem):
+        loader.load(toys.put_and_release(1.0, raw=raw))
+
+
+def test_scores_of_shape_n_by_1_are_scores(loader: Loader, toys: ToyStore) -> None:
+    servable = loader.load(toys.put_and_release(4.0, raw=toy_onnx(4.0, score_rank=2)))
+    assert servable.run(servable.schema.batch([ROW, ROW])).tolist() == [4.0, 4.0]
+
+
+def test_weights_in_another_file_are_refused_wherever_they_stand() -> None:
+    def external(name: str) -> TensorProto:
+        tensor = helper.make_tensor(name, TensorProto.FLOAT, [1], [1.0])
+        tensor.ClearField("float_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="weights.bin")
+        return tensor
+
+    score = helper.make_tensor_value_info("score", TensorProto.FLOAT, [1])
+    constant = helper.make_node("Constant", [], ["score"], value=external("inner"))
+    plain = helper.make_graph(
+        [helper.make_node("Identity", ["w"], ["score"])], "g", [], [score], [external("w")]
+    )
+    nested = helper.make_graph(
+        [
+            helper.make_node(
+                "If",
+                ["c"],
+                ["score"],
+                then_branch=helper.make_graph([constant], "then", [], [score]),
+                else_branch=helper.make_graph([constant], "else", [], [score]),
+            )
+        ],
+        "g",
+        [helper.make_tensor_value_info("c", TensorProto.BOOL, [])],
+        [score],
+    )
+    for graph in (plain, nested):
+        model: onnx.ModelProto = helper.make_model(graph)
+        with pytest.raises(UnservableModel, match="in another file"):
+            check_model_file(model.SerializeToString())

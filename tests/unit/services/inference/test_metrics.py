@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from services.inference.metrics import KEPT_VERSIONS, Distribution, InferenceMetrics
+
+
+def servable(version: str) -> Any:
+    return SimpleNamespace(model="toy", version_short=version, generation=1, device="cpu")
+
+
+def test_a_distribution_counts_cumulatively_and_takes_the_bound_itself() -> None:
+    distribution = Distribution((0.1, 1.0))
+    for value in (0.05, 0.1, 0.5, 7.0):
+        distribution.observe(value)
+    assert distribution.buckets() == [("0.1", 2.0), ("1.0", 3.0), ("+Inf", 4.0)]
+    assert distribution.sum == 7.65
+
+
+def test_series_read_as_prometheus_reads_them() -> None:
+    registry = CollectorRegistry()
+    metrics = InferenceMetrics(registry)
+    served = servable("abc")
+    metrics.swapped(served, seconds=0.2)
+    metrics.answered(served, rows=3, seconds=0.0004)
+    metrics.failed(None, "refused", 422, 0.0001)
+    text = generate_latest(registry).decode()
+    for line in (
+        'homeostat_inference_request_duration_seconds_bucket{le="0.0005",model="toy",outcome="answered",version="abc"} 1.0',
+        'homeostat_inference_request_duration_seconds_count{model="",outcome="refused",version=""} 1.0',
+        'homeostat_inference_rows_total{model="toy",version="abc"} 3.0',
+        'homeostat_inference_errors_total{status="422"} 1.0',
+        'homeostat_inference_swaps_total{model="toy",result="served"} 1.0',
+        'homeostat_inference_model_info{device="cpu",model="toy",version="abc"} 1.0',
+        "homeostat_inference_release_log_age_seconds NaN",
+    ):
+        assert line in text.splitlines()
+
+
+def test_series_of_versions_long_gone_are_dropped_but_never_those_of_the_served_one() -> None:
+    registry = CollectorRegistry()
+    metrics = InferenceMetrics(registry)
+    for number in range(3 * KEPT_VERSIONS):
+        version = servable(f"v{number}")
+        metrics.swapped(version, seconds=0.1)
+        metrics.answered(version, rows=1, seconds=0.001)
+        metrics.unloaded(version)
+    again = servable("v0")
+    metrics.swapped(again, seconds=0.1)
+    metrics.answered(again, rows=1, seconds=0.001)
+
+    def rows(version: str) -> float | None:
+        return registry.get_sample_value(
+            "homeostat_inference_rows_total", {"model": "toy", "version": version}
+        )
+
+    shown = [number for number in range(3 * KEPT_VERSIONS) if rows(f"v{number}")]
+    assert shown == [0, *range(2 * KEPT_VERSIONS, 3 * KEPT_VERSIONS)]
