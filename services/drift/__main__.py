@@ -1,0 +1,44 @@
+"""`python -m services.drift`: judge the windows of every released model, and answer on the HTTP door."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import uvicorn
+
+from services.drift.bootstrap import assemble
+from services.drift.settings import DriftSettings
+from shared.errors import HomeostatError
+from shared.observability.logs import configure_logs
+from shared.settings import HomeostatSettings
+
+
+def main() -> int:
+    """Run until told to stop. Exit code 1 with a message where something must be mended first."""
+    os.environ["DO_NOT_TRACK"] = "1"
+    shared, settings = HomeostatSettings(), DriftSettings()
+    configure_logs("drift", shared)
+    try:
+        drift = assemble(shared, settings)
+    except HomeostatError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    drift.start()
+    # uvicorn shuts down in order and then sends itself the signal again: that one must not end us before `stop`.
+    signal.signal(signal.SIGTERM, _already_ending)
+    try:
+        uvicorn.run(drift.app, host=settings.host, port=settings.port, access_log=False, log_config=None)
+    finally:
+        drift.stop()
+    return 0
+
+
+def _already_ending(number: int, frame: FrameType | None) -> None:
+    """The shutdown is on its way."""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,113 @@
+"""The one place where drift's real parts are chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event, Thread
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from services.drift.app import make_app
+from services.drift.evidence import LakeEvidence
+from services.drift.examination import Examiner
+from services.drift.follower import Follower
+from services.drift.judge import Judge
+from services.drift.metrics import DriftMetrics
+from services.drift.publisher import Publisher
+from services.drift.references import StoredReferences
+from services.drift.reports import Reports
+from services.drift.routes import Door
+from services.drift.settings import DriftSettings
+from services.drift.topic import KafkaVerdicts
+from services.drift.verdict_store import VerdictStore
+from shared.messaging.producer import open_producer
+from shared.observability.logs import get_logger, log_unknown_error
+from shared.settings import HomeostatSettings
+from shared.stores.keys import Keys
+from shared.stores.lake import Lake
+from shared.stores.model_store import open_model_store
+
+_log = get_logger(__name__)
+
+
+@dataclass
+class Drift:
+    """The assembled service."""
+
+    app: FastAPI
+    follower: Follower
+    publisher: Publisher
+    verdicts: VerdictStore
+    examiner: Examiner
+    topic: KafkaVerdicts
+    ready: Event
+    _stop: Event = field(default_factory=Event)
+    _threads: list[Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Begin to follow and to publish, each in its thread."""
+        for name, target in (("follower", self._follow), ("publisher", self._publish)):
+            thread = Thread(target=target, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """1. no new window is begun   2. the one under way is stored   3. let go of broker and store."""
+        self._stop.set()
+        self.publisher.notify()
+        for thread in self._threads:
+            thread.join(timeout=15)
+        self.topic.close()
+        self.verdicts.close()
+
+    def _follow(self) -> None:
+        self.examiner.warm()
+        self.ready.set()
+        self._keep(self.follower.run)
+
+    def _publish(self) -> None:
+        self._keep(self.publisher.run)
+
+    def _keep(self, run: object) -> None:
+        """A loop that ends by an unknown error is begun again: a silent monitor is worse than a noisy one."""
+        assert callable(run)
+        while not self._stop.is_set():
+            try:
+                run(self._stop)
+            except Exception as error:
+                log_unknown_error(_log, error)
+                self._stop.wait(1.0)
+
+
+def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
+    """Wire the service. Raises OperatorError where the verdict store cannot be opened."""
+    metrics = DriftMetrics(CollectorRegistry())
+    verdicts = VerdictStore(shared.home / "drift" / "verdicts.sqlite")
+    store = open_model_store(shared.model_store_url)
+    references = StoredReferences(
+        store, shared.home / "drift" / "versions", Keys(shared.home / "keys").verifying
+    )
+    evidence = LakeEvidence(Lake(shared.lake_url))
+    examiner = Examiner()
+    topic = KafkaVerdicts(open_producer(shared.kafka, "homeostat-drift"), settings.publish_timeout_seconds)
+    publisher = Publisher(topic, verdicts, metrics, settings.publish_retry_seconds)
+    follower = Follower(
+        references=references,
+        evidence=evidence,
+        judge=Judge(examiner, settings.sample_rows),
+        verdicts=verdicts,
+        metrics=metrics,
+        now=_now,
+        published=publisher.notify,
+        poll_seconds=settings.poll_seconds,
+    )
+    reports = Reports(shared.home / "reports", verdicts, references, evidence, examiner, settings.sample_rows)
+    ready = Event()
+    door = Door(follower, verdicts, reports, metrics.registry, ready, _now(), _now)
+    return Drift(make_app(door), follower, publisher, verdicts, examiner, topic, ready)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,140 @@
+"""Rows as columns in time order: what is judged, and what it is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.contracts.loop_spec import Feature, LoopSpec
+
+Floats = npt.NDArray[np.float64]
+Objects = npt.NDArray[np.object_]
+
+SCORE = "score"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that is measured: `feature` is what it is about, `part` which summary of a tensor (empty otherwise)."""
+
+    name: str
+    feature: Feature
+    kind: Literal["numeric", "category"]
+    part: Literal["", "mean", "std"] = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Columns by name, all in ascending `event_time` (µs since 1970). Missing: NaN, or None in a category."""
+
+    event_time: npt.NDArray[np.int64]
+    columns: Mapping[str, Floats | Objects]
+    score: Floats
+    outcome: Floats
+
+    def __len__(self) -> int:
+        return int(self.event_time.size)
+
+    def take(self, places: npt.NDArray[np.int64]) -> Rows:
+        """The rows at these places."""
+        return replace(
+            self,
+            event_time=self.event_time[places],
+            columns={name: values[places] for name, values in self.columns.items()},
+            score=self.score[places],
+            outcome=self.outcome[places],
+        )
+
+
+def columns_of(loop: LoopSpec) -> tuple[Column, ...]:
+    """The measured columns of a model: one per feature, two summaries (mean and spread of a row) per tensor."""
+    columns: list[Column] = []
+    for feature in loop.features:
+        if feature.type == "tensor":
+            columns += [
+                Column(f"{feature.name}.mean", feature, "numeric", "mean"),
+                Column(f"{feature.name}.std", feature, "numeric", "std"),
+            ]
+        else:
+            kind: Literal["numeric", "category"] = (
+                "numeric" if feature.type in ("number", "integer") else "category"
+            )
+            columns.append(Column(feature.name, feature, kind))
+    return tuple(columns)
+
+
+def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcome: str = "outcome") -> Rows:
+    """Read a table with `event_time`, `score`, the column named `outcome` and one column per feature, named with `prefix`.
+
+    A column that the table lacks counts as missing in every row. Non-finite numbers count as missing.
+    """
+    times = (
+        pc.cast(table["event_time"], pa.timestamp("us", tz="UTC"))
+        .to_numpy()
+        .astype("datetime64[us]")
+        .astype(np.int64)
+    )
+    order = np.argsort(times, kind="stable")
+    columns: dict[str, Floats | Objects] = {}
+    for column in columns_of(loop):
+        source = prefix + column.feature.name
+        values = table[source] if source in table.column_names else pa.nulls(len(table))
+        columns[column.name] = _read(values, column)[order]
+    return Rows(
+        event_time=times[order],
+        columns=columns,
+        score=_numbers_or_missing(table, SCORE)[order],
+        outcome=_numbers_or_missing(table, outcome)[order],
+    )
+
+
+def sample(rows: Rows, most: int, seed: int) -> Rows:
+    """At most `most` rows, one drawn at random from each of `most` equal stretches, so that every moment stays represented."""
+    if len(rows) <= most:
+        return rows
+    edges = np.linspace(0, len(rows), most + 1)
+    low, high = np.ceil(edges[:-1]).astype(np.int64), np.ceil(edges[1:]).astype(np.int64)
+    return rows.take(np.random.default_rng(seed).integers(low, high))
+
+
+def _read(values: pa.ChunkedArray | pa.Array, column: Column) -> Floats | Objects:
+    if column.part:
+        return _summaries(values, column.part)
+    if column.kind == "numeric":
+        return _numbers(values)
+    text = pc.cast(values, pa.string())
+    result: Objects = text.to_numpy(zero_copy_only=False) if isinstance(text, pa.Array) else text.to_numpy()
+    return result.astype(object)
+
+
+def _numbers(values: pa.ChunkedArray | pa.Array) -> Floats:
+    numbers = pc.cast(values, pa.float64(), safe=False)
+    result = np.array(
+        numbers.to_numpy(zero_copy_only=False) if isinstance(numbers, pa.Array) else numbers.to_numpy()
+    )
+    result[~np.isfinite(result)] = np.nan
+    return result
+
+
+def _numbers_or_missing(table: pa.Table, name: str) -> Floats:
+    numeric = name in table.column_names and (
+        pa.types.is_floating(table.schema.field(name).type)
+        or pa.types.is_integer(table.schema.field(name).type)
+    )
+    return _numbers(table[name]) if numeric else np.full(len(table), np.nan)
+
+
+def _summaries(values: pa.ChunkedArray | pa.Array, part: Literal["mean", "std"]) -> Floats:
+    found = np.full(len(values), np.nan)
+    for place, value in enumerate(values.to_pylist()):
+        if value is not None:
+            flat = np.asarray(value, dtype=np.float64)
+            found[place] = flat.mean() if part == "mean" else flat.std()
+    found[~np.isfinite(found)] = np.nan
+    return found

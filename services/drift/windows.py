@@ -1,0 +1,107 @@
+"""Which window of a generation comes next, and whether it can be judged yet. Pure; event time throughout.
+
+A generation (one entry of the release log) has windows of its own, tumbling from its first answered row, so that each window
+holds one version only. Rows of another generation that fall into the same time (a swap drains for a moment) belong to that
+generation's windows. What a generation answered after its last whole window, before it was replaced, is not judged: nobody would
+act on it. Until a generation's first window is judged, its model is `warming`.
+
+    open ──(predictions reach end)──▶ closed ──(outcomes are due and in, or waited for long enough)──▶ judgeable ──▶ judged
+
+Each window gives exactly one verdict, reached when it is judgeable: features, prediction, data and performance together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Progress = Literal["open", "closed", "judgeable"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of event time: `start` inclusive, `end` exclusive."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def length(self) -> timedelta:
+        """Event time covered."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Watermarks:
+    """Event times up to which the lake is taken to be complete; None where it holds nothing."""
+
+    predictions: datetime | None
+    outcomes: datetime | None
+
+
+def window_by_time(start: datetime, every: timedelta) -> Span:
+    """The window of length `every` that begins at `start`."""
+    return Span(start, start + every)
+
+
+def window_by_rows(times: npt.NDArray[np.int64], rows: int) -> Span | None:
+    """The window over the first `rows` of the ascending event times (µs since 1970); None while there are fewer.
+
+    Rows of one instant are never parted: the window takes all of its last instant, so it may hold a few more.
+    """
+    if times.size < rows:
+        return None
+    return Span(from_micros(int(times[0])), from_micros(int(times[rows - 1])) + INSTANT)
+
+
+def skip_empty(start: datetime, every: timedelta, next_row: datetime) -> datetime:
+    """Where the window lies, on the grid of `every` from `start`, that holds `next_row`: a gap is passed over in one step."""
+    return start + max(0, (next_row - start) // every) * every
+
+
+def last_complete(first: datetime, every: timedelta, watermark: datetime) -> Span | None:
+    """The last window of the grid from `first` that ends at or before `watermark`; None where there is none yet."""
+    whole = (watermark - first) // every
+    return window_by_time(first + (whole - 1) * every, every) if whole >= 1 else None
+
+
+def progress(span: Span, watermarks: Watermarks, delay: timedelta) -> Progress:
+    """How far a window is.
+
+    1. `open` until predictions reach its end.
+    2. `closed` until its outcomes are due (predictions reach end + `delay`) and in (outcomes reach it too). A feed of outcomes
+       that stays silent is waited for one more window length, then the window is judged without.
+    3. `judgeable` from then on.
+    """
+    predictions, outcomes = watermarks.predictions, watermarks.outcomes
+    if predictions is None or predictions < span.end:
+        return "open"
+    due = span.end + delay
+    if predictions >= due and outcomes is not None and outcomes >= due:
+        return "judgeable"
+    return "judgeable" if predictions >= due + max(span.length, delay) else "closed"
+
+
+def until(watermarks: Watermarks, now: datetime) -> Watermarks:
+    """Watermarks that lie at most at `now`: one row that claims to be from the future must not end every window at once."""
+    predictions, outcomes = (
+        None if mark is None else min(mark, now) for mark in (watermarks.predictions, watermarks.outcomes)
+    )
+    return Watermarks(predictions, outcomes)
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - _EPOCH) // INSTANT
+
+
+def from_micros(micros: int) -> datetime:
+    """The moment that many microseconds after 1970, UTC."""
+    return _EPOCH + timedelta(microseconds=micros)

@@ -1,0 +1,169 @@
+"""The service as a process, on a real broker and a real lake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from kafka import KafkaConsumer
+
+from cli.broker import Broker
+from cli.ports import free_port
+from shared.contracts.manifest import Manifest
+from shared.contracts.topics import VERDICTS
+from shared.contracts.verdict import Verdict
+from tests.unit.services.drift.world import World, loop, minutes, ordinary
+
+HOUR = 360  # rows
+
+
+def eventually(found: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+    """Ask until there is an answer that counts as true; fails with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = found()
+        if answer:
+            return answer
+        time.sleep(0.1)
+    pytest.fail(f"not within {seconds:g} s: {what}")
+
+
+class Process:
+    """`python -m services.drift` on its own home."""
+
+    def __init__(self, home: Path, kafka: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = (home / "drift.log").open("ab")
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "services.drift"],
+            env=os.environ
+            | {
+                "HOMEOSTAT_HOME": str(home),
+                "HOMEOSTAT_KAFKA": kafka,
+                "HOMEOSTAT_DRIFT_PORT": str(self.port),
+                "HOMEOSTAT_DRIFT_POLL_SECONDS": "0.1",
+                "HOMEOSTAT_DRIFT_PUBLISH_RETRY_SECONDS": "0.2",
+                "HOMEOSTAT_DRIFT_PUBLISH_TIMEOUT_SECONDS": "5",
+            },
+            stdout=self.log,
+            stderr=self.log,
+        )
+        eventually(lambda: self.get("/health/ready") is not None, "drift is ready")
+
+    def get(self, path: str) -> Any:
+        """The JSON at `path`; None where there is none (yet)."""
+        try:
+            answer = httpx.get(self.url + path, timeout=10)
+        except httpx.TransportError:
+            return None
+        return answer.json() if answer.status_code == 200 else None
+
+    def end(self, by: signal.Signals = signal.SIGTERM) -> int:
+        """Stop the process; returns its exit code."""
+        self.child.send_signal(by)
+        code = self.child.wait(timeout=20)
+        self.log.close()
+        return code
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[str], Process]]:
+    started: list[Process] = []
+
+    def begin(kafka: str) -> Process:
+        started.append(Process(tmp_path, kafka))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.child.poll() is None:
+            process.end(signal.SIGKILL)
+
+
+def release(world: World, model: str) -> Manifest:
+    manifest = world.version(loop(model=model), ordinary(5000, 1), model)
+    world.release(manifest)
+    return manifest
+
+
+def published(broker: Broker, model: str, count: int) -> list[tuple[Verdict, dict[str, str]]]:
+    """The records about a model on the topic, once there are `count`, with their headers."""
+    consumer = KafkaConsumer(
+        VERDICTS.name, bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest", group_id=None
+    )
+    found: list[tuple[Verdict, dict[str, str]]] = []
+
+    def poll() -> bool:
+        for records in consumer.poll(timeout_ms=200).values():
+            for record in records:
+                if record.key == model.encode():
+                    headers = {name: value.decode() for name, value in record.headers}
+                    found.append((Verdict.model_validate(orjson.loads(record.value)), headers))
+        return len(found) >= count
+
+    try:
+        eventually(poll, f"{count} verdicts about {model} on the topic", 30)
+    finally:
+        consumer.close()
+    return found
+
+
+def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
+    world: World, kafka_broker: Broker, start: Callable[[str], Process]
+) -> None:
+    manifest = release(world, "whole")
+    drift = start(kafka_broker.bootstrap)
+    world.answer(manifest, 1, ordinary(HOUR, 2))
+    world.answer(manifest, 1, ordinary(HOUR * 2, 3, start=minutes(60), shift=1.0))
+
+    records = published(kafka_broker, "whole", 2)
+
+    assert [(verdict.state, verdict.blamed) for verdict, _ in records] == [("ok", ()), ("drift", ("x",))]
+    verdict, headers = records[1]
+    assert headers["ce_type"] == VERDICTS.event_type
+    assert (headers["ce_id"], headers["ce_model"]) == (verdict.verdict_id, "whole")
+    assert drift.get(f"/verdicts/{verdict.verdict_id}") == orjson.loads(verdict.model_dump_json())
+
+    page = httpx.get(f"{drift.url}/reports/{verdict.verdict_id}", timeout=30)
+    assert page.status_code == 200
+    assert verdict.explanation in page.text.replace("&#x27;", "'")
+    [status] = drift.get("/status")["models"]
+    assert status["examined_until"].startswith("2026-01-01T02:00:00")
+    now = httpx.post(f"{drift.url}/models/whole/examinations", timeout=30)
+    assert (now.status_code, now.json()["state"]) == (201, "drift")
+    assert drift.end() == 0
+
+
+def test_without_kafka_and_killed_nothing_is_lost_and_nothing_judged_twice(
+    world: World, kafka_broker: Broker, start: Callable[[str], Process]
+) -> None:
+    manifest = release(world, "patient")
+    world.answer(manifest, 1, ordinary(HOUR * 9, 2))
+    drift = start(f"127.0.0.1:{free_port()}")
+    early = eventually(lambda: drift.get("/verdicts")["verdicts"], "a verdict without Kafka")
+    assert drift.get("/health/ready") == {"ready": True}
+    drift.end(signal.SIGKILL)
+
+    drift = start(kafka_broker.bootstrap)
+    records = [verdict for verdict, _ in published(kafka_broker, "patient", 8)]
+    eventually(lambda: drift.get("/status")["unpublished"] == 0, "everything is published")
+
+    kept = [Verdict.model_validate(body) for body in reversed(drift.get("/verdicts")["verdicts"])]
+    assert [verdict.window_end for verdict in kept] == [minutes(60 * hour) for hour in range(1, 9)]
+    assert records == kept
+    assert all(Verdict.model_validate(body) in kept for body in early)

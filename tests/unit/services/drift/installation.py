@@ -1,0 +1,73 @@
+"""The service around a world on disk, with a topic that remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry
+
+from services.drift.evidence import LakeEvidence
+from services.drift.follower import Follower
+from services.drift.judge import Judge
+from services.drift.metrics import DriftMetrics
+from services.drift.publisher import Publisher
+from services.drift.references import StoredReferences
+from services.drift.verdict_store import VerdictStore
+from shared.contracts.verdict import Verdict
+from shared.errors import DependencyAway
+from tests.unit.services.drift.distances import PlainDistances
+from tests.unit.services.drift.world import World, minutes
+
+
+@dataclass
+class MemoryTopic:
+    """A topic that remembers; `refuse` records are refused, `crash_after` sends the process "dies" before it can mark."""
+
+    records: list[Verdict] = field(default_factory=list)
+    refuse: int = 0
+    crash: bool = False
+
+    def send(self, verdict: Verdict) -> None:
+        if self.refuse:
+            self.refuse -= 1
+            raise DependencyAway("no broker answers")
+        self.records.append(verdict)
+        if self.crash:
+            raise SystemExit("killed between sending and marking")
+
+
+@dataclass
+class Installation:
+    """The service's own parts around a world on disk; `restart` begins again from what is stored."""
+
+    world: World
+    topic: MemoryTopic = field(default_factory=MemoryTopic)
+    now: datetime = field(default_factory=lambda: minutes(100_000))
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self.metrics = DriftMetrics(CollectorRegistry())
+        self.verdicts = VerdictStore(self.world.home / "drift" / "verdicts.sqlite")
+        self.references = StoredReferences(
+            self.world.store, self.world.home / "drift" / "versions", self.world.keys.verifying
+        )
+        self.evidence = LakeEvidence(self.world.lake)
+        self.publisher = Publisher(self.topic, self.verdicts, self.metrics, retry_seconds=0.01)
+        self.follower = Follower(
+            references=self.references,
+            evidence=self.evidence,
+            judge=Judge(PlainDistances()),
+            verdicts=self.verdicts,
+            metrics=self.metrics,
+            now=lambda: self.now,
+            published=self.publisher.notify,
+        )
+
+    def settle(self) -> list[Verdict]:
+        """Judge until nothing is left; the verdicts so far, oldest first."""
+        while self.follower.step():
+            pass
+        return list(reversed(self.verdicts.latest(None, 1000)))

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+from collections.abc import Hashable
+from datetime import timedelta
+
+import pytest
+
+from services.drift import follower
+from services.drift.evidence import LakeEvidence
+from shared.contracts.manifest import Manifest
+from shared.errors import Conflict, InvalidRequest, UnknownName
+from tests.unit.services.drift.installation import Installation
+from tests.unit.services.drift.world import loop, minutes, ordinary
+
+HOUR = 360  # rows: one every ten seconds
+
+
+@pytest.fixture
+def released(installation: Installation) -> Manifest:
+    manifest = installation.world.version(loop(), ordinary(5000, 1))
+    assert installation.world.release(manifest) == 1
+    return manifest
+
+
+def test_a_model_without_rows_is_warming(installation: Installation, released: Manifest) -> None:
+    assert installation.settle() == []
+    [status] = installation.follower.statuses()
+    assert (status.state, status.version, status.generation, status.error) == (
+        "warming",
+        released.version,
+        1,
+        "",
+    )
+
+
+def test_each_window_is_judged_once_when_its_outcomes_are_in(
+    installation: Installation, released: Manifest
+) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR * 3, 2))
+    verdicts = installation.settle()
+    # The third hour is not over, and the second's outcomes are not due before 150 minutes.
+    assert [verdict.window_end for verdict in verdicts] == [minutes(60), minutes(120)]
+    assert [(verdict.state, verdict.rows, verdict.outcomes) for verdict in verdicts] == [("ok", 360, 360)] * 2
+    assert installation.settle() == verdicts
+    [status] = installation.follower.statuses()
+    assert status.examined_until == minutes(120)
+    assert (status.next_window_end, status.next_judgeable_at) == (minutes(180), minutes(210))
+    assert status.watermark == minutes(180) - timedelta(seconds=10)
+
+
+def test_a_window_waits_until_outcomes_are_due(installation: Installation, released: Manifest) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR + 100, 2))
+    assert installation.settle() == []
+    installation.world.answer(released, 1, ordinary(81, 3, start=minutes(76.7)))
+    assert [verdict.window_end for verdict in installation.settle()] == [minutes(60)]
+
+
+def test_a_silent_feed_of_outcomes_ends_blind_not_healthy(
+    installation: Installation, released: Manifest
+) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR * 3, 2), delay=None)
+    [verdict] = installation.settle()
+    assert (verdict.state, verdict.outcomes, verdict.loss) == ("blind", 0, None)
+    assert "only 0 outcomes" in verdict.explanation
+
+
+def test_a_swap_begins_new_windows_against_the_new_reference(
+    installation: Installation, released: Manifest
+) -> None:
+    world = installation.world
+    challenger = world.version(loop(), ordinary(5000, 9, shift=3.0), "two")
+    world.answer(released, 1, ordinary(540, 2))
+    world.release(challenger)
+    world.answer(challenger, 2, ordinary(HOUR * 3, 3, start=minutes(90), shift=3.0))
+    verdicts = installation.settle()
+    # What the first version answered after its last whole window is not judged.
+    assert [(verdict.generation, verdict.version, verdict.window_start) for verdict in verdicts] == [
+        (1, released.version, minutes(0)),
+        (2, challenger.version, minutes(90)),
+        (2, challenger.version, minutes(150)),
+    ]
+    assert {verdict.state for verdict in verdicts} == {"ok"}
+
+
+def test_rows_of_another_generation_are_not_in_the_window(
+    installation: Installation, released: Manifest
+) -> None:
+    world = installation.world
+    challenger = world.version(loop(), ordinary(5000, 9), "two")
+    world.release(challenger)
+    world.answer(released, 1, ordinary(HOUR * 2 + 60, 2))
+    world.answer(challenger, 2, ordinary(1, 3, start=minutes(130)))
+    installation.settle()
+    world.answer(challenger, 2, ordinary(100, 4, start=minutes(90), shift=40.0))
+    world.answer(challenger, 2, ordinary(200, 5, start=minutes(131)))
+    verdicts = installation.settle()
+    assert [(verdict.generation, verdict.window_end, verdict.rows) for verdict in verdicts] == [
+        (1, minutes(60), HOUR),
+        (1, minutes(120), HOUR),
+    ]
+
+
+def test_windows_of_rows(installation: Installation) -> None:
+    spec = loop(drift={"window": {"rows": 500, "minimum_rows": 100}})
+    manifest = installation.world.version(spec, ordinary(5000, 1))
+    installation.world.release(manifest)
+    installation.world.answer(manifest, 1, ordinary(1400, 2))
+    assert [verdict.rows for verdict in installation.settle()] == [500, 500]
+
+
+def test_a_gap_gives_one_blind_verdict_and_is_passed_over(
+    installation: Installation, released: Manifest
+) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR, 2))
+    installation.world.answer(released, 1, ordinary(HOUR * 2, 3, start=minutes(60 * 1000)))
+    verdicts = installation.settle()
+    assert [(verdict.window_end, verdict.state) for verdict in verdicts] == [
+        (minutes(60), "ok"),
+        (minutes(120), "blind"),
+        (minutes(60 * 1001), "ok"),
+    ]
+
+
+def test_a_row_from_the_future_ends_no_window(installation: Installation, released: Manifest) -> None:
+    world = installation.world
+    world.answer(released, 1, ordinary(1, 7, start=minutes(200_000)), delay=None)
+    assert installation.settle() == []
+    installation.now = minutes(140)
+    world.answer(released, 1, ordinary(840, 2))
+    assert [(verdict.window_end, verdict.rows) for verdict in installation.settle()] == [(minutes(60), 360)]
+
+
+def test_a_row_from_the_future_does_not_end_a_gap(installation: Installation, released: Manifest) -> None:
+    world = installation.world
+    installation.now = minutes(300)
+    world.answer(released, 1, ordinary(HOUR, 2))
+    world.answer(released, 1, ordinary(1, 7, start=minutes(200_000)), delay=None)
+    installation.settle()
+    installation.now = minutes(800)
+    world.answer(released, 1, ordinary(HOUR, 3, start=minutes(600)))
+    judged = {verdict.window_end: verdict.rows for verdict in installation.settle()}
+    assert judged[minutes(60)] == judged[minutes(660)] == HOUR
+
+
+def test_a_row_from_the_distant_past_costs_two_blind_verdicts(
+    installation: Installation, released: Manifest
+) -> None:
+    world = installation.world
+    world.answer(released, 1, ordinary(1, 7, start=minutes(-3_000_000)))
+    world.answer(released, 1, ordinary(HOUR * 2, 2))
+    verdicts = installation.settle()
+    assert [verdict.state for verdict in verdicts] == ["blind", "blind", "ok"]
+    assert verdicts[-1].window_end == minutes(60)
+
+
+def test_a_restart_judges_nothing_twice(installation: Installation, released: Manifest) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR * 3, 2))
+    before = installation.settle()
+    installation.verdicts.close()
+    installation.restart()
+    assert installation.settle() == before
+
+
+def test_a_crash_between_storing_and_moving_on_keeps_the_first_verdict(
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
+
+    def crash(*_: object) -> None:
+        raise SystemExit("killed")
+
+    monkeypatch.setattr(installation.verdicts, "advance", crash)
+    with pytest.raises(SystemExit):
+        installation.follower.step()
+    [before] = installation.verdicts.latest(None, 10)
+    installation.verdicts.close()
+    installation.restart()
+    assert installation.settle() == [before]
+
+
+def test_a_tampered_version_stops_its_model_only(installation: Installation, released: Manifest) -> None:
+    world = installation.world
+    other = world.version(loop(model="other"), ordinary(5000, 1), "other")
+    world.release(other)
+    world.answer(other, 1, ordinary(HOUR * 2, 2))
+    world.answer(released, 1, ordinary(HOUR * 2, 2))
+    folder = world.home / "models" / "toy" / "versions" / released.version
+    (folder / "reference.parquet").write_bytes(b"something else")
+    verdicts = installation.settle()
+    assert {verdict.model for verdict in verdicts} == {"other"}
+    errors = {status.model: status.error for status in installation.follower.statuses()}
+    assert "another digest" in errors["toy"]
+    assert errors["other"] == ""
+
+
+def test_a_restored_version_is_judged_after_all(
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.0)
+    installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
+    path = installation.world.home / "models" / "toy" / "versions" / released.version / "reference.parquet"
+    sound = path.read_bytes()
+    path.write_bytes(b"something else")
+    assert installation.settle() == []
+    path.write_bytes(sound)
+    assert len(installation.settle()) == 1
+    assert installation.follower.statuses()[0].error == ""
+
+
+def test_an_unknown_error_about_one_model_does_not_end_the_loop(
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = installation.world
+    other = world.version(loop(model="other"), ordinary(5000, 1), "other")
+    world.release(other)
+    world.answer(other, 1, ordinary(HOUR * 2, 2))
+
+    class Failing(LakeEvidence):
+        def revision(self, model: str) -> Hashable:
+            if model == "toy":
+                raise RuntimeError("a secret path")
+            return super().revision(model)
+
+    installation.follower.evidence = Failing(world.lake)
+    assert {verdict.model for verdict in installation.settle()} == {"other"}
+    error = {status.model: status.error for status in installation.follower.statuses()}["toy"]
+    assert error.startswith("unknown error")
+    assert "secret" not in error
+    assert (
+        installation.metrics.registry.get_sample_value("homeostat_drift_failures_total", {"model": "toy"})
+        == 1
+    )
+
+
+# Examinations on request
+
+
+def test_a_request_judges_the_last_complete_window(installation: Installation, released: Manifest) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR * 2 + 1, 2))
+    verdict, new = installation.follower.examine("toy")
+    assert (verdict.window_start, verdict.window_end, verdict.detector, new) == (
+        minutes(60),
+        minutes(120),
+        "request",
+        True,
+    )
+    assert installation.follower.examine("toy") == (verdict, False)
+
+
+def test_a_request_may_name_its_window(installation: Installation, released: Manifest) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
+    verdict, _ = installation.follower.examine("toy", minutes(10), minutes(50))
+    assert (verdict.rows, verdict.state) == (240, "ok")
+    with pytest.raises(Conflict, match="examined already"):
+        installation.follower.examine("toy", minutes(20), minutes(50))
+
+
+def test_an_empty_window_on_request_is_blind(installation: Installation, released: Manifest) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR, 2))
+    verdict, _ = installation.follower.examine("toy", minutes(5000), minutes(5060))
+    assert (verdict.state, verdict.rows) == ("blind", 0)
+
+
+def test_a_request_does_not_stand_in_for_the_examination(
+    installation: Installation, released: Manifest
+) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
+    installation.follower.examine("toy", minutes(0), minutes(60))
+    assert [verdict.detector for verdict in installation.settle()] == ["request", "examination"]
+
+
+def test_requests_that_cannot_be_met(installation: Installation, released: Manifest) -> None:
+    with pytest.raises(UnknownName, match="no model nobody"):
+        installation.follower.examine("nobody")
+    with pytest.raises(UnknownName, match="not answered anything"):
+        installation.follower.examine("toy")
+    installation.world.answer(released, 1, ordinary(100, 2))
+    with pytest.raises(InvalidRequest, match="no complete window"):
+        installation.follower.examine("toy")

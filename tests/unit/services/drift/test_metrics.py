@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from services.drift.metrics import DriftMetrics
+from services.drift.verdicts import Evidence, Subject, conclude
+from services.drift.windows import Span, Watermarks
+from shared.contracts.verdict import Score, Verdict
+from tests.unit.services.drift.world import minutes
+
+
+def verdict(*features: str, rows: int = 200, loss: float | None = 0.6) -> Verdict:
+    scores = tuple(
+        Score(signal="feature", feature=name, method="wasserstein", value=0.3, threshold=0.2, exceeded=True)
+        for name in features
+    )
+    subject = Subject("toy", "ab" * 32, 1, "examination", Span(minutes(0), minutes(60)))
+    evidence = Evidence(
+        rows=rows, outcomes=rows // 2, reference_rows=500, scores=scores, loss=loss, minimum_rows=100
+    )
+    return conclude(subject, evidence, minutes(99))
+
+
+def sample(metrics: DriftMetrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"homeostat_drift_{name}", labels)
+
+
+def test_the_gauges_show_the_last_window() -> None:
+    metrics = DriftMetrics(CollectorRegistry())
+    metrics.reached(verdict("x", "y"))
+    metrics.reached(verdict("y"))
+    labels = {"model": "toy", "signal": "feature", "method": "wasserstein"}
+    assert sample(metrics, "score", feature="y", **labels) == 0.3
+    assert sample(metrics, "threshold", feature="y", **labels) == 0.2
+    assert sample(metrics, "score", feature="x", **labels) is None
+    assert sample(metrics, "outcome_coverage_ratio", model="toy") == 0.5
+    assert sample(metrics, "verdicts_total", model="toy", detector="examination", state="drift") == 2
+
+
+def test_exactly_one_state_holds() -> None:
+    metrics = DriftMetrics(CollectorRegistry())
+    metrics.warming("toy")
+    assert sample(metrics, "state", model="toy", state="warming") == 1
+    metrics.reached(verdict("x"))
+    states = {
+        state: sample(metrics, "state", model="toy", state=state)
+        for state in ("ok", "warming", "drift", "fault", "blind")
+    }
+    assert states == {"ok": 0, "warming": 0, "drift": 1, "fault": 0, "blind": 0}
+
+
+def test_what_is_not_known_has_no_sample() -> None:
+    metrics = DriftMetrics(CollectorRegistry())
+    metrics.reached(verdict(rows=0, loss=None))
+    metrics.progress("toy", Watermarks(None, None))
+    text = generate_latest(metrics.registry).decode()
+    assert "NaN" not in text
+    assert sample(metrics, "loss", model="toy") is None
+    assert sample(metrics, "outcome_coverage_ratio", model="toy") is None
+
+
+def test_the_lag_of_outcomes_is_event_time() -> None:
+    metrics = DriftMetrics(CollectorRegistry())
+    metrics.progress("toy", Watermarks(minutes(90), minutes(60)))
+    assert sample(metrics, "outcome_lag_seconds", model="toy") == timedelta(minutes=30).total_seconds()

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from services.drift.windows import (
+    Span,
+    Watermarks,
+    from_micros,
+    last_complete,
+    progress,
+    skip_empty,
+    to_micros,
+    window_by_rows,
+    window_by_time,
+)
+from tests.unit.services.drift.world import minutes
+
+HOUR, DELAY = timedelta(hours=1), timedelta(minutes=30)
+FIRST = Span(minutes(0), minutes(60))
+
+
+def test_a_window_of_time_begins_where_it_is_told() -> None:
+    assert window_by_time(minutes(7), HOUR) == Span(minutes(7), minutes(67))
+
+
+def test_a_window_of_rows_ends_just_after_its_last_row() -> None:
+    times = np.array([to_micros(minutes(place)) for place in range(5)])
+    span = window_by_rows(times, 3)
+    assert span == Span(minutes(0), minutes(2) + timedelta(microseconds=1))
+
+
+def test_rows_of_one_instant_are_never_parted() -> None:
+    times = np.array([to_micros(minutes(0))] * 2 + [to_micros(minutes(1))] * 4 + [to_micros(minutes(2))])
+    span = window_by_rows(times, 3)
+    assert span is not None
+    assert int(((times >= to_micros(span.start)) & (times < to_micros(span.end))).sum()) == 6
+
+
+def test_too_few_rows_make_no_window() -> None:
+    assert window_by_rows(np.array([1, 2], dtype=np.int64), 3) is None
+    assert window_by_rows(np.empty(0, dtype=np.int64), 3) is None
+
+
+@pytest.mark.parametrize(
+    ("predictions", "outcomes", "expected"),
+    [
+        (None, None, "open"),
+        (59, 59, "open"),
+        (60, 60, "closed"),
+        (89.9, 200, "closed"),  # outcomes are not due
+        (90, 89.9, "closed"),  # due, but not in
+        (90, None, "closed"),
+        (90, 90, "judgeable"),
+        (149.9, None, "closed"),
+        (150, None, "judgeable"),  # a silent feed is waited for one more window
+        (150, 10, "judgeable"),
+    ],
+)
+def test_a_window_waits_for_its_outcomes(
+    predictions: float | None, outcomes: float | None, expected: str
+) -> None:
+    marks = Watermarks(*(None if at is None else minutes(at) for at in (predictions, outcomes)))
+    assert progress(FIRST, marks, DELAY) == expected
+
+
+def test_a_gap_is_passed_over_in_one_step_and_stays_on_the_grid() -> None:
+    assert skip_empty(minutes(7), HOUR, minutes(7 + 60 * 1000 + 59)) == minutes(7 + 60 * 1000)
+    assert skip_empty(minutes(7), HOUR, minutes(0)) == minutes(7)
+
+
+def test_the_last_complete_window_lies_on_the_grid() -> None:
+    assert last_complete(minutes(7), HOUR, minutes(186.9)) == Span(minutes(67), minutes(127))
+    assert last_complete(minutes(7), HOUR, minutes(187)) == Span(minutes(127), minutes(187))
+    assert last_complete(minutes(7), HOUR, minutes(66)) is None
+
+
+def test_micros_keep_every_microsecond() -> None:
+    moment = minutes(3) + timedelta(microseconds=1)
+    assert from_micros(to_micros(moment)) == moment
