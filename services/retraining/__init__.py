@@ -1,0 +1,1 @@
+"""Retraining: hears verdicts and triggers, decides, trains, proves, releases. The only writer of release logs and the ledger."""

@@ -1,0 +1,65 @@
+"""`python -m services.retraining`: the retraining service."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from pydantic import ValidationError
+
+from services.retraining.bootstrap import build
+from services.retraining.settings import RetrainingSettings
+from shared.errors import HomeostatError, OperatorError
+from shared.observability.logs import configure_logs, get_logger
+from shared.settings import HomeostatSettings
+
+
+def main() -> int:
+    """Serve until told to stop; the exit code."""
+    # uvicorn stops at this signal and then raises it again; without a handler of ours that second time would look like a crash.
+    signal.signal(signal.SIGTERM, _stop)
+    log = get_logger(__name__)
+    try:
+        shared, settings = HomeostatSettings(), RetrainingSettings()
+        configure_logs("retraining", shared)
+        door = _open_door(settings.host, settings.port)
+        service = build(shared, settings)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        prefix = "HOMEOSTAT_RETRAINING_" if error.title == RetrainingSettings.__name__ else "HOMEOSTAT_"
+        name = prefix + "_".join(map(str, wrong["loc"])).upper()
+        log.error(
+            "cannot_start",
+            problem=f"{name}: {wrong['msg']}",
+            remedy="mend the setting; docs/configuration.md lists them",
+        )
+        return 1
+    except HomeostatError as error:
+        log.error("cannot_start", problem=error.message, remedy=error.remedy)
+        return 1
+    log.info("listening", host=settings.host, port=door.getsockname()[1])
+    uvicorn.Server(uvicorn.Config(service.app, log_config=None, access_log=False)).run(sockets=[door])
+    return 0
+
+
+def _stop(_: int, __: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _open_door(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128
+        )
+    except OSError as error:
+        raise OperatorError(
+            f"port {port} on {host} cannot be opened: {error.strerror}",
+            remedy="end what uses the port, or set HOMEOSTAT_RETRAINING_PORT",
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

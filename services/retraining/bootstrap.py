@@ -1,0 +1,183 @@
+"""The one place that chooses what retraining really works with."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any
+
+from fastapi import FastAPI
+
+from services.retraining.app import make_app
+from services.retraining.controller import Controller
+from services.retraining.driver import Driver
+from services.retraining.launchers.process import ProcessLauncher
+from services.retraining.leadership import FileLease, Lease, PostgresLease
+from services.retraining.ledger.engine import open_engine
+from services.retraining.ledger.ledger import Ledger
+from services.retraining.listener import VerdictListener
+from services.retraining.metrics import RetrainingMetrics
+from services.retraining.mirror import Mirror, OutboxFeeder
+from services.retraining.pipeline import STEPS, Parts, Pipeline
+from services.retraining.routes import Doors
+from services.retraining.run import DurableRuns
+from services.retraining.settings import RetrainingSettings
+from services.retraining.states import WORKING
+from services.retraining.training import Launcher
+from shared.contracts.topics import VERDICTS
+from shared.errors import HomeostatError
+from shared.messaging.consumer import open_consumer
+from shared.observability.logs import get_logger
+from shared.settings import HomeostatSettings
+from shared.stores.keys import ensure_keys
+from shared.stores.lake import Lake
+from shared.stores.model_store import open_model_store
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A whole retraining service, not yet started."""
+
+    app: FastAPI
+    controller: Controller
+    parts: Parts
+    driver: Driver
+
+
+def build(
+    shared: HomeostatSettings,
+    settings: RetrainingSettings,
+    *,
+    launcher: Launcher | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Service:
+    """Put the service together. Raises OperatorError where a part cannot be opened. Starting is left to the app's life cycle."""
+    home = shared.home.absolute()
+    engine = open_engine(settings.ledger or f"sqlite:///{home / 'ledger.sqlite'}")
+    ledger = Ledger(engine)
+    stop = Event()
+    metrics = RetrainingMetrics()
+    parts = Parts(
+        ledger=ledger,
+        store=open_model_store(shared.model_store_url),
+        lake=Lake(shared.lake_url),
+        keys=ensure_keys(home),
+        launcher=launcher or ProcessLauncher(niceness=settings.niceness),
+        runs=home / "runs",
+        settings=settings,
+        metrics=metrics,
+        clock=clock,
+    )
+    pipeline = Pipeline(parts, stop)
+    durable = DurableRuns(
+        settings.steps or f"sqlite:///{home / 'dbos.sqlite'}",
+        steps=STEPS,
+        do=pipeline.step,
+        at_work=WORKING.__contains__,
+        at_once=settings.runs_at_once,
+        poll_seconds=settings.poll_seconds,
+    )
+    lease: Lease = (
+        PostgresLease(engine)
+        if engine.dialect.name == "postgresql"
+        else FileLease(home / "run" / "retraining.lease")
+    )
+    driver = Driver(
+        ledger,
+        lease,
+        durable,
+        metrics,
+        stop=stop,
+        poll_seconds=settings.poll_seconds,
+        lost=lambda: os.kill(os.getpid(), signal.SIGTERM),
+    )
+    controller = Controller(parts, pipeline, driver.nudge)
+    listener = None
+    if settings.listen:
+        consumer = open_consumer(
+            shared.kafka, [VERDICTS.name], settings.consumer_group, "homeostat-retraining"
+        )
+        listener = VerdictListener(consumer, controller.handle_cause, metrics, stop)
+    feeder = None
+    if settings.mlflow:
+        uri = settings.mlflow_uri or f"sqlite:///{home / 'mlflow.sqlite'}"
+        feeder = OutboxFeeder(
+            ledger,
+            lambda: _open_mlflow(uri, ledger),
+            pause=settings.mlflow_seconds,
+            stop=stop,
+            busy=lambda: bool(ledger.working_runs()),
+        )
+    life = _Life(controller, driver, listener, feeder, ledger, stop)
+    doors = Doors(controller, ledger, parts.store, parts.lake, metrics, life.status)
+    return Service(
+        make_app(doors, life, maximum_body_bytes=settings.maximum_body_bytes), controller, parts, driver
+    )
+
+
+class _Life:
+    """Background work: starts in the order things are needed, ends in the opposite one."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        driver: Driver,
+        listener: VerdictListener | None,
+        feeder: OutboxFeeder | None,
+        ledger: Ledger,
+        stop: Event,
+    ) -> None:
+        self._controller = controller
+        self._driver = driver
+        self._listener = listener
+        self._feeder = feeder
+        self._ledger = ledger
+        self._stop = stop
+
+    def start(self) -> None:
+        try:
+            self._controller.mirror_releases()
+        except HomeostatError as error:
+            _log.warning("releases_not_mirrored", problem=str(error))
+        self._driver.start()
+        if self._listener is not None:
+            self._listener.start()
+        if self._feeder is not None:
+            self._feeder.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._listener is not None:
+            self._listener.join()
+        self._driver.stop()
+        self._ledger.close()
+
+    def status(self) -> dict[str, Any]:
+        runs = self._ledger.runs(states=WORKING)
+        listening = (
+            "off"
+            if self._listener is None
+            else ("connected" if self._listener.connected else "waiting for Kafka")
+        )
+        return {
+            "ready": not self._stop.is_set(),
+            "drives_runs": self._driver.leading,
+            "runs_driven_by": self._driver.holder(),
+            "verdicts": listening,
+            "mlflow": "off" if self._feeder is None else (self._feeder.problem or "fine"),
+            "mlflow_lacks_entries": self._ledger.unsent_count(),
+            "runs_at_work": [{"run_id": run.run_id, "model": run.model, "state": run.state} for run in runs],
+            "models": self._ledger.models(),
+        }
+
+
+def _open_mlflow(uri: str, ledger: Ledger) -> Mirror:
+    from services.retraining.mlflow_mirror import MlflowMirror
+
+    return MlflowMirror(uri, ledger)

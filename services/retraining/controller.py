@@ -1,0 +1,238 @@
+"""The one room behind all doors: hears causes, and does what people ask. Kafka and HTTP call the same functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake.exceptions import DeltaError
+
+from services.retraining.causes import Cause
+from services.retraining.ledger.ledger import Ledger
+from services.retraining.ledger.records import Recorded, Run
+from services.retraining.metrics import RetrainingMetrics
+from services.retraining.pipeline import Parts, Pipeline
+from services.retraining.policy.decide import decide
+from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
+from services.retraining.policy.limits import budget_spent
+from services.retraining.promotion import append, rollback_target
+from shared.contracts.loop_spec import LoopSpec, NewRowsTrigger, read_loop_spec
+from shared.contracts.manifest import short
+from shared.contracts.release import Release
+from shared.errors import InvalidRequest
+from shared.observability.logs import get_logger
+from shared.stores.lake import TIMESTAMP
+
+_log = get_logger(__name__)
+
+
+class Controller:
+    """Decides about causes and acts on release log and ledger. Safe to call from several threads and processes at once."""
+
+    def __init__(self, parts: Parts, pipeline: Pipeline, nudge: Callable[[], None]) -> None:
+        self._parts = parts
+        self._pipeline = pipeline
+        self._nudge = nudge
+        self._ledger: Ledger = parts.ledger
+        self._metrics: RetrainingMetrics = parts.metrics
+        self._born: dict[tuple[str, str], datetime] = {}
+
+    def handle_cause(self, cause: Cause) -> Recorded:
+        """Record and decide about a cause, once; whoever delivers it again gets the answer of then. Raises DependencyAway.
+
+        1. look up what is served, and the past that is not in the ledger   2. decide and write, in one transaction
+        3. wake the driver; if the process dies before, the driver finds the run in the ledger
+        """
+        model = cause.model
+        owner = self._ledger.project(model)
+        served = self._parts.store.latest_release(model)
+        spec = (
+            owner.loop
+            if owner
+            else (self._parts.store.manifest(model, served.version).loop if served else None)
+        )
+        now = self._event_time(cause)
+        version = served.version if served else ""
+        born = self._birth(model, version) if version else None
+        counted = self._rows_since(model, spec, born) if spec and version else None
+
+        def policy(runs: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
+            if spec is None:
+                return Decision(
+                    "wait", "no_project", f"model {model} was never deployed; `homeostat deploy` does"
+                )
+            past = History(version, bool(owner and owner.directory), born, counted, runs, verdicts)
+            return decide(cause, spec, past, now)
+
+        done = self._ledger.record_cause(
+            cause, version=version, event_time=now, now=self._parts.clock(), owner=owner, decide=policy
+        )
+        if not done.new:
+            self._metrics.repeats.labels(model).inc()
+            return done
+        self._metrics.decisions.labels(model, done.decision.verb, done.decision.code).inc()
+        _log.info(
+            "decided",
+            cause_id=cause.key,
+            model=model,
+            verb=done.decision.verb,
+            code=done.decision.code,
+            reason=done.decision.sentence,
+            run_id=done.run_id,
+            event_time=now.isoformat(),
+        )
+        if done.decision.verb == "retrain":
+            self._nudge()
+        return done
+
+    def deploy(self, model: str, version: str, directory: str, actor: str) -> tuple[Release, bool]:
+        """Release a version that is in the store, and remember its project. The release, and whether it is new.
+
+        1. every byte is what was signed   2. the project is the model's   3. record the project
+        4. release, unless it is served already
+        """
+        manifest = self._parts.store.manifest(model, version)
+        if manifest.model != model:
+            raise InvalidRequest(
+                f"version {short(version)} is of model {manifest.model}",
+                field="version",
+                expected=f"one of {model}",
+            )
+        self._pipeline.verify_stored(model, version)
+        if directory:
+            if not Path(directory).is_absolute():
+                raise InvalidRequest(
+                    "project_directory is not absolute",
+                    field="project_directory",
+                    expected="an absolute path",
+                )
+            found = read_loop_spec(Path(directory))
+            if found.model != model:
+                raise InvalidRequest(
+                    f"the project {directory} is of model {found.model}",
+                    field="project_directory",
+                    expected=f"a project of {model}",
+                )
+        known = self._ledger.project(model)
+        self._ledger.record_project(
+            model,
+            directory or (known.directory if known else ""),
+            manifest.loop,
+            version,
+            actor,
+            self._parts.clock(),
+        )
+        served = self._parts.store.latest_release(model)
+        if served is not None and served.version == version:
+            return served, False
+        return self._release(model, version, "deployment", actor, ""), True
+
+    def rollback(self, model: str, actor: str, reason: str, to_generation: int | None) -> Release:
+        """Put an earlier version back. Raises UnknownName, Conflict, TamperedVersion; then nothing has changed."""
+        target = rollback_target(self._parts.store.releases(model), to_generation)
+        self._pipeline.verify_stored(model, target.version)
+        return self._release(
+            model, target.version, "rollback", actor, reason or f"back to generation {target.generation}"
+        )
+
+    def approve(self, run_id: str, actor: str) -> Run:
+        """Start a suggested run, or promote a proven one. Raises Conflict, UnknownName."""
+        waiting = self._ledger.run(run_id)
+        now = self._event_time(None, waiting.model)
+        budget = waiting.loop.retraining.budget
+
+        def objection(runs: tuple[PastRun, ...]) -> str:
+            busy = [past.run_id for past in runs if past.open and not past.suggested]
+            if busy:
+                return f"run {busy[0]} is at work or waits for approval"
+            times = [past.event_time for past in runs if past.counts and not past.suggested]
+            if budget is not None and budget_spent(times, budget, now):
+                return f"the budget of {budget.runs} runs in {budget.per} is spent"
+            return ""
+
+        answered = self._ledger.answer(
+            run_id, answer="yes", actor=actor, now=self._parts.clock(), event_time=now, objection=objection
+        )
+        _log.info("approved", run_id=run_id, model=answered.model, actor=actor, state=answered.state)
+        self._nudge()
+        return answered
+
+    def reject(self, run_id: str, actor: str) -> Run:
+        """Say no to a run that waits. Raises Conflict, UnknownName."""
+        answered = self._ledger.answer(run_id, answer="no", actor=actor, now=self._parts.clock())
+        self._metrics.runs.labels(answered.model, answered.state).inc()
+        _log.info("rejected", run_id=run_id, model=answered.model, actor=actor)
+        return answered
+
+    def mirror_releases(self) -> None:
+        """Bring the ledger's copy of the release logs up to date: a crash may have come between log and ledger."""
+        for model in self._parts.store.models():
+            for entry in self._parts.store.releases(model):
+                self._ledger.record_release(entry)
+                self._metrics.generation.labels(model).set(entry.generation)
+
+    def _release(self, model: str, version: str, reason: str, actor: str, note: str) -> Release:
+        done = append(
+            self._parts.store,
+            model,
+            version=version,
+            reason=reason,
+            actor=actor,
+            note=note,
+            now=self._parts.clock(),
+        )
+        self._ledger.record_release(done)
+        self._metrics.generation.labels(model).set(done.generation)
+        self._metrics.releases.labels(model, reason).inc()
+        _log.info(
+            "released", model=model, version=version, generation=done.generation, reason=reason, actor=actor
+        )
+        return done
+
+    def _event_time(self, cause: Cause | None, model: str = "") -> datetime:
+        """Now, as the data tells it: the cause's time, else the lake's newest row, else the newest verdict, else the clock."""
+        if cause is not None and cause.event_time is not None:
+            return cause.event_time
+        name = cause.model if cause is not None else model
+        try:
+            watermark = self._parts.lake.watermark(name)
+        except (OSError, DeltaError) as error:
+            _log.warning("lake_away", model=name, problem=str(error))
+            watermark = None
+        return watermark or self._ledger.event_time(name) or self._parts.clock()
+
+    def _birth(self, model: str, version: str) -> datetime | None:
+        """Event time at which a version was made: its run's, else its last training row, else its first examined window."""
+        known = self._born.get((model, version))
+        if known is not None:
+            return known
+        runs = self._ledger.runs_of_version(version)
+        if runs:
+            born: datetime | None = runs[0].event_time
+        else:
+            until = self._parts.store.manifest(model, version).origin.trained_until
+            born = datetime.fromisoformat(until) if until else None
+        if born is None:
+            return self._ledger.first_window(model, version)
+        self._born[model, version] = born
+        return born
+
+    def _rows_since(self, model: str, spec: LoopSpec, born: datetime | None) -> int | None:
+        """Predictions whose outcome was observed after the last training; None where no trigger asks or the lake is away."""
+        if not any(isinstance(trigger, NewRowsTrigger) for trigger in spec.retraining.triggers):
+            return None
+        moments = [run.event_time for run in self._ledger.past_runs(model) if run.counts]
+        since = max([*moments, *([born] if born else [])], default=None)
+        try:
+            table = self._parts.lake.open(self._parts.lake.outcomes(model))
+            if table is None:
+                return 0
+            later = None if since is None else pc.field("observed_at") > pa.scalar(since, TIMESTAMP)
+            found = table.to_pyarrow_dataset().to_table(columns=["prediction_id"], filter=later)
+            return int(pc.count_distinct(found["prediction_id"]).as_py())
+        except (OSError, DeltaError) as error:
+            _log.warning("lake_away", model=model, problem=str(error))
+            return None

@@ -1,0 +1,1 @@
+"""Where training commands run: as processes of this machine."""

@@ -1,0 +1,110 @@
+"""Who drives the runs: of several services on one ledger exactly one, the others answer and wait."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Protocol
+from zlib import crc32
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.errors import OperatorError
+
+_KEY = crc32(b"homeostat retraining leader")
+
+
+class Lease(Protocol):
+    """Held by one process at a time; let go by its end, also a violent one."""
+
+    def take(self) -> bool:
+        """Take the lease, or keep it; whether this process holds it now."""
+
+    def holder(self) -> str:
+        """Who holds it, as far as that is known."""
+
+    def release(self) -> None:
+        """Let go."""
+
+
+class FileLease:
+    """A lock on a file below the data root: for a ledger in SQLite, whose services share a machine."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def take(self) -> bool:
+        """See Lease. Raises OperatorError where the file cannot be made."""
+        if self._file is not None:
+            return True
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._path.open("a+")
+        except OSError as error:
+            raise OperatorError(
+                f"{self._path} cannot be opened: {error.strerror}",
+                remedy="set HOMEOSTAT_HOME to a folder of yours",
+            ) from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        with suppress(OSError):  # a full disk hides the holder's name, nothing else
+            file.truncate(0)
+            file.write(f"process {os.getpid()}")
+            file.flush()
+        self._file = file
+        return True
+
+    def holder(self) -> str:
+        """See Lease."""
+        try:
+            return self._path.read_text()
+        except OSError:
+            return ""
+
+    def release(self) -> None:
+        """See Lease."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class PostgresLease:
+    """An advisory lock on a connection of its own: for a ledger in Postgres, whose services may be anywhere."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def take(self) -> bool:
+        """See Lease. A connection that broke has lost the lease."""
+        try:
+            if self._connection is not None:
+                self._connection.execute(text("SELECT 1"))
+                return True
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            if connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar():
+                self._connection = connection
+                return True
+            connection.close()
+        except SQLAlchemyError:
+            self.release()
+        return False
+
+    def holder(self) -> str:
+        """See Lease."""
+        return "another service on the same Postgres"
+
+    def release(self) -> None:
+        """See Lease."""
+        if self._connection is not None:
+            with suppress(SQLAlchemyError):
+                self._connection.invalidate()
+                self._connection.close()
+            self._connection = None

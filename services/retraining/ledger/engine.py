@@ -1,0 +1,111 @@
+"""Opening the ledger's database: SQLite in WAL mode, or Postgres, brought to the newest tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.errors import DependencyAway, OperatorError
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_LOCK_SECONDS = 30
+_LOCK = crc32(b"homeostat ledger")
+
+
+def open_engine(url: str) -> Engine:
+    """The engine for `url`, migrated. Raises OperatorError where the database cannot be opened or written."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database and parsed.database != ":memory:":
+            _make_folder(Path(parsed.database).parent)
+        engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS, "check_same_thread": False})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    elif parsed.get_backend_name() == "postgresql":
+        engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    else:
+        raise OperatorError(
+            f"the ledger cannot be kept in {parsed.get_backend_name()}",
+            remedy="HOMEOSTAT_RETRAINING_LEDGER takes sqlite or postgresql",
+        )
+    try:
+        _migrate(engine)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise OperatorError(
+            f"the ledger at {parsed.render_as_string(hide_password=True)} cannot be opened: {_cause(error)}",
+            remedy="check that the place can be written and has room, or set HOMEOSTAT_RETRAINING_LEDGER",
+        ) from error
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that writes; nobody else writes meanwhile, so what it reads stays true. Raises DependencyAway."""
+    try:
+        with engine.execution_options(writing=True).begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            yield connection
+    except SQLAlchemyError as error:
+        raise _away(error) from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One consistent look. Raises DependencyAway."""
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise _away(error) from error
+
+
+def _away(error: SQLAlchemyError) -> DependencyAway:
+    return DependencyAway(
+        f"the ledger does not answer: {_cause(error)}",
+        remedy="free the disk or start the database; nothing was recorded or done",
+    )
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OperatorError(
+            f"{folder} cannot be made: {error.strerror}", remedy="set HOMEOSTAT_HOME to a folder of yours"
+        ) from error
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later would fail halfway when another writer came between: take the lock at once.
+    immediate = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _migrate(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.execution_options(writing=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

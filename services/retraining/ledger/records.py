@@ -1,0 +1,70 @@
+"""What the ledger gives out: frozen records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from services.retraining.policy.decision import Decision
+from services.retraining.states import State
+from shared.contracts.loop_spec import LoopSpec
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where a model's training command lives, and the loop specification that was deployed with it."""
+
+    model: str
+    directory: str
+    loop: LoopSpec
+    version: str
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What became of a cause. `new` is False where the same cause came before: nothing was done again."""
+
+    cause_key: str
+    decision: Decision
+    run_id: str
+    new: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the ledger knows it. `lake` and `snapshot` are filled once frozen, `version` once packaged."""
+
+    run_id: str
+    cause_key: str
+    model: str
+    state: State
+    event_time: datetime
+    change_since: datetime | None
+    champion: str
+    directory: str
+    loop: LoopSpec
+    lake: dict[str, Any] | None
+    snapshot: dict[str, Any] | None
+    version: str
+    generation: int | None
+    code: str
+    message: str
+    attempts: int
+    seconds: dict[str, float]
+    created_at: datetime
+    moved_at: datetime
+    ended_at: datetime | None
+    gate: dict[str, Any] | None = field(default=None)
+    gate_digest: str = ""
+
+    @classmethod
+    def of_row(cls, row: RowMapping) -> Run:
+        """From a row of the table, with `result` and `digest` of the gate where they were joined in."""
+        values = {str(name): value for name, value in row.items()}
+        values["loop"] = LoopSpec.model_validate(values["loop"])
+        values["gate"] = values.pop("result", None)
+        values["gate_digest"] = values.pop("digest", None) or ""
+        return cls(**values)

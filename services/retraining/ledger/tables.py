@@ -1,0 +1,159 @@
+"""The ledger's tables, for SQLite and Postgres alike. Migrations make them; this is what code reads and writes through.
+
+project   cause ─1:1─ decision   cause ─1:0..1─ run ─ gate, approval, budget_entry   release   outbox
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class Moment(TypeDecorator[datetime]):
+    """A UTC moment kept as text of fixed width, so that it sorts the same in every database."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """To text."""
+        return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """From text."""
+        return (
+            None if value is None else datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        )
+
+
+metadata = MetaData()
+
+project = Table(
+    "project",
+    metadata,
+    Column("model", String(64), primary_key=True),
+    Column("directory", Text, nullable=False),
+    Column("loop", JSON, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+)
+
+cause = Table(
+    "cause",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("model", String(64), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("window_start", Moment),
+    Column("window_end", Moment),
+    Column("verdict", JSON),
+    Column("deliveries", Integer, nullable=False),
+    Column("first_seen_at", Moment, nullable=False),
+)
+Index("cause_by_model", cause.c.model, cause.c.window_end)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("cause_key", String(64), ForeignKey("cause.key"), nullable=False, unique=True),
+    Column("model", String(64), nullable=False),
+    Column("verb", String(16), nullable=False),
+    Column("code", String(32), nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("event_time", Moment, nullable=False),
+    Column("decided_at", Moment, nullable=False),
+)
+Index("decision_by_model", decision.c.model, decision.c.id)
+
+run = Table(
+    "run",
+    metadata,
+    Column("run_id", String(80), primary_key=True),
+    Column("cause_key", String(64), ForeignKey("cause.key"), nullable=False, unique=True),
+    Column("model", String(64), nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("event_time", Moment, nullable=False),
+    Column("change_since", Moment),
+    Column("champion", String(64), nullable=False),
+    Column("directory", Text, nullable=False),
+    Column("loop", JSON, nullable=False),
+    Column("lake", JSON),
+    Column("snapshot", JSON),
+    Column("version", String(64), nullable=False),
+    Column("generation", Integer),
+    Column("code", String(32), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("seconds", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("moved_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+)
+Index("run_by_model", run.c.model, run.c.created_at)
+Index("run_by_state", run.c.state)
+
+gate = Table(
+    "gate",
+    metadata,
+    Column("run_id", String(80), ForeignKey("run.run_id"), primary_key=True),
+    Column("passed", Boolean, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("judged_at", Moment, nullable=False),
+)
+
+release = Table(
+    "release",
+    metadata,
+    Column("model", String(64), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("version", String(64), nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("run_id", String(80), nullable=False),
+    Column("released_at", Moment, nullable=False),
+)
+Index("release_by_version", release.c.version)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String(80), ForeignKey("run.run_id"), nullable=False),
+    Column("answer", String(8), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("about", String(16), nullable=False),
+    Column("gate_digest", String(64), nullable=False),
+    Column("answered_at", Moment, nullable=False),
+)
+
+budget_entry = Table(
+    "budget_entry",
+    metadata,
+    Column("run_id", String(80), ForeignKey("run.run_id"), primary_key=True),
+    Column("model", String(64), nullable=False),
+    Column("event_time", Moment, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("train_seconds", Float),
+)
+Index("budget_by_model", budget_entry.c.model, budget_entry.c.event_time)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("sent", Boolean, nullable=False),
+)
+Index("outbox_unsent", outbox.c.sent, outbox.c.id)

@@ -1,0 +1,95 @@
+"""From a cause to a decision. Pure: the past and the time are arguments, and the answer always has a reason."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from services.retraining.causes import Cause
+from services.retraining.policy.decision import Decision, History
+from services.retraining.policy.limits import budget_spent, cooling_until
+from services.retraining.policy.triggers import Vote, ask
+from shared.contracts.loop_spec import LoopSpec
+
+_SILENT = {
+    "fault": ("bad_data", "the data is faulty; bad data never retrains a model"),
+    "blind": ("blind", "too few rows to judge by"),
+    "warming": ("warming", "the detectors are still warming up"),
+}
+
+
+def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Decision:
+    """What to do about `cause`. `now` is event time: the verdict's window end, or the newest row in the lake.
+
+    1. nothing served, no training command, an all-clear: wait
+    2. a verdict of fault, blind or warming never retrains, whatever the triggers say
+    3. a verdict about a version no longer served says nothing about the one that is
+    4. ask the triggers in the order loop.yaml lists them; a person's request and an alert are triggers of their own
+    5. a run at work, or a suggestion that waits for a person: wait
+    6. cooldown (a person may pass it), then budget (nobody may)
+    7. the automation level says whether to do it, to suggest it, or to write it down
+    """
+    if not history.version:
+        return _wait("no_project", f"model {cause.model} was never deployed; `homeostat deploy` does")
+    if cause.resolved:
+        return _wait("resolved", f"all-clear, nothing to do: {cause.reason}")
+    verdict = cause.verdict
+    if verdict is not None and verdict.state in _SILENT:
+        code, words = _SILENT[verdict.state]
+        told = f": {verdict.explanation}" if verdict.explanation else ""
+        return Decision("wait", code, f"{words}{told}")  # type: ignore[arg-type]
+    if verdict is not None and verdict.version != history.version:
+        return _wait(
+            "version_replaced", f"the verdict is about {verdict.version[:12]}, which is no longer served"
+        )
+
+    vote = _vote(cause, spec, history, now)
+    if not vote.fires:
+        return _wait("healthy", vote.sentence)
+    held = _held_back(cause, spec, history, now)
+    if held is not None:
+        return Decision("wait", held.code, f"{held.sentence}; asked for by {vote.code}: {vote.sentence}")
+    if not history.project:
+        return _wait(
+            "no_project",
+            f"no project folder is recorded for {cause.model}; deploy it with one ({vote.sentence})",
+        )
+    if spec.automation == "observe":
+        return _wait("observe_only", f"automation is observe; would retrain: {vote.sentence}")
+    # A person who asks for a run has already said yes to it.
+    if spec.automation == "suggest" and cause.source != "request":
+        return Decision("suggest", vote.code, vote.sentence, vote.change_since)
+    return Decision("retrain", vote.code, vote.sentence, vote.change_since)
+
+
+def _vote(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Vote:
+    if cause.source == "request":
+        return Vote(True, "request", f"{cause.actor} asked: {cause.reason}")
+    if cause.source == "alert":
+        return Vote(True, "alert", cause.reason)
+    votes = [ask(trigger, spec, cause.verdict, history, now) for trigger in spec.retraining.triggers]
+    for vote in votes:
+        if vote.fires:
+            return vote
+    return Vote(False, "drift", "; ".join(vote.sentence for vote in votes) or "loop.yaml names no trigger")
+
+
+def _held_back(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Decision | None:
+    policy = spec.retraining
+    for run in history.runs:
+        if run.open and not run.suggested:
+            return _wait("run_in_progress", f"run {run.run_id} is at work or waits for approval")
+        if run.open and run.suggested and cause.source != "request":
+            return _wait("suggestion_open", f"run {run.run_id} is already suggested")
+    times = [run.event_time for run in history.runs if run.counts and not run.suggested]
+    if cause.source != "request":
+        until = cooling_until(times, policy.cooldown, now)
+        if until is not None:
+            return _wait("cooling_down", f"cooling down until {until:%Y-%m-%d %H:%M}")
+    if policy.budget is not None and budget_spent(times, policy.budget, now):
+        days = policy.budget.per.total_seconds() / 86400
+        return _wait("budget_spent", f"the budget of {policy.budget.runs} runs in {days:g} d is spent")
+    return None
+
+
+def _wait(code: str, sentence: str) -> Decision:
+    return Decision("wait", code, sentence)  # type: ignore[arg-type]

@@ -1,0 +1,218 @@
+"""The doors of retraining. Each reads its request, asks the controller or the ledger, and answers JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.retraining.controller import Controller
+from services.retraining.ledger.ledger import Ledger
+from services.retraining.ledger.records import Recorded
+from services.retraining.metrics import RetrainingMetrics
+from services.retraining.states import MOVES, OPEN
+from services.retraining.webhooks import read_triggers
+from services.retraining.why import describe_run, why_prediction, why_version
+from shared.errors import InvalidRequest
+from shared.stores.lake import Lake
+from shared.stores.model_store import ModelStore
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What the doors lead to. `status` gives the body of `/status`; its `ready` says whether this process can work."""
+
+    controller: Controller
+    ledger: Ledger
+    store: ModelStore
+    lake: Lake
+    metrics: RetrainingMetrics
+    status: Callable[[], dict[str, Any]]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Deployment(_Body):
+    """`POST /models/{model}/deployments`."""
+
+    version: str = Field(pattern=r"^[0-9a-f]{64}$")
+    project_directory: str = ""
+    actor: str = Field(min_length=1, max_length=200)
+
+
+class Rollback(_Body):
+    """`POST /models/{model}/rollback`."""
+
+    actor: str = Field(min_length=1, max_length=200)
+    reason: str = Field("", max_length=500)
+    to_generation: int | None = Field(None, ge=1)
+
+
+class Answer(_Body):
+    """`POST /runs/{run_id}/approve` and `…/reject`."""
+
+    actor: str = Field(min_length=1, max_length=200)
+
+
+async def _raw(request: Request) -> bytes:
+    return await request.body()
+
+
+_Asked = TypeVar("_Asked", bound=BaseModel)
+Raw = Annotated[bytes, Depends(_raw)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+def make_router(doors: Doors) -> APIRouter:
+    """All doors. They block on disk and database, so they are plain functions that FastAPI runs in threads."""
+    router = APIRouter()
+
+    @router.get("/health/live")
+    def live() -> Response:
+        """The process answers."""
+        return _answer({"live": True})
+
+    @router.get("/health/ready")
+    def ready() -> Response:
+        """200 where the ledger can be worked with, 503 where it cannot."""
+        body = doors.status()
+        return _answer({"ready": body["ready"]}, status=200 if body["ready"] else 503)
+
+    @router.get("/status")
+    def status() -> Response:
+        """Who drives the runs, what is open, how far the mirror is."""
+        return _answer(doors.status())
+
+    @router.get("/metrics")
+    def metrics() -> Response:
+        """Prometheus text."""
+        doors.metrics.runs_open.set(len(doors.ledger.runs(states=OPEN, limit=1000)))
+        doors.metrics.mirror_pending.set(doors.ledger.unsent_count())
+        return Response(generate_latest(doors.metrics.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    @router.post("/triggers", status_code=202)
+    def triggers(raw: Raw) -> Response:
+        """Hear a cause: our own body, Alertmanager's or Grafana's; the decision about each is the answer."""
+        causes, left_out = read_triggers(_json(raw))
+        return _answer(
+            {
+                "causes": [_recorded(doors.controller.handle_cause(cause)) for cause in causes],
+                "ignored": left_out,
+            },
+            202,
+        )
+
+    @router.get("/models/{model}/releases")
+    def releases(model: str) -> Response:
+        """The release log, oldest first."""
+        return _answer(
+            {
+                "model": model,
+                "releases": [entry.model_dump(mode="json") for entry in doors.store.releases(model)],
+            }
+        )
+
+    @router.post("/models/{model}/deployments", status_code=201)
+    def deployments(model: str, raw: Raw) -> Response:
+        """Release a version; the same version again is not released twice."""
+        asked = _read(Deployment, raw)
+        release, new = doors.controller.deploy(model, asked.version, asked.project_directory, asked.actor)
+        return _answer({"release": release.model_dump(mode="json"), "new": new}, 201 if new else 200)
+
+    @router.post("/models/{model}/rollback", status_code=201)
+    def rollback(model: str, raw: Raw) -> Response:
+        """Release the version before, or that of a given generation, again."""
+        asked = _read(Rollback, raw)
+        release = doors.controller.rollback(model, asked.actor, asked.reason, asked.to_generation)
+        return _answer({"release": release.model_dump(mode="json")}, 201)
+
+    @router.get("/runs")
+    def runs(model: str = "", state: str = "", limit: Limit = 100) -> Response:
+        """Runs, newest first, by model and state."""
+        if state and state not in MOVES:
+            raise InvalidRequest(f"there is no state {state}", field="state", expected=", ".join(MOVES))
+        found = doors.ledger.runs(model, (state,) if state else (), limit)
+        return _answer({"runs": [describe_run(run) for run in found]})
+
+    @router.get("/runs/{run_id}")
+    def run(run_id: str) -> Response:
+        """One run: its steps, what was measured at the gate, who answered."""
+        return _answer(describe_run(doors.ledger.run(run_id), doors.ledger.answers(run_id)))
+
+    @router.post("/runs/{run_id}/approve")
+    def approve(run_id: str, raw: Raw) -> Response:
+        """Let a waiting run go on: start what was suggested, promote what is proven."""
+        return _answer(
+            describe_run(
+                doors.controller.approve(run_id, _read(Answer, raw).actor), doors.ledger.answers(run_id)
+            )
+        )
+
+    @router.post("/runs/{run_id}/reject")
+    def reject(run_id: str, raw: Raw) -> Response:
+        """End a waiting run."""
+        return _answer(
+            describe_run(
+                doors.controller.reject(run_id, _read(Answer, raw).actor), doors.ledger.answers(run_id)
+            )
+        )
+
+    @router.get("/decisions")
+    def decisions(model: str = "", limit: Limit = 100) -> Response:
+        """Every decision with its reason, also those to do nothing, newest first."""
+        return _answer({"decisions": doors.ledger.decisions(model, limit)})
+
+    @router.get("/predictions/{prediction_id}/why")
+    def prediction_why(prediction_id: str) -> Response:
+        """The chain from a prediction to the cause of the version that answered."""
+        return _answer(why_prediction(doors.ledger, doors.store, doors.lake, prediction_id))
+
+    @router.get("/versions/{version}/why")
+    def version_why(version: str) -> Response:
+        """The chain from a version to its cause, and the releases that served it; the short form will do."""
+        return _answer(why_version(doors.ledger, doors.store, version))
+
+    return router
+
+
+def _answer(body: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status_code=status, media_type="application/json")
+
+
+def _recorded(done: Recorded) -> dict[str, Any]:
+    return {
+        "cause_key": done.cause_key,
+        "verb": done.decision.verb,
+        "code": done.decision.code,
+        "sentence": done.decision.sentence,
+        "run_id": done.run_id,
+        "new": done.new,
+    }
+
+
+def _json(raw: bytes) -> object:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"the body is not JSON: {error}", field="body", expected="JSON", status=400
+        ) from error
+
+
+def _read(kind: type[_Asked], raw: bytes) -> _Asked:
+    try:
+        return kind.model_validate(_json(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidRequest(
+            f"{field}: {first['msg']}", field=field, expected=", ".join(kind.model_fields)
+        ) from error

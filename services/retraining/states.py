@@ -1,0 +1,45 @@
+"""The states of a run and the moves between them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+State = Literal[
+    "suggested",  # waits for a person to start it
+    "queued",
+    "freezing",
+    "training",
+    "packaging",
+    "judging",
+    "waiting_for_approval",  # proven; waits for a person to promote it
+    "promoting",
+    # ends
+    "promoted",  # its version was released
+    "succeeded",  # proven and kept; automation is `retrain`, so a person may deploy it
+    "refused",  # the gate, or the release log, said no
+    "failed",  # training or packaging broke
+    "rejected",  # a person said no
+    "abandoned",  # ended before training: too little or unfit data
+]
+
+WORKING: tuple[State, ...] = ("queued", "freezing", "training", "packaging", "judging", "promoting")
+WAITING: tuple[State, ...] = ("suggested", "waiting_for_approval")
+OPEN: tuple[State, ...] = (*WORKING, *WAITING)
+ENDS: tuple[State, ...] = ("promoted", "succeeded", "refused", "failed", "rejected", "abandoned")
+
+MOVES: dict[State, tuple[State, ...]] = {
+    "suggested": ("queued", "rejected"),
+    "queued": ("freezing", "failed"),
+    "freezing": ("training", "abandoned", "failed"),
+    "training": ("packaging", "failed"),
+    "packaging": ("judging", "failed"),
+    "judging": ("promoting", "waiting_for_approval", "succeeded", "refused", "failed"),
+    "waiting_for_approval": ("promoting", "rejected", "refused"),
+    "promoting": ("promoted", "refused", "failed"),
+    "promoted": (),
+    "succeeded": (),
+    "refused": (),
+    "failed": (),
+    "rejected": (),
+    "abandoned": (),
+}

@@ -1,0 +1,55 @@
+"""`kill -9` of the retraining service at seeded moments of a run: then one run and one release per cause, nobody touching it."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fakes.retraining_service import ServiceProcess, wait_for
+from tests.fakes.retraining_world import MODEL, World, make_world
+
+
+def crash_through_a_run(world: World, seed: int, kills: int, *, longest: float) -> None:
+    """Ask for a run, kill the service `kills` times at random moments, asking again each time; then look at what is left."""
+    chance = random.Random(seed)
+    service = ServiceProcess(world, attempts="100")
+    trigger = {"model": MODEL, "reason": "crash test", "key": f"seed {seed}"}
+    try:
+        service.start()
+        service.deploy()
+        service.post("/triggers", trigger, expect=202)
+        for _ in range(kills):
+            time.sleep(chance.uniform(0, longest))
+            service.kill()
+            service.start(wait=chance.random() < 0.7)
+            with suppress(httpx.TransportError):  # it may not listen yet
+                httpx.post(service.url("/triggers"), json=trigger, timeout=20)
+        wait_for(service.ready, 60, "the service to be ready")
+        service.post("/triggers", trigger, expect=202)
+        wait_for(service.ended_runs, 90, f"the run to end; the log: {service.log}")
+        check_one_run_one_release(service, world)
+    finally:
+        service.end()
+
+
+def check_one_run_one_release(service: ServiceProcess, world: World) -> None:
+    runs = service.get("/runs")["runs"]
+    assert [run["state"] for run in runs] == ["promoted"], runs
+    log = world.store.releases(MODEL)
+    assert [entry.version for entry in log] == [world.champion, runs[0]["version"]]
+    assert [entry.run_id for entry in log] == ["", runs[0]["run_id"]]
+    assert len(service.get("/decisions")["decisions"]) == 1
+    done = list((world.home / "runs" / runs[0]["run_id"] / "attempts").glob("*/out/metrics.json"))
+    assert len(done) >= 1
+    assert set(world.trainings()) == {runs[0]["run_id"]}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_at_any_moment_a_cause_gives_one_run_and_one_release(tmp_path: Path, seed: int) -> None:
+    world = make_world(tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "0.5"]})
+    crash_through_a_run(world, seed, kills=2, longest=3.5)

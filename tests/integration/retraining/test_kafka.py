@@ -1,0 +1,71 @@
+"""Verdicts over a real broker: at least once on the wire, once in the ledger; and without a broker everything else works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+from cli.broker import Broker
+from shared.contracts.topics import VERDICTS
+from shared.contracts.verdict import Verdict
+from shared.messaging.producer import open_producer
+from tests.fakes.retraining_service import ServiceProcess, wait_for
+from tests.fakes.retraining_world import MODEL, make_world
+
+
+def publish(broker: Broker, *verdicts: Verdict) -> None:
+    producer = open_producer(broker.bootstrap, "test")
+    try:
+        for verdict in verdicts:
+            producer.send(VERDICTS.name, MODEL.encode(), verdict.model_dump_json().encode(), []).result(20)
+    finally:
+        producer.close()
+
+
+def test_a_verdict_becomes_a_release_and_a_repeat_does_not(kafka_broker: Broker, tmp_path: Path) -> None:
+    world = make_world(tmp_path, days=15)
+    service = ServiceProcess(world, kafka=kafka_broker.bootstrap, consumer_group=f"test-{uuid4().hex}")
+    try:
+        service.start()
+        service.deploy()
+        drift, fault = world.verdict(15), world.verdict(14, state="fault")
+        publish(kafka_broker, fault, drift, drift)
+        wait_for(service.ended_runs, 90, f"a run; the log: {service.log}")
+        assert [run["state"] for run in service.ended_runs()] == ["promoted"]
+        decisions = {one["cause_key"]: one for one in service.get(f"/decisions?model={MODEL}")["decisions"]}
+        assert (decisions[fault.verdict_id]["verb"], decisions[fault.verdict_id]["code"]) == (
+            "wait",
+            "bad_data",
+        )
+
+        # Killed and started again, with the verdict told once more: nothing new comes of it.
+        service.kill()
+        publish(kafka_broker, drift)
+        service.start()
+        wait_for(lambda: deliveries(service, drift) >= 3, 60, "the repeat to be heard")
+        assert len(service.get("/runs")["runs"]) == 1
+        assert world.store.latest_generation(MODEL) == 2
+        assert world.trainings() == [service.get("/runs")["runs"][0]["run_id"]]
+    finally:
+        service.end()
+
+
+def deliveries(service: ServiceProcess, verdict: Verdict) -> int:
+    found = [one for one in service.get("/decisions")["decisions"] if one["cause_key"] == verdict.verdict_id]
+    return int(found[0]["deliveries"]) if found else 0
+
+
+def test_without_a_broker_triggers_still_work(tmp_path: Path) -> None:
+    world = make_world(tmp_path, days=15)
+    service = ServiceProcess(world, kafka="127.0.0.1:1")
+    try:
+        service.start()
+        service.deploy()
+        assert service.get("/status")["verdicts"] == "waiting for Kafka"
+        run_id = service.post("/triggers", {"model": MODEL, "reason": "please"}, expect=202)["causes"][0][
+            "run_id"
+        ]
+        wait_for(lambda: service.get(f"/runs/{run_id}")["state"] == "promoted", 60, "the run to be promoted")
+        assert service.stop() == 0
+    finally:
+        service.end()

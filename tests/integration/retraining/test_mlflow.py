@@ -1,0 +1,62 @@
+"""The mirror on the real MLflow: runs, versions and aliases as the ledger has them, also when it is told late and twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.retraining.ledger.engine import open_engine
+from services.retraining.ledger.ledger import Ledger
+from services.retraining.mlflow_mirror import MlflowMirror
+from tests.fakes.retraining_service import ServiceProcess, wait_for
+from tests.fakes.retraining_world import MODEL, make_world
+
+
+def test_mlflow_shows_what_the_ledger_knows(tmp_path: Path) -> None:
+    world = make_world(tmp_path, days=15)
+    service = ServiceProcess(world, mlflow="true", mlflow_seconds="0.2")
+    try:
+        service.start()
+        service.deploy()
+        run_id = service.post("/triggers", {"model": MODEL, "reason": "please"}, expect=202)["causes"][0][
+            "run_id"
+        ]
+        wait_for(lambda: service.get(f"/runs/{run_id}")["state"] == "promoted", 60, "the run to be promoted")
+        wait_for(
+            lambda: service.get("/status")["mlflow_lacks_entries"] == 0,
+            120,
+            f"MLflow to be told; {service.log}",
+        )
+        assert service.stop() == 0
+    finally:
+        service.end()
+
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{world.home / 'mlflow.sqlite'}"
+    ledger = Ledger(open_engine(f"sqlite:///{world.home / 'ledger.sqlite'}"))
+    run = ledger.run(run_id)
+
+    # Told once more, from the beginning: nothing is there twice.
+    again = MlflowMirror(uri, ledger)
+    for entry in (
+        {"kind": "run", "payload": {"run_id": run_id}},
+        {"kind": "run", "payload": {"run_id": "run-gone"}},
+    ):
+        again.tell(entry)
+
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    experiment = client.get_experiment_by_name(MODEL)
+    assert experiment is not None
+    [mirrored] = client.search_runs([experiment.experiment_id])
+    assert mirrored.data.tags["homeostat.run_id"] == run_id
+    assert mirrored.data.tags["homeostat.state"] == "promoted"
+    assert mirrored.info.status == "FINISHED"
+    assert run.snapshot is not None
+    assert mirrored.data.params["digest"] == run.snapshot["digest"]
+    assert run.gate is not None
+    assert mirrored.data.metrics["challenger_loss"] == run.gate["challenger_loss"]
+    assert client.get_model_version_by_alias(MODEL, "champion").tags["homeostat.version"] == run.version
+    versions = {
+        entry.tags["homeostat.version"] for entry in client.search_model_versions(f"name = '{MODEL}'")
+    }
+    assert versions == {world.champion, run.version}

@@ -1,0 +1,95 @@
+"""The service as a process: two of them on one ledger, stopped and started, on a port that is taken."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.retraining_service import ServiceProcess, wait_for
+from tests.fakes.retraining_world import MODEL, World, make_world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return make_world(tmp_path, days=15)
+
+
+def test_of_two_services_one_drives_and_a_cause_told_to_both_gives_one_run(world: World) -> None:
+    """Then the driving one is killed while a training runs: the other takes over, and still there is one run and one release."""
+    first, second = ServiceProcess(world), ServiceProcess(world)
+    try:
+        first.start()
+        wait_for(lambda: first.get("/status")["drives_runs"], 30, "the first to drive")
+        second.start()
+        status = second.get("/status")
+        assert (status["ready"], status["drives_runs"]) == (True, False)
+        assert status["runs_driven_by"].startswith("process ")
+        second.deploy()
+
+        trigger = {"model": MODEL, "reason": "told to both", "key": "one"}
+        answers = [
+            service.post("/triggers", trigger, expect=202)["causes"][0] for service in (second, first, second)
+        ]
+        assert [answer["new"] for answer in answers] == [True, False, False]
+        run_id = answers[0]["run_id"]
+        wait_for(lambda: second.get(f"/runs/{run_id}")["state"] == "promoted", 60, "the run to be promoted")
+        assert world.trainings() == [run_id]
+
+        slow = {"model": MODEL, "reason": "a second one", "key": "two"}
+        other = second.post("/triggers", slow, expect=202)["causes"][0]["run_id"]
+        wait_for(lambda: second.get(f"/runs/{other}")["state"] != "queued", 30, "the second run to begin")
+        first.kill()
+        wait_for(lambda: second.get("/status")["drives_runs"], 30, "the second to drive")
+        wait_for(lambda: second.get(f"/runs/{other}")["ended_at"], 60, "the second run to end")
+        assert [run["run_id"] for run in second.get("/runs")["runs"]] == [other, run_id]
+        released = [entry.run_id for entry in world.store.releases(MODEL)]
+        assert released.count(run_id) == 1
+        assert released.count(other) <= 1
+    finally:
+        first.end()
+        second.end()
+
+
+def test_a_service_told_to_stop_ends_its_training_and_begins_it_again(tmp_path: Path) -> None:
+    world = make_world(tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "3"]})
+    service = ServiceProcess(world)
+    try:
+        service.start()
+        service.deploy()
+        run_id = service.post("/triggers", {"model": MODEL, "reason": "please"}, expect=202)["causes"][0][
+            "run_id"
+        ]
+        wait_for(world.trainings, 60, "the training to begin")
+        assert service.stop() == 0
+        assert world.store.latest_generation(MODEL) == 1
+        service.start()
+        wait_for(lambda: service.get(f"/runs/{run_id}")["state"] == "promoted", 90, "the run to be promoted")
+        assert service.get(f"/runs/{run_id}")["attempts"] == 2
+        assert [entry.run_id for entry in world.store.releases(MODEL)] == ["", run_id]
+    finally:
+        service.end()
+
+
+def test_a_port_that_is_taken_is_named(world: World) -> None:
+    service = ServiceProcess(world)
+    with socket.create_server(("127.0.0.1", service.port)):
+        service.start(wait=False)
+        process = service._process
+        assert process is not None
+        assert process.wait(timeout=60) == 1
+    told = service.log.read_text()
+    assert f"port {service.port} on 127.0.0.1 cannot be opened: Address already in use" in told
+    assert "HOMEOSTAT_RETRAINING_PORT" in told
+
+
+def test_a_setting_that_makes_no_sense_is_named(world: World) -> None:
+    service = ServiceProcess(world, poll_seconds="soon")
+    service.start(wait=False)
+    process = service._process
+    assert process is not None
+    assert process.wait(timeout=60) == 1
+    told = service.log.read_text()
+    assert "HOMEOSTAT_RETRAINING_POLL_SECONDS: Input should be a valid number" in told
+    assert "Traceback" not in told

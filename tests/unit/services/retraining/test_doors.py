@@ -1,0 +1,380 @@
+"""The HTTP doors, on the whole service without Kafka: what they answer, and what then lies in the release log."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from services.retraining.bootstrap import Service, build
+from services.retraining.causes import Cause
+from services.retraining.settings import RetrainingSettings
+from shared.errors import OperatorError
+from tests.fakes.retraining_service import wait_for
+from tests.fakes.retraining_world import MODEL, START, World, make_world, package_poor_champion
+from tests.unit.services.retraining.test_webhooks import alert, alertmanager, grafana
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from fastapi.testclient import TestClient
+
+SETTINGS = RetrainingSettings(listen=False, mlflow=False, poll_seconds=0.05, latency_calls=5)
+
+
+class House:
+    """A world, the service in it, and a client at its doors."""
+
+    def __init__(self, world: World, service: Service, client: TestClient) -> None:
+        self.world, self.service, self.client = world, service, client
+
+    def get(self, path: str, status: int = 200) -> Any:
+        answer = self.client.get(path)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def post(self, path: str, body: Any, status: int) -> Any:
+        answer = self.client.post(path, json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def deploy(self, version: str = "", status: int = 201, **changes: Any) -> Any:
+        body = {
+            "version": version or self.world.champion,
+            "project_directory": str(self.world.project),
+            "actor": "ann",
+        }
+        return self.post(f"/models/{MODEL}/deployments", {**body, **changes}, status)
+
+    def served(self) -> list[str]:
+        return [entry["version"] for entry in self.get(f"/models/{MODEL}/releases")["releases"]]
+
+    def ask(self, **more: Any) -> Any:
+        return self.post("/triggers", {"model": MODEL, "reason": "please", "actor": "ann", **more}, 202)[
+            "causes"
+        ][0]
+
+    def wait_for_state(self, run_id: str, *states: str) -> dict[str, Any]:
+        wait_for(
+            lambda: self.get(f"/runs/{run_id}")["state"] in states,
+            60,
+            f"{run_id} to become {' or '.join(states)}",
+        )
+        run: dict[str, Any] = self.get(f"/runs/{run_id}")
+        return run
+
+    def another_version(self, slope: float) -> str:
+        return package_poor_champion(
+            self.world.project.parent, self.world.spec, self.world.store, self.world.keys, slope=slope
+        )
+
+
+@pytest.fixture
+def open_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    clients: list[TestClient] = []
+
+    def open_one(**changes: Any) -> House:
+        world = make_world(tmp_path / f"w{len(clients)}", days=15, **changes)
+        service = build(world.settings, SETTINGS)
+        client = TestClient(service.app, raise_server_exceptions=False)
+        client.__enter__()
+        clients.append(client)
+        return House(world, service, client)
+
+    yield open_one
+    for client in clients:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def house(open_house: Callable[..., House]) -> House:
+    return open_house()
+
+
+def test_from_a_verdict_to_why(house: House) -> None:
+    """The whole loop, and the chain prediction → version → run → snapshot → cause and back."""
+    house.deploy()
+    verdict = house.world.verdict(15, explanation="the loss rose")
+    for _ in range(3):
+        house.service.controller.handle_cause(Cause.of_verdict(verdict))
+    [run] = house.get("/runs")["runs"]
+    run = house.wait_for_state(run["run_id"], "promoted", "refused", "failed")
+    assert run["state"] == "promoted", run["message"]
+    assert house.served() == [house.world.champion, run["version"]]
+    assert house.world.trainings() == [run["run_id"]]
+
+    [decision] = house.get(f"/decisions?model={MODEL}")["decisions"]
+    assert (decision["verb"], decision["code"], decision["run_id"]) == ("retrain", "drift", run["run_id"])
+    assert decision["deliveries"] == 3
+
+    why = house.get(f"/versions/{run['version'][:12]}/why")
+    assert why["run"]["run_id"] == run["run_id"]
+    assert why["snapshot"]["digest"] == run["snapshot"]["digest"]
+    assert why["cause"]["verdict"]["explanation"] == "the loss rose"
+    assert [entry["generation"] for entry in why["version"]["releases"]] == [2]
+
+    text = house.client.get("/metrics").text
+    assert 'homeostat_retraining_decisions_total{model="toy",reason="drift",verb="retrain"} 1.0' in text
+    assert 'homeostat_retraining_repeated_causes_total{model="toy"} 2.0' in text
+    assert 'homeostat_retraining_runs_total{model="toy",outcome="promoted"} 1.0' in text
+    assert 'homeostat_retraining_generation{model="toy"} 2.0' in text
+    status = house.get("/status")
+    assert (status["ready"], status["drives_runs"], status["runs_driven_by"]) == (True, True, "this process")
+
+
+def test_why_a_prediction_was_answered_so(house: House) -> None:
+    house.deploy()
+    assert "the lake has no prediction nothing" in house.get("/predictions/nothing/why", 404)["error"]
+    from deltalake import DeltaTable, write_deltalake
+
+    place = house.world.lake.predictions(MODEL)
+    rows = DeltaTable(place).to_pyarrow_table().slice(0, 1)
+    row = rows.set_column(rows.schema.get_field_index("prediction_id"), "prediction_id", [["mine"]])
+    row = row.set_column(row.schema.get_field_index("version"), "version", [[house.world.champion]])
+    write_deltalake(place, row, mode="append")
+    why = house.get("/predictions/mine/why")
+    assert why["prediction"]["prediction_id"] == "mine"
+    assert why["version"]["version"] == house.world.champion
+    assert why["release"]["generation"] == 1
+    assert why["version"]["origin"]["kind"] == "deployment"
+    assert why["run"] is None
+
+
+@pytest.mark.parametrize("wrap", [alertmanager, grafana])
+def test_the_same_webhook_five_times_gives_one_cause_and_one_run(
+    house: House, wrap: Callable[..., dict[str, Any]]
+) -> None:
+    house.deploy()
+    answers = [house.post("/triggers", wrap(alert()), 202)["causes"][0] for _ in range(5)]
+    assert [answer["new"] for answer in answers] == [True, False, False, False, False]
+    assert len({answer["run_id"] for answer in answers}) == 1
+    house.wait_for_state(answers[0]["run_id"], "promoted")
+    clear = house.post("/triggers", wrap(alert(status="resolved")), 202)["causes"][0]
+    assert (clear["verb"], clear["code"], clear["run_id"]) == ("wait", "resolved", "")
+    assert len(house.get("/runs")["runs"]) == 1
+    assert house.world.trainings() == [answers[0]["run_id"]]
+    assert len(house.served()) == 2
+
+
+def test_observe_writes_down_and_does_nothing(open_house: Callable[..., House]) -> None:
+    house = open_house(automation="observe")
+    house.deploy()
+    done = house.service.controller.handle_cause(Cause.of_verdict(house.world.verdict(15)))
+    assert (done.decision.verb, done.decision.code, done.run_id) == ("wait", "observe_only", "")
+    assert house.get("/runs")["runs"] == []
+    assert "would retrain: performance drift" in house.get("/decisions")["decisions"][0]["sentence"]
+
+
+def test_suggest_waits_for_a_person_twice(open_house: Callable[..., House]) -> None:
+    """Once to start, once to promote."""
+    house = open_house(automation="suggest")
+    house.deploy()
+    done = house.service.controller.handle_cause(Cause.of_verdict(house.world.verdict(15)))
+    assert done.decision.verb == "suggest"
+    assert house.get(f"/runs/{done.run_id}")["state"] == "suggested"
+    assert house.world.trainings() == []
+    assert house.post(f"/runs/{done.run_id}/approve", {"actor": "ann"}, 200)["state"] == "queued"
+    house.wait_for_state(done.run_id, "waiting_for_approval")
+    assert len(house.served()) == 1
+    house.post(f"/runs/{done.run_id}/approve", {"actor": "bob"}, 200)
+    run = house.wait_for_state(done.run_id, "promoted")
+    assert [(one["actor"], one["about"]) for one in run["approvals"]] == [
+        ("ann", "start"),
+        ("bob", "promotion"),
+    ]
+    assert house.get(f"/models/{MODEL}/releases")["releases"][-1]["actor"] == "bob"
+    assert len(house.world.trainings()) == 1
+
+
+def test_a_rejected_run_is_over(open_house: Callable[..., House]) -> None:
+    house = open_house(automation="suggest")
+    house.deploy()
+    run_id = house.service.controller.handle_cause(Cause.of_verdict(house.world.verdict(15))).run_id
+    assert house.post(f"/runs/{run_id}/reject", {"actor": "ann"}, 200)["state"] == "rejected"
+    assert "only a run that waits" in house.post(f"/runs/{run_id}/approve", {"actor": "ann"}, 409)["error"]
+    assert [run["run_id"] for run in house.get("/runs?state=rejected")["runs"]] == [run_id]
+
+
+def test_a_rollback_changes_what_the_log_says_is_served(house: House) -> None:
+    first, second = house.world.champion, house.another_version(-0.6)
+    house.deploy()
+    assert (
+        "nothing was served before" in house.post(f"/models/{MODEL}/rollback", {"actor": "ann"}, 409)["error"]
+    )
+    house.deploy(second)
+    done = house.post(f"/models/{MODEL}/rollback", {"actor": "ann", "reason": "complaints"}, 201)["release"]
+    assert (done["version"], done["generation"], done["reason"], done["actor"], done["note"]) == (
+        first,
+        3,
+        "rollback",
+        "ann",
+        "complaints",
+    )
+    assert house.served() == [first, second, first]
+    assert (
+        house.post(f"/models/{MODEL}/rollback", {"actor": "ann", "to_generation": 2}, 201)["release"][
+            "version"
+        ]
+        == second
+    )
+    assert house.served() == [first, second, first, second]
+    for body, status in (
+        ({"actor": "ann", "to_generation": 9}, 404),
+        ({"actor": "ann", "to_generation": 4}, 409),
+        ({}, 422),
+    ):
+        house.post(f"/models/{MODEL}/rollback", body, status)
+    house.post("/models/nothing/rollback", {"actor": "ann"}, 404)
+    assert len(house.served()) == 4
+
+
+def test_deploying_the_same_again_is_no_new_release(house: House) -> None:
+    assert house.deploy()["new"] is True
+    again = house.deploy(status=200)
+    assert (again["new"], again["release"]["generation"]) == (False, 1)
+    assert house.served() == [house.world.champion]
+
+
+def test_a_deployment_that_makes_no_sense_is_refused_and_changes_nothing(
+    house: House, tmp_path: Path
+) -> None:
+    assert "has no version" in house.deploy("f" * 64, status=404)["error"]
+    assert house.deploy("short", status=422)["field"] == "version"
+    assert house.deploy(status=422, actor="")["field"] == "actor"
+    assert house.deploy(status=422, project_directory="relative/path")["field"] == "project_directory"
+    assert "cannot be read" in house.deploy(status=422, project_directory=str(tmp_path))["error"]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "loop.yaml").write_text(
+        (house.world.project / "loop.yaml").read_text().replace("model: toy", "model: other")
+    )
+    assert house.deploy(status=422, project_directory=str(other))["field"] == "project_directory"
+    stored = house.world.home / "models" / MODEL / "versions" / house.world.champion / "reference.parquet"
+    stored.write_bytes(stored.read_bytes() + b"\0")
+    assert "another digest" in house.deploy(status=500)["error"]
+    assert house.served() == []
+
+
+def test_a_model_that_was_never_deployed_has_its_answer(house: House) -> None:
+    answer = house.post("/triggers", {"model": "nothing", "reason": "please"}, 202)["causes"][0]
+    assert (answer["verb"], answer["code"]) == ("wait", "no_project")
+
+
+def test_the_failure_of_a_training_is_told_with_its_log(open_house: Callable[..., House]) -> None:
+    house = open_house(retraining={"command": ["python", "train.py", "fail"]})
+    house.deploy()
+    run = house.wait_for_state(house.ask()["run_id"], "failed", "promoted")
+    assert run["state"] == "failed"
+    assert "exit code 3; its last lines:\nthe data looks odd" in run["message"]
+    assert (
+        house.world.home / "runs" / run["run_id"] / "attempts" / "1" / "train.log"
+    ).read_text() == "the data looks odd\n"
+
+
+@pytest.mark.parametrize(
+    ("how", "state", "told"),
+    [
+        ("hang", "failed", "ran longer than 3 s and was ended"),
+        ("broken", "failed", "is not an ONNX model"),
+        ("silent", "failed", "metrics.json cannot be read"),
+        ("nan", "failed", "metrics.json cannot be read"),
+        ("worse", "refused", "gain -"),
+    ],
+)
+def test_a_training_that_goes_wrong_ends_its_run_and_serving_goes_on(
+    open_house: Callable[..., House], how: str, state: str, told: str
+) -> None:
+    house = open_house(
+        retraining={"command": ["python", "train.py", how], "time_limit": "3s" if how == "hang" else "60s"}
+    )
+    house.deploy()
+    run = house.wait_for_state(house.ask()["run_id"], "failed", "promoted", "refused")
+    assert (run["state"], told in run["message"]) == (state, True), run["message"]
+    assert house.served() == [house.world.champion]
+    # The loop is not stuck: another cause is decided anew.
+    assert house.ask()["verb"] == "retrain"
+
+
+def test_cooldown_and_budget_hold_over_http(open_house: Callable[..., House]) -> None:
+    policy = {
+        "command": ["python", "train.py", "worse"],
+        "cooldown": "3d",
+        "budget": {"runs": 2, "per": "30d"},
+    }
+    house = open_house(retraining=policy)
+    house.deploy()
+    handle = house.service.controller.handle_cause
+    first = handle(Cause.of_verdict(house.world.verdict(14)))
+    house.wait_for_state(first.run_id, "refused")
+    assert handle(Cause.of_verdict(house.world.verdict(15))).decision.code == "cooling_down"
+    second = handle(Cause("person", MODEL, "request", "please", event_time=START + timedelta(days=15)))
+    house.wait_for_state(second.run_id, "refused")
+    third = Cause("person 2", MODEL, "request", "please", event_time=START + timedelta(days=15))
+    assert handle(third).decision.code == "budget_spent"
+
+
+def test_event_time_is_the_lakes_not_the_clocks(house: House) -> None:
+    house.deploy()
+    run_id = house.ask()["run_id"]
+    assert house.get(f"/runs/{run_id}")["event_time"] == "2013-01-15T23:45:00+00:00"
+    house.wait_for_state(run_id, "promoted")
+
+
+def test_new_rows_are_counted_in_the_lake(open_house: Callable[..., House]) -> None:
+    rows = 15 * 24 * 4
+    house = open_house(retraining={"triggers": [{"when": "new_rows", "rows": rows + 1}]})
+    house.deploy()
+    done = house.service.controller.handle_cause(Cause.of_verdict(house.world.verdict(15, state="ok")))
+    assert done.decision.sentence == f"{rows} new rows with outcomes, wanted {rows + 1}"
+
+
+def test_bad_requests_are_told_what_is_wrong(house: House) -> None:
+    answer = house.client.post("/triggers", content=b"{not json")
+    assert (answer.status_code, answer.json()["field"]) == (400, "body")
+    assert house.post("/triggers", {"model": "toy"}, 422)["field"] == "reason"
+    assert house.get("/runs?state=nonsense", 422)["field"] == "state"
+    assert house.get("/runs?limit=0", 422)["field"] == "limit"
+    assert "there is no run x" in house.get("/runs/x", 404)["error"]
+    assert "there is no version" in house.get("/versions/abcdefgh/why", 404)["error"]
+    assert "there is nothing at /nowhere" in house.get("/nowhere", 404)["error"]
+    assert house.client.put("/triggers").status_code == 405
+    too_big = house.client.post("/triggers", content=b" " * (SETTINGS.maximum_body_bytes + 1))
+    assert too_big.status_code == 413
+    assert "bytes" in too_big.json()["error"]
+
+
+def test_what_nobody_foresaw_shows_an_id_and_not_its_text(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(house.service.parts.ledger, "decisions", broken)
+    with structlog.testing.capture_logs() as logs:
+        answer = house.get("/decisions", 500)
+    assert [entry["error_id"] for entry in logs if entry["event"] == "unknown_error"] == [answer["error_id"]]
+    assert answer["error"] == "something broke that should not"
+    assert len(answer["error_id"]) == 12
+
+
+def test_the_ledger_learns_of_releases_a_crash_kept_from_it(house: House) -> None:
+    house.deploy()
+    from services.retraining.promotion import append
+
+    version = house.another_version(-0.6)
+    append(house.world.store, MODEL, version=version, reason="deployment", actor="ann", note="", now=START)
+    assert house.service.parts.ledger.releases_of_version(version) == []
+    house.service.controller.mirror_releases()
+    assert [entry["generation"] for entry in house.service.parts.ledger.releases_of_version(version)] == [2]
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    from shared.settings import HomeostatSettings
+
+    (tmp_path / "home").write_text("in the way")
+    with pytest.raises(OperatorError, match="home cannot be made"):
+        build(HomeostatSettings(home=tmp_path / "home"), SETTINGS)

@@ -1,0 +1,218 @@
+"""The model contract as the gate checks it: what breaks it is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pytest
+from onnx import TensorProto, helper
+
+from services.retraining.judging import check_model
+from services.retraining.onnx_model import OnnxModel
+from shared.contracts.loop_spec import LoopSpec
+from shared.errors import UnservableModel
+from tests.fakes.retraining_world import loop_with
+
+FEATURES = [
+    {"name": "n", "type": "number", "nullable": True},
+    {"name": "i", "type": "integer"},
+    {"name": "b", "type": "boolean"},
+    {"name": "c", "type": "category", "values": ["red", "blue"], "nullable": True},
+    {"name": "t", "type": "tensor", "shape": [2, 2]},
+]
+KINDS = {
+    "n": (TensorProto.FLOAT, ["N"]),
+    "i": (TensorProto.INT64, ["N", 1]),
+    "b": (TensorProto.BOOL, ["N"]),
+    "c": (TensorProto.STRING, ["N", 1]),
+    "t": (TensorProto.FLOAT, ["N", 2, 2]),
+}
+ROWS = pa.table(
+    {
+        "n": pa.array([0.25, None, 0.75]),
+        "i": pa.array([1, 2, 3]),
+        "b": pa.array([True, False, True]),
+        "c": pa.array(["red", None, "blue"]),
+        "t": pa.array([[1.0, 2.0, 3.0, 4.0]] * 3),
+    }
+)
+
+
+def spec(features: list[dict[str, Any]] | None = None, **changes: Any) -> LoopSpec:
+    return LoopSpec.model_validate(loop_with(features=features or FEATURES, **changes))
+
+
+def model(
+    path: Path,
+    nodes: list[Any] | None = None,
+    *,
+    kinds: dict[str, Any] | None = None,
+    output: Any = ("score", TensorProto.FLOAT, ["N"]),
+    domain: str = "",
+) -> Path:
+    """A model whose score is n, or 0.5 where n is missing; other inputs are taken and not used."""
+    half = helper.make_tensor("half", TensorProto.FLOAT, [], [0.5])
+    standard = [
+        helper.make_node("IsNaN", ["n"], ["gone"]),
+        helper.make_node("Where", ["gone", "half", "n"], ["score"], domain=domain),
+    ]
+    inputs = [helper.make_tensor_value_info(name, *kind) for name, kind in (kinds or KINDS).items()]
+    graph = helper.make_graph(
+        nodes or standard, "m", inputs, [helper.make_tensor_value_info(*output)], [half]
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    if domain:
+        opsets.append(helper.make_opsetid(domain, 1))
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), str(path / "model.onnx"))
+    return path / "model.onnx"
+
+
+def test_every_type_of_feature_reaches_the_model(tmp_path: Path) -> None:
+    loaded = OnnxModel(model(tmp_path), spec())
+    assert loaded.score(ROWS) == pytest.approx([0.25, 0.5, 0.75])
+    feeds = loaded.feeds(ROWS)
+    assert {name: array.shape for name, array in feeds.items()} == {
+        "n": (3,),
+        "i": (3, 1),
+        "b": (3,),
+        "c": (3, 1),
+        "t": (3, 2, 2),
+    }
+    assert feeds["c"].ravel().tolist() == ["red", "", "blue"]
+    check_model(loaded, spec(), ROWS)
+
+
+def test_no_rows_have_no_scores(tmp_path: Path) -> None:
+    assert OnnxModel(model(tmp_path), spec()).score(ROWS.slice(0, 0)).tolist() == []
+
+
+def refused(path: Path, using: LoopSpec | None = None) -> str:
+    with pytest.raises(UnservableModel) as error:
+        OnnxModel(path, using or spec())
+    return error.value.message
+
+
+def test_other_inputs_are_named(tmp_path: Path) -> None:
+    kinds = {**KINDS, "extra": (TensorProto.FLOAT, ["N"])}
+    del kinds["b"]
+    assert (
+        refused(model(tmp_path, kinds=kinds))
+        == "the model's inputs are not the features: it lacks b and also has extra"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "told"),
+    [
+        ("i", (TensorProto.FLOAT, ["N"]), "input i is tensor(float); a integer is tensor(int64)"),
+        ("n", (TensorProto.FLOAT, [3]), "input n has the shape [3]"),
+        ("n", (TensorProto.FLOAT, []), "input n has the shape []"),
+        ("b", (TensorProto.BOOL, ["N", 2]), "input b has the shape ['N', 2]"),
+        ("t", (TensorProto.FLOAT, ["N", 2, 3]), "input t has the shape ['N', 2, 3]"),
+    ],
+)
+def test_inputs_of_another_type_or_shape_are_named(tmp_path: Path, name: str, kind: Any, told: str) -> None:
+    nodes = [helper.make_node("Identity", ["half"], ["score"])]
+    assert (
+        refused(model(tmp_path, nodes, kinds={**KINDS, name: kind}, output=("score", TensorProto.FLOAT, [])))
+        == told
+    )
+
+
+def test_bytes_that_are_no_model_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"\xff\xffnot a model")
+    assert refused(tmp_path / "model.onnx") == "model.onnx is not an ONNX model"
+    (tmp_path / "model.onnx").write_bytes(b"")
+    assert "onnxruntime cannot load model.onnx" in refused(tmp_path / "model.onnx")
+
+
+def test_operators_of_a_strange_domain_are_refused(tmp_path: Path) -> None:
+    assert (
+        refused(model(tmp_path, domain="com.example"))
+        == "model.onnx uses operators of the domain 'com.example'"
+    )
+
+
+def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
+    path = model(tmp_path)
+    loaded = onnx.load(str(path))
+    weight = loaded.graph.initializer[0]
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="/etc/passwd")
+    path.write_bytes(loaded.SerializeToString())
+    assert refused(path) == "model.onnx keeps the weights 'half' in another file"
+
+
+def test_an_output_that_is_not_there_or_no_number_is_refused(tmp_path: Path) -> None:
+    wanted = spec(prediction={"kind": "probability", "output": "chance"})
+    assert refused(model(tmp_path), wanted) == "the model has no output 'chance'"
+    nodes = [helper.make_node("Identity", ["i"], ["score"])]
+    assert (
+        refused(model(tmp_path, nodes, output=("score", TensorProto.INT64, ["N", 1])))
+        == "output score is tensor(int64)"
+    )
+
+
+def test_a_score_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Identity", ["n"], ["score"])]
+    with pytest.raises(UnservableModel, match="score for row 1 is nan"):
+        OnnxModel(model(tmp_path, nodes), spec()).score(ROWS)
+
+
+def test_one_answer_for_all_rows_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("ReduceMean", ["n"], ["score"], keepdims=1)]
+    with pytest.raises(UnservableModel, match=r"answered the shape \[1\] for 3 rows"):
+        OnnxModel(model(tmp_path, nodes), spec()).score(ROWS)
+
+
+def checked(path: Path, nodes: list[Any], rows: pa.Table = ROWS.slice(0, 1)) -> None:  # noqa: B008
+    check_model(OnnxModel(model(path, nodes), spec()), spec(), rows)
+
+
+def test_a_model_that_answers_differently_each_time_is_refused(tmp_path: Path) -> None:
+    noise = [
+        helper.make_node("RandomUniformLike", ["n"], ["noise"]),
+        helper.make_node("Identity", ["noise"], ["score"]),
+    ]
+    with pytest.raises(UnservableModel, match="differently each time"):
+        checked(tmp_path, noise)
+
+
+def test_a_model_whose_rows_depend_on_each_other_is_refused(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["n"], ["mean"], keepdims=1),
+        helper.make_node("Sub", ["n", "mean"], ["score"]),
+    ]
+    rows = ROWS.filter(pa.array([True, False, True]))
+    with pytest.raises(UnservableModel, match="depends on the rows beside it"):
+        checked(tmp_path, nodes, rows)
+
+
+def test_missing_values_that_are_allowed_must_have_a_score(tmp_path: Path) -> None:
+    with pytest.raises(UnservableModel, match="is nan"):
+        checked(tmp_path, [helper.make_node("Identity", ["n"], ["score"])])
+
+
+def test_a_probability_outside_0_and_1_is_refused(tmp_path: Path) -> None:
+    rows = ROWS.slice(0, 1).set_column(0, "n", pa.array([3.0]))
+    with pytest.raises(UnservableModel, match=r"leave \[0, 1\]"):
+        checked(tmp_path, None, rows)  # type: ignore[arg-type]
+
+
+def test_many_rows_are_scored_in_parts(tmp_path: Path) -> None:
+    count = 40_000
+    numbers = np.linspace(0, 1, count)
+    rows = pa.table(
+        {
+            "n": numbers,
+            "i": np.zeros(count, np.int64),
+            "b": np.zeros(count, bool),
+            "c": ["red"] * count,
+            "t": [[0.0] * 4] * count,
+        }
+    )
+    assert OnnxModel(model(tmp_path), spec()).score(rows) == pytest.approx(numbers, abs=1e-6)

@@ -1,0 +1,267 @@
+"""Deciding: every answer has its reason, and the brakes hold whatever comes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.retraining.causes import Cause
+from services.retraining.policy.decide import decide
+from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
+from services.retraining.policy.limits import budget_spent, cooling_until
+from shared.contracts.loop_spec import Budget, LoopSpec
+from shared.contracts.verdict import Verdict, cause_key
+from tests.fakes.retraining_world import MODEL, START, loop_with
+
+VERSION = "a" * 64
+PERFORMANCE = {"when": "drift", "kinds": ["performance"]}
+
+
+def spec_with(automation: str = "auto", **retraining: Any) -> LoopSpec:
+    return LoopSpec.model_validate(loop_with(automation=automation, retraining=retraining))
+
+
+def at(day: float) -> datetime:
+    return START + timedelta(days=day)
+
+
+def verdict(
+    day: float, state: str = "drift", drifted: tuple[str, ...] = ("performance",), **more: Any
+) -> Verdict:
+    values = {
+        "verdict_id": cause_key(MODEL, "examination", VERSION, at(day)),
+        "model": MODEL,
+        "version": VERSION,
+        "generation": 1,
+        "detector": "examination",
+        "window_start": at(day - 1),
+        "window_end": at(day),
+        "rows": 100,
+        "outcomes": 90,
+        "state": state,
+        "drifted": drifted if state == "drift" else (),
+        "loss": 0.5,
+        "explanation": "told",
+        "reached_at": START,
+        **more,
+    }
+    return Verdict.model_validate(values)
+
+
+def past(day: float, state: str = "drift", drifted: tuple[str, ...] = ("performance",)) -> PastVerdict:
+    return PastVerdict(at(day - 1), at(day), state, drifted if state == "drift" else ())  # type: ignore[arg-type]
+
+
+def ran(day: float, **more: Any) -> PastRun:
+    return PastRun(f"run-{day}", at(day), **{"open": False, **more})
+
+
+def ask(heard: Verdict | Cause, spec: LoopSpec, **past_values: Any) -> Decision:
+    cause = heard if isinstance(heard, Cause) else Cause.of_verdict(heard)
+    history = History(**{"version": VERSION, "born": at(0), **past_values})
+    return decide(cause, spec, history, cause.event_time or at(10))
+
+
+def test_drift_of_a_wanted_kind_retrains_and_says_why() -> None:
+    assert ask(verdict(10), spec_with()) == Decision("retrain", "drift", "performance drift: told", at(9))
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("fault", "bad_data"), ("blind", "blind"), ("warming", "warming")]
+)
+def test_bad_or_too_little_data_never_retrains_whatever_else_holds(state: str, code: str) -> None:
+    triggers = [
+        PERFORMANCE,
+        {"when": "floor"},
+        {"when": "schedule", "every": "1d"},
+        {"when": "new_rows", "rows": 1},
+    ]
+    spec = spec_with(triggers=triggers)
+    # Even a verdict that contradicts itself, with drift listed and a loss above the floor.
+    heard = verdict(10, state).model_copy(update={"drifted": ("performance", "feature"), "loss": 9.0})
+    decision = ask(heard, spec, rows_since=10**6)
+    assert (decision.verb, decision.code) == ("wait", code)
+    assert "told" in decision.sentence
+
+
+def test_drift_of_another_kind_waits() -> None:
+    decision = ask(verdict(10, drifted=("feature",)), spec_with())
+    assert (decision.verb, decision.code) == ("wait", "healthy")
+    assert decision.sentence == "the drift is of kind feature, not performance"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "verb"),
+    [
+        ([], "wait"),
+        ([past(9)], "wait"),
+        ([past(9), past(8)], "retrain"),
+        ([past(9), past(8, "ok"), past(7)], "wait"),
+        ([past(9), past(8, "blind"), past(7)], "retrain"),  # it saw too little to speak against
+        ([past(9), past(8, "fault"), past(7)], "wait"),
+        ([past(9), past(9), past(9)], "wait"),  # the same window examined again counts once
+        ([past(9), past(8, drifted=("feature",))], "wait"),
+        ([past(11), past(12)], "wait"),  # later windows do not count
+    ],
+)
+def test_drift_must_hold_for_the_windows_asked_for(earlier: list[PastVerdict], verb: str) -> None:
+    spec = spec_with(triggers=[{**PERFORMANCE, "windows": 3}])
+    decision = ask(verdict(10), spec, verdicts=tuple(earlier))
+    assert decision.verb == verb
+    if verb == "retrain":
+        assert decision.change_since == min(one.window_start for one in earlier if one.state == "drift")
+
+
+def test_a_loss_above_the_floor_retrains_although_nothing_drifted() -> None:
+    spec = spec_with(triggers=[{"when": "floor"}])
+    assert ask(verdict(10, "ok", loss=0.59), spec).code == "healthy"
+    assert ask(verdict(10, "ok", loss=None), spec).code == "healthy"
+    decision = ask(verdict(10, "ok", loss=0.61), spec)
+    assert (decision.verb, decision.code) == ("retrain", "floor")
+    assert decision.sentence == "log_loss 0.61 is above the floor 0.6"
+
+
+@pytest.mark.parametrize(
+    ("born", "runs", "fires"),
+    [
+        (at(3), (), True),
+        (at(3.5), (), False),
+        (at(0), (ran(4),), False),  # a training that was refused counts as a try
+        (at(0), (ran(4, counts=False),), True),  # one that never trained does not
+        (None, (), False),
+    ],
+)
+def test_the_schedule_counts_event_time_from_the_last_training(
+    born: datetime | None, runs: tuple[PastRun, ...], fires: bool
+) -> None:
+    spec = spec_with(triggers=[{"when": "schedule", "every": "7d"}])
+    decision = ask(verdict(10, "ok"), spec, born=born, runs=runs)
+    assert decision.verb == ("retrain" if fires else "wait")
+    assert decision.code == ("schedule" if fires else "healthy")
+
+
+@pytest.mark.parametrize(("rows", "fires"), [(None, False), (999, False), (1000, True)])
+def test_new_rows_fire_when_enough_arrived(rows: int | None, fires: bool) -> None:
+    decision = ask(
+        verdict(10, "ok"), spec_with(triggers=[{"when": "new_rows", "rows": 1000}]), rows_since=rows
+    )
+    assert decision.code == ("new_rows" if fires else "healthy")
+
+
+def test_a_verdict_about_a_version_no_longer_served_waits() -> None:
+    assert ask(verdict(10, version="b" * 64), spec_with()).code == "version_replaced"
+
+
+def test_nothing_served_or_no_training_command_waits() -> None:
+    assert ask(verdict(10), spec_with(), version="").code == "no_project"
+    assert ask(verdict(10), spec_with(), project=False).code == "no_project"
+
+
+def test_one_run_at_a_time() -> None:
+    assert ask(verdict(10), spec_with(), runs=(ran(2, open=True),)).code == "run_in_progress"
+
+
+def test_cooldown_holds_machines_back_and_lets_people_pass() -> None:
+    spec = spec_with(cooldown="3d")
+    decision = ask(verdict(10), spec, runs=(ran(7.5),))
+    assert (decision.verb, decision.code) == ("wait", "cooling_down")
+    assert decision.sentence.startswith("cooling down until 2013-01-11 12:00; asked for by drift")
+    assert ask(verdict(10), spec, runs=(ran(7),)).verb == "retrain"
+    assert ask(verdict(10), spec, runs=(ran(9, counts=False),)).verb == "retrain"
+    person = Cause("k", MODEL, "request", "please", actor="ann", event_time=at(10))
+    assert ask(person, spec, runs=(ran(9),)) == Decision("retrain", "request", "ann asked: please")
+    assert (
+        ask(Cause("k", MODEL, "alert", "LossHigh", event_time=at(10)), spec, runs=(ran(9),)).code
+        == "cooling_down"
+    )
+
+
+def test_the_budget_binds_people_too() -> None:
+    spec = spec_with(budget={"runs": 2, "per": "30d"})
+    person = Cause("k", MODEL, "request", "please", event_time=at(40))
+    assert ask(person, spec, runs=(ran(11), ran(35))).code == "budget_spent"
+    assert ask(person, spec, runs=(ran(9), ran(35))).verb == "retrain"
+    assert ask(person, spec, runs=(ran(11, counts=False), ran(35))).verb == "retrain"
+
+
+def test_a_clock_that_steps_back_gives_no_run_away() -> None:
+    spec = spec_with(cooldown="3d", budget={"runs": 1, "per": "30d"})
+    assert ask(verdict(10), spec, runs=(ran(12),)).code == "cooling_down"
+    assert ask(verdict(10), replace_cooldown(spec), runs=(ran(39),)).code == "budget_spent"
+    # A moment far in the future, from a caller whose clock is wrong, does not lock the loop for ever.
+    assert ask(verdict(10), spec, runs=(ran(36500),)).verb == "retrain"
+
+
+def replace_cooldown(spec: LoopSpec) -> LoopSpec:
+    return spec.model_copy(
+        update={"retraining": spec.retraining.model_copy(update={"cooldown": timedelta(0)})}
+    )
+
+
+def test_the_levels_of_automation() -> None:
+    person = Cause("k", MODEL, "request", "please", event_time=at(10))
+    assert [
+        ask(verdict(10), spec_with(level)).verb
+        for level in ("observe", "suggest", "retrain", "approve", "auto")
+    ] == [
+        "wait",
+        "suggest",
+        "retrain",
+        "retrain",
+        "retrain",
+    ]
+    assert ask(verdict(10), spec_with("observe")).code == "observe_only"
+    assert ask(person, spec_with("suggest")).verb == "retrain"
+    assert ask(person, spec_with("observe")).code == "observe_only"
+    waiting = (ran(9, open=True, suggested=True),)
+    assert ask(verdict(10), spec_with("suggest"), runs=waiting).code == "suggestion_open"
+    assert ask(person, spec_with("suggest"), runs=waiting).verb == "retrain"
+
+
+def test_an_all_clear_is_information_only() -> None:
+    assert ask(Cause("k", MODEL, "alert", "LossHigh", resolved=True), spec_with()).code == "resolved"
+
+
+def test_the_first_trigger_listed_that_fires_is_the_reason() -> None:
+    both = [{"when": "floor"}, PERFORMANCE]
+    assert ask(verdict(10, loss=0.7), spec_with(triggers=both)).code == "floor"
+    assert ask(verdict(10, loss=0.7), spec_with(triggers=both[::-1])).code == "drift"
+
+
+moments = st.lists(st.integers(0, 400), min_size=1, max_size=60)
+
+
+@settings(max_examples=300, deadline=None)
+@given(days=moments, runs=st.integers(1, 4), per=st.integers(1, 60), cooldown=st.integers(0, 20))
+def test_budget_and_cooldown_are_never_exceeded(days: list[int], runs: int, per: int, cooldown: int) -> None:
+    """Drift in any order of event time; afterwards no stretch of event time holds more runs than allowed."""
+    spec = spec_with(cooldown=f"{cooldown}d", budget={"runs": runs, "per": f"{per}d"})
+    started: list[PastRun] = []
+    for number, day in enumerate(days):
+        decision = ask(verdict(day), spec, runs=tuple(started))
+        if decision.verb == "retrain":
+            started.append(replace(ran(day), run_id=f"run-{number}"))
+    times = sorted(run.event_time for run in started)
+    for first in range(len(times) - runs):
+        assert times[first + runs] - times[first] >= timedelta(days=per)
+    for earlier, later in pairwise(times):
+        assert later - earlier >= timedelta(days=cooldown)
+    assert started, "the first cause always finds room"
+
+
+def test_limits_by_hand() -> None:
+    budget = Budget(runs=2, per=timedelta(days=10))
+    assert not budget_spent([at(0)], budget, at(1))
+    assert budget_spent([at(0), at(1)], budget, at(9.9))
+    assert not budget_spent([at(0), at(1)], budget, at(10))
+    assert budget_spent([at(0), at(12)], budget, at(9)) is False
+    assert budget_spent([at(5), at(12)], budget, at(9)) is True
+    assert budget_spent([at(3), at(3)], budget, at(3)) is True
+    assert cooling_until([at(0), at(1)], timedelta(days=2), at(2.5)) == at(3)
+    assert cooling_until([at(0)], timedelta(0), at(0)) is None
