@@ -1,0 +1,65 @@
+"""What a broker is asked as an administrator: whether it answers, and for Homeostat's topics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from shared.contracts import topics
+from shared.errors import DependencyAway
+
+
+def wait_for_broker(bootstrap: str, *, deadline_s: float, alive: Callable[[], bool] = lambda: True) -> None:
+    """Return once a broker answers at `bootstrap`. Raises `DependencyAway` after `deadline_s`, or when `alive` turns false."""
+    from kafka.errors import KafkaError
+
+    ends = time.monotonic() + deadline_s
+    while alive():
+        try:
+            with _admin(bootstrap, 2000) as admin:
+                if admin.describe_cluster()["brokers"]:
+                    return
+        except (KafkaError, OSError):
+            pass
+        if time.monotonic() >= ends:
+            raise DependencyAway(f"no broker answered at {bootstrap} within {deadline_s:.0f} s")
+        time.sleep(0.1)
+    raise DependencyAway(f"the broker at {bootstrap} ended while starting")
+
+
+def create_topics(bootstrap: str, wanted: Sequence[topics.Topic]) -> None:
+    """Create the topics that are missing and wait until they have leaders; existing ones stay as they are."""
+    from kafka.admin import NewTopic
+
+    with _admin(bootstrap, 10_000) as admin:
+        existing = set(admin.list_topics())
+        missing = [
+            NewTopic(name=topic.name, num_partitions=topic.partitions, replication_factor=1)
+            for topic in wanted
+            if topic.name not in existing
+        ]
+        if missing:
+            admin.create_topics(missing)
+        admin.wait_for_topics([topic.name for topic in wanted], timeout_ms=20_000)
+
+
+def missing_topics(bootstrap: str) -> list[str]:
+    """Names of Homeostat's topics the broker lacks. Raises `DependencyAway` when it does not answer."""
+    from kafka.errors import KafkaError
+
+    try:
+        with _admin(bootstrap, 3000) as admin:
+            existing = set(admin.list_topics())
+    except (KafkaError, OSError) as error:
+        raise DependencyAway(
+            f"no broker answers at {bootstrap}", remedy="start it with `homeostat up`"
+        ) from error
+    return [topic.name for topic in topics.ALL if topic.name not in existing]
+
+
+def _admin(bootstrap: str, timeout_ms: int):  # type: ignore[no-untyped-def]
+    from kafka.admin import KafkaAdminClient
+
+    return KafkaAdminClient(
+        bootstrap_servers=bootstrap, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=max(timeout_ms, 5000)
+    )

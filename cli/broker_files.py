@@ -1,0 +1,92 @@
+"""The files a single-node KRaft broker starts from: its properties and its logging."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+LOGGING = """\
+status = warn
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
+rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+logger.start.name = kafka.server
+logger.start.level = info
+"""
+
+
+@dataclass(frozen=True)
+class BrokerPlace:
+    """Where a broker lives: its `folder`, the `host` it listens on, `port` for clients, `controller_port` for itself."""
+
+    folder: Path
+    port: int
+    controller_port: int
+    host: str = "127.0.0.1"
+
+    @property
+    def properties_file(self) -> Path:
+        """The broker's settings."""
+        return self.folder / "server.properties"
+
+    @property
+    def logging_file(self) -> Path:
+        """The broker's log4j2 settings."""
+        return self.folder / "log4j2.properties"
+
+    @property
+    def data(self) -> Path:
+        """The broker's data."""
+        return self.folder / "data"
+
+    @property
+    def is_formatted(self) -> bool:
+        """Whether the data folder already belongs to a cluster."""
+        return (self.data / "meta.properties").is_file()
+
+
+def properties(place: BrokerPlace) -> str:
+    """Text of server.properties: one node that is broker and controller, sized for a shared machine."""
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{place.host}:{place.controller_port}",
+        "listeners": f"PLAINTEXT://{place.host}:{place.port},CONTROLLER://{place.host}:{place.controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{place.host}:{place.port}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "log.dirs": str(place.data.absolute()),
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "auto.create.topics.enable": "false",
+        # Retention must count from arrival: a replay of last year, or a clock stepped back, would lose its segments at once.
+        "log.message.timestamp.type": "LogAppendTime",
+        "message.max.bytes": str(8 * 1024 * 1024),
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def write_files(place: BrokerPlace) -> None:
+    """Write both files; an existing data folder stays as it is."""
+    place.folder.mkdir(parents=True, exist_ok=True)
+    place.properties_file.write_text(properties(place))
+    place.logging_file.write_text(LOGGING)
+
+
+def new_cluster_id() -> str:
+    """A cluster id as the broker wants it: 16 random bytes in url-safe base64 without padding."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

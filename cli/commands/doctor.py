@@ -1,0 +1,46 @@
+"""`homeostat doctor`: is this machine, and the stack on it, as it should be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cli.options import DriftUrl, Home, InferenceUrl, Json, RetrainingUrl, settings_with
+from cli.telling import FOUND_SOMETHING, telling
+
+MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failure": "[bold red]failure[/]"}
+
+
+def doctor(
+    home: Home = None,
+    inference_url: InferenceUrl = "",
+    drift_url: DriftUrl = "",
+    retraining_url: RetrainingUrl = "",
+    as_json: Json = False,
+) -> None:
+    """Check Python, Java, jars, ports, disk, device, broker, topics, services, lake and clock.
+
+    Each failure comes with the command that mends it; exit code 1 when there is one.
+    """
+    from cli.checks import examine
+
+    with telling(as_json) as teller:
+        settings = settings_with(
+            home, inference_url=inference_url, drift_url=drift_url, retraining_url=retraining_url
+        )
+        findings = list(examine(settings, datetime.now(UTC)))
+        table = Table(box=None, show_header=False)
+        for finding in findings:
+            remedy = (
+                f"\n[bold]try:[/] {escape(finding.remedy)}"
+                if finding.state != "ok" and finding.remedy
+                else ""
+            )
+            table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + remedy)
+        failed = [finding.checked for finding in findings if finding.state == "failure"]
+        teller.result({"ok": not failed, "findings": [finding.document() for finding in findings]}, table)
+        if failed:
+            raise typer.Exit(FOUND_SOMETHING)

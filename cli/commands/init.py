@@ -1,0 +1,45 @@
+"""`homeostat init`: write a model project that works as it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import Json
+from cli.telling import telling
+from shared.contracts.loop_spec import MODEL_NAME, parse_loop_spec
+from shared.errors import Conflict
+
+PROJECT = Path(__file__).resolve().parent.parent / "project"
+FILES = ("loop.yaml", "train.py", "make_data.py", "README.md")
+NAME = "parcels"
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to write; made if it is not there.")],
+    model: Annotated[str, typer.Option(help=f"Name of the model, {MODEL_NAME}.")] = NAME,
+    as_json: Json = False,
+) -> None:
+    """Write a small model project: loop.yaml, a training command, a generator of data, a README."""
+    with telling(as_json) as teller:
+        taken = [name for name in FILES if (folder / name).exists()]
+        if taken:
+            raise Conflict(
+                f"{folder / taken[0]} exists already", remedy="name another folder; nothing was written"
+            )
+        texts = {name: (PROJECT / name).read_text(encoding="utf-8") for name in FILES}
+        texts["loop.yaml"] = texts["loop.yaml"].replace(f"model: {NAME}\n", f"model: {model}\n")
+        texts["README.md"] = (
+            texts["README.md"].replace(f'"{NAME}"', f'"{model}"').replace(f"# {NAME}:", f"# {model}:")
+        )
+        parse_loop_spec(texts["loop.yaml"], origin="--model")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        teller.result(
+            {"folder": str(folder.absolute()), "model": model, "files": list(FILES)},
+            f"{folder}: {', '.join(FILES)}\nnext: cd {folder} && python make_data.py && "
+            "homeostat deploy . --train train.parquet --holdout holdout.parquet",
+        )

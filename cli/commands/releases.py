@@ -1,0 +1,35 @@
+"""`homeostat releases`: a model's release log."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from cli.doors import Door, addresses, items
+from cli.options import Home, Json, Model, RetrainingUrl, settings_with
+from cli.telling import telling
+from shared.contracts.manifest import short
+
+
+def releases(
+    model: Model, home: Home = None, retraining_url: RetrainingUrl = "", as_json: Json = False
+) -> None:
+    """List what was released, newest first. The first line is what is served."""
+    with telling(as_json) as teller:
+        where = addresses(settings_with(home, retraining_url=retraining_url))
+        with Door("retraining", where.retraining) as retraining:
+            log = items(retraining.get(f"/models/{model}/releases"), "releases")
+        log = sorted(log, key=lambda release: int(release["generation"]), reverse=True)
+        table = Table(box=None)
+        for column in ("generation", "version", "reason", "by", "released", "run", "note"):
+            table.add_column(column)
+        for release in log:
+            table.add_row(
+                str(release["generation"]),
+                short(str(release["version"])),
+                str(release["reason"]),
+                str(release["actor"]),
+                str(release["released_at"])[:19],
+                str(release.get("run_id") or "–"),
+                str(release.get("note") or ""),
+            )
+        teller.result({"model": model, "releases": log}, table if log else f"{model} has no releases")

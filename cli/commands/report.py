@@ -1,0 +1,56 @@
+"""`homeostat report`: verdicts, and the drift report of one."""
+
+from __future__ import annotations
+
+import webbrowser
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.doors import Door, addresses, items
+from cli.options import DriftUrl, Home, Json, settings_with
+from cli.telling import telling
+
+COLOURS = {"ok": "green", "drift": "red", "fault": "magenta", "blind": "yellow", "warming": "dim"}
+
+
+def report(
+    model: Annotated[str, typer.Argument(help="Only this model.")] = "",
+    open_id: Annotated[
+        str, typer.Option("--open", help="Open the report of this verdict in the browser.")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many verdicts, newest first.")] = 20,
+    home: Home = None,
+    drift_url: DriftUrl = "",
+    as_json: Json = False,
+) -> None:
+    """List the newest verdicts with the addresses of their reports, or open one."""
+    with telling(as_json) as teller:
+        where = addresses(settings_with(home, drift_url=drift_url))
+        with Door("drift", where.drift) as drift:
+            if open_id:
+                verdict = drift.get(f"/verdicts/{open_id}")
+                url = f"{where.drift}/reports/{open_id}"
+                opened = not as_json and webbrowser.open(url)
+                teller.result({"verdict": verdict, "report": url}, url if not opened else f"opened {url}")
+                return
+            asked: dict[str, str | int] = {"limit": limit} | ({"model": model} if model else {})
+            verdicts = items(drift.get("/verdicts", **asked), "verdicts")
+        for verdict in verdicts:
+            verdict["report"] = f"{where.drift}/reports/{verdict['verdict_id']}"
+        table = Table(box=None)
+        for column in ("model", "window", "verdict", "blamed", "rows", "id"):
+            table.add_column(column)
+        for verdict in verdicts:
+            state = str(verdict["state"])
+            window = f"{str(verdict['window_start'])[:16]} – {str(verdict['window_end'])[:16]}"
+            table.add_row(
+                str(verdict["model"]),
+                window,
+                f"[{COLOURS.get(state, 'white')}]{state}[/]",
+                ", ".join(verdict.get("blamed") or ()),
+                str(verdict["rows"]),
+                f"[link={verdict['report']}]{verdict['verdict_id']}[/]",
+            )
+        teller.result({"verdicts": verdicts}, table if verdicts else "no verdicts yet")

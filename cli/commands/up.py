@@ -1,0 +1,62 @@
+"""`homeostat up`: start the stack on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.kafka_jars import ensure_jars
+from cli.options import Home, Json, settings_with
+from cli.ports import free_port
+from cli.starting import PORTS, run_attached, start_detached
+from cli.supervisor_lock import supervisor_pid
+from cli.telling import telling
+from shared.errors import Conflict
+
+Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False, help="Its port.")]
+
+
+def up(
+    home: Home = None,
+    detach: Annotated[
+        bool, typer.Option(help="Return once everything is ready; `homeostat down` ends it.")
+    ] = False,
+    inference_port: Port = None,
+    shipper_port: Port = None,
+    drift_port: Port = None,
+    retraining_port: Port = None,
+    sink_port: Port = None,
+    broker_port: Port = None,
+    controller_port: Port = None,
+    free_ports: Annotated[bool, typer.Option(help="Take free ports for everything not given.")] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait until all is ready; 0: do not look.")
+    ] = 180.0,
+    as_json: Json = False,
+) -> None:
+    """Start the broker and every service, and keep them alive."""
+    given = (
+        inference_port,
+        shipper_port,
+        drift_port,
+        retraining_port,
+        sink_port,
+        broker_port,
+        controller_port,
+    )
+    with telling(as_json) as teller:
+        ports = {name: port for name, port in zip(PORTS, given, strict=True) if port is not None}
+        if free_ports:
+            ports = {name: ports.get(name) or free_port() for name in PORTS}
+        settings = settings_with(home, **ports)
+        running = supervisor_pid(settings.home)
+        if running is not None:
+            raise Conflict(
+                f"the stack of {settings.home} runs already (supervisor pid {running})",
+                remedy="look at it with `homeostat status`, end it with `homeostat down`, or use another --home",
+            )
+        # Before anything waits for readiness: the first time this takes as long as the network does.
+        ensure_jars(settings.kafka_jars, told=teller.note)
+        start = start_detached if detach else run_attached
+        start(settings, teller, wait)

@@ -1,0 +1,27 @@
+"""Options that several commands share, and the settings they change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.settings import CliSettings
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Home = Annotated[
+    Path | None,
+    typer.Option(help="Data root of the installation. Default: HOMEOSTAT_HOME, else .homeostat here."),
+]
+InferenceUrl = Annotated[str, typer.Option(help="Base URL of inference. Default: the running stack's.")]
+DriftUrl = Annotated[str, typer.Option(help="Base URL of drift. Default: the running stack's.")]
+RetrainingUrl = Annotated[str, typer.Option(help="Base URL of retraining. Default: the running stack's.")]
+Model = Annotated[str, typer.Argument(help="Name of the model.")]
+Actor = Annotated[str, typer.Option(help="Who does it, for the record. Default: the user logged in.")]
+
+
+def settings_with(home: Path | None = None, **changed: object) -> CliSettings:
+    """The environment's settings with what the command line gave on top; empty and None mean not given."""
+    given = {name: value for name, value in {"home": home, **changed}.items() if value not in (None, "")}
+    return CliSettings().model_copy(update=given)

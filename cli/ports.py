@@ -1,0 +1,50 @@
+"""Ports: whether one is free, who holds it, and a free one for tests."""
+
+from __future__ import annotations
+
+import socket
+
+import psutil
+
+from shared.errors import OperatorError
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port nobody listens on right now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen on `host:port` now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def holder(port: int) -> str:
+    """The process listening on `port` as `name (pid 123)`; empty when the system does not tell us."""
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", 0) == port
+            if listens and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        return ""
+    return ""
+
+
+def require_free(host: str, port: int, setting: str) -> None:
+    """Raise an `OperatorError` naming port, holder and `setting` when `host:port` is taken."""
+    if is_free(host, port):
+        return
+    who = holder(port)
+    raise OperatorError(
+        f"port {port} on {host} is taken" + (f" by {who}" if who else ""),
+        remedy=f"end that process, or choose another port with {setting}",
+    )

@@ -1,0 +1,40 @@
+"""When a process that died is started again. Pure: no clock, no process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+STEADY_AFTER_S = 30.0
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """What a process has been through: `count` of restarts in all, and how many `in_a_row` without a steady time between."""
+
+    count: int = 0
+    in_a_row: int = 0
+    due: float | None = field(default=None)
+
+    def died(self, *, started: float, now: float) -> Restarts:
+        """After a death: due again after a pause that doubles with every death in a row.
+
+        A life of `STEADY_AFTER_S` seconds ends the row. Times are seconds of one monotonic clock.
+        """
+        row = 0 if now - started >= STEADY_AFTER_S else self.in_a_row
+        pause = min(FIRST_PAUSE_S * 2**row, LONGEST_PAUSE_S)
+        return Restarts(self.count, row + 1, now + pause)
+
+    def is_due(self, now: float) -> bool:
+        """Whether the pause is over."""
+        return self.due is not None and now >= self.due
+
+    def started(self) -> Restarts:
+        """After it was started again."""
+        return Restarts(self.count + 1, self.in_a_row, None)
+
+
+def stop_order(started: list[str]) -> list[str]:
+    """The order processes are ended in: what was started last goes first."""
+    return list(reversed(started))

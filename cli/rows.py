@@ -1,0 +1,102 @@
+"""Parquet files a person hands over: rows with outcomes, checked before anything is made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from shared.contracts.loop_spec import Feature, LoopSpec
+from shared.errors import ProjectError
+
+MOST_REFERENCE_ROWS = 20_000
+MOMENT = pa.timestamp("us", tz="UTC")
+TYPES: dict[str, pa.DataType | None] = {
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "category": pa.string(),
+    "tensor": None,  # lists of any number type; the model check knows the shape
+}
+
+
+def read_rows(path: Path, loop: LoopSpec) -> pa.Table:
+    """The file's rows in time order: event_time (UTC), the features, outcome, prediction_id (empty where the file has none).
+
+    Raises `ProjectError` naming the file and column where one is missing, is of another type, or there are no rows.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ProjectError(
+            f"{path} cannot be read as Parquet: {error}", remedy="write it as a Parquet file"
+        ) from error
+    if table.num_rows == 0:
+        raise ProjectError(f"{path} has no rows", remedy="hand over rows with outcomes")
+    wanted = ["event_time", *(feature.name for feature in loop.features), "outcome"]
+    missing = [name for name in wanted if name not in table.column_names]
+    if missing:
+        raise ProjectError(
+            f"{path} lacks the column {missing[0]}; it has {', '.join(table.column_names)}",
+            remedy="give it event_time, outcome and one column per feature of loop.yaml",
+        )
+    columns = {name: table.column(name) for name in wanted}
+    columns["event_time"] = _moments(path, columns["event_time"])
+    columns["outcome"] = _cast(path, "outcome", columns["outcome"], pa.float64())
+    for feature in loop.features:
+        columns[feature.name] = _feature(path, feature, columns[feature.name])
+    ids = table.column("prediction_id") if "prediction_id" in table.column_names else None
+    columns["prediction_id"] = (
+        _cast(path, "prediction_id", ids, pa.string()) if ids is not None else pa.array([""] * table.num_rows)
+    )
+    return pa.table(columns).sort_by("event_time")
+
+
+def last_moment(table: pa.Table) -> str:
+    """Event time of the newest row, ISO 8601."""
+    return str(pc.max(table.column("event_time")).as_py().isoformat())
+
+
+def newest(*tables: pa.Table) -> pa.Table:
+    """The last rows of the tables taken one after the other, as many as a reference holds."""
+    rows = pa.concat_tables(tables)
+    return rows.slice(max(0, rows.num_rows - MOST_REFERENCE_ROWS)).combine_chunks()
+
+
+def with_scores(table: pa.Table, scores: npt.NDArray[np.float64]) -> pa.Table:
+    """The reference: the rows with their scores."""
+    return table.append_column("score", pa.array(scores, pa.float64()))
+
+
+def _feature(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if column.null_count and not feature.nullable:
+        raise ProjectError(
+            f"{path}: column {feature.name} has missing values",
+            remedy="fill them, or say `nullable: true` in loop.yaml",
+        )
+    kind = TYPES[feature.type]
+    return column if kind is None else _cast(path, feature.name, column, kind)
+
+
+def _moments(path: Path, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_timestamp(column.type):
+        raise ProjectError(
+            f"{path}: column event_time is {column.type}", remedy="write it as a timestamp in UTC"
+        )
+    if column.null_count:
+        raise ProjectError(f"{path}: column event_time has missing values", remedy="every row needs its time")
+    zoned = column if column.type.tz is not None else pc.assume_timezone(column, "UTC")
+    return zoned.cast(MOMENT, safe=False)
+
+
+def _cast(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    try:
+        return column.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ProjectError(
+            f"{path}: column {name} is {column.type}; expected {kind}", remedy="write the column in that type"
+        ) from error

@@ -1,0 +1,61 @@
+"""Settings of the command line and of the local stack it starts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import HomeostatSettings
+
+
+def default_jar_folder() -> Path:
+    """Where the broker's jars are cached unless `HOMEOSTAT_KAFKA_JARS` says otherwise."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(cache) / "homeostat" / "kafka-4.2.0"
+
+
+class CliSettings(HomeostatSettings):
+    """Read from the environment (`HOMEOSTAT_…`); a command's options go before it."""
+
+    model_config = SettingsConfigDict(env_prefix="HOMEOSTAT_", frozen=True, extra="ignore")
+
+    kafka_jars: Path = Field(
+        default_factory=default_jar_folder,
+        description="Folder the broker's jars are kept in, fetched once and checked before every start. "
+        "Empty: `homeostat/kafka-4.2.0` below the user's cache folder.",
+    )
+    java_home: Path | None = Field(
+        None,
+        description="Java runtime (17 or newer) the broker runs on. Empty: the system's, else the packaged one.",
+    )
+    host: str = Field("127.0.0.1", description="Address the local stack's services and broker listen on.")
+    broker_port: int = Field(9092, ge=1, le=65535, description="Port of the local broker for clients.")
+    controller_port: int = Field(
+        9093, ge=1, le=65535, description="Port of the local broker's own controller."
+    )
+    inference_port: int = Field(8000, ge=1, le=65535, description="Port `homeostat up` starts inference on.")
+    shipper_port: int = Field(
+        8001, ge=1, le=65535, description="Port of the shipper's metrics under `homeostat up`."
+    )
+    drift_port: int = Field(8002, ge=1, le=65535, description="Port `homeostat up` starts drift on.")
+    retraining_port: int = Field(
+        8003, ge=1, le=65535, description="Port `homeostat up` starts retraining on."
+    )
+    sink_port: int = Field(
+        8004, ge=1, le=65535, description="Port of the sink's metrics under `homeostat up`."
+    )
+    inference_url: str = Field(
+        "",
+        description="Base URL of inference for the commands that ask it. Empty: this machine and `inference_port`.",
+    )
+    drift_url: str = Field(
+        "",
+        description="Base URL of drift for the commands that ask it. Empty: this machine and `drift_port`.",
+    )
+    retraining_url: str = Field(
+        "",
+        description="Base URL of retraining for the commands that ask it. Empty: this machine and `retraining_port`.",
+    )

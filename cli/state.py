@@ -1,0 +1,67 @@
+"""`run/supervisor.json`: what the supervisor has started, so that others find it and a successor can end what was left."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+STATE = "supervisor.json"
+
+
+class ProcessState(BaseModel):
+    """One process: `pid` is also its process group; with `created` (seconds since 1970) it cannot be mistaken for another."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    pid: int
+    created: float
+    port: int
+    restarts: int
+    log: str
+    ready_url: str
+
+
+class StackState(BaseModel):
+    """The supervisor's `pid`, `created` and the `processes` in the order they were started; `ports` and `urls` by name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    created: float
+    home: str
+    kafka: str
+    started_at: str
+    ports: dict[str, int]
+    urls: dict[str, str]
+    processes: tuple[ProcessState, ...]
+
+
+def run_folder(home: Path) -> Path:
+    """Folder of the supervisor's own files."""
+    return home.absolute() / "run"
+
+
+def write_state(home: Path, state: StackState) -> None:
+    """Replace the state file whole: a reader sees the old or the new one."""
+    folder = run_folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{STATE}.{os.getpid()}"
+    draft.write_bytes(orjson.dumps(state.model_dump(), option=orjson.OPT_INDENT_2))
+    os.replace(draft, folder / STATE)
+
+
+def read_state(home: Path) -> StackState | None:
+    """The state file; None where there is none or a crash left one that cannot be read."""
+    try:
+        return StackState.model_validate(orjson.loads((run_folder(home) / STATE).read_bytes()))
+    except (OSError, orjson.JSONDecodeError, ValidationError):
+        return None
+
+
+def remove_state(home: Path) -> None:
+    """Forget what was started."""
+    (run_folder(home) / STATE).unlink(missing_ok=True)

@@ -1,0 +1,111 @@
+"""How a command speaks: results on standard output, notes and errors on standard error, exit codes.
+
+    0  done                                   4  the model project must be mended (loop.yaml, training command, model file)
+    1  a check found something                5  the machine must be mended, or a service does not answer
+    2  the command line is wrong              6  a version holds other bytes than were signed
+    3  the request is wrong, or too late      70 a fault of ours; the trace is shown
+
+With `--json` a result is one JSON document on standard output, also an error: `{"error": …, "remedy": …, "exit_code": …}`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import typer
+from rich.console import Console, RenderableType
+
+from shared.errors import CallerError, HomeostatError, OperatorError, ProjectError, TamperedVersion
+
+FOUND_SOMETHING = 1
+OURS = 70
+WIDE = 240
+_CODES: tuple[tuple[type[HomeostatError], int], ...] = (
+    (CallerError, 3),
+    (ProjectError, 4),
+    (OperatorError, 5),
+    (TamperedVersion, 6),
+)
+
+
+class Teller:
+    """Speaks for one command. `as_json` silences everything but the result."""
+
+    def __init__(self, as_json: bool, out: Console | None = None, err: Console | None = None) -> None:
+        self.as_json = as_json
+        self.out = out or _console(stderr=False)
+        self.err = err or _console(stderr=True)
+
+    def note(self, text: str) -> None:
+        """Something worth knowing while it works."""
+        if not self.as_json:
+            self.err.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def result(self, document: Any, shown: RenderableType) -> None:
+        """The outcome: `document` for programs, `shown` for people."""
+        if self.as_json:
+            self.out.file.write(
+                orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode() + "\n"
+            )
+        else:
+            self.out.print(shown, highlight=False)
+
+    def error(self, error: HomeostatError) -> int:
+        """Say what is wrong and what to do; the exit code that goes with it."""
+        code = exit_code(error)
+        if self.as_json:
+            self.result({"error": error.message, "remedy": error.remedy, "exit_code": code}, "")
+        else:
+            self.err.print("[bold red]error:[/] ", end="")
+            self.err.print(error.message, highlight=False, markup=False, soft_wrap=True)
+            if error.remedy:
+                self.err.print("[bold]try:[/] ", end="")
+                self.err.print(error.remedy, highlight=False, markup=False, soft_wrap=True)
+        return code
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr)
+    # In a file or a pipe there is no edge to fold or cut a table at.
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(stderr=stderr, width=WIDE)
+    return console
+
+
+def exit_code(error: HomeostatError) -> int:
+    """The exit code of an error, by who must act."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), OURS)
+
+
+@contextmanager
+def telling(as_json: bool) -> Iterator[Teller]:
+    """A teller for the block; errors of ours become one line and an exit code, faults show their trace."""
+    teller = Teller(as_json)
+    try:
+        yield teller
+    except HomeostatError as error:
+        raise typer.Exit(teller.error(error)) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(130) from error
+    except (typer.Exit, typer.Abort):
+        raise
+    except BrokenPipeError as error:  # who reads us has seen enough
+        raise typer.Exit(0) from error
+    except OSError as error:
+        named = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        raise typer.Exit(
+            teller.error(
+                OperatorError(named, remedy="look at the folder's owner, permissions and free space")
+            )
+        ) from error
+    except Exception as error:
+        teller.err.print_exception(max_frames=8)
+        if as_json:
+            teller.result(
+                {"error": f"unexpected {type(error).__name__}", "remedy": "", "exit_code": OURS}, ""
+            )
+        raise typer.Exit(OURS) from error

@@ -1,0 +1,186 @@
+"""`homeostat deploy` of what `homeostat init` wrote, with the real training command; only the services are fakes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from shared.contracts.manifest import REFERENCE
+from shared.stores.keys import Keys
+from shared.stores.model_store import open_model_store
+from shared.stores.packaging import verify_version
+from tests.unit.cli.fake_service import FakeService, fake_service
+
+
+class Bench:
+    """A fresh project with data, and fakes of retraining and inference that take its first release."""
+
+    def __init__(self, folder: Path, retraining: FakeService, inference: FakeService) -> None:
+        self.home = folder / "home"
+        self.project = folder / "project"
+        self.retraining = retraining
+        self.inference = inference
+        assert CliRunner().invoke(app, ["init", str(self.project)]).exit_code == 0
+        subprocess.run(
+            [sys.executable, "make_data.py"], cwd=self.project, check=True, timeout=60, capture_output=True
+        )
+        retraining.answers["POST /models/parcels/deployments"] = (
+            201,
+            {"release": {"generation": 1}, "new": True},
+        )
+        served = {"name": "parcels", "generation": 1, "last_error": ""}
+        inference.answers["GET /status.json"] = (200, {"models": [served]})
+
+    def deploy(self, *options: str) -> Result:
+        data = [
+            "--train",
+            str(self.project / "train.parquet"),
+            "--holdout",
+            str(self.project / "holdout.parquet"),
+        ]
+        places = [
+            "--home",
+            str(self.home),
+            "--retraining-url",
+            self.retraining.url,
+            "--inference-url",
+            self.inference.url,
+        ]
+        return CliRunner().invoke(
+            app, ["deploy", str(self.project), "--actor", "ada", *places, *(options or data)]
+        )
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.project / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with fake_service() as retraining, fake_service() as inference:
+        yield Bench(tmp_path, retraining, inference)
+
+
+def test_the_new_project_is_trained_signed_released_and_served(bench: Bench, tmp_path: Path) -> None:
+    done = bench.deploy()
+    assert done.exit_code == 0, done.output
+
+    [(request, body)] = bench.retraining.asked
+    assert request == "POST /models/parcels/deployments"
+    assert body["actor"] == "ada"
+    assert body["project_directory"] == str(bench.project)
+
+    store = open_model_store((bench.home / "models").as_uri())
+    store.get_version("parcels", body["version"], tmp_path / "version")
+    manifest = verify_version(
+        tmp_path / "version", version=body["version"], verifying_key=Keys(bench.home / "keys").verifying
+    )
+    assert manifest.origin.kind == "deployment"
+    assert manifest.origin.trained_until.startswith("2026-01-2")
+    assert 0.55 < manifest.metrics["log_loss"] < 0.65
+
+    reference = pq.read_table(tmp_path / "version" / REFERENCE)
+    assert reference.num_rows == 6000
+    assert {"event_time", "outcome", "prediction_id", "score", "service"} <= set(reference.column_names)
+    held_out = reference.slice(5400)
+    p, outcome = held_out["score"].to_numpy(), held_out["outcome"].to_numpy()
+    loss = -np.mean(outcome * np.log(p) + (1 - outcome) * np.log(1 - p))
+    assert loss == pytest.approx(manifest.metrics["log_loss"], abs=1e-5)
+
+
+def test_the_same_files_give_the_same_version(bench: Bench) -> None:
+    assert bench.deploy().exit_code == bench.deploy().exit_code == 0
+    first, second = (body["version"] for _, body in bench.retraining.asked)
+    assert first == second
+
+
+def test_a_model_trained_elsewhere(bench: Bench, tmp_path: Path) -> None:
+    out = tmp_path / "artifact"
+    out.mkdir()
+    environment = {
+        "HOMEOSTAT_TRAIN": str(bench.project / "train.parquet"),
+        "HOMEOSTAT_HOLDOUT": str(bench.project / "holdout.parquet"),
+        "HOMEOSTAT_OUT": str(out),
+    }
+    subprocess.run([sys.executable, "train.py"], cwd=bench.project, env=environment, check=True, timeout=120)
+    assert bench.deploy("--artifact", str(out)).exit_code == 4
+    (bench.project / "holdout.parquet").rename(out / "reference.parquet")
+    done = bench.deploy("--artifact", str(out))
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "code", "said"),
+    [
+        ("loop.yaml", "type: integer", "type: whole", 4, "feature parcels_today"),
+        ("loop.yaml", "model: parcels", "model: [", 4, "is not YAML at line"),
+        ("loop.yaml", "[python, train.py]", "[no-such-program]", 4, "no-such-program cannot be started"),
+        ("loop.yaml", "time_limit: 10m", "time_limit: 0.1s", 4, "took longer than"),
+        (
+            "train.py",
+            "def main() -> None:",
+            "def main() -> None:\n    raise SystemExit('no luck')",
+            4,
+            "no luck",
+        ),
+        ("train.py", '"model.onnx"', '"other.onnx"', 4, "wrote no model.onnx"),
+        ("train.py", "model.SerializeToString()", 'b"not a model"', 4, "model.onnx is not an ONNX model"),
+        (
+            "train.py",
+            '"service", TensorProto',
+            '"sort", TensorProto',
+            4,
+            "the training command ended with status 1",
+        ),
+        ("train.py", "float(log_loss)", 'float("nan")', 4, "metrics.json"),
+        ("make_data.py", "", "", 0, ""),
+    ],
+)
+def test_a_broken_project_is_named_and_nothing_is_released(
+    bench: Bench, name: str, old: str, new: str, code: int, said: str
+) -> None:
+    if old:
+        bench.edit(name, old, new)
+    done = bench.deploy()
+    assert done.exit_code == code, done.output
+    assert said in done.stderr
+    assert bool(bench.retraining.asked) == (code == 0)
+
+
+def test_a_missing_column_is_named(bench: Bench) -> None:
+    path = bench.project / "holdout.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["weight_kg"]), path)
+    done = bench.deploy()
+    assert done.exit_code == 4
+    assert "holdout.parquet lacks the column weight_kg" in done.stderr
+
+
+def test_a_version_inference_cannot_load_is_told(bench: Bench) -> None:
+    bench.inference.answers["GET /status.json"] = (
+        200,
+        {"models": [{"name": "parcels", "generation": 0, "last_error": "the probe disagrees"}]},
+    )
+    data = [
+        "--train",
+        str(bench.project / "train.parquet"),
+        "--holdout",
+        str(bench.project / "holdout.parquet"),
+    ]
+    done = bench.deploy(*data, "--wait", "0.5")
+    assert done.exit_code == 5
+    assert "the probe disagrees" in done.stderr
+
+
+def test_neither_data_nor_artifact_is_told(bench: Bench) -> None:
+    done = bench.deploy("--wait", "1")
+    assert done.exit_code == 3
+    assert "either --train and --holdout, or --artifact" in done.stderr

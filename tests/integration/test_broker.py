@@ -1,0 +1,78 @@
+"""The local broker: real Kafka that keeps what it was given through a stop and through a kill."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from cli.broker import Broker, local_broker
+from cli.broker_admin import wait_for_broker
+from cli.broker_files import BrokerPlace
+from cli.ports import free_port
+from cli.settings import CliSettings
+from shared.contracts import topics
+from shared.errors import DependencyAway, OperatorError
+
+
+def write(bootstrap: str, value: bytes) -> int:
+    """Send one record to the verdicts topic; its offset."""
+    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    try:
+        return int(producer.send(topics.VERDICTS.name, value=value).get(timeout=30).offset)
+    finally:
+        producer.close()
+
+
+def read(bootstrap: str, offset: int) -> bytes:
+    """The record of the verdicts topic at an offset."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, consumer_timeout_ms=20_000)
+    try:
+        partition = TopicPartition(topics.VERDICTS.name, 0)
+        consumer.assign([partition])
+        consumer.seek(partition, offset)
+        return bytes(next(consumer).value)
+    finally:
+        consumer.close()
+
+
+def test_topics_have_their_partitions(kafka_broker: Broker) -> None:
+    consumer = KafkaConsumer(bootstrap_servers=kafka_broker.bootstrap)
+    try:
+        assert {topic.name: len(consumer.partitions_for_topic(topic.name)) for topic in topics.ALL} == {
+            topic.name: topic.partitions for topic in topics.ALL
+        }
+    finally:
+        consumer.close()
+
+
+def test_creating_topics_again_changes_nothing(kafka_broker: Broker) -> None:
+    offset = write(kafka_broker.bootstrap, b"before")
+    kafka_broker.create_topics()
+    assert read(kafka_broker.bootstrap, offset) == b"before"
+
+
+def test_what_was_acknowledged_survives_stop_and_kill(kafka_broker: Broker) -> None:
+    first = write(kafka_broker.bootstrap, b"one")
+    kafka_broker.stop()
+    assert kafka_broker.pid is None
+    kafka_broker.start()
+    second = write(kafka_broker.bootstrap, b"two")
+    kafka_broker.kill()
+    with pytest.raises(DependencyAway):
+        wait_for_broker(kafka_broker.bootstrap, deadline_s=0.5)
+    kafka_broker.start()
+    assert (read(kafka_broker.bootstrap, first), read(kafka_broker.bootstrap, second)) == (b"one", b"two")
+
+
+def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        broker = local_broker(BrokerPlace(tmp_path, port=port, controller_port=free_port()), CliSettings())
+        with pytest.raises(OperatorError, match=f"port {port} .*taken.*HOMEOSTAT_BROKER_PORT"):
+            broker.start()
+    assert not broker.log.exists()

@@ -1,0 +1,142 @@
+"""The commands that ask a service: what they send, what they show, how they fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import COMMANDS, app
+from tests.unit.cli.fake_service import FakeService, fake_service
+
+VERSION = "ab" * 32
+RELEASES = [
+    {
+        "model": "flights",
+        "generation": number,
+        "version": VERSION,
+        "reason": "deployment",
+        "actor": "ada",
+        "run_id": "",
+        "note": "",
+        "released_at": "2013-01-15T00:00:00Z",
+    }
+    for number in (1, 2)
+]
+VERDICT = {
+    "verdict_id": "c0ffee",
+    "model": "flights",
+    "window_start": "2013-02-01T00:00:00Z",
+    "window_end": "2013-02-08T00:00:00Z",
+    "state": "drift",
+    "blamed": ["dest"],
+    "rows": 5000,
+}
+
+
+@pytest.fixture
+def service() -> Iterator[FakeService]:
+    with fake_service() as fake:
+        yield fake
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_every_command_has_a_help_page_and_json() -> None:
+    for command in COMMANDS:
+        shown = run(command.__name__, "--help")
+        assert shown.exit_code == 0
+        assert "--json" in shown.output
+
+
+def test_releases_lists_the_newest_first(service: FakeService, tmp_path: Path) -> None:
+    service.answers["GET /models/flights/releases"] = (200, {"releases": RELEASES})
+    shown = run("releases", "flights", "--retraining-url", service.url, "--home", str(tmp_path), "--json")
+    assert shown.exit_code == 0
+    assert [release["generation"] for release in json.loads(shown.stdout)["releases"]] == [2, 1]
+    table = run("releases", "flights", "--retraining-url", service.url, "--home", str(tmp_path))
+    assert VERSION[:12] in table.stdout
+    assert VERSION not in table.stdout
+
+
+def test_rollback_sends_who_why_and_where_to(service: FakeService, tmp_path: Path) -> None:
+    service.answers["POST /models/flights/rollback"] = (
+        200,
+        {"release": {**RELEASES[0], "generation": 3, "reason": "rollback"}},
+    )
+    options = [
+        "--to-generation",
+        "1",
+        "--reason",
+        "worse at night",
+        "--actor",
+        "ada",
+        "--home",
+        str(tmp_path),
+    ]
+    shown = run("rollback", "flights", *options, "--retraining-url", service.url)
+    assert shown.exit_code == 0, shown.output
+    assert service.asked == [
+        ("POST /models/flights/rollback", {"actor": "ada", "reason": "worse at night", "to_generation": 1})
+    ]
+    assert "generation 3" in shown.stdout
+
+
+@pytest.mark.parametrize("word", ["approve", "reject"])
+def test_approval(service: FakeService, tmp_path: Path, word: str) -> None:
+    service.answers[f"POST /runs/r1/{word}"] = (200, {"run_id": "r1", "state": "promoting"})
+    shown = run(word, "r1", "--actor", "ada", "--retraining-url", service.url, "--home", str(tmp_path))
+    assert shown.exit_code == 0, shown.output
+    assert service.asked == [(f"POST /runs/r1/{word}", {"actor": "ada"})]
+
+
+def test_a_refusal_is_exit_code_3_with_the_service_s_words(service: FakeService, tmp_path: Path) -> None:
+    service.answers["POST /runs/r1/approve"] = (409, {"error": "run r1 was rejected by bob"})
+    shown = run("approve", "r1", "--actor", "ada", "--retraining-url", service.url, "--home", str(tmp_path))
+    assert shown.exit_code == 3
+    assert "run r1 was rejected by bob" in shown.stderr
+
+
+def test_report_lists_verdicts_and_their_pages(service: FakeService, tmp_path: Path) -> None:
+    service.answers["GET /verdicts"] = (200, {"verdicts": [VERDICT]})
+    shown = run(
+        "report", "flights", "--limit", "5", "--drift-url", service.url, "--home", str(tmp_path), "--json"
+    )
+    assert json.loads(shown.stdout)["verdicts"][0]["report"] == f"{service.url}/reports/c0ffee"
+    assert service.asked == [("GET /verdicts?limit=5&model=flights", None)]
+
+
+def test_why_asks_about_a_prediction_or_a_version_and_draws_the_chain(
+    service: FakeService, tmp_path: Path
+) -> None:
+    prediction = "0" * 32
+    chain: dict[str, Any] = {
+        "version": {"name": VERSION[:12], "run": {"id": "r1", "cause": "c0ffee"}},
+        "empty": None,
+    }
+    service.answers[f"GET /predictions/{prediction}/why"] = (200, chain)
+    service.answers[f"GET /versions/{VERSION[:12]}/why"] = (200, chain)
+    shown = run("why", prediction, "--retraining-url", service.url, "--home", str(tmp_path))
+    assert shown.exit_code == 0, shown.output
+    for word in ("prediction", "version", "run", "c0ffee"):
+        assert word in shown.stdout
+    assert "empty" not in shown.stdout
+    assert run("why", VERSION[:12], "--retraining-url", service.url, "--home", str(tmp_path)).exit_code == 0
+
+
+def test_status_of_nothing_names_the_remedy(tmp_path: Path) -> None:
+    shown = run("status", "--home", str(tmp_path))
+    assert shown.exit_code == 3
+    assert "homeostat up" in shown.stderr
+
+
+def test_down_of_nothing_is_no_error(tmp_path: Path) -> None:
+    shown = run("down", "--home", str(tmp_path), "--json")
+    assert shown.exit_code == 0
+    assert json.loads(shown.stdout) == {"ended": []}
