@@ -1,0 +1,1 @@
+"""Model projects as a user would write them."""

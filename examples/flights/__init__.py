@@ -1,0 +1,1 @@
+"""A real year of flights from New York, replayed through the loop."""

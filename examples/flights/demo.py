@@ -1,0 +1,227 @@
+"""A year of flights through the whole loop: `python -m examples.flights.demo --part 1.0`.
+
+1. start the stack   2. train version 1 on two weeks of January, deploy it   3. replay the rest of the year over HTTP
+4. hold the lake against every reply   5. tables, plot, reports, and one plain line
+
+Exit code 0 only if nothing failed, nothing was lost and, for the whole year, the loop paid off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+from rich.console import Console
+
+from examples.flights import checks, first_version, plot, stack
+from examples.flights.data import load_flights
+from examples.flights.replay import Answers, Replay
+from examples.flights.report import draw_reports, monthly, monthly_table, row_losses, shadow_scores
+from examples.flights.scoreboard import ENDED, Scoreboard, describe
+from examples.flights.watch import TRAINED, WORKING, Watch
+from shared.stores.lake import Lake
+
+MODEL = "flights"
+RUN_PATIENCE_S = 60.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; the exit code."""
+    options = _options(argv)
+    console = Console(stderr=options.json, soft_wrap=not sys.stdout.isatty())
+    home = options.home.absolute()
+    if (home / "lake").exists():
+        if not (home / "demo").is_dir():
+            print(f"{home} holds other data; name an empty folder with --home", file=sys.stderr)
+            return 2
+        shutil.rmtree(home)
+    started = time.monotonic()
+    console.print(f"starting the stack below {home}", highlight=False)
+    try:
+        running = stack.start(home, free_ports=options.free_ports)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 5
+    try:
+        return _replay(running, options, console, started)
+    finally:
+        if options.keep:
+            console.print(
+                f"the stack keeps running; end it with `homeostat down --home {home}`", highlight=False
+            )
+        else:
+            stack.end(home)
+
+
+def _replay(running: stack.Stack, options: argparse.Namespace, console: Console, started: float) -> int:
+    folder = running.home / "demo"
+    flights = load_flights()
+    console.print("training version 1 on the first two weeks of January")
+    artifact = first_version.train_first(flights, folder / "version-1")
+    deploy = (
+        "deploy",
+        str(first_version.PROJECT),
+        f"--artifact={artifact}",
+        "--actor=demo",
+        f"--home={running.home}",
+    )
+    console.print(stack.homeostat(*deploy).decode().strip(), highlight=False)
+
+    year = flights[flights.event_time >= first_version.BEGINS]
+    year = _part_of(year, options.part).reset_index(drop=True)
+    watch = Watch(running.drift, running.retraining, MODEL)
+    watch.start()
+    try:
+        with Scoreboard(console, watch.view, len(year)) as board:
+            replay = Replay(year, running.inference, MODEL, watch.view, seed=options.seed, tick=board.tick)
+            answers = replay.run()
+        lake = Lake(str(running.home / "lake"))
+        kept = checks.wait_for_lake(lake, MODEL, answers)
+        _wait_for_runs(watch)
+    finally:
+        watch.close()
+    watch_view = watch.view
+    frozen = shadow_scores(artifact / "model.onnx", year)
+    _keep(folder, year, answers, frozen)
+    months = monthly(year, frozen, answers.score)
+    seen = np.isfinite(answers.score) & year.outcome.notna().to_numpy()
+    outcome = year.outcome.to_numpy("float64")
+    losses = {
+        "frozen": row_losses(outcome[seen], frozen[seen]),
+        "served": row_losses(outcome[seen], answers.score[seen]),
+    }
+    promoted = [run for run in watch_view.runs if run["state"] == "promoted"]
+    weeks = plot.weekly(year.event_time[seen], losses)
+    moments = [
+        replay.clock.at(datetime.fromisoformat(run["ended_at"]).timestamp())
+        for run in promoted
+        if run.get("ended_at")
+    ]
+    plot.write_png(weeks, [pd.Timestamp(moment) for moment in moments], folder / "frozen_vs_served.png")
+    plot.write_html(weeks, [pd.Timestamp(moment) for moment in moments], folder / "frozen_vs_served.html")
+    drawn = draw_reports(running.drift, watch_view)
+
+    by_hand = _releases_by_hand(running)
+    totals = {name: float(values.mean()) for name, values in losses.items()}
+    problems = list(kept.problems)
+    if answers.failed:
+        problems.append(f"{answers.failed} requests failed: {'; '.join(answers.failures)}")
+    whole = options.part >= 1.0
+    if whole:
+        problems += checks.bars(totals["frozen"], totals["served"], len(promoted), by_hand)
+    retrained = [run for run in watch_view.runs if run["state"] in TRAINED]
+    line = (
+        f"demo: flights={kept.answered} failed={answers.failed} lake={kept.in_lake} outcomes={kept.outcomes_in_lake} "
+        f"retrained={len(retrained)} promoted={len(promoted)} logloss frozen={totals['frozen']:.4f} "
+        f"served={totals['served']:.4f} minutes={(time.monotonic() - started) / 60:.1f}"
+    )
+    _show(console, months, watch_view.runs, answers, kept, drawn, folder, whole, problems)
+    if options.json:
+        document = {
+            "line": line,
+            "months": months.to_dict("records"),
+            "problems": problems,
+            "runs": watch_view.runs,
+        }
+        print(
+            orjson.dumps(
+                document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY, default=str
+            ).decode()
+        )
+    print(line, file=sys.stderr if options.json else sys.stdout, flush=True)
+    return 1 if problems else 0
+
+
+def _show(
+    console: Console,
+    months: pd.DataFrame,
+    runs: list[dict[str, Any]],
+    answers: Answers,
+    kept: checks.Conservation,
+    drawn: int,
+    folder: Path,
+    whole: bool,
+    problems: list[str],
+) -> None:
+    console.print(monthly_table(months))
+    for run in sorted(runs, key=lambda run: str(run["event_time"])):
+        if run["state"] in ENDED:
+            console.print(describe(run), highlight=False, markup=False)
+    console.print(f"requests {answers.requests}, failed {answers.failed}", highlight=False)
+    console.print(
+        f"predictions answered {kept.answered}, in the lake {kept.in_lake}; "
+        f"outcomes told {kept.outcomes_told}, in the lake {kept.outcomes_in_lake}",
+        highlight=False,
+    )
+    console.print(f"{drawn} drift reports drawn; plot: {folder / 'frozen_vs_served.html'}", highlight=False)
+    if not whole:
+        console.print(
+            "only a part of the year: conservation is checked, the bars for loss and promotions are not"
+        )
+    for problem in problems:
+        console.print(f"not met: {problem}", style="red", highlight=False, markup=False)
+
+
+def _part_of(year: pd.DataFrame, part: float) -> pd.DataFrame:
+    """The first `part` of the time from the beginning to the year's end."""
+    first, last = year.event_time.iloc[0], year.event_time.iloc[-1]
+    kept: pd.DataFrame = year[year.event_time <= first + (last - first) * part]
+    return kept
+
+
+def _wait_for_runs(watch: Watch) -> None:
+    """Let a run that is at work end, so that what is told about it is final."""
+    ends = time.monotonic() + RUN_PATIENCE_S
+    watch.look()
+    while any(run["state"] in WORKING for run in watch.view.runs) and time.monotonic() < ends:
+        time.sleep(0.5)
+
+
+def _releases_by_hand(running: stack.Stack) -> int:
+    """Releases after the first that no run made."""
+    listed = orjson.loads(stack.homeostat("releases", MODEL, "--json", f"--home={running.home}"))
+    releases = listed["releases"] if isinstance(listed, dict) else listed
+    return sum(1 for release in releases if release["generation"] > 1 and not release.get("run_id"))
+
+
+def _keep(folder: Path, year: pd.DataFrame, answers: Answers, frozen: np.ndarray[Any, Any]) -> None:
+    """Every reply, row by row, for whoever wants to look closer."""
+    pd.DataFrame(
+        {
+            "event_time": year.event_time,
+            "prediction_id": answers.prediction_id,
+            "version": answers.version,
+            "generation": answers.generation,
+            "served": answers.score,
+            "frozen": frozen,
+            "outcome": year.outcome,
+        }
+    ).to_parquet(folder / "replies.parquet", index=False)
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="homeostat demo", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
+    parser.add_argument(
+        "--home", type=Path, default=Path(".homeostat") / "flights", help="data root of the demo"
+    )
+    parser.add_argument("--part", type=float, default=1.0, help="share of the year that is replayed")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    parser.add_argument("--keep", action="store_true", help="leave the stack running at the end")
+    parser.add_argument("--free-ports", action="store_true", help="take free ports instead of the usual ones")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

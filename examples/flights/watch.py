@@ -1,0 +1,74 @@
+"""What the loop does meanwhile: asked from drift and retraining over HTTP, in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+WORKING = frozenset({"queued", "freezing", "training", "packaging", "judging", "promoting"})
+TRAINED = frozenset({"promoted", "refused", "succeeded", "failed", "waiting_for_approval"})
+
+
+@dataclass
+class LoopView:
+    """The newest answers, lists newest first. `run_since` is the real moment (seconds since 1970) a run at work began."""
+
+    examined: datetime | None = None
+    run_since: float | None = None
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    unanswered: str = ""
+
+
+class Watch:
+    """Looks every `pause_s` seconds until `close`; a service that does not answer leaves the last answer in place."""
+
+    def __init__(self, drift: str, retraining: str, model: str, *, pause_s: float = 0.3) -> None:
+        self.view = LoopView()
+        self._drift, self._retraining, self._model = drift, retraining, model
+        self._pause_s = pause_s
+        self._client = httpx.Client(timeout=10.0, trust_env=False)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look_again, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._over.set()
+        self._thread.join(30)
+        self._client.close()
+
+    def look(self) -> None:
+        """Ask once."""
+        try:
+            models = self._get(f"{self._drift}/status")["models"]
+            marks = [item.get("watermark") for item in models if item["model"] == self._model]
+            runs = self._get(f"{self._retraining}/runs", limit=200)["runs"]
+            decisions = self._get(f"{self._retraining}/decisions", limit=400)["decisions"]
+            verdicts = self._get(f"{self._drift}/verdicts", limit=400)["verdicts"]
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            self.view.unanswered = f"{type(error).__name__}: {error}"
+            return
+        view = self.view
+        if marks and marks[0]:
+            view.examined = datetime.fromisoformat(marks[0])
+        begun = [datetime.fromisoformat(run["created_at"]) for run in runs if run["state"] in WORKING]
+        view.run_since = min(begun).timestamp() if begun else None
+        view.runs, view.decisions, view.verdicts, view.unanswered = runs, decisions, verdicts, ""
+
+    def _get(self, url: str, **params: int) -> Any:
+        answer = self._client.get(url, params={"model": self._model, **params})
+        answer.raise_for_status()
+        return answer.json()
+
+    def _look_again(self) -> None:
+        while not self._over.wait(self._pause_s):
+            self.look()
