@@ -1,0 +1,144 @@
+"""What the log costs: the spool's append beside a bare write, and rows a second through shipper and sink, on a real broker.
+
+    python -m loadtests.bench_log
+
+Prints one line. The append is measured interleaved with the bare write, so that a busy machine disturbs both alike.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cli.broker import local_broker
+from cli.broker_files import BrokerPlace
+from cli.ports import free_port
+from cli.settings import CliSettings
+from shared.messaging.spool import SpoolWriter
+from shared.stores.lake import Lake
+
+_ROUNDS = 20
+_CALLS = 1000
+_ROWS = 200_000
+_REQUEST = 10
+_MODEL = "bench"
+_START = datetime(2013, 1, 1, tzinfo=UTC)
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        bare, append = _append_cost(home)
+        seconds, fresh = _throughput(home)
+    print(
+        f"bench-log: append={append:.1f}us bare_write={bare:.1f}us ratio={append / bare:.1f} "
+        f"shipper_and_sink={_ROWS / seconds:.0f}rows/s row_visible_after={fresh:.2f}s"
+    )
+
+
+def _request(first: int, count: int) -> dict[str, Any]:
+    """A request of `count` rows with ten features, as the flights example has them."""
+    columns: dict[str, list[object]] = {f"number_{place}": [0.5 * place] * count for place in range(8)}
+    columns |= {"carrier": ["UA"] * count, "origin": ["JFK"] * count}
+    return {
+        "model": _MODEL,
+        "version": "a" * 64,
+        "generation": 1,
+        "event_time": _START,
+        "answered_at": datetime.now(UTC),
+        "prediction_ids": [f"{row:032d}" for row in range(first, first + count)],
+        "scores": [0.25] * count,
+        "columns": columns,
+        "traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01",
+    }
+
+
+def _append(writer: SpoolWriter, first: int, count: int) -> None:
+    if not writer.append_predictions(**_request(first, count)):
+        raise SystemExit(f"error: the spool took no more: {writer.statistics().last_error}")
+
+
+def _append_cost(home: Path) -> tuple[float, float]:
+    """Median microseconds of a bare write of as many bytes, and of an append of one row."""
+    writer = SpoolWriter.claim(home / "append", maximum_bytes=1 << 30)
+    _append(writer, 0, 1)
+    request = _request(0, 1)
+    record = b"x" * writer.statistics().bytes
+    descriptor = os.open(home / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    bare, append = [], []
+    for _ in range(_ROUNDS):
+        begun = time.perf_counter()
+        for _ in range(_CALLS):
+            os.write(descriptor, record)
+        middle = time.perf_counter()
+        for _ in range(_CALLS):
+            writer.append_predictions(**request)
+        bare.append((middle - begun) / _CALLS * 1e6)
+        append.append((time.perf_counter() - middle) / _CALLS * 1e6)
+    os.close(descriptor)
+    writer.close()
+    return statistics.median(bare), statistics.median(append)
+
+
+def _throughput(home: Path) -> tuple[float, float]:
+    """Seconds for all rows from the spool into the lake, and seconds until a single row is seen there afterwards."""
+    broker = local_broker(
+        BrokerPlace(home / "kafka", port=free_port(), controller_port=free_port()), CliSettings()
+    )
+    broker.start()
+    environment = dict(
+        os.environ,
+        HOMEOSTAT_HOME=str(home), HOMEOSTAT_KAFKA=broker.bootstrap, HOMEOSTAT_LOG_LEVEL="error",
+        HOMEOSTAT_SHIPPER_PORT="0", HOMEOSTAT_SINK_PORT="0",
+    )  # fmt: skip
+    processes = []
+    try:
+        broker.create_topics()
+        for name in ("shipper", "sink"):
+            command = [sys.executable, "-m", f"services.prediction_log.{name}"]
+            processes.append(subprocess.Popen(command, env=environment))
+        writer = SpoolWriter.claim(home / "spool", maximum_bytes=1 << 30)
+        lake = Lake(str(home / "lake"))
+        _append(writer, 0, 1)
+        _wait(lake, 1)
+        for first in range(1, _ROWS + 1, _REQUEST):
+            _append(writer, first, _REQUEST)
+        begun = time.perf_counter()
+        _wait(lake, 1 + _ROWS)
+        whole = time.perf_counter() - begun
+        waits = []
+        for extra in range(5):
+            _append(writer, _ROWS + 1 + extra, 1)
+            begun = time.perf_counter()
+            _wait(lake, 2 + _ROWS + extra)
+            waits.append(time.perf_counter() - begun)
+        writer.close()
+        return whole, statistics.median(waits)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(30)
+        broker.stop()
+
+
+def _wait(lake: Lake, rows: int) -> None:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        table = lake.open(lake.predictions(_MODEL))
+        if table is not None and table.count() >= rows:
+            return
+        time.sleep(0.02)
+    raise SystemExit(f"error: {rows} rows were not in the lake within 300 s")
+
+
+if __name__ == "__main__":
+    main()
