@@ -1,0 +1,148 @@
+"""HTTP routes: those declared with FastAPI decorators, inference's own table, and the metrics door."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from docs.reference.markdown import code, table
+from docs.reference.sources import ROOT, parse, service_of, sources
+
+_VERBS = {"get": "GET", "post": "POST", "put": "PUT", "delete": "DELETE", "patch": "PATCH"}
+# Services that open `shared.observability.metrics_door` instead of having an application of their own.
+_METRICS_DOOR = ROOT / "shared" / "observability" / "metrics_door.py"
+_DOORLESS = "services.prediction_log"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route: `owner` answers `method` `path`; `description` is its function's first sentence."""
+
+    owner: str
+    method: str
+    path: str
+    description: str
+
+
+@cache
+def all_routes() -> tuple[Route, ...]:
+    """Every route of every service, in the order of the code."""
+    found = []
+    for path in sources("services"):
+        found += list(_decorated(parse(path), service_of(path)))
+    found += list(_inference())
+    found += list(_metrics_door())
+    return tuple(found)
+
+
+def route_table(owner: str) -> str:
+    """The routes of one service."""
+    rows = [
+        (route.method, code(route.path), route.description) for route in all_routes() if route.owner == owner
+    ]
+    return table(("method", "path", "answers"), rows)
+
+
+def _decorated(tree: ast.Module, owner: str) -> Iterator[Route]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for decorator in node.decorator_list:
+            if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
+                continue
+            method = _VERBS.get(decorator.func.attr)
+            if method and decorator.args and isinstance(decorator.args[0], ast.Constant):
+                yield Route(owner, method, str(decorator.args[0].value), _first(ast.get_docstring(node)))
+
+
+def _inference() -> Iterator[Route]:
+    owner, folder = "services.inference", ROOT / "services" / "inference"
+    doors = {
+        (node.name, item.name): _first(ast.get_docstring(item))
+        for path in sorted((folder / "doors").glob("*.py"))
+        for node in parse(path).body
+        if isinstance(node, ast.ClassDef)
+        for item in node.body
+        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    tree = parse(folder / "bootstrap.py")
+    made = {
+        node.targets[0].id: node.value.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if (
+                    isinstance(key, ast.Tuple)
+                    and isinstance(value, ast.Attribute)
+                    and isinstance(value.value, ast.Name)
+                ):
+                    method, path = ast.literal_eval(key)
+                    yield Route(
+                        owner, method, path, doors.get((made.get(value.value.id, ""), value.attr), "")
+                    )
+    yield from _open_inference(folder / "doors" / "open_inference.py", owner)
+
+
+def _open_inference(path: Path, owner: str) -> Iterator[Route]:
+    """Paths below `/v2` are matched piece by piece: `case ("GET", "models", model, "ready")`."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.match_case):
+            pattern = node.pattern.patterns[0] if isinstance(node.pattern, ast.MatchOr) else node.pattern
+            if not isinstance(pattern, ast.MatchSequence):
+                continue
+            method, *pieces = (_piece(part) for part in pattern.patterns)
+            where = "/".join(["/v2", *pieces])
+            yield Route(owner, method, where, f"Open Inference Protocol v2: {_spoken(pieces)}.")
+
+
+def _piece(pattern: ast.pattern) -> str:
+    if isinstance(pattern, ast.MatchValue) and isinstance(pattern.value, ast.Constant):
+        return str(pattern.value.value)
+    if isinstance(pattern, ast.MatchAs):
+        return f"{{{'version' if pattern.name == 'name' else pattern.name}}}"
+    return "?"
+
+
+def _spoken(pieces: list[str]) -> str:
+    last = pieces[-1] if pieces else ""
+    words = {
+        "live": "the process answers",
+        "infer": "tensors in, tensors out",
+        "": "the server's name and extensions",
+    }
+    if last == "ready":
+        return "whether it can be asked" if "models" in pieces else "whether a model is served"
+    return words.get(last, "the model's inputs and outputs")
+
+
+def _metrics_door() -> Iterator[Route]:
+    words = {
+        "/metrics": "Prometheus text.",
+        "/status": "How the process is doing, as JSON.",
+        "/health/live": "The process answers.",
+        "/health/ready": "200 where it does its work, 503 where it cannot.",
+    }
+    paths = {
+        constant.value
+        for node in ast.walk(parse(_METRICS_DOOR))
+        if isinstance(node, ast.Compare)
+        for constant in ast.walk(node)
+        if isinstance(constant, ast.Constant)
+        and isinstance(constant.value, str)
+        and constant.value.startswith("/")
+    }
+    for path in sorted(paths):
+        yield Route(_DOORLESS, "GET", path, words[path])
+
+
+def _first(docstring: str | None) -> str:
+    return (docstring or "").split("\n\n")[0].strip()

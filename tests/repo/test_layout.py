@@ -1,0 +1,207 @@
+"""Rules of the house that no linter knows: where heavy libraries may live, what is never loaded, how modules are named."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docs.reference.sources import module_name, parse, sources
+from tests.repo.tracked import ROOT, tracked
+
+# A heavy library, and the places that may import it. A folder stands for everything below it.
+HOMES = {
+    "bentoml": ("services/inference/service.py", "loadtests"),
+    "_bentoml_sdk": ("services/inference/front.py",),
+    "torch": ("services/inference/runtimes", "examples"),
+    "onnxruntime": (
+        "services/inference/runtimes",
+        "services/retraining",
+        "shared/onnx_model.py",
+        "cli/checks.py",
+        "loadtests",
+        "examples",
+    ),
+    "evidently": ("services/drift/examination.py",),
+    "fastapi": ("services/drift", "services/retraining", "loadtests"),
+    "kafka": ("shared/messaging", "cli"),
+    "obstore": ("shared/stores/model_store.py",),
+    "mlflow": ("services/retraining",),
+    "dbos": ("services/retraining",),
+    "duckdb": ("shared/stores", "cli"),
+    "matplotlib": ("cli", "examples"),
+}
+# Names that hide what a module is about.
+DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "base", "lib", "manager", "internal"}
+PICKLERS = {"pickle", "cPickle", "_pickle", "joblib", "dill", "cloudpickle", "marshal", "shelve"}
+# Entry points do something when they are run, and a training command is one.
+ENTRY_POINTS = {"__main__.py", "train.py", "make_data.py"}
+
+
+def python_files() -> list[Path]:
+    return [path for path in tracked() if path.suffix == ".py"]
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+
+
+def is_below(path: Path, homes: tuple[str, ...]) -> bool:
+    place = path.relative_to(ROOT).as_posix()
+    return any(place == home or place.startswith(f"{home}/") for home in homes)
+
+
+@pytest.mark.parametrize("library", sorted(HOMES))
+def test_a_heavy_library_lives_in_its_home(library: str) -> None:
+    outside = [
+        str(path.relative_to(ROOT))
+        for path in python_files()
+        if not is_below(path, (*HOMES[library], "tests", "docs"))
+        and any(name == library or name.startswith(f"{library}.") for name in imports(parse(path)))
+    ]
+    assert outside == [], f"{library} may be imported in {', '.join(HOMES[library])} only"
+
+
+def test_nothing_that_runs_code_when_it_is_read_is_ever_loaded() -> None:
+    """A pickle is a program: a version that could hold one could do anything before its signature was looked at."""
+    found = []
+    for path in python_files():
+        if is_below(path, ("tests",)):
+            continue
+        tree = parse(path)
+        found += [
+            f"{path.relative_to(ROOT)}: imports {name}"
+            for name in imports(tree)
+            if name.split(".")[0] in PICKLERS
+        ]
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
+            if called in ("torch.load", "yaml.unsafe_load", "yaml.full_load", "eval", "exec"):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}: calls {called}")
+            allowing = [word for word in node.keywords if word.arg == "allow_pickle"]
+            if allowing and not (
+                isinstance(allowing[0].value, ast.Constant) and allowing[0].value.value is False
+            ):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}: allows pickles")
+    assert found == []
+
+
+def test_a_module_is_named_after_what_it_holds() -> None:
+    drawers = [str(path) for path in python_files() if path.stem in DRAWERS or path.parent.name in DRAWERS]
+    assert drawers == []
+
+
+def test_every_module_of_the_program_says_what_it_is_for() -> None:
+    assert [str(path) for path in sources() if not ast.get_docstring(parse(path))] == []
+
+
+def test_every_module_that_defines_something_has_annotations_of_today() -> None:
+    late = []
+    for path in sources():
+        tree = parse(path)
+        defines = any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body)
+        if defines and "__future__" not in set(imports(tree)):
+            late.append(str(path.relative_to(ROOT)))
+    assert late == []
+
+
+def test_nothing_is_left_for_later() -> None:
+    # In pieces, so that this file is not found itself.
+    pieces = (("TO", "DO"), ("FIX", "ME"), ("XX", "X:"), ("pragma: no", " cover"), ("pytest.mark.x", "fail"))
+    words = ["".join(both) for both in pieces]
+    left = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in tracked()
+        if path.suffix in {".py", ".md", ".yaml", ".toml", ".sh"}
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if any(word in line for word in words)
+    ]
+    assert left == []
+
+
+def importable() -> list[str]:
+    return [
+        module_name(path) for path in sources("shared", "services", "cli") if path.name not in ENTRY_POINTS
+    ]
+
+
+IMPORT_ALL = """
+import importlib, socket, sys, threading
+
+class Refused(socket.socket):
+    def connect(self, address):
+        raise SystemExit(f"connects on import: {address}")
+
+    def bind(self, address):
+        if address[1] != 0:  # libraries ask for any port to learn whether there is IPv6
+            raise SystemExit(f"binds on import: {address}")
+        super().bind(address)
+
+socket.socket = Refused
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    for thread in threading.enumerate():
+        target = getattr(thread, "_target", None)
+        if str(getattr(target, "__module__", "")).split(".")[0] in ("shared", "services", "cli"):
+            raise SystemExit(f"{name} starts the thread {thread.name}")
+"""
+
+
+def test_nothing_happens_on_import(tmp_path: Path) -> None:
+    """Importing everything, in a folder of its own, writes no file, starts no thread, connects nowhere and says nothing.
+
+    The entry point of inference is left out: BentoML wants its service made when the module is read.
+    """
+    outside = ("services.inference.service", "services.retraining.ledger.migrations", "cli.project")
+    names = [name for name in importable() if not name.startswith(outside)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HOMEOSTAT_")}
+    elsewhere = str(tmp_path / "home")
+    environment |= {
+        "PYTHONPATH": str(ROOT),
+        "HOME": elsewhere,
+        "MPLCONFIGDIR": elsewhere,
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    work = tmp_path / "work"
+    work.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IMPORT_ALL, *names],
+        cwd=work,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == ""
+    assert list(work.iterdir()) == []
+
+
+def test_one_writer_for_each_store() -> None:
+    """Releases are made in promotion.py, the lake is written by the sink; nobody else calls what writes them."""
+    writers = {
+        "add_release": ("services/retraining/promotion.py",),
+        "write_deltalake": ("services/prediction_log", "shared/stores"),
+        "create_write_transaction": ("services/prediction_log", "shared/stores"),
+    }
+    trespassers = []
+    for path in sources():
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.Call):
+                called = (
+                    node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                )
+                if called in writers and not is_below(path, writers[called]):
+                    trespassers.append(f"{path.relative_to(ROOT)}:{node.lineno} calls {called}")
+    assert trespassers == []

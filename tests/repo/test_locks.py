@@ -1,0 +1,48 @@
+"""The locks: hashed, free of hosts, and of one mind."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+LOCKS = Path(__file__).parents[2] / "locks"
+PYTHON_LOCKS = sorted(path for path in LOCKS.glob("*.txt") if path.name != "kafka-jars.txt")
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)")
+
+
+def pins(lock: Path) -> dict[str, str]:
+    found = (PIN.match(line) for line in lock.read_text().splitlines())
+    return {match[1]: match[2] for match in found if match}
+
+
+def test_there_is_one_for_each_image_and_for_development() -> None:
+    wanted = {"dev", "uv", "cli", "inference", "prediction_log", "drift", "retraining"}
+    assert {path.stem for path in PYTHON_LOCKS} == wanted
+
+
+@pytest.mark.parametrize("lock", sorted(LOCKS.iterdir()), ids=lambda path: path.name)
+def test_no_lock_names_a_host(lock: Path) -> None:
+    found = re.findall(r".*(?:://|--index|--extra-index|--find-links|\bfile:).*", lock.read_text())
+    assert found == []
+
+
+@pytest.mark.parametrize("lock", PYTHON_LOCKS, ids=lambda path: path.name)
+def test_every_package_is_pinned_and_hashed(lock: Path) -> None:
+    text = lock.read_text()
+    entries = re.split(r"\n(?=[A-Za-z0-9])", text.strip())
+    for entry in entries:
+        assert PIN.match(entry), entry.splitlines()[0]
+        assert "--hash=sha256:" in entry, entry.splitlines()[0]
+
+
+@pytest.mark.parametrize("lock", PYTHON_LOCKS, ids=lambda path: path.name)
+def test_images_run_what_was_tested(lock: Path) -> None:
+    tested = pins(LOCKS / "dev.txt")
+    differing = {
+        name: (version, tested.get(name))
+        for name, version in pins(lock).items()
+        if tested.get(name) != version
+    }
+    assert differing == {}
