@@ -20,7 +20,7 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-header --no-annotate
 CODE   := shared services cli examples loadtests tests docs
 
-.PHONY: help venv lock lint format test demo up down status chaos bench-serving gpu clean
+.PHONY: help venv lock lint format test demo up down status chaos bench-serving bench-log bench-drift gpu clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,12 @@ chaos: venv  ## the long crash runs: kill -9 at many seeded moments, then count
 
 bench-serving: venv  ## this server beside its peers, as ratios in one interleaved run
 	$(BIN)/python -m loadtests.bench_serving
+
+bench-log: venv  ## what the spool costs a request, and rows a second through shipper and sink
+	$(BIN)/python -m loadtests.bench_log
+
+bench-drift: venv  ## what one window costs, beside Evidently's preset
+	$(BIN)/python -m loadtests.bench_drift
 
 gpu: venv  ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -q -m gpu tests/gpu
