@@ -283,10 +283,6 @@ class LoopSpec(_Part):
     prediction: Prediction
     outcome: Outcome
     metric: Metric
-    slices: tuple[str, ...] = Field(
-        (),
-        description="Categories by which people break performance down; kept with every version, the loop does not act on them.",
-    )
     drift: Drift
     retraining: Retraining
     gate: Gate
@@ -297,13 +293,11 @@ class LoopSpec(_Part):
     @model_validator(mode="after")
     def _consistent(self) -> LoopSpec:
         names = [feature.name for feature in self.features]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        # The lake's column names do not tell capitals from small letters.
+        folded = [name.casefold() for name in names]
+        twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
         if twice:
-            raise ValueError(f"features named twice: {', '.join(twice)}")
-        categories = {feature.name for feature in self.features if feature.type == "category"}
-        unknown = [name for name in self.slices if name not in categories]
-        if unknown:
-            raise ValueError(f"slices name no category feature: {', '.join(unknown)}")
+            raise ValueError(f"features named twice (capitals do not count): {', '.join(twice)}")
         fits = {"probability": {"log_loss", "brier"}, "value": {"mae", "rmse"}, "tensor": {"mae", "rmse"}}
         if self.metric.name not in fits[self.prediction.kind]:
             allowed = ", ".join(sorted(fits[self.prediction.kind]))

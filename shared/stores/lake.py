@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -57,6 +57,7 @@ __all__ = [
 
 # An outcome is seldom observed before the event it is about; clocks that disagree are allowed this much.
 _CLOCK_SLACK = timedelta(days=1)
+_STATISTICS_SLACK = timedelta(seconds=1)
 _ARRIVAL = ("received_at", "epoch", "sequence")
 
 
@@ -168,7 +169,7 @@ class Lake:
             predictions = _empty(PREDICTION_COLUMNS, wanted)
         else:
             predictions = self.read_predictions(model, start, end, wanted, seen.predictions)
-        latest = self._latest_outcomes(model, start - _CLOCK_SLACK, known_until, seen.outcomes)
+        latest = self._latest_outcomes(model, _shifted(start, -_CLOCK_SLACK), known_until, seen.outcomes)
         rows = pc.index_in(predictions["prediction_id"], value_set=latest["prediction_id"])
         joined = predictions.append_column("outcome", latest["value"].take(rows))
         joined = joined.append_column("observed_at", latest["observed_at"].take(rows))
@@ -184,9 +185,8 @@ class Lake:
         about = pc.max(actions["max.event_time"]).as_py()
         if about is None:
             return None
-        since = about - timedelta(seconds=1)
-        rows = table.to_pyarrow_dataset().to_table(
-            columns=["event_time"], filter=pc.field("event_time") >= pa.scalar(since, TIMESTAMP)
+        rows = table.to_pyarrow_dataset(file_pruning_predicate=_files("event_time", about, None)).to_table(
+            columns=["event_time"]
         )
         moment: datetime | None = pc.max(rows["event_time"]).as_py()
         return moment
@@ -229,11 +229,10 @@ class Lake:
         if table is None:
             return _empty(OUTCOME_COLUMNS, ["prediction_id", "value", "observed_at"])
         condition = pc.field("observed_at") >= pa.scalar(since, TIMESTAMP)
-        pruning = f"{PARTITION} >= '{partition_of(since)}'"
         if known_until is not None:
             condition &= pc.field("observed_at") <= pa.scalar(known_until, TIMESTAMP)
-            pruning += f" and {PARTITION} <= '{partition_of(known_until)}'"
-        received = table.to_pyarrow_dataset(file_pruning_predicate=pruning).to_table(
+        files = _files("observed_at", since, known_until)
+        received = table.to_pyarrow_dataset(file_pruning_predicate=files).to_table(
             columns=["prediction_id", "value", "observed_at", "received_at", "epoch", "sequence"],
             filter=condition,
         )
@@ -263,9 +262,8 @@ def _read(
     *,
     order: tuple[str, ...],
 ) -> pa.Table:
-    """Rows of [start, end): months by partition, files and row groups by statistics, the rest row by row."""
-    pruning = f"{PARTITION} >= '{partition_of(start)}' and {PARTITION} <= '{partition_of(end)}'"
-    dataset = table.to_pyarrow_dataset(file_pruning_predicate=pruning)
+    """Rows of [start, end): files and row groups by their statistics, the rest row by row."""
+    dataset = table.to_pyarrow_dataset(file_pruning_predicate=_files(time_column, start, end))
     known = [name for name in dataset.schema.names if name != PARTITION]
     wanted = known if columns is None else list(columns)
     absent = [name for name in wanted if name not in known]
@@ -280,6 +278,26 @@ def _read(
     for name in absent:
         rows = rows.append_column(name, pa.nulls(rows.num_rows))
     return rows.sort_by(_ascending(order)).select(wanted)
+
+
+def _files(time_column: str, start: datetime, end: datetime | None) -> str:
+    """A condition on files: which may hold rows from `start` to `end`. Opening a thousand small files takes seconds.
+
+    Statistics may be cut to milliseconds, so a second is added on either side.
+    """
+    first = _shifted(start, -_STATISTICS_SLACK).isoformat()
+    condition = f"{time_column} >= '{first}'"
+    if end is None:
+        return condition
+    return f"{condition} and {time_column} <= '{_shifted(end, _STATISTICS_SLACK).isoformat()}'"
+
+
+def _shifted(moment: datetime, by: timedelta) -> datetime:
+    """`moment` moved by `by`, in UTC; at the ends of the calendar it stays there: a lake may hold rows of any year."""
+    try:
+        return (moment + by).astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if by < timedelta(0) else datetime.max).replace(tzinfo=UTC)
 
 
 def _ascending(columns: tuple[str, ...]) -> list[tuple[str, str]]:

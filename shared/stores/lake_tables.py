@@ -44,6 +44,7 @@ DEAD_LETTER_COLUMNS = pa.schema(
         pa.field("refused_at", TIMESTAMP, nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("detail", pa.string()),
+        pa.field("origin", pa.string()),
         pa.field("origin_topic", pa.string(), nullable=False),
         pa.field("origin_partition", pa.int64(), nullable=False),
         pa.field("origin_offset", pa.int64(), nullable=False),

@@ -153,9 +153,8 @@ def test_a_feature_that_contradicts_itself_is_refused(entry: dict[str, Any], exp
         ("model", ..., "model: Field required"),
         ("features", [], "features: "),
         ("features.0.type", "float", "features.0.type (feature distance)"),
-        ("features.1.name", "distance", "features named twice: distance"),
-        ("slices", ["distance"], "slices name no category feature: distance"),
-        ("slices", ["weather"], "slices name no category feature: weather"),
+        ("features.1.name", "distance", "features named twice (capitals do not count): distance"),
+        ("features.1.name", "Distance", "features named twice (capitals do not count): Distance, distance"),
         (
             "metric.name",
             "rmse",

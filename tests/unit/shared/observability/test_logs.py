@@ -76,8 +76,13 @@ def test_the_level_is_the_least_severe_shown(level: str, shown: list[str]) -> No
 
 
 def test_talkative_libraries_are_heard_only_when_it_matters() -> None:
-    written = log_of("logging.getLogger('kafka').info('hello'); logging.getLogger('kafka').error('gone')")
+    written = log_of("logging.getLogger('alembic').info('hello'); logging.getLogger('alembic').error('gone')")
     assert [line["event"] for line in written] == ["gone"]
+
+
+def test_the_kafka_client_is_not_heard_since_our_own_lines_say_it_once() -> None:
+    written = log_of("logging.getLogger('kafka.conn').error('gone'); log.warning('kafka_away')")
+    assert [line["event"] for line in written] == ["kafka_away"]
 
 
 def test_an_unknown_error_is_logged_under_the_id_the_caller_gets() -> None:

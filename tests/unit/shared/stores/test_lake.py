@@ -1,4 +1,4 @@
-"""The lake as its readers see it: stretches are [start, end), order is fixed, the last outcome counts, a snapshot stays."""
+"""Where the lake's tables lie, what an empty one answers, and which of several outcomes counts. More: test_lake_readers.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from shared.errors import UnknownName
 from shared.stores.lake import (
     OUTCOME_COLUMNS,
     PARTITION,
@@ -111,47 +110,6 @@ def test_a_lake_nobody_wrote_to_is_empty_and_stays_so(lake: Lake) -> None:
     assert not Path(lake.root).exists()
 
 
-def test_a_stretch_holds_its_start_and_not_its_end(lake: Lake) -> None:
-    predict(lake, ("before", -1), ("start", 0), ("later", 90), ("end", 120))
-    rows = lake.read_predictions("flights", START, START + 120 * MINUTE)
-    assert rows["prediction_id"].to_pylist() == ["start", "later"]
-    assert PARTITION not in rows.column_names
-
-
-def test_rows_come_in_order_of_event_time_however_they_were_written(lake: Lake) -> None:
-    predict(lake, ("c", 70), ("b", 30), writer="a")
-    predict(lake, ("a", 10), ("d", 80), writer="b")
-    rows = lake.read_predictions("flights", START, START + DAY, columns=["f_distance"])
-    assert rows.column_names == ["f_distance"]
-    assert rows["f_distance"].to_pylist() == [10.0, 30.0, 70.0, 80.0]
-
-
-def test_a_feature_that_never_had_a_value_is_all_null(lake: Lake) -> None:
-    predict(lake, ("a", 0), ("b", 1))
-    rows = lake.read_predictions("flights", START, START + DAY, columns=["f_speed", "score"])
-    assert rows.to_pydict() == {"f_speed": [None, None], "score": [0.0, 0.1]}
-
-
-def test_a_column_that_cannot_be_there_is_named(lake: Lake) -> None:
-    predict(lake, ("a", 0))
-    with pytest.raises(UnknownName, match="the lake has no column speed; it has prediction_id"):
-        lake.read_predictions("flights", START, START + DAY, columns=["speed"])
-
-
-def test_each_prediction_is_there_once_with_the_last_outcome_received(lake: Lake) -> None:
-    predict(lake, ("a", 0), ("b", 1), ("c", 2))
-    observe(
-        lake,
-        ("a", 0.0, 60, 61),
-        ("a", 1.0, 60, 63),
-        ("a", 0.0, 60, 62),
-        ("b", 1.0, 60, 60),
-        ("b", 1.0, 60, 60),
-    )
-    assert joined(lake) == {"a": 1.0, "b": 1.0, "c": None}
-    assert joined(lake, with_outcome=True) == {"a": 1.0, "b": 1.0}
-
-
 def test_of_outcomes_received_at_one_moment_the_later_written_counts(lake: Lake) -> None:
     predict(lake, ("a", 0), ("b", 1))
     observe(lake, ("b", 1.0, 60, 60), epoch=2)
@@ -162,56 +120,10 @@ def test_of_outcomes_received_at_one_moment_the_later_written_counts(lake: Lake)
     assert found["outcome"] == 1.0
 
 
-def test_what_was_not_observed_yet_does_not_count(lake: Lake) -> None:
-    predict(lake, ("a", 0), ("b", 1))
-    observe(lake, ("a", 1.0, 90, 90), ("b", 0.0, 91, 91))
-    assert joined(lake, known_until=START + 90 * MINUTE) == {"a": 1.0, "b": None}
-
-
-def test_a_snapshot_reads_the_same_rows_again(lake: Lake) -> None:
-    predict(lake, ("a", 0))
-    observe(lake, ("a", 0.0, 60, 60))
-    then = lake.snapshot("flights")
-    predict(lake, ("b", 1), sequence=1)
-    observe(lake, ("a", 1.0, 60, 61))
-    assert joined(lake, snapshot=then) == {"a": 0.0}
-    assert joined(lake) == {"a": 1.0, "b": None}
-
-
-def test_a_version_that_is_gone_says_so(lake: Lake) -> None:
-    predict(lake, ("a", 0))
-    with pytest.raises(UnknownName, match="version 7 of the table"):
-        lake.read_predictions("flights", START, START + DAY, table_version=7)
-
-
 def test_outcomes_come_in_order_of_arrival_repeats_included(lake: Lake) -> None:
     observe(lake, ("a", 1.0, 10, 30), ("b", 0.0, 20, 20), ("a", 1.0, 10, 40))
     rows = lake.read_outcomes("flights", START, START + DAY)
     assert rows["prediction_id"].to_pylist() == ["b", "a", "a"]
-
-
-def test_the_watermark_is_the_latest_event_time_to_the_microsecond(lake: Lake) -> None:
-    predict(lake, ("a", 0), ("b", 90), micros=1999)
-    predict(lake, ("late", 5), sequence=2)
-    assert lake.watermark("flights") == START + 90 * MINUTE + timedelta(microseconds=1999)
-
-
-def test_one_prediction_is_found_with_its_outcome(lake: Lake) -> None:
-    predict(lake, ("a", 0), ("b", 1))
-    observe(lake, ("b", 0.0, 60, 60), ("b", 1.0, 60, 61))
-    found = lake.find_prediction("b")
-    assert found is not None
-    assert (found["model"], found["score"], found["f_distance"], found["outcome"]) == (
-        "flights",
-        0.1,
-        1.0,
-        1.0,
-    )
-    assert PARTITION not in found
-    unanswered = lake.find_prediction("a", model="flights")
-    assert unanswered is not None
-    assert unanswered["outcome"] is None
-    assert lake.find_prediction("z") is None
 
 
 def test_models_are_those_with_predictions(lake: Lake) -> None:

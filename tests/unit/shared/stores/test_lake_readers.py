@@ -80,7 +80,7 @@ def test_a_stretch_across_months_reads_both(lake: Lake) -> None:
     assert ids(lake.read_predictions("flights", at(49), at(50))) == ["p49"]
 
 
-def test_only_the_months_asked_for_are_opened(lake: Lake, tmp_path: Path) -> None:
+def test_only_files_that_may_hold_the_rows_are_opened(lake: Lake, tmp_path: Path) -> None:
     predict(lake, [0, 24 * 40])
     [march] = (tmp_path / "lake" / "predictions" / "flights" / "month=2013-03").iterdir()
     march.write_bytes(b"not a parquet file")

@@ -1,0 +1,30 @@
+"""The bounds of event time: which moments a request may speak of. Pure.
+
+Windows, training and schedules follow the newest event time there is, so one row from the year 2999 would end every window at
+once, and one from the year 1 would open a window two thousand years long. Every door refuses such a row with the same words.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from shared.errors import InvalidRequest
+
+# A day after 1970: who looks at a day before a row still sees a moment that every store can write.
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+# Clocks go wrong by hours, time zones by less than a day.
+LONGEST_AHEAD = timedelta(days=1)
+
+
+def check_event_time(moment: datetime, now: datetime, *, field: str, row: int | None = None) -> datetime:
+    """The moment itself (it has an offset), where it lies from `EARLIEST` to `LONGEST_AHEAD` after `now`. Raises InvalidRequest (422)."""
+    if EARLIEST <= moment <= now + LONGEST_AHEAD:
+        return moment
+    too_early = moment < EARLIEST
+    raise InvalidRequest(
+        f"`{field}` is {moment.isoformat()}, "
+        + ("before 1970-01-02" if too_early else "more than a day ahead of this machine's clock"),
+        field=field,
+        expected=f"a moment from {EARLIEST:%Y-%m-%d} to one day after now",
+        row=row,
+    )
