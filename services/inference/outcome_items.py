@@ -93,7 +93,7 @@ def check_item(
             expected="a number from 0 to 1" if is_probability else "a finite number",
             row=row,
         )
-    observed_at = parse_moment(item.get("observed_at"), field="observed_at", default=now, row=row)
+    observed_at = parse_moment(item.get("observed_at"), field="observed_at", now=now, row=row)
     return OutcomeItem(model, identity, number, observed_at)
 
 

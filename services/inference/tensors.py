@@ -62,7 +62,11 @@ class WireOutput:
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """An infer request. `outputs`: name and whether in binary, in the order asked for; None: all of them."""
+    """An infer request.
+
+    `outputs`: name and whether in binary, in the order asked for; None: all of them. `may_hold_booleans`: False where the
+    JSON is known to hold neither true nor false.
+    """
 
     id: str | None
     parameters: dict[str, Any]

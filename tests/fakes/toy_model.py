@@ -36,7 +36,9 @@ ROW = {"amount": 1.5, "count": 2, "member": True, "colour": "red"}
 
 
 def toy_loop(model: str = "toy", kind: str = "value") -> LoopSpec:
-    return parse_loop_spec(LOOP.format(model=model, kind=kind, metric="brier" if kind == "probability" else "mae"), origin="toy")
+    return parse_loop_spec(
+        LOOP.format(model=model, kind=kind, metric="brier" if kind == "probability" else "mae"), origin="toy"
+    )
 
 
 def toy_onnx(

@@ -27,9 +27,20 @@ class InferenceProcess:
 
     def __init__(self, home: Path, **environment: str) -> None:
         self.home = home
+        self._environment = {
+            **os.environ,
+            "HOMEOSTAT_HOME": str(home),
+            "HOMEOSTAT_KAFKA": "127.0.0.1:1",
+            "HOMEOSTAT_INFERENCE_POLL_SECONDS": "0.1",
+            "HOMEOSTAT_INFERENCE_RETRY_SECONDS": "0.5",
+            **environment,
+        }
+        self._start()
+
+    def _start(self) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = home / f"server-{self.port}.log"
+        self.log = self.home / f"server-{self.port}.log"
         command = [
             str(Path(sys.executable).with_name("bentoml")),
             "serve",
@@ -39,14 +50,7 @@ class InferenceProcess:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port)],
                 cwd=ROOT,
-                env={
-                    **os.environ,
-                    "HOMEOSTAT_HOME": str(home),
-                    "HOMEOSTAT_KAFKA": "127.0.0.1:1",
-                    "HOMEOSTAT_INFERENCE_POLL_SECONDS": "0.1",
-                    "HOMEOSTAT_INFERENCE_RETRY_SECONDS": "0.5",
-                    **environment,
-                },
+                env=self._environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -73,7 +77,14 @@ class InferenceProcess:
         raise AssertionError(f"not within {seconds:g} s: {what}\n{self.log.read_text()[-3000:]}")
 
     def wait_live(self) -> None:
-        self.wait(lambda: self.http.get("/livez").status_code == 200, "the server is live")
+        def live() -> bool:
+            # BentoML picks ports for itself and opens them later; on a busy machine someone may take one in between.
+            if self.process.poll() is not None and "Address already in use" in self.log.read_text():
+                self.http.close()
+                self._start()
+            return self.http.get("/livez").status_code == 200
+
+        self.wait(live, "the server is live", 120)
 
     def wait_served(self, version: str, model: str = "toy") -> None:
         self.wait(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,9 +19,10 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
+from services.inference.runtimes.devices import choose_device
 from shared.messaging.spool import OutcomeRecord, PredictionRecord
 from tests.fakes.toy_model import ROW, ToyStore
-from tests.integration.inference.conftest import InferenceProcess, spooled
+from tests.integration.inference.conftest import ROOT, InferenceProcess, spooled
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -28,7 +31,10 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 def server(toys: ToyStore) -> Iterator[InferenceProcess]:
     release = toys.put_and_release(0.25, kind="probability")
     server = InferenceProcess(
-        toys.home, HOMEOSTAT_INFERENCE_RECEIVE_SECONDS="1", HOMEOSTAT_INFERENCE_MAXIMUM_BODY_BYTES="100000"
+        toys.home,
+        HOMEOSTAT_INFERENCE_RECEIVE_SECONDS="1",
+        HOMEOSTAT_INFERENCE_MAXIMUM_BODY_BYTES="100000",
+        HOMEOSTAT_INFERENCE_MAXIMUM_IN_FLIGHT="8",
     )
     try:
         server.wait_live()
@@ -192,6 +198,28 @@ def test_operational_doors_answer(server: InferenceProcess) -> None:
     assert server.http.get("/nothing").json()["error"].startswith("there is nothing at /nothing")
 
 
+def test_the_locust_profile_runs_against_it_without_a_failure(server: InferenceProcess) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        "loadtests/locustfile.py",
+        "--headless",
+        "--only-summary",
+    ]
+    ran = subprocess.run(
+        [*command, "--host", server.url, "--load-profile", "steady", "--speed", "150", "--rows", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert "/predict" in ran.stderr + ran.stdout
+
+
 # It ends the server that the tests above asked.
 def test_what_was_answered_before_a_kill_is_on_the_spool(server: InferenceProcess, toys: ToyStore) -> None:
     answered: list[str] = []
@@ -227,6 +255,22 @@ def test_no_worker_outlives_the_command_that_started_it(toys: ToyStore) -> None:
         server.process.kill()
         server.process.wait(timeout=10)
         _, alive = psutil.wait_procs([worker], timeout=15)
+        for orphan in alive:
+            orphan.kill()
         assert alive == []
+    finally:
+        server.stop()
+
+
+def test_cuda_without_cuda_is_an_error_and_never_the_cpu_in_silence(toys: ToyStore) -> None:
+    if choose_device("auto").name == "cuda":
+        pytest.skip("CUDA can be used here")
+    server = InferenceProcess(toys.home, HOMEOSTAT_INFERENCE_DEVICE="cuda")
+    try:
+        server.wait(lambda: "server_not_started" in server.log.read_text(), "the refusal is logged")
+        text = server.log.read_text()
+        assert "HOMEOSTAT_INFERENCE_DEVICE=cuda, but CUDA cannot be used" in text
+        assert "set HOMEOSTAT_INFERENCE_DEVICE=cpu" in text
+        assert "device_chosen" not in text
     finally:
         server.stop()

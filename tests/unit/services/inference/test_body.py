@@ -71,6 +71,13 @@ def test_what_is_too_big_or_broken_is_refused(
     assert caught.value.status == status
 
 
+def test_a_body_too_big_is_not_even_read_to_its_end() -> None:
+    sender = Sender(*[b"x" * 300] * 100)
+    with pytest.raises(InvalidRequest):
+        read(sender)
+    assert len(sender.parts) == 96
+
+
 @pytest.mark.parametrize("sender", [Sender(), Sender(b"a", complete=False)])
 def test_a_sender_too_slow_is_cut_off(sender: Sender) -> None:
     with pytest.raises(BodyTooSlow) as caught:

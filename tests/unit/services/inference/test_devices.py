@@ -4,8 +4,10 @@ import onnxruntime
 import pytest
 
 from services.inference.runtimes import devices
-from services.inference.runtimes.devices import choose_device
-from shared.errors import OperatorError
+from services.inference.runtimes.devices import Device, choose_device
+from services.inference.runtimes.onnx import OnnxModel
+from shared.errors import OperatorError, UnservableModel
+from tests.fakes.toy_model import toy_onnx
 
 
 @pytest.fixture
@@ -33,6 +35,15 @@ def test_auto_says_why_it_fell_back() -> None:
         "cpu",
         "CUDA cannot be used: this onnxruntime was built without CUDA",
     )
+
+
+def test_a_model_that_landed_on_another_device_is_refused() -> None:
+    """Without CUDA onnxruntime only warns, and takes the CPU."""
+    if choose_device("auto").name == "cuda":
+        pytest.skip("CUDA can be used here")
+    cuda = Device("cuda", ("CUDAExecutionProvider", "CPUExecutionProvider"), "asked for")
+    with pytest.raises(UnservableModel):
+        OnnxModel(toy_onnx(1.0), device=cuda, threads=1)
 
 
 @pytest.mark.parametrize("wanted", ["auto", "cuda"])

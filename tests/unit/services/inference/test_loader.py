@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,8 +13,9 @@ from services.inference.model_file import check_model_file
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.onnx import OnnxModel
 from services.inference.servable import Engine
-from shared.contracts.manifest import MANIFEST, MODEL
+from shared.contracts.manifest import MANIFEST, MODEL, Manifest
 from shared.errors import TamperedVersion, UnknownName, UnservableModel
+from shared.stores.packaging import verify_version
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
 
 CPU = Device("cpu", ("CPUExecutionProvider",), "asked for")
@@ -60,6 +62,22 @@ def test_a_changed_file_is_refused_before_the_engine_sees_anything(
     raw[len(raw) // 2] ^= 1
     path.write_bytes(raw)
     with pytest.raises(TamperedVersion):
+        loader.load(release)
+    assert engines.made == 0
+
+
+def test_a_file_swapped_after_it_was_verified_is_refused(
+    loader: Loader, toys: ToyStore, engines: CountingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = toys.put_and_release(4.0)
+
+    def verify_then_swap(folder: Path, **arguments: Any) -> Manifest:
+        manifest = verify_version(folder, **arguments)
+        (folder / MODEL).write_bytes(toy_onnx(5.0))
+        return manifest
+
+    monkeypatch.setattr("services.inference.loader.verify_version", verify_then_swap)
+    with pytest.raises(TamperedVersion, match="changed between verifying and loading"):
         loader.load(release)
     assert engines.made == 0
 

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from services.inference.settings import InferenceSettings
+
+
+def test_settings_come_from_the_environment_and_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEOSTAT_INFERENCE_DEVICE", "cpu")
+    monkeypatch.setenv("HOMEOSTAT_INFERENCE_MODELS", '["flights"]')
+    settings = InferenceSettings()
+    assert (settings.device, settings.models) == ("cpu", ("flights",))
+    with pytest.raises(ValidationError):
+        settings.device = "cuda"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("name", "value"), [("DEVICE", "tpu"), ("POLL_SECONDS", "2"), ("MAXIMUM_ROWS", "0")])
+def test_a_setting_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"HOMEOSTAT_INFERENCE_{name}", value)
+    with pytest.raises(ValidationError):
+        InferenceSettings()
+
+
+def test_every_setting_has_a_sentence() -> None:
+    assert all(
+        field.description and field.description.endswith(".")
+        for field in InferenceSettings.model_fields.values()
+    )
