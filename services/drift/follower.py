@@ -21,24 +21,14 @@ from typing import Literal
 from services.drift.evidence import Evidence
 from services.drift.judge import Judge
 from services.drift.metrics import DriftMetrics
-from services.drift.reference import Reference
+from services.drift.model_status import ModelStatus
 from services.drift.references import References
+from services.drift.schedule import Schedule
 from services.drift.verdict_store import Generation, VerdictStore
 from services.drift.verdicts import Subject, conclude
-from services.drift.windows import (
-    Span,
-    Watermarks,
-    from_micros,
-    last_complete,
-    progress,
-    skip_empty,
-    to_micros,
-    until,
-    window_by_rows,
-    window_by_time,
-)
+from services.drift.windows import Span, Watermarks, progress, until
 from shared.contracts.verdict import Verdict
-from shared.errors import Conflict, HomeostatError, InvalidRequest, UnknownName
+from shared.errors import Conflict, HomeostatError, UnknownName
 from shared.observability.logs import get_logger, log_unknown_error
 
 _log = get_logger(__name__)
@@ -47,28 +37,6 @@ _log = get_logger(__name__)
 WINDOWS_A_TURN = 4
 # A version that cannot be fetched is tried again after this; each look costs a download.
 RETRY_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class ModelStatus:
-    """What is known about a model. Times are event times.
-
-    `watermark`: every window judgeable in a lake complete up to here is judged. `examined_until`: end of the last judged window.
-    `next_window_end`: end of the window that is judged next; `next_judgeable_at`: the event time that both predictions and
-    outcomes must reach for that.
-    """
-
-    model: str
-    version: str = ""
-    generation: int = 0
-    state: str = "warming"
-    watermark: datetime | None = None
-    outcomes_watermark: datetime | None = None
-    examined_until: datetime | None = None
-    next_window_end: datetime | None = None
-    next_judgeable_at: datetime | None = None
-    last_verdict: Verdict | None = None
-    error: str = ""
 
 
 @dataclass
@@ -138,7 +106,9 @@ class Follower:
             if start is not None and end is not None:
                 span = Span(start, end)
             else:
-                span = self._last_complete(model, generations[-1], watermarks.predictions)
+                newest = generations[-1]
+                window = self.references.get(model, newest.version).loop.drift.window
+                span = Schedule(self.evidence, model, newest, window).last_complete(watermarks.predictions)
             serving = [seen for seen in generations if seen.first < span.end] or generations[:1]
             return self._judge(model, serving[-1], span, "request")
 
@@ -148,28 +118,40 @@ class Follower:
         memory = self._remember(model)
         if time.monotonic() < memory.retry_at:
             return 0
+        judged = 0
         try:
-            judged = self._follow(model, memory)
-            self._update(model, error="")
-            return judged
+            # A release that cannot be fetched is not served either: what is served goes on being judged.
+            trouble = self._follow_release(model, memory)
+            judged = self._follow_lake(model, memory)
         except HomeostatError as error:
-            message = str(error)
+            trouble = str(error)
         except Exception as error:  # one model's trouble must not end the loop for the others
-            message = f"unknown error; its id in the log is {log_unknown_error(_log, error)}"
-        if message != memory.status.error:
-            _log.warning("model_not_examined", model=model, error=message)
+            trouble = f"unknown error; its id in the log is {log_unknown_error(_log, error)}"
+        if trouble:
+            self._note_trouble(model, memory, trouble)
+        self._update(model, error=trouble)
+        return judged
+
+    def _note_trouble(self, model: str, memory: _Memory, trouble: str) -> None:
+        if trouble != memory.status.error:
+            _log.warning("model_not_examined", model=model, error=trouble)
         self.metrics.failures.labels(model).inc()
         memory.retry_at = time.monotonic() + RETRY_SECONDS
         memory.busy = True
-        self._update(model, error=message)
-        return 0
 
-    def _follow(self, model: str, memory: _Memory) -> int:
+    def _follow_release(self, model: str, memory: _Memory) -> str:
+        """Fetch and verify a new release before its first window is full, so that trouble shows early; returns the trouble."""
         release = self.references.latest_release(model)
-        if release is not None and release.generation != memory.status.generation:
-            # Fetched and verified before its first window is full, so that trouble shows early.
+        if release is None or release.generation == memory.status.generation:
+            return ""
+        try:
             self.references.get(model, release.version)
-            self._update(model, version=release.version, generation=release.generation)
+        except HomeostatError as error:
+            return str(error)
+        self._update(model, version=release.version, generation=release.generation)
+        return ""
+
+    def _follow_lake(self, model: str, memory: _Memory) -> int:
         revision = self.evidence.revision(model)
         if revision == memory.revision and not memory.busy:
             return 0
@@ -209,61 +191,29 @@ class Follower:
             if replaced is not None and seen.examined_until >= replaced:
                 continue
             reference = self.references.get(model, seen.version)
+            schedule = Schedule(self.evidence, model, seen, reference.loop.drift.window)
             start = seen.examined_until
+            delay = reference.loop.outcome.delay
             while judged < WINDOWS_A_TURN:
-                span = self._window_from(model, seen, reference, start)
-                if span is None or (replaced is not None and span.end > replaced):
+                span = schedule.window_from(start)
+                if replaced is not None and (span is None or span.end > replaced):
+                    # No whole window is left. Once no row of its own can be under way any more, the generation is done with, so
+                    # that later looks need not fetch its reference.
+                    if progress(Span(start, replaced), watermarks, delay) == "judgeable":
+                        self.verdicts.advance(model, seen.generation, replaced)
                     break
-                delay = reference.loop.outcome.delay
+                if span is None:
+                    break
                 if progress(span, watermarks, delay) != "judgeable":
                     following, waiting = span.end, span.end + delay
                     break
                 verdict, _ = self._judge(model, seen, span, "examination")
-                start = self._after(model, seen, reference, span, verdict, watermarks)
+                start = schedule.start_after(
+                    span, empty=verdict.rows == 0, watermark=watermarks.predictions or span.end
+                )
                 self.verdicts.advance(model, seen.generation, start)
                 judged += 1
         return judged, following, waiting
-
-    def _window_from(
-        self, model: str, seen: Generation, reference: Reference, start: datetime
-    ) -> Span | None:
-        window = reference.loop.drift.window
-        if window.every is not None:
-            return window_by_time(start, window.every)
-        return window_by_rows(self.evidence.times(model, seen.generation, start), window.rows or 0)
-
-    def _after(
-        self,
-        model: str,
-        seen: Generation,
-        reference: Reference,
-        span: Span,
-        verdict: Verdict,
-        watermarks: Watermarks,
-    ) -> datetime:
-        """Where the next window starts: at the end of this one, or, after an empty one, where rows come again."""
-        every = reference.loop.drift.window.every
-        if verdict.rows or every is None or watermarks.predictions is None:
-            return span.end
-        times = self.evidence.times(model, seen.generation, span.end)
-        times = times[times <= to_micros(watermarks.predictions)]
-        return skip_empty(span.end, every, from_micros(int(times[0]))) if times.size else span.end
-
-    def _last_complete(self, model: str, seen: Generation, watermark: datetime) -> Span:
-        window = self.references.get(model, seen.version).loop.drift.window
-        span: Span | None = None
-        if window.every is not None:
-            span = last_complete(seen.first, window.every, watermark)
-        else:
-            times = self.evidence.times(model, seen.generation, seen.first)
-            span = window_by_rows(times[-(window.rows or 0) :], window.rows or 0)
-        if span is None:
-            raise InvalidRequest(
-                f"the version of {model} served now has no complete window yet",
-                field="start",
-                expected="start and end of the window to examine",
-            )
-        return span
 
     def _judge(
         self, model: str, seen: Generation, span: Span, detector: Literal["examination", "request"]

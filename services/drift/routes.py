@@ -10,13 +10,16 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from services.drift.follower import Follower, ModelStatus
+from services.drift.follower import Follower
+from services.drift.model_status import ModelStatus
 from services.drift.reports import Reports
 from services.drift.verdict_store import VerdictStore
+from shared.contracts.event_time import check_event_time
 from shared.errors import InvalidRequest
 
 LARGEST_LIMIT = 1000
@@ -75,8 +78,8 @@ def make_routes(door: Door) -> APIRouter:
             raise InvalidRequest(
                 f"limit is {limit!r}", field="limit", expected=f"a whole number from 1 to {LARGEST_LIMIT}"
             )
-        found = door.verdicts.latest(model, int(limit))
-        return _json({"verdicts": [verdict.model_dump(mode="json") for verdict in found]})
+        found = ",".join(door.verdicts.latest_as_json(model, int(limit)))
+        return Response(f'{{"verdicts":[{found}]}}', media_type="application/json")
 
     @routes.get("/verdicts/{verdict_id}")
     def verdict(verdict_id: str) -> Response:
@@ -96,8 +99,6 @@ def make_routes(door: Door) -> APIRouter:
     @routes.post("/models/{model}/examinations")
     async def examine(model: str, request: Request) -> Response:
         """Judge a window now: `start` and `end`, or the last complete one."""
-        from starlette.concurrency import run_in_threadpool
-
         start, end = _window(await _body(request), door.now())
         found, new = await run_in_threadpool(door.follower.examine, model, start, end)
         return _json(found.model_dump(mode="json"), 201 if new else 200)
@@ -140,7 +141,7 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 def _window(body: dict[str, Any], now: datetime) -> tuple[datetime | None, datetime | None]:
-    start, end = (_moment(body, name) for name in ("start", "end"))
+    start, end = (_moment(body, name, now) for name in ("start", "end"))
     if (start is None) != (end is None):
         missing = "start" if start is None else "end"
         raise InvalidRequest(
@@ -153,7 +154,7 @@ def _window(body: dict[str, Any], now: datetime) -> tuple[datetime | None, datet
     return start, end
 
 
-def _moment(body: dict[str, Any], name: str) -> datetime | None:
+def _moment(body: dict[str, Any], name: str, now: datetime) -> datetime | None:
     value = body.get(name)
     if value is None:
         return None
@@ -166,11 +167,12 @@ def _moment(body: dict[str, Any], name: str) -> datetime | None:
         raise wrong
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        if moment.tzinfo is None:
+            raise wrong
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise wrong from None
-    if moment.tzinfo is None:
-        raise wrong
-    return moment.astimezone(UTC)
+    return check_event_time(moment, now, field=name)
 
 
 def _status(status: ModelStatus) -> dict[str, Any]:

@@ -93,9 +93,13 @@ class VerdictStore:
 
     def latest(self, model: str | None, limit: int) -> list[Verdict]:
         """The newest verdicts, newest first."""
+        return [Verdict.model_validate_json(body) for body in self.latest_as_json(model, limit)]
+
+    def latest_as_json(self, model: str | None, limit: int) -> list[str]:
+        """The same as they are stored: reading hundreds of them again and again costs their listener nothing but the text."""
         if model is None:
-            return self._verdicts("ORDER BY number DESC LIMIT ?", (limit,))
-        return self._verdicts("WHERE model = ? ORDER BY number DESC LIMIT ?", (model, limit))
+            return self._bodies("ORDER BY number DESC LIMIT ?", (limit,))
+        return self._bodies("WHERE model = ? ORDER BY number DESC LIMIT ?", (model, limit))
 
     def last_examination(self, model: str) -> Verdict | None:
         """The examination with the last window end."""
@@ -148,9 +152,11 @@ class VerdictStore:
         ]
 
     def _verdicts(self, rest: str, values: tuple[object, ...]) -> list[Verdict]:
+        return [Verdict.model_validate_json(body) for body in self._bodies(rest, values)]
+
+    def _bodies(self, rest: str, values: tuple[object, ...]) -> list[str]:
         with self._cursor() as cursor:
-            rows = cursor.execute(f"SELECT body FROM verdicts {rest}", values).fetchall()
-        return [Verdict.model_validate_json(row[0]) for row in rows]
+            return [str(row[0]) for row in cursor.execute(f"SELECT body FROM verdicts {rest}", values)]
 
     @contextmanager
     def _cursor(self) -> Iterator[sqlite3.Cursor]:

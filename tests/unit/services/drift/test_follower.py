@@ -7,6 +7,7 @@ import pytest
 
 from services.drift import follower
 from services.drift.evidence import LakeEvidence
+from services.drift.reference import Reference
 from shared.contracts.manifest import Manifest
 from shared.errors import Conflict, InvalidRequest, UnknownName
 from tests.unit.services.drift.installation import Installation
@@ -80,6 +81,28 @@ def test_a_swap_begins_new_windows_against_the_new_reference(
         (2, challenger.version, minutes(150)),
     ]
     assert {verdict.state for verdict in verdicts} == {"ok"}
+
+
+def test_a_generation_that_is_done_with_costs_no_later_look(
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = installation.world
+    challenger = world.version(loop(), ordinary(5000, 9), "two")
+    world.release(challenger)
+    world.answer(released, 1, ordinary(540, 2))
+    world.answer(challenger, 2, ordinary(HOUR, 3, start=minutes(90)))
+    installation.settle()
+    fetched: list[str] = []
+    get = installation.references.get
+
+    def counted(model: str, version: str) -> Reference:
+        fetched.append(version)
+        return get(model, version)
+
+    monkeypatch.setattr(installation.references, "get", counted)
+    world.answer(challenger, 2, ordinary(HOUR, 4, start=minutes(150)))
+    assert installation.settle()[-1].generation == 2
+    assert set(fetched) == {challenger.version}
 
 
 def test_rows_of_another_generation_are_not_in_the_window(
@@ -191,6 +214,21 @@ def test_a_tampered_version_stops_its_model_only(installation: Installation, rel
     errors = {status.model: status.error for status in installation.follower.statuses()}
     assert "another digest" in errors["toy"]
     assert errors["other"] == ""
+
+
+def test_a_tampered_release_leaves_what_is_served_under_examination(
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.0)
+    world = installation.world
+    challenger = world.version(loop(), ordinary(5000, 9), "two")
+    (world.home / "models" / "toy" / "versions" / challenger.version / "model.onnx").write_bytes(b"evil")
+    world.release(challenger)
+    world.answer(released, 1, ordinary(HOUR * 2, 2))
+    assert [verdict.version for verdict in installation.settle()] == [released.version]
+    [status] = installation.follower.statuses()
+    assert "another digest" in status.error
+    assert status.generation == 0
 
 
 def test_a_restored_version_is_judged_after_all(

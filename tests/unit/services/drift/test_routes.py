@@ -82,7 +82,8 @@ def test_ready_only_when_the_loop_runs(service: Service) -> None:
 def test_verdicts_by_list_and_by_id(service: Service, released: Manifest) -> None:
     wanted = service.installation.settle()
     found = service.client.get("/verdicts", params={"model": "toy", "limit": 1}).json()["verdicts"]
-    assert [verdict["verdict_id"] for verdict in found] == [wanted[-1].verdict_id]
+    assert found == [wanted[-1].model_dump(mode="json")]
+    assert len(service.client.get("/verdicts").json()["verdicts"]) == 2
     one = service.client.get(f"/verdicts/{wanted[0].verdict_id}").json()
     assert (one["state"], one["blamed"]) == ("drift", ["secret", "x"])
     assert service.client.get("/verdicts", params={"model": "nobody"}).json() == {"verdicts": []}

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.drift.windows import (
     Span,
@@ -80,3 +82,34 @@ def test_the_last_complete_window_lies_on_the_grid() -> None:
 def test_micros_keep_every_microsecond() -> None:
     moment = minutes(3) + timedelta(microseconds=1)
     assert from_micros(to_micros(moment)) == moment
+
+
+@given(
+    st.lists(st.integers(min_value=0, max_value=200), min_size=1, max_size=120),
+    st.integers(min_value=1, max_value=20),
+)
+def test_windows_of_rows_part_the_rows_without_gap_or_overlap(moments: list[int], rows: int) -> None:
+    times = np.sort(np.array(moments, dtype=np.int64))
+    taken = 0
+    rest = times
+    while (span := window_by_rows(rest, rows)) is not None:
+        inside = (times >= to_micros(span.start)) & (times < to_micros(span.end))
+        assert int(inside.sum()) >= rows
+        taken += int(inside.sum())
+        rest = times[times >= to_micros(span.end)]
+    assert taken + rest.size == times.size
+    assert rest.size < rows
+
+
+@given(
+    st.integers(min_value=0, max_value=10_000),
+    st.integers(min_value=1, max_value=500),
+    st.integers(min_value=0, max_value=10_000),
+)
+def test_a_passed_over_gap_ends_in_the_window_that_holds_the_next_row(
+    start: int, every: int, row: int
+) -> None:
+    length, next_row = timedelta(minutes=every), minutes(start + row)
+    span = window_by_time(skip_empty(minutes(start), length, next_row), length)
+    assert span.start <= next_row < span.end
+    assert (span.start - minutes(start)) % length == timedelta(0)

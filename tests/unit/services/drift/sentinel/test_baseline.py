@@ -4,8 +4,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.signal import lfilter
+from scipy.spatial import distance
 
-from services.drift.sentinel.baseline import Sizes, category_baseline, distance_limit, numeric_baseline
+from services.drift.sentinel.baseline import (
+    Baseline,
+    Inflation,
+    Sizes,
+    category_baseline,
+    distance_limit,
+    numeric_baseline,
+)
 
 
 def autoregressive(rows: int, correlation: float, random: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -68,6 +76,36 @@ def test_a_threshold_knows_the_alarm_chance() -> None:
     limits = [distance_limit(baseline, sizes(1000, 10000), chance) for chance in (0.1, 1e-2, 1e-4)]
     assert limits == sorted(limits)
     assert limits[0] < limits[1] < limits[2]
+
+
+def test_the_alarm_chance_holds_where_rows_depend_on_each_other() -> None:
+    # Twenty categories cut from a series of correlation 0.9: a window of 1,000 rows holds some fifty independent moments.
+    random = np.random.default_rng(5)
+
+    def levels(rows: int) -> npt.NDArray[np.int64]:
+        cut: npt.NDArray[np.float64] = np.floor(10 * (1 + np.tanh(autoregressive(rows, 0.9, random) / 2)))
+        return cut.astype(np.int64)
+
+    exceeded = np.zeros(2)
+    for _ in range(60):
+        reference = levels(5000)
+        baseline = category_baseline(reference.astype(str).astype(object))
+        limits = [distance_limit(baseline, sizes(1000, 5000), chance) for chance in (0.02, 0.002)]
+        for _ in range(10):
+            shares = [np.bincount(side, minlength=20) / side.size for side in (levels(1000), reference)]
+            exceeded += [distance.jensenshannon(*shares) > limit for limit in limits]
+    assert exceeded[0] <= 15  # of 600; 12 are allowed for, 24 and more without the care taken for few blocks
+    assert exceeded[1] <= 6
+
+
+def test_an_inflation_seen_in_few_blocks_is_trusted_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    baseline = numeric_baseline(np.random.default_rng(6).normal(size=10000))
+
+    def limit(blocks: int) -> float:
+        monkeypatch.setattr(Baseline, "inflation", lambda *_: Inflation(2.0, blocks, 4.0))
+        return distance_limit(baseline, sizes(1000, 10000), 1e-3)
+
+    assert limit(8) > 1.1 * limit(64)
 
 
 def test_a_busier_window_holds_no_more_independent_moments() -> None:

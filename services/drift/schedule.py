@@ -1,0 +1,62 @@
+"""A generation's windows, one after another, as its loop.yaml cuts them and the lake's rows place them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.drift.evidence import Evidence
+from services.drift.verdict_store import Generation
+from services.drift.windows import (
+    Span,
+    from_micros,
+    last_complete,
+    skip_empty,
+    to_micros,
+    window_by_rows,
+    window_by_time,
+)
+from shared.contracts.loop_spec import Window
+from shared.errors import InvalidRequest
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The windows of `generation` of `model`."""
+
+    evidence: Evidence
+    model: str
+    generation: Generation
+    window: Window
+
+    def window_from(self, start: datetime) -> Span | None:
+        """The window that begins at `start`; None while it lacks rows to know its end."""
+        if self.window.every is not None:
+            return window_by_time(start, self.window.every)
+        times = self.evidence.times(self.model, self.generation.generation, start)
+        return window_by_rows(times, self.window.rows or 0)
+
+    def start_after(self, span: Span, *, empty: bool, watermark: datetime) -> datetime:
+        """Where the next window starts: at the end of this one, or, after an empty one, where rows come again."""
+        if not empty or self.window.every is None:
+            return span.end
+        times = self.evidence.times(self.model, self.generation.generation, span.end)
+        times = times[times <= to_micros(watermark)]
+        return skip_empty(span.end, self.window.every, from_micros(int(times[0]))) if times.size else span.end
+
+    def last_complete(self, watermark: datetime) -> Span:
+        """The last complete window. Raises InvalidRequest while there is none."""
+        span: Span | None = None
+        if self.window.every is not None:
+            span = last_complete(self.generation.first, self.window.every, watermark)
+        else:
+            rows = self.window.rows or 0
+            times = self.evidence.times(self.model, self.generation.generation, self.generation.first)
+            span = window_by_rows(times[-rows:], rows)
+        if span is None:
+            raise InvalidRequest(
+                f"the version of {self.model} served now has no complete window yet",
+                field="start",
+                expected="start and end of the window to examine",
+            )
+        return span
