@@ -149,27 +149,25 @@ class Supervisor:
         now = time.monotonic()
         changed = False
         for child in self._children:
-            if not child.was_started:
-                if self._topics_made.is_set():
-                    child.start()
-                    changed = True
-                continue
-            died = child.restarts.due is None
             try:
-                tended = child.tend(now)
-            except (
-                OSError
-            ) as error:  # a full disk, most likely: tried again at the next look, and the others live on
+                changed |= self._tend_one(child, now)
+            except OSError as error:
+                # A full disk, most likely: tried again at the next look, and the others live on.
                 self._complain(f"{child.spec.name} cannot be started: {error}")
-                continue
-            if tended:
-                changed = True
-                if died:
-                    self._told(
-                        f"{child.spec.name} ended with status {child.exit_status}; it is started again"
-                    )
         if changed or not self._is_written:
             self._write()
+
+    def _tend_one(self, child: Child, now: float) -> bool:
+        """Start it the first time once it may, or again when it died; whether something changed."""
+        if not child.was_started:
+            if self._topics_made.is_set():
+                child.start()
+            return child.was_started
+        lived = child.restarts.due is None
+        changed = child.tend(now)
+        if changed and lived:
+            self._told(f"{child.spec.name} ended with status {child.exit_status}; it is started again")
+        return changed
 
     def _stop_all(self) -> None:
         by_name = {child.spec.name: child for child in self._children}

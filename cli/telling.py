@@ -52,7 +52,8 @@ class Teller:
                 orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode() + "\n"
             )
         else:
-            self.out.print(shown, highlight=False)
+            # Names and notes are other people's words: brackets in them are no markup.
+            self.out.print(shown, highlight=False, markup=not isinstance(shown, str))
 
     def error(self, error: HomeostatError) -> int:
         """Say what is wrong and what to do; the exit code that goes with it."""

@@ -40,6 +40,6 @@ def init(
             (folder / name).write_text(text, encoding="utf-8")
         teller.result(
             {"folder": str(folder.absolute()), "model": model, "files": list(FILES)},
-            f"{folder}: {', '.join(FILES)}\nnext: cd {folder} && python make_data.py && "
-            "homeostat deploy . --train train.parquet --holdout holdout.parquet",
+            f"{folder}: {', '.join(FILES)}\nnext: (cd {folder} && python make_data.py) && homeostat deploy {folder} "
+            f"--train {folder}/train.parquet --holdout {folder}/holdout.parquet",
         )

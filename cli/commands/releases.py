@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
 from rich.table import Table
 
 from cli.doors import Door, addresses, items
@@ -27,9 +28,9 @@ def releases(
                 str(release["generation"]),
                 short(str(release["version"])),
                 str(release["reason"]),
-                str(release["actor"]),
+                escape(str(release["actor"])),
                 str(release["released_at"])[:19],
                 str(release.get("run_id") or "–"),
-                str(release.get("note") or ""),
+                escape(str(release.get("note") or "")),
             )
         teller.result({"model": model, "releases": log}, table if log else f"{model} has no releases")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.tree import Tree
 
 from cli.doors import Door, addresses
@@ -34,7 +35,7 @@ def why(
 
 def draw(title: str, chain: dict[str, Any]) -> Tree:
     """The chain as a tree: each link hangs below what it explains; what the service adds beside the links hangs at the root."""
-    tree = Tree(f"[bold]{title}[/]")
+    tree = Tree(f"[bold]{escape(title)}[/]")
     node = tree
     for link in LINKS:
         if chain.get(link) not in (None, "", [], {}):
@@ -60,6 +61,6 @@ def _branch(tree: Tree, name: str, inner: Any) -> None:
     if inner in (None, "", [], {}):
         return
     if isinstance(inner, dict | list):
-        grow(tree.add(f"[bold]{name}[/]"), inner)
+        grow(tree.add(f"[bold]{escape(name)}[/]"), inner)
     else:
-        tree.add(f"[dim]{name}[/] {inner}")
+        tree.add(f"[dim]{escape(name)}[/] {escape(str(inner))}")

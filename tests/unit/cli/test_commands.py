@@ -117,7 +117,7 @@ def test_why_asks_about_a_prediction_or_a_version_and_draws_the_chain(
 ) -> None:
     prediction = "0" * 32
     chain: dict[str, Any] = {
-        "version": {"name": VERSION[:12], "run": {"id": "r1", "cause": "c0ffee"}},
+        "version": {"name": VERSION[:12], "run": {"id": "r1", "cause": "c0ffee", "note": "shape [N] [/x]"}},
         "empty": None,
     }
     service.answers[f"GET /predictions/{prediction}/why"] = (200, chain)
@@ -127,6 +127,7 @@ def test_why_asks_about_a_prediction_or_a_version_and_draws_the_chain(
     for word in ("prediction", "version", "run", "c0ffee"):
         assert word in shown.stdout
     assert "empty" not in shown.stdout
+    assert "shape [N] [/x]" in shown.stdout
     assert run("why", VERSION[:12], "--retraining-url", service.url, "--home", str(tmp_path)).exit_code == 0
 
 

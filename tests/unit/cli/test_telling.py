@@ -78,3 +78,9 @@ def test_notes_are_silent_with_json() -> None:
     err = io.StringIO()
     Teller(True, err=Console(file=err)).note("working")
     assert err.getvalue() == ""
+
+
+def test_brackets_in_other_people_s_words_are_shown_as_they_are() -> None:
+    out = io.StringIO()
+    Teller(False, out=Console(file=out, width=80)).result({}, "run [r1]: approved by [/ada]")
+    assert out.getvalue() == "run [r1]: approved by [/ada]\n"
