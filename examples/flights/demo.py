@@ -9,9 +9,9 @@ Exit code 0 only if nothing failed, nothing was lost and, for the whole year, th
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,12 +22,12 @@ import orjson
 import pandas as pd
 from rich.console import Console
 
-from examples.flights import checks, first_version, plot, stack
+from examples.flights import checks, first_version, folder, plot, stack
 from examples.flights.data import load_flights
-from examples.flights.replay import Answers, Replay
+from examples.flights.replay import Answers, LoopStalled, Replay
 from examples.flights.report import draw_reports, monthly, monthly_table, row_losses, shadow_scores
 from examples.flights.scoreboard import ENDED, Scoreboard, describe
-from examples.flights.watch import TRAINED, WORKING, Watch
+from examples.flights.watch import TRAINED, WORKING, LoopView, Watch
 from shared.stores.lake import Lake
 
 MODEL = "flights"
@@ -39,11 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console = Console(stderr=options.json, soft_wrap=not sys.stdout.isatty())
     home = options.home.absolute()
-    if (home / "lake").exists():
-        if not (home / "demo").is_dir():
-            print(f"{home} holds other data; name an empty folder with --home", file=sys.stderr)
-            return 2
-        shutil.rmtree(home)
+    try:
+        folder.clear(home)
+    except RuntimeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     started = time.monotonic()
     console.print(f"starting the stack below {home}", highlight=False)
     try:
@@ -53,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 5
     try:
         return _replay(running, options, console, started)
+    except LoopStalled as error:
+        print(f"error: {error}\ntry: the logs below {home / 'logs'}", file=sys.stderr)
+        return 1
     finally:
         if options.keep:
             console.print(
@@ -63,10 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _replay(running: stack.Stack, options: argparse.Namespace, console: Console, started: float) -> int:
-    folder = running.home / "demo"
+    kept_in = running.home / "demo"
     flights = load_flights()
     console.print("training version 1 on the first two weeks of January")
-    artifact = first_version.train_first(flights, folder / "version-1")
+    artifact = first_version.train_first(flights, kept_in / "version-1")
     deploy = (
         "deploy",
         str(first_version.PROJECT),
@@ -91,7 +94,7 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
         watch.close()
     watch_view = watch.view
     frozen = shadow_scores(artifact / "model.onnx", year)
-    _keep(folder, year, answers, frozen)
+    _keep(kept_in, year, answers, frozen)
     months = monthly(year, frozen, answers.score)
     seen = np.isfinite(answers.score) & year.outcome.notna().to_numpy()
     outcome = year.outcome.to_numpy("float64")
@@ -106,8 +109,8 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
         for run in promoted
         if run.get("ended_at")
     ]
-    plot.write_png(weeks, [pd.Timestamp(moment) for moment in moments], folder / "frozen_vs_served.png")
-    plot.write_html(weeks, [pd.Timestamp(moment) for moment in moments], folder / "frozen_vs_served.html")
+    plot.write_png(weeks, [pd.Timestamp(moment) for moment in moments], kept_in / "frozen_vs_served.png")
+    plot.write_html(weeks, [pd.Timestamp(moment) for moment in moments], kept_in / "frozen_vs_served.html")
     drawn = draw_reports(running.drift, watch_view)
 
     by_hand = _releases_by_hand(running)
@@ -124,7 +127,7 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
         f"retrained={len(retrained)} promoted={len(promoted)} logloss frozen={totals['frozen']:.4f} "
         f"served={totals['served']:.4f} minutes={(time.monotonic() - started) / 60:.1f}"
     )
-    _show(console, months, watch_view.runs, answers, kept, drawn, folder, whole, problems)
+    _show(console, months, watch_view, answers, kept, drawn, kept_in, whole, problems)
     if options.json:
         document = {
             "line": line,
@@ -144,7 +147,7 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
 def _show(
     console: Console,
     months: pd.DataFrame,
-    runs: list[dict[str, Any]],
+    view: LoopView,
     answers: Answers,
     kept: checks.Conservation,
     drawn: int,
@@ -153,9 +156,12 @@ def _show(
     problems: list[str],
 ) -> None:
     console.print(monthly_table(months))
-    for run in sorted(runs, key=lambda run: str(run["event_time"])):
+    for run in sorted(view.runs, key=lambda run: str(run["event_time"])):
         if run["state"] in ENDED:
             console.print(describe(run), highlight=False, markup=False)
+    reasons = Counter(f"{decision['verb']} ({decision['code']})" for decision in view.decisions)
+    told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    console.print(f"decisions: {told}", highlight=False, markup=False)
     console.print(f"requests {answers.requests}, failed {answers.failed}", highlight=False)
     console.print(
         f"predictions answered {kept.answered}, in the lake {kept.in_lake}; "

@@ -18,8 +18,13 @@ from examples.flights.data import FEATURES
 from examples.flights.watch import LoopView
 
 HELD_PAUSE_S = 0.4  # between two requests while the clock is held: traffic slows down and never stops
+STALLED_S = 180.0  # held this long without any movement of the loop, the replay gives up
 MOST_OUTCOMES = 5000
 SHOWN_FAILURES = 5
+
+
+class LoopStalled(RuntimeError):
+    """The loop no longer moves, so the clock may not either."""
 
 
 @dataclass
@@ -76,6 +81,7 @@ class Replay:
         self._client = httpx.Client(base_url=url, timeout=60.0, trust_env=False)
         self.answers = Answers.none(len(flights))
         self.clock = Clock(self._times[0])
+        self._held_s, self._held_at = 0.0, self._times[0]
 
     def run(self) -> Answers:
         """The whole of it.
@@ -84,6 +90,8 @@ class Replay:
         2. outcomes of flights that have landed by then are told
         3. the hour's flights are asked: at once, or in small pieces while the clock is held
         4. after the last hour the outcomes still in the air are told
+
+        Raises LoopStalled where the clock is held and nothing moves any more.
         """
         hours = np.flatnonzero(np.r_[True, np.array(self._times[1:]) != np.array(self._times[:-1])])
         with self._client:
@@ -98,15 +106,26 @@ class Replay:
 
     def _ask_hour(self, start: int, end: int, now: datetime) -> None:
         while start < end:
-            if now < self.clock.limit(self._view.examined, self._view.run_since):
+            limit = self.clock.limit(self._view.examined, self._view.run_since)
+            if now < limit:
                 self._ask(start, end, now)
                 return
+            self._hold(limit)
             # Held: one or two flights, then a pause, until the loop has caught up.
             upto = min(end, start + int(self._random.integers(1, 3)))
             self._ask(start, upto, now)
             start = upto
             self._tick(now, start)
             self._pause(HELD_PAUSE_S)
+
+    def _hold(self, limit: datetime) -> None:
+        self._held_s = self._held_s + HELD_PAUSE_S if limit == self._held_at else 0.0
+        self._held_at = limit
+        if self._held_s > STALLED_S:
+            told = self._view.unanswered or "drift looks at nothing new, or a run does not end"
+            raise LoopStalled(
+                f"the loop has stood still at {limit:%Y-%m-%d %H:%M} for {STALLED_S:.0f} s: {told}"
+            )
 
     def _ask(self, start: int, end: int, now: datetime) -> None:
         rows = self._rows[start:end]

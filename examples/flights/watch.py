@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+EVERYTHING = 400  # more verdicts and decisions than a year has
+NEWEST = 20  # what a table can show; a year of verdicts weighs a megabyte
 WORKING = frozenset({"queued", "freezing", "training", "packaging", "judging", "promoting"})
 TRAINED = frozenset({"promoted", "refused", "succeeded", "failed", "waiting_for_approval"})
 
@@ -22,7 +24,9 @@ class LoopView:
     runs: list[dict[str, Any]] = field(default_factory=list)
     decisions: list[dict[str, Any]] = field(default_factory=list)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
-    unanswered: str = ""
+    unanswered: str = (
+        ""  # why the newest answers are old, or what drift says is wrong; empty when all is well
+    )
 
 
 class Watch:
@@ -41,28 +45,30 @@ class Watch:
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more."""
+        """Look once more, at everything, and then no more."""
         self._over.set()
         self._thread.join(30)
+        self.look(EVERYTHING)
         self._client.close()
 
-    def look(self) -> None:
-        """Ask once."""
+    def look(self, limit: int = NEWEST) -> None:
+        """Ask once, for the newest `limit` verdicts and decisions."""
         try:
             models = self._get(f"{self._drift}/status")["models"]
-            marks = [item.get("watermark") for item in models if item["model"] == self._model]
+            ours = [item for item in models if item["model"] == self._model]
             runs = self._get(f"{self._retraining}/runs", limit=200)["runs"]
-            decisions = self._get(f"{self._retraining}/decisions", limit=400)["decisions"]
-            verdicts = self._get(f"{self._drift}/verdicts", limit=400)["verdicts"]
+            decisions = self._get(f"{self._retraining}/decisions", limit=limit)["decisions"]
+            verdicts = self._get(f"{self._drift}/verdicts", limit=limit)["verdicts"]
         except (httpx.HTTPError, KeyError, ValueError) as error:
             self.view.unanswered = f"{type(error).__name__}: {error}"
             return
         view = self.view
-        if marks and marks[0]:
-            view.examined = datetime.fromisoformat(marks[0])
+        if ours and ours[0].get("watermark"):
+            view.examined = datetime.fromisoformat(ours[0]["watermark"])
         begun = [datetime.fromisoformat(run["created_at"]) for run in runs if run["state"] in WORKING]
         view.run_since = min(begun).timestamp() if begun else None
-        view.runs, view.decisions, view.verdicts, view.unanswered = runs, decisions, verdicts, ""
+        view.runs, view.decisions, view.verdicts = runs, decisions, verdicts
+        view.unanswered = str(ours[0].get("error") or "") if ours else ""
 
     def _get(self, url: str, **params: int) -> Any:
         answer = self._client.get(url, params={"model": self._model, **params})

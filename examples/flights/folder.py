@@ -1,0 +1,25 @@
+"""The demo's data root: it begins empty each time, and nobody else's data is ever cleared away for it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+MARK = Path("demo") / "made-by-the-demo"
+
+
+def clear(home: Path) -> None:
+    """Make `home` an empty data root of the demo's. Raises RuntimeError, having touched nothing, where it may not.
+
+    1. what has no mark of ours is somebody's   2. a stack that may still run must be ended first   3. only then clear, and mark
+    """
+    if home.exists() and any(home.iterdir()):
+        if not (home / MARK).is_file():
+            raise RuntimeError(f"{home} holds data the demo did not make; name an empty folder with --home")
+        if (home / "run" / "supervisor.json").exists():
+            raise RuntimeError(
+                f"a stack was left running on {home}; end it with `homeostat down --home {home}`"
+            )
+        shutil.rmtree(home)
+    (home / MARK).parent.mkdir(parents=True, exist_ok=True)
+    (home / MARK).write_text("The next demo on this folder clears it.\n", encoding="utf-8")
