@@ -107,13 +107,13 @@ def test_every_setting_and_every_key_has_an_effect() -> None:
         for name in one.model_fields
         if name not in read
     ]
-    # `when` tells triggers apart by their class; `slices` is for people, as its sentence says.
+    # `when` tells triggers apart by their class.
     keys = {
         path.rpartition(".")[2].removesuffix("[]")
         for path, kind, _, _ in loop_keys(LoopSpec)
         if kind != "form"
     }
-    idle += sorted(keys - read - {"slices"})
+    idle += sorted(keys - read)
     assert idle == []
 
 
