@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from services.prediction_log.dead_letters import DeadLetter
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.topics import OUTCOMES, PREDICTIONS
-from shared.messaging.arrow import CONTENT_TYPE, UndecodableBatch, from_bytes
+from shared.messaging.arrow import CONTENT_TYPE, UndecodableBatch, find_flaw, from_bytes, in_lake_columns
 from shared.messaging.events import Event
 from shared.messaging.ports import Message, TopicIdentity
 from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS
@@ -23,7 +23,10 @@ _NAME = re.compile(MODEL_NAME)
 
 @dataclass(frozen=True)
 class Arrival:
-    """Rows of one stream as they came in one record. The ids name application transactions of the table they go to."""
+    """Rows of one stream as they came in one record. The ids name application transactions of the table they go to.
+
+    `flaw`: why no table can take the rows; empty where nothing is known against them.
+    """
 
     kind: str
     model: str
@@ -32,6 +35,7 @@ class Arrival:
     sequences: np.ndarray[Any, np.dtype[np.int64]]
     offset_id: str
     stream_id: str
+    flaw: str = ""
 
     @property
     def offset(self) -> int:
@@ -46,7 +50,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Misfit:
-    """An arrival whose features do not fit the table, and why; `rows` would have been new."""
+    """An arrival the table cannot take, and why; `rows` would have been new."""
 
     arrival: Arrival
     detail: str
@@ -82,9 +86,17 @@ def read_message(message: Message, identity: TopicIdentity, *, maximum_bytes: in
         sequences = _checked_sequences(batch, event.source)
     except UndecodableBatch as error:
         return DeadLetter.undecodable(message, place, str(error))
+    flaw = find_flaw(batch, columns=columns, features=kind == "predictions")
     epoch = batch["epoch"][0].as_py()
     return Arrival(
-        kind, event.model, message, batch, sequences, f"offset/{place}", f"sequence/{event.source}/{epoch}"
+        kind,
+        event.model,
+        message,
+        batch if flaw else in_lake_columns(batch, columns=columns),
+        sequences,
+        f"offset/{place}",
+        f"sequence/{event.source}/{epoch}",
+        flaw,
     )
 
 

@@ -1,16 +1,27 @@
-"""Burial: dead letters into their Delta table, each once, by the same order as rows (see writer.py)."""
+"""Burial: dead letters into their Delta table, each once.
+
+A letter's identity is the record it is about: (origin, origin_offset). Letters of one partition do not come in order of their
+offsets, and the same one comes again after a crash, so:
+
+1. Look up which identities the table has.
+2. Append the others through the handle looked through, with the one application transaction all burials share: delta-rs then
+   refuses the commit when another sink has buried anything since step 1.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from services.prediction_log.dead_letters import DeadLetter, dead_letter_rows
 from shared.errors import Conflict
 from shared.stores.lake import DEAD_LETTER_COLUMNS, Lake
+
+_TRANSACTION = "burial"
 
 
 class Burial:
@@ -33,25 +44,38 @@ class Burial:
                 configuration={"delta.deletedFileRetentionDuration": f"interval {self._days} days"},
             )
         handle = DeltaTable(location)
-        reached: dict[str, int] = {}
-        fresh: list[DeadLetter] = []
-        for letter in letters:
-            if letter.origin not in reached:
-                version = handle.transaction_version(letter.origin)
-                reached[letter.origin] = -1 if version is None else version
-            if letter.origin_offset > reached[letter.origin]:
-                reached[letter.origin] = letter.origin_offset
-                fresh.append(letter)
+        buried = _buried(handle, letters)
+        fresh = {_identity(letter): letter for letter in letters if _identity(letter) not in buried}
         if not fresh:
             return 0
-        transactions = [Transaction(name, version) for name, version in reached.items() if version >= 0]
         try:
             write_deltalake(
                 handle,
-                dead_letter_rows(fresh),
+                dead_letter_rows(list(fresh.values())),
                 mode="append",
-                commit_properties=CommitProperties(app_transactions=transactions),
+                schema_mode="merge",  # a table may be older than the newest of its columns
+                commit_properties=CommitProperties(
+                    app_transactions=[Transaction(_TRANSACTION, handle.version() + 1)]
+                ),
             )
         except CommitFailedError as error:
             raise Conflict(f"another sink wrote to {location} meanwhile: {error}") from error
         return len(fresh)
+
+
+def _identity(letter: DeadLetter) -> tuple[str, int]:
+    return letter.origin, letter.origin_offset
+
+
+def _buried(handle: DeltaTable, letters: Sequence[DeadLetter]) -> set[tuple[str, int]]:
+    """Identities in the table, among them those of `letters` that are there."""
+    if "origin" not in {field.name for field in handle.schema().fields}:
+        return set()
+    offsets = [letter.origin_offset for letter in letters]
+    rows = handle.to_pyarrow_dataset().to_table(
+        columns=["origin", "origin_offset"],
+        filter=pc.field("origin").isin(sorted({letter.origin for letter in letters}))
+        & (pc.field("origin_offset") >= min(offsets))
+        & (pc.field("origin_offset") <= max(offsets)),
+    )
+    return set(zip(rows["origin"].to_pylist(), rows["origin_offset"].to_pylist(), strict=True))

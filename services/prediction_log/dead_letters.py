@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from shared.contracts.topics import DEAD_LETTERS
 from shared.messaging.events import Event, Headers
-from shared.messaging.ports import Message
+from shared.messaging.ports import Message, Producer, RecordRefused
 from shared.stores.lake import DEAD_LETTER_COLUMNS
 
 MAXIMUM_BYTES = 500_000
+_SHORT_BYTES = 1_000
 _OCTETS = "application/octet-stream"
 
 
@@ -122,14 +123,26 @@ class DeadLetter:
                 detail=values.get("detail", ""),
                 origin=values["origin"],
                 origin_topic=values["origin_topic"],
-                origin_partition=int(values["origin_partition"]),
-                origin_offset=int(values["origin_offset"]),
+                origin_partition=_whole(values["origin_partition"]),
+                origin_offset=_whole(values["origin_offset"]),
                 value=message.value,
                 headers=[("json", values.get("origin_headers", "").encode())],
-                rows=int(values["rows"]) if values.get("rows") else None,
+                rows=_whole(values["rows"]) if values.get("rows") else None,
             )
         except (KeyError, ValueError, AttributeError) as error:
             return cls._of(message, origin, "headers", f"{type(error).__name__}: {error}")
+
+
+def send_letter(producer: Producer, letter: DeadLetter, source: str, timeout: float) -> None:
+    """Put a letter on the dead-letter topic and wait until it is there, cut short where the broker takes no more.
+
+    Raises DependencyAway; RecordRefused where the broker takes not even the short form.
+    """
+    key, headers = letter.origin.encode(), letter.kafka_headers(source)
+    try:
+        producer.send(DEAD_LETTERS.name, key, letter.value, headers).result(timeout)
+    except RecordRefused:
+        producer.send(DEAD_LETTERS.name, key, letter.value[:_SHORT_BYTES], headers).result(timeout)
 
 
 def dead_letter_rows(letters: Sequence[DeadLetter]) -> pa.Table:
@@ -141,6 +154,7 @@ def dead_letter_rows(letters: Sequence[DeadLetter]) -> pa.Table:
                 "refused_at": now,
                 "reason": letter.reason,
                 "detail": letter.detail,
+                "origin": letter.origin,
                 "origin_topic": letter.origin_topic,
                 "origin_partition": letter.origin_partition,
                 "origin_offset": letter.origin_offset,
@@ -154,6 +168,14 @@ def dead_letter_rows(letters: Sequence[DeadLetter]) -> pa.Table:
         ],
         schema=DEAD_LETTER_COLUMNS,
     )
+
+
+def _whole(text: str) -> int:
+    """A number the lake's columns can hold. Raises ValueError."""
+    number = int(text)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError(f"{text[:30]} is too large a number")
+    return number
 
 
 def _as_text(headers: Headers) -> str:

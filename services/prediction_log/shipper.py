@@ -20,21 +20,21 @@ from threading import Event as Flag
 
 import pyarrow as pa
 
-from services.prediction_log.dead_letters import DeadLetter
+from services.prediction_log.dead_letters import DeadLetter, send_letter
 from services.prediction_log.metrics import ShipperMetrics
 from services.prediction_log.parcels import Parcel, Stream, parcels
-from shared.contracts.topics import DEAD_LETTERS
 from shared.errors import DependencyAway
 from shared.messaging.arrow import CONTENT_TYPE, to_bytes
-from shared.messaging.events import Event, Headers
+from shared.messaging.events import Event
 from shared.messaging.ports import Delivery, Producer, RecordRefused
 from shared.messaging.spool.checkpoint import Position
 from shared.messaging.spool.claim import LOCK_FILE
-from shared.messaging.spool.reader import SpoolReader
+from shared.messaging.spool.reader import Entry, SpoolReader
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
 _ROUND_BYTES = 16 << 20
+_PROBE_BYTES = 1
 _LONGEST_PAUSE = 2.0
 
 
@@ -61,6 +61,7 @@ class Shipper:
         self._delivery_seconds = delivery_seconds
         self._readers: dict[str, SpoolReader] = {}
         self._skipped: dict[tuple[str, str], int] = {}
+        self._failed = False
         self.last_error = ""
 
     def run(self, stop: Flag) -> None:
@@ -76,7 +77,7 @@ class Shipper:
                 pause = self._batch_seconds
                 if rows >= self._batch_rows:
                     continue
-            except (DependencyAway, OSError) as error:
+            except (DependencyAway, RecordRefused, OSError) as error:
                 if self.last_error != str(error):
                     _log.warning("round_failed", error=str(error))
                 self.last_error = str(error)
@@ -84,17 +85,27 @@ class Shipper:
             stop.wait(max(0.0, pause - (time.monotonic() - begun)))
 
     def step(self) -> int:
-        """One round; the rows acknowledged. Raises DependencyAway after having taken everything unacknowledged back."""
-        self._find_writers()
+        """One round; the rows acknowledged. After any error everything unacknowledged is read again by the next round.
+
+        Raises DependencyAway, RecordRefused (even the dead-letter topic takes nothing), OSError (the spool cannot be read).
+        """
+        try:
+            return self._round()
+        except BaseException:
+            self._failed = True
+            self._metrics.failures.inc()
+            for reader in self._readers.values():
+                reader.rewind()
+            raise
+
+    def _round(self) -> int:
+        # While Kafka is away a round is a probe: reading the whole backlog again every time would only burn the processor.
+        budget = _PROBE_BYTES if self._failed else _ROUND_BYTES
         queues: dict[Stream, list[Parcel]] = {}
         ends: dict[str, Position] = {}
+        self._find_writers()
         for writer, reader in self._readers.items():
-            entries = []
-            size = 0
-            while size < _ROUND_BYTES and (more := reader.read()):
-                entries.extend(more)
-                size += sum(entry.size for entry in more)
-            if entries:
+            if entries := _read(reader, budget):
                 ends[writer] = entries[-1].end
                 queues.update(
                     parcels(writer, entries, maximum_rows=self._batch_rows, maximum_bytes=self._record_bytes)
@@ -102,15 +113,13 @@ class Shipper:
         try:
             rows = self._send_all(queues)
         except (DependencyAway, RecordRefused):
-            self._metrics.failures.inc()
             self._metrics.connected.set(0)
-            for reader in self._readers.values():
-                reader.rewind()
             self._producer.reset()
             raise
         finally:
             self._tell()
         if queues:
+            self._failed = False
             self._metrics.connected.set(1)
         for writer, end in ends.items():
             self._readers[writer].acknowledge(end)
@@ -151,8 +160,8 @@ class Shipper:
                 except RecordRefused as error:
                     refused.append((stream, piece, error))
             # Only now, with nothing under way: sending after a refusal begins a new connection and drops what is.
-            for stream, piece, error in refused:
-                self._split(stream, piece, error)
+            for stream, piece, refusal in refused:
+                self._split(stream, piece, refusal)
         return total
 
     def _pieces_of(self, stream: Stream, queue: list[Parcel]) -> Iterator[_Piece]:
@@ -221,10 +230,7 @@ class Shipper:
             rows=rows,
             value=value,
         )
-        headers: Headers = letter.kafka_headers(stream.writer)
-        self._producer.send(DEAD_LETTERS.name, stream.writer.encode(), letter.value, headers).result(
-            self._delivery_seconds
-        )
+        send_letter(self._producer, letter, stream.writer, self._delivery_seconds)
         self._metrics.dead_letters.labels(reason).inc(rows)
         _log.warning("rows_refused", reason=reason, model=stream.model, rows=rows, detail=detail)
 
@@ -249,6 +255,16 @@ class Shipper:
         self._metrics.backlog_bytes.set(backlog)
         for (kind, model), rows in dropped.items():
             self._metrics.dropped_rows.labels(kind, model).set(rows)
+
+
+def _read(reader: SpoolReader, budget: int) -> list[Entry]:
+    """What is new in one writer's folder, until `budget` bytes are reached."""
+    entries: list[Entry] = []
+    size = 0
+    while size < budget and (more := reader.read()):
+        entries.extend(more)
+        size += sum(entry.size for entry in more)
+    return entries
 
 
 class _Piece:

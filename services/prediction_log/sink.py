@@ -6,7 +6,8 @@ One round:
 2. Ask which topics these are, and throw everything away when one is not the topic it was before the first record was fetched: so
    offsets are never booked under the wrong topic's name.
 3. Read and check every record; send those that fail to the dead-letter topic and wait until it has them.
-4. Per table: drop repeats, append rows, offsets and sequences in one commit (see writer.py).
+4. Per table: drop repeats, append rows, offsets and sequences in one commit (see writer.py). Where that fails for no known
+   reason, record by record; one that fails alone, on a table and a store that work, becomes a dead letter.
 5. Commit the offsets to Kafka. A crash before this makes step 4 of the next start find nothing but repeats.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
 
@@ -22,13 +24,13 @@ from deltalake.exceptions import DeltaError
 
 from services.prediction_log.arrivals import Arrival, origin, read_message
 from services.prediction_log.burial import Burial
-from services.prediction_log.dead_letters import DeadLetter
+from services.prediction_log.dead_letters import DeadLetter, send_letter
 from services.prediction_log.metrics import SinkMetrics
 from services.prediction_log.writer import Prepared, TableWriter
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
 from shared.errors import Conflict, DependencyAway
-from shared.messaging.ports import Consumer, Message, Partition, Producer, TopicIdentity
-from shared.observability.logs import get_logger
+from shared.messaging.ports import Consumer, Message, Partition, Producer, RecordRefused, TopicIdentity
+from shared.observability.logs import get_logger, log_unknown_error
 from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS, Lake
 
 TOPICS = (PREDICTIONS.name, OUTCOMES.name, DEAD_LETTERS.name)
@@ -38,6 +40,8 @@ _ATTEMPTS = 5
 _LONGEST_PAUSE = 5.0
 _IDENTITY_SECONDS = 2.0
 _ACKNOWLEDGE_SECONDS = 20.0
+# What the world around the sink does to it; a record is never to blame.
+_FOREIGN_ERRORS = (DependencyAway, RecordRefused, Conflict, OSError, MemoryError)
 
 
 class Sink:
@@ -79,17 +83,20 @@ class Sink:
                 self.step()
                 self.last_error = ""
                 pause = 0.2
-            except (DependencyAway, Conflict, DeltaError, OSError) as error:
-                self._metrics.failures.inc()
+                continue
+            except (*_FOREIGN_ERRORS, DeltaError) as error:
                 if self.last_error != str(error):
                     _log.warning("round_failed", error=str(error))
                 self.last_error = str(error)
-                self._consumer.rewind()
-                stop.wait(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+            except Exception as error:
+                self.last_error = f"unknown error {log_unknown_error(_log, error)}, see the log"
+            self._metrics.failures.inc()
+            self._consumer.rewind()
+            stop.wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     def step(self) -> int:
-        """One round; the rows written. Raises DependencyAway, Conflict, DeltaError or OSError: rewind the consumer then."""
+        """One round; the rows written. Whatever it raises, nothing is lost: rewind the consumer then."""
         if self._identities is None:
             self._identities = self._consumer.identities(TOPICS)
         messages = self._collect()
@@ -148,7 +155,7 @@ class Sink:
             if topic == DEAD_LETTERS.name:
                 letters.append(DeadLetter.from_message(message, origin(message, self._identities[topic])))
                 continue
-            found = read_message(message, self._identities[topic], maximum_bytes=self._maximum_record_bytes)
+            found = self._read_one(message, self._identities[topic])
             if isinstance(found, DeadLetter):
                 refused.append(found)
             else:
@@ -156,39 +163,60 @@ class Sink:
         self._refuse(refused)
         return arrivals, letters
 
+    def _read_one(self, message: Message, identity: TopicIdentity) -> Arrival | DeadLetter:
+        try:
+            return read_message(message, identity, maximum_bytes=self._maximum_record_bytes)
+        except MemoryError:
+            raise
+        except Exception as error:
+            unread = f"it cannot be read (error {log_unknown_error(_log, error)} in the sink's log)"
+            return DeadLetter.undecodable(message, origin(message, identity), unread)
+
     def _write(self, arrivals: dict[tuple[str, str], list[Arrival]]) -> int:
-        total = 0
-        for (kind, model), batch in arrivals.items():
-            table = self._table(kind, model)
-            begun = time.monotonic()
-            prepared, rows = self._append(table, batch)
-            self._metrics.commit_seconds.observe(time.monotonic() - begun)
-            self._metrics.rows.labels(kind, model).inc(rows)
-            self._metrics.repeats.labels(kind, model).inc(prepared.repeats)
-            self._metrics.missing.labels(kind, model).inc(prepared.missing)
-            if prepared.missing:
-                _log.warning("rows_missing", kind=kind, model=model, rows=prepared.missing)
-            if prepared.rows is not None and prepared.rows.num_rows:
-                oldest = pc.min(
-                    prepared.rows["answered_at" if kind == "predictions" else "received_at"]
-                ).as_py()
-                self._metrics.freshness.observe(max(0.0, (datetime.now(UTC) - oldest).total_seconds()))
-            total += rows
-        return total
+        return sum(self._write_table(kind, model, batch) for (kind, model), batch in arrivals.items())
+
+    def _write_table(self, kind: str, model: str, arrivals: Sequence[Arrival]) -> int:
+        """The rows written. What fails for no known reason is tried record by record, so that one holds up no others."""
+        table = self._table(kind, model)
+        begun = time.monotonic()
+        try:
+            prepared, rows = self._append(table, arrivals)
+        except _FOREIGN_ERRORS:
+            raise
+        except Exception as error:
+            if len(arrivals) > 1:
+                _log.warning("commit_failed", kind=kind, model=model, error=repr(error)[:500])
+                return sum(self._write_table(kind, model, [arrival]) for arrival in arrivals)
+            prepared, rows = self._give_up(table, arrivals[0], error)
+        self._metrics.commit_seconds.observe(time.monotonic() - begun)
+        self._metrics.rows.labels(kind, model).inc(rows)
+        self._metrics.repeats.labels(kind, model).inc(prepared.repeats)
+        self._metrics.missing.labels(kind, model).inc(prepared.missing)
+        if prepared.missing:
+            _log.warning("rows_missing", kind=kind, model=model, rows=prepared.missing)
+        if prepared.rows is not None and prepared.rows.num_rows:
+            oldest = pc.min(prepared.rows["answered_at" if kind == "predictions" else "received_at"]).as_py()
+            self._metrics.freshness.observe(max(0.0, (datetime.now(UTC) - oldest).total_seconds()))
+        return rows
+
+    def _give_up(self, table: TableWriter, arrival: Arrival, error: Exception) -> tuple[Prepared, int]:
+        """Make a dead letter of a record that cannot be committed even alone; raises where the record is not to blame.
+
+        1. The table takes a commit, so the table is not at fault.
+        2. The dead-letter table takes the record's bytes, so the store is not at fault.
+        3. The record goes to the dead-letter topic, and its place and numbers into the table, as for any misfit.
+        """
+        error_id = log_unknown_error(_log, error)
+        refused = replace(arrival, flaw=f"the table does not take it (error {error_id} in the sink's log)")
+        table.check()
+        self._burial.bury(_letters(table.prepare([refused])))
+        return self._append(table, [refused])
 
     def _append(self, table: TableWriter, arrivals: Sequence[Arrival]) -> tuple[Prepared, int]:
         """Prepare and commit; where another sink was first, look again at what is left to do."""
         for attempt in range(_ATTEMPTS):
             prepared = table.prepare(arrivals)
-            self._refuse(
-                DeadLetter.misfit(
-                    misfit.arrival.message,
-                    misfit.arrival.offset_id.removeprefix("offset/"),
-                    misfit.detail,
-                    misfit.rows,
-                )
-                for misfit in prepared.misfits
-            )
+            self._refuse(_letters(prepared))
             try:
                 return prepared, table.commit(prepared)
             except Conflict:
@@ -199,18 +227,12 @@ class Sink:
 
     def _refuse(self, letters: Iterable[DeadLetter]) -> None:
         """Put records on the dead-letter topic and wait until it has them."""
-        sent = []
         for letter in letters:
-            key = letter.origin.encode()
-            sent.append(
-                self._producer.send(DEAD_LETTERS.name, key, letter.value, letter.kafka_headers("sink"))
-            )
+            send_letter(self._producer, letter, "sink", _ACKNOWLEDGE_SECONDS)
             self._metrics.dead_letters.labels(letter.reason).inc()
             _log.warning(
                 "record_refused", reason=letter.reason, origin=letter.origin, offset=letter.origin_offset
             )
-        for delivery in sent:
-            delivery.result(_ACKNOWLEDGE_SECONDS)
 
     def _commit_offsets(self, messages: Sequence[Message]) -> None:
         offsets: dict[Partition, int] = {}
@@ -250,6 +272,19 @@ class Sink:
             lags[place.topic] += lag
         for topic, lag in lags.items():
             self._metrics.lag.labels(topic).set(lag)
+
+
+def _letters(prepared: Prepared) -> list[DeadLetter]:
+    """The misfits as dead letters."""
+    return [
+        DeadLetter.misfit(
+            misfit.arrival.message,
+            misfit.arrival.offset_id.removeprefix("offset/"),
+            misfit.detail,
+            misfit.rows,
+        )
+        for misfit in prepared.misfits
+    ]
 
 
 if __name__ == "__main__":

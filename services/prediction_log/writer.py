@@ -27,6 +27,8 @@ from shared.errors import Conflict
 from shared.stores.lake import FEATURE_PREFIX, PARTITION
 
 _CHECKPOINT_COMMITS = 50
+# Readers find files by the table's time column and by these: without statistics they would open every file there is.
+_LOOKED_UP = ("generation",)
 
 
 @dataclass
@@ -80,7 +82,7 @@ class TableWriter:
                 continue
             prepared.missing += int(sequences[-1]) - before - (len(sequences) - fresh)
             prepared.reached[arrival.stream_id] = int(sequences[-1])
-            fitted = _fit(arrival.batch.slice(fresh), known)
+            fitted = arrival.flaw or _fit(arrival.batch.slice(fresh), known)
             if isinstance(fitted, str):
                 # Accounted for as a dead letter: the same rows under another offset must not become a second one.
                 prepared.misfits.append(Misfit(arrival, fitted, len(sequences) - fresh))
@@ -117,6 +119,17 @@ class TableWriter:
             raise
         self._commits += 1
         return int(prepared.rows.num_rows)
+
+    def check(self) -> None:
+        """Make a commit that adds nothing: it fails where the table itself takes no more rows, whatever they are."""
+        handle = self._newest()
+        try:
+            write_deltalake(handle, pa.schema(handle.schema().to_arrow()).empty_table(), mode="append")
+        except CommitFailedError:
+            self._handle = None  # another sink's commit was taken, so the table takes commits
+        except BaseException:
+            self._handle = None
+            raise
 
     def is_due_for_compaction(self, commits: int) -> bool:
         """Whether so many commits were made since the last compaction."""
@@ -160,7 +173,9 @@ class TableWriter:
                 "delta.checkpointInterval": str(_CHECKPOINT_COMMITS),
                 "delta.logRetentionDuration": f"interval {days + 1} days",
                 "delta.deletedFileRetentionDuration": f"interval {days} days",
-                "delta.dataSkippingStatsColumns": self._time_column,
+                "delta.dataSkippingStatsColumns": ",".join(
+                    [self._time_column, *(name for name in _LOOKED_UP if name in self._columns.names)]
+                ),
             },
         )
 
@@ -182,8 +197,13 @@ def _features(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
 def _fit(batch: pa.RecordBatch, known: dict[str, pa.DataType]) -> pa.Table | str:
     """The rows with features in the table's types; a sentence where a feature cannot be put into its column."""
     rows = pa.Table.from_batches([batch])
+    spelled = {name.casefold(): name for name in known}
     for name, kind in _features(rows.schema):
         wanted = known.get(name)
+        if wanted is None and name.casefold() in spelled:
+            return (
+                f"feature column {name} differs from the lake's {spelled[name.casefold()]} in capitals alone"
+            )
         if wanted is None or wanted == kind:
             continue
         numbers = _is_number(wanted) and _is_number(kind)
@@ -192,7 +212,7 @@ def _fit(batch: pa.RecordBatch, known: dict[str, pa.DataType]) -> pa.Table | str
         try:
             index = rows.schema.get_field_index(name)
             rows = rows.set_column(index, pa.field(name, wanted), rows[name].cast(wanted))
-        except pa.ArrowInvalid as error:
+        except pa.ArrowException as error:
             return f"feature column {name} has type {kind}, the lake's has {wanted}: {error}"
     return rows
 

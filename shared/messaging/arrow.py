@@ -6,16 +6,24 @@ the writer dropped), never repeats.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from shared.contracts.loop_spec import FEATURE_NAME
 from shared.messaging.spool.record import OutcomeRecord, PredictionRecord
-from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS, TIMESTAMP, feature_column
+from shared.stores.lake import FEATURE_PREFIX, OUTCOME_COLUMNS, PREDICTION_COLUMNS, TIMESTAMP, feature_column
 
 CONTENT_TYPE = "application/vnd.apache.arrow.stream"
+# What predictions_batch makes of a feature's values.
+_FEATURE_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.float32(), pa.bool_(), pa.list_(pa.float32()))
+_FEATURE = re.compile(FEATURE_NAME)
+# Microseconds since 1970 of the moments a calendar holds (years 1 to 9999): readers of the lake can tell no others.
+_FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800_000_000, 253_402_300_799_999_999
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
@@ -104,6 +112,43 @@ def from_bytes(value: bytes, *, columns: pa.Schema) -> pa.RecordBatch:
         if not field.nullable and batch.column(index).null_count:
             raise UndecodableBatch(f"column {field.name} has missing values")
     return batch
+
+
+def find_flaw(batch: pa.RecordBatch, *, columns: pa.Schema, features: bool) -> str:
+    """Why the lake cannot take a batch that `from_bytes` has read; empty where it can.
+
+    It takes `columns` with moments a calendar holds and, with `features`, feature columns as predictions_batch makes them. Any
+    other column could end in the table's schema, and a table whose schema is broken takes no more rows of anybody.
+    """
+    seen: set[str] = set()
+    for field in batch.schema:
+        name = field.name
+        if name.casefold() in seen:  # the lake does not tell capitals from small letters
+            return f"column {name[:80]} is there twice (capitals do not count)"
+        seen.add(name.casefold())
+        if name in columns.names:
+            continue
+        if not features or not name.startswith(FEATURE_PREFIX):
+            return f"column {name[:80]} is none of the lake's"
+        if _FEATURE.fullmatch(name.removeprefix(FEATURE_PREFIX)) is None:
+            return f"column {name[:80]} is named after no feature"
+        if field.type not in _FEATURE_TYPES:
+            return f"feature column {name} has type {field.type}, expected one of {', '.join(map(str, _FEATURE_TYPES))}"
+    for field in columns:
+        if pa.types.is_timestamp(field.type):
+            moments = pc.min_max(batch[field.name].cast(pa.int64()))
+            if moments["min"].as_py() < _FIRST_MOMENT or moments["max"].as_py() > _LAST_MOMENT:
+                return f"column {field.name} holds a moment outside the years 1 to 9999"
+    return ""
+
+
+def in_lake_columns(batch: pa.RecordBatch, *, columns: pa.Schema) -> pa.RecordBatch:
+    """A batch without flaw, its columns declared as the lake declares them and not as whoever sent it does."""
+    fields = [
+        columns.field(field.name) if field.name in columns.names else pa.field(field.name, field.type)
+        for field in batch.schema
+    ]
+    return pa.RecordBatch.from_arrays(batch.columns, schema=pa.schema(fields))
 
 
 def _repeated(values: Sequence[Any], counts: Sequence[int], kind: pa.DataType) -> pa.Array:

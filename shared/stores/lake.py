@@ -49,6 +49,7 @@ __all__ = [
     "PREDICTIONS",
     "PREDICTION_COLUMNS",
     "TIMESTAMP",
+    "Answered",
     "Lake",
     "Snapshot",
     "feature_column",
@@ -67,6 +68,15 @@ class Snapshot:
 
     predictions: int | None
     outcomes: int | None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a version answered: how many predictions, and the event times of the first and the last; None where there are none."""
+
+    count: int
+    first: datetime | None
+    last: datetime | None
 
 
 @dataclass(frozen=True)
@@ -213,6 +223,21 @@ class Lake:
                 "observed_at": outcome.get("observed_at"),
             }
         return None
+
+    def answered_by(self, model: str, version: str) -> Answered:
+        """The predictions a version answered. Reads two columns, one batch at a time."""
+        table = self.open(self.predictions(model))
+        if table is None:
+            return Answered(0, None, None)
+        batches = table.to_pyarrow_dataset().to_batches(
+            columns=["event_time"], filter=pc.field("version") == version
+        )
+        count, ends = 0, []
+        for batch in batches:
+            if batch.num_rows:
+                count += batch.num_rows
+                ends += pc.min_max(batch["event_time"]).as_py().values()
+        return Answered(count, min(ends, default=None), max(ends, default=None))
 
     def _latest_outcome(self, model: str, prediction_id: str) -> dict[str, Any]:
         table = self.open(self.outcomes(model))

@@ -61,5 +61,5 @@ def feature_column(name: str) -> str:
 
 
 def partition_of(moment: datetime) -> str:
-    """The partition a row of that moment (UTC) lies in."""
-    return f"{moment:%Y-%m}"
+    """The partition a row of that moment (UTC) lies in; years have four digits, so that partitions sort as time does."""
+    return f"{moment.year:04d}-{moment.month:02d}"

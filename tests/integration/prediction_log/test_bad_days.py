@@ -13,15 +13,6 @@ from shared.messaging.producer import open_producer
 from tests.fakes.log_processes import LogProcesses
 
 
-def test_rows_are_in_the_lake_within_seconds_of_the_answer(processes: LogProcesses) -> None:
-    processes.start("load", "shipper", "sink")
-    processes.wait_for(lambda: len(processes.in_lake()) > 0, "first rows")
-    processes.stop("load")
-    processes.wait_until_settled()
-    processes.stop()
-    processes.check_conservation(kills_of_load=0)
-
-
 def test_everything_may_start_before_kafka(tmp_path: Path, kafka_broker: Broker) -> None:
     processes = LogProcesses(tmp_path, kafka_broker.bootstrap)
     kafka_broker.stop()

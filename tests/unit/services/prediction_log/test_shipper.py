@@ -14,6 +14,7 @@ from shared.messaging.arrow import from_bytes
 from shared.messaging.events import Event as CloudEvent
 from shared.messaging.ports import Message
 from shared.messaging.spool import SpoolWriter
+from shared.messaging.spool.reader import SpoolReader
 from shared.stores.lake import PREDICTION_COLUMNS
 from tests.fakes.kafka import FakeBroker, FakeDelivery
 from tests.fakes.rows import append_outcomes, append_rows
@@ -195,6 +196,37 @@ def test_a_row_too_large_for_any_record_is_a_dead_letter_and_holds_up_nobody(log
     assert dict(letter.headers)["reason"] == b"oversize"
     assert dict(letter.headers)["rows"] == b"1"
     assert log.metric("homeostat_shipper_dead_letter_rows_total", reason="oversize") == 1
+
+
+def test_a_dead_letter_too_large_for_its_topic_is_cut_short(log: Any) -> None:
+    append_picture(log.spool, 10_000)
+    log.broker.refuse_above = {PREDICTIONS.name: 30_000, DEAD_LETTERS.name: 5_000}
+    log.shipper.step()
+    [letter] = log.broker.messages(DEAD_LETTERS.name)
+    assert len(letter.value) == 1000
+
+
+def test_a_folder_that_cannot_be_read_costs_the_others_nothing(
+    log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = SpoolWriter.claim(log.home / "spool", maximum_bytes=1 << 20)
+    append_rows(log.spool, 0)
+    append_rows(other, 1)
+    real = SpoolReader.read
+    read: list[str] = []
+
+    def second_fails(reader: SpoolReader) -> object:
+        read.append(reader.writer)
+        if len(set(read)) == 2:
+            raise OSError(5, "Input/output error")
+        return real(reader)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(SpoolReader, "read", second_fails)
+        with pytest.raises(OSError, match="Input/output error"):
+            log.shipper.step()
+    assert log.shipper.step() == 2
+    other.close()
 
 
 def test_values_arrow_cannot_hold_are_a_dead_letter_and_hold_up_nobody(log: Any) -> None:
