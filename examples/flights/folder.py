@@ -5,6 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from cli.state import STATE, run_folder
+from cli.supervisor_lock import is_supervised
+
 MARK = Path("demo") / "made-by-the-demo"
 
 
@@ -16,7 +19,7 @@ def clear(home: Path) -> None:
     if home.exists() and any(home.iterdir()):
         if not (home / MARK).is_file():
             raise RuntimeError(f"{home} holds data the demo did not make; name an empty folder with --home")
-        if (home / "run" / "supervisor.json").exists():
+        if is_supervised(home) or (run_folder(home) / STATE).exists():
             raise RuntimeError(
                 f"a stack was left running on {home}; end it with `homeostat down --home {home}`"
             )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.supervisor_lock import only_one
 from examples.flights.folder import MARK, clear
 
 
@@ -40,3 +41,9 @@ def test_a_stack_that_runs_is_not_pulled_from_under(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="homeostat down --home"):
         clear(tmp_path)
     assert (tmp_path / "lake").is_dir()
+
+
+def test_a_stack_that_is_only_starting_is_not_pulled_from_under(tmp_path: Path) -> None:
+    clear(tmp_path)
+    with only_one(tmp_path), pytest.raises(RuntimeError, match="homeostat down --home"):
+        clear(tmp_path)
