@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from prometheus_client import CollectorRegistry
 
@@ -98,7 +98,9 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     )
     metrics.watch_release_log(watcher.seconds_since_read)
     status = Status(slots, watcher, spool, device=device.name, device_reason=device.reason)
-    app = assemble(settings, slots, recorder, predictor, ids, metrics, status)
+    app = assemble(
+        settings, slots, recorder, predictor, ids, metrics, status, known_models=watcher.known_models
+    )
     # What is imported by now lives as long as the process: keep the collector from walking it under load.
     gc.collect()
     gc.freeze()
@@ -113,10 +115,14 @@ def assemble(
     ids: PredictionIds,
     metrics: InferenceMetrics,
     status: Status,
+    *,
+    known_models: Callable[[], Collection[str]],
 ) -> InferenceApp:
     """The application over its parts; what a test hands in may be fakes."""
     predict = PredictDoor(slots, predictor, metrics, maximum_rows=settings.maximum_rows)
-    outcomes = OutcomesDoor(slots, recorder, ids, metrics, maximum_outcomes=settings.maximum_rows)
+    outcomes = OutcomesDoor(
+        slots, recorder, ids, metrics, maximum_outcomes=settings.maximum_rows, known_models=known_models
+    )
     oip = OpenInferenceDoor(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
     operations = OperationsDoor(status, metrics)
     return InferenceApp(

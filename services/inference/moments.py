@@ -10,7 +10,7 @@ from shared.errors import InvalidRequest
 
 
 def parse_moment(value: object, *, field: str, now: datetime, row: int | None = None) -> datetime:
-    """The moment a request names, in UTC; `now` where it names none. Raises InvalidRequest, also beyond the bounds of event time."""
+    """The moment a request names, in UTC; `now` where it names none. Raises InvalidRequest, also for one out of bounds."""
     if value is None:
         return now
     try:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from services.inference.drop_log import DropLog
 from services.inference.servable import Servable
 from services.inference.validation import Batch
 
@@ -78,6 +79,7 @@ class Recorder:
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
+        self._drops = DropLog()
 
     def prediction(
         self,
@@ -90,7 +92,7 @@ class Recorder:
         traceparent: str,
     ) -> bool:
         """Log answered rows under what answered them; False where they were dropped."""
-        return self.spool.append_predictions(
+        kept = self.spool.append_predictions(
             model=servable.model,
             version=servable.version,
             generation=servable.generation,
@@ -101,6 +103,9 @@ class Recorder:
             columns=batch.columns,
             traceparent=traceparent,
         )
+        if not kept:
+            self._drops.add("predictions", servable.model, prediction_ids)
+        return kept
 
     def outcomes(
         self,
@@ -113,7 +118,7 @@ class Recorder:
         traceparent: str,
     ) -> bool:
         """Log outcomes of one model; False where they were dropped."""
-        return self.spool.append_outcomes(
+        kept = self.spool.append_outcomes(
             model=model,
             received_at=received_at,
             prediction_ids=prediction_ids,
@@ -121,6 +126,9 @@ class Recorder:
             observed_at=observed_at,
             traceparent=traceparent,
         )
+        if not kept:
+            self._drops.add("outcomes", model, prediction_ids)
+        return kept
 
 
 class SpoolCollector(Collector):

@@ -56,6 +56,7 @@ class Watcher:
         self._failures: dict[str, Failure] = {}
         self._store_problem = "not read yet"
         self._last_read: float | None = None
+        self._known: frozenset[str] = frozenset()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="release-log", daemon=True)
 
@@ -78,6 +79,10 @@ class Watcher:
         """Models whose newest release could not be loaded."""
         return sorted(self._failures)
 
+    def known_models(self) -> frozenset[str]:
+        """Models with a release at the last good look, also those that are not served here."""
+        return self._known
+
     @property
     def store_problem(self) -> str:
         """Why the release log cannot be read; empty while it can."""
@@ -94,7 +99,8 @@ class Watcher:
         """
         self._unload()
         try:
-            models = [model for model in self._releases.models() if not self._only or model in self._only]
+            known = frozenset(self._releases.models())
+            models = sorted(known & self._only if self._only else known)
             newest = [
                 release for model in models if (release := self._releases.latest_release(model)) is not None
             ]
@@ -105,7 +111,7 @@ class Watcher:
                 _log.warning("release_log_away", problem=str(error))
             self._store_problem = str(error) or type(error).__name__
             return
-        self._store_problem, self._last_read = "", self._clock()
+        self._store_problem, self._last_read, self._known = "", self._clock(), known
         for release in newest:
             if self._stop.is_set():
                 return

@@ -17,7 +17,10 @@ LONGEST_AHEAD = timedelta(days=1)
 
 
 def check_event_time(moment: datetime, now: datetime, *, field: str, row: int | None = None) -> datetime:
-    """The moment itself (it has an offset), where it lies from `EARLIEST` to `LONGEST_AHEAD` after `now`. Raises InvalidRequest (422)."""
+    """The moment itself, where it lies from `EARLIEST` to `LONGEST_AHEAD` after `now`. Raises InvalidRequest (422).
+
+    Both have an offset. `field` is the request's name for it, `row` its place where there are rows.
+    """
     if EARLIEST <= moment <= now + LONGEST_AHEAD:
         return moment
     too_early = moment < EARLIEST

@@ -13,7 +13,8 @@ Signal = Literal["feature", "prediction", "performance", "data"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON has no infinity: such a number would be stored as null and never be read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Score(_Part):
@@ -42,7 +43,9 @@ class Verdict(_Part):
     rows: int = Field(description="Predictions in the window.")
     outcomes: int = Field(description="Rows of the window whose outcome is known.")
     state: State = Field(description="The conclusion.")
-    scores: tuple[Score, ...] = Field((), description="Every measurement behind it.")
+    scores: tuple[Score, ...] = Field(
+        (), description="The measurements behind it: all that exceed, and the strongest of the others."
+    )
     blamed: tuple[str, ...] = Field((), description="Features whose scores exceed, strongest first.")
     drifted: tuple[Literal["feature", "prediction", "performance"], ...] = Field(
         (), description="Signals that say drift."

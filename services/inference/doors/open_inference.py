@@ -113,7 +113,7 @@ class OpenInferenceDoor:
                 _check_version(servable, name)
                 wire = read_request(request.body, _head_length(request))
                 event_time = parse_moment(
-                    wire.parameters.get("event_time"), field="event_time", default=datetime.now(UTC)
+                    wire.parameters.get("event_time"), field="event_time", now=datetime.now(UTC)
                 )
                 batch = read_batch(servable, wire, maximum_rows=self._maximum_rows)
                 asked = _asked(servable, wire)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 from services.inference.answers import Answer, json_answer
@@ -30,12 +31,15 @@ class OutcomesDoor:
         metrics: InferenceMetrics,
         *,
         maximum_outcomes: int,
+        known_models: Callable[[], Collection[str]],
     ) -> None:
+        """`known_models`: every model of the release log, whether it is loaded here or not."""
         self._slots = slots
         self._recorder = recorder
         self._ids = ids
         self._metrics = metrics
         self._maximum = maximum_outcomes
+        self._known_models = known_models
 
     async def post(self, request: Request) -> Answer:
         """Check every outcome, then record them. The same outcome again is taken again: the lake keeps one."""
@@ -54,6 +58,13 @@ class OutcomesDoor:
             for model in models:
                 if self._ids.is_ours(identity, model):
                     return model
+            # A 404 is final: clients drop the outcome. Of a model that is still being loaded it is only early.
+            for model in self._known_models():
+                if self._ids.is_ours(identity, model):
+                    raise OperatorError(
+                        f"model {model} is not loaded here, so its outcomes cannot be checked",
+                        remedy="send them again later; /status tells what is loaded and why something is not",
+                    )
             return ""
 
         items: list[OutcomeItem] = []

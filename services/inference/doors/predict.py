@@ -45,9 +45,7 @@ class PredictDoor:
             )
         servable = request.held = self._slots.take(model)
         try:
-            event_time = parse_moment(
-                document.get("event_time"), field="event_time", now=datetime.now(UTC)
-            )
+            event_time = parse_moment(document.get("event_time"), field="event_time", now=datetime.now(UTC))
             text = request.body
             batch = servable.schema.batch(rows, may_hold_booleans=b"true" in text or b"false" in text)
             names = len(document) + sum(map(len, rows))

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 
 from services.inference.app import InferenceApp
@@ -35,7 +36,7 @@ IDS = PredictionIds(b"k" * 32)
 class Installation:
     """A server without processes and sockets."""
 
-    def __init__(self, toys: ToyStore, **settings: Any) -> None:
+    def __init__(self, toys: ToyStore, *, only: tuple[str, ...] = (), **settings: Any) -> None:
         self.settings = InferenceSettings(**settings)
         self.spool = FakeSpool()
         self.slots: Slots[Servable] = Slots()
@@ -56,6 +57,7 @@ class Installation:
             loader.load,
             metrics=metrics,
             on_loop=lambda function: function(),
+            only=only,
             poll_seconds=0.1,
             retry_seconds=1.0,
         )
@@ -64,7 +66,14 @@ class Installation:
         predictor = Predictor(recorder, IDS, inline_seconds=self.settings.inline_seconds, threads=2)
         status = Status(self.slots, self.watcher, self.spool, device="cpu", device_reason="asked for")
         self.app: InferenceApp = assemble(
-            self.settings, self.slots, recorder, predictor, IDS, metrics, status
+            self.settings,
+            self.slots,
+            recorder,
+            predictor,
+            IDS,
+            metrics,
+            status,
+            known_models=self.watcher.known_models,
         )
         self.watcher.poll()
 
@@ -108,12 +117,24 @@ def test_the_reply_and_the_log_name_the_same(installation: Installation) -> None
 
 def test_a_full_spool_does_not_stop_predictions_and_is_counted(installation: Installation) -> None:
     installation.spool.full = True
-    assert installation.predict(ROW).status_code == 200
+    with structlog.testing.capture_logs() as lines:
+        answer = installation.predict(ROW, ROW)
+    assert answer.status_code == 200
+    assert [line for line in lines if line["event"] == "rows_dropped"] == [
+        {
+            "event": "rows_dropped",
+            "log_level": "warning",
+            "kind": "predictions",
+            "model": "toy",
+            "prediction_id": answer.json()["predictions"][0]["prediction_id"],
+            "rows": 2,
+        }
+    ]
     assert (
         installation.sample("homeostat_inference_spool_dropped_rows_total", kind="predictions", model="toy")
-        == 1
+        == 2
     )
-    assert installation.ask("GET", "/status.json").json()["spool"]["dropped"] == {"predictions": {"toy": 1}}
+    assert installation.ask("GET", "/status.json").json()["spool"]["dropped"] == {"predictions": {"toy": 2}}
 
 
 def test_a_full_spool_refuses_outcomes_so_that_they_are_sent_again(installation: Installation) -> None:
@@ -137,6 +158,16 @@ def test_a_full_spool_refuses_outcomes_so_that_they_are_sent_again(installation:
         (b'{"rows": [{"count": 1, "count": 1, "member": true, "colour": "red"}]}', 400, "count"),
         (
             b'{"rows": [{"count": 1, "member": true, "colour": "red"}], "event_time": "now"}',
+            422,
+            "event_time",
+        ),
+        (
+            b'{"rows": [{"count": 1, "member": true, "colour": "red"}], "event_time": "2999-01-01T00:00:00Z"}',
+            422,
+            "event_time",
+        ),
+        (
+            b'{"rows": [{"count": 1, "member": true, "colour": "red"}], "event_time": "0001-01-01T00:00:00Z"}',
             422,
             "event_time",
         ),
@@ -169,6 +200,8 @@ def test_too_many_rows_are_refused(toys: ToyStore) -> None:
         ({"prediction_id": "OURS", "value": 1.5}, 422, "value"),
         ({"prediction_id": "OURS"}, 422, "value"),
         ({"prediction_id": "OURS", "value": 1, "observed_at": "soon"}, 422, "observed_at"),
+        ({"prediction_id": "OURS", "value": 1, "observed_at": "2999-01-01T00:00:00Z"}, 422, "observed_at"),
+        ({"prediction_id": "OURS", "value": 1, "observed_at": "1970-01-01T00:00:00Z"}, 422, "observed_at"),
         ({"prediction_id": "OURS", "value": 1, "extra": 1}, 400, "extra"),
         ([], 400, "outcomes"),
     ],
@@ -197,6 +230,19 @@ def test_outcomes_of_several_models_find_their_model(toys: ToyStore) -> None:
     assert installation.ask("POST", "/outcomes", json={"outcomes": items}).json() == {"accepted": 3}
     counts = {record["model"]: len(record["prediction_ids"]) for record in installation.spool.outcomes}
     assert counts == {"toy": 2, "other": 1}
+
+
+def test_outcomes_of_a_model_that_is_not_loaded_are_early_not_wrong(toys: ToyStore) -> None:
+    toys.put_and_release(1.0)
+    toys.put_and_release(1.0, model="other")
+    installation = Installation(toys, only=("toy",))
+    items = [{"prediction_id": IDS.make(model), "value": 7} for model in ("toy", "other")]
+    answer = installation.ask("POST", "/outcomes", json={"outcomes": items})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "model other is not loaded" in answer.json()["error"]
+    assert installation.spool.outcomes == []
+    nobodys = {"prediction_id": IDS.make("nobody"), "value": 7}
+    assert installation.ask("POST", "/outcomes", json=nobodys).status_code == 404
 
 
 def test_before_any_model_the_server_lives_but_is_not_ready(toys: ToyStore) -> None:
@@ -307,6 +353,14 @@ def test_infer_is_validated_like_predict(
         assert answer.json()["outputs"][1]["data"] == installation.spool.predictions[-1]["prediction_ids"]
     else:
         assert "error" in answer.json()
+
+
+def test_infer_bounds_event_time_like_predict(installation: Installation) -> None:
+    tensor = {"name": "count", "datatype": "INT64", "shape": [1], "data": [1]}
+    body = {"parameters": {"event_time": "2999-01-01T00:00:00Z"}, "inputs": [tensor]}
+    answer = installation.ask("POST", "/v2/models/toy/infer", json=body)
+    assert answer.status_code == 422
+    assert "event_time" in answer.json()["error"]
 
 
 def test_infer_by_version(installation: Installation) -> None:

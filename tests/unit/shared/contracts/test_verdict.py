@@ -71,6 +71,20 @@ def test_parts_cannot_run_into_each_other() -> None:
     assert cause_key("ab", "c", "v", END) != cause_key("a", "bc", "v", END)
 
 
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("field", ["value", "threshold"])
+def test_what_json_cannot_hold_is_no_score(field: str, number: float) -> None:
+    sound = verdict().scores[0].model_dump()
+    with pytest.raises(ValidationError, match=field):
+        Score.model_validate({**sound, field: number})
+
+
+@pytest.mark.parametrize("field", ["loss", "reference_loss"])
+def test_what_json_cannot_hold_is_no_loss(field: str) -> None:
+    with pytest.raises(ValidationError, match=field):
+        verdict(**{field: float("inf")})
+
+
 def test_a_verdict_survives_the_topic() -> None:
     sent = verdict()
     assert Verdict.model_validate(orjson.loads(orjson.dumps(sent.model_dump(mode="json")))) == sent

@@ -7,11 +7,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from shared.errors import UnknownName
-from shared.stores.lake import OUTCOME_COLUMNS, PARTITION, PREDICTION_COLUMNS, Lake, Snapshot, partition_of
+from shared.stores.lake import (
+    OUTCOME_COLUMNS,
+    PARTITION,
+    PREDICTION_COLUMNS,
+    TIMESTAMP,
+    Answered,
+    Lake,
+    Snapshot,
+    partition_of,
+)
 
 START = datetime(2013, 1, 30, tzinfo=UTC)
 
@@ -112,6 +122,23 @@ def test_a_model_nobody_asked_yet_has_no_rows_and_the_right_columns(lake: Lake) 
     assert lake.find_prediction("p0") is None
 
 
+@pytest.mark.parametrize("start", [datetime.min, datetime(1, 1, 1, 12), datetime(1, 1, 2)])
+def test_a_stretch_may_reach_the_ends_of_the_calendar(lake: Lake, start: datetime) -> None:
+    predict(lake, [1, 2])
+    observe(lake, 2, 1.0, observed=3, received=3)
+    rows = lake.read_joined("flights", start.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+    assert rows["outcome"].to_pylist() == [None, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("moment", "partition"),
+    [(datetime(1, 2, 3, tzinfo=UTC), "0001-02"), (datetime(2026, 11, 21, tzinfo=UTC), "2026-11")],
+)
+def test_partitions_sort_as_time_does_and_are_those_the_sink_writes(moment: datetime, partition: str) -> None:
+    assert partition_of(moment) == partition
+    assert pc.strftime(pa.scalar(moment, TIMESTAMP), "%Y-%m").as_py() == partition
+
+
 def test_a_join_has_every_prediction_once_with_or_without_outcome(lake: Lake) -> None:
     predict(lake, [0, 1, 2])
     observe(lake, 1, 1.0, observed=5, received=5)
@@ -197,6 +224,18 @@ def test_a_prediction_is_found_with_its_model_and_outcome(lake: Lake) -> None:
     unknown = lake.find_prediction("p0")
     assert unknown is not None
     assert (unknown["model"], unknown["outcome"]) == ("taxis", None)
+
+
+def test_what_a_version_answered_is_counted_with_its_first_and_last_event(lake: Lake) -> None:
+    assert lake.answered_by("flights", "v") == Answered(0, None, None)
+    predict(lake, [3, 1, 24 * 40])
+    predict(lake, [0], model="taxis")
+    row = lake.read_predictions("flights", at(3), at(4)).to_pylist()[0]
+    other = {**row, "prediction_id": "other", "version": "w", "event_time": at(24 * 80)}
+    write(lake.predictions("flights"), [other], PREDICTION_COLUMNS, "event_time")
+    assert lake.answered_by("flights", "v") == Answered(3, at(1), at(24 * 40))
+    assert lake.answered_by("flights", "w") == Answered(1, at(24 * 80), at(24 * 80))
+    assert lake.answered_by("flights", "x") == Answered(0, None, None)
 
 
 def test_a_lake_in_a_url_lists_its_models(lake: Lake, tmp_path: Path) -> None:
