@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from services.drift.rows import Column, Floats, Objects
+from services.drift.scores import scored
 from services.drift.sentinel.baseline import Baseline
 from shared.contracts.loop_spec import Drift
 from shared.contracts.verdict import Score
@@ -43,15 +44,14 @@ def fault_scores(
     """
     if window.size == 0:
         return []
-    scores = [_missing_score(column, missing(window), missing(reference), drift, expected, alarm_chance)]
+    scores = _missing_score(column, missing(window), missing(reference), drift, expected, alarm_chance)
     present = window[~missing(window)]
     outside = _outside(column, present)
     if outside is not None and present.size:
         limit = float(stats.binom.isf(alarm_chance, present.size, drift.out_of_range)) / present.size
-        scores.append(_score(column, "out_of_range_share", outside / present.size, limit))
+        scores += _score(column, "out_of_range_share", outside / present.size, limit)
     if column.kind == "numeric" and present.size > 1:
-        frozen = _frozen_score(column, present, reference, baseline, expected, alarm_chance)
-        scores += [frozen] if frozen else []
+        scores += _frozen_score(column, present, reference, baseline, expected, alarm_chance)
     return scores
 
 
@@ -62,7 +62,7 @@ def _missing_score(
     drift: Drift,
     expected: float,
     alarm_chance: float,
-) -> Score:
+) -> list[Score]:
     share = float(gone_before.mean()) if gone_before.size else 0.0
     limit = share + drift.missing_increase
     inflation = _inflation(gone_before, expected)
@@ -106,26 +106,20 @@ def _frozen_score(
     baseline: Baseline,
     expected: float,
     alarm_chance: float,
-) -> Score | None:
+) -> list[Score]:
     """The commonest value's share; all rows alike is a fault where the reference makes that as good as impossible."""
     before = reference[~missing(reference)]
     if before.size == 0:
-        return None
+        return []
     commonest_before = Counter(before.tolist()).most_common(1)[0][1] / before.size
     if commonest_before > COMMONEST:
-        return None
+        return []
     moments = min(present.size, expected) / baseline.inflation(expected).factor
     possible = commonest_before ** max(1.0, moments) >= alarm_chance
     share = Counter(present.tolist()).most_common(1)[0][1] / present.size
     return _score(column, "frozen_share", share, 1.0 if possible else 1 - 0.5 / present.size)
 
 
-def _score(column: Column, method: str, value: float, threshold: float) -> Score:
-    return Score(
-        signal="data",
-        feature=column.feature.name,
-        method=method + (f".{column.part}" if column.part else ""),
-        value=value,
-        threshold=threshold,
-        exceeded=value > threshold,
-    )
+def _score(column: Column, method: str, value: float, threshold: float) -> list[Score]:
+    part = f".{column.part}" if column.part else ""
+    return scored("data", column.feature.name, method + part, value, threshold)

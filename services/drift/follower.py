@@ -145,10 +145,15 @@ class Follower:
         if release is None or release.generation == memory.status.generation:
             return ""
         try:
-            self.references.get(model, release.version)
+            reference = self.references.get(model, release.version)
         except HomeostatError as error:
             return str(error)
-        self._update(model, version=release.version, generation=release.generation)
+        self._update(
+            model,
+            version=release.version,
+            generation=release.generation,
+            reference_loss_rows=reference.loss_rows,
+        )
         return ""
 
     def _follow_lake(self, model: str, memory: _Memory) -> int:

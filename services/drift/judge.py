@@ -13,6 +13,7 @@ from services.drift.faults import SCORES_PER_COLUMN, fault_scores, missing
 from services.drift.performance import loss_limit, measure_loss
 from services.drift.reference import Reference, judged_by_loss, metric_of
 from services.drift.rows import SCORE, Column, Rows, sample
+from services.drift.scores import scored
 from services.drift.sentinel.baseline import Sizes, distance_limit
 from services.drift.sentinel.budget import AlarmChances, split_budget
 from services.drift.verdicts import Evidence, Subject
@@ -121,7 +122,7 @@ class Judge:
             return []
         limit = distance_limit(reference.baselines[pair.name], sizes, chance)
         method = METHODS[pair.kind] + (f".{part}" if part else "")
-        return [_scored(signal, feature, method, value, limit + reference.loop.drift.minimum_effect)]
+        return scored(signal, feature, method, value, limit + reference.loop.drift.minimum_effect)
 
     def _performance(
         self, window: Rows, reference: Reference, chances: AlarmChances
@@ -134,9 +135,9 @@ class Judge:
         scores: list[Score] = []
         if reference.loss is not None:
             limit = loss_limit(loss, reference.loss, loop.drift.loss_increase, chances.performance)
-            scores.append(_scored("performance", "", metric, loss.value, limit))
+            scores += scored("performance", "", metric, loss.value, limit)
         if loop.metric.floor is not None:
-            scores.append(_scored("performance", "", f"{metric}_floor", loss.value, loop.metric.floor))
+            scores += scored("performance", "", f"{metric}_floor", loss.value, loop.metric.floor)
         return scores, loss.value
 
 
@@ -170,15 +171,4 @@ def _new_categories(column: Column, window: Rows, reference: Reference, chance: 
     # The mass of categories never seen is about that of those seen once (Good and Turing).
     usual = now.size * max(1, int((counts == 1).sum())) / before.size
     limit = float(stats.poisson.isf(chance, usual)) / now.size + reference.loop.drift.minimum_effect
-    return [_scored("feature", column.feature.name, "new_category_share", share, limit)]
-
-
-def _scored(signal: Signal, feature: str, method: str, value: float, threshold: float) -> Score:
-    return Score(
-        signal=signal,
-        feature=feature,
-        method=method,
-        value=value,
-        threshold=threshold,
-        exceeded=value > threshold,
-    )
+    return scored("feature", column.feature.name, "new_category_share", share, limit)

@@ -15,6 +15,8 @@ MetricName = Literal["log_loss", "brier", "mae", "rmse"]
 
 # Scores of exactly 0 or 1 that are wrong must stay finite.
 _EDGE = 1e-7
+# So must numbers no unit explains: their squares, and the fourth powers of those below.
+_FARTHEST = 1e30
 BLOCKS = 10
 
 
@@ -30,6 +32,7 @@ class Loss:
 
 def row_losses(metric: MetricName, score: Floats, outcome: Floats) -> Floats:
     """Loss of each row; squared for rmse, whose root is taken over the mean."""
+    score, outcome = np.clip(score, -_FARTHEST, _FARTHEST), np.clip(outcome, -_FARTHEST, _FARTHEST)
     if metric == "log_loss":
         sure = np.clip(score, _EDGE, 1 - _EDGE)
         result: Floats = -(outcome * np.log(sure) + (1 - outcome) * np.log1p(-sure))

@@ -9,6 +9,7 @@ from services.drift.metrics import DriftMetrics
 from services.drift.verdict_store import VerdictStore
 from shared.contracts.verdict import Verdict
 from shared.errors import HomeostatError
+from shared.messaging.ports import RecordRefused
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
@@ -16,7 +17,8 @@ BATCH = 100
 
 
 class VerdictTopic(Protocol):
-    """Where verdicts go. `send` returns when the broker has the record; raises DependencyAway otherwise."""
+    """Where verdicts go. `send` returns when the broker has the record; raises DependencyAway, or RecordRefused where the broker
+    will never take it."""
 
     def send(self, verdict: Verdict) -> None: ...
 
@@ -46,12 +48,18 @@ class Publisher:
             self._news.wait(self._retry_seconds)
 
     def publish(self) -> int:
-        """Publish what waits; returns how many verdicts the topic took. Stops at the first that it does not take."""
+        """Publish what waits; returns how many verdicts the topic took. Stops at the first that it does not take for now; what
+        it will never take is passed over."""
         sent = 0
         try:
             while waiting := self._verdicts.unpublished(BATCH):
                 for verdict in waiting:
-                    self._topic.send(verdict)
+                    try:
+                        self._topic.send(verdict)
+                    except RecordRefused as error:
+                        _log.error("verdict_refused", cause_id=verdict.verdict_id, error=str(error))
+                        self._verdicts.mark_refused(verdict.verdict_id)
+                        continue
                     self._verdicts.mark_published(verdict.verdict_id)
                     sent += 1
             self._note(away=False, error="")

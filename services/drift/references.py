@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import OrderedDict
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -79,7 +80,9 @@ class StoredReferences:
             manifest = verify_version(folder, version=version, verifying_key=self._verifying_key)
             try:
                 table = pq.read_table(folder / REFERENCE)
-                return build_reference(version, manifest.loop, rows_from_table(table, manifest.loop))
+                rows = rows_from_table(table, manifest.loop)
+                trained_until = _moment(manifest.origin.trained_until)
+                return build_reference(version, manifest.loop, rows, trained_until)
             except (OSError, ValueError, KeyError) as error:
                 raise TamperedVersion(
                     f"{REFERENCE} of version {short(version)} cannot be read: {error}",
@@ -88,3 +91,10 @@ class StoredReferences:
         finally:
             # What was needed is in memory; keeping the model file as well would only fill the disk.
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -83,10 +83,15 @@ class Reports:
 
 
 def _order(verdict: Verdict, columns: tuple[Column, ...]) -> list[Column]:
-    """Blamed features first, as the verdict orders them; personal data stay out of reports."""
+    """Blamed features first, as the verdict orders them, then those it has scores of; personal data stay out of reports."""
     rank = {feature: place for place, feature in enumerate(verdict.blamed)}
+    scored = {score.feature for score in verdict.scores if score.signal == "feature"}
     shown = [column for column in columns if not column.feature.personal]
-    return sorted(shown, key=lambda column: rank.get(column.feature.name, len(rank)))
+
+    def order(column: Column) -> tuple[int, bool]:
+        return rank.get(column.feature.name, len(rank)), column.feature.name not in scored
+
+    return sorted(shown, key=order)
 
 
 def _threshold(verdict: Verdict, feature: str, part: str) -> float:

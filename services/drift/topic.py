@@ -21,8 +21,8 @@ class KafkaVerdicts:
         self._timeout_seconds = timeout_seconds
 
     def send(self, verdict: Verdict) -> None:
-        """Return once the broker has it. Raises DependencyAway; the connection is then made anew, so that a record still under
-        way cannot overtake a later one."""
+        """Return once the broker has it. Raises RecordRefused, or DependencyAway; the connection is then made anew, so that a
+        record still under way cannot overtake a later one."""
         event = Event(
             type=VERDICTS.event_type,
             source=SOURCE,

@@ -1,7 +1,8 @@
 """Verdicts and the first rows of generations, kept in SQLite before anyone is told.
 
 A verdict is put if absent, under its id: examined twice, it is stored and published as first reached. What is not yet marked as
-published is published again after a restart, with the same id.
+published is published again after a restart, with the same id. A row that cannot be read counts as absent: it is logged once and
+holds up no other, and the same window judged again takes its place.
 """
 
 from __future__ import annotations
@@ -14,9 +15,17 @@ from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
+from pydantic import ValidationError
+
 from services.drift.windows import from_micros, to_micros
 from shared.contracts.verdict import Verdict
 from shared.errors import OperatorError, UnknownName
+from shared.observability.logs import get_logger
+
+_log = get_logger(__name__)
+
+# What the column `published` says.
+_WAITING, _PUBLISHED, _UNREADABLE, _REFUSED = 0, 1, -1, -2
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -31,6 +40,8 @@ CREATE TABLE IF NOT EXISTS generations (
   PRIMARY KEY (model, generation)
 );
 """
+
+_SELECT = f"SELECT verdict_id, body FROM verdicts WHERE published != {_UNREADABLE}"
 
 
 @dataclass(frozen=True)
@@ -68,11 +79,13 @@ class VerdictStore:
             self._connection.close()
 
     def put(self, verdict: Verdict) -> bool:
-        """Store unless there; True if it was not. Durable when this returns."""
+        """Store unless there; True if it was not. Takes the place of a row found unreadable. Durable when this returns."""
         with self._cursor() as cursor:
             cursor.execute(
-                "INSERT OR IGNORE INTO verdicts (verdict_id, model, generation, detector, window_end, body, number)"
-                " VALUES (?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(number), 0) + 1 FROM verdicts))",
+                "INSERT INTO verdicts (verdict_id, model, generation, detector, window_end, body, number)"
+                " VALUES (?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(number), 0) + 1 FROM verdicts))"
+                " ON CONFLICT (verdict_id) DO UPDATE SET generation = excluded.generation, body = excluded.body,"
+                f" published = {_WAITING}, number = excluded.number WHERE published = {_UNREADABLE}",
                 (
                     verdict.verdict_id,
                     verdict.model,
@@ -86,42 +99,48 @@ class VerdictStore:
 
     def get(self, verdict_id: str) -> Verdict:
         """The verdict of that id. Raises UnknownName."""
-        found = self._verdicts("WHERE verdict_id = ?", (verdict_id,))
+        found = self._verdicts("AND verdict_id = ?", (verdict_id,), 1)
         if not found:
             raise UnknownName(f"there is no verdict {verdict_id}", remedy="GET /verdicts lists what there is")
         return found[0]
 
     def latest(self, model: str | None, limit: int) -> list[Verdict]:
         """The newest verdicts, newest first."""
-        return [Verdict.model_validate_json(body) for body in self.latest_as_json(model, limit)]
+        if model is None:
+            return self._verdicts("ORDER BY number DESC", (), limit)
+        return self._verdicts("AND model = ? ORDER BY number DESC", (model,), limit)
 
     def latest_as_json(self, model: str | None, limit: int) -> list[str]:
         """The same as they are stored: reading hundreds of them again and again costs their listener nothing but the text."""
-        if model is None:
-            return self._bodies("ORDER BY number DESC LIMIT ?", (limit,))
-        return self._bodies("WHERE model = ? ORDER BY number DESC LIMIT ?", (model, limit))
+        about, values = ("", (limit,)) if model is None else ("AND model = ?", (model, limit))
+        with self._cursor() as cursor:
+            rows = cursor.execute(f"{_SELECT} {about} ORDER BY number DESC LIMIT ?", values).fetchall()
+        return [str(body) for _, body in rows]
 
     def last_examination(self, model: str) -> Verdict | None:
         """The examination with the last window end."""
         found = self._verdicts(
-            "WHERE model = ? AND detector = 'examination' ORDER BY window_end DESC, number DESC LIMIT 1",
-            (model,),
+            "AND model = ? AND detector = 'examination' ORDER BY window_end DESC, number DESC", (model,), 1
         )
         return found[0] if found else None
 
     def unpublished(self, limit: int) -> list[Verdict]:
         """Verdicts not yet known to be on the topic, in the order they were reached."""
-        return self._verdicts("WHERE published = 0 ORDER BY number LIMIT ?", (limit,))
+        return self._verdicts("AND published = ? ORDER BY number", (_WAITING,), limit)
 
     def count_unpublished(self) -> int:
         """How many verdicts wait to be published."""
         with self._cursor() as cursor:
-            return int(cursor.execute("SELECT COUNT(*) FROM verdicts WHERE published = 0").fetchone()[0])
+            cursor.execute("SELECT COUNT(*) FROM verdicts WHERE published = ?", (_WAITING,))
+            return int(cursor.fetchone()[0])
 
     def mark_published(self, verdict_id: str) -> None:
         """Remember that the topic has it."""
-        with self._cursor() as cursor:
-            cursor.execute("UPDATE verdicts SET published = 1 WHERE verdict_id = ?", (verdict_id,))
+        self._mark(verdict_id, _PUBLISHED)
+
+    def mark_refused(self, verdict_id: str) -> None:
+        """Remember that the topic will never take it: it stays readable here and is not sent again."""
+        self._mark(verdict_id, _REFUSED)
 
     def put_generation(self, model: str, seen: Generation) -> None:
         """Remember a generation's first row unless it is known: rows that come late do not move its windows."""
@@ -151,12 +170,25 @@ class VerdictStore:
             for number, version, first, until in rows
         ]
 
-    def _verdicts(self, rest: str, values: tuple[object, ...]) -> list[Verdict]:
-        return [Verdict.model_validate_json(body) for body in self._bodies(rest, values)]
+    def _verdicts(self, rest: str, values: tuple[object, ...], limit: int) -> list[Verdict]:
+        """The first `limit` verdicts that can be read; the others on the way are marked, so that no later look meets them."""
+        while True:
+            with self._cursor() as cursor:
+                rows = cursor.execute(f"{_SELECT} {rest} LIMIT ?", (*values, limit)).fetchall()
+            found: list[Verdict] = []
+            for verdict_id, body in rows:
+                try:
+                    found.append(Verdict.model_validate_json(body))
+                except ValidationError as error:
+                    wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+                    _log.error("verdict_unreadable", cause_id=verdict_id, error="; ".join(wrong[:3]))
+                    self._mark(verdict_id, _UNREADABLE)
+            if len(found) == len(rows):
+                return found
 
-    def _bodies(self, rest: str, values: tuple[object, ...]) -> list[str]:
+    def _mark(self, verdict_id: str, published: int) -> None:
         with self._cursor() as cursor:
-            return [str(row[0]) for row in cursor.execute(f"SELECT body FROM verdicts {rest}", values)]
+            cursor.execute("UPDATE verdicts SET published = ? WHERE verdict_id = ?", (published, verdict_id))
 
     @contextmanager
     def _cursor(self) -> Iterator[sqlite3.Cursor]:

@@ -22,6 +22,9 @@ from shared.contracts.verdict import Score, State, Verdict, cause_key
 DriftSignal = Literal["feature", "prediction", "performance"]
 _DRIFT_SIGNALS: tuple[DriftSignal, ...] = ("feature", "prediction", "performance")
 _NAMED = 3
+# Scores a verdict carries besides those that exceed and the model's own: Kafka takes no record beyond a megabyte, and a model may
+# have thousands of features.
+MOST_CALM_SCORES = 1000
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def conclude(subject: Subject, evidence: Evidence, reached_at: datetime) -> Verd
         rows=evidence.rows,
         outcomes=evidence.outcomes,
         state=state,
-        scores=evidence.scores,
+        scores=_worth_telling(evidence.scores),
         blamed=_blamed(exceeded, "data" if state == "fault" else "feature"),
         drifted=drifted if state == "drift" else (),
         loss=evidence.loss,
@@ -96,6 +99,17 @@ def _state(evidence: Evidence) -> State:
 def strength(score: Score) -> float:
     """How far a score lies above its threshold, as a ratio, so that unlike methods can be ordered."""
     return score.value / max(score.threshold, 1e-9)
+
+
+def _worth_telling(scores: tuple[Score, ...]) -> tuple[Score, ...]:
+    """In the order given: what exceeds, what is about the model as a whole, and the strongest of the rest."""
+    calm = [
+        place
+        for place, score in enumerate(scores)
+        if not score.exceeded and score.signal in ("feature", "data")
+    ]
+    weakest = set(sorted(calm, key=lambda place: -strength(scores[place]))[MOST_CALM_SCORES:])
+    return tuple(score for place, score in enumerate(scores) if place not in weakest)
 
 
 def _blamed(exceeded: Sequence[Score], signal: Literal["data", "feature"]) -> tuple[str, ...]:

@@ -16,22 +16,27 @@ from services.drift.references import StoredReferences
 from services.drift.verdict_store import VerdictStore
 from shared.contracts.verdict import Verdict
 from shared.errors import DependencyAway
+from shared.messaging.ports import RecordRefused
 from tests.unit.services.drift.distances import PlainDistances
 from tests.unit.services.drift.world import World, minutes
 
 
 @dataclass
 class MemoryTopic:
-    """A topic that remembers; `refuse` records are refused, `crash_after` sends the process "dies" before it can mark."""
+    """A topic that remembers; `refuse` records are refused for now, those of `too_large` for good; after a send to a topic that
+    has `crash` set the process "dies" before it can mark."""
 
     records: list[Verdict] = field(default_factory=list)
     refuse: int = 0
     crash: bool = False
+    too_large: set[str] = field(default_factory=set)
 
     def send(self, verdict: Verdict) -> None:
         if self.refuse:
             self.refuse -= 1
             raise DependencyAway("no broker answers")
+        if verdict.verdict_id in self.too_large:
+            raise RecordRefused("too large")
         self.records.append(verdict)
         if self.crash:
             raise SystemExit("killed between sending and marking")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from services.drift.evidence import LakeEvidence
@@ -63,6 +64,24 @@ def test_compacting_the_lake_changes_nothing(world: World, evidence: LakeEvidenc
         table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
     assert shown() == before
     assert [seen.generation for seen in evidence.generations("toy", 1)] == [2, 3]
+
+
+def test_a_look_at_a_quiet_lake_opens_no_file(world: World, evidence: LakeEvidence) -> None:
+    manifest = world.version(loop(), ordinary(10, 1))
+    for generation in (1, 2):
+        world.answer(manifest, generation, ordinary(60, generation, start=minutes(10 * generation)))
+    watermarks = evidence.watermarks("toy")
+    [file] = [
+        path
+        for path in (world.home / "lake" / "predictions" / "toy").rglob("*.parquet")
+        if set(pq.read_table(path, columns=["generation"])["generation"].to_pylist()) == {1}
+    ]
+    file.unlink()
+    assert [seen.generation for seen in evidence.generations("toy", 1)] == [2]
+    for path in (world.home / "lake").rglob("*.parquet"):
+        path.unlink()
+    assert evidence.generations("toy", 2) == []
+    assert evidence.watermarks("toy") == watermarks
 
 
 def test_a_lake_that_cannot_be_read_is_away(world: World) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -47,6 +47,30 @@ def test_each_window_is_judged_once_when_its_outcomes_are_in(
     assert status.examined_until == minutes(120)
     assert (status.next_window_end, status.next_judgeable_at) == (minutes(180), minutes(210))
     assert status.watermark == minutes(180) - timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("trained_until", "unseen", "rows", "alarms"),
+    [
+        ("2026-01-01T04:59:50+00:00", HOUR * 3, "held out", False),
+        ("2026-01-01T04:59:50", HOUR * 3, "held out", False),
+        ("2026-01-01T04:59:50+00:00", 0, "all", True),
+        ("", 0, "all", True),
+    ],
+)
+def test_a_version_that_knows_its_training_rows_by_heart_is_held_against_the_others(
+    installation: Installation, trained_until: str, unseen: int, rows: str, alarms: bool
+) -> None:
+    known = ordinary(HOUR * 5, 1)
+    known["score"] = known["outcome"]
+    others = ordinary(unseen, 3, start=minutes(300))
+    reference = {name: [*known[name], *others[name]] for name in known}  # type: ignore[misc]
+    manifest = installation.world.version(loop(), reference, trained_until=trained_until)
+    installation.world.release(manifest)
+    installation.world.answer(manifest, 1, ordinary(HOUR * 2, 2))
+    [verdict] = installation.settle()
+    assert ("performance" in {score.signal for score in verdict.scores if score.exceeded}) == alarms
+    assert installation.follower.statuses()[0].reference_loss_rows == rows
 
 
 def test_a_window_waits_until_outcomes_are_due(installation: Installation, released: Manifest) -> None:
@@ -163,6 +187,17 @@ def test_a_row_from_the_future_does_not_end_a_gap(installation: Installation, re
     world.answer(released, 1, ordinary(HOUR, 3, start=minutes(600)))
     judged = {verdict.window_end: verdict.rows for verdict in installation.settle()}
     assert judged[minutes(60)] == judged[minutes(660)] == HOUR
+
+
+def test_a_row_of_the_year_one_does_not_end_the_examination(
+    installation: Installation, released: Manifest
+) -> None:
+    world = installation.world
+    world.answer(released, 1, ordinary(1, 7, start=datetime(1, 1, 1, tzinfo=UTC)))
+    world.answer(released, 1, ordinary(HOUR * 2, 2))
+    verdicts = installation.settle()
+    assert (verdicts[-1].state, verdicts[-1].rows) == ("ok", HOUR)
+    assert installation.follower.statuses()[0].error == ""
 
 
 def test_a_row_from_the_distant_past_costs_two_blind_verdicts(

@@ -174,6 +174,24 @@ def against(columns: dict[str, object], spec: LoopSpec) -> Reference:
     return build_reference(VERSION, spec, rows_from_table(pa.table(columns), spec))
 
 
+@pytest.mark.parametrize(
+    ("later", "rows"), [(0, "all"), (99, "all"), (100, "held out"), (101, "held out"), (5000, "held out")]
+)
+def test_the_reference_loss_is_of_rows_held_out_where_there_are_enough(later: int, rows: str) -> None:
+    spec = loop()
+    columns = ordinary(5000, 1)
+    columns["score"] = [*np.asarray(columns["outcome"])[: 5000 - later], *[0.5] * later]
+    reference = rows_from_table(pa.table(columns), spec)
+    trained_until = minutes(0) + timedelta(seconds=10) * (5000 - later - 1)
+    built = build_reference(VERSION, spec, reference, trained_until)
+    assert built.loss is not None
+    assert built.loss_rows == rows
+    assert built.loss.rows == (later if rows == "held out" else 5000)
+    if rows == "held out":
+        assert built.loss.value == pytest.approx(np.log(2))
+    assert len(built.rows) == 5000
+
+
 def test_a_calm_window_is_ok() -> None:
     verdict = judged(ordinary(1000, 2))
     assert (verdict.state, verdict.rows, verdict.outcomes) == ("ok", 1000, 1000)
@@ -182,6 +200,31 @@ def test_a_calm_window_is_ok() -> None:
 def test_spoiled_outcomes_are_performance_drift_alone() -> None:
     verdict = judged(ordinary(1000, 2, flip=0.4))
     assert (verdict.state, verdict.drifted, verdict.blamed) == ("drift", ("performance",), ())
+
+
+@pytest.mark.parametrize("known", [1, 2])
+def test_where_the_reference_gives_no_limit_there_is_no_score(known: int) -> None:
+    reference = ordinary(5000, 1)
+    reference["outcome"] = [1.0 if place < known else None for place in range(5000)]
+    verdict = judged(ordinary(1000, 2, flip=0.4), reference)
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+    assert [score.method for score in verdict.scores if score.signal == "performance"] == ["log_loss"] * (
+        known - 1
+    )
+    assert verdict.loss is not None
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_numbers_beyond_every_unit_cost_no_verdict() -> None:
+    spec = loop(
+        features=[{"name": "x", "type": "number"}], prediction={"kind": "value"}, metric={"name": "rmse"}
+    )
+    columns = ordinary(1000, 2)
+    columns["x"] = np.where(np.arange(1000) % 2, 1e308, -1e308)
+    columns["outcome"] = np.where(np.arange(1000) % 2, 1e308, 0.0)
+    for window, reference in ((columns, ordinary(5000, 1)), (ordinary(1000, 2), columns), (columns, columns)):
+        verdict = judged(window, reference, spec)
+        assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
 
 
 def test_a_moved_feature_is_feature_drift_alone() -> None:

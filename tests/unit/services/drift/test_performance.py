@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from services.drift.performance import Loss, loss_limit, measure_loss, row_losses
+from services.drift.performance import Loss, MetricName, loss_limit, measure_loss, row_losses
 
 
 def test_losses_of_a_row() -> None:
@@ -60,6 +60,16 @@ def test_the_limit_is_reference_plus_tolerance_plus_chance() -> None:
 
 def test_a_single_row_can_never_exceed() -> None:
     assert loss_limit(Loss(9, math.inf, 1, 1), Loss(0.5, 0.01, 5000, 10), 0.02, 0.01) == math.inf
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier", "mae", "rmse"])
+def test_numbers_beyond_every_unit_keep_a_finite_loss_and_limit(metric: MetricName) -> None:
+    score = np.full(200, 0.5)
+    outcome = np.where(np.arange(200) % 50, 1.0, 1.7e308)
+    loss = measure_loss(metric, score, outcome)
+    assert loss is not None
+    assert math.isfinite(loss.value)
+    assert math.isfinite(loss_limit(loss, loss, 0.0, 0.01))
 
 
 def test_where_nothing_varies_only_the_tolerance_counts() -> None:

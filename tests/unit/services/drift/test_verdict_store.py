@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from datetime import datetime
 from pathlib import Path
 
@@ -53,6 +54,30 @@ def test_the_newest_come_first(store: VerdictStore) -> None:
 def test_an_unknown_id_is_said_to_be_unknown(store: VerdictStore) -> None:
     with pytest.raises(UnknownName, match="no verdict x"):
         store.get("x")
+
+
+@pytest.mark.parametrize("body", ['{"threshold": null}', "no JSON"])
+def test_a_row_that_cannot_be_read_counts_as_absent(store: VerdictStore, tmp_path: Path, body: str) -> None:
+    stored = [verdict(end) for end in (60, 120, 180, 240)]
+    for each in stored:
+        store.put(each)
+    with sqlite3.connect(tmp_path / "drift" / "verdicts.sqlite") as connection:
+        connection.execute(
+            "UPDATE verdicts SET body = ? WHERE verdict_id IN (?, ?)",
+            (body, stored[0].verdict_id, stored[3].verdict_id),
+        )
+    connection.close()
+    assert store.unpublished(1) == [stored[1]]
+    assert store.last_examination("toy") == stored[2]
+    assert store.latest("toy", 9) == [stored[2], stored[1]]
+    assert len(store.latest_as_json(None, 9)) == 2
+    assert store.count_unpublished() == 2
+    with pytest.raises(UnknownName):
+        store.get(stored[3].verdict_id)
+    # The same window judged again takes its place, and goes to the topic.
+    assert store.put(stored[0])
+    assert not store.put(stored[1])
+    assert store.unpublished(9) == [stored[1], stored[2], stored[0]]
 
 
 def test_rows_that_come_late_do_not_move_a_generation(store: VerdictStore) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.drift.verdicts import Evidence, Subject, conclude
+from services.drift.verdicts import MOST_CALM_SCORES, Evidence, Subject, conclude
 from services.drift.windows import Span
 from shared.contracts.verdict import Score, Signal, State, cause_key
 from tests.unit.services.drift.world import minutes
@@ -80,6 +80,16 @@ def test_performance_comes_first_in_the_explanation() -> None:
     assert conclude(SUBJECT, replace(CALM, scores=scores), minutes(99)).explanation == (
         "Against version abababababab's reference: log_loss 0.7 above 0.6, m of x 9 above 0.5."
     )
+
+
+def test_a_verdict_tells_what_exceeds_and_the_strongest_of_the_rest() -> None:
+    calm = [score("feature", f"f{place}", place / 10000, 0.5) for place in range(MOST_CALM_SCORES + 2)]
+    loud = [score("data", "x"), score("feature", "z")]
+    whole = [score("prediction", "", 0.0), score("performance", "", 0.0)]
+    verdict = conclude(SUBJECT, replace(CALM, scores=(*calm, *loud, *whole)), minutes(99))
+    assert verdict.scores == (*calm[2:], *loud, *whole)
+    assert verdict.state == "fault"
+    assert conclude(SUBJECT, replace(CALM, scores=tuple(calm[2:])), minutes(99)).scores == tuple(calm[2:])
 
 
 def test_a_threshold_of_zero_is_no_division_by_zero() -> None:

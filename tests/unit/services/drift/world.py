@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import write_deltalake
 
+from services.prediction_log.writer import TableWriter
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
 from shared.contracts.release import Release
@@ -85,7 +86,9 @@ class World:
         self.store = open_model_store((self.home / "models").absolute().as_uri())
         self.lake = Lake(str(self.home / "lake"))
 
-    def version(self, spec: LoopSpec, reference: Mapping[str, object], note: str = "") -> Manifest:
+    def version(
+        self, spec: LoopSpec, reference: Mapping[str, object], note: str = "", trained_until: str = ""
+    ) -> Manifest:
         """Package and store a version whose model file holds `note`."""
         draft = self.home / "draft" / (note or "one")
         draft.mkdir(parents=True, exist_ok=True)
@@ -97,7 +100,7 @@ class World:
             loop=spec,
             model=draft / "model.onnx",
             reference=draft / "reference.parquet",
-            origin=Origin(kind="deployment"),
+            origin=Origin(kind="deployment", trained_until=trained_until),
             metrics={},
             signing_key=self.keys.signing,
         )
@@ -153,7 +156,7 @@ class World:
             table = table.append_column(
                 feature_column(feature.name), _array(columns[feature.name], feature.type)
             )
-        self._append(self.lake.predictions(manifest.model), table, times)
+        self._append(self.lake.predictions(manifest.model), PREDICTION_COLUMNS, "event_time", table)
         outcome = np.asarray(columns["outcome"], dtype=np.float64)
         known = np.flatnonzero(np.isfinite(outcome))
         if delay is not None and known.size:
@@ -179,15 +182,16 @@ class World:
         table = pa.table(
             {name: pa.array(plain[name], OUTCOME_COLUMNS.field(name).type) for name in OUTCOME_COLUMNS.names}
         )
-        self._append(self.lake.outcomes(model), table, observed)
+        self._append(self.lake.outcomes(model), OUTCOME_COLUMNS, "observed_at", table)
 
-    def _append(self, location: str, table: pa.Table, times: Sequence[datetime]) -> None:
-        month = pa.array([partition_of(moment) for moment in times])
+    def _append(self, location: str, columns: pa.Schema, time_column: str, rows: pa.Table) -> None:
+        """Into a table as the sink makes it: what readers find out from its files' statistics must not depend on the test."""
+        writer = TableWriter(location, columns, time_column=time_column, retention=timedelta(days=7))
+        month = pa.array([partition_of(moment) for moment in rows[time_column].to_pylist()])
         write_deltalake(
-            location,
-            table.append_column("month", month),
+            writer.prepare([]).handle,
+            rows.append_column("month", month),
             mode="append",
-            partition_by=["month"],
             schema_mode="merge",
         )
 
