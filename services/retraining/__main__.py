@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import socket
 import sys
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 from pydantic import ValidationError
@@ -61,5 +64,21 @@ def _open_door(host: str, port: int) -> socket.socket:
         ) from error
 
 
+def run() -> NoReturn:
+    """Serve, then end the process at once.
+
+    A step's thread may still be at work. Whatever it does is safe to lose, as in a `kill -9`; to wait for it, or to take the
+    interpreter down beneath the libraries it is in, is not worth a late or unclean exit.
+    """
+    try:
+        code = main()
+    except SystemExit as stopped:
+        code = stopped.code if isinstance(stopped.code, int) else 0
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -29,11 +30,11 @@ from services.retraining.settings import RetrainingSettings
 from services.retraining.states import WORKING
 from services.retraining.training import Launcher
 from shared.contracts.topics import VERDICTS
-from shared.errors import HomeostatError
+from shared.errors import HomeostatError, OperatorError
 from shared.messaging.consumer import open_consumer
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
-from shared.stores.keys import ensure_keys
+from shared.stores.keys import Keys, ensure_keys
 from shared.stores.lake import Lake
 from shared.stores.model_store import open_model_store
 
@@ -67,7 +68,7 @@ def build(
         ledger=ledger,
         store=open_model_store(shared.model_store_url),
         lake=Lake(shared.lake_url),
-        keys=ensure_keys(home),
+        keys=_keys(home),
         launcher=launcher or ProcessLauncher(niceness=settings.niceness),
         runs=home / "runs",
         settings=settings,
@@ -115,7 +116,7 @@ def build(
             busy=lambda: bool(ledger.working_runs()),
         )
     life = _Life(controller, driver, listener, feeder, ledger, stop)
-    doors = Doors(controller, ledger, parts.store, parts.lake, metrics, life.status)
+    doors = Doors(controller, ledger, parts.store, parts.lake, metrics, life.status, clock)
     return Service(
         make_app(doors, life, maximum_body_bytes=settings.maximum_body_bytes), controller, parts, driver
     )
@@ -175,6 +176,16 @@ class _Life:
             "runs_at_work": [{"run_id": run.run_id, "model": run.model, "state": run.state} for run in runs],
             "models": self._ledger.models(),
         }
+
+
+def _keys(home: Path) -> Keys:
+    try:
+        return ensure_keys(home)
+    except OSError as error:
+        raise OperatorError(
+            f"the keys below {home} cannot be made: {error.strerror}",
+            remedy="set HOMEOSTAT_HOME to a folder of yours",
+        ) from error
 
 
 def _open_mlflow(uri: str, ledger: Ledger) -> Mirror:

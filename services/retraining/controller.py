@@ -18,7 +18,7 @@ from services.retraining.pipeline import Parts, Pipeline
 from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
 from services.retraining.policy.limits import budget_spent
-from services.retraining.promotion import append, rollback_target
+from services.retraining.promotion import append, check_generation, rollback_target
 from shared.contracts.loop_spec import LoopSpec, NewRowsTrigger, read_loop_spec
 from shared.contracts.manifest import short
 from shared.contracts.release import Release
@@ -130,13 +130,25 @@ class Controller:
             return served, False
         return self._release(model, version, "deployment", actor, ""), True
 
-    def rollback(self, model: str, actor: str, reason: str, to_generation: int | None) -> Release:
-        """Put an earlier version back. Raises UnknownName, Conflict, TamperedVersion; then nothing has changed."""
-        target = rollback_target(self._parts.store.releases(model), to_generation)
+    def rollback(
+        self,
+        model: str,
+        actor: str,
+        reason: str,
+        to_generation: int | None,
+        expected_generation: int | None = None,
+    ) -> Release:
+        """Put an earlier version back. Raises UnknownName, Conflict, TamperedVersion; then nothing has changed.
+
+        With `expected_generation`, the one its caller saw being served, a second try after a lost reply is a Conflict and not
+        a second step back.
+        """
+        log = self._parts.store.releases(model)
+        check_generation(log, expected_generation)
+        target = rollback_target(log, to_generation)
         self._pipeline.verify_stored(model, target.version)
-        return self._release(
-            model, target.version, "rollback", actor, reason or f"back to generation {target.generation}"
-        )
+        note = reason or f"back to generation {target.generation}"
+        return self._release(model, target.version, "rollback", actor, note, after=len(log))
 
     def approve(self, run_id: str, actor: str) -> Run:
         """Start a suggested run, or promote a proven one. Raises Conflict, UnknownName."""
@@ -174,7 +186,9 @@ class Controller:
                 self._ledger.record_release(entry)
                 self._metrics.generation.labels(model).set(entry.generation)
 
-    def _release(self, model: str, version: str, reason: str, actor: str, note: str) -> Release:
+    def _release(
+        self, model: str, version: str, reason: str, actor: str, note: str, *, after: int | None = None
+    ) -> Release:
         done = append(
             self._parts.store,
             model,
@@ -183,6 +197,7 @@ class Controller:
             actor=actor,
             note=note,
             now=self._parts.clock(),
+            after=after,
         )
         self._ledger.record_release(done)
         self._metrics.generation.labels(model).set(done.generation)
@@ -193,7 +208,10 @@ class Controller:
         return done
 
     def _event_time(self, cause: Cause | None, model: str = "") -> datetime:
-        """Now, as the data tells it: the cause's time, else the lake's newest row, else the newest verdict, else the clock."""
+        """Now, as the data tells it: the cause's time, else the lake's newest row, else the newest verdict, else the clock.
+
+        Never later than the clock, but for a time the cause names: a run booked in the future would end all schedules.
+        """
         if cause is not None and cause.event_time is not None:
             return cause.event_time
         name = cause.model if cause is not None else model
@@ -202,7 +220,8 @@ class Controller:
         except (OSError, DeltaError) as error:
             _log.warning("lake_away", model=name, problem=str(error))
             watermark = None
-        return watermark or self._ledger.event_time(name) or self._parts.clock()
+        clock = self._parts.clock()
+        return min(watermark or self._ledger.event_time(name) or clock, clock)
 
     def _birth(self, model: str, version: str) -> datetime | None:
         """Event time at which a version was made: its run's, else its last training row, else its first examined window."""

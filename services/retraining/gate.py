@@ -83,6 +83,14 @@ class GateResult:
         return digest_of(self.to_json())
 
 
+def compared(result: dict[str, Any]) -> bool:
+    """Whether a gate result, as it is kept, rests on a comparison, or nothing was served that it could be held against.
+
+    Where a champion is served that could not answer the rows, passing proves nothing about it: only a person may promote then.
+    """
+    return result["gain"] is not None or not result["champion"]
+
+
 def digest_of(result: dict[str, Any]) -> str:
     """SHA-256 of a gate result as it is kept."""
     return sha256(orjson.dumps(result, option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -104,16 +112,20 @@ def judge(
     """Hold the challenger against the champion on the same rows.
 
     `moments` is event time in microseconds, ascending; losses are per row, in the same order; latencies are seconds per call.
-    `root`: the metric is the root of the mean loss (rmse). Without a champion's losses there is nothing to beat.
+    `root`: the metric is the root of the mean loss (rmse). Without a champion's losses nothing is proven
+    about it: the check passes, and `compared` tells that a person must decide; `champion` is empty where nothing is served.
     """
     rows = len(challenger_losses)
     checks = [Check("rows", rows >= spec.minimum_rows, f"{rows} holdout rows, wanted {spec.minimum_rows}")]
     gain = ratio = before = None
     after = _metric(challenger_losses, root)
     if champion_losses is None:
-        checks.append(
-            Check("gain", True, "the champion cannot answer these rows, so there is nothing to beat")
+        told = (
+            "the champion takes features these rows do not have, so nothing says which is better: a person decides"
+            if champion
+            else "nothing is served yet, so there is nothing to beat"
         )
+        checks.append(Check("gain", True, told))
     elif rows:
         before = _metric(champion_losses, root)
         gain = gain_of(champion_losses, challenger_losses, moments, spec.confidence, root=root)

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.retraining.gate import Check, GateResult, Losses, judge
-from services.retraining.onnx_model import OnnxModel
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
+from shared.onnx_model import OnnxModel
 
 _CLIP = 1e-7
 _SAME = 1e-4
@@ -89,7 +89,7 @@ def compare(
 ) -> GateResult:
     """Measure and judge. A challenger that breaks the model contract is refused by the check named `contract`.
 
-    A champion that takes features the snapshot does not have (the specification changed) cannot be compared: see gate.judge.
+    A champion that takes features the snapshot does not have (the specification changed) cannot be compared: see gate.compared.
     """
     try:
         new = OnnxModel(challenger, spec)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
 from services.retraining.folders import RunFolder
-from services.retraining.gate import digest_of
+from services.retraining.gate import compared, digest_of
 from services.retraining.judging import compare
 from services.retraining.launchers.process import Interrupted
 from services.retraining.ledger.ledger import Ledger
@@ -123,7 +123,7 @@ class Pipeline:
         if run.lake is None:
             # Pinned in the ledger before anything is read: whoever resumes reads the same rows.
             faulty = parts.ledger.faulty_windows(run.model) if parts.settings.bad_windows else []
-            pin = pin_lake(parts.lake, run.model, faulty)
+            pin = pin_lake(parts.lake, run.model, faulty, parts.clock())
             if pin is None:
                 return self._end(
                     run.run_id,
@@ -242,6 +242,8 @@ class Pipeline:
         sentence = run.gate["sentence"]
         if not run.gate["passed"]:
             return self._end(run.run_id, "refused", "gate", sentence)
+        if not compared(run.gate):
+            return self._move(run, "waiting_for_approval", code="not_compared", message=sentence)
         if run.loop.automation == "auto":
             return self._move(run, "promoting", code="gate_passed", message=sentence)
         if run.loop.automation == "retrain":
@@ -261,7 +263,7 @@ class Pipeline:
         if digest_of(run.gate) != run.gate_digest:
             raise TamperedVersion(f"the gate result of run {run.run_id} was changed after it was recorded")
         actor = "loop"
-        if run.loop.automation != "auto":
+        if run.loop.automation != "auto" or not compared(run.gate):
             yes = [
                 one
                 for one in parts.ledger.answers(run.run_id)

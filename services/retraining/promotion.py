@@ -62,10 +62,22 @@ def promote(
 
 
 def append(
-    store: ModelStore, model: str, *, version: str, reason: str, actor: str, note: str, now: datetime
+    store: ModelStore,
+    model: str,
+    *,
+    version: str,
+    reason: str,
+    actor: str,
+    note: str,
+    now: datetime,
+    after: int | None = None,
 ) -> Release:
-    """Release a version by a person's wish. Raises Conflict where somebody else released at the same moment."""
+    """Release a version by a person's wish. Raises Conflict where somebody else released at the same moment.
+
+    `after`: the generation the wish was made at; Conflict where another one is the newest.
+    """
     log = store.releases(model)
+    check_generation(log, after)
     entry = Release.model_validate(
         {
             "model": model,
@@ -80,6 +92,16 @@ def append(
     )
     store.add_release(entry)
     return entry
+
+
+def check_generation(log: list[Release], expected: int | None) -> None:
+    """Raises Conflict where another generation than the expected one is served; None expects nothing."""
+    if expected is not None and expected != len(log):
+        last = f": a {log[-1].reason} by {log[-1].actor}" if log else ""
+        raise Conflict(
+            f"generation {expected} was expected to be served, but it is {len(log)}{last}",
+            remedy="look at the releases: what you want may have happened already",
+        )
 
 
 def rollback_target(log: list[Release], to_generation: int | None) -> Release:

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.retraining.folders import RunFolder
-from services.retraining.onnx_model import OnnxModel
 from services.retraining.snapshot import HOLDOUT, TRAIN
 from shared.contracts.loop_spec import LoopSpec
+from shared.onnx_model import OnnxModel
 
 
 def write_reference(folder: RunFolder, model: Path, spec: LoopSpec, *, most_rows: int) -> None:

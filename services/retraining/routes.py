@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -18,7 +19,7 @@ from services.retraining.ledger.records import Recorded
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.states import MOVES, OPEN
 from services.retraining.webhooks import read_triggers
-from services.retraining.why import describe_run, why_prediction, why_version
+from services.retraining.why import describe_run, why_cause, why_prediction, why_run, why_version
 from shared.errors import InvalidRequest
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
@@ -34,6 +35,7 @@ class Doors:
     lake: Lake
     metrics: RetrainingMetrics
     status: Callable[[], dict[str, Any]]
+    clock: Callable[[], datetime]
 
 
 class _Body(BaseModel):
@@ -54,6 +56,7 @@ class Rollback(_Body):
     actor: str = Field(min_length=1, max_length=200)
     reason: str = Field("", max_length=500)
     to_generation: int | None = Field(None, ge=1)
+    expected_generation: int | None = Field(None, ge=1)
 
 
 class Answer(_Body):
@@ -63,6 +66,15 @@ class Answer(_Body):
 
 
 async def _raw(request: Request) -> bytes:
+    # A page of another site may have the browser send text or a form here, but not JSON: for that it must be allowed first.
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        raise InvalidRequest(
+            f"the header Content-Type is {kind or 'missing'}; a body must say application/json",
+            field="Content-Type",
+            expected="application/json",
+            status=415,
+        )
     return await request.body()
 
 
@@ -101,7 +113,7 @@ def make_router(doors: Doors) -> APIRouter:
     @router.post("/triggers", status_code=202)
     def triggers(raw: Raw) -> Response:
         """Hear a cause: our own body, Alertmanager's or Grafana's; the decision about each is the answer."""
-        causes, left_out = read_triggers(_json(raw))
+        causes, left_out = read_triggers(_json(raw), doors.clock())
         return _answer(
             {
                 "causes": [_recorded(doors.controller.handle_cause(cause)) for cause in causes],
@@ -129,9 +141,11 @@ def make_router(doors: Doors) -> APIRouter:
 
     @router.post("/models/{model}/rollback", status_code=201)
     def rollback(model: str, raw: Raw) -> Response:
-        """Release the version before, or that of a given generation, again."""
+        """Release the version before, or that of a given generation, again; 409 unless `expected_generation` is served."""
         asked = _read(Rollback, raw)
-        release = doors.controller.rollback(model, asked.actor, asked.reason, asked.to_generation)
+        release = doors.controller.rollback(
+            model, asked.actor, asked.reason, asked.to_generation, asked.expected_generation
+        )
         return _answer({"release": release.model_dump(mode="json")}, 201)
 
     @router.get("/runs")
@@ -177,8 +191,18 @@ def make_router(doors: Doors) -> APIRouter:
 
     @router.get("/versions/{version}/why")
     def version_why(version: str) -> Response:
-        """The chain from a version to its cause, and the releases that served it; the short form will do."""
-        return _answer(why_version(doors.ledger, doors.store, version))
+        """The chain from a version to its cause, its releases, and how many predictions it answered; the short form will do."""
+        return _answer(why_version(doors.ledger, doors.store, doors.lake, version))
+
+    @router.get("/runs/{run_id}/why")
+    def run_why(run_id: str) -> Response:
+        """The chain from a run to its cause, and to the predictions its version answered."""
+        return _answer(why_run(doors.ledger, doors.store, doors.lake, run_id))
+
+    @router.get("/causes/{key}/why")
+    def cause_why(key: str) -> Response:
+        """The chain from a cause to its decision, run, version, releases and predictions, as far as it went."""
+        return _answer(why_cause(doors.ledger, doors.store, doors.lake, key))
 
     return router
 

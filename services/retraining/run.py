@@ -8,6 +8,7 @@ what is done.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -46,8 +47,12 @@ class DurableRuns:
         at_work: Callable[[str], bool],
         at_once: int,
         poll_seconds: float,
+        silence_seconds: float = 30.0,
     ) -> None:
-        """`do(run_id, step)` does a step and returns the run's state; `at_work(state)` says whether more steps follow."""
+        """`do(run_id, step)` does a step and returns the run's state; `at_work(state)` says whether more steps follow.
+
+        A workflow that the store calls running, while nothing in this process has driven it for `silence_seconds`, is given up.
+        """
         self._config: DBOSConfig = {
             "name": "homeostat-retraining",
             "system_database_url": url,
@@ -62,6 +67,9 @@ class DurableRuns:
         self._at_work = at_work
         self._at_once = at_once
         self._poll_seconds = poll_seconds
+        self._silence_seconds = silence_seconds
+        self._driven: set[str] = set()
+        self._silent_since: dict[str, float] = {}
         self._queue: Queue | None = None
         self._workflow: Callable[[str], str] | None = None
 
@@ -82,10 +90,14 @@ class DurableRuns:
 
         def drive(run_id: str) -> str:
             state = ""
-            for name in self._steps:
-                state = made[name](run_id)
-                if not self._at_work(state):
-                    break
+            self._driven.add(run_id)
+            try:
+                for name in self._steps:
+                    state = made[name](run_id)
+                    if not self._at_work(state):
+                        break
+            finally:
+                self._driven.discard(run_id)
             return state
 
         self._workflow = DBOS.workflow(name="drive", max_recovery_attempts=1_000_000)(drive)
@@ -101,7 +113,8 @@ class DurableRuns:
         """See to it that the run is being driven; a repeat changes nothing.
 
         The workflow's id is the run's, which is the cause's: asking twice gives one workflow. Where that one is over and the
-        run is at work again (a person approved), the next number is taken.
+        run is at work again (a person approved), the next number is taken; also where it died without a word, because the store
+        could not even be told (a full disk).
         """
         if self._queue is None or self._workflow is None:
             raise RuntimeError("launch first")
@@ -113,9 +126,17 @@ class DurableRuns:
                 with SetWorkflowID(workflow_id):
                     self._queue.enqueue(self._workflow, run_id)
                 return
-            if status.status not in _OVER and status.app_version in (None, _VERSION):
+            alive = status.status not in _OVER and status.app_version in (None, _VERSION)
+            if alive and not self._silent(workflow_id, run_id, running=status.status == "PENDING"):
                 return
             number += 1
+
+    def _silent(self, workflow_id: str, run_id: str, *, running: bool) -> bool:
+        if not running or run_id in self._driven:
+            self._silent_since.pop(workflow_id, None)
+            return False
+        now = time.monotonic()
+        return now - self._silent_since.setdefault(workflow_id, now) > self._silence_seconds
 
     def close(self) -> None:
         """Stop driving; unfinished workflows stay in the store for the next process."""

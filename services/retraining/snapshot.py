@@ -61,8 +61,13 @@ class SnapshotSummary:
     pin: dict[str, Any]
 
 
-def pin_lake(lake: Lake, model: str, faulty: Sequence[tuple[datetime, datetime]]) -> Pin | None:
-    """Fix what the lake holds now; None where it holds no prediction or no outcome yet. Raises DependencyAway."""
+def pin_lake(
+    lake: Lake, model: str, faulty: Sequence[tuple[datetime, datetime]], now: datetime
+) -> Pin | None:
+    """Fix what the lake holds now; None where it holds no prediction or no outcome yet. Raises DependencyAway.
+
+    The watermark never lies after `now`: one row from the future must not push every real row out of the holdout.
+    """
     try:
         # The watermark is read after the versions: it may be newer than they are, never older.
         versions = lake.snapshot(model)
@@ -74,7 +79,7 @@ def pin_lake(lake: Lake, model: str, faulty: Sequence[tuple[datetime, datetime]]
     if versions.predictions is None or versions.outcomes is None or watermark is None:
         return None
     stretches = tuple((start.isoformat(), end.isoformat()) for start, end in faulty)
-    return Pin(versions.predictions, versions.outcomes, watermark.isoformat(), stretches)
+    return Pin(versions.predictions, versions.outcomes, min(watermark, now).isoformat(), stretches)
 
 
 def freeze(

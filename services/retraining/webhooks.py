@@ -8,20 +8,24 @@ from typing import Any
 from uuid import uuid4
 
 from services.retraining.causes import Cause, external_key
+from shared.contracts.event_time import check_event_time
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.errors import InvalidRequest
 
 
-def read_triggers(body: object) -> tuple[list[Cause], list[str]]:
-    """The causes a body speaks of, and why the rest of it was left out. Raises InvalidRequest where nothing can be used."""
+def read_triggers(body: object, now: datetime) -> tuple[list[Cause], list[str]]:
+    """The causes a body speaks of, and why the rest of it was left out. Raises InvalidRequest where nothing can be used.
+
+    `now` bounds the event time a request may be booked at: cooldowns and schedules count from it.
+    """
     if not isinstance(body, dict):
         raise InvalidRequest("the body is not a JSON object", field="body", expected="a mapping", status=400)
     if isinstance(body.get("alerts"), list):
         return _alerts(body["alerts"])
-    return [_own(body)], []
+    return [_own(body, now)], []
 
 
-def _own(body: dict[str, Any]) -> Cause:
+def _own(body: dict[str, Any], now: datetime) -> Cause:
     """{"model", "reason", "key"?, "actor"?, "event_time"?}. The same key is the same cause; without one, each is new."""
     unknown = sorted(set(body) - {"model", "reason", "key", "actor", "event_time"})
     if unknown:
@@ -46,7 +50,11 @@ def _own(body: dict[str, Any]) -> Cause:
         source="request",
         reason=texts["reason"],
         actor=texts["actor"],
-        event_time=None if moment is None else _moment(moment, "event_time"),
+        event_time=(
+            None
+            if moment is None
+            else check_event_time(_moment(moment, "event_time"), now, field="event_time")
+        ),
     )
 
 
@@ -103,8 +111,8 @@ def _model(value: object, field: str) -> str:
 def _moment(value: object, field: str) -> datetime:
     try:
         moment = datetime.fromisoformat(str(value))
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise InvalidRequest(
             f"{field} is no moment", field=field, expected="ISO 8601, such as 2013-01-31T00:00:00Z"
         ) from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,20 +1,26 @@
-"""Why: from a prediction to the cause of the version that answered it, and back."""
+"""Why: from a prediction to the cause of the version that answered it, and from a cause to the predictions it led to."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 from typing import Any
 
-from services.retraining.ledger.ledger import Ledger
+from deltalake.exceptions import DeltaError
+
+from services.retraining.ledger.ledger import Ledger, run_id_of
 from services.retraining.ledger.records import Run
 from shared.contracts.manifest import Manifest
 from shared.errors import UnknownName
+from shared.observability.logs import get_logger
 from shared.stores.lake import FEATURE_PREFIX, Lake
 from shared.stores.model_store import ModelStore
 
+_log = get_logger(__name__)
+_DECIDED = ("verb", "code", "sentence", "event_time")
+
 
 def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id: str) -> dict[str, Any]:
-    """prediction → version → run → snapshot → cause. Raises UnknownName."""
+    """prediction → release → version → run → snapshot → decision → cause. Raises UnknownName."""
     row = lake.find_prediction(prediction_id)
     if row is None:
         raise UnknownName(
@@ -24,47 +30,103 @@ def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id:
     manifest = store.manifest(row["model"], row["version"])
     personal = {FEATURE_PREFIX + feature.name for feature in manifest.features if feature.personal}
     shown = {name: "(personal)" if name in personal else value for name, value in row.items()}
-    return {"prediction": shown, **_chain(ledger, manifest, row["generation"])}
+    version = _version(ledger, manifest)
+    served_by = [entry for entry in version["releases"] if entry["generation"] == row["generation"]]
+    return {
+        "prediction": shown,
+        "release": served_by[0] if served_by else None,
+        "version": version,
+        **_cause_of(ledger, _run(ledger, manifest.origin.run_id)),
+    }
 
 
-def why_version(ledger: Ledger, store: ModelStore, version: str) -> dict[str, Any]:
-    """version → run → snapshot → cause, and forth: the releases that served it. Takes the short form too. Raises UnknownName."""
+def why_version(ledger: Ledger, store: ModelStore, lake: Lake, version: str) -> dict[str, Any]:
+    """version → run → snapshot → decision → cause, and forth: its releases, the predictions it answered.
+
+    Takes the short form too. Raises UnknownName.
+    """
     for model in store.models():
         for name in store.versions(model):
             if len(version) >= 8 and name.startswith(version):
-                return _chain(ledger, store.manifest(model, name), None)
+                manifest = store.manifest(model, name)
+                return {
+                    "version": _version(ledger, manifest),
+                    **_cause_of(ledger, _run(ledger, manifest.origin.run_id)),
+                    "predictions": _predictions(lake, model, name),
+                }
     raise UnknownName(
         f"there is no version {version}", remedy="give its name or at least its first 8 characters"
     )
 
 
-def _chain(ledger: Ledger, manifest: Manifest, generation: int | None) -> dict[str, Any]:
-    version = manifest.version
-    releases = ledger.releases_of_version(version)
-    served_by = [entry for entry in releases if generation is None or entry["generation"] == generation]
-    run = _run_of(ledger, manifest)
+def why_run(ledger: Ledger, store: ModelStore, lake: Lake, run_id: str) -> dict[str, Any]:
+    """A run with its cause, and forth to the predictions its version answered. Raises UnknownName."""
+    return _forth(ledger, store, lake, ledger.run(run_id))
+
+
+def why_cause(ledger: Ledger, store: ModelStore, lake: Lake, key: str) -> dict[str, Any]:
+    """cause → decision → run → version and its releases → predictions, as far as it went. Raises UnknownName."""
+    found = ledger.cause(key)
+    if found is None:
+        raise UnknownName(f"there is no cause {key}", remedy="GET /decisions lists them")
+    run = _run(ledger, run_id_of(key))
+    return {**_decided(found), **({} if run is None else _forth(ledger, store, lake, run))}
+
+
+def _forth(ledger: Ledger, store: ModelStore, lake: Lake, run: Run) -> dict[str, Any]:
+    chain = _cause_of(ledger, run)
+    try:
+        made = _version(ledger, store.manifest(run.model, run.version)) if run.version else None
+    except UnknownName:
+        made = None  # the version was deleted; the ledger still tells the rest
+    answered = _predictions(lake, run.model, run.version) if run.version else None
+    return {**chain, "version": made, "predictions": answered}
+
+
+def _version(ledger: Ledger, manifest: Manifest) -> dict[str, Any]:
     return {
-        "version": {
-            "version": version,
-            "model": manifest.model,
-            "origin": manifest.origin.model_dump(mode="json"),
-            "metrics": manifest.metrics,
-            "releases": releases,
-        },
-        "release": served_by[0] if generation is not None and served_by else None,
-        "run": None if run is None else describe_run(run, ledger.answers(run.run_id)),
-        "snapshot": None if run is None else run.snapshot,
-        "cause": None if run is None else ledger.cause(run.cause_key),
+        "version": manifest.version,
+        "model": manifest.model,
+        "origin": manifest.origin.model_dump(mode="json"),
+        "metrics": manifest.metrics,
+        "releases": ledger.releases_of_version(manifest.version),
     }
 
 
-def _run_of(ledger: Ledger, manifest: Manifest) -> Run | None:
-    if not manifest.origin.run_id:
-        return None
+def _cause_of(ledger: Ledger, run: Run | None) -> dict[str, Any]:
+    if run is None:
+        return {"run": None, "snapshot": None, "decision": None, "cause": None}
+    told = {"run": describe_run(run, ledger.answers(run.run_id)), "snapshot": run.snapshot}
+    return {**told, **_decided(ledger.cause(run.cause_key))}
+
+
+def _decided(found: dict[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        return {"decision": None, "cause": None}
+    return {
+        "decision": {name: found[name] for name in _DECIDED},
+        "cause": {name: value for name, value in found.items() if name not in _DECIDED},
+    }
+
+
+def _predictions(lake: Lake, model: str, version: str) -> dict[str, Any] | None:
     try:
-        return ledger.run(manifest.origin.run_id)
+        answered = lake.answered_by(model, version)
+    except (OSError, DeltaError) as error:
+        _log.warning("lake_away", model=model, problem=str(error))
+        return None
+    return {
+        "count": answered.count,
+        "first_event_time": answered.first,
+        "last_event_time": answered.last,
+    }
+
+
+def _run(ledger: Ledger, run_id: str) -> Run | None:
+    try:
+        return ledger.run(run_id) if run_id else None
     except UnknownName:
-        return None  # the ledger is younger than the version: the manifest still tells the rest
+        return None  # the ledger is younger than the version, or the cause led to no run: the rest is told
 
 
 def describe_run(run: Run, answers: list[dict[str, Any]] | None = None) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from services.retraining.policy.decision import Decision, PastRun, PastVerdict
 from services.retraining.states import State
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
+from shared.contracts.verdict import Verdict
 from shared.errors import Conflict, OperatorError, UnknownName
 from tests.fakes.retraining_world import LOOP, MODEL, START
 
@@ -240,6 +241,37 @@ def test_a_person_may_say_no(ledger: Ledger) -> None:
     assert ledger.answer("run-k1", answer="no", actor="ann", now=NOW).state == "rejected"
     with pytest.raises(Conflict, match="only a run that waits"):
         ledger.answer("run-k1", answer="yes", actor="ann", now=NOW)
+
+
+def fault(day: int, detector: str) -> Cause:
+    start = START + timedelta(days=day)
+    return Cause.of_verdict(
+        Verdict.model_validate(
+            {
+                "verdict_id": f"{detector}{day}", "model": MODEL, "version": "v1", "generation": 1, "detector": detector,
+                "window_start": start, "window_end": start + timedelta(days=1), "rows": 100, "outcomes": 100,
+                "state": "fault", "reached_at": NOW,
+            }
+        )
+    )  # fmt: skip
+
+
+def test_only_the_loops_own_windows_are_left_out_and_counted(ledger: Ledger) -> None:
+    """A person who asks about a whole spring with one broken week must not take the spring out of every training."""
+    seen: list[tuple[PastVerdict, ...]] = []
+
+    def wait(_: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
+        seen.append(verdicts)
+        return Decision("wait", "bad_data", "the data is faulty")
+
+    for heard in (fault(1, "examination"), fault(2, "request"), fault(3, "examination"), cause()):
+        ledger.record_cause(heard, version="v1", event_time=NOW, now=NOW, owner=OWNER, decide=wait)
+    first, third = START + timedelta(days=1), START + timedelta(days=3)
+    assert ledger.faulty_windows(MODEL) == [
+        (first, first + timedelta(days=1)),
+        (third, third + timedelta(days=1)),
+    ]
+    assert [past.window_start for past in seen[-1]] == [third, first]
 
 
 def test_releases_are_mirrored_once(ledger: Ledger) -> None:

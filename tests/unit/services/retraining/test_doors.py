@@ -23,6 +23,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from fastapi.testclient import TestClient
 
+JSON = {"Content-Type": "application/json"}
 SETTINGS = RetrainingSettings(listen=False, mlflow=False, poll_seconds=0.05, latency_calls=5)
 
 
@@ -116,6 +117,8 @@ def test_from_a_verdict_to_why(house: House) -> None:
     assert why["snapshot"]["digest"] == run["snapshot"]["digest"]
     assert why["cause"]["verdict"]["explanation"] == "the loss rose"
     assert [entry["generation"] for entry in why["version"]["releases"]] == [2]
+    assert why["predictions"] == {"count": 0, "first_event_time": None, "last_event_time": None}
+    assert (why["decision"]["verb"], why["decision"]["code"]) == ("retrain", "drift")
 
     text = house.client.get("/metrics").text
     assert 'homeostat_retraining_decisions_total{model="toy",reason="drift",verb="retrain"} 1.0' in text
@@ -142,6 +145,54 @@ def test_why_a_prediction_was_answered_so(house: House) -> None:
     assert why["release"]["generation"] == 1
     assert why["version"]["origin"]["kind"] == "deployment"
     assert why["run"] is None
+
+
+def add_predictions(house: House, version: str, count: int) -> list[str]:
+    """The lake's first rows once more, as if `version` had answered them; their event times."""
+    from deltalake import DeltaTable, write_deltalake
+
+    place = house.world.lake.predictions(MODEL)
+    rows = DeltaTable(place).to_pyarrow_table().sort_by("event_time").slice(0, count)
+    rows = rows.set_column(rows.schema.get_field_index("version"), "version", [[version] * count])
+    write_deltalake(place, rows, mode="append")
+    return [moment.isoformat() for moment in rows["event_time"].to_pylist()]
+
+
+def test_why_goes_forth_from_a_run_or_its_cause_to_the_predictions_it_led_to(house: House) -> None:
+    house.deploy()
+    asked = house.ask(key="mine")
+    run = house.wait_for_state(asked["run_id"], "promoted")
+    times = add_predictions(house, run["version"], 3)
+    why = house.get(f"/causes/{asked['cause_key']}/why")
+    assert (why["cause"]["key"], why["cause"]["reason"]) == (asked["cause_key"], "please")
+    assert (why["decision"]["verb"], why["decision"]["sentence"]) == ("retrain", asked["sentence"])
+    assert (why["run"]["run_id"], why["snapshot"]) == (run["run_id"], run["snapshot"])
+    assert why["version"]["version"] == run["version"]
+    assert [entry["generation"] for entry in why["version"]["releases"]] == [2]
+    assert why["predictions"] == {
+        "count": 3,
+        "first_event_time": times[0],
+        "last_event_time": times[-1],
+    }
+    assert house.get(f"/runs/{run['run_id']}/why") == why
+
+
+def test_why_tells_how_far_a_cause_went(open_house: Callable[..., House]) -> None:
+    house = open_house(automation="observe")
+    house.deploy()
+    asked = house.ask()
+    why = house.get(f"/causes/{asked['cause_key']}/why")
+    assert (why["decision"]["verb"], why["decision"]["code"], "run" in why) == ("wait", "observe_only", False)
+    assert "there is no cause nothing" in house.get("/causes/nothing/why", 404)["error"]
+    assert "there is no run run-nothing" in house.get("/runs/run-nothing/why", 404)["error"]
+
+
+def test_why_of_a_run_that_made_no_version_or_whose_version_is_gone(open_house: Callable[..., House]) -> None:
+    house = open_house(retraining={"command": ["python", "train.py", "fail"]})
+    house.deploy()
+    run = house.wait_for_state(house.ask()["run_id"], "failed")
+    why = house.get(f"/runs/{run['run_id']}/why")
+    assert (why["run"]["state"], why["version"], why["predictions"]) == ("failed", None, None)
 
 
 @pytest.mark.parametrize("wrap", [alertmanager, grafana])
@@ -230,6 +281,43 @@ def test_a_rollback_changes_what_the_log_says_is_served(house: House) -> None:
         house.post(f"/models/{MODEL}/rollback", body, status)
     house.post("/models/nothing/rollback", {"actor": "ann"}, 404)
     assert len(house.served()) == 4
+
+
+def test_a_rollback_that_is_sent_twice_goes_back_once(house: House) -> None:
+    first, second, third = house.world.champion, house.another_version(-0.6), house.another_version(-0.7)
+    for version in (first, second, third):
+        house.deploy(version)
+    body = {"actor": "ann", "expected_generation": 3}
+    assert house.post(f"/models/{MODEL}/rollback", body, 201)["release"]["version"] == second
+    again = house.post(f"/models/{MODEL}/rollback", body, 409)["error"]
+    assert "generation 3 was expected to be served, but it is 4: a rollback by ann" in again
+    assert house.served() == [first, second, third, second]
+    assert house.post(f"/models/{MODEL}/rollback", {**body, "expected_generation": 0}, 422)["field"]
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "text/json"])
+def test_a_page_in_the_same_browser_cannot_act(house: House, kind: str) -> None:
+    """What a page of another site may send without asking first is refused, wherever something would be done."""
+    house.deploy()
+    house.deploy(house.another_version(-0.6))
+    body = b'{"actor": "ann", "model": "toy", "reason": "please"}'
+    for path in (
+        "/triggers",
+        f"/models/{MODEL}/rollback",
+        f"/models/{MODEL}/deployments",
+        "/runs/x/approve",
+        "/runs/x/reject",
+    ):
+        answer = house.client.post(path, content=body, headers={"Content-Type": kind} if kind else {})
+        assert (answer.status_code, answer.json()["field"]) == (415, "Content-Type"), path
+    assert len(house.served()) == 2
+    assert house.get("/runs")["runs"] == []
+    said = house.client.post(
+        f"/models/{MODEL}/rollback",
+        content=b'{"actor": "ann"}',
+        headers={"Content-Type": "Application/JSON; charset=utf-8"},
+    )
+    assert said.status_code == 201
 
 
 def test_deploying_the_same_again_is_no_new_release(house: House) -> None:
@@ -333,7 +421,7 @@ def test_new_rows_are_counted_in_the_lake(open_house: Callable[..., House]) -> N
 
 
 def test_bad_requests_are_told_what_is_wrong(house: House) -> None:
-    answer = house.client.post("/triggers", content=b"{not json")
+    answer = house.client.post("/triggers", content=b"{not json", headers=JSON)
     assert (answer.status_code, answer.json()["field"]) == (400, "body")
     assert house.post("/triggers", {"model": "toy"}, 422)["field"] == "reason"
     assert house.get("/runs?state=nonsense", 422)["field"] == "state"

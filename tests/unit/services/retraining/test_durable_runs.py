@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -61,6 +62,7 @@ def open_runs(folder: Path, work: Work) -> DurableRuns:
         at_work=lambda state: state == "working",
         at_once=1,
         poll_seconds=0.05,
+        silence_seconds=0.5,
     )
 
 
@@ -109,6 +111,25 @@ def test_an_interrupted_run_is_resumed_by_the_next_process_at_the_step_it_was_in
         assert work.steps("run-1") == ["one", "two", "three"]
     finally:
         second.close()
+
+
+def test_a_workflow_that_died_without_a_word_is_replaced(
+    runs: DurableRuns, work: Work, tmp_path: Path
+) -> None:
+    """As after a full disk: the store says it is running, and nobody runs it."""
+    runs.ensure("run-1")
+    wait_for(lambda: len(work.done) == 3, 20, "the run to end")
+    sql = "UPDATE workflow_status SET status = 'PENDING' WHERE workflow_uuid = 'run-1'"
+    with sqlite3.connect(tmp_path / "dbos.sqlite", timeout=10) as store:
+        store.execute(sql)
+    work.states.clear()
+    runs.ensure("run-1")
+    time.sleep(0.2)
+    runs.ensure("run-1")
+    assert len(work.done) == 3, "it was not silent for long enough"
+    time.sleep(0.5)
+    runs.ensure("run-1")
+    wait_for(lambda: len(work.done) == 6, 20, "the run to be driven anew")
 
 
 def test_a_lost_store_means_starting_over_not_losing_runs(tmp_path: Path, work: Work) -> None:

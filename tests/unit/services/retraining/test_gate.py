@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from services.retraining.gate import GateResult, digest_of, gain_of, judge, student_quantile
+from services.retraining.gate import GateResult, compared, digest_of, gain_of, judge, student_quantile
 from services.retraining.judging import losses_of
 from shared.contracts.loop_spec import Gate
 
@@ -21,12 +21,14 @@ def hours(count: int, per_hour: int = 4) -> npt.NDArray[np.int64]:
     return (np.arange(count) * (HOUR // per_hour)).astype(np.int64)
 
 
-def judged(champion: Any, challenger: Any, *, latency: float = 1.0, **gate: Any) -> GateResult:
+def judged(
+    champion: Any, challenger: Any, *, latency: float = 1.0, champion_version: str = "old", **gate: Any
+) -> GateResult:
     spec = Gate.model_validate({"holdout": "7d", "minimum_rows": 20, **gate})
     return judge(
         spec,
         version="new",
-        champion="old",
+        champion=champion_version,
         metric="log_loss",
         moments=hours(len(challenger)),
         champion_losses=None if champion is None else np.asarray(champion, float),
@@ -79,10 +81,18 @@ def test_a_slow_challenger_is_refused() -> None:
     assert judged(np.ones(100), np.zeros(100), latency=2.5).passed
 
 
-def test_without_a_comparable_champion_only_the_rest_counts() -> None:
+def test_without_a_comparable_champion_only_the_rest_counts_and_a_person_decides() -> None:
     result = judged(None, np.ones(100))
     assert result.passed
     assert result.gain is None
+    assert not compared(result.to_json())
+    assert "a person decides" in result.sentence
+
+
+def test_a_result_is_a_comparison_where_there_was_one_or_nothing_to_compare_with() -> None:
+    assert compared(judged(np.ones(100), np.zeros(100)).to_json())
+    assert compared(judged(np.ones(1), np.zeros(1)).to_json())  # its interval has no end
+    assert compared(judged(None, np.ones(100), champion_version="").to_json())
 
 
 def test_rows_that_err_together_are_not_counted_as_independent_evidence() -> None:
@@ -94,6 +104,19 @@ def test_rows_that_err_together_are_not_counted_as_independent_evidence() -> Non
     by_rows = difference.mean() - stats.t.ppf(0.9, len(difference) - 1) * stats.sem(difference)
     assert by_rows > 0
     assert gain.lower < 0 < gain.mean
+
+
+@pytest.mark.parametrize("minimum_gain", [0.0, 0.02])
+def test_the_lower_end_of_the_gain_is_held_against_the_minimum_and_not_its_mean(minimum_gain: float) -> None:
+    days = 0.05 * np.array([1, 1, 1, 9, 1, 1, 1, 1, -1, 1, 1, 1]).repeat(24 * 4)
+    difference = days - days.mean() + 0.05 + minimum_gain
+    result = judged(difference, np.zeros_like(difference), minimum_gain=minimum_gain, confidence=0.95)
+    assert result.gain is not None
+    assert result.gain.lower < minimum_gain < result.gain.mean
+    assert not result.passed
+    assert failed(result) == ["gain"]
+    surer = judged(difference + 0.1, np.zeros_like(difference), minimum_gain=minimum_gain, confidence=0.95)
+    assert surer.passed
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95])

@@ -10,9 +10,10 @@ from services.retraining.causes import Cause
 from services.retraining.listener import VerdictListener
 from services.retraining.metrics import RetrainingMetrics
 from shared.contracts.topics import VERDICTS
-from shared.errors import DependencyAway, UnknownName
+from shared.errors import DependencyAway, TamperedVersion, UnknownName
 from shared.messaging.ports import Partition
 from tests.fakes.kafka import FakeBroker
+from tests.fakes.retraining_service import wait_for
 from tests.unit.services.retraining.test_policy import verdict
 
 PLACE = Partition(VERDICTS.name, 0)
@@ -29,6 +30,13 @@ class Handler:
         if self.raises:
             raise self.raises.pop()
         self.heard.append(cause.key)
+
+
+class ImpatientEvent(Event):
+    """Pauses for a moment where it is told to wait longer."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait(0.01)
 
 
 class Ear:
@@ -99,6 +107,23 @@ def test_what_was_settled_before_a_failure_is_kept() -> None:
     assert ear.handler.heard == keys[1:]
 
 
+def test_one_listener_hears_again_what_it_could_not_hand_on() -> None:
+    """Its consumer has read past the verdict already: without going back, the next good poll would commit past it."""
+    ear, stop = Ear(), ImpatientEvent()
+    keys = ear.publish(1, 2, 3)
+    ear.handler.raises = [DependencyAway("no ledger")]
+    consumer = ear.broker.consumer([VERDICTS.name], "homeostat-retraining")
+    listener = VerdictListener(consumer, ear.handler, ear.metrics, stop)
+    listener.start()
+    try:
+        wait_for(lambda: len(ear.handler.heard) >= 3, 10, "the three verdicts to be heard")
+        wait_for(lambda: ear.committed == 3, 10, "their offsets to be kept")
+    finally:
+        stop.set()
+        listener.join()
+    assert ear.handler.heard == keys
+
+
 def test_bytes_that_are_no_verdict_are_counted_and_passed_over() -> None:
     ear = Ear()
     ear.broker.put(VERDICTS.name, b"toy", b"{not json", [])
@@ -107,10 +132,13 @@ def test_bytes_that_are_no_verdict_are_counted_and_passed_over() -> None:
     assert (ear.handler.heard, ear.committed, ear.count("unreadable")) == (keys, 2, 1.0)
 
 
-def test_a_verdict_no_retry_can_help_does_not_hold_up_the_rest() -> None:
+@pytest.mark.parametrize(
+    "problem", [UnknownName("that version was deleted"), TamperedVersion("its manifest was changed")]
+)
+def test_a_verdict_no_retry_can_help_does_not_hold_up_the_rest(problem: Exception) -> None:
     ear = Ear()
     keys = ear.publish(1, 2)
-    ear.handler.raises = [UnknownName("that version was deleted")]
+    ear.handler.raises = [problem]
     assert ear.listener.listen_once(0.1) == 2
     assert (ear.handler.heard, ear.count("refused")) == (keys[1:], 1.0)
 

@@ -12,9 +12,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from services.retraining.judging import check_model
-from services.retraining.onnx_model import OnnxModel
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
+from shared.onnx_model import OnnxModel
 from tests.fakes.retraining_world import loop_with
 
 FEATURES = [

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from services.retraining.causes import Cause
 from services.retraining.controller import Controller
 from services.retraining.folders import RunFolder
+from services.retraining.gate import digest_of
 from services.retraining.launchers.process import Interrupted, TrainingJob
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
@@ -27,7 +29,7 @@ from services.retraining.pipeline import STEPS, Parts, Pipeline
 from services.retraining.settings import RetrainingSettings
 from services.retraining.states import WORKING
 from shared.errors import Conflict, TamperedVersion, TrainingFailed
-from tests.fakes.retraining_world import MODEL, START, World, make_world, package_poor_champion
+from tests.fakes.retraining_world import MODEL, START, World, fill_lake, make_world, package_poor_champion
 
 
 class Killed(BaseException):
@@ -274,6 +276,15 @@ def test_a_champion_changed_by_a_person_meanwhile_is_not_overwritten(room: Room)
     assert [entry.version for entry in room.world.store.releases(MODEL)] == [room.world.champion, other]
 
 
+def test_a_row_from_the_future_neither_books_the_run_there_nor_empties_its_holdout(room: Room) -> None:
+    fill_lake(room.world.lake, datetime(2999, 1, 1, tzinfo=UTC), 1, 4, 8)
+    now = START + timedelta(days=30)
+    room = replace(room, parts=replace(room.parts, clock=lambda: now))
+    run_id = room.controller().handle_cause(Cause("k", MODEL, "request", "please")).run_id
+    assert room.ledger.run(run_id).event_time == now
+    assert room.drive(run_id).state == "promoted"
+
+
 # What automation may do
 
 
@@ -308,6 +319,53 @@ def test_approve_waits_for_a_yes_to_this_very_result(
     release = room.world.store.latest_release(MODEL)
     assert release is not None
     assert release.actor == "ann"
+
+
+def rolled_back(template: World, good_model: bytes, place: Path, automation: str) -> tuple[Room, str]:
+    """A room where a person rolled back to a version that takes a feature which the project's loop no longer has."""
+    room = open_room(template, good_model, place)
+    spec = room.world.spec
+    wider = (*spec.features, spec.features[0].model_copy(update={"name": "y"}))
+    older = package_poor_champion(
+        place, spec.model_copy(update={"features": wider}), room.world.store, room.world.keys, slope=-0.7
+    )
+    for version in (older, room.world.champion):
+        room.controller().deploy(MODEL, version, "", "ann")
+    room.controller().rollback(MODEL, "ann", "it was better", None)
+    loop = spec.model_copy(update={"automation": automation})
+    room.ledger.record_project(
+        MODEL, str(room.world.project), loop, room.world.champion, "ann", datetime.now(UTC)
+    )
+    return room, older
+
+
+@pytest.mark.parametrize("automation", ["suggest", "retrain", "approve", "auto"])
+def test_what_could_not_be_held_against_the_champion_waits_for_a_person(
+    template: World, good_model: bytes, tmp_path: Path, automation: str
+) -> None:
+    room, older = rolled_back(template, good_model, tmp_path, automation)
+    run = room.drive(room.ask())
+    assert (run.state, run.code, run.champion) == ("waiting_for_approval", "not_compared", older)
+    assert "a person decides" in run.message
+    assert room.world.store.latest_generation(MODEL) == 4
+    room.controller().approve(run.run_id, "bob")
+    done = room.drive(run.run_id)
+    assert (done.state, done.generation) == ("promoted", 5)
+    release = room.world.store.latest_release(MODEL)
+    assert release is not None
+    assert release.actor == "bob"
+
+
+def test_what_could_not_be_compared_is_not_promoted_without_a_yes(
+    template: World, good_model: bytes, tmp_path: Path
+) -> None:
+    """Not even where the run was moved on past everybody."""
+    room, _ = rolled_back(template, good_model, tmp_path, "auto")
+    run = room.drive(room.ask())
+    room.ledger.move(run.run_id, "promoting", datetime.now(UTC))
+    done = room.drive(run.run_id)
+    assert (done.state, done.code) == ("failed", "tampered")
+    assert room.world.store.latest_generation(MODEL) == 4
 
 
 def test_a_no_ends_the_run(template: World, good_model: bytes, tmp_path: Path) -> None:
@@ -350,11 +408,46 @@ def test_a_gate_result_changed_in_the_ledger_releases_nothing(room: Room) -> Non
     assert room.world.store.latest_generation(MODEL) == 1
 
 
+@pytest.mark.parametrize("about", [{"passed": False}, {"version": "f" * 64}])
+def test_a_run_whose_gate_did_not_pass_or_is_about_another_version_is_not_promoted(
+    room: Room, about: dict[str, Any]
+) -> None:
+    """However the run came to `promoting`: its digest fits, so only what the result says stands in the way."""
+    run_id = promoting(room)
+    result = room.ledger.run(run_id).gate
+    assert result is not None
+    changed = {**result, **about}
+    with open_engine(f"sqlite:///{room.world.home / 'ledger.sqlite'}").begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE gate SET result = ?, digest = ?", (orjson.dumps(changed).decode(), digest_of(changed))
+        )
+    run = room.drive(run_id)
+    assert (run.state, run.code) == ("failed", "tampered")
+    assert "has no passed gate" in run.message
+    assert room.world.store.latest_generation(MODEL) == 1
+
+
+def test_a_byte_of_the_champion_flipped_before_the_gate_ends_the_run(room: Room) -> None:
+    """The model still loads and would only answer otherwise: its slope has the other sign."""
+    run_id = room.ask()
+    pipeline = Pipeline(room.parts, room.stop)
+    for name in ("freeze", "train", "package"):
+        pipeline.step(run_id, name)
+    fetched = RunFolder(room.parts.runs / run_id).champion / "model.onnx"
+    slope, other = np.float32(-0.5).tobytes(), np.float32(0.5).tobytes()
+    assert fetched.read_bytes().count(slope) == 1
+    fetched.write_bytes(fetched.read_bytes().replace(slope, other))
+    run = room.drive(run_id)
+    assert (run.state, run.code, run.gate) == ("failed", "tampered", None)
+    assert room.world.store.latest_generation(MODEL) == 1
+
+
 def test_a_tampered_champion_is_not_judged_against(room: Room) -> None:
     stored = room.world.home / "models" / MODEL / "versions" / room.world.champion / "model.onnx"
     stored.write_bytes(stored.read_bytes()[:-1])
     run = room.drive(room.ask())
     assert (run.state, run.code) == ("failed", "tampered")
+    assert room.launcher.jobs == [], "the training command must not be handed bytes nobody signed"
 
 
 def test_a_tampered_version_is_neither_deployed_nor_rolled_back_to(room: Room) -> None:
@@ -466,6 +559,32 @@ class Fuse:
             raise Killed(moment)
 
 
+class At(Fuse):
+    """Kills at the first moment of a name."""
+
+    def __init__(self, moment: str) -> None:
+        super().__init__(0)
+        self._moment = moment
+
+    def burn(self, moment: str) -> None:
+        if moment == self._moment:
+            raise Killed(moment)
+
+
+class Meanwhile(Fuse):
+    """Does something else at the first moment of a name."""
+
+    def __init__(self, moment: str, act: Callable[[], object]) -> None:
+        super().__init__(0)
+        self._moment = moment
+        self._act = act
+
+    def burn(self, moment: str) -> None:
+        if moment == self._moment:
+            self._moment = ""
+            self._act()
+
+
 def dying(parts: Parts, fuse: Fuse) -> Parts:
     wrap: Callable[[Any], Any] = lambda part: Dying(part, fuse)  # noqa: E731
     return replace(
@@ -475,6 +594,39 @@ def dying(parts: Parts, fuse: Fuse) -> Parts:
         launcher=wrap(parts.launcher),
         lake=wrap(parts.lake),
     )
+
+
+def test_a_release_while_a_rollback_checks_its_bytes_is_not_taken_back_unseen(room: Room) -> None:
+    first, second, third = (
+        package_poor_champion(
+            room.world.project.parent, room.world.spec, room.world.store, room.world.keys, slope=slope
+        )
+        for slope in (-0.6, -0.7, -0.8)
+    )
+    for version in (first, second):
+        room.controller().deploy(MODEL, version, "", "ann")
+    fuse = Meanwhile("before get_version", lambda: room.controller().deploy(MODEL, third, "", "bob"))
+    parts = dying(room.parts, fuse)
+    with pytest.raises(Conflict, match="it is 4: a deployment by bob"):
+        Controller(parts, Pipeline(parts, room.stop), lambda: None).rollback(MODEL, "ann", "", None)
+    log = [entry.version for entry in room.world.store.releases(MODEL)]
+    assert log == [room.world.champion, first, second, third]
+
+
+def test_the_ledger_names_the_tables_the_snapshot_was_made_of_though_the_lake_grew_after_a_death(
+    room: Room,
+) -> None:
+    run_id = room.ask()
+    with pytest.raises(Killed):
+        room.drive(run_id, dying(room.parts, At("before get_version")))
+    pinned = room.ledger.run(run_id)
+    assert (pinned.state, pinned.snapshot) == ("freezing", None)
+    assert (RunFolder(room.parts.runs / run_id).snapshot / "train.parquet").is_file()
+    fill_lake(room.world.lake, START + timedelta(days=30), 2, 4, 9)
+    run = room.drive(run_id)
+    assert run.state == "promoted"
+    assert run.snapshot is not None
+    assert run.lake == pinned.lake == run.snapshot["pin"]
 
 
 def test_killed_before_or_after_every_call_to_a_store_a_run_ends_once(room: Room) -> None:

@@ -57,6 +57,20 @@ def test_a_run_is_released_once_however_often_it_asks(store: ModelStore) -> None
     assert versions(store) == "aba"
 
 
+def test_a_wish_made_at_another_generation_is_refused(store: ModelStore) -> None:
+    """Somebody released between the look at the log and the release: the wish was about another world."""
+    put(store, "a")
+    put(store, "b")
+    put(store, "c")
+    with pytest.raises(
+        Conflict, match="generation 2 was expected to be served, but it is 3: a deployment by ann"
+    ):
+        append(store, "toy", version="a", reason="rollback", actor="bob", note="", now=START, after=2)
+    assert versions(store) == "abc"
+    append(store, "toy", version="b", reason="rollback", actor="bob", note="", now=START, after=3)
+    assert versions(store) == "abcb"
+
+
 def test_a_challenger_that_beat_another_champion_is_refused(store: ModelStore) -> None:
     put(store, "a")
     put(store, "c")

@@ -18,6 +18,7 @@ from shared.stores.lake import Lake
 from tests.fakes.retraining_world import MODEL, START, fill_lake, loop_with
 
 DAY = timedelta(days=1)
+NOW = datetime(2013, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def spec_with(**changes: Any) -> LoopSpec:
 def frozen(
     lake: Lake, spec: LoopSpec, folder: Path, *, since: datetime | None = None, faulty: Any = ()
 ) -> SnapshotSummary:
-    pin = pin_lake(lake, MODEL, faulty)
+    pin = pin_lake(lake, MODEL, faulty, NOW)
     assert pin is not None
     folder.mkdir(exist_ok=True)
     return freeze(lake, spec, pin, since, RunFolder(folder))
@@ -62,13 +63,13 @@ def test_the_holdout_is_the_last_settled_stretch_and_training_lies_before_it(
 def test_the_same_pin_gives_the_same_digest_although_the_lake_grew(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     fill_lake(lake, START, 10, 4, 7)
-    pin = pin_lake(lake, MODEL, ())
+    pin = pin_lake(lake, MODEL, (), NOW)
     assert pin is not None
     first = freeze(lake, spec_with(), pin, None, RunFolder(tmp_path / "one"))
-    fill_lake(lake, START + 10 * DAY, 10, 4, 8)
+    fill_lake(lake, START, 10, 4, 8)  # late rows about the same days
     again = freeze(lake, spec_with(), pin, None, RunFolder(tmp_path / "two"))
     assert again == first
-    later = pin_lake(lake, MODEL, ())
+    later = pin_lake(lake, MODEL, (), NOW)
     assert later is not None
     assert freeze(lake, spec_with(), later, None, RunFolder(tmp_path / "three")).digest != first.digest
 
@@ -78,9 +79,26 @@ def test_a_snapshot_that_is_there_is_kept_and_half_of_one_is_made_anew(lake: Lak
     before = (tmp_path / "snapshot" / TRAIN).stat().st_mtime_ns
     assert frozen(lake, spec_with(), tmp_path) == summary
     assert (tmp_path / "snapshot" / TRAIN).stat().st_mtime_ns == before
-    shutil.move(tmp_path / "snapshot", tmp_path / ".snapshot")  # killed before the rename
+    shutil.move(tmp_path / "snapshot", tmp_path / ".snapshot")  # as if killed before the rename
     (tmp_path / ".snapshot" / HOLDOUT).write_bytes(b"half")
     assert frozen(lake, spec_with(), tmp_path) == summary
+
+
+def test_a_death_while_writing_leaves_no_snapshot(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def dies(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("services.retraining.snapshot.write_whole", dies)
+        with pytest.raises(Killed):
+            frozen(lake, spec_with(), tmp_path)
+    assert not (tmp_path / "snapshot").exists()
+    assert frozen(lake, spec_with(), tmp_path).train_rows == 2391
 
 
 def test_faulty_stretches_are_left_out_of_both_parts(lake: Lake, tmp_path: Path) -> None:
@@ -155,11 +173,26 @@ def test_outcomes_one_cannot_learn_from_are_named(
 
 
 def test_an_empty_lake_cannot_be_pinned(tmp_path: Path) -> None:
-    assert pin_lake(Lake(str(tmp_path)), MODEL, ()) is None
+    assert pin_lake(Lake(str(tmp_path)), MODEL, (), NOW) is None
 
 
 def test_moments_are_utc(lake: Lake) -> None:
-    pin = pin_lake(lake, MODEL, [(START, START + DAY)])
+    pin = pin_lake(lake, MODEL, [(START, START + DAY)], NOW)
     assert pin is not None
     assert datetime.fromisoformat(pin.watermark) == datetime(2013, 1, 30, 23, 45, tzinfo=UTC)
     assert pin.faulty == (("2013-01-01T00:00:00+00:00", "2013-01-02T00:00:00+00:00"),)
+
+
+def test_a_row_from_the_future_moves_nothing(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    fill_lake(lake, START, 30, 4, 7)
+    sound = frozen(lake, spec_with(), tmp_path / "before")
+    fill_lake(lake, datetime(2999, 1, 1, tzinfo=UTC), 1, 4, 8)
+    now = START + 30 * DAY - timedelta(minutes=15)  # the moment of the newest real row
+    pin = pin_lake(lake, MODEL, (), now)
+    assert pin is not None
+    assert datetime.fromisoformat(pin.watermark) == now
+    summary = freeze(lake, spec_with(), pin, None, RunFolder(tmp_path / "after"))
+    assert (summary.holdout_rows, summary.holdout_until) == (sound.holdout_rows, sound.holdout_until)
+    assert (summary.train_rows, summary.train_until) == (sound.train_rows, sound.train_until)
+    assert problem_with(summary, spec_with(), tmp_path / "after" / "snapshot") == ""

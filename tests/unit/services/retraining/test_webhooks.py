@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from services.retraining.webhooks import read_triggers
 from shared.errors import InvalidRequest
+
+NOW = datetime(2013, 2, 1, tzinfo=UTC)
 
 
 def alert(**changes: Any) -> dict[str, Any]:
@@ -56,22 +59,28 @@ def grafana(*alerts: dict[str, Any]) -> dict[str, Any]:
 
 def test_our_own_body() -> None:
     [cause], left_out = read_triggers(
-        {"model": "toy", "reason": "new data", "key": "ticket 7", "actor": "ann"}
+        {"model": "toy", "reason": "new data", "key": "ticket 7", "actor": "ann"}, NOW
     )
     assert (cause.model, cause.source, cause.reason, cause.actor) == ("toy", "request", "new data", "ann")
     assert left_out == []
-    [again], _ = read_triggers({"model": "toy", "reason": "other words", "key": "ticket 7"})
+    [again], _ = read_triggers({"model": "toy", "reason": "other words", "key": "ticket 7"}, NOW)
     assert again.key == cause.key
+
+
+def test_a_request_may_say_of_which_moment_it_is() -> None:
+    body = {"model": "toy", "reason": "new data", "event_time": "2013-02-02T01:00:00+01:00"}
+    [cause], _ = read_triggers(body, NOW)
+    assert cause.event_time == NOW + timedelta(days=1)
 
 
 def test_without_a_key_each_request_is_a_cause_of_its_own() -> None:
     body = {"model": "toy", "reason": "new data"}
-    assert read_triggers(body)[0][0].key != read_triggers(body)[0][0].key
+    assert read_triggers(body, NOW)[0][0].key != read_triggers(body, NOW)[0][0].key
 
 
 @pytest.mark.parametrize("wrap", [alertmanager, grafana])
 def test_an_alert_is_the_same_cause_however_it_is_delivered(wrap: Any) -> None:
-    [cause], _ = read_triggers(wrap(alert()))
+    [cause], _ = read_triggers(wrap(alert()), NOW)
     assert (cause.model, cause.source, cause.reason, cause.resolved) == (
         "toy",
         "alert",
@@ -79,16 +88,16 @@ def test_an_alert_is_the_same_cause_however_it_is_delivered(wrap: Any) -> None:
         False,
     )
     regrouped = alertmanager(alert(), groupKey="another", receiver="second")
-    assert read_triggers(regrouped)[0][0].key == cause.key
+    assert read_triggers(regrouped, NOW)[0][0].key == cause.key
     same_moment = wrap(alert(startsAt="2013-01-31T09:00:00+01:00"))
-    assert read_triggers(same_moment)[0][0].key == cause.key
-    assert read_triggers(wrap(alert(startsAt="2013-02-01T08:00:00Z")))[0][0].key != cause.key
-    assert read_triggers(wrap(alert(fingerprint="d4")))[0][0].key != cause.key
+    assert read_triggers(same_moment, NOW)[0][0].key == cause.key
+    assert read_triggers(wrap(alert(startsAt="2013-02-01T08:00:00Z")), NOW)[0][0].key != cause.key
+    assert read_triggers(wrap(alert(fingerprint="d4")), NOW)[0][0].key != cause.key
 
 
 def test_an_all_clear_is_another_cause_and_says_so() -> None:
-    [firing], _ = read_triggers(alertmanager(alert()))
-    [clear], _ = read_triggers(alertmanager(alert(status="resolved"), status="resolved"))
+    [firing], _ = read_triggers(alertmanager(alert()), NOW)
+    [clear], _ = read_triggers(alertmanager(alert(status="resolved"), status="resolved"), NOW)
     assert clear.resolved
     assert clear.key != firing.key
 
@@ -97,11 +106,13 @@ def test_without_a_fingerprint_the_labels_are_it() -> None:
     one = alert()
     del one["fingerprint"]
     turned = {**one, "labels": dict(reversed(one["labels"].items()))}
-    assert read_triggers(alertmanager(one))[0][0].key == read_triggers(alertmanager(turned))[0][0].key
+    assert (
+        read_triggers(alertmanager(one), NOW)[0][0].key == read_triggers(alertmanager(turned), NOW)[0][0].key
+    )
 
 
 def test_alerts_that_name_no_model_are_left_out_and_told() -> None:
-    causes, left_out = read_triggers(alertmanager(alert(labels={"alertname": "DiskFull"}), alert()))
+    causes, left_out = read_triggers(alertmanager(alert(labels={"alertname": "DiskFull"}), alert()), NOW)
     assert [cause.model for cause in causes] == ["toy"]
     assert left_out == ["alerts[0].labels.model is missing or no name of a model"]
 
@@ -118,6 +129,9 @@ def test_alerts_that_name_no_model_are_left_out_and_told() -> None:
         ({"model": "toy", "reason": "x", "key": 5}, "key"),
         ({"model": "toy", "reason": "x", "when": 5}, "when"),
         ({"model": "toy", "reason": "x", "event_time": "soon"}, "event_time"),
+        ({"model": "toy", "reason": "x", "event_time": "2013-02-02T00:00:01Z"}, "event_time"),
+        ({"model": "toy", "reason": "x", "event_time": "1970-01-01T00:00:00Z"}, "event_time"),
+        ({"model": "toy", "reason": "x", "event_time": "9999-12-31T23:59:59-14:00"}, "event_time"),
         ({"alerts": []}, "alerts"),
         ({"alerts": [{"labels": {"model": "toy"}}]}, "alerts"),
         ({"alerts": ["x"]}, "alerts"),
@@ -125,5 +139,5 @@ def test_alerts_that_name_no_model_are_left_out_and_told() -> None:
 )
 def test_a_body_that_says_nothing_usable_is_refused_by_name(body: object, field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        read_triggers(body)
+        read_triggers(body, NOW)
     assert refused.value.field == field
