@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from cli.doors import Door, addresses
+from cli.doors import Door, addresses, items
 from cli.options import Actor, Home, Json, Model, RetrainingUrl, settings_with
 from cli.telling import telling
 from shared.contracts.manifest import short
+from shared.errors import DependencyAway
 
 
 def rollback(
@@ -19,13 +20,23 @@ def rollback(
         int | None,
         typer.Option(min=1, help="Generation whose version is served again. Default: the one before."),
     ] = None,
+    expected_generation: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Generation that must still be served, else nothing is done. Default: the one served as the command begins.",
+        ),
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
     actor: Actor = "",
     home: Home = None,
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Release the version before the present one again, or that of a given generation. History only grows."""
+    """Release the version before the present one again, or that of a given generation. History only grows.
+
+    The service is told which generation was seen, so a request that arrives late or twice goes back one step at most.
+    """
     with telling(as_json) as teller:
         where = addresses(settings_with(home, retraining_url=retraining_url))
         body: dict[str, object] = {"actor": actor or getpass.getuser()}
@@ -34,8 +45,23 @@ def rollback(
         if to_generation is not None:
             body["to_generation"] = to_generation
         with Door("retraining", where.retraining) as retraining:
-            release = retraining.post(f"/models/{model}/rollback", body)["release"]
+            seen = expected_generation or served_generation(retraining, model)
+            if seen:
+                body["expected_generation"] = seen
+            try:
+                release = retraining.post(f"/models/{model}/rollback", body)["release"]
+            except DependencyAway as error:
+                raise DependencyAway(
+                    f"{error.message}; whether it was rolled back is not known",
+                    remedy=f"`homeostat releases {model}` tells; to try again add --expected-generation {seen}",
+                ) from error
         teller.result(
             release,
             f"{model}: version {short(str(release['version']))} is released again, as generation {release['generation']}",
         )
+
+
+def served_generation(retraining: Door, model: str) -> int:
+    """The newest generation of a model; 0 where nothing was released."""
+    log = items(retraining.get(f"/models/{model}/releases"), "releases")
+    return max((int(release["generation"]) for release in log), default=0)

@@ -1,7 +1,8 @@
-"""`homeostat why`: the chain from a prediction, or a version, back to its cause."""
+"""`homeostat why`: the chain from a prediction, version, run or cause, back and forth."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -11,37 +12,61 @@ from rich.tree import Tree
 from cli.doors import Door, addresses
 from cli.options import Home, Json, RetrainingUrl, settings_with
 from cli.telling import telling
+from shared.errors import UnknownName
 
 PREDICTION_ID_LENGTH = 32
-LINKS = ("prediction", "release", "version", "run", "snapshot", "cause")
+CAUSE_KEY = re.compile("[0-9a-f]{32}")
+BACK = ("prediction", "release", "version", "run", "snapshot", "decision", "cause")
+FORTH = ("cause", "decision", "run", "snapshot", "version", "predictions")
 
 
 def why(
     name: Annotated[
-        str, typer.Argument(help="A prediction id, or a version (its first 12 characters will do).")
+        str,
+        typer.Argument(
+            help="A prediction id, a version (its first 12 characters will do), a run id (run-…) or a cause."
+        ),
     ],
     home: Home = None,
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Show prediction → version → run → snapshot → cause, and what each step was decided on."""
+    """Show prediction → version → run → snapshot → cause, and what each step was decided on; from a run or cause the way forth,
+    to the predictions its version answered."""
     with telling(as_json) as teller:
         where = addresses(settings_with(home, retraining_url=retraining_url))
-        kind = "predictions" if len(name) == PREDICTION_ID_LENGTH else "versions"
         with Door("retraining", where.retraining) as retraining:
-            chain = retraining.get(f"/{kind}/{name}/why")
-        teller.result(chain, draw(f"{kind.removesuffix('s')} {name}", chain))
+            kind, chain = ask(retraining, name)
+        teller.result(chain, draw(f"{kind} {name}", chain, FORTH if kind in ("run", "cause") else BACK))
 
 
-def draw(title: str, chain: dict[str, Any]) -> Tree:
-    """The chain as a tree: each link hangs below what it explains; what the service adds beside the links hangs at the root."""
+def ask(retraining: Door, name: str) -> tuple[str, dict[str, Any]]:
+    """What a name is and the chain through it. Raises UnknownName.
+
+    A cause is 32 hex digits. A prediction id is 32 characters of a wider alphabet, and once in 4 billion it is all hex digits
+    too: such a name is tried as a cause first.
+    """
+    if name.startswith("run-"):
+        return "run", retraining.get(f"/runs/{name}/why")
+    if CAUSE_KEY.fullmatch(name):
+        try:
+            return "cause", retraining.get(f"/causes/{name}/why")
+        except UnknownName:
+            return "prediction", retraining.get(f"/predictions/{name}/why")
+    if len(name) == PREDICTION_ID_LENGTH:
+        return "prediction", retraining.get(f"/predictions/{name}/why")
+    return "version", retraining.get(f"/versions/{name}/why")
+
+
+def draw(title: str, chain: dict[str, Any], links: tuple[str, ...]) -> Tree:
+    """The chain as a tree: each link hangs below the one before it; what the service adds beside the links hangs at the root."""
     tree = Tree(f"[bold]{escape(title)}[/]")
     node = tree
-    for link in LINKS:
+    for link in links:
         if chain.get(link) not in (None, "", [], {}):
             node = node.add(f"[bold]{link}[/]")
             grow(node, chain[link])
-    grow(tree, {name: value for name, value in chain.items() if name not in LINKS})
+    grow(tree, {name: value for name, value in chain.items() if name not in links})
     return tree
 
 

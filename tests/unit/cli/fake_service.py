@@ -13,11 +13,15 @@ from typing import Any
 
 @dataclass
 class FakeService:
-    """`answers` maps "GET /path" (without query) to (status, body); `asked` holds (request, body), in order."""
+    """`answers` maps "GET /path" (without query) to (status, body); `asked` holds (request, body), in order.
+
+    Requests in `hangs_up` are heard and never answered.
+    """
 
     url: str = ""
     answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    hangs_up: set[str] = field(default_factory=set)
 
 
 @contextmanager
@@ -35,6 +39,9 @@ def fake_service() -> Iterator[FakeService]:
         def _answer(self, method: str, body: Any) -> None:
             fake.asked.append((f"{method} {self.path}", body))
             path = self.path.partition("?")[0]
+            if f"{method} {path}" in fake.hangs_up:
+                self.close_connection = True
+                return
             status, content = fake.answers.get(f"{method} {path}", (404, {"error": f"no {path} here"}))
             raw = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)

@@ -65,7 +65,8 @@ def test_releases_lists_the_newest_first(service: FakeService, tmp_path: Path) -
     assert VERSION not in table.stdout
 
 
-def test_rollback_sends_who_why_and_where_to(service: FakeService, tmp_path: Path) -> None:
+def test_rollback_sends_who_why_where_to_and_what_it_saw(service: FakeService, tmp_path: Path) -> None:
+    service.answers["GET /models/flights/releases"] = (200, {"releases": RELEASES})
     service.answers["POST /models/flights/rollback"] = (
         200,
         {"release": {**RELEASES[0], "generation": 3, "reason": "rollback"}},
@@ -82,10 +83,27 @@ def test_rollback_sends_who_why_and_where_to(service: FakeService, tmp_path: Pat
     ]
     shown = run("rollback", "flights", *options, "--retraining-url", service.url)
     assert shown.exit_code == 0, shown.output
+    sent = {"actor": "ada", "reason": "worse at night", "to_generation": 1, "expected_generation": 2}
     assert service.asked == [
-        ("POST /models/flights/rollback", {"actor": "ada", "reason": "worse at night", "to_generation": 1})
+        ("GET /models/flights/releases", None),
+        ("POST /models/flights/rollback", sent),
     ]
     assert "generation 3" in shown.stdout
+    again = run(
+        "rollback", "flights", *options, "--expected-generation", "1", "--retraining-url", service.url
+    )
+    assert again.exit_code == 0, again.output
+    assert service.asked[2:] == [("POST /models/flights/rollback", {**sent, "expected_generation": 1})]
+
+
+def test_a_rollback_whose_reply_is_lost_says_how_to_try_again(service: FakeService, tmp_path: Path) -> None:
+    service.answers["GET /models/flights/releases"] = (200, {"releases": RELEASES})
+    service.hangs_up.add("POST /models/flights/rollback")
+    shown = run("rollback", "flights", "--retraining-url", service.url, "--home", str(tmp_path))
+    assert shown.exit_code == 5
+    told = " ".join(shown.stderr.split())
+    assert "whether it was rolled back is not known" in told
+    assert "--expected-generation 2" in told
 
 
 @pytest.mark.parametrize("word", ["approve", "reject"])
@@ -115,7 +133,7 @@ def test_report_lists_verdicts_and_their_pages(service: FakeService, tmp_path: P
 def test_why_asks_about_a_prediction_or_a_version_and_draws_the_chain(
     service: FakeService, tmp_path: Path
 ) -> None:
-    prediction = "0" * 32
+    prediction = "v" * 32
     chain: dict[str, Any] = {
         "version": {"name": VERSION[:12], "run": {"id": "r1", "cause": "c0ffee", "note": "shape [N] [/x]"}},
         "empty": None,
@@ -129,6 +147,45 @@ def test_why_asks_about_a_prediction_or_a_version_and_draws_the_chain(
     assert "empty" not in shown.stdout
     assert "shape [N] [/x]" in shown.stdout
     assert run("why", VERSION[:12], "--retraining-url", service.url, "--home", str(tmp_path)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "asked"),
+    [
+        ("run-" + "c0ffee" * 4, "runs", ["runs"]),
+        ("0123456789abcdef" * 2, "causes", ["causes"]),
+        ("0123456789abcdef" * 2, "predictions", ["causes", "predictions"]),
+        ("0123456789abcdev" * 2, "predictions", ["predictions"]),
+        ("0123456789ab", "versions", ["versions"]),
+    ],
+)
+def test_why_knows_what_a_name_is(
+    service: FakeService, tmp_path: Path, name: str, known: str, asked: list[str]
+) -> None:
+    chain = {
+        "run": {"state": "promoted"},
+        "version": {"model": "flights"},
+        "cause": {"reason": "the loss rose"},
+        "predictions": {"count": 7} if known in ("runs", "causes") else None,
+    }
+    service.answers[f"GET /{known}/{name}/why"] = (200, chain)
+    shown = run("why", name, "--retraining-url", service.url, "--home", str(tmp_path))
+    assert shown.exit_code == 0, shown.output
+    assert [request for request, _ in service.asked] == [f"GET /{kind}/{name}/why" for kind in asked]
+    forth = known in ("runs", "causes")
+    # From a run or cause the chain is drawn from the cause on, else from the answer back to it.
+    assert (shown.stdout.index("the loss rose") < shown.stdout.index("promoted")) is forth
+    assert ("count 7" in shown.stdout) is forth
+
+
+def test_why_of_a_cause_nobody_knows_ends_with_the_service_s_words(
+    service: FakeService, tmp_path: Path
+) -> None:
+    name = "ab" * 16
+    service.answers[f"GET /predictions/{name}/why"] = (404, {"error": f"the lake has no prediction {name}"})
+    shown = run("why", name, "--retraining-url", service.url, "--home", str(tmp_path))
+    assert shown.exit_code == 3
+    assert "has no prediction" in shown.stderr
 
 
 def test_status_of_nothing_names_the_remedy(tmp_path: Path) -> None:
