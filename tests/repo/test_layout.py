@@ -21,7 +21,6 @@ HOMES = {
     "torch": ("services/inference/runtimes", "examples"),
     "onnxruntime": (
         "services/inference/runtimes",
-        "services/retraining",
         "shared/onnx_model.py",
         "cli/checks.py",
         "loadtests",
