@@ -72,7 +72,6 @@ format: venv  ## put the code into form
 
 test: lint  ## lint and every test but the long chaos runs
 	$(BIN)/python -m pytest -q
-	@echo "test: ok"
 
 demo: venv  ## replay a year of flights through the loop (PART=0.1 for a quick look)
 	$(BIN)/homeostat demo --part $(PART)

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     console.print(f"starting the stack below {home}", highlight=False)
     try:
-        running = stack.start(home, free_ports=options.free_ports)
+        running = stack.start(home, free_ports=options.free_ports, shown=console.is_terminal)
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 5

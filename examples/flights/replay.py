@@ -65,6 +65,7 @@ class Replay:
         seed: int = 0,
         tick: Callable[[datetime, int], None] = lambda *_: None,
         pause: Callable[[float], None] = time.sleep,
+        stalled_s: float = STALLED_S,
     ) -> None:
         self._model, self._view, self._tick, self._pause = model, view, tick, pause
         self._random = np.random.default_rng(seed)
@@ -81,6 +82,7 @@ class Replay:
         self._client = httpx.Client(base_url=url, timeout=60.0, trust_env=False)
         self.answers = Answers.none(len(flights))
         self.clock = Clock(self._times[0])
+        self._stalled_s = stalled_s
         self._held_s, self._held_at = 0.0, self._times[0]
 
     def run(self) -> Answers:
@@ -121,10 +123,10 @@ class Replay:
     def _hold(self, limit: datetime) -> None:
         self._held_s = self._held_s + HELD_PAUSE_S if limit == self._held_at else 0.0
         self._held_at = limit
-        if self._held_s > STALLED_S:
+        if self._held_s > self._stalled_s:
             told = self._view.unanswered or "drift looks at nothing new, or a run does not end"
             raise LoopStalled(
-                f"the loop has stood still at {limit:%Y-%m-%d %H:%M} for {STALLED_S:.0f} s: {told}"
+                f"the loop has stood still at {limit:%Y-%m-%d %H:%M} for {self._stalled_s:.0f} s: {told}"
             )
 
     def _ask(self, start: int, end: int, now: datetime) -> None:

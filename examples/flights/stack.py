@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
+from cli.state import read_state
 
 SOURCES = Path(__file__).resolve().parent.parent.parent
 
@@ -23,12 +23,20 @@ class Stack:
     retraining: str
 
 
-def start(home: Path, *, free_ports: bool) -> Stack:
-    """`homeostat up --detach`. Raises RuntimeError with what it said."""
+def start(home: Path, *, free_ports: bool, shown: bool) -> Stack:
+    """`homeostat up --detach`; `shown`: its progress and its complaints go to the terminal. Raises RuntimeError."""
     options = ["--free-ports"] if free_ports else []
-    state = orjson.loads(homeostat("up", "--detach", "--json", f"--home={home}", *options))
-    ports = state["ports"]
-    places = {name: f"http://127.0.0.1:{ports[name]}" for name in ("inference", "drift", "retraining")}
+    command = ["up", "--detach", f"--home={home}", *options]
+    if shown:
+        done = subprocess.run(_command(*command), cwd=SOURCES, env=_environment(), stdout=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise RuntimeError("the stack did not start; the lines above say why")
+    else:
+        homeostat(*command, "--json")
+    state = read_state(home)
+    if state is None:
+        raise RuntimeError(f"the stack on {home} is gone again; read {home / 'logs' / 'supervisor.log'}")
+    places = {name: f"http://127.0.0.1:{state.ports[name]}" for name in ("inference", "drift", "retraining")}
     return Stack(home, **places)
 
 
@@ -40,13 +48,17 @@ def end(home: Path) -> None:
 def homeostat(*arguments: str, timeout_s: float = 300.0) -> bytes:
     """Run a command of the command line; its standard output. Raises RuntimeError with what it said."""
     done = subprocess.run(
-        [sys.executable, "-m", "cli", *arguments],
-        cwd=SOURCES,
-        env={**os.environ, "DO_NOT_TRACK": "1"},
-        capture_output=True,
-        timeout=timeout_s,
+        _command(*arguments), cwd=SOURCES, env=_environment(), capture_output=True, timeout=timeout_s
     )
     if done.returncode != 0:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise RuntimeError(f"`homeostat {' '.join(arguments)}` ended with status {done.returncode}: {said}")
     return done.stdout
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "cli", *arguments]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "DO_NOT_TRACK": "1"}
