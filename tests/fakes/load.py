@@ -28,9 +28,9 @@ def main(spool: str, lists: str, model: str, prefix: str, rows_per_second: str, 
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     folder = Path(lists)
     folder.mkdir(parents=True, exist_ok=True)
-    begun, answered, dropped = (
+    begun, answered, dropped, told = (
         os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for name in ("begun", "answered", "dropped")
+        for name in ("begun", "answered", "dropped", "told")
     )
     writer = SpoolWriter.claim(Path(spool), maximum_bytes=int(maximum_bytes), segment_bytes=64 << 10)
     print("started", flush=True)
@@ -41,8 +41,8 @@ def main(spool: str, lists: str, model: str, prefix: str, rows_per_second: str, 
         os.write(begun, lines)
         kept = append_rows(writer, number, count, model=model, prefix=prefix)
         os.write(answered if kept else dropped, lines)
-        if kept and request % 4 == 0:
-            append_outcomes(writer, number, 1, model=model, prefix=prefix)
+        if kept and request % 4 == 0 and append_outcomes(writer, number, 1, model=model, prefix=prefix):
+            os.write(told, f"{prefix}{number}\n".encode())
         number += count
         request += 1
         time.sleep(count / float(rows_per_second))

@@ -97,6 +97,12 @@ class LogProcesses:
         found: list[str] = table["prediction_id"].to_pylist()
         return found
 
+    def outcomes_in_lake(self) -> list[str]:
+        """Prediction ids of the outcomes in the lake, repeats included."""
+        table = self.lake.read_outcomes(self.model, NOON - _FOREVER, NOON + _FOREVER)
+        found: list[str] = table["prediction_id"].to_pylist()
+        return found
+
     def dropped_on_disk(self) -> int:
         """Predictions dropped, as the writers' loss files tell."""
         return sum(
@@ -117,9 +123,12 @@ class LogProcesses:
             time.sleep(0.2)
 
     def wait_until_settled(self, seconds: float = 60) -> None:
-        """Wait until everything answered is in the lake."""
-        answered = set(self.listed("answered"))
+        """Wait until everything answered and told is in the lake."""
+        answered, told = set(self.listed("answered")), set(self.listed("told"))
         self.wait_for(lambda: answered <= set(self.in_lake()), "everything answered is in the lake", seconds)
+        self.wait_for(
+            lambda: told <= set(self.outcomes_in_lake()), "every outcome told is in the lake", seconds
+        )
 
     def check_conservation(self, *, kills_of_load: int) -> None:
         """answered = lake + counted drops, exactly; no repeats; nothing from nowhere.
@@ -137,6 +146,11 @@ class LogProcesses:
         assert 0 <= self.dropped_on_disk() - len(dropped) <= 5 * kills_of_load
         if not kills_of_load:
             assert len(begun) == len(lake) + self.dropped_on_disk()
+        outcomes, told = self.outcomes_in_lake(), set(self.listed("told"))
+        assert len(outcomes) == len(set(outcomes)), "repeated outcomes in the lake"
+        assert told <= set(outcomes), f"lost outcomes: {sorted(told - set(outcomes))[:10]}"
+        assert set(outcomes) - told <= begun
+        assert len(set(outcomes) - told) <= kills_of_load
 
     def close(self) -> None:
         """End what still runs."""

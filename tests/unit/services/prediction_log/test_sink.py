@@ -132,6 +132,43 @@ def test_a_failed_commit_leaves_nothing_and_is_done_again(
     assert log.ids() == numbers
 
 
+class UntilWritten:
+    """A flag to stop by, set once the sink has had some rounds; it never waits."""
+
+    def __init__(self, rounds: int) -> None:
+        self.left = rounds
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+    def wait(self, _seconds: float) -> bool:
+        return False
+
+
+def test_a_running_sink_reads_a_failed_round_again(
+    log: Any, numbers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came after the failure must not be committed past what failed."""
+    append_rows(log.spool, 0, 5)
+    log.shipper.step()
+    written = write_deltalake
+    failures = [OSError(28, "No space left on device")] * 3
+
+    def refuse_at_first(*arguments: Any, **options: Any) -> None:
+        if failures:
+            if len(failures) == 1:
+                append_rows(log.spool, 5, 5)
+            log.shipper.step()
+            raise failures.pop()
+        written(*arguments, **options)
+
+    monkeypatch.setattr(writer_module, "write_deltalake", refuse_at_first)
+    log.sink.run(UntilWritten(12))
+    assert log.ids() == numbers
+    assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
+
+
 def test_a_second_sink_that_reads_the_same_adds_nothing(log: Any, numbers: list[str]) -> None:
     append_rows(log.spool, 0, 10)
     log.shipper.step()
