@@ -18,9 +18,9 @@ PART   ?= 1
 IMAGES := inference prediction_log drift retraining
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate
-CODE   := shared services cli examples loadtests tests docs
+CODE   := shared services cli dashboards examples loadtests tests docs
 
-.PHONY: help venv lock lint format test demo up down status chaos bench-serving bench-log bench-drift gpu clean
+.PHONY: help venv lock lint format packages test demo up down status chaos bench-serving bench-log bench-drift gpu clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,7 +70,10 @@ format: venv  ## put the code into form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-test: lint  ## lint and every test but the long chaos runs
+packages:  ## the Debian programs the tests run for real: Prometheus, Alertmanager, PostgreSQL, Chromium
+	@tests/packages.sh
+
+test: lint packages  ## lint and every test but the long chaos runs
 	$(BIN)/python -m pytest -q
 
 demo: venv  ## replay a year of flights through the loop (PART=0.1 for a quick look)
