@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +14,28 @@ from shared.contracts.loop_spec import MODEL_NAME, parse_loop_spec
 from shared.errors import Conflict
 
 PROJECT = Path(__file__).resolve().parent.parent / "project"
-FILES = ("loop.yaml", "train.py", "make_data.py", "README.md")
 NAME = "parcels"
+
+
+class Library(StrEnum):
+    """What the training command is written with; each trains the same model and exports it to ONNX."""
+
+    numpy = "numpy"
+    scikit_learn = "scikit-learn"
+    torch = "torch"
+
+
+# Where each file of a new project comes from, below PROJECT; train.py comes from the library asked for.
+SOURCES = {"loop.yaml": "loop.yaml", "make_data.py": "make_data.py", "README.md": "README.md"}
+FILES = ("loop.yaml", "train.py", "make_data.py", "README.md")
 
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to write; made if it is not there.")],
     model: Annotated[str, typer.Option(help=f"Name of the model, {MODEL_NAME}.")] = NAME,
+    library: Annotated[
+        Library, typer.Option("--with", help="What the training command is written with.")
+    ] = Library.numpy,
     as_json: Json = False,
 ) -> None:
     """Write a small model project: loop.yaml, a training command, a generator of data, a README."""
@@ -29,7 +45,8 @@ def init(
             raise Conflict(
                 f"{folder / taken[0]} exists already", remedy="name another folder; nothing was written"
             )
-        texts = {name: (PROJECT / name).read_text(encoding="utf-8") for name in FILES}
+        sources = {**SOURCES, "train.py": f"trainings/{library.name}.py"}
+        texts = {name: (PROJECT / sources[name]).read_text(encoding="utf-8") for name in FILES}
         texts["loop.yaml"] = texts["loop.yaml"].replace(f"model: {NAME}\n", f"model: {model}\n")
         texts["README.md"] = (
             texts["README.md"].replace(f'"{NAME}"', f'"{model}"').replace(f"# {NAME}:", f"# {model}:")
@@ -39,7 +56,12 @@ def init(
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
         teller.result(
-            {"folder": str(folder.absolute()), "model": model, "files": list(FILES)},
+            {
+                "folder": str(folder.absolute()),
+                "model": model,
+                "library": library.value,
+                "files": list(FILES),
+            },
             f"{folder}: {', '.join(FILES)}\nnext: (cd {folder} && python make_data.py) && homeostat deploy {folder} "
             f"--train {folder}/train.parquet --holdout {folder}/holdout.parquet",
         )

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
 from typer.testing import CliRunner
 
+from cli.commands.init import Library
 from cli.main import app
 from shared.contracts.loop_spec import read_loop_spec
+from shared.onnx_model import OnnxModel
 
 
 def test_the_project_is_readable_and_named_as_asked(tmp_path: Path) -> None:
@@ -30,3 +39,36 @@ def test_a_name_no_model_may_have_is_refused_before_anything_is_written(tmp_path
     assert done.exit_code == 4
     assert "model" in done.stderr
     assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("library", list(Library))
+def test_every_training_command_writes_a_model_that_keeps_the_contract(
+    library: Library, tmp_path: Path
+) -> None:
+    project = tmp_path / "mine"
+    done = CliRunner().invoke(app, ["init", str(project), "--with", library.value])
+    assert done.exit_code == 0, done.output
+    (project / "out").mkdir()
+    places = {"TRAIN": "train.parquet", "HOLDOUT": "holdout.parquet", "OUT": "out"}
+    environment = {**os.environ, **{f"HOMEOSTAT_{name}": place for name, place in places.items()}}
+    for program in ("make_data.py", "train.py"):
+        ran = subprocess.run(
+            [sys.executable, program],
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stderr == ""
+    holdout = pq.read_table(project / "holdout.parquet")
+    scores = OnnxModel(project / "out" / "model.onnx", read_loop_spec(project)).score(holdout)
+    outcome = holdout["outcome"].to_numpy()
+    loss = -np.mean(outcome * np.log(scores) + (1 - outcome) * np.log(1 - scores))
+    # What was trained is what is served, missing weights included, and it has learned something.
+    assert loss == pytest.approx(
+        json.loads((project / "out" / "metrics.json").read_text())["log_loss"], abs=1e-5
+    )
+    assert loss < 0.65
+    assert holdout["weight_kg"].null_count > 0
