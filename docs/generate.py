@@ -5,6 +5,8 @@ A page marks the place of a table with two comments, and everything between them
     <!-- table: settings services.drift -->
     <!-- end of table -->
 
+A function of the program is shown the same way, between `excerpt: FILE FUNCTION` and `end of excerpt`.
+
 Run it after a change of a setting, metric, topic, route, command or contract. A repository test compares pages and code.
 """
 
@@ -26,6 +28,7 @@ from docs.reference.contracts import (
     verdict_table,
 )
 from docs.reference.environment import with_all_settings
+from docs.reference.excerpts import with_excerpts
 from docs.reference.metrics import metric_table
 from docs.reference.routes import route_table
 from docs.reference.settings import settings_table
@@ -65,8 +68,10 @@ def subjects(name: str) -> set[str]:
 
 
 def with_tables(text: str) -> str:
-    """The page's text with every table as the code says it now. Raises KeyError for a table nobody knows."""
-    return _BLOCK.sub(lambda match: f"{match[1]}{TABLES[match['name']](match['subject'])}{match[4]}", text)
+    """The page's text with every table and excerpt as the code says it now. Raises KeyError for a table nobody knows."""
+    return with_excerpts(
+        _BLOCK.sub(lambda match: f"{match[1]}{TABLES[match['name']](match['subject'])}{match[4]}", text)
+    )
 
 
 def main() -> int:

@@ -107,9 +107,8 @@ def text_to_codes() -> onnx.ModelProto:
 
 def write_onnx(path: Path, network: Network, columns: list[Tensor]) -> None:
     """One input [N] per feature under its name, one output `score` [N]."""
-    logging.getLogger("torch.onnx").setLevel(
-        logging.ERROR
-    )  # it tells which optional packages it could not find
+    # It warns of every optional package it could not find.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     names = [f"{name}_encoded" for name in CATEGORIES] + NUMBERS + INTEGERS
     torch.onnx.export(
         network,
