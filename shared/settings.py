@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -44,6 +44,37 @@ class HomeostatSettings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias="HOMEOSTAT_LOG_LEVEL", description="Least severe log line shown."
+    )
+    grafana_url: str = Field(
+        "",
+        validation_alias="HOMEOSTAT_GRAFANA_URL",
+        description="Base URL of the Grafana that gets the boards and, from drift and retraining, the annotations. "
+        "Empty: none is written to.",
+    )
+    grafana_token: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="HOMEOSTAT_GRAFANA_TOKEN",
+        description="Token of a Grafana service account with the role Editor; the role Admin to publish a data source.",
+    )
+    grafana_token_file: Path | None = Field(
+        None,
+        validation_alias="HOMEOSTAT_GRAFANA_TOKEN_FILE",
+        description="File that holds the token, where it is not given itself.",
+    )
+    grafana_user: str = Field(
+        "",
+        validation_alias="HOMEOSTAT_GRAFANA_USER",
+        description="Grafana user, where there is no token.",
+    )
+    grafana_password: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="HOMEOSTAT_GRAFANA_PASSWORD",
+        description="Password of the Grafana user.",
+    )
+    grafana_password_file: Path | None = Field(
+        None,
+        validation_alias="HOMEOSTAT_GRAFANA_PASSWORD_FILE",
+        description="File that holds the password, where it is not given itself.",
     )
 
     @property

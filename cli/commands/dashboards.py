@@ -1,0 +1,122 @@
+"""`homeostat dashboards`: the boards in a Grafana you already have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cli.options import Json, settings_with
+from cli.telling import FOUND_SOMETHING, telling
+
+dashboards = typer.Typer(
+    help="Put the boards into a Grafana that runs already, and see whether they are there.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+GrafanaUrl = Annotated[str, typer.Option(help="Base URL of Grafana. Default: HOMEOSTAT_GRAFANA_URL.")]
+MARKS = {
+    "created": "[green]created[/]",
+    "updated": "[green]updated[/]",
+    "unchanged": "unchanged",
+    "kept": "[yellow]kept[/]",
+    "off": "[dim]off[/]",
+    "ok": "[green]ok[/]",
+    "warning": "[yellow]warning[/]",
+    "failure": "[bold red]failure[/]",
+}
+
+
+@dashboards.command(
+    epilog="Example: homeostat dashboards publish --prometheus-url http://prometheus:9090 --dry-run"
+)
+def publish(
+    grafana_url: GrafanaUrl = "",
+    prometheus_url: Annotated[
+        str,
+        typer.Option(
+            help="Prometheus as Grafana reaches it. Default for a new data source: HOMEOSTAT_PROMETHEUS_URL, else this machine."
+        ),
+    ] = "",
+    datasource_uid: Annotated[
+        str, typer.Option(help="Use this Prometheus data source of Grafana, and create none.")
+    ] = "",
+    boards: Annotated[Path | None, typer.Option(help="Folder of boards. Default: those that ship.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Also replace boards that were changed in Grafana.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put the folder, the Prometheus data source and the boards into Grafana; a second run changes nothing.
+
+    The login comes from HOMEOSTAT_GRAFANA_TOKEN (or a file: HOMEOSTAT_GRAFANA_TOKEN_FILE), never from the command line. Boards
+    that somebody changed in Grafana are kept and told, with exit code 1, unless --overwrite is given.
+    """
+    from cli.boards import SHIPPED, read_boards
+    from cli.publication import Publication, Wish
+    from shared.errors import CallerError
+    from shared.grafana.access import access_from
+    from shared.grafana.client import GrafanaClient
+
+    with telling(as_json) as teller:
+        settings = settings_with(None, grafana_url=grafana_url)
+        if prometheus_url and datasource_uid:
+            raise CallerError(
+                "--prometheus-url and --datasource-uid cannot both say where the numbers come from",
+                remedy="give one of them",
+            )
+        if prometheus_url and not prometheus_url.startswith(("http://", "https://")):
+            raise CallerError(f"--prometheus-url is {prometheus_url!r}; expected http:// or https://")
+        wish = Wish(
+            prometheus_url=prometheus_url,
+            data_source_uid=datasource_uid,
+            default_url=settings.prometheus_url or f"http://{settings.host}:{settings.prometheus_port}",
+            overwrite=overwrite,
+            dry_run=dry_run,
+        )
+        grafana = GrafanaClient(access_from(settings))
+        shipped = read_boards(boards or SHIPPED)
+        health, login = grafana.health(), grafana.check_login()
+        teller.note(f"Grafana {health.version} at {grafana.url}, organization {login.organization}")
+        items = list(Publication(grafana, shipped, wish).run())
+        kept = [item.uid for item in items if item.result == "kept"]
+        table = Table(box=None, caption="nothing was changed: --dry-run" if dry_run else None)
+        for column in ("what", "uid", "title", "would be" if dry_run else "is", "detail"):
+            table.add_column(column)
+        for item in items:
+            table.add_row(item.kind, item.uid, escape(item.title), MARKS[item.result], escape(item.detail))
+        teller.result(
+            {
+                "grafana": grafana.url,
+                "version": health.version,
+                "organization": login.organization,
+                "dry_run": dry_run,
+                "ok": not kept,
+                "items": [item.document() for item in items],
+            },
+            table,
+        )
+        if kept:
+            raise typer.Exit(FOUND_SOMETHING)
+
+
+@dashboards.command(epilog="Example: homeostat dashboards check --json")
+def check(grafana_url: GrafanaUrl = "", as_json: Json = False) -> None:
+    """Ask Grafana whether it knows our login, reaches Prometheus and has the boards as they ship; exit code 1 when not."""
+    from cli.grafana_check import check_grafana
+
+    with telling(as_json) as teller:
+        findings = list(check_grafana(settings_with(None, grafana_url=grafana_url)))
+        table = Table(box=None, show_header=False)
+        for finding in findings:
+            remedy = f"\n[bold]try:[/] {escape(finding.remedy)}" if finding.remedy else ""
+            table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + remedy)
+        failed = any(finding.state == "failure" for finding in findings)
+        teller.result({"ok": not failed, "findings": [finding.document() for finding in findings]}, table)
+        if failed:
+            raise typer.Exit(FOUND_SOMETHING)

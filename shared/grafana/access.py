@@ -1,0 +1,99 @@
+"""Where Grafana is and how we log in. Checked before the first request, so that no secret ends in another's error message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from shared.errors import OperatorError
+from shared.settings import HomeostatSettings
+
+URL = "HOMEOSTAT_GRAFANA_URL"
+TOKEN = "HOMEOSTAT_GRAFANA_TOKEN"
+USER = "HOMEOSTAT_GRAFANA_USER"
+PASSWORD = "HOMEOSTAT_GRAFANA_PASSWORD"
+
+
+@dataclass(frozen=True)
+class GrafanaAccess:
+    """A Grafana's base URL and one way to log in: a token, or a user with a password. Secrets are not shown by `repr`.
+
+    Raises OperatorError, naming the setting, for a URL or login that cannot work.
+    """
+
+    url: str
+    token: str = field(default="", repr=False)
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        _check_url(self.url)
+        if self.token:
+            if not self.token.isascii() or not self.token.isprintable() or " " in self.token:
+                raise OperatorError(
+                    f"{TOKEN} has signs no token has",
+                    remedy=f"copy the token again, without blanks, to {TOKEN}",
+                )
+        elif not (self.user and self.password):
+            raise OperatorError(
+                f"there is no login for Grafana at {self.url}",
+                remedy=f"set {TOKEN}, or {USER} and {PASSWORD}",
+            )
+        elif ":" in self.user:
+            raise OperatorError(
+                f"{USER} holds a colon, which a login cannot carry", remedy=f"set {TOKEN} instead"
+            )
+
+    @property
+    def login(self) -> str:
+        """The setting that holds the secret in use."""
+        return TOKEN if self.token else PASSWORD
+
+
+def access_from(settings: HomeostatSettings) -> GrafanaAccess:
+    """The access the settings describe. Raises OperatorError when no URL is set, a file cannot be read, or what is set cannot
+    work."""
+    if not settings.grafana_url:
+        raise OperatorError(
+            "no Grafana is named", remedy=f"set {URL} to its base URL, such as http://127.0.0.1:3000"
+        )
+    return GrafanaAccess(
+        url=settings.grafana_url,
+        token=_secret(settings.grafana_token, settings.grafana_token_file, TOKEN),
+        user=settings.grafana_user,
+        password=_secret(settings.grafana_password, settings.grafana_password_file, PASSWORD),
+    )
+
+
+def _secret(given: SecretStr, file: Path | None, setting: str) -> str:
+    if given.get_secret_value() or file is None:
+        return given.get_secret_value().strip()
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise OperatorError(
+            f"{file}, the file of {setting}_FILE, cannot be read: {why}",
+            remedy="look at the file's path, owner and permissions",
+        ) from None
+
+
+def _check_url(url: str) -> None:
+    remedy = f"set {URL} to a base URL such as https://grafana.example.org or http://127.0.0.1:3000/grafana"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise OperatorError(f"{URL} is no URL", remedy=remedy) from None
+    if parts.username is not None or parts.password is not None:
+        raise OperatorError(
+            f"{URL} holds a login, which would be shown wherever the URL is",
+            remedy=f"set {USER} and {PASSWORD}, or {TOKEN}",
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise OperatorError(f"{URL} is {url!r}; expected http or https and a host", remedy=remedy)
+    if parts.query or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
+        raise OperatorError(f"{URL} is {url!r}; expected a base URL alone", remedy=remedy)

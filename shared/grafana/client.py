@@ -1,0 +1,419 @@
+"""The one adapter that speaks to a real Grafana, on the library grafana-api (see docs/adr/0014-grafana-api-behind-a-port.md).
+
+What the library lacks is added under and around it, and nowhere else:
+
+    missing or wrong there                                  added here
+    empty answers (204) and pages of proxies raise          `_Session` gives it only JSON objects and lists, or raises our errors
+    a message that is text or null breaks its own errors    the same
+    redirects are followed, a POST then becomes a GET       never followed: the login goes to the named host alone
+    the timeout is per read, a slow trickle never ends      `Patience` bounds the whole call
+    data sources by uid, annotations on a board by uid,     its raw verbs
+      history, health, permissions
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import orjson
+import requests
+from grafana_api.grafana_api import GrafanaException
+from grafana_api.grafana_face import GrafanaFace
+from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+from shared.errors import DependencyAway, HomeostatError, OperatorError, UnknownName
+from shared.grafana.access import URL, GrafanaAccess
+from shared.grafana.patience import Patience
+from shared.grafana.port import (
+    Annotation,
+    Board,
+    DataSource,
+    Folder,
+    GrafanaAway,
+    GrafanaUnsure,
+    Health,
+    Json,
+    Login,
+    Save,
+)
+from shared.grafana.refusals import GrafanaRefused, refusal
+
+TIMEOUT_S = 5.0
+DEADLINE_S = 15.0
+LARGEST_ANSWER = 32 << 20
+# What a data source can be given; everything else in Grafana's answer about it is its own.
+_DATA_SOURCE_FIELDS = (
+    "uid", "name", "type", "access", "url", "user", "database", "basicAuth", "basicAuthUser", "withCredentials",
+    "isDefault", "jsonData", "version",
+)  # fmt: skip
+_NOT_GRAFANA = f"check {URL}: is it Grafana's base URL, and is no proxy with a login of its own before it?"
+
+
+class GrafanaClient:
+    """`GrafanaPort` for the Grafana that `access` names. One call at a time. `timeout_s` bounds connecting and each wait for
+    bytes, `deadline_s` the whole call."""
+
+    def __init__(
+        self, access: GrafanaAccess, *, timeout_s: float = TIMEOUT_S, deadline_s: float = DEADLINE_S
+    ) -> None:
+        self.url = access.url.rstrip("/")
+        self._access = access
+        self._patience = Patience(self.url, deadline_s)
+        parts = urlsplit(access.url)
+        host = parts.hostname or ""
+        prefix = parts.path.strip("/")
+        # As bytes: the library would let names beyond Latin-1 fail with the password in the error.
+        login = access.token or (access.user.encode(), access.password.encode())
+        self._grafana: Any = GrafanaFace(
+            login,
+            host=f"[{host}]" if ":" in host else host,
+            port=parts.port,
+            url_path_prefix=f"{prefix}/" if prefix else "",
+            protocol=parts.scheme,
+            verify=True,
+            timeout=timeout_s,
+        )
+        self._session = _Session(self.url)
+        # Proxies and certificates of the environment count, but none stands between us and our own machine.
+        self._session.trust_env = not _is_loopback(host)
+        self._grafana.api.s = self._session
+
+    def close(self) -> None:
+        """Close the connections kept open."""
+        self._session.close()
+
+    def health(self) -> Health:
+        """Whether Grafana works."""
+        found = self._object(lambda: self._grafana.api.GET("/health"), "tell of its health")
+        if "database" not in found:
+            raise OperatorError(f"what answers at {self.url} is no Grafana", remedy=_NOT_GRAFANA)
+        return Health(version=_text(found, "version"), database=_text(found, "database"))
+
+    def check_login(self) -> Login:
+        """Whom the login stands for."""
+        found = self._object(
+            self._grafana.organization.get_current_organization,
+            "name our organization",
+            "orgs:read (role Viewer)",
+        )
+        return Login(organization_id=_number(found, "id"), organization=_text(found, "name"))
+
+    def permissions(self) -> Mapping[str, Sequence[str]] | None:
+        """What the login may do."""
+        found = self._find(
+            lambda: self._grafana.api.GET("/access-control/user/permissions"), "list our permissions"
+        )
+        return None if found is None else {name: list(scopes or ()) for name, scopes in found.items()}
+
+    def find_folder(self, uid: str) -> Folder | None:
+        """The folder with this uid."""
+        found = self._find(
+            lambda: self._grafana.folder.get_folder(_segment(uid)),
+            "read folders",
+            "folders:read (role Viewer)",
+        )
+        return None if found is None else Folder(uid=_text(found, "uid"), title=_text(found, "title"))
+
+    def create_folder(self, folder: Folder) -> None:
+        """Create a folder."""
+        self._object(
+            lambda: self._grafana.folder.create_folder(folder.title, folder.uid),
+            f"create the folder {folder.uid}",
+            "folders:create (role Editor)",
+        )
+
+    def find_data_source(self, uid: str) -> DataSource | None:
+        """The data source with this uid."""
+        found = self._raw_data_source(uid)
+        if found is None:
+            return None
+        return DataSource(
+            uid=_text(found, "uid"),
+            name=_text(found, "name"),
+            kind=_text(found, "type"),
+            url=_text(found, "url"),
+            is_default=found.get("isDefault") is True,
+            read_only=found.get("readOnly") is True,
+            options=found.get("jsonData") if isinstance(found.get("jsonData"), dict) else {},
+        )
+
+    def create_data_source(self, source: DataSource) -> None:
+        """Create a data source."""
+        self._object(
+            lambda: self._grafana.datasource.create_datasource(_spoken(source)),
+            f"create the data source {source.uid}",
+            "datasources:create (role Admin)",
+        )
+
+    def update_data_source(self, source: DataSource) -> None:
+        """1. Read it, with its version. 2. Put it back with our changes: Grafana replaces what it has, except secrets."""
+        found = self._raw_data_source(source.uid)
+        if found is None:
+            raise UnknownName(f"Grafana at {self.url} has no data source {source.uid}")
+        body = {name: found[name] for name in _DATA_SOURCE_FIELDS if name in found} | _spoken(source)
+        body["jsonData"] = dict(found.get("jsonData") or {}) | dict(source.options or {})
+        self._object(
+            lambda: self._grafana.api.PUT(f"/datasources/uid/{_segment(source.uid)}", json=body),
+            f"change the data source {source.uid}",
+            "datasources:write (role Admin)",
+        )
+
+    def check_data_source(self, uid: str) -> str:
+        """Let Grafana ask the data source."""
+        try:
+            found = self._object(
+                lambda: self._grafana.api.GET(f"/datasources/uid/{_segment(uid)}/health"),
+                f"ask the data source {uid}",
+                "datasources:query (role Viewer)",
+            )
+        except GrafanaRefused as error:  # 400 is how Grafana says that the source did not answer
+            raise DependencyAway(
+                f"Grafana at {self.url} gets no answer from its data source {uid}: {error.said}",
+                remedy="check the data source's URL, as Grafana's machine sees it",
+            ) from None
+        return _text(found, "message")
+
+    def find_board(self, uid: str) -> Board | None:
+        """The board with this uid."""
+        found = self._find(
+            lambda: self._grafana.dashboard.get_dashboard(_segment(uid)),
+            "read boards",
+            "dashboards:read (role Viewer)",
+        )
+        if found is None:
+            return None
+        model, about = found.get("dashboard"), found.get("meta")
+        if not isinstance(model, dict) or not isinstance(about, dict):
+            raise self._unknown_form("read boards")
+        return Board(
+            uid=_text(model, "uid"),
+            title=_text(model, "title"),
+            model=model,
+            folder_uid=_text(about, "folderUid"),
+            version=_number(model, "version"),
+            provisioned=about.get("provisioned") is True,
+        )
+
+    def board_history(self, uid: str) -> Sequence[Save] | None:
+        """The newest saves of a board."""
+        found = self._call(
+            lambda: self._grafana.api.GET(f"/dashboards/uid/{_segment(uid)}/versions?limit=2"),
+            "read the history of boards",
+            "dashboards:write (role Editor)",
+            absent=True,
+        )
+        if isinstance(found, dict):  # since Grafana 12; before, the list stands alone
+            found = found.get("versions")
+        if found is None:
+            return None
+        if not isinstance(found, list) or not all(isinstance(save, dict) for save in found):
+            raise self._unknown_form("read the history of boards")
+        saves = [
+            Save(
+                version=_number(save, "version"), message=_text(save, "message"), by=_text(save, "createdBy")
+            )
+            for save in found
+        ]
+        return sorted(saves, key=lambda save: save.version, reverse=True)
+
+    def save_board(self, model: Json, folder_uid: str, message: str, *, replaces: Board | None) -> int:
+        """Save a board. `overwrite` stays false: the version sent is the precondition. Number, uid and version go together, as
+        Grafana's own pages send them."""
+        sent = {name: value for name, value in model.items() if name != "version"} | {"id": None}
+        if replaces is not None:
+            sent |= {"id": _number(replaces.model, "id") or None, "version": replaces.version}
+        body = {"dashboard": sent, "folderUid": folder_uid, "message": message, "overwrite": False}
+        saved = self._object(
+            lambda: self._grafana.dashboard.update_dashboard(body),
+            f"save the board {model.get('uid')}",
+            "dashboards:create and dashboards:write (role Editor)",
+        )
+        return _number(saved, "version")
+
+    def add_annotation(self, annotation: Annotation) -> None:
+        """Write an annotation."""
+        body: dict[str, object] = {
+            "text": annotation.text,
+            "tags": list(annotation.tags),
+            "time": annotation.milliseconds,
+        }
+        if annotation.board_uid:
+            body["dashboardUID"] = annotation.board_uid
+        self._object(
+            lambda: self._grafana.api.POST("/annotations", json=body),
+            "write annotations",
+            "annotations:create (role Editor)",
+        )
+
+    def has_annotation(self, annotation: Annotation) -> bool:
+        """Whether it is there."""
+        at = annotation.milliseconds
+        query = [("from", str(at)), ("to", str(at)), ("type", "annotation"), ("limit", "100")]
+        query += [("tags", tag) for tag in annotation.tags]
+        if annotation.board_uid:
+            query.append(("dashboardUID", annotation.board_uid))
+        found = self._call(
+            lambda: self._grafana.api.GET(f"/annotations?{urlencode(query)}"),
+            "read annotations",
+            "annotations:read (role Viewer)",
+        )
+        if not isinstance(found, list):
+            raise self._unknown_form("read annotations")
+        return any(
+            isinstance(one, dict) and one.get("text") == annotation.text and one.get("time") == at
+            for one in found
+        )
+
+    def _raw_data_source(self, uid: str) -> dict[str, Any] | None:
+        return self._find(
+            lambda: self._grafana.api.GET(f"/datasources/uid/{_segment(uid)}"),
+            "read data sources",
+            "datasources:read (role Admin)",
+        )
+
+    def _find(self, call: Callable[[], Any], doing: str, needs: str = "") -> dict[str, Any] | None:
+        found = self._call(call, doing, needs, absent=True)
+        if found is not None and not isinstance(found, dict):
+            raise self._unknown_form(doing)
+        return found
+
+    def _object(self, call: Callable[[], Any], doing: str, needs: str = "") -> dict[str, Any]:
+        found = self._call(call, doing, needs)
+        if not isinstance(found, dict):
+            raise self._unknown_form(doing)
+        return found
+
+    def _call(self, call: Callable[[], Any], doing: str, needs: str = "", *, absent: bool = False) -> Any:
+        """What Grafana answers; None for a 404 where `absent` is an answer."""
+        try:
+            return self._patience.wait_for(call)
+        except GrafanaException as error:
+            if error.status_code == 404 and absent:
+                return None
+            raise refusal(self._access, error.status_code, error.response, doing, needs) from None
+        except requests.RequestException as error:
+            # Neither chained nor quoted: the library's words may hold what we sent.
+            raise self._trouble(error) from None
+
+    def _trouble(self, error: requests.RequestException) -> HomeostatError:
+        away = f"Grafana does not answer at {self.url}"
+        remedy = f"check that it runs and that {URL} is right"
+        cause = error.args[0] if error.args else None
+        reason = cause.reason if isinstance(cause, MaxRetryError) else None
+        if isinstance(error, requests.exceptions.SSLError):
+            if "CERTIFICATE_VERIFY_FAILED" in str(error) or isinstance(reason, ssl.SSLCertVerificationError):
+                return OperatorError(
+                    f"the certificate of Grafana at {self.url} cannot be verified",
+                    remedy="set REQUESTS_CA_BUNDLE to the file of the authority that signed it",
+                )
+            return GrafanaUnsure(f"{away}: no secure connection", remedy=remedy)
+        if isinstance(error, requests.exceptions.ProxyError):
+            return GrafanaAway(
+                f"{away}: the proxy on the way does not answer", remedy="check HTTPS_PROXY and NO_PROXY"
+            )
+        if isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(reason, NewConnectionError):
+            return GrafanaAway(f"{away}: no connection", remedy=remedy)
+        if isinstance(error, requests.exceptions.Timeout):
+            return GrafanaUnsure(f"{away}: it takes the request and is silent", remedy=remedy)
+        if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.ChunkedEncodingError):
+            return GrafanaUnsure(f"{away}: the connection broke", remedy=remedy)
+        return OperatorError(
+            f"Grafana at {self.url} cannot be asked: {type(error).__name__}", remedy=_NOT_GRAFANA
+        )
+
+    def _unknown_form(self, doing: str) -> OperatorError:
+        return OperatorError(
+            f"what answers at {self.url} does not {doing} in the form Grafana does", remedy=_NOT_GRAFANA
+        )
+
+
+class _Session(requests.Session):
+    """The library's connection. Every answer it hands on is one the library can read: a JSON object or list, and for an error
+    an object. Raises OperatorError for what no Grafana answers."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        answer = super().send(request, **(options | {"allow_redirects": False, "stream": True}))
+        with answer:
+            if 300 <= answer.status_code < 400:
+                where = urlsplit(answer.headers.get("Location", ""))
+                raise OperatorError(
+                    f"Grafana at {self._url} sends us on to {where.scheme}://{where.netloc}{where.path}"
+                    if where.netloc
+                    else f"Grafana at {self._url} sends us on to {where.path or 'nowhere'}",
+                    remedy=f"set {URL} to the address that answers itself; the login is sent nowhere else",
+                )
+            answer._content = orjson.dumps(self._readable(answer, self._body(answer)))
+            return answer
+
+    def _body(self, answer: requests.Response) -> bytes:
+        pieces, size = [], 0
+        for piece in answer.iter_content(1 << 16):
+            size += len(piece)
+            if size > LARGEST_ANSWER:
+                raise OperatorError(
+                    f"Grafana at {self._url} answers with more than {LARGEST_ANSWER >> 20} MiB",
+                    remedy=_NOT_GRAFANA,
+                )
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _readable(self, answer: requests.Response, body: bytes) -> Any:
+        status = answer.status_code
+        if not body.strip() and status < 400:
+            return {}
+        try:
+            found = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            found = None
+        if status < 400 and isinstance(found, dict | list):
+            return found
+        if status >= 400 and isinstance(found, dict):
+            return found
+        if status >= 500 or status == 429:  # a proxy's page about a Grafana that is away
+            return {"message": ""}
+        raise OperatorError(
+            f"what answers at {self._url} is no Grafana: {status} with something that is not its JSON",
+            remedy=_NOT_GRAFANA,
+        )
+
+
+def _spoken(source: DataSource) -> dict[str, Any]:
+    """Our words in Grafana's."""
+    return {
+        "uid": source.uid,
+        "name": source.name,
+        "type": source.kind,
+        "access": "proxy",
+        "url": source.url,
+        "isDefault": source.is_default,
+        "jsonData": dict(source.options or {}),
+    }
+
+
+def _segment(name: str) -> str:
+    return quote(name, safe="")
+
+
+def _text(found: Mapping[str, Any], name: str) -> str:
+    value = found.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _number(found: Mapping[str, Any], name: str) -> int:
+    value = found.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,375 @@
+"""`homeostat dashboards`: what it puts into a Grafana, what it leaves, what it says, how it fails."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.boards import SHIPPED, chosen_data_source, read_boards
+from cli.grafana_check import check_grafana
+from cli.main import app
+from cli.settings import CliSettings
+from tests.fakes.grafana_server import TOKEN, FakeGrafana, Trouble, answers, page
+
+UIDS = [board.uid for board in read_boards(SHIPPED)]
+COUNT = len(UIDS)
+
+
+@pytest.fixture(params=["11.6.0", "12.4.0", "13.3.0"])
+def grafana(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGrafana]:
+    server = FakeGrafana(request.param)
+    monkeypatch.setenv("HOMEOSTAT_GRAFANA_URL", server.url)
+    monkeypatch.setenv("HOMEOSTAT_GRAFANA_TOKEN", TOKEN)
+    yield server
+    server.stop()
+    assert server.violations == [], "a request that Grafana's pages do not describe"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["dashboards", *arguments])
+
+
+def publish(*arguments: str, code: int = 0) -> dict[str, Any]:
+    shown = run("publish", "--json", *arguments)
+    assert shown.exit_code == code, shown.output
+    document = json.loads(shown.stdout)
+    assert isinstance(document, dict)
+    return document
+
+
+def results(document: dict[str, Any]) -> dict[str, str]:
+    return {item["uid"]: item["result"] for item in document["items"]}
+
+
+def test_an_empty_grafana_gets_folder_data_source_and_boards(grafana: FakeGrafana) -> None:
+    document = publish("--prometheus-url", "http://prometheus:9090")
+    assert (document["version"], document["organization"], document["ok"]) == (
+        grafana.version,
+        "Main Org.",
+        True,
+    )
+    assert results(document) == dict.fromkeys(["homeostat", "homeostat-prometheus", *UIDS], "created")
+    assert grafana.folders["homeostat"]["title"] == "Homeostat"
+    source = grafana.data_sources["homeostat-prometheus"]
+    assert (source["type"], source["url"], source["isDefault"]) == (
+        "prometheus",
+        "http://prometheus:9090",
+        False,
+    )
+    assert sorted(grafana.boards) == sorted(UIDS)
+    for shipped in read_boards(SHIPPED):
+        kept = grafana.board(shipped.uid)
+        assert chosen_data_source(kept) == ("homeostat-prometheus", "Homeostat Prometheus")
+        assert kept["panels"] == shipped.model["panels"]
+        assert grafana.boards[shipped.uid][-1]["folder"] == "homeostat"
+
+
+def test_a_second_run_changes_nothing(grafana: FakeGrafana) -> None:
+    publish("--prometheus-url", "http://prometheus:9090")
+    before = len(grafana.writes)
+    for arguments in ((), ("--prometheus-url", "http://prometheus:9090/"), ("--overwrite",)):
+        document = publish(*arguments)
+        assert set(results(document).values()) == {"unchanged"}
+    assert len(grafana.writes) == before
+    assert {uid: len(saves) for uid, saves in grafana.boards.items()} == dict.fromkeys(UIDS, 1)
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(grafana: FakeGrafana) -> None:
+    dry = publish("--dry-run")
+    assert dry["dry_run"] is True
+    assert grafana.writes == []
+    assert results(dry) == results(publish())
+    grafana.edit_by_hand(UIDS[0], title="Mine")
+    before = len(grafana.writes)
+    assert results(publish("--dry-run", "--overwrite"))[UIDS[0]] == "updated"
+    assert "would be" in run("publish", "--dry-run").stdout
+    assert len(grafana.writes) == before
+
+
+def test_a_board_that_only_we_changed_is_updated(grafana: FakeGrafana, tmp_path: Path) -> None:
+    publish()
+    for path in SHIPPED.glob("*.json"):
+        model = json.loads(path.read_text())
+        if model["uid"] == UIDS[0]:
+            model["refresh"] = "2h"
+        (tmp_path / path.name).write_text(json.dumps(model))
+    found = results(publish("--boards", str(tmp_path)))
+    assert Counter(found.values()) == {"updated": 1, "unchanged": COUNT + 1}
+    assert found[UIDS[0]] == "updated"
+    assert grafana.board(UIDS[0])["refresh"] == "2h"
+    assert [save["version"] for save in grafana.boards[UIDS[0]]] == [1, 2]
+
+
+@pytest.mark.parametrize("keeps_message", [False, True])
+def test_a_board_edited_in_grafana_is_kept_until_told_otherwise(
+    grafana: FakeGrafana, keeps_message: bool
+) -> None:
+    publish()
+    grafana.edit_by_hand(UIDS[1], title="My inference", keeps_message=keeps_message)
+    document = publish(code=1)
+    assert results(document)[UIDS[1]] == "kept"
+    assert document["ok"] is False
+    detail = next(item["detail"] for item in document["items"] if item["uid"] == UIDS[1])
+    assert "edited by anna (version 2)" in detail
+    assert "--overwrite" in detail
+    assert grafana.board(UIDS[1])["title"] == "My inference"
+    assert results(publish("--overwrite"))[UIDS[1]] == "updated"
+    assert grafana.board(UIDS[1])["title"] != "My inference"
+    assert results(publish())[UIDS[1]] == "unchanged"
+
+
+def test_a_board_moved_to_another_folder_stays_there(grafana: FakeGrafana) -> None:
+    publish()
+    grafana.boards[UIDS[0]][-1]["folder"] = ""
+    document = publish(code=1)
+    assert "moved to the folder General" in str(document["items"])
+    assert grafana.boards[UIDS[0]][-1]["folder"] == ""
+
+
+def test_somebody_saves_while_we_publish(grafana: FakeGrafana, tmp_path: Path) -> None:
+    """Between our look and our save: the version we send is the precondition, and Grafana refuses."""
+    publish()
+    for path in SHIPPED.glob("*.json"):
+        (tmp_path / path.name).write_text(json.dumps(json.loads(path.read_text()) | {"refresh": "2h"}))
+    grafana.troubles.append(
+        answers(
+            412, "The dashboard has been changed by someone else", method="POST", path="/api/dashboards/db"
+        )
+    )
+    shown = run("publish", "--boards", str(tmp_path), "--json")
+    assert shown.exit_code == 3
+    assert "publish again" in json.loads(shown.stdout)["remedy"]
+    assert results(publish("--boards", str(tmp_path)))[UIDS[0]] == "updated"
+
+
+def test_a_run_that_broke_off_is_finished_by_the_next(grafana: FakeGrafana) -> None:
+    grafana.troubles.extend(
+        [
+            Trouble("answer", 204, method="POST", path="/api/folders", carried_out=True),
+            Trouble("close", method="POST", path="/api/datasources", carried_out=True),
+            Trouble("close", method="POST", path="/api/dashboards/db", carried_out=True),
+        ]
+    )
+    for _ in range(2):
+        assert run("publish").exit_code == 5
+    assert set(results(publish()).values()) == {"created", "unchanged"}
+    assert {uid: len(saves) for uid, saves in grafana.boards.items()} == dict.fromkeys(UIDS, 1)
+
+
+def test_boards_of_a_file_on_grafanas_machine_are_kept_and_told(grafana: FakeGrafana) -> None:
+    publish()
+    grafana.provisioned.add(UIDS[0])
+    document = publish("--overwrite", code=1)
+    assert results(document)[UIDS[0]] == "kept"
+    assert "a file on Grafana's machine" in str(document["items"])
+
+
+def test_the_url_of_our_data_source_follows_the_option_alone(grafana: FakeGrafana) -> None:
+    publish()
+    assert grafana.data_sources["homeostat-prometheus"]["url"] == "http://127.0.0.1:9090"
+    grafana.data_sources["homeostat-prometheus"] |= {"name": "Named by hand", "url": "http://by-hand:9090"}
+    assert results(publish())["homeostat-prometheus"] == "unchanged"
+    found = publish("--prometheus-url", "http://prometheus:9090")
+    assert results(found)["homeostat-prometheus"] == "updated"
+    source = grafana.data_sources["homeostat-prometheus"]
+    assert (source["url"], source["name"]) == ("http://prometheus:9090", "Named by hand")
+
+
+def test_a_data_source_of_a_file_is_kept_and_told(grafana: FakeGrafana) -> None:
+    grafana.add_data_source("homeostat-prometheus", "Prometheus", "http://prometheus:9090", readOnly=True)
+    document = publish("--prometheus-url", "http://elsewhere:9090", code=1)
+    assert results(document)["homeostat-prometheus"] == "kept"
+    assert set(results(publish()).values()) == {"unchanged"}
+
+
+def test_an_existing_data_source_is_used_and_stays_in_use(grafana: FakeGrafana) -> None:
+    grafana.add_data_source("company", "Company Prometheus", "http://prom:9090")
+    publish("--datasource-uid", "company")
+    assert list(grafana.data_sources) == ["company"]
+    assert chosen_data_source(grafana.board(UIDS[0])) == ("company", "Company Prometheus")
+    assert set(results(publish()).values()) == {"unchanged"}
+    assert list(grafana.data_sources) == ["company"]
+
+
+def test_a_data_source_that_is_gone_does_not_stay_in_use(grafana: FakeGrafana) -> None:
+    grafana.add_data_source("company", "Company Prometheus", "http://prom:9090")
+    publish("--datasource-uid", "company")
+    del grafana.data_sources["company"]
+    found = results(publish())
+    assert (found["homeostat-prometheus"], found[UIDS[0]]) == ("created", "updated")
+    assert chosen_data_source(grafana.board(UIDS[0]))[0] == "homeostat-prometheus"
+
+
+def test_an_editor_may_publish_with_a_data_source_named(grafana: FakeGrafana) -> None:
+    """Without Grafana's role Admin data sources can neither be read nor created."""
+    grafana.role = "Editor"
+    shown = run("publish")
+    assert shown.exit_code == 5
+    assert "datasources:read (role Admin)" in shown.output
+    document = publish("--datasource-uid", "company")
+    assert "may not look" in str(document["items"])
+    assert chosen_data_source(grafana.board(UIDS[0])) == ("company", "company")
+
+
+def test_a_data_source_that_is_none_of_prometheus_is_refused(grafana: FakeGrafana) -> None:
+    grafana.add_data_source("logs", "Loki", "http://loki:3100", type="loki")
+    assert "is a loki" in json.loads(run("publish", "--datasource-uid", "logs", "--json").stdout)["error"]
+    assert (
+        "no data source" in json.loads(run("publish", "--datasource-uid", "none", "--json").stdout)["error"]
+    )
+    assert grafana.boards == {}
+
+
+def test_a_data_source_whose_name_is_taken_leads_to_the_option(grafana: FakeGrafana) -> None:
+    grafana.add_data_source("other", "Homeostat Prometheus", "http://prom:9090")
+    document = publish(code=3)
+    assert "--datasource-uid" in document["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--prometheus-url", "prometheus:9090"), 3),
+        (("--prometheus-url", "http://a", "--datasource-uid", "b"), 3),
+        (("--boards", "/nowhere"), 5),
+        (("--grafana-url", "grafana:3000"), 5),
+    ],
+)
+def test_a_wrong_option_is_told_before_anything_is_asked(
+    grafana: FakeGrafana, arguments: tuple[str, ...], code: int
+) -> None:
+    assert publish(*arguments, code=code)["remedy"] or arguments[0] == "--prometheus-url"
+    assert grafana.requests == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "words"),
+    [
+        (answers(401, "Invalid API key", path="/api/org"), 5, "HOMEOSTAT_GRAFANA_TOKEN"),
+        (answers(403, "no", path="/api/org"), 5, "orgs:read"),
+        (answers(503, "starting"), 5, "not ready"),
+        (page(200), 5, "HOMEOSTAT_GRAFANA_URL"),
+        (Trouble("answer", 302, headers=(("Location", "/login"),)), 5, "sends us on"),
+        (Trouble("close"), 5, "the connection broke"),
+    ],
+)
+def test_a_grafana_in_trouble_is_told_with_the_remedy(
+    grafana: FakeGrafana, trouble: Trouble, code: int, words: str
+) -> None:
+    grafana.always = trouble
+    shown = run("publish")
+    assert shown.exit_code == code
+    assert words in shown.output
+    assert TOKEN not in shown.output
+    assert grafana.writes == []
+
+
+def test_without_a_login_the_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOMEOSTAT_GRAFANA_URL", raising=False)
+    assert "HOMEOSTAT_GRAFANA_URL" in publish(code=5)["remedy"]
+    assert "HOMEOSTAT_GRAFANA_TOKEN" in publish("--grafana-url", "http://127.0.0.1:1", code=5)["remedy"]
+
+
+def findings(**changed: Any) -> dict[str, tuple[str, str]]:
+    found = list(check_grafana(CliSettings().model_copy(update=changed)))
+    assert len({finding.checked for finding in found}) == len(found)
+    for finding in found:
+        assert finding.state in ("ok", "off") or finding.remedy, finding
+    return {finding.checked: (finding.state, finding.found) for finding in found}
+
+
+def test_the_check_of_a_good_grafana(grafana: FakeGrafana) -> None:
+    publish()
+    before = len(grafana.writes)
+    assert findings() == {
+        "grafana": ("ok", f"{grafana.version} at {grafana.url}"),
+        "grafana login": ("ok", "organization Main Org."),
+        "grafana data source": ("ok", "homeostat-prometheus: Successfully queried the Prometheus API."),
+        "grafana boards": ("ok", f"all {COUNT} are there"),
+    }
+    assert len(grafana.writes) == before
+    assert run("check").exit_code == 0
+
+
+def test_the_check_of_an_empty_grafana(grafana: FakeGrafana) -> None:
+    found = findings()
+    assert found["grafana boards"][0] == "failure"
+    assert UIDS[0] in found["grafana boards"][1]
+    assert found["grafana data source"][0] == "failure"
+    shown = run("check", "--json")
+    assert shown.exit_code == 1
+    assert json.loads(shown.stdout)["ok"] is False
+    assert "homeostat dashboards publish" in run("check").stdout
+
+
+def test_the_check_tells_boards_of_another_version_and_edited_ones(
+    grafana: FakeGrafana, tmp_path: Path
+) -> None:
+    for path in SHIPPED.glob("*.json"):
+        model = json.loads(path.read_text())
+        (tmp_path / path.name).write_text(
+            json.dumps(model | {"refresh": "2h"} if model["uid"] == UIDS[0] else model)
+        )
+    publish("--boards", str(tmp_path))
+    assert findings()["grafana boards"] == ("warning", f"of another version: {UIDS[0]}")
+    publish()
+    grafana.edit_by_hand(UIDS[1], title="Mine")
+    assert findings()["grafana boards"] == ("warning", f"changed in Grafana: {UIDS[1]}")
+    assert run("check").exit_code == 0
+
+
+def test_the_check_asks_the_data_source_that_the_boards_use(grafana: FakeGrafana) -> None:
+    grafana.add_data_source("company", "Company Prometheus", "http://prom:9090")
+    publish("--datasource-uid", "company")
+    assert findings()["grafana data source"] == ("ok", "company: Successfully queried the Prometheus API.")
+    grafana.data_sources_answer = False
+    state, said = findings()["grafana data source"]
+    assert (state, "connection refused" in said) == ("failure", True)
+
+
+def test_the_check_names_a_permission_that_lacks(grafana: FakeGrafana) -> None:
+    publish()
+    grafana.role = "Viewer"
+    found = list(check_grafana(CliSettings()))
+    lacking = [finding.found for finding in found if finding.checked == "grafana permissions"]
+    assert [text.split(":")[0:2] for text in lacking] == [
+        ["the login lacks annotations", "create"],
+        ["the login lacks dashboards", "write"],
+    ]
+
+
+def test_the_check_of_a_wrong_token_asks_no_more(
+    grafana: FakeGrafana, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOMEOSTAT_GRAFANA_TOKEN", "glsa_expired")
+    found = [finding for finding in check_grafana(CliSettings()) if finding.state == "failure"]
+    assert ["HOMEOSTAT_GRAFANA_TOKEN" in finding.found for finding in found] == [True]
+    assert [one.path for one in grafana.requests] == ["/api/health", "/api/org"]
+
+
+def test_the_check_of_a_grafana_that_hangs_is_over_soon(grafana: FakeGrafana) -> None:
+    publish()
+    grafana.always = Trouble("hang", path="/api/access-control")
+    start = time.monotonic()
+    found = list(check_grafana(CliSettings()))
+    assert time.monotonic() - start < 7
+    assert (found[-1].state, "silent" in found[-1].found) == ("failure", True)
+
+
+def test_the_check_of_an_old_grafana_warns(grafana: FakeGrafana) -> None:
+    publish()
+    grafana.version = "10.4.2"
+    assert findings()["grafana"][0] == "warning"
+
+
+def test_the_check_without_a_grafana_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOMEOSTAT_GRAFANA_URL", raising=False)
+    assert [state for state, _ in findings().values()] == ["off"]
+    assert run("check").exit_code == 0
