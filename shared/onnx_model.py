@@ -5,21 +5,19 @@ The contract: one input per feature under its name, [N] or [N, 1] (a tensor [N, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import onnxruntime
 import pyarrow as pa
 import pyarrow.compute as pc
-from google.protobuf.message import DecodeError
-from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from shared.contracts.loop_spec import Feature, LoopSpec
 from shared.errors import UnservableModel
+from shared.model_file import check_model_file
 
 Array = npt.NDArray[Any]
 
@@ -30,7 +28,6 @@ _KINDS = {
     "category": "tensor(string)",
     "tensor": "tensor(float)",
 }
-_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _ROWS_PER_CALL = 16_384
 
 
@@ -40,7 +37,7 @@ class OnnxModel:
     def __init__(self, path: Path, spec: LoopSpec, *, threads: int = 1) -> None:
         """Load and check. Raises UnservableModel, naming what breaks the contract."""
         raw = path.read_bytes()
-        _check_file(raw)
+        check_model_file(raw)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -116,52 +113,6 @@ def _to_array(feature: Feature, column: pa.ChunkedArray) -> Array:
         flat = pc.list_flatten(column).to_numpy(zero_copy_only=False)
         return np.asarray(flat, dtype=np.float32).reshape(len(column), *feature.shape)
     return np.asarray(pc.fill_null(pc.cast(column, pa.float64()), float("nan")).to_numpy(), dtype=np.float32)
-
-
-def _check_file(raw: bytes) -> None:
-    try:
-        model = onnx.load_model_from_string(raw)
-    except DecodeError as error:
-        raise UnservableModel("model.onnx is not an ONNX model", remedy="export the model again") from error
-    nodes = [node for graph in _graphs(model.graph) for node in graph.node]
-    nodes += [node for function in model.functions for node in function.node]
-    strange = ({item.domain for item in model.opset_import} | {node.domain for node in nodes}) - _DOMAINS
-    if strange:
-        raise UnservableModel(
-            f"model.onnx uses operators of the domain {min(strange)!r}",
-            remedy="export with standard operators only",
-        )
-    for tensor in (*_weights(model.graph), *(tensor for node in nodes for tensor in _constants(node))):
-        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-            raise UnservableModel(
-                f"model.onnx keeps the weights {tensor.name[:80]!r} in another file",
-                remedy="export them inside",
-            )
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (
-                *([attribute.g] if attribute.type == AttributeProto.GRAPH else []),
-                *attribute.graphs,
-            ):
-                yield from _graphs(inner)
-
-
-def _weights(graph: GraphProto) -> Iterator[TensorProto]:
-    for inner in _graphs(graph):
-        yield from inner.initializer
-        for sparse in inner.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-
-
-def _constants(node: NodeProto) -> Iterator[TensorProto]:
-    for attribute in node.attribute:
-        yield from attribute.tensors
-        if attribute.HasField("t"):
-            yield attribute.t
 
 
 def _check_inputs(features: tuple[Feature, ...], inputs: Any) -> frozenset[str]:

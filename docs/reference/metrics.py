@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from docs.reference.markdown import code, table
 from docs.reference.sources import module_name, parse, service_of, sources
 from services.inference.recorder import SpoolCollector
+from services.inference.runtimes.gpu import GpuCollector, GpuFigures
 from shared.messaging.spool import SpoolStatistics
 
 
@@ -40,6 +41,13 @@ class _EmptySpool:
         return SpoolStatistics(bytes=0, bound=0, appended={}, dropped={}, last_error="")
 
 
+class _SilentGpu:
+    """A GPU that tells nothing."""
+
+    def read(self) -> GpuFigures:
+        return GpuFigures(None, None, None)
+
+
 @cache
 def all_metrics() -> tuple[Metric, ...]:
     """Every metric of the program, by owner and name."""
@@ -53,6 +61,9 @@ def all_metrics() -> tuple[Metric, ...]:
     spool = CollectorRegistry()
     spool.register(SpoolCollector(_EmptySpool()))  # type: ignore[arg-type]  # asked for its statistics only
     found |= set(_held(spool, "services.inference"))
+    gpu = CollectorRegistry()
+    gpu.register(GpuCollector(_SilentGpu(), "cuda"))
+    found |= set(_held(gpu, "services.inference"))
     return tuple(sorted(found, key=lambda metric: (metric.owner, metric.name)))
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
@@ -99,6 +100,7 @@ def _kind(annotation: Any) -> str:
         "float": "number",
         "bool": "true or false",
         "Path": "path",
+        "SecretStr": "secret text",
         "timedelta": "duration",
     }
     name = getattr(annotation, "__name__", str(annotation))
@@ -110,6 +112,8 @@ def _default(value: Any, factory: Any) -> str:
         return "see the meaning"
     if value is PydanticUndefined:
         return "none: must be set"
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
     if value is None or value == "" or value == ():
         return "empty"
     if isinstance(value, tuple):

@@ -20,8 +20,10 @@ from services.drift.references import StoredReferences
 from services.drift.reports import Reports
 from services.drift.routes import Door
 from services.drift.settings import DriftSettings
+from services.drift.streaks import Streaks
 from services.drift.topic import KafkaVerdicts
 from services.drift.verdict_store import VerdictStore
+from shared.grafana.annotations import Annotator, NoAnnotator, annotator_from
 from shared.messaging.producer import open_producer
 from shared.observability.logs import get_logger, log_unknown_error
 from shared.settings import HomeostatSettings
@@ -42,6 +44,7 @@ class Drift:
     verdicts: VerdictStore
     examiner: Examiner
     topic: KafkaVerdicts
+    annotator: Annotator | NoAnnotator
     ready: Event
     _stop: Event = field(default_factory=Event)
     _threads: list[Thread] = field(default_factory=list)
@@ -54,11 +57,12 @@ class Drift:
             thread.start()
 
     def stop(self) -> None:
-        """1. no new window is begun   2. the one under way is stored   3. let go of broker and store."""
+        """1. no new window is begun   2. the one under way is stored   3. let go of Grafana, broker and store."""
         self._stop.set()
         self.publisher.notify()
         for thread in self._threads:
             thread.join(timeout=15)
+        self.annotator.close(timeout_s=2.0)
         self.topic.close()
         self.verdicts.close()
 
@@ -93,6 +97,7 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     examiner = Examiner()
     topic = KafkaVerdicts(open_producer(shared.kafka, "homeostat-drift"), settings.publish_timeout_seconds)
     publisher = Publisher(topic, verdicts, metrics, settings.publish_retry_seconds)
+    annotator = annotator_from(shared, metrics.annotated)
     follower = Follower(
         references=references,
         evidence=evidence,
@@ -101,12 +106,21 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
         metrics=metrics,
         now=_now,
         published=publisher.notify,
+        examined=Streaks(verdicts, annotator).note,
         poll_seconds=settings.poll_seconds,
     )
-    reports = Reports(shared.home / "reports", verdicts, references, evidence, examiner, settings.sample_rows)
+    reports = Reports(
+        shared.home / "reports",
+        verdicts,
+        references,
+        evidence,
+        examiner,
+        most_rows=settings.sample_rows,
+        kept=settings.kept_reports,
+    )
     ready = Event()
     door = Door(follower, verdicts, reports, metrics.registry, ready, _now(), _now)
-    return Drift(make_app(door), follower, publisher, verdicts, examiner, topic, ready)
+    return Drift(make_app(door), follower, publisher, verdicts, examiner, topic, annotator, ready)
 
 
 def _now() -> datetime:

@@ -20,13 +20,14 @@ from typing import Literal
 
 from services.drift.evidence import Evidence
 from services.drift.judge import Judge
+from services.drift.looks import Looks
 from services.drift.metrics import DriftMetrics
 from services.drift.model_status import ModelStatus
 from services.drift.references import References
 from services.drift.schedule import Schedule
 from services.drift.verdict_store import Generation, VerdictStore
 from services.drift.verdicts import Subject, conclude
-from services.drift.windows import Span, Watermarks, progress, until
+from services.drift.windows import Span, Watermarks, judgeable_until, progress, until
 from shared.contracts.verdict import Verdict
 from shared.errors import Conflict, HomeostatError, UnknownName
 from shared.observability.logs import get_logger, log_unknown_error
@@ -48,11 +49,13 @@ class _Memory:
     busy: bool = True
     generation_known: int = 0
     retry_at: float = 0.0
+    looks: Looks = field(default_factory=Looks)
 
 
 @dataclass
 class Follower:
-    """Judges windows as they become judgeable. `now` is the wall clock, `published` is called when there is news to publish."""
+    """Judges windows as they become judgeable. `now` is the wall clock, `clock` one that never steps; `published` is called when
+    there is news to publish, `examined` with each new verdict of an examination, after it is stored."""
 
     references: References
     evidence: Evidence
@@ -61,6 +64,8 @@ class Follower:
     metrics: DriftMetrics
     now: Callable[[], datetime]
     published: Callable[[], None] = lambda: None
+    examined: Callable[[Verdict], None] = lambda _: None
+    clock: Callable[[], float] = time.monotonic
     poll_seconds: float = 0.5
     _memory: dict[str, _Memory] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -161,6 +166,7 @@ class Follower:
         if revision == memory.revision and not memory.busy:
             return 0
         watermarks = self._note_generations(model)
+        memory.looks.add(watermarks, self.clock())
         judged, following, waiting = self._judge_due(model, watermarks)
         memory.revision, memory.busy = revision, judged >= WINDOWS_A_TURN
         self.metrics.progress(model, watermarks)
@@ -187,6 +193,7 @@ class Follower:
 
     def _judge_due(self, model: str, watermarks: Watermarks) -> tuple[int, datetime | None, datetime | None]:
         """Judge what is due; also returns the end of the next window and the event time from which it can be judged."""
+        memory = self._remember(model)
         judged = 0
         following: datetime | None = None
         waiting: datetime | None = None
@@ -199,6 +206,9 @@ class Follower:
             schedule = Schedule(self.evidence, model, seen, reference.loop.drift.window)
             start = seen.examined_until
             delay = reference.loop.outcome.delay
+            # After a restart, too, the verdict before tells whether its gap was told of already.
+            last = self.verdicts.last_of_generation(model, seen.generation) if start > seen.first else None
+            in_gap = last is not None and last.rows == 0
             while judged < WINDOWS_A_TURN:
                 span = schedule.window_from(start)
                 if replaced is not None and (span is None or span.end > replaced):
@@ -212,10 +222,17 @@ class Follower:
                 if progress(span, watermarks, delay) != "judgeable":
                     following, waiting = span.end, span.end + delay
                     break
-                verdict, _ = self._judge(model, seen, span, "examination")
-                start = schedule.start_after(
-                    span, empty=verdict.rows == 0, watermark=watermarks.predictions or span.end
-                )
+                if in_gap:
+                    limit = judgeable_until(watermarks, span.length, delay) or span.start
+                    start = schedule.after_gap(start, limit)
+                    self.verdicts.advance(model, seen.generation, start)
+                    in_gap = False
+                    continue
+                verdict, new = self._judge(model, seen, span, "examination")
+                if new:
+                    complete = memory.looks.first_complete(span, delay)
+                    self.metrics.verdict_delay.labels(model).observe(self.clock() - complete)
+                start, in_gap = span.end, verdict.rows == 0
                 self.verdicts.advance(model, seen.generation, start)
                 judged += 1
         return judged, following, waiting
@@ -250,6 +267,8 @@ class Follower:
             rows=verdict.rows,
             outcomes=verdict.outcomes,
         )
+        if detector == "examination":
+            self.examined(verdict)
         return verdict, True
 
     def _existing(self, subject: Subject) -> Verdict | None:

@@ -11,6 +11,7 @@ from services.drift.windows import Watermarks
 from shared.contracts.verdict import State, Verdict
 
 STATES: tuple[State, ...] = get_args(State)
+RESULTS = ("sent", "dropped", "refused")
 
 
 class DriftMetrics:
@@ -89,6 +90,33 @@ class DriftMetrics:
             registry=registry,
             buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
         )
+        self._last_verdict = Gauge(
+            "homeostat_drift_last_verdict_timestamp_seconds",
+            "When the last examination reached its verdict, in seconds since 1970 by this machine's clock.",
+            ("model",),
+            registry=registry,
+        )
+        self._last_verdict_info = Gauge(
+            "homeostat_drift_last_verdict_info",
+            "1 for the verdict that the state is of: one series per model.",
+            ("model", "verdict_id", "detector", "state"),
+            registry=registry,
+        )
+        self.verdict_delay = Histogram(
+            "homeostat_drift_verdict_delay_seconds",
+            "Time from when a window was first seen complete in the lake until its verdict was stored.",
+            ("model",),
+            registry=registry,
+            buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0),
+        )
+        self._annotations = Counter(
+            "homeostat_drift_annotations_total",
+            "Annotations for Grafana; result is sent, dropped (no room, or given up) or refused (Grafana does not take it).",
+            ("result",),
+            registry=registry,
+        )
+        for result in RESULTS:
+            self._annotations.labels(result)
         self.unpublished = Gauge(
             "homeostat_drift_unpublished_verdicts",
             "Verdicts stored here that the topic does not have yet.",
@@ -101,6 +129,7 @@ class DriftMetrics:
             registry=registry,
         )
         self._shown: dict[str, set[tuple[str, str, str, str]]] = {}
+        self._shown_verdict: dict[str, tuple[str, str, str, str]] = {}
 
     def warming(self, model: str) -> None:
         """Show a model that has no verdict yet."""
@@ -114,6 +143,10 @@ class DriftMetrics:
                 lag = (watermarks.predictions - watermarks.outcomes).total_seconds()
                 self._lag.labels(model).set(max(0.0, lag))
 
+    def annotated(self, result: str) -> None:
+        """An annotation came to its end."""
+        self._annotations.labels(result).inc()
+
     def reached(self, verdict: Verdict) -> None:
         """Count a verdict; an examination also becomes what the gauges show."""
         self._verdicts.labels(verdict.model, verdict.detector, verdict.state).inc()
@@ -124,6 +157,7 @@ class DriftMetrics:
         """Let the gauges show this verdict: after a restart they do so before the next window is judged."""
         model = verdict.model
         self._show_state(model, verdict.state)
+        self._show_verdict(verdict)
         self._rows.labels(model).set(verdict.rows)
         self._examined.labels(model).set(verdict.window_end.timestamp())
         if verdict.rows:
@@ -142,6 +176,16 @@ class DriftMetrics:
             labels = (model, score.signal, score.feature, score.method)
             self._score.labels(*labels).set(score.value)
             self._threshold.labels(*labels).set(score.threshold)
+
+    def _show_verdict(self, verdict: Verdict) -> None:
+        """The old series goes before the new one comes: an alert's query must never find two."""
+        labels = (verdict.model, verdict.verdict_id, verdict.detector, verdict.state)
+        shown = self._shown_verdict.get(verdict.model)
+        if shown is not None and shown != labels:
+            self._last_verdict_info.remove(*shown)
+        self._shown_verdict[verdict.model] = labels
+        self._last_verdict_info.labels(*labels).set(1)
+        self._last_verdict.labels(verdict.model).set(verdict.reached_at.timestamp())
 
     def _show_state(self, model: str, state: State) -> None:
         for each in STATES:

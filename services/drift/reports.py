@@ -1,4 +1,4 @@
-"""Reports of verdicts for people: drawn at the first look, kept afterwards."""
+"""Reports of verdicts for people: drawn at the first look; of each model the newest are kept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Drawer(Protocol):
 
 @dataclass
 class Reports:
-    """Files `<folder>/<model>/<verdict_id>.html` and `.json`."""
+    """Files `<folder>/<model>/<verdict_id>.html` and `.json`; `kept` reports per model, those drawn last."""
 
     folder: Path
     verdicts: VerdictStore
@@ -36,6 +36,7 @@ class Reports:
     evidence: Evidence
     drawer: Drawer
     most_rows: int = 5000
+    kept: int = 20
 
     def __post_init__(self) -> None:
         self._drawing = Lock()
@@ -80,6 +81,14 @@ class Reports:
             draft = folder / f".{verdict.verdict_id}.{form}.{os.getpid()}"
             draft.write_text(content, encoding="utf-8")
             draft.replace(folder / f"{verdict.verdict_id}.{form}")
+        self._clear(folder, verdict.verdict_id)
+
+    def _clear(self, folder: Path, drawn: str) -> None:
+        """Remove all but the newest reports, and drafts of a killed process: a page is megabytes, and can be drawn again."""
+        pages = [(path.stat().st_mtime_ns, path) for path in folder.glob("[!.]*.html") if path.stem != drawn]
+        old = [path for _, path in sorted(pages, reverse=True)[self.kept - 1 :]]
+        for path in (*old, *(page.with_suffix(".json") for page in old), *folder.glob(".*")):
+            path.unlink(missing_ok=True)
 
 
 def _order(verdict: Verdict, columns: tuple[Column, ...]) -> list[Column]:

@@ -107,6 +107,15 @@ def make_routes(door: Door) -> APIRouter:
 
 
 async def _body(request: Request) -> dict[str, Any]:
+    # A page of another site may have the browser send text or a form here, but not JSON: for that it must be allowed first.
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        raise InvalidRequest(
+            f"the header Content-Type is {kind or 'missing'}; a request must say application/json",
+            field="Content-Type",
+            expected="application/json",
+            status=415,
+        )
     raw = b""
     async for piece in request.stream():
         raw += piece

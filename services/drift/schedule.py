@@ -12,7 +12,6 @@ from services.drift.windows import (
     from_micros,
     last_complete,
     skip_empty,
-    to_micros,
     window_by_rows,
     window_by_time,
 )
@@ -36,13 +35,18 @@ class Schedule:
         times = self.evidence.times(self.model, self.generation.generation, start)
         return window_by_rows(times, self.window.rows or 0)
 
-    def start_after(self, span: Span, *, empty: bool, watermark: datetime) -> datetime:
-        """Where the next window starts: at the end of this one, or, after an empty one, where rows come again."""
-        if not empty or self.window.every is None:
-            return span.end
-        times = self.evidence.times(self.model, self.generation.generation, span.end)
-        times = times[times <= to_micros(watermark)]
-        return skip_empty(span.end, self.window.every, from_micros(int(times[0]))) if times.size else span.end
+    def after_gap(self, start: datetime, limit: datetime) -> datetime:
+        """Where the first window from `start` on lies that holds a row or ends after `limit`: what cannot be judged yet is left.
+
+        Rows that come late into windows passed over are not judged, like those that come late into a judged window.
+        """
+        if self.window.every is None:
+            return start
+        following = skip_empty(start, self.window.every, limit)
+        times = self.evidence.times(self.model, self.generation.generation, start)
+        if times.size:
+            following = min(following, skip_empty(start, self.window.every, from_micros(int(times[0]))))
+        return following
 
     def last_complete(self, watermark: datetime) -> Span:
         """The last complete window. Raises InvalidRequest while there is none."""

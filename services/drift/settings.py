@@ -21,6 +21,11 @@ class DriftSettings(BaseSettings):
         ge=200,
         description="Most rows a side that Evidently is given; thresholds know the sample's size.",
     )
+    kept_reports: int = Field(
+        20,
+        ge=1,
+        description="Drawn reports kept per model, the newest; one that was removed is drawn again when someone looks.",
+    )
     publish_retry_seconds: float = Field(
         1.0, gt=0, le=60, description="Seconds between two tries to publish verdicts while Kafka is away."
     )

@@ -8,7 +8,7 @@ holds up no other, and the same window judged again takes its place.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from threading import Lock
 from pydantic import ValidationError
 
 from services.drift.windows import from_micros, to_micros
-from shared.contracts.verdict import Verdict
+from shared.contracts.verdict import State, Verdict
 from shared.errors import OperatorError, UnknownName
 from shared.observability.logs import get_logger
 
@@ -121,6 +121,26 @@ class VerdictStore:
         """The examination with the last window end."""
         found = self._verdicts(
             "AND model = ? AND detector = 'examination' ORDER BY window_end DESC, number DESC", (model,), 1
+        )
+        return found[0] if found else None
+
+    def last_of_generation(self, model: str, generation: int) -> Verdict | None:
+        """The examination of that generation with the last window end."""
+        found = self._verdicts(
+            "AND model = ? AND generation = ? AND detector = 'examination' ORDER BY window_end DESC, number DESC",
+            (model, generation),
+            1,
+        )
+        return found[0] if found else None
+
+    def examination_before(self, verdict: Verdict, states: Sequence[State]) -> Verdict | None:
+        """The examination of the model stored last before `verdict`, of those with one of `states`."""
+        wanted = ", ".join("?" * len(states))
+        found = self._verdicts(
+            "AND model = ? AND detector = 'examination' AND number < (SELECT number FROM verdicts WHERE verdict_id = ?)"
+            f" AND json_extract(body, '$.state') IN ({wanted}) ORDER BY number DESC",
+            (verdict.model, verdict.verdict_id, *states),
+            1,
         )
         return found[0] if found else None
 

@@ -7,7 +7,8 @@ act on it. Until a generation's first window is judged, its model is `warming`.
 
     open ──(predictions reach end)──▶ closed ──(outcomes are due and in, or waited for long enough)──▶ judgeable ──▶ judged
 
-Each window gives exactly one verdict, reached when it is judgeable: features, prediction, data and performance together.
+Each window gives exactly one verdict, reached when it is judgeable: features, prediction, data and performance together. But of
+a stretch without a row (a gap) only the first window is told of, as `blind`: the others would say the same thousands of times.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ def window_by_rows(times: npt.NDArray[np.int64], rows: int) -> Span | None:
     return Span(from_micros(int(times[0])), from_micros(int(times[rows - 1])) + INSTANT)
 
 
-def skip_empty(start: datetime, every: timedelta, next_row: datetime) -> datetime:
-    """Where the window lies, on the grid of `every` from `start`, that holds `next_row`: a gap is passed over in one step."""
-    return start + max(0, (next_row - start) // every) * every
+def skip_empty(start: datetime, every: timedelta, moment: datetime) -> datetime:
+    """Where the window lies, on the grid of `every` from `start`, that holds `moment`: a gap is passed over in one step."""
+    return start + max(0, (moment - start) // every) * every
 
 
 def last_complete(first: datetime, every: timedelta, watermark: datetime) -> Span | None:
@@ -72,21 +73,25 @@ def last_complete(first: datetime, every: timedelta, watermark: datetime) -> Spa
     return window_by_time(first + (whole - 1) * every, every) if whole >= 1 else None
 
 
-def progress(span: Span, watermarks: Watermarks, delay: timedelta) -> Progress:
-    """How far a window is.
+def judgeable_until(watermarks: Watermarks, length: timedelta, delay: timedelta) -> datetime | None:
+    """The last end that a window of that length may have to be judgeable; None while nothing is.
 
-    1. `open` until predictions reach its end.
-    2. `closed` until its outcomes are due (predictions reach end + `delay`) and in (outcomes reach it too). A feed of outcomes
-       that stays silent is waited for one more window length, then the window is judged without.
-    3. `judgeable` from then on.
+    Outcomes are due when predictions reach end + `delay`, and in when outcomes reach it too. A feed of outcomes that stays
+    silent is waited for one more window length (or `delay`, if that is longer), then the window is judged without.
     """
     predictions, outcomes = watermarks.predictions, watermarks.outcomes
-    if predictions is None or predictions < span.end:
+    if predictions is None:
+        return None
+    waited = predictions - delay - max(length, delay)
+    return waited if outcomes is None else max(waited, min(predictions, outcomes) - delay)
+
+
+def progress(span: Span, watermarks: Watermarks, delay: timedelta) -> Progress:
+    """How far a window is: `open` until predictions reach its end, then `closed`, and `judgeable` once its outcomes are in."""
+    if watermarks.predictions is None or watermarks.predictions < span.end:
         return "open"
-    due = span.end + delay
-    if predictions >= due and outcomes is not None and outcomes >= due:
-        return "judgeable"
-    return "judgeable" if predictions >= due + max(span.length, delay) else "closed"
+    limit = judgeable_until(watermarks, span.length, delay)
+    return "judgeable" if limit is not None and span.end <= limit else "closed"
 
 
 def until(watermarks: Watermarks, now: datetime) -> Watermarks:

@@ -21,6 +21,7 @@ from services.inference.metrics import InferenceMetrics
 from services.inference.predictor import Predictor
 from services.inference.recorder import Recorder, SpoolCollector
 from services.inference.runtimes.devices import choose_device
+from services.inference.runtimes.gpu import GpuCollector, find_gpu
 from services.inference.runtimes.onnx import OnnxModel
 from services.inference.servable import Servable
 from services.inference.settings import InferenceSettings
@@ -73,10 +74,13 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
 
     metrics = InferenceMetrics(CollectorRegistry())
     metrics.registry.register(SpoolCollector(spool))
+    metrics.runs_on(device.name, device.reason)
+    if (gpu := find_gpu(device)) is not None:
+        metrics.registry.register(GpuCollector(gpu, device.name))
     slots: Slots[Servable] = Slots()
     recorder = Recorder(spool)
     predictor = Predictor(
-        recorder, ids, inline_seconds=settings.inline_seconds, threads=settings.call_threads
+        recorder, ids, metrics, inline_seconds=settings.inline_seconds, threads=settings.call_threads
     )
     store = open_model_store(shared.model_store_url)
     loader = Loader(
@@ -97,7 +101,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         retry_seconds=settings.retry_seconds,
     )
     metrics.watch_release_log(watcher.seconds_since_read)
-    status = Status(slots, watcher, spool, device=device.name, device_reason=device.reason)
+    status = Status(slots, watcher, spool, metrics, device=device.name, device_reason=device.reason)
     app = assemble(
         settings, slots, recorder, predictor, ids, metrics, status, known_models=watcher.known_models
     )

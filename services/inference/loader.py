@@ -15,13 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.inference.model_file import check_model_file
 from services.inference.servable import Engine, Servable
 from services.inference.validation import Batch
 from shared.contracts.loop_spec import Feature
 from shared.contracts.manifest import MODEL, REFERENCE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import ProjectError, TamperedVersion, UnservableModel
+from shared.model_file import check_model_file
 from shared.stores.model_store import ModelStore
 from shared.stores.packaging import verify_version
 

@@ -83,6 +83,10 @@ class Watcher:
         """Models with a release at the last good look, also those that are not served here."""
         return self._known
 
+    def followed_models(self) -> frozenset[str]:
+        """Those of them that this server is to serve."""
+        return self._known & self._only if self._only else self._known
+
     @property
     def store_problem(self) -> str:
         """Why the release log cannot be read; empty while it can."""
@@ -125,7 +129,8 @@ class Watcher:
             and served.generation == release.generation
             and served.version == release.version
         ):
-            self._failures.pop(release.model, None)
+            if self._failures.pop(release.model, None) is not None:
+                self._metrics.release_served(release.model)
             return
         failure = self._failures.get(release.model)
         if not is_due(failure, generation=release.generation, now=self._clock()):

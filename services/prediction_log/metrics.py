@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -48,6 +50,17 @@ class ShipperMetrics:
             "Bytes on the spool that Kafka has not acknowledged.",
             registry=registry,
         )
+        self.last_delivery = Gauge(
+            "homeostat_shipper_last_delivery_timestamp_seconds",
+            "When Kafka last acknowledged rows, in seconds since 1970; NaN before the first time.",
+            registry=registry,
+        )
+        self.last_delivery.set(math.nan)
+        self.oldest_row_age = Gauge(
+            "homeostat_shipper_oldest_row_age_seconds",
+            "Age of the oldest row on the spool that Kafka has not acknowledged; 0 when there is none.",
+            registry=registry,
+        )
         self.writers = Gauge("homeostat_shipper_writers", "Writer folders followed.", registry=registry)
         self.connected = Gauge(
             "homeostat_shipper_kafka_up",
@@ -88,6 +101,12 @@ class SinkMetrics:
             "homeostat_sink_freshness_seconds",
             "From the answer (or the outcome's arrival) to the lake, for the oldest row of each commit.",
             buckets=(*_SECONDS, 30, 60, 300, 3600),
+            registry=registry,
+        )
+        self.last_row = Gauge(
+            "homeostat_sink_last_row_timestamp_seconds",
+            "When the newest row this sink wrote was answered, or its outcome arrived, in seconds since 1970.",
+            ["kind", "model"],
             registry=registry,
         )
         self.commit_seconds = Histogram(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as Flag
 
@@ -30,6 +31,7 @@ from shared.messaging.ports import Delivery, Producer, RecordRefused
 from shared.messaging.spool.checkpoint import Position
 from shared.messaging.spool.claim import LOCK_FILE
 from shared.messaging.spool.reader import Entry, SpoolReader
+from shared.messaging.spool.record import PredictionRecord
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
@@ -62,7 +64,9 @@ class Shipper:
         self._readers: dict[str, SpoolReader] = {}
         self._skipped: dict[tuple[str, str], int] = {}
         self._failed = False
+        self._oldest: datetime | None = None
         self.last_error = ""
+        metrics.oldest_row_age.set_function(self.oldest_row_age)
 
     def run(self, stop: Flag) -> None:
         """Ship until told to stop. Failures are logged once per kind, counted, and tried again with growing pauses."""
@@ -84,6 +88,11 @@ class Shipper:
                 pause = min(pause * 2, _LONGEST_PAUSE)
             stop.wait(max(0.0, pause - (time.monotonic() - begun)))
 
+    def oldest_row_age(self) -> float:
+        """Seconds since the oldest row that Kafka lacks was answered, as far as the spool was looked through; 0 without one."""
+        oldest = self._oldest
+        return 0.0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
+
     def step(self) -> int:
         """One round; the rows acknowledged. After any error everything unacknowledged is read again by the next round.
 
@@ -103,13 +112,16 @@ class Shipper:
         budget = _PROBE_BYTES if self._failed else _ROUND_BYTES
         queues: dict[Stream, list[Parcel]] = {}
         ends: dict[str, Position] = {}
+        moments: list[datetime] = []
         self._find_writers()
         for writer, reader in self._readers.items():
             if entries := _read(reader, budget):
                 ends[writer] = entries[-1].end
+                moments += map(_written_at, entries)
                 queues.update(
                     parcels(writer, entries, maximum_rows=self._batch_rows, maximum_bytes=self._record_bytes)
                 )
+        self._oldest = min(moments, default=None)
         try:
             rows = self._send_all(queues)
         except (DependencyAway, RecordRefused):
@@ -123,6 +135,9 @@ class Shipper:
             self._metrics.connected.set(1)
         for writer, end in ends.items():
             self._readers[writer].acknowledge(end)
+        # What is left was written after what is gone; the next round, which is near, reads how long after.
+        left = any(reader.backlog_bytes() for reader in self._readers.values())
+        self._oldest = max(moments, default=None) if left else None
         return rows
 
     def _find_writers(self) -> None:
@@ -237,6 +252,7 @@ class Shipper:
     def _count(self, stream: Stream, piece: _Piece) -> None:
         self._metrics.shipped_rows.labels(stream.kind, stream.model).inc(piece.batch.num_rows)
         self._metrics.records.inc()
+        self._metrics.last_delivery.set_to_current_time()
 
     def _tell(self) -> None:
         """Bring gauges up to date."""
@@ -265,6 +281,11 @@ def _read(reader: SpoolReader, budget: int) -> list[Entry]:
         entries.extend(more)
         size += sum(entry.size for entry in more)
     return entries
+
+
+def _written_at(entry: Entry) -> datetime:
+    record = entry.record
+    return record.answered_at if isinstance(record, PredictionRecord) else record.received_at
 
 
 class _Piece:

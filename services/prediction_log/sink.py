@@ -19,6 +19,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
@@ -73,6 +74,7 @@ class Sink:
         self._burial = Burial(lake, retention)
         self._identities: dict[str, TopicIdentity] | None = None
         self._identities_asked = 0.0
+        self._newest: dict[tuple[str, str], datetime] = {}
         self.last_error = ""
 
     def run(self, stop: Flag) -> None:
@@ -195,9 +197,19 @@ class Sink:
         if prepared.missing:
             _log.warning("rows_missing", kind=kind, model=model, rows=prepared.missing)
         if prepared.rows is not None and prepared.rows.num_rows:
-            oldest = pc.min(prepared.rows["answered_at" if kind == "predictions" else "received_at"]).as_py()
-            self._metrics.freshness.observe(max(0.0, (datetime.now(UTC) - oldest).total_seconds()))
+            self._tell_moments(kind, model, prepared.rows)
         return rows
+
+    def _tell_moments(self, kind: str, model: str, rows: pa.Table) -> None:
+        """How late the oldest row of a commit came, and how new the newest row in the lake is."""
+        now = datetime.now(UTC)
+        span = pc.min_max(rows["answered_at" if kind == "predictions" else "received_at"]).as_py()
+        self._metrics.freshness.observe(max(0.0, (now - span["min"]).total_seconds()))
+        # A row that claims to come from the future must not hide for years that nothing comes any more.
+        newest = min(span["max"], now)
+        newest = max(newest, self._newest.get((kind, model), newest))
+        self._newest[kind, model] = newest
+        self._metrics.last_row.labels(kind, model).set(newest.timestamp())
 
     def _give_up(self, table: TableWriter, arrival: Arrival, error: Exception) -> tuple[Prepared, int]:
         """Make a dead letter of a record that cannot be committed even alone; raises where the record is not to blame.

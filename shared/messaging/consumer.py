@@ -9,10 +9,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicParti
 from kafka.errors import KafkaError
 
 from shared.errors import DependencyAway
+from shared.messaging.connection import REMEDY, Connection
 from shared.messaging.ports import Message, Partition, TopicIdentity
-
-_REMEDY = "see that Kafka runs at the address in HOMEOSTAT_KAFKA; `homeostat doctor` checks it"
-_RETRY_SECONDS = 1.0
 
 
 class LogConsumer:
@@ -34,15 +32,14 @@ class LogConsumer:
         self._client_id = client_id
         self._fetch_bytes = fetch_bytes
         self._connect_milliseconds = int(connect_seconds * 1000)
-        self._client: KafkaConsumer | None = None
+        self._connection: Connection[KafkaConsumer] = Connection(bootstrap, self._connect)
         self._admin: KafkaAdminClient | None = None
         self._cluster_id = ""
-        self._not_before = 0.0
 
     def poll(self, timeout: float, maximum: int = 500) -> list[Message]:
         """New records in order per partition; an empty list while no broker answers."""
         try:
-            client = self._connected()
+            client = self._connection.open()
             polled = client.poll(timeout_ms=int(timeout * 1000), max_records=maximum)
         except DependencyAway:
             time.sleep(min(timeout, 0.2))
@@ -65,43 +62,47 @@ class LogConsumer:
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Keep the offsets with the group. Raises DependencyAway; the caller may go on, repeats are for it to skip."""
-        if self._client is None:
-            raise DependencyAway("not connected to Kafka", remedy=_REMEDY)
+        client = self._connection.client
+        if client is None:
+            raise DependencyAway("not connected to Kafka", remedy=REMEDY)
         try:
-            self._client.commit(
+            client.commit(
                 {_theirs(place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()},
                 timeout_ms=5_000,
             )
         except (KafkaError, OSError) as error:
-            raise DependencyAway(f"Kafka did not keep the offsets: {error!r}", remedy=_REMEDY) from error
+            raise DependencyAway(f"Kafka did not keep the offsets: {error!r}", remedy=REMEDY) from error
 
     def rewind(self) -> None:
         """Read again from what was committed; from the beginning where nothing was."""
-        if self._client is None:
+        client = self._connection.client
+        if client is None:
             return
         try:
-            for place in self._client.assignment():
-                committed = self._client.committed(place, timeout_ms=5_000)
+            for place in client.assignment():
+                committed = client.committed(place, timeout_ms=5_000)
                 if committed is None:
-                    self._client.seek_to_beginning(place)
+                    client.seek_to_beginning(place)
                 else:
-                    self._client.seek(place, committed)
+                    client.seek(place, committed)
         except (KafkaError, OSError):
             self.reset()
 
     def assigned(self) -> Sequence[Partition]:
         """Partitions of this member."""
-        return [_ours(place) for place in self._client.assignment()] if self._client is not None else []
+        client = self._connection.client
+        return [_ours(place) for place in client.assignment()] if client is not None else []
 
     def lag(self) -> dict[Partition, int]:
         """Records in the partition beyond what was handed out."""
         found: dict[Partition, int] = {}
-        if self._client is None:
+        client = self._connection.client
+        if client is None:
             return found
-        for place in self._client.assignment():
-            end = self._client.highwater(place)
+        for place in client.assignment():
+            end = client.highwater(place)
             try:
-                position = self._client.position(place, timeout_ms=100)
+                position = client.position(place, timeout_ms=100)
             except (KafkaError, OSError):
                 continue
             if end is not None and position is not None:
@@ -123,7 +124,7 @@ class LogConsumer:
         except (KafkaError, OSError) as error:
             self._forget_admin()
             raise DependencyAway(
-                f"no Kafka broker answers at {self._bootstrap}: {error!r}", remedy=_REMEDY
+                f"no Kafka broker answers at {self._bootstrap}: {error!r}", remedy=REMEDY
             ) from error
         missing = [name for name in topics if name not in described or described[name].get("error_code")]
         if missing:
@@ -134,7 +135,7 @@ class LogConsumer:
 
     def reset(self) -> None:
         """Drop the connection and everything fetched ahead."""
-        client, self._client = self._client, None
+        client = self._connection.release()
         if client is not None:
             try:
                 client.close(autocommit=False, timeout_ms=1_000)
@@ -146,35 +147,26 @@ class LogConsumer:
         self.reset()
         self._forget_admin()
 
-    def _connected(self) -> KafkaConsumer:
-        if self._client is None:
-            if time.monotonic() < self._not_before:
-                raise DependencyAway(f"no Kafka broker answers at {self._bootstrap}", remedy=_REMEDY)
-            try:
-                self._client = KafkaConsumer(
-                    bootstrap_servers=self._bootstrap.split(","),
-                    client_id=self._client_id,
-                    group_id=self._group,
-                    enable_auto_commit=False,
-                    auto_offset_reset="earliest",
-                    isolation_level="read_committed",
-                    bootstrap_timeout_ms=self._connect_milliseconds,
-                    fetch_max_wait_ms=100,
-                    max_partition_fetch_bytes=self._fetch_bytes,
-                    session_timeout_ms=6_000,
-                    heartbeat_interval_ms=2_000,
-                    reconnect_backoff_max_ms=1_000,
-                    metadata_max_age_ms=10_000,
-                    allow_auto_create_topics=False,
-                    metrics_enabled=False,
-                )
-            except (KafkaError, OSError) as error:
-                self._not_before = time.monotonic() + _RETRY_SECONDS
-                raise DependencyAway(
-                    f"no Kafka broker answers at {self._bootstrap}", remedy=_REMEDY
-                ) from error
-            self._client.subscribe(self._topics)
-        return self._client
+    def _connect(self) -> KafkaConsumer:
+        client = KafkaConsumer(
+            bootstrap_servers=self._bootstrap.split(","),
+            client_id=self._client_id,
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            bootstrap_timeout_ms=self._connect_milliseconds,
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=self._fetch_bytes,
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=2_000,
+            reconnect_backoff_max_ms=1_000,
+            metadata_max_age_ms=10_000,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+        client.subscribe(self._topics)
+        return client
 
     def _forget_admin(self) -> None:
         admin, self._admin = self._admin, None

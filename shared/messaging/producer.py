@@ -8,7 +8,6 @@ after a record the broker refused it refuses the next one too (so a failure ends
 
 from __future__ import annotations
 
-import time
 from threading import Lock
 from typing import Any
 
@@ -16,12 +15,11 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from shared.errors import DependencyAway, OperatorError
+from shared.messaging.connection import REMEDY, Connection
 from shared.messaging.events import Headers
 from shared.messaging.ports import RecordRefused
 
-_REMEDY = "see that Kafka runs at the address in HOMEOSTAT_KAFKA; `homeostat doctor` checks it"
 _SEND_MILLISECONDS = 2_000
-_RETRY_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
 
 
@@ -58,8 +56,7 @@ class LogProducer:
         self._request_bytes = request_bytes
         self._delivery_milliseconds = int(delivery_seconds * 1000)
         self._connect_milliseconds = int(connect_seconds * 1000)
-        self._client: KafkaProducer | None = None
-        self._not_before = 0.0
+        self._connection: Connection[KafkaProducer] = Connection(bootstrap, self._connect)
         self._pending = 0
         self._generation = 0
         self._spoiled = False
@@ -74,9 +71,9 @@ class LogProducer:
         if self._spoiled:
             self.reset()
         with self._lock:
-            client = self._connected()
+            client = self._connection.open()
             if self._pending >= self._maximum_pending:
-                raise DependencyAway(f"{self._pending} records are waiting for Kafka already", remedy=_REMEDY)
+                raise DependencyAway(f"{self._pending} records are waiting for Kafka already", remedy=REMEDY)
             try:
                 future = client.send(topic, value=value, key=key, headers=headers)
             except KafkaError as error:
@@ -90,20 +87,20 @@ class LogProducer:
 
     def flush(self, timeout: float) -> None:
         """Wait until every record is acknowledged or failed. Raises DependencyAway after `timeout` seconds."""
-        client = self._client
+        client = self._connection.client
         if client is None:
             return
         try:
             client.flush(timeout=timeout)
         except KafkaError as error:
             raise DependencyAway(
-                f"Kafka did not take everything within {timeout:g} s", remedy=_REMEDY
+                f"Kafka did not take everything within {timeout:g} s", remedy=REMEDY
             ) from error
 
     def reset(self) -> None:
         """Drop the connection with all that is under way."""
         with self._lock:
-            client, self._client = self._client, None
+            client = self._connection.release()
             with self._counting:
                 self._generation += 1
                 self._pending = 0
@@ -115,31 +112,21 @@ class LogProducer:
         """Drop the connection for good."""
         self.reset()
 
-    def _connected(self) -> KafkaProducer:
-        if self._client is None:
-            if time.monotonic() < self._not_before:
-                raise DependencyAway(f"no Kafka broker answers at {self._bootstrap}", remedy=_REMEDY)
-            try:
-                self._client = KafkaProducer(
-                    bootstrap_servers=self._bootstrap.split(","),
-                    client_id=self._client_id,
-                    acks="all",
-                    linger_ms=0,
-                    bootstrap_timeout_ms=self._connect_milliseconds,
-                    max_block_ms=_SEND_MILLISECONDS,
-                    request_timeout_ms=min(10_000, self._delivery_milliseconds),
-                    delivery_timeout_ms=self._delivery_milliseconds,
-                    reconnect_backoff_max_ms=1_000,
-                    max_request_size=self._request_bytes,
-                    allow_auto_create_topics=False,
-                    metrics_enabled=False,
-                )
-            except (KafkaError, OSError) as error:
-                self._not_before = time.monotonic() + _RETRY_SECONDS
-                raise DependencyAway(
-                    f"no Kafka broker answers at {self._bootstrap}", remedy=_REMEDY
-                ) from error
-        return self._client
+    def _connect(self) -> KafkaProducer:
+        return KafkaProducer(
+            bootstrap_servers=self._bootstrap.split(","),
+            client_id=self._client_id,
+            acks="all",
+            linger_ms=0,
+            bootstrap_timeout_ms=self._connect_milliseconds,
+            max_block_ms=_SEND_MILLISECONDS,
+            request_timeout_ms=min(10_000, self._delivery_milliseconds),
+            delivery_timeout_ms=self._delivery_milliseconds,
+            reconnect_backoff_max_ms=1_000,
+            max_request_size=self._request_bytes,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
 
     def _settled(self, generation: int, *, failed: bool = False) -> None:
         with self._counting:
@@ -178,7 +165,7 @@ def _translated(error: KafkaError) -> OperatorError:
             f"Kafka refuses a record for its size: {error}",
             remedy="raise message.max.bytes of the broker and HOMEOSTAT_SHIPPER_RECORD_BYTES together",
         )
-    return DependencyAway(f"Kafka did not take a record: {error!r}", remedy=_REMEDY)
+    return DependencyAway(f"Kafka did not take a record: {error!r}", remedy=REMEDY)
 
 
 def _close(client: KafkaProducer) -> None:

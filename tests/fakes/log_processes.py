@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
+
+import httpx
 
 from shared.messaging.spool.losses import read_losses
 from shared.stores.lake import Lake
@@ -85,6 +88,13 @@ class LogProcesses:
         """What a process said."""
         path = self.home / f"{name}.log"
         return path.read_text() if path.exists() else ""
+
+    def metric(self, name: str, series: str) -> float | None:
+        """What the running shipper or sink tells of a series, written as Prometheus does; None where it has none."""
+        started = [line for line in self.output(name).splitlines() if '"event": "started"' in line]
+        url = f"http://127.0.0.1:{json.loads(started[-1])['port']}/metrics"
+        values = dict(line.rsplit(" ", 1) for line in httpx.get(url, timeout=10).text.splitlines())
+        return float(values[series]) if series in values else None
 
     def listed(self, name: str) -> list[str]:
         """One of the load's lists."""

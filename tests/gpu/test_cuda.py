@@ -9,6 +9,7 @@ import pytest
 
 from loadtests.bench_model import example_rows, write_model
 from services.inference.runtimes.devices import Device, choose_device
+from services.inference.runtimes.gpu import find_gpu
 from services.inference.runtimes.onnx import OnnxModel
 
 pytestmark = pytest.mark.gpu
@@ -47,3 +48,18 @@ def test_loading_and_letting_go_again_does_not_eat_the_gpu(cuda: Device, model: 
     for _ in range(30):
         OnnxModel(model, device=cuda, threads=1).run("score", feeds)
     assert used() - before < 64 << 20
+
+
+def test_the_gpu_that_is_used_tells_its_memory(cuda: Device, model: bytes) -> None:
+    import torch
+
+    gpu = find_gpu(cuda)
+    assert gpu is not None
+    OnnxModel(model, device=cuda, threads=1)
+    figures = gpu.read()
+    _, total = torch.cuda.mem_get_info()
+    assert figures.total_bytes is not None
+    assert figures.used_bytes is not None
+    assert abs(figures.total_bytes - total) < total / 10
+    assert 0 < figures.used_bytes < figures.total_bytes
+    assert figures.utilization is None or 0 <= figures.utilization <= 1

@@ -8,10 +8,17 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from services.inference.answers import Answer, json_answer
 from services.inference.doors.request import Request
 from services.inference.metrics import InferenceMetrics
+from services.inference.page_frame import CONTENT_SECURITY_POLICY
 from services.inference.status import Status
 from services.inference.status_page import draw_status
 
-_HTML = ((b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store"))
+_HTML = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 class OperationsDoor:

@@ -21,9 +21,11 @@ from cli.ports import free_port
 from shared.contracts.manifest import Manifest
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
+from tests.fakes.grafana_server import TOKEN, Trouble, grafana
 from tests.unit.services.drift.world import World, loop, minutes, ordinary
 
 HOUR = 360  # rows
+Start = Callable[..., "Process"]  # of the broker's address, with further variables
 
 
 def eventually(found: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
@@ -40,7 +42,7 @@ def eventually(found: Callable[[], Any], what: str, seconds: float = 60.0) -> An
 class Process:
     """`python -m services.drift` on its own home."""
 
-    def __init__(self, home: Path, kafka: str) -> None:
+    def __init__(self, home: Path, kafka: str, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = (home / "drift.log").open("ab")
@@ -54,11 +56,12 @@ class Process:
                 "HOMEOSTAT_DRIFT_POLL_SECONDS": "0.1",
                 "HOMEOSTAT_DRIFT_PUBLISH_RETRY_SECONDS": "0.2",
                 "HOMEOSTAT_DRIFT_PUBLISH_TIMEOUT_SECONDS": "5",
+                **environment,
             },
             stdout=self.log,
             stderr=self.log,
         )
-        eventually(lambda: self.get("/health/ready") is not None, "drift is ready")
+        eventually(lambda: self.get("/health/ready") is not None, "drift is ready", 120)
 
     def get(self, path: str) -> Any:
         """The JSON at `path`; None where there is none (yet)."""
@@ -67,6 +70,12 @@ class Process:
         except httpx.TransportError:
             return None
         return answer.json() if answer.status_code == 200 else None
+
+    def metrics(self) -> dict[str, float]:
+        """Every series by its name and labels, as Prometheus reads them."""
+        lines = httpx.get(f"{self.url}/metrics", timeout=10).text.splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {series: float(value) for series, value in pairs}
 
     def end(self, by: signal.Signals = signal.SIGTERM) -> int:
         """Stop the process; returns its exit code."""
@@ -82,11 +91,11 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[str], Process]]:
+def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Process] = []
 
-    def begin(kafka: str) -> Process:
-        started.append(Process(tmp_path, kafka))
+    def begin(kafka: str, **environment: str) -> Process:
+        started.append(Process(tmp_path, kafka, **environment))
         return started[-1]
 
     yield begin
@@ -124,7 +133,7 @@ def published(broker: Broker, model: str, count: int) -> list[tuple[Verdict, dic
 
 
 def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
-    world: World, kafka_broker: Broker, start: Callable[[str], Process]
+    world: World, kafka_broker: Broker, start: Start
 ) -> None:
     manifest = release(world, "whole")
     drift = start(kafka_broker.bootstrap)
@@ -144,13 +153,64 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
     assert verdict.explanation in page.text.replace("&#x27;", "'")
     [status] = drift.get("/status")["models"]
     assert status["examined_until"].startswith("2026-01-01T02:00:00")
-    now = httpx.post(f"{drift.url}/models/whole/examinations", timeout=30)
+    now = httpx.post(f"{drift.url}/models/whole/examinations", json={}, timeout=30)
     assert (now.status_code, now.json()["state"]) == (201, "drift")
+
+    metrics = drift.metrics()
+    assert {series: value for series, value in metrics.items() if "last_verdict_info" in series} == {
+        'homeostat_drift_last_verdict_info{detector="examination",model="whole",state="drift",'
+        f'verdict_id="{verdict.verdict_id}"}}': 1.0
+    }
+    reached = metrics['homeostat_drift_last_verdict_timestamp_seconds{model="whole"}']
+    assert reached == pytest.approx(verdict.reached_at.timestamp())
+    assert metrics['homeostat_drift_verdict_delay_seconds_count{model="whole"}'] == 2
+    assert metrics['homeostat_drift_verdict_delay_seconds_sum{model="whole"}'] > 0
     assert drift.end() == 0
 
 
+def test_the_first_drift_of_a_streak_is_marked_in_grafana(world: World, start: Start) -> None:
+    manifest = release(world, "marked")
+    world.answer(manifest, 1, ordinary(HOUR, 2))
+    world.answer(manifest, 1, ordinary(HOUR * 3, 3, start=minutes(60), shift=2.0))
+    with grafana(role="Editor") as stand_in:
+        drift = start(
+            f"127.0.0.1:{free_port()}", HOMEOSTAT_GRAFANA_URL=stand_in.url, HOMEOSTAT_GRAFANA_TOKEN=TOKEN
+        )
+        sent = 'homeostat_drift_annotations_total{result="sent"}'
+        eventually(lambda: drift.metrics()[sent] == 1, "an annotation is sent")
+        verdicts = eventually(
+            lambda: len(found := drift.get("/verdicts")["verdicts"]) == 3 and found, "three verdicts"
+        )
+        assert [verdict["state"] for verdict in verdicts] == ["drift", "drift", "ok"]
+        [mark] = stand_in.annotations
+        assert mark["tags"] == ["homeostat", "drift", "model:marked"]
+        assert mark["text"].startswith(
+            f"Drift of marked, version {manifest.version[:12]}, in the window until"
+        )
+        assert stand_in.violations == []
+        assert drift.end() == 0
+
+
+def test_a_grafana_that_hangs_holds_up_nothing(world: World, start: Start) -> None:
+    manifest = release(world, "hung")
+    with grafana(role="Editor", always=Trouble("hang")) as stand_in:
+        drift = start(
+            f"127.0.0.1:{free_port()}", HOMEOSTAT_GRAFANA_URL=stand_in.url, HOMEOSTAT_GRAFANA_TOKEN=TOKEN
+        )
+        for hour in range(6):
+            world.answer(manifest, 1, ordinary(HOUR, hour, start=minutes(60 * hour), shift=3.0 * (hour % 2)))
+        eventually(
+            lambda: len(drift.get("/verdicts")["verdicts"]) == 5, "verdicts beside a Grafana that hangs"
+        )
+        eventually(lambda: stand_in.requests, "Grafana was asked")
+        assert drift.metrics()['homeostat_drift_annotations_total{result="sent"}'] == 0
+        begun = time.monotonic()
+        assert drift.end() == 0
+        assert time.monotonic() - begun < 15
+
+
 def test_without_kafka_and_killed_nothing_is_lost_and_nothing_judged_twice(
-    world: World, kafka_broker: Broker, start: Callable[[str], Process]
+    world: World, kafka_broker: Broker, start: Start
 ) -> None:
     manifest = release(world, "patient")
     world.answer(manifest, 1, ordinary(HOUR * 9, 2))

@@ -187,12 +187,35 @@ def test_operational_doors_answer(server: InferenceProcess) -> None:
     assert server.http.get("/livez").json() == {"live": True}
     assert server.http.get("/readyz").status_code == 200
     assert server.http.get("/", follow_redirects=False).headers["location"] == "/status"
-    page = server.http.get("/status").text
+    assert server.http.post("/predict", json={"rows": [ROW] * 3}).status_code == 200
+    answer = server.http.get("/status")
+    page = answer.text
     assert "toy" in page
     assert "http://" not in page
     assert "https://" not in page
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    report = server.status()
+    assert report["models"][0]["seconds_since_prediction"] < 60
+    assert report["notices"] == []
     metrics = server.http.get("/metrics").text
     assert 'homeostat_inference_generation{model="toy"} 1.0' in metrics
+    assert 'homeostat_inference_release_failed{model="toy"} 0.0' in metrics
+    assert (
+        f'homeostat_inference_device_info{{device="cpu",reason="{report["device_reason"]}"}} 1.0' in metrics
+    )
+    assert "homeostat_inference_calls_queued 0.0" in metrics
+    answered = time.time() - server.metric(
+        'homeostat_inference_last_prediction_timestamp_seconds{model="toy"}'
+    )
+    assert 0 <= answered < 60
+    for series in ("batch_rows", "queue_duration_seconds"):
+        assert server.metric(f'homeostat_inference_{series}_count{{model="toy"}}') >= 1
+    assert server.metric('homeostat_inference_batch_rows_sum{model="toy"}') >= 3
+    version = report["models"][0]["version"][:12]
+    calls = f'call_duration_seconds_count{{device="cpu",model="toy",version="{version}"}}'
+    assert server.metric(f"homeostat_inference_{calls}") >= 1
+    if report["device"] == "cpu":
+        assert "homeostat_inference_device_memory" not in metrics
     assert server.http.get("/schema.json").json()["name"] == "homeostat-inference"
     assert server.http.get("/predict").status_code == 405
     assert server.http.get("/nothing").json()["error"].startswith("there is nothing at /nothing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -20,9 +21,20 @@ def test_everything_may_start_before_kafka(tmp_path: Path, kafka_broker: Broker)
         processes.start("load", "shipper", "sink")
         processes.wait_for(lambda: len(processes.listed("answered")) > 200, "answers without Kafka")
         processes.wait_for(lambda: "round_failed" in processes.output("shipper"), "the shipper says so")
+        age = processes.metric("shipper", "homeostat_shipper_oldest_row_age_seconds")
+        assert age is not None
+        assert 0 < age < 120
+        delivered = "homeostat_shipper_last_delivery_timestamp_seconds"
+        assert math.isnan(processes.metric("shipper", delivered) or 0)
+        begun = time.time()
         kafka_broker.start()
         processes.stop("load")
         processes.wait_until_settled()
+        assert begun <= (processes.metric("shipper", delivered) or 0) <= time.time()
+        assert processes.metric("shipper", "homeostat_shipper_oldest_row_age_seconds") == 0
+        for kind in ("predictions", "outcomes"):
+            series = f'homeostat_sink_last_row_timestamp_seconds{{kind="{kind}",model="{processes.model}"}}'
+            assert begun - 120 <= (processes.metric("sink", series) or 0) <= time.time()
         processes.stop()
         processes.check_conservation(kills_of_load=0)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from services.drift.judge import Judge
 from services.drift.metrics import DriftMetrics
 from services.drift.publisher import Publisher
 from services.drift.references import StoredReferences
+from services.drift.streaks import Annotator, Streaks
 from services.drift.verdict_store import VerdictStore
 from shared.contracts.verdict import Verdict
 from shared.errors import DependencyAway
@@ -43,12 +45,24 @@ class MemoryTopic:
 
 
 @dataclass
+class MemoryAnnotator:
+    """Remembers what it was asked to mark: text, tags and moment."""
+
+    marks: list[tuple[str, tuple[str, ...], datetime | None]] = field(default_factory=list)
+
+    def annotate(self, text: str, tags: Sequence[str], at: datetime | None = None) -> None:
+        self.marks.append((text, tuple(tags), at))
+
+
+@dataclass
 class Installation:
     """The service's own parts around a world on disk; `restart` begins again from what is stored."""
 
     world: World
     topic: MemoryTopic = field(default_factory=MemoryTopic)
     now: datetime = field(default_factory=lambda: minutes(100_000))
+    seconds: float = 0.0
+    annotator: Annotator = field(default_factory=MemoryAnnotator)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -69,6 +83,8 @@ class Installation:
             metrics=self.metrics,
             now=lambda: self.now,
             published=self.publisher.notify,
+            examined=Streaks(self.verdicts, self.annotator).note,
+            clock=lambda: self.seconds,
         )
 
     def settle(self) -> list[Verdict]:

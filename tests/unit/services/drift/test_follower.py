@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ from services.drift import follower
 from services.drift.evidence import LakeEvidence
 from services.drift.reference import Reference
 from shared.contracts.manifest import Manifest
+from shared.contracts.verdict import Verdict
 from shared.errors import Conflict, InvalidRequest, UnknownName
 from tests.unit.services.drift.installation import Installation
 from tests.unit.services.drift.world import loop, minutes, ordinary
@@ -168,6 +170,178 @@ def test_a_gap_gives_one_blind_verdict_and_is_passed_over(
     ]
 
 
+YEARS = timedelta(days=3 * 365, hours=5, minutes=59, microseconds=123_456)
+
+
+@pytest.mark.parametrize("answering", [1, 2], ids=["the same generation", "the next generation"])
+def test_a_prediction_stamped_now_after_a_replay_of_old_data_costs_one_blind_verdict(
+    installation: Installation, released: Manifest, answering: int
+) -> None:
+    world = installation.world
+    installation.now = minutes(0) + YEARS
+    world.answer(released, 1, ordinary(HOUR * 2, 2))
+    if answering == 2:
+        released = world.version(loop(), ordinary(5000, 9), "two")
+        world.release(released)
+    # Its stamp has microseconds, which the lake's statistics round down: by those no row seems to lie there.
+    world.answer(released, answering, ordinary(1, 3, start=installation.now), delay=None)
+    begun = time.monotonic()
+    verdicts = installation.settle()
+    assert [(verdict.window_end, verdict.state) for verdict in verdicts] == [
+        (minutes(60), "ok"),
+        (minutes(120), "ok"),
+        (minutes(180), "blind"),
+    ]
+    # 26,285 empty hours: a window each would take minutes.
+    assert time.monotonic() - begun < 5
+    world.answer(released, answering, ordinary(1, 4, start=installation.now, step=timedelta(0)), delay=None)
+    assert installation.settle() == verdicts
+    assert installation.follower.statuses()[0].error == ""
+
+
+def test_traffic_that_comes_back_is_judged_from_its_own_window_on(
+    installation: Installation, released: Manifest
+) -> None:
+    world = installation.world
+    installation.now = minutes(0) + YEARS
+    world.answer(released, 1, ordinary(HOUR, 2))
+    world.answer(released, 1, ordinary(1, 3, start=installation.now - timedelta(hours=5)), delay=None)
+    installation.settle()
+    world.answer(released, 1, ordinary(HOUR * 4, 4, start=installation.now - timedelta(hours=4)))
+    verdicts = installation.settle()
+    assert [(verdict.rows, verdict.state) for verdict in verdicts[:3]] == [
+        (HOUR, "ok"),
+        (0, "blind"),
+        (1, "blind"),
+    ]
+    back = verdicts[2]
+    assert (back.window_start - minutes(0)) % timedelta(hours=1) == timedelta(0)
+    assert back.window_start <= installation.now - timedelta(hours=5) < back.window_end
+    assert [verdict.window_start - back.window_end for verdict in verdicts[3:]] == [
+        timedelta(hours=hour) for hour in range(len(verdicts) - 3)
+    ]
+    assert len(verdicts) >= 5
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("look_often", [False, True])
+def test_a_gap_has_one_blind_verdict_however_often_it_is_looked_at(
+    installation: Installation, released: Manifest, look_often: bool, restart: bool
+) -> None:
+    def answer(start: float, rows: int) -> None:
+        installation.world.answer(released, 1, ordinary(rows, int(start) + 1, start=minutes(start)))
+        # A row from the future: with it windows end by the clock, also while nothing else comes.
+        future = ordinary(1, 7, start=minutes(200_000 + start))
+        installation.world.answer(released, 1, future, delay=None)
+        if look_often:
+            installation.settle()
+        if restart:
+            installation.verdicts.close()
+            installation.restart()
+
+    installation.now = minutes(59)
+    answer(0, HOUR)
+    for hour in range(1, 11):
+        installation.now = minutes(60 * hour + 59)
+        answer(60 * hour, 0)
+    installation.now = minutes(840)
+    answer(660, HOUR * 3)
+    assert [(verdict.window_end, verdict.rows) for verdict in installation.settle()] == [
+        (minutes(60), HOUR),
+        (minutes(120), 0),
+        (minutes(720), HOUR),
+        (minutes(780), HOUR),
+    ]
+
+
+def test_a_crash_after_the_verdict_on_a_gap_makes_no_second_one(
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = installation.world
+    world.answer(released, 1, ordinary(HOUR, 2))
+    world.answer(released, 1, ordinary(HOUR * 2, 3, start=minutes(6000)))
+    put = installation.verdicts.put
+
+    def crash(verdict: Verdict) -> bool:
+        put(verdict)
+        if verdict.rows == 0:
+            raise SystemExit("killed")
+        return True
+
+    monkeypatch.setattr(installation.verdicts, "put", crash)
+    with pytest.raises(SystemExit):
+        installation.follower.step()
+    installation.verdicts.close()
+    installation.restart()
+    assert [(verdict.window_end, verdict.rows) for verdict in installation.settle()] == [
+        (minutes(60), HOUR),
+        (minutes(120), 0),
+        (minutes(6060), HOUR),
+    ]
+
+
+def test_rows_that_come_late_are_judged_where_no_window_was_passed_over_yet(
+    installation: Installation, released: Manifest
+) -> None:
+    world = installation.world
+    installation.now = minutes(600)
+    world.answer(released, 1, ordinary(HOUR, 2))
+    world.answer(released, 1, ordinary(1, 7, start=minutes(200_000)), delay=None)
+    assert [verdict.rows for verdict in installation.settle()] == [HOUR, 0]
+    # With nothing heard since, windows until 510 are over; late rows of before are not judged, those of after are.
+    world.answer(released, 1, ordinary(HOUR, 3, start=minutes(300)))
+    world.answer(released, 1, ordinary(HOUR, 4, start=minutes(540)))
+    installation.now = minutes(700)
+    world.answer(released, 1, ordinary(1, 8, start=minutes(200_001)), delay=None)
+    verdicts = installation.settle()
+    assert [(verdict.window_end, verdict.rows) for verdict in verdicts[2:]] == [(minutes(600), HOUR)]
+
+
+def test_the_delay_of_a_verdict_counts_from_when_its_window_was_first_seen_complete(
+    installation: Installation, released: Manifest
+) -> None:
+    world = installation.world
+
+    def delays() -> tuple[float | None, float | None]:
+        value = installation.metrics.registry.get_sample_value
+        name = "homeostat_drift_verdict_delay_seconds"
+        return value(f"{name}_count", {"model": "toy"}), value(f"{name}_sum", {"model": "toy"})
+
+    world.answer(released, 1, ordinary(HOUR, 2))
+    installation.seconds = 100.0
+    assert installation.follower.step() == 0  # its outcomes are not due yet
+    world.answer(released, 1, ordinary(HOUR * 9, 3, start=minutes(60)))
+    installation.seconds = 200.0
+    assert installation.follower.step() == 4
+    assert delays() == (4, 0.0)
+    installation.seconds = 203.0
+    assert installation.follower.step() == 4
+    assert delays() == (8, 12.0), "four more, complete three seconds before their turn"
+    installation.seconds = 210.0
+    assert installation.follower.step() == 1
+    assert delays() == (9, 22.0)
+    installation.follower.examine("toy", minutes(0), minutes(60))
+    assert delays() == (9, 22.0), "what a person asks for was not awaited"
+
+
+def test_while_a_version_cannot_be_fetched_the_delay_grows(
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.0)
+    installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
+    path = installation.world.home / "models" / "toy" / "versions" / released.version / "reference.parquet"
+    sound = path.read_bytes()
+    path.write_bytes(b"something else")
+    for _ in range(3):
+        installation.follower.step()
+        installation.seconds += 30.0
+    path.write_bytes(sound)
+    installation.settle()
+    labels = {"model": "toy"}
+    value = installation.metrics.registry.get_sample_value
+    assert value("homeostat_drift_verdict_delay_seconds_sum", labels) == 90.0
+
+
 def test_a_row_from_the_future_ends_no_window(installation: Installation, released: Manifest) -> None:
     world = installation.world
     world.answer(released, 1, ordinary(1, 7, start=minutes(200_000)), delay=None)
@@ -234,6 +408,8 @@ def test_a_crash_between_storing_and_moving_on_keeps_the_first_verdict(
     installation.verdicts.close()
     installation.restart()
     assert installation.settle() == [before]
+    delays = "homeostat_drift_verdict_delay_seconds_count"
+    assert installation.metrics.registry.get_sample_value(delays, {"model": "toy"}) is None
 
 
 def test_a_tampered_version_stops_its_model_only(installation: Installation, released: Manifest) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.drift.metrics import DriftMetrics
+from services.drift.metrics import RESULTS, DriftMetrics
 from services.drift.verdicts import Evidence, Subject, conclude
 from services.drift.windows import Span, Watermarks
 from shared.contracts.verdict import Score, Verdict
@@ -65,3 +65,38 @@ def test_the_lag_of_outcomes_is_event_time() -> None:
     metrics = DriftMetrics(CollectorRegistry())
     metrics.progress("toy", Watermarks(minutes(90), minutes(60)))
     assert sample(metrics, "outcome_lag_seconds", model="toy") == timedelta(minutes=30).total_seconds()
+
+
+def info(metrics: DriftMetrics) -> list[dict[str, str]]:
+    return [
+        sample.labels
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "homeostat_drift_last_verdict_info"
+    ]
+
+
+def test_one_series_per_model_names_the_verdict_that_the_state_is_of() -> None:
+    metrics = DriftMetrics(CollectorRegistry())
+    assert info(metrics) == []
+    drifted, calm = verdict("x"), verdict().model_copy(update={"verdict_id": "cd" * 32})
+    metrics.reached(calm)
+    metrics.reached(drifted)
+    metrics.reached(drifted)
+    metrics.reached(calm.model_copy(update={"detector": "request", "verdict_id": "ef" * 32}))
+    metrics.reached(calm.model_copy(update={"model": "other"}))
+    assert info(metrics) == [
+        {"model": "toy", "verdict_id": drifted.verdict_id, "detector": "examination", "state": "drift"},
+        {"model": "other", "verdict_id": "cd" * 32, "detector": "examination", "state": "ok"},
+    ]
+    assert sample(metrics, "last_verdict_timestamp_seconds", model="toy") == minutes(99).timestamp()
+
+
+def test_annotations_are_counted_by_what_came_of_them() -> None:
+    metrics = DriftMetrics(CollectorRegistry())
+    metrics.annotated("sent")
+    assert {result: sample(metrics, "annotations_total", result=result) for result in RESULTS} == {
+        "sent": 1,
+        "dropped": 0,
+        "refused": 0,
+    }

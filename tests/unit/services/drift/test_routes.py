@@ -134,7 +134,10 @@ def test_an_examination_now(service: Service, released: Manifest) -> None:
     assert (first.json()["detector"], first.json()["rows"]) == ("request", 240)
     again = service.client.post("/models/toy/examinations", json=window)
     assert (again.status_code, again.json()) == (200, first.json())
-    assert service.client.post("/models/toy/examinations").json()["window_end"] == "2026-01-01T02:00:00Z"
+    assert (
+        service.client.post("/models/toy/examinations", json={}).json()["window_end"]
+        == "2026-01-01T02:00:00Z"
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,9 +162,26 @@ def test_an_examination_now(service: Service, released: Manifest) -> None:
 def test_a_wrong_examination_names_the_field(
     service: Service, released: Manifest, body: bytes, status: int, field: str
 ) -> None:
-    answer = service.client.post("/models/toy/examinations", content=body)
+    answer = service.client.post(
+        "/models/toy/examinations", content=body, headers={"Content-Type": "application/json; charset=utf-8"}
+    )
     assert (answer.status_code, answer.json()["field"]) == (status, field)
     assert {"error", "field", "expected"} == set(answer.json())
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_what_another_sites_page_may_send_starts_no_examination(
+    service: Service, released: Manifest, kind: str, body: bytes
+) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    answer = service.client.post("/models/toy/examinations", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["field"], answer.json()["expected"]) == (
+        415,
+        "Content-Type",
+        "application/json",
+    )
+    assert service.client.get("/verdicts").json() == {"verdicts": []}
 
 
 @pytest.mark.parametrize("path", ["/verdicts/x", "/reports/x", "/reports/..%2F..%2Fkeys", "/nowhere"])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from services.drift.windows import (
     Span,
     Watermarks,
     from_micros,
+    judgeable_until,
     last_complete,
     progress,
     skip_empty,
@@ -113,3 +114,26 @@ def test_a_passed_over_gap_ends_in_the_window_that_holds_the_next_row(
     span = window_by_time(skip_empty(minutes(start), length, next_row), length)
     assert span.start <= next_row < span.end
     assert (span.start - minutes(start)) % length == timedelta(0)
+
+
+MARKS = st.one_of(st.none(), st.integers(min_value=0, max_value=2000).map(minutes))
+
+
+@given(
+    MARKS,
+    MARKS,
+    st.integers(min_value=1, max_value=200),
+    st.integers(min_value=0, max_value=200),
+    st.integers(min_value=0, max_value=2000),
+)
+def test_windows_are_judgeable_up_to_one_moment(
+    predictions: datetime | None, outcomes: datetime | None, length: int, delay: int, end: int
+) -> None:
+    marks, late = Watermarks(predictions, outcomes), timedelta(minutes=delay)
+    span = Span(minutes(end - length), minutes(end))
+    due, wait = span.end + late, max(span.length, late)
+    in_time = predictions is not None and outcomes is not None and min(predictions, outcomes) >= due
+    waited = predictions is not None and predictions >= due + wait
+    assert (progress(span, marks, late) == "judgeable") == (in_time or waited)
+    limit = judgeable_until(marks, span.length, late)
+    assert (limit is not None and span.end <= limit) == (in_time or waited)

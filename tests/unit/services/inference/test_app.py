@@ -17,6 +17,7 @@ from services.inference.app import InferenceApp
 from services.inference.bootstrap import assemble
 from services.inference.loader import Loader
 from services.inference.metrics import InferenceMetrics
+from services.inference.page_frame import CONTENT_SECURITY_POLICY
 from services.inference.predictor import Predictor
 from services.inference.recorder import Recorder, SpoolCollector
 from services.inference.runtimes.devices import choose_device
@@ -63,8 +64,12 @@ class Installation:
         )
         metrics.watch_release_log(self.watcher.seconds_since_read)
         recorder = Recorder(self.spool)
-        predictor = Predictor(recorder, IDS, inline_seconds=self.settings.inline_seconds, threads=2)
-        status = Status(self.slots, self.watcher, self.spool, device="cpu", device_reason="asked for")
+        predictor = self.predictor = Predictor(
+            recorder, IDS, metrics, inline_seconds=self.settings.inline_seconds, threads=2
+        )
+        status = Status(
+            self.slots, self.watcher, self.spool, metrics, device="cpu", device_reason="asked for"
+        )
         self.app: InferenceApp = assemble(
             self.settings,
             self.slots,
@@ -391,5 +396,101 @@ def test_the_status_page_shows_errors_as_text(toys: ToyStore) -> None:
     installation = Installation(toys)
     installation.watcher._store_problem = "<script>alert(1)</script>"
     page = installation.ask("GET", "/status").text
-    assert "<script>" not in page
-    assert "&lt;script&gt;" in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_status_page_lets_no_other_script_run(installation: Installation) -> None:
+    headers = installation.ask("GET", "/status").headers
+    assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+
+
+def test_status_tells_who_asked_and_what_came_of_it(installation: Installation) -> None:
+    before = installation.ask("GET", "/status.json").json()
+    assert before["requests"] == {
+        "answered": 0,
+        "refused": 0,
+        "failed": 0,
+        "in_flight": 0,
+        "calls_queued": 0,
+        "errors": {},
+        "last_prediction_at": "",
+        "seconds_since_prediction": None,
+    }
+    assert [notice["level"] for notice in before["notices"]] == ["hint"]
+    installation.predict(ROW, ROW)
+    installation.predict({**ROW, "amount": "much"})
+    installation.ask("GET", "/nothing")
+    installation.ask("POST", "/predict", content=b"{")
+    servable = installation.slots.peek("toy")
+    assert servable is not None
+    servable.run = lambda batch: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    installation.predict(ROW)
+    after = installation.ask("GET", "/status.json").json()
+    [model] = after["models"]
+    assert model["requests"] == {"answered": 1, "refused": 1, "failed": 1}
+    assert model["last_prediction_at"] == after["requests"]["last_prediction_at"] != ""
+    assert 0 <= model["seconds_since_prediction"] < 60
+    assert after["requests"]["errors"] == {"400": 1, "422": 1, "500": 1}
+    assert (after["requests"]["answered"], after["requests"]["refused"]) == (1, 2)
+    assert after["notices"] == []
+
+
+def test_a_release_that_cannot_be_loaded_is_told_before_the_first_is_served(toys: ToyStore) -> None:
+    toys.put_and_release(1.0, raw=b"no model")
+    report = Installation(toys).ask("GET", "/status.json").json()
+    [notice] = report["notices"]
+    assert notice["text"].startswith(
+        "The newest release of toy cannot be served: model.onnx is not an ONNX model"
+    )
+    assert (report["models"][0]["version"], report["release_log"]["followed"]) == ("", ["toy"])
+
+
+def test_calls_wait_for_a_thread_and_the_wait_is_measured(toys: ToyStore) -> None:
+    toys.put_and_release(1.0)
+    installation = Installation(toys, inline_seconds=0)  # and two threads
+    servable = installation.slots.peek("toy")
+    assert servable is not None
+    quick, slept = servable.run, 0.4
+
+    def slow(batch: Any) -> Any:
+        time.sleep(slept)
+        return quick(batch)
+
+    servable.run = slow  # type: ignore[method-assign]
+
+    async def look(client: httpx.AsyncClient) -> httpx.Response:
+        await asyncio.sleep(slept / 2)
+        return await client.get("/status.json")
+
+    calls = [lambda client: client.post("/predict", json={"rows": [ROW] * 3}) for _ in range(3)]
+    *answers, seen = installation.ask_together(*calls, look)
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert (seen.json()["requests"]["in_flight"], seen.json()["requests"]["calls_queued"]) == (3, 1)
+    assert installation.sample("homeostat_inference_calls_queued") == 0
+    assert installation.predictor._on_threads == set(), "calls that ended are forgotten"
+    labels = {"model": "toy", "version": servable.version_short, "device": "cpu"}
+    assert installation.sample("homeostat_inference_call_duration_seconds_count", **labels) == 3
+    assert (installation.sample("homeostat_inference_call_duration_seconds_sum", **labels) or 0) >= 3 * slept
+    # Two began at once; the third had to wait until one of them was done.
+    wait = "homeostat_inference_queue_duration_seconds"
+    assert installation.sample(f"{wait}_count", model="toy") == 3
+    assert installation.sample(f"{wait}_bucket", model="toy", le="0.25") == 2
+    assert 0.9 * slept <= (installation.sample(f"{wait}_sum", model="toy") or 0) < 3 * slept
+
+
+def test_a_call_made_at_once_waits_for_nothing_and_a_failed_one_is_timed_too(
+    installation: Installation,
+) -> None:
+    installation.predict(ROW)
+    servable = installation.slots.peek("toy")
+    assert servable is not None
+    servable.run = lambda batch: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    installation.predict(ROW)
+    labels = {"model": "toy", "version": servable.version_short, "device": "cpu"}
+    assert installation.sample("homeostat_inference_call_duration_seconds_count", **labels) == 2
+    assert (
+        installation.sample("homeostat_inference_queue_duration_seconds_bucket", model="toy", le="0.01") == 2
+    )
+    assert installation.sample("homeostat_inference_batch_rows_count", model="toy") == 1

@@ -4,12 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from services.inference.loader import Loader
-from services.inference.model_file import check_model_file
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.onnx import OnnxModel
 from services.inference.servable import Engine
@@ -132,36 +129,3 @@ def test_an_unservable_model_is_refused_by_name(
 def test_scores_of_shape_n_by_1_are_scores(loader: Loader, toys: ToyStore) -> None:
     servable = loader.load(toys.put_and_release(4.0, raw=toy_onnx(4.0, score_rank=2)))
     assert servable.run(servable.schema.batch([ROW, ROW])).tolist() == [4.0, 4.0]
-
-
-def test_weights_in_another_file_are_refused_wherever_they_stand() -> None:
-    def external(name: str) -> TensorProto:
-        tensor = helper.make_tensor(name, TensorProto.FLOAT, [1], [1.0])
-        tensor.ClearField("float_data")
-        tensor.data_location = TensorProto.EXTERNAL
-        tensor.external_data.add(key="location", value="weights.bin")
-        return tensor
-
-    score = helper.make_tensor_value_info("score", TensorProto.FLOAT, [1])
-    constant = helper.make_node("Constant", [], ["score"], value=external("inner"))
-    plain = helper.make_graph(
-        [helper.make_node("Identity", ["w"], ["score"])], "g", [], [score], [external("w")]
-    )
-    nested = helper.make_graph(
-        [
-            helper.make_node(
-                "If",
-                ["c"],
-                ["score"],
-                then_branch=helper.make_graph([constant], "then", [], [score]),
-                else_branch=helper.make_graph([constant], "else", [], [score]),
-            )
-        ],
-        "g",
-        [helper.make_tensor_value_info("c", TensorProto.BOOL, [])],
-        [score],
-    )
-    for graph in (plain, nested):
-        model: onnx.ModelProto = helper.make_model(graph)
-        with pytest.raises(UnservableModel, match="in another file"):
-            check_model_file(model.SerializeToString())

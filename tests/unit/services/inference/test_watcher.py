@@ -182,6 +182,21 @@ def test_a_release_log_that_went_back_is_an_error_and_changes_nothing(world: Wor
     assert "went back from generation 5 to 4" in world.watcher.problem("toy")
 
 
+def test_a_metric_says_while_the_newest_release_cannot_be_served(world: World) -> None:
+    def failed() -> float | None:
+        return world.sample("homeostat_inference_release_failed", model="toy")
+
+    assert failed() is None
+    shown = []
+    world.broken.add("b")
+    for generation, version in ((1, "a"), (2, "b"), (3, "c"), (2, "b"), (3, "c")):
+        world.release(generation, version)
+        world.watcher.poll()
+        shown.append(failed())
+    # The last two: a release log that went back, and was restored.
+    assert shown == [0, 1, 0, 1, 0]
+
+
 def test_an_unforeseen_error_while_loading_changes_nothing(world: World) -> None:
     world.release(1, "a")
     world.watcher.poll()

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import math
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any
 
@@ -39,6 +40,73 @@ def test_rows_travel_as_one_batch_with_their_attributes(log: Any) -> None:
     assert sequences([message]) == [[0, 1, 2]]
     assert len(log.broker.messages(OUTCOMES.name)) == 1
     assert log.metric("homeostat_shipper_rows_total", kind="predictions", model="flights") == 3
+
+
+def test_metrics_say_when_kafka_last_took_rows_and_how_old_the_oldest_is_that_it_lacks(log: Any) -> None:
+    delivered = "homeostat_shipper_last_delivery_timestamp_seconds"
+    age = "homeostat_shipper_oldest_row_age_seconds"
+    assert math.isnan(log.metric(delivered))
+    assert log.metric(age) == 0
+    begun = time.time()
+    append_rows(log.spool, 0)
+    log.shipper.step()
+    first = log.metric(delivered)
+    assert begun <= first <= time.time()
+    assert log.metric(age) == 0
+
+    now = datetime.now(UTC)
+    append_outcomes(log.spool, 0)
+    append_rows(log.spool, 1)
+    log.broker.down = True
+    log.ship_badly()
+    assert log.metric(delivered) == first, "what failed is no delivery"
+    time.sleep(0.05)
+    grown = log.metric(age)
+    assert 0.05 <= grown <= (datetime.now(UTC) - now).total_seconds()
+    log.ship_badly()
+    assert log.metric(age) > grown, "it grows while Kafka is away"
+    log.broker.down = False
+    log.shipper.step()
+    assert log.metric(age) == 0
+    assert log.metric(delivered) > first
+
+
+def test_the_oldest_row_is_that_of_any_writer_and_the_age_is_of_its_answer(log: Any) -> None:
+    other = SpoolWriter.claim(log.home / "spool", maximum_bytes=8 << 20)
+    append_rows(log.spool, 0)
+    assert other.append_predictions(
+        model="flights",
+        version="a" * 64,
+        generation=1,
+        event_time=datetime.now(UTC),
+        answered_at=datetime.now(UTC) - timedelta(hours=1),
+        prediction_ids=["old"],
+        scores=[0.5],
+        columns={"distance": [1.0]},
+    )
+    log.broker.fail_next(2)
+    log.ship_badly()
+    assert 3600 <= log.metric("homeostat_shipper_oldest_row_age_seconds") < 3700
+    log.shipper.step()
+    assert log.metric("homeostat_shipper_oldest_row_age_seconds") == 0
+    other.close()
+
+
+def test_rows_that_came_during_a_round_are_not_overlooked(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    append_rows(log.spool, 0)
+    send = log.producer.send
+
+    def meanwhile(*arguments: Any) -> Any:
+        append_rows(log.spool, 1)
+        return send(*arguments)
+
+    monkeypatch.setattr(log.producer, "send", meanwhile)
+    log.shipper.step()
+    time.sleep(0.01)
+    assert log.metric("homeostat_shipper_oldest_row_age_seconds") >= 0.01
+    monkeypatch.undo()
+    log.shipper.step()
+    assert log.metric("homeostat_shipper_oldest_row_age_seconds") == 0
 
 
 def test_nothing_new_is_nothing_sent(log: Any) -> None:

@@ -21,10 +21,15 @@ from tests.fakes.rows import NOON, append_outcomes, append_rows
 
 
 def batch(
-    sequence: int = 0, count: int = 1, *, writer: str = "w", columns: dict[str, list[object]] | None = None
+    sequence: int = 0,
+    count: int = 1,
+    *,
+    writer: str = "w",
+    columns: dict[str, list[object]] | None = None,
+    answered_at: datetime = NOON,
 ) -> pa.RecordBatch:
     record = PredictionRecord(
-        model="flights", sequence=sequence, version="v", generation=1, event_time=NOON, answered_at=NOON,
+        model="flights", sequence=sequence, version="v", generation=1, event_time=NOON, answered_at=answered_at,
         prediction_ids=[f"{writer}{sequence + row}" for row in range(count)], scores=[0.5] * count,
         columns=columns if columns is not None else {"distance": [1.0] * count},
     )  # fmt: skip
@@ -50,6 +55,28 @@ def test_rows_reach_the_lake_once_each(log: Any, numbers: list[str]) -> None:
     assert log.metric("homeostat_sink_rows_total", kind="predictions", model="flights") == 10
     assert log.metric("homeostat_sink_rows_total", kind="outcomes", model="flights") == 4
     assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
+
+
+def test_a_metric_says_when_the_newest_row_of_the_lake_was_answered(log: Any) -> None:
+    def newest(kind: str) -> float:
+        return log.metric("homeostat_sink_last_row_timestamp_seconds", kind=kind, model="flights")  # type: ignore[no-any-return]
+
+    put(log, to_bytes(batch(0, 3, answered_at=NOON)))
+    log.sink.step()
+    assert newest("predictions") == NOON.timestamp()
+    put(log, to_bytes(batch(3, 1, answered_at=NOON - timedelta(hours=1))))
+    log.sink.step()
+    assert newest("predictions") == NOON.timestamp(), "an older row does not take it back"
+    put(log, to_bytes(batch(4, 1, answered_at=NOON + timedelta(hours=1))))
+    log.sink.step()
+    assert newest("predictions") == (NOON + timedelta(hours=1)).timestamp()
+    put(log, to_bytes(batch(5, 1, answered_at=datetime(9000, 1, 1, tzinfo=UTC))))
+    log.sink.step()
+    assert newest("predictions") <= datetime.now(UTC).timestamp(), "a row from the future counts as of now"
+    begun = datetime.now(UTC).timestamp()
+    append_outcomes(log.spool, 0)
+    log.drain()
+    assert begun <= newest("outcomes") <= datetime.now(UTC).timestamp()
 
 
 def test_repeats_from_the_shipper_are_skipped_by_sequence(log: Any, numbers: list[str]) -> None:

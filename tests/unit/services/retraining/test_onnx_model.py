@@ -127,7 +127,7 @@ def test_bytes_that_are_no_model_are_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\xff\xffnot a model")
     assert refused(tmp_path / "model.onnx") == "model.onnx is not an ONNX model"
     (tmp_path / "model.onnx").write_bytes(b"")
-    assert "onnxruntime cannot load model.onnx" in refused(tmp_path / "model.onnx")
+    assert refused(tmp_path / "model.onnx") == "model.onnx holds no graph"
 
 
 def test_operators_of_a_strange_domain_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""What may stand in a model file, checked on its bytes before any engine sees them. Pure; nothing else looks into the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import onnx
+from onnx import GraphProto, NodeProto, SparseTensorProto, TensorProto
+
+from shared.errors import UnservableModel
+
+_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+
+
+def check_model_file(model: bytes) -> None:
+    """Refuse anything that is not self-contained and standard. Raises UnservableModel.
+
+    1. it is an ONNX model   2. every operator is of a standard domain   3. no tensor lies in another file
+    """
+    try:
+        proto = onnx.load_model_from_string(model)
+    except Exception as error:  # protobuf's own DecodeError, whichever implementation of it is installed
+        raise UnservableModel("model.onnx is not an ONNX model", remedy="export the model again") from error
+    if not proto.graph.node and not proto.graph.output:
+        raise UnservableModel("model.onnx holds no graph", remedy="export the model again")
+    steps = [node for function in proto.functions for node in function.node]
+    graphs = [*_graphs(proto.graph), *_inside(steps)]
+    nodes = [*steps, *(node for graph in graphs for node in graph.node)]
+    domains = {item.domain for item in (*proto.opset_import, *proto.functions, *nodes)}
+    if strange := sorted(domains - _DOMAINS):
+        raise UnservableModel(
+            f"model.onnx uses operators of the domain {strange[0]!r}",
+            remedy="only the standard domains (ai.onnx and ai.onnx.ml) are served; export without custom operators",
+        )
+    for tensor in (*_weights(graphs), *_constants(nodes)):
+        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+            raise UnservableModel(
+                f"model.onnx keeps the weights {tensor.name[:80]!r} in another file",
+                remedy="export with all weights inside the file (external_data=False)",
+            )
+
+
+def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
+    yield graph
+    yield from _inside(graph.node)
+
+
+def _inside(nodes: Iterable[NodeProto]) -> Iterator[GraphProto]:
+    """Graphs that nodes such as If and Loop hold, at any depth."""
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _graphs(attribute.g)
+            for graph in attribute.graphs:
+                yield from _graphs(graph)
+
+
+def _weights(graphs: Iterable[GraphProto]) -> Iterator[TensorProto]:
+    for graph in graphs:
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from _parts(sparse)
+
+
+def _constants(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            if attribute.HasField("sparse_tensor"):
+                yield from _parts(attribute.sparse_tensor)
+            for sparse in attribute.sparse_tensors:
+                yield from _parts(sparse)
+
+
+def _parts(sparse: SparseTensorProto) -> tuple[TensorProto, TensorProto]:
+    return sparse.values, sparse.indices

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+from kafka.errors import KafkaConnectionError
+
+from shared.errors import DependencyAway
+from shared.messaging.connection import REMEDY, Connection
+
+
+class Broker:
+    """Makes clients, unless it is away; its clock stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.attempts = 0
+        self.seconds = 0.0
+        self.connection = Connection("broker:9092", self._connect, clock=lambda: self.seconds)
+
+    def _connect(self) -> str:
+        self.attempts += 1
+        if self.error is not None:
+            raise self.error
+        return f"client {self.attempts}"
+
+
+def test_one_client_is_made_when_it_is_needed_and_another_after_it_was_let_go() -> None:
+    broker = Broker()
+    assert broker.connection.client is None
+    assert [broker.connection.open(), broker.connection.open()] == ["client 1", "client 1"]
+    assert broker.connection.release() == "client 1"
+    assert broker.connection.client is None
+    assert broker.connection.release() is None
+    assert broker.connection.open() == "client 2"
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError("refused"), OSError("no route")])
+def test_after_a_failed_attempt_the_next_waits_a_second(error: Exception) -> None:
+    broker = Broker()
+    broker.error = error
+    for seconds, attempts in ((0.0, 1), (0.0, 1), (0.9, 1), (1.0, 2), (1.5, 2)):
+        broker.seconds = seconds
+        with pytest.raises(DependencyAway, match="no Kafka broker answers at broker:9092") as caught:
+            broker.connection.open()
+        assert caught.value.remedy == REMEDY
+        assert broker.attempts == attempts
+    broker.error, broker.seconds = None, 2.0
+    assert broker.connection.open() == "client 3"
+
+
+def test_an_error_that_is_not_about_the_broker_is_not_taken_for_one() -> None:
+    broker = Broker()
+    broker.error = TypeError("a wrong argument")
+    with pytest.raises(TypeError):
+        broker.connection.open()
