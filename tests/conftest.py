@@ -1,4 +1,4 @@
-"""What every test may ask for: one real broker a session."""
+"""What every test may ask for: one real broker and one real database a session."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cli.broker import Broker, local_broker
 from cli.broker_files import BrokerPlace
 from cli.ports import free_port
 from cli.settings import CliSettings
+from tests.postgres import Postgres, running_postgres
 
 # No part under test may call home, in this process or in one it starts.
 os.environ.update(BENTOML_DO_NOT_TRACK="True", DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true")
@@ -27,3 +28,10 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         yield broker
     finally:
         broker.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL; each test makes a database of its own there. A test that stops it starts it again before it ends."""
+    with running_postgres() as server:
+        yield server

@@ -16,21 +16,26 @@ from fastapi import FastAPI
 from services.retraining.app import make_app
 from services.retraining.controller import Controller
 from services.retraining.driver import Driver
+from services.retraining.frozen_watch import FrozenWatch
 from services.retraining.launchers.process import ProcessLauncher
 from services.retraining.leadership import FileLease, Lease, PostgresLease
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
+from services.retraining.ledger.password import with_password
 from services.retraining.listener import VerdictListener
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.mirror import Mirror, OutboxFeeder
-from services.retraining.pipeline import STEPS, Parts, Pipeline
+from services.retraining.parts import Parts
+from services.retraining.pipeline import STEPS, Pipeline
 from services.retraining.routes import Doors
 from services.retraining.run import DurableRuns
 from services.retraining.settings import RetrainingSettings
 from services.retraining.states import WORKING
 from services.retraining.training import Launcher
 from shared.contracts.topics import VERDICTS
+from shared.contracts.verdict import Verdict
 from shared.errors import HomeostatError, OperatorError
+from shared.grafana.annotations import annotator_from
 from shared.messaging.consumer import open_consumer
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
@@ -39,6 +44,10 @@ from shared.stores.lake import Lake
 from shared.stores.model_store import open_model_store
 
 _log = get_logger(__name__)
+
+# Seconds that annotations still waiting get when the service ends.
+_LAST_ANNOTATIONS = 1.0
+_NOT_COMPARED = {"frozen_loss": None, "served_loss": None, "metric": "", "window": None, "rows": 0}
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,9 @@ def build(
 ) -> Service:
     """Put the service together. Raises OperatorError where a part cannot be opened. Starting is left to the app's life cycle."""
     home = shared.home.absolute()
-    engine = open_engine(settings.ledger or f"sqlite:///{home / 'ledger.sqlite'}")
+    engine = open_engine(
+        with_password(settings.ledger, settings.password_file) or f"sqlite:///{home / 'ledger.sqlite'}"
+    )
     ledger = Ledger(engine)
     stop = Event()
     metrics = RetrainingMetrics()
@@ -74,10 +85,11 @@ def build(
         settings=settings,
         metrics=metrics,
         clock=clock,
+        annotator=annotator_from(shared, lambda result: metrics.annotations.labels(result).inc()),
     )
     pipeline = Pipeline(parts, stop)
     durable = DurableRuns(
-        settings.steps or f"sqlite:///{home / 'dbos.sqlite'}",
+        with_password(settings.steps, settings.password_file) or f"sqlite:///{home / 'dbos.sqlite'}",
         steps=STEPS,
         do=pipeline.step,
         at_work=WORKING.__contains__,
@@ -98,7 +110,8 @@ def build(
         poll_seconds=settings.poll_seconds,
         lost=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
-    controller = Controller(parts, pipeline, driver.nudge)
+    watch = FrozenWatch(parts.store, parts.lake, parts.keys, metrics, lambda: _last_judged(ledger), stop)
+    controller = Controller(parts, pipeline, driver.nudge, watch.hear)
     listener = None
     if settings.listen:
         consumer = open_consumer(
@@ -115,7 +128,7 @@ def build(
             stop=stop,
             busy=lambda: bool(ledger.working_runs()),
         )
-    life = _Life(controller, driver, listener, feeder, ledger, stop)
+    life = _Life(parts, controller, driver, listener, feeder, watch, stop)
     doors = Doors(controller, ledger, parts.store, parts.lake, metrics, life.status, clock)
     return Service(
         make_app(doors, life, maximum_body_bytes=settings.maximum_body_bytes), controller, parts, driver
@@ -127,18 +140,21 @@ class _Life:
 
     def __init__(
         self,
+        parts: Parts,
         controller: Controller,
         driver: Driver,
         listener: VerdictListener | None,
         feeder: OutboxFeeder | None,
-        ledger: Ledger,
+        watch: FrozenWatch,
         stop: Event,
     ) -> None:
+        self._annotator = parts.annotator
         self._controller = controller
         self._driver = driver
         self._listener = listener
         self._feeder = feeder
-        self._ledger = ledger
+        self._watch = watch
+        self._ledger = parts.ledger
         self._stop = stop
 
     def start(self) -> None:
@@ -151,16 +167,20 @@ class _Life:
             self._listener.start()
         if self._feeder is not None:
             self._feeder.start()
+        self._watch.start()
 
     def stop(self) -> None:
         self._stop.set()
+        self._watch.wake()
         if self._listener is not None:
             self._listener.join()
         self._driver.stop()
+        self._annotator.close(_LAST_ANNOTATIONS)
         self._ledger.close()
 
     def status(self) -> dict[str, Any]:
         runs = self._ledger.runs(states=WORKING)
+        found = self._watch.found()
         listening = (
             "off"
             if self._listener is None
@@ -174,7 +194,10 @@ class _Life:
             "mlflow": "off" if self._feeder is None else (self._feeder.problem or "fine"),
             "mlflow_lacks_entries": self._ledger.unsent_count(),
             "runs_at_work": [{"run_id": run.run_id, "model": run.model, "state": run.state} for run in runs],
-            "models": self._ledger.models(),
+            "models": [
+                {"model": model, **(found[model].to_json() if model in found else _NOT_COMPARED)}
+                for model in self._ledger.models()
+            ],
         }
 
 
@@ -186,6 +209,11 @@ def _keys(home: Path) -> Keys:
             f"the keys below {home} cannot be made: {error.strerror}",
             remedy="set HOMEOSTAT_HOME to a folder of yours",
         ) from error
+
+
+def _last_judged(ledger: Ledger) -> list[Verdict]:
+    found = [ledger.last_judged(model) for model in ledger.models()]
+    return [verdict for verdict in found if verdict is not None]
 
 
 def _open_mlflow(uri: str, ledger: Ledger) -> Mirror:

@@ -10,6 +10,7 @@ from typing import Literal
 from shared.contracts.verdict import Verdict
 
 Source = Literal["verdict", "alert", "request"]
+UNCLEAR = ""
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Cause:
     """What policy is asked about. The same `key` is the same cause, however often and by whichever door it comes.
 
     `source` says who speaks: drift (`verdict`), a monitoring system (`alert`), or a person (`request`).
-    `resolved` marks an alert's all-clear: it is recorded and never acts.
+    `resolved` marks an alert's all-clear: it is recorded and never acts. `about` is the id of the verdict an alert
+    speaks of; None where it speaks of none, UNCLEAR where it names what cannot be one.
     """
 
     key: str
@@ -28,6 +30,7 @@ class Cause:
     verdict: Verdict | None = None
     event_time: datetime | None = None
     resolved: bool = False
+    about: str | None = None
 
     @classmethod
     def of_verdict(cls, verdict: Verdict) -> Cause:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
+from services.retraining.announcing import announce
 from services.retraining.causes import Cause
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded, Run
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.pipeline import Parts, Pipeline
+from services.retraining.parts import Parts
+from services.retraining.pipeline import Pipeline
 from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
 from services.retraining.policy.limits import budget_spent
@@ -22,6 +25,7 @@ from services.retraining.promotion import append, check_generation, rollback_tar
 from shared.contracts.loop_spec import LoopSpec, NewRowsTrigger, read_loop_spec
 from shared.contracts.manifest import short
 from shared.contracts.release import Release
+from shared.contracts.verdict import Verdict
 from shared.errors import InvalidRequest
 from shared.observability.logs import get_logger
 from shared.stores.lake import TIMESTAMP
@@ -32,10 +36,18 @@ _log = get_logger(__name__)
 class Controller:
     """Decides about causes and acts on release log and ledger. Safe to call from several threads and processes at once."""
 
-    def __init__(self, parts: Parts, pipeline: Pipeline, nudge: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        pipeline: Pipeline,
+        nudge: Callable[[], None],
+        judged: Callable[[Verdict], None] = lambda _: None,
+    ) -> None:
+        """`nudge` wakes the driver; `judged` is told of every verdict once it is decided about, and must return at once."""
         self._parts = parts
         self._pipeline = pipeline
         self._nudge = nudge
+        self._judged = judged
         self._ledger: Ledger = parts.ledger
         self._metrics: RetrainingMetrics = parts.metrics
         self._born: dict[tuple[str, str], datetime] = {}
@@ -59,24 +71,34 @@ class Controller:
         born = self._birth(model, version) if version else None
         counted = self._rows_since(model, spec, born) if spec and version else None
 
-        def policy(runs: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
+        def policy(filed: Cause, runs: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
             if spec is None:
                 return Decision(
                     "wait", "no_project", f"model {model} was never deployed; `homeostat deploy` does"
                 )
-            past = History(version, bool(owner and owner.directory), born, counted, runs, verdicts)
-            return decide(cause, spec, past, now)
+            past = History(
+                version,
+                bool(owner and owner.directory),
+                born,
+                counted,
+                runs,
+                verdicts,
+                listens=self._parts.settings.listen,
+            )
+            return decide(filed, spec, past, now)
 
         done = self._ledger.record_cause(
             cause, version=version, event_time=now, now=self._parts.clock(), owner=owner, decide=policy
         )
+        if cause.verdict is not None:
+            self._judged(cause.verdict)
         if not done.new:
             self._metrics.repeats.labels(model).inc()
             return done
         self._metrics.decisions.labels(model, done.decision.verb, done.decision.code).inc()
         _log.info(
             "decided",
-            cause_id=cause.key,
+            cause_id=done.cause_key,
             model=model,
             verb=done.decision.verb,
             code=done.decision.code,
@@ -175,9 +197,15 @@ class Controller:
     def reject(self, run_id: str, actor: str) -> Run:
         """Say no to a run that waits. Raises Conflict, UnknownName."""
         answered = self._ledger.answer(run_id, answer="no", actor=actor, now=self._parts.clock())
-        self._metrics.runs.labels(answered.model, answered.state).inc()
+        self._metrics.count_end(answered.model, answered.state, answered.created_at, answered.ended_at)
         _log.info("rejected", run_id=run_id, model=answered.model, actor=actor)
         return answered
+
+    def acknowledge(self, cause_key: str, actor: str, note: str) -> dict[str, Any]:
+        """Record that a person has seen the decision about a cause; the first word stands. Raises UnknownName."""
+        seen = self._ledger.acknowledge(cause_key, actor=actor, note=note, now=self._parts.clock())
+        _log.info("acknowledged", cause_id=cause_key, actor=seen["actor"])
+        return seen
 
     def mirror_releases(self) -> None:
         """Bring the ledger's copy of the release logs up to date: a crash may have come between log and ledger."""
@@ -202,6 +230,7 @@ class Controller:
         self._ledger.record_release(done)
         self._metrics.generation.labels(model).set(done.generation)
         self._metrics.releases.labels(model, reason).inc()
+        announce(self._parts.annotator, done)
         _log.info(
             "released", model=model, version=version, generation=done.generation, reason=reason, actor=actor
         )

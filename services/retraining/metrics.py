@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200)
+_RUN_SECONDS = (1, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 21600, 86400)
 
 
 class RetrainingMetrics:
@@ -14,7 +17,7 @@ class RetrainingMetrics:
         self.registry = CollectorRegistry()
         self.decisions = Counter(
             "homeostat_retraining_decisions_total",
-            "Decisions made, one per cause.",
+            "Decisions made, one per cause; where an alert came before its verdict, one to await it and one about it.",
             ["model", "verb", "reason"],
             registry=self.registry,
         )
@@ -78,8 +81,68 @@ class RetrainingMetrics:
         self.leader = Gauge(
             "homeostat_retraining_leader", "1 while this process drives runs.", registry=self.registry
         )
+        self.run_seconds = Histogram(
+            "homeostat_retraining_run_duration_seconds",
+            "Time from a run's cause to its end, waiting for people included.",
+            ["outcome"],
+            buckets=_RUN_SECONDS,
+            registry=self.registry,
+        )
+        self.waiting_runs = Gauge(
+            "homeostat_retraining_waiting_runs",
+            "Runs that wait for a person.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.oldest_open_run = Gauge(
+            "homeostat_retraining_oldest_open_run_age_seconds",
+            "Age of the oldest run that has not ended; 0 where none is open.",
+            registry=self.registry,
+        )
+        self.last_release = Gauge(
+            "homeostat_retraining_last_release_timestamp_seconds",
+            "When the newest release was made.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.unacknowledged = Gauge(
+            "homeostat_retraining_unacknowledged_decisions",
+            "Decisions about drift or faults, and runs failed or refused, that no person said to have seen.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.gate_gain = Gauge(
+            "homeostat_retraining_gate_gain",
+            "The challenger's gain at the last gate, in the model's metric: the estimate, and its interval's lower end.",
+            ["model", "bound"],
+            registry=self.registry,
+        )
+        self.frozen_loss = Gauge(
+            "homeostat_retraining_frozen_loss",
+            "Loss on the newest judged rows had the first released version been left alone, in the model's metric.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.served_loss = Gauge(
+            "homeostat_retraining_served_loss",
+            "Loss on the same rows of what was served, in the model's metric.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.annotations = Counter(
+            "homeostat_retraining_annotations_total",
+            "Annotations of releases and rollbacks for Grafana, by what became of them.",
+            ["result"],
+            registry=self.registry,
+        )
         self.mirror_pending = Gauge(
             "homeostat_retraining_mirror_pending_entries",
             "Ledger entries the MLflow mirror lacks.",
             registry=self.registry,
         )
+
+    def count_end(self, model: str, outcome: str, began: datetime, ended: datetime | None) -> None:
+        """A run ended."""
+        self.runs.labels(model, outcome).inc()
+        if ended is not None:
+            self.run_seconds.labels(outcome).observe(max(0.0, (ended - began).total_seconds()))

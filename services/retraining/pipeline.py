@@ -11,27 +11,25 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 
 import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
+from services.retraining.announcing import announce
 from services.retraining.folders import RunFolder
 from services.retraining.gate import compared, digest_of
 from services.retraining.judging import compare
 from services.retraining.launchers.process import Interrupted
-from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Run
-from services.retraining.metrics import RetrainingMetrics
+from services.retraining.parts import Parts
 from services.retraining.promotion import promote
 from services.retraining.reference import write_reference
-from services.retraining.settings import RetrainingSettings
 from services.retraining.snapshot import HOLDOUT, Pin, SnapshotSummary, freeze, pin_lake, problem_with
 from services.retraining.states import State
-from services.retraining.training import Launcher, train, trained_attempt
+from services.retraining.training import train, trained_attempt
 from shared.contracts.manifest import MODEL, Origin, short
 from shared.errors import (
     Conflict,
@@ -43,9 +41,6 @@ from shared.errors import (
     UnknownName,
 )
 from shared.observability.logs import get_logger, log_unknown_error
-from shared.stores.keys import Keys
-from shared.stores.lake import Lake
-from shared.stores.model_store import ModelStore
 from shared.stores.packaging import package_version, verify_version
 
 STEPS = ("freeze", "train", "package", "judge", "promote")
@@ -53,21 +48,6 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the steps work with."""
-
-    ledger: Ledger
-    store: ModelStore
-    lake: Lake
-    keys: Keys
-    launcher: Launcher
-    runs: Path
-    settings: RetrainingSettings
-    metrics: RetrainingMetrics
-    clock: Callable[[], datetime]
 
 
 class Pipeline:
@@ -226,10 +206,6 @@ class Pipeline:
                 champion_spec=champion.loop if champion else None,
                 calls=parts.settings.latency_calls,
             )
-            if result.gain is not None:
-                parts.metrics.gate_margin.labels(run.model).set(
-                    result.gain.lower - run.loop.gate.minimum_gain
-                )
             parts.ledger.record_gate(
                 run.run_id,
                 passed=result.passed,
@@ -275,7 +251,7 @@ class Pipeline:
                 )
             actor = yes[-1]["actor"]
         self.verify_stored(run.model, run.version)
-        done = promote(
+        done, new = promote(
             parts.store,
             run.model,
             version=run.version,
@@ -288,7 +264,9 @@ class Pipeline:
         )
         parts.ledger.record_release(done)
         parts.metrics.generation.labels(run.model).set(done.generation)
-        parts.metrics.releases.labels(run.model, done.reason).inc()
+        if new:
+            parts.metrics.releases.labels(run.model, done.reason).inc()
+            announce(parts.annotator, done)
         return self._end(run.run_id, "promoted", run.code, run.message, generation=done.generation)
 
     def verify_stored(self, model: str, version: str) -> None:
@@ -305,7 +283,7 @@ class Pipeline:
 
     def _end(self, run_id: str, to: State, code: str, message: str, **values: object) -> Run:
         moved = self._parts.ledger.move(run_id, to, self._parts.clock(), code=code, message=message, **values)
-        self._parts.metrics.runs.labels(moved.model, to).inc()
+        self._parts.metrics.count_end(moved.model, to, moved.created_at, moved.ended_at)
         _log.info(
             "run_ended",
             run_id=run_id,

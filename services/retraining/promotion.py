@@ -23,8 +23,10 @@ def promote(
     cause_key: str,
     note: str,
     now: datetime,
-) -> Release:
-    """Find or create the one release of a run. Raises Conflict where the champion it was judged against is no longer served.
+) -> tuple[Release, bool]:
+    """Find or create the one release of a run, and say whether it was created.
+
+    Raises Conflict where the champion it was judged against is no longer served.
 
     1. a release with this run's id is in the log: that is it   2. the version served must be the one that was beaten
     3. put under the next number if nobody else has; otherwise look again
@@ -33,7 +35,7 @@ def promote(
         log = store.releases(model)
         for done in reversed(log):
             if done.run_id == run_id:
-                return done
+                return done, False
         served = log[-1].version if log else ""
         if served != champion:
             raise Conflict(
@@ -57,7 +59,7 @@ def promote(
             store.add_release(entry)
         except Conflict:
             continue
-        return entry
+        return entry, True
     raise Conflict(f"the release log of {model} keeps changing", remedy="try again")
 
 

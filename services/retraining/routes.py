@@ -14,10 +14,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.retraining.controller import Controller
+from services.retraining.gauges import show
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.states import MOVES, OPEN
+from services.retraining.states import MOVES
 from services.retraining.webhooks import read_triggers
 from services.retraining.why import describe_run, why_cause, why_prediction, why_run, why_version
 from shared.errors import InvalidRequest
@@ -65,6 +66,13 @@ class Answer(_Body):
     actor: str = Field(min_length=1, max_length=200)
 
 
+class Acknowledgement(_Body):
+    """`POST /causes/{key}/acknowledge`."""
+
+    actor: str = Field(min_length=1, max_length=200)
+    note: str = Field("", max_length=500)
+
+
 async def _raw(request: Request) -> bytes:
     # A page of another site may have the browser send text or a form here, but not JSON: for that it must be allowed first.
     kind = request.headers.get("content-type", "")
@@ -106,8 +114,7 @@ def make_router(doors: Doors) -> APIRouter:
     @router.get("/metrics")
     def metrics() -> Response:
         """Prometheus text."""
-        doors.metrics.runs_open.set(len(doors.ledger.runs(states=OPEN, limit=1000)))
-        doors.metrics.mirror_pending.set(doors.ledger.unsent_count())
+        show(doors.metrics, doors.ledger.figures(), doors.clock())
         return Response(generate_latest(doors.metrics.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @router.post("/triggers", status_code=202)
@@ -183,6 +190,12 @@ def make_router(doors: Doors) -> APIRouter:
     def decisions(model: str = "", limit: Limit = 100) -> Response:
         """Every decision with its reason, also those to do nothing, newest first."""
         return _answer({"decisions": doors.ledger.decisions(model, limit)})
+
+    @router.post("/causes/{key}/acknowledge")
+    def acknowledge(key: str, raw: Raw) -> Response:
+        """Record that a person has seen the decision about a cause; the first word stands."""
+        asked = _read(Acknowledgement, raw)
+        return _answer(doors.controller.acknowledge(key, asked.actor, asked.note))
 
     @router.get("/predictions/{prediction_id}/why")
     def prediction_why(prediction_id: str) -> Response:

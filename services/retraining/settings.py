@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -19,6 +21,10 @@ class RetrainingSettings(BaseSettings):
     steps: str = Field(
         "",
         description="SQLAlchemy URL of the store of durable steps: SQLite or Postgres. Empty: `<home>/dbos.sqlite`.",
+    )
+    password_file: Path | None = Field(
+        None,
+        description="File that holds the password of the Postgres user, for a ledger and steps whose URLs name none.",
     )
     listen: bool = Field(
         True, description="Whether verdicts are read from Kafka. Off: only `POST /triggers` starts anything."

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from services.retraining.causes import Cause, external_key
+from services.retraining.causes import UNCLEAR, Cause, external_key
 from shared.contracts.event_time import check_event_time
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.errors import InvalidRequest
+
+VERDICT_ID = "[0-9a-f]{32}"
 
 
 def read_triggers(body: object, now: datetime) -> tuple[list[Cause], list[str]]:
@@ -88,6 +90,7 @@ def _alert(alert: object, place: str) -> Cause:
     starts = _moment(alert.get("startsAt"), f"{place}.startsAt")
     what = alert.get("fingerprint") or "\n".join(f"{name}={labels[name]}" for name in sorted(labels))
     resolved = alert.get("status") == "resolved"
+    about = None if resolved else _verdict(notes)
     name = str(labels.get("alertname", "alert"))
     told = str(notes.get("summary") or notes.get("description") or "")
     return Cause(
@@ -97,7 +100,17 @@ def _alert(alert: object, place: str) -> Cause:
         reason=(f"{name}: {told}" if told else name)[:500],
         actor=str(alert.get("generatorURL") or "alert")[:200],
         resolved=resolved,
+        about=about,
     )
+
+
+def _verdict(notes: dict[str, Any]) -> str | None:
+    """The verdict an alert is about, by its annotation `verdict_id`. What was not filled in, or badly, is UNCLEAR, not absent:
+    such an alert still speaks of a verdict, and must not act beside it."""
+    if "verdict_id" not in notes:
+        return None
+    told = notes["verdict_id"]
+    return told if isinstance(told, str) and re.fullmatch(VERDICT_ID, told) else UNCLEAR
 
 
 def _model(value: object, field: str) -> str:

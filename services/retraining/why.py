@@ -16,7 +16,7 @@ from shared.stores.lake import FEATURE_PREFIX, Lake
 from shared.stores.model_store import ModelStore
 
 _log = get_logger(__name__)
-_DECIDED = ("verb", "code", "sentence", "event_time")
+_DECIDED = ("verb", "code", "sentence", "event_time", "acknowledged")
 
 
 def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ from deltalake import DeltaTable
 from pyarrow import fs
 
 from shared.errors import UnknownName
+from shared.stores.lake_reading import ascending, empty_rows, files_between, read_stretch, shifted
 from shared.stores.lake_tables import (
     DEAD_LETTER_COLUMNS,
     DEAD_LETTERS,
@@ -58,7 +59,6 @@ __all__ = [
 
 # An outcome is seldom observed before the event it is about; clocks that disagree are allowed this much.
 _CLOCK_SLACK = timedelta(days=1)
-_STATISTICS_SLACK = timedelta(seconds=1)
 _ARRIVAL = ("received_at", "epoch", "sequence")
 
 
@@ -141,8 +141,8 @@ class Lake:
         """
         table = self._open_at(self.predictions(model), table_version)
         if table is None:
-            return _empty(PREDICTION_COLUMNS, columns)
-        return _read(
+            return empty_rows(PREDICTION_COLUMNS, columns)
+        return read_stretch(
             table, "event_time", start, end, columns, order=("event_time", "writer", "epoch", "sequence")
         )
 
@@ -152,8 +152,8 @@ class Lake:
         """Every outcome received with observed_at in [start, end), repeats and corrections included, in order of arrival."""
         table = self._open_at(self.outcomes(model), table_version)
         if table is None:
-            return _empty(OUTCOME_COLUMNS, None)
-        return _read(table, "observed_at", start, end, None, order=_ARRIVAL)
+            return empty_rows(OUTCOME_COLUMNS, None)
+        return read_stretch(table, "observed_at", start, end, None, order=_ARRIVAL)
 
     def read_joined(
         self,
@@ -176,10 +176,10 @@ class Lake:
         wanted = None if columns is None else list(dict.fromkeys(["prediction_id", *columns]))
         seen = snapshot if snapshot is not None else self.snapshot(model)
         if seen.predictions is None:
-            predictions = _empty(PREDICTION_COLUMNS, wanted)
+            predictions = empty_rows(PREDICTION_COLUMNS, wanted)
         else:
             predictions = self.read_predictions(model, start, end, wanted, seen.predictions)
-        latest = self._latest_outcomes(model, _shifted(start, -_CLOCK_SLACK), known_until, seen.outcomes)
+        latest = self._latest_outcomes(model, shifted(start, -_CLOCK_SLACK), known_until, seen.outcomes)
         rows = pc.index_in(predictions["prediction_id"], value_set=latest["prediction_id"])
         joined = predictions.append_column("outcome", latest["value"].take(rows))
         joined = joined.append_column("observed_at", latest["observed_at"].take(rows))
@@ -195,9 +195,9 @@ class Lake:
         about = pc.max(actions["max.event_time"]).as_py()
         if about is None:
             return None
-        rows = table.to_pyarrow_dataset(file_pruning_predicate=_files("event_time", about, None)).to_table(
-            columns=["event_time"]
-        )
+        rows = table.to_pyarrow_dataset(
+            file_pruning_predicate=files_between("event_time", about, None)
+        ).to_table(columns=["event_time"])
         moment: datetime | None = pc.max(rows["event_time"]).as_py()
         return moment
 
@@ -244,7 +244,7 @@ class Lake:
         if table is None:
             return {}
         received = table.to_pyarrow_dataset().to_table(filter=pc.field("prediction_id") == prediction_id)
-        rows: list[dict[str, Any]] = received.sort_by(_ascending(_ARRIVAL)).to_pylist()
+        rows: list[dict[str, Any]] = received.sort_by(ascending(_ARRIVAL)).to_pylist()
         return rows[-1] if rows else {}
 
     def _latest_outcomes(
@@ -252,16 +252,16 @@ class Lake:
     ) -> pa.Table:
         table = None if version is None else self._open_at(self.outcomes(model), version)
         if table is None:
-            return _empty(OUTCOME_COLUMNS, ["prediction_id", "value", "observed_at"])
+            return empty_rows(OUTCOME_COLUMNS, ["prediction_id", "value", "observed_at"])
         condition = pc.field("observed_at") >= pa.scalar(since, TIMESTAMP)
         if known_until is not None:
             condition &= pc.field("observed_at") <= pa.scalar(known_until, TIMESTAMP)
-        files = _files("observed_at", since, known_until)
+        files = files_between("observed_at", since, known_until)
         received = table.to_pyarrow_dataset(file_pruning_predicate=files).to_table(
             columns=["prediction_id", "value", "observed_at", "received_at", "epoch", "sequence"],
             filter=condition,
         )
-        received = received.sort_by(_ascending(_ARRIVAL))
+        received = received.sort_by(ascending(_ARRIVAL))
         received = received.append_column("row", pa.array(range(received.num_rows), pa.int64()))
         last = received.group_by("prediction_id").aggregate([("row", "max")])
         return received.select(["prediction_id", "value", "observed_at"]).take(last["row_max"])
@@ -276,62 +276,3 @@ class Lake:
                 f"version {version} of the table {location} is not there any more: {error}",
                 remedy="read a newer snapshot; the sink keeps old ones for HOMEOSTAT_SINK_RETENTION_DAYS",
             ) from error
-
-
-def _read(
-    table: DeltaTable,
-    time_column: str,
-    start: datetime,
-    end: datetime,
-    columns: Sequence[str] | None,
-    *,
-    order: tuple[str, ...],
-) -> pa.Table:
-    """Rows of [start, end): files and row groups by their statistics, the rest row by row."""
-    dataset = table.to_pyarrow_dataset(file_pruning_predicate=_files(time_column, start, end))
-    known = [name for name in dataset.schema.names if name != PARTITION]
-    wanted = known if columns is None else list(columns)
-    absent = [name for name in wanted if name not in known]
-    unknown = [name for name in absent if not name.startswith(FEATURE_PREFIX)]
-    if unknown:
-        raise UnknownName(f"the lake has no column {', '.join(unknown)}; it has {', '.join(known)}")
-    condition = (pc.field(time_column) >= pa.scalar(start, TIMESTAMP)) & (
-        pc.field(time_column) < pa.scalar(end, TIMESTAMP)
-    )
-    present = [name for name in wanted if name in known]
-    rows = dataset.to_table(columns=list(dict.fromkeys([*present, *order])), filter=condition)
-    for name in absent:
-        rows = rows.append_column(name, pa.nulls(rows.num_rows))
-    return rows.sort_by(_ascending(order)).select(wanted)
-
-
-def _files(time_column: str, start: datetime, end: datetime | None) -> str:
-    """A condition on files: which may hold rows from `start` to `end`. Opening a thousand small files takes seconds.
-
-    Statistics may be cut to milliseconds, so a second is added on either side.
-    """
-    first = _shifted(start, -_STATISTICS_SLACK).isoformat()
-    condition = f"{time_column} >= '{first}'"
-    if end is None:
-        return condition
-    return f"{condition} and {time_column} <= '{_shifted(end, _STATISTICS_SLACK).isoformat()}'"
-
-
-def _shifted(moment: datetime, by: timedelta) -> datetime:
-    """`moment` moved by `by`, in UTC; at the ends of the calendar it stays there: a lake may hold rows of any year."""
-    try:
-        return (moment + by).astimezone(UTC)
-    except OverflowError:
-        return (datetime.min if by < timedelta(0) else datetime.max).replace(tzinfo=UTC)
-
-
-def _ascending(columns: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [(column, "ascending") for column in columns]
-
-
-def _empty(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Table:
-    """No rows; features are not known before the first row, so any feature asked for is given as a null column."""
-    if columns is None:
-        return schema.empty_table()
-    fields = [schema.field(name) if name in schema.names else pa.field(name, pa.null()) for name in columns]
-    return pa.schema(fields).empty_table()

@@ -1,51 +1,46 @@
-"""The ledger keeps its promises on every database: SQLite always, Postgres where HOMEOSTAT_TEST_POSTGRES names one."""
+"""The ledger keeps its promises on every database: the same tests on SQLite and on a real Postgres."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, inspect, text
 
-from services.retraining.causes import Cause
+from services.retraining.causes import UNCLEAR, Cause
 from services.retraining.ledger.engine import open_engine
-from services.retraining.ledger.ledger import Ledger, run_id_of
+from services.retraining.ledger.ledger import Decide, Ledger, run_id_of
 from services.retraining.ledger.records import Project, Recorded
 from services.retraining.ledger.tables import metadata
-from services.retraining.policy.decision import Decision, PastRun, PastVerdict
+from services.retraining.policy.decision import AWAITED, Decision, PastRun, PastVerdict
 from services.retraining.states import State
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
-from shared.contracts.verdict import Verdict
+from shared.contracts.verdict import Verdict, cause_key
 from shared.errors import Conflict, OperatorError, UnknownName
 from tests.fakes.retraining_world import LOOP, MODEL, START
+from tests.postgres import Postgres
 
-POSTGRES = os.environ.get("HOMEOSTAT_TEST_POSTGRES", "")
 NOW = START
 SPEC = LoopSpec.model_validate(LOOP)
 OWNER = Project(MODEL, "/project", SPEC, "v1")
 RETRAIN = Decision("retrain", "request", "somebody asked", START)
 
 
-@pytest.fixture(params=["sqlite", *(["postgres"] if POSTGRES else [])])
+@pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    target = make_url(POSTGRES).set(drivername="postgresql+psycopg")
-    from sqlalchemy import create_engine
-
-    with create_engine(target).begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    return POSTGRES
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()
 
 
 @pytest.fixture
@@ -148,7 +143,7 @@ def test_deciding_sees_what_others_just_decided(url: str) -> None:
     ledgers = [Ledger(open_engine(url)) for _ in range(4)]
     start = Barrier(16)
 
-    def only_one(runs: tuple[PastRun, ...], _: tuple[PastVerdict, ...]) -> Decision:
+    def only_one(_: Cause, runs: tuple[PastRun, ...], __: tuple[PastVerdict, ...]) -> Decision:
         return Decision("wait", "run_in_progress", "busy") if runs else RETRAIN
 
     def deliver(number: int) -> Recorded:
@@ -260,7 +255,7 @@ def test_only_the_loops_own_windows_are_left_out_and_counted(ledger: Ledger) -> 
     """A person who asks about a whole spring with one broken week must not take the spring out of every training."""
     seen: list[tuple[PastVerdict, ...]] = []
 
-    def wait(_: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
+    def wait(_: Cause, __: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
         seen.append(verdicts)
         return Decision("wait", "bad_data", "the data is faulty")
 
@@ -272,6 +267,203 @@ def test_only_the_loops_own_windows_are_left_out_and_counted(ledger: Ledger) -> 
         (third, third + timedelta(days=1)),
     ]
     assert [past.window_start for past in seen[-1]] == [third, first]
+
+
+def verdict(day: int, *, model: str = MODEL, state: str = "drift", **more: object) -> Verdict:
+    end = START + timedelta(days=day)
+    values = {
+        "verdict_id": cause_key(MODEL, "examination", "v1", end), "model": model, "version": "v1", "generation": 1,
+        "detector": "examination", "window_start": end - timedelta(days=1), "window_end": end, "rows": 100,
+        "outcomes": 100, "state": state, "drifted": ("performance",) if state == "drift" else (), "reached_at": NOW,
+    }  # fmt: skip
+    return Verdict.model_validate({**values, **more})
+
+
+def alert_about(told: str | None, *, model: str = MODEL, key: str = "alert") -> Cause:
+    return Cause(key, model, "alert", "LossHigh", actor="prometheus", about=told)
+
+
+def policy(heard: Cause, _: tuple[PastRun, ...], __: tuple[PastVerdict, ...]) -> Decision:
+    """What the real one does about alerts, and a run for everything else."""
+    if heard.about == UNCLEAR:
+        return Decision("wait", "verdict_unclear", "which verdict?")
+    return Decision("wait", AWAITED, "not heard yet") if heard.about else RETRAIN
+
+
+def hear(ledger: Ledger, *causes: Cause, decide: Decide = policy) -> list[Recorded]:
+    return [
+        ledger.record_cause(one, version="v1", event_time=START, now=NOW, owner=OWNER, decide=decide)
+        for one in causes
+    ]
+
+
+def deliveries(ledger: Ledger) -> dict[str, tuple[str, int]]:
+    return {one["cause_key"]: (one["code"], one["deliveries"]) for one in ledger.decisions()}
+
+
+@pytest.mark.parametrize("order", ["verdict first", "alert first"])
+def test_a_verdict_and_the_alert_about_it_are_one_cause(ledger: Ledger, order: str) -> None:
+    told = verdict(1)
+    by_kafka, by_alert = Cause.of_verdict(told), alert_about(told.verdict_id)
+    first = by_kafka if order == "verdict first" else by_alert
+    results = hear(ledger, first, by_alert, by_kafka, by_alert, by_kafka)
+    assert {one.cause_key for one in results} == {told.verdict_id}
+    assert deliveries(ledger) == {told.verdict_id: ("request", 5)}
+    assert [run.run_id for run in ledger.runs()] == [run_id_of(told.verdict_id)]
+    kept = ledger.cause(told.verdict_id)
+    assert kept is not None
+    assert (kept["source"], kept["state"], kept["window_end"]) == ("verdict", "drift", told.window_end)
+    assert kept["verdict"] == told.model_dump(mode="json")
+
+
+def test_an_alert_before_its_verdict_awaits_it_and_is_asked_about_again(ledger: Ledger) -> None:
+    told = verdict(1)
+    [first, again] = hear(ledger, alert_about(told.verdict_id), alert_about(told.verdict_id))
+    assert (first.decision.code, first.new, again.new) == (AWAITED, True, False)
+    assert ledger.runs() == []
+    [decided] = hear(ledger, Cause.of_verdict(told))
+    assert (decided.decision, decided.new) == (RETRAIN, True)
+
+
+def test_a_verdict_whose_alert_was_decided_about_is_kept_and_counts(ledger: Ledger) -> None:
+    """A service that does not hear verdicts decides about the alert; when it hears again, the verdict is not lost."""
+    seen: list[tuple[PastVerdict, ...]] = []
+
+    def alone(_: Cause, __: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
+        seen.append(verdicts)
+        return Decision("retrain", "alert", "LossHigh")
+
+    told = verdict(1)
+    hear(ledger, alert_about(told.verdict_id), decide=alone)
+    [later] = hear(ledger, Cause.of_verdict(told), decide=alone)
+    assert (later.new, later.decision.code) == (False, "alert")
+    kept = ledger.cause(told.verdict_id)
+    assert kept is not None
+    assert (kept["source"], kept["reason"], kept["state"]) == ("alert", "LossHigh", "drift")
+    hear(ledger, Cause.of_verdict(verdict(2)), decide=alone)
+    assert [past.window_end for past in seen[-1]] == [told.window_end]
+    assert len(ledger.runs()) == 2
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_alert_never_joins_a_verdict_of_another_model_nor_keeps_it_out(
+    ledger: Ledger, known: bool
+) -> None:
+    theirs, wrong = Cause.of_verdict(verdict(1, model="other")), alert_about(verdict(1).verdict_id)
+    results = hear(ledger, *([theirs, wrong] if known else [wrong, theirs]))
+    verdicts = hear(ledger, theirs)
+    assert len({one.cause_key for one in results}) == 2
+    assert {one.model for one in ledger.runs()} == {"other"}
+    assert ledger.runs()[0].cause_key == verdicts[0].cause_key
+    [alone] = ledger.decisions(MODEL)
+    assert (alone["verb"], alone["code"]) == ("wait", "verdict_unclear" if known else AWAITED)
+    # And an alert about it that names its model right finds it.
+    [right] = hear(ledger, alert_about(verdict(1).verdict_id, model="other", key="theirs"))
+    assert (right.cause_key, right.new) == (verdicts[0].cause_key, False)
+
+
+def test_an_alert_cannot_join_a_cause_that_is_no_verdict(ledger: Ledger) -> None:
+    asked = Cause("a" * 32, MODEL, "request", "please", actor="ann", event_time=START)
+    _, named = hear(ledger, asked, alert_about(asked.key))
+    assert (named.cause_key, named.decision.code, named.new) == ("alert", "verdict_unclear", True)
+
+
+def acknowledge(
+    ledger: Ledger, key: str, actor: str = "ann", note: str = "sensor replaced"
+) -> dict[str, Any]:
+    return ledger.acknowledge(key, actor=actor, note=note, now=NOW)
+
+
+def test_an_acknowledgement_stands_and_is_shown(ledger: Ledger) -> None:
+    record(ledger)
+    said = {"actor": "ann", "note": "sensor replaced", "at": NOW}
+    assert acknowledge(ledger, "k1") == {"cause_key": "k1", **said}
+    assert acknowledge(ledger, "k1", "bob", "") == {"cause_key": "k1", **said}
+    assert [one["acknowledged"] for one in ledger.decisions()] == [said]
+    found = ledger.cause("k1")
+    assert found is not None
+    assert found["acknowledged"] == said
+    with pytest.raises(UnknownName, match="there is no cause k2"):
+        acknowledge(ledger, "k2")
+
+
+def test_drift_faults_and_runs_that_came_to_nothing_need_an_acknowledgement(ledger: Ledger) -> None:
+    told = [verdict(1), verdict(2, state="fault"), verdict(3, state="ok"), verdict(4, state="blind")]
+    hear(
+        ledger,
+        *(Cause.of_verdict(one) for one in told),
+        decide=lambda *_: Decision("wait", "healthy", "fine"),
+    )
+    hear(ledger, alert_about(None))
+    for key, end in (("failed", "failed"), ("rejected", "rejected"), ("refused", "refused")):
+        record(ledger, key, made=replace(RETRAIN, verb="suggest") if end == "rejected" else RETRAIN)
+        if end == "rejected":
+            ledger.answer(run_id_of(key), answer="no", actor="ann", now=NOW)
+        elif end == "failed":
+            walk(ledger, run_id_of(key), "failed")
+        else:
+            walk(ledger, run_id_of(key), "freezing", "training", "packaging", "judging", "refused")
+    needed = {one["cause_key"] for one in ledger.decisions() if one["needs_acknowledgement"]}
+    assert needed == {told[0].verdict_id, told[1].verdict_id, "failed", "refused"}
+    assert ledger.figures().unacknowledged == {MODEL: 4}
+    acknowledge(ledger, "refused")
+    acknowledge(ledger, "rejected")
+    assert ledger.figures().unacknowledged == {MODEL: 3}
+
+
+def test_the_figures_of_gauges_are_the_ledgers(ledger: Ledger) -> None:
+    empty = ledger.figures()
+    assert (empty.models, empty.open_runs, empty.releases, empty.gates, empty.unsent) == ((), (), {}, {}, 0)
+    ledger.record_project(MODEL, "/a", SPEC, "v1", "ann", NOW)
+    for number in (1, 2):
+        entry = Release(
+            model=MODEL, generation=number, version=f"v{number}", reason="deployment", actor="ann",
+            released_at=NOW + timedelta(hours=number),
+        )  # fmt: skip
+        ledger.record_release(entry)
+    for key, gain in (("k1", 0.1), ("k2", 0.2)):
+        record(ledger, key)
+        result = {"gain": {"mean": gain, "lower": gain / 2}}
+        ledger.record_gate(
+            run_id_of(key), passed=True, digest="d", result=result, now=NOW + timedelta(hours=gain * 10)
+        )
+    walk(ledger, run_id_of("k1"), "failed")
+    found = ledger.figures()
+    assert [(one.model, one.state, one.created_at) for one in found.open_runs] == [(MODEL, "queued", NOW)]
+    last = found.releases[MODEL]
+    assert (last.generation, last.released_at) == (2, NOW + timedelta(hours=2))
+    assert found.gates == {MODEL: ({"gain": {"mean": 0.2, "lower": 0.1}}, SPEC.gate.minimum_gain)}
+    assert found.unsent == 5
+
+
+def test_the_newest_verdict_with_a_loss_is_remembered(ledger: Ledger) -> None:
+    assert ledger.last_judged(MODEL) is None
+    told = [
+        verdict(1, loss=0.5),
+        verdict(3, state="blind", loss=None),
+        verdict(2, loss=0.6),
+        verdict(4, loss=0.7, detector="request", verdict_id="f" * 32),
+    ]
+    hear(ledger, *map(Cause.of_verdict, told))
+    assert ledger.last_judged(MODEL) == told[2]
+
+
+def test_a_ledger_of_the_first_tables_is_brought_up_with_all_it_holds(engine: Engine, ledger: Ledger) -> None:
+    """As an installation before acknowledgements left it: tables of 0001, rows in them."""
+    hear(ledger, Cause.of_verdict(verdict(1)))
+    record(ledger, "k2", made=Decision("wait", "cooling_down", "later"))
+    before = ledger.decisions()
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE acknowledgement"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    upgraded = open_engine(engine.url.render_as_string(hide_password=False))
+    try:
+        assert "acknowledgement" in inspect(upgraded).get_table_names()
+        assert Ledger(upgraded).decisions() == before
+        assert Ledger(upgraded).run(run_id_of(verdict(1).verdict_id)).state == "queued"
+        assert acknowledge(Ledger(upgraded), "k2")["actor"] == "ann"
+    finally:
+        upgraded.dispose()
 
 
 def test_releases_are_mirrored_once(ledger: Ledger) -> None:

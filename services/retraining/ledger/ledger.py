@@ -6,9 +6,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from services.retraining.causes import Cause
+from services.retraining.ledger.deliveries import (
+    count_delivery,
+    filed,
+    insert_cause,
+    insert_decision,
+    known_cause,
+)
 from services.retraining.ledger.engine import writing
 from services.retraining.ledger.questions import LedgerQuestions
 from services.retraining.ledger.records import Project, Recorded, Run
@@ -16,21 +23,28 @@ from services.retraining.ledger.rows import (
     ANSWERS,
     insert_once,
     insert_run,
-    known_cause,
     move_run,
     run_of,
     runs_before,
     tell,
     verdicts_before,
 )
-from services.retraining.ledger.tables import approval, cause, decision, gate, outbox, project, release
-from services.retraining.policy.decision import Decision, PastRun, PastVerdict
+from services.retraining.ledger.tables import (
+    acknowledgement,
+    approval,
+    cause,
+    gate,
+    outbox,
+    project,
+    release,
+)
+from services.retraining.policy.decision import AWAITED, Decision, PastRun, PastVerdict
 from services.retraining.states import WAITING, State
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
-from shared.errors import Conflict
+from shared.errors import Conflict, UnknownName
 
-Decide = Callable[[tuple[PastRun, ...], tuple[PastVerdict, ...]], Decision]
+Decide = Callable[[Cause, tuple[PastRun, ...], tuple[PastVerdict, ...]], Decision]
 
 
 def run_id_of(cause_key: str) -> str:
@@ -69,53 +83,44 @@ class Ledger(LedgerQuestions):
     ) -> Recorded:
         """Decide about a cause, once: cause, decision, run and budget entry are written together or not at all.
 
-        1. a cause known before: count the delivery, give the answer of then
-        2. read the past of the model, ask `decide` (pure; it may be asked again if the transaction fails)
-        3. write cause and decision; for retrain and suggest also the run, charged to the budget
+        1. find the key it is kept under: an alert about a verdict goes to the verdict's
+        2. a cause known before: count the delivery, give the answer of then; unless that awaited a verdict
+        3. read the past of the model, ask `decide` (pure; it may be asked again if the transaction fails)
+        4. write cause and decision; for retrain and suggest also the run, charged to the budget
         """
         with writing(self._engine) as connection:
+            heard = filed(connection, heard)
             known = known_cause(connection, heard.key)
             if known is not None:
-                connection.execute(
-                    update(cause).where(cause.c.key == heard.key).values(deliveries=cause.c.deliveries + 1)
-                )
-                return known
+                count_delivery(connection, heard, known)
+                if known.decision.code != AWAITED:
+                    return known
             made = decide(
-                runs_before(connection, heard.model), verdicts_before(connection, heard.model, version)
+                heard, runs_before(connection, heard.model), verdicts_before(connection, heard.model, version)
             )
-            verdict = heard.verdict
-            connection.execute(
-                cause.insert().values(
-                    key=heard.key,
-                    model=heard.model,
-                    source=heard.source,
-                    reason=heard.reason,
-                    actor=heard.actor,
-                    version=verdict.version if verdict else version,
-                    state=verdict.state if verdict else ("resolved" if heard.resolved else "asked"),
-                    window_start=verdict.window_start if verdict else None,
-                    window_end=verdict.window_end if verdict else None,
-                    verdict=verdict.model_dump(mode="json") if verdict else None,
-                    deliveries=1,
-                    first_seen_at=now,
-                )
-            )
-            connection.execute(
-                decision.insert().values(
-                    cause_key=heard.key,
-                    model=heard.model,
-                    verb=made.verb,
-                    code=made.code,
-                    sentence=made.sentence,
-                    event_time=event_time,
-                    decided_at=now,
-                )
-            )
+            if known is None:
+                insert_cause(connection, heard, version, now)
+            elif made.code == AWAITED:
+                return known
+            insert_decision(connection, heard, made, event_time, now)
             run_id = ""
             if made.verb != "wait" and owner is not None:
                 run_id = run_id_of(heard.key)
                 insert_run(connection, run_id, heard, made, version, event_time, now, owner)
             return Recorded(heard.key, made, run_id, new=True)
+
+    def acknowledge(self, cause_key: str, *, actor: str, note: str, now: datetime) -> dict[str, Any]:
+        """A person has seen what was decided about a cause; the first word stands. Raises UnknownName."""
+        with writing(self._engine) as connection:
+            if connection.execute(select(cause.c.key).where(cause.c.key == cause_key)).first() is None:
+                raise UnknownName(f"there is no cause {cause_key}", remedy="GET /decisions lists them")
+            insert_once(
+                connection, acknowledgement, cause_key=cause_key, actor=actor, note=note, acknowledged_at=now
+            )
+            row = connection.execute(
+                select(acknowledgement).where(acknowledgement.c.cause_key == cause_key)
+            ).one()
+            return {"cause_key": cause_key, "actor": row.actor, "note": row.note, "at": row.acknowledged_at}
 
     def move(self, run_id: str, to: State, now: datetime, **values: Any) -> Run:
         """Take a run to another state; to the state it is in already is a repeat and only writes `values`.

@@ -8,13 +8,29 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
+from services.retraining.ledger.acknowledgements import (
+    ACKNOWLEDGED,
+    NEEDS_ACKNOWLEDGEMENT,
+    with_acknowledgement,
+)
 from services.retraining.ledger.engine import reading
+from services.retraining.ledger.figures import Figures, figures_of
 from services.retraining.ledger.records import Project, Run
 from services.retraining.ledger.rows import EXAMINED, RUNS, plain, run_of, runs_before
-from services.retraining.ledger.tables import approval, cause, decision, outbox, project, release, run
+from services.retraining.ledger.tables import (
+    acknowledgement,
+    approval,
+    cause,
+    decision,
+    outbox,
+    project,
+    release,
+    run,
+)
 from services.retraining.policy.decision import PastRun
 from services.retraining.states import WORKING
 from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.verdict import Verdict
 
 
 class LedgerQuestions:
@@ -53,27 +69,38 @@ class LedgerQuestions:
                 cause.c.window_end,
                 cause.c.deliveries,
                 func.coalesce(run.c.run_id, "").label("run_id"),
+                NEEDS_ACKNOWLEDGEMENT.label("needs_acknowledgement"),
+                *ACKNOWLEDGED,
             )
             .join(cause, cause.c.key == decision.c.cause_key)
             .outerjoin(run, run.c.cause_key == decision.c.cause_key)
+            .outerjoin(acknowledgement, acknowledgement.c.cause_key == decision.c.cause_key)
             .order_by(decision.c.id.desc())
             .limit(limit)
         )
         if model:
             query = query.where(decision.c.model == model)
         with reading(self._engine) as connection:
-            return [plain(row) for row in connection.execute(query).mappings()]
+            return [with_acknowledgement(row) for row in connection.execute(query).mappings()]
 
     def cause(self, key: str) -> dict[str, Any] | None:
         """A cause with its decision; None where it is not known."""
         query = (
-            select(cause, decision.c.verb, decision.c.code, decision.c.sentence, decision.c.event_time)
+            select(
+                cause,
+                decision.c.verb,
+                decision.c.code,
+                decision.c.sentence,
+                decision.c.event_time,
+                *ACKNOWLEDGED,
+            )
             .join(decision, decision.c.cause_key == cause.c.key)
+            .outerjoin(acknowledgement, acknowledgement.c.cause_key == cause.c.key)
             .where(cause.c.key == key)
         )
         with reading(self._engine) as connection:
             row = connection.execute(query).mappings().first()
-        return plain(row) if row is not None else None
+        return with_acknowledgement(row) if row is not None else None
 
     def event_time(self, model: str) -> datetime | None:
         """The latest event time the ledger has heard of for a model."""
@@ -107,6 +134,23 @@ class LedgerQuestions:
                 (row.window_start, row.window_end)
                 for row in connection.execute(query.order_by(cause.c.window_start))
             ]
+
+    def last_judged(self, model: str) -> Verdict | None:
+        """The newest verdict of the loop's own that tells a realised loss; None where there is none."""
+        query = (
+            select(cause.c.verdict)
+            .where(cause.c.model == model, EXAMINED, cause.c.verdict["loss"].as_float().is_not(None))
+            .order_by(cause.c.window_end.desc())
+            .limit(1)
+        )
+        with reading(self._engine) as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else Verdict.model_validate(found)
+
+    def figures(self) -> Figures:
+        """What the gauges show."""
+        with reading(self._engine) as connection:
+            return figures_of(connection)
 
     def run(self, run_id: str) -> Run:
         """A run with its gate's result. Raises UnknownName."""

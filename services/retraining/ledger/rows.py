@@ -9,8 +9,8 @@ from sqlalchemy import Connection, RowMapping, Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.retraining.causes import Cause
-from services.retraining.ledger.records import Project, Recorded, Run
-from services.retraining.ledger.tables import approval, budget_entry, cause, decision, gate, outbox, run
+from services.retraining.ledger.records import Project, Run
+from services.retraining.ledger.tables import approval, budget_entry, cause, gate, outbox, run
 from services.retraining.policy.decision import Decision, PastRun, PastVerdict
 from services.retraining.states import ENDS, MOVES, OPEN, State
 from shared.errors import Conflict, UnknownName
@@ -26,18 +26,6 @@ RUNS = select(run, gate.c.result, gate.c.digest).outerjoin(gate, gate.c.run_id =
 def plain(row: RowMapping) -> dict[str, Any]:
     """A mapping whose keys are plain strings: SQLAlchemy's own are a subclass that JSON writers refuse."""
     return {str(name): value for name, value in row.items()}
-
-
-def known_cause(connection: Connection, key: str) -> Recorded | None:
-    """What was decided about a cause before; None where it is new."""
-    row = connection.execute(
-        select(decision.c.verb, decision.c.code, decision.c.sentence, run.c.run_id)
-        .outerjoin(run, run.c.cause_key == decision.c.cause_key)
-        .where(decision.c.cause_key == key)
-    ).first()
-    if row is None:
-        return None
-    return Recorded(key, Decision(row.verb, row.code, row.sentence), row.run_id or "", new=False)
 
 
 def run_of(connection: Connection, run_id: str) -> Run:
@@ -72,7 +60,7 @@ def verdicts_before(connection: Connection, model: str, version: str) -> tuple[P
     """The newest verdicts about a version as policy sees them; not those on windows that a person chose."""
     query = (
         select(cause.c.window_start, cause.c.window_end, cause.c.state, cause.c.verdict)
-        .where(cause.c.model == model, cause.c.version == version, cause.c.source == "verdict", EXAMINED)
+        .where(cause.c.model == model, cause.c.version == version, EXAMINED)
         .order_by(cause.c.window_end.desc())
         .limit(_VERDICTS_KEPT_IN_MIND)
     )

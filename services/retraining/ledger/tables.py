@@ -1,6 +1,7 @@
 """The ledger's tables, for SQLite and Postgres alike. Migrations make them; this is what code reads and writes through.
 
-project   cause ─1:1─ decision   cause ─1:0..1─ run ─ gate, approval, budget_entry   release   outbox
+project   cause ─1:1─ decision   cause ─1:0..1─ acknowledgement   cause ─1:0..1─ run ─ gate, approval, budget_entry
+release   outbox
 """
 
 from __future__ import annotations
@@ -74,6 +75,15 @@ decision = Table(
     Column("decided_at", Moment, nullable=False),
 )
 Index("decision_by_model", decision.c.model, decision.c.id)
+
+acknowledgement = Table(
+    "acknowledgement",
+    metadata,
+    Column("cause_key", String(64), ForeignKey("cause.key"), primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("acknowledged_at", Moment, nullable=False),
+)
 
 run = Table(
     "run",

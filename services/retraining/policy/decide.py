@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.retraining.causes import Cause
-from services.retraining.policy.decision import Decision, History
+from services.retraining.causes import UNCLEAR, Cause
+from services.retraining.policy.decision import AWAITED, Decision, History
 from services.retraining.policy.limits import budget_spent, cooling_until
 from services.retraining.policy.triggers import Vote, ask
 from shared.contracts.loop_spec import LoopSpec
@@ -21,17 +21,24 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     """What to do about `cause`. `now` is event time: the verdict's window end, or the newest row in the lake.
 
     1. nothing served, no training command, an all-clear: wait
-    2. a verdict of fault, blind or warming never retrains, whatever the triggers say
-    3. a verdict about a version no longer served says nothing about the one that is
-    4. ask the triggers in the order loop.yaml lists them; a person's request and an alert are triggers of their own
-    5. a run at work, or a suggestion that waits for a person: wait
-    6. cooldown (a person may pass it), then budget (nobody may)
-    7. the automation level says whether to do it, to suggest it, or to write it down
+    2. an alert about a verdict: the verdict is what counts, so wait for it; where it cannot be told which, do nothing
+    3. a verdict of fault, blind or warming never retrains, whatever the triggers say
+    4. a verdict about a version no longer served says nothing about the one that is
+    5. ask the triggers in the order loop.yaml lists them; a person's request and an alert are triggers of their own
+    6. a run at work, or a suggestion that waits for a person: wait
+    7. cooldown (a person may pass it), then budget (nobody may)
+    8. the automation level says whether to do it, to suggest it, or to write it down
     """
     if not history.version:
         return _wait("no_project", f"model {cause.model} was never deployed; `homeostat deploy` does")
     if cause.resolved:
         return _wait("resolved", f"all-clear, nothing to do: {cause.reason}")
+    if cause.about == UNCLEAR:
+        return _wait(
+            "verdict_unclear", f"no verdict on {cause.model} is what the alert names as one: {cause.reason}"
+        )
+    if cause.about is not None and history.listens:
+        return _wait(AWAITED, f"the verdict it is about was not heard yet and decides: {cause.reason}")
     verdict = cause.verdict
     if verdict is not None and verdict.state in _SILENT:
         code, words = _SILENT[verdict.state]

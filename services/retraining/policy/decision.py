@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from shared.contracts.verdict import State
 
@@ -22,6 +22,8 @@ Code = Literal[
     "blind",
     "warming",
     "resolved",
+    "verdict_awaited",
+    "verdict_unclear",
     "no_project",
     "version_replaced",
     "healthy",
@@ -31,6 +33,8 @@ Code = Literal[
     "cooling_down",
     "budget_spent",
 ]
+# The one decision that is not the last word: when the verdict comes, or an alert after it may act alone, policy is asked again.
+AWAITED: Final = "verdict_awaited"
 
 
 @dataclass(frozen=True)
@@ -76,3 +80,4 @@ class History:
     rows_since: int | None = None  # rows with outcomes that arrived since then; None: not counted
     runs: tuple[PastRun, ...] = ()
     verdicts: tuple[PastVerdict, ...] = ()  # about the served version, any order
+    listens: bool = True  # whether verdicts are heard; where not, an alert about one is all there ever is

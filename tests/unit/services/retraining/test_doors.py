@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +307,7 @@ def test_a_page_in_the_same_browser_cannot_act(house: House, kind: str) -> None:
         f"/models/{MODEL}/deployments",
         "/runs/x/approve",
         "/runs/x/reject",
+        "/causes/x/acknowledge",
     ):
         answer = house.client.post(path, content=body, headers={"Content-Type": kind} if kind else {})
         assert (answer.status_code, answer.json()["field"]) == (415, "Content-Type"), path
@@ -318,6 +319,88 @@ def test_a_page_in_the_same_browser_cannot_act(house: House, kind: str) -> None:
         headers={"Content-Type": "Application/JSON; charset=utf-8"},
     )
     assert said.status_code == 201
+
+
+def test_a_person_acknowledges_a_decision_once(house: House) -> None:
+    house.deploy()
+    key = house.service.controller.handle_cause(
+        Cause.of_verdict(house.world.verdict(15, state="fault"))
+    ).cause_key
+    [before] = house.get("/decisions")["decisions"]
+    assert (before["needs_acknowledgement"], before["acknowledged"]) == (True, None)
+    assert 'unacknowledged_decisions{model="toy"} 1.0' in house.client.get("/metrics").text
+
+    path = f"/causes/{key}/acknowledge"
+    done = house.post(path, {"actor": "ann", "note": "sensor replaced"}, 200)
+    assert (done["cause_key"], done["actor"], done["note"]) == (key, "ann", "sensor replaced")
+    assert house.post(path, {"actor": "bob"}, 200) == done
+    [after] = house.get("/decisions")["decisions"]
+    said = {name: done[name] for name in ("actor", "note", "at")}
+    assert (after["needs_acknowledgement"], after["acknowledged"]) == (True, said)
+    assert house.get(f"/causes/{key}/why")["decision"]["acknowledged"] == said
+    assert 'unacknowledged_decisions{model="toy"} 0.0' in house.client.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "actor"),
+        ({"actor": ""}, "actor"),
+        ({"actor": "a" * 201}, "actor"),
+        ({"actor": "ann", "note": "n" * 501}, "note"),
+        ({"actor": "ann", "note": 5}, "note"),
+        ({"actor": "ann", "when": "now"}, "when"),
+    ],
+)
+def test_an_acknowledgement_that_makes_no_sense_is_refused(
+    house: House, body: dict[str, Any], field: str
+) -> None:
+    house.deploy()
+    key = house.service.controller.handle_cause(
+        Cause.of_verdict(house.world.verdict(15, state="fault"))
+    ).cause_key
+    assert house.post(f"/causes/{key}/acknowledge", body, 422)["field"] == field
+    assert (
+        "there is no cause nothing"
+        in house.post("/causes/nothing/acknowledge", {"actor": "ann"}, 404)["error"]
+    )
+    assert house.get("/decisions")["decisions"][0]["acknowledged"] is None
+
+
+def test_gauges_are_true_right_after_a_restart(open_house: Callable[..., House]) -> None:
+    house = open_house(automation="approve")
+    house.deploy()
+    run_id = house.ask()["run_id"]
+    house.wait_for_state(run_id, "waiting_for_approval")
+    released = house.get(f"/models/{MODEL}/releases")["releases"][-1]["released_at"]
+    gain = house.get(f"/runs/{run_id}")["gate"]["gain"]
+    # Another process at the same home, which has done nothing yet.
+    text = TestClient(build(house.world.settings, SETTINGS).app).get("/metrics").text
+    shown = dict(
+        line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("homeostat_retraining_")
+    )
+    expected = {
+        'waiting_runs{model="toy"}': 1.0,
+        "runs_open": 1.0,
+        'last_release_timestamp_seconds{model="toy"}': datetime.fromisoformat(released).timestamp(),
+        'generation{model="toy"}': 1.0,
+        'unacknowledged_decisions{model="toy"}': 0.0,
+        'gate_gain{bound="estimate",model="toy"}': gain["mean"],
+        'gate_gain{bound="lower",model="toy"}': gain["lower"],
+        'gate_margin{model="toy"}': gain["lower"] - house.world.spec.gate.minimum_gain,
+    }
+    assert {name: float(shown[f"homeostat_retraining_{name}"]) for name in expected} == expected
+    assert 0 < float(shown["homeostat_retraining_oldest_open_run_age_seconds"]) < 600
+
+
+def test_the_end_of_a_run_counts_with_its_duration(open_house: Callable[..., House]) -> None:
+    house = open_house(automation="suggest")
+    house.deploy()
+    run_id = house.service.controller.handle_cause(Cause.of_verdict(house.world.verdict(15))).run_id
+    house.post(f"/runs/{run_id}/reject", {"actor": "ann"}, 200)
+    text = house.client.get("/metrics").text
+    assert 'homeostat_retraining_run_duration_seconds_count{outcome="rejected"} 1.0' in text
+    assert 'homeostat_retraining_runs_total{model="toy",outcome="rejected"} 1.0' in text
 
 
 def test_deploying_the_same_again_is_no_new_release(house: House) -> None:

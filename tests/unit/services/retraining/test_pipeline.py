@@ -15,21 +15,25 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import update
 
 from services.retraining.causes import Cause
 from services.retraining.controller import Controller
 from services.retraining.folders import RunFolder
 from services.retraining.gate import digest_of
 from services.retraining.launchers.process import Interrupted, TrainingJob
-from services.retraining.ledger.engine import open_engine
+from services.retraining.ledger.engine import open_engine, writing
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Run
+from services.retraining.ledger.tables import run as run_table
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.pipeline import STEPS, Parts, Pipeline
+from services.retraining.parts import Parts
+from services.retraining.pipeline import STEPS, Pipeline
 from services.retraining.settings import RetrainingSettings
 from services.retraining.states import WORKING
 from shared.errors import Conflict, TamperedVersion, TrainingFailed
 from tests.fakes.retraining_world import MODEL, START, World, fill_lake, make_world, package_poor_champion
+from tests.unit.services.retraining.test_announcing import Pinboard
 
 
 class Killed(BaseException):
@@ -385,6 +389,25 @@ def promoting(room: Room) -> str:
         pipeline.step(run_id, name)
     assert room.ledger.run(run_id).state == "promoting"
     return run_id
+
+
+def test_a_run_that_finds_its_release_made_marks_it_no_second_time(room: Room) -> None:
+    board = Pinboard()
+    parts = replace(room.parts, annotator=board)
+    run_id = room.ask()
+    assert room.drive(run_id, parts).state == "promoted"
+    [(_, tags, at)] = board.marks
+    assert (tags, at) == (
+        ("homeostat", "release", "model:toy"),
+        room.world.store.releases(MODEL)[-1].released_at,
+    )
+    # As a process leaves it that died between the release and the ledger.
+    with writing(room.ledger._engine) as connection:
+        connection.execute(update(run_table).values(state="promoting", generation=None, ended_at=None))
+    assert room.drive(run_id, parts).state == "promoted"
+    assert (len(board.marks), len(room.world.store.releases(MODEL))) == (1, 2)
+    made = {"model": MODEL, "reason": "promotion"}
+    assert parts.metrics.registry.get_sample_value("homeostat_retraining_releases_total", made) == 1
 
 
 def test_bytes_changed_between_gate_and_promotion_are_not_released(room: Room) -> None:

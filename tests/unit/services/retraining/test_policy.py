@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.retraining.causes import Cause
+from services.retraining.causes import UNCLEAR, Cause
 from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
 from services.retraining.policy.limits import budget_spent, cooling_until
@@ -226,6 +226,22 @@ def test_the_levels_of_automation() -> None:
 
 def test_an_all_clear_is_information_only() -> None:
     assert ask(Cause("k", MODEL, "alert", "LossHigh", resolved=True), spec_with()).code == "resolved"
+
+
+def test_an_alert_about_a_verdict_leaves_it_to_the_verdict() -> None:
+    """Whatever else holds: without the verdict neither the triggers nor the version can be asked."""
+    about = Cause("k", MODEL, "alert", "LossHigh", about="a" * 32)
+    assert (ask(about, spec_with()).verb, ask(about, spec_with()).code) == ("wait", "verdict_awaited")
+    # Where no verdict is ever heard the alert is all there is, and the brakes hold it as any other.
+    assert (ask(about, spec_with(), listens=False).verb, ask(about, spec_with(), listens=False).code) == (
+        "retrain",
+        "alert",
+    )
+    assert ask(about, spec_with(cooldown="3d"), listens=False, runs=(ran(9),)).code == "cooling_down"
+    unclear = replace(about, about=UNCLEAR)
+    for listens in (True, False):
+        assert ask(unclear, spec_with(), listens=listens).code == "verdict_unclear"
+    assert ask(replace(about, about=None), spec_with()).code == "alert"
 
 
 def test_the_first_trigger_listed_that_fires_is_the_reason() -> None:

@@ -34,7 +34,7 @@ def promoted(store: ModelStore, *, run: str = "run-1", version: str = "b", champ
         cause_key="k",
         note="",
         now=START,
-    )
+    )[0]
 
 
 def versions(store: ModelStore) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.retraining.causes import UNCLEAR
 from services.retraining.webhooks import read_triggers
 from shared.errors import InvalidRequest
 
@@ -100,6 +101,30 @@ def test_an_all_clear_is_another_cause_and_says_so() -> None:
     [clear], _ = read_triggers(alertmanager(alert(status="resolved"), status="resolved"), NOW)
     assert clear.resolved
     assert clear.key != firing.key
+
+
+@pytest.mark.parametrize("wrap", [alertmanager, grafana])
+def test_an_alert_may_say_which_verdict_it_is_about(wrap: Any) -> None:
+    verdict_id = "0123456789abcdef" * 2
+    [cause], _ = read_triggers(wrap(alert(annotations={"verdict_id": verdict_id})), NOW)
+    assert (cause.source, cause.about) == ("alert", verdict_id)
+    # It stays the alert it is: what it is about may change while it fires.
+    assert cause.key == read_triggers(wrap(alert()), NOW)[0][0].key
+    assert read_triggers(wrap(alert()), NOW)[0][0].about is None
+
+
+@pytest.mark.parametrize(
+    "told", ["", "<no value>", "0123456789ABCDEF" * 2, "a" * 31, "a" * 33, "a" * 32 + "\n", "../" + "a" * 29, 5, None]
+)  # fmt: skip
+def test_an_alert_that_names_its_verdict_badly_is_not_taken_for_one_that_is_about_none(told: object) -> None:
+    [cause], left_out = read_triggers(alertmanager(alert(annotations={"verdict_id": told})), NOW)
+    assert (cause.about, left_out) == (UNCLEAR, [])
+
+
+def test_an_all_clear_is_about_no_verdict() -> None:
+    notes = {"verdict_id": "a" * 32}
+    [clear], _ = read_triggers(alertmanager(alert(annotations=notes, status="resolved")), NOW)
+    assert (clear.resolved, clear.about) == (True, None)
 
 
 def test_without_a_fingerprint_the_labels_are_it() -> None:

@@ -1,0 +1,27 @@
+"""A person's word that a decision was seen."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table; what is there already stays as it is."""
+    op.create_table(
+        "acknowledgement",
+        sa.Column("cause_key", sa.String(length=64), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("acknowledged_at", sa.String(27), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["cause_key"],
+            ["cause.key"],
+        ),
+        sa.PrimaryKeyConstraint("cause_key"),
+    )
