@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import orjson
 from rich.table import Table
 
+from cli.observability import Observability
 from cli.readiness import wait_until_ready
 from cli.settings import CliSettings
 from cli.stack import SOURCES
@@ -23,18 +25,25 @@ from shared.errors import HomeostatError, OperatorError
 
 PORTS = (
     *("inference_port", "shipper_port", "drift_port", "retraining_port", "sink_port"),
-    *("broker_port", "controller_port"),
+    *("broker_port", "controller_port", "prometheus_port", "alertmanager_port", "console_port"),
 )
 ENDING_S = 120.0
+WATCHING_S = 15.0
 
 
-def run_attached(settings: CliSettings, teller: Teller, wait_s: float) -> None:
-    """Supervise here until SIGTERM, Ctrl-C or the terminal's end.
+def run_attached(
+    settings: CliSettings, teller: Teller, wait_s: float, observability: Observability | None = None
+) -> None:
+    """Supervise here until SIGTERM, Ctrl-C or the terminal's end, with `observability` beside the stack where there is one.
 
     Raises `OperatorError` when not everything is ready in `wait_s` seconds; 0: nobody looks.
     """
     # What happens to a process is news also for those who want the result as JSON.
-    supervisor = Supervisor(settings, told=lambda text: teller.err.print(text, markup=False, soft_wrap=True))
+    supervisor = Supervisor(
+        settings,
+        observability=observability,
+        told=lambda text: teller.err.print(text, markup=False, soft_wrap=True),
+    )
     failed: list[HomeostatError] = []
     over = threading.Event()
 
@@ -53,6 +62,7 @@ def run_attached(settings: CliSettings, teller: Teller, wait_s: float) -> None:
                 supervisor.stop()
         else:
             tell_links(teller, state)
+            note_observability(settings, teller, observability, lambda: not over.is_set())
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stop())
@@ -70,7 +80,9 @@ def run_attached(settings: CliSettings, teller: Teller, wait_s: float) -> None:
     teller.note("stopped")
 
 
-def start_detached(settings: CliSettings, teller: Teller, wait_s: float) -> None:
+def start_detached(
+    settings: CliSettings, teller: Teller, wait_s: float, observability: Observability | None = None
+) -> None:
     """Start a supervisor in a session of its own and return once everything is ready.
 
     Raises what it raised, or `OperatorError` when not everything is ready in `wait_s` seconds; then it is ended again.
@@ -92,6 +104,7 @@ def start_detached(settings: CliSettings, teller: Teller, wait_s: float) -> None
                     f"--home={settings.home.absolute()}",
                 ),
                 *(f"--{name.replace('_', '-')}={getattr(settings, name)}" for name in PORTS),
+                *(["--observability"] if observability is not None else []),
             ],
             stdin=subprocess.DEVNULL,
             stdout=result,
@@ -114,6 +127,23 @@ def start_detached(settings: CliSettings, teller: Teller, wait_s: float) -> None
             raise
         raise _last_words(answer, log) from error
     tell_links(teller, state)
+    note_observability(settings, teller, observability, lambda: process.poll() is None)
+
+
+def note_observability(
+    settings: CliSettings, teller: Teller, observability: Observability | None, alive: Callable[[], bool]
+) -> None:
+    """Give what watches the stack a moment to be ready, and say so where it is not: the stack runs on either way."""
+    if observability is not None:
+        try:
+            wait_until_ready(
+                settings,
+                deadline_s=WATCHING_S,
+                names=[spec.name for spec in observability.specs],
+                alive=alive,
+            )
+        except OperatorError as error:
+            teller.note(f"{error.message}; the stack runs without. {error.remedy}")
 
 
 def tell_links(teller: Teller, state: StackState) -> None:

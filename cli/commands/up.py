@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from cli.kafka_jars import ensure_jars
+from cli.observability import make_observability
 from cli.options import Home, Json, settings_with
 from cli.ports import free_port
+from cli.progress import bar
 from cli.starting import PORTS, run_attached, start_detached
 from cli.supervisor_lock import supervisor_pid
 from cli.telling import telling
@@ -29,6 +31,12 @@ def up(
     sink_port: Port = None,
     broker_port: Port = None,
     controller_port: Port = None,
+    prometheus_port: Port = None,
+    alertmanager_port: Port = None,
+    console_port: Port = None,
+    observability: Annotated[
+        bool, typer.Option("--observability", help="Start Prometheus and Alertmanager as well.")
+    ] = False,
     free_ports: Annotated[bool, typer.Option(help="Take free ports for everything not given.")] = False,
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait until all is ready; 0: do not look.")
@@ -44,6 +52,9 @@ def up(
         sink_port,
         broker_port,
         controller_port,
+        prometheus_port,
+        alertmanager_port,
+        console_port,
     )
     with telling(as_json) as teller:
         ports = {name: port for name, port in zip(PORTS, given, strict=True) if port is not None}
@@ -56,7 +67,9 @@ def up(
                 f"the stack of {settings.home} runs already (supervisor pid {running})",
                 remedy="look at it with `homeostat status`, end it with `homeostat down`, or use another --home",
             )
+        watching = make_observability(settings) if observability else None
         # Before anything waits for readiness: the first time this takes as long as the network does.
-        ensure_jars(settings.kafka_jars, told=teller.note)
+        with bar(teller, "the broker's jars") as shown:
+            ensure_jars(settings.kafka_jars, told=teller.note, fetched=shown.set)
         start = start_detached if detach else run_attached
-        start(settings, teller, wait)
+        start(settings, teller, wait, watching)
