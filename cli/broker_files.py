@@ -88,5 +88,11 @@ def write_files(place: BrokerPlace) -> None:
 
 
 def new_cluster_id() -> str:
-    """A cluster id as the broker wants it: 16 random bytes in url-safe base64 without padding."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """A cluster id as the broker wants it: 16 random bytes in url-safe base64 without padding.
+
+    None begins with a dash: the broker's formatting tool would take it for an option.
+    """
+    while True:
+        found = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not found.startswith("-"):
+            return found

@@ -7,7 +7,7 @@ A page marks the place of a table with two comments, and everything between them
 
 A function of the program is shown the same way, between `excerpt: FILE FUNCTION` and `end of excerpt`.
 
-Run it after a change of a setting, metric, topic, route, command or contract. A repository test compares pages and code.
+Run it after a change of a setting, metric, topic, route, command, contract or board. A repository test compares pages and code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.reference.commands import command_table
+from docs.reference.boards import panel_table
+from docs.reference.commands import command_table, exit_code_table
 from docs.reference.contracts import (
     columns_table,
     error_table,
@@ -39,6 +40,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "metrics": metric_table,
     "routes": route_table,
     "commands": command_table,
+    "exit_codes": exit_code_table,
     "topics": topic_table,
     "loop.yaml": loop_table,
     "manifest": manifest_table,
@@ -46,6 +48,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "verdict": verdict_table,
     "columns": columns_table,
     "errors": error_table,
+    "panels": panel_table,
 }
 _BLOCK = re.compile(
     r"(<!-- table: (?P<name>\S+) ?(?P<subject>\S*) -->\n).*?(<!-- end of table -->)", re.DOTALL

@@ -32,6 +32,11 @@ def test_files_are_written_again_and_data_is_left_alone(tmp_path: Path) -> None:
     assert ":3," in place.properties_file.read_text()
 
 
+def test_no_cluster_id_looks_like_an_option() -> None:
+    """One in 64 would begin with a dash."""
+    assert not [each for each in (new_cluster_id() for _ in range(2000)) if each.startswith("-")]
+
+
 def test_cluster_ids_are_sixteen_bytes_and_differ() -> None:
     first, second = new_cluster_id(), new_cluster_id()
     assert len(base64.urlsafe_b64decode(first + "==")) == 16

@@ -1,0 +1,73 @@
+"""Inference: rate, errors and duration of requests, what is saturated, swaps, and the device."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard
+
+from dashboards.panels import device, duration, processes, releases, requests, saturation, spool
+from dashboards.parts.layout import Row, board
+from dashboards.parts.objective import AVAILABILITY, LATENCY, burn
+
+UID = "homeostat-inference"
+
+
+def make() -> dashboard.Dashboard:
+    """The board."""
+    return board(
+        UID,
+        "Homeostat: inference",
+        "The server on port 8000: is it asked, does it answer, how fast, what is short, and what does it serve.",
+        [
+            Row(
+                "Promises",
+                7,
+                [
+                    (9, burn(AVAILABILITY)),
+                    (9, burn(LATENCY)),
+                    (
+                        6,
+                        processes.answering(
+                            "server", 'max by (instance) (up{job="inference"})', "{{instance}}"
+                        ),
+                    ),
+                ],
+            ),
+            Row(
+                "Rate and errors",
+                7,
+                [
+                    (6, requests.requests()),
+                    (6, requests.rows()),
+                    (6, requests.errors()),
+                    (6, requests.outcomes()),
+                ],
+            ),
+            Row(
+                "Duration",
+                7,
+                [
+                    (6, duration.answer()),
+                    (6, duration.versions()),
+                    (6, duration.call()),
+                    (6, duration.size()),
+                ],
+            ),
+            Row(
+                "Saturation", 6, [(8, saturation.flight()), (8, saturation.queued()), (8, saturation.wait())]
+            ),
+            Row("Spool", 6, [(8, spool.full()), (8, spool.written()), (8, spool.dropped())]),
+            Row(
+                "Releases",
+                6,
+                [
+                    (7, releases.generation()),
+                    (3, releases.failed()),
+                    (5, releases.swaps()),
+                    (3, releases.duration()),
+                    (3, releases.loaded()),
+                    (3, releases.age()),
+                ],
+            ),
+            Row("Hardware", 6, [(8, device.device()), (8, device.busy()), (8, device.memory())]),
+        ],
+    )

@@ -1,0 +1,68 @@
+"""The prediction log: how far shipper and sink are behind, what they carry, and whether a row is missing."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard
+
+from dashboards.panels import carriage, lag, losses, processes, retries
+from dashboards.parts.layout import Row, board
+from dashboards.parts.objective import LOG_FRESHNESS, burn
+
+UID = "homeostat-prediction-log"
+
+
+def make() -> dashboard.Dashboard:
+    """The board."""
+    return board(
+        UID,
+        "Homeostat: prediction log",
+        "From the spool through Kafka into the lake: how late, how much, and whether anything is missing.",
+        [
+            Row(
+                "Promises",
+                7,
+                [
+                    (10, burn(LOG_FRESHNESS)),
+                    (7, lag.kafka()),
+                    (
+                        7,
+                        processes.answering(
+                            "shipper and sink",
+                            'max by (job, instance) (up{job=~"shipper|sink"})',
+                            "{{job}} {{instance}}",
+                        ),
+                    ),
+                ],
+            ),
+            Row(
+                "Lag and freshness", 7, [(6, lag.age()), (6, lag.backlog()), (6, lag.lag()), (6, lag.fresh())]
+            ),
+            Row(
+                "What is carried",
+                7,
+                [
+                    (3, carriage.delivered()),
+                    (3, carriage.newest()),
+                    (5, carriage.shipped()),
+                    (5, carriage.written()),
+                    (4, carriage.records()),
+                    (4, carriage.commit()),
+                ],
+            ),
+            Row(
+                "Is anything missing",
+                6,
+                [(6, losses.missing()), (6, losses.dropped()), (6, losses.letters()), (6, losses.skipped())],
+            ),
+            Row(
+                "Troubles",
+                6,
+                [
+                    (8, retries.failures()),
+                    (6, retries.repeated()),
+                    (6, retries.conflicts()),
+                    (4, retries.writers()),
+                ],
+            ),
+        ],
+    )

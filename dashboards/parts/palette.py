@@ -1,0 +1,30 @@
+"""Colours that people with colour-blindness can tell apart too (Okabe and Ito's eight). A colour never speaks alone:
+states are also written as words, and every series has a legend."""
+
+from __future__ import annotations
+
+BLUE = "#0072B2"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+YELLOW = "#F0E442"
+ORANGE = "#E69F00"
+VERMILION = "#D55E00"
+PURPLE = "#CC79A7"
+GREY = "#999999"
+
+GOOD, WARNING, BAD = GREEN, ORANGE, VERMILION
+
+# Values of labels that mean the same on every board have the same colour on every board.
+OUTCOMES = {"answered": BLUE, "refused": ORANGE, "failed": VERMILION}
+KINDS = {"predictions": BLUE, "outcomes": GREEN}
+STATES = {"ok": GREEN, "warming": GREY, "blind": PURPLE, "drift": ORANGE, "fault": VERMILION}
+VERBS = {"retrain": BLUE, "suggest": SKY, "wait": GREY}
+RUNS = {
+    "promoted": GREEN,
+    "succeeded": SKY,
+    "refused": ORANGE,
+    "rejected": PURPLE,
+    "abandoned": GREY,
+    "failed": VERMILION,
+}
+ANNOTATIONS = {"drift": ORANGE, "fault": VERMILION, "release": GREEN, "rollback": PURPLE}
