@@ -15,10 +15,10 @@ export MLFLOW_DISABLE_TELEMETRY := true
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	"$$name" -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
 PART   ?= 1
-IMAGES := inference prediction_log drift retraining
+IMAGES := prediction_log drift retraining
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate
-CODE   := shared services cli dashboards examples loadtests tests docs
+CODE   := shared services cli dashboards containers examples loadtests tests docs
 
 .PHONY: help venv lock lint format packages test demo up down status chaos bench-serving bench-log bench-drift gpu clean
 
@@ -57,7 +57,10 @@ lock: | $(UV)  ## resolve anew: one hashed file per image, all agreeing with loc
 	$(UV) $(COMPILE) pyproject.toml --all-extras --output-file locks/dev.txt
 	for image in $(IMAGES); do \
 		$(UV) $(COMPILE) pyproject.toml --extra "$$image" --constraint locks/dev.txt --output-file "locks/$$image.txt"; done
+	$(UV) $(COMPILE) pyproject.toml --extra inference --extra cuda --constraint locks/dev.txt --output-file locks/inference.txt
+	$(UV) $(COMPILE) pyproject.toml --extra inference --constraint locks/dev.txt --output-file locks/inference_cpu.txt
 	$(UV) $(COMPILE) pyproject.toml --extra cli --extra local --constraint locks/dev.txt --output-file locks/cli.txt
+	echo cyclonedx-bom | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/sbom.txt
 	echo uv | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/uv.txt
 
 lint: venv  ## ruff, mypy --strict, import contracts

@@ -34,9 +34,14 @@ class Keys:
         """Public key (PEM)."""
         return self.folder / _VERIFYING
 
+    @property
+    def prediction_id(self) -> Path:
+        """The secret that marks prediction ids (32 bytes)."""
+        return self.folder / _PREDICTION_ID
+
     def prediction_id_secret(self) -> bytes:
         """The 32 bytes that mark prediction ids. Raises OperatorError where there are none."""
-        path = self.folder / _PREDICTION_ID
+        path = self.prediction_id
         try:
             secret = path.read_bytes()
         except OSError as error:
@@ -53,10 +58,16 @@ class Keys:
 
 
 def ensure_keys(home: Path) -> Keys:
-    """The keys below `home`, made if there are none yet. Safe to call from several threads, processes and containers at once."""
+    """The keys below `home`, made if there are none yet. Safe to call from several threads, processes and containers at once.
+
+    A server may be given the public key and the prediction id secret alone, in a folder it cannot write: that is enough for it.
+    """
     folder = home / "keys"
+    keys = Keys(folder)
+    if keys.verifying.exists() and keys.prediction_id.exists():  # the public half is made last: all is there
+        return keys
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _create(folder / _PREDICTION_ID, os.urandom(_SECRET_BYTES))
+    _create(keys.prediction_id, os.urandom(_SECRET_BYTES))
     private = ec.generate_private_key(ec.SECP256R1())
     _create(
         folder / _SIGNING,
@@ -73,7 +84,7 @@ def ensure_keys(home: Path) -> Keys:
         ),
         mode=0o644,
     )
-    return Keys(folder)
+    return keys
 
 
 def _create(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -18,7 +18,17 @@ def pins(lock: Path) -> dict[str, str]:
 
 
 def test_there_is_one_for_each_image_and_for_development() -> None:
-    wanted = {"dev", "uv", "cli", "inference", "prediction_log", "drift", "retraining"}
+    wanted = {
+        "dev",
+        "uv",
+        "sbom",
+        "cli",
+        "inference",
+        "inference_cpu",
+        "prediction_log",
+        "drift",
+        "retraining",
+    }
     assert {path.stem for path in PYTHON_LOCKS} == wanted
 
 

@@ -91,3 +91,15 @@ def test_a_damaged_secret_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "prediction_id.key").write_bytes(content)
     with pytest.raises(OperatorError, match=f"has {len(content)} bytes, expected 32"):
         Keys(tmp_path).prediction_id_secret()
+
+
+def test_a_server_needs_no_more_than_the_public_key_and_the_secret(tmp_path: Path) -> None:
+    """Such as a container that is given these two in a folder it cannot write: nothing is made beside them."""
+    made = ensure_keys(tmp_path / "installation")
+    folder = tmp_path / "server" / "keys"
+    folder.mkdir(parents=True)
+    for path in (made.verifying, made.prediction_id):
+        (folder / path.name).write_bytes(path.read_bytes())
+    given = ensure_keys(tmp_path / "server")
+    assert given.prediction_id_secret() == made.prediction_id_secret()
+    assert sorted(path.name for path in folder.iterdir()) == ["prediction_id.key", "signing.pub"]

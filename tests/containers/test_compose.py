@@ -1,0 +1,391 @@
+"""compose.yaml is what the Compose specification allows, what the code reads, and what the local stack does."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from cli.broker_files import BrokerPlace, properties
+from cli.settings import CliSettings
+from cli.stack import services as local_services
+from docs.reference.settings import all_settings
+from tests.containers.composition import COMPOSE, GPU, ROOT, is_ours, load, names_of
+from tests.containers.dockerfile import image
+from tests.containers.test_dockerfile import FULL_TAG
+
+LOCAL = {spec.name: spec for spec in local_services(CliSettings(_env_file=None))}
+FILES = {"compose.yaml": (COMPOSE,), "with compose.gpu.yaml": (COMPOSE, GPU)}
+SERVICES: dict[str, Any] = load()["services"]
+OURS = [name for name, service in SERVICES.items() if is_ours(service)]
+PORTS = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000, "mlflow": 5000, "kafka": 9092}
+PORTS |= {name: spec.port for name, spec in LOCAL.items()}
+ONE_SHOTS = {"keys", "topics", "cli", "demo"}
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    text = (files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text(
+        encoding="utf-8"
+    )
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@pytest.mark.parametrize("names", FILES.values(), ids=list(FILES))
+def test_it_is_valid_by_the_compose_specification(names: tuple[Path, ...], schema: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator(schema).validate(load(*names))
+    for name in names:
+        jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(name.read_text(encoding="utf-8")))
+
+
+def test_the_schema_finds_mistakes(schema: dict[str, Any]) -> None:
+    wrong = load()
+    wrong["services"]["drift"]["memlimit"] = "1g"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate(wrong)
+
+
+def test_it_has_the_profiles_and_the_parts_it_should() -> None:
+    by_profile: dict[str, set[str]] = {}
+    for name, service in SERVICES.items():
+        for profile in service.get("profiles", ["core"]):
+            by_profile.setdefault(profile, set()).add(name)
+    assert by_profile == {
+        "core": {"keys", "topics", "kafka", "postgres", *LOCAL},
+        "observability": {"prometheus", "alertmanager", "grafana", "mlflow"},
+        "demo": {"demo"},
+        "tools": {"cli"},
+    }
+
+
+@pytest.mark.parametrize("names", FILES.values(), ids=list(FILES))
+def test_every_image_is_pinned_by_its_whole_version(names: tuple[Path, ...]) -> None:
+    version = re.search(
+        r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert version is not None
+    for name, service in load(*names)["services"].items():
+        assert FULL_TAG.match(service["image"]), f"{name}: {service['image']}"
+        if is_ours(service):
+            assert service["image"].endswith(f":{version[1]}"), name
+
+
+def test_an_image_has_one_way_to_be_built() -> None:
+    builds: dict[str, set[str]] = {}
+    for service in [*SERVICES.values(), load(COMPOSE, GPU)["services"]["inference"]]:
+        if is_ours(service):
+            builds.setdefault(service["image"], set()).add(json.dumps(service["build"], sort_keys=True))
+    assert {name for name, ways in builds.items() if len(ways) > 1} == set()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_is_a_setting_of_the_code(name: str) -> None:
+    known = {setting.variable for setting in all_settings()}
+    known |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION"} if name == "mlflow" else set()
+    assert set(SERVICES[name].get("environment", {})) <= known
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_values_are_ones_the_settings_take(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from docs.reference.settings import settings_classes
+
+    given = {**image_environment(name), **SERVICES[name].get("environment", {})}
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, str(value))
+    # The files of the secrets are not here.
+    monkeypatch.delenv("HOMEOSTAT_GRAFANA_PASSWORD_FILE", raising=False)
+    for one in settings_classes():
+        one()
+
+
+def image_environment(name: str) -> dict[str, str]:
+    build = SERVICES[name]["build"]
+    return image(build["target"], build["args"]).environment
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_a_part_is_where_the_local_stack_has_it(name: str) -> None:
+    assert SERVICES[name]["ports"] == [f"127.0.0.1:{LOCAL[name].port}:{LOCAL[name].port}"]
+    assert "command" not in SERVICES[name], "the image says how it starts"
+    assert "healthcheck" not in SERVICES[name], "the image says how one sees that it is ready"
+
+
+def test_every_published_port_is_this_machines_alone_and_nobodys_twice() -> None:
+    published = [text for service in SERVICES.values() for text in service.get("ports", ())]
+    assert len(published) == len(set(published)) >= 10
+    for text in published:
+        assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", text), text
+
+
+def test_addresses_between_parts_are_names_and_ports_of_the_composition() -> None:
+    text = json.dumps(SERVICES)
+    found = re.findall(r"(?:://|@)?\b([a-z]+):(\d{4,5})\b", text)
+    ports = {**PORTS, "postgres": 5432}
+    named = {(name, int(port)) for name, port in found if name in SERVICES and int(port) != 19092}
+    assert {name for name, _ in named} >= {
+        "kafka",
+        "postgres",
+        "grafana",
+        "mlflow",
+        "inference",
+        "drift",
+        "retraining",
+    }
+    assert {(name, port) for name, port in named if ports[name] != port} == set()
+
+
+def test_what_prometheus_scrapes_is_the_composition() -> None:
+    config = yaml.safe_load((ROOT / "dashboards/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    targets = {
+        job["job_name"]: target
+        for job in config["scrape_configs"]
+        for group in job["static_configs"]
+        for target in group["targets"]
+    }
+    for name in ("inference", "shipper", "sink", "drift", "retraining"):
+        assert targets[name] == f"{name}:{PORTS[name]}"
+    for name, target in targets.items():
+        host, port = target.split(":")
+        assert PORTS[name if host == "localhost" else host] == int(port)
+    alertmanagers = config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+    assert alertmanagers == [f"alertmanager:{PORTS['alertmanager']}"]
+
+
+def test_alertmanager_tells_retraining_where_it_is() -> None:
+    text = (ROOT / "dashboards/alertmanager/alertmanager.yml").read_text(encoding="utf-8")
+    assert f"http://retraining:{PORTS['retraining']}/triggers" in text
+
+
+def test_the_broker_has_the_settings_the_tests_run_a_real_one_with(tmp_path: Path) -> None:
+    local = dict(line.split("=", 1) for line in properties(BrokerPlace(tmp_path, 9092, 19092)).splitlines())
+    given = {
+        name.removeprefix("KAFKA_").replace("_", ".").lower(): str(value)
+        for name, value in SERVICES["kafka"]["environment"].items()
+        if name.startswith("KAFKA_") and name not in ("KAFKA_HEAP_OPTS", "KAFKA_LOG4J_ROOT_LOGLEVEL")
+    }
+    places = {
+        "listeners": "PLAINTEXT://0.0.0.0:9092,CONTROLLER://0.0.0.0:19092",
+        "advertised.listeners": "PLAINTEXT://kafka:9092",
+        "controller.quorum.voters": "1@kafka:19092",
+        "log.dirs": "/var/lib/kafka/data",
+        "inter.broker.listener.name": "PLAINTEXT",
+    }
+    assert given == {**local, **places}
+
+
+def test_the_broker_is_of_the_version_the_tests_run() -> None:
+    jars = (ROOT / "locks/kafka-jars.txt").read_text(encoding="utf-8")
+    version = SERVICES["kafka"]["image"].split(":")[1]
+    assert f"org.apache.kafka:kafka-server:{version} " in jars
+
+
+def test_mlflow_is_of_the_version_the_mirror_is_tested_with() -> None:
+    assert SERVICES["mlflow"]["build"] == SERVICES["retraining"]["build"]
+    assert "mlflow==3.17.2" in (ROOT / "locks/retraining.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nobody_has_more_rights_than_it_needs(name: str) -> None:
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert "cap_add" not in service
+    assert service.get("network_mode") in (None, "none")
+    if name != "kafka":
+        assert service["read_only"] is True
+        # A number or the image's own lesser user; the broker's image sets one itself.
+        assert str(service["user"]).split(":")[0] not in ("", "0", "root")
+    if is_ours(service):
+        assert service["user"] == image(service["build"]["target"], service["build"]["args"]).user
+        assert service["init"] is True
+        assert any(text.startswith("/tmp:") for text in service["tmpfs"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nobody_can_take_the_machine_down(name: str) -> None:
+    service = SERVICES[name]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert 0 < service["cpus"] <= 2
+    assert service["pids_limit"] <= 512
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert service["restart"] == ("no" if name in ONE_SHOTS else "unless-stopped")
+    assert re.fullmatch(r"\d+s", service["stop_grace_period"])
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name not in ONE_SHOTS])
+def test_whatever_stays_has_a_health_check(name: str) -> None:
+    service = SERVICES[name]
+    check = service.get("healthcheck", {}).get("test")
+    if check is None:
+        assert is_ours(service)
+        assert image(service["build"]["target"], service["build"]["args"]).healthcheck
+    else:
+        assert check[0] == "CMD", "no shell"
+        assert service["healthcheck"].keys() >= {"interval", "timeout", "start_period", "retries"}
+    assert name not in PORTS or str(PORTS[name]) in " ".join(check or image_healthcheck(name))
+
+
+def image_healthcheck(name: str) -> list[str]:
+    build = SERVICES[name]["build"]
+    return image(build["target"], build["args"]).healthcheck
+
+
+def waits_for(name: str) -> dict[str, str]:
+    return {other: how["condition"] for other, how in SERVICES[name].get("depends_on", {}).items()}
+
+
+def test_whoever_waits_waits_for_readiness_and_the_order_has_no_circle() -> None:
+    for name in SERVICES:
+        for other, condition in waits_for(name).items():
+            one_shot = "service_completed_successfully"
+            assert condition == (one_shot if other in ONE_SHOTS else "service_healthy"), f"{name}: {other}"
+            assert other in SERVICES
+            profiles = SERVICES[other].get("profiles")
+            assert profiles is None or profiles == SERVICES[name].get("profiles"), (
+                f"{name} waits for what may not start"
+            )
+    order: list[str] = []
+    while len(order) < len(SERVICES):
+        ready = [name for name in SERVICES if name not in order and set(waits_for(name)) <= set(order)]
+        assert ready, "a circle"
+        order += ready
+
+
+def test_serving_waits_for_nobody_and_nobody_waits_for_what_watches() -> None:
+    assert set(waits_for("inference")) == {"keys"}
+    assert waits_for("keys") == {}
+    assert waits_for("console") == {}
+    watching = {"prometheus", "alertmanager", "grafana", "mlflow", "console"}
+    for name in set(SERVICES) - watching:
+        assert not watching & set(waits_for(name)), name
+    for name in ("shipper", "sink", "drift", "retraining"):
+        assert "topics" in waits_for(name)
+    assert waits_for("topics") == {"kafka": "service_healthy"}
+    assert "postgres" in waits_for("retraining")
+
+
+def test_volumes_are_named_used_and_mounted_where_the_image_has_a_folder_for_them() -> None:
+    declared = set(load()["volumes"])
+    used: set[str] = set()
+    for name, service in SERVICES.items():
+        mounted = names_of(service)
+        used |= set(mounted)
+        if is_ours(service):
+            run = " ".join(image(service["build"]["target"], service["build"]["args"]).runs)
+            for place in mounted.values():
+                assert re.search(rf" {place}( |$)", run), f"{name}: {place} would belong to root"
+    assert used == declared
+
+
+def test_the_first_to_mount_a_volume_of_ours_writes_it() -> None:
+    """An engine may take a volume's owner from the image at its first mount: that one must not be read-only."""
+    ours = {volume for name in OURS for volume in names_of(SERVICES[name])}
+    assert set(names_of(SERVICES["keys"])) == ours
+    assert not any(text.endswith(":ro") for text in SERVICES["keys"]["volumes"])
+    for name in OURS:
+        if name != "keys" and names_of(SERVICES[name]):
+            behind, seen = set(waits_for(name)), set[str]()
+            while behind - seen:
+                other = (behind - seen).pop()
+                seen.add(other)
+                behind |= set(waits_for(other))
+            assert "keys" in behind, name
+
+
+def test_each_mounts_only_what_it_works_with() -> None:
+    writers: dict[str, set[str]] = {}
+    for name in OURS:
+        for text in SERVICES[name].get("volumes", ()):
+            if not text.endswith(":ro") and not text.startswith("./") and name != "keys":
+                writers.setdefault(text.split(":")[0], set()).add(name)
+    assert writers == {
+        "spool": {"inference", "shipper"},
+        "lake": {"sink"},
+        "drift": {"drift"},
+        "reports": {"drift"},
+        "models": {"retraining", "cli", "demo"},
+        "runs": {"retraining"},
+        "demo": {"demo"},
+        "mlflow": {"mlflow"},
+    }
+    signs = {name for name in OURS if "keys" in names_of(SERVICES[name])}
+    assert signs == {"keys", "retraining", "cli", "demo"}
+
+
+def test_every_mounted_file_is_in_the_repository_and_cannot_be_written() -> None:
+    found = set()
+    for service in SERVICES.values():
+        for text in service.get("volumes", ()):
+            if text.startswith("./"):
+                source, _, mode = text.split(":")
+                assert (ROOT / source).exists(), f"{source} is mounted and is not there"
+                assert mode == "ro"
+                found.add(source)
+    assert {"./dashboards/prometheus", "./dashboards/alertmanager"} <= found
+
+
+def test_no_password_has_a_default() -> None:
+    text = COMPOSE.read_text(encoding="utf-8")
+    for file in re.findall(r"^    file: (.+)$", text, re.MULTILINE):
+        assert file.startswith("${SECRETS:?"), file
+    with pytest.raises(KeyError, match="SECRETS must be set"):
+        load(variables={"KAFKA_CLUSTER_ID": "x"})
+    for name, service in SERVICES.items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|TOKEN|SECRET", variable):
+                assert variable.endswith("_FILE"), f"{name}: {variable}"
+                assert re.fullmatch(r"/run/secrets/[a-z_]+", value)
+                assert value.rsplit("/", 1)[1] in service["secrets"]
+            assert not re.search(r"://[^/\s]+:[^/\s]+@", str(value)), f"{name}: {variable} holds a password"
+    assert set(load()["secrets"]) == {name for one in SERVICES.values() for name in one.get("secrets", ())}
+
+
+def test_one_command_makes_what_must_be_set_and_keeps_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "containers").mkdir()
+    script = tmp_path / "containers" / "secrets.sh"
+    script.write_bytes((ROOT / "containers/secrets.sh").read_bytes())
+    (tmp_path / ".env").write_text("HOMEOSTAT_LOG_LEVEL=debug")
+    for _ in range(2):
+        subprocess.run(["bash", str(script)], check=True, capture_output=True)
+        made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+        variables = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
+        found = load(variables=variables)
+        assert {Path(one["file"]).name for one in found["secrets"].values()} == set(made)
+        before = locals().get("kept", (made, variables))
+        kept = (made, variables)
+        assert kept == before
+    assert variables["HOMEOSTAT_LOG_LEVEL"] == "debug"
+    assert all(re.fullmatch(r"[\w-]{32}", text) for text in made.values())
+    assert len(set(made.values())) == 3
+    # The folder keeps other users of the machine out; a container's user reads the file that is mounted for it.
+    assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "secrets").iterdir()} == {0o644}
+    assert re.fullmatch(r"[\w-]{22}", variables["KAFKA_CLUSTER_ID"])
+
+
+def test_secrets_are_ignored_by_git() -> None:
+    for place in ("secrets/ledger_password", ".env"):
+        done = subprocess.run(["git", "check-ignore", "-q", place], cwd=ROOT)
+        assert done.returncode == 0, f"{place} could be committed"
+
+
+def test_the_gpu_file_changes_serving_and_nothing_else() -> None:
+    over = load(COMPOSE, GPU)["services"]
+    assert [name for name in SERVICES if SERVICES[name] != over[name]] == ["inference"]
+    gpu = over["inference"]
+    assert gpu["environment"]["HOMEOSTAT_INFERENCE_DEVICE"] == "cuda"
+    assert gpu["build"]["target"] == "inference"
+    devices = gpu["deploy"]["resources"]["reservations"]["devices"]
+    assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+    built = image("inference", gpu["build"]["args"])
+    assert built.environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
