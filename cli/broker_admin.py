@@ -22,9 +22,14 @@ def wait_for_broker(bootstrap: str, *, deadline_s: float, alive: Callable[[], bo
         except (KafkaError, OSError):
             pass
         if time.monotonic() >= ends:
-            raise DependencyAway(f"no broker answered at {bootstrap} within {deadline_s:.0f} s")
+            raise DependencyAway(
+                f"no broker answered at {bootstrap} within {deadline_s:.0f} s", remedy="homeostat doctor"
+            )
         time.sleep(0.1)
-    raise DependencyAway(f"the broker at {bootstrap} ended while starting")
+    raise DependencyAway(
+        f"the broker at {bootstrap} ended while starting",
+        remedy="read its log, logs/kafka.log below the home",
+    )
 
 
 def create_topics(bootstrap: str, wanted: Sequence[topics.Topic]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from cli.settings import CliSettings
 from cli.state import read_state
 from shared.errors import CallerError, Conflict, DependencyAway, HomeostatError, OperatorError, UnknownName
+
+if TYPE_CHECKING:  # it takes a tenth of a second, and `homeostat --help` asks nobody
+    import httpx
 
 TIMEOUT_S = 30.0
 
@@ -44,6 +45,8 @@ class Door:
     `OperatorError` for 5xx, `DependencyAway` when it does not answer."""
 
     def __init__(self, service: str, base_url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        import httpx
+
         self.service = service
         self.base_url = base_url
         # The services are our own: no proxy of the environment stands between.
@@ -61,11 +64,27 @@ class Door:
         """The JSON a GET answers."""
         return self._json("GET", path, params=params, headers={"Accept": "application/json"})
 
+    def read(self, path: str) -> str:
+        """The text a GET answers, such as a page."""
+        return str(self._answer("GET", path).text)
+
     def post(self, path: str, body: dict[str, object]) -> Any:
         """The JSON a POST answers."""
         return self._json("POST", path, json=body)
 
     def _json(self, method: str, path: str, **arguments: Any) -> Any:
+        response = self._answer(method, path, **arguments)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise OperatorError(
+                f"{self.base_url}{path} answers something that is not JSON",
+                remedy=f"check that {self.service} listens there",
+            ) from error
+
+    def _answer(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        import httpx
+
         try:
             response = self._client.request(method, path, **arguments)
         except httpx.HTTPError as error:
@@ -75,13 +94,7 @@ class Door:
             ) from error
         if response.status_code >= 400:
             raise _refusal(self.service, response)
-        try:
-            return response.json()
-        except ValueError as error:
-            raise OperatorError(
-                f"{self.base_url}{path} answers something that is not JSON",
-                remedy=f"check that {self.service} listens there",
-            ) from error
+        return response
 
 
 def _refusal(service: str, response: httpx.Response) -> HomeostatError:

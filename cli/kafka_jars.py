@@ -49,15 +49,19 @@ def read_lock(lock: Path = LOCK) -> list[Jar]:
 
 
 def ensure_jars(
-    folder: Path, *, told: Callable[[str], None] = lambda _: None, lock: Path = LOCK
+    folder: Path,
+    *,
+    told: Callable[[str], None] = lambda _: None,
+    fetched: Callable[[int, int], None] = lambda *_: None,
+    lock: Path = LOCK,
 ) -> list[Path]:
     """The class path: every pinned jar in `folder`, fetched where missing, with the bytes the lock names.
 
     1. Whatever lies in the folder with the right digest is used as it is; no network is touched.
     2. What is missing or different is fetched beside the folder, checked, and only then moved in.
 
-    `told` hears a sentence when a fetch starts. Raises `DependencyAway` when a jar can be had from nowhere, `OperatorError`
-    when the fetched bytes are not the pinned ones.
+    `told` hears a sentence when a fetch starts, `fetched` how many of how many jars have come. Raises `DependencyAway` when a jar
+    can be had from nowhere, `OperatorError` when the fetched bytes are not the pinned ones.
     """
     jars = read_lock(lock)
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +69,7 @@ def ensure_jars(
         missing = [jar for jar in jars if not _has(folder, jar)]
         if missing:
             told(f"fetching {len(missing)} of the broker's {len(jars)} jars into {folder}")
-            _fetch(missing, folder)
+            _fetch(missing, folder, fetched)
     return [folder / jar.file_name for jar in jars]
 
 
@@ -84,7 +88,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _fetch(jars: list[Jar], folder: Path) -> None:
+def _fetch(jars: list[Jar], folder: Path, fetched: Callable[[int, int], None]) -> None:
     from jgo.maven import MavenContext
 
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as fresh:
@@ -109,8 +113,9 @@ def _fetch(jars: list[Jar], folder: Path) -> None:
             os.replace(got, folder / jar.file_name)
 
         with ThreadPoolExecutor(max_workers=6) as pool:
-            for done in [pool.submit(fetch, jar) for jar in jars]:
+            for place, done in enumerate([pool.submit(fetch, jar) for jar in jars], start=1):
                 done.result()
+                fetched(place, len(jars))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.completion import complete_model
 from cli.settings import CliSettings
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
@@ -17,7 +18,7 @@ Home = Annotated[
 InferenceUrl = Annotated[str, typer.Option(help="Base URL of inference. Default: the running stack's.")]
 DriftUrl = Annotated[str, typer.Option(help="Base URL of drift. Default: the running stack's.")]
 RetrainingUrl = Annotated[str, typer.Option(help="Base URL of retraining. Default: the running stack's.")]
-Model = Annotated[str, typer.Argument(help="Name of the model.")]
+Model = Annotated[str, typer.Argument(help="Name of the model.", autocompletion=complete_model)]
 Actor = Annotated[str, typer.Option(help="Who does it, for the record. Default: the user logged in.")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,11 +23,15 @@ from shared.stores.packaging import package_version
 
 @dataclass(frozen=True)
 class Packer:
-    """Packs versions with the installation's `keys` into `store`; what a training command says goes to `log`."""
+    """Packs versions with the installation's `keys` into `store`; what a training command says goes to `log`.
+
+    `told` hears what is done now.
+    """
 
     store: ModelStore
     keys: Keys
     log: Path
+    told: Callable[[str], None] = lambda _: None
 
     def trained(self, project: Path, loop: LoopSpec, *, rows: Path, holdout: Path) -> Manifest:
         """Run the training command on the two files and pack what it writes.
@@ -34,6 +39,7 @@ class Packer:
         The reference is the holdout and, before it, the newest training rows: the holdout comes last, since training has not
         seen it and its losses are honest.
         """
+        self.told("reading the rows")
         training_rows = read_rows(rows, loop)
         held_out = read_rows(holdout, loop)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
@@ -41,6 +47,7 @@ class Packer:
             pq.write_table(training_rows, folder / "train.parquet")
             pq.write_table(held_out, folder / "holdout.parquet")
             out = folder / "out"
+            self.told(f"training on {training_rows.num_rows} rows")
             metrics = train(
                 project,
                 loop,
@@ -50,6 +57,7 @@ class Packer:
                 log=self.log,
             )
             rows_known = newest(training_rows, held_out)
+            self.told(f"scoring {rows_known.num_rows} reference rows")
             scores = OnnxModel(out / MODEL, loop).score(rows_known)
             reference = folder / REFERENCE
             pq.write_table(with_scores(rows_known, scores), reference)
@@ -71,6 +79,7 @@ class Packer:
                     f"{folder} lacks {name}", remedy=f"put {MODEL}, {METRICS} and {REFERENCE} there"
                 )
         rows = newest(read_rows(folder / REFERENCE, loop))
+        self.told(f"scoring {rows.num_rows} reference rows")
         scores = OnnxModel(folder / MODEL, loop).score(rows)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
             reference = Path(name) / REFERENCE
@@ -82,6 +91,7 @@ class Packer:
     def _pack(
         self, loop: LoopSpec, *, model: Path, reference: Path, origin: Origin, metrics: dict[str, float]
     ) -> Manifest:
+        self.told("packaging and signing")
         with tempfile.TemporaryDirectory(prefix="homeostat-version-") as name:
             folder = Path(name) / "version"
             manifest = package_version(

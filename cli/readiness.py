@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import httpx
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -28,6 +27,8 @@ def is_ready(process: ProcessState, kafka: str) -> bool:
         except DependencyAway:
             return False
         return True
+    import httpx
+
     try:
         return httpx.get(process.ready_url, timeout=2.0, trust_env=False).status_code == 200
     except httpx.HTTPError:
@@ -48,7 +49,8 @@ def wait_until_ready(
 
     Raises `OperatorError` naming what is not ready and where its log is, after `deadline_s` seconds or when `alive` turns false.
     """
-    names = [BROKER, *(spec.name for spec in services(settings))] if names is None else names
+    if names is None:
+        names = [BROKER, *(spec.name for spec in services(settings) if spec.is_core)]
     ready: set[str] = set()
     began = time.monotonic()
     with Live(

@@ -1,9 +1,4 @@
-"""How a command speaks: results on standard output, notes and errors on standard error, exit codes.
-
-    0  done                                   4  the model project must be mended (loop.yaml, training command, model file)
-    1  a check found something                5  the machine must be mended, or a service does not answer
-    2  the command line is wrong              6  a version holds other bytes than were signed
-    3  the request is wrong, or too late      70 a fault of ours; the trace is shown
+"""How a command speaks: results on standard output, notes and errors on standard error, exit codes (`cli/exit_codes.py`).
 
 With `--json` a result is one JSON document on standard output, also an error: `{"error": …, "remedy": …, "exit_code": …}`.
 """
@@ -19,17 +14,12 @@ import orjson
 import typer
 from rich.console import Console, RenderableType
 
-from shared.errors import CallerError, HomeostatError, OperatorError, ProjectError, TamperedVersion
+from cli.exit_codes import DONE, FOUND_SOMETHING, INTERRUPTED, OURS, exit_code
+from shared.errors import HomeostatError, OperatorError
 
-FOUND_SOMETHING = 1
-OURS = 70
+__all__ = ["FOUND_SOMETHING", "OURS", "Teller", "exit_code", "telling"]
+
 WIDE = 240
-_CODES: tuple[tuple[type[HomeostatError], int], ...] = (
-    (CallerError, 3),
-    (ProjectError, 4),
-    (OperatorError, 5),
-    (TamperedVersion, 6),
-)
 
 
 class Teller:
@@ -77,11 +67,6 @@ def _console(*, stderr: bool) -> Console:
     return console
 
 
-def exit_code(error: HomeostatError) -> int:
-    """The exit code of an error, by who must act."""
-    return next((code for kind, code in _CODES if isinstance(error, kind)), OURS)
-
-
 @contextmanager
 def telling(as_json: bool) -> Iterator[Teller]:
     """A teller for the block; errors of ours become one line and an exit code, faults show their trace."""
@@ -91,11 +76,11 @@ def telling(as_json: bool) -> Iterator[Teller]:
     except HomeostatError as error:
         raise typer.Exit(teller.error(error)) from error
     except KeyboardInterrupt as error:
-        raise typer.Exit(130) from error
+        raise typer.Exit(INTERRUPTED) from error
     except (typer.Exit, typer.Abort):
         raise
     except BrokenPipeError as error:  # who reads us has seen enough
-        raise typer.Exit(0) from error
+        raise typer.Exit(DONE) from error
     except OSError as error:
         named = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
         raise typer.Exit(

@@ -8,11 +8,17 @@ from typing import Annotated
 
 import typer
 
+from cli.completion import complete_waiting_run
 from cli.doors import Door, addresses
 from cli.options import Actor, Home, Json, RetrainingUrl, settings_with
 from cli.telling import telling
 
-Run = Annotated[str, typer.Argument(help="Id of the run, as `homeostat report` or /runs shows it.")]
+Run = Annotated[
+    str,
+    typer.Argument(
+        help="Id of the run, as the console and /runs show it.", autocompletion=complete_waiting_run
+    ),
+]
 
 
 def approve(

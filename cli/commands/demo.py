@@ -21,6 +21,13 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     keep: Annotated[bool, typer.Option(help="Leave the stack running at the end.")] = False,
     free_ports: Annotated[bool, typer.Option(help="Take free ports instead of the usual ones.")] = False,
+    inject: Annotated[
+        str,
+        typer.Option(
+            help="Faults to inject meanwhile, comma-separated: broker-down, slow, kill-shipper, kill-sink, kill-drift, "
+            "kill-retraining."
+        ),
+    ] = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -36,6 +43,7 @@ def demo(
             )
         options = [f"--part={part}", f"--seed={seed}"]
         options += [f"--home={home.absolute()}"] if home is not None else []
+        options += [f"--inject={inject}"] if inject else []
         given = {"--keep": keep, "--free-ports": free_ports, "--json": as_json}
         options += [name for name, wanted in given.items() if wanted]
         raise typer.Exit(_run([sys.executable, "-m", "examples.flights.demo", *options], SOURCES))

@@ -11,6 +11,7 @@ import typer
 
 from cli.doors import Door, addresses
 from cli.options import Actor, Home, InferenceUrl, Json, RetrainingUrl, settings_with
+from cli.progress import bar
 from cli.telling import telling
 from shared.contracts.loop_spec import read_loop_spec
 from shared.contracts.manifest import short
@@ -59,21 +60,19 @@ def deploy(
         where = addresses(settings)
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        packer = Packer(
-            open_model_store(settings.model_store_url),
-            ensure_keys(settings.home),
-            logs / f"deploy-{loop.model}.log",
-        )
-        if artifact is not None and train is None and holdout is None:
-            manifest = packer.artifact(artifact, loop)
-        elif artifact is None and train is not None and holdout is not None:
-            teller.note(f"training {loop.model} with `{' '.join(loop.retraining.command)}`")
-            manifest = packer.trained(project, loop, rows=train, holdout=holdout)
-        else:
-            raise CallerError(
-                "a deployment needs either --train and --holdout, or --artifact",
-                remedy=f"homeostat deploy {project} --train train.parquet --holdout holdout.parquet",
-            )
+        store, keys = open_model_store(settings.model_store_url), ensure_keys(settings.home)
+        with bar(teller, f"deploying {loop.model}") as shown:
+            packer = Packer(store, keys, logs / f"deploy-{loop.model}.log", told=shown.step)
+            if artifact is not None and train is None and holdout is None:
+                manifest = packer.artifact(artifact, loop)
+            elif artifact is None and train is not None and holdout is not None:
+                teller.note(f"training {loop.model} with `{' '.join(loop.retraining.command)}`")
+                manifest = packer.trained(project, loop, rows=train, holdout=holdout)
+            else:
+                raise CallerError(
+                    "a deployment needs either --train and --holdout, or --artifact",
+                    remedy=f"homeostat deploy {project} --train train.parquet --holdout holdout.parquet",
+                )
         teller.note(f"version {short(manifest.version)} of {loop.model} is packaged and signed")
         with Door("retraining", where.retraining) as retraining:
             answer = retraining.post(
@@ -86,7 +85,10 @@ def deploy(
             )
         generation = int(answer["release"]["generation"])
         if wait > 0:
-            with Door("inference", where.inference) as inference:
+            with (
+                Door("inference", where.inference) as inference,
+                bar(teller, "waiting until it is served"),
+            ):
                 _wait_until_served(inference, loop.model, generation, wait)
         teller.result(
             {

@@ -21,25 +21,35 @@ def doctor(
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Check Python, Java, jars, ports, disk, device, broker, topics, services, lake and clock.
+    """Check the machine, every part of the loop, and what watches it.
 
-    Each failure comes with the command that mends it; exit code 1 when there is one.
+    Python, Java, jars, ports, disk, device, broker, topics, services, spool, lag, releases, lake, clock, Prometheus,
+    Alertmanager, Grafana, Postgres, MLflow. What is not set up is named and no failure. Each failure comes with the command
+    that mends it; exit code 1 when there is one.
     """
-    from cli.checks import examine
+    from cli.checks.examination import checks, examine
+    from cli.progress import bar
 
     with telling(as_json) as teller:
         settings = settings_with(
             home, inference_url=inference_url, drift_url=drift_url, retraining_url=retraining_url
         )
-        findings = list(examine(settings, datetime.now(UTC)))
+        now = datetime.now(UTC)
+        with bar(teller, "looking", len(checks(settings, now))) as shown:
+            findings = examine(settings, now, told=shown.advance)
         table = Table(box=None, show_header=False)
         for finding in findings:
+            if finding.state == "off":
+                continue
             remedy = (
                 f"\n[bold]try:[/] {escape(finding.remedy)}"
                 if finding.state != "ok" and finding.remedy
                 else ""
             )
             table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + remedy)
+        unused = [finding.checked for finding in findings if finding.state == "off"]
+        if unused:
+            table.add_row("[dim]not set up[/]", "", f"[dim]{escape(', '.join(unused))}[/]")
         failed = [finding.checked for finding in findings if finding.state == "failure"]
         teller.result({"ok": not failed, "findings": [finding.document() for finding in findings]}, table)
         if failed:

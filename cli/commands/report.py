@@ -8,17 +8,22 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.completion import complete_model, complete_verdict
 from cli.doors import Door, addresses, items
 from cli.options import DriftUrl, Home, Json, settings_with
+from cli.progress import bar
 from cli.telling import telling
 
 COLOURS = {"ok": "green", "drift": "red", "fault": "magenta", "blind": "yellow", "warming": "dim"}
 
 
 def report(
-    model: Annotated[str, typer.Argument(help="Only this model.")] = "",
+    model: Annotated[str, typer.Argument(help="Only this model.", autocompletion=complete_model)] = "",
     open_id: Annotated[
-        str, typer.Option("--open", help="Open the report of this verdict in the browser.")
+        str,
+        typer.Option(
+            "--open", help="Open the report of this verdict in the browser.", autocompletion=complete_verdict
+        ),
     ] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many verdicts, newest first.")] = 20,
     home: Home = None,
@@ -32,6 +37,8 @@ def report(
             if open_id:
                 verdict = drift.get(f"/verdicts/{open_id}")
                 url = f"{where.drift}/reports/{open_id}"
+                with bar(teller, "drawing the report"):
+                    drift.read(f"/reports/{open_id}")
                 opened = not as_json and webbrowser.open(url)
                 teller.result({"verdict": verdict, "report": url}, url if not opened else f"opened {url}")
                 return

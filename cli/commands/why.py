@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.tree import Tree
 
+from cli.completion import complete_name
 from cli.doors import Door, addresses
 from cli.options import Home, Json, RetrainingUrl, settings_with
 from cli.telling import telling
@@ -24,7 +25,8 @@ def why(
     name: Annotated[
         str,
         typer.Argument(
-            help="A prediction id, a version (its first 12 characters will do), a run id (run-…) or a cause."
+            help="A prediction id, a version (its first 12 characters will do), a run id (run-…) or a cause.",
+            autocompletion=complete_name,
         ),
     ],
     home: Home = None,

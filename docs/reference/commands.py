@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,17 +26,38 @@ def all_commands() -> tuple[Command, ...]:
     """Every command, in the order of `homeostat --help`."""
     from cli.main import app
 
-    group = typer.main.get_command(app)
-    commands: dict[str, Any] = vars(group)["commands"]
-    return tuple(
-        Command(name, _usage(name, command), _first(command.help)) for name, command in commands.items()
-    )
+    return tuple(_commands("", typer.main.get_command(app)))
+
+
+def find_command(words: Sequence[str]) -> Command | None:
+    """The command that the words after `homeostat` name: one word, or two where the first is a group."""
+    known = {command.name: command for command in all_commands()}
+    return known.get(" ".join(words[:2])) or known.get(" ".join(words[:1]))
+
+
+def _commands(prefix: str, group: Any) -> Iterator[Command]:
+    for name, command in vars(group)["commands"].items():
+        if "commands" in vars(command):
+            yield from _commands(f"{prefix}{name} ", command)
+        else:
+            yield Command(f"{prefix}{name}", _usage(f"{prefix}{name}", command), _first(command.help))
 
 
 def command_table(_: str) -> str:
     """All commands."""
     rows = [(code(command.usage), command.description) for command in all_commands()]
     return table(("command", "does"), rows)
+
+
+def exit_code_table(_: str) -> str:
+    """Every exit code, with the errors it stands for."""
+    from cli.exit_codes import BY_ERROR, MEANINGS
+
+    errors = {code: kind.__name__ for kind, code in BY_ERROR}
+    rows = [
+        (code(str(number)), code(errors.get(number, "")), meaning) for number, meaning in MEANINGS.items()
+    ]
+    return table(("exit code", "error", "meaning"), rows)
 
 
 def _usage(name: str, command: Any) -> str:

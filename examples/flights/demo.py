@@ -23,6 +23,7 @@ import pandas as pd
 from rich.console import Console
 
 from examples.flights import checks, first_version, folder, plot, stack
+from examples.flights.bad_day import FAULTS, BadDay, parse_faults
 from examples.flights.data import load_flights
 from examples.flights.replay import Answers, LoopStalled, Replay
 from examples.flights.report import draw_reports, monthly, monthly_table, row_losses, shadow_scores
@@ -86,7 +87,9 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
     try:
         with Scoreboard(console, watch.view, len(year)) as board:
             replay = Replay(year, running.inference, MODEL, watch.view, seed=options.seed, tick=board.tick)
-            answers = replay.run()
+            with BadDay(running.home, options.inject, lambda text: _say(console, text)) as bad_day:
+                answers = replay.run()
+                bad_day.finish()
         lake = Lake(str(running.home / "lake"))
         kept = checks.wait_for_lake(lake, MODEL, answers)
         _wait_for_runs(watch)
@@ -115,7 +118,7 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
 
     by_hand = _releases_by_hand(running)
     totals = {name: float(values.mean()) for name, values in losses.items()}
-    problems = list(kept.problems)
+    problems = list(kept.problems) + bad_day.problems
     if answers.failed:
         problems.append(f"{answers.failed} requests failed: {'; '.join(answers.failures)}")
     whole = options.part >= 1.0
@@ -134,6 +137,7 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
             "months": months.to_dict("records"),
             "problems": problems,
             "runs": watch_view.runs,
+            "injected": bad_day.done,
         }
         print(
             orjson.dumps(
@@ -175,6 +179,10 @@ def _show(
         )
     for problem in problems:
         console.print(f"not met: {problem}", style="red", highlight=False, markup=False)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False)
 
 
 def _part_of(year: pd.DataFrame, part: float) -> pd.DataFrame:
@@ -226,7 +234,20 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="leave the stack running at the end")
     parser.add_argument("--free-ports", action="store_true", help="take free ports instead of the usual ones")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
+    parser.add_argument(
+        "--inject",
+        type=_faults,
+        default=(),
+        help=f"faults injected during the replay, comma-separated: {', '.join(FAULTS)}",
+    )
     return parser.parse_args(argv)
+
+
+def _faults(text: str) -> tuple[str, ...]:
+    try:
+        return parse_faults(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ SOURCES = Path(__file__).resolve().parents[2]
 
 @pytest.mark.e2e
 @pytest.mark.timeout(420)
-def test_the_loop_closes_on_a_tenth_of_the_year(tmp_path: Path) -> None:
+def test_the_loop_closes_on_a_tenth_of_the_year_of_bad_days(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "examples.flights.demo"),
             *(f"--home={tmp_path / 'home'}", "--part=0.1", "--free-ports", "--json"),
+            "--inject=broker-down,slow,kill-sink",
         ],
         cwd=SOURCES,
         capture_output=True,
@@ -28,6 +29,7 @@ def test_the_loop_closes_on_a_tenth_of_the_year(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout)
     assert report["problems"] == []
+    assert report["injected"] == ["broker-down", "slow", "kill-sink"]
     line = dict(word.split("=") for word in report["line"].split() if "=" in word)
     assert line["flights"] == line["lake"] == "30594"
     assert line["failed"] == "0"

@@ -11,12 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from cli.left_over import end_left_over, is_alive
+from cli.observability import Observability
 from cli.ports import free_port, is_free
 from cli.readiness import wait_until_ready
 from cli.settings import CliSettings
@@ -51,10 +53,14 @@ def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
 class Running:
     """A supervisor at work in a thread."""
 
-    def __init__(self, settings: CliSettings, specs: list[ProcessSpec]) -> None:
+    def __init__(
+        self, settings: CliSettings, specs: list[ProcessSpec], observability: Observability | None = None
+    ) -> None:
         self.said: list[str] = []
         self.failed: list[BaseException] = []
-        self.supervisor = Supervisor(settings, specs=specs, told=self.said.append)
+        self.supervisor = Supervisor(
+            settings, specs=specs, observability=observability, told=self.said.append
+        )
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -145,6 +151,32 @@ def test_a_life(settings: CliSettings, running: Running) -> None:
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert read_state(settings.home) is None
     assert not is_supervised(settings.home)
+
+
+def test_what_watches_the_stack_keeps_nothing_from_starting(settings: CliSettings, tmp_path: Path) -> None:
+    """One that cannot be started at all is told once and tried on; one that dies is started again; both are no part of ready."""
+    unable = replace(spec("prometheus", needs_broker=False), command=("/nowhere/prometheus",), is_core=False)
+    able = replace(spec("alertmanager", needs_broker=False), is_core=False)
+    config = tmp_path / "home" / "observability" / "prometheus.yml"
+    watching = Observability(
+        (unable, able), {config: "global: {}"}, {"prometheus": "http://127.0.0.1:1/alerts"}
+    )
+    stack = Running(settings, [spec("late")], watching)
+    try:
+        state = wait_until_ready(
+            settings, deadline_s=120, names=["kafka", "late", "alertmanager"], alive=stack.is_running
+        )
+        assert config.read_text() == "global: {}"
+        assert state.urls["prometheus"] == "http://127.0.0.1:1/alerts"
+        assert [said.split(":")[0] for said in stack.said] == ["prometheus cannot be started"]
+        first = process(settings, "alertmanager")
+        os.kill(first.pid, signal.SIGKILL)
+        until(lambda: process(settings, "alertmanager").restarts == 1, 20, "it is started again")
+        assert is_alive(process(settings, "late"))
+        assert process(settings, "late").restarts == 0
+    finally:
+        stack.end()
+    assert stack.failed == []
 
 
 def test_a_taken_port_stops_the_start_before_anything_runs(settings: CliSettings) -> None:

@@ -12,7 +12,11 @@ import pytest
 from deltalake import write_deltalake
 from typer.testing import CliRunner
 
-from cli.checks import broker, clock, disk, examine, health, jars, java, lake, ports, python_version
+from cli.checks.broker import broker
+from cli.checks.examination import examine
+from cli.checks.lake import clock, lake, last_data
+from cli.checks.machine import disk, jars, java, ports, python_version
+from cli.checks.services import health
 from cli.main import app
 from cli.ports import free_port
 from cli.settings import CliSettings
@@ -25,7 +29,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 @pytest.fixture
 def settings(tmp_path: Path) -> CliSettings:
     """Settings of a home where every port is free."""
-    names = ("inference", "shipper", "drift", "retraining", "sink", "broker", "controller")
+    names = ("inference", "shipper", "drift", "retraining", "sink", "console", "broker", "controller")
     return CliSettings().model_copy(
         update={"home": tmp_path, **{f"{name}_port": free_port() for name in names}}
     )
@@ -50,7 +54,7 @@ def test_missing_jars_are_a_warning(settings: CliSettings, tmp_path: Path) -> No
 
 def test_a_full_disk_is_a_failure(settings: CliSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     assert disk(settings).state == "ok"
-    monkeypatch.setattr("cli.checks.LEAST_FREE_BYTES", 1 << 62)
+    monkeypatch.setattr("cli.checks.machine.LEAST_FREE_BYTES", 1 << 62)
     assert disk(settings).state == "failure"
 
 
@@ -61,7 +65,7 @@ def test_a_taken_port_is_a_failure_and_the_others_are_not(settings: CliSettings)
         found = {finding.checked: finding for finding in ports(settings)}
     assert [name for name, finding in found.items() if finding.state != "ok"] == ["port of drift"]
     assert "HOMEOSTAT_DRIFT_PORT" in found["port of drift"].remedy
-    assert len(found) == 7
+    assert len(found) == 8
 
 
 def test_a_silent_broker_is_a_failure(settings: CliSettings) -> None:
@@ -88,15 +92,15 @@ def test_services_elsewhere_are_asked_and_local_ports_are_not(settings: CliSetti
 
 
 def test_an_empty_lake_is_well(settings: CliSettings) -> None:
-    assert [finding.state for finding in lake(settings, NOW)] == ["ok", "ok"]
+    assert [finding.state for finding in lake(settings, NOW)] == ["ok", "ok", "ok"]
 
 
 def test_a_clock_behind_the_newest_commit_was_stepped_back(settings: CliSettings) -> None:
     table = pa.table({"prediction_id": ["a"]})
     write_deltalake(Lake(settings.lake_url).predictions("parcels"), table)
     now = datetime.now(UTC)
-    assert [finding.state for finding in lake(settings, now)] == ["ok", "ok"]
-    assert [finding.state for finding in lake(settings, now - timedelta(hours=1))] == ["ok", "failure"]
+    assert [finding.state for finding in lake(settings, now)] == ["ok", "ok", "ok"]
+    assert [finding.state for finding in lake(settings, now - timedelta(hours=1))] == ["ok", "ok", "failure"]
 
 
 def test_a_broken_lake_is_a_failure(settings: CliSettings) -> None:
@@ -105,6 +109,13 @@ def test_a_broken_lake_is_a_failure(settings: CliSettings) -> None:
     (location / "_delta_log" / "00000000000000000000.json").write_text("not json")
     [found] = lake(settings, NOW)
     assert found.state == "failure"
+
+
+def test_when_data_last_came_is_told(settings: CliSettings) -> None:
+    assert "inject traffic" in last_data(None, NOW).found
+    assert last_data(NOW - timedelta(seconds=3), NOW).found == "3 s ago"
+    assert last_data(NOW - timedelta(hours=5), NOW).found == "5 hours ago"
+    assert last_data(NOW + timedelta(seconds=3), NOW).state == "ok"
 
 
 def test_the_clock_may_lag_by_seconds() -> None:

@@ -24,11 +24,17 @@ def settings(tmp_path: Path) -> CliSettings:
 
 def test_processes_end_from_where_data_enters_to_where_it_rests(tmp_path: Path) -> None:
     names = [spec.name for spec in services(settings(tmp_path))]
-    assert stop_order(names) == ["inference", "shipper", "sink", "drift", "retraining"]
+    assert stop_order(names) == ["inference", "shipper", "sink", "drift", "retraining", "console"]
 
 
 def test_only_inference_starts_without_a_broker(tmp_path: Path) -> None:
-    assert [spec.name for spec in services(settings(tmp_path)) if not spec.needs_broker] == ["inference"]
+    core = [spec for spec in services(settings(tmp_path)) if spec.is_core]
+    assert [spec.name for spec in core if not spec.needs_broker] == ["inference"]
+
+
+def test_the_console_waits_for_nobody_and_nobody_for_it(tmp_path: Path) -> None:
+    [console] = [spec for spec in services(settings(tmp_path)) if not spec.is_core]
+    assert (console.name, console.needs_broker) == ("console", False)
 
 
 def test_each_process_finds_this_stack_s_places_and_ports(tmp_path: Path) -> None:
@@ -67,3 +73,4 @@ def test_services_are_found_from_any_folder(tmp_path: Path) -> None:
 
 def test_links_name_the_ports(tmp_path: Path) -> None:
     assert urls(settings(tmp_path))["inference"] == "http://127.0.0.2:18000/status"
+    assert next(iter(urls(settings(tmp_path)).items())) == ("console", "http://127.0.0.2:8005/")

@@ -1,0 +1,18 @@
+"""Grafana, where one is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cli.checks.finding import Finding
+from cli.settings import CliSettings
+
+
+def grafana(settings: CliSettings) -> Iterator[Finding]:
+    """Whether it works, takes our login, has the data source and the boards."""
+    if not settings.grafana_url:
+        yield Finding("grafana", "off", "HOMEOSTAT_GRAFANA_URL is not set")
+        return
+    from cli.grafana_check import check_grafana
+
+    yield from check_grafana(settings)

@@ -1,0 +1,103 @@
+"""This machine: Python, Java, the broker's jars, disk, device, ports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from cli.checks.finding import Finding
+from cli.java import find_java
+from cli.kafka_jars import present
+from cli.ports import holder, is_free
+from cli.settings import CliSettings
+from cli.stack import services
+from shared.errors import HomeostatError
+
+LEAST_FREE_BYTES = 2 << 30
+
+
+def python_version(version: tuple[int, ...]) -> Finding:
+    """Homeostat is locked for Python 3.11."""
+    shown = ".".join(map(str, version))
+    if version[:2] == (3, 11):
+        return Finding("python", "ok", shown)
+    return Finding("python", "failure", f"{shown}; expected 3.11", "make PYTHON=/path/to/python3.11 venv")
+
+
+def java(settings: CliSettings) -> Finding:
+    """The local broker needs Java."""
+    try:
+        found = find_java(settings.java_home)
+    except HomeostatError as error:
+        return Finding("java", "failure", error.message, error.remedy)
+    return Finding("java", "ok", f"{found.major} ({found.found}, {found.program})")
+
+
+def jars(settings: CliSettings) -> Finding:
+    """The local broker's jars; missing ones are fetched at the first start."""
+    if present(settings.kafka_jars):
+        return Finding("broker jars", "ok", str(settings.kafka_jars))
+    return Finding(
+        "broker jars",
+        "warning",
+        f"not all in {settings.kafka_jars}; the next start fetches them, which needs a network",
+        "homeostat up",
+    )
+
+
+def disk(settings: CliSettings) -> Finding:
+    """Room below the data root."""
+    folder = settings.home.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        return Finding("disk", "failure", f"{folder} cannot be written", f"chown -R $(id -u) {folder}")
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        return Finding(
+            "disk",
+            "failure",
+            f"{free / 2**30:.1f} GiB free below {folder}; expected {LEAST_FREE_BYTES / 2**30:.0f} GiB",
+            f"du -xh {folder} | sort -h | tail",
+        )
+    return Finding("disk", "ok", f"{free / 2**30:.0f} GiB free below {folder}")
+
+
+def device() -> Finding:
+    """Where onnxruntime would run models."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return Finding("device", "warning", "onnxruntime is not installed here", "make venv")
+    usable = _cuda_devices()
+    if usable and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        return Finding("device", "ok", f"cuda ({usable} found)")
+    return Finding("device", "ok", "cpu (no CUDA device found)")
+
+
+def _cuda_devices() -> int:
+    return (
+        len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+        if Path("/proc/driver/nvidia/gpus").is_dir()
+        else 0
+    )
+
+
+def ports(settings: CliSettings) -> Iterator[Finding]:
+    """Whether `homeostat up` would find its ports free."""
+    wanted = [(spec.name, spec.port, spec.setting) for spec in services(settings)]
+    wanted.append(("kafka", settings.broker_port, "HOMEOSTAT_BROKER_PORT"))
+    wanted.append(("controller", settings.controller_port, "HOMEOSTAT_CONTROLLER_PORT"))
+    for name, port, setting in wanted:
+        if is_free(settings.host, port):
+            yield Finding(f"port of {name}", "ok", f"{port} is free")
+        else:
+            who = holder(port)
+            yield Finding(
+                f"port of {name}",
+                "failure",
+                f"{port} is taken" + (f" by {who}" if who else ""),
+                f"end that process, or set {setting}",
+            )

@@ -1,0 +1,1 @@
+"""Rehearsals on a local stack: traffic, drift, faults, slowness, outages. One noun per file."""

@@ -1,0 +1,84 @@
+"""Rows as a broken source sends them: values missing, out of range, or standing still. Pure.
+
+Inference refuses what it cannot score: an unknown category, a missing value where `nullable` is not said. Such rows never
+reach the lake, the caller hears 422. What comes through, because only drift can judge it, is what is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from shared.contracts.loop_spec import Feature
+from shared.errors import CallerError
+
+Fault = Literal["missing", "out_of_range", "frozen"]
+SHARE = 0.9
+
+
+def faults_of(feature: Feature) -> tuple[Fault, ...]:
+    """The faults of this feature that reach the lake, the clearest first."""
+    found: list[Fault] = []
+    numeric = feature.type in ("number", "integer")
+    if feature.nullable:
+        found.append("missing")
+    if numeric and (feature.minimum is not None or feature.maximum is not None):
+        found.append("out_of_range")
+    if numeric:
+        found.append("frozen")
+    return tuple(found)
+
+
+def choose_faults(features: Sequence[Feature], feature: str = "", fault: str = "") -> dict[str, Fault]:
+    """Which feature gets which fault: those asked for, else missing or out-of-range values wherever they can come through.
+
+    Raises `CallerError` where that fault of that feature cannot reach the lake.
+    """
+    asked = [one for one in features if not feature or one.name == feature]
+    chosen: dict[str, Fault] = {}
+    for one in asked:
+        possible = [kind for kind in faults_of(one) if not fault or kind == fault]
+        if possible:
+            chosen[one.name] = possible[0]
+    clear: dict[str, Fault] = {name: kind for name, kind in chosen.items() if kind != "frozen"}
+    if feature or fault:
+        clear = chosen
+    if not clear and chosen:
+        name = next(iter(chosen))
+        clear = {name: chosen[name]}
+    if not clear:
+        raise CallerError(
+            f"no value of {feature or 'these features'} can be {fault or 'broken'} and still be answered: "
+            "inference refuses unknown categories and missing values that loop.yaml does not allow",
+            remedy="choose a feature that is nullable, or a number with a minimum or maximum",
+        )
+    return clear
+
+
+def broken(
+    rows: pa.Table, features: Sequence[Feature], faults: dict[str, Fault], random: np.random.Generator
+) -> pa.Table:
+    """The rows with each named feature broken: missing or out of range in nine of ten rows, or the same value in all."""
+    for feature in features:
+        if feature.name in faults:
+            column = rows.column(feature.name).to_pylist()
+            wrong = _values(column, feature, faults[feature.name])
+            hit = random.random(len(column)) < (1.0 if faults[feature.name] == "frozen" else SHARE)
+            mixed = [bad if is_hit else good for bad, good, is_hit in zip(wrong, column, hit, strict=True)]
+            place = rows.column_names.index(feature.name)
+            rows = rows.set_column(place, feature.name, pa.array(mixed, rows.schema.field(place).type))
+    return rows
+
+
+def _values(column: list[object], feature: Feature, fault: Fault) -> list[object]:
+    if fault == "missing":
+        return [None] * len(column)
+    if fault == "frozen":
+        return [next((value for value in column if value is not None), 0)] * len(column)
+    known = (feature.minimum, feature.maximum)
+    reach = max([abs(bound) for bound in known if bound is not None] + [1.0])
+    wrong = feature.maximum + reach if feature.maximum is not None else (feature.minimum or 0.0) - reach
+    return [int(wrong) if feature.type == "integer" else float(wrong)] * len(column)

@@ -1,0 +1,59 @@
+"""A part made slow: stopped and continued in pulses by a guard, a process of its own, and continued whatever happens to us."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from cli.injection.parts import part_of, send, stack_of, tree_of
+from cli.settings import CliSettings
+from cli.stack import SOURCES
+
+TICK_S = 0.2
+ENDING_S = 15.0
+
+
+def slow_down(
+    settings: CliSettings,
+    part: str,
+    seconds: float,
+    *,
+    pause_s: float,
+    every_s: float,
+    told: Callable[[float], None] = lambda _: None,
+) -> None:
+    """Stop `part` for `pause_s` out of every `every_s` seconds, for `seconds` in all.
+
+    Three ends lead to a part that runs: the guard's own, when the time is over; the end of our pipe to it, when we are
+    interrupted or killed; and ours, should the guard be the one that dies.
+    """
+    process = part_of(stack_of(settings), part)
+    guard = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "cli.injection.guard"),
+            *(str(process.pid), repr(process.created), repr(seconds), repr(pause_s), repr(every_s)),
+        ],
+        stdin=subprocess.PIPE,
+        cwd=SOURCES,
+        start_new_session=True,
+    )
+    assert guard.stdin is not None
+    try:
+        ends = time.monotonic() + seconds
+        while guard.poll() is None and (left := ends - time.monotonic()) > 0:
+            nap = min(TICK_S, left)
+            time.sleep(nap)
+            told(nap)
+    finally:
+        with suppress(OSError):
+            guard.stdin.close()
+        try:
+            guard.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            guard.kill()
+            guard.wait(ENDING_S)
+        send(tree_of(process), signal.SIGCONT)

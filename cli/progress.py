@@ -1,0 +1,49 @@
+"""How far a long command is: a bar on standard error where a person looks, nothing in a pipe or with --json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from cli.telling import Teller
+
+
+class Bar:
+    """One line: what is done now, and how much of it. Without a `progress` nobody looks and nothing is drawn."""
+
+    def __init__(self, progress: Progress | None, task: TaskID | None) -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self, by: float = 1.0) -> None:
+        """So much more is done."""
+        if self._progress is not None and self._task is not None:
+            self._progress.advance(self._task, by)
+
+    def set(self, done: float, total: float | None = None) -> None:
+        """So much is done now, of `total` where that has changed."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=done, total=total)
+
+    def step(self, text: str) -> None:
+        """What is done from now on."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=text)
+
+
+@contextmanager
+def bar(teller: Teller, text: str, total: float | None = None) -> Iterator[Bar]:
+    """A bar for the block. `total` in whatever `advance` counts; None: not known, only the time is shown."""
+    if teller.as_json or not teller.err.is_terminal:
+        yield Bar(None, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    kept = columns if total is not None else (columns[0], columns[1], columns[3])
+    with Progress(*kept, console=teller.err, transient=True) as progress:
+        yield Bar(progress, progress.add_task(text, total=total))

@@ -1,0 +1,80 @@
+"""A bad day during the replay: what `homeostat inject` does to a stack. The demo's bars must hold all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+
+from cli.injection.outages import kill_once, take_down
+from cli.injection.pulses import slow_down
+from cli.settings import CliSettings
+from cli.stack import BROKER
+from shared.errors import HomeostatError
+
+SECONDS = 8.0
+PAUSE_S = 3.0
+PATIENCE_S = 200.0
+
+Fault = Callable[[CliSettings], object]
+# Faults that no caller may notice: serving waits for no part that is named here, and standing still is not failing.
+FAULTS: dict[str, Fault] = {
+    "broker-down": lambda settings: take_down(settings, BROKER, SECONDS),
+    "slow": lambda settings: slow_down(settings, "inference", SECONDS, pause_s=0.4, every_s=1.0),
+    "kill-shipper": lambda settings: kill_once(settings, "shipper"),
+    "kill-sink": lambda settings: kill_once(settings, "sink"),
+    "kill-drift": lambda settings: kill_once(settings, "drift"),
+    "kill-retraining": lambda settings: kill_once(settings, "retraining"),
+}
+
+
+def parse_faults(text: str) -> tuple[str, ...]:
+    """The faults a comma-separated list names. Raises ValueError for a name that is none."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in names if name not in FAULTS]
+    if unknown:
+        raise ValueError(f"{unknown[0]} is no fault of the demo; choose from {', '.join(FAULTS)}")
+    return names
+
+
+class BadDay:
+    """Injects the faults one after another while the block runs; `finish` waits for the last. `problems`: what did not work."""
+
+    def __init__(self, home: Path, faults: tuple[str, ...], told: Callable[[str], None]) -> None:
+        self._settings = CliSettings().model_copy(update={"home": home})
+        self._faults, self._told = faults, told
+        self._over = Event()
+        self._thread = Thread(target=self._run, name="bad day", daemon=True)
+        self.done: list[str] = []
+        self.problems: list[str] = []
+
+    def __enter__(self) -> BadDay:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        # A fault at work ends itself: no part may stay down because the replay is over.
+        self._thread.join(PATIENCE_S)
+
+    def finish(self) -> None:
+        """Return once every fault was injected: none may be left out because the replay was quick."""
+        self._thread.join(PATIENCE_S)
+        missing = [name for name in self._faults if name not in self.done]
+        if missing and not self.problems:
+            self.problems.append(f"not injected within {PATIENCE_S:.0f} s: {', '.join(missing)}")
+
+    def _run(self) -> None:
+        for name in self._faults:
+            if self._over.wait(PAUSE_S):
+                return
+            self._told(f"injecting {name}")
+            try:
+                FAULTS[name](self._settings)
+            except (HomeostatError, OSError) as error:
+                self.problems.append(f"{name} was not injected: {error}")
+                return
+            self.done.append(name)

@@ -1,0 +1,165 @@
+"""docs/rehearsals.md, command by command, on the real stack: each ends as the page says, and nothing answered is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from cli.state import ProcessState, StackState, read_state
+from shared.stores.lake import Lake
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "rehearsals.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> list[list[str]]:
+    """The commands of a section of the page, in order."""
+    text = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines() if line]
+
+
+class Reader:
+    """Types the page's commands, in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("HOMEOSTAT_")},
+            "HOMEOSTAT_HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def start(self, words: list[str]) -> subprocess.Popen[str]:
+        assert words[0] == "homeostat", words
+        more = ["--free-ports"] if words[1] == "up" else []
+        return subprocess.Popen(
+            [sys.executable, "-m", "cli", *words[1:], *more, "--json"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, process: subprocess.Popen[str], within_s: float = 200.0) -> Any:
+        out, err = process.communicate(timeout=within_s)
+        assert process.returncode == 0, f"{process.args!r}: {process.returncode}\n{out}\n{err}"
+        return json.loads(out)
+
+    def run(self, *words: str) -> Any:
+        return self.finish(self.start(["homeostat", *words]))
+
+    def state(self) -> StackState:
+        found = read_state(self.home)
+        assert found is not None
+        return found
+
+    def part(self, name: str) -> ProcessState:
+        return next(process for process in self.state().processes if process.name == name)
+
+    def ask(self, service: str, path: str) -> Any:
+        port = self.state().ports[service]
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10, trust_env=False).json()
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """The first section, done: a stack with a model to rehearse with."""
+    someone = Reader(tmp_path_factory.mktemp("rehearsals"))
+    try:
+        for words in section("A model to rehearse with"):
+            if words[0] == "(cd":
+                subprocess.run(
+                    [sys.executable, "make_data.py"], cwd=someone.folder / "my-model", check=True, timeout=60
+                )
+            else:
+                someone.finish(someone.start(words))
+        yield someone
+    finally:
+        someone.finish(someone.start(["homeostat", "down"]))
+
+
+def test_rows_lead_to_the_verdict_the_page_promises(reader: Reader) -> None:
+    commands = section("Data")
+    promised = {
+        "traffic": ("ok", ()),
+        "drift": ("drift", ("feature",)),
+        "concept-drift": ("drift", ("performance",)),
+        "fault": ("fault", ()),
+    }
+    assert {words[2] for words in commands if words[1] == "inject"} == set(promised)
+    for words in commands:
+        done = reader.finish(reader.start(words))
+        if words[1] != "inject":
+            continue
+        state, drifted = promised[words[2]]
+        verdict = done["verdict"]
+        assert (verdict["state"], done["failed"]) == (state, 0), (words, verdict)
+        assert set(drifted) <= set(verdict["drifted"]), (words, verdict)
+        assert done["asked"] == done["answered"] == done["in_lake"] == done["told"]
+        if "--feature" in words:
+            assert verdict["blamed"] == [words[words.index("--feature") + 1]]
+        assert any("homeostat why" in command for command in done["next"])
+    # Of all this nothing but the reversed outcomes touches the policy: a fault starts no run, neither does a feature's drift.
+    decisions = {
+        one["cause_key"]: one for one in reader.ask("retraining", "/decisions?limit=100")["decisions"]
+    }
+    verdicts = {one["verdict_id"]: one for one in reader.ask("drift", "/verdicts?limit=100")["verdicts"]}
+    suggested = {key for key, one in decisions.items() if one["verb"] != "wait"}
+    assert all("performance" in verdicts[key]["drifted"] for key in suggested), suggested
+    assert {one["state"] for one in reader.ask("retraining", "/runs")["runs"]} <= {"suggested"}
+
+
+def test_parts_come_back_and_nothing_is_lost_meanwhile(reader: Reader) -> None:
+    commands = section("Parts")
+    assert [words[1:3] for words in commands] == [
+        ["inject", "slow"],
+        ["inject", "broker-down"],
+        ["inject", "kill"],
+        ["doctor"],
+    ]
+    before = {name: reader.part(name) for name in ("inference", "kafka", "sink")}
+    answered = 0
+    for words in commands[:2]:
+        fault = reader.start(words)
+        traffic = reader.run("inject", "traffic", "--rate", "40", "--rows", "300", "--seed", str(answered))
+        reader.finish(fault)
+        assert traffic["failed"] == 0
+        assert traffic["answered"] == traffic["in_lake"] == traffic["told"] == 300
+        assert traffic["verdict"]["state"] == "ok"
+        answered += 300
+    reader.finish(reader.start(commands[2]))
+    # Slowness restarts nothing; the broker and the sink are others now, once each.
+    assert reader.part("inference").pid == before["inference"].pid
+    for name in ("kafka", "sink"):
+        assert reader.part(name).pid != before[name].pid
+        assert reader.part(name).restarts == before[name].restarts + 1
+    assert psutil.Process(before["inference"].pid).status() != psutil.STATUS_STOPPED
+    assert not list((reader.home / "run" / "holds").glob("*.json"))
+
+    report = reader.finish(reader.start(commands[3]))
+    failed = [one for one in report["findings"] if one["state"] == "failure"]
+    assert failed == []
+    found = {one["checked"]: one for one in report["findings"]}
+    assert "generation 1 is served" in found["release of parcels"]["found"]
+    assert found["kafka" if "kafka" in found else "broker"]["state"] == "ok"
+    assert {"spool", "consumer lag", "last data"} <= set(found)
+    lake = Lake(str(reader.home / "lake"))
+    table = lake.open(lake.predictions("parcels"))
+    assert table is not None
+    ids = table.to_pyarrow_dataset().to_table(columns=["prediction_id"])["prediction_id"].to_pylist()
+    assert len(ids) == len(set(ids))

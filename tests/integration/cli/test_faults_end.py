@@ -1,0 +1,161 @@
+"""Whatever is injected ends: a part that was stopped runs on, one that was held down comes back, however the command ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cli.holds import hold, is_held
+from cli.injection.outages import kill_once, take_down
+from cli.injection.parts import kill, part_of, stack_of
+from cli.injection.pulses import slow_down
+from cli.readiness import wait_until_ready
+from cli.settings import CliSettings
+from cli.state import ProcessState, read_state
+from shared.errors import Conflict, OperatorError, UnknownName
+from tests.integration.cli.test_supervisor import Running, left_over, process, settings, spec
+
+__all__ = ["settings"]  # a fixture
+ROOT = Path(__file__).parents[3]
+
+
+def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
+    ends = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < ends, f"not within {within_s} s: {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def running(settings: CliSettings) -> Iterator[Running]:
+    """A supervisor with one small service that waits for nobody."""
+    stack = Running(settings, [spec("early", needs_broker=False)])
+    try:
+        wait_until_ready(settings, deadline_s=60, names=["early"], alive=stack.is_running)
+        yield stack
+    finally:
+        stack.end()
+
+
+def is_stopped(part: ProcessState) -> bool:
+    return psutil.Process(part.pid).status() == psutil.STATUS_STOPPED
+
+
+def test_a_part_is_down_for_the_time_and_then_back(settings: CliSettings, running: Running) -> None:
+    before = process(settings, "early")
+    seen: list[bool] = []
+
+    def look(_: float) -> None:
+        seen.append(psutil.pid_exists(before.pid) or process(settings, "early").pid != before.pid)
+
+    back = take_down(settings, "early", 3.0, told=look)
+    assert back < 30
+    # A restart is due after half a second: the hold kept it down for three.
+    assert not any(seen[3:])
+    assert len(seen) >= 10
+    assert process(settings, "early").restarts == before.restarts + 1
+    assert not is_held(settings.home, "early")
+
+
+def test_a_part_that_was_killed_is_back_by_itself(settings: CliSettings, running: Running) -> None:
+    before = process(settings, "early")
+    kill_once(settings, "early")
+    assert process(settings, "early").pid != before.pid
+
+
+def test_what_is_held_down_comes_back_when_the_command_is_killed(
+    settings: CliSettings, running: Running
+) -> None:
+    before = process(settings, "early")
+    command = injecting(settings, "take_down(settings, 'early', 60.0)")
+    until(lambda: is_held(settings.home, "early"), 20, "the hold")
+    until(lambda: not psutil.pid_exists(before.pid), 20, "early is gone")
+    time.sleep(1.5)
+    assert process(settings, "early").pid == before.pid
+    command.kill()
+    command.wait(10)
+    until(lambda: process(settings, "early").pid != before.pid, 20, "early is started again")
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_what_was_stopped_runs_on_when_the_command_ends(
+    settings: CliSettings, running: Running, end: signal.Signals
+) -> None:
+    part = process(settings, "early")
+    command = injecting(settings, "slow_down(settings, 'early', 60.0, pause_s=50.0, every_s=55.0)")
+    until(lambda: is_stopped(part), 20, "early is stopped")
+    command.send_signal(end)
+    command.wait(20)
+    until(lambda: not is_stopped(part), 20, "early runs on")
+    time.sleep(0.5)
+    assert not is_stopped(part)
+
+
+def test_what_was_stopped_runs_on_when_the_guard_is_killed(settings: CliSettings, running: Running) -> None:
+    part = process(settings, "early")
+    command = injecting(settings, "slow_down(settings, 'early', 60.0, pause_s=50.0, every_s=55.0)")
+    until(lambda: is_stopped(part), 20, "early is stopped")
+    [guard] = psutil.Process(command.pid).children()
+    guard.kill()
+    command.wait(20)
+    assert not is_stopped(part)
+
+
+def test_pulses_stop_and_continue_for_the_time_given(settings: CliSettings, running: Running) -> None:
+    part = process(settings, "early")
+    seen: list[bool] = []
+    slow_down(settings, "early", 2.5, pause_s=0.5, every_s=1.0, told=lambda _: seen.append(is_stopped(part)))
+    assert True in seen
+    assert False in seen
+    assert not is_stopped(part)
+    assert process(settings, "early") == part
+
+
+def test_only_parts_of_a_supervised_stack_are_touched(
+    settings: CliSettings, running: Running, tmp_path: Path
+) -> None:
+    with pytest.raises(UnknownName, match="no part nobody"):
+        take_down(settings, "nobody", 1.0)
+    with pytest.raises(OperatorError, match="no supervised stack"):
+        stack_of(settings.model_copy(update={"home": tmp_path / "elsewhere"}))
+    with hold(settings.home, "early", 5.0), pytest.raises(Conflict, match="held down already"):
+        take_down(settings, "early", 1.0)
+
+
+def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> None:
+    orphan, state = left_over(tmp_path)
+    try:
+        mistaken = state.model_copy(update={"created": state.created - 3600})
+        kill(mistaken)
+        found = read_state(tmp_path)
+        assert found is not None
+        with pytest.raises(OperatorError, match="does not run"):
+            part_of(found.model_copy(update={"processes": (mistaken,)}), "late")
+        with pytest.raises(subprocess.TimeoutExpired):
+            orphan.wait(1.0)
+    finally:
+        orphan.kill()
+        orphan.wait(10)
+
+
+def injecting(settings: CliSettings, call: str) -> subprocess.Popen[bytes]:
+    """A process that injects, as a command would."""
+    program = (
+        "import sys; from pathlib import Path; from cli.settings import CliSettings\n"
+        "from cli.injection.outages import take_down; from cli.injection.pulses import slow_down\n"
+        "settings = CliSettings().model_copy(update={'home': Path(sys.argv[1])})\n" + call
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program, str(settings.home)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+    )

@@ -1,0 +1,34 @@
+"""Bars are drawn where a person looks, and nowhere else."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cli.progress import bar
+from cli.telling import Teller
+
+
+def work(*, terminal: bool, as_json: bool, total: float | None) -> str:
+    err = io.StringIO()
+    teller = Teller(as_json, err=Console(file=err, force_terminal=terminal, width=80))
+    with bar(teller, "sending", total) as shown:
+        for _ in range(3):
+            shown.advance()
+        shown.step("waiting for the lake")
+        shown.set(2, 4)
+    return err.getvalue()
+
+
+@pytest.mark.parametrize("total", [None, 3.0])
+def test_a_person_sees_what_is_done(total: float | None) -> None:
+    drawn = work(terminal=True, as_json=False, total=total)
+    assert "waiting for the lake" in drawn
+    assert ("2/4" in drawn) is (total is not None)
+
+
+@pytest.mark.parametrize(("terminal", "as_json"), [(True, True), (False, False), (False, True)])
+def test_programs_and_pipes_see_nothing(terminal: bool, as_json: bool) -> None:
+    assert work(terminal=terminal, as_json=as_json, total=3) == ""

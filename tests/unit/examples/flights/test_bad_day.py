@@ -1,0 +1,54 @@
+"""The demo's faults: named, one after another, none left out, and one that fails is a problem of the demo."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cli.commands.demo import demo
+from examples.flights import bad_day
+from examples.flights.bad_day import FAULTS, BadDay, parse_faults
+from shared.errors import OperatorError
+
+
+def test_faults_are_named_in_a_list() -> None:
+    assert parse_faults("broker-down, slow,kill-sink") == ("broker-down", "slow", "kill-sink")
+    assert parse_faults("") == ()
+    with pytest.raises(ValueError, match="choose from broker-down"):
+        parse_faults("slow,everything")
+
+
+def test_the_command_names_every_fault_there_is() -> None:
+    said = str(demo.__annotations__["inject"])
+    assert all(name in said for name in FAULTS)
+
+
+def test_every_fault_is_injected_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    happened: list[str] = []
+
+    def note(name: str, _: object) -> None:
+        happened.append(name)
+
+    monkeypatch.setattr(bad_day, "PAUSE_S", 0.01)
+    for name in ("slow", "kill-sink"):
+        monkeypatch.setitem(FAULTS, name, partial(note, name))
+    with BadDay(tmp_path, ("slow", "kill-sink"), lambda _: None) as day:
+        day.finish()
+    assert happened == day.done == ["slow", "kill-sink"]
+    assert day.problems == []
+
+
+def test_a_fault_that_cannot_be_injected_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(_: object) -> None:
+        raise OperatorError("kafka is not back after 120 s", remedy="homeostat status")
+
+    monkeypatch.setattr(bad_day, "PAUSE_S", 0.01)
+    monkeypatch.setitem(FAULTS, "broker-down", fail)
+    with BadDay(tmp_path, ("broker-down", "slow"), lambda _: None) as day:
+        day.finish()
+    assert day.done == []
+    assert "kafka is not back" in day.problems[0]
