@@ -34,7 +34,7 @@ class CliSettings(HomeostatSettings):
     host: str = Field("127.0.0.1", description="Address the local stack's services and broker listen on.")
     broker_port: int = Field(9092, ge=1, le=65535, description="Port of the local broker for clients.")
     controller_port: int = Field(
-        9093, ge=1, le=65535, description="Port of the local broker's own controller."
+        19092, ge=1, le=65535, description="Port of the local broker's own controller."
     )
     inference_port: int = Field(8000, ge=1, le=65535, description="Port `homeostat up` starts inference on.")
     shipper_port: int = Field(
@@ -47,6 +47,18 @@ class CliSettings(HomeostatSettings):
     sink_port: int = Field(
         8004, ge=1, le=65535, description="Port of the sink's metrics under `homeostat up`."
     )
+    console_port: int = Field(8005, ge=1, le=65535, description="Port `homeostat up` starts the console on.")
+    prometheus_port: int = Field(
+        9090, ge=1, le=65535, description="Port `homeostat up --observability` starts Prometheus on."
+    )
+    alertmanager_port: int = Field(
+        9093, ge=1, le=65535, description="Port `homeostat up --observability` starts Alertmanager on."
+    )
+    alertmanager_config: Path | None = Field(
+        None,
+        description="Configuration that Alertmanager is started with; retraining's address in it becomes this stack's. "
+        "Empty: the one that is shipped, which tells people by its own page alone.",
+    )
     inference_url: str = Field(
         "",
         description="Base URL of inference for the commands that ask it. Empty: this machine and `inference_port`.",
@@ -58,4 +70,40 @@ class CliSettings(HomeostatSettings):
     retraining_url: str = Field(
         "",
         description="Base URL of retraining for the commands that ask it. Empty: this machine and `retraining_port`.",
+    )
+    retraining_ledger: str = Field(
+        "",
+        description="SQLAlchemy URL of the ledger, as retraining reads it: `homeostat doctor` asks its Postgres.",
+    )
+    retraining_mlflow_uri: str = Field(
+        "",
+        description="MLflow tracking URI, as retraining reads it: `homeostat doctor` asks it.",
+    )
+    shipper_url: str = Field(
+        "", description="Base URL of the shipper for the console. Empty: this machine and `shipper_port`."
+    )
+    sink_url: str = Field(
+        "", description="Base URL of the sink for the console. Empty: this machine and `sink_port`."
+    )
+    console_host: str = Field("127.0.0.1", description="Address the console listens on. It has no login.")
+    console_names: str = Field(
+        "",
+        description="Host names people may reach the console under besides this machine's own, comma separated: "
+        "what your proxy passes on.",
+    )
+    console_actor_header: str = Field(
+        "",
+        description="Header in which your proxy names the person who acts. Empty: the page asks for the name.",
+    )
+    console_servers: str = Field(
+        "",
+        description="Base URLs of the inference servers the console looks at, comma separated. Empty: `inference_url`.",
+    )
+    prometheus_url: str = Field(
+        "",
+        description="Base URL of Prometheus for the checks that ask it. Empty: this machine and `prometheus_port`.",
+    )
+    alertmanager_url: str = Field(
+        "",
+        description="Base URL of Alertmanager for the checks that ask it. Empty: this machine and `alertmanager_port`.",
     )

@@ -20,6 +20,7 @@ class ProcessSpec:
     """One process: its `name`, `command`, the `port` it opens and the `setting` that moves it, and its `ready_path`.
 
     `needs_broker` says whether it is started only once the broker answers: inference is not, since serving waits for nobody.
+    `is_core` is False for what only watches: nothing waits for it, and it keeps nothing from starting.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ProcessSpec:
     setting: str
     ready_path: str
     needs_broker: bool = True
+    is_core: bool = True
 
 
 def services(settings: CliSettings) -> list[ProcessSpec]:
@@ -38,6 +40,16 @@ def services(settings: CliSettings) -> list[ProcessSpec]:
         *("--host", settings.host, "--port", str(settings.inference_port)),
     )
     return [
+        # First and last: who looks sees the others come and go.
+        ProcessSpec(
+            "console",
+            (python, "-m", "cli.console"),
+            settings.console_port,
+            "HOMEOSTAT_CONSOLE_PORT",
+            "/health/live",
+            needs_broker=False,
+            is_core=False,
+        ),
         ProcessSpec(
             "retraining",
             (python, "-m", "services.retraining"),
@@ -91,13 +103,14 @@ def environment(settings: CliSettings, inherited: Mapping[str, str]) -> dict[str
         "HOMEOSTAT_HOST": settings.host,
         **{
             f"HOMEOSTAT_{name}_HOST": settings.host
-            for name in ("INFERENCE", "SHIPPER", "DRIFT", "RETRAINING", "SINK")
+            for name in ("INFERENCE", "SHIPPER", "DRIFT", "RETRAINING", "SINK", "CONSOLE")
         },
         "HOMEOSTAT_INFERENCE_PORT": str(settings.inference_port),
         "HOMEOSTAT_SHIPPER_PORT": str(settings.shipper_port),
         "HOMEOSTAT_DRIFT_PORT": str(settings.drift_port),
         "HOMEOSTAT_RETRAINING_PORT": str(settings.retraining_port),
         "HOMEOSTAT_SINK_PORT": str(settings.sink_port),
+        "HOMEOSTAT_CONSOLE_PORT": str(settings.console_port),
         "BENTOML_HOME": str(home / "run" / "bentoml"),
         "PYTHONPATH": f"{SOURCES}:{found}" if found else str(SOURCES),
         "PYTHONUNBUFFERED": "1",
@@ -110,6 +123,7 @@ def urls(settings: CliSettings) -> dict[str, str]:
     """Pages worth opening, by what one finds there."""
     base = f"http://{settings.host}"
     return {
+        "console": f"{base}:{settings.console_port}/",
         "inference": f"{base}:{settings.inference_port}/status",
         "drift": f"{base}:{settings.drift_port}/status",
         "retraining": f"{base}:{settings.retraining_port}/status",

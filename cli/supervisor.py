@@ -16,7 +16,9 @@ from cli.broker import Broker, local_broker
 from cli.broker_admin import wait_for_broker
 from cli.broker_files import BrokerPlace
 from cli.child import Child
+from cli.holds import is_held
 from cli.left_over import end_left_over
+from cli.observability import Observability
 from cli.ports import require_free
 from cli.restarts import stop_order
 from cli.settings import CliSettings
@@ -34,7 +36,8 @@ TOPICS_PAUSE_S = 2.0
 class Supervisor:
     """Runs one stack below `settings.home` until `stop` is called.
 
-    `specs` are the processes beside the broker (default: the services). `told` hears what happens, a sentence at a time.
+    `specs` are the processes beside the broker (default: the services), `observability` what watches them, if anything does.
+    `told` hears what happens, a sentence at a time.
     """
 
     def __init__(
@@ -42,10 +45,14 @@ class Supervisor:
         settings: CliSettings,
         *,
         specs: Sequence[ProcessSpec] | None = None,
+        observability: Observability | None = None,
         told: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._specs = services(settings) if specs is None else list(specs)
+        self._observability = observability
+        if observability is not None:
+            self._specs += observability.specs
         self._home = settings.home.absolute()
         self._told = told
         self._children: list[Child] = []
@@ -65,7 +72,7 @@ class Supervisor:
         1. Nobody else supervises this home.
         2. What an earlier supervisor left running is ended, newest first: its ports are ours.
         3. Every port is free; then keys, folders, the broker's files.
-        4. The broker and whatever waits for nobody start; once the topics exist, the rest.
+        4. The broker and whatever waits for nobody start, then what watches them; once the topics exist, the rest.
         5. What dies starts again after a pause; each change is written down before the next look.
         6. At the end: the last started goes first, and the state file goes last.
         """
@@ -102,6 +109,8 @@ class Supervisor:
     def _make_folders(self) -> None:
         (self._home / "logs").mkdir(parents=True, exist_ok=True)
         ensure_keys(self._home)
+        if self._observability is not None:
+            self._observability.write()
 
     def _prepared_broker(self) -> Broker:
         settings = self._settings
@@ -129,7 +138,7 @@ class Supervisor:
         for spec in [broker_spec, *self._specs]:
             self._children.append(Child(spec, environ, self._log(spec.name), settings.host))
         for child in self._children:
-            if not child.spec.needs_broker:
+            if not child.spec.needs_broker and child.spec.is_core:
                 child.start()
         self._write()
         threading.Thread(target=self._make_topics, args=(broker,), name="topics", daemon=True).start()
@@ -160,10 +169,12 @@ class Supervisor:
     def _tend_one(self, child: Child, now: float) -> bool:
         """Start it the first time once it may, or again when it died; whether something changed."""
         if not child.was_started:
-            if self._topics_made.is_set():
+            if self._topics_made.is_set() or not child.spec.needs_broker:
                 child.start()
             return child.was_started
         lived = child.restarts.due is None
+        if not lived and is_held(self._home, child.spec.name):
+            return False  # a rehearsal keeps it down
         changed = child.tend(now)
         if changed and lived:
             self._told(f"{child.spec.name} ended with status {child.exit_status}; it is started again")
@@ -199,7 +210,7 @@ class Supervisor:
             kafka=f"{settings.host}:{settings.broker_port}",
             started_at=self._started_at,
             ports={**ports, "controller": settings.controller_port},
-            urls=urls(settings),
+            urls=urls(settings) | dict(self._observability.links if self._observability is not None else {}),
             processes=tuple(state for state in states if state is not None),
         )
 

@@ -1,0 +1,38 @@
+"""`homeostat console`: the one page for the whole loop."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import DriftUrl, Home, InferenceUrl, Json, RetrainingUrl, settings_with
+from cli.telling import telling
+from shared.observability.logs import configure_logs
+
+
+def console(
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, show_default=False, help="Its port. Default: HOMEOSTAT_CONSOLE_PORT, else 8005."
+        ),
+    ] = None,
+    home: Home = None,
+    inference_url: InferenceUrl = "",
+    drift_url: DriftUrl = "",
+    retraining_url: RetrainingUrl = "",
+    as_json: Json = False,
+) -> None:
+    """Serve the page that shows the whole loop and takes your word, until Ctrl-C. `homeostat up` starts it as well."""
+    # Here, since the other commands need no web server and shall not wait for one.
+    from cli.console.bootstrap import build, open_door, serve
+
+    with telling(as_json) as teller:
+        given = {"inference_url": inference_url, "drift_url": drift_url, "retraining_url": retraining_url}
+        settings = settings_with(home, console_port=port, **given)
+        configure_logs("console", settings)
+        door = open_door(settings)
+        url = f"http://{settings.console_host}:{settings.console_port}/"
+        teller.result({"console": url}, url)
+        serve(build(settings), door)

@@ -1,0 +1,1 @@
+"""The console: one page for the whole loop, and the buttons a person may press. It keeps nothing; it asks the services."""

@@ -1,0 +1,150 @@
+"""Asking services over HTTP, many at once, waiting for none of them longer than a page may take.
+
+1. Every question is asked at once; one that is still under way from the last look is not asked again.
+2. The look ends when all have answered or its patience is over.
+3. What has not answered by then is shown as it last answered, if that was a moment ago; else it counts as not answering.
+4. What fails is remembered with the moment it began, and what it last said with the moment it said so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import orjson
+
+PATIENCE_S = 0.8
+FIRST_PATIENCE_S = 2.0  # a page that has nothing to show yet may take longer
+TIMEOUT_S = 3.0
+FRESH = timedelta(seconds=6)
+LARGEST_ANSWER = 8 << 20
+
+
+@dataclass(frozen=True)
+class Question:
+    """A GET of `path` at `base`, answered in JSON, or in text where `is_text`."""
+
+    base: str
+    path: str
+    is_text: bool = False
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The last good `body` with the moment `at`; `problem` in words while it fails, and `since` when."""
+
+    body: Any = None
+    at: datetime | None = None
+    problem: str = ""
+    since: datetime | None = None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the body is of now."""
+        return not self.problem and self.at is not None
+
+
+@dataclass
+class _Memory:
+    heard: Heard = field(default_factory=Heard)
+    task: asyncio.Task[None] | None = None
+    asked_at: datetime | None = None
+
+
+class Asker:
+    """Remembers what each question was last answered. For one event loop."""
+
+    def __init__(self, client: httpx.AsyncClient, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._now = now
+        self._memories: dict[Question, _Memory] = {}
+
+    async def ask(self, questions: Iterable[Question]) -> dict[Question, Heard]:
+        """What is known about each question after at most `PATIENCE_S` seconds, `FIRST_PATIENCE_S` where one is new.
+
+        Never raises for what a service does.
+        """
+        wanted = list(dict.fromkeys(questions))
+        under_way = [self._start(question) for question in wanted]
+        if under_way:
+            new = any(self._memories[question].heard == Heard() for question in wanted)
+            await asyncio.wait(under_way, timeout=FIRST_PATIENCE_S if new else PATIENCE_S)
+        return {question: self._answer(question) for question in wanted}
+
+    def forget_others(self, questions: Iterable[Question]) -> None:
+        """Forget what nobody asks any more."""
+        for question in set(self._memories) - set(questions):
+            if (task := self._memories.pop(question).task) is not None:
+                task.cancel()
+
+    async def close(self) -> None:
+        """End what is under way."""
+        self.forget_others(())
+        await self._client.aclose()
+
+    def _start(self, question: Question) -> asyncio.Task[None]:
+        memory = self._memories.setdefault(question, _Memory())
+        if memory.task is None or memory.task.done():
+            memory.asked_at = self._now()
+            memory.task = asyncio.create_task(self._fetch(question, memory))
+        return memory.task
+
+    def _answer(self, question: Question) -> Heard:
+        memory = self._memories[question]
+        heard = memory.heard
+        if memory.task is None or memory.task.done() or heard.problem:
+            return heard
+        if heard.at is not None and self._now() - heard.at < FRESH:
+            return heard
+        return Heard(heard.body, heard.at, "no answer yet", memory.asked_at)
+
+    async def _fetch(self, question: Question, memory: _Memory) -> None:
+        try:
+            body = await asyncio.wait_for(self._get(question), TIMEOUT_S)
+        except Exception as error:  # a service may break in any way; the page says which and goes on
+            heard = memory.heard
+            memory.heard = Heard(heard.body, heard.at, in_words(error), heard.since or memory.asked_at)
+        else:
+            memory.heard = Heard(body, self._now())
+
+    async def _get(self, question: Question) -> Any:
+        accept = "text/plain" if question.is_text else "application/json"
+        raw = b""
+        async with self._client.stream(
+            "GET", question.base + question.path, headers={"Accept": accept}
+        ) as answer:
+            if answer.status_code != 200:
+                raise Unusable(f"answers {answer.status_code} at {question.path.partition('?')[0]}")
+            async for piece in answer.aiter_bytes():
+                raw += piece
+                if len(raw) > LARGEST_ANSWER:
+                    raise Unusable(f"answers more than {LARGEST_ANSWER >> 20} MiB")
+        if question.is_text:
+            return raw.decode(errors="replace")
+        body = orjson.loads(raw)
+        if not isinstance(body, dict):
+            raise Unusable("answers something other than a JSON object")
+        return body
+
+
+class Unusable(Exception):
+    """An answer nobody can use."""
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong, for a person."""
+    if isinstance(error, Unusable):
+        return str(error)
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return f"no answer within {TIMEOUT_S:g} s"
+    if isinstance(error, orjson.JSONDecodeError):
+        return "answers something that is not JSON"
+    if isinstance(error, httpx.ConnectError):
+        return "the connection is refused"
+    if isinstance(error, httpx.HTTPError | OSError):
+        return f"the connection broke: {str(error) or type(error).__name__}"[:200]
+    return f"answers what nobody understands ({type(error).__name__})"

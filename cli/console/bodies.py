@@ -1,0 +1,54 @@
+"""The bodies that the console's own API takes."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.errors import InvalidRequest
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    actor: str = Field("", max_length=200)
+
+
+class Answer(_Body):
+    """`POST /api/runs/{run_id}/approve` and `…/reject`: the run as it was shown."""
+
+    state: str = Field(pattern=r"^(suggested|waiting_for_approval)$")
+    gate_digest: str = Field("", max_length=200)
+
+
+class Acknowledgement(_Body):
+    """`POST /api/causes/{cause_key}/acknowledge`."""
+
+    note: str = Field("", max_length=500)
+
+
+class Rollback(_Body):
+    """`POST /api/models/{model}/rollback`: what comes back, and what must still be served."""
+
+    reason: str = Field(min_length=1, max_length=500)
+    to_generation: int = Field(ge=1)
+    expected_generation: int = Field(ge=1)
+
+
+Asked = TypeVar("Asked", bound=_Body)
+
+
+def read_body(kind: type[Asked], raw: bytes) -> Asked:
+    """The body. Raises InvalidRequest naming the first wrong field."""
+    try:
+        return kind.model_validate(orjson.loads(raw))
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest("the body is not JSON", field="body", expected="JSON", status=400) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidRequest(
+            f"{field}: {first['msg']}", field=field, expected=", ".join(kind.model_fields)
+        ) from error

@@ -1,0 +1,114 @@
+"""A model's card: what is released and served, what was last received, the evidence, and what the loop is worth. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cli.console.buttons import rollback_button
+from cli.console.drawings import course, two_losses
+from cli.console.facts import Model, Received, Release, Served
+from cli.console.markup import Html, code, join, moment, tag
+from cli.console.signs import sign
+from cli.console.wording import clock, count, short
+
+
+def model_card(model: Model, now: datetime) -> Html:
+    """Everything about one model."""
+    newest = model.recent[0] if model.recent else None
+    return tag(
+        "article",
+        tag(
+            "div",
+            tag("h3", model.name, id=f"model-{model.name}"),
+            sign(newest.state) if newest else None,
+            rollback_button(model),
+            class_="head",
+        ),
+        tag("p", model.problem, class_="problem") if model.problem else None,
+        tag(
+            "div",
+            _box("Released and served", _released(model.released, now), _servers(model)),
+            _box("Last received", _received(model.received, now)),
+            _box("Evidence ÷ threshold", course(model.recent), _windows(model)),
+            _box("Loss, frozen against served", _losses(model)),
+            class_="boxes",
+        ),
+        class_="model",
+        aria_labelledby=f"model-{model.name}",
+    )
+
+
+def _box(title: str, *children: object) -> Html:
+    return tag("div", tag("h4", title), *children, class_="box")
+
+
+def _released(release: Release | None, now: datetime) -> Html:
+    if release is None:
+        return tag("p", "No release is known.", class_="soft")
+    return tag(
+        "p",
+        "generation ",
+        tag("strong", str(release.generation)),
+        ", version ",
+        code(short(release.version), release.version),
+        tag("small", sign(release.reason), f" by {release.actor}, ", moment(release.released_at, now)),
+    )
+
+
+def _servers(model: Model) -> Html:
+    return tag("ul", *(_server(served) for served in model.servers), class_="servers")
+
+
+def _server(served: Served) -> Html:
+    if served.version:
+        serves = join(
+            " serves generation ",
+            str(served.generation),
+            ", ",
+            code(short(served.version), served.version),
+            " ",
+        )
+    else:
+        serves = Html(" serves no version ")
+    kind, mark, word = {
+        True: ("good", "✓", "as released"),
+        False: ("warn", "▲", "not as released"),
+        None: ("soft", "?", "not known"),
+    }[served.agrees]
+    agrees = tag("span", tag("span", mark, aria_hidden="true"), f" {word}", class_=f"sign {kind}")
+    problem = tag("p", served.problem, class_="problem") if served.problem else None
+    return tag("li", served.server, serves, agrees, problem)
+
+
+def _received(received: Received, now: datetime) -> Html:
+    shown = (
+        ("prediction", received.prediction),
+        ("outcome", received.outcome),
+        ("lake row", received.lake_row),
+        ("verdict", received.verdict),
+    )
+    return tag(
+        "dl", *(join(tag("dt", name), tag("dd", moment(at, now))) for name, at in shown), class_="facts"
+    )
+
+
+def _windows(model: Model) -> Html | None:
+    if not model.recent:
+        return None
+    until = clock(model.examined_until or model.recent[0].window_end)
+    return tag(
+        "p",
+        f"{count(len(model.recent), 'window')} up to {until}, event time; the line is the threshold",
+        class_="soft",
+    )
+
+
+def _losses(model: Model) -> Html:
+    if model.frozen_loss is None or model.served_loss is None:
+        return tag("p", "Known once retraining has measured both on the same rows.", class_="soft")
+    on = (
+        f"{model.loss_metric} on the newest {count(model.loss_rows, 'row')} with outcomes"
+        if model.loss_rows
+        else ""
+    )
+    return join(two_losses(model.frozen_loss, model.served_loss), tag("p", on, class_="soft") if on else None)

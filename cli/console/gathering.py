@@ -1,0 +1,235 @@
+"""One look at everything: asks all services at once, and makes a picture of what they said.
+
+The picture is kept for a second, and one look serves everyone who asks meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from cli.console.asking import Asker, Heard, Question
+from cli.console.facts import Part, Picture, Release
+from cli.console.histories import decisions_of, releases_of, runs_of, verdicts_of
+from cli.console.models import IN_LAKE, PREDICTED, Told, model_names, models_of
+from cli.console.needs import needs_of
+from cli.console.parts import (
+    drift_part,
+    inference_part,
+    kafka_part,
+    retraining_part,
+    shipper_part,
+    sink_part,
+    watching_part,
+)
+from cli.console.places import Places
+from cli.console.samples import Samples
+from cli.console.wording import count
+
+KEPT = timedelta(seconds=1)
+VERDICTS, DECISIONS, RUNS, RELEASES = 50, 100, 30, 30
+WAITING = ("suggested", "waiting_for_approval")
+WANTED = frozenset(
+    {
+        PREDICTED,
+        IN_LAKE,
+        "homeostat_shipper_backlog_bytes",
+        "homeostat_shipper_oldest_row_age_seconds",
+        "homeostat_sink_lag_records",
+        "homeostat_sink_missing_rows_total",
+        "homeostat_sink_dead_letters_total",
+    }
+)
+
+
+class Gatherer:
+    """Gathers the picture. For one event loop."""
+
+    def __init__(self, asker: Asker, places: Callable[[], Places], now: Callable[[], datetime]) -> None:
+        self._asker = asker
+        self._places = places
+        self._now = now
+        self._picture: Picture | None = None
+        self._looking = asyncio.Lock()
+        # Since when a part is not up; forgotten once it is.
+        self._since: dict[str, datetime] = {}
+
+    async def picture(self) -> Picture:
+        """The picture, at most a second old."""
+        async with self._looking:
+            if self._picture is None or self._now() - self._picture.at >= KEPT:
+                self._picture = await self._look()
+            return self._picture
+
+    def forget(self) -> None:
+        """Look anew at the next question: something was just done."""
+        self._picture = None
+
+    async def _look(self) -> Picture:
+        places = self._places()
+        asked = _Questions(places)
+        heard = await self._asker.ask(asked.all)
+        spoken = [
+            heard[question].body for question in (*asked.servers.values(), asked.drift, asked.retraining)
+        ]
+        logs = asked.logs(model_names(*spoken))
+        heard |= await self._asker.ask(logs.values())
+        self._asker.forget_others([*asked.all, *logs.values()])
+        return self._draw(places, asked, logs, heard)
+
+    def _draw(
+        self,
+        places: Places,
+        asked: _Questions,
+        logs: Mapping[str, Question],
+        heard: Mapping[Question, Heard],
+    ) -> Picture:
+        now = self._now()
+        verdicts = verdicts_of(heard[asked.verdicts].body)
+        runs = runs_of(*(heard[question].body for question in asked.runs))
+        decisions = decisions_of(heard[asked.decisions].body)
+        releases = {name: releases_of(name, heard[question].body) for name, question in logs.items()}
+        sink = _samples(heard[asked.sink_metrics])
+        told = Told(
+            servers={name: heard[question] for name, question in asked.servers.items()},
+            predicted=[_samples(heard[question]) for question in asked.server_metrics],
+            sink=sink,
+            drift=heard[asked.drift],
+            retraining=heard[asked.retraining],
+            logs=releases,
+            verdicts=verdicts,
+        )
+        models = models_of(told)
+        parts = tuple(self._remembered(part, places, now) for part in _parts(places, asked, heard, sink))
+        return Picture(
+            at=now,
+            parts=parts,
+            models=models,
+            verdicts=verdicts,
+            decisions=decisions,
+            runs=runs,
+            releases=_newest_first(releases),
+            needs=needs_of(parts, models, runs, decisions, now),
+            stale=_stale(
+                {
+                    "verdicts": [heard[asked.verdicts]],
+                    "decisions": [heard[asked.decisions]],
+                    "runs": [heard[question] for question in asked.runs],
+                    "releases": [heard[question] for question in logs.values()],
+                }
+            ),
+        )
+
+    def _remembered(self, part: Part, places: Places, now: datetime) -> Part:
+        """The part with the moment its trouble began, its log, and how often it was started again."""
+        if part.condition == "up":
+            self._since.pop(part.name, None)
+        else:
+            self._since.setdefault(part.name, part.since or now)
+            log = places.log(part.name)
+            if log and part.is_core:
+                part = replace(part, remedy=f"read {log}; `homeostat status` shows every process")
+        restarts = places.restarts_of(part.name)
+        if restarts:
+            part = replace(part, details=(*part.details, ("restarted", count(restarts, "time"))))
+        return replace(part, since=self._since.get(part.name))
+
+
+class _Questions:
+    """What is asked at every look."""
+
+    def __init__(self, places: Places) -> None:
+        self.servers = {_server(url): Question(url, "/status.json") for url in places.servers}
+        self.server_metrics = [Question(url, "/metrics", is_text=True) for url in places.servers]
+        self.shipper = Question(places.shipper, "/status")
+        self.shipper_metrics = Question(places.shipper, "/metrics", is_text=True)
+        self.sink = Question(places.sink, "/status")
+        self.sink_metrics = Question(places.sink, "/metrics", is_text=True)
+        self.drift = Question(places.drift, "/status")
+        self.verdicts = Question(places.drift, f"/verdicts?limit={VERDICTS}")
+        self.retraining = Question(places.retraining, "/status")
+        self.decisions = Question(places.retraining, f"/decisions?limit={DECISIONS}")
+        # A run that waits is shown however many came after it.
+        self.runs = [
+            Question(places.retraining, f"/runs?limit={RUNS}"),
+            *(Question(places.retraining, f"/runs?state={state}&limit={RUNS}") for state in WAITING),
+        ]
+        self.watching = {
+            name: Question(base, path, is_text=True)
+            for name, base, path in (
+                ("prometheus", places.prometheus, "/-/ready"),
+                ("alertmanager", places.alertmanager, "/-/ready"),
+                ("grafana", places.grafana, "/api/health"),
+            )
+            if base
+        }
+        self._retraining = places.retraining
+
+    @property
+    def all(self) -> list[Question]:
+        """Every question but those about single models."""
+        return [
+            *self.servers.values(),
+            *self.server_metrics,
+            *(self.shipper, self.shipper_metrics, self.sink, self.sink_metrics),
+            *(self.drift, self.verdicts, self.retraining, self.decisions),
+            *self.runs,
+            *self.watching.values(),
+        ]
+
+    def logs(self, models: Sequence[str]) -> dict[str, Question]:
+        """The release log of each model."""
+        return {
+            model: Question(self._retraining, f"/models/{quote(model, safe='')}/releases") for model in models
+        }
+
+
+def _parts(
+    places: Places, asked: _Questions, heard: Mapping[Question, Heard], sink_samples: Samples
+) -> list[Part]:
+    alone = len(places.servers) == 1
+    servers = [
+        inference_part("inference" if alone else f"inference {name}", heard[question], question.base)
+        for name, question in asked.servers.items()
+    ]
+    shipper, sink, retraining = heard[asked.shipper], heard[asked.sink], heard[asked.retraining]
+    return [
+        *servers,
+        shipper_part(shipper, _samples(heard[asked.shipper_metrics]), places.shipper),
+        kafka_part(shipper, sink, retraining, sink_samples),
+        sink_part(sink, sink_samples, places.sink),
+        drift_part(heard[asked.drift], places.drift),
+        retraining_part(retraining, places.retraining),
+        *(watching_part(name, heard[question], question.base) for name, question in asked.watching.items()),
+    ]
+
+
+def _samples(heard: Heard) -> Samples:
+    body: Any = heard.body
+    return Samples(body if isinstance(body, str) else "", WANTED)
+
+
+def _stale(lists: Mapping[str, Sequence[Heard]]) -> dict[str, datetime | None]:
+    """The lists of which some answer is not of now, with the moment of what is shown."""
+    return {
+        name: min((one.at for one in answers if one.at is not None), default=None)
+        for name, answers in lists.items()
+        if any(not one.is_fresh for one in answers)
+    }
+
+
+def _newest_first(logs: Mapping[str, Sequence[Release]]) -> tuple[Release, ...]:
+    entries = [entry for log in logs.values() for entry in log]
+    entries.sort(
+        key=lambda entry: (entry.released_at.timestamp() if entry.released_at else 0.0, entry.generation),
+        reverse=True,
+    )
+    return tuple(entries[:RELEASES])
+
+
+def _server(url: str) -> str:
+    return urlsplit(url).netloc or url

@@ -1,0 +1,124 @@
+"""What is known about each model, put together from what several services say about it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cli.console.asking import Heard
+from cli.console.facts import Model, Received, Release, Served, Verdict
+from cli.console.parts import newest
+from cli.console.reading import mapping, mappings, moment, number, since_epoch, text, whole
+from cli.console.rollback import generation_before
+from cli.console.samples import Samples
+
+RECENT = 40
+PREDICTED = "homeostat_inference_last_prediction_timestamp_seconds"
+IN_LAKE = "homeostat_sink_last_row_timestamp_seconds"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the services said, by who said it. `servers` and `predicted` are by inference server, `logs` by model."""
+
+    servers: Mapping[str, Heard]
+    predicted: Sequence[Samples]
+    sink: Samples
+    drift: Heard
+    retraining: Heard
+    logs: Mapping[str, Sequence[Release]]
+    verdicts: Sequence[Verdict]
+
+
+def model_names(*bodies: Any) -> list[str]:
+    """The models anybody speaks of. Services name them in lists of names or of objects."""
+    names = set()
+    for body in bodies:
+        models = mapping(body).get("models")
+        for item in models if isinstance(models, list) else ():
+            name = item if isinstance(item, str) else _name(mapping(item))
+            if name:
+                names.add(name)
+    return sorted(names)
+
+
+def models_of(told: Told) -> tuple[Model, ...]:
+    """Every model, by name."""
+    spoken = [heard.body for heard in (*told.servers.values(), told.drift, told.retraining)]
+    names = {*model_names(*spoken), *(name for name, log in told.logs.items() if log)}
+    return tuple(_model(name, told) for name in sorted(names))
+
+
+def _model(name: str, told: Told) -> Model:
+    log = told.logs.get(name, ())
+    released = log[-1] if log else None
+    watched = _entry(told.drift.body, name)
+    losses = _entry(told.retraining.body, name)
+    recent = tuple(verdict for verdict in told.verdicts if verdict.model == name)[:RECENT]
+    return Model(
+        name=name,
+        released=released,
+        servers=tuple(_served(server, heard, name, released) for server, heard in told.servers.items()),
+        received=_received(name, told, recent),
+        frozen_loss=number(losses, "frozen_loss"),
+        served_loss=number(losses, "served_loss"),
+        loss_metric=text(losses, "metric"),
+        loss_rows=whole(losses, "rows"),
+        examined_until=moment(watched, "examined_until"),
+        next_window_end=moment(watched, "next_window_end"),
+        problem=text(watched, "error"),
+        recent=recent,
+        releases=tuple(log),
+        comes_back=generation_before(log),
+    )
+
+
+def _served(server: str, heard: Heard, name: str, released: Release | None) -> Served:
+    entry = _entry(heard.body, name)
+    version, generation = text(entry, "version"), whole(entry, "generation")
+    known = heard.is_fresh and released is not None
+    return Served(
+        server=server,
+        version=version,
+        generation=generation,
+        since=moment(entry, "since"),
+        device=text(entry, "device"),
+        problem=heard.problem or text(entry, "last_error"),
+        agrees=(version, generation) == (released.version, released.generation)
+        if known and released
+        else None,
+    )
+
+
+def _received(name: str, told: Told, recent: Sequence[Verdict]) -> Received:
+    answered = since_epoch(told.sink.value(IN_LAKE, kind="predictions", model=name))
+    outcome = since_epoch(told.sink.value(IN_LAKE, kind="outcomes", model=name))
+    asked = [since_epoch(samples.value(PREDICTED, model=name)) for samples in told.predicted]
+    asked += [moment(_entry(heard.body, name), "last_prediction_at") for heard in told.servers.values()]
+    return Received(
+        prediction=newest(*asked, answered),
+        outcome=outcome,
+        lake_row=newest(answered, outcome),
+        verdict=newest(*(verdict.reached_at for verdict in recent[:1])),
+    )
+
+
+def _entry(body: Any, name: str) -> Mapping[str, Any]:
+    """What a status says about one model."""
+    return next((item for item in mappings(body, "models") if _name(item) == name), {})
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    return text(item, "name") or text(item, "model")
+
+
+def disagreeing(model: Model) -> list[Served]:
+    """Servers that serve something other than the release log says."""
+    return [served for served in model.servers if served.agrees is False]
+
+
+def released_at(model: Model) -> datetime | None:
+    """When the newest release was made."""
+    return model.released.released_at if model.released else None

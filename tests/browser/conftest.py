@@ -1,0 +1,145 @@
+"""A headless Chromium, and what every page has to keep to in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+
+from cli.console.bootstrap import build, open_door, serve
+from cli.console.places import Places
+from cli.ports import free_port
+from cli.settings import CliSettings
+from tests.fakes.loop_services import FakeLoop, places, serving
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+LAUNCHED_WITH = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+# Not for the whole session: while Playwright is open its event loop runs, and no other test could run one.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. Without it the tests skip, but where nothing may be skipped they fail."""
+    if not CHROMIUM.exists():
+        missing = f"{CHROMIUM} is not there: apt-get install chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(LAUNCHED_WITH))
+        expect.set_options(timeout=10_000)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def artefacts() -> Path:
+    """Where screenshots are kept: `HOMEOSTAT_TEST_ARTEFACTS`, else below the build folder."""
+    folder = Path(os.environ.get("HOMEOSTAT_TEST_ARTEFACTS") or ROOT / "build" / "artefacts") / "browser"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@dataclass
+class Visit:
+    """An open page, and all it did that it must not: errors told, requests that left its origin."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    strayed: list[str] = field(default_factory=list)
+    # Answers a test provokes are told by the browser as errors too.
+    expected: list[str] = field(default_factory=list)
+
+    def watch(self, origin: str) -> None:
+        def told(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning") and not any(one in message.text for one in self.expected):
+                self.errors.append(message.text)
+
+        def sent(request: Request) -> None:
+            if not request.url.startswith((origin + "/", "data:")):
+                self.strayed.append(request.url)
+
+        self.page.on("console", told)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", sent)
+
+    def refresh(self) -> None:
+        """What the page does by itself every few seconds, now."""
+        with self.page.expect_response("**/main"):
+            self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    def problems(self) -> list[str]:
+        """What axe finds wrong, in words."""
+        found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
+        return [
+            f"{one['id']}: {one['help']} at {[node['target'] for node in one['nodes'][:5]]}" for one in found
+        ]
+
+    def tab_to(self, name: str, most: int = 80) -> None:
+        """Press Tab until what has the focus begins with `name`."""
+        seen = []
+        for _ in range(most):
+            self.page.keyboard.press("Tab")
+            seen.append(self.focused())
+            if seen[-1].startswith(name):
+                return
+        raise AssertionError(f"no {name!r} among {seen}")
+
+    def focused(self) -> str:
+        """The text of what has the focus, or its id where it has none."""
+        said: str = self.page.evaluate(
+            "document.activeElement.textContent.trim() || document.activeElement.id"
+        )
+        return said
+
+
+@contextmanager
+def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
+    """Open `url` in a browser of its own; at the end nothing must have gone wrong in it."""
+    context = browser.new_context(reduced_motion="reduce", **options)
+    context.set_default_timeout(15_000)
+    visit = Visit(context.new_page())
+    visit.watch(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}")
+    try:
+        visit.page.goto(url)
+        yield visit
+        assert visit.errors == []
+        assert visit.strayed == []
+    finally:
+        context.close()
+
+
+@contextmanager
+def console_of(where: Places) -> Iterator[str]:
+    """A running console for services at fixed places; its address."""
+    settings = CliSettings().model_copy(update={"console_port": free_port()})
+    door = open_door(settings)
+    server = build(settings, lambda: where)
+    thread = Thread(target=serve, args=(server, door), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{settings.console_port}"
+    finally:
+        server.should_exit = True
+        thread.join(15)
+        door.close()
+
+
+@contextmanager
+def console_before(loop: FakeLoop) -> Iterator[str]:
+    """A running console in front of a fake loop; its address."""
+    with serving(loop) as base, console_of(places(base)) as url:
+        yield url

@@ -1,0 +1,327 @@
+"""The console in a real browser, in front of services with a memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import console_before, visiting
+from tests.fakes.loop_services import SERVICES, FakeLoop, busy_loop, full_loop
+
+WIDE = {"width": 1360, "height": 900}
+NARROW = {"width": 360, "height": 740}
+
+
+def with_some_away() -> FakeLoop:
+    loop = full_loop()
+    loop.away = {"drift", "sink"}
+    return loop
+
+
+LOOPS: dict[str, Callable[[], FakeLoop]] = {
+    "empty": FakeLoop,
+    "full": full_loop,
+    "busy": busy_loop,
+    "some-away": with_some_away,
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", LOOPS)
+def test_nothing_stands_in_anyone_s_way(browser: Browser, artefacts: Path, name: str, scheme: str) -> None:
+    with console_before(LOOPS[name]()) as url:
+        for width, viewport in (("wide", WIDE), ("narrow", NARROW)):
+            with visiting(browser, url, color_scheme=scheme, viewport=viewport) as visit:
+                expect(visit.page.locator("#releases")).to_be_visible()
+                visit.page.screenshot(path=artefacts / f"console-{name}-{scheme}-{width}.png", full_page=True)
+                assert visit.problems() == []
+                assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_dialog_stands_in_nobody_s_way_either(browser: Browser, artefacts: Path, scheme: str) -> None:
+    with (
+        console_before(full_loop()) as url,
+        visiting(browser, url, color_scheme=scheme, viewport=NARROW) as visit,
+    ):
+        visit.page.get_by_role("button", name="Roll back").click()
+        expect(visit.page.get_by_role("dialog", name="Roll back flights")).to_be_visible()
+        visit.page.screenshot(path=artefacts / f"console-dialog-{scheme}.png")
+        assert visit.problems() == []
+
+
+def test_with_the_keyboard_alone_one_approves_and_rolls_back(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        keys, page = visit.page.keyboard, visit.page
+        keys.press("Tab")
+        assert visit.focused() == "Skip to content"
+        keys.press("Enter")
+        visit.tab_to("Approve run-new")
+        keys.press("Enter")
+        assert visit.focused() == "ask-name"
+        keys.press("Enter")
+        expect(page.get_by_role("alert").filter(has_text="Say who you are")).to_be_visible()
+        keys.type("Ada")
+        keys.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("Approved; the run is promoting.")
+        assert loop.posted == [("/retraining/runs/run-new/approve", {"actor": "Ada"})]
+        # The button is gone; the focus is on the heading above it and not lost.
+        expect(page.locator("#approve-run-new")).to_have_count(0)
+        assert visit.focused() == "Needs you"
+
+        visit.tab_to("Roll back… flights")
+        keys.press("Enter")
+        assert visit.focused() == "ask-note"
+        dialog = page.get_by_role("dialog", name="Roll back flights")
+        expect(dialog).to_contain_text("generation 3, version cccc")
+        expect(dialog).to_contain_text("of generation 2, as generation 4")
+        keys.type("worse at night")
+        keys.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("Rolled back: generation 4 is released.")
+        sent = {"actor": "Ada", "reason": "worse at night", "to_generation": 2, "expected_generation": 3}
+        assert loop.posted[1:] == [("/retraining/models/flights/rollback", sent)]
+        expect(page.locator("#releases")).to_contain_text("worse at night")
+
+
+def test_escape_closes_the_dialog_and_nothing_was_done(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.tab_to("Reject run-new")
+        visit.page.keyboard.press("Enter")
+        visit.page.keyboard.press("Escape")
+        expect(visit.page.locator("dialog")).to_be_hidden()
+        assert visit.focused() == "Reject run-new"
+        assert loop.posted == []
+
+
+def test_another_generation_can_be_chosen(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.page.get_by_role("button", name="Roll back").click()
+        visit.page.get_by_label("Bring back").select_option("1")
+        expect(visit.page.locator("#ask-coming")).to_contain_text("of generation 1, as generation 4")
+        visit.page.get_by_label("Reason").fill("the old one")
+        visit.page.get_by_label("Your name").fill("Ada")
+        visit.page.locator("#ask-do").click()
+        expect(visit.page.get_by_role("status")).to_contain_text("generation 4 is released")
+        assert loop.posted[0][1]["to_generation"] == 1
+
+
+def test_a_double_click_goes_back_once(browser: Browser) -> None:
+    loop = full_loop()
+    loop.slow["retraining"] = 0.15
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.page.get_by_role("button", name="Roll back").click()
+        visit.page.get_by_label("Reason").fill("worse")
+        visit.page.get_by_label("Your name").fill("Ada")
+        visit.page.locator("#ask-do").dblclick()
+        expect(visit.page.get_by_role("status")).to_contain_text("generation 4 is released")
+        assert len(loop.posted) == 1
+
+
+def test_a_page_that_is_behind_is_told_so_and_does_nothing(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.expected.append("409")
+        visit.page.get_by_role("button", name="Pause").click()
+        loop.release(4, "promotion")
+        visit.page.get_by_role("button", name="Roll back").click()
+        visit.page.get_by_label("Reason").fill("worse")
+        visit.page.get_by_label("Your name").fill("Ada")
+        visit.page.keyboard.press("Enter")
+        problem = visit.page.get_by_role("alert").filter(
+            has_text="generation 3 was expected to be served, but it is 4"
+        )
+        expect(problem).to_be_visible()
+        expect(visit.page.locator("#ask-do")).to_be_hidden()
+        assert visit.focused() == "Close"
+        assert len(loop.releases) == 4
+        visit.page.keyboard.press("Enter")
+        expect(visit.page.locator("#releases tbody tr").first).to_contain_text("4")
+
+
+def test_acknowledging_takes_it_off_the_list_with_the_person_s_name(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.page.locator("#needs").get_by_role("button", name="Acknowledge").click()
+        visit.page.get_by_label("Your name").fill("Ada")
+        visit.page.get_by_label("Note").fill("a holiday")
+        visit.page.locator("#ask-do").click()
+        expect(visit.page.locator("#needs")).not_to_contain_text("flights: drift")
+        expect(visit.page.locator("#decisions")).to_contain_text("Ada,")
+        assert loop.posted == [
+            (f"/retraining/causes/{'b' * 32}/acknowledge", {"actor": "Ada", "note": "a holiday"})
+        ]
+        # The name is asked once.
+        visit.page.reload()
+        expect(visit.page.get_by_role("button", name="You act as Ada")).to_be_visible()
+        visit.page.get_by_role("button", name="Reject").click()
+        expect(visit.page.get_by_label("Your name")).to_be_hidden()
+
+
+def test_a_refusal_is_said_in_words(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.expected.append("503")
+        visit.page.get_by_role("button", name="Pause").click()
+        loop.away = {"retraining"}
+        visit.page.get_by_role("button", name="Approve").click()
+        visit.page.get_by_label("Your name").fill("Ada")
+        visit.page.keyboard.press("Enter")
+        alert = visit.page.locator("#ask-problem")
+        expect(alert).to_contain_text("retraining")
+        expect(visit.page.locator("#ask-do")).to_be_visible()
+
+
+def test_a_refresh_keeps_focus_scroll_and_an_open_dialog(browser: Browser) -> None:
+    loop = busy_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        page = visit.page
+        page.locator("#verdicts-table").evaluate("box => box.scrollTo(0, 333)")
+        page.locator("#reject-run-new").focus()
+        page.evaluate(
+            "document.getElementById('needs').stale = document.getElementById('verdicts').stale = true"
+        )
+        loop.verdict(151, "drift", ratio=1.9)
+        loop.decision("c" * 32, state="fault")
+        visit.refresh()
+        expect(page.locator("#needs")).to_contain_text("flights: fault")
+        assert page.evaluate(
+            "['needs', 'verdicts'].map(id => document.getElementById(id).stale ?? null)"
+        ) == [None, None]
+        assert visit.focused() == "Reject run-new"
+        assert page.locator("#verdicts-table").evaluate("box => box.scrollTop") == 333
+        expect(page.get_by_role("status")).to_have_text("Needs you: flights: fault.")
+
+        page.get_by_role("button", name="Roll back").click()
+        page.get_by_label("Reason").fill("half a sent")
+        loop.decision("d" * 32, state="drift")
+        visit.refresh()
+        expect(page.locator("#needs")).to_contain_text("and 1 older")
+        expect(page.get_by_label("Reason")).to_have_value("half a sent")
+        assert visit.focused() == "ask-note"
+
+
+def test_what_is_unchanged_is_left_in_place_and_not_told(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.page.evaluate("document.getElementById('verdicts').same = true")
+        visit.refresh()
+        visit.refresh()
+        assert visit.page.evaluate("document.getElementById('verdicts').same") is True
+        expect(visit.page.get_by_role("status")).to_have_text("")
+
+
+def test_marked_text_is_not_taken_away(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.page.evaluate("getSelection().selectAllChildren(document.querySelector('#decisions tbody'))")
+        loop.decision("c" * 32)
+        visit.refresh()
+        assert "c" * 32 not in visit.page.locator("#decisions").inner_text()
+        visit.page.evaluate("getSelection().removeAllRanges()")
+        visit.refresh()
+        expect(visit.page.locator("#decisions")).to_contain_text(f"the sentence of {'c' * 32}")
+
+
+def test_it_refreshes_by_itself_until_it_is_paused(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        loop.away = {"drift"}
+        expect(visit.page.get_by_role("status")).to_contain_text("Needs you: drift is away.", timeout=12_000)
+        visit.page.get_by_role("button", name="Pause").click()
+        asked = len(loop.asked)
+        visit.page.wait_for_timeout(5000)
+        assert len(loop.asked) == asked
+        loop.away = set()
+        visit.page.get_by_role("button", name="Resume").click()
+        expect(visit.page.get_by_role("status")).to_contain_text("No longer: drift is away.")
+
+
+def test_with_every_service_down_the_page_says_what_to_do(browser: Browser, artefacts: Path) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        loop.away = set(SERVICES)
+        visit.page.wait_for_timeout(1100)
+        visit.refresh()
+        for service in SERVICES:
+            expect(visit.page.locator("#needs")).to_contain_text(f"{service} is away")
+        # What was known is still there, said to be old.
+        expect(visit.page.locator("#verdicts .stale")).to_contain_text(
+            "drift does not answer; this is what it said"
+        )
+        expect(visit.page.locator("#verdicts tbody tr")).to_have_count(23)
+        visit.page.screenshot(path=artefacts / "console-all-away.png", full_page=True)
+        assert visit.problems() == []
+
+
+def test_a_console_that_is_gone_is_said_once_and_the_page_stays(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.expected += ["ERR_", "Failed to load"]
+        visit.page.route("**/main", lambda route: route.abort())
+        for _ in range(2):
+            with visit.page.expect_event("requestfailed"):
+                visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(visit.page.get_by_role("alert").first).to_contain_text("The console itself does not answer")
+        expect(visit.page.locator("#verdicts tbody tr")).to_have_count(23)
+        visit.page.unroute("**/main")
+        visit.refresh()
+        expect(visit.page.locator("#lost")).to_have_text("")
+
+
+def test_without_script_it_can_be_read(browser: Browser, artefacts: Path) -> None:
+    with console_before(full_loop()) as url:
+        with visiting(browser, url, java_script_enabled=False, viewport=WIDE) as visit:
+            expect(visit.page.get_by_text("Without script this page shows everything")).to_be_visible()
+            expect(visit.page.locator("#verdicts tbody tr")).to_have_count(23)
+            assert visit.page.locator("button:visible").count() == 0
+            visit.page.screenshot(path=artefacts / "console-without-script.png")
+
+
+HOSTILE = "\"><img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+
+
+def test_words_of_services_do_nothing_in_the_page_nor_in_the_dialog(browser: Browser) -> None:
+    loop = full_loop(model="flights")
+    for body in (*loop.decisions, *loop.runs, *loop.verdicts):
+        for key in ("sentence", "reason", "message", "explanation"):
+            if key in body:
+                body[key] = HOSTILE
+    for entry in loop.releases:
+        entry["note"] = entry["actor"] = entry["reason"] = HOSTILE
+    loop.runs[0]["gate"]["sentence"] = HOSTILE
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        page = visit.page
+        expect(page.locator("#releases")).to_contain_text("onerror")
+        for button in ("Approve", "Roll back"):
+            page.get_by_role("button", name=button).first.click()
+            page.keyboard.press("Escape")
+        loop.decision("e" * 32, state="drift")
+        loop.decisions[0]["reason"] = loop.decisions[0]["model"] = HOSTILE
+        visit.refresh()
+        expect(page.get_by_role("status")).to_contain_text("onerror")
+        assert page.title() == "Homeostat"
+        assert page.locator("img").count() == 0
+
+
+def test_a_report_is_shut_in(browser: Browser) -> None:
+    """Its script runs, in no origin: it reads nothing of ours, sends nothing to us, and presses no button."""
+    loop = full_loop()
+    loop.lies[
+        f"/drift/reports/{loop.verdicts[0]['verdict_id']}"
+    ] = b"""<!doctype html><title>report</title><p id="p">-</p><script>
+    const said = [self.origin];
+    try { localStorage.length; said.push("storage") } catch { said.push("no storage") }
+    fetch("/api/runs/run-new/approve", {method: "POST", headers: {"Content-Type": "application/json", "X-Homeostat-Console": "1"},
+      body: "{}"}).then(() => said.push("sent"), () => said.push("not sent")).finally(() => { p.textContent = said.join(", ") });
+    </script>"""
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.expected += ["violates the following Content Security Policy", "Refused to connect"]
+        visit.page.locator("#verdicts").get_by_role("link", name="report").first.click()
+        expect(visit.page.locator("#p")).to_have_text("null, no storage, not sent")
+        assert loop.posted == []

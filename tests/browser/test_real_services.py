@@ -1,0 +1,117 @@
+"""The pages before real services: what is pressed in the browser stands in the real ledger and release log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from cli.console.places import Places
+from cli.ports import free_port
+from tests.browser.conftest import console_of, visiting
+from tests.fakes.retraining_service import ServiceProcess, wait_for
+from tests.fakes.retraining_world import MODEL, make_world
+from tests.fakes.toy_model import ToyStore
+from tests.integration.inference.conftest import InferenceProcess
+
+WIDE = {"width": 1360, "height": 900}
+
+
+def before(retraining: str) -> Places:
+    """A real retraining, and nobody where the others would be."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    return Places(servers=(nobody,), shipper=nobody, sink=nobody, drift=nobody, retraining=retraining)
+
+
+def test_approving_and_rolling_back_reach_the_ledger_and_the_release_log(
+    browser: Browser, tmp_path: Path, artefacts: Path
+) -> None:
+    world = make_world(tmp_path, days=15, automation="approve")
+    service = ServiceProcess(world)
+    try:
+        service.start()
+        service.deploy()
+        cause = service.post("/triggers", {"model": MODEL, "reason": "please"}, expect=202)["causes"][0]
+        run_id = cause["run_id"]
+        place = f"/runs/{run_id}"
+        wait_for(lambda: service.get(place)["state"] == "waiting_for_approval", 60, "the run to be proven")
+
+        with (
+            console_of(before(service.url(""))) as url,
+            visiting(browser, url, viewport=WIDE) as visit,
+        ):
+            page = visit.page
+            expect(page.locator("#needs")).to_contain_text("toy: a new version waits for your word")
+            page.screenshot(path=artefacts / "console-real-waiting.png", full_page=True)
+            assert visit.problems() == []
+            page.get_by_role("button", name=f"Approve {run_id}").click()
+            page.get_by_label("Your name").fill("Ada")
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("status")).to_contain_text("Approved")
+            wait_for(lambda: service.get(place)["state"] == "promoted", 60, "the run to be promoted")
+            [answer] = service.get(place)["approvals"]
+            assert (answer["answer"], answer["actor"], answer["about"]) == ("yes", "Ada", "promotion")
+
+            visit.refresh()
+            expect(page.locator("#releases tbody tr")).to_have_count(2)
+            page.get_by_role("button", name="Roll back").click()
+            expect(page.get_by_role("dialog")).to_contain_text(
+                f"version {world.champion[:12]} of generation 1"
+            )
+            page.get_by_label("Reason").fill("worse at night")
+            page.locator("#ask-do").dblclick()
+            expect(page.get_by_role("status")).to_contain_text("Rolled back: generation 3 is released.")
+            expect(page.locator("#releases tbody tr")).to_have_count(3)
+
+        log = world.store.releases(MODEL)
+        assert [(entry.generation, entry.reason, entry.actor) for entry in log] == [
+            (1, "deployment", "ann"),
+            (2, "promotion", log[1].actor),
+            (3, "rollback", "Ada"),
+        ]
+        assert (log[2].version, log[2].note) == (world.champion, "worse at night")
+        assert log[1].run_id == run_id
+    finally:
+        service.end()
+
+
+@pytest.fixture(scope="module")
+def inference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InferenceProcess]:
+    """A real server of one model, without Kafka."""
+    toys = ToyStore(tmp_path_factory.mktemp("home"))
+    release = toys.put_and_release(1.0)
+    server = InferenceProcess(toys.home)
+    try:
+        server.wait_live()
+        server.wait_served(release.version)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_inference_s_own_page_stands_in_nobody_s_way(
+    browser: Browser, inference: InferenceProcess, artefacts: Path, scheme: str
+) -> None:
+    for width, viewport in (("wide", WIDE), ("narrow", {"width": 360, "height": 740})):
+        with visiting(browser, f"{inference.url}/status", color_scheme=scheme, viewport=viewport) as visit:
+            expect(visit.page.get_by_text("toy").first).to_be_visible()
+            expect(visit.page.get_by_role("main")).to_be_visible()
+            visit.page.screenshot(path=artefacts / f"inference-{scheme}-{width}.png", full_page=True)
+            assert visit.problems() == []
+            assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_console_shows_what_a_real_server_serves(browser: Browser, inference: InferenceProcess) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    where = Places(servers=(inference.url,), shipper=nobody, sink=nobody, drift=nobody, retraining=nobody)
+    with console_of(where) as url, visiting(browser, url, viewport=WIDE) as visit:
+        served = inference.served()
+        expect(visit.page.locator("#models")).to_contain_text(
+            f"serves generation 1, {served['version'][:12]}"
+        )
+        expect(visit.page.locator("#models")).to_contain_text(
+            "not known"
+        )  # nobody vouches for the release log

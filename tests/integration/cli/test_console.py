@@ -1,0 +1,82 @@
+"""The console as a process: it starts with nobody to ask, answers, and ends when told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from cli.ports import free_port
+
+ROOT = Path(__file__).parents[3]
+
+
+def start(home: Path, port: int, *command: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "HOMEOSTAT_HOME": str(home), "HOMEOSTAT_CONSOLE_PORT": str(port)}
+    nobody = f"http://127.0.0.1:{free_port()}"
+    for name in ("INFERENCE", "SHIPPER", "SINK", "DRIFT", "RETRAINING"):
+        environment[f"HOMEOSTAT_{name}_URL"] = nobody
+    return subprocess.Popen(
+        [sys.executable, "-m", *(command or ("cli.console",))],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_live(process: subprocess.Popen[str], port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=5).json() == {"live": True}:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(f"the console is not there: {process.communicate(timeout=10)}")
+
+
+def test_it_lives_alone_names_who_is_away_and_ends_in_order(tmp_path: Path) -> None:
+    port = free_port()
+    process = start(tmp_path, port)
+    try:
+        wait_live(process, port)
+        facts = httpx.get(f"http://127.0.0.1:{port}/status.json", timeout=20).json()
+        away = {part["name"] for part in facts["parts"] if part["condition"] == "away"}
+        assert away == {"inference", "shipper", "sink", "drift", "retraining"}
+        assert "connection is refused" in httpx.get(f"http://127.0.0.1:{port}/", timeout=20).text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert "Traceback" not in process.communicate()[1]
+    finally:
+        process.kill()
+    assert list(tmp_path.iterdir()) == []  # it keeps nothing
+
+
+def test_the_command_prints_its_link(tmp_path: Path) -> None:
+    port = free_port()
+    process = start(tmp_path, port, "cli", "console", "--json")
+    try:
+        wait_live(process, port)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[0]
+    finally:
+        process.kill()
+    assert json.loads(said) == {"console": f"http://127.0.0.1:{port}/"}
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = start(tmp_path, taken.getsockname()[1])
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "cannot be opened: Address already in use" in said
+    assert "HOMEOSTAT_CONSOLE_PORT" in said
