@@ -55,11 +55,19 @@ def write_state(home: Path, state: StackState) -> None:
 
 
 def read_state(home: Path) -> StackState | None:
-    """The state file; None where there is none or a crash left one that cannot be read."""
+    """The state file; None where there is none, a crash left one that cannot be read, or it came here in a copy of another home."""
     try:
-        return StackState.model_validate(orjson.loads((run_folder(home) / STATE).read_bytes()))
+        found = StackState.model_validate(orjson.loads((run_folder(home) / STATE).read_bytes()))
     except (OSError, orjson.JSONDecodeError, ValidationError):
         return None
+    return None if _is_elsewhere(found.home, home) else found
+
+
+def _is_elsewhere(recorded: str, home: Path) -> bool:
+    """Whether the recorded home is another folder that is still there: its processes are not this home's to end. A home that was
+    moved keeps its processes: the recorded folder is gone."""
+    there = Path(recorded)
+    return recorded != "" and there.exists() and not there.samefile(home)
 
 
 def remove_state(home: Path) -> None:
