@@ -55,7 +55,7 @@ def write_state(home: Path, state: StackState) -> None:
 
 
 def read_state(home: Path) -> StackState | None:
-    """The state file; None where there is none, a crash left one that cannot be read, or it came here in a copy of another home."""
+    """The state file; None where there is none, it cannot be read, or it came here in a copy of another home."""
     try:
         found = StackState.model_validate(orjson.loads((run_folder(home) / STATE).read_bytes()))
     except (OSError, orjson.JSONDecodeError, ValidationError):
