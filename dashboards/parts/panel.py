@@ -34,7 +34,7 @@ from grafana_foundation_sdk.models.common import (
 )
 
 from dashboards.parts.palette import BAD, BLUE, GOOD, WARNING
-from dashboards.parts.query import DATASOURCE, Query
+from dashboards.parts.query import DATASOURCE, Form, Query
 
 SdkPanel = timeseries.Panel | stat.Panel | statetimeline.Panel | table.Panel | bargauge.Panel
 Built = TypeVar("Built", timeseries.Panel, stat.Panel, statetimeline.Panel, table.Panel, bargauge.Panel)
@@ -117,8 +117,8 @@ def time_series(
 def single_value(
     about: About, *queries: Query, steps: Steps = PLAIN, decimals: int | None = None, words: bool = False
 ) -> stat.Panel:
-    """The newest value of each series as a figure; with `words` the legend is the figure."""
-    panel = _described(stat.Panel(), about, queries, steps)
+    """The value of each series now as a figure; with `words` the legend is the figure."""
+    panel = _described(stat.Panel(), about, queries, steps, form="now")
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     panel = panel.graph_mode(BigValueGraphMode.NONE).color_mode(BigValueColorMode.VALUE)
     panel = panel.text_mode(BigValueTextMode.NAME if words else BigValueTextMode.AUTO)
@@ -141,8 +141,8 @@ def state_timeline(
 
 
 def bars(about: About, *queries: Query, steps: Steps = PLAIN) -> bargauge.Panel:
-    """Horizontal bars, one per series, of the newest values."""
-    panel = _described(bargauge.Panel(), about, queries, steps)
+    """Horizontal bars, one per series, of the values now."""
+    panel = _described(bargauge.Panel(), about, queries, steps, form="now")
     panel = panel.orientation(VizOrientation.HORIZONTAL).display_mode(BarGaugeDisplayMode.BASIC).min(0)
     return panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
 
@@ -151,7 +151,7 @@ def latest(
     about: About, query: Query, columns: Mapping[str, str], words: Mapping[int, tuple[str, str]] | None = None
 ) -> table.Panel:
     """A table of what holds now: labels as columns, in the order and under the names of `columns`."""
-    panel = _described(table.Panel(), about, (Query(query.expression, query.legend, now=True),), PLAIN)
+    panel = _described(table.Panel(), about, (query,), PLAIN, form="rows")
     shown = list(columns)
     organize = model.DataTransformerConfig(
         id_val="organize",
@@ -167,11 +167,13 @@ def latest(
     return panel if words is None else panel.mappings([_words(words)])
 
 
-def _described(panel: Built, about: About, queries: Sequence[Query], steps: Steps) -> Built:
+def _described(
+    panel: Built, about: About, queries: Sequence[Query], steps: Steps, form: Form = "course"
+) -> Built:
     panel = panel.title(about.title).description(about.description).unit(about.unit).no_value(about.empty)
     panel = panel.datasource(DATASOURCE).thresholds(_thresholds(steps))
     for place, query in enumerate(queries):
-        panel = panel.with_target(query.built(chr(ord("A") + place)))
+        panel = panel.with_target(query.built(chr(ord("A") + place), form))
     return panel
 
 

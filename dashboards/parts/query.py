@@ -7,6 +7,7 @@ averaged. A counter is never shown raw.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from grafana_foundation_sdk.builders import prometheus
 from grafana_foundation_sdk.models.common import DataSourceRef
@@ -14,17 +15,19 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat, QueryEdito
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 MODEL = 'model=~"$model"'
+# What a panel asks for: a course over time, the figures that hold now, or the same as rows of a table. A figure is never the last
+# of a course: that of a service which is down would stand there for an hour as if it held now.
+Form = Literal["course", "now", "rows"]
 
 
 @dataclass(frozen=True)
 class Query:
-    """One expression of a panel and the name of its series. `now` asks for the newest value only, as a table does."""
+    """One expression of a panel and the name of its series."""
 
     expression: str
     legend: str = ""
-    now: bool = False
 
-    def built(self, reference: str) -> prometheus.Dataquery:
+    def built(self, reference: str, form: Form = "course") -> prometheus.Dataquery:
         """The SDK's builder; `reference` is A, B, C … within the panel."""
         query = (
             prometheus.Dataquery()
@@ -34,7 +37,9 @@ class Query:
             .editor_mode(QueryEditorMode.CODE)
             .ref_id(reference)
         )
-        return query.instant().format(PromQueryFormat.TABLE) if self.now else query.range()
+        if form == "course":
+            return query.range()
+        return query.instant().format(PromQueryFormat.TABLE) if form == "rows" else query.instant()
 
 
 def rate(counter: str, by: str, where: str = MODEL) -> str:

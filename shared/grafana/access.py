@@ -94,6 +94,9 @@ def _check_url(url: str) -> None:
             remedy=f"set {USER} and {PASSWORD}, or {TOKEN}",
         )
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise OperatorError(f"{URL} is {url!r}; expected http or https and a host", remedy=remedy)
+        # Not quoted: a login before a forgotten scheme, or a token in a query, would stand in the log.
+        raise OperatorError(f"{URL} is no http or https address with a host", remedy=remedy)
     if parts.query or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
-        raise OperatorError(f"{URL} is {url!r}; expected a base URL alone", remedy=remedy)
+        raise OperatorError(
+            f"{URL} holds more than a base URL: a query, a fragment or odd signs", remedy=remedy
+        )

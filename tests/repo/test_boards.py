@@ -196,6 +196,16 @@ def test_every_query_asks_the_chosen_data_source(board: dict[str, Any]) -> None:
         assert all(target["datasource"] == chosen for target in panel["targets"])
 
 
+def test_a_figure_is_of_now_and_never_the_last_of_a_course(board: dict[str, Any]) -> None:
+    """The last value of an hour would stand there as if it held, while the service it speaks of is down."""
+    for panel in panels(board):
+        for target in panel["targets"]:
+            assert target.get("instant", False) == (panel["type"] in ("stat", "bargauge", "table")), panel[
+                "title"
+            ]
+            assert target.get("range", False) != target.get("instant", False), panel["title"]
+
+
 def test_annotations_are_those_the_services_write(board: dict[str, Any]) -> None:
     listed = board["annotations"]["list"]
     stored = [each for each in listed if each["datasource"]["uid"] == "-- Grafana --"]

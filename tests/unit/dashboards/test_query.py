@@ -6,10 +6,13 @@ import subprocess
 from pathlib import Path
 
 import yaml
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from dashboards.parts.query import Query, events, quantile, rare_quantile, rate
+from dashboards.parts.query import Form, Query, events, quantile, rare_quantile, rate
 from tests.boards import with_values
 from tests.observability import program
+
+FORMS: tuple[Form, ...] = ("rows", "now", "course")
 
 
 def test_a_rate_is_summed_by_labels() -> None:
@@ -29,11 +32,12 @@ def test_a_rare_quantile_looks_at_the_whole_range() -> None:
     assert "$__rate_interval" not in rare_quantile(0.9, "h", "step", "")
 
 
-def test_a_table_asks_for_now_and_a_graph_for_a_range() -> None:
-    table, graph = Query("up", now=True).built("A").build(), Query("up").built("B").build()
-    assert (table.instant, table.range_val) == (True, False)
+def test_tables_and_figures_ask_for_now_and_a_graph_for_a_range() -> None:
+    table, figure, graph = (Query("up").built(form, form).build() for form in FORMS)
+    assert (table.instant, table.range_val, table.format_val) == (True, False, PromQueryFormat.TABLE)
+    assert (figure.instant, figure.range_val, figure.format_val) == (True, False, None)
     assert (graph.instant, graph.range_val) == (False, True)
-    assert (table.ref_id, graph.ref_id) == ("A", "B")
+    assert (table.ref_id, graph.ref_id) == ("rows", "course")
 
 
 def test_events_count_a_series_that_is_born_with_its_first_event(tmp_path: Path) -> None:

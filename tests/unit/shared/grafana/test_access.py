@@ -34,6 +34,16 @@ def test_a_login_within_the_url_is_refused_and_not_shown() -> None:
     assert "HOMEOSTAT_GRAFANA_PASSWORD" in error.value.remedy
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["admin:hunter2@grafana:3000", "http://grafana:3000/?auth_token=hunter2", "http://grafana/#hunter2"],
+)
+def test_a_secret_in_a_url_of_another_form_is_not_shown(url: str) -> None:
+    with pytest.raises(OperatorError) as error:
+        GrafanaAccess(url, token="t")
+    assert "hunter2" not in f"{error.value} {error.value.remedy}"
+
+
 @pytest.mark.parametrize("token", ["two words", "tök", "line\nbreak", "tab\t"])
 def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(token: str) -> None:
     with pytest.raises(OperatorError, match="HOMEOSTAT_GRAFANA_TOKEN") as error:
