@@ -38,9 +38,10 @@ def make() -> dashboard.Dashboard:
                 "Is it on time",
                 7,
                 [
-                    (9, burn(VERDICT_FRESHNESS)),
+                    (7, burn(VERDICT_FRESHNESS)),
                     (4, progress.last()),
-                    (7, progress.behind()),
+                    (4, progress.through()),
+                    (5, progress.behind()),
                     (4, progress.delay()),
                 ],
             ),

@@ -21,8 +21,16 @@ def leader() -> SdkPanel:
     )
     return state_timeline(
         about,
-        Query("max by (instance) (homeostat_retraining_leader)", "{{instance}}"),
-        words={1: ("drives", GOOD), 0: ("waits", GREY)},
+        Query(
+            "max by (instance) (homeostat_retraining_leader) - 2 + 2 * max by (instance) (homeostat_retraining_ledger_up)",
+            "{{instance}}",
+        ),
+        words={
+            1: ("drives", GOOD),
+            0: ("waits", GREY),
+            -1: ("ledger away", BAD),
+            -2: ("ledger away", BAD),
+        },
     )
 
 
@@ -31,15 +39,18 @@ def listener() -> SdkPanel:
     about = About(
         title="Verdicts topic read",
         unit="none",
-        means="Whether the process that drives reads verdicts from Kafka.",
-        normal="reading.",
+        means="Whether the process reads verdicts from Kafka.",
+        normal="reading; switched off where HOMEOSTAT_RETRAINING_LISTEN is false.",
         remedy="Kafka is away: verdicts wait there; alerts still come by the webhook.",
         empty=NO_SERVICE,
     )
     return state_timeline(
         about,
-        Query("max by (instance) (homeostat_retraining_listener_up)", "{{instance}}"),
-        words={1: ("reading", GOOD), 0: ("not reading", GREY)},
+        Query(
+            "max by (instance) (homeostat_retraining_listener_up) - 1 + max by (instance) (homeostat_retraining_listening)",
+            "{{instance}}",
+        ),
+        words={1: ("reading", GOOD), 0: ("not reading", BAD), -1: ("switched off", GREY)},
     )
 
 

@@ -31,7 +31,7 @@ def unseen() -> SdkPanel:
     about = About(
         title="Decisions nobody has acknowledged",
         unit="short",
-        means="Causes of drift or fault, and runs failed or refused, that no person has marked as seen.",
+        means="Faults, runs failed or refused, and drift that no run answered, which no person has marked as seen.",
         normal="0.",
         remedy="look at it, then acknowledge it in the console or with `homeostat acknowledge`.",
         empty=NO_SERVICE,
@@ -57,18 +57,19 @@ def opened() -> SdkPanel:
 
 
 def age() -> SdkPanel:
-    """Oldest open run."""
+    """Oldest run at work."""
     about = About(
-        title="Oldest open run",
+        title="Oldest run at work",
         unit="s",
-        means="Age of the oldest run that has not ended; 0 when there is none.",
-        normal="minutes at work; as long as you let it wait.",
-        remedy="hours at work: the training command hangs, or nobody drives (HomeostatNoLeader).",
+        means="How long the oldest run at work has been at it; 0 when there is none. Runs that wait for a person "
+        "do not count.",
+        normal="minutes, up to `retraining.time_limit`.",
+        remedy="hours: the training command hangs, or nobody drives (HomeostatNoLeader).",
         empty=NO_SERVICE,
     )
     return single_value(
         about,
-        Query("max(homeostat_retraining_oldest_open_run_age_seconds)", "oldest"),
+        Query("max(homeostat_retraining_oldest_working_run_age_seconds)", "oldest"),
         steps=rising(3600, 86400),
         decimals=0,
     )

@@ -18,7 +18,7 @@ def last() -> SdkPanel:
         unit="s",
         means="How long ago, by the clock on the wall, the last verdict was stored.",
         normal="up to the length of a window.",
-        remedy="longer while predictions go on: HomeostatVerdictFreshnessBurn, and drift's log.",
+        remedy="longer while windows are due: HomeostatNoVerdicts, and drift's log.",
         empty=NO_VERDICT,
     )
     return single_value(
@@ -27,6 +27,27 @@ def last() -> SdkPanel:
             f"time() - max by (model) (homeostat_drift_last_verdict_timestamp_seconds{{{MODEL}}})",
             "{{model}}",
         ),
+        decimals=0,
+    )
+
+
+def through() -> SdkPanel:
+    """Through with what is due."""
+    about = About(
+        title="Through with what is due",
+        unit="s",
+        means="How long ago, by the clock on the wall, drift last had no window left that could be judged.",
+        normal="some seconds, with or without traffic, however long windows are.",
+        remedy="growing: HomeostatNoVerdicts; drift cannot look at the lake, or works off many windows.",
+        empty="Drift knows no model yet, or is not scraped: `homeostat status`.",
+    )
+    return single_value(
+        about,
+        Query(
+            f"time() - max by (model) (homeostat_drift_caught_up_timestamp_seconds{{{MODEL}}})",
+            "{{model}}",
+        ),
+        steps=rising(60, 1800),
         decimals=0,
     )
 

@@ -14,12 +14,12 @@ STATE_NUMBERS = {number: (state, STATES[state]) for number, state in enumerate(S
 
 
 def _numbers() -> Query:
-    """The state of the last verdict of each model, as the number of its word."""
+    """The state of the last verdict of each model, as the number of its word; of several drifts that agree, still that one."""
     parts = " or ".join(
         f'homeostat_drift_state{{{MODEL}, state="{word}"}} * {number}'
         for number, (word, _) in STATE_NUMBERS.items()
     )
-    return Query(f"sum by (model) ({parts})", "{{model}}")
+    return Query(f"max by (model) ({parts})", "{{model}}")
 
 
 def state() -> SdkPanel:

@@ -23,6 +23,7 @@ from services.drift.settings import DriftSettings
 from services.drift.streaks import Streaks
 from services.drift.topic import KafkaVerdicts
 from services.drift.verdict_store import VerdictStore
+from shared.doorkeeper import Doorkeeper
 from shared.grafana.annotations import Annotator, NoAnnotator, annotator_from
 from shared.messaging.producer import open_producer
 from shared.observability.logs import get_logger, log_unknown_error
@@ -119,7 +120,8 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
         kept=settings.kept_reports,
     )
     ready = Event()
-    door = Door(follower, verdicts, reports, metrics.registry, ready, _now(), _now)
+    keeper = Doorkeeper.of(settings.host, settings.names, "HOMEOSTAT_DRIFT_NAMES")
+    door = Door(follower, verdicts, reports, metrics.registry, ready, _now(), _now, keeper)
     return Drift(make_app(door), follower, publisher, verdicts, examiner, topic, annotator, ready)
 
 

@@ -162,6 +162,13 @@ class Follower:
         return ""
 
     def _follow_lake(self, model: str, memory: _Memory) -> int:
+        begun = self.now()  # rows that come while we look may make a window judgeable
+        judged = self._judge_news(model, memory)
+        if judged < WINDOWS_A_TURN:
+            self.metrics.caught_up(model, begun)
+        return judged
+
+    def _judge_news(self, model: str, memory: _Memory) -> int:
         revision = self.evidence.revision(model)
         if revision == memory.revision and not memory.busy:
             return 0
@@ -299,6 +306,8 @@ class Follower:
                     self.metrics.warming(model)
                 else:
                     self.metrics.show(last)
+                # Not earlier than this, so that a drift that never catches up is seen to be late, also where it begins anew.
+                self.metrics.caught_up(model, last.reached_at if last else self.now())
             return memory
 
     def _update(self, model: str, **changes: object) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
+from datetime import datetime
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -96,10 +98,16 @@ class DriftMetrics:
             ("model",),
             registry=registry,
         )
+        self._caught_up = Gauge(
+            "homeostat_drift_caught_up_timestamp_seconds",
+            "When drift last began a look that left no judgeable window unjudged, in seconds since 1970 by this machine's clock.",
+            ("model",),
+            registry=registry,
+        )
         self._last_verdict_info = Gauge(
             "homeostat_drift_last_verdict_info",
-            "1 for the verdict that the state is of: one series per model.",
-            ("model", "verdict_id", "detector", "state"),
+            "1 for the verdict that the state is of, with the version it is about: one series per model.",
+            ("model", "verdict_id", "detector", "state", "version"),
             registry=registry,
         )
         self.verdict_delay = Histogram(
@@ -129,7 +137,7 @@ class DriftMetrics:
             registry=registry,
         )
         self._shown: dict[str, set[tuple[str, str, str, str]]] = {}
-        self._shown_verdict: dict[str, tuple[str, str, str, str]] = {}
+        self._shown_verdict: dict[str, tuple[str, ...]] = {}
 
     def warming(self, model: str) -> None:
         """Show a model that has no verdict yet."""
@@ -142,6 +150,10 @@ class DriftMetrics:
             if watermarks.outcomes is not None:
                 lag = (watermarks.predictions - watermarks.outcomes).total_seconds()
                 self._lag.labels(model).set(max(0.0, lag))
+
+    def caught_up(self, model: str, at: datetime) -> None:
+        """Every window that was judgeable `at` that moment is judged."""
+        self._caught_up.labels(model).set(at.timestamp())
 
     def annotated(self, result: str) -> None:
         """An annotation came to its end."""
@@ -160,11 +172,10 @@ class DriftMetrics:
         self._show_verdict(verdict)
         self._rows.labels(model).set(verdict.rows)
         self._examined.labels(model).set(verdict.window_end.timestamp())
-        if verdict.rows:
-            self._coverage.labels(model).set(verdict.outcomes / verdict.rows)
-        for gauge, value in ((self._loss, verdict.loss), (self._reference_loss, verdict.reference_loss)):
-            if value is not None and math.isfinite(value):
-                gauge.labels(model).set(value)
+        coverage = verdict.outcomes / verdict.rows if verdict.rows else None
+        _show_or_remove(self._coverage, model, coverage)
+        _show_or_remove(self._loss, model, verdict.loss)
+        _show_or_remove(self._reference_loss, model, verdict.reference_loss)
         shown: set[tuple[str, str, str, str]] = {
             (model, score.signal, score.feature, score.method) for score in verdict.scores
         }
@@ -179,7 +190,7 @@ class DriftMetrics:
 
     def _show_verdict(self, verdict: Verdict) -> None:
         """The old series goes before the new one comes: an alert's query must never find two."""
-        labels = (verdict.model, verdict.verdict_id, verdict.detector, verdict.state)
+        labels = (verdict.model, verdict.verdict_id, verdict.detector, verdict.state, verdict.version)
         shown = self._shown_verdict.get(verdict.model)
         if shown is not None and shown != labels:
             self._last_verdict_info.remove(*shown)
@@ -190,3 +201,12 @@ class DriftMetrics:
     def _show_state(self, model: str, state: State) -> None:
         for each in STATES:
             self._state.labels(model, each).set(1 if each == state else 0)
+
+
+def _show_or_remove(gauge: Gauge, model: str, value: float | None) -> None:
+    """What the last window does not tell has no series, rather than that of a window before."""
+    if value is not None and math.isfinite(value):
+        gauge.labels(model).set(value)
+        return
+    with suppress(KeyError):
+        gauge.remove(model)

@@ -9,7 +9,7 @@ from threading import Event
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from prometheus_client import CollectorRegistry, generate_latest
@@ -20,10 +20,13 @@ from services.drift.model_status import ModelStatus
 from services.drift.reports import Reports
 from services.drift.verdict_store import VerdictStore
 from shared.contracts.event_time import check_event_time
+from shared.doorkeeper import Doorkeeper
 from shared.errors import InvalidRequest
 
 LARGEST_LIMIT = 1000
 LARGEST_BODY = 64 << 10
+# Probes and Prometheus ask by whatever address a machine has that day, and learn figures only.
+ANY_NAME = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,17 @@ class Door:
     ready: Event
     started_at: datetime
     now: Callable[[], datetime]
+    keeper: Doorkeeper
 
 
 def make_routes(door: Door) -> APIRouter:
     """All routes of the service."""
-    routes = APIRouter()
+
+    async def expected(request: Request) -> None:
+        if request.scope["path"] not in ANY_NAME:
+            door.keeper.check(request.method, request.headers)
+
+    routes = APIRouter(dependencies=[Depends(expected)])
 
     @routes.get("/health/live")
     def live() -> Response:

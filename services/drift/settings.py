@@ -13,6 +13,10 @@ class DriftSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address the HTTP door listens on.")
     port: int = Field(8002, ge=1, le=65535, description="Port of the HTTP door.")
+    names: str = Field(
+        "",
+        description="Host names the service may be asked for by besides this machine's own and `host`, comma separated.",
+    )
     poll_seconds: float = Field(
         0.5, gt=0, le=60, description="Seconds between two looks at the lake and the release log."
     )

@@ -28,6 +28,8 @@ from tests.observability import SHIPPED_RULES, program
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
 UNIT_TESTS = sorted((ROOT / "dashboards" / "prometheus" / "tests").glob("*.yml"))
 TO_RETRAINING = {"HomeostatDrift", "HomeostatPerformanceDrift"}
+# Where retraining hears no verdicts, this is what it knows of the one an alert is about.
+ABOUT_A_VERDICT = {"verdict_id", "version", "verdict_state"}
 # Of the programs that watch, which are not ours.
 FOREIGN = {
     "up",
@@ -144,7 +146,7 @@ def test_an_alert_says_how_urgent_what_and_where_to_look(rule: Rule) -> None:
     assert rule.name.startswith("Homeostat")
     assert set(rule.labels) == {"severity"}, "a label that changes would make another alert of it"
     assert rule.labels["severity"] in ("page", "ticket")
-    assert set(rule.annotations) - {"verdict_id"} == {"summary", "description", "runbook_url"}
+    assert set(rule.annotations) - ABOUT_A_VERDICT == {"summary", "description", "runbook_url"}
     assert "{{" in rule.annotations["description"], "the description names no value"
     page, _, heading = rule.annotations["runbook_url"].partition("#")
     assert ROOT / page == RUNBOOKS
@@ -177,9 +179,34 @@ def test_a_runbook_names_metrics_and_settings_that_exist() -> None:
     assert named <= {setting.variable for setting in all_settings()}
 
 
-def test_what_retraining_hears_names_its_verdict() -> None:
-    with_verdict = {rule.name for rule in ALERTS if "verdict_id" in rule.annotations}
-    assert with_verdict == TO_RETRAINING | {"HomeostatDataFault"}
+def test_what_retraining_hears_tells_of_its_verdict() -> None:
+    told = {rule.name: set(rule.annotations) & ABOUT_A_VERDICT for rule in ALERTS}
+    assert {name: noted for name, noted in told.items() if noted} == dict.fromkeys(
+        TO_RETRAINING | {"HomeostatDataFault"}, ABOUT_A_VERDICT
+    )
+
+
+COUNTER = r"homeostat_\w+_total(?:\{[^}]*\})?"
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=str)
+def test_a_total_is_never_taken_for_news(rule: Rule) -> None:
+    """A scrape that failed must not make an old total look new: what the test of gaps shows for these alerts is one form."""
+    text = " ".join(rule.expression.split())
+    assert not re.search(rf"unless {COUNTER} offset", text)
+    for counter in {*re.findall(rf"({COUNTER}) > 0", text)}:
+        window = re.search(rf"count_over_time\({re.escape(counter)}\[(\w+)\]\)", text)
+        assert window is not None, f"{counter} is compared as it stands"
+        form = (
+            f"( {counter} > 0 and count_over_time({counter}[N]) "
+            "< on (job, instance) group_left () sum_over_time(up[N]) ) "
+            f"or {counter} - last_over_time({counter}[1d] offset N) > 0 or increase({counter}[N]) > 0"
+        )
+        assert form.replace("N]", f"{window[1]}]").replace("offset N", f"offset {window[1]}") in text
+        assert any(
+            counter.partition("{")[0] in (path.read_text()) and "stale" in path.read_text()
+            for path in UNIT_TESTS
+        ), f"no gap is tried with {counter}"
 
 
 def test_promtool_agrees_with_rules_and_configuration(tmp_path: Path) -> None:
@@ -265,6 +292,11 @@ def test_an_alert_reaches_whom_it_concerns(rule: Rule) -> None:
 def test_one_alert_is_one_group_and_names_in_routes_exist() -> None:
     config = yaml.safe_load(ALERTMANAGER.read_text())
     assert config["route"]["group_by"] == ["alertname", "model"]
+    [retraining] = [route for route in config["route"]["routes"] if route["receiver"] == "retraining"]
+    # Told again within the hour: what it missed while it was away is made up for. And it hears when it is over.
+    assert (retraining["repeat_interval"], retraining["continue"]) == ("1h", True)
+    [webhook] = next(each for each in config["receivers"] if each["name"] == "retraining")["webhook_configs"]
+    assert webhook["send_resolved"] is True
     named = set(re.findall(r"Homeostat\w+", ALERTMANAGER.read_text()))
     assert named <= set(NAMES)
     for inhibition in config["inhibit_rules"]:

@@ -11,7 +11,7 @@ from services.drift.evidence import LakeEvidence
 from services.drift.reference import Reference
 from shared.contracts.manifest import Manifest
 from shared.contracts.verdict import Verdict
-from shared.errors import Conflict, InvalidRequest, UnknownName
+from shared.errors import Conflict, DependencyAway, InvalidRequest, UnknownName
 from tests.unit.services.drift.installation import Installation
 from tests.unit.services.drift.world import loop, minutes, ordinary
 
@@ -526,3 +526,107 @@ def test_requests_that_cannot_be_met(installation: Installation, released: Manif
     installation.world.answer(released, 1, ordinary(100, 2))
     with pytest.raises(InvalidRequest, match="no complete window"):
         installation.follower.examine("toy")
+
+
+def caught_up(installation: Installation) -> datetime | None:
+    """When drift was last through with what is due, as Prometheus would see it."""
+    name = "homeostat_drift_caught_up_timestamp_seconds"
+    value = installation.metrics.registry.get_sample_value(name, {"model": "toy"})
+    return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
+@pytest.mark.parametrize(
+    ("window", "due"),
+    [({"every": "5m"}, 61.0), ({"every": "1d"}, 1471.0), ({"every": "4d"}, 5791.0), ({"rows": 500}, 115.0)],
+    ids=["5m", "1d", "4d", "rows"],
+)
+def test_drift_says_that_it_is_through_until_a_window_is_due_and_cannot_be_judged(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, window: dict[str, object], due: float
+) -> None:
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.0)
+    world = installation.world
+    manifest = world.version(loop(drift={"window": {**window, "minimum_rows": 20}}), ordinary(2000, 1))
+    world.release(manifest)
+    minute = timedelta(minutes=1)
+    step = minute if due > 500 else timedelta(seconds=10)
+    rows = int((minutes(due) - minutes(0)) / step)
+    installation.now = minutes(due - 3)
+    world.answer(manifest, 1, ordinary(rows - int(timedelta(minutes=3) / step), 2, step=step), delay=minute)
+    before = len(installation.settle())
+    # A day without a row, and without a verdict: nothing is due.
+    for wait in (0, 600, 1440):
+        installation.now = minutes(due + wait)
+        installation.settle()
+        assert caught_up(installation) == installation.now
+    assert len(installation.verdicts.latest(None, 1000)) == before
+
+    monkeypatch.setattr(installation.verdicts, "put", _away)
+    installation.now = minutes(due + 3000)
+    quarter = int(timedelta(minutes=due) / step)
+    world.answer(manifest, 1, ordinary(quarter, 3, start=minutes(due), step=step), delay=minute)
+    through = caught_up(installation)
+    for wait in (3000, 3010, 9000):
+        installation.now = minutes(due + wait)
+        installation.follower.step()
+        assert caught_up(installation) == through
+    monkeypatch.undo()
+    installation.settle()
+    assert caught_up(installation) == installation.now
+
+
+def _away(verdict: Verdict) -> bool:
+    raise DependencyAway(f"no room for {verdict.verdict_id}")
+
+
+def test_drift_is_through_when_the_last_of_many_windows_is_judged(
+    installation: Installation, released: Manifest
+) -> None:
+    installation.now = minutes(99_999)
+    assert installation.follower.step() == 0
+    installation.world.answer(released, 1, ordinary(HOUR * 7, 2))
+    seen = []
+    for moment in (100_000, 100_001, 100_002):
+        installation.now = minutes(moment)
+        judged = installation.follower.step()
+        seen.append((judged, caught_up(installation)))
+    assert seen == [(4, minutes(99_999)), (2, minutes(100_001)), (0, minutes(100_002))]
+
+
+def test_while_the_lake_or_the_list_of_models_is_away_drift_does_not_say_that_it_is_through(
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation.settle()
+    through = caught_up(installation)
+    installation.now += timedelta(hours=1)
+    monkeypatch.setattr(installation.follower, "evidence", SilentLake(installation.world.lake))
+    installation.follower.step()
+    assert caught_up(installation) == through
+    monkeypatch.undo()
+    monkeypatch.setattr(installation.references, "models", _no_answer)
+    installation.follower.step()
+    assert caught_up(installation) == through
+
+
+class SilentLake(LakeEvidence):
+    """A lake that is away."""
+
+    def revision(self, model: str) -> Hashable:
+        raise DependencyAway("the lake does not answer")
+
+
+def _no_answer(*_: object) -> object:
+    raise DependencyAway("the store does not answer")
+
+
+def test_a_drift_that_begins_anew_was_not_through_before_its_last_verdict(
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
+    [verdict] = installation.settle()
+    installation.verdicts.close()
+    installation.now += timedelta(days=4)
+    installation.restart()
+    assert caught_up(installation) is None
+    monkeypatch.setattr(installation.follower, "evidence", SilentLake(installation.world.lake))
+    installation.follower.step()
+    assert caught_up(installation) == verdict.reached_at

@@ -61,6 +61,23 @@ def test_what_is_not_known_has_no_sample() -> None:
     assert sample(metrics, "outcome_coverage_ratio", model="toy") is None
 
 
+def test_no_figure_of_a_window_outlives_it() -> None:
+    """When outcomes stop, what the last good window said is not shown as that of the blind one."""
+    metrics = DriftMetrics(CollectorRegistry())
+    figures = ("loss", "reference_loss", "outcome_coverage_ratio")
+    judged = verdict("x", loss=0.9).model_copy(update={"reference_loss": 0.5})
+    metrics.reached(judged)
+    assert [sample(metrics, name, model="toy") for name in figures] == [0.9, 0.5, 0.5]
+    metrics.reached(verdict(rows=0, loss=None))
+    assert [sample(metrics, name, model="toy") for name in figures] == [None, None, None]
+    metrics.reached(verdict(rows=200, loss=None).model_copy(update={"outcomes": 0}))
+    assert [sample(metrics, name, model="toy") for name in figures] == [None, None, 0]
+    metrics.reached(judged)
+    assert [sample(metrics, name, model="toy") for name in figures] == [0.9, 0.5, 0.5]
+    metrics.reached(judged.model_copy(update={"loss": float("inf")}))
+    assert sample(metrics, "loss", model="toy") is None
+
+
 def test_the_lag_of_outcomes_is_event_time() -> None:
     metrics = DriftMetrics(CollectorRegistry())
     metrics.progress("toy", Watermarks(minutes(90), minutes(60)))
@@ -85,9 +102,10 @@ def test_one_series_per_model_names_the_verdict_that_the_state_is_of() -> None:
     metrics.reached(drifted)
     metrics.reached(calm.model_copy(update={"detector": "request", "verdict_id": "ef" * 32}))
     metrics.reached(calm.model_copy(update={"model": "other"}))
+    rest = {"detector": "examination", "version": "ab" * 32}
     assert info(metrics) == [
-        {"model": "toy", "verdict_id": drifted.verdict_id, "detector": "examination", "state": "drift"},
-        {"model": "other", "verdict_id": "cd" * 32, "detector": "examination", "state": "ok"},
+        {"model": "toy", "verdict_id": drifted.verdict_id, "state": "drift", **rest},
+        {"model": "other", "verdict_id": "cd" * 32, "state": "ok", **rest},
     ]
     assert sample(metrics, "last_verdict_timestamp_seconds", model="toy") == minutes(99).timestamp()
 

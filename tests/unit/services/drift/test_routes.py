@@ -11,6 +11,7 @@ from services.drift.examination import Sample
 from services.drift.reports import Reports
 from services.drift.routes import Door
 from shared.contracts.manifest import Manifest
+from shared.doorkeeper import Doorkeeper
 from tests.unit.services.drift.installation import Installation
 from tests.unit.services.drift.world import loop, minutes, ordinary
 
@@ -48,8 +49,11 @@ class Service:
             self.ready,
             minutes(0),
             lambda: minutes(100_000),
+            Doorkeeper.of("127.0.0.1", "drift", "HOMEOSTAT_DRIFT_NAMES"),
         )
-        self.client = TestClient(make_app(door), raise_server_exceptions=False)
+        self.client = TestClient(
+            make_app(door), base_url="http://127.0.0.1:8002", raise_server_exceptions=False
+        )
 
 
 @pytest.fixture
@@ -182,6 +186,35 @@ def test_what_another_sites_page_may_send_starts_no_examination(
         "application/json",
     )
     assert service.client.get("/verdicts").json() == {"verdicts": []}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        # A foreign name that resolves to this machine: to the browser the page is then one of ours.
+        ({"Host": "evil.example:8002", "Origin": "http://evil.example:8002"}, 421),
+        ({"Host": "evil.example/metrics?"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+def test_a_page_of_another_site_starts_no_examination_whatever_it_sends(
+    service: Service, released: Manifest, headers: dict[str, str], status: int
+) -> None:
+    answer = service.client.post("/models/toy/examinations", json={}, headers=headers)
+    assert answer.status_code == status
+    assert ("HOMEOSTAT_DRIFT_NAMES" in answer.json()["error"]) == (status == 421)
+    assert service.client.get("/verdicts").json() == {"verdicts": []}
+
+
+def test_verdicts_are_shown_under_names_of_ours_and_figures_under_any(service: Service) -> None:
+    foreign = {"Host": "evil.example"}
+    for path in ("/verdicts", "/verdicts/x", "/reports/x", "/reports/x/report.json", "/status"):
+        assert service.client.get(path, headers=foreign).status_code == 421, path
+    for path, status in (("/metrics", 200), ("/health/live", 200), ("/health/ready", 503)):
+        assert service.client.get(path, headers=foreign).status_code == status, path
+    named = service.client.post("/models/nobody/examinations", json={}, headers={"Host": "drift:8002"})
+    assert named.status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/verdicts/x", "/reports/x", "/reports/..%2F..%2Fkeys", "/nowhere"])
