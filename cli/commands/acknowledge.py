@@ -27,6 +27,10 @@ def acknowledge(
         ),
     ],
     note: Annotated[str, typer.Option(help="What you have to say about it, for the record.")] = "",
+    and_older: Annotated[
+        bool,
+        typer.Option("--and-older", help="Also every older decision of the same model that still waits."),
+    ] = False,
     actor: Actor = "",
     home: Home = None,
     retraining_url: RetrainingUrl = "",
@@ -43,10 +47,14 @@ def acknowledge(
             body: dict[str, object] = {"actor": actor or getpass.getuser()}
             if note:
                 body["note"] = note
+            if and_older:
+                body["and_older"] = True
             answer = retraining.post(f"/causes/{key}/acknowledge", body)
         found = answer.get("acknowledged") or answer.get("acknowledgement") or answer
         said = f", saying: {found['note']}" if found.get("note") else ""
-        teller.result(answer, f"cause {key}: acknowledged by {found.get('actor', '')}{said}")
+        older = int(answer.get("acknowledged_older") or 0)
+        also = f"; and {older} older" if and_older else ""
+        teller.result(answer, f"cause {key}: acknowledged by {found.get('actor', '')}{said}{also}")
 
 
 def full_key(retraining: Door, cause: str) -> str:

@@ -34,6 +34,7 @@ from services.retraining.states import WORKING
 from services.retraining.training import Launcher
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
+from shared.doorkeeper import Doorkeeper
 from shared.errors import HomeostatError, OperatorError
 from shared.grafana.annotations import annotator_from
 from shared.messaging.consumer import open_consumer
@@ -75,6 +76,7 @@ def build(
     ledger = Ledger(engine)
     stop = Event()
     metrics = RetrainingMetrics()
+    metrics.listening.set(int(settings.listen))
     parts = Parts(
         ledger=ledger,
         store=open_model_store(shared.model_store_url),
@@ -129,7 +131,8 @@ def build(
             busy=lambda: bool(ledger.working_runs()),
         )
     life = _Life(parts, controller, driver, listener, feeder, watch, stop)
-    doors = Doors(controller, ledger, parts.store, parts.lake, metrics, life.status, clock)
+    keeper = Doorkeeper.of(settings.host, settings.names, "HOMEOSTAT_RETRAINING_NAMES")
+    doors = Doors(controller, ledger, parts.store, parts.lake, metrics, life.status, clock, keeper)
     return Service(
         make_app(doors, life, maximum_body_bytes=settings.maximum_body_bytes), controller, parts, driver
     )

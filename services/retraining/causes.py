@@ -19,7 +19,8 @@ class Cause:
 
     `source` says who speaks: drift (`verdict`), a monitoring system (`alert`), or a person (`request`).
     `resolved` marks an alert's all-clear: it is recorded and never acts. `about` is the id of the verdict an alert
-    speaks of; None where it speaks of none, UNCLEAR where it names what cannot be one.
+    speaks of; None where it speaks of none, UNCLEAR where it names what cannot be one. `about_version` and `about_state` are
+    what that verdict says, as far as the alert tells: empty where it does not.
     """
 
     key: str
@@ -31,6 +32,8 @@ class Cause:
     event_time: datetime | None = None
     resolved: bool = False
     about: str | None = None
+    about_version: str = ""
+    about_state: str = ""
 
     @classmethod
     def of_verdict(cls, verdict: Verdict) -> Cause:

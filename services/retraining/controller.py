@@ -13,6 +13,7 @@ from deltalake.exceptions import DeltaError
 
 from services.retraining.announcing import announce
 from services.retraining.causes import Cause
+from services.retraining.ledger.acknowledgements import Older
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded, Run
 from services.retraining.metrics import RetrainingMetrics
@@ -201,10 +202,17 @@ class Controller:
         _log.info("rejected", run_id=run_id, model=answered.model, actor=actor)
         return answered
 
-    def acknowledge(self, cause_key: str, actor: str, note: str) -> dict[str, Any]:
-        """Record that a person has seen the decision about a cause; the first word stands. Raises UnknownName."""
-        seen = self._ledger.acknowledge(cause_key, actor=actor, note=note, now=self._parts.clock())
-        _log.info("acknowledged", cause_id=cause_key, actor=seen["actor"])
+    def acknowledge(
+        self, cause_key: str, actor: str, note: str, older: Older | None = None
+    ) -> dict[str, Any]:
+        """Record that a person has seen the decision about a cause, and `older` ones; the first word stands.
+
+        Raises UnknownName, Conflict.
+        """
+        seen = self._ledger.acknowledge(
+            cause_key, actor=actor, note=note, now=self._parts.clock(), older=older
+        )
+        _log.info("acknowledged", cause_id=cause_key, actor=seen["actor"], older=seen["acknowledged_older"])
         return seen
 
     def mirror_releases(self) -> None:

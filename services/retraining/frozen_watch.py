@@ -31,6 +31,9 @@ class FrozenWatch:
 
     Of the loop's own verdicts with a realised loss only: a stretch that a person asked about is not the newest of anything.
     What cannot be compared has no number, rather than an old one; why is logged once.
+
+    Kafka tells a verdict to one of several services only, and all show these figures: while nothing waits, each looks in the
+    ledger for what another one heard.
     """
 
     def __init__(
@@ -45,7 +48,10 @@ class FrozenWatch:
         most_rows: int = MOST_ROWS,
         pause: float = _PAUSE,
     ) -> None:
-        """`remembered` gives each model's newest judged verdict in the ledger: what was shown before a restart."""
+        """`remembered` gives each model's newest judged verdict in the ledger: heard before a restart, or by another service.
+
+        `pause` is the time in seconds between two looks there, and until what is away is asked again.
+        """
         self._store = store
         self._lake = lake
         self._keys = keys
@@ -146,17 +152,15 @@ class FrozenWatch:
         # This thread alone steps back: on Linux a priority belongs to a thread, and decisions share the processor with it.
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICENESS)
-        remembered = False
         while not self._stop.is_set():
             try:
-                if not remembered:
-                    for verdict in self._remembered():
-                        self.hear(verdict)
-                    remembered = True
-                if not self.compare_once():
-                    with self._changed:
-                        if not self._waiting and not self._stop.is_set():
-                            self._changed.wait()
+                if self.compare_once():
+                    continue
+                for verdict in self._remembered():
+                    self.hear(verdict)
+                with self._changed:
+                    if not self._waiting and not self._stop.is_set():
+                        self._changed.wait(self._pause)
             except (HomeostatError, OSError, DeltaError) as error:
                 self._note("", str(error))
                 self._stop.wait(self._pause)

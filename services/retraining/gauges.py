@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from datetime import datetime
 
@@ -9,15 +10,18 @@ from prometheus_client import Gauge
 
 from services.retraining.ledger.figures import Figures
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.states import WAITING
+from services.retraining.states import WAITING, WORKING
 
 
 def show(metrics: RetrainingMetrics, found: Figures, now: datetime) -> None:
     """Set them. What a model has not had yet, such as a gate, has no series."""
+    metrics.ledger_up.set(1)
     metrics.runs_open.set(len(found.open_runs))
     metrics.mirror_pending.set(found.unsent)
     ages = [(now - run.created_at).total_seconds() for run in found.open_runs]
     metrics.oldest_open_run.set(max(0.0, *ages) if ages else 0.0)
+    at_work = [(now - run.since).total_seconds() for run in found.open_runs if run.state in WORKING]
+    metrics.oldest_working_run.set(max([0.0, *at_work]))
     for model in found.models:
         waiting = [run for run in found.open_runs if run.model == model and run.state in WAITING]
         metrics.waiting_runs.labels(model).set(len(waiting))
@@ -32,6 +36,27 @@ def show(metrics: RetrainingMetrics, found: Figures, now: datetime) -> None:
         set_or_remove(metrics.gate_gain, (model, "estimate"), gain["mean"])
         set_or_remove(metrics.gate_gain, (model, "lower"), lower)
         set_or_remove(metrics.gate_margin, (model,), None if lower is None else lower - wanted)
+
+
+def hide(metrics: RetrainingMetrics) -> None:
+    """The ledger does not answer: show none of its figures rather than old ones, and everything else as ever."""
+    metrics.ledger_up.set(0)
+    for plain in (
+        metrics.runs_open,
+        metrics.mirror_pending,
+        metrics.oldest_open_run,
+        metrics.oldest_working_run,
+    ):
+        plain.set(math.nan)
+    for labelled in (
+        metrics.waiting_runs,
+        metrics.unacknowledged,
+        metrics.last_release,
+        metrics.generation,
+        metrics.gate_gain,
+        metrics.gate_margin,
+    ):
+        labelled.clear()
 
 
 def set_or_remove(gauge: Gauge, labels: tuple[str, ...], value: float | None) -> None:

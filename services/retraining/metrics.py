@@ -78,8 +78,18 @@ class RetrainingMetrics:
             "1 while verdicts are read from Kafka.",
             registry=self.registry,
         )
+        self.listening = Gauge(
+            "homeostat_retraining_listening",
+            "1 where this process is to read verdicts from Kafka, whether it can or not; 0 where that is switched off.",
+            registry=self.registry,
+        )
         self.leader = Gauge(
             "homeostat_retraining_leader", "1 while this process drives runs.", registry=self.registry
+        )
+        self.ledger_up = Gauge(
+            "homeostat_retraining_ledger_up",
+            "1 where the ledger answered this scrape; 0 where it did not, and then what is read from it has no series or is NaN.",
+            registry=self.registry,
         )
         self.run_seconds = Histogram(
             "homeostat_retraining_run_duration_seconds",
@@ -99,6 +109,11 @@ class RetrainingMetrics:
             "Age of the oldest run that has not ended; 0 where none is open.",
             registry=self.registry,
         )
+        self.oldest_working_run = Gauge(
+            "homeostat_retraining_oldest_working_run_age_seconds",
+            "Age of the oldest run at work, since it began or a person last let it go on; 0 where none is at work.",
+            registry=self.registry,
+        )
         self.last_release = Gauge(
             "homeostat_retraining_last_release_timestamp_seconds",
             "When the newest release was made.",
@@ -107,7 +122,7 @@ class RetrainingMetrics:
         )
         self.unacknowledged = Gauge(
             "homeostat_retraining_unacknowledged_decisions",
-            "Decisions about drift or faults, and runs failed or refused, that no person said to have seen.",
+            "Decisions that wait for a person to have seen them: faults, runs failed or refused, drift that no run answered.",
             ["model"],
             registry=self.registry,
         )

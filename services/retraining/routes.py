@@ -11,17 +11,20 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from services.retraining.concerns import Concern
 from services.retraining.controller import Controller
-from services.retraining.gauges import show
+from services.retraining.gauges import hide, show
+from services.retraining.ledger.acknowledgements import Older
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.states import MOVES
 from services.retraining.webhooks import read_triggers
 from services.retraining.why import describe_run, why_cause, why_prediction, why_run, why_version
-from shared.errors import InvalidRequest
+from shared.doorkeeper import Doorkeeper
+from shared.errors import DependencyAway, InvalidRequest
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 
@@ -37,6 +40,11 @@ class Doors:
     metrics: RetrainingMetrics
     status: Callable[[], dict[str, Any]]
     clock: Callable[[], datetime]
+    keeper: Doorkeeper
+
+
+# Probes and Prometheus ask by whatever address a machine has that day, and learn figures only.
+ANY_NAME = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
 class _Body(BaseModel):
@@ -71,6 +79,15 @@ class Acknowledgement(_Body):
 
     actor: str = Field(min_length=1, max_length=200)
     note: str = Field("", max_length=500)
+    and_older: bool = Field(False, strict=True)
+    concern: Concern | None = None
+    expected_older: int | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def _about_older(self) -> Acknowledgement:
+        if not self.and_older and (self.concern is not None or self.expected_older is not None):
+            raise ValueError("concern and expected_older say which older decisions are meant: set and_older")
+        return self
 
 
 async def _raw(request: Request) -> bytes:
@@ -93,7 +110,12 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 def make_router(doors: Doors) -> APIRouter:
     """All doors. They block on disk and database, so they are plain functions that FastAPI runs in threads."""
-    router = APIRouter()
+
+    async def expected(request: Request) -> None:
+        if request.scope["path"] not in ANY_NAME:
+            doors.keeper.check(request.method, request.headers)
+
+    router = APIRouter(dependencies=[Depends(expected)])
 
     @router.get("/health/live")
     def live() -> Response:
@@ -113,8 +135,13 @@ def make_router(doors: Doors) -> APIRouter:
 
     @router.get("/metrics")
     def metrics() -> Response:
-        """Prometheus text."""
-        show(doors.metrics, doors.ledger.figures(), doors.clock())
+        """Prometheus text; it answers without the ledger too, since that is when it is looked at."""
+        try:
+            figures = doors.ledger.figures()
+        except DependencyAway:
+            hide(doors.metrics)
+        else:
+            show(doors.metrics, figures, doors.clock())
         return Response(generate_latest(doors.metrics.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @router.post("/triggers", status_code=202)
@@ -188,14 +215,20 @@ def make_router(doors: Doors) -> APIRouter:
 
     @router.get("/decisions")
     def decisions(model: str = "", limit: Limit = 100) -> Response:
-        """Every decision with its reason, also those to do nothing, newest first."""
-        return _answer({"decisions": doors.ledger.decisions(model, limit)})
+        """Every decision with its reason, also those to do nothing, newest first; and what waits to be seen, in groups."""
+        return _answer(
+            {
+                "decisions": doors.ledger.decisions(model, limit),
+                "unacknowledged": doors.ledger.unacknowledged(model),
+            }
+        )
 
     @router.post("/causes/{key}/acknowledge")
     def acknowledge(key: str, raw: Raw) -> Response:
-        """Record that a person has seen the decision about a cause; the first word stands."""
+        """Record that a person has seen the decision about a cause, or it and all older ones; the first word stands."""
         asked = _read(Acknowledgement, raw)
-        return _answer(doors.controller.acknowledge(key, asked.actor, asked.note))
+        older = Older(asked.concern, asked.expected_older) if asked.and_older else None
+        return _answer(doors.controller.acknowledge(key, asked.actor, asked.note, older))
 
     @router.get("/predictions/{prediction_id}/why")
     def prediction_why(prediction_id: str) -> Response:

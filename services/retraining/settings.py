@@ -15,6 +15,10 @@ class RetrainingSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address the service listens on.")
     port: int = Field(8003, ge=0, le=65535, description="Port; 0 takes a free one.")
+    names: str = Field(
+        "",
+        description="Host names the service may be asked for by besides this machine's own and `host`, comma separated.",
+    )
     ledger: str = Field(
         "", description="SQLAlchemy URL of the ledger: SQLite or Postgres. Empty: `<home>/ledger.sqlite`."
     )

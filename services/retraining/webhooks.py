@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 from services.retraining.causes import UNCLEAR, Cause, external_key
 from shared.contracts.event_time import check_event_time
 from shared.contracts.loop_spec import MODEL_NAME
+from shared.contracts.verdict import State
 from shared.errors import InvalidRequest
 
 VERDICT_ID = "[0-9a-f]{32}"
+VERSION = "[0-9a-f]{64}"
+STATE = "|".join(get_args(State))
 
 
 def read_triggers(body: object, now: datetime) -> tuple[list[Cause], list[str]]:
@@ -101,7 +104,15 @@ def _alert(alert: object, place: str) -> Cause:
         actor=str(alert.get("generatorURL") or "alert")[:200],
         resolved=resolved,
         about=about,
+        about_version=_told(notes, "version", VERSION),
+        about_state=_told(notes, "verdict_state", STATE),
     )
+
+
+def _told(notes: dict[str, Any], name: str, form: str) -> str:
+    """What an annotation says about the verdict; empty where it is missing or was not filled in."""
+    value = notes.get(name)
+    return value if isinstance(value, str) and re.fullmatch(form, value) else ""
 
 
 def _verdict(notes: dict[str, Any]) -> str | None:

@@ -16,6 +16,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from services.retraining.causes import UNCLEAR, Cause
+from services.retraining.concerns import Concern
+from services.retraining.ledger.acknowledgements import Older
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Decide, Ledger, run_id_of
 from services.retraining.ledger.records import Project, Recorded
@@ -377,8 +379,9 @@ def acknowledge(
 def test_an_acknowledgement_stands_and_is_shown(ledger: Ledger) -> None:
     record(ledger)
     said = {"actor": "ann", "note": "sensor replaced", "at": NOW}
-    assert acknowledge(ledger, "k1") == {"cause_key": "k1", **said}
-    assert acknowledge(ledger, "k1", "bob", "") == {"cause_key": "k1", **said}
+    told = {"cause_key": "k1", **said, "acknowledged_older": 0}
+    assert acknowledge(ledger, "k1") == told
+    assert acknowledge(ledger, "k1", "bob", "") == told
     assert [one["acknowledged"] for one in ledger.decisions()] == [said]
     found = ledger.cause("k1")
     assert found is not None
@@ -411,6 +414,136 @@ def test_drift_faults_and_runs_that_came_to_nothing_need_an_acknowledgement(ledg
     assert ledger.figures().unacknowledged == {MODEL: 3}
 
 
+def wait(code: str = "healthy") -> Decide:
+    return lambda *_: Decision("wait", code, f"waits: {code}")  # type: ignore[arg-type]
+
+
+def concerns(ledger: Ledger) -> list[str]:
+    """What each decision concerns a person with, oldest first."""
+    found = ledger.decisions()
+    assert [one["needs_acknowledgement"] for one in found] == [one["concern"] != "" for one in found]
+    return [one["concern"] for one in reversed(found)]
+
+
+PROVEN: tuple[State, ...] = ("freezing", "training", "packaging", "judging")
+
+
+@pytest.mark.parametrize(
+    ("end", "then"),
+    [
+        (("promoting", "promoted"), ["", "", "", ""]),
+        (("succeeded",), ["drift", "drift", "drift", ""]),
+        (("refused",), ["refused", "drift", "drift", ""]),
+        (("failed",), ["failed", "drift", "drift", ""]),
+        (("waiting_for_approval",), ["", "", "", ""]),
+    ],
+)
+def test_drift_that_a_run_answers_needs_nobody_and_what_waited_for_it_follows(
+    ledger: Ledger, end: tuple[State, ...], then: list[str]
+) -> None:
+    hear(ledger, Cause.of_verdict(verdict(1)))
+    for day, code in ((2, "run_in_progress"), (3, "cooling_down"), (4, "version_replaced")):
+        hear(ledger, Cause.of_verdict(verdict(day)), decide=wait(code))
+    # A later run of the same model and one of another answer nothing that came before them, or is not theirs.
+    hear(ledger, Cause.of_verdict(verdict(9, model="other")))
+    assert concerns(ledger) == ["", "", "", "", ""]
+    walk(ledger, run_id_of(verdict(1).verdict_id), *PROVEN, *end)
+    assert concerns(ledger) == [*then, ""]
+    counted = len([one for one in then if one])
+    assert ledger.figures().unacknowledged == ({MODEL: counted} if counted else {})
+
+
+def test_drift_follows_the_run_it_waited_for_and_no_other(ledger: Ledger) -> None:
+    """One refused, one promoted, one given up before training, which cools nothing down."""
+    for first, end in ((1, ("refused",)), (5, ("promoting", "promoted"))):
+        hear(ledger, Cause.of_verdict(verdict(first)))
+        walk(ledger, run_id_of(verdict(first).verdict_id), *PROVEN, *end)
+        hear(ledger, Cause.of_verdict(verdict(first + 1)), decide=wait("cooling_down"))
+    record(ledger, "gone")
+    walk(ledger, "run-gone", "freezing", "abandoned")
+    hear(ledger, Cause.of_verdict(verdict(7)), decide=wait("cooling_down"))
+    assert concerns(ledger) == ["refused", "drift", "", "", "", ""]
+
+
+def groups(ledger: Ledger, model: str = "") -> dict[tuple[str, str], int]:
+    return {(one["model"], one["concern"]): one["count"] for one in ledger.unacknowledged(model)}
+
+
+def five(ledger: Ledger) -> list[str]:
+    """Drift, a fault, drift of another model, drift, drift; their keys."""
+    told = [
+        verdict(1),
+        verdict(2, state="fault", explanation="missing"),
+        verdict(3, model="other", verdict_id="f" * 32),
+        verdict(4),
+        verdict(5, explanation="the newest"),
+    ]
+    hear(ledger, *map(Cause.of_verdict, told), decide=wait())
+    return [one.verdict_id for one in told]
+
+
+def seen(ledger: Ledger) -> list[str]:
+    return [one["cause_key"] for one in ledger.decisions() if one["acknowledged"]]
+
+
+def test_what_is_unseen_is_told_in_groups(ledger: Ledger) -> None:
+    keys = five(ledger)
+    [newest, other, fault_] = ledger.unacknowledged()
+    assert newest == {
+        "model": MODEL, "concern": "drift", "count": 3, "since": START, "newest_key": keys[4], "newest_at": NOW,
+        "sentence": "the newest",
+    }  # fmt: skip
+    assert (other["model"], fault_["concern"], fault_["sentence"]) == ("other", "fault", "missing")
+    assert groups(ledger, "other") == {("other", "drift"): 1}
+    record(ledger, "broken")
+    ledger.move("run-broken", "failed", NOW, message="the training ended with 3")
+    assert ledger.unacknowledged()[0]["sentence"] == "the training ended with 3"
+
+
+@pytest.mark.parametrize(
+    ("concern", "also", "left"),
+    [
+        (None, (0, 1), {(MODEL, "drift"): 1, ("other", "drift"): 1}),
+        ("drift", (0,), {(MODEL, "drift"): 1, (MODEL, "fault"): 1, ("other", "drift"): 1}),
+    ],
+)
+def test_older_ones_are_acknowledged_with_one_and_no_others(
+    ledger: Ledger, concern: Concern | None, also: tuple[int, ...], left: dict[tuple[str, str], int]
+) -> None:
+    keys = five(ledger)
+    acknowledge(ledger, keys[0], "zoe", "mine")
+    done = ledger.acknowledge(keys[3], actor="ann", note="all of them", now=NOW, older=Older(concern))
+    assert done["acknowledged_older"] == len(also) - 1
+    assert set(seen(ledger)) == {keys[3], *(keys[place] for place in also)}
+    said = {one["cause_key"]: one["acknowledged"] for one in ledger.decisions()}
+    assert (said[keys[0]]["actor"], said[keys[3]]["actor"]) == ("zoe", "ann")
+    if concern is None:
+        assert said[keys[1]] == {"actor": "ann", "note": "all of them", "at": NOW}
+    assert groups(ledger) == left
+    again = ledger.acknowledge(keys[3], actor="bob", note="", now=NOW, older=Older(concern))
+    assert (again["actor"], again["acknowledged_older"]) == ("ann", 0)
+    assert ledger.acknowledge(keys[4], actor="ann", note="", now=NOW)["acknowledged_older"] == 0
+
+
+def test_what_came_to_need_a_look_after_it_was_shown_is_not_acknowledged_unseen(ledger: Ledger) -> None:
+    """A verdict waits for a run; the page shows those before and after it; then the run is refused."""
+    first, waiting, last = verdict(2), verdict(3), verdict(4)
+    hear(ledger, Cause.of_verdict(first), decide=wait())
+    hear(ledger, Cause.of_verdict(verdict(1)))
+    hear(ledger, Cause.of_verdict(waiting), decide=wait("run_in_progress"))
+    hear(ledger, Cause.of_verdict(last), decide=wait())
+    assert groups(ledger) == {(MODEL, "drift"): 2}
+    walk(ledger, run_id_of(verdict(1).verdict_id), *PROVEN, "refused")
+    shown = Older("drift", expected=1)
+    with pytest.raises(Conflict, match="1 older decisions were expected, but 2 wait"):
+        ledger.acknowledge(last.verdict_id, actor="ann", note="", now=NOW, older=shown)
+    assert seen(ledger) == []
+    acknowledge(ledger, first.verdict_id)
+    done = ledger.acknowledge(last.verdict_id, actor="ann", note="", now=NOW, older=shown)
+    assert done["acknowledged_older"] == 1
+    assert groups(ledger) == {(MODEL, "refused"): 1}
+
+
 def test_the_figures_of_gauges_are_the_ledgers(ledger: Ledger) -> None:
     empty = ledger.figures()
     assert (empty.models, empty.open_runs, empty.releases, empty.gates, empty.unsent) == ((), (), {}, {}, 0)
@@ -434,6 +567,20 @@ def test_the_figures_of_gauges_are_the_ledgers(ledger: Ledger) -> None:
     assert (last.generation, last.released_at) == (2, NOW + timedelta(hours=2))
     assert found.gates == {MODEL: ({"gain": {"mean": 0.2, "lower": 0.1}}, SPEC.gate.minimum_gain)}
     assert found.unsent == 5
+
+
+def test_a_run_is_at_work_since_it_began_or_a_person_let_it_go_on(ledger: Ledger) -> None:
+    """What a run waited for a person is no time at work."""
+    record(ledger, "k1")
+    record(ledger, "k2", made=Decision("suggest", "drift", "it drifted"))
+    began = {one.state: (one.created_at, one.since) for one in ledger.figures().open_runs}
+    assert began == {"queued": (NOW, NOW), "suggested": (NOW, NOW)}
+    later = NOW + timedelta(days=3)
+    ledger.answer(run_id_of("k2"), answer="yes", actor="ann", now=later)
+    assert sorted((one.state, one.created_at, one.since) for one in ledger.figures().open_runs) == [
+        ("queued", NOW, NOW),
+        ("queued", NOW, later),
+    ]
 
 
 def test_the_newest_verdict_with_a_loss_is_remembered(ledger: Ledger) -> None:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from services.retraining.ledger.acknowledgements import NEEDS_ACKNOWLEDGEMENT
-from services.retraining.ledger.tables import acknowledgement, cause, gate, outbox, project, release, run
+from services.retraining.ledger.acknowledgements import unseen
+from services.retraining.ledger.tables import approval, gate, outbox, project, release, run
 from services.retraining.states import OPEN, State
 
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run that has not ended."""
+    """A run that has not ended. `since`: when it began, or when a person last let it go on."""
 
     model: str
     state: State
     created_at: datetime
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,16 @@ class Figures:
 def figures_of(connection: Connection) -> Figures:
     """Read them."""
     models = tuple(connection.execute(select(project.c.model).order_by(project.c.model)).scalars())
-    still = connection.execute(
-        select(run.c.model, run.c.state, run.c.created_at).where(run.c.state.in_(OPEN))
+    answered = (
+        select(approval.c.run_id, func.max(approval.c.answered_at).label("at"))
+        .group_by(approval.c.run_id)
+        .subquery()
     )
-    unseen = connection.execute(
-        select(cause.c.model, func.count())
-        .outerjoin(run, run.c.cause_key == cause.c.key)
-        .outerjoin(acknowledgement, acknowledgement.c.cause_key == cause.c.key)
-        .where(NEEDS_ACKNOWLEDGEMENT, acknowledgement.c.cause_key.is_(None))
-        .group_by(cause.c.model)
+    still = connection.execute(
+        select(run.c.model, run.c.state, run.c.created_at, answered.c.at)
+        .outerjoin(answered, answered.c.run_id == run.c.run_id)
+        .where(run.c.state.in_(OPEN))
+        .order_by(run.c.created_at, run.c.run_id)
     )
     newest = select(release.c.model, func.max(release.c.generation).label("generation")).group_by(
         release.c.model
@@ -67,8 +70,10 @@ def figures_of(connection: Connection) -> Figures:
     waiting = select(func.count()).select_from(outbox).where(outbox.c.sent.is_(False))
     return Figures(
         models=models,
-        open_runs=tuple(OpenRun(row.model, row.state, row.created_at) for row in still),
-        unacknowledged={row[0]: int(row[1]) for row in unseen},
+        open_runs=tuple(
+            OpenRun(row.model, row.state, row.created_at, row.at or row.created_at) for row in still
+        ),
+        unacknowledged=dict(Counter(one.model for one in unseen(connection))),
         releases={row.model: LastRelease(row.generation, row.released_at) for row in last},
         gates={model: found for model in models if (found := _last_gate(connection, model)) is not None},
         unsent=int(connection.execute(waiting).scalar_one()),

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from services.retraining.causes import Cause
+from services.retraining.ledger.acknowledgements import Older, unseen
 from services.retraining.ledger.deliveries import (
     count_delivery,
     filed,
@@ -32,7 +33,7 @@ from services.retraining.ledger.rows import (
 from services.retraining.ledger.tables import (
     acknowledgement,
     approval,
-    cause,
+    decision,
     gate,
     outbox,
     project,
@@ -109,18 +110,34 @@ class Ledger(LedgerQuestions):
                 insert_run(connection, run_id, heard, made, version, event_time, now, owner)
             return Recorded(heard.key, made, run_id, new=True)
 
-    def acknowledge(self, cause_key: str, *, actor: str, note: str, now: datetime) -> dict[str, Any]:
-        """A person has seen what was decided about a cause; the first word stands. Raises UnknownName."""
+    def acknowledge(
+        self, cause_key: str, *, actor: str, note: str, now: datetime, older: Older | None = None
+    ) -> dict[str, Any]:
+        """A person has seen what was decided about a cause, and the `older` decisions that wait; the first word stands.
+
+        Raises UnknownName; Conflict where more wait than the person was shown: then nothing is acknowledged.
+        """
         with writing(self._engine) as connection:
-            if connection.execute(select(cause.c.key).where(cause.c.key == cause_key)).first() is None:
+            found = connection.execute(
+                select(decision.c.id, decision.c.model).where(decision.c.cause_key == cause_key)
+            ).first()
+            if found is None:
                 raise UnknownName(f"there is no cause {cause_key}", remedy="GET /decisions lists them")
-            insert_once(
-                connection, acknowledgement, cause_key=cause_key, actor=actor, note=note, acknowledged_at=now
-            )
+            also = () if older is None else older.among(unseen(connection, found.model, before=found.id))
+            for key in (cause_key, *also):
+                insert_once(
+                    connection, acknowledgement, cause_key=key, actor=actor, note=note, acknowledged_at=now
+                )
             row = connection.execute(
                 select(acknowledgement).where(acknowledgement.c.cause_key == cause_key)
             ).one()
-            return {"cause_key": cause_key, "actor": row.actor, "note": row.note, "at": row.acknowledged_at}
+            return {
+                "cause_key": cause_key,
+                "actor": row.actor,
+                "note": row.note,
+                "at": row.acknowledged_at,
+                "acknowledged_older": len(also),
+            }
 
     def move(self, run_id: str, to: State, now: datetime, **values: Any) -> Run:
         """Take a run to another state; to the state it is in already is a repeat and only writes `values`.

@@ -10,7 +10,9 @@ from sqlalchemy import Engine, func, select
 
 from services.retraining.ledger.acknowledgements import (
     ACKNOWLEDGED,
-    NEEDS_ACKNOWLEDGEMENT,
+    JUDGED,
+    concerns_of,
+    unseen_groups,
     with_acknowledgement,
 )
 from services.retraining.ledger.engine import reading
@@ -57,19 +59,21 @@ class LedgerQuestions:
             return list(connection.execute(select(project.c.model).order_by(project.c.model)).scalars())
 
     def decisions(self, model: str = "", limit: int = 100) -> list[dict[str, Any]]:
-        """Decisions, newest first, each with its cause and the run it led to."""
+        """Decisions, newest first, each with its cause, the run it led to, and what about it concerns a person."""
         query = (
             select(
-                decision,
+                *JUDGED,
+                decision.c.verb,
+                decision.c.sentence,
+                decision.c.event_time,
+                decision.c.decided_at,
                 cause.c.source,
                 cause.c.reason,
                 cause.c.actor,
-                cause.c.state.label("cause_state"),
                 cause.c.window_start,
                 cause.c.window_end,
                 cause.c.deliveries,
                 func.coalesce(run.c.run_id, "").label("run_id"),
-                NEEDS_ACKNOWLEDGEMENT.label("needs_acknowledgement"),
                 *ACKNOWLEDGED,
             )
             .join(cause, cause.c.key == decision.c.cause_key)
@@ -81,7 +85,17 @@ class LedgerQuestions:
         if model:
             query = query.where(decision.c.model == model)
         with reading(self._engine) as connection:
-            return [with_acknowledgement(row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query).mappings().all()
+            return [
+                with_acknowledgement(row)
+                | {"needs_acknowledgement": concern is not None, "concern": concern or ""}
+                for row, concern in zip(rows, concerns_of(connection, rows), strict=True)
+            ]
+
+    def unacknowledged(self, model: str = "") -> list[dict[str, Any]]:
+        """What needs an acknowledgement and has none, as groups by model and concern, the newest first."""
+        with reading(self._engine) as connection:
+            return unseen_groups(connection, model)
 
     def cause(self, key: str) -> dict[str, Any] | None:
         """A cause with its decision; None where it is not known."""

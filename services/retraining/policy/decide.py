@@ -21,7 +21,8 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     """What to do about `cause`. `now` is event time: the verdict's window end, or the newest row in the lake.
 
     1. nothing served, no training command, an all-clear: wait
-    2. an alert about a verdict: the verdict is what counts, so wait for it; where it cannot be told which, do nothing
+    2. an alert about a verdict: the verdict is what counts, so wait for it; where it cannot be told which, do nothing. Where
+       verdicts are not heard, what the alert tells of it has to do: at least its state and its version
     3. a verdict of fault, blind or warming never retrains, whatever the triggers say
     4. a verdict about a version no longer served says nothing about the one that is
     5. ask the triggers in the order loop.yaml lists them; a person's request and an alert are triggers of their own
@@ -40,14 +41,16 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     if cause.about is not None and history.listens:
         return _wait(AWAITED, f"the verdict it is about was not heard yet and decides: {cause.reason}")
     verdict = cause.verdict
-    if verdict is not None and verdict.state in _SILENT:
-        code, words = _SILENT[verdict.state]
-        told = f": {verdict.explanation}" if verdict.explanation else ""
-        return Decision("wait", code, f"{words}{told}")  # type: ignore[arg-type]
-    if verdict is not None and verdict.version != history.version:
-        return _wait(
-            "version_replaced", f"the verdict is about {verdict.version[:12]}, which is no longer served"
-        )
+    state, version, words = cause.about_state, cause.about_version, cause.reason
+    if verdict is not None:
+        state, version, words = verdict.state, verdict.version, verdict.explanation
+    elif cause.about is not None and not (state and version):
+        return _wait("verdict_unclear", f"the alert tells not what its verdict is: {cause.reason}")
+    if state in _SILENT:
+        code, why = _SILENT[state]
+        return _wait(code, f"{why}: {words}" if words else why)
+    if version and version != history.version:
+        return _wait("version_replaced", f"the verdict is about {version[:12]}, which is no longer served")
 
     vote = _vote(cause, spec, history, now)
     if not vote.fires:

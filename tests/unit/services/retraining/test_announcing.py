@@ -25,6 +25,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from fastapi.testclient import TestClient
 
+HERE = "http://127.0.0.1"
 SETTINGS = RetrainingSettings(listen=False, mlflow=False, poll_seconds=0.05, latency_calls=5)
 
 
@@ -98,7 +99,10 @@ def counted(client: TestClient) -> dict[str, float]:
 
 def test_every_release_is_marked_once(tmp_path: Path) -> None:
     world, better = open_world(tmp_path)
-    with grafana() as server, TestClient(build(named(world, server.url), SETTINGS).app) as client:
+    with (
+        grafana() as server,
+        TestClient(build(named(world, server.url), SETTINGS).app, base_url=HERE) as client,
+    ):
         act(world, client, better)
         wait_for(lambda: counted(client) == {"sent": 4.0}, 20, "four marks")
         assert [mark["tags"] for mark in server.annotations] == [
@@ -111,7 +115,7 @@ def test_nothing_waits_for_a_grafana_that_hangs(tmp_path: Path) -> None:
     world, better = open_world(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never says a word
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        client = TestClient(build(named(world, url), SETTINGS).app)
+        client = TestClient(build(named(world, url), SETTINGS).app, base_url=HERE)
         with client:
             act(world, client, better)
             assert [entry.reason for entry in world.store.releases(MODEL)] == [

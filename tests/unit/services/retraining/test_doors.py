@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ import structlog
 
 from services.retraining.bootstrap import Service, build
 from services.retraining.causes import Cause
+from services.retraining.gauges import show
+from services.retraining.ledger.figures import Figures, OpenRun
+from services.retraining.metrics import RetrainingMetrics
 from services.retraining.settings import RetrainingSettings
-from shared.errors import OperatorError
+from shared.errors import DependencyAway, OperatorError
 from tests.fakes.retraining_service import wait_for
 from tests.fakes.retraining_world import MODEL, START, World, make_world, package_poor_champion
 from tests.unit.services.retraining.test_webhooks import alert, alertmanager, grafana
@@ -81,7 +85,7 @@ def open_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
     def open_one(**changes: Any) -> House:
         world = make_world(tmp_path / f"w{len(clients)}", days=15, **changes)
         service = build(world.settings, SETTINGS)
-        client = TestClient(service.app, raise_server_exceptions=False)
+        client = TestClient(service.app, base_url="http://127.0.0.1:8003", raise_server_exceptions=False)
         client.__enter__()
         clients.append(client)
         return House(world, service, client)
@@ -108,8 +112,11 @@ def test_from_a_verdict_to_why(house: House) -> None:
     assert house.served() == [house.world.champion, run["version"]]
     assert house.world.trainings() == [run["run_id"]]
 
-    [decision] = house.get(f"/decisions?model={MODEL}")["decisions"]
+    told = house.get(f"/decisions?model={MODEL}")
+    [decision] = told["decisions"]
     assert (decision["verb"], decision["code"], decision["run_id"]) == ("retrain", "drift", run["run_id"])
+    # The loop has answered it: it waits for nobody.
+    assert (decision["needs_acknowledgement"], told["unacknowledged"]) == (False, [])
     assert decision["deliveries"] == 3
 
     why = house.get(f"/versions/{run['version'][:12]}/why")
@@ -321,6 +328,79 @@ def test_a_page_in_the_same_browser_cannot_act(house: House, kind: str) -> None:
     assert said.status_code == 201
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        # A foreign name that resolves to this machine: to the browser the page is then one of ours.
+        ({"Host": "evil.example:8003", "Origin": "http://evil.example:8003"}, 421),
+        ({"Host": "evil.example/metrics?"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+def test_a_page_of_another_site_cannot_act_whatever_it_sends(
+    house: House, headers: dict[str, str], status: int
+) -> None:
+    house.deploy()
+    house.deploy(house.another_version(-0.6))
+    doors = [
+        path.replace("{model}", MODEL)
+        for path, ways in house.client.get("/openapi.json").json()["paths"].items()
+        if "post" in ways
+    ]
+    assert len(doors) == 6
+    for path in doors:
+        answer = house.client.post(path, json={"actor": "ann"}, headers=headers)
+        assert answer.status_code == status, path
+        assert ("HOMEOSTAT_RETRAINING_NAMES" in answer.json()["error"]) == (status == 421)
+    assert len(house.served()) == 2
+
+
+def test_metrics_are_answered_while_the_ledger_is_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is when they are looked at; and no figure of the ledger stands there as if it held."""
+    house.deploy()
+    before = house.client.get("/metrics").text
+    assert "homeostat_retraining_ledger_up 1.0" in before
+    assert f'homeostat_retraining_generation{{model="{MODEL}"}} 1.0' in before
+
+    def away() -> Figures:
+        raise DependencyAway("the ledger is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.service.parts.ledger, "figures", away)
+        answer = house.client.get("/metrics")
+    assert answer.status_code == 200
+    assert "homeostat_retraining_ledger_up 0.0" in answer.text
+    assert "homeostat_retraining_listening 0.0" in answer.text
+    assert "homeostat_retraining_generation{" not in answer.text
+    assert "homeostat_retraining_runs_open NaN" in answer.text
+    assert house.client.get("/metrics").text.count("homeostat_retraining_ledger_up 1.0") == 1
+
+
+def test_the_ledger_is_shown_under_names_of_ours_and_figures_under_any(house: House) -> None:
+    foreign = {"Host": "evil.example"}
+    closed = [
+        path
+        for path, ways in house.client.get("/openapi.json").json()["paths"].items()
+        if "get" in ways and path not in ("/metrics", "/health/live", "/health/ready")
+    ]
+    assert len(closed) == 9
+    for path in closed:
+        assert house.client.get(path, headers=foreign).status_code == 421, path
+    for path in ("/metrics", "/health/live", "/health/ready"):
+        assert house.client.get(path, headers=foreign).status_code == 200, path
+
+
+def test_a_service_is_known_by_the_names_it_is_given(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"names": "retraining, loop.example"})
+    world = make_world(tmp_path, days=2)
+    with TestClient(build(world.settings, settings).app, base_url="http://retraining:8003") as client:
+        body = alertmanager(alert())
+        assert client.post("/triggers", json=body).status_code == 202
+        assert client.post("/triggers", json=body, headers={"Host": "loop.example"}).status_code == 202
+        assert client.post("/triggers", json=body, headers={"Host": "loop.evil.example"}).status_code == 421
+
+
 def test_a_person_acknowledges_a_decision_once(house: House) -> None:
     house.deploy()
     key = house.service.controller.handle_cause(
@@ -341,6 +421,38 @@ def test_a_person_acknowledges_a_decision_once(house: House) -> None:
     assert 'unacknowledged_decisions{model="toy"} 0.0' in house.client.get("/metrics").text
 
 
+def test_a_person_acknowledges_a_decision_and_those_before_it(house: House) -> None:
+    house.deploy()
+    keys = [
+        house.service.controller.handle_cause(
+            Cause.of_verdict(house.world.verdict(day, state="fault"))
+        ).cause_key
+        for day in range(10, 15)
+    ]
+    [group] = house.get("/decisions?limit=1")["unacknowledged"]
+    assert (group["concern"], group["count"], group["newest_key"]) == ("fault", 5, keys[4])
+    assert house.get("/decisions?model=other")["unacknowledged"] == []
+    body = {"actor": "ann", "and_older": True, "concern": "fault", "expected_older": 1}
+    assert "nothing was acknowledged" in house.post(f"/causes/{keys[2]}/acknowledge", body, 409)["error"]
+    assert 'unacknowledged_decisions{model="toy"} 5.0' in house.client.get("/metrics").text
+    for expected in (2, 0):
+        done = house.post(f"/causes/{keys[2]}/acknowledge", {**body, "expected_older": 2}, 200)
+        assert done["acknowledged_older"] == expected
+    assert 'unacknowledged_decisions{model="toy"} 2.0' in house.client.get("/metrics").text
+    other = {"actor": "ann", "and_older": True, "concern": "drift"}
+    assert house.post(f"/causes/{keys[4]}/acknowledge", other, 200)["acknowledged_older"] == 0
+    assert house.post(f"/causes/{keys[4]}/acknowledge", {"actor": "bob"}, 200)["acknowledged_older"] == 0
+    [left] = house.get("/decisions")["unacknowledged"]
+    assert (left["count"], left["newest_key"]) == (1, keys[3])
+    assert (
+        house.post(f"/causes/{keys[4]}/acknowledge", {"actor": "bob", "and_older": True}, 200)[
+            "acknowledged_older"
+        ]
+        == 1
+    )
+    assert house.get("/decisions")["unacknowledged"] == []
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -350,6 +462,11 @@ def test_a_person_acknowledges_a_decision_once(house: House) -> None:
         ({"actor": "ann", "note": "n" * 501}, "note"),
         ({"actor": "ann", "note": 5}, "note"),
         ({"actor": "ann", "when": "now"}, "when"),
+        ({"actor": "ann", "and_older": "yes"}, "and_older"),
+        ({"actor": "ann", "and_older": True, "concern": "ok"}, "concern"),
+        ({"actor": "ann", "and_older": True, "expected_older": -1}, "expected_older"),
+        ({"actor": "ann", "concern": "drift"}, "body"),
+        ({"actor": "ann", "expected_older": 0}, "body"),
     ],
 )
 def test_an_acknowledgement_that_makes_no_sense_is_refused(
@@ -382,6 +499,8 @@ def test_gauges_are_true_right_after_a_restart(open_house: Callable[..., House])
     expected = {
         'waiting_runs{model="toy"}': 1.0,
         "runs_open": 1.0,
+        "oldest_working_run_age_seconds": 0.0,  # it waits for a person
+        "listening": 0.0,
         'last_release_timestamp_seconds{model="toy"}': datetime.fromisoformat(released).timestamp(),
         'generation{model="toy"}': 1.0,
         'unacknowledged_decisions{model="toy"}': 0.0,
@@ -391,6 +510,37 @@ def test_gauges_are_true_right_after_a_restart(open_house: Callable[..., House])
     }
     assert {name: float(shown[f"homeostat_retraining_{name}"]) for name in expected} == expected
     assert 0 < float(shown["homeostat_retraining_oldest_open_run_age_seconds"]) < 600
+
+
+def test_the_age_of_the_oldest_run_at_work_knows_nothing_of_those_that_wait() -> None:
+    metrics, now = RetrainingMetrics(), START
+    hours = {"suggested": 30, "queued": 2, "training": 5, "waiting_for_approval": 40}
+    runs = tuple(
+        OpenRun(MODEL, state, now - timedelta(days=9), now - timedelta(hours=old))  # type: ignore[arg-type]
+        for state, old in hours.items()
+    )
+    nothing = Figures((MODEL,), (), {}, {}, {}, 0)
+    name = "homeostat_retraining_oldest_working_run_age_seconds"
+    for shown, age in (
+        (runs, 5.0),
+        (runs[:2], 2.0),
+        (runs[:1], 0.0),
+        ((), 0.0),
+    ):
+        show(metrics, replace(nothing, open_runs=shown), now)
+        assert metrics.registry.get_sample_value(name) == age * 3600
+    show(metrics, replace(nothing, open_runs=runs), now - timedelta(days=1))
+    assert metrics.registry.get_sample_value(name) == 0
+
+
+@pytest.mark.parametrize("listen", [True, False])
+def test_whether_verdicts_are_to_be_heard_is_told_also_while_none_can_be(
+    tmp_path: Path, listen: bool
+) -> None:
+    settings = SETTINGS.model_copy(update={"listen": listen})
+    metrics = build(make_world(tmp_path, days=2).settings, settings).parts.metrics.registry
+    assert metrics.get_sample_value("homeostat_retraining_listening") == float(listen)
+    assert metrics.get_sample_value("homeostat_retraining_listener_up") == 0
 
 
 def test_the_end_of_a_run_counts_with_its_duration(open_house: Callable[..., House]) -> None:

@@ -257,6 +257,23 @@ def test_nothing_waits_for_a_comparison_that_hangs(world: World) -> None:
     watch.wake()
 
 
+def test_what_another_service_heard_is_caught_up_with(world: World) -> None:
+    """Of several services one hears a verdict; the others find it in the ledger, and all show the same."""
+    ledger: list[Verdict] = [world.verdict(1, version=served(world).version)]
+    metrics, stop = RetrainingMetrics(), Event()
+    watch = FrozenWatch(world.store, world.lake, world.keys, metrics, lambda: list(ledger), stop, pause=0.01)
+    watch.start()
+
+    def shows(day: int) -> bool:
+        return MODEL in watch.found() and watch.found()[MODEL].window_end == START + timedelta(days=day)
+
+    wait_for(lambda: shows(1), 20, "what the ledger held at the start")
+    ledger[:] = [served(world)]
+    wait_for(lambda: watch.found()[MODEL].window_end == served(world).window_end, 20, "what came since")
+    stop.set()
+    watch.wake()
+
+
 Opened = tuple[Service, TestClient]
 
 
@@ -268,7 +285,7 @@ def open_service(world: World) -> Iterator[Callable[[], Opened]]:
         def open_one() -> Opened:
             stack.close()
             service = build(world.settings, SETTINGS)
-            return service, stack.enter_context(TestClient(service.app))
+            return service, stack.enter_context(TestClient(service.app, base_url="http://127.0.0.1"))
 
         yield open_one
 

@@ -50,9 +50,11 @@ class Room:
 
 
 def about(told: Verdict | str, *, model: str = MODEL, **changes: Any) -> dict[str, Any]:
-    verdict_id = told if isinstance(told, str) else told.verdict_id
     labels = {"alertname": "HomeostatDrift", "model": model}
-    return alert(labels=labels, annotations={"summary": "it drifted", "verdict_id": verdict_id}, **changes)
+    notes = {"summary": "it drifted", "verdict_id": told if isinstance(told, str) else told.verdict_id}
+    if not isinstance(told, str):
+        notes |= {"version": told.version, "verdict_state": told.state}
+    return alert(labels=labels, annotations=notes, **changes)
 
 
 @pytest.fixture
@@ -191,6 +193,20 @@ def test_a_service_that_hears_no_verdicts_decides_about_the_alert_and_keeps_a_la
     kept = room.ledger.cause(told.verdict_id)
     assert kept is not None
     assert (kept["state"], kept["verdict"]["verdict_id"]) == ("drift", told.verdict_id)
+
+
+def test_a_service_that_hears_no_verdicts_does_not_answer_the_same_drift_twice(
+    open_room: Callable[..., Room],
+) -> None:
+    """After a release drift still judges windows of the version before, each with an id of its own. Faults never retrain."""
+    room = open_room(listen=False)
+    before = room.world.verdict(2, version="c" * 64)
+    fault = room.world.verdict(1, state="fault")
+    assert [one.decision.code for one in room.webhook(about(before), about(fault))] == [
+        "version_replaced",
+        "bad_data",
+    ]
+    assert room.ledger.runs() == []
 
 
 def test_an_alert_that_waits_is_decided_about_once_verdicts_are_heard_no_more(

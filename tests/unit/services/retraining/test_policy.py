@@ -230,7 +230,7 @@ def test_an_all_clear_is_information_only() -> None:
 
 def test_an_alert_about_a_verdict_leaves_it_to_the_verdict() -> None:
     """Whatever else holds: without the verdict neither the triggers nor the version can be asked."""
-    about = Cause("k", MODEL, "alert", "LossHigh", about="a" * 32)
+    about = Cause("k", MODEL, "alert", "LossHigh", about="a" * 32, about_version=VERSION, about_state="drift")
     assert (ask(about, spec_with()).verb, ask(about, spec_with()).code) == ("wait", "verdict_awaited")
     # Where no verdict is ever heard the alert is all there is, and the brakes hold it as any other.
     assert (ask(about, spec_with(), listens=False).verb, ask(about, spec_with(), listens=False).code) == (
@@ -242,6 +242,25 @@ def test_an_alert_about_a_verdict_leaves_it_to_the_verdict() -> None:
     for listens in (True, False):
         assert ask(unclear, spec_with(), listens=listens).code == "verdict_unclear"
     assert ask(replace(about, about=None), spec_with()).code == "alert"
+
+
+def test_where_no_verdict_is_heard_what_the_alert_tells_of_it_holds_it_back_as_the_verdict_would() -> None:
+    """Drift goes on judging the windows of a version that was replaced, and its alert is sent again with each."""
+    about = Cause("k", MODEL, "alert", "LossHigh", about="a" * 32, about_version=VERSION, about_state="drift")
+    assert ask(about, spec_with(), listens=False).verb == "retrain"
+    for version, state, code in (
+        ("b" * 64, "drift", "version_replaced"),
+        (VERSION, "fault", "bad_data"),
+        (VERSION, "blind", "blind"),
+        (VERSION, "warming", "warming"),
+        ("", "drift", "verdict_unclear"),
+        (VERSION, "", "verdict_unclear"),
+    ):
+        told = replace(about, about_version=version, about_state=state)
+        held = ask(told, spec_with(), listens=False)
+        assert (held.verb, held.code) == ("wait", code)
+        # Where verdicts are heard, the verdict says it itself.
+        assert ask(told, spec_with()).code == "verdict_awaited"
 
 
 def test_the_first_trigger_listed_that_fires_is_the_reason() -> None:

@@ -113,6 +113,17 @@ def test_an_alert_may_say_which_verdict_it_is_about(wrap: Any) -> None:
     assert read_triggers(wrap(alert()), NOW)[0][0].about is None
 
 
+@pytest.mark.parametrize("wrap", [alertmanager, grafana])
+def test_an_alert_may_say_what_its_verdict_is(wrap: Any) -> None:
+    notes = {"verdict_id": "a" * 32, "version": "b" * 64, "verdict_state": "fault"}
+    [cause], _ = read_triggers(wrap(alert(annotations=notes)), NOW)
+    assert (cause.about_version, cause.about_state) == ("b" * 64, "fault")
+    for wrong in ("", "<no value>", "b" * 63, "faulty", "fault\n", "b" * 64 + "\n", 5, None):
+        odd = {"verdict_id": "a" * 32, "version": wrong, "verdict_state": wrong}
+        [cause], _ = read_triggers(wrap(alert(annotations=odd)), NOW)
+        assert (cause.about, cause.about_version, cause.about_state) == ("a" * 32, "", ""), wrong
+
+
 @pytest.mark.parametrize(
     "told", ["", "<no value>", "0123456789ABCDEF" * 2, "a" * 31, "a" * 33, "a" * 32 + "\n", "../" + "a" * 29, 5, None]
 )  # fmt: skip
