@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -49,9 +49,11 @@ class Actions:
             )
         return await self._send("POST", f"{place}/{word}", {"actor": actor})
 
-    async def acknowledge(self, cause_key: str, *, actor: str, note: str) -> dict[str, Any]:
-        """Record that a person has seen a decision; the first to do so stands."""
-        body: dict[str, object] = {"actor": actor, **({"note": note} if note else {})}
+    async def acknowledge(
+        self, cause_key: str, *, actor: str, note: str, older: Mapping[str, object]
+    ) -> dict[str, Any]:
+        """Record that a person has seen a decision, and the `older` ones as they were shown; the first to do so stands."""
+        body: dict[str, object] = {"actor": actor, **({"note": note} if note else {}), **older}
         return await self._send("POST", f"/causes/{quote(cause_key, safe='')}/acknowledge", body)
 
     async def roll_back(

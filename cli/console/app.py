@@ -49,7 +49,7 @@ def make_app(doors: Doors, names: Collection[str], close: Callable[[], Awaitable
         else:
             answer = await go_on(request)
         for name, value in CARRIED.items():
-            answer.headers[name] = value
+            answer.headers.setdefault(name, value)
         # What is no page of ours draws and runs nothing.
         answer.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
         return answer

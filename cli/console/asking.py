@@ -4,6 +4,8 @@
 2. The look ends when all have answered or its patience is over.
 3. What has not answered by then is shown as it last answered, if that was a moment ago; else it counts as not answering.
 4. What fails is remembered with the moment it began, and what it last said with the moment it said so.
+
+How long ago something was is counted by a clock that nobody sets; moments are for people to read.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -19,8 +21,9 @@ import orjson
 
 PATIENCE_S = 0.8
 FIRST_PATIENCE_S = 2.0  # a page that has nothing to show yet may take longer
+LEAST_PATIENCE_S = 0.2
 TIMEOUT_S = 3.0
-FRESH = timedelta(seconds=6)
+FRESH_S = 6.0
 LARGEST_ANSWER = 8 << 20
 
 
@@ -53,26 +56,31 @@ class _Memory:
     heard: Heard = field(default_factory=Heard)
     task: asyncio.Task[None] | None = None
     asked_at: datetime | None = None
+    heard_tick: float = 0.0
 
 
 class Asker:
-    """Remembers what each question was last answered. For one event loop."""
+    """Remembers what each question was last answered. `ticks` are seconds that only grow. For one event loop."""
 
-    def __init__(self, client: httpx.AsyncClient, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, now: Callable[[], datetime], ticks: Callable[[], float]
+    ) -> None:
         self._client = client
         self._now = now
+        self._ticks = ticks
         self._memories: dict[Question, _Memory] = {}
 
-    async def ask(self, questions: Iterable[Question]) -> dict[Question, Heard]:
+    async def ask(self, questions: Iterable[Question], spent_s: float = 0.0) -> dict[Question, Heard]:
         """What is known about each question after at most `PATIENCE_S` seconds, `FIRST_PATIENCE_S` where one is new.
 
-        Never raises for what a service does.
+        `spent_s` of it went to an earlier question of the same look. Never raises for what a service does.
         """
         wanted = list(dict.fromkeys(questions))
         under_way = [self._start(question) for question in wanted]
         if under_way:
             new = any(self._memories[question].heard == Heard() for question in wanted)
-            await asyncio.wait(under_way, timeout=FIRST_PATIENCE_S if new else PATIENCE_S)
+            patience = (FIRST_PATIENCE_S if new else PATIENCE_S) - spent_s
+            await asyncio.wait(under_way, timeout=max(patience, LEAST_PATIENCE_S))
         return {question: self._answer(question) for question in wanted}
 
     def forget_others(self, questions: Iterable[Question]) -> None:
@@ -98,7 +106,7 @@ class Asker:
         heard = memory.heard
         if memory.task is None or memory.task.done() or heard.problem:
             return heard
-        if heard.at is not None and self._now() - heard.at < FRESH:
+        if heard.at is not None and self._ticks() - memory.heard_tick < FRESH_S:
             return heard
         return Heard(heard.body, heard.at, "no answer yet", memory.asked_at)
 
@@ -109,7 +117,7 @@ class Asker:
             heard = memory.heard
             memory.heard = Heard(heard.body, heard.at, in_words(error), heard.since or memory.asked_at)
         else:
-            memory.heard = Heard(body, self._now())
+            memory.heard, memory.heard_tick = Heard(body, self._now()), self._ticks()
 
     async def _get(self, question: Question) -> Any:
         accept = "text/plain" if question.is_text else "application/json"
@@ -146,5 +154,5 @@ def in_words(error: Exception) -> str:
     if isinstance(error, httpx.ConnectError):
         return "the connection is refused"
     if isinstance(error, httpx.HTTPError | OSError):
-        return f"the connection broke: {str(error) or type(error).__name__}"[:200]
+        return f"the connection broke: {str(error).rstrip('.') or type(error).__name__}"[:200]
     return f"answers what nobody understands ({type(error).__name__})"

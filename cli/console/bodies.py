@@ -24,9 +24,19 @@ class Answer(_Body):
 
 
 class Acknowledgement(_Body):
-    """`POST /api/causes/{cause_key}/acknowledge`."""
+    """`POST /api/causes/{cause_key}/acknowledge`: one decision, or with it the older ones of its concern as they were shown."""
 
     note: str = Field("", max_length=500)
+    and_older: bool = Field(False, strict=True)
+    concern: str | None = Field(None, max_length=20)
+    expected_older: int | None = Field(None, ge=0)
+
+    def of_older(self) -> dict[str, object]:
+        """What retraining is told about older ones; empty where it is one decision only."""
+        if not self.and_older:
+            return {}
+        told = {"and_older": True, "concern": self.concern, "expected_older": self.expected_older}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 class Rollback(_Body):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -25,9 +26,9 @@ def build(settings: CliSettings, where: Callable[[], Places] | None = None) -> u
     look_up = where or (lambda: find_places(settings))
     # The services are our own: no proxy of the environment stands between.
     client = httpx.AsyncClient(trust_env=False, timeout=5.0, limits=httpx.Limits(max_connections=64))
-    asker = Asker(client, _now)
+    asker = Asker(client, _now, time.monotonic)
     doors = Doors(
-        gatherer=Gatherer(asker, look_up, _now),
+        gatherer=Gatherer(asker, look_up, _now, time.monotonic),
         actions=Actions(client, lambda: look_up().retraining),
         client=client,
         drift=lambda: look_up().drift,

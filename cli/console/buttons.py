@@ -11,7 +11,8 @@ from cli.console.markup import Html, join, tag
 from cli.console.rollback import candidates
 from cli.console.wording import clock, short
 
-_WORDS = {"approve": "Approve", "reject": "Reject", "acknowledge": "Acknowledge"}
+SEEN = "Records that you have seen it; nothing else happens."
+_WORDS = {"approve": "Approve", "reject": "Reject"}
 
 
 def need_buttons(need: Need, digest: str) -> Html | None:
@@ -20,13 +21,30 @@ def need_buttons(need: Need, digest: str) -> Html | None:
         return None
     if need.kind == "run":
         return tag("p", *(_answer(need, act, digest) for act in need.acts), class_="acts")
-    return tag("p", _acknowledge("need", need.about, need.title, need.sentence), class_="acts")
+    # Bound to what is shown: up to this decision, of this concern, and no more older ones than were counted.
+    shown: dict[str, object] = {"and_older": True, "concern": need.concern, "expected_older": need.count - 1}
+    button = _acknowledge(
+        f"need-acknowledge-{need.model}-{need.concern}",
+        need.about,
+        need.title,
+        need.sentence,
+        word=f"Acknowledge all {need.count:,}" if need.count > 1 else "Acknowledge",
+        means="Records that you have seen them; later ones ask again." if need.count > 1 else SEEN,
+        body=shown if need.count > 1 else {},
+    )
+    return tag("p", button, class_="acts")
 
 
 def acknowledge_button(decision: Decision) -> Html:
     """In the table of decisions."""
     return _acknowledge(
-        "decision", decision.cause_key, f"{decision.model}: {decision.code}", decision.sentence
+        f"decision-acknowledge-{decision.cause_key}",
+        decision.cause_key,
+        f"{decision.model}: {decision.code}",
+        decision.sentence,
+        word="Acknowledge",
+        means=SEEN,
+        body={},
     )
 
 
@@ -83,16 +101,25 @@ def _answer(need: Need, act: str, digest: str) -> Html:
     )
 
 
-def _acknowledge(place: str, cause_key: str, title: str, sentence: str) -> Html:
+def _acknowledge(
+    identity: str,
+    cause_key: str,
+    title: str,
+    sentence: str,
+    *,
+    word: str,
+    means: str,
+    body: dict[str, object],
+) -> Html:
     return _button(
-        f"{place}-acknowledge-{cause_key}",
-        _WORDS["acknowledge"],
+        identity,
+        word,
         f" {title}, {cause_key[:12]}",
         act="acknowledge",
         path=f"/api/causes/{quote(cause_key, safe='')}/acknowledge",
         title=f"Acknowledge {title}",
-        says=f"Records that you have seen it; nothing else happens. {sentence}",
-        body={},
+        says=f"{means} {sentence}",
+        body=body,
         kind="",
     )
 

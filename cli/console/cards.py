@@ -21,16 +21,31 @@ def model_card(model: Model, now: datetime) -> Html:
             "div",
             tag("h3", model.name, id=f"model-{model.name}"),
             sign(newest.state) if newest else None,
+            _aged(model, "evidence", "drift", now) if newest else None,
             rollback_button(model),
             class_="head",
         ),
         tag("p", model.problem, class_="problem") if model.problem else None,
         tag(
             "div",
-            _box("Released and served", _released(model.released, now), _servers(model)),
-            _box("Last received", _received(model.received, now)),
-            _box("Evidence ÷ threshold", course(model.recent), _windows(model)),
-            _box("Loss, frozen against served", _losses(model)),
+            _box(
+                "Released and served",
+                _released(model.released, now),
+                _aged(model, "releases", "retraining", now),
+                _servers(model, now),
+            ),
+            _box(
+                "Last received",
+                _received(model.received, now),
+                _aged(model, "received", "one of the services", now),
+            ),
+            _box(
+                "Evidence ÷ threshold",
+                course(model.recent),
+                _windows(model),
+                _aged(model, "evidence", "drift", now),
+            ),
+            _box("Loss, frozen against served", _losses(model), _aged(model, "losses", "retraining", now)),
             class_="boxes",
         ),
         class_="model",
@@ -40,6 +55,15 @@ def model_card(model: Model, now: datetime) -> Html:
 
 def _box(title: str, *children: object) -> Html:
     return tag("div", tag("h4", title), *children, class_="box")
+
+
+def _aged(model: Model, what: str, teller: str, now: datetime) -> Html | None:
+    """Says that something is not of now; None where it is."""
+    if what not in model.stale:
+        return None
+    at = model.stale[what]
+    known = join("as it said ", moment(at, now)) if at else "nothing is known"
+    return tag("p", f"{teller} does not answer: ", known, class_="stale")
 
 
 def _released(release: Release | None, now: datetime) -> Html:
@@ -55,11 +79,11 @@ def _released(release: Release | None, now: datetime) -> Html:
     )
 
 
-def _servers(model: Model) -> Html:
-    return tag("ul", *(_server(served) for served in model.servers), class_="servers")
+def _servers(model: Model, now: datetime) -> Html:
+    return tag("ul", *(_server(served, now) for served in model.servers), class_="servers")
 
 
-def _server(served: Served) -> Html:
+def _server(served: Served, now: datetime) -> Html:
     if served.version:
         serves = join(
             " serves generation ",
@@ -76,7 +100,8 @@ def _server(served: Served) -> Html:
         None: ("soft", "?", "not known"),
     }[served.agrees]
     agrees = tag("span", tag("span", mark, aria_hidden="true"), f" {word}", class_=f"sign {kind}")
-    problem = tag("p", served.problem, class_="problem") if served.problem else None
+    said = join("; as it said ", moment(served.said_at, now)) if served.said_at else None
+    problem = tag("p", served.problem, said, class_="problem") if served.problem else None
     return tag("li", served.server, serves, agrees, problem)
 
 

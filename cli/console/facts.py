@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -27,7 +27,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Served:
-    """What one inference server serves of a model. `agrees` with the release log; None where one of them is not known."""
+    """What one inference server serves of a model. `agrees` with the release log; None where one of them is not known.
+
+    `said_at`: when it said so, where that is not now.
+    """
 
     server: str
     version: str
@@ -36,6 +39,7 @@ class Served:
     device: str
     problem: str
     agrees: bool | None
+    said_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,22 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """Decisions of one model and concern that nobody has acknowledged: `count` of them since event time `since`.
+
+    `sentence` is the newest one's, `newest_key` its cause.
+    """
+
+    model: str
+    concern: str
+    count: int
+    since: datetime | None
+    newest_key: str
+    newest_at: datetime | None
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Run:
     """A run; `gate` is the gate's sentence and `gate_passed` its answer, None before it was asked."""
 
@@ -149,7 +169,8 @@ class Received:
 class Model:
     """One model. `comes_back` is the generation a rollback would put back, 0 where there is none.
 
-    Both losses are in the unit of `loss_metric`, on the same newest `loss_rows` rows with outcomes.
+    Both losses are in the unit of `loss_metric`, on the same newest `loss_rows` rows with outcomes. `stale` names what is as
+    a service last told it (`releases`, `received`, `evidence`, `losses`), with that moment.
     """
 
     name: str
@@ -166,11 +187,15 @@ class Model:
     recent: tuple[Verdict, ...]
     releases: tuple[Release, ...]
     comes_back: int
+    stale: dict[str, datetime | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Need:
-    """Something that waits for a person. `key` is stable: the same need has the same key at every look."""
+    """Something that waits for a person. `key` is stable: the same need has the same key at every look.
+
+    A need of kind `decision` stands for `count` decisions of one model and concern; `about` is the newest one's cause.
+    """
 
     key: str
     kind: Literal["run", "part", "decision", "model"]
@@ -182,6 +207,8 @@ class Need:
     about: str = ""
     state: str = ""
     model: str = ""
+    concern: str = ""
+    count: int = 1
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from cli.console.asking import Asker, Heard, Question
 from cli.console.facts import Part, Picture, Release
-from cli.console.histories import decisions_of, releases_of, runs_of, verdicts_of
-from cli.console.models import IN_LAKE, PREDICTED, Told, model_names, models_of
+from cli.console.histories import decisions_of, releases_of, runs_of, unseen_of, verdicts_of
+from cli.console.models import IN_LAKE, PREDICTED, RECENT, Told, model_names, models_of, stale_of
 from cli.console.needs import needs_of
 from cli.console.parts import (
     drift_part,
@@ -30,8 +30,8 @@ from cli.console.places import Places
 from cli.console.samples import Samples
 from cli.console.wording import count
 
-KEPT = timedelta(seconds=1)
-VERDICTS, DECISIONS, RUNS, RELEASES = 50, 100, 30, 30
+KEPT_S = 1.0
+VERDICTS, DECISIONS, RUNS, RELEASES = 50, 100, 30, 30  # of all models together
 WAITING = ("suggested", "waiting_for_approval")
 WANTED = frozenset(
     {
@@ -39,6 +39,7 @@ WANTED = frozenset(
         IN_LAKE,
         "homeostat_shipper_backlog_bytes",
         "homeostat_shipper_oldest_row_age_seconds",
+        "homeostat_shipper_spool_dropped_rows",
         "homeostat_sink_lag_records",
         "homeostat_sink_missing_rows_total",
         "homeostat_sink_dead_letters_total",
@@ -47,13 +48,21 @@ WANTED = frozenset(
 
 
 class Gatherer:
-    """Gathers the picture. For one event loop."""
+    """Gathers the picture. `now` is for people; `ticks`, seconds that only grow, say how old a picture is. For one event loop."""
 
-    def __init__(self, asker: Asker, places: Callable[[], Places], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        asker: Asker,
+        places: Callable[[], Places],
+        now: Callable[[], datetime],
+        ticks: Callable[[], float],
+    ) -> None:
         self._asker = asker
         self._places = places
         self._now = now
+        self._ticks = ticks
         self._picture: Picture | None = None
+        self._looked_at = 0.0
         self._looking = asyncio.Lock()
         # Since when a part is not up; forgotten once it is.
         self._since: dict[str, datetime] = {}
@@ -61,8 +70,9 @@ class Gatherer:
     async def picture(self) -> Picture:
         """The picture, at most a second old."""
         async with self._looking:
-            if self._picture is None or self._now() - self._picture.at >= KEPT:
+            if self._picture is None or self._ticks() - self._looked_at >= KEPT_S:
                 self._picture = await self._look()
+                self._looked_at = self._ticks()
             return self._picture
 
     def forget(self) -> None:
@@ -72,20 +82,23 @@ class Gatherer:
     async def _look(self) -> Picture:
         places = self._places()
         asked = _Questions(places)
+        began = self._ticks()
         heard = await self._asker.ask(asked.all)
         spoken = [
             heard[question].body for question in (*asked.servers.values(), asked.drift, asked.retraining)
         ]
-        logs = asked.logs(model_names(*spoken))
-        heard |= await self._asker.ask(logs.values())
-        self._asker.forget_others([*asked.all, *logs.values()])
-        return self._draw(places, asked, logs, heard)
+        names = model_names(*spoken)
+        logs, recent = asked.logs(names), asked.recent(names)
+        heard |= await self._asker.ask([*logs.values(), *recent.values()], self._ticks() - began)
+        self._asker.forget_others([*asked.all, *logs.values(), *recent.values()])
+        return self._draw(places, asked, logs, recent, heard)
 
     def _draw(
         self,
         places: Places,
         asked: _Questions,
         logs: Mapping[str, Question],
+        recent: Mapping[str, Question],
         heard: Mapping[Question, Heard],
     ) -> Picture:
         now = self._now()
@@ -93,18 +106,18 @@ class Gatherer:
         runs = runs_of(*(heard[question].body for question in asked.runs))
         decisions = decisions_of(heard[asked.decisions].body)
         releases = {name: releases_of(name, heard[question].body) for name, question in logs.items()}
-        sink = _samples(heard[asked.sink_metrics])
         told = Told(
             servers={name: heard[question] for name, question in asked.servers.items()},
             predicted=[_samples(heard[question]) for question in asked.server_metrics],
-            sink=sink,
+            sink=heard[asked.sink],
+            in_lake=_samples(heard[asked.sink_metrics]),
             drift=heard[asked.drift],
             retraining=heard[asked.retraining],
-            logs=releases,
-            verdicts=verdicts,
+            logs={name: heard[question] for name, question in logs.items()},
+            recent={name: heard[question] for name, question in recent.items()},
         )
         models = models_of(told)
-        parts = tuple(self._remembered(part, places, now) for part in _parts(places, asked, heard, sink))
+        parts = tuple(self._remembered(part, places, now) for part in _parts(places, asked, heard))
         return Picture(
             at=now,
             parts=parts,
@@ -113,8 +126,8 @@ class Gatherer:
             decisions=decisions,
             runs=runs,
             releases=_newest_first(releases),
-            needs=needs_of(parts, models, runs, decisions, now),
-            stale=_stale(
+            needs=needs_of(parts, models, runs, unseen_of(heard[asked.decisions].body), now),
+            stale=stale_of(
                 {
                     "verdicts": [heard[asked.verdicts]],
                     "decisions": [heard[asked.decisions]],
@@ -167,6 +180,7 @@ class _Questions:
             )
             if base
         }
+        self._drift = places.drift
         self._retraining = places.retraining
 
     @property
@@ -187,21 +201,31 @@ class _Questions:
             model: Question(self._retraining, f"/models/{quote(model, safe='')}/releases") for model in models
         }
 
+    def recent(self, models: Sequence[str]) -> dict[str, Question]:
+        """The newest verdicts of each model: among those of all, a busy model leaves no room for a quiet one."""
+        return {
+            model: Question(self._drift, f"/verdicts?model={quote(model, safe='')}&limit={RECENT}")
+            for model in models
+        }
 
-def _parts(
-    places: Places, asked: _Questions, heard: Mapping[Question, Heard], sink_samples: Samples
-) -> list[Part]:
+
+def _parts(places: Places, asked: _Questions, heard: Mapping[Question, Heard]) -> list[Part]:
     alone = len(places.servers) == 1
     servers = [
         inference_part("inference" if alone else f"inference {name}", heard[question], question.base)
         for name, question in asked.servers.items()
     ]
     shipper, sink, retraining = heard[asked.shipper], heard[asked.sink], heard[asked.retraining]
+    # How a part is, is said by figures of now or not at all.
+    shipped, sunk = (
+        _samples(one if one.is_fresh else Heard())
+        for one in (heard[asked.shipper_metrics], heard[asked.sink_metrics])
+    )
     return [
         *servers,
-        shipper_part(shipper, _samples(heard[asked.shipper_metrics]), places.shipper),
-        kafka_part(shipper, sink, retraining, sink_samples),
-        sink_part(sink, sink_samples, places.sink),
+        shipper_part(shipper, shipped, places.shipper),
+        kafka_part(shipper, sink, retraining, sunk),
+        sink_part(sink, sunk, places.sink),
         drift_part(heard[asked.drift], places.drift),
         retraining_part(retraining, places.retraining),
         *(watching_part(name, heard[question], question.base) for name, question in asked.watching.items()),
@@ -211,15 +235,6 @@ def _parts(
 def _samples(heard: Heard) -> Samples:
     body: Any = heard.body
     return Samples(body if isinstance(body, str) else "", WANTED)
-
-
-def _stale(lists: Mapping[str, Sequence[Heard]]) -> dict[str, datetime | None]:
-    """The lists of which some answer is not of now, with the moment of what is shown."""
-    return {
-        name: min((one.at for one in answers if one.at is not None), default=None)
-        for name, answers in lists.items()
-        if any(not one.is_fresh for one in answers)
-    }
 
 
 def _newest_first(logs: Mapping[str, Sequence[Release]]) -> tuple[Release, ...]:

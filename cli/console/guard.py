@@ -10,32 +10,12 @@ There is no login, so a page of another site, open in the same browser, must not
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from urllib.parse import urlsplit
 
-from shared.errors import CallerError, InvalidRequest
+from shared.doorkeeper import Forbidden, Misdirected, check_page, host_name
+from shared.errors import InvalidRequest
 
 HEADER = "x-homeostat-console"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-class Forbidden(CallerError):
-    """The request comes from elsewhere."""
-
-    status = 403
-
-
-class Misdirected(CallerError):
-    """The request was meant for a host that we are not."""
-
-    status = 421
-
-
-def host_name(netloc: str) -> str:
-    """The name in `name:port`, without brackets; empty where it makes no sense."""
-    try:
-        return urlsplit(f"//{netloc}").hostname or ""
-    except ValueError:
-        return ""
 
 
 def check_host(host: str, ours: Collection[str]) -> None:
@@ -59,12 +39,10 @@ def check_origin(headers: Mapping[str, str]) -> None:
         )
     if HEADER not in headers:
         raise Forbidden("the header X-Homeostat-Console is missing", remedy="send it with the value 1")
-    origin = headers.get("origin")
-    if origin is not None and (not _is_web(origin) or urlsplit(origin).netloc != headers.get("host")):
-        raise Forbidden(f"a page of {origin} may not act here", remedy="open the console itself")
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise Forbidden("a page of another site may not act here", remedy="open the console itself")
+    check_page(headers, remedy="open the console itself")
 
 
-def _is_web(origin: str) -> bool:
-    return origin.startswith(("http://", "https://"))
+def check_framed(headers: Mapping[str, str]) -> None:
+    """Raises Forbidden where a browser is about to show as a page of its own what belongs in a frame."""
+    if headers.get("sec-fetch-dest", "iframe") != "iframe":
+        raise Forbidden("a report is shown in the console's page about it", remedy="leave out /content")

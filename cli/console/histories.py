@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cli.console.facts import Decision, Release, Run, Score, Verdict
+from cli.console.facts import Decision, Release, Run, Score, Unseen, Verdict
 from cli.console.reading import mapping, mappings, moment, number, text, texts, whole
 
 SCORES_SHOWN = 3
@@ -19,6 +19,23 @@ def verdicts_of(body: Any) -> tuple[Verdict, ...]:
 def decisions_of(body: Any) -> tuple[Decision, ...]:
     """Retraining's decisions, in its order: newest first."""
     return tuple(_decision(item) for item in mappings(body, "decisions") if text(item, "cause_key"))
+
+
+def unseen_of(body: Any) -> tuple[Unseen, ...]:
+    """What nobody has acknowledged, in retraining's order."""
+    groups = (
+        Unseen(
+            model=text(item, "model"),
+            concern=text(item, "concern"),
+            count=whole(item, "count"),
+            since=moment(item, "since"),
+            newest_key=text(item, "newest_key"),
+            newest_at=moment(item, "newest_at"),
+            sentence=text(item, "sentence"),
+        )
+        for item in mappings(body, "unacknowledged")
+    )
+    return tuple(group for group in groups if group.newest_key and group.count > 0)
 
 
 def runs_of(*bodies: Any) -> tuple[Run, ...]:

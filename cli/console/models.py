@@ -9,6 +9,7 @@ from typing import Any
 
 from cli.console.asking import Heard
 from cli.console.facts import Model, Received, Release, Served, Verdict
+from cli.console.histories import releases_of, verdicts_of
 from cli.console.parts import newest
 from cli.console.reading import mapping, mappings, moment, number, since_epoch, text, whole
 from cli.console.rollback import generation_before
@@ -21,15 +22,19 @@ IN_LAKE = "homeostat_sink_last_row_timestamp_seconds"
 
 @dataclass(frozen=True)
 class Told:
-    """What the services said, by who said it. `servers` and `predicted` are by inference server, `logs` by model."""
+    """What the services said, by who said it. `servers` and `predicted` are by inference server.
+
+    `logs`, release logs, and `recent`, verdicts, are by model.
+    """
 
     servers: Mapping[str, Heard]
     predicted: Sequence[Samples]
-    sink: Samples
+    sink: Heard
+    in_lake: Samples
     drift: Heard
     retraining: Heard
-    logs: Mapping[str, Sequence[Release]]
-    verdicts: Sequence[Verdict]
+    logs: Mapping[str, Heard]
+    recent: Mapping[str, Heard]
 
 
 def model_names(*bodies: Any) -> list[str]:
@@ -47,20 +52,24 @@ def model_names(*bodies: Any) -> list[str]:
 def models_of(told: Told) -> tuple[Model, ...]:
     """Every model, by name."""
     spoken = [heard.body for heard in (*told.servers.values(), told.drift, told.retraining)]
-    names = {*model_names(*spoken), *(name for name, log in told.logs.items() if log)}
+    names = {*model_names(*spoken), *(name for name, log in told.logs.items() if releases_of(name, log.body))}
     return tuple(_model(name, told) for name in sorted(names))
 
 
 def _model(name: str, told: Told) -> Model:
-    log = told.logs.get(name, ())
+    logged, judged = told.logs.get(name, Heard()), told.recent.get(name, Heard())
+    log = releases_of(name, logged.body)
     released = log[-1] if log else None
     watched = _entry(told.drift.body, name)
     losses = _entry(told.retraining.body, name)
-    recent = tuple(verdict for verdict in told.verdicts if verdict.model == name)[:RECENT]
+    recent = tuple(verdict for verdict in verdicts_of(judged.body) if verdict.model == name)[:RECENT]
     return Model(
         name=name,
         released=released,
-        servers=tuple(_served(server, heard, name, released) for server, heard in told.servers.items()),
+        servers=tuple(
+            _served(server, heard, name, released if logged.is_fresh else None)
+            for server, heard in told.servers.items()
+        ),
         received=_received(name, told, recent),
         frozen_loss=number(losses, "frozen_loss"),
         served_loss=number(losses, "served_loss"),
@@ -70,15 +79,24 @@ def _model(name: str, told: Told) -> Model:
         next_window_end=moment(watched, "next_window_end"),
         problem=text(watched, "error"),
         recent=recent,
-        releases=tuple(log),
+        releases=log,
         comes_back=generation_before(log),
+        stale=stale_of(
+            {
+                "releases": [logged],
+                "received": [told.drift, told.sink, *told.servers.values()],
+                "evidence": [told.drift, judged],
+                "losses": [told.retraining],
+            }
+        ),
     )
 
 
 def _served(server: str, heard: Heard, name: str, released: Release | None) -> Served:
     entry = _entry(heard.body, name)
     version, generation = text(entry, "version"), whole(entry, "generation")
-    known = heard.is_fresh and released is not None
+    # Who serves a later generation than the log tells was asked after it: a moment later both say the same.
+    known = heard.is_fresh and released is not None and generation <= released.generation
     return Served(
         server=server,
         version=version,
@@ -86,6 +104,7 @@ def _served(server: str, heard: Heard, name: str, released: Release | None) -> S
         since=moment(entry, "since"),
         device=text(entry, "device"),
         problem=heard.problem or text(entry, "last_error"),
+        said_at=None if heard.is_fresh else heard.at,
         agrees=(version, generation) == (released.version, released.generation)
         if known and released
         else None,
@@ -93,8 +112,8 @@ def _served(server: str, heard: Heard, name: str, released: Release | None) -> S
 
 
 def _received(name: str, told: Told, recent: Sequence[Verdict]) -> Received:
-    answered = since_epoch(told.sink.value(IN_LAKE, kind="predictions", model=name))
-    outcome = since_epoch(told.sink.value(IN_LAKE, kind="outcomes", model=name))
+    answered = since_epoch(told.in_lake.value(IN_LAKE, kind="predictions", model=name))
+    outcome = since_epoch(told.in_lake.value(IN_LAKE, kind="outcomes", model=name))
     asked = [since_epoch(samples.value(PREDICTED, model=name)) for samples in told.predicted]
     asked += [moment(_entry(heard.body, name), "last_prediction_at") for heard in told.servers.values()]
     return Received(
@@ -112,6 +131,15 @@ def _entry(body: Any, name: str) -> Mapping[str, Any]:
 
 def _name(item: Mapping[str, Any]) -> str:
     return text(item, "name") or text(item, "model")
+
+
+def stale_of(told: Mapping[str, Sequence[Heard]]) -> dict[str, datetime | None]:
+    """What is put together from some answer that is not of now, with the moment of the oldest that is shown."""
+    return {
+        name: min((one.at for one in answers if not one.is_fresh and one.at is not None), default=None)
+        for name, answers in told.items()
+        if any(not one.is_fresh for one in answers)
+    }
 
 
 def disagreeing(model: Model) -> list[Served]:

@@ -5,33 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from cli.console.facts import Decision, Model, Need, Part, Run
+from cli.console.facts import Model, Need, Part, Run, Unseen
 from cli.console.models import disagreeing, released_at
-from cli.console.wording import short
+from cli.console.wording import count, short
 
 # A swap takes moments; a server that is still behind after this needs a look.
 SWAP_TAKES = timedelta(seconds=30)
+_CONCERNS = {
+    "drift": "drift verdict",
+    "fault": "fault verdict",
+    "failed": "failed run",
+    "refused": "refused run",
+}
 
 
 def needs_of(
     parts: Sequence[Part],
     models: Sequence[Model],
     runs: Sequence[Run],
-    decisions: Sequence[Decision],
+    unseen: Sequence[Unseen],
     now: datetime,
 ) -> tuple[Need, ...]:
-    """Parts that are not well, servers behind the release log, runs that wait, decisions nobody has seen."""
+    """Parts that are not well, servers behind the release log, runs that wait, and groups of decisions nobody has seen."""
     return (
         *_parts(parts),
         *_behind(models, now),
         *_waiting(runs),
-        *_unseen(decisions),
+        *_unseen(unseen),
     )
 
 
 def _parts(parts: Sequence[Part]) -> Iterator[Need]:
     titles = {"away": "is away", "trouble": "has trouble", "unclear": "cannot be understood"}
-    for part in sorted(parts, key=lambda part: not part.is_core):
+    for part in parts:
         # Who talks to Kafka is away: that is said already.
         if part.condition != "up" and (part.name, part.condition) != ("kafka", "unclear"):
             yield Need(
@@ -48,7 +54,7 @@ def _parts(parts: Sequence[Part]) -> Iterator[Need]:
 def _behind(models: Sequence[Model], now: datetime) -> Iterator[Need]:
     for model in models:
         moment = released_at(model)
-        if model.released is None or (moment is not None and now - moment < SWAP_TAKES):
+        if model.released is None or (moment is not None and abs(now - moment) < SWAP_TAKES):
             continue
         for served in disagreeing(model):
             serves = (
@@ -90,18 +96,20 @@ def _waiting(runs: Sequence[Run]) -> Iterator[Need]:
         )
 
 
-def _unseen(decisions: Sequence[Decision]) -> Iterator[Need]:
-    for decision in decisions:
-        if not decision.needs_acknowledgement or decision.acknowledged_by:
-            continue
-        said = decision.cause_state if decision.cause_state in ("drift", "fault") else "a run without success"
+def _unseen(groups: Sequence[Unseen]) -> Iterator[Need]:
+    for group in groups:
+        thing = _CONCERNS.get(group.concern, "decision")
+        since = f"Since {group.since:%Y-%m-%d}, event time; the" if group.since else "The"
+        several = f"{since} newest: " if group.count > 1 else ""
         yield Need(
-            key=f"cause-{decision.cause_key}",
+            key=f"unseen-{group.model}-{group.concern}",
             kind="decision",
-            title=f"{decision.model}: {said}",
-            sentence=decision.reason if decision.cause_state in ("drift", "fault") else decision.sentence,
-            since=decision.decided_at,
+            title=f"{group.model}: {count(group.count, thing)}",
+            sentence=f"{several}{group.sentence}",
+            since=group.newest_at,
             acts=("acknowledge",),
-            about=decision.cause_key,
-            model=decision.model,
+            about=group.newest_key,
+            model=group.model,
+            concern=group.concern,
+            count=group.count,
         )

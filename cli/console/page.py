@@ -48,14 +48,6 @@ def _digest(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-# A report brings scripts of its own. In a sandbox without allow-same-origin they run in no origin: they can read nothing here,
-# and what they might send would not come from this page.
-REPORT_POLICY = (
-    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; font-src data:; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-
 def draw_page(picture: Picture, *, actor: str = "") -> str:
     """The whole document. `actor` is who acts, where a proxy has said so; else the page asks."""
     pieces = {

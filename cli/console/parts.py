@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from cli.checks.pipeline import FULL, MOST_LAG
 from cli.console.asking import Heard
 from cli.console.facts import Condition, Part
 from cli.console.reading import mapping, mappings, number, text, whole
 from cli.console.samples import Samples
 from cli.console.wording import amount, count, size
 
-LATE_S = 60.0
+LATE_S = 60.0  # what the objectives of freshness allow
 
 
 def inference_part(name: str, status: Heard, url: str) -> Part:
@@ -30,6 +32,7 @@ def inference_part(name: str, status: Heard, url: str) -> Part:
         ),
         text(log, "last_error"),
         text(spool, "last_error"),
+        _filling(spool),
     ]
     dropped = _dropped(spool)
     details = [
@@ -50,12 +53,21 @@ def shipper_part(status: Heard, samples: Samples, url: str) -> Part:
         )
     backlog = samples.value("homeostat_shipper_backlog_bytes")
     oldest = samples.value("homeostat_shipper_oldest_row_age_seconds")
+    dropped = samples.total("homeostat_shipper_spool_dropped_rows")
     details = [
         *([("waiting", size(backlog))] if backlog is not None else []),
         *([("oldest row", amount(oldest))] if oldest else []),
+        *([("dropped", count(int(dropped), "row"))] if dropped else []),
     ]
-    fine = "carries the spool to Kafka" if not backlog else f"{size(backlog)} on their way to Kafka"
-    return _speaking("shipper", status, url, fine, _errors(status), details)
+    problems = [
+        *_errors(status),
+        *([f"a row has waited {amount(oldest)} for Kafka"] if oldest and oldest > LATE_S else []),
+    ]
+    if backlog is None:
+        fine = "answers; how much waits on the spool is not known"
+    else:
+        fine = f"{size(backlog)} on their way to Kafka" if backlog else "carries the spool to Kafka"
+    return _speaking("shipper", status, url, fine, problems, details)
 
 
 def sink_part(status: Heard, samples: Samples, url: str) -> Part:
@@ -70,8 +82,15 @@ def sink_part(status: Heard, samples: Samples, url: str) -> Part:
         *([("missing", count(int(missing), "row"))] if missing else []),
         *([("dead letters", count(int(letters), "record"))] if letters else []),
     ]
-    fine = "the lake has all that Kafka has" if not lag else f"{count(int(lag), 'record')} behind Kafka"
-    return _speaking("sink", status, url, fine, _errors(status), details)
+    problems = [
+        *_errors(status),
+        *([f"{count(int(lag), 'record')} behind Kafka"] if lag and lag > MOST_LAG else []),
+    ]
+    if lag is None:
+        fine = "answers; how far it is behind Kafka is not known"
+    else:
+        fine = f"{count(int(lag), 'record')} behind Kafka" if lag else "the lake has all that Kafka has"
+    return _speaking("sink", status, url, fine, problems, details)
 
 
 def kafka_part(shipper: Heard, sink: Heard, retraining: Heard, samples: Samples) -> Part:
@@ -182,6 +201,13 @@ def _speaking(
 def _errors(heard: Heard) -> list[str]:
     told = text(mapping(heard.body), "last_error") if heard.is_fresh else ""
     return [told] if told else []
+
+
+def _filling(spool: Mapping[str, Any]) -> str:
+    held, bound = number(spool, "bytes") or 0.0, number(spool, "bound") or 0.0
+    if bound <= 0 or held / bound < FULL:
+        return ""
+    return f"its spool is {held / bound:.0%} full; at its bound answers are no longer logged"
 
 
 def _dropped(spool: Any) -> int:

@@ -14,9 +14,10 @@ from fastapi import APIRouter, Request, Response
 from cli.console.acting import Actions
 from cli.console.bodies import Acknowledgement, Answer, Asked, Rollback, read_body
 from cli.console.gathering import Gatherer
-from cli.console.guard import check_origin
-from cli.console.page import REPORT_POLICY, draw_main, draw_page, shell
-from shared.errors import DependencyAway, InvalidRequest, UnknownName
+from cli.console.guard import check_framed, check_origin
+from cli.console.page import draw_main, draw_page, shell
+from cli.console.reports import FRAME_POLICY, REPORT_POLICY, draw_absence, draw_frame
+from shared.errors import DependencyAway, HomeostatError, InvalidRequest, UnknownName
 
 LARGEST_BODY = 16 << 10
 REPORT_TIMEOUT_S = 60.0
@@ -60,8 +61,20 @@ def make_router(doors: Doors) -> APIRouter:
 
     @router.get("/reports/{verdict_id}")
     async def report(verdict_id: str) -> Response:
-        """Drift's report about a verdict, shut in: its scripts run in no origin, so they reach neither us nor anything else."""
-        return _html(await _report(doors, verdict_id), REPORT_POLICY)
+        """The page around drift's report about a verdict."""
+        return _html(draw_frame(verdict_id), FRAME_POLICY)
+
+    @router.get("/reports/{verdict_id}/content")
+    async def content(verdict_id: str, request: Request) -> Response:
+        """The report itself, shut in; for the frame in that page alone."""
+        check_framed(request.headers)
+        try:
+            answer = _html(await _report(doors, verdict_id), REPORT_POLICY)
+        except HomeostatError as error:
+            answer = _html(draw_absence(error.message, error.remedy), REPORT_POLICY)
+            answer.status_code = error.status
+        answer.headers["X-Frame-Options"] = "SAMEORIGIN"
+        return answer
 
     @router.post("/api/runs/{run_id}/approve")
     async def approve(run_id: str, request: Request) -> Response:
@@ -83,12 +96,11 @@ def make_router(doors: Doors) -> APIRouter:
 
     @router.post("/api/causes/{cause_key}/acknowledge")
     async def acknowledge(cause_key: str, request: Request) -> Response:
-        """Record that a decision was seen."""
+        """Record that a decision was seen, or it and the older ones of its group."""
         asked = await _read(Acknowledgement, request)
         actor = _actor(doors, request, asked.actor)
-        return await acted(
-            "acknowledgement", doors.actions.acknowledge(cause_key, actor=actor, note=asked.note)
-        )
+        done = doors.actions.acknowledge(cause_key, actor=actor, note=asked.note, older=asked.of_older())
+        return await acted("acknowledgement", done)
 
     @router.post("/api/models/{model}/rollback")
     async def rollback(model: str, request: Request) -> Response:

@@ -9,8 +9,6 @@ from cli.console.markup import Html, join, moment, tag
 from cli.console.signs import sign
 from cli.console.wording import age, clock
 
-UNSEEN_SHOWN = 5
-
 
 def section(identity: str, title: str, *children: object, beside: object = None) -> Html:
     """A part of the page with its heading."""
@@ -25,23 +23,13 @@ def section(identity: str, title: str, *children: object, beside: object = None)
 
 
 def needs_section(picture: Picture) -> Html:
-    """What waits for a person. Of many unseen decisions the newest are shown; the others have their button in the table."""
+    """What waits for a person, with how many things that is: decisions nobody has seen are one thing per model and concern."""
     digests = {run.run_id: run.gate_digest for run in picture.runs}
-    shown, unseen = [], 0
-    for need in picture.needs:
-        unseen += need.kind == "decision"
-        if need.kind != "decision" or unseen <= UNSEEN_SHOWN:
-            shown.append(_need(need, digests.get(need.about, ""), picture))
+    shown = [_need(need, digests.get(need.about, ""), picture) for need in picture.needs]
     if not shown:
         return section("needs", "Needs you", tag("p", sign("ok"), " Nothing waits for you.", class_="calm"))
-    more = unseen - UNSEEN_SHOWN
-    rest = (
-        tag("p", f"and {more} older, below in ", tag("a", "Decisions", href="#decisions"), class_="soft")
-        if more > 0
-        else None
-    )
     count = tag("span", str(len(picture.needs)), class_="count", aria_hidden="true")
-    return section("needs", "Needs you", tag("ul", *shown, class_="needs"), rest, beside=count)
+    return section("needs", "Needs you", tag("ul", *shown, class_="needs"), beside=count)
 
 
 def parts_section(picture: Picture) -> Html:
@@ -60,7 +48,7 @@ def models_section(picture: Picture) -> Html:
 
 
 def _need(need: Need, digest: str, picture: Picture) -> Html:
-    when = moment(need.since, picture.at) if need.since else None
+    when = join("newest " if need.count > 1 else "", moment(need.since, picture.at)) if need.since else None
     return tag(
         "li",
         tag("p", tag("strong", need.title), tag("span", when, class_="soft"), class_="what"),

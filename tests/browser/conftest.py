@@ -16,6 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from cli.console.bootstrap import build, open_door, serve
+from cli.console.gathering import KEPT_S
 from cli.console.places import Places
 from cli.ports import free_port
 from cli.settings import CliSettings
@@ -77,9 +78,14 @@ class Visit:
         self.page.on("request", sent)
 
     def refresh(self) -> None:
-        """What the page does by itself every few seconds, now."""
+        """What the page does by itself every few seconds, now, and to its end; what it brings is of now, too."""
+        before = self.page.locator("#summary time").get_attribute("datetime")
+        self.page.wait_for_timeout((KEPT_S + 0.1) * 1000)
         with self.page.expect_response("**/main"):
             self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        self.page.wait_for_function(
+            "before => document.querySelector('#summary time').dateTime !== before", arg=before
+        )
 
     def problems(self) -> list[str]:
         """What axe finds wrong, in words."""

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import console_before, visiting
-from tests.fakes.loop_services import SERVICES, FakeLoop, busy_loop, full_loop
+from tests.fakes.loop_services import SERVICES, FakeLoop, busy_loop, full_loop, serving
 
 WIDE = {"width": 1360, "height": 900}
 NARROW = {"width": 360, "height": 740}
@@ -98,6 +98,115 @@ def test_escape_closes_the_dialog_and_nothing_was_done(browser: Browser) -> None
         assert loop.posted == []
 
 
+def test_an_answer_is_told_of_what_was_asked_and_of_nothing_else(browser: Browser) -> None:
+    """The dialog stays until the answer is there; where a browser closes it all the same, no other takes its place."""
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        page, ask = visit.page, visit.page.locator("#ask")
+        page.get_by_role("button", name="Approve").click()
+        page.get_by_label("Your name").fill("Ada")
+        loop.slow["retraining"] = 1.0
+        page.locator("#ask-do").click()
+        page.keyboard.press("Escape")
+        expect(ask).to_be_visible()
+        page.locator("#ask-cancel").click(force=True)
+        expect(ask).to_be_visible()
+        page.evaluate("document.getElementById('ask').close()")
+        page.get_by_role("button", name="Roll back").click()
+        expect(page.get_by_role("status")).to_have_text("Approve run-new: still waiting for the answer.")
+        expect(ask).to_be_hidden()
+        expect(page.get_by_role("status")).to_have_text("Approve run-new: Approved; the run is promoting.")
+        assert [path for path, _ in loop.posted] == ["/retraining/runs/run-new/approve"]
+        page.get_by_role("button", name="Roll back").click()
+        expect(page.get_by_role("dialog", name="Roll back flights")).to_be_visible()
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "open"])
+def test_a_refusal_is_told_of_what_was_asked_and_of_nothing_else(browser: Browser, is_closed: bool) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.expected.append("409")
+        page = visit.page
+        page.get_by_role("button", name="Pause").click()
+        page.get_by_role("button", name="Approve").click()
+        page.get_by_label("Your name").fill("Ada")
+        loop.runs[0]["state"] = "promoted"
+        loop.slow["retraining"] = 0.6
+        page.locator("#ask-do").click()
+        said = "nothing was done: run run-new has moved on"
+        if not is_closed:
+            expect(page.locator("#ask-problem")).to_contain_text(said)
+            expect(page.locator("#ask-cancel")).to_have_text("Close")
+            page.locator("#ask-cancel").click()
+            expect(page.locator("#ask")).to_be_hidden()
+            return
+        page.evaluate("document.getElementById('ask').close()")
+        expect(page.get_by_role("status")).to_contain_text(f"Approve run-new: {said}")
+        page.get_by_role("button", name="Roll back").click()
+        expect(page.locator("#ask-problem")).to_have_text("")
+        expect(page.locator("#ask-do")).to_be_visible()
+        expect(page.locator("#ask-cancel")).to_have_text("Cancel")
+
+
+@pytest.mark.parametrize("button", ["Approve run-new", "Reject run-new", "Acknowledge"])
+def test_a_key_held_down_is_no_answer(browser: Browser, button: str) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.page.evaluate("localStorage.setItem('homeostat-actor', 'Ada')")
+        visit.page.reload()
+        visit.tab_to(button)
+        for _ in range(6):
+            visit.page.keyboard.down("Enter")
+        expect(visit.page.locator("#ask")).to_be_visible()
+        visit.page.wait_for_timeout(300)
+        expect(visit.page.locator("#ask")).to_be_visible()
+        visit.page.keyboard.up("Enter")
+        assert loop.posted == []
+        # What is ready to be pressed without a word more takes nothing for granted.
+        assert visit.focused() == ("ask-note" if button == "Acknowledge" else "Cancel")
+        # Read, chosen and pressed, it is one.
+        visit.tab_to(button.partition(" ")[0], most=6)
+        visit.page.keyboard.press("Enter")
+        expect(visit.page.locator("#ask")).to_be_hidden()
+        assert len(loop.posted) == 1
+
+
+def test_the_second_half_of_a_double_click_is_no_answer(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        page = visit.page
+        page.evaluate("localStorage.setItem('homeostat-actor', 'Ada')")
+        page.reload()
+        # The button that opens the dialog lies where the dialog's own will be.
+        page.get_by_role("button", name="Reject").click()
+        place = page.locator("#ask-do").bounding_box()
+        page.keyboard.press("Escape")
+        assert place is not None
+        page.evaluate(
+            "([x, y]) => { document.getElementById('reject-run-new').style.cssText ="
+            " `position: fixed; z-index: 9; left: ${x}px; top: ${y}px` }",
+            [place["x"], place["y"]],
+        )
+        page.mouse.dblclick(place["x"] + 8, place["y"] + 8)
+        expect(page.locator("#ask")).to_be_visible()
+        page.wait_for_timeout(300)
+        expect(page.locator("#ask")).to_be_visible()
+        assert loop.posted == []
+
+
+def test_the_focus_is_not_lost_where_nothing_has_a_name_of_its_own(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        visit.page.evaluate(
+            "const link = document.createElement('a'); link.href = '#decisions'; "
+            "document.getElementById('needs').append(link); link.focus()"
+        )
+        loop.decision("c" * 32, state="fault")
+        visit.refresh()
+        expect(visit.page.locator("#needs")).to_contain_text("fault")
+        assert visit.focused() == "Needs you"
+
+
 def test_another_generation_can_be_chosen(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
@@ -151,7 +260,7 @@ def test_acknowledging_takes_it_off_the_list_with_the_person_s_name(browser: Bro
         visit.page.get_by_label("Your name").fill("Ada")
         visit.page.get_by_label("Note").fill("a holiday")
         visit.page.locator("#ask-do").click()
-        expect(visit.page.locator("#needs")).not_to_contain_text("flights: drift")
+        expect(visit.page.locator("#needs")).not_to_contain_text("drift verdict")
         expect(visit.page.locator("#decisions")).to_contain_text("Ada,")
         assert loop.posted == [
             (f"/retraining/causes/{'b' * 32}/acknowledge", {"actor": "Ada", "note": "a holiday"})
@@ -161,6 +270,22 @@ def test_acknowledging_takes_it_off_the_list_with_the_person_s_name(browser: Bro
         expect(visit.page.get_by_role("button", name="You act as Ada")).to_be_visible()
         visit.page.get_by_role("button", name="Reject").click()
         expect(visit.page.get_by_label("Your name")).to_be_hidden()
+
+
+def test_many_alike_are_acknowledged_with_one_button_up_to_what_the_page_showed(browser: Browser) -> None:
+    loop = full_loop()
+    for number in range(44):
+        loop.decision(f"{number:032x}", state="drift")
+    with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
+        expect(visit.page.locator("#needs .count")).to_have_text("2")
+        visit.page.locator("#needs").get_by_role("button", name="Acknowledge all 45").click()
+        loop.decision("c" * 32, state="drift")
+        visit.page.get_by_label("Your name").fill("Ada")
+        visit.page.locator("#ask-do").click()
+        expect(visit.page.get_by_role("status")).to_have_text("Acknowledged all 45.")
+        expect(visit.page.locator("#needs")).to_contain_text("flights: 1 drift verdict")
+        left = [one["cause_key"] for one in loop.decisions if one["concern"] and not one["acknowledged"]]
+        assert left == ["c" * 32]
 
 
 def test_a_refusal_is_said_in_words(browser: Browser) -> None:
@@ -189,19 +314,19 @@ def test_a_refresh_keeps_focus_scroll_and_an_open_dialog(browser: Browser) -> No
         loop.verdict(151, "drift", ratio=1.9)
         loop.decision("c" * 32, state="fault")
         visit.refresh()
-        expect(page.locator("#needs")).to_contain_text("flights: fault")
+        expect(page.locator("#needs")).to_contain_text("flights: 1 fault verdict")
         assert page.evaluate(
             "['needs', 'verdicts'].map(id => document.getElementById(id).stale ?? null)"
         ) == [None, None]
         assert visit.focused() == "Reject run-new"
         assert page.locator("#verdicts-table").evaluate("box => box.scrollTop") == 333
-        expect(page.get_by_role("status")).to_have_text("Needs you: flights: fault.")
+        expect(page.get_by_role("status")).to_have_text("Needs you: flights: 1 fault verdict.")
 
         page.get_by_role("button", name="Roll back").click()
         page.get_by_label("Reason").fill("half a sent")
         loop.decision("d" * 32, state="drift")
         visit.refresh()
-        expect(page.locator("#needs")).to_contain_text("and 1 older")
+        expect(page.locator("#needs")).to_contain_text("flights: 5 drift verdicts")
         expect(page.get_by_label("Reason")).to_have_value("half a sent")
         assert visit.focused() == "ask-note"
 
@@ -246,7 +371,6 @@ def test_with_every_service_down_the_page_says_what_to_do(browser: Browser, arte
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         loop.away = set(SERVICES)
-        visit.page.wait_for_timeout(1100)
         visit.refresh()
         for service in SERVICES:
             expect(visit.page.locator("#needs")).to_contain_text(f"{service} is away")
@@ -323,5 +447,38 @@ def test_a_report_is_shut_in(browser: Browser) -> None:
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.expected += ["violates the following Content Security Policy", "Refused to connect"]
         visit.page.locator("#verdicts").get_by_role("link", name="report").first.click()
-        expect(visit.page.locator("#p")).to_have_text("null, no storage, not sent")
+        expect(visit.page.frame_locator("iframe").locator("#p")).to_have_text("null, no storage, not sent")
         assert loop.posted == []
+        visit.page.get_by_role("link", name="Back to the console").click()
+        expect(visit.page.locator("#verdicts")).to_be_visible()
+
+
+@pytest.mark.parametrize("where", ["location", "top.location", "parent.location"])
+def test_a_report_takes_nothing_elsewhere(browser: Browser, where: str) -> None:
+    """Going somewhere tells it the address, and an address holds text."""
+    loop, other = full_loop(), FakeLoop()
+    with serving(other) as elsewhere, console_before(loop) as url:
+        loop.lies[f"/drift/reports/{loop.verdicts[0]['verdict_id']}"] = (
+            "<!doctype html><title>report</title><p id=p>-</p><script>p.textContent = 'ran';"
+            f"try {{ {where} = '{elsewhere}/drift/status?secret' }} catch {{ p.textContent = 'held' }}</script>"
+        ).encode()
+        with visiting(browser, url, viewport=WIDE) as visit:
+            visit.expected += ["Content Security Policy", "Unsafe attempt to initiate navigation", "Framing"]
+            with visit.page.expect_response("**/content"):
+                visit.page.locator("#verdicts").get_by_role("link", name="report").first.click()
+            visit.page.wait_for_timeout(700)
+            assert visit.page.url.startswith(f"{url}/reports/")
+            assert other.asked == []
+            visit.strayed.clear()  # what was tried and stopped
+
+
+def test_the_page_around_a_report_stands_in_nobody_s_way(browser: Browser) -> None:
+    loop = full_loop()
+    with console_before(loop) as url, visiting(browser, url, viewport=NARROW) as visit:
+        visit.expected += ["404"]
+        visit.page.goto(f"{url}/reports/none")
+        expect(visit.page.frame_locator("iframe").locator("p").first).to_contain_text(
+            "there is no report about none"
+        )
+        expect(visit.page.get_by_role("heading", name="Report about verdict none")).to_be_visible()
+        assert visit.problems() == []

@@ -133,6 +133,7 @@ class FakeLoop:
                 "cause_state": state,
                 "run_id": "",
                 "needs_acknowledgement": state in ("drift", "fault"),
+                "concern": state if state in ("drift", "fault") else "",
                 "acknowledged": None,
             },
         )
@@ -168,9 +169,11 @@ class FakeLoop:
             return self._inference()
         if service == "drift":
             models = [{"model": self.model, "error": ""}] if self.releases else []
+            asked = query.get("model", [""])[0]
+            verdicts = [one for one in self.verdicts if asked in ("", one["model"])]
             told: dict[str, dict[str, Any]] = {
                 "status": {"service": "drift", "ready": True, "unpublished": 0, "models": models},
-                "verdicts": {"verdicts": self.verdicts[:limit]},
+                "verdicts": {"verdicts": verdicts[:limit]},
             }
             return told.get(path)
         if service == "retraining":
@@ -192,10 +195,48 @@ class FakeLoop:
                 "runs_at_work": [],
                 "models": [{"name": self.model, **self.losses}] if self.releases else [],
             },
-            "decisions": {"decisions": self.decisions[:limit]},
+            "decisions": {"decisions": self.decisions[:limit], "unacknowledged": self._unseen_groups()},
             "runs": {"runs": runs[:limit]},
         }
         return told.get(path)
+
+    def _unseen(self) -> list[dict[str, Any]]:
+        return [
+            one for one in self.decisions if one.get("needs_acknowledgement") and not one.get("acknowledged")
+        ]
+
+    def _unseen_groups(self) -> list[dict[str, Any]]:
+        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for one in self._unseen():
+            groups.setdefault((one["model"], one["concern"]), []).append(one)
+        return [
+            {
+                "model": model,
+                "concern": concern,
+                "count": len(group),
+                "since": min(one["event_time"] for one in group),
+                "newest_key": group[0]["cause_key"],
+                "newest_at": group[0]["decided_at"],
+                "sentence": group[0]["reason"],
+            }
+            for (model, concern), group in groups.items()
+        ]
+
+    def _acknowledge(self, found: dict[str, Any], body: dict[str, Any]) -> tuple[int, bytes]:
+        older = [
+            one
+            for one in self._unseen()
+            if body.get("and_older")
+            and (one["model"], one["id"] < found["id"]) == (found["model"], True)
+            and body.get("concern") in (None, one["concern"])
+        ]
+        if len(older) > body.get("expected_older", len(older)):
+            return _no(409, f"nothing was acknowledged: {len(older)} older decisions wait")
+        said = {"actor": body["actor"], "note": body.get("note", ""), "at": self.now.isoformat()}
+        for one in (found, *older):
+            one["acknowledged"] = one["acknowledged"] or said
+        done = {**found["acknowledged"], "acknowledged_older": len(older)}
+        return 200, json.dumps({"cause_key": found["cause_key"], **done}).encode()
 
     def _inference(self) -> dict[str, Any]:
         model = {
@@ -232,9 +273,7 @@ class FakeLoop:
             found = next((one for one in self.decisions if one["cause_key"] == name), None)
             if found is None:
                 return _no(404, f"there is no cause {name}")
-            said = {"actor": body["actor"], "note": body.get("note", ""), "at": self.now.isoformat()}
-            found["acknowledged"] = found["acknowledged"] or said
-            return 200, json.dumps(found["acknowledged"]).encode()
+            return self._acknowledge(found, body)
         if body["expected_generation"] != len(self.releases):
             return _no(
                 409,

@@ -26,7 +26,14 @@
     at("pause").addEventListener("click", pause);
     at("who").addEventListener("click", () => open("who", { act: "name", title: "Your name", says: "Kept in this browser and written beside what you do.", body: "{}" }));
     at("ask").querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); act(); });
-    at("ask-cancel").addEventListener("click", () => at("ask").close());
+    // A key held down, or the second half of a double click, is no answer to what nobody has read yet.
+    document.addEventListener("keydown", (event) => {
+      const pressed = event.key === "Enter" || event.key === " ";
+      if (event.repeat && pressed && event.target.closest("#ask, [data-act]")) event.preventDefault();
+    });
+    at("ask-do").addEventListener("click", (event) => { if (event.detail > 1) event.preventDefault(); });
+    at("ask-cancel").addEventListener("click", () => { if (!busy) at("ask").close(); });
+    at("ask").addEventListener("cancel", (event) => { if (busy) event.preventDefault(); });
     at("ask").addEventListener("close", () => focus(asked && asked.from, "needs"));
     at("ask-choice").addEventListener("change", coming);
     document.addEventListener("visibilitychange", () => { if (!document.hidden) again(0); });
@@ -66,12 +73,12 @@
       const old = at(part.id);
       const html = part.outerHTML;
       if (old === null || (sent.get(part.id) ?? old.outerHTML) === html || isRead(old)) continue;
-      const held = old.contains(document.activeElement) ? document.activeElement.id : "";
+      const held = old.contains(document.activeElement) ? document.activeElement.id : null;
       const scrolled = [...old.querySelectorAll(".scroll")].map((box) => [box.id, box.scrollLeft, box.scrollTop]);
       old.replaceWith(document.adoptNode(part));
       sent.set(part.id, html);
       for (const [id, left, top] of scrolled) at(id)?.scrollTo({ left, top, behavior: "instant" });
-      if (held) focus(held, part.id);
+      if (held !== null) focus(held, part.id); // what has no id: the heading above it, and never the top of the page
     }
     if (!quietly) tell(before, needs());
   }
@@ -133,6 +140,7 @@
 
   function open(from, told) {
     if (at("ask").open) return;
+    if (busy) return say(`${asked.title}: still waiting for the answer.`);
     asked = { ...told, from };
     const isRollback = told.act === "rollback";
     at("ask-title").textContent = told.title;
@@ -152,7 +160,7 @@
     if (isRollback) choices(told);
     at("ask").showModal();
     const fields = [at("ask-name"), at("ask-note")].filter((field) => !field.parentElement.hidden);
-    (fields.find((field) => field.value === "") || at("ask-do")).focus();
+    (fields.find((field) => field.value === "") || at("ask-cancel")).focus();
   }
 
   function choices(told) {
@@ -193,42 +201,58 @@
     }
     who();
     if (asked.act === "name") return at("ask").close();
+    const mine = asked;
     let isDone = false;
-    busy = true;
-    at("ask-do").setAttribute("aria-disabled", "true");
+    wait(true);
     objection("");
     try {
-      const answer = await fetch(asked.path, {
+      const answer = await fetch(mine.path, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Homeostat-Console": "1" },
         body: JSON.stringify(made),
       });
       const said = await answer.json().catch(() => ({}));
       isDone = answer.ok;
-      if (isDone) done(said);
-      else failed(answer.status, said);
+      if (isDone) done(mine, said);
+      else failed(mine, answer.status, said);
     } catch {
-      objection("The console does not answer, so whether it was done is not known. Look at the page before you press again.");
+      problem(mine, "The console does not answer, so whether it was done is not known. Look at the page before you press again.");
     } finally {
-      busy = false;
-      at("ask-do").removeAttribute("aria-disabled");
+      wait(false);
       await refresh(isDone); // what was done is told already
     }
   }
 
-  function done(said) {
+  // While the answer is awaited the dialog stays: closing it would not take back what was asked.
+  function wait(is) {
+    busy = is;
+    for (const id of ["ask-do", "ask-cancel"]) {
+      if (is) at(id).setAttribute("aria-disabled", "true");
+      else at(id).removeAttribute("aria-disabled");
+    }
+  }
+
+  // A browser lets some people close a dialog whatever the page says: what they asked is then told on the page. No other dialog
+  // opens until then, so an open one is theirs.
+  function problem(mine, text) {
+    if (at("ask").open) objection(text);
+    else say(`${mine.title}: ${text}`);
+  }
+
+  function done(mine, said) {
     const what = {
       approve: () => `Approved; the run is ${String(said.run?.state).replaceAll("_", " ")}.`,
       reject: () => "Rejected; the run has ended.",
-      acknowledge: () => "Acknowledged.",
+      acknowledge: () => (said.acknowledgement?.acknowledged_older > 0 ? `Acknowledged all ${said.acknowledgement.acknowledged_older + 1}.` : "Acknowledged."),
       rollback: () => `Rolled back: generation ${said.release?.generation} is released.`,
-    }[asked.act]();
-    at("ask").close();
-    say(what);
+    }[mine.act]();
+    const shown = at("ask").open;
+    if (shown) at("ask").close();
+    say(shown ? what : `${mine.title}: ${what}`);
   }
 
-  function failed(status, said) {
-    objection([said.error || `The console answers ${status}.`, said.remedy || ""].filter(Boolean).join(" "));
+  function failed(mine, status, said) {
+    problem(mine, [said.error || `The console answers ${status}.`, said.remedy || ""].filter(Boolean).join(" "));
     if (status === 409 || status === 404) { // the world moved on: pressing again would only say so again
       at("ask-do").hidden = true;
       at("ask-cancel").textContent = "Close";

@@ -19,7 +19,8 @@ from cli.injection.parts import kill, part_of, stack_of
 from cli.injection.pulses import slow_down
 from cli.readiness import wait_until_ready
 from cli.settings import CliSettings
-from cli.state import ProcessState, read_state
+from cli.state import ProcessState, StackState, read_state, write_state
+from cli.supervisor_lock import only_one
 from shared.errors import Conflict, OperatorError, UnknownName
 from tests.integration.cli.test_supervisor import Running, left_over, process, settings, spec
 
@@ -107,6 +108,53 @@ def test_what_was_stopped_runs_on_when_the_guard_is_killed(settings: CliSettings
     guard.kill()
     command.wait(20)
     assert not is_stopped(part)
+
+
+@pytest.mark.parametrize("guard_dies", [False, True])
+def test_a_child_runs_on_although_its_part_has_died_meanwhile(tmp_path: Path, guard_dies: bool) -> None:
+    """A training command has a session of its own: what kills retraining leaves it, and leaves it stopped."""
+    program = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(120)'], start_new_session=True)\n"
+        "print(child.pid, flush=True); time.sleep(120)"
+    )
+    part = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert part.stdout is not None
+    child = psutil.Process(int(part.stdout.readline()))
+    one = ProcessState(
+        name="early",
+        pid=part.pid,
+        created=psutil.Process(part.pid).create_time(),
+        port=0,
+        restarts=0,
+        log="",
+        ready_url="",
+    )
+    fields = {
+        "home": str(tmp_path),
+        "kafka": "",
+        "started_at": "",
+        "ports": {},
+        "urls": {},
+        "processes": (one,),
+    }
+    write_state(tmp_path, StackState.model_validate({"pid": os.getpid(), "created": 0, **fields}))
+    try:
+        with only_one(tmp_path):
+            command = injecting(
+                CliSettings(home=tmp_path), "slow_down(settings, 'early', 60.0, pause_s=50.0, every_s=55.0)"
+            )
+            until(lambda: child.status() == psutil.STATUS_STOPPED, 20, "the child is stopped")
+            time.sleep(0.5)
+            [guard] = psutil.Process(command.pid).children()
+            part.kill()
+            part.wait(10)
+            guard.kill() if guard_dies else command.kill()
+            command.wait(30)
+            until(lambda: child.status() != psutil.STATUS_STOPPED, 20, "the child runs on")
+    finally:
+        part.kill()
+        child.kill()
 
 
 def test_pulses_stop_and_continue_for_the_time_given(settings: CliSettings, running: Running) -> None:

@@ -25,16 +25,24 @@ Result = TypeVar("Result")
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that is set by hand, with ticks that go on whatever it is set to."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
+        self.tick = 0.0
 
     def __call__(self) -> datetime:
         return self.now
 
     def forward(self, seconds: float) -> None:
+        self.tick += seconds
+        self.set_by(seconds)
+
+    def set_by(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+
+    def ticks(self) -> float:
+        return self.tick
 
 
 class Console:
@@ -44,8 +52,8 @@ class Console:
         self.clock = Clock(loop.now)
         self.places = where or places(BASE)
         client = httpx.AsyncClient(transport=wire(loop))
-        asker = Asker(client, self.clock)
-        self.gatherer = Gatherer(asker, lambda: self.places, self.clock)
+        asker = Asker(client, self.clock, self.clock.ticks)
+        self.gatherer = Gatherer(asker, lambda: self.places, self.clock, self.clock.ticks)
         doors = Doors(
             self.gatherer,
             Actions(client, lambda: self.places.retraining),

@@ -9,7 +9,7 @@ import pytest
 
 from cli.console.guard import HEADER
 from tests.fakes.loop_services import full_loop
-from tests.unit.cli.console.looking import Console, run
+from tests.unit.cli.console.looking import Console, Page, run
 
 APPROVE = "/api/runs/run-new/approve"
 SHOWN = {"actor": "ada", "state": "waiting_for_approval", "gate_digest": "d1"}
@@ -29,6 +29,17 @@ def test_approving_a_run_is_forwarded_in_the_person_s_name() -> None:
     answer, forwarded = posted(SHOWN)
     assert (answer.status_code, answer.json()["run"]["state"]) == (200, "promoting")
     assert forwarded == [("/retraining/runs/run-new/approve", {"actor": "ada"})]
+
+
+def test_a_run_is_named_whatever_its_name() -> None:
+    loop = full_loop()
+    loop.run("a?b", "waiting_for_approval", gate=True, digest="d1")
+
+    async def once() -> httpx.Response:
+        return await Console(loop).post("/api/runs/a%3Fb/approve", SHOWN)
+
+    assert run(once).status_code == 200
+    assert loop.runs[0]["state"] == "promoting"
 
 
 def test_rejecting_too() -> None:
@@ -63,6 +74,32 @@ def test_acknowledging_is_forwarded_with_its_note_and_the_first_stands() -> None
     assert loop.posted == [(place, {"actor": "ada", "note": "seen"}), (place, {"actor": "bob"})]
 
 
+def test_a_group_is_acknowledged_as_it_was_shown_and_what_came_later_is_not() -> None:
+    loop = full_loop()
+    for number in range(4):
+        loop.decision(f"{number:032x}", state="fault" if number == 1 else "drift")
+    shown = {"actor": "ada", "and_older": True, "concern": "drift", "expected_older": 3}
+
+    async def twice() -> list[httpx.Response]:
+        console = Console(loop)
+        await console.gatherer.picture()
+        loop.decision("c" * 32, state="drift")
+        path = f"/api/causes/{3:032x}/acknowledge"
+        return [
+            await console.post(path, {**shown, "expected_older": 2}),
+            await console.post(path, shown),
+            await console.post(path, {**shown, "actor": "bob"}),
+        ]
+
+    behind, first, second = run(twice)
+    assert (behind.status_code, "nothing was acknowledged" in behind.json()["error"]) == (409, True)
+    assert [answer.json()["acknowledgement"]["acknowledged_older"] for answer in (first, second)] == [3, 0]
+    left = [one["cause_key"] for one in loop.decisions if one["concern"] and not one["acknowledged"]]
+    assert left == ["c" * 32, f"{1:032x}"]
+    assert {one["acknowledged"]["actor"] for one in loop.decisions if one["acknowledged"]} == {"ada"}
+    assert loop.posted[1] == (f"/retraining/causes/{3:032x}/acknowledge", shown)
+
+
 def test_a_rollback_goes_back_once_however_often_it_is_sent() -> None:
     loop = full_loop()
 
@@ -86,6 +123,8 @@ def test_a_rollback_goes_back_once_however_often_it_is_sent() -> None:
         ("/api/models/flights/rollback", {**BACK, "to_generation": 0}, "to_generation"),
         ("/api/models/flights/rollback", {**BACK, "reason": "  "}, "reason"),
         ("/api/models/flights/rollback", {**BACK, "force": True}, "force"),
+        ("/api/causes/x/acknowledge", {"actor": "ada", "and_older": 1}, "and_older"),
+        ("/api/causes/x/acknowledge", {"actor": "ada", "expected_older": -1}, "expected_older"),
         (APPROVE, {**SHOWN, "actor": "   "}, "actor"),
         (APPROVE, {**SHOWN, "state": "training"}, "state"),
         (APPROVE, {**SHOWN, "actor": "a" * 201}, "actor"),
@@ -235,17 +274,23 @@ def test_every_answer_carries_what_shuts_the_page_in() -> None:
         console = Console(loop)
         return {
             path: (await console.http.get(path)).headers
-            for path in ("/", "/main", "/status.json", "/reports/v", "/none")
+            for path in ("/", "/main", "/status.json", "/reports/v", "/reports/v/content", "/none")
         }
 
     found = run(looks)
+    framed = found["/reports/v/content"]
     for headers in found.values():
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["Cache-Control"] == "no-store"
-        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        ours = "self" if headers is framed else "none"
+        assert f"frame-ancestors '{ours}'" in headers["Content-Security-Policy"]
+        assert headers["X-Frame-Options"] == ("SAMEORIGIN" if headers is framed else "DENY")
         assert "default-src 'none'" in headers["Content-Security-Policy"]
-    report = found["/reports/v"]["Content-Security-Policy"]
+    around = found["/reports/v"]["Content-Security-Policy"]
+    assert "frame-src 'self'" in around
+    assert "script-src" not in around
+    report = framed["Content-Security-Policy"]
     assert report.startswith("sandbox allow-scripts;")
     assert "allow-same-origin" not in report
     assert "connect-src" not in report
@@ -254,10 +299,36 @@ def test_every_answer_carries_what_shuts_the_page_in() -> None:
 
 def test_a_report_nobody_has_is_not_found() -> None:
     async def once() -> httpx.Response:
-        return await Console(full_loop()).http.get("/reports/none")
+        return await Console(full_loop()).http.get("/reports/none/content")
 
     answer = run(once)
     assert (answer.status_code, "there is no report about none" in answer.text) == (404, True)
+
+
+@pytest.mark.parametrize(("dest", "status"), [("document", 403), ("iframe", 200), ("", 200)])
+def test_a_report_is_no_page_of_its_own(dest: str, status: int) -> None:
+    """It could leave for anywhere, with its text in the address."""
+    loop = full_loop()
+    loop.lies["/drift/reports/v"] = b"<p>the report"
+    headers = {"Sec-Fetch-Dest": dest} if dest else {}
+
+    async def once() -> httpx.Response:
+        return await Console(loop).http.get("/reports/v/content", headers=headers)
+
+    answer = run(once)
+    assert (answer.status_code, "the report" in answer.text) == (status, status == 200)
+
+
+def test_the_page_around_a_report_shuts_it_in() -> None:
+    async def once() -> str:
+        return (await Console(full_loop()).http.get("/reports/%22%3E%3Cscript%3E")).text
+
+    page = Page(run(once).removeprefix("<!doctype html>"))
+    frame = page.one("iframe")
+    assert frame.attributes["sandbox"] == "allow-scripts"
+    assert frame.attributes["src"] == "/reports/%22%3E%3Cscript%3E/content"
+    assert not page.all("script")
+    assert [link.attributes["href"] for link in page.all("a")] == ["/"]
 
 
 def test_the_same_facts_are_there_as_json() -> None:

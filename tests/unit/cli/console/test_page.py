@@ -110,7 +110,7 @@ def test_whatever_can_have_the_focus_can_be_found_again() -> None:
     page = Page(draw_main(look(busy_loop())))
     for element in page.elements:
         if element.name in ("a", "button", "input", "select") or "tabindex" in element.attributes:
-            assert element.id or element.attributes.get("href") == "#decisions", element.attributes
+            assert element.id, element.attributes
 
 
 def test_every_button_says_what_it_is_about_and_carries_what_it_sends() -> None:
@@ -121,7 +121,7 @@ def test_every_button_says_what_it_is_about_and_carries_what_it_sends() -> None:
         "approve-run-new",
         "reject-run-new",
         "rollback-flights",
-        f"need-acknowledge-{'b' * 32}",
+        "need-acknowledge-flights-drift",
         f"decision-acknowledge-{'b' * 32}",
     }
     assert told["approve-run-new"].text == "Approve run-new"
@@ -182,15 +182,37 @@ def test_a_list_nobody_vouches_for_says_so() -> None:
     assert "No verdict yet" not in text
 
 
-def test_of_many_unseen_decisions_few_are_on_top_and_all_can_be_acknowledged() -> None:
+def test_many_unseen_decisions_are_one_card_for_each_model_and_concern() -> None:
     loop = busy_loop()
-    for decision in loop.decisions:
-        decision["needs_acknowledgement"] = True
-    page = Page(draw_main(look(loop)))
-    unseen = len(loop.decisions)
-    assert len(page.all("li", class_="need decision")) == 5
-    assert f"and {unseen - 5} older" in page.one("section", id="needs").text
-    assert len([one for one in page.all("button") if one.id.startswith("decision-acknowledge-")]) == unseen
+    loop.decision("f" * 32, state="fault")
+    loop.decisions[-2]["event_time"] = "2013-02-12T11:00:00+00:00"  # the oldest drift
+    picture = look(loop)
+    page = Page(draw_main(picture))
+    needs = page.one("section", id="needs")
+    fault, drift = page.all("li", class_="need decision")
+    assert "flights: 1 fault verdict" in fault.text
+    assert f"the reason of {'f' * 32}" in fault.text
+    assert "Since" not in fault.text
+    assert drift.text.startswith("flights: 4 drift verdictsnewest 5 min ago")
+    assert f"Since 2013-02-12, event time; the newest: the reason of {2:032x}" in drift.text
+    # The count is of cards, not of verdicts: a run that waits, a fault, all drift.
+    assert page.one("span", class_="count").text == "3"
+    assert needs.text.count("Acknowledge") == 2
+    one, every = page.by_id("need-acknowledge-flights-fault"), page.by_id("need-acknowledge-flights-drift")
+    assert one.text.startswith("Acknowledge flights: 1 fault verdict")
+    assert (one.attributes["data-body"], one.attributes["data-path"]) == (
+        "{}",
+        f"/api/causes/{'f' * 32}/acknowledge",
+    )
+    assert every.text.startswith("Acknowledge all 4 flights: 4 drift verdicts")
+    assert json.loads(every.attributes["data-body"]) == {
+        "and_older": True,
+        "concern": "drift",
+        "expected_older": 3,
+    }
+    assert every.attributes["data-path"] == f"/api/causes/{2:032x}/acknowledge"
+    # Each has a button of its own below.
+    assert len([one for one in page.all("button") if one.id.startswith("decision-acknowledge-")]) == 5
 
 
 def test_the_page_is_small_and_quickly_drawn() -> None:
