@@ -44,10 +44,13 @@ class Door:
     """One service's HTTP door. Raises our errors: `UnknownName` for 404, `Conflict` for 409, `CallerError` for other 4xx,
     `OperatorError` for 5xx, `DependencyAway` when it does not answer."""
 
-    def __init__(self, service: str, base_url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, service: str, base_url: str, *, timeout_s: float = TIMEOUT_S, remedy: str = ""
+    ) -> None:
         import httpx
 
         self.service = service
+        self._remedy = remedy or f"start it with `homeostat up`, or say where it is with --{service}-url"
         self.base_url = base_url
         # The services are our own: no proxy of the environment stands between.
         self._client = httpx.Client(base_url=base_url, timeout=timeout_s, trust_env=False)
@@ -90,7 +93,7 @@ class Door:
         except httpx.HTTPError as error:
             raise DependencyAway(
                 f"{self.service} does not answer at {self.base_url}: {error or type(error).__name__}",
-                remedy=f"start it with `homeostat up`, or say where it is with --{self.service}-url",
+                remedy=self._remedy,
             ) from error
         if response.status_code >= 400:
             raise _refusal(self.service, response)

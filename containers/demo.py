@@ -177,7 +177,10 @@ def replay(settings: CliSettings, days: int, pause_s: float) -> int:
             time.sleep(pause_s)
     finally:
         loop.close()
-    print(f"demo: no new version in {days} days; `homeostat runs` and the console say why", file=sys.stderr)
+    print(
+        f"demo: no new version in {days} days; `homeostat report {MODEL}` and the console say why",
+        file=sys.stderr,
+    )
     return 1
 
 

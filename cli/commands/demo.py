@@ -15,6 +15,8 @@ from cli.stack import QUIET, SOURCES
 from cli.telling import telling
 from shared.errors import OperatorError
 
+DEFAULT_HOME = Path(".homeostat") / "flights"
+
 
 def demo(
     part: Annotated[float, typer.Option(min=0.01, max=1.0, help="Share of the year that is replayed.")] = 1.0,
@@ -42,7 +44,8 @@ def demo(
                 remedy="run the demo from a clone of the repository: `make demo`",
             )
         options = [f"--part={part}", f"--seed={seed}"]
-        options += [f"--home={home.absolute()}"] if home is not None else []
+        # The demo runs in the sources' folder; its home is meant from where the command was typed.
+        options += [f"--home={(home or DEFAULT_HOME).absolute()}"]
         options += [f"--inject={inject}"] if inject else []
         given = {"--keep": keep, "--free-ports": free_ports, "--json": as_json}
         options += [name for name, wanted in given.items() if wanted]

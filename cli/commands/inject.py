@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from cli.settings import CliSettings
 
 inject = typer.Typer(
-    help="Rehearse a bad day on the local stack: traffic, drift, faults, slowness, outages.",
+    help="Rehearse a bad day on the local stack: traffic, drift, faults, slowness, outages. Rows that are injected stay in the "
+    "lake, and later runs train on them: use a home you can throw away.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -36,6 +37,20 @@ Rows = Annotated[
 Windows = Annotated[int, typer.Option(min=1, max=100, help="Windows of drift to fill.")]
 Rate = Annotated[float, typer.Option(min=0.1, max=10_000, help="Rows a second.")]
 For = Annotated[str, typer.Option("--for", help="For so long at most, such as 30s or 2m; 10m is the most.")]
+Length = Annotated[
+    str,
+    typer.Option(
+        "--for",
+        help="Send for so long at most, such as 30s or 2m. Default: as long as the rows need, at most 10m.",
+    ),
+]
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes",
+        help="Send all the same where the loop trains by itself or the lake has rows of others: these stay.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Outcomes = Annotated[bool, typer.Option(help="Tell the rows' outcomes as well, as late as loop.yaml says.")]
 Wait = Annotated[
@@ -50,10 +65,11 @@ def traffic(
     rows: Rows = None,
     windows: Windows = 1,
     rate: Rate = 200.0,
-    length: For = LONG,
+    length: Length = "",
     seed: Seed = 0,
     outcomes: Outcomes = True,
     wait: Wait = 60.0,
+    yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -66,9 +82,8 @@ def traffic(
 
     with telling(as_json) as teller:
         pace = _pace(rows, windows, rate, length, wait)
-        _rehearse(
-            teller, settings_with(home), model, make, pace, seed, "own" if outcomes else None, "healthy rows"
-        )
+        truth: Truth | None = "own" if outcomes else None
+        _rehearse(teller, settings_with(home), model, make, pace, seed, truth, "healthy rows", yes=yes)
 
 
 @inject.command(epilog="Example: homeostat inject drift --feature distance_km --shift 2")
@@ -84,10 +99,11 @@ def drift(
     rows: Rows = None,
     windows: Windows = 1,
     rate: Rate = 200.0,
-    length: For = LONG,
+    length: Length = "",
     seed: Seed = 0,
     outcomes: Outcomes = True,
     wait: Wait = 60.0,
+    yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -104,16 +120,8 @@ def drift(
 
     with telling(as_json) as teller:
         pace = _pace(rows, windows, rate, length, wait)
-        _rehearse(
-            teller,
-            settings_with(home),
-            model,
-            make,
-            pace,
-            seed,
-            "expected" if outcomes else None,
-            "drifted rows",
-        )
+        truth: Truth | None = "expected" if outcomes else None
+        _rehearse(teller, settings_with(home), model, make, pace, seed, truth, "drifted rows", yes=yes)
 
 
 @inject.command("concept-drift", epilog="Example: homeostat inject concept-drift --windows 2")
@@ -122,9 +130,10 @@ def concept_drift(
     rows: Rows = None,
     windows: Windows = 1,
     rate: Rate = 200.0,
-    length: For = LONG,
+    length: Length = "",
     seed: Seed = 0,
     wait: Wait = 60.0,
+    yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -143,9 +152,8 @@ def concept_drift(
 
     with telling(as_json) as teller:
         pace = _pace(rows, windows, rate, length, wait)
-        _rehearse(
-            teller, settings_with(home), model, make, pace, seed, "reversed", "rows with other outcomes"
-        )
+        what = "rows with other outcomes"
+        _rehearse(teller, settings_with(home), model, make, pace, seed, "reversed", what, yes=yes)
 
 
 @inject.command(epilog="Example: homeostat inject fault --feature weight_kg --kind missing")
@@ -159,10 +167,11 @@ def fault(
     rows: Rows = None,
     windows: Windows = 1,
     rate: Rate = 200.0,
-    length: For = LONG,
+    length: Length = "",
     seed: Seed = 0,
     outcomes: Outcomes = True,
     wait: Wait = 60.0,
+    yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -186,9 +195,8 @@ def fault(
 
     with telling(as_json) as teller:
         pace = _pace(rows, windows, rate, length, wait)
-        _rehearse(
-            teller, settings_with(home), model, make, pace, seed, "own" if outcomes else None, "broken rows"
-        )
+        truth: Truth | None = "own" if outcomes else None
+        _rehearse(teller, settings_with(home), model, make, pace, seed, truth, "broken rows", yes=yes)
 
 
 @inject.command(epilog="Example: homeostat inject slow inference --for 30s")
@@ -269,7 +277,8 @@ def _pace(rows: int | None, windows: int, rate: float, length: str, wait: float)
     from cli.injection.bounds import parse_length
     from cli.injection.rehearsal import Pace
 
-    return Pace(rows=rows, windows=windows, rate=rate, seconds=parse_length(length), wait_s=wait)
+    seconds = parse_length(length) if length else None
+    return Pace(rows=rows, windows=windows, rate=rate, seconds=seconds, wait_s=wait)
 
 
 def _rehearse(
@@ -281,11 +290,14 @@ def _rehearse(
     seed: int,
     truth: Truth | None,
     what: str,
+    *,
+    yes: bool,
 ) -> None:
     from datetime import UTC, datetime
 
-    from cli.doors import Door, addresses
-    from cli.injection.bounds import require_loopback
+    from cli.doors import Door
+    from cli.injection.consent import Injected, require_consent
+    from cli.injection.local import find_local
     from cli.injection.rehearsal import Rehearsal
     from cli.injection.served import find_served
     from cli.progress import bar
@@ -293,13 +305,16 @@ def _rehearse(
     from shared.stores.lake import Lake
     from shared.stores.model_store import open_model_store
 
-    where = addresses(settings)
-    require_loopback("inference", where.inference)
-    require_loopback("drift", where.drift)
-    with Door("inference", where.inference) as inference, Door("drift", where.drift) as drift:
+    inference_url, drift_url = find_local(settings)
+    with (
+        Door("inference", inference_url, remedy="homeostat status") as inference,
+        Door("drift", drift_url, remedy="homeostat status") as drift,
+    ):
         keys, store = Keys(settings.home / "keys"), open_model_store(settings.model_store_url)
         served = find_served(inference, store, keys, model, seed=seed)
-        rehearsal = Rehearsal(served, inference, drift, Lake(settings.lake_url), lambda: datetime.now(UTC))
+        lake, injected = Lake(settings.lake_url), Injected(settings.home, served.model)
+        require_consent(served, lake, injected, yes=yes)
+        rehearsal = Rehearsal(served, inference, drift, lake, lambda: datetime.now(UTC), injected.add)
         make = maker(served)
         rows, _ = rehearsal.size(pace)
         teller.note(f"sending {rows} rows to {served.model}, generation {served.generation}")
@@ -316,7 +331,8 @@ def _rehearse(
         lines.append(f"no verdict within {pace.wait_s:.0f} s; `homeostat doctor` looks for the reason")
     cause = str(verdict["verdict_id"]) if verdict is not None else ""
     _tell_end(teller, done.document(), "\n".join(lines), home_of(settings), cause)
-    if pace.wait_s > 0 and (verdict is None or (done.in_lake or 0) < done.answered):
+    missed = pace.wait_s > 0 and (verdict is None or (done.in_lake or 0) < done.answered)
+    if missed or done.unsent:
         raise typer.Exit(FOUND_SOMETHING)
 
 

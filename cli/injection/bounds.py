@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -24,6 +25,20 @@ def require_loopback(service: str, url: str) -> None:
             f"{service} at {url} is not on this machine; rehearsals are for a local stack only",
             remedy="homeostat up --detach, then inject without an address",
         )
+
+
+def length_for(rows: int, rate: float) -> float:
+    """Seconds that `rows` rows at `rate` rows a second need, with room for a slow machine.
+
+    Raises `CallerError` above ten minutes.
+    """
+    needed = rows / rate
+    if needed > LONGEST_S:
+        raise CallerError(
+            f"{rows} rows at {rate:g} a second take longer than a rehearsal may: {LONGEST_S / 60:.0f}m",
+            remedy=f"say --rate {math.ceil(rows / LONGEST_S)} or more, or send fewer rows",
+        )
+    return min(LONGEST_S, max(DEFAULT_S, 1.5 * needed + 10.0))
 
 
 def parse_length(text: str) -> float:

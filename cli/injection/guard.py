@@ -10,6 +10,8 @@ import signal
 import sys
 import time
 
+import psutil
+
 from cli.injection.bounds import LONGEST_S
 from cli.injection.parts import send, tree_of
 from cli.state import ProcessState
@@ -18,15 +20,18 @@ from cli.state import ProcessState
 def pulse(process: ProcessState, seconds: float, pause_s: float, every_s: float) -> None:
     """Stop the part's whole tree for `pause_s` out of every `every_s` seconds; at the end it runs."""
     ends = time.monotonic() + min(seconds, LONGEST_S)
+    stopped: list[psutil.Process] = []
     try:
         while (left := ends - time.monotonic()) > 0:
-            send(tree_of(process), signal.SIGSTOP)
+            stopped = tree_of(process)
+            send(stopped, signal.SIGSTOP)
             over = _is_over(min(pause_s, left))
-            send(tree_of(process), signal.SIGCONT)
+            # Those that were stopped, not those that are found now: once the part itself has died, its children are nobody's.
+            send(stopped, signal.SIGCONT)
             if over or _is_over(min(every_s - pause_s, max(0.0, ends - time.monotonic()))):
                 return
     finally:
-        send(tree_of(process), signal.SIGCONT)
+        send(stopped, signal.SIGCONT)
 
 
 def _is_over(within_s: float) -> bool:

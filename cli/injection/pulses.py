@@ -42,12 +42,15 @@ def slow_down(
         start_new_session=True,
     )
     assert guard.stdin is not None
+    # All that the guard may have stopped: when the part itself dies, its children cannot be found through it any more.
+    seen = set(tree_of(process))
     try:
         ends = time.monotonic() + seconds
         while guard.poll() is None and (left := ends - time.monotonic()) > 0:
             nap = min(TICK_S, left)
             time.sleep(nap)
             told(nap)
+            seen.update(tree_of(process))
     finally:
         with suppress(OSError):
             guard.stdin.close()
@@ -56,4 +59,4 @@ def slow_down(
         except subprocess.TimeoutExpired:
             guard.kill()
             guard.wait(ENDING_S)
-        send(tree_of(process), signal.SIGCONT)
+        send(list(seen), signal.SIGCONT)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from cli.doors import Door
+from cli.injection.bounds import length_for
 from cli.injection.evidence import known_of, wait_for_outcomes, wait_for_rows
 from cli.injection.requests import Answers, as_rows, ask, tell
 from cli.injection.served import Served
@@ -26,7 +27,8 @@ Make = Callable[[int, np.random.Generator], pa.Table]
 
 @dataclass(frozen=True)
 class Pace:
-    """How much is sent: `rows` in all (None: as many as `windows` take), `rate` rows a second, for at most `seconds`.
+    """How much is sent: `rows` in all (None: as many as `windows` take), `rate` rows a second, for at most `seconds` (None: as
+    long as they need).
 
     `wait_s`: how long a verdict is waited for; 0: nobody waits.
     """
@@ -34,7 +36,7 @@ class Pace:
     rows: int | None = None
     windows: int = 1
     rate: float = 200.0
-    seconds: float = 30.0
+    seconds: float | None = None
     wait_s: float = 60.0
 
 
@@ -55,9 +57,19 @@ class Outcome:
     end: datetime
     verdict: dict[str, Any] | None = field(default=None)
 
+    @property
+    def unsent(self) -> int:
+        """Rows for which there was no time."""
+        return self.asked - self.answered - self.failed
+
     def document(self) -> dict[str, Any]:
         """The same for programs."""
-        return {**asdict(self), "start": self.start.isoformat(), "end": self.end.isoformat()}
+        return {
+            **asdict(self),
+            "unsent": self.unsent,
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+        }
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,7 @@ class Rehearsal:
     drift: Door
     lake: Lake
     now: Callable[[], datetime]
+    note: Callable[[int, datetime, datetime], None] = lambda rows, start, end: None
 
     def size(self, pace: Pace) -> tuple[int, int]:
         """Rows and windows that are sent."""
@@ -93,7 +106,8 @@ class Rehearsal:
         4. One last row, later, with its outcome: now the window is over and its outcomes are due.
         5. Drift's verdict.
 
-        `told` hears of rows sent, `step` of what is waited for. Raises `CallerError` where inference refuses the rows.
+        `told` hears of rows sent, `step` of what is waited for, `note` of rows that were answered and stay. Raises
+        `CallerError` where inference refuses the rows.
         """
         random = np.random.default_rng(seed)
         loop = self.served.loop
@@ -101,6 +115,7 @@ class Rehearsal:
         timeline = plan(
             loop.drift.window, loop.outcome.delay, known_of(self.lake, self.served), windows, self.now()
         )
+        seconds = length_for(count, pace.rate) if pace.seconds is None else pace.seconds
         table = make(count + 1, random)
         rows = as_rows(table, loop)
         truth = None if loop.prediction.kind == "tensor" else truth
@@ -110,9 +125,10 @@ class Rehearsal:
             rows[:count],
             timeline.moments(count),
             rate=pace.rate,
-            seconds=pace.seconds,
+            seconds=seconds,
             told=told,
         )
+        self.note(answers.answered, timeline.start, timeline.end)
         done = Outcome(
             self.served.model,
             self.served.version,
@@ -123,6 +139,10 @@ class Rehearsal:
             start=timeline.start,
             end=timeline.end,
         )
+        if done.unsent:
+            done.failures.append(
+                f"{done.unsent} rows were not sent within {seconds:g} s; --for gives them longer"
+            )
         done.told = self._tell(table.slice(0, count), answers, truth, random, timeline, self.now())
         if pace.wait_s > 0 and done.answered:
             step("waiting for the lake")
@@ -160,6 +180,7 @@ class Rehearsal:
                 within_s=SETTLING_S,
             )
         last = ask(self.inference, self.served.model, [row], [timeline.last], rate=1.0, seconds=30.0)
+        self.note(last.answered, timeline.last, timeline.last)
         self._tell(table, last, truth, random, timeline, self.now(), delay=timedelta(0))
 
     def _tell(

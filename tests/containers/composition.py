@@ -52,12 +52,14 @@ def _filled(value: Any, variables: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [_filled(each, variables) for each in value]
     if isinstance(value, str):
-        return re.sub(r"\$\{(\w+)(:[-?][^}]*)?\}", lambda match: _value(match, variables), value)
+        return re.sub(r"\$\{(\w+)(:[-?+][^}]*)?\}", lambda match: _value(match, variables), value)
     return value
 
 
 def _value(match: re.Match[str], variables: Mapping[str, str]) -> str:
     name, rest = match[1], match[2] or ""
+    if rest.startswith(":+"):
+        return rest[2:] if variables.get(name) else ""
     if variables.get(name):
         return variables[name]
     if rest.startswith(":-"):

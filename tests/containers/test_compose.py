@@ -18,13 +18,15 @@ from cli.broker_files import BrokerPlace, properties
 from cli.settings import CliSettings
 from cli.stack import services as local_services
 from docs.reference.settings import all_settings
-from tests.containers.composition import COMPOSE, GPU, ROOT, is_ours, load, names_of
+from tests.containers.composition import COMPOSE, GPU, ROOT, VARIABLES, is_ours, load, names_of
 from tests.containers.dockerfile import image
 from tests.containers.test_dockerfile import FULL_TAG
 
 LOCAL = {spec.name: spec for spec in local_services(CliSettings(_env_file=None))}
 FILES = {"compose.yaml": (COMPOSE,), "with compose.gpu.yaml": (COMPOSE, GPU)}
 SERVICES: dict[str, Any] = load()["services"]
+# As containers.md says one switches the watching on, in .env.
+WATCHED: dict[str, Any] = load(variables={**VARIABLES, "COMPOSE_PROFILES": "observability"})["services"]
 OURS = [name for name, service in SERVICES.items() if is_ours(service)]
 PORTS = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000, "mlflow": 5000, "kafka": 9092}
 PORTS |= {name: spec.port for name, spec in LOCAL.items()}
@@ -127,7 +129,7 @@ def test_every_published_port_is_this_machines_alone_and_nobodys_twice() -> None
 
 
 def test_addresses_between_parts_are_names_and_ports_of_the_composition() -> None:
-    text = json.dumps(SERVICES)
+    text = json.dumps(WATCHED)
     found = re.findall(r"(?:://|@)?\b([a-z]+):(\d{4,5})\b", text)
     ports = {**PORTS, "postgres": 5432}
     named = {(name, int(port)) for name, port in found if name in SERVICES and int(port) != 19092}
@@ -334,6 +336,75 @@ def test_every_mounted_file_is_in_the_repository_and_cannot_be_written() -> None
     assert {"./dashboards/prometheus", "./dashboards/alertmanager"} <= found
 
 
+def named(services: dict[str, Any]) -> dict[str, set[str]]:
+    """By service: the others that its settings lead to."""
+    return {
+        name: {
+            other
+            for value in service.get("environment", {}).values()
+            for other in services
+            if re.search(rf"(://|@|^){other}:\d", str(value))
+        }
+        for name, service in services.items()
+    }
+
+
+def test_only_what_runs_is_named_to_who_would_miss_it() -> None:
+    """A part that is named and does not answer is told as a fault: the default start must not name what is in a profile."""
+    optional = {name for name, service in SERVICES.items() if "profiles" in service}
+    # MLflow is a mirror: a run's record waits for it, and nobody is told of it as a fault.
+    missing = {name: others & optional - {"mlflow"} for name, others in named(SERVICES).items()}
+    assert {name: others for name, others in missing.items() if others} == {}
+    watched = named(WATCHED)
+    assert watched["console"] >= {"prometheus", "alertmanager", "grafana"}
+    assert watched["cli"] >= {"prometheus", "alertmanager", "grafana"}
+    assert "grafana" in watched["drift"] & watched["retraining"]
+    page = (ROOT / "docs/containers.md").read_text(encoding="utf-8")
+    assert "echo COMPOSE_PROFILES=observability >>.env" in page
+    for text in (page, COMPOSE.read_text(encoding="utf-8")):
+        assert "--profile observability" not in text, "then nobody is told where they are"
+
+
+def test_the_default_start_expects_nothing_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the console and the doctor conclude from the composition's settings."""
+    from cli.checks.prometheus import place_of
+    from cli.console.places import find_places
+
+    def told(services: dict[str, Any]) -> tuple[list[str], bool]:
+        for variable, value in services["console"]["environment"].items():
+            monkeypatch.setenv(variable, str(value))
+        settings = CliSettings()
+        places = find_places(settings)
+        watching = [places.prometheus, places.alertmanager, places.grafana]
+        return watching, place_of(settings, None, "prometheus", settings.prometheus_url, 9090)[1]
+
+    assert told(SERVICES) == (["", "", ""], False)
+    assert told(WATCHED) == (
+        ["http://prometheus:9090", "http://alertmanager:9093", "http://grafana:3000"],
+        True,
+    )
+
+
+@pytest.mark.parametrize("name", ["inference", "retraining", "cli"])
+def test_a_big_version_can_be_given_room(name: str) -> None:
+    def space(variables: dict[str, str]) -> str:
+        tmpfs = load(variables={**VARIABLES, **variables})["services"][name]["tmpfs"]
+        [found] = [text for text in tmpfs if text.startswith("/tmp:")]
+        return str(found)
+
+    assert space({}) == "/tmp:size=1g,mode=1777"
+    assert space({"VERSION_SPACE": "3g"}) == "/tmp:size=3g,mode=1777"
+    memory = load(COMPOSE, GPU, variables={**VARIABLES, "INFERENCE_MEMORY": "12g"})["services"]["inference"]
+    assert memory["mem_limit"] == "12g"
+    assert (SERVICES["inference"]["mem_limit"], load(COMPOSE, GPU)["services"]["inference"]["mem_limit"]) == (
+        "2g",
+        "8g",
+    )
+    page = (ROOT / "docs/containers.md").read_text(encoding="utf-8")
+    assert "`VERSION_SPACE`" in page
+    assert "`INFERENCE_MEMORY`" in page
+
+
 def test_no_password_has_a_default() -> None:
     text = COMPOSE.read_text(encoding="utf-8")
     for file in re.findall(r"^    file: (.+)$", text, re.MULTILINE):
@@ -389,3 +460,19 @@ def test_the_gpu_file_changes_serving_and_nothing_else() -> None:
     assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
     built = image("inference", gpu["build"]["args"])
     assert built.environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
+
+
+def test_the_backup_takes_what_cannot_be_made_again() -> None:
+    page = (ROOT / "docs/containers.md").read_text(encoding="utf-8").partition("\n## Volumes and backup\n")[2]
+    [block] = re.findall(r"^```bash\n(.*?)^```$", page.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+    loop = re.search(r"^for volume in (.+); do$", block, re.MULTILINE)
+    assert loop is not None
+    assert set(loop[1].split()) == {"keys", "server_keys", "models", "lake"} <= set(load()["volumes"])
+    assert f"{load()['name']}_$volume:/from:ro" in block
+    # Postgres asks for its password on every address, this machine's own as well; nobody is there to type it.
+    assert "scram-sha-256" in SERVICES["postgres"]["environment"]["POSTGRES_INITDB_ARGS"]
+    [dump] = [line for line in block.splitlines() if "pg_dumpall" in line]
+    assert re.search(r"exec -T postgres sh -c 'PGPASSWORD=\$\(cat /run/secrets/postgres_password\) ", dump)
+    assert "postgres_password" in SERVICES["postgres"]["secrets"]
+    assert dump.endswith(" >backup/ledger.sql")
+    assert subprocess.run(["bash", "-n"], input=block, text=True, check=False).returncode == 0

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,17 +32,30 @@ def section(title: str) -> list[list[str]]:
     return [shlex.split(line) for block in blocks for line in block.splitlines() if line]
 
 
+def shortened(words: list[str]) -> list[str]:
+    """The same command, done sooner: rows come faster, an outage lasts half as long."""
+    if words[1] == "inject" and words[2] in ("traffic", "drift", "concept-drift", "fault"):
+        return [*words, "--rate", "1000"]
+    return ["5s" if word == "10s" else word for word in words]
+
+
 class Reader:
     """Types the page's commands, in a folder of their own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.home = folder / "home"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("HOMEOSTAT_")},
-            "HOMEOSTAT_HOME": str(self.home),
             "PYTHONPATH": str(ROOT),
         }
+
+    @property
+    def home(self) -> Path:
+        return self.folder / self.environment.get("HOMEOSTAT_HOME", ".homeostat")
+
+    def export(self, words: list[str]) -> None:
+        name, _, value = words[1].partition("=")
+        self.environment[name] = value
 
     def start(self, words: list[str]) -> subprocess.Popen[str]:
         assert words[0] == "homeostat", words
@@ -71,6 +85,14 @@ class Reader:
     def part(self, name: str) -> ProcessState:
         return next(process for process in self.state().processes if process.name == name)
 
+    def logged(self) -> list[str]:
+        """Ids of all rows in the lake."""
+        lake = Lake(str(self.home / "lake"))
+        table = lake.open(lake.predictions("parcels"))
+        assert table is not None
+        rows = table.to_pyarrow_dataset().to_table(columns=["prediction_id"])
+        return [str(one) for one in rows["prediction_id"].to_pylist()]
+
     def ask(self, service: str, path: str) -> Any:
         port = self.state().ports[service]
         return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10, trust_env=False).json()
@@ -83,9 +105,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     try:
         for words in section("A model to rehearse with"):
             if words[0] == "(cd":
-                subprocess.run(
-                    [sys.executable, "make_data.py"], cwd=someone.folder / "my-model", check=True, timeout=60
-                )
+                project = someone.folder / words[1]
+                subprocess.run([sys.executable, "make_data.py"], cwd=project, check=True, timeout=60)
+            elif words[0] == "export":
+                someone.export(words)
             else:
                 someone.finish(someone.start(words))
         yield someone
@@ -103,7 +126,7 @@ def test_rows_lead_to_the_verdict_the_page_promises(reader: Reader) -> None:
     }
     assert {words[2] for words in commands if words[1] == "inject"} == set(promised)
     for words in commands:
-        done = reader.finish(reader.start(words))
+        done = reader.finish(reader.start(shortened(words)))
         if words[1] != "inject":
             continue
         state, drifted = promised[words[2]]
@@ -135,8 +158,8 @@ def test_parts_come_back_and_nothing_is_lost_meanwhile(reader: Reader) -> None:
     before = {name: reader.part(name) for name in ("inference", "kafka", "sink")}
     answered = 0
     for words in commands[:2]:
-        fault = reader.start(words)
-        traffic = reader.run("inject", "traffic", "--rate", "40", "--rows", "300", "--seed", str(answered))
+        fault = reader.start(shortened(words))
+        traffic = reader.run("inject", "traffic", "--rate", "60", "--rows", "300", "--seed", str(answered))
         reader.finish(fault)
         assert traffic["failed"] == 0
         assert traffic["answered"] == traffic["in_lake"] == traffic["told"] == 300
@@ -158,8 +181,24 @@ def test_parts_come_back_and_nothing_is_lost_meanwhile(reader: Reader) -> None:
     assert "generation 1 is served" in found["release of parcels"]["found"]
     assert found["kafka" if "kafka" in found else "broker"]["state"] == "ok"
     assert {"spool", "consumer lag", "last data"} <= set(found)
-    lake = Lake(str(reader.home / "lake"))
-    table = lake.open(lake.predictions("parcels"))
-    assert table is not None
-    ids = table.to_pyarrow_dataset().to_table(columns=["prediction_id"])["prediction_id"].to_pylist()
+    ids = reader.logged()
     assert len(ids) == len(set(ids))
+
+
+def test_rows_of_others_are_not_mixed_with_injected_ones_unasked(reader: Reader) -> None:
+    before = reader.logged()
+    row = {"service": "economy", "distance_km": 820, "weight_kg": 2.5, "parcels_today": 431}
+    url = f"http://127.0.0.1:{reader.state().ports['inference']}/predict"
+    httpx.post(url, json={"model": "parcels", "rows": [row]}, timeout=10, trust_env=False).raise_for_status()
+    ends = time.monotonic() + 30
+    while len(reader.logged()) == len(before):
+        assert time.monotonic() < ends, "the row is not in the lake"
+        time.sleep(0.2)
+    refused = reader.start(["homeostat", "inject", "traffic"])
+    said = json.loads(refused.communicate(timeout=60)[0])
+    assert refused.returncode == 3
+    # Every row that the rehearsals before have sent is known as theirs.
+    assert "the lake holds rows of parcels that no rehearsal has sent (1)" in said["error"]
+    assert "--yes" in said["remedy"]
+    assert len(reader.logged()) == len(before) + 1
+    assert reader.run("inject", "traffic", "--yes", "--rows", "10", "--wait", "0")["answered"] == 10

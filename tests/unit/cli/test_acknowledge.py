@@ -49,6 +49,15 @@ def test_a_note_may_be_left_out_and_the_answer_is_json(service: FakeService, tmp
     assert json.loads(done.stdout)["actor"] == "ada"
 
 
+def test_older_ones_are_meant_only_where_they_are_named(service: FakeService, tmp_path: Path) -> None:
+    place = f"POST /causes/{KEYS[2]}/acknowledge"
+    service.answers[place] = (200, {"actor": "ada", "note": "", "acknowledged_older": 44})
+    done = acknowledge(service, tmp_path, KEYS[2], "--and-older")
+    assert service.asked == [(place, {"actor": "ada", "and_older": True})]
+    assert done.stdout.strip() == f"cause {KEYS[2]}: acknowledged by ada; and 44 older"
+    assert "older" not in acknowledge(service, tmp_path, KEYS[2]).stdout
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [("3fa9c1", "the beginning of 2 causes"), ("3fa9", "too short"), ("abcdef", "no decision is about")],

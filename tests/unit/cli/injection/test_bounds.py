@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.injection.bounds import parse_length, require_loopback
+from cli.injection.bounds import LONGEST_S, length_for, parse_length, require_loopback
 from shared.errors import CallerError
 
 
@@ -20,6 +20,18 @@ def test_other_lengths_are_refused(text: str) -> None:
     with pytest.raises(CallerError) as refused:
         parse_length(text)
     assert "--for 30s" in refused.value.remedy
+
+
+@pytest.mark.parametrize("rows", [1, 400, 6000, 8000, 120_000])
+def test_rows_are_given_the_time_they_need(rows: int) -> None:
+    assert max(30.0, rows / 200.0) <= length_for(rows, 200.0) <= LONGEST_S
+
+
+def test_rows_that_need_more_than_a_rehearsal_may_take_are_refused() -> None:
+    with pytest.raises(CallerError, match="200000 rows at 200 a second take longer") as refused:
+        length_for(200_000, 200.0)
+    assert "--rate 334" in refused.value.remedy
+    assert length_for(200_000, 334.0) <= LONGEST_S
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"])
