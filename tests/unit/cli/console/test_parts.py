@@ -43,7 +43,7 @@ def test_figures_of_before_are_not_told_as_of_now() -> None:
                 raise OSError("reset")
             return await get(question)  # type: ignore[arg-type]
 
-        console.gatherer._asker._get = broken  # type: ignore[method-assign,assignment]
+        console.gatherer._asker._get = broken  # type: ignore[method-assign]
         console.clock.forward(30)
         second = (await console.gatherer.picture()).part("sink")
         return [part.sentence for part in (first, second) if part is not None]
