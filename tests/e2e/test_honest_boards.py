@@ -55,6 +55,9 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProm
             running.wait_for(newest)
             # Recording rules follow one after another, each a second behind.
             running.wait_for("homeostat:verdict_late:ratio_rate3d")
+            # A rate needs two scrapes, and the youngest series was born by the last thing people did, a moment ago.
+            scrapes = f"min(count_over_time(up[{WINDOW}]))"
+            running.wait_for(f"{scrapes} >= {running.query(scrapes)[0].value + 3}")
             yield running
     finally:
         loop.end()

@@ -22,10 +22,15 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 YEAR = (
     "test_flights_loop.py replays a tenth of the year; here a hundredth shows that the commands fit together"
 )
+CONTAINERS = (
+    "no Docker engine is at hand here; tests/containers runs the script, and what the images would run"
+)
 LEFT_OUT = {
     "README.md": {
         "make demo      # a real year of flights through the loop": YEAR,
         "make test      # lint, types, import rules and every test": "this test is part of it",
+        "containers/secrets.sh": CONTAINERS,
+        "docker compose up --build --wait": CONTAINERS,
     },
     "docs/quickstart.md": {
         "make demo PART=0.1": YEAR,
