@@ -186,7 +186,8 @@ class FakeGrafana:
             while not self._stopping.wait(0.05):
                 handler.wfile.write(b" ")
         elif trouble.kind == "answer":
-            self._send(handler, trouble.status, trouble.body, trouble.headers)
+            # Said aloud: who is not told keeps the connection, and meets its end with the next request.
+            self._send(handler, trouble.status, trouble.body, (*trouble.headers, ("Connection", "close")))
 
     def _send(
         self, handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: tuple[tuple[str, str], ...]
