@@ -6,7 +6,6 @@ from __future__ import annotations
 BLUE = "#0072B2"
 SKY = "#56B4E9"
 GREEN = "#009E73"
-YELLOW = "#F0E442"
 ORANGE = "#E69F00"
 VERMILION = "#D55E00"
 PURPLE = "#CC79A7"
