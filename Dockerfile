@@ -56,7 +56,8 @@ LABEL org.opencontainers.image.ref.name="homeostat/${SERVICE}" com.homeostat.loc
 COPY --from=packages /opt/homeostat /opt/homeostat
 COPY --from=packages /sbom /sbom
 COPY LICENSE /app/LICENSE
-COPY containers/__init__.py containers/probe.py /app/containers/
+COPY deploy/__init__.py /app/deploy/
+COPY deploy/containers/__init__.py deploy/containers/probe.py /app/deploy/containers/
 COPY shared /app/shared
 
 # 5. One stage for each part: its own code and nothing of the others, its port, how one sees that it is ready, how it starts.
@@ -66,7 +67,7 @@ COPY services/inference /app/services/inference
 ENV HOMEOSTAT_INFERENCE_HOST=0.0.0.0 BENTOML_HOME=/tmp/bentoml
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-m", "containers.probe", "http://127.0.0.1:8000/v2/health/live"]
+    CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8000/v2/health/live"]
 CMD ["python", "-m", "bentoml", "serve", "services.inference.service:InferenceService"]
 
 FROM common AS service-shipper
@@ -75,8 +76,8 @@ COPY services/prediction_log /app/services/prediction_log
 ENV HOMEOSTAT_SHIPPER_HOST=0.0.0.0
 EXPOSE 8001
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-m", "containers.probe", "http://127.0.0.1:8001/health/live"]
-CMD ["python", "-m", "services.prediction_log.shipper"]
+    CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8001/health/live"]
+CMD ["python", "-m", "services.prediction_log", "shipper"]
 
 FROM common AS service-sink
 COPY services/__init__.py /app/services/
@@ -84,8 +85,8 @@ COPY services/prediction_log /app/services/prediction_log
 ENV HOMEOSTAT_SINK_HOST=0.0.0.0
 EXPOSE 8004
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-m", "containers.probe", "http://127.0.0.1:8004/health/live"]
-CMD ["python", "-m", "services.prediction_log.sink"]
+    CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8004/health/live"]
+CMD ["python", "-m", "services.prediction_log", "sink"]
 
 FROM common AS service-drift
 COPY services/__init__.py /app/services/
@@ -93,7 +94,7 @@ COPY services/drift /app/services/drift
 ENV HOMEOSTAT_DRIFT_HOST=0.0.0.0
 EXPOSE 8002
 HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --retries=3 \
-    CMD ["python", "-m", "containers.probe", "http://127.0.0.1:8002/health/ready"]
+    CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8002/health/ready"]
 CMD ["python", "-m", "services.drift"]
 
 FROM common AS service-retraining
@@ -102,19 +103,22 @@ COPY services/retraining /app/services/retraining
 ENV HOMEOSTAT_RETRAINING_HOST=0.0.0.0 GIT_PYTHON_REFRESH=quiet
 EXPOSE 8003
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-m", "containers.probe", "http://127.0.0.1:8003/health/ready"]
+    CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8003/health/ready"]
 CMD ["python", "-m", "services.retraining"]
 
 # The command line: the console for people, and whatever else `homeostat` does.
 FROM common AS service-cli
-COPY containers/keys.py containers/topics.py containers/demo.py /app/containers/
+COPY deploy/containers/keys.py deploy/containers/topics.py deploy/containers/demo.py /app/deploy/containers/
 COPY dashboards /app/dashboards
+COPY local_stack /app/local_stack
 COPY cli /app/cli
+COPY services/__init__.py /app/services/
+COPY services/console /app/services/console
 ENV HOMEOSTAT_CONSOLE_HOST=0.0.0.0
 EXPOSE 8005
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-m", "containers.probe", "http://127.0.0.1:8005/health/live"]
-CMD ["python", "-m", "cli.console"]
+    CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8005/health/live"]
+CMD ["python", "-m", "services.console"]
 
 # 6. The targets.
 FROM service-${SERVICE} AS service

@@ -28,7 +28,7 @@ def complete_part(context: typer.Context, incomplete: str) -> list[str]:
 
     def find() -> list[str]:
         from cli.options import settings_with
-        from cli.state import read_state
+        from local_stack.state import read_state
 
         state = read_state(settings_with(context.params.get("home")).home)
         return [process.name for process in state.processes] if state is not None else []
@@ -88,8 +88,8 @@ def complete_name(context: typer.Context, incomplete: str) -> list[tuple[str, st
 
 
 def _ask(context: typer.Context, service: str, path: str, name: str) -> list[dict[str, Any]]:
-    from cli.doors import Door, addresses, items
     from cli.options import settings_with
+    from cli.service_client import Door, addresses, items
 
     given = {f"{service}_url": context.params.get(f"{service}_url") or ""}
     where = addresses(settings_with(context.params.get("home"), **given))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.completion import complete_model
-from cli.settings import CliSettings
+from local_stack.settings import CliSettings
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Home = Annotated[

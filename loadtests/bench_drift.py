@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from services.drift.examination import Examiner
-from services.drift.judge import Judge
-from services.drift.reference import build_reference
-from services.drift.rows import Rows, rows_from_table
-from services.drift.verdicts import Subject, conclude
+from services.drift.evaluation.classify import Subject, conclude
+from services.drift.evaluation.columns import Rows, rows_from_table
+from services.drift.evaluation.evaluator import Judge
+from services.drift.evaluation.evidently_adapter import Examiner
+from services.drift.evaluation.reference_profile import build_reference
 from services.drift.windows import Span
 from shared.contracts.loop_spec import LoopSpec
 

@@ -17,11 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli.broker import local_broker
-from cli.broker_files import BrokerPlace
-from cli.ports import free_port
-from cli.settings import CliSettings
-from shared.messaging.spool import SpoolWriter
+from local_stack.kafka.broker import local_broker
+from local_stack.kafka.config_files import BrokerPlace
+from local_stack.ports import free_port
+from local_stack.settings import CliSettings
+from shared.spool import SpoolWriter
 from shared.stores.lake import Lake
 
 _ROUNDS = 20

@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from shared.contracts.loop_spec import parse_loop_spec
 from shared.contracts.manifest import Origin
 from shared.contracts.release import Release
-from shared.stores.keys import ensure_keys
+from shared.models.keys import ensure_keys
+from shared.models.packaging import package_version
 from shared.stores.model_store import open_model_store
-from shared.stores.packaging import package_version
 
 INPUTS = 32
 _LOOP = """

@@ -25,9 +25,9 @@ from pathlib import Path
 
 import psutil
 
-from cli.ports import free_port
 from loadtests.bench_model import example_rows, release_model, write_model
 from loadtests.load import Load, generate, post
+from local_stack.ports import free_port
 
 _ROOT = Path(__file__).parents[1]
 _OURS = "homeostat"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.broker import Broker, local_broker
-from cli.broker_files import BrokerPlace
-from cli.ports import free_port
-from cli.settings import CliSettings
+from local_stack.kafka.broker import Broker, local_broker
+from local_stack.kafka.config_files import BrokerPlace
+from local_stack.ports import free_port
+from local_stack.settings import CliSettings
 from tests.postgres import Postgres, running_postgres
 
 # No part under test may call home, in this process or in one it starts.

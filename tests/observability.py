@@ -18,7 +18,8 @@ import httpx
 import pytest
 import yaml
 
-from cli.observability import (
+from local_stack.observability.config_files import RULES, alertmanager_config, prometheus_config
+from local_stack.observability.processes import (
     ALERTMANAGER,
     INSTALL,
     PROMETHEUS,
@@ -26,8 +27,7 @@ from cli.observability import (
     alertmanager_command,
     prometheus_command,
 )
-from cli.observability_files import RULES, alertmanager_config, prometheus_config
-from cli.ports import free_port
+from local_stack.ports import free_port
 
 HOST = "127.0.0.1"
 PROGRAMS = {

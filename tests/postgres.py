@@ -18,7 +18,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from cli.ports import free_port
+from local_stack.ports import free_port
 
 HOST = "127.0.0.1"
 USER = "homeostat"

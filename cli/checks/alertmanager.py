@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-from cli.checks.asking import ask_json, ask_text, total
-from cli.checks.finding import Finding
+from cli.checks.check_result import Finding
+from cli.checks.http_client import ask_json, ask_text, total
 from cli.checks.prometheus import AGAIN, missing, place_of
-from cli.settings import CliSettings
-from cli.state import read_state
+from local_stack.settings import CliSettings
+from local_stack.state import read_state
 from shared.errors import DependencyAway
 
 NAME = "alertmanager"

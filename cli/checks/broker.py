@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.broker_admin import missing_topics
-from cli.checks.finding import Finding
-from cli.settings import CliSettings
-from cli.state import read_state
+from cli.checks.check_result import Finding
+from local_stack.kafka.admin import missing_topics
+from local_stack.settings import CliSettings
+from local_stack.state import read_state
 from shared.errors import DependencyAway
 
 

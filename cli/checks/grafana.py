@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.checks.finding import Finding
-from cli.settings import CliSettings
+from cli.checks.check_result import Finding
+from local_stack.settings import CliSettings
 
 
 def grafana(settings: CliSettings) -> Iterator[Finding]:
@@ -13,6 +13,6 @@ def grafana(settings: CliSettings) -> Iterator[Finding]:
     if not settings.grafana_url:
         yield Finding("grafana", "off", "HOMEOSTAT_GRAFANA_URL is not set")
         return
-    from cli.grafana_check import check_grafana
+    from cli.grafana.diagnosis import check_grafana
 
     yield from check_grafana(settings)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from cli.checks.finding import Finding
-from cli.settings import CliSettings
+from cli.checks.check_result import Finding
+from local_stack.settings import CliSettings
 from shared.stores.lake import Lake
 
 CLOCK_SLACK = timedelta(seconds=5)

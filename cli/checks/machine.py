@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.checks.finding import Finding
-from cli.java import find_java
-from cli.kafka_jars import present
-from cli.ports import holder, is_free
-from cli.settings import CliSettings
-from cli.stack import services
+from cli.checks.check_result import Finding
+from local_stack.kafka.jars import present
+from local_stack.kafka.java import find_java
+from local_stack.ports import holder, is_free
+from local_stack.settings import CliSettings
+from local_stack.supervisor.process_specs import services
 from shared.errors import HomeostatError
 
 LEAST_FREE_BYTES = 2 << 30

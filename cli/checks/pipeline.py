@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.checks.asking import ask_json, ask_text, total
-from cli.checks.finding import Finding
-from cli.doors import addresses
-from cli.settings import CliSettings
-from cli.state import read_state
+from cli.checks.check_result import Finding
+from cli.checks.http_client import ask_json, ask_text, total
+from cli.service_client import addresses
+from local_stack.settings import CliSettings
+from local_stack.state import read_state
 from shared.errors import DependencyAway, HomeostatError
 
 FULL = 0.8

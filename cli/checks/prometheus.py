@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cli.checks.asking import ask_json
-from cli.checks.finding import Finding
-from cli.settings import CliSettings
-from cli.state import StackState, read_state
+from cli.checks.check_result import Finding
+from cli.checks.http_client import ask_json
+from local_stack.settings import CliSettings
+from local_stack.state import StackState, read_state
 from shared.errors import DependencyAway
 
 NAME = "prometheus"

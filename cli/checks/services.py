@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cli.checks.finding import Finding
-from cli.doors import Door, addresses
-from cli.settings import CliSettings
-from cli.stack import services
-from cli.state import read_state
+from cli.checks.check_result import Finding
+from cli.service_client import Door, addresses
+from local_stack.settings import CliSettings
+from local_stack.state import read_state
+from local_stack.supervisor.process_specs import services
 from shared.errors import HomeostatError
 
 TIMEOUT_S = 4.0

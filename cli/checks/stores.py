@@ -6,9 +6,9 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from cli.checks.asking import TIMEOUT_S, ask_text
-from cli.checks.finding import Finding
-from cli.settings import CliSettings
+from cli.checks.check_result import Finding
+from cli.checks.http_client import TIMEOUT_S, ask_text
+from local_stack.settings import CliSettings
 from shared.errors import DependencyAway
 
 POSTGRES_PORT = 5432

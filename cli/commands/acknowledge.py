@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from cli.completion import complete_cause
-from cli.doors import Door, addresses, items
 from cli.options import Actor, Home, Json, RetrainingUrl, settings_with
-from cli.telling import telling
+from cli.output import telling
+from cli.service_client import Door, addresses, items
 from shared.errors import CallerError, UnknownName
 
 LISTED = 1000

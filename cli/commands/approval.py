@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from cli.completion import complete_waiting_run
-from cli.doors import Door, addresses
 from cli.options import Actor, Home, Json, RetrainingUrl, settings_with
-from cli.telling import telling
+from cli.output import telling
+from cli.service_client import Door, addresses
 
 Run = Annotated[
     str,

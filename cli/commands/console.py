@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.options import DriftUrl, Home, InferenceUrl, Json, RetrainingUrl, settings_with
-from cli.telling import telling
+from cli.output import telling
 from shared.observability.logs import configure_logs
 
 
@@ -26,7 +26,7 @@ def console(
 ) -> None:
     """Serve the page that shows the whole loop and takes your word, until Ctrl-C. `homeostat up` starts it as well."""
     # Here, since the other commands need no web server and shall not wait for one.
-    from cli.console.bootstrap import build, open_door, serve
+    from services.console.bootstrap import build, open_door, serve
 
     with telling(as_json) as teller:
         given = {"inference_url": inference_url, "drift_url": drift_url, "retraining_url": retraining_url}

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.options import Json, settings_with
-from cli.telling import FOUND_SOMETHING, telling
+from cli.output import FOUND_SOMETHING, telling
 
 dashboards = typer.Typer(
     help="Put the boards into a Grafana that runs already, and see whether they are there.",
@@ -57,8 +57,8 @@ def publish(
     The login comes from HOMEOSTAT_GRAFANA_TOKEN (or a file: HOMEOSTAT_GRAFANA_TOKEN_FILE), never from the command line. Boards
     that somebody changed in Grafana are kept and told, with exit code 1, unless --overwrite is given.
     """
-    from cli.boards import SHIPPED, read_boards
-    from cli.publication import Publication, Wish
+    from cli.grafana.publisher import Publication, Wish
+    from cli.grafana.shipped_boards import SHIPPED, read_boards
     from shared.errors import CallerError
     from shared.grafana.access import access_from
     from shared.grafana.client import GrafanaClient
@@ -108,7 +108,7 @@ def publish(
 @dashboards.command(epilog="Example: homeostat dashboards check --json")
 def check(grafana_url: GrafanaUrl = "", as_json: Json = False) -> None:
     """Ask Grafana whether it knows our login, reaches Prometheus and has the boards as they ship; exit code 1 when not."""
-    from cli.grafana_check import check_grafana
+    from cli.grafana.diagnosis import check_grafana
 
     with telling(as_json) as teller:
         findings = list(check_grafana(settings_with(None, grafana_url=grafana_url)))

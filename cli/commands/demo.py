@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from cli.options import Home, Json
-from cli.stack import QUIET, SOURCES
-from cli.telling import telling
+from cli.output import telling
+from local_stack.supervisor.process_specs import QUIET, SOURCES
 from shared.errors import OperatorError
 
 DEFAULT_HOME = Path(".homeostat") / "flights"

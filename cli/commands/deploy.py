@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from cli.doors import Door, addresses
 from cli.options import Actor, Home, InferenceUrl, Json, RetrainingUrl, settings_with
+from cli.output import telling
 from cli.progress import bar
-from cli.telling import telling
+from cli.service_client import Door, addresses
 from shared.contracts.loop_spec import read_loop_spec
 from shared.contracts.manifest import short
 from shared.errors import CallerError, DependencyAway, OperatorError
@@ -50,8 +50,8 @@ def deploy(
     3. The version is packaged and signed.   4. Retraining adds it to the release log.   5. Inference serves it.
     """
     # Packaging needs libraries that take a second to import; no other command should wait for them.
-    from cli.packing import Packer
-    from shared.stores.keys import ensure_keys
+    from cli.deployment.version_builder import Packer
+    from shared.models.keys import ensure_keys
     from shared.stores.model_store import open_model_store
 
     with telling(as_json) as teller:

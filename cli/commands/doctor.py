@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.options import DriftUrl, Home, InferenceUrl, Json, RetrainingUrl, settings_with
-from cli.telling import FOUND_SOMETHING, telling
+from cli.output import FOUND_SOMETHING, telling
 
 MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failure": "[bold red]failure[/]"}
 
@@ -27,7 +27,7 @@ def doctor(
     Alertmanager, Grafana, Postgres, MLflow. What is not set up is named and no failure. Each failure comes with the command
     that mends it; exit code 1 when there is one.
     """
-    from cli.checks.examination import checks, examine
+    from cli.checks.runner import checks, examine
     from cli.progress import bar
 
     with telling(as_json) as teller:

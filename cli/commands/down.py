@@ -8,11 +8,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from cli.left_over import end_left_over
 from cli.options import Home, Json, settings_with
-from cli.state import read_state, remove_state
-from cli.supervisor_lock import is_supervised, supervisor_pid
-from cli.telling import telling
+from cli.output import telling
+from local_stack.state import read_state, remove_state
+from local_stack.supervisor.lock import is_supervised, supervisor_pid
+from local_stack.supervisor.orphans import end_left_over
 from shared.errors import OperatorError
 
 PATIENCE_S = 150.0

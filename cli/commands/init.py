@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from cli.options import Json
-from cli.telling import telling
+from cli.output import telling
 from shared.contracts.loop_spec import MODEL_NAME, parse_loop_spec
 from shared.errors import Conflict
 
-PROJECT = Path(__file__).resolve().parent.parent / "project"
+PROJECT = Path(__file__).resolve().parent.parent / "templates"
 NAME = "parcels"
 
 

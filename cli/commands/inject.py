@@ -9,13 +9,13 @@ import typer
 
 from cli.completion import complete_model, complete_part
 from cli.options import Home, Json, settings_with
-from cli.telling import FOUND_SOMETHING, Teller, telling
+from cli.output import FOUND_SOMETHING, Teller, telling
 
 if TYPE_CHECKING:
-    from cli.injection.rehearsal import Make, Pace
-    from cli.injection.served import Served
-    from cli.injection.truths import Truth
-    from cli.settings import CliSettings
+    from local_stack.fault_injection.labels import Truth
+    from local_stack.fault_injection.scenario import Make, Pace
+    from local_stack.fault_injection.target import Served
+    from local_stack.settings import CliSettings
 
 inject = typer.Typer(
     help="Rehearse a bad day on the local stack: traffic, drift, faults, slowness, outages. Rows that are injected stay in the "
@@ -76,7 +76,7 @@ def traffic(
     """Send healthy rows, drawn from the served version's own reference, and wait for the verdict."""
 
     def make(served: Served) -> Make:
-        from cli.injection.drifting import drawn
+        from local_stack.fault_injection.drifted_rows import drawn
 
         return lambda count, random: drawn(served.reference, count, random)
 
@@ -110,7 +110,7 @@ def drift(
     """Send rows of which one feature has drifted, inside its declared range: the verdict is `drift`."""
 
     def make(served: Served) -> Make:
-        from cli.injection.drifting import choose_feature, drifted
+        from local_stack.fault_injection.drifted_rows import choose_feature, drifted
 
         chosen = (
             _feature(served, feature) if feature else choose_feature(served.loop.features, served.weights)
@@ -140,7 +140,7 @@ def concept_drift(
     """Send healthy rows whose outcomes are reversed: the model no longer knows, performance drifts."""
 
     def make(served: Served) -> Make:
-        from cli.injection.drifting import drawn
+        from local_stack.fault_injection.drifted_rows import drawn
         from shared.errors import CallerError
 
         if served.loop.prediction.kind == "tensor":
@@ -182,8 +182,8 @@ def fault(
     """
 
     def make(served: Served) -> Make:
-        from cli.injection.drifting import drawn
-        from cli.injection.faults import broken, choose_faults
+        from local_stack.fault_injection.drifted_rows import drawn
+        from local_stack.fault_injection.faulty_rows import broken, choose_faults
 
         if feature:
             _feature(served, feature)
@@ -209,9 +209,9 @@ def slow(
     as_json: Json = False,
 ) -> None:
     """Make a part slow: it stands still in pulses, and runs on whatever happens to this command."""
-    from cli.injection.bounds import parse_length
-    from cli.injection.pulses import slow_down
     from cli.progress import bar
+    from local_stack.fault_injection.limits import parse_length
+    from local_stack.fault_injection.throttling import slow_down
     from shared.errors import CallerError
 
     with telling(as_json) as teller:
@@ -233,10 +233,10 @@ def slow(
 @inject.command("broker-down", epilog="Example: homeostat inject broker-down --for 20s")
 def broker_down(length: For = LONG, home: Home = None, as_json: Json = False) -> None:
     """Kill the broker and keep it down for a while: serving goes on, and nothing answered is lost."""
-    from cli.injection.bounds import parse_length
-    from cli.injection.outages import take_down
     from cli.progress import bar
-    from cli.stack import BROKER
+    from local_stack.fault_injection.limits import parse_length
+    from local_stack.fault_injection.outages import take_down
+    from local_stack.supervisor.process_specs import BROKER
 
     with telling(as_json) as teller:
         seconds = parse_length(length)
@@ -258,8 +258,8 @@ def kill(
     as_json: Json = False,
 ) -> None:
     """Kill a part as a power cut would; the supervisor starts it again."""
-    from cli.injection.outages import kill_once
     from cli.progress import bar
+    from local_stack.fault_injection.outages import kill_once
 
     with telling(as_json) as teller:
         settings = settings_with(home)
@@ -274,8 +274,8 @@ def kill(
 
 
 def _pace(rows: int | None, windows: int, rate: float, length: str, wait: float) -> Pace:
-    from cli.injection.bounds import parse_length
-    from cli.injection.rehearsal import Pace
+    from local_stack.fault_injection.limits import parse_length
+    from local_stack.fault_injection.scenario import Pace
 
     seconds = parse_length(length) if length else None
     return Pace(rows=rows, windows=windows, rate=rate, seconds=seconds, wait_s=wait)
@@ -295,13 +295,13 @@ def _rehearse(
 ) -> None:
     from datetime import UTC, datetime
 
-    from cli.doors import Door
-    from cli.injection.consent import Injected, require_consent
-    from cli.injection.local import find_local
-    from cli.injection.rehearsal import Rehearsal
-    from cli.injection.served import find_served
     from cli.progress import bar
-    from shared.stores.keys import Keys
+    from cli.service_client import Door
+    from local_stack.fault_injection.confirmation import Injected, require_consent
+    from local_stack.fault_injection.local_services import find_local
+    from local_stack.fault_injection.scenario import Rehearsal
+    from local_stack.fault_injection.target import find_served
+    from shared.models.keys import Keys
     from shared.stores.lake import Lake
     from shared.stores.model_store import open_model_store
 
@@ -350,7 +350,7 @@ def home_of(settings: CliSettings) -> tuple[str, str]:
     """The option that names this home in the commands shown, empty where it is the default; and the console's address."""
     from pathlib import Path
 
-    from cli.state import read_state
+    from local_stack.state import read_state
 
     state = read_state(settings.home)
     console = state.urls.get("console", "") if state is not None else ""

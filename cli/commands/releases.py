@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from cli.doors import Door, addresses, items
 from cli.options import Home, Json, Model, RetrainingUrl, settings_with
-from cli.telling import telling
+from cli.output import telling
+from cli.service_client import Door, addresses, items
 from shared.contracts.manifest import short
 
 

@@ -9,12 +9,18 @@ import typer
 from rich.table import Table
 
 from cli.completion import complete_model, complete_verdict
-from cli.doors import Door, addresses, items
 from cli.options import DriftUrl, Home, Json, settings_with
+from cli.output import telling
 from cli.progress import bar
-from cli.telling import telling
+from cli.service_client import Door, addresses, items
 
-COLOURS = {"ok": "green", "drift": "red", "fault": "magenta", "blind": "yellow", "warming": "dim"}
+COLOURS = {
+    "ok": "green",
+    "drift": "red",
+    "data_fault": "magenta",
+    "insufficient_data": "yellow",
+    "warming_up": "dim",
+}
 
 
 def report(

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cli.doors import Door, addresses, items
 from cli.options import Actor, Home, Json, Model, RetrainingUrl, settings_with
-from cli.telling import telling
+from cli.output import telling
+from cli.service_client import Door, addresses, items
 from shared.contracts.manifest import short
 from shared.errors import DependencyAway
 

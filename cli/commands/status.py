@@ -7,12 +7,12 @@ import time
 import typer
 from rich.table import Table
 
-from cli.left_over import is_alive
 from cli.options import Home, Json, settings_with
-from cli.readiness import is_ready
-from cli.state import ProcessState, read_state
-from cli.supervisor_lock import is_supervised
-from cli.telling import FOUND_SOMETHING, telling
+from cli.output import FOUND_SOMETHING, telling
+from local_stack.state import ProcessState, read_state
+from local_stack.supervisor.lock import is_supervised
+from local_stack.supervisor.orphans import is_alive
+from local_stack.supervisor.readiness import is_ready
 from shared.errors import UnknownName
 
 

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from cli.kafka_jars import ensure_jars
-from cli.observability import make_observability
 from cli.options import Home, Json, settings_with
-from cli.ports import free_port
+from cli.output import telling
 from cli.progress import bar
-from cli.starting import PORTS, run_attached, start_detached
-from cli.supervisor_lock import supervisor_pid
-from cli.telling import telling
+from local_stack.kafka.jars import ensure_jars
+from local_stack.observability.processes import make_observability
+from local_stack.ports import free_port
+from local_stack.supervisor.launch import PORTS, run_attached, start_detached
+from local_stack.supervisor.lock import supervisor_pid
 from shared.errors import Conflict
 
 Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False, help="Its port.")]

@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from cli.completion import complete_name
-from cli.doors import Door, addresses
 from cli.options import Home, Json, RetrainingUrl, settings_with
-from cli.telling import telling
+from cli.output import telling
+from cli.service_client import Door, addresses
 from shared.errors import UnknownName
 
 PREDICTION_ID_LENGTH = 32

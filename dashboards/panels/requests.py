@@ -64,7 +64,7 @@ def outcomes() -> SdkPanel:
         unit="short",
         means="The truth about earlier predictions, as callers told it.",
         normal="the rate of predictions, as much later as outcomes take in your world.",
-        remedy="none while predictions go on: performance cannot be seen, and drift will say `blind`.",
+        remedy="none while predictions go on: performance cannot be seen, and drift will say `insufficient_data`.",
         empty="No outcome yet: POST them to :8000/outcomes under the prediction's id.",
     )
     return time_series(about, Query(rate("homeostat_inference_outcomes_total", "model"), "{{model}}"))

@@ -56,7 +56,7 @@ def rows() -> SdkPanel:
         unit="short",
         means="Predictions in the last judged window.",
         normal="above `drift.window.minimum_rows`.",
-        remedy="fewer: the verdict is `blind`; make windows longer.",
+        remedy="fewer: the verdict is `insufficient_data`; make windows longer.",
         empty=NO_VERDICT,
     )
     return time_series(about, Query(f"max by (model) (homeostat_drift_window_rows{{{MODEL}}})", "{{model}}"))

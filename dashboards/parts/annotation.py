@@ -24,8 +24,8 @@ FROM_METRICS = {
         f'max by (model) (homeostat_drift_state{{{MODEL}, state="drift"}}) > 0',
         "last verdict: drift",
     ),
-    "fault": (
-        f'max by (model) (homeostat_drift_state{{{MODEL}, state="fault"}}) > 0',
+    "data_fault": (
+        f'max by (model) (homeostat_drift_state{{{MODEL}, state="data_fault"}}) > 0',
         "last verdict: fault",
     ),
     "release": (

@@ -16,7 +16,13 @@ GOOD, WARNING, BAD = GREEN, ORANGE, VERMILION
 # Values of labels that mean the same on every board have the same colour on every board.
 OUTCOMES = {"answered": BLUE, "refused": ORANGE, "failed": VERMILION}
 KINDS = {"predictions": BLUE, "outcomes": GREEN}
-STATES = {"ok": GREEN, "warming": GREY, "blind": PURPLE, "drift": ORANGE, "fault": VERMILION}
+STATES = {
+    "ok": GREEN,
+    "warming_up": GREY,
+    "insufficient_data": PURPLE,
+    "drift": ORANGE,
+    "data_fault": VERMILION,
+}
 VERBS = {"retrain": BLUE, "suggest": SKY, "wait": GREY}
 RUNS = {
     "promoted": GREEN,
@@ -26,4 +32,4 @@ RUNS = {
     "abandoned": GREY,
     "failed": VERMILION,
 }
-ANNOTATIONS = {"drift": ORANGE, "fault": VERMILION, "release": GREEN, "rollback": PURPLE}
+ANNOTATIONS = {"drift": ORANGE, "data_fault": VERMILION, "release": GREEN, "rollback": PURPLE}

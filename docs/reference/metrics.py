@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry
 
 from docs.reference.markdown import code, table
 from docs.reference.sources import module_name, parse, service_of, sources
-from services.inference.recorder import SpoolCollector
+from services.inference.prediction.recorder import SpoolCollector
 from services.inference.runtimes.gpu import GpuCollector, GpuFigures
-from shared.messaging.spool import SpoolStatistics
+from shared.spool import SpoolStatistics
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from docs.reference.markdown import code, table
 from docs.reference.sources import ROOT, parse, service_of, sources
 
 _VERBS = {"get": "GET", "post": "POST", "put": "PUT", "delete": "DELETE", "patch": "PATCH"}
-# Services that open `shared.observability.metrics_door` instead of having an application of their own.
-_METRICS_DOOR = ROOT / "shared" / "observability" / "metrics_door.py"
+# Services that open `shared.http.metrics_server` instead of having an application of their own.
+_METRICS_DOOR = ROOT / "shared" / "http" / "metrics_server.py"
 _DOORLESS = "services.prediction_log"
 
 
@@ -62,7 +62,7 @@ def _inference() -> Iterator[Route]:
     owner, folder = "services.inference", ROOT / "services" / "inference"
     doors = {
         (node.name, item.name): _first(ast.get_docstring(item))
-        for path in sorted((folder / "doors").glob("*.py"))
+        for path in sorted([*(folder / "http").glob("*.py"), *(folder / "open_inference").glob("*.py")])
         for node in parse(path).body
         if isinstance(node, ast.ClassDef)
         for item in node.body
@@ -89,7 +89,7 @@ def _inference() -> Iterator[Route]:
                     yield Route(
                         owner, method, path, doors.get((made.get(value.value.id, ""), value.attr), "")
                     )
-    yield from _open_inference(folder / "doors" / "open_inference.py", owner)
+    yield from _open_inference(folder / "open_inference" / "handlers.py", owner)
 
 
 def _open_inference(path: Path, owner: str) -> Iterator[Route]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 
-from cli.injection.outages import kill_once, take_down
-from cli.injection.pulses import slow_down
-from cli.settings import CliSettings
-from cli.stack import BROKER
+from local_stack.fault_injection.outages import kill_once, take_down
+from local_stack.fault_injection.throttling import slow_down
+from local_stack.settings import CliSettings
+from local_stack.supervisor.process_specs import BROKER
 from shared.errors import HomeostatError
 
 SECONDS = 8.0

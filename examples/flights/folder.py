@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from cli.state import STATE, run_folder
-from cli.supervisor_lock import is_supervised
+from local_stack.state import STATE, run_folder
+from local_stack.supervisor.lock import is_supervised
 
 MARK = Path("demo") / "made-by-the-demo"
 

@@ -71,7 +71,7 @@ def draw_reports(drift: str, view: LoopView) -> int:
     alarms = [
         verdict["verdict_id"]
         for verdict in view.verdicts
-        if verdict["state"] == "fault"
+        if verdict["state"] == "data_fault"
         or "performance" in verdict["drifted"]
         or verdict["verdict_id"] in led_to_runs
     ]

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.state import read_state
+from local_stack.state import read_state
 
 SOURCES = Path(__file__).resolve().parent.parent.parent
 

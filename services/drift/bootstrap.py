@@ -9,26 +9,26 @@ from threading import Event, Thread
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from services.drift.app import make_app
-from services.drift.evidence import LakeEvidence
-from services.drift.examination import Examiner
-from services.drift.follower import Follower
-from services.drift.judge import Judge
+from services.drift.evaluation.evaluator import Judge
+from services.drift.evaluation.evidently_adapter import Examiner
+from services.drift.http.app import make_app
+from services.drift.http.reports import Reports
+from services.drift.http.routes import Door
 from services.drift.metrics import DriftMetrics
-from services.drift.publisher import Publisher
-from services.drift.references import StoredReferences
-from services.drift.reports import Reports
-from services.drift.routes import Door
+from services.drift.monitoring.lake_reader import LakeEvidence
+from services.drift.monitoring.monitor import Follower
+from services.drift.monitoring.references import StoredReferences
 from services.drift.settings import DriftSettings
-from services.drift.streaks import Streaks
-from services.drift.topic import KafkaVerdicts
-from services.drift.verdict_store import VerdictStore
-from shared.doorkeeper import Doorkeeper
+from services.drift.verdicts.kafka_topic import KafkaVerdicts
+from services.drift.verdicts.publisher import Publisher
+from services.drift.verdicts.state_changes import Streaks
+from services.drift.verdicts.store import VerdictStore
 from shared.grafana.annotations import Annotator, NoAnnotator, annotator_from
+from shared.http.host_check import Doorkeeper
 from shared.messaging.producer import open_producer
+from shared.models.keys import Keys
 from shared.observability.logs import get_logger, log_unknown_error
 from shared.settings import HomeostatSettings
-from shared.stores.keys import Keys
 from shared.stores.lake import Lake
 from shared.stores.model_store import open_model_store
 

@@ -139,9 +139,9 @@ class DriftMetrics:
         self._shown: dict[str, set[tuple[str, str, str, str]]] = {}
         self._shown_verdict: dict[str, tuple[str, ...]] = {}
 
-    def warming(self, model: str) -> None:
+    def warming_up(self, model: str) -> None:
         """Show a model that has no verdict yet."""
-        self._show_state(model, "warming")
+        self._show_state(model, "warming_up")
 
     def progress(self, model: str, watermarks: Watermarks) -> None:
         """Show how far the lake is."""

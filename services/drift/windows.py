@@ -3,12 +3,12 @@
 A generation (one entry of the release log) has windows of its own, tumbling from its first answered row, so that each window
 holds one version only. Rows of another generation that fall into the same time (a swap drains for a moment) belong to that
 generation's windows. What a generation answered after its last whole window, before it was replaced, is not judged: nobody would
-act on it. Until a generation's first window is judged, its model is `warming`.
+act on it. Until a generation's first window is judged, its model is `warming_up`.
 
     open ──(predictions reach end)──▶ closed ──(outcomes are due and in, or waited for long enough)──▶ judgeable ──▶ judged
 
 Each window gives exactly one verdict, reached when it is judgeable: features, prediction, data and performance together. But of
-a stretch without a row (a gap) only the first window is told of, as `blind`: the others would say the same thousands of times.
+a stretch without a row (a gap) only the first window has a verdict, `insufficient_data`: the others would repeat it.
 """
 
 from __future__ import annotations

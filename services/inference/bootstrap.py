@@ -10,29 +10,29 @@ from collections.abc import Callable, Collection
 
 from prometheus_client import CollectorRegistry
 
-from services.inference.app import InferenceApp
-from services.inference.body import BodyReader
-from services.inference.doors.open_inference import OpenInferenceDoor
-from services.inference.doors.operations import OperationsDoor
-from services.inference.doors.outcomes import OutcomesDoor
-from services.inference.doors.predict import PredictDoor
-from services.inference.loader import Loader
+from services.inference.http.app import InferenceApp
+from services.inference.http.body import BodyReader
+from services.inference.http.operations import OperationsDoor
+from services.inference.http.outcomes import OutcomesDoor
+from services.inference.http.predict import PredictDoor
 from services.inference.metrics import InferenceMetrics
-from services.inference.predictor import Predictor
-from services.inference.recorder import Recorder, SpoolCollector
+from services.inference.models.loader import Loader
+from services.inference.models.release_watcher import Watcher
+from services.inference.models.servable import Servable
+from services.inference.models.slot import Slots
+from services.inference.open_inference.handlers import OpenInferenceDoor
+from services.inference.prediction.predictor import Predictor
+from services.inference.prediction.recorder import Recorder, SpoolCollector
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.gpu import GpuCollector, find_gpu
 from services.inference.runtimes.onnx import OnnxModel
-from services.inference.servable import Servable
 from services.inference.settings import InferenceSettings
-from services.inference.slot import Slots
-from services.inference.status import Status
-from services.inference.watcher import Watcher
+from services.inference.status.report import Status
 from shared.contracts.prediction_id import PredictionIds
-from shared.messaging.spool import SpoolWriter
+from shared.models.keys import ensure_keys
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
-from shared.stores.keys import ensure_keys
+from shared.spool import SpoolWriter
 from shared.stores.model_store import open_model_store
 
 _SWAP_SECONDS = 30.0

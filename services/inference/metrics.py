@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.inference.distribution import Distribution
-from services.inference.servable import Servable
+from services.inference.histogram import Distribution
+from services.inference.models.servable import Servable
 
 # From 0.25 ms, where a small model's answer lies, to the point at which nobody waits any more.
 REQUEST_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)

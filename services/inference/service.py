@@ -13,7 +13,7 @@ os.environ.update(BENTOML_DO_NOT_TRACK="True", DO_NOT_TRACK="1")
 
 import bentoml
 
-from services.inference.front import FrontedService
+from services.inference.bentoml_adapter import FrontedService
 from services.inference.settings import InferenceSettings
 
 _settings = InferenceSettings()

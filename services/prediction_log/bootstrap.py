@@ -11,13 +11,13 @@ from prometheus_client import CollectorRegistry
 
 from services.prediction_log.metrics import ShipperMetrics, SinkMetrics
 from services.prediction_log.settings import ShipperSettings, SinkSettings
-from services.prediction_log.shipper import Shipper
-from services.prediction_log.sink import TOPICS, Sink
+from services.prediction_log.shipper.shipper import Shipper
+from services.prediction_log.sink.sink import TOPICS, Sink
 from shared.errors import HomeostatError
+from shared.http.metrics_server import MetricsDoor
 from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
 from shared.observability.logs import configure_logs, get_logger
-from shared.observability.metrics_door import MetricsDoor
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
 

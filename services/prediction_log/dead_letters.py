@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from shared.contracts.topics import DEAD_LETTERS
 from shared.messaging.events import Event, Headers
-from shared.messaging.ports import Message, Producer, RecordRefused
+from shared.messaging.interfaces import Message, Producer, RecordRefused
 from shared.stores.lake import DEAD_LETTER_COLUMNS
 
 MAXIMUM_BYTES = 500_000

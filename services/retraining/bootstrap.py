@@ -13,34 +13,34 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from services.retraining.app import make_app
 from services.retraining.controller import Controller
-from services.retraining.driver import Driver
-from services.retraining.frozen_watch import FrozenWatch
+from services.retraining.dependencies import Parts
+from services.retraining.http.app import make_app
+from services.retraining.http.routes import Doors
 from services.retraining.launchers.process import ProcessLauncher
-from services.retraining.leadership import FileLease, Lease, PostgresLease
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.password import with_password
-from services.retraining.listener import VerdictListener
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.mirror import Mirror, OutboxFeeder
-from services.retraining.parts import Parts
-from services.retraining.pipeline import STEPS, Pipeline
-from services.retraining.routes import Doors
-from services.retraining.run import DurableRuns
+from services.retraining.rollout.baseline_watch import FrozenWatch
+from services.retraining.run_states import WORKING
+from services.retraining.runs.durable_runs import DurableRuns
+from services.retraining.runs.leader_lease import FileLease, Lease, PostgresLease
+from services.retraining.runs.pipeline import STEPS, Pipeline
+from services.retraining.runs.scheduler import Driver
+from services.retraining.runs.training import Launcher
 from services.retraining.settings import RetrainingSettings
-from services.retraining.states import WORKING
-from services.retraining.training import Launcher
+from services.retraining.tracking.outbox_relay import Mirror, OutboxFeeder
+from services.retraining.triggers.verdict_consumer import VerdictListener
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
-from shared.doorkeeper import Doorkeeper
 from shared.errors import HomeostatError, OperatorError
 from shared.grafana.annotations import annotator_from
+from shared.http.host_check import Doorkeeper
 from shared.messaging.consumer import open_consumer
+from shared.models.keys import Keys, ensure_keys
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
-from shared.stores.keys import Keys, ensure_keys
 from shared.stores.lake import Lake
 from shared.stores.model_store import open_model_store
 
@@ -220,6 +220,6 @@ def _last_judged(ledger: Ledger) -> list[Verdict]:
 
 
 def _open_mlflow(uri: str, ledger: Ledger) -> Mirror:
-    from services.retraining.mlflow_mirror import MlflowMirror
+    from services.retraining.tracking.mlflow import MlflowMirror
 
     return MlflowMirror(uri, ledger)

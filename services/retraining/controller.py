@@ -11,18 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
-from services.retraining.announcing import announce
-from services.retraining.causes import Cause
+from services.retraining.cause import Cause
+from services.retraining.dependencies import Parts
 from services.retraining.ledger.acknowledgements import Older
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded, Run
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.parts import Parts
-from services.retraining.pipeline import Pipeline
 from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
 from services.retraining.policy.limits import budget_spent
-from services.retraining.promotion import append, check_generation, rollback_target
+from services.retraining.rollout.annotations import announce
+from services.retraining.rollout.releaser import append, check_generation, rollback_target
+from services.retraining.runs.pipeline import Pipeline
 from shared.contracts.loop_spec import LoopSpec, NewRowsTrigger, read_loop_spec
 from shared.contracts.manifest import short
 from shared.contracts.release import Release

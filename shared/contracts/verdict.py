@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-State = Literal["ok", "warming", "drift", "fault", "blind"]
+State = Literal["ok", "warming_up", "drift", "data_fault", "insufficient_data"]
 Signal = Literal["feature", "prediction", "performance", "data"]
 
 

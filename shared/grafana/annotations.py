@@ -22,7 +22,7 @@ from typing import Protocol
 
 from shared.errors import DependencyAway, HomeostatError
 from shared.grafana.access import GrafanaAccess, access_from
-from shared.grafana.port import Annotation, GrafanaUnsure
+from shared.grafana.interface import Annotation, GrafanaUnsure
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
 

@@ -27,8 +27,9 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from shared.errors import DependencyAway, HomeostatError, OperatorError, UnknownName
 from shared.grafana.access import URL, GrafanaAccess
-from shared.grafana.patience import Patience
-from shared.grafana.port import (
+from shared.grafana.deadline import Patience
+from shared.grafana.error_mapping import GrafanaRefused, refusal
+from shared.grafana.interface import (
     Annotation,
     Board,
     DataSource,
@@ -40,7 +41,6 @@ from shared.grafana.port import (
     Login,
     Save,
 )
-from shared.grafana.refusals import GrafanaRefused, refusal
 
 TIMEOUT_S = 5.0
 DEADLINE_S = 15.0

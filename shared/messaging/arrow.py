@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.contracts.loop_spec import FEATURE_NAME
-from shared.messaging.spool.record import OutcomeRecord, PredictionRecord
+from shared.spool.record import OutcomeRecord, PredictionRecord
 from shared.stores.lake import FEATURE_PREFIX, OUTCOME_COLUMNS, PREDICTION_COLUMNS, TIMESTAMP, feature_column
 
 CONTENT_TYPE = "application/vnd.apache.arrow.stream"

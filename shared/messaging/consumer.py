@@ -10,7 +10,7 @@ from kafka.errors import KafkaError
 
 from shared.errors import DependencyAway
 from shared.messaging.connection import REMEDY, Connection
-from shared.messaging.ports import Message, Partition, TopicIdentity
+from shared.messaging.interfaces import Message, Partition, TopicIdentity
 
 
 class LogConsumer:

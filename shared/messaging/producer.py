@@ -17,7 +17,7 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLarg
 from shared.errors import DependencyAway, OperatorError
 from shared.messaging.connection import REMEDY, Connection
 from shared.messaging.events import Headers
-from shared.messaging.ports import RecordRefused
+from shared.messaging.interfaces import RecordRefused
 
 _SEND_MILLISECONDS = 2_000
 _CLOSE_SECONDS = 5.0

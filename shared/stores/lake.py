@@ -24,9 +24,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from pyarrow import fs
 
-from shared.errors import UnknownName
-from shared.stores.lake_reading import ascending, empty_rows, files_between, read_stretch, shifted
-from shared.stores.lake_tables import (
+from shared.contracts.lake_schema import (
     DEAD_LETTER_COLUMNS,
     DEAD_LETTERS,
     FEATURE_PREFIX,
@@ -39,6 +37,8 @@ from shared.stores.lake_tables import (
     feature_column,
     partition_of,
 )
+from shared.errors import UnknownName
+from shared.stores.lake_scan import ascending, empty_rows, files_between, read_stretch, shifted
 
 __all__ = [
     "DEAD_LETTERS",

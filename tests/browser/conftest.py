@@ -15,11 +15,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from cli.console.bootstrap import build, open_door, serve
-from cli.console.gathering import KEPT_S
-from cli.console.places import Places
-from cli.ports import free_port
-from cli.settings import CliSettings
+from local_stack.ports import free_port
+from local_stack.settings import CliSettings
+from services.console.aggregation.aggregator import KEPT_S
+from services.console.aggregation.endpoints import Places
+from services.console.bootstrap import build, open_door, serve
 from tests.fakes.loop_services import FakeLoop, places, serving
 
 ROOT = Path(__file__).parents[2]

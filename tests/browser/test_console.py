@@ -201,9 +201,9 @@ def test_the_focus_is_not_lost_where_nothing_has_a_name_of_its_own(browser: Brow
             "const link = document.createElement('a'); link.href = '#decisions'; "
             "document.getElementById('needs').append(link); link.focus()"
         )
-        loop.decision("c" * 32, state="fault")
+        loop.decision("c" * 32, state="data_fault")
         visit.refresh()
-        expect(visit.page.locator("#needs")).to_contain_text("fault")
+        expect(visit.page.locator("#needs")).to_contain_text("data_fault")
         assert visit.focused() == "Needs you"
 
 
@@ -312,7 +312,7 @@ def test_a_refresh_keeps_focus_scroll_and_an_open_dialog(browser: Browser) -> No
             "document.getElementById('needs').stale = document.getElementById('verdicts').stale = true"
         )
         loop.verdict(151, "drift", ratio=1.9)
-        loop.decision("c" * 32, state="fault")
+        loop.decision("c" * 32, state="data_fault")
         visit.refresh()
         expect(page.locator("#needs")).to_contain_text("flights: 1 fault verdict")
         assert page.evaluate(

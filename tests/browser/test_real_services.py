@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from cli.console.places import Places
-from cli.ports import free_port
+from local_stack.ports import free_port
+from services.console.aggregation.endpoints import Places
 from tests.browser.conftest import console_of, visiting
 from tests.fakes.retraining_service import ServiceProcess, wait_for
 from tests.fakes.retraining_world import MODEL, make_world

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.broker import Broker
+from local_stack.kafka.broker import Broker
 from tests.fakes.log_processes import LogProcesses
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]

@@ -12,7 +12,7 @@ import pytest
 from shared.contracts.topics import DEAD_LETTERS, VERDICTS
 from shared.errors import DependencyAway
 from shared.messaging.consumer import open_consumer
-from shared.messaging.ports import Consumer, Message, Partition, Producer, RecordRefused
+from shared.messaging.interfaces import Consumer, Message, Partition, Producer, RecordRefused
 from shared.messaging.producer import open_producer
 from tests.fakes.kafka import FakeBroker
 

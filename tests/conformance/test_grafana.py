@@ -11,7 +11,7 @@ import pytest
 from shared.errors import CallerError, Conflict, DependencyAway, UnknownName
 from shared.grafana.access import GrafanaAccess
 from shared.grafana.client import GrafanaClient
-from shared.grafana.port import (
+from shared.grafana.interface import (
     Annotation,
     DataSource,
     Folder,

@@ -15,15 +15,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
-from services.retraining.causes import UNCLEAR, Cause
-from services.retraining.concerns import Concern
+from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.ledger.acknowledgements import Older
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Decide, Ledger, run_id_of
 from services.retraining.ledger.records import Project, Recorded
 from services.retraining.ledger.tables import metadata
+from services.retraining.policy.attention import Concern
 from services.retraining.policy.decision import AWAITED, Decision, PastRun, PastVerdict
-from services.retraining.states import State
+from services.retraining.run_states import State
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict, cause_key
@@ -247,7 +247,7 @@ def fault(day: int, detector: str) -> Cause:
             {
                 "verdict_id": f"{detector}{day}", "model": MODEL, "version": "v1", "generation": 1, "detector": detector,
                 "window_start": start, "window_end": start + timedelta(days=1), "rows": 100, "outcomes": 100,
-                "state": "fault", "reached_at": NOW,
+                "state": "data_fault", "reached_at": NOW,
             }
         )
     )  # fmt: skip
@@ -391,7 +391,12 @@ def test_an_acknowledgement_stands_and_is_shown(ledger: Ledger) -> None:
 
 
 def test_drift_faults_and_runs_that_came_to_nothing_need_an_acknowledgement(ledger: Ledger) -> None:
-    told = [verdict(1), verdict(2, state="fault"), verdict(3, state="ok"), verdict(4, state="blind")]
+    told = [
+        verdict(1),
+        verdict(2, state="data_fault"),
+        verdict(3, state="ok"),
+        verdict(4, state="insufficient_data"),
+    ]
     hear(
         ledger,
         *(Cause.of_verdict(one) for one in told),
@@ -473,7 +478,7 @@ def five(ledger: Ledger) -> list[str]:
     """Drift, a fault, drift of another model, drift, drift; their keys."""
     told = [
         verdict(1),
-        verdict(2, state="fault", explanation="missing"),
+        verdict(2, state="data_fault", explanation="missing"),
         verdict(3, model="other", verdict_id="f" * 32),
         verdict(4),
         verdict(5, explanation="the newest"),
@@ -493,7 +498,7 @@ def test_what_is_unseen_is_told_in_groups(ledger: Ledger) -> None:
         "model": MODEL, "concern": "drift", "count": 3, "since": START, "newest_key": keys[4], "newest_at": NOW,
         "sentence": "the newest",
     }  # fmt: skip
-    assert (other["model"], fault_["concern"], fault_["sentence"]) == ("other", "fault", "missing")
+    assert (other["model"], fault_["concern"], fault_["sentence"]) == ("other", "data_fault", "missing")
     assert groups(ledger, "other") == {("other", "drift"): 1}
     record(ledger, "broken")
     ledger.move("run-broken", "failed", NOW, message="the training ended with 3")
@@ -504,7 +509,7 @@ def test_what_is_unseen_is_told_in_groups(ledger: Ledger) -> None:
     ("concern", "also", "left"),
     [
         (None, (0, 1), {(MODEL, "drift"): 1, ("other", "drift"): 1}),
-        ("drift", (0,), {(MODEL, "drift"): 1, (MODEL, "fault"): 1, ("other", "drift"): 1}),
+        ("drift", (0,), {(MODEL, "drift"): 1, (MODEL, "data_fault"): 1, ("other", "drift"): 1}),
     ],
 )
 def test_older_ones_are_acknowledged_with_one_and_no_others(
@@ -587,7 +592,7 @@ def test_the_newest_verdict_with_a_loss_is_remembered(ledger: Ledger) -> None:
     assert ledger.last_judged(MODEL) is None
     told = [
         verdict(1, loss=0.5),
-        verdict(3, state="blind", loss=None),
+        verdict(3, state="insufficient_data", loss=None),
         verdict(2, loss=0.6),
         verdict(4, loss=0.7, detector="request", verdict_id="f" * 32),
     ]

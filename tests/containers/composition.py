@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose.yaml"
 GPU = ROOT / "compose.gpu.yaml"
-# What containers/secrets.sh leaves in .env.
+# What deploy/containers/secrets.sh leaves in .env.
 VARIABLES = {"SECRETS": "./secrets", "KAFKA_CLUSTER_ID": "5L6g3nShT-eMCtK--X86sw"}
 
 

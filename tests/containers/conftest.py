@@ -13,8 +13,8 @@ from secrets import token_urlsafe
 
 import pytest
 
-from cli.broker import Broker
-from cli.ports import free_port
+from local_stack.kafka.broker import Broker
+from local_stack.ports import free_port
 from tests.containers.composition import ROOT, load
 from tests.containers.images import environment_of
 from tests.containers.project import Project
@@ -51,7 +51,7 @@ def sandboxes(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server with the databases of containers/postgres/ledger.sql, and the password of their owner."""
+    """A running server with the databases of deploy/containers/postgres/ledger.sql, and the password of their owner."""
 
     port: int
     ledger_password: str
@@ -119,7 +119,7 @@ def postgres() -> Iterator[Postgres]:
             what=(folder / "log").read_text(),
         )
         # The script as the image runs it; the secret lies elsewhere here.
-        script = (ROOT / "containers/postgres/ledger.sql").read_text(encoding="utf-8")
+        script = (ROOT / "deploy/containers/postgres/ledger.sql").read_text(encoding="utf-8")
         script = script.replace("/run/secrets/ledger_password", str(folder / "ledger_password"))
         psql = [
             "psql",

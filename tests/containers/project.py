@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.ports import free_port
+from local_stack.ports import free_port
 from tests.containers.composition import ROOT, is_ours
 from tests.containers.dockerfile import Image, image
 from tests.containers.images import environment_of, lay_out

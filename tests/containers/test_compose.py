@@ -14,10 +14,10 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from cli.broker_files import BrokerPlace, properties
-from cli.settings import CliSettings
-from cli.stack import services as local_services
 from docs.reference.settings import all_settings
+from local_stack.kafka.config_files import BrokerPlace, properties
+from local_stack.settings import CliSettings
+from local_stack.supervisor.process_specs import services as local_services
 from tests.containers.composition import COMPOSE, GPU, ROOT, VARIABLES, is_ours, load, names_of
 from tests.containers.dockerfile import image
 from tests.containers.test_dockerfile import FULL_TAG
@@ -368,7 +368,7 @@ def test_only_what_runs_is_named_to_who_would_miss_it() -> None:
 def test_the_default_start_expects_nothing_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the console and the doctor conclude from the composition's settings."""
     from cli.checks.prometheus import place_of
-    from cli.console.places import find_places
+    from services.console.aggregation.endpoints import find_places
 
     def told(services: dict[str, Any]) -> tuple[list[str], bool]:
         for variable, value in services["console"]["environment"].items():
@@ -424,7 +424,7 @@ def test_no_password_has_a_default() -> None:
 def test_one_command_makes_what_must_be_set_and_keeps_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "containers").mkdir()
     script = tmp_path / "containers" / "secrets.sh"
-    script.write_bytes((ROOT / "containers/secrets.sh").read_bytes())
+    script.write_bytes((ROOT / "deploy/containers/secrets.sh").read_bytes())
     (tmp_path / ".env").write_text("HOMEOSTAT_LOG_LEVEL=debug")
     for _ in range(2):
         subprocess.run(["bash", str(script)], check=True, capture_output=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.settings import CliSettings
-from cli.stack import QUIET, services
+from local_stack.settings import CliSettings
+from local_stack.supervisor.process_specs import QUIET, services
 from tests.containers.composition import is_ours, load
 from tests.containers.dockerfile import DOCKERFILE, ROOT, Image, image, instructions, read
 from tests.containers.images import ignored
@@ -31,8 +31,15 @@ CODE = {
     "retraining": "services/retraining",
     "cli": "cli",
 }
-COMMON = {"LICENSE", "shared", "containers/__init__.py", "containers/probe.py"}
-EXTRA = {"cli": {"dashboards", "containers/keys.py", "containers/topics.py", "containers/demo.py"}}
+COMMON = {"LICENSE", "shared", "deploy/containers/__init__.py", "deploy/containers/probe.py"}
+EXTRA = {
+    "cli": {
+        "dashboards",
+        "deploy/containers/keys.py",
+        "deploy/containers/topics.py",
+        "deploy/containers/demo.py",
+    }
+}
 FULL_TAG = re.compile(r"^[a-z0-9./-]+:v?\d+\.\d+\.\d+(-[a-z0-9.-]+)?$|^postgres:\d+\.\d+-[a-z]+$")
 
 
@@ -88,7 +95,7 @@ def test_the_health_check_asks_where_the_local_stack_asks(name: str) -> None:
     found = built(name)
     assert found.ports == [spec.port]
     assert found.healthcheck == [
-        *("python", "-m", "containers.probe"),
+        *("python", "-m", "deploy.containers.probe"),
         f"http://127.0.0.1:{spec.port}{spec.ready_path}",
     ]
 
@@ -137,7 +144,12 @@ def test_every_lock_that_is_named_exists() -> None:
 def test_the_builder_is_given_what_it_copies_and_no_more() -> None:
     allowed = {path.relative_to(ROOT).parts[0] for path in tracked() if path.exists() and not ignored(path)}
     assert allowed == {"LICENSE", "cli", "containers", "dashboards", "locks", "services", "shared"}
-    for secret in (".env", "secrets/postgres_password", "containers/projects/mine/train.parquet", "build/x"):
+    for secret in (
+        ".env",
+        "secrets/postgres_password",
+        "deploy/containers/projects/mine/train.parquet",
+        "build/x",
+    ):
         assert ignored(ROOT / secret), secret
     for name in BUILDS:
         for copy in built(name).copies:

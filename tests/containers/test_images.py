@@ -37,7 +37,7 @@ OWN = "services.retraining.ledger.migrations"
 package = importlib.import_module(sys.argv[1])
 for module in pkgutil.walk_packages(package.__path__, sys.argv[1] + "."):
     # Programs are run, not imported: entry points, the template of a project, what alembic runs. They are read below.
-    if not module.name.endswith(".__main__") and not module.name.startswith(("cli.project", OWN)):
+    if not module.name.endswith(".__main__") and not module.name.startswith(("cli.templates", OWN)):
         importlib.import_module(module.name)
 missing = set()
 for name, module in sorted(sys.modules.items()):

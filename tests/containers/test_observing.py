@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli.observability import NAMES
-from cli.ports import free_port
+from local_stack.observability.processes import NAMES
+from local_stack.ports import free_port
 from tests.containers.composition import ROOT, load
 from tests.containers.conftest import missing
 from tests.containers.sandbox import wait_for

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 
-from cli.state import read_state
+from local_stack.state import read_state
 
 ROOT = Path(__file__).parents[2]
 MODEL = "parcels"

@@ -16,8 +16,8 @@ import httpx
 import psutil
 import pytest
 
-from cli.state import StackState, read_state
-from cli.supervisor_lock import supervisor_pid
+from local_stack.state import StackState, read_state
+from local_stack.supervisor.lock import supervisor_pid
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from cli.state import read_state
+from local_stack.state import read_state
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "loop.ipynb"

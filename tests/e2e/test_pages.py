@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.observability import NAMES
+from local_stack.observability.processes import NAMES
 from tests.e2e.walking import Walker, statements
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, grafana
 
@@ -29,7 +29,7 @@ LEFT_OUT = {
     "README.md": {
         "make demo      # a real year of flights through the loop": YEAR,
         "make test      # lint, types, import rules and every test": "this test is part of it",
-        "containers/secrets.sh": CONTAINERS,
+        "deploy/containers/secrets.sh": CONTAINERS,
         "docker compose up --build --wait": CONTAINERS,
     },
     "docs/quickstart.md": {

@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from cli.state import ProcessState, StackState, read_state
+from local_stack.state import ProcessState, StackState, read_state
 from shared.stores.lake import Lake
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
@@ -122,7 +122,7 @@ def test_rows_lead_to_the_verdict_the_page_promises(reader: Reader) -> None:
         "traffic": ("ok", ()),
         "drift": ("drift", ("feature",)),
         "concept-drift": ("drift", ("performance",)),
-        "fault": ("fault", ()),
+        "fault": ("data_fault", ()),
     }
     assert {words[2] for words in commands if words[1] == "inject"} == set(promised)
     for words in commands:

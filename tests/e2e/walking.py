@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli.ports import free_port
+from local_stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 ACTIVATE = "source .venv/bin/activate"

@@ -19,7 +19,7 @@ from zlib import crc32
 from shared.contracts.topics import ALL
 from shared.errors import DependencyAway
 from shared.messaging.events import Headers
-from shared.messaging.ports import Message, Partition, RecordRefused, TopicIdentity
+from shared.messaging.interfaces import Message, Partition, RecordRefused, TopicIdentity
 
 
 class FakeDelivery:

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from threading import Event
 
-from shared.messaging.spool import SpoolWriter
+from shared.spool import SpoolWriter
 from tests.fakes.rows import append_outcomes, append_rows
 
 

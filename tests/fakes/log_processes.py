@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import httpx
 
-from shared.messaging.spool.losses import read_losses
+from shared.spool.drop_counter import read_losses
 from shared.stores.lake import Lake
 from tests.fakes.rows import NOON
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
 
-from cli.console.places import Places
+from services.console.aggregation.endpoints import Places
 
 VERSIONS = tuple(f"{letter * 4}{number:060d}" for number, letter in enumerate("abcdef"))
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -132,8 +132,8 @@ class FakeLoop:
                 "actor": "drift",
                 "cause_state": state,
                 "run_id": "",
-                "needs_acknowledgement": state in ("drift", "fault"),
-                "concern": state if state in ("drift", "fault") else "",
+                "needs_acknowledgement": state in ("drift", "data_fault"),
+                "concern": state if state in ("drift", "data_fault") else "",
                 "acknowledged": None,
             },
         )
@@ -303,8 +303,8 @@ def full_loop(model: str = "flights") -> FakeLoop:
     loop.release(2, note="log_loss 0.62 → 0.58")
     for number in range(20):
         loop.verdict(number, ratio=0.3 + 0.03 * number)
-    loop.verdict(20, "blind")
-    loop.verdict(21, "fault")
+    loop.verdict(20, "insufficient_data")
+    loop.verdict(21, "data_fault")
     loop.verdict(22, "drift", ratio=1.8)
     loop.decision("a" * 32)
     loop.decision("b" * 32, verb="retrain", code="drift", state="drift")

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from cli.ports import free_port
+from local_stack.ports import free_port
 from tests.fakes.retraining_world import World
 
 

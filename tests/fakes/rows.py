@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from shared.messaging.spool import SpoolWriter
+from shared.spool import SpoolWriter
 
 NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)
 VERSION = "a" * 64

@@ -13,9 +13,9 @@ from onnx import TensorProto, helper
 from shared.contracts.loop_spec import LoopSpec, parse_loop_spec
 from shared.contracts.manifest import Manifest, Origin
 from shared.contracts.release import Release
-from shared.stores.keys import ensure_keys
+from shared.models.keys import ensure_keys
+from shared.models.packaging import package_version
 from shared.stores.model_store import ModelStore, open_model_store
-from shared.stores.packaging import package_version
 
 LOOP = """
 model: {model}

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from shared.contracts.loop_spec import parse_loop_spec
 from shared.errors import UnservableModel
-from shared.onnx_model import OnnxModel
+from shared.models.onnx_runner import OnnxModel
 
 PAGE = (Path(__file__).parents[2] / "docs" / "bring-your-own-model.md").read_text(encoding="utf-8")
 LOOP = """

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from cli.broker import Broker, local_broker
-from cli.broker_admin import wait_for_broker
-from cli.broker_files import BrokerPlace
-from cli.ports import free_port
-from cli.settings import CliSettings
+from local_stack.kafka.admin import wait_for_broker
+from local_stack.kafka.broker import Broker, local_broker
+from local_stack.kafka.config_files import BrokerPlace
+from local_stack.ports import free_port
+from local_stack.settings import CliSettings
 from shared.contracts import topics
 from shared.errors import DependencyAway, OperatorError
 

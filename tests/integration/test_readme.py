@@ -20,9 +20,9 @@ from onnx import TensorProto, helper
 from shared.contracts.loop_spec import LoopSpec, read_loop_spec
 from shared.contracts.manifest import Origin
 from shared.contracts.release import Release
-from shared.stores.keys import ensure_keys
+from shared.models.keys import ensure_keys
+from shared.models.packaging import package_version
 from shared.stores.model_store import open_model_store
-from shared.stores.packaging import package_version
 from tests.integration.inference.conftest import InferenceProcess, spooled
 
 ROOT = Path(__file__).parents[2]

@@ -13,16 +13,16 @@ import promql_parser
 import pytest
 import yaml
 
-from cli.observability_files import (
+from docs.generate import ROOT
+from docs.reference.commands import find_command
+from docs.reference.metrics import all_metrics
+from local_stack.observability.config_files import (
     ALERTMANAGER,
     PROMETHEUS,
     alertmanager_config,
     prometheus_config,
     scrape_jobs,
 )
-from docs.generate import ROOT
-from docs.reference.commands import find_command
-from docs.reference.metrics import all_metrics
 from tests.observability import SHIPPED_RULES, program
 
 RUNBOOKS = ROOT / "docs" / "runbooks.md"

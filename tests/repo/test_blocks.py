@@ -17,8 +17,8 @@ import yaml
 from docs.generate import ROOT, pages
 from docs.reference.commands import find_command
 from docs.reference.routes import all_routes
-from services.inference.outcome_items import check_item, split_items
-from services.inference.validation import Schema
+from services.inference.http.outcome_items import check_item, split_items
+from services.inference.models.input_schema import Schema
 from shared.contracts.loop_spec import LoopSpec, parse_loop_spec
 from tests.repo.tracked import tracked
 
@@ -44,7 +44,7 @@ PROGRAMS = {
     "done",
     ".ci/run",
     "docker",
-    "containers/secrets.sh",
+    "deploy/containers/secrets.sh",
 }
 
 
@@ -148,7 +148,7 @@ def test_yaml_is_a_specification_or_part_of_one(block: Block) -> None:
         parse_loop_spec(block.text)
     else:
         assert set(document) <= set(LoopSpec.model_fields), f"{block} has keys loop.yaml does not know"
-        complete = yaml.safe_load((ROOT / "cli" / "project" / "loop.yaml").read_text(encoding="utf-8"))
+        complete = yaml.safe_load((ROOT / "cli" / "templates" / "loop.yaml").read_text(encoding="utf-8"))
         LoopSpec.model_validate({**complete, **document})
 
 
@@ -169,7 +169,7 @@ def bodies() -> list[tuple[Block, str, Any]]:
 
 def specifications() -> dict[str, LoopSpec]:
     """The model projects that come with the repository, by the name of their model."""
-    files = [*(ROOT / "examples").glob("*/loop.yaml"), ROOT / "cli" / "project" / "loop.yaml"]
+    files = [*(ROOT / "examples").glob("*/loop.yaml"), ROOT / "cli" / "templates" / "loop.yaml"]
     found = [parse_loop_spec(file.read_text(encoding="utf-8")) for file in files]
     return {spec.model: spec for spec in found}
 

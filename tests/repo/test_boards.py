@@ -210,7 +210,7 @@ def test_annotations_are_those_the_services_write(board: dict[str, Any]) -> None
     listed = board["annotations"]["list"]
     stored = [each for each in listed if each["datasource"]["uid"] == "-- Grafana --"]
     assert [each["target"]["tags"] for each in stored] == [
-        ["homeostat", kind] for kind in ("drift", "fault", "release", "rollback")
+        ["homeostat", kind] for kind in ("drift", "data_fault", "release", "rollback")
     ]
     assert all(each["enable"] and not each["target"]["matchAny"] for each in stored)
     others = [each for each in listed if each not in stored]

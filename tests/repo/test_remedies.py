@@ -13,7 +13,7 @@ ACTIONABLE = {"OperatorError", "DependencyAway"}
 
 def made() -> Iterator[tuple[str, ast.Call]]:
     """Every place in the command line that makes such an error."""
-    for path in sources("cli"):
+    for path in (*sources("cli"), *sources("local_stack")):
         for node in ast.walk(parse(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ACTIONABLE:
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", node

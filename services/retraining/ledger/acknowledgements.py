@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, or_, select
 
-from services.retraining.concerns import FOLLOWING, Concern, EarlierRun, concern_of
-from services.retraining.ledger.rows import plain
+from services.retraining.ledger.statements import plain
 from services.retraining.ledger.tables import acknowledgement, budget_entry, cause, decision, run
+from services.retraining.policy.attention import FOLLOWING, Concern, EarlierRun, concern_of
 from shared.errors import Conflict
 
 # What `concerns_of` looks at. A query that selects it joins decision and cause, and run where there is one.
@@ -29,7 +29,7 @@ ACKNOWLEDGED = (
     acknowledgement.c.acknowledged_at,
 )
 # Everything that can concern a person, and more: the rule itself is `concern_of`.
-_MAY_CONCERN = or_(cause.c.state.in_(("drift", "fault")), run.c.state.in_(("failed", "refused")))
+_MAY_CONCERN = or_(cause.c.state.in_(("drift", "data_fault")), run.c.state.in_(("failed", "refused")))
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from services.retraining.causes import Cause
+from services.retraining.cause import Cause
 from services.retraining.ledger.acknowledgements import Older, unseen
-from services.retraining.ledger.deliveries import (
+from services.retraining.ledger.deduplication import (
     count_delivery,
     filed,
     insert_cause,
@@ -18,9 +18,9 @@ from services.retraining.ledger.deliveries import (
     known_cause,
 )
 from services.retraining.ledger.engine import writing
-from services.retraining.ledger.questions import LedgerQuestions
+from services.retraining.ledger.queries import LedgerQuestions
 from services.retraining.ledger.records import Project, Recorded, Run
-from services.retraining.ledger.rows import (
+from services.retraining.ledger.statements import (
     ANSWERS,
     insert_once,
     insert_run,
@@ -40,7 +40,7 @@ from services.retraining.ledger.tables import (
     release,
 )
 from services.retraining.policy.decision import AWAITED, Decision, PastRun, PastVerdict
-from services.retraining.states import WAITING, State
+from services.retraining.run_states import WAITING, State
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
 from shared.errors import Conflict, UnknownName

@@ -26,6 +26,6 @@ def with_password(url: str, file: Path | None) -> str:
     if not password:
         raise OperatorError(
             f"the database's password in {file} is empty",
-            remedy="write it there; containers/secrets.sh makes one",
+            remedy="write it there; deploy/containers/secrets.sh makes one",
         )
     return parsed.set(password=password).render_as_string(hide_password=False)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from services.retraining.policy.decision import Decision
-from services.retraining.states import State
+from services.retraining.run_states import State
 from shared.contracts.loop_spec import LoopSpec
 
 

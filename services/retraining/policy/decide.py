@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.retraining.causes import UNCLEAR, Cause
+from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.policy.decision import AWAITED, Decision, History
 from services.retraining.policy.limits import budget_spent, cooling_until
 from services.retraining.policy.triggers import Vote, ask
 from shared.contracts.loop_spec import LoopSpec
 
 _SILENT = {
-    "fault": ("bad_data", "the data is faulty; bad data never retrains a model"),
-    "blind": ("blind", "too few rows to judge by"),
-    "warming": ("warming", "the detectors are still warming up"),
+    "data_fault": ("bad_data", "the data is faulty; bad data never retrains a model"),
+    "insufficient_data": ("insufficient_data", "too few rows to judge by"),
+    "warming_up": ("warming_up", "the detectors are still warming up"),
 }
 
 
@@ -23,7 +23,7 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     1. nothing served, no training command, an all-clear: wait
     2. an alert about a verdict: the verdict is what counts, so wait for it; where it cannot be told which, do nothing. Where
        verdicts are not heard, what the alert tells of it has to do: at least its state and its version
-    3. a verdict of fault, blind or warming never retrains, whatever the triggers say
+    3. a verdict of data_fault, insufficient_data or warming_up never retrains, whatever the triggers say
     4. a verdict about a version no longer served says nothing about the one that is
     5. ask the triggers in the order loop.yaml lists them; a person's request and an alert are triggers of their own
     6. a run at work, or a suggestion that waits for a person: wait

@@ -19,8 +19,8 @@ Code = Literal[
     "request",
     # wait: what stood against it
     "bad_data",
-    "blind",
-    "warming",
+    "insufficient_data",
+    "warming_up",
     "resolved",
     "verdict_awaited",
     "verdict_unclear",

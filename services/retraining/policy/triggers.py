@@ -48,7 +48,7 @@ def _drift(trigger: DriftTrigger, verdict: Verdict | None, history: History) -> 
     streak, since = 1, verdict.window_start
     earlier = {past.window_end: past for past in history.verdicts if past.window_end < verdict.window_end}
     for past in sorted(earlier.values(), key=lambda past: past.window_end, reverse=True):
-        if past.state in ("blind", "warming"):  # they saw too little to speak for or against
+        if past.state in ("insufficient_data", "warming_up"):  # they saw too little to speak for or against
             continue
         if past.state != "drift" or not set(past.drifted) & set(trigger.kinds):
             break

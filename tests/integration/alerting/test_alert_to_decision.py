@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from cli.broker import Broker
-from cli.ports import free_port
+from local_stack.kafka.broker import Broker
+from local_stack.ports import free_port
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict

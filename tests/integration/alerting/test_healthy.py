@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli.settings import CliSettings
-from cli.stack import services
-from cli.state import StackState, read_state
 from docs.generate import ROOT
+from local_stack.settings import CliSettings
+from local_stack.state import StackState, read_state
+from local_stack.supervisor.process_specs import services
 from tests.observability import SHIPPED_RULES, running_prometheus, with_short_waits
 
 LOOKING_S = 30.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from cli.ports import free_port
+from local_stack.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,7 +24,7 @@ def start(home: Path, port: int, *command: str) -> subprocess.Popen[str]:
     for name in ("INFERENCE", "SHIPPER", "SINK", "DRIFT", "RETRAINING"):
         environment[f"HOMEOSTAT_{name}_URL"] = nobody
     return subprocess.Popen(
-        [sys.executable, "-m", *(command or ("cli.console",))],
+        [sys.executable, "-m", *(command or ("services.console",))],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from shared.contracts.manifest import REFERENCE
-from shared.stores.keys import Keys
+from shared.models.keys import Keys
+from shared.models.packaging import verify_version
 from shared.stores.model_store import open_model_store
-from shared.stores.packaging import verify_version
 from tests.unit.cli.fake_service import FakeService, fake_service
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.holds import hold, is_held
-from cli.injection.outages import kill_once, take_down
-from cli.injection.parts import kill, part_of, stack_of
-from cli.injection.pulses import slow_down
-from cli.readiness import wait_until_ready
-from cli.settings import CliSettings
-from cli.state import ProcessState, StackState, read_state, write_state
-from cli.supervisor_lock import only_one
+from local_stack.fault_injection.outages import kill_once, take_down
+from local_stack.fault_injection.processes import kill, part_of, stack_of
+from local_stack.fault_injection.throttling import slow_down
+from local_stack.settings import CliSettings
+from local_stack.state import ProcessState, StackState, read_state, write_state
+from local_stack.supervisor.lock import only_one
+from local_stack.supervisor.readiness import wait_until_ready
+from local_stack.supervisor.restart_suppression import hold, is_held
 from shared.errors import Conflict, OperatorError, UnknownName
 from tests.integration.cli.test_supervisor import Running, left_over, process, settings, spec
 
@@ -197,8 +197,9 @@ def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> No
 def injecting(settings: CliSettings, call: str) -> subprocess.Popen[bytes]:
     """A process that injects, as a command would."""
     program = (
-        "import sys; from pathlib import Path; from cli.settings import CliSettings\n"
-        "from cli.injection.outages import take_down; from cli.injection.pulses import slow_down\n"
+        "import sys; from pathlib import Path; from local_stack.settings import CliSettings\n"
+        "from local_stack.fault_injection.outages import take_down\n"
+        "from local_stack.fault_injection.throttling import slow_down\n"
         "settings = CliSettings().model_copy(update={'home': Path(sys.argv[1])})\n" + call
     )
     return subprocess.Popen(

@@ -17,15 +17,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.left_over import end_left_over, is_alive
-from cli.observability import Observability
-from cli.ports import free_port, is_free
-from cli.readiness import wait_until_ready
-from cli.settings import CliSettings
-from cli.stack import ProcessSpec
-from cli.state import ProcessState, StackState, read_state, run_folder, write_state
-from cli.supervisor import Supervisor
-from cli.supervisor_lock import is_supervised, only_one, supervisor_pid
+from local_stack.observability.processes import Observability
+from local_stack.ports import free_port, is_free
+from local_stack.settings import CliSettings
+from local_stack.state import ProcessState, StackState, read_state, run_folder, write_state
+from local_stack.supervisor.lock import is_supervised, only_one, supervisor_pid
+from local_stack.supervisor.orphans import end_left_over, is_alive
+from local_stack.supervisor.process_specs import ProcessSpec
+from local_stack.supervisor.readiness import wait_until_ready
+from local_stack.supervisor.supervisor import Supervisor
 from shared.errors import Conflict, OperatorError
 
 SERVICE = Path(__file__).with_name("small_service.py")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.state import read_state
-from cli.supervisor_lock import supervisor_pid
+from local_stack.state import read_state
+from local_stack.supervisor.lock import supervisor_pid
 
 ROOT = Path(__file__).parents[3]
 

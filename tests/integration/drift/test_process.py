@@ -16,8 +16,8 @@ import orjson
 import pytest
 from kafka import KafkaConsumer
 
-from cli.broker import Broker
-from cli.ports import free_port
+from local_stack.kafka.broker import Broker
+from local_stack.ports import free_port
 from shared.contracts.manifest import Manifest
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict

@@ -14,9 +14,9 @@ import httpx
 import psutil
 import pytest
 
-from cli.ports import free_port
-from shared.messaging.spool import Record
-from shared.messaging.spool.reader import SpoolReader
+from local_stack.ports import free_port
+from shared.spool import Record
+from shared.spool.reader import SpoolReader
 from tests.fakes.toy_model import ToyStore
 
 ROOT = Path(__file__).parents[3]

@@ -20,7 +20,7 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from services.inference.runtimes.devices import choose_device
-from shared.messaging.spool import OutcomeRecord, PredictionRecord
+from shared.spool import OutcomeRecord, PredictionRecord
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.integration.inference.conftest import ROOT, InferenceProcess, spooled
 

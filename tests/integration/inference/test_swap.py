@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from shared.messaging.spool import PredictionRecord
+from shared.spool import PredictionRecord
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
 from tests.integration.inference.conftest import InferenceProcess, spooled
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.broker import Broker
+from local_stack.kafka.broker import Broker
 from tests.fakes.log_processes import LogProcesses
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kafka import KafkaAdminClient
 
-from cli.broker import Broker
+from local_stack.kafka.broker import Broker
 from shared.contracts.topics import OUTCOMES, PREDICTIONS
 from shared.messaging.producer import open_producer
 from tests.fakes.log_processes import LogProcesses

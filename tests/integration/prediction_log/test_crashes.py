@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from cli.broker import Broker
+from local_stack.kafka.broker import Broker
 from tests.fakes.log_processes import LogProcesses
 from tests.integration.prediction_log.asked_server import AskedServer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import uuid4
 
-from cli.broker import Broker
+from local_stack.kafka.broker import Broker
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.messaging.producer import open_producer
@@ -28,7 +28,7 @@ def test_a_verdict_becomes_a_release_and_a_repeat_does_not(kafka_broker: Broker,
     try:
         service.start()
         service.deploy()
-        drift, fault = world.verdict(15), world.verdict(14, state="fault")
+        drift, fault = world.verdict(15), world.verdict(14, state="data_fault")
         publish(kafka_broker, fault, drift, drift)
         wait_for(service.ended_runs, 90, f"a run; the log: {service.log}")
         assert [run["state"] for run in service.ended_runs()] == ["promoted"]

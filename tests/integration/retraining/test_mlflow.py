@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
-from services.retraining.mlflow_mirror import MlflowMirror
+from services.retraining.tracking.mlflow import MlflowMirror
 from tests.fakes.retraining_service import ServiceProcess, wait_for
 from tests.fakes.retraining_world import MODEL, make_world
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import uuid4
 
-from cli.broker import Broker
+from local_stack.kafka.broker import Broker
 from shared.contracts.topics import VERDICTS
 from shared.messaging.producer import open_producer
 from tests.fakes.retraining_service import ServiceProcess, wait_for

@@ -13,13 +13,13 @@ from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 from cli.checks.broker import broker
-from cli.checks.examination import examine
 from cli.checks.lake import clock, lake, last_data
 from cli.checks.machine import disk, jars, java, ports, python_version
+from cli.checks.runner import examine
 from cli.checks.services import health
 from cli.main import app
-from cli.ports import free_port
-from cli.settings import CliSettings
+from local_stack.ports import free_port
+from local_stack.settings import CliSettings
 from shared.stores.lake import Lake
 from tests.unit.cli.fake_service import fake_service
 

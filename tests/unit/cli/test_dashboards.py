@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli.boards import SHIPPED, chosen_data_source, read_boards
-from cli.grafana_check import check_grafana
+from cli.grafana.diagnosis import check_grafana
+from cli.grafana.shipped_boards import SHIPPED, chosen_data_source, read_boards
 from cli.main import app
-from cli.settings import CliSettings
+from local_stack.settings import CliSettings
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, Trouble, answers, page
 
 UIDS = [board.uid for board in read_boards(SHIPPED)]

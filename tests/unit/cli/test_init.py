@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cli.commands.init import Library
 from cli.main import app
 from shared.contracts.loop_spec import read_loop_spec
-from shared.onnx_model import OnnxModel
+from shared.models.onnx_runner import OnnxModel
 
 
 def test_the_project_is_readable_and_named_as_asked(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
+from cli.output import Teller
 from cli.progress import bar
-from cli.telling import Teller
 
 
 def work(*, terminal: bool, as_json: bool, total: float | None) -> str:

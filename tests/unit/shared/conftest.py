@@ -9,8 +9,8 @@ import pytest
 
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
-from shared.stores.keys import Keys, ensure_keys
-from shared.stores.packaging import package_version
+from shared.models.keys import Keys, ensure_keys
+from shared.models.packaging import package_version
 
 
 @pytest.fixture

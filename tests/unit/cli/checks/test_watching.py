@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from cli.checks.alertmanager import alertmanager, routes_to_retraining
-from cli.checks.asking import total
-from cli.checks.examination import Check, examine
-from cli.checks.finding import Finding
+from cli.checks.check_result import Finding
 from cli.checks.grafana import grafana
+from cli.checks.http_client import total
 from cli.checks.pipeline import lag, releases, spool
 from cli.checks.prometheus import JOBS, prometheus
+from cli.checks.runner import Check, examine
 from cli.checks.stores import ledger, mlflow
-from cli.observability_files import ALERTMANAGER
-from cli.ports import free_port
-from cli.settings import CliSettings
-from cli.state import ProcessState, StackState, write_state
+from local_stack.observability.config_files import ALERTMANAGER
+from local_stack.ports import free_port
+from local_stack.settings import CliSettings
+from local_stack.state import ProcessState, StackState, write_state
 from shared.contracts.release import Release
 from shared.stores.model_store import open_model_store
 from tests.unit.cli.fake_service import FakeService, fake_service

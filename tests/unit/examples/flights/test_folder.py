@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.supervisor_lock import only_one
 from examples.flights.folder import MARK, clear
+from local_stack.supervisor.lock import only_one
 
 
 def test_an_empty_or_new_folder_is_marked(tmp_path: Path) -> None:

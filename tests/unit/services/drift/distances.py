@@ -6,8 +6,8 @@ import numpy as np
 from scipy import stats
 from scipy.spatial import distance
 
-from services.drift.examination import Sample
-from services.drift.faults import missing
+from services.drift.evaluation.data_quality import missing
+from services.drift.evaluation.evidently_adapter import Sample
 
 
 class PlainDistances:

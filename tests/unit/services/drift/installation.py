@@ -8,17 +8,17 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry
 
-from services.drift.evidence import LakeEvidence
-from services.drift.follower import Follower
-from services.drift.judge import Judge
+from services.drift.evaluation.evaluator import Judge
 from services.drift.metrics import DriftMetrics
-from services.drift.publisher import Publisher
-from services.drift.references import StoredReferences
-from services.drift.streaks import Annotator, Streaks
-from services.drift.verdict_store import VerdictStore
+from services.drift.monitoring.lake_reader import LakeEvidence
+from services.drift.monitoring.monitor import Follower
+from services.drift.monitoring.references import StoredReferences
+from services.drift.verdicts.publisher import Publisher
+from services.drift.verdicts.state_changes import Annotator, Streaks
+from services.drift.verdicts.store import VerdictStore
 from shared.contracts.verdict import Verdict
 from shared.errors import DependencyAway
-from shared.messaging.ports import RecordRefused
+from shared.messaging.interfaces import RecordRefused
 from tests.unit.services.drift.distances import PlainDistances
 from tests.unit.services.drift.world import World, minutes
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from services.drift.evaluation.classify import Evidence, Subject, conclude
 from services.drift.metrics import RESULTS, DriftMetrics
-from services.drift.verdicts import Evidence, Subject, conclude
 from services.drift.windows import Span, Watermarks
 from shared.contracts.verdict import Score, Verdict
 from tests.unit.services.drift.world import minutes
@@ -41,14 +41,14 @@ def test_the_gauges_show_the_last_window() -> None:
 
 def test_exactly_one_state_holds() -> None:
     metrics = DriftMetrics(CollectorRegistry())
-    metrics.warming("toy")
-    assert sample(metrics, "state", model="toy", state="warming") == 1
+    metrics.warming_up("toy")
+    assert sample(metrics, "state", model="toy", state="warming_up") == 1
     metrics.reached(verdict("x"))
     states = {
         state: sample(metrics, "state", model="toy", state=state)
-        for state in ("ok", "warming", "drift", "fault", "blind")
+        for state in ("ok", "warming_up", "drift", "data_fault", "insufficient_data")
     }
-    assert states == {"ok": 0, "warming": 0, "drift": 1, "fault": 0, "blind": 0}
+    assert states == {"ok": 0, "warming_up": 0, "drift": 1, "data_fault": 0, "insufficient_data": 0}
 
 
 def test_what_is_not_known_has_no_sample() -> None:

@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import write_deltalake
 
-from services.prediction_log.writer import TableWriter
+from services.prediction_log.sink.table_writer import TableWriter
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
 from shared.contracts.release import Release
-from shared.stores.keys import Keys, ensure_keys
+from shared.models.keys import Keys, ensure_keys
+from shared.models.packaging import package_version
 from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS, Lake, feature_column, partition_of
 from shared.stores.model_store import ModelStore, open_model_store
-from shared.stores.packaging import package_version
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.inference.distribution import Distribution
+from services.inference.histogram import Distribution
 from services.inference.metrics import KEPT_VERSIONS, InferenceMetrics
 
 

@@ -13,10 +13,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.prediction_log.metrics import ShipperMetrics, SinkMetrics
-from services.prediction_log.shipper import Shipper
-from services.prediction_log.sink import TOPICS, Sink
+from services.prediction_log.shipper.shipper import Shipper
+from services.prediction_log.sink.sink import TOPICS, Sink
 from shared.errors import HomeostatError
-from shared.messaging.spool import SpoolWriter
+from shared.spool import SpoolWriter
 from shared.stores.lake import Lake
 from tests.fakes.kafka import FakeBroker, FakeConsumer, FakeProducer
 from tests.fakes.rows import NOON

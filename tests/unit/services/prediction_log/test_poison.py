@@ -13,16 +13,16 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from services.prediction_log import sink as sink_module
-from services.prediction_log import writer as writer_module
-from services.prediction_log.arrivals import read_message
+from services.prediction_log.sink import sink as sink_module
+from services.prediction_log.sink import table_writer as writer_module
+from services.prediction_log.sink.decoding import read_message
 from shared.contracts.topics import OUTCOMES
 from shared.messaging.arrow import CONTENT_TYPE, outcomes_batch, to_bytes
 from shared.messaging.events import Event
-from shared.messaging.ports import Message
-from shared.messaging.spool.record import OutcomeRecord
+from shared.messaging.interfaces import Message
+from shared.spool.record import OutcomeRecord
 from tests.fakes.rows import NOON, append_rows
-from tests.unit.services.prediction_log.test_sink import batch, put
+from tests.unit.services.prediction_log.sink.test_sink import batch, put
 
 
 def with_column(name: str, values: pa.Array, **declared: Any) -> pa.RecordBatch:

@@ -13,15 +13,15 @@ import pytest
 import structlog
 
 from services.retraining.bootstrap import Service, build
-from services.retraining.causes import Cause
-from services.retraining.gauges import show
-from services.retraining.ledger.figures import Figures, OpenRun
+from services.retraining.cause import Cause
+from services.retraining.ledger.metrics_snapshot import Figures, OpenRun
+from services.retraining.ledger_gauges import show
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.settings import RetrainingSettings
 from shared.errors import DependencyAway, OperatorError
 from tests.fakes.retraining_service import wait_for
 from tests.fakes.retraining_world import MODEL, START, World, make_world, package_poor_champion
-from tests.unit.services.retraining.test_webhooks import alert, alertmanager, grafana
+from tests.unit.services.retraining.triggers.test_webhooks import alert, alertmanager, grafana
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -404,7 +404,7 @@ def test_a_service_is_known_by_the_names_it_is_given(tmp_path: Path) -> None:
 def test_a_person_acknowledges_a_decision_once(house: House) -> None:
     house.deploy()
     key = house.service.controller.handle_cause(
-        Cause.of_verdict(house.world.verdict(15, state="fault"))
+        Cause.of_verdict(house.world.verdict(15, state="data_fault"))
     ).cause_key
     [before] = house.get("/decisions")["decisions"]
     assert (before["needs_acknowledgement"], before["acknowledged"]) == (True, None)
@@ -425,14 +425,14 @@ def test_a_person_acknowledges_a_decision_and_those_before_it(house: House) -> N
     house.deploy()
     keys = [
         house.service.controller.handle_cause(
-            Cause.of_verdict(house.world.verdict(day, state="fault"))
+            Cause.of_verdict(house.world.verdict(day, state="data_fault"))
         ).cause_key
         for day in range(10, 15)
     ]
     [group] = house.get("/decisions?limit=1")["unacknowledged"]
-    assert (group["concern"], group["count"], group["newest_key"]) == ("fault", 5, keys[4])
+    assert (group["concern"], group["count"], group["newest_key"]) == ("data_fault", 5, keys[4])
     assert house.get("/decisions?model=other")["unacknowledged"] == []
-    body = {"actor": "ann", "and_older": True, "concern": "fault", "expected_older": 1}
+    body = {"actor": "ann", "and_older": True, "concern": "data_fault", "expected_older": 1}
     assert "nothing was acknowledged" in house.post(f"/causes/{keys[2]}/acknowledge", body, 409)["error"]
     assert 'unacknowledged_decisions{model="toy"} 5.0' in house.client.get("/metrics").text
     for expected in (2, 0):
@@ -474,7 +474,7 @@ def test_an_acknowledgement_that_makes_no_sense_is_refused(
 ) -> None:
     house.deploy()
     key = house.service.controller.handle_cause(
-        Cause.of_verdict(house.world.verdict(15, state="fault"))
+        Cause.of_verdict(house.world.verdict(15, state="data_fault"))
     ).cause_key
     assert house.post(f"/causes/{key}/acknowledge", body, 422)["field"] == field
     assert (
@@ -684,7 +684,7 @@ def test_what_nobody_foresaw_shows_an_id_and_not_its_text(
 
 def test_the_ledger_learns_of_releases_a_crash_kept_from_it(house: House) -> None:
     house.deploy()
-    from services.retraining.promotion import append
+    from services.retraining.rollout.releaser import append
 
     version = house.another_version(-0.6)
     append(house.world.store, MODEL, version=version, reason="deployment", actor="ann", note="", now=START)

@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from services.retraining.launchers.process import Interrupted
-from services.retraining.run import DurableRuns
+from services.retraining.runs.durable_runs import DurableRuns
 from shared.errors import OperatorError
 from tests.fakes.retraining_service import wait_for
 

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from services.retraining.bootstrap import build
-from services.retraining.causes import Cause
+from services.retraining.cause import Cause
 from services.retraining.controller import Controller
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded
-from services.retraining.pipeline import Pipeline
+from services.retraining.runs.pipeline import Pipeline
 from services.retraining.settings import RetrainingSettings
-from services.retraining.webhooks import read_triggers
+from services.retraining.triggers.webhooks import read_triggers
 from shared.contracts.verdict import Verdict, cause_key
 from tests.fakes.retraining_world import MODEL, START, World, make_world
-from tests.unit.services.retraining.test_webhooks import NOW, alert, alertmanager
+from tests.unit.services.retraining.triggers.test_webhooks import NOW, alert, alertmanager
 
 
 class Room:
@@ -201,7 +201,7 @@ def test_a_service_that_hears_no_verdicts_does_not_answer_the_same_drift_twice(
     """After a release drift still judges windows of the version before, each with an id of its own. Faults never retrain."""
     room = open_room(listen=False)
     before = room.world.verdict(2, version="c" * 64)
-    fault = room.world.verdict(1, state="fault")
+    fault = room.world.verdict(1, state="data_fault")
     assert [one.decision.code for one in room.webhook(about(before), about(fault))] == [
         "version_replaced",
         "bad_data",
@@ -223,7 +223,7 @@ def test_an_alert_that_waits_is_decided_about_once_verdicts_are_heard_no_more(
 
 def test_bad_data_that_an_alert_announced_still_never_retrains(open_room: Callable[..., Room]) -> None:
     room = open_room()
-    told = room.world.verdict(2, state="fault")
+    told = room.world.verdict(2, state="data_fault")
     room.webhook(about(told))
     assert room.kafka(told).decision.code == "bad_data"
     assert room.ledger.faulty_windows(MODEL) == [(told.window_start, told.window_end)]

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 from onnx import TensorProto, helper
 
-from services.retraining.judging import check_model
+from services.retraining.runs.evaluation import check_model
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
-from shared.onnx_model import OnnxModel
+from shared.models.onnx_runner import OnnxModel
 from tests.fakes.retraining_world import loop_with
 
 FEATURES = [

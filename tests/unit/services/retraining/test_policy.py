@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.retraining.causes import UNCLEAR, Cause
+from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
 from services.retraining.policy.limits import budget_spent, cooling_until
@@ -73,7 +73,8 @@ def test_drift_of_a_wanted_kind_retrains_and_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "code"), [("fault", "bad_data"), ("blind", "blind"), ("warming", "warming")]
+    ("state", "code"),
+    [("data_fault", "bad_data"), ("insufficient_data", "insufficient_data"), ("warming_up", "warming_up")],
 )
 def test_bad_or_too_little_data_never_retrains_whatever_else_holds(state: str, code: str) -> None:
     triggers = [
@@ -103,8 +104,8 @@ def test_drift_of_another_kind_waits() -> None:
         ([past(9)], "wait"),
         ([past(9), past(8)], "retrain"),
         ([past(9), past(8, "ok"), past(7)], "wait"),
-        ([past(9), past(8, "blind"), past(7)], "retrain"),  # it saw too little to speak against
-        ([past(9), past(8, "fault"), past(7)], "wait"),
+        ([past(9), past(8, "insufficient_data"), past(7)], "retrain"),  # it saw too little to speak against
+        ([past(9), past(8, "data_fault"), past(7)], "wait"),
         ([past(9), past(9), past(9)], "wait"),  # the same window examined again counts once
         ([past(9), past(8, drifted=("feature",))], "wait"),
         ([past(11), past(12)], "wait"),  # later windows do not count
@@ -250,9 +251,9 @@ def test_where_no_verdict_is_heard_what_the_alert_tells_of_it_holds_it_back_as_t
     assert ask(about, spec_with(), listens=False).verb == "retrain"
     for version, state, code in (
         ("b" * 64, "drift", "version_replaced"),
-        (VERSION, "fault", "bad_data"),
-        (VERSION, "blind", "blind"),
-        (VERSION, "warming", "warming"),
+        (VERSION, "data_fault", "bad_data"),
+        (VERSION, "insufficient_data", "insufficient_data"),
+        (VERSION, "warming_up", "warming_up"),
         ("", "drift", "verdict_unclear"),
         (VERSION, "", "verdict_unclear"),
     ):

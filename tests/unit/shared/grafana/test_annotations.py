@@ -19,7 +19,7 @@ from shared.errors import CallerError, HomeostatError, OperatorError
 from shared.grafana.access import GrafanaAccess
 from shared.grafana.annotations import UNSURE_TRIES, Annotator, NoAnnotator, annotator_from, make_annotator
 from shared.grafana.client import GrafanaClient
-from shared.grafana.port import Annotation, GrafanaAway, GrafanaPermissionMissing, GrafanaUnsure
+from shared.grafana.interface import Annotation, GrafanaAway, GrafanaPermissionMissing, GrafanaUnsure
 from shared.settings import HomeostatSettings
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, Trouble, answers, grafana, page
 

@@ -15,7 +15,7 @@ from shared.errors import HomeostatError, OperatorError
 from shared.grafana import client as client_module
 from shared.grafana.access import GrafanaAccess
 from shared.grafana.client import GrafanaClient
-from shared.grafana.port import Annotation, Folder, GrafanaAway, GrafanaLoginRefused, GrafanaUnsure
+from shared.grafana.interface import Annotation, Folder, GrafanaAway, GrafanaLoginRefused, GrafanaUnsure
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, Trouble, answers, grafana, page
 
 MARK = Annotation("drift", ("homeostat",), datetime(2026, 11, 21, tzinfo=UTC))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.messaging.spool import SpoolWriter
+from shared.spool import SpoolWriter
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from shared.messaging.arrow import UndecodableBatch, from_bytes, outcomes_batch, predictions_batch, to_bytes
-from shared.messaging.spool.record import OutcomeRecord, PredictionRecord
+from shared.spool.record import OutcomeRecord, PredictionRecord
 from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS
 
 NOW = datetime(2013, 1, 1, tzinfo=UTC)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.messaging.spool import SpoolWriter
-from shared.messaging.spool import reader as reader_module
-from shared.messaging.spool.checkpoint import Position, read_checkpoint
-from shared.messaging.spool.reader import SpoolReader
-from shared.messaging.spool.segment import SegmentId, list_segments
+from shared.spool import SpoolWriter
+from shared.spool import reader as reader_module
+from shared.spool.checkpoint import Position, read_checkpoint
+from shared.spool.reader import SpoolReader
+from shared.spool.segment import SegmentId, list_segments
 from tests.fakes.rows import append_rows
 
 

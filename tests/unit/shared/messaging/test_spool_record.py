@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 import pytest
 
-from shared.messaging.spool.record import (
+from shared.spool.record import (
     FRAME,
     MAGIC,
     OPTIONS,

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.messaging.spool.record import FRAME, MAGIC, frame
-from shared.messaging.spool.scan import scan
+from shared.spool.record import FRAME, MAGIC, frame
+from shared.spool.scan import scan
 
 
 def record(body: bytes) -> bytes:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from shared.errors import OperatorError
-from shared.messaging.spool import SpoolWriter
-from shared.messaging.spool.losses import read_losses
-from shared.messaging.spool.reader import SpoolReader
-from shared.messaging.spool.segment import list_segments
+from shared.spool import SpoolWriter
+from shared.spool.drop_counter import read_losses
+from shared.spool.reader import SpoolReader
+from shared.spool.segment import list_segments
 from tests.fakes.rows import append_outcomes, append_rows
 
 

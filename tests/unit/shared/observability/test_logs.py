@@ -16,7 +16,7 @@ import logging, structlog
 from shared.observability.logs import configure_logs, get_logger, log_unknown_error
 from shared.settings import HomeostatSettings
 configure_logs("drift", HomeostatSettings())
-log = get_logger("services.drift.app")
+log = get_logger("services.drift.http.app")
 """
 
 

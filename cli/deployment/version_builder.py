@@ -1,0 +1,107 @@
+"""Makes a signed version out of a model project and puts it into the model store."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from cli.deployment.parquet_rows import last_moment, newest, read_rows, with_scores
+from cli.deployment.training import METRICS, read_metrics, train
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.manifest import MODEL, REFERENCE, Manifest, Origin
+from shared.errors import ProjectError
+from shared.models.keys import Keys
+from shared.models.onnx_runner import OnnxModel
+from shared.models.packaging import package_version
+from shared.stores.model_store import ModelStore
+
+
+@dataclass(frozen=True)
+class Packer:
+    """Packs versions with the installation's `keys` into `store`; what a training command says goes to `log`.
+
+    `told` hears what is done now.
+    """
+
+    store: ModelStore
+    keys: Keys
+    log: Path
+    told: Callable[[str], None] = lambda _: None
+
+    def trained(self, project: Path, loop: LoopSpec, *, rows: Path, holdout: Path) -> Manifest:
+        """Run the training command on the two files and pack what it writes.
+
+        The reference is the holdout and, before it, the newest training rows: the holdout comes last, since training has not
+        seen it and its losses are honest.
+        """
+        self.told("reading the rows")
+        training_rows = read_rows(rows, loop)
+        held_out = read_rows(holdout, loop)
+        with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
+            folder = Path(name)
+            pq.write_table(training_rows, folder / "train.parquet")
+            pq.write_table(held_out, folder / "holdout.parquet")
+            out = folder / "out"
+            self.told(f"training on {training_rows.num_rows} rows")
+            metrics = train(
+                project,
+                loop,
+                train=folder / "train.parquet",
+                holdout=folder / "holdout.parquet",
+                out=out,
+                log=self.log,
+            )
+            rows_known = newest(training_rows, held_out)
+            self.told(f"scoring {rows_known.num_rows} reference rows")
+            scores = OnnxModel(out / MODEL, loop).score(rows_known)
+            reference = folder / REFERENCE
+            pq.write_table(with_scores(rows_known, scores), reference)
+            origin = Origin(
+                kind="deployment",
+                snapshot=sha256((folder / "train.parquet").read_bytes()).hexdigest(),
+                trained_until=last_moment(training_rows),
+            )
+            return self._pack(loop, model=out / MODEL, reference=reference, origin=origin, metrics=metrics)
+
+    def artifact(self, folder: Path, loop: LoopSpec) -> Manifest:
+        """Pack a model that was trained elsewhere: model.onnx, metrics.json, reference.parquet.
+
+        Its newest reference row counts as the last it was trained on: nothing else tells how old it is.
+        """
+        for name in (MODEL, METRICS, REFERENCE):
+            if not (folder / name).is_file():
+                raise ProjectError(
+                    f"{folder} lacks {name}", remedy=f"put {MODEL}, {METRICS} and {REFERENCE} there"
+                )
+        rows = newest(read_rows(folder / REFERENCE, loop))
+        self.told(f"scoring {rows.num_rows} reference rows")
+        scores = OnnxModel(folder / MODEL, loop).score(rows)
+        with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
+            reference = Path(name) / REFERENCE
+            pq.write_table(with_scores(rows, scores), reference)
+            origin = Origin(kind="deployment", trained_until=last_moment(rows))
+            metrics = read_metrics(folder / METRICS)
+            return self._pack(loop, model=folder / MODEL, reference=reference, origin=origin, metrics=metrics)
+
+    def _pack(
+        self, loop: LoopSpec, *, model: Path, reference: Path, origin: Origin, metrics: dict[str, float]
+    ) -> Manifest:
+        self.told("packaging and signing")
+        with tempfile.TemporaryDirectory(prefix="homeostat-version-") as name:
+            folder = Path(name) / "version"
+            manifest = package_version(
+                folder,
+                loop=loop,
+                model=model,
+                reference=reference,
+                origin=origin,
+                metrics=metrics,
+                signing_key=self.keys.signing,
+            )
+            self.store.put_version(loop.model, manifest.version, folder)
+            return manifest

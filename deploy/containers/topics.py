@@ -1,0 +1,29 @@
+"""`python -m deploy.containers.topics`: wait for the broker and make Homeostat's topics; a one-shot before the services start."""
+
+from __future__ import annotations
+
+import sys
+
+from local_stack.kafka.admin import create_topics, wait_for_broker
+from shared.contracts import topics
+from shared.errors import HomeostatError
+from shared.settings import HomeostatSettings
+
+PATIENCE_S = 120.0
+
+
+def main() -> int:
+    """Make the topics that are missing; existing ones stay as they are."""
+    kafka = HomeostatSettings().kafka
+    try:
+        wait_for_broker(kafka, deadline_s=PATIENCE_S)
+        create_topics(kafka, topics.ALL)
+    except HomeostatError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"topics at {kafka}: {', '.join(topic.name for topic in topics.ALL)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

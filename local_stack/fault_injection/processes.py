@@ -1,0 +1,87 @@
+"""The parts a rehearsal may touch: those the state file of this home names, and only while they are the same processes."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from local_stack.settings import CliSettings
+from local_stack.state import ProcessState, StackState, read_state
+from local_stack.supervisor.lock import is_supervised
+from local_stack.supervisor.orphans import is_alive
+from local_stack.supervisor.readiness import is_ready
+from shared.errors import OperatorError, UnknownName
+
+PAUSE_S = 0.2
+
+
+def stack_of(settings: CliSettings) -> StackState:
+    """The running stack of this home. Raises `OperatorError` where no supervisor would start again what a rehearsal ends."""
+    state = read_state(settings.home)
+    if state is None or not is_supervised(settings.home):
+        raise OperatorError(
+            f"no supervised stack runs on {settings.home}",
+            remedy="homeostat up --detach, or name another --home",
+        )
+    return state
+
+
+def part_of(state: StackState, name: str) -> ProcessState:
+    """The living process of the part. Raises `UnknownName` for another name, `OperatorError` where it does not run."""
+    found = {process.name: process for process in state.processes}
+    if name not in found:
+        raise UnknownName(f"this stack has no part {name}", remedy=f"name one of {', '.join(sorted(found))}")
+    if not is_alive(found[name]):
+        raise OperatorError(f"{name} does not run just now", remedy="homeostat status")
+    return found[name]
+
+
+def tree_of(process: ProcessState) -> list[psutil.Process]:
+    """The part's process and everything below it; empty where the number belongs to another process by now."""
+    if not is_alive(process):
+        return []
+    try:
+        leader = psutil.Process(process.pid)
+        return [leader, *leader.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def send(processes: list[psutil.Process], number: signal.Signals) -> None:
+    """Signal processes. psutil looks at the creation time first: a number given anew is spared."""
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.Error:
+            continue
+
+
+def kill(process: ProcessState) -> None:
+    """End a part at once, as a power cut would."""
+    send(tree_of(process), signal.SIGKILL)
+
+
+def wait_until_back(
+    home: Path, before: ProcessState, *, within_s: float, told: Callable[[str], None] = lambda _: None
+) -> float:
+    """Wait until the supervisor has started the part again and it is ready; the seconds it took. Raises `OperatorError`."""
+    began = time.monotonic()
+    told(f"waiting for {before.name} to come back")
+    while time.monotonic() - began < within_s:
+        state = read_state(home)
+        again = next((one for one in state.processes if one.name == before.name), None) if state else None
+        if (
+            state is not None
+            and again is not None
+            and again.pid != before.pid
+            and is_ready(again, state.kafka)
+        ):
+            return time.monotonic() - began
+        time.sleep(PAUSE_S)
+    raise OperatorError(
+        f"{before.name} is not back after {within_s:.0f} s", remedy=f"homeostat status; read {before.log}"
+    )

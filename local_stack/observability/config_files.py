@@ -1,0 +1,96 @@
+"""The files Prometheus and Alertmanager start from on this machine: the shipped ones, with this stack's addresses in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shared.errors import OperatorError
+
+SHIPPED = Path(__file__).resolve().parents[2] / "dashboards"
+RULES = str(SHIPPED / "prometheus" / "rules" / "*.yml")
+PROMETHEUS = SHIPPED / "prometheus" / "prometheus.yml"
+ALERTMANAGER = SHIPPED / "alertmanager" / "alertmanager.yml"
+TRIGGERS = "/triggers"
+
+
+def scrape_jobs() -> list[str]:
+    """Names of the jobs of the shipped prometheus.yml."""
+    return [str(job["job_name"]) for job in _read(PROMETHEUS)["scrape_configs"]]
+
+
+def prometheus_config(
+    targets: Mapping[str, Sequence[str]],
+    alertmanagers: Sequence[str],
+    *,
+    interval: str = "5s",
+    rules: Sequence[str] = (RULES,),
+) -> str:
+    """Text of a prometheus.yml that scrapes `targets` (addresses by job) every `interval` and tells `alertmanagers`.
+
+    A job of the shipped file that has no targets here is left out. Raises `OperatorError` for a job the file does not know.
+    """
+    config = _read(PROMETHEUS)
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    unknown = sorted(set(targets) - set(jobs))
+    if unknown:
+        raise OperatorError(
+            f"prometheus.yml has no job {unknown[0]}; expected one of {', '.join(jobs)}",
+            remedy="give the job to dashboards/prometheus/prometheus.yml",
+        )
+    config["global"] = {
+        "scrape_interval": interval,
+        "scrape_timeout": interval,
+        "evaluation_interval": interval,
+    }
+    config["rule_files"] = list(rules)
+    config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]}
+    config["scrape_configs"] = [
+        job | {"static_configs": [{"targets": list(targets[name])}]}
+        for name, job in jobs.items()
+        if name in targets
+    ]
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def alertmanager_config(source: Path | None, retraining_url: str) -> str:
+    """Text of the Alertmanager configuration at `source` (default: the shipped one), with retraining at `retraining_url`.
+
+    Every webhook that ends in /triggers is retraining's; files the configuration names are looked for beside `source`, as
+    Alertmanager would. Raises `OperatorError` where it cannot be read as YAML.
+    """
+    source = source or ALERTMANAGER
+    config = dict(_with_whole_paths(_read(source), source.absolute().parent))
+    for receiver in config.get("receivers") or []:
+        for webhook in receiver.get("webhook_configs") or []:
+            if str(webhook.get("url", "")).endswith(TRIGGERS):
+                webhook["url"] = retraining_url.rstrip("/") + TRIGGERS
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def _with_whole_paths(value: Any, folder: Path, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _with_whole_paths(each, folder, str(name)) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_paths(each, folder, key) for each in value]
+    # `folder / path` is the path itself where that is whole already.
+    return (
+        str(folder / value)
+        if isinstance(value, str) and (key.endswith("_file") or key == "templates")
+        else value
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise OperatorError(
+            f"{path} cannot be read: {error}", remedy="mend the file, or start without --observability"
+        ) from error
+    if not isinstance(found, dict):
+        raise OperatorError(f"{path} holds no YAML mapping", remedy="mend the file")
+    return found

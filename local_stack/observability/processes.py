@@ -1,0 +1,130 @@
+"""Prometheus and Alertmanager beside the local stack: found on this machine, started for this stack's ports."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_stack.observability.config_files import alertmanager_config, prometheus_config, scrape_jobs
+from local_stack.settings import CliSettings
+from local_stack.supervisor.process_specs import ProcessSpec, services
+from shared.errors import OperatorError
+
+PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
+# Debian gives Alertmanager a longer name; elsewhere both are called what they are.
+NAMES = {PROMETHEUS: ("prometheus",), ALERTMANAGER: ("prometheus-alertmanager", "alertmanager")}
+INSTALL = "sudo apt-get install -y --no-install-recommends prometheus prometheus-alertmanager"
+READY = "/-/ready"
+# A month, so that an objective over 30 days can be looked at; and never more than the disk of a small machine bears.
+KEPT_FOR, KEPT_BYTES = "31d", "4GB"
+
+
+@dataclass(frozen=True)
+class Observability:
+    """The two processes, the files they start from, and the pages they show."""
+
+    specs: tuple[ProcessSpec, ...]
+    files: Mapping[Path, str]
+    links: Mapping[str, str]
+
+    def write(self) -> None:
+        """Write the files; data of an earlier start stays."""
+        for path, text in self.files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+
+def find_program(name: str) -> str:
+    """Path of the program `name` (prometheus or alertmanager). Raises `OperatorError` with the command that installs it."""
+    for candidate in NAMES[name]:
+        found = shutil.which(candidate)
+        if found:
+            return found
+    raise OperatorError(
+        f"the program {' or '.join(NAMES[name])} was not found; --observability starts it", remedy=INSTALL
+    )
+
+
+def make_observability(settings: CliSettings) -> Observability:
+    """Both for the stack of `settings`. Raises `OperatorError` where a program is missing or a configuration cannot be read."""
+    host, folder = settings.host, settings.home.absolute() / "observability"
+    ports = {PROMETHEUS: settings.prometheus_port, ALERTMANAGER: settings.alertmanager_port}
+    # Not every process of the stack has metrics: what has no job is not scraped.
+    jobs = scrape_jobs()
+    scraped = {spec.name: [f"{host}:{spec.port}"] for spec in services(settings) if spec.name in jobs}
+    targets = scraped | {name: [f"{host}:{port}"] for name, port in ports.items()}
+    places = {name: folder / f"{name}.yml" for name in ports}
+    return Observability(
+        # Told before they tell: when Prometheus starts, its Alertmanager listens; when all ends, it is silent first.
+        specs=(
+            ProcessSpec(
+                ALERTMANAGER,
+                alertmanager_command(
+                    find_program(ALERTMANAGER),
+                    places[ALERTMANAGER],
+                    folder / ALERTMANAGER,
+                    host,
+                    ports[ALERTMANAGER],
+                ),
+                ports[ALERTMANAGER],
+                "HOMEOSTAT_ALERTMANAGER_PORT",
+                READY,
+                needs_broker=False,
+                is_core=False,
+            ),
+            ProcessSpec(
+                PROMETHEUS,
+                prometheus_command(
+                    find_program(PROMETHEUS), places[PROMETHEUS], folder / PROMETHEUS, host, ports[PROMETHEUS]
+                ),
+                ports[PROMETHEUS],
+                "HOMEOSTAT_PROMETHEUS_PORT",
+                READY,
+                needs_broker=False,
+                is_core=False,
+            ),
+        ),
+        files={
+            places[PROMETHEUS]: prometheus_config(targets, targets[ALERTMANAGER]),
+            places[ALERTMANAGER]: alertmanager_config(
+                settings.alertmanager_config, f"http://{host}:{settings.retraining_port}"
+            ),
+        },
+        links={
+            PROMETHEUS: f"http://{host}:{ports[PROMETHEUS]}/alerts",
+            ALERTMANAGER: f"http://{host}:{ports[ALERTMANAGER]}",
+        },
+    )
+
+
+def prometheus_command(program: str, config: Path, data: Path, host: str, port: int) -> tuple[str, ...]:
+    """The command line of a Prometheus on `host:port` with its data in `data`."""
+    return (
+        program,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={data}",
+        f"--storage.tsdb.retention.time={KEPT_FOR}",
+        f"--storage.tsdb.retention.size={KEPT_BYTES}",
+        f"--web.listen-address={host}:{port}",
+        f"--web.external-url=http://{host}:{port}",
+        # Otherwise any page a browser shows may read the metrics of this machine.
+        f"--web.cors.origin=http://{re.escape(host)}:{port}",
+        "--log.level=warn",
+    )
+
+
+def alertmanager_command(program: str, config: Path, data: Path, host: str, port: int) -> tuple[str, ...]:
+    """The command line of an Alertmanager on `host:port`, alone: it looks for no others on the network."""
+    return (
+        program,
+        f"--config.file={config}",
+        f"--storage.path={data}",
+        "--data.retention=120h",
+        f"--web.listen-address={host}:{port}",
+        f"--web.external-url=http://{host}:{port}",
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    )

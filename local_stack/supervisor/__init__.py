@@ -1,0 +1,1 @@
+"""Starts the processes of the stack, restarts them when they die, and stops them in order."""

@@ -1,0 +1,119 @@
+"""One supervised process: started as a process group of its own, looked at, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from local_stack.state import ProcessState
+from local_stack.supervisor.process_specs import ProcessSpec
+from local_stack.supervisor.restart_policy import Restarts
+
+LONGEST_LOG_BYTES = 32 << 20
+
+
+class Child:
+    """A process we keep alive. `restarts` is what it has been through; times are of the monotonic clock."""
+
+    def __init__(self, spec: ProcessSpec, environment: Mapping[str, str], log: Path, host: str) -> None:
+        self.spec = spec
+        self.log = log
+        self.restarts = Restarts()
+        self._environment = dict(environment)
+        self._host = host
+        self._process: subprocess.Popen[bytes] | None = None
+        self._created = 0.0
+        self._started = 0.0
+
+    @property
+    def ready_url(self) -> str:
+        """Where its readiness is asked for; empty for the broker, which speaks no HTTP."""
+        return f"http://{self._host}:{self.spec.port}{self.spec.ready_path}" if self.spec.ready_path else ""
+
+    @property
+    def was_started(self) -> bool:
+        """Whether it was ever started."""
+        return self._process is not None
+
+    @property
+    def exit_status(self) -> int | None:
+        """Its exit status once it ended, else None."""
+        return self._process.poll() if self._process is not None else None
+
+    def start(self) -> None:
+        """Start it; what it says is appended to its log. A log that has grown too long becomes `<name>.log.1` first."""
+        if self.log.exists() and self.log.stat().st_size > LONGEST_LOG_BYTES:
+            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.spec.command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._started = time.monotonic()
+        try:
+            self._created = psutil.Process(self._process.pid).create_time()
+        except psutil.Error:  # it is gone already; the next look finds out
+            self._created = time.time()
+
+    def tend(self, now: float) -> bool:
+        """Start it again when it died and its pause is over; whether something changed.
+
+        1. It died: what is left of its group is ended, since it may hold the port; the pause is decided.
+        2. The pause is over: it is started.
+        """
+        if not self.was_started:
+            return False
+        if self.restarts.due is None:
+            if self.exit_status is None:
+                return False
+            self._signal_group(signal.SIGKILL)
+            self.restarts = self.restarts.died(started=self._started, now=now)
+            return True
+        if self.restarts.is_due(now):
+            self.start()
+            self.restarts = self.restarts.started()
+            return True
+        return False
+
+    def stop(self, *, grace_s: float) -> None:
+        """Ask it to end; after `grace_s` seconds end its whole group by force."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace_s)
+        self._signal_group(signal.SIGKILL)
+        self._process.wait(10)
+
+    def state(self) -> ProcessState | None:
+        """What the state file says of it; None before its first start."""
+        if self._process is None:
+            return None
+        return ProcessState(
+            name=self.spec.name,
+            pid=self._process.pid,
+            created=self._created,
+            port=self.spec.port,
+            restarts=self.restarts.count,
+            log=str(self.log),
+            ready_url=self.ready_url,
+        )
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        try:
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return

@@ -1,0 +1,70 @@
+"""`run/supervisor.lock`: at most one supervisor per data root, and who it is."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local_stack.state import run_folder
+from shared.errors import Conflict, OperatorError
+
+LOCK = "supervisor.lock"
+WRITING_S = 2.0
+
+
+@contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Be the only supervisor of `home` inside the block; its pid stands in the lock file.
+
+    Raises `Conflict` where one is at work.
+    """
+    folder = run_folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(
+                f"a supervisor (pid {supervisor_pid(home)}) already runs on {home}",
+                remedy="look at it with `homeostat status`, end it with `homeostat down`, or use another --home",
+            ) from error
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
+
+
+def supervisor_pid(home: Path) -> int | None:
+    """Pid of the supervisor at work on `home`; None where there is none.
+
+    The state file cannot tell: until a new supervisor has ended what an older one left, it still speaks of the older one.
+    """
+    path = run_folder(home) / LOCK
+    ends = time.monotonic() + WRITING_S
+    while is_supervised(home):
+        written = path.read_text()
+        # Empty for the moment between taking the lock and writing; signalling "pid 0" would end the caller's own group.
+        if written.isdigit() and int(written) > 1:
+            return int(written)
+        if time.monotonic() > ends:
+            raise OperatorError(
+                f"{path} is held by a process that is no supervisor", remedy=f"find it with `fuser {path}`"
+            )
+        time.sleep(0.01)
+    return None
+
+
+def is_supervised(home: Path) -> bool:
+    """Whether a supervisor is at work on `home`."""
+    try:
+        with (run_folder(home) / LOCK).open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

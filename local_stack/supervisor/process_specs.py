@@ -1,0 +1,132 @@
+"""The local stack: which processes it has, how each is started, and how one sees that it is ready."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_stack.settings import CliSettings
+
+BROKER = "kafka"
+QUIET = {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+SOURCES = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One process: its `name`, `command`, the `port` it opens and the `setting` that moves it, and its `ready_path`.
+
+    `needs_broker` says whether it is started only once the broker answers: inference is not, since serving waits for nobody.
+    `is_core` is False for what only watches: nothing waits for it, and it keeps nothing from starting.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    port: int
+    setting: str
+    ready_path: str
+    needs_broker: bool = True
+    is_core: bool = True
+
+
+def services(settings: CliSettings) -> list[ProcessSpec]:
+    """The services in the order they are started. They end in reverse: from where data enters down to where it rests."""
+    python = sys.executable
+    bentoml = (
+        *(python, "-m", "bentoml", "serve", "services.inference.service:InferenceService"),
+        *("--host", settings.host, "--port", str(settings.inference_port)),
+    )
+    return [
+        # First and last: who looks sees the others come and go.
+        ProcessSpec(
+            "console",
+            (python, "-m", "services.console"),
+            settings.console_port,
+            "HOMEOSTAT_CONSOLE_PORT",
+            "/health/live",
+            needs_broker=False,
+            is_core=False,
+        ),
+        ProcessSpec(
+            "retraining",
+            (python, "-m", "services.retraining"),
+            settings.retraining_port,
+            "HOMEOSTAT_RETRAINING_PORT",
+            "/health/ready",
+        ),
+        ProcessSpec(
+            "drift",
+            (python, "-m", "services.drift"),
+            settings.drift_port,
+            "HOMEOSTAT_DRIFT_PORT",
+            "/health/ready",
+        ),
+        ProcessSpec(
+            "sink",
+            (python, "-m", "services.prediction_log", "sink"),
+            settings.sink_port,
+            "HOMEOSTAT_SINK_PORT",
+            "/health/live",
+        ),
+        ProcessSpec(
+            "shipper",
+            (python, "-m", "services.prediction_log", "shipper"),
+            settings.shipper_port,
+            "HOMEOSTAT_SHIPPER_PORT",
+            "/health/live",
+        ),
+        ProcessSpec(
+            "inference",
+            bentoml,
+            settings.inference_port,
+            "HOMEOSTAT_INFERENCE_PORT",
+            "/v2/health/live",
+            needs_broker=False,
+        ),
+    ]
+
+
+def environment(settings: CliSettings, inherited: Mapping[str, str]) -> dict[str, str]:
+    """What every service finds in its environment: this stack's places and ports, and no telemetry."""
+    home = settings.home.absolute()
+    found = inherited.get("PYTHONPATH")
+    return {
+        **inherited,
+        **QUIET,
+        "HOMEOSTAT_HOME": str(home),
+        "HOMEOSTAT_KAFKA": f"{settings.host}:{settings.broker_port}",
+        "HOMEOSTAT_MODEL_STORE": settings.model_store,
+        "HOMEOSTAT_LAKE": settings.lake,
+        "HOMEOSTAT_HOST": settings.host,
+        **{
+            f"HOMEOSTAT_{name}_HOST": settings.host
+            for name in ("INFERENCE", "SHIPPER", "DRIFT", "RETRAINING", "SINK", "CONSOLE")
+        },
+        "HOMEOSTAT_INFERENCE_PORT": str(settings.inference_port),
+        "HOMEOSTAT_SHIPPER_PORT": str(settings.shipper_port),
+        "HOMEOSTAT_DRIFT_PORT": str(settings.drift_port),
+        "HOMEOSTAT_RETRAINING_PORT": str(settings.retraining_port),
+        "HOMEOSTAT_SINK_PORT": str(settings.sink_port),
+        "HOMEOSTAT_CONSOLE_PORT": str(settings.console_port),
+        "BENTOML_HOME": str(home / "run" / "bentoml"),
+        "PYTHONPATH": f"{SOURCES}:{found}" if found else str(SOURCES),
+        "PYTHONUNBUFFERED": "1",
+        # `python` in a training command means this Python, also when its environment is not switched on.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", "")]),
+    }
+
+
+def urls(settings: CliSettings) -> dict[str, str]:
+    """Pages worth opening, by what one finds there."""
+    base = f"http://{settings.host}"
+    return {
+        "console": f"{base}:{settings.console_port}/",
+        "inference": f"{base}:{settings.inference_port}/status",
+        "drift": f"{base}:{settings.drift_port}/status",
+        "retraining": f"{base}:{settings.retraining_port}/status",
+        "shipper": f"{base}:{settings.shipper_port}/status",
+        "sink": f"{base}:{settings.sink_port}/status",
+    }

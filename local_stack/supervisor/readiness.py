@@ -1,0 +1,106 @@
+"""Waiting until everything a supervisor started is ready."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from local_stack.kafka.admin import wait_for_broker
+from local_stack.settings import CliSettings
+from local_stack.state import ProcessState, StackState, read_state
+from local_stack.supervisor.process_specs import BROKER, services
+from shared.errors import DependencyAway, OperatorError
+
+PAUSE_S = 0.25
+
+
+def is_ready(process: ProcessState, kafka: str) -> bool:
+    """Whether a process does its work: the broker answers clients, a service answers 200 at its readiness door."""
+    if not process.ready_url:
+        try:
+            wait_for_broker(kafka, deadline_s=0.0)
+        except DependencyAway:
+            return False
+        return True
+    import httpx
+
+    try:
+        return httpx.get(process.ready_url, timeout=2.0, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def wait_until_ready(
+    settings: CliSettings,
+    *,
+    deadline_s: float,
+    alive: Callable[[], bool] = lambda: True,
+    console: Console | None = None,
+    names: Sequence[str] | None = None,
+    supervisor: int | None = None,
+) -> StackState:
+    """Return the state once all is ready. `console` shows progress; `names` are those waited for (default: all).
+    With `supervisor`, its pid, the state a killed predecessor left does not count.
+
+    Raises `OperatorError` naming what is not ready and where its log is, after `deadline_s` seconds or when `alive` turns false.
+    """
+    if names is None:
+        names = [BROKER, *(spec.name for spec in services(settings) if spec.is_core)]
+    ready: set[str] = set()
+    began = time.monotonic()
+    with Live(
+        _table(names, ready, None, 0.0), console=console or Console(quiet=True), transient=False
+    ) as live:
+        while True:
+            state = read_state(settings.home)
+            if state is not None and supervisor not in (None, state.pid):
+                state = None
+            processes = {process.name: process for process in state.processes} if state is not None else {}
+            # The broker is asked until it once answered: asking costs more than it is worth.
+            ready = {
+                name
+                for name, process in processes.items()
+                if (name == BROKER and name in ready)
+                or (state is not None and is_ready(process, state.kafka))
+            }
+            waited = time.monotonic() - began
+            live.update(_table(names, ready, state, waited))
+            if state is not None and ready >= set(names):
+                break
+            if waited > deadline_s or not alive():
+                state = None
+                break
+            time.sleep(PAUSE_S)
+    if console is not None and not console.is_terminal:
+        console.line()  # the last picture ends without one where it is not redrawn
+    if state is None:
+        raise _not_ready(names, ready, settings.home, waited)
+    return state
+
+
+def _not_ready(names: Sequence[str], ready: set[str], home: Path, waited: float) -> OperatorError:
+    missing = [name for name in names if name not in ready]
+    logs = home.absolute() / "logs"
+    return OperatorError(
+        f"not ready after {waited:.0f} s: {', '.join(missing)}",
+        remedy="read " + ", ".join(str(logs / f"{name}.log") for name in missing),
+    )
+
+
+def _table(names: Sequence[str], ready: set[str], state: StackState | None, waited: float) -> Table:
+    table = Table(title=f"starting, {waited:.0f} s", title_justify="left", box=None, show_header=False)
+    restarts = {process.name: process.restarts for process in state.processes} if state is not None else {}
+    for name in names:
+        if name in ready:
+            shown = "[green]ready[/]"
+        elif name in restarts:
+            shown = "starting" + (f" [yellow]({restarts[name]} restarts)[/]" if restarts[name] else "")
+        else:
+            shown = "[dim]waiting[/]"
+        table.add_row(name, shown)
+    return table

@@ -1,0 +1,218 @@
+"""The supervisor: starts the broker and the services, keeps them alive, ends them in order."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from local_stack.kafka.admin import wait_for_broker
+from local_stack.kafka.broker import Broker, local_broker
+from local_stack.kafka.config_files import BrokerPlace
+from local_stack.observability.processes import Observability
+from local_stack.ports import require_free
+from local_stack.settings import CliSettings
+from local_stack.state import StackState, read_state, remove_state, write_state
+from local_stack.supervisor.child_process import Child
+from local_stack.supervisor.lock import only_one
+from local_stack.supervisor.orphans import end_left_over
+from local_stack.supervisor.process_specs import BROKER, ProcessSpec, environment, services, urls
+from local_stack.supervisor.restart_policy import stop_order
+from local_stack.supervisor.restart_suppression import is_held
+from shared.errors import HomeostatError
+from shared.models.keys import ensure_keys
+
+TICK_S = 0.1
+GRACE_S = 20.0
+TOPICS_PAUSE_S = 2.0
+
+
+class Supervisor:
+    """Runs one stack below `settings.home` until `stop` is called.
+
+    `specs` are the processes beside the broker (default: the services), `observability` what watches them, if anything does.
+    `told` hears what happens, a sentence at a time.
+    """
+
+    def __init__(
+        self,
+        settings: CliSettings,
+        *,
+        specs: Sequence[ProcessSpec] | None = None,
+        observability: Observability | None = None,
+        told: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._settings = settings
+        self._specs = services(settings) if specs is None else list(specs)
+        self._observability = observability
+        if observability is not None:
+            self._specs += observability.specs
+        self._home = settings.home.absolute()
+        self._told = told
+        self._children: list[Child] = []
+        self._complaints: set[str] = set()
+        self._is_written = True
+        self._stopping = threading.Event()
+        self._topics_made = threading.Event()
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def stop(self) -> None:
+        """Ask `run` to end everything and return; safe in a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Keep the stack alive until `stop`. Raises `Conflict` when one runs already, `OperatorError` when it cannot start.
+
+        1. Nobody else supervises this home.
+        2. What an earlier supervisor left running is ended, newest first: its ports are ours.
+        3. Every port is free; then keys, folders, the broker's files.
+        4. The broker and whatever waits for nobody start, then what watches them; once the topics exist, the rest.
+        5. What dies starts again after a pause; each change is written down before the next look.
+        6. At the end: the last started goes first, and the state file goes last.
+        """
+        with only_one(self._home):
+            self._end_left_over()
+            self._require_ports()
+            self._make_folders()
+            broker = self._prepared_broker()
+            try:
+                if not self._stopping.is_set():
+                    self._start_all(broker)
+                while not self._stopping.wait(TICK_S):
+                    self._tend()
+            finally:
+                self._stopping.set()
+                self._stop_all()
+                remove_state(self._home)
+
+    def _end_left_over(self) -> None:
+        found = read_state(self._home)
+        if found is not None:
+            ended = end_left_over(found.processes)
+            if ended:
+                self._told(f"ended what an earlier supervisor left running: {', '.join(ended)}")
+            remove_state(self._home)
+
+    def _require_ports(self) -> None:
+        settings = self._settings
+        require_free(settings.host, settings.broker_port, "HOMEOSTAT_BROKER_PORT")
+        require_free(settings.host, settings.controller_port, "HOMEOSTAT_CONTROLLER_PORT")
+        for spec in self._specs:
+            require_free(settings.host, spec.port, spec.setting)
+
+    def _make_folders(self) -> None:
+        (self._home / "logs").mkdir(parents=True, exist_ok=True)
+        ensure_keys(self._home)
+        if self._observability is not None:
+            self._observability.write()
+
+    def _prepared_broker(self) -> Broker:
+        settings = self._settings
+        place = BrokerPlace(
+            self._home / "kafka",
+            port=settings.broker_port,
+            controller_port=settings.controller_port,
+            host=settings.host,
+        )
+        broker = local_broker(place, settings, told=self._told)
+        broker.prepare()
+        return broker
+
+    def _start_all(self, broker: Broker) -> None:
+        settings = self._settings
+        environ = environment(settings, os.environ)
+        broker_spec = ProcessSpec(
+            BROKER,
+            tuple(broker.command()),
+            settings.broker_port,
+            "HOMEOSTAT_BROKER_PORT",
+            "",
+            needs_broker=False,
+        )
+        for spec in [broker_spec, *self._specs]:
+            self._children.append(Child(spec, environ, self._log(spec.name), settings.host))
+        for child in self._children:
+            if not child.spec.needs_broker and child.spec.is_core:
+                child.start()
+        self._write()
+        threading.Thread(target=self._make_topics, args=(broker,), name="topics", daemon=True).start()
+
+    def _make_topics(self, broker: Broker) -> None:
+        from kafka.errors import KafkaError
+
+        while not self._stopping.is_set():
+            with suppress(HomeostatError, KafkaError, OSError):
+                wait_for_broker(broker.bootstrap, deadline_s=10.0, alive=lambda: not self._stopping.is_set())
+                broker.create_topics()
+                self._topics_made.set()
+                return
+            self._stopping.wait(TOPICS_PAUSE_S)
+
+    def _tend(self) -> None:
+        now = time.monotonic()
+        changed = False
+        for child in self._children:
+            try:
+                changed |= self._tend_one(child, now)
+            except OSError as error:
+                # A full disk, most likely: tried again at the next look, and the others live on.
+                self._complain(f"{child.spec.name} cannot be started: {error}")
+        if changed or not self._is_written:
+            self._write()
+
+    def _tend_one(self, child: Child, now: float) -> bool:
+        """Start it the first time once it may, or again when it died; whether something changed."""
+        if not child.was_started:
+            if self._topics_made.is_set() or not child.spec.needs_broker:
+                child.start()
+            return child.was_started
+        lived = child.restarts.due is None
+        if not lived and is_held(self._home, child.spec.name):
+            return False  # a rehearsal keeps it down
+        changed = child.tend(now)
+        if changed and lived:
+            self._told(f"{child.spec.name} ended with status {child.exit_status}; it is started again")
+        return changed
+
+    def _stop_all(self) -> None:
+        by_name = {child.spec.name: child for child in self._children}
+        for name in stop_order(list(by_name)):
+            by_name[name].stop(grace_s=GRACE_S)
+
+    def _write(self) -> None:
+        try:
+            write_state(self._home, self._state())
+            self._is_written = True
+        except OSError as error:  # what runs shall not end because a disk is full
+            self._is_written = False
+            self._complain(f"the state file cannot be written: {error}")
+
+    def _complain(self, text: str) -> None:
+        """Say a thing once, not at every look."""
+        if text not in self._complaints:
+            self._complaints.add(text)
+            self._told(text)
+
+    def _state(self) -> StackState:
+        settings = self._settings
+        states = [child.state() for child in self._children]
+        ports = {child.spec.name: child.spec.port for child in self._children}
+        return StackState(
+            pid=os.getpid(),
+            created=psutil.Process().create_time(),
+            home=str(self._home),
+            kafka=f"{settings.host}:{settings.broker_port}",
+            started_at=self._started_at,
+            ports={**ports, "controller": settings.controller_port},
+            urls=urls(settings) | dict(self._observability.links if self._observability is not None else {}),
+            processes=tuple(state for state in states if state is not None),
+        )
+
+    def _log(self, name: str) -> Path:
+        return self._home / "logs" / f"{name}.log"

@@ -1,0 +1,1 @@
+"""Polls the services and combines their answers into one snapshot."""

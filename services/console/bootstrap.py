@@ -1,0 +1,61 @@
+"""The one place that chooses the console's real parts."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import httpx
+import uvicorn
+
+from local_stack.settings import CliSettings
+from services.console.aggregation.aggregator import Gatherer
+from services.console.aggregation.endpoints import Places, find_places
+from services.console.aggregation.poller import Asker
+from services.console.http.action_client import Actions
+from services.console.http.app import make_app
+from services.console.http.csrf import LOOPBACK
+from services.console.http.routes import Doors
+from shared.errors import OperatorError
+
+
+def build(settings: CliSettings, where: Callable[[], Places] | None = None) -> uvicorn.Server:
+    """The console, not yet started. `where` the services are is looked up at every look, by default from the settings."""
+    look_up = where or (lambda: find_places(settings))
+    # The services are our own: no proxy of the environment stands between.
+    client = httpx.AsyncClient(trust_env=False, timeout=5.0, limits=httpx.Limits(max_connections=64))
+    asker = Asker(client, _now, time.monotonic)
+    doors = Doors(
+        gatherer=Gatherer(asker, look_up, _now, time.monotonic),
+        actions=Actions(client, lambda: look_up().retraining),
+        client=client,
+        drift=lambda: look_up().drift,
+        actor_header=settings.console_actor_header.strip().lower(),
+    )
+    named = {name.strip().lower() for name in settings.console_names.split(",") if name.strip()}
+    app = make_app(doors, LOOPBACK | {settings.console_host} | named, asker.close)
+    return uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3))
+
+
+def open_door(settings: CliSettings) -> socket.socket:
+    """The console's socket. Raises OperatorError where its port cannot be had."""
+    host, port = settings.console_host, settings.console_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=64)
+    except OSError as error:
+        raise OperatorError(
+            f"port {port} on {host} cannot be opened: {error.strerror}",
+            remedy="end what uses the port, or set HOMEOSTAT_CONSOLE_PORT",
+        ) from error
+
+
+def serve(server: uvicorn.Server, door: socket.socket) -> None:
+    """Answer until told to stop."""
+    server.run(sockets=[door])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

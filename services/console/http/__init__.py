@@ -1,0 +1,1 @@
+"""HTTP routes of the console, and the checks each request passes."""

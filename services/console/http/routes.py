@@ -1,0 +1,166 @@
+"""The console's doors: the page, its facts as JSON, the reports, and what the buttons do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from services.console.aggregation.aggregator import Gatherer
+from services.console.http.action_client import Actions
+from services.console.http.csrf import check_framed, check_origin
+from services.console.http.request_bodies import Acknowledgement, Answer, Asked, Rollback, read_body
+from services.console.views.page import draw_main, draw_page, shell
+from services.console.views.report_frame import FRAME_POLICY, REPORT_POLICY, draw_absence, draw_frame
+from shared.errors import DependencyAway, HomeostatError, InvalidRequest, UnknownName
+
+LARGEST_BODY = 16 << 10
+REPORT_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What the doors lead to. `drift` is where reports come from; `actor_header` names who acts, where a proxy says so."""
+
+    gatherer: Gatherer
+    actions: Actions
+    client: httpx.AsyncClient
+    drift: Callable[[], str]
+    actor_header: str
+
+
+def make_router(doors: Doors) -> APIRouter:
+    """All doors."""
+    router = APIRouter()
+
+    @router.get("/health/live")
+    async def live() -> Response:
+        """The process answers."""
+        return _json({"live": True})
+
+    @router.get("/")
+    async def page(request: Request) -> Response:
+        """The page."""
+        known = request.headers.get(doors.actor_header, "") if doors.actor_header else ""
+        return _html(draw_page(await doors.gatherer.picture(), actor=known), shell().policy)
+
+    @router.get("/main")
+    async def main() -> Response:
+        """What the page shows, drawn anew: its script puts it in place."""
+        return _html(draw_main(await doors.gatherer.picture()), shell().policy)
+
+    @router.get("/status.json")
+    async def status() -> Response:
+        """The same facts, for programs."""
+        return _json(await doors.gatherer.picture())
+
+    @router.get("/reports/{verdict_id}")
+    async def report(verdict_id: str) -> Response:
+        """The page around drift's report about a verdict."""
+        return _html(draw_frame(verdict_id), FRAME_POLICY)
+
+    @router.get("/reports/{verdict_id}/content")
+    async def content(verdict_id: str, request: Request) -> Response:
+        """The report itself, shut in; for the frame in that page alone."""
+        check_framed(request.headers)
+        try:
+            answer = _html(await _report(doors, verdict_id), REPORT_POLICY)
+        except HomeostatError as error:
+            answer = _html(draw_absence(error.message, error.remedy), REPORT_POLICY)
+            answer.status_code = error.status
+        answer.headers["X-Frame-Options"] = "SAMEORIGIN"
+        return answer
+
+    @router.post("/api/runs/{run_id}/approve")
+    async def approve(run_id: str, request: Request) -> Response:
+        """Let a waiting run go on."""
+        return await answer(run_id, "approve", request)
+
+    @router.post("/api/runs/{run_id}/reject")
+    async def reject(run_id: str, request: Request) -> Response:
+        """End a waiting run."""
+        return await answer(run_id, "reject", request)
+
+    async def answer(run_id: str, word: str, request: Request) -> Response:
+        asked = await _read(Answer, request)
+        actor = _actor(doors, request, asked.actor)
+        done = doors.actions.answer(
+            run_id, word, actor=actor, state=asked.state, gate_digest=asked.gate_digest
+        )
+        return await acted("run", done)
+
+    @router.post("/api/causes/{cause_key}/acknowledge")
+    async def acknowledge(cause_key: str, request: Request) -> Response:
+        """Record that a decision was seen, or it and the older ones of its group."""
+        asked = await _read(Acknowledgement, request)
+        actor = _actor(doors, request, asked.actor)
+        done = doors.actions.acknowledge(cause_key, actor=actor, note=asked.note, older=asked.of_older())
+        return await acted("acknowledgement", done)
+
+    @router.post("/api/models/{model}/rollback")
+    async def rollback(model: str, request: Request) -> Response:
+        """Put an earlier version back, once."""
+        asked = await _read(Rollback, request)
+        done = doors.actions.roll_back(
+            model,
+            actor=_actor(doors, request, asked.actor),
+            reason=asked.reason,
+            to_generation=asked.to_generation,
+            expected_generation=asked.expected_generation,
+        )
+        return await acted("release", done)
+
+    async def acted(name: str, doing: Awaitable[dict[str, Any]]) -> Response:
+        try:
+            return _json({name: await doing})
+        finally:  # whatever came of it, what is shown next is of afterwards
+            doors.gatherer.forget()
+
+    return router
+
+
+async def _read(kind: type[Asked], request: Request) -> Asked:
+    check_origin(request.headers)
+    raw = b""
+    async for piece in request.stream():
+        raw += piece
+        if len(raw) > LARGEST_BODY:
+            raise InvalidRequest(
+                "the body is too big", field="body", expected=f"at most {LARGEST_BODY} bytes", status=413
+            )
+    return read_body(kind, raw)
+
+
+def _actor(doors: Doors, request: Request, said: str) -> str:
+    """Who acts: whom the proxy names where there is one, else the name the person gave."""
+    named = request.headers.get(doors.actor_header, "").strip() if doors.actor_header else said
+    if not named:
+        raise InvalidRequest("nobody says who acts", field="actor", expected="a name of 1 to 200 characters")
+    return named[:200]
+
+
+async def _report(doors: Doors, verdict_id: str) -> bytes:
+    try:
+        answer = await doors.client.get(
+            f"{doors.drift()}/reports/{quote(verdict_id, safe='')}", timeout=REPORT_TIMEOUT_S
+        )
+    except httpx.HTTPError as error:
+        raise DependencyAway("drift does not answer", remedy="`homeostat status` names its log") from error
+    if answer.status_code == 404:
+        raise UnknownName(f"there is no report about {verdict_id}", remedy="go back to the console")
+    if answer.status_code != 200:
+        raise DependencyAway(f"drift answers {answer.status_code}", remedy="`homeostat status` names its log")
+    return answer.content
+
+
+def _json(content: Any) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")
+
+
+def _html(content: str | bytes, policy: str) -> Response:
+    return Response(content, media_type="text/html", headers={"Content-Security-Policy": policy})

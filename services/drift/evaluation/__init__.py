@@ -1,0 +1,1 @@
+"""One window measured against its reference, and the verdict that follows."""

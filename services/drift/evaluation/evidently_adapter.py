@@ -1,0 +1,171 @@
+"""Evidently at work: distances of columns, and the report a person looks at. The only module that imports it.
+
+The import takes seconds and some 300 MB, so it happens when `warm` is called, in the thread that will examine. Only single
+metrics with an explicit method and threshold are asked for: the defaults know neither the window's size nor the cardinality.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+
+from services.drift.evaluation.columns import Floats, Objects
+from services.drift.evaluation.data_quality import missing
+from shared.observability.logs import get_logger
+
+Method = Literal["wasserstein", "jensenshannon"]
+# Evidently divides by at least this.
+_FLOOR = 0.001
+METHODS: Mapping[str, Method] = {"numeric": "wasserstein", "category": "jensenshannon"}
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One column of the window beside the same column of the reference, with the threshold it is held against."""
+
+    name: str
+    kind: Literal["numeric", "category"]
+    window: Floats | Objects
+    reference: Floats | Objects
+    threshold: float = 0.0
+
+
+class Examiner:
+    """Evidently behind two questions: how far is a column, and what does it look like."""
+
+    def warm(self) -> None:
+        """Import Evidently now. Later calls find it imported."""
+        os.environ["DO_NOT_TRACK"] = "1"
+        _library()
+
+    def distance(self, sample: Sample) -> float | None:
+        """Distance of the window from the reference: Wasserstein over the reference's standard deviation, or Jensen-Shannon.
+
+        None where either side holds fewer than two values, or where no number comes out.
+        """
+        window, reference = (
+            sample.window[~missing(sample.window)],
+            sample.reference[~missing(sample.reference)],
+        )
+        if min(window.size, reference.size) < 2:
+            return None
+        if sample.kind == "numeric":
+            window, reference = _standardised(window.astype(np.float64), reference.astype(np.float64))
+        try:
+            value = self._measure(Sample(sample.name, sample.kind, window, reference, sample.threshold))
+        except Exception as error:  # a column it cannot digest must not cost the verdict on the others
+            _log.warning("column_not_examined", column=sample.name, error=str(error))
+            return None
+        return value if math.isfinite(value) else None
+
+    def _measure(self, sample: Sample) -> float:
+        parts = _library()
+        roles = (
+            parts.definition(numerical_columns=["value"])
+            if sample.kind == "numeric"
+            else parts.definition(categorical_columns=["value"])
+        )
+        window, reference = (
+            parts.dataset.from_pandas(parts.frame({"value": side}), data_definition=roles)
+            for side in (sample.window, sample.reference)
+        )
+        metric = parts.value_drift(column="value", method=METHODS[sample.kind], threshold=sample.threshold)
+        snapshot = parts.report([metric], include_tests=False).run(window, reference)
+        return float(snapshot.dict()["metrics"][0]["value"])
+
+    def draw(self, title: str, explanation: str, samples: Sequence[Sample]) -> tuple[str, str]:
+        """The report as a whole HTML page and as JSON, columns in the order given. The page loads nothing from outside."""
+        parts = _library()
+        usable = [sample for sample in samples if _drawable(sample)]
+        if not usable:
+            return _page(title, explanation, ""), _json({"metrics": []})
+        roles = parts.definition(
+            numerical_columns=[sample.name for sample in usable if sample.kind == "numeric"],
+            categorical_columns=[sample.name for sample in usable if sample.kind == "category"],
+        )
+        window, reference = (
+            parts.dataset.from_pandas(
+                parts.frame({s.name: getattr(s, side) for s in usable}), data_definition=roles
+            )
+            for side in ("window", "reference")
+        )
+        metrics = [
+            parts.value_drift(column=s.name, method=METHODS[s.kind], threshold=s.threshold) for s in usable
+        ]
+        snapshot = parts.report(metrics, include_tests=False).run(window, reference)
+        return _page(title, explanation, snapshot.get_html_str(as_iframe=False)), _json(snapshot.dict())
+
+
+@dataclass(frozen=True)
+class _Library:
+    frame: Any
+    report: Any
+    dataset: Any
+    definition: Any
+    value_drift: Any
+
+
+def _library() -> _Library:
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import ValueDrift
+    from pandas import DataFrame
+
+    return _Library(DataFrame, Report, Dataset, DataDefinition, ValueDrift)
+
+
+def _standardised(window: Floats, reference: Floats) -> tuple[Floats, Floats]:
+    """In standard deviations of the reference: Evidently floors its own at 0.001, which hides features in small units.
+
+    A constant reference has no deviation: there its own size, or 1, is the unit, and the floor is taken out again.
+    """
+    centre, spread = float(reference.mean()), float(reference.std())
+    scale = spread if spread > 0 else max(abs(centre), 1.0) / _FLOOR
+    return (window - centre) / scale, (reference - centre) / scale
+
+
+def _drawable(sample: Sample) -> bool:
+    return min(int((~missing(side)).sum()) for side in (sample.window, sample.reference)) >= 2
+
+
+# Evidently's page holds its scripts, styles and fonts. The policy sees to it that it stays so: a browser fetches nothing else.
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+    "script-src 'unsafe-inline' 'unsafe-eval' blob:; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; "
+    'worker-src blob:">'
+)
+_EMPTY = "<!DOCTYPE html><html><head></head><body></body></html>"
+
+
+def _page(title: str, explanation: str, document: str) -> str:
+    head = f"<head>{_POLICY}<title>{html.escape(title)}</title>"
+    heading = (
+        f'<body><h1 style="font-family:sans-serif;margin:1rem 1.5rem 0">{html.escape(title)}</h1>'
+        f'<p style="font-family:sans-serif;margin:0.5rem 1.5rem">{html.escape(explanation)}</p>'
+    )
+    return (document or _EMPTY).replace("<head>", head, 1).replace("<body>", heading, 1)
+
+
+def _json(document: object) -> str:
+    return orjson.dumps(_plain(document), option=orjson.OPT_NON_STR_KEYS | orjson.OPT_INDENT_2).decode()
+
+
+def _plain(value: Any) -> Any:
+    """Evidently's answer in types JSON has: numpy numbers as numbers, what is not finite as null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    return value if isinstance(value, str | int | bool | type(None)) else str(value)

@@ -1,0 +1,92 @@
+"""The reference of a version: what its rows looked like, kept in the form windows are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import numpy as np
+
+from services.drift.evaluation.columns import SCORE, Column, Floats, Objects, Rows, columns_of
+from services.drift.evaluation.data_quality import missing
+from services.drift.evaluation.performance import Loss, MetricName, measure_loss
+from services.drift.thresholds.calibration import Baseline, category_baseline, numeric_baseline
+from services.drift.windows import INSTANT, to_micros
+from shared.contracts.loop_spec import LoopSpec
+
+LossRows = Literal["", "held out", "all"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A version's reference rows with what is computed from them once.
+
+    `loss_rows`: what `loss` was measured on: rows `held out` of the training, or `all` rows, where too few were held out or
+    nothing tells which; then the version may have seen them, and the loss is lower than it can be in service.
+    """
+
+    version: str
+    loop: LoopSpec
+    rows: Rows
+    columns: tuple[Column, ...]
+    baselines: Mapping[str, Baseline]
+    loss: Loss | None
+    loss_rows: LossRows = ""
+
+    @property
+    def length(self) -> timedelta:
+        """Event time the reference covers."""
+        if len(self.rows) < 2:
+            return timedelta(0)
+        return int(self.rows.event_time[-1] - self.rows.event_time[0]) * INSTANT
+
+    def expected_rows(self, length: timedelta, fallback: int) -> float:
+        """Rows the reference has in a stretch of that length; `fallback` where it covers no time."""
+        return len(self.rows) * (length / self.length) if self.length else float(fallback)
+
+
+def build_reference(
+    version: str, loop: LoopSpec, rows: Rows, trained_until: datetime | None = None
+) -> Reference:
+    """Compute the baselines of every measured column and of the score, and the reference's loss.
+
+    `trained_until`: event time of the last row the version was trained on; None where that is not known.
+    """
+    columns = columns_of(loop)
+    baselines = {column.name: _baseline(column.kind, rows.columns[column.name]) for column in columns}
+    baselines[SCORE] = _baseline("numeric", rows.score)
+    loss, loss_rows = _loss(loop, rows, trained_until)
+    return Reference(version, loop, rows, columns, baselines, loss, loss_rows)
+
+
+def _loss(loop: LoopSpec, rows: Rows, trained_until: datetime | None) -> tuple[Loss | None, LossRows]:
+    """A version knows the rows it was trained on: held against those, every later window would look like drift."""
+    if not judged_by_loss(loop):
+        return None, ""
+    metric = metric_of(loop)
+    if trained_until is not None:
+        later = rows.take(np.flatnonzero(rows.event_time > to_micros(trained_until)))
+        loss = measure_loss(metric, later.score, later.outcome)
+        if loss is not None and loss.rows >= loop.drift.window.minimum_rows:
+            return loss, "held out"
+    loss = measure_loss(metric, rows.score, rows.outcome)
+    return loss, "all" if loss else ""
+
+
+def judged_by_loss(loop: LoopSpec) -> bool:
+    """Whether the model's predictions are single numbers that outcomes can be held against."""
+    return loop.prediction.kind != "tensor"
+
+
+def metric_of(loop: LoopSpec) -> MetricName:
+    """The loss the model is judged by."""
+    return loop.metric.name
+
+
+def _baseline(kind: str, values: Floats | Objects) -> Baseline:
+    present = values[~missing(values)]
+    if kind == "category":
+        return category_baseline(present.astype(object))
+    return numeric_baseline(present.astype(np.float64))

@@ -1,0 +1,1 @@
+"""HTTP routes of the drift service and the reports of verdicts."""

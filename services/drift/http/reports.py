@@ -1,0 +1,113 @@
+"""Reports of verdicts for people: drawn at the first look; of each model the newest are kept."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Literal, Protocol
+
+from services.drift.evaluation.columns import SCORE, Column, sample
+from services.drift.evaluation.evidently_adapter import Sample
+from services.drift.monitoring.lake_reader import Evidence
+from services.drift.monitoring.references import References
+from services.drift.verdicts.store import VerdictStore
+from services.drift.windows import Span
+from shared.contracts.manifest import short
+from shared.contracts.verdict import Verdict
+
+MOST_COLUMNS = 30
+
+
+class Drawer(Protocol):
+    """Draws columns beside their reference; returns HTML and JSON."""
+
+    def draw(self, title: str, explanation: str, samples: list[Sample]) -> tuple[str, str]: ...
+
+
+@dataclass
+class Reports:
+    """Files `<folder>/<model>/<verdict_id>.html` and `.json`; `kept` reports per model, those drawn last."""
+
+    folder: Path
+    verdicts: VerdictStore
+    references: References
+    evidence: Evidence
+    drawer: Drawer
+    most_rows: int = 5000
+    kept: int = 20
+
+    def __post_init__(self) -> None:
+        self._drawing = Lock()
+
+    def read(self, verdict_id: str, form: Literal["html", "json"]) -> str:
+        """The report of a verdict. Raises UnknownName, or DependencyAway where its window or reference cannot be read."""
+        verdict = self.verdicts.get(verdict_id)
+        path = self.folder / verdict.model / f"{verdict.verdict_id}.{form}"
+        with self._drawing:
+            if not path.exists():
+                self._draw(verdict)
+            return path.read_text(encoding="utf-8")
+
+    def _draw(self, verdict: Verdict) -> None:
+        reference = self.references.get(verdict.model, verdict.version)
+        span = Span(verdict.window_start, verdict.window_end)
+        rows = self.evidence.rows(verdict.model, reference.loop, span, verdict.generation)
+        seed = int(verdict.verdict_id[:8], 16)
+        few, few_before = sample(rows, self.most_rows, seed), sample(reference.rows, self.most_rows, seed)
+        samples = [
+            Sample(
+                column.name,
+                column.kind,
+                few.columns[column.name],
+                few_before.columns[column.name],
+                _threshold(verdict, column.feature.name, column.part),
+            )
+            for column in _order(verdict, reference.columns)
+        ]
+        score = Sample(SCORE, "numeric", few.score, few_before.score, _threshold(verdict, "", ""))
+        title = (
+            f"{verdict.model}, {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC: {verdict.state}"
+        )
+        page, document = self.drawer.draw(
+            f"{title} (version {short(verdict.version)})",
+            verdict.explanation,
+            [score, *samples][: MOST_COLUMNS + 1],
+        )
+        folder = self.folder / verdict.model
+        folder.mkdir(parents=True, exist_ok=True)
+        for form, content in (("json", document), ("html", page)):
+            draft = folder / f".{verdict.verdict_id}.{form}.{os.getpid()}"
+            draft.write_text(content, encoding="utf-8")
+            draft.replace(folder / f"{verdict.verdict_id}.{form}")
+        self._clear(folder, verdict.verdict_id)
+
+    def _clear(self, folder: Path, drawn: str) -> None:
+        """Remove all but the newest reports, and drafts of a killed process: a page is megabytes, and can be drawn again."""
+        pages = [(path.stat().st_mtime_ns, path) for path in folder.glob("[!.]*.html") if path.stem != drawn]
+        old = [path for _, path in sorted(pages, reverse=True)[self.kept - 1 :]]
+        for path in (*old, *(page.with_suffix(".json") for page in old), *folder.glob(".*")):
+            path.unlink(missing_ok=True)
+
+
+def _order(verdict: Verdict, columns: tuple[Column, ...]) -> list[Column]:
+    """Blamed features first, as the verdict orders them, then those it has scores of; personal data stay out of reports."""
+    rank = {feature: place for place, feature in enumerate(verdict.blamed)}
+    scored = {score.feature for score in verdict.scores if score.signal == "feature"}
+    shown = [column for column in columns if not column.feature.personal]
+
+    def order(column: Column) -> tuple[int, bool]:
+        return rank.get(column.feature.name, len(rank)), column.feature.name not in scored
+
+    return sorted(shown, key=order)
+
+
+def _threshold(verdict: Verdict, feature: str, part: str) -> float:
+    methods = ("wasserstein", "jensenshannon")
+    for score in verdict.scores:
+        method, _, of = score.method.partition(".")
+        about = score.feature == feature and score.signal in ("feature", "prediction")
+        if about and method in methods and of == part:
+            return score.threshold
+    return 0.0

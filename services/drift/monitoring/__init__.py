@@ -1,0 +1,1 @@
+"""Which windows can be evaluated, and the rows they are evaluated on."""

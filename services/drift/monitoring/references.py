@@ -1,0 +1,100 @@
+"""References by version: fetched from the model store, verified byte by byte, and kept ready."""
+
+from __future__ import annotations
+
+import shutil
+from collections import OrderedDict
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
+
+import pyarrow.parquet as pq
+
+from services.drift.evaluation.columns import rows_from_table
+from services.drift.evaluation.reference_profile import Reference, build_reference
+from shared.contracts.manifest import REFERENCE, short
+from shared.contracts.release import Release
+from shared.errors import TamperedVersion
+from shared.models.packaging import verify_version
+from shared.stores.model_store import ModelStore
+
+KEPT_IN_MEMORY = 8
+
+
+class References(Protocol):
+    """Where references come from."""
+
+    def models(self) -> list[str]:
+        """Models with a release."""
+        ...
+
+    def latest_release(self, model: str) -> Release | None:
+        """What is served now."""
+        ...
+
+    def get(self, model: str, version: str) -> Reference:
+        """The reference of a version. Raises UnknownName, TamperedVersion, DependencyAway."""
+        ...
+
+
+class StoredReferences:
+    """References from the model store, with verified copies below `folder`."""
+
+    def __init__(self, store: ModelStore, folder: Path, verifying_key: Path) -> None:
+        self._store = store
+        self._folder = folder
+        self._verifying_key = verifying_key
+        self._ready: OrderedDict[tuple[str, str], Reference] = OrderedDict()
+        self._lock = Lock()
+
+    def models(self) -> list[str]:
+        """Models with a release."""
+        return self._store.models()
+
+    def latest_release(self, model: str) -> Release | None:
+        """What is served now."""
+        return self._store.latest_release(model)
+
+    def get(self, model: str, version: str) -> Reference:
+        """The reference of a version.
+
+        1. fetch the folder   2. verify digests and signature   3. only then read `reference.parquet`
+        A folder that fails is removed, so that the next look fetches it anew.
+        """
+        with self._lock:
+            ready = self._ready.get((model, version))
+            if ready is None:
+                ready = self._fetch(model, version)
+                self._ready[(model, version)] = ready
+                while len(self._ready) > KEPT_IN_MEMORY:
+                    self._ready.popitem(last=False)
+            self._ready.move_to_end((model, version))
+            return ready
+
+    def _fetch(self, model: str, version: str) -> Reference:
+        folder = self._folder / model / version
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._store.get_version(model, version, folder)
+            manifest = verify_version(folder, version=version, verifying_key=self._verifying_key)
+            try:
+                table = pq.read_table(folder / REFERENCE)
+                rows = rows_from_table(table, manifest.loop)
+                trained_until = _moment(manifest.origin.trained_until)
+                return build_reference(version, manifest.loop, rows, trained_until)
+            except (OSError, ValueError, KeyError) as error:
+                raise TamperedVersion(
+                    f"{REFERENCE} of version {short(version)} cannot be read: {error}",
+                    remedy="release a version whose reference has event_time, score, outcome and every feature",
+                ) from error
+        finally:
+            # What was needed is in memory; keeping the model file as well would only fill the disk.
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,66 @@
+"""A generation's windows, one after another, as its loop.yaml cuts them and the lake's rows place them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.drift.monitoring.lake_reader import Evidence
+from services.drift.verdicts.store import Generation
+from services.drift.windows import (
+    Span,
+    from_micros,
+    last_complete,
+    skip_empty,
+    window_by_rows,
+    window_by_time,
+)
+from shared.contracts.loop_spec import Window
+from shared.errors import InvalidRequest
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The windows of `generation` of `model`."""
+
+    evidence: Evidence
+    model: str
+    generation: Generation
+    window: Window
+
+    def window_from(self, start: datetime) -> Span | None:
+        """The window that begins at `start`; None while it lacks rows to know its end."""
+        if self.window.every is not None:
+            return window_by_time(start, self.window.every)
+        times = self.evidence.times(self.model, self.generation.generation, start)
+        return window_by_rows(times, self.window.rows or 0)
+
+    def after_gap(self, start: datetime, limit: datetime) -> datetime:
+        """Where the first window from `start` on lies that holds a row or ends after `limit`: what cannot be judged yet is left.
+
+        Rows that come late into windows passed over are not judged, like those that come late into a judged window.
+        """
+        if self.window.every is None:
+            return start
+        following = skip_empty(start, self.window.every, limit)
+        times = self.evidence.times(self.model, self.generation.generation, start)
+        if times.size:
+            following = min(following, skip_empty(start, self.window.every, from_micros(int(times[0]))))
+        return following
+
+    def last_complete(self, watermark: datetime) -> Span:
+        """The last complete window. Raises InvalidRequest while there is none."""
+        span: Span | None = None
+        if self.window.every is not None:
+            span = last_complete(self.generation.first, self.window.every, watermark)
+        else:
+            rows = self.window.rows or 0
+            times = self.evidence.times(self.model, self.generation.generation, self.generation.first)
+            span = window_by_rows(times[-rows:], rows)
+        if span is None:
+            raise InvalidRequest(
+                f"the version of {self.model} served now has no complete window yet",
+                field="start",
+                expected="start and end of the window to examine",
+            )
+        return span

@@ -1,0 +1,1 @@
+"""Verdicts stored, published and annotated."""

@@ -1,0 +1,121 @@
+"""Outcomes as sent: one, or a list of them; all are right or none is taken. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.inference.http.timestamps import parse_moment
+from services.inference.models.input_schema import show
+from shared.errors import InvalidRequest, UnknownName
+
+_KEYS = frozenset({"prediction_id", "value", "observed_at"})
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeItem:
+    """The truth about one prediction."""
+
+    model: str
+    prediction_id: str
+    value: float
+    observed_at: datetime
+
+
+def split_items(document: Any, *, most: int) -> list[Any]:
+    """The outcomes of a request, not yet checked. Raises InvalidRequest."""
+    if not isinstance(document, dict):
+        raise InvalidRequest(
+            "the body is not an object",
+            field="body",
+            expected='{"prediction_id": …, "value": …} or {"outcomes": […]}',
+            status=400,
+        )
+    if "outcomes" not in document:
+        return [document]
+    items = document["outcomes"]
+    if len(document) > 1 or not isinstance(items, list) or not items:
+        raise InvalidRequest(
+            "`outcomes` is not a list of outcomes, or stands beside other fields",
+            field="outcomes",
+            expected="a list of at least one outcome, and nothing else",
+            status=400,
+        )
+    if len(items) > most:
+        raise InvalidRequest(
+            f"`outcomes` has {len(items)} entries",
+            field="outcomes",
+            expected=f"at most {most} in one request",
+            status=413,
+        )
+    return items
+
+
+def check_item(
+    item: Any, *, row: int, model_of: Callable[[str], str], kind_of: Callable[[str], str], now: datetime
+) -> OutcomeItem:
+    """One outcome. Raises InvalidRequest, UnknownName.
+
+    `model_of` names the model an id was made for, or nothing where no server here made it; `kind_of` what it predicts.
+    """
+    if not isinstance(item, dict):
+        raise InvalidRequest(
+            f"outcome {row} is {show(item)}", field="outcomes", expected="an object", row=row, status=400
+        )
+    for name in item.keys() - _KEYS:
+        raise InvalidRequest(
+            f"unknown field {name[:80]!r} in outcome {row}",
+            field=name[:80],
+            expected="only `prediction_id`, `value` and `observed_at`",
+            row=row,
+            status=400,
+        )
+    identity, value = item.get("prediction_id"), item.get("value")
+    if not isinstance(identity, str):
+        raise InvalidRequest(
+            f"`prediction_id` of outcome {row} is " + ("missing" if identity is None else show(identity)),
+            field="prediction_id",
+            expected="the id a prediction was answered with",
+            row=row,
+        )
+    model = model_of(identity)
+    if not model:
+        raise UnknownOutcome(identity, row)
+    number = _number(value)
+    is_probability = kind_of(model) == "probability"
+    if number is None or (is_probability and not 0 <= number <= 1):
+        raise InvalidRequest(
+            f"`value` of outcome {row} is " + ("missing" if value is None else show(value)),
+            field="value",
+            expected="a number from 0 to 1" if is_probability else "a finite number",
+            row=row,
+        )
+    observed_at = parse_moment(item.get("observed_at"), field="observed_at", now=now, row=row)
+    return OutcomeItem(model, identity, number, observed_at)
+
+
+def _number(value: object) -> float | None:
+    """A finite number as a float; None for anything else (true and false are no numbers)."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+class UnknownOutcome(InvalidRequest, UnknownName):
+    """An outcome for a prediction that no server of this installation made."""
+
+    def __init__(self, identity: str, row: int) -> None:
+        super().__init__(
+            f"`prediction_id` {show(identity)} of outcome {row} names no prediction of this installation",
+            field="prediction_id",
+            expected="the id a prediction was answered with",
+            row=row,
+            status=404,
+        )

@@ -1,0 +1,107 @@
+"""`POST /predict`: rows by feature name."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from services.inference.http.request import Request
+from services.inference.http.response import Answer
+from services.inference.http.strict_json import decode, refuse_repeated_names
+from services.inference.http.timestamps import parse_moment
+from services.inference.metrics import InferenceMetrics
+from services.inference.models.input_schema import show
+from services.inference.models.servable import Servable
+from services.inference.models.slot import Slots
+from services.inference.prediction.predictor import Prediction, Predictor
+from shared.errors import InvalidRequest
+
+_KEYS = frozenset({"model", "event_time", "rows"})
+
+
+class PredictDoor:
+    """Answers `/predict`."""
+
+    def __init__(
+        self, slots: Slots[Servable], predictor: Predictor, metrics: InferenceMetrics, *, maximum_rows: int
+    ) -> None:
+        self._slots = slots
+        self._predictor = predictor
+        self._metrics = metrics
+        self._maximum_rows = maximum_rows
+
+    async def post(self, request: Request) -> Answer:
+        """Validate, predict, record, answer."""
+        start = time.perf_counter()
+        document = decode(request.body)
+        rows = self._rows(document)
+        model = document.get("model")
+        if model is not None and not isinstance(model, str):
+            raise InvalidRequest(
+                f"`model` is {show(model)}", field="model", expected="the name of a model", status=400
+            )
+        servable = request.held = self._slots.take(model)
+        try:
+            event_time = parse_moment(document.get("event_time"), field="event_time", now=datetime.now(UTC))
+            text = request.body
+            batch = servable.schema.batch(rows, may_hold_booleans=b"true" in text or b"false" in text)
+            names = len(document) + sum(map(len, rows))
+            if event := document.get("event_time"):
+                names += event.count(":")
+            refuse_repeated_names(request.body, names)
+            prediction = await self._predictor.predict(
+                servable, batch, event_time=event_time, traceparent=request.traceparent()
+            )
+            answer = Answer(200, servable.reply_head + orjson.dumps(_items(prediction)) + b"}")
+            self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
+            return answer
+        finally:
+            self._slots.give_back(servable)
+
+    def _rows(self, document: Any) -> list[Any]:
+        if not isinstance(document, dict):
+            raise InvalidRequest(
+                "the body is not an object",
+                field="body",
+                expected='an object such as {"rows": [{…}]}',
+                status=400,
+            )
+        if not document.keys() <= _KEYS:
+            name = min(document.keys() - _KEYS)[:80]
+            raise InvalidRequest(
+                f"unknown field {name!r}",
+                field=name,
+                expected="only `model`, `event_time` and `rows`",
+                status=400,
+            )
+        rows = document.get("rows")
+        if not isinstance(rows, list):
+            raise InvalidRequest(
+                "`rows` is missing" if rows is None else f"`rows` is {show(rows)}",
+                field="rows",
+                expected="a list of objects, one per row",
+                status=400,
+            )
+        if len(rows) > self._maximum_rows:
+            raise InvalidRequest(
+                f"`rows` has {len(rows)} rows",
+                field="rows",
+                expected=f"at most {self._maximum_rows} rows in one request",
+                status=413,
+            )
+        return rows
+
+
+def _items(prediction: Prediction) -> list[dict[str, Any]]:
+    if prediction.scores is not None:
+        return [
+            {"prediction_id": identity, "score": score}
+            for identity, score in zip(prediction.prediction_ids, prediction.scores, strict=True)
+        ]
+    return [
+        {"prediction_id": identity, "output": output}
+        for identity, output in zip(prediction.prediction_ids, prediction.output.tolist(), strict=True)
+    ]

@@ -1,0 +1,36 @@
+"""A request as the doors see it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from services.inference.models.servable import Servable
+
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(slots=True)
+class Request:
+    """A request whose body is complete. A door that took a servable notes it in `held`, for the metrics."""
+
+    method: str
+    path: str
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes = b""
+    held: Servable | None = field(default=None)
+
+    def header(self, name: bytes) -> bytes:
+        """A header's value, by lower-case name; empty if it was not sent."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return b""
+
+    def traceparent(self) -> str:
+        """The caller's W3C trace context; empty if there is none, or it is malformed."""
+        value = self.header(b"traceparent")
+        return value.decode("ascii") if value and _TRACEPARENT.fullmatch(value) else ""

@@ -1,0 +1,152 @@
+"""From a release to a servable version, in the order that makes it safe."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from services.inference.models.input_schema import Batch
+from services.inference.models.servable import Engine, Servable
+from shared.contracts.loop_spec import Feature
+from shared.contracts.manifest import MODEL, REFERENCE, Manifest, short
+from shared.contracts.release import Release
+from shared.errors import ProjectError, TamperedVersion, UnservableModel
+from shared.models.file_safety import check_model_file
+from shared.models.packaging import verify_version
+from shared.stores.model_store import ModelStore
+
+_MEASURED_ROWS = 64
+
+
+class Loader:
+    """Loads versions beside whatever is served."""
+
+    def __init__(
+        self,
+        store: ModelStore,
+        *,
+        verifying_key: Path,
+        engine: Callable[[bytes], Engine],
+        probe_rows: int,
+        probe_tolerance: float,
+    ) -> None:
+        self._store = store
+        self._verifying_key = verifying_key
+        self._engine = engine
+        self._probe_rows = probe_rows
+        self._tolerance = probe_tolerance
+
+    def load(self, release: Release) -> Servable:
+        """A servable that has proven itself. Raises TamperedVersion, UnservableModel, UnknownName, DependencyAway.
+
+        1. fetch into a folder only this process can write    2. verify digests and signature
+        3. read the bytes, and see that they are those that were verified
+        4. check what stands in the file    5. load it    6. check inputs and output
+        7. warm it    8. probe it: it must score the reference rows as they were scored when it was packaged
+        """
+        with tempfile.TemporaryDirectory(prefix="homeostat-version-") as name:
+            folder = Path(name)
+            self._store.get_version(release.model, release.version, folder)
+            manifest = verify_version(folder, version=release.version, verifying_key=self._verifying_key)
+            if manifest.model != release.model:
+                raise TamperedVersion(
+                    f"version {short(release.version)} is one of {manifest.model}, not of {release.model}"
+                )
+            model = _verified_bytes(folder, manifest, MODEL)
+            reference = _verified_bytes(folder, manifest, REFERENCE)
+        check_model_file(model)
+        servable = Servable(release, manifest, self._engine(model), loaded_at=datetime.now(UTC))
+        rows = read_reference(manifest, reference, self._probe_rows)
+        self._warm(servable, rows)
+        self._probe(servable, rows)
+        return servable
+
+    def _warm(self, servable: Servable, reference: pa.Table) -> None:
+        one, many = reference.slice(0, 1), reference.slice(0, _MEASURED_ROWS)
+        servable.measure(batch_of(servable.manifest, one), batch_of(servable.manifest, many))
+
+    def _probe(self, servable: Servable, reference: pa.Table) -> None:
+        answered = servable.run(batch_of(servable.manifest, reference))
+        if not servable.scores:
+            return
+        if "score" not in reference.column_names:
+            raise UnservableModel(
+                f"{REFERENCE} of version {servable.version_short} has no column `score`",
+                remedy="package the version again",
+            )
+        wanted = reference.column("score").to_numpy()
+        near = np.isclose(answered, wanted, rtol=self._tolerance, atol=self._tolerance)
+        if not near.all():
+            row = int(np.argmin(near))
+            raise UnservableModel(
+                f"version {servable.version_short} scores reference row {row} {answered[row]:.6g} here, "
+                f"{wanted[row]:.6g} when it was packaged",
+                remedy="package it again with this onnxruntime, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
+            )
+
+
+def read_reference(manifest: Manifest, reference: bytes, most: int) -> pa.Table:
+    """At most `most` reference rows, spread evenly over the file. Raises UnservableModel."""
+    names = [feature.name for feature in manifest.features]
+    try:
+        file = pq.ParquetFile(BytesIO(reference))
+        lacking = sorted(set(names) - set(file.schema_arrow.names))
+        if lacking:
+            raise UnservableModel(
+                f"{REFERENCE} lacks the column {lacking[0]!r}", remedy="package the version again"
+            )
+        table = file.read(columns=[*names, *({"score"} & set(file.schema_arrow.names))])
+    except (pa.ArrowException, OSError) as error:
+        raise UnservableModel(
+            f"{REFERENCE} cannot be read: {error}", remedy="package the version again"
+        ) from error
+    if table.num_rows == 0:
+        raise UnservableModel(
+            f"{REFERENCE} has no rows, so the version cannot be probed", remedy="package the version again"
+        )
+    return table.take(np.linspace(0, table.num_rows - 1, min(most, table.num_rows)).astype(np.int64))
+
+
+def batch_of(manifest: Manifest, rows: pa.Table) -> Batch:
+    """Reference rows as the model takes them; they are history, so allowed values are not checked again."""
+    return Batch(
+        rows.num_rows,
+        {feature.name: _feed(feature, rows.column(feature.name)) for feature in manifest.features},
+        {},
+    )
+
+
+def _feed(feature: Feature, column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    try:
+        if feature.type == "category":
+            return np.array(["" if value is None else value for value in column.to_pylist()], object)
+        if feature.type == "tensor":
+            return np.array(column.to_pylist(), np.float32).reshape(len(column), *feature.shape)
+        kind = {"number": np.float32, "integer": np.int64, "boolean": np.bool_}[feature.type]
+        numbers: npt.NDArray[Any] = column.to_numpy().astype(kind)
+        return numbers
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise UnservableModel(
+            f"column {feature.name} of {REFERENCE} does not hold a {feature.type}: {error}"
+        ) from error
+
+
+def _verified_bytes(folder: Path, manifest: Manifest, name: str) -> bytes:
+    """The bytes that will be used are themselves compared with the manifest: no moment is left in which a file could change."""
+    wanted = manifest.files.get(name)
+    if wanted is None:
+        raise ProjectError(f"the version has no {name}", remedy="package it again")
+    content = (folder / name).read_bytes()
+    if sha256(content).hexdigest() != wanted.sha256:
+        raise TamperedVersion(f"{name} changed between verifying and loading")
+    return content

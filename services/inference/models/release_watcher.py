@@ -1,0 +1,197 @@
+"""Follows the release log: sees a new generation, has it loaded beside the old one, and swaps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from services.inference.metrics import InferenceMetrics
+from services.inference.models.retry_schedule import Failure, after_failure, is_due
+from services.inference.models.servable import Servable
+from services.inference.models.slot import Slots
+from shared.contracts.manifest import short
+from shared.contracts.release import Release
+from shared.errors import HomeostatError
+from shared.observability.logs import get_logger
+
+_log = get_logger(__name__)
+
+
+class ReleaseLog(Protocol):
+    """What the watcher reads."""
+
+    def models(self) -> list[str]: ...
+
+    def latest_release(self, model: str) -> Release | None: ...
+
+
+class Watcher:
+    """Polls on a thread of its own; whatever fails there, what is served stays served."""
+
+    def __init__(
+        self,
+        releases: ReleaseLog,
+        slots: Slots[Servable],
+        load: Callable[[Release], Servable],
+        *,
+        metrics: InferenceMetrics,
+        on_loop: Callable[[Callable[[], bool]], bool],
+        only: Sequence[str] = (),
+        poll_seconds: float,
+        retry_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`on_loop` runs a function on the event loop, which owns the slots, and returns its result."""
+        self._releases = releases
+        self._slots = slots
+        self._load = load
+        self._metrics = metrics
+        self._on_loop = on_loop
+        self._only = frozenset(only)
+        self._poll_seconds = poll_seconds
+        self._retry_seconds = retry_seconds
+        self._clock = clock
+        self._failures: dict[str, Failure] = {}
+        self._store_problem = "not read yet"
+        self._last_read: float | None = None
+        self._known: frozenset[str] = frozenset()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="release-log", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """Stop following; a load under way is given `seconds` to end."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=seconds)
+
+    def problem(self, model: str) -> str:
+        """Why the newest release of a model is not served; empty if it is, or is being loaded."""
+        failure = self._failures.get(model)
+        return failure.problem if failure else ""
+
+    def failing(self) -> list[str]:
+        """Models whose newest release could not be loaded."""
+        return sorted(self._failures)
+
+    def known_models(self) -> frozenset[str]:
+        """Models with a release at the last good look, also those that are not served here."""
+        return self._known
+
+    def followed_models(self) -> frozenset[str]:
+        """Those of them that this server is to serve."""
+        return self._known & self._only if self._only else self._known
+
+    @property
+    def store_problem(self) -> str:
+        """Why the release log cannot be read; empty while it can."""
+        return self._store_problem
+
+    def seconds_since_read(self) -> float | None:
+        """Age of the last good look at the whole release log; None before the first."""
+        return None if self._last_read is None else self._clock() - self._last_read
+
+    def poll(self) -> None:
+        """One look at the release log.
+
+        1. unload what has drained    2. read each model's newest release    3. load what is new    4. swap on the event loop
+        """
+        self._unload()
+        try:
+            known = frozenset(self._releases.models())
+            models = sorted(known & self._only if self._only else known)
+            newest = [
+                release for model in models if (release := self._releases.latest_release(model)) is not None
+            ]
+        except (
+            Exception
+        ) as error:  # a store can fail in as many ways as there are stores; none may end serving
+            if not self._store_problem or self._last_read is None:
+                _log.warning("release_log_away", problem=str(error))
+            self._store_problem = str(error) or type(error).__name__
+            return
+        self._store_problem, self._last_read, self._known = "", self._clock(), known
+        for release in newest:
+            if self._stop.is_set():
+                return
+            self._follow(release)
+        self._unload()
+
+    def _follow(self, release: Release) -> None:
+        served = self._slots.peek(release.model)
+        if (
+            served is not None
+            and served.generation == release.generation
+            and served.version == release.version
+        ):
+            if self._failures.pop(release.model, None) is not None:
+                self._metrics.release_served(release.model)
+            return
+        failure = self._failures.get(release.model)
+        if not is_due(failure, generation=release.generation, now=self._clock()):
+            return
+        log = _log.bind(model=release.model, version=short(release.version), generation=release.generation)
+        start = self._clock()
+        try:
+            if served is not None and release.generation <= served.generation:
+                raise HomeostatError(
+                    f"the release log went back from generation {served.generation} to {release.generation}",
+                    remedy="restore the release log; to return to an older version, `homeostat rollback`",
+                )
+            servable = self._load(release)
+            self._on_loop(lambda: self._slots.swap(servable))
+        except Exception as error:  # also what nobody foresaw: the old version goes on serving
+            self._fail(release, failure, error)
+            return
+        self._failures.pop(release.model, None)
+        self._metrics.swapped(servable, seconds=self._clock() - start)
+        log.info(
+            "release_served",
+            device=servable.device,
+            seconds=round(self._clock() - start, 3),
+            replaced=short(served.version) if served else "",
+        )
+
+    def _fail(self, release: Release, before: Failure | None, error: Exception) -> None:
+        failure = after_failure(
+            before,
+            generation=release.generation,
+            problem=str(error) or type(error).__name__,
+            now=self._clock(),
+            first_wait=self._retry_seconds,
+        )
+        self._failures[release.model] = failure
+        self._metrics.swap_failed(release.model)
+        _log.error(
+            "release_not_served",
+            model=release.model,
+            version=short(release.version),
+            generation=release.generation,
+            problem=failure.problem,
+            attempts=failure.attempts,
+            exc_info=None if isinstance(error, HomeostatError) else error,
+        )
+
+    def _unload(self) -> None:
+        while (servable := self._slots.next_drained()) is not None:
+            servable.close()
+            self._metrics.unloaded(servable)
+            _log.info(
+                "version_unloaded",
+                model=servable.model,
+                version=servable.version_short,
+                generation=servable.generation,
+            )
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.poll()
+            except Exception as error:
+                _log.error("release_log_watch_failed", exc_info=error)
+            self._stop.wait(self._poll_seconds)

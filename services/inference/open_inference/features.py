@@ -1,0 +1,147 @@
+"""The features of a version as Open Inference Protocol tensors: how they are described, and how they are read. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from services.inference.models.input_schema import Batch
+from services.inference.models.servable import Servable
+from services.inference.open_inference.codec import WireRequest, WireTensor
+from shared.contracts.loop_spec import Feature
+from shared.errors import InvalidRequest
+
+PREDICTION_ID = "prediction_id"
+
+_DATATYPES = {"number": "FP32", "integer": "INT64", "boolean": "BOOL", "category": "BYTES", "tensor": "FP32"}
+_ACCEPTED = {
+    "number": frozenset(
+        {"FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32"}
+    ),
+    "integer": frozenset({"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32"}),
+    "boolean": frozenset({"BOOL"}),
+    "category": frozenset({"BYTES"}),
+    "tensor": frozenset({"FP16", "FP32", "FP64"}),
+}
+
+
+def describe(servable: Servable) -> dict[str, Any]:
+    """Model metadata: what goes in, what comes out; -1 is the row axis."""
+    output = servable.output
+    inputs = [
+        {
+            "name": feature.name,
+            "datatype": _DATATYPES[feature.type],
+            "shape": [-1, *feature.shape],
+            "parameters": _allowed(feature),
+        }
+        for feature in servable.schema.features
+    ]
+    shape = (
+        [-1] if servable.scores else [-1, *(axis if axis is not None else -1 for axis in output.shape[1:])]
+    )
+    return {
+        "name": servable.model,
+        "versions": [servable.version],
+        "platform": "onnxruntime_onnx",
+        "inputs": inputs,
+        "outputs": [
+            {"name": output.name, "datatype": output_type(output.kind), "shape": shape},
+            {"name": PREDICTION_ID, "datatype": "BYTES", "shape": [-1]},
+        ],
+    }
+
+
+def _allowed(feature: Feature) -> dict[str, Any]:
+    """What the manifest says of a feature, in the protocol's plain parameters."""
+    said: dict[str, Any] = {"type": feature.type, "nullable": feature.nullable}
+    if feature.values:
+        said["values"] = "\n".join(feature.values)
+    if feature.minimum is not None:
+        said["minimum"] = feature.minimum
+    if feature.maximum is not None:
+        said["maximum"] = feature.maximum
+    return said
+
+
+def read_batch(servable: Servable, wire: WireRequest, *, maximum_rows: int) -> Batch:
+    """The rows of an infer request, checked. Raises InvalidRequest."""
+    features = servable.schema.features
+    unknown = wire.inputs.keys() - {feature.name for feature in features}
+    if unknown:
+        name = sorted(unknown)[0]
+        raise InvalidRequest(
+            f"unknown input {name[:80]!r}",
+            field=name[:80],
+            expected=f"only {', '.join(feature.name for feature in features)}",
+        )
+    rows = next(iter(wire.inputs.values())).shape[0]
+    if not 1 <= rows <= maximum_rows:
+        raise InvalidRequest(
+            f"the inputs have {rows} rows",
+            field="inputs",
+            expected=f"from 1 to {maximum_rows} rows",
+            status=413 if rows else 400,
+        )
+    return servable.schema.batch_of_tensors(
+        {feature.name: _values(feature, wire, rows) for feature in features}, rows
+    )
+
+
+def _values(feature: Feature, wire: WireRequest, rows: int) -> npt.NDArray[Any] | list[Any]:
+    tensor = wire.inputs.get(feature.name)
+    if tensor is None:
+        if feature.nullable:
+            return [None] * rows
+        raise InvalidRequest(
+            f"input {feature.name} is missing", field=feature.name, expected=f"a tensor of {rows} rows"
+        )
+    _check_form(feature, tensor, rows)
+    if feature.type != "tensor":
+        if (
+            isinstance(tensor.values, list)
+            and tensor.datatype not in ("BYTES", "BOOL")
+            and wire.may_hold_booleans
+            and bool in set(map(type, tensor.values))
+        ):
+            raise InvalidRequest(
+                f"input {feature.name} holds true or false", field=feature.name, expected=tensor.datatype
+            )
+        return tensor.values
+    if isinstance(tensor.values, list):
+        try:
+            array = np.array(tensor.values)
+        except (ValueError, OverflowError):
+            array = np.array([None])
+        holds_boolean = wire.may_hold_booleans and bool in set(map(type, tensor.values))
+        if array.dtype.kind not in "if" or holds_boolean:
+            raise InvalidRequest(
+                f"input {feature.name} holds something that is no number",
+                field=feature.name,
+                expected="numbers",
+            )
+        return array.reshape(tensor.shape)
+    return tensor.values.reshape(tensor.shape)
+
+
+def _check_form(feature: Feature, tensor: WireTensor, rows: int) -> None:
+    if tensor.datatype not in _ACCEPTED[feature.type]:
+        raise InvalidRequest(
+            f"input {feature.name} is {tensor.datatype}",
+            field=feature.name,
+            expected=f"{_DATATYPES[feature.type]} for a {feature.type}",
+        )
+    shapes = [(rows, *feature.shape)] if feature.type == "tensor" else [(rows,), (rows, 1)]
+    if tensor.shape not in shapes:
+        raise InvalidRequest(
+            f"input {feature.name} has the shape {list(tensor.shape)}",
+            field=feature.name,
+            expected=f"the shape {' or '.join(str(list(shape)) for shape in shapes)}",
+        )
+
+
+def output_type(kind: str) -> str:
+    """The protocol's datatype of an output."""
+    return "FP64" if kind == "tensor(double)" else "FP32"

@@ -1,0 +1,204 @@
+"""The Open Inference Protocol v2: metadata, health and `infer`, for clients such as tritonclient and KServe's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from services.inference.http.request import Request
+from services.inference.http.response import Answer, json_answer
+from services.inference.http.timestamps import parse_moment
+from services.inference.metrics import InferenceMetrics
+from services.inference.models.servable import Servable
+from services.inference.models.slot import Slots
+from services.inference.open_inference.codec import WireOutput, WireRequest, read_request, write_response
+from services.inference.open_inference.features import PREDICTION_ID, describe, output_type, read_batch
+from services.inference.prediction.predictor import Prediction, Predictor
+from services.inference.status.report import Status
+from shared.contracts.manifest import SHORT
+from shared.errors import InvalidRequest, UnknownName
+
+Door = Callable[[Request], Awaitable[Answer]]
+
+_KNOWN_PATHS = 512
+
+_BINARY_HEADER = b"inference-header-content-length"
+
+
+class OpenInferenceDoor:
+    """Answers everything below `/v2`."""
+
+    def __init__(
+        self,
+        slots: Slots[Servable],
+        predictor: Predictor,
+        metrics: InferenceMetrics,
+        status: Status,
+        *,
+        maximum_rows: int,
+    ) -> None:
+        self._slots = slots
+        self._predictor = predictor
+        self._metrics = metrics
+        self._status = status
+        self._maximum_rows = maximum_rows
+        # The door for a path below `/v2`, or None where there is none; callers use the same few paths again and again.
+        self.find = lru_cache(maxsize=_KNOWN_PATHS)(self._find)
+
+    def _find(self, method: str, path: str) -> Door | None:
+        parts = path.split("/")[1:]
+        if not parts or parts[0] != "v2":
+            return None
+        match (method, *parts[1:]):
+            case ("GET",) | ("GET", ""):
+                return self._server
+            case ("GET", "health", "live"):
+                return self._live
+            case ("GET", "health", "ready"):
+                return self._ready
+            case ("GET", "models", model):
+                return self._about(model, "")
+            case ("GET", "models", model, "ready"):
+                return self._model_ready(model, "")
+            case ("POST", "models", model, "infer"):
+                return self._infer(model, "")
+            case ("GET", "models", model, "versions", name):
+                return self._about(model, name)
+            case ("GET", "models", model, "versions", name, "ready"):
+                return self._model_ready(model, name)
+            case ("POST", "models", model, "versions", name, "infer"):
+                return self._infer(model, name)
+        return None
+
+    async def _server(self, request: Request) -> Answer:
+        return json_answer(
+            {"name": "homeostat", "version": _own_version(), "extensions": ["binary_tensor_data"]}
+        )
+
+    async def _live(self, request: Request) -> Answer:
+        return json_answer({"live": True})
+
+    async def _ready(self, request: Request) -> Answer:
+        ready = self._status.ready()
+        return json_answer({"ready": ready, "live": True}, 200 if ready else 503)
+
+    def _model_ready(self, model: str, name: str) -> Door:
+        async def door(request: Request) -> Answer:
+            servable = self._slots.peek(model)
+            ready = servable is not None and _is_version(servable, name)
+            return json_answer({"name": model, "ready": ready}, 200 if ready else 404)
+
+        return door
+
+    def _about(self, model: str, name: str) -> Door:
+        async def door(request: Request) -> Answer:
+            servable = self._slots.take(model)
+            try:
+                _check_version(servable, name)
+                return json_answer(describe(servable))
+            finally:
+                self._slots.give_back(servable)
+
+        return door
+
+    def _infer(self, model: str, name: str) -> Door:
+        async def door(request: Request) -> Answer:
+            start = time.perf_counter()
+            servable = request.held = self._slots.take(model)
+            try:
+                _check_version(servable, name)
+                wire = read_request(request.body, _head_length(request))
+                event_time = parse_moment(
+                    wire.parameters.get("event_time"), field="event_time", now=datetime.now(UTC)
+                )
+                batch = read_batch(servable, wire, maximum_rows=self._maximum_rows)
+                asked = _asked(servable, wire)
+                prediction = await self._predictor.predict(
+                    servable, batch, event_time=event_time, traceparent=request.traceparent()
+                )
+                answer = _answer(servable, wire, asked, prediction)
+                self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
+                return answer
+            finally:
+                self._slots.give_back(servable)
+
+        return door
+
+
+def _own_version() -> str:
+    try:
+        return version("homeostat")
+    except PackageNotFoundError:  # run from a checkout
+        return "unpackaged"
+
+
+def _answer(servable: Servable, wire: WireRequest, asked: dict[str, bool], prediction: Prediction) -> Answer:
+    rows = len(prediction.prediction_ids)
+    output = prediction.output
+    found = {
+        servable.output.name: WireOutput(
+            servable.output.name, output_type(servable.output.kind), output.shape, output
+        ),
+        PREDICTION_ID: WireOutput(PREDICTION_ID, "BYTES", (rows,), prediction.prediction_ids),
+    }
+    parameters: dict[str, Any] = {"generation": servable.generation}
+    if PREDICTION_ID not in asked:
+        # A caller who filters the ids away still learns which predictions these were.
+        parameters[PREDICTION_ID] = ",".join(prediction.prediction_ids)
+    head: dict[str, Any] = {
+        "model_name": servable.model,
+        "model_version": servable.version,
+        "parameters": parameters,
+    }
+    if wire.id is not None:
+        head["id"] = wire.id
+    body, head_length = write_response(head, [(found[name], binary) for name, binary in asked.items()])
+    if head_length is None:
+        return Answer(200, body)
+    headers = ((b"content-type", b"application/octet-stream"), (_BINARY_HEADER, b"%d" % head_length))
+    return Answer(200, body, headers)
+
+
+def _asked(servable: Servable, wire: WireRequest) -> dict[str, bool]:
+    known = (servable.output.name, PREDICTION_ID)
+    if wire.outputs is None:
+        return dict.fromkeys(known, wire.binary_by_default)
+    for name in wire.outputs:
+        if name not in known:
+            raise InvalidRequest(
+                f"unknown output {name[:80]!r}",
+                field=name[:80],
+                expected=f"of {', '.join(known)}",
+                status=400,
+            )
+    return wire.outputs
+
+
+def _head_length(request: Request) -> int | None:
+    value = request.header(_BINARY_HEADER)
+    if not value:
+        return None
+    if not value.isdigit():
+        raise InvalidRequest(
+            "Inference-Header-Content-Length is no number",
+            field="Inference-Header-Content-Length",
+            expected="the length of the JSON head in bytes",
+            status=400,
+        )
+    return int(value)
+
+
+def _is_version(servable: Servable, name: str) -> bool:
+    return not name or servable.version == name or (len(name) >= SHORT and servable.version.startswith(name))
+
+
+def _check_version(servable: Servable, name: str) -> None:
+    if not _is_version(servable, name):
+        raise UnknownName(
+            f"version {name[:64]!r} of {servable.model} is not served",
+            remedy=f"served is {servable.version} (generation {servable.generation})",
+        )

@@ -1,0 +1,1 @@
+"""From checked rows to scores that are on the spool."""

@@ -1,0 +1,114 @@
+"""From checked rows to an answer that is on the spool: the core behind every door."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy.typing as npt
+
+from services.inference.metrics import InferenceMetrics
+from services.inference.models.input_schema import Batch
+from services.inference.models.servable import Servable
+from services.inference.prediction.recorder import Recorder, as_numbers
+from shared.contracts.prediction_id import PredictionIds
+
+
+class _Call:
+    """One call of a model, with the moments that tell how long it waited and how long it took."""
+
+    __slots__ = ("_batch", "_servable", "asked", "began", "ended")
+
+    def __init__(self, servable: Servable, batch: Batch) -> None:
+        self._servable = servable
+        self._batch = batch
+        self.asked = time.perf_counter()
+        self.began = 0.0
+        self.ended = 0.0
+
+    def run(self) -> npt.NDArray[Any]:
+        self.began = time.perf_counter()
+        try:
+            return self._servable.run(self._batch)
+        finally:
+            self.ended = time.perf_counter()
+
+
+@dataclass(slots=True)
+class Prediction:
+    """What was answered: ids, the model's output, and its scores as numbers (None for a model that answers tensors)."""
+
+    prediction_ids: list[str]
+    output: npt.NDArray[Any]
+    scores: list[float] | None
+
+
+class Predictor:
+    """Runs servables and records what they answered."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        ids: PredictionIds,
+        metrics: InferenceMetrics,
+        *,
+        inline_seconds: float,
+        threads: int,
+    ) -> None:
+        self._recorder = recorder
+        self._ids = ids
+        self._metrics = metrics
+        self._inline_seconds = inline_seconds
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="model-call")
+        self._on_threads: set[_Call] = set()
+        metrics.watch_queue(self.queued)
+
+    async def predict(
+        self, servable: Servable, batch: Batch, *, event_time: datetime, traceparent: str
+    ) -> Prediction:
+        """Answer `batch` with the servable the caller holds. Raises UnservableModel.
+
+        1. run the model: at once if that is quick, else on a thread, so that other requests and the health doors go on
+        2. give each row its id    3. put everything on the spool    4. only then return, so that it can be sent
+        """
+        call = _Call(servable, batch)
+        try:
+            if servable.seconds(batch.rows) <= self._inline_seconds:
+                output = call.run()
+            else:
+                output = await self._run_on_thread(call)
+        finally:
+            if call.ended:
+                self._metrics.called(
+                    servable, waited=call.began - call.asked, seconds=call.ended - call.began
+                )
+        prediction_ids = self._ids.make_many(servable.model, batch.rows)
+        scores = as_numbers(output) if servable.scores else None
+        self._recorder.prediction(
+            servable,
+            batch,
+            prediction_ids=prediction_ids,
+            scores=scores,
+            event_time=event_time,
+            traceparent=traceparent,
+        )
+        return Prediction(prediction_ids, output, scores)
+
+    def queued(self) -> int:
+        """Calls that wait for a thread."""
+        return sum(1 for call in list(self._on_threads) if not call.began)
+
+    async def _run_on_thread(self, call: _Call) -> npt.NDArray[Any]:
+        self._on_threads.add(call)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call.run)
+        finally:
+            self._on_threads.discard(call)
+
+    def close(self) -> None:
+        """Wait for calls under way and end the threads."""
+        self._threads.shutdown(wait=True)

@@ -1,0 +1,124 @@
+"""Arrivals: Kafka records that were read and checked. Pure: a message in, an arrival or a dead letter out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.prediction_log.dead_letters import DeadLetter
+from shared.contracts.loop_spec import MODEL_NAME
+from shared.contracts.topics import OUTCOMES, PREDICTIONS
+from shared.messaging.arrow import CONTENT_TYPE, UndecodableBatch, find_flaw, from_bytes, in_lake_columns
+from shared.messaging.events import Event
+from shared.messaging.interfaces import Message, TopicIdentity
+from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS
+
+_NAME = re.compile(MODEL_NAME)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Rows of one stream as they came in one record. The ids name application transactions of the table they go to.
+
+    `flaw`: why no table can take the rows; empty where nothing is known against them.
+    """
+
+    kind: str
+    model: str
+    message: Message
+    batch: pa.RecordBatch
+    sequences: np.ndarray[Any, np.dtype[np.int64]]
+    offset_id: str
+    stream_id: str
+    flaw: str = ""
+
+    @property
+    def offset(self) -> int:
+        """Place of the record in its partition."""
+        return self.message.offset
+
+    @property
+    def rows(self) -> int:
+        """Rows in the record."""
+        return int(self.batch.num_rows)
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """An arrival the table cannot take, and why; `rows` would have been new."""
+
+    arrival: Arrival
+    detail: str
+    rows: int
+
+
+def origin(message: Message, identity: TopicIdentity) -> str:
+    """The partition a message stands in, told apart from one of a topic of the same name before or after."""
+    return f"{identity.cluster_id}/{message.partition.topic}/{identity.topic_id}/{message.partition.number}"
+
+
+def read_message(message: Message, identity: TopicIdentity, *, maximum_bytes: int) -> Arrival | DeadLetter:
+    """Check a record of the predictions or outcomes topic."""
+    place = origin(message, identity)
+    if len(message.value) > maximum_bytes:
+        return DeadLetter.oversize(
+            message, place, f"{len(message.value)} bytes, at most {maximum_bytes} are read"
+        )
+    try:
+        event = Event.from_headers(message.headers)
+    except ValueError as error:
+        return DeadLetter.headerless(message, place, str(error))
+    topic, kind, columns = (
+        (PREDICTIONS, "predictions", PREDICTION_COLUMNS)
+        if message.partition.topic == PREDICTIONS.name
+        else (OUTCOMES, "outcomes", OUTCOME_COLUMNS)
+    )
+    wrong = _wrong_attribute(event, topic.event_type)
+    if wrong:
+        return DeadLetter.headerless(message, place, wrong)
+    try:
+        batch = from_bytes(message.value, columns=columns)
+        sequences = _checked_sequences(batch, event.source)
+    except UndecodableBatch as error:
+        return DeadLetter.undecodable(message, place, str(error))
+    flaw = find_flaw(batch, columns=columns, features=kind == "predictions")
+    epoch = batch["epoch"][0].as_py()
+    return Arrival(
+        kind,
+        event.model,
+        message,
+        batch if flaw else in_lake_columns(batch, columns=columns),
+        sequences,
+        f"offset/{place}",
+        f"sequence/{event.source}/{epoch}",
+        flaw,
+    )
+
+
+def _wrong_attribute(event: Event, event_type: str) -> str:
+    if event.type != event_type:
+        return f"ce_type is {event.type!r}, expected {event_type}"
+    if event.content_type != CONTENT_TYPE:
+        return f"content-type is {event.content_type!r}, expected {CONTENT_TYPE}"
+    if _NAME.fullmatch(event.model) is None:
+        return f"ce_model {event.model[:80]!r} is no model name"
+    return ""
+
+
+def _checked_sequences(batch: pa.RecordBatch, source: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The batch's sequences. Raises UndecodableBatch where the batch is not one ascending stretch of one stream."""
+    if batch.num_rows == 0:
+        raise UndecodableBatch("the batch has no rows")
+    if pc.count_distinct(batch["writer"]).as_py() != 1 or batch["writer"][0].as_py() != source:
+        raise UndecodableBatch(f"rows of another writer than ce_source {source!r}")
+    if pc.count_distinct(batch["epoch"]).as_py() != 1:
+        raise UndecodableBatch("rows of several epochs")
+    sequences: np.ndarray[Any, np.dtype[np.int64]] = batch["sequence"].to_numpy(zero_copy_only=False)
+    if sequences[0] < 0 or bool(np.any(np.diff(sequences) <= 0)):
+        raise UndecodableBatch("sequences do not ascend")
+    return sequences

@@ -1,0 +1,91 @@
+"""What gauges show: read from the ledger whenever they are asked for, so that they are true right after a restart, too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from services.retraining.ledger.acknowledgements import unseen
+from services.retraining.ledger.tables import approval, gate, outbox, project, release, run
+from services.retraining.run_states import OPEN, State
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that has not ended. `since`: when it began, or when a person last let it go on."""
+
+    model: str
+    state: State
+    created_at: datetime
+    since: datetime
+
+
+@dataclass(frozen=True)
+class LastRelease:
+    """The newest entry of a model's release log, as far as the ledger has heard."""
+
+    generation: int
+    released_at: datetime
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One consistent look. `gates` holds each model's last gate result and the least gain that was wanted."""
+
+    models: tuple[str, ...]
+    open_runs: tuple[OpenRun, ...]
+    unacknowledged: dict[str, int]
+    releases: dict[str, LastRelease]
+    gates: dict[str, tuple[dict[str, Any], float]]
+    unsent: int
+
+
+def figures_of(connection: Connection) -> Figures:
+    """Read them."""
+    models = tuple(connection.execute(select(project.c.model).order_by(project.c.model)).scalars())
+    answered = (
+        select(approval.c.run_id, func.max(approval.c.answered_at).label("at"))
+        .group_by(approval.c.run_id)
+        .subquery()
+    )
+    still = connection.execute(
+        select(run.c.model, run.c.state, run.c.created_at, answered.c.at)
+        .outerjoin(answered, answered.c.run_id == run.c.run_id)
+        .where(run.c.state.in_(OPEN))
+        .order_by(run.c.created_at, run.c.run_id)
+    )
+    newest = select(release.c.model, func.max(release.c.generation).label("generation")).group_by(
+        release.c.model
+    )
+    top = newest.subquery()
+    last = connection.execute(
+        select(release.c.model, release.c.generation, release.c.released_at).join(
+            top, (release.c.model == top.c.model) & (release.c.generation == top.c.generation)
+        )
+    )
+    waiting = select(func.count()).select_from(outbox).where(outbox.c.sent.is_(False))
+    return Figures(
+        models=models,
+        open_runs=tuple(
+            OpenRun(row.model, row.state, row.created_at, row.at or row.created_at) for row in still
+        ),
+        unacknowledged=dict(Counter(one.model for one in unseen(connection))),
+        releases={row.model: LastRelease(row.generation, row.released_at) for row in last},
+        gates={model: found for model in models if (found := _last_gate(connection, model)) is not None},
+        unsent=int(connection.execute(waiting).scalar_one()),
+    )
+
+
+def _last_gate(connection: Connection, model: str) -> tuple[dict[str, Any], float] | None:
+    row = connection.execute(
+        select(gate.c.result, run.c.loop)
+        .join(run, run.c.run_id == gate.c.run_id)
+        .where(run.c.model == model)
+        .order_by(gate.c.judged_at.desc(), gate.c.run_id)
+        .limit(1)
+    ).first()
+    return None if row is None else (row.result, float(row.loop["gate"]["minimum_gain"]))

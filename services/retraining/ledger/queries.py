@@ -1,0 +1,234 @@
+"""What the ledger is asked: every question is one consistent look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, func, select
+
+from services.retraining.ledger.acknowledgements import (
+    ACKNOWLEDGED,
+    JUDGED,
+    concerns_of,
+    unseen_groups,
+    with_acknowledgement,
+)
+from services.retraining.ledger.engine import reading
+from services.retraining.ledger.metrics_snapshot import Figures, figures_of
+from services.retraining.ledger.records import Project, Run
+from services.retraining.ledger.statements import EXAMINED, RUNS, plain, run_of, runs_before
+from services.retraining.ledger.tables import (
+    acknowledgement,
+    approval,
+    cause,
+    decision,
+    outbox,
+    project,
+    release,
+    run,
+)
+from services.retraining.policy.decision import PastRun
+from services.retraining.run_states import WORKING
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.verdict import Verdict
+
+
+class LedgerQuestions:
+    """Reads the ledger behind `engine`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def project(self, model: str) -> Project | None:
+        """The project of a model; None where it was never deployed."""
+        with reading(self._engine) as connection:
+            row = connection.execute(select(project).where(project.c.model == model)).mappings().first()
+        if row is None:
+            return None
+        return Project(row["model"], row["directory"], LoopSpec.model_validate(row["loop"]), row["version"])
+
+    def models(self) -> list[str]:
+        """Models with a project, by name."""
+        with reading(self._engine) as connection:
+            return list(connection.execute(select(project.c.model).order_by(project.c.model)).scalars())
+
+    def decisions(self, model: str = "", limit: int = 100) -> list[dict[str, Any]]:
+        """Decisions, newest first, each with its cause, the run it led to, and what about it concerns a person."""
+        query = (
+            select(
+                *JUDGED,
+                decision.c.verb,
+                decision.c.sentence,
+                decision.c.event_time,
+                decision.c.decided_at,
+                cause.c.source,
+                cause.c.reason,
+                cause.c.actor,
+                cause.c.window_start,
+                cause.c.window_end,
+                cause.c.deliveries,
+                func.coalesce(run.c.run_id, "").label("run_id"),
+                *ACKNOWLEDGED,
+            )
+            .join(cause, cause.c.key == decision.c.cause_key)
+            .outerjoin(run, run.c.cause_key == decision.c.cause_key)
+            .outerjoin(acknowledgement, acknowledgement.c.cause_key == decision.c.cause_key)
+            .order_by(decision.c.id.desc())
+            .limit(limit)
+        )
+        if model:
+            query = query.where(decision.c.model == model)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).mappings().all()
+            return [
+                with_acknowledgement(row)
+                | {"needs_acknowledgement": concern is not None, "concern": concern or ""}
+                for row, concern in zip(rows, concerns_of(connection, rows), strict=True)
+            ]
+
+    def unacknowledged(self, model: str = "") -> list[dict[str, Any]]:
+        """What needs an acknowledgement and has none, as groups by model and concern, the newest first."""
+        with reading(self._engine) as connection:
+            return unseen_groups(connection, model)
+
+    def cause(self, key: str) -> dict[str, Any] | None:
+        """A cause with its decision; None where it is not known."""
+        query = (
+            select(
+                cause,
+                decision.c.verb,
+                decision.c.code,
+                decision.c.sentence,
+                decision.c.event_time,
+                *ACKNOWLEDGED,
+            )
+            .join(decision, decision.c.cause_key == cause.c.key)
+            .outerjoin(acknowledgement, acknowledgement.c.cause_key == cause.c.key)
+            .where(cause.c.key == key)
+        )
+        with reading(self._engine) as connection:
+            row = connection.execute(query).mappings().first()
+        return with_acknowledgement(row) if row is not None else None
+
+    def event_time(self, model: str) -> datetime | None:
+        """The latest event time the ledger has heard of for a model."""
+        with reading(self._engine) as connection:
+            moment: datetime | None = connection.execute(
+                select(cause.c.window_end)
+                .where(cause.c.model == model, cause.c.window_end.is_not(None))
+                .order_by(cause.c.window_end.desc())
+                .limit(1)
+            ).scalar()
+        return moment
+
+    def first_window(self, model: str, version: str) -> datetime | None:
+        """The start of the first window a version was examined on."""
+        with reading(self._engine) as connection:
+            moment: datetime | None = connection.execute(
+                select(cause.c.window_start)
+                .where(cause.c.model == model, cause.c.version == version, cause.c.window_start.is_not(None))
+                .order_by(cause.c.window_start)
+                .limit(1)
+            ).scalar()
+        return moment
+
+    def faulty_windows(self, model: str) -> list[tuple[datetime, datetime]]:
+        """Windows whose data drift found faulty; not stretches a person asked about, which may hold sound weeks as well."""
+        query = select(cause.c.window_start, cause.c.window_end).where(
+            cause.c.model == model, cause.c.state == "data_fault", cause.c.window_start.is_not(None), EXAMINED
+        )
+        with reading(self._engine) as connection:
+            return [
+                (row.window_start, row.window_end)
+                for row in connection.execute(query.order_by(cause.c.window_start))
+            ]
+
+    def last_judged(self, model: str) -> Verdict | None:
+        """The newest verdict of the loop's own that tells a realised loss; None where there is none."""
+        query = (
+            select(cause.c.verdict)
+            .where(cause.c.model == model, EXAMINED, cause.c.verdict["loss"].as_float().is_not(None))
+            .order_by(cause.c.window_end.desc())
+            .limit(1)
+        )
+        with reading(self._engine) as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else Verdict.model_validate(found)
+
+    def figures(self) -> Figures:
+        """What the gauges show."""
+        with reading(self._engine) as connection:
+            return figures_of(connection)
+
+    def run(self, run_id: str) -> Run:
+        """A run with its gate's result. Raises UnknownName."""
+        with reading(self._engine) as connection:
+            return run_of(connection, run_id)
+
+    def runs(self, model: str = "", states: Sequence[str] = (), limit: int = 100) -> list[Run]:
+        """Runs, newest first."""
+        query = RUNS.order_by(run.c.created_at.desc(), run.c.run_id).limit(limit)
+        if model:
+            query = query.where(run.c.model == model)
+        if states:
+            query = query.where(run.c.state.in_(states))
+        with reading(self._engine) as connection:
+            return [Run.of_row(row) for row in connection.execute(query).mappings()]
+
+    def working_runs(self) -> list[str]:
+        """Ids of runs that somebody must drive, oldest first."""
+        query = select(run.c.run_id).where(run.c.state.in_(WORKING)).order_by(run.c.created_at, run.c.run_id)
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    def runs_of_version(self, version: str) -> list[Run]:
+        """Runs that made a version (the same bytes made twice are the same version), oldest first."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(
+                RUNS.where(run.c.version == version).order_by(run.c.created_at)
+            ).mappings()
+            return [Run.of_row(row) for row in rows]
+
+    def answers(self, run_id: str) -> list[dict[str, Any]]:
+        """What people said about a run, oldest first."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(
+                select(approval).where(approval.c.run_id == run_id).order_by(approval.c.id)
+            ).mappings()
+            return [plain(row) for row in rows]
+
+    def past_runs(self, model: str) -> tuple[PastRun, ...]:
+        """The runs of a model as policy sees them."""
+        with reading(self._engine) as connection:
+            return runs_before(connection, model)
+
+    def releases_of_version(self, version: str) -> list[dict[str, Any]]:
+        """Releases that put a version into service, oldest first."""
+        query = (
+            select(release)
+            .where(release.c.version == version)
+            .order_by(release.c.released_at, release.c.generation)
+        )
+        with reading(self._engine) as connection:
+            return [plain(row) for row in connection.execute(query).mappings()]
+
+    def unsent(self, limit: int = 50) -> list[dict[str, Any]]:
+        """What the mirror has not been told yet, oldest first."""
+        with reading(self._engine) as connection:
+            query = select(outbox).where(outbox.c.sent.is_(False)).order_by(outbox.c.id).limit(limit)
+            return [plain(row) for row in connection.execute(query).mappings()]
+
+    def unsent_count(self) -> int:
+        """How far the mirror lags, in entries."""
+        with reading(self._engine) as connection:
+            return int(
+                connection.execute(
+                    select(func.count()).select_from(outbox).where(outbox.c.sent.is_(False))
+                ).scalar_one()
+            )

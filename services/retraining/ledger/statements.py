@@ -1,0 +1,159 @@
+"""Pieces of transactions: each reads or writes rows on a connection its caller opened."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Table, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.retraining.cause import Cause
+from services.retraining.ledger.records import Project, Run
+from services.retraining.ledger.tables import approval, budget_entry, cause, gate, outbox, run
+from services.retraining.policy.decision import Decision, PastRun, PastVerdict
+from services.retraining.run_states import ENDS, MOVES, OPEN, State
+from shared.errors import Conflict, UnknownName
+
+_VERDICTS_KEPT_IN_MIND = 64
+
+ANSWERS = select(approval.c.answer)
+# The loop's own verdicts tile event time. A person may ask about any stretch, so what drift says then counts once, as a cause.
+EXAMINED = cause.c.verdict["detector"].as_string() == "examination"
+RUNS = select(run, gate.c.result, gate.c.digest).outerjoin(gate, gate.c.run_id == run.c.run_id)
+
+
+def plain(row: RowMapping) -> dict[str, Any]:
+    """A mapping whose keys are plain strings: SQLAlchemy's own are a subclass that JSON writers refuse."""
+    return {str(name): value for name, value in row.items()}
+
+
+def run_of(connection: Connection, run_id: str) -> Run:
+    """A run with its gate's result. Raises UnknownName."""
+    row = connection.execute(RUNS.where(run.c.run_id == run_id)).mappings().first()
+    if row is None:
+        raise UnknownName(f"there is no run {run_id}", remedy="GET /runs lists them")
+    return Run.of_row(row)
+
+
+def runs_before(connection: Connection, model: str) -> tuple[PastRun, ...]:
+    """The runs of a model as policy sees them, oldest first."""
+    query = (
+        select(run.c.run_id, run.c.event_time, run.c.state, budget_entry.c.state.label("charge"))
+        .outerjoin(budget_entry, budget_entry.c.run_id == run.c.run_id)
+        .where(run.c.model == model)
+        .order_by(run.c.created_at)
+    )
+    return tuple(
+        PastRun(
+            row.run_id,
+            row.event_time,
+            open=row.state in OPEN,
+            counts=row.charge in ("reserved", "spent"),
+            suggested=row.state == "suggested",
+        )
+        for row in connection.execute(query)
+    )
+
+
+def verdicts_before(connection: Connection, model: str, version: str) -> tuple[PastVerdict, ...]:
+    """The newest verdicts about a version as policy sees them; not those on windows that a person chose."""
+    query = (
+        select(cause.c.window_start, cause.c.window_end, cause.c.state, cause.c.verdict)
+        .where(cause.c.model == model, cause.c.version == version, EXAMINED)
+        .order_by(cause.c.window_end.desc())
+        .limit(_VERDICTS_KEPT_IN_MIND)
+    )
+    return tuple(
+        PastVerdict(row.window_start, row.window_end, row.state, tuple(row.verdict["drifted"]))
+        for row in connection.execute(query)
+    )
+
+
+def insert_run(
+    connection: Connection,
+    run_id: str,
+    heard: Cause,
+    made: Decision,
+    champion: str,
+    event_time: datetime,
+    now: datetime,
+    owner: Project,
+) -> None:
+    """A new run, queued and charged, or suggested."""
+    state: State = "queued" if made.verb == "retrain" else "suggested"
+    connection.execute(
+        run.insert().values(
+            run_id=run_id,
+            cause_key=heard.key,
+            model=heard.model,
+            state=state,
+            event_time=event_time,
+            change_since=made.change_since,
+            champion=champion,
+            directory=owner.directory,
+            loop=owner.loop.model_dump(mode="json"),
+            version="",
+            code=made.code,
+            message=made.sentence,
+            attempts=0,
+            seconds={},
+            created_at=now,
+            moved_at=now,
+        )
+    )
+    if state == "queued":
+        charge(connection, run_id, heard.model, event_time)
+    tell(connection, "run", {"run_id": run_id, "state": state})
+
+
+def charge(connection: Connection, run_id: str, model: str, event_time: datetime) -> None:
+    """Reserve before anything is done; a crash leaves the reservation, which counts."""
+    connection.execute(
+        budget_entry.insert().values(run_id=run_id, model=model, event_time=event_time, state="reserved")
+    )
+
+
+def move_run(connection: Connection, old: Run, to: State, now: datetime, values: dict[str, Any]) -> Run:
+    """Take a run to another state, with all that goes with it. Raises Conflict."""
+    if old.state != to:
+        if to not in MOVES[old.state]:
+            raise Conflict(
+                f"run {old.run_id} is {old.state} and cannot become {to}", remedy="look at the run again"
+            )
+        spent = round(old.seconds.get(old.state, 0.0) + (now - old.moved_at).total_seconds(), 3)
+        values = {"moved_at": now, "seconds": {**old.seconds, old.state: spent}, **values}
+        if to in ENDS:
+            values["ended_at"] = now
+        settle(connection, old, to, spent)
+        if to == "queued":
+            charge(connection, old.run_id, old.model, values["event_time"])
+        tell(connection, "run", {"run_id": old.run_id, "state": to})
+    connection.execute(update(run).where(run.c.run_id == old.run_id).values(state=to, **values))
+    return run_of(connection, old.run_id)
+
+
+def settle(connection: Connection, old: Run, to: State, spent: float) -> None:
+    """Close the run's budget entry when its training is over, or will never be."""
+    entry = update(budget_entry).where(budget_entry.c.run_id == old.run_id)
+    if old.state == "training":
+        connection.execute(entry.values(state="spent", train_seconds=spent))
+    elif to in ENDS:
+        # Nothing was trained: what was reserved is given back.
+        connection.execute(entry.where(budget_entry.c.state == "reserved").values(state="returned"))
+
+
+def tell(connection: Connection, kind: str, payload: dict[str, Any]) -> None:
+    """Something for the mirror."""
+    connection.execute(outbox.insert().values(kind=kind, payload=payload, sent=False))
+
+
+def insert_once(connection: Connection, table: Table, **values: Any) -> bool:
+    """Insert unless the primary key is taken; whether it was inserted."""
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    # Asked for the row, not the count of rows: Postgres's driver does not count here.
+    key = next(iter(table.primary_key.columns))
+    return (
+        connection.execute(make(table).values(**values).on_conflict_do_nothing().returning(key)).first()
+        is not None
+    )

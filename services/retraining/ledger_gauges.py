@@ -1,0 +1,68 @@
+"""Gauges that the ledger knows better than this process: set whenever they are asked for, so that a restart changes none."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from datetime import datetime
+
+from prometheus_client import Gauge
+
+from services.retraining.ledger.metrics_snapshot import Figures
+from services.retraining.metrics import RetrainingMetrics
+from services.retraining.run_states import WAITING, WORKING
+
+
+def show(metrics: RetrainingMetrics, found: Figures, now: datetime) -> None:
+    """Set them. What a model has not had yet, such as a gate, has no series."""
+    metrics.ledger_up.set(1)
+    metrics.runs_open.set(len(found.open_runs))
+    metrics.mirror_pending.set(found.unsent)
+    ages = [(now - run.created_at).total_seconds() for run in found.open_runs]
+    metrics.oldest_open_run.set(max(0.0, *ages) if ages else 0.0)
+    at_work = [(now - run.since).total_seconds() for run in found.open_runs if run.state in WORKING]
+    metrics.oldest_working_run.set(max([0.0, *at_work]))
+    for model in found.models:
+        waiting = [run for run in found.open_runs if run.model == model and run.state in WAITING]
+        metrics.waiting_runs.labels(model).set(len(waiting))
+    for model in {*found.models, *found.unacknowledged}:
+        metrics.unacknowledged.labels(model).set(found.unacknowledged.get(model, 0))
+    for model, last in found.releases.items():
+        metrics.last_release.labels(model).set(last.released_at.timestamp())
+        metrics.generation.labels(model).set(last.generation)
+    for model, (result, wanted) in found.gates.items():
+        gain = result["gain"] or {"mean": None, "lower": None}
+        lower = gain["lower"]
+        set_or_remove(metrics.gate_gain, (model, "estimate"), gain["mean"])
+        set_or_remove(metrics.gate_gain, (model, "lower"), lower)
+        set_or_remove(metrics.gate_margin, (model,), None if lower is None else lower - wanted)
+
+
+def hide(metrics: RetrainingMetrics) -> None:
+    """The ledger does not answer: show none of its figures rather than old ones, and everything else as ever."""
+    metrics.ledger_up.set(0)
+    for plain in (
+        metrics.runs_open,
+        metrics.mirror_pending,
+        metrics.oldest_open_run,
+        metrics.oldest_working_run,
+    ):
+        plain.set(math.nan)
+    for labelled in (
+        metrics.waiting_runs,
+        metrics.unacknowledged,
+        metrics.last_release,
+        metrics.generation,
+        metrics.gate_gain,
+        metrics.gate_margin,
+    ):
+        labelled.clear()
+
+
+def set_or_remove(gauge: Gauge, labels: tuple[str, ...], value: float | None) -> None:
+    """Show the value; where there is none, show no series rather than an old one."""
+    if value is not None:
+        gauge.labels(*labels).set(value)
+        return
+    with suppress(KeyError):
+        gauge.remove(*labels)

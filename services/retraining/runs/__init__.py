@@ -1,0 +1,1 @@
+"""One retraining: snapshot, train, package, evaluate, gate."""

@@ -1,0 +1,124 @@
+"""Measuring for the gate: both models on the same holdout rows, side by side, on the CPU."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.retraining.runs.gate import Check, GateResult, Losses, judge
+from shared.contracts.loop_spec import LoopSpec
+from shared.errors import UnservableModel
+from shared.models.onnx_runner import OnnxModel
+
+_CLIP = 1e-7
+_SAME = 1e-4
+_SAMPLE = 64
+
+
+def losses_of(metric: str, scores: npt.NDArray[np.float64], outcomes: npt.NDArray[np.float64]) -> Losses:
+    """The loss of each row; its mean (for rmse the root of it) is the metric. Log-loss is in nats."""
+    if metric == "log_loss":
+        p = np.clip(scores, _CLIP, 1 - _CLIP)
+        return -(outcomes * np.log(p) + (1 - outcomes) * np.log1p(-p))
+    if metric == "mae":
+        return np.abs(scores - outcomes)
+    return np.square(scores - outcomes)  # brier and rmse
+
+
+def check_model(model: OnnxModel, spec: LoopSpec, rows: pa.Table) -> None:
+    """What a model must hold beside its shape. Raises UnservableModel.
+
+    1. the same rows give the same answer twice   2. alone or among others a row gets the same answer
+    3. missing values, where the specification allows them, get a finite score   4. a probability lies in [0, 1]
+    """
+    sample = rows.slice(0, _SAMPLE)
+    if sample.num_rows == 0:
+        return
+    first, second = model.score(sample), model.score(sample)
+    if not np.array_equal(first, second):
+        raise UnservableModel(
+            "the model answers the same rows differently each time", remedy="switch dropout and sampling off"
+        )
+    alone = np.concatenate([model.score(sample.slice(row, 1)) for row in range(min(4, sample.num_rows))])
+    if not np.allclose(alone, first[: len(alone)], rtol=_SAME, atol=_SAME):
+        raise UnservableModel(
+            "the model's score of a row depends on the rows beside it",
+            remedy="normalise by training's values",
+        )
+    for feature in spec.features:
+        if feature.nullable:
+            place = sample.schema.get_field_index(feature.name)
+            nothing = pa.nulls(sample.num_rows, sample.schema.field(place).type)
+            model.score(sample.set_column(place, feature.name, nothing))
+    if spec.prediction.kind == "probability" and (first.min() < 0 or first.max() > 1):
+        raise UnservableModel(
+            "the model's scores leave [0, 1]; a probability is wanted", remedy="end the model in a sigmoid"
+        )
+
+
+def latencies(
+    champion: OnnxModel | None, challenger: OnnxModel, row: pa.Table, calls: int
+) -> tuple[float | None, float]:
+    """Median seconds of a call for one row, both models taking turns so that a busy machine slows both alike."""
+    feeds = [(model, model.feeds(row)) for model in (champion, challenger) if model is not None]
+    seconds: list[list[float]] = [[] for _ in feeds]
+    for _ in range(calls):
+        for place, (model, feed) in enumerate(feeds):
+            started = time.perf_counter()
+            model.run(feed)
+            seconds[place].append(time.perf_counter() - started)
+    medians = [float(np.median(times)) for times in seconds]
+    return (medians[0], medians[1]) if champion is not None else (None, medians[0])
+
+
+def compare(
+    spec: LoopSpec,
+    holdout: pa.Table,
+    *,
+    version: str,
+    challenger: Path,
+    champion_version: str,
+    champion: Path | None,
+    champion_spec: LoopSpec | None,
+    calls: int,
+) -> GateResult:
+    """Measure and judge. A challenger that breaks the model contract is refused by the check named `contract`.
+
+    A champion that takes features the snapshot does not have (the specification changed) cannot be compared: see gate.compared.
+    """
+    try:
+        new = OnnxModel(challenger, spec)
+        check_model(new, spec, holdout)
+        scores = new.score(holdout)
+    except UnservableModel as error:
+        check = Check("contract", False, error.message)
+        return GateResult(
+            version, champion_version, holdout.num_rows, spec.metric.name, None, None, None, None, (check,)
+        )
+    old = None
+    if (
+        champion is not None
+        and champion_spec is not None
+        and {item.name for item in champion_spec.features} <= set(holdout.column_names)
+    ):
+        old = OnnxModel(champion, champion_spec)
+    outcomes = np.asarray(holdout["outcome"].to_numpy(), dtype=np.float64)
+    metric = spec.metric.name
+    before, after = latencies(old, new, holdout.slice(0, 1), calls) if holdout.num_rows else (None, 0.0)
+    return judge(
+        spec.gate,
+        version=version,
+        champion=champion_version,
+        metric=metric,
+        moments=np.asarray(pc.cast(holdout["event_time"], pa.int64()).to_numpy()),
+        champion_losses=None if old is None else losses_of(metric, old.score(holdout), outcomes),
+        challenger_losses=losses_of(metric, scores, outcomes),
+        champion_latency=before,
+        challenger_latency=after,
+        root=metric == "rmse",
+    )

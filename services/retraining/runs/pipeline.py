@@ -1,0 +1,302 @@
+"""The steps of a run. A step may be asked for any number of times, by any process: it finds what is done and does the rest.
+
+    freeze → train → package → judge → promote
+
+The ledger says how far a run is; a step that does not fit the run's state does nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from threading import Event
+
+import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
+
+from services.retraining.dependencies import Parts
+from services.retraining.launchers.process import Interrupted
+from services.retraining.ledger.records import Run
+from services.retraining.rollout.annotations import announce
+from services.retraining.rollout.releaser import promote
+from services.retraining.run_states import State
+from services.retraining.runs.evaluation import compare
+from services.retraining.runs.gate import compared, digest_of
+from services.retraining.runs.reference_rows import write_reference
+from services.retraining.runs.snapshot import HOLDOUT, Pin, SnapshotSummary, freeze, pin_lake, problem_with
+from services.retraining.runs.training import train, trained_attempt
+from services.retraining.runs.workspace import RunFolder
+from shared.contracts.manifest import MODEL, Origin, short
+from shared.errors import (
+    Conflict,
+    HomeostatError,
+    OperatorError,
+    ProjectError,
+    TamperedVersion,
+    TrainingFailed,
+    UnknownName,
+)
+from shared.models.packaging import package_version, verify_version
+from shared.observability.logs import get_logger, log_unknown_error
+
+STEPS = ("freeze", "train", "package", "judge", "promote")
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
+
+_log = get_logger(__name__)
+
+
+class Pipeline:
+    """Takes runs from state to state. `stop` makes every step give up soon, to be begun again by whoever comes next."""
+
+    def __init__(self, parts: Parts, stop: Event) -> None:
+        self._parts = parts
+        self._stop = stop
+        self._steps: dict[str, tuple[tuple[State, ...], Callable[[Run, RunFolder], Run]]] = {
+            "freeze": (("queued", "freezing"), self._freeze),
+            "train": (("training",), self._train),
+            "package": (("packaging",), self._package),
+            "judge": (("judging",), self._judge),
+            "promote": (("promoting",), self._promote),
+        }
+
+    def step(self, run_id: str, name: str) -> str:
+        """Do one step until it is done; the run's state afterwards. Raises Interrupted when the service stops.
+
+        Whose fault it is decides: the project's or the data's ends the run; a store or disk that is away is waited for.
+        """
+        accepts, work = self._steps[name]
+        pause = _FIRST_PAUSE
+        while True:
+            if self._stop.is_set():
+                raise Interrupted(run_id)
+            try:
+                run = self._parts.ledger.run(run_id)
+                if run.state not in accepts:
+                    return run.state
+                started = time.perf_counter()
+                run = work(run, RunFolder(self._parts.runs / run_id))
+                self._parts.metrics.step_seconds.labels(name).observe(time.perf_counter() - started)
+                return run.state
+            except Conflict as error:
+                return self._end(run_id, "refused", "champion_changed", str(error)).state
+            except (ProjectError, TamperedVersion, UnknownName) as error:
+                return self._end(run_id, "failed", _code(error), str(error)).state
+            except (OperatorError, OSError, DeltaError) as error:
+                self._parts.metrics.step_failures.labels(name).inc()
+                _log.warning("step_waits", run_id=run_id, step=name, problem=str(error), pause=pause)
+                if self._stop.wait(pause):
+                    raise Interrupted(run_id) from error
+                pause = min(_LONGEST_PAUSE, pause * 2)
+            except Exception as error:
+                told = f"step {name} broke unexpectedly; the log has error {log_unknown_error(_log, error)}"
+                return self._end(run_id, "failed", "unknown", told).state
+
+    def _freeze(self, run: Run, folder: RunFolder) -> Run:
+        parts = self._parts
+        if run.state == "queued":
+            run = self._move(run, "freezing")
+        if run.lake is None:
+            # Pinned in the ledger before anything is read: whoever resumes reads the same rows.
+            faulty = parts.ledger.faulty_windows(run.model) if parts.settings.bad_windows else []
+            pin = pin_lake(parts.lake, run.model, faulty, parts.clock())
+            if pin is None:
+                return self._end(
+                    run.run_id,
+                    "abandoned",
+                    "no_data",
+                    f"the lake holds no predictions with outcomes of {run.model} yet",
+                )
+            served = parts.store.latest_release(run.model)
+            run = self._move(run, "freezing", lake=pin.to_json(), champion=served.version if served else "")
+        assert run.lake is not None
+        folder.root.mkdir(parents=True, exist_ok=True)
+        summary = freeze(parts.lake, run.loop, Pin.of_json(run.lake), run.change_since, folder)
+        problem = problem_with(summary, run.loop, folder.snapshot)
+        if problem:
+            return self._end(run.run_id, "abandoned", "unfit_data", problem, snapshot=asdict(summary))
+        self._fetch_champion(run, folder)
+        return self._move(run, "training", snapshot=asdict(summary))
+
+    def _fetch_champion(self, run: Run, folder: RunFolder) -> None:
+        if not run.champion or folder.champion.is_dir():
+            return
+        draft = folder.root / ".champion"
+        shutil.rmtree(draft, ignore_errors=True)
+        self._parts.store.get_version(run.model, run.champion, draft)
+        verify_version(draft, version=run.champion, verifying_key=self._parts.keys.verifying)
+        draft.rename(folder.champion)
+
+    def _train(self, run: Run, folder: RunFolder) -> Run:
+        parts = self._parts
+        if trained_attempt(folder) is None:
+            if run.attempts >= parts.settings.attempts:
+                raise TrainingFailed(
+                    f"the training was begun {run.attempts} times and its service died each time",
+                    remedy="look at the memory it needs",
+                )
+            run = self._move(run, "training", attempts=run.attempts + 1)
+        policy = run.loop.retraining
+        train(
+            parts.launcher,
+            run_id=run.run_id,
+            command=policy.command,
+            directory=Path(run.directory),
+            time_limit=policy.time_limit,
+            folder=folder,
+            attempt=run.attempts,
+            stop=self._stop,
+        )
+        return self._move(run, "packaging")
+
+    def _package(self, run: Run, folder: RunFolder) -> Run:
+        parts = self._parts
+        done = trained_attempt(folder)
+        if done is None or run.snapshot is None:
+            raise TrainingFailed(
+                "the trained model is gone from the run's folder", remedy="ask for a new run"
+            )
+        attempt, metrics = done
+        model = folder.attempt(attempt) / "out" / MODEL
+        write_reference(folder, model, run.loop, most_rows=parts.settings.reference_rows)
+        summary = SnapshotSummary(**run.snapshot)
+        draft = folder.root / ".version"
+        shutil.rmtree(draft, ignore_errors=True)
+        manifest = package_version(
+            draft,
+            loop=run.loop,
+            model=model,
+            reference=folder.reference,
+            origin=Origin(
+                kind="run",
+                run_id=run.run_id,
+                cause_key=run.cause_key,
+                snapshot=f"{summary.digest} lake {summary.pin['predictions']}/{summary.pin['outcomes']}",
+                parent=run.champion,
+                trained_until=summary.train_until,
+            ),
+            metrics=metrics,
+            signing_key=parts.keys.signing,
+        )
+        shutil.rmtree(folder.version, ignore_errors=True)
+        draft.rename(folder.version)
+        parts.store.put_version(run.model, manifest.version, folder.version)
+        return self._move(run, "judging", version=manifest.version)
+
+    def _judge(self, run: Run, folder: RunFolder) -> Run:
+        parts = self._parts
+        if run.gate is None:
+            manifest = verify_version(folder.version, version=run.version, verifying_key=parts.keys.verifying)
+            champion = (
+                verify_version(folder.champion, version=run.champion, verifying_key=parts.keys.verifying)
+                if run.champion
+                else None
+            )
+            result = compare(
+                manifest.loop,
+                pq.read_table(folder.snapshot / HOLDOUT),
+                version=run.version,
+                challenger=folder.version / MODEL,
+                champion_version=run.champion,
+                champion=folder.champion / MODEL if champion else None,
+                champion_spec=champion.loop if champion else None,
+                calls=parts.settings.latency_calls,
+            )
+            parts.ledger.record_gate(
+                run.run_id,
+                passed=result.passed,
+                digest=result.digest,
+                result=result.to_json(),
+                now=parts.clock(),
+            )
+            run = parts.ledger.run(run.run_id)
+        assert run.gate is not None
+        sentence = run.gate["sentence"]
+        if not run.gate["passed"]:
+            return self._end(run.run_id, "refused", "gate", sentence)
+        if not compared(run.gate):
+            return self._move(run, "waiting_for_approval", code="not_compared", message=sentence)
+        if run.loop.automation == "auto":
+            return self._move(run, "promoting", code="gate_passed", message=sentence)
+        if run.loop.automation == "retrain":
+            return self._end(
+                run.run_id,
+                "succeeded",
+                "gate_passed",
+                f"{sentence}; deploy version {short(run.version)} to serve it",
+            )
+        return self._move(run, "waiting_for_approval", code="gate_passed", message=sentence)
+
+    def _promote(self, run: Run, folder: RunFolder) -> Run:
+        """1. the proof is about these very bytes   2. a person said yes to that proof, where one must   3. release"""
+        parts = self._parts
+        if run.gate is None or not run.gate["passed"] or run.gate["version"] != run.version:
+            raise TamperedVersion(f"run {run.run_id} has no passed gate for version {short(run.version)}")
+        if digest_of(run.gate) != run.gate_digest:
+            raise TamperedVersion(f"the gate result of run {run.run_id} was changed after it was recorded")
+        actor = "loop"
+        if run.loop.automation != "auto" or not compared(run.gate):
+            yes = [
+                one
+                for one in parts.ledger.answers(run.run_id)
+                if one["about"] == "promotion" and one["answer"] == "yes"
+            ]
+            if not yes or yes[-1]["gate_digest"] != run.gate_digest:
+                raise TamperedVersion(
+                    f"run {run.run_id} has no approval of the gate result it would be promoted on"
+                )
+            actor = yes[-1]["actor"]
+        self.verify_stored(run.model, run.version)
+        done, new = promote(
+            parts.store,
+            run.model,
+            version=run.version,
+            champion=run.champion,
+            actor=actor,
+            run_id=run.run_id,
+            cause_key=run.cause_key,
+            note=run.message,
+            now=parts.clock(),
+        )
+        parts.ledger.record_release(done)
+        parts.metrics.generation.labels(run.model).set(done.generation)
+        if new:
+            parts.metrics.releases.labels(run.model, done.reason).inc()
+            announce(parts.annotator, done)
+        return self._end(run.run_id, "promoted", run.code, run.message, generation=done.generation)
+
+    def verify_stored(self, model: str, version: str) -> None:
+        """Check every byte of a version in the store. Raises TamperedVersion, UnknownName."""
+        with tempfile.TemporaryDirectory(prefix="homeostat-") as place:
+            self._parts.store.get_version(model, version, Path(place) / "version")
+            verify_version(Path(place) / "version", version=version, verifying_key=self._parts.keys.verifying)
+
+    def _move(self, run: Run, to: State, **values: object) -> Run:
+        moved = self._parts.ledger.move(run.run_id, to, self._parts.clock(), **values)
+        if run.state != to:
+            _log.info("run_moved", run_id=run.run_id, cause_id=run.cause_key, model=run.model, state=to)
+        return moved
+
+    def _end(self, run_id: str, to: State, code: str, message: str, **values: object) -> Run:
+        moved = self._parts.ledger.move(run_id, to, self._parts.clock(), code=code, message=message, **values)
+        self._parts.metrics.count_end(moved.model, to, moved.created_at, moved.ended_at)
+        _log.info(
+            "run_ended",
+            run_id=run_id,
+            cause_id=moved.cause_key,
+            model=moved.model,
+            state=to,
+            code=code,
+            reason=message,
+        )
+        return moved
+
+
+def _code(error: HomeostatError) -> str:
+    return {"TrainingFailed": "training", "UnservableModel": "model", "TamperedVersion": "tampered"}.get(
+        type(error).__name__, "project"
+    )

@@ -1,0 +1,30 @@
+"""The reference rows of a version: what drift will hold windows against, scored by the version itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from services.retraining.runs.snapshot import HOLDOUT, TRAIN
+from services.retraining.runs.workspace import RunFolder
+from shared.contracts.loop_spec import LoopSpec
+from shared.models.onnx_runner import OnnxModel
+
+
+def write_reference(folder: RunFolder, model: Path, spec: LoopSpec, *, most_rows: int) -> None:
+    """Write reference.parquet: the holdout and, before it, the latest training rows, in time order, with `score`.
+
+    The holdout comes last and is kept whole where it fits: the version never saw it, so its losses are honest.
+    Raises UnservableModel.
+    """
+    holdout = pq.read_table(folder.snapshot / HOLDOUT)
+    holdout = holdout.slice(max(0, holdout.num_rows - most_rows))
+    train = pq.read_table(folder.snapshot / TRAIN)
+    tail = train.slice(max(0, train.num_rows - (most_rows - holdout.num_rows)))
+    rows = pa.concat_tables([tail, holdout]).combine_chunks()
+    scored = rows.append_column("score", pa.array(OnnxModel(model, spec).score(rows), pa.float64()))
+    draft = folder.reference.with_name(".reference.parquet")
+    pq.write_table(scored, draft, compression="zstd", compression_level=1)
+    draft.replace(folder.reference)

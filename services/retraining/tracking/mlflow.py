@@ -1,0 +1,121 @@
+"""The MLflow mirror: runs, metrics, versions and aliases, told from the ledger's outbox. MLflow follows, it never leads.
+
+It may be absent, slow or broken: the outbox keeps what it lacks, and nothing else waits. Telling the same again is harmless.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from services.retraining.ledger.ledger import Ledger
+from services.retraining.ledger.records import Run
+from services.retraining.run_states import ENDS
+from shared.contracts.manifest import short
+from shared.contracts.release import Release
+from shared.errors import UnknownName
+
+_RUN = "homeostat.run_id"
+_VERSION = "homeostat.version"
+
+
+class MlflowMirror:
+    """Writes to the MLflow at `uri`. Imports MLflow when first used: that takes seconds."""
+
+    def __init__(self, uri: str, ledger: Ledger) -> None:
+        os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+        os.environ["DO_NOT_TRACK"] = "true"
+        os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # the service's logs have one form
+        from mlflow import MlflowClient
+
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._ledger = ledger
+        self._experiments: dict[str, str] = {}
+
+    def tell(self, entry: dict[str, Any]) -> None:
+        """Pass one entry of the outbox on."""
+        if entry["kind"] == "run":
+            try:
+                self._run(self._ledger.run(entry["payload"]["run_id"]))
+            except UnknownName:
+                return
+        elif entry["kind"] == "release":
+            self._release(Release.model_validate(entry["payload"]))
+
+    def _run(self, run: Run) -> None:
+        # The run is told as it is now, so one of several entries about it suffices and their order does not matter.
+        experiment = self._experiment(run.model)
+        mirrored = self._mirrored(experiment, run)
+        known = self._client.get_run(mirrored)
+        for name, value in self._parameters(run).items():
+            if name not in known.data.params:
+                self._client.log_param(mirrored, name, value)
+        for name, measured in self._measures(run).items():
+            if name not in known.data.metrics:
+                self._client.log_metric(mirrored, name, measured)
+        self._client.set_tag(mirrored, "homeostat.state", run.state)
+        self._client.set_tag(mirrored, "homeostat.reason", run.message[:4000])
+        if run.version:
+            self._registered(run.model, run.version, mirrored)
+        if run.state in ENDS:
+            ended = "FAILED" if run.state == "failed" else "FINISHED"
+            self._client.set_terminated(mirrored, status=ended)
+            if run.version and run.state in ("promoted", "succeeded"):
+                self._alias(run.model, "challenger", run.version)
+
+    def _release(self, done: Release) -> None:
+        self._alias(done.model, "champion", done.version)
+
+    def _alias(self, model: str, alias: str, version: str) -> None:
+        self._client.set_registered_model_alias(model, alias, self._registered(model, version, None))
+
+    def _experiment(self, model: str) -> str:
+        if model not in self._experiments:
+            found = self._client.get_experiment_by_name(model)
+            self._experiments[model] = found.experiment_id if found else self._client.create_experiment(model)
+        return self._experiments[model]
+
+    def _mirrored(self, experiment: str, run: Run) -> str:
+        found = self._client.search_runs([experiment], f"tags.`{_RUN}` = '{run.run_id}'", max_results=1)
+        if found:
+            return str(found[0].info.run_id)
+        tags = {_RUN: run.run_id, "homeostat.cause_key": run.cause_key}
+        made = self._client.create_run(
+            experiment, start_time=int(run.created_at.timestamp() * 1000), tags=tags, run_name=run.run_id[:20]
+        )
+        return str(made.info.run_id)
+
+    def _registered(self, model: str, version: str, mirrored: str | None) -> str:
+        """MLflow's number for a version; registered where it is not."""
+        found = self._client.search_model_versions(f"name = '{model}'")
+        for entry in found:
+            if entry.tags.get(_VERSION) == version:
+                return str(entry.version)
+        if not self._client.search_registered_models(f"name = '{model}'"):
+            self._client.create_registered_model(model)
+        made = self._client.create_model_version(
+            model,
+            f"homeostat:/{model}/{version}",
+            run_id=mirrored,
+            tags={_VERSION: version},
+            description=short(version),
+        )
+        return str(made.version)
+
+    @staticmethod
+    def _parameters(run: Run) -> dict[str, str]:
+        snapshot = run.snapshot or {}
+        names: list[str] = ["digest", "train_rows", "holdout_rows", "train_from", "train_until"]
+        told = {name: str(snapshot[name]) for name in names if name in snapshot}
+        return {**told, "cause": run.code, "champion": short(run.champion)}
+
+    @staticmethod
+    def _measures(run: Run) -> dict[str, float]:
+        measures = {f"seconds_{state}": float(seconds) for state, seconds in run.seconds.items()}
+        if run.gate is not None:
+            for name in ("champion_loss", "challenger_loss", "latency_ratio"):
+                if run.gate.get(name) is not None:
+                    measures[name] = float(run.gate[name])
+            if run.gate.get("gain"):
+                measures["gain"] = float(run.gate["gain"]["mean"])
+        return measures

@@ -1,0 +1,1 @@
+"""What may start a retraining: verdicts, webhooks, requests."""

@@ -1,0 +1,106 @@
+"""The Kafka door: verdicts in, causes out. At least once; the cause's key makes it once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Thread
+
+from deltalake.exceptions import DeltaError
+from pydantic import ValidationError
+
+from services.retraining.cause import Cause
+from services.retraining.metrics import RetrainingMetrics
+from shared.contracts.verdict import Verdict
+from shared.errors import CallerError, HomeostatError, TamperedVersion
+from shared.messaging.interfaces import Consumer, Message, Partition
+from shared.observability.logs import get_logger, log_unknown_error
+
+_log = get_logger(__name__)
+_WAIT = 0.5
+_PAUSE = 1.0
+
+
+class VerdictListener:
+    """Reads the verdicts topic in a thread. Without a broker it waits for one; nothing else does."""
+
+    def __init__(
+        self, consumer: Consumer, handle: Callable[[Cause], object], metrics: RetrainingMetrics, stop: Event
+    ) -> None:
+        self._consumer = consumer
+        self._handle = handle
+        self._metrics = metrics
+        self._stop = stop
+        self._thread = Thread(target=self._work, name="verdicts", daemon=True)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a broker has given this process something to read."""
+        return bool(self._consumer.assigned())
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the thread to end; `stop` must be set."""
+        self._thread.join(timeout=10)
+
+    def listen_once(self, timeout: float = _WAIT) -> int:
+        """Read what there is; how many records were settled.
+
+        1. poll   2. each record: to the ledger   3. only then keep its offset
+
+        A failure in 2 or 3 means reading the record again.
+        """
+        settled: dict[Partition, int] = {}
+        count = 0
+        try:
+            for message in self._consumer.poll(timeout):
+                self._settle(message)
+                settled[message.partition] = message.offset + 1
+                count += 1
+        finally:
+            if settled:
+                self._consumer.commit(settled)
+        return count
+
+    def _settle(self, message: Message) -> None:
+        try:
+            verdict = Verdict.model_validate_json(message.value)
+        except ValidationError as error:
+            # Nobody can act on it and reading it again would not help; the log says where it lies.
+            self._metrics.verdicts.labels("unreadable").inc()
+            _log.error(
+                "verdict_unreadable",
+                partition=message.partition.number,
+                offset=message.offset,
+                problem=str(error)[:500],
+            )
+            return
+        try:
+            self._handle(Cause.of_verdict(verdict))
+        except (CallerError, TamperedVersion) as error:
+            # A state no retry mends, such as a version that was deleted or changed; other models' verdicts lie behind it.
+            self._metrics.verdicts.labels("refused").inc()
+            _log.error(
+                "verdict_refused", cause_id=verdict.verdict_id, model=verdict.model, problem=str(error)
+            )
+            return
+        self._metrics.verdicts.labels("heard").inc()
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.listen_once()
+            except (HomeostatError, OSError, DeltaError) as error:
+                _log.warning("verdict_waits", problem=str(error))
+                self._again()
+            except Exception as error:
+                log_unknown_error(_log, error)
+                self._again()
+            self._metrics.listener_up.set(int(self.connected))
+        self._consumer.close()
+
+    def _again(self) -> None:
+        self._stop.wait(_PAUSE)
+        self._consumer.rewind()

@@ -1,0 +1,1 @@
+"""The model contract: files, signatures, keys and how a model is run on the CPU."""

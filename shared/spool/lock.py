@@ -1,0 +1,61 @@
+"""A claim: one process holds one writer folder, and every process start has its own epoch there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from uuid import uuid4
+
+from shared.spool.segment import list_segments
+
+LOCK_FILE = "writer.lock"
+EPOCH_FILE = "epoch"
+
+
+def lock_folder(root: Path) -> tuple[Path, int]:
+    """A writer folder nobody holds, or a new one, with the descriptor that holds it now. Raises OSError."""
+    for path in sorted(root.iterdir()):
+        if (path / LOCK_FILE).is_file():
+            lock = _try_lock(path)
+            if lock is not None:
+                return path, lock
+    while True:
+        folder = root / f"writer-{uuid4().hex[:12]}"
+        folder.mkdir()
+        lock = _try_lock(folder)
+        if lock is not None:
+            return folder, lock
+
+
+def _try_lock(folder: Path) -> int | None:
+    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def next_epoch(folder: Path) -> int:
+    """One above everything the folder has seen, on disk before it is used."""
+    path = folder / EPOCH_FILE
+    last = int(path.read_text()) if path.exists() else 0
+    seen = [segment.epoch for segment, _ in list_segments(folder)]
+    epoch = max([last, *seen]) + 1
+    draft = folder / f".{EPOCH_FILE}.{os.getpid()}"
+    with open(draft, "w") as file:
+        file.write(str(epoch))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return epoch

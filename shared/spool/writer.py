@@ -1,0 +1,272 @@
+"""The writer's side of the spool: an answer is here before it is sent.
+
+Holds against a kill of any process, at any moment: the record is with the kernel when `append_…` returns. It is not synced to
+the disk, so a power cut may cost the last seconds; whoever needs more puts the spool on a device with a protected cache.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import orjson
+
+from shared.errors import OperatorError
+from shared.spool.drop_counter import LossFile
+from shared.spool.lock import lock_folder, next_epoch
+from shared.spool.record import OPTIONS, Kind, frame
+from shared.spool.segment import SegmentId, list_segments
+
+_RECOUNT_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class SpoolStatistics:
+    """Where a spool stands. `bytes` is what lies on disk unshipped, `bound` the most it may be."""
+
+    bytes: int
+    bound: int
+    appended: Mapping[tuple[Kind, str], int]
+    dropped: Mapping[tuple[Kind, str], int]
+    last_error: str
+
+
+class SpoolWriter:
+    """One process's claim on one writer folder. Safe to use from several threads."""
+
+    def __init__(
+        self, folder: Path, lock: int, epoch: int, *, maximum_bytes: int, segment_bytes: int
+    ) -> None:
+        self.writer = folder.name
+        self.epoch = epoch
+        self._folder = folder
+        self._lock_descriptor = lock
+        self._bound = maximum_bytes
+        # A quarter at most, so that shipping the closed segments always frees room below the bound.
+        self._segment_bytes = max(1, min(segment_bytes, maximum_bytes // 4))
+        self._mutex = Lock()
+        self._losses = LossFile(folder, epoch)
+        self._next_sequence: dict[tuple[Kind, str], int] = {}
+        self._appended: dict[tuple[Kind, str], int] = {}
+        self._dropped: dict[tuple[Kind, str], int] = {}
+        self._last_error = ""
+        self._descriptor = -1
+        self._number = -1
+        self._size = 0
+        self._closed_bytes = sum(size for _, size in list_segments(folder))
+        self._recounted = time.monotonic()
+
+    @classmethod
+    def claim(cls, root: Path, *, maximum_bytes: int, segment_bytes: int = 16 << 20) -> SpoolWriter:
+        """Take a free writer folder below `root`, or make one, and start a new epoch in it.
+
+        1. Lock a folder nobody holds, so that two processes never write the same one.
+        2. Raise the epoch on disk, synced, before the first record: no epoch is ever used twice.
+        3. Allocate the file that counts drops, while there is still room for it.
+
+        `maximum_bytes` bounds this writer's folder; what comes on top is dropped and counted. Raises OperatorError where
+        `root` cannot be written.
+        """
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            folder, lock = lock_folder(root)
+            try:
+                epoch = next_epoch(folder)
+                return cls(folder, lock, epoch, maximum_bytes=maximum_bytes, segment_bytes=segment_bytes)
+            except BaseException:
+                os.close(lock)
+                raise
+        except OSError as error:
+            raise OperatorError(
+                f"the spool {root} cannot be written: {error.strerror}",
+                remedy="free space on its disk, or let the service's user write there, or set another HOMEOSTAT_HOME",
+            ) from error
+
+    def append_predictions(
+        self,
+        *,
+        model: str,
+        version: str,
+        generation: int,
+        event_time: datetime,
+        answered_at: datetime,
+        prediction_ids: Sequence[str],
+        scores: Sequence[float] | None,
+        columns: Mapping[str, Sequence[object] | np.ndarray[Any, Any]],
+        traceparent: str = "",
+    ) -> bool:
+        """Put answered rows on the spool. True: they are there. False: dropped and counted, their sequences are used up.
+
+        `columns` holds per feature a list (strings, floats, integers, booleans, None) or, for tensors, float32 [n, *shape].
+        Raises ValueError when lengths differ; never for reasons of the disk.
+        """
+        rows = len(prediction_ids)
+        if rows == 0:
+            return True
+        plain: dict[str, object] = {}
+        shapes: list[tuple[str, tuple[int, ...]]] = []
+        tensors: list[memoryview] = []
+        for name, values in columns.items():
+            if len(values) != rows:
+                raise ValueError(f"column {name!r} has {len(values)} values, expected {rows}")
+            if isinstance(values, np.ndarray) and values.ndim > 1:
+                shapes.append((name, values.shape))
+                tensors.append(np.ascontiguousarray(values, "<f4").data.cast("B"))
+            else:
+                plain[name] = values
+        head = orjson.dumps(
+            {
+                "kind": "predictions",
+                "model": model,
+                "version": version,
+                "generation": generation,
+                "event_time": event_time,
+                "answered_at": answered_at,
+                "ids": prediction_ids,
+                "scores": scores,
+                "columns": plain,
+                "tensors": shapes,
+                "traceparent": traceparent,
+            },
+            option=OPTIONS,
+        )
+        return self._append("predictions", model, rows, head, tensors)
+
+    def append_outcomes(
+        self,
+        *,
+        model: str,
+        received_at: datetime,
+        prediction_ids: Sequence[str],
+        values: Sequence[float],
+        observed_at: Sequence[datetime],
+        traceparent: str = "",
+    ) -> bool:
+        """Put outcomes on the spool. True: they are there. False: dropped and counted, their sequences are used up."""
+        rows = len(prediction_ids)
+        if rows == 0:
+            return True
+        if len(values) != rows or len(observed_at) != rows:
+            raise ValueError(
+                f"{rows} ids, {len(values)} values, {len(observed_at)} times: expected the same number"
+            )
+        head = orjson.dumps(
+            {
+                "kind": "outcomes",
+                "model": model,
+                "received_at": received_at,
+                "ids": prediction_ids,
+                "values": values,
+                "observed_at": observed_at,
+                "traceparent": traceparent,
+            },
+            option=OPTIONS,
+        )
+        return self._append("outcomes", model, rows, head, [])
+
+    def statistics(self) -> SpoolStatistics:
+        """Where the spool stands now."""
+        with self._mutex:
+            self._recount()
+            return SpoolStatistics(
+                bytes=self._closed_bytes + self._size,
+                bound=self._bound,
+                appended=dict(self._appended),
+                dropped=dict(self._dropped),
+                last_error=self._last_error,
+            )
+
+    def close(self) -> None:
+        """Let the folder go. What lies in it is shipped all the same."""
+        with self._mutex:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+            if self._lock_descriptor >= 0:
+                os.close(self._lock_descriptor)
+                self._lock_descriptor = -1
+                self._losses.close()
+
+    def _append(self, kind: Kind, model: str, rows: int, head: bytes, tensors: list[memoryview]) -> bool:
+        stream = (kind, model)
+        with self._mutex:
+            sequence = self._next_sequence.get(stream, 0)
+            self._next_sequence[stream] = sequence + rows
+            if self._write(frame(sequence, head, tensors)):
+                self._appended[stream] = self._appended.get(stream, 0) + rows
+                return True
+            dropped = self._dropped.get(stream, 0) + rows
+            self._dropped[stream] = dropped
+            self._losses.count(kind, model, dropped=dropped, next_sequence=sequence + rows)
+            return False
+
+    def _write(self, buffers: list[bytes | memoryview]) -> bool:
+        """One write; whole, or truncated away.
+
+        1. Refuse what would pass the bound.
+        2. Open the next segment when the current one is full.
+        3. Write; on a short write or an error cut the segment back, or leave it behind where even that fails.
+        """
+        length = sum(len(buffer) for buffer in buffers)
+        if self._closed_bytes + self._size + length > self._bound and not self._has_room(length):
+            self._last_error = (
+                f"the spool holds its {self._bound} bytes: the shipper does not keep up or Kafka is away"
+            )
+            return False
+        try:
+            if self._descriptor < 0 or (self._size and self._size + length > self._segment_bytes):
+                self._open_next()
+            written = os.writev(self._descriptor, buffers)
+            if written == length:
+                self._size += length
+                return True
+            self._last_error = f"the disk took {written} of {length} bytes"
+        except OSError as error:
+            self._last_error = f"the spool cannot be written: {error.strerror}"
+        self._cut_back()
+        return False
+
+    def _has_room(self, length: int) -> bool:
+        now = time.monotonic()
+        if now - self._recounted < _RECOUNT_SECONDS:
+            return False
+        self._recount()
+        return self._closed_bytes + self._size + length <= self._bound
+
+    def _recount(self) -> None:
+        """Ask the folder what the shipper has left of the closed segments."""
+        current = SegmentId(self.epoch, self._number)
+        self._recounted = time.monotonic()
+        try:
+            self._closed_bytes = sum(
+                size for segment, size in list_segments(self._folder) if segment != current
+            )
+        except OSError as error:
+            self._last_error = f"the spool cannot be listed: {error.strerror}"
+
+    def _open_next(self) -> None:
+        path = self._folder / SegmentId(self.epoch, self._number + 1).filename
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._number += 1
+        self._size = 0
+        self._recount()
+
+    def _cut_back(self) -> None:
+        if self._descriptor < 0:
+            return
+        try:
+            os.ftruncate(self._descriptor, self._size)
+        except OSError:
+            # The torn record stays as the segment's tail, where readers skip it; go on in a new segment.
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -1,0 +1,105 @@
+"""Rows a person hands over: read in time order, in the features' types; what is wrong is named with its file and column."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cli.deployment import parquet_rows as rows
+from cli.deployment.parquet_rows import last_moment, newest, read_rows, with_scores
+from shared.contracts.loop_spec import parse_loop_spec
+from shared.errors import ProjectError
+
+LOOP = parse_loop_spec(
+    """
+model: toy
+features:
+  - {name: size, type: number, nullable: true}
+  - {name: count, type: integer}
+  - {name: kind, type: category, values: [a, b]}
+prediction: {kind: value}
+outcome: {delay: 1h}
+metric: {name: mae}
+drift: {window: {every: 1d}}
+retraining: {command: [python, train.py]}
+gate: {holdout: 1d}
+"""
+)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def write(path: Path, **changed: Any) -> Path:
+    """Three rows, the newest first."""
+    columns: dict[str, Any] = {
+        "event_time": [START + timedelta(hours=hour) for hour in (2, 1, 0)],
+        "size": [2.5, None, 0.5],
+        "count": [3, 2, 1],
+        "kind": ["a", "b", "a"],
+        "outcome": [1, 0, 1],
+        **changed,
+    }
+    pq.write_table(pa.table({name: column for name, column in columns.items() if column is not None}), path)
+    return path
+
+
+def test_rows_come_in_time_order_and_in_the_features_types(tmp_path: Path) -> None:
+    table = read_rows(write(tmp_path / "rows.parquet", count=[3.0, 2.0, 1.0], more=["x", "y", "z"]), LOOP)
+    assert table.column_names == ["event_time", "size", "count", "kind", "outcome", "prediction_id"]
+    assert table["count"].to_pylist() == [1, 2, 3]
+    assert table["size"].to_pylist() == [0.5, None, 2.5]
+    assert table.schema.field("count").type == pa.int64()
+    assert table.schema.field("event_time").type == pa.timestamp("us", tz="UTC")
+    assert table["prediction_id"].to_pylist() == ["", "", ""]
+    assert last_moment(table) == "2026-01-01T02:00:00+00:00"
+
+
+def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
+    naive = [(START + timedelta(hours=hour)).replace(tzinfo=None) for hour in (2, 1, 0)]
+    table = read_rows(write(tmp_path / "rows.parquet", event_time=naive), LOOP)
+    assert table["event_time"].to_pylist()[0] == START
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"kind": None}, "lacks the column kind; it has event_time, size"),
+        ({"outcome": None}, "lacks the column outcome"),
+        ({"count": [3, None, 1]}, "column count has missing values"),
+        ({"count": ["three", "two", "one"]}, "column count is string; expected int64"),
+        ({"count": [1.5, 2.0, 3.0]}, "column count is double; expected int64"),
+        ({"event_time": ["yesterday", "today", "tomorrow"]}, "column event_time is string"),
+        ({"event_time": [START, None, START]}, "column event_time has missing values"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+    path = write(tmp_path / "rows.parquet", **changed)
+    with pytest.raises(ProjectError) as raised:
+        read_rows(path, LOOP)
+    assert raised.value.message.startswith(str(path))
+    assert said in raised.value.message
+    assert raised.value.remedy
+
+
+def test_a_file_that_is_no_parquet_and_one_without_rows(tmp_path: Path) -> None:
+    (tmp_path / "text.parquet").write_text("event_time,size")
+    with pytest.raises(ProjectError, match="cannot be read as Parquet"):
+        read_rows(tmp_path / "text.parquet", LOOP)
+    pq.write_table(pq.read_table(write(tmp_path / "rows.parquet")).slice(0, 0), tmp_path / "none.parquet")
+    with pytest.raises(ProjectError, match="has no rows"):
+        read_rows(tmp_path / "none.parquet", LOOP)
+
+
+def test_the_reference_keeps_the_newest_rows_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "MOST_REFERENCE_ROWS", 4)
+    table = read_rows(write(tmp_path / "rows.parquet"), LOOP)
+    kept = newest(table, table)
+    assert kept["count"].to_pylist() == [3, 1, 2, 3]
+    assert with_scores(kept, np.array([0.1, 0.2, 0.3, 0.4]))["score"].to_pylist() == [0.1, 0.2, 0.3, 0.4]

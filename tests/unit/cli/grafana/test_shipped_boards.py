@@ -1,0 +1,128 @@
+"""The boards that ship, and how a published one is known again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.grafana.shipped_boards import (
+    SHIPPED,
+    ShippedBoard,
+    chosen_data_source,
+    published_digest,
+    read_boards,
+    standing,
+)
+from shared.errors import OperatorError
+from shared.grafana.interface import Board, Save
+
+MODEL: dict[str, Any] = {
+    "uid": "homeostat-loop",
+    "title": "Homeostat: the loop",
+    "version": 1,
+    "templating": {
+        "list": [
+            {"name": "model", "type": "query", "current": {"text": "All", "value": "$__all"}},
+            {"name": "datasource", "type": "datasource", "current": {"text": "Prometheus", "value": "homeostat-prometheus"}},
+            {"name": "logs", "type": "datasource", "current": {"text": "Loki", "value": "loki"}},
+        ]
+    },
+}  # fmt: skip
+OURS = ShippedBoard("homeostat-loop", "Homeostat: the loop", MODEL)
+NEWER = ShippedBoard("homeostat-loop", "Homeostat: the loop", MODEL | {"refresh": "1m"})
+
+
+def there(model: dict[str, Any] = MODEL, folder: str = "homeostat", **more: Any) -> Board:
+    return Board("homeostat-loop", "Homeostat: the loop", model, folder, 3, **more)
+
+
+def saved(*messages: str) -> list[Save]:
+    return [Save(len(messages) - place, message, "sa-1") for place, message in enumerate(messages)]
+
+
+def test_what_ships_can_be_published() -> None:
+    boards = read_boards(SHIPPED)
+    assert "homeostat-loop" in [board.uid for board in boards]
+    for board in boards:
+        assert len(board.uid) <= 40, "Grafana takes no longer uid"
+        assert chosen_data_source(board.pointed_at("mine", "Mine").model) == ("mine", "Mine")
+        assert len(board.message()) <= 500, "Grafana takes no longer message"
+
+
+def test_pointing_at_a_data_source_changes_its_variable_alone() -> None:
+    pointed = OURS.pointed_at("mine", "Mine")
+    assert chosen_data_source(OURS.model) == ("homeostat-prometheus", "Prometheus")
+    assert [variable["current"]["value"] for variable in pointed.model["templating"]["list"]] == [
+        "$__all",
+        "mine",
+        "loki",
+    ]
+    assert {**pointed.model, "templating": MODEL["templating"]} == MODEL
+
+
+def test_the_digest_is_of_the_content() -> None:
+    assert (
+        OURS.digest == ShippedBoard("u", "t", dict(reversed(MODEL.items())) | {"version": 9, "id": 4}).digest
+    )
+    assert OURS.digest != NEWER.digest != OURS.pointed_at("mine", "Mine").digest
+
+
+def test_two_saves_of_one_board_are_two() -> None:
+    assert OURS.message() != OURS.message()
+    assert published_digest(saved(OURS.message(), OURS.message())) == OURS.digest
+
+
+def test_a_board_that_is_not_there() -> None:
+    assert standing(None, None, OURS) == "missing"
+
+
+def test_our_last_save_tells_what_is_there_whatever_grafana_made_of_it() -> None:
+    rewritten = MODEL | {"schemaVersion": 99, "preload": False}
+    assert standing(there(rewritten), saved(OURS.message()), OURS) == "same"
+    assert standing(there(rewritten), saved(OURS.message(), "by hand"), NEWER) == "older"
+
+
+def test_what_somebody_saved_after_us_is_an_edit() -> None:
+    edited = MODEL | {"title": "Mine"}
+    assert standing(there(edited), saved("", OURS.message()), OURS) == "edited"
+    assert standing(there(edited), saved("nicer colours"), OURS) == "edited"
+    assert standing(there(edited), saved("Restored from version 1", OURS.message()), NEWER) == "edited"
+
+
+def test_a_save_that_repeats_our_message_is_an_edit() -> None:
+    ours = OURS.message()
+    assert standing(there(MODEL | {"title": "Mine"}), saved(ours, ours), OURS) == "edited"
+
+
+def test_the_same_content_needs_no_history() -> None:
+    assert standing(there(MODEL | {"id": 7, "version": 3}), saved("imported by hand"), OURS) == "same"
+    assert standing(there(), None, OURS) == "same"
+    assert standing(there(MODEL | {"title": "Mine"}), None, OURS) == "edited"
+
+
+def test_a_board_in_another_folder_was_moved() -> None:
+    assert standing(there(folder="team-a"), saved(OURS.message()), OURS) == "moved"
+
+
+def test_a_board_of_a_file_is_grafanas_own() -> None:
+    assert standing(there(provisioned=True), None, OURS) == "provisioned"
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "holds no boards"),
+        ({"a.json": "{"}, "is no JSON"),
+        ({"a.json": "[]"}, "is no board"),
+        ({"a.json": '{"title": "x"}'}, "is no board"),
+        ({"a.json": json.dumps(MODEL), "b.json": json.dumps(MODEL)}, "several boards"),
+    ],
+)
+def test_a_folder_without_boards_is_refused(tmp_path: Path, files: dict[str, str], words: str) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(OperatorError, match=words):
+        read_boards(tmp_path)

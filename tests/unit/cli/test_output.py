@@ -1,0 +1,86 @@
+"""What a command says when something is wrong: who must act is the exit code, the remedy is on a line of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+import typer
+from rich.console import Console
+
+from cli.output import Teller, exit_code, telling
+from shared.errors import (
+    CallerError,
+    Conflict,
+    DependencyAway,
+    HomeostatError,
+    InvalidLoopSpec,
+    OperatorError,
+    TamperedVersion,
+    TrainingFailed,
+    UnknownName,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (CallerError("x"), 3),
+        (UnknownName("x"), 3),
+        (Conflict("x"), 3),
+        (InvalidLoopSpec("x"), 4),
+        (TrainingFailed("x"), 4),
+        (OperatorError("x"), 5),
+        (DependencyAway("x"), 5),
+        (TamperedVersion("x"), 6),
+        (HomeostatError("x"), 70),
+    ],
+)
+def test_exit_codes_say_who_must_act(error: HomeostatError, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def test_an_error_is_one_line_and_its_remedy_another() -> None:
+    err = io.StringIO()
+    teller = Teller(False, err=Console(file=err, width=40))
+    message = "port 8000 on 127.0.0.1 is taken by [something] with quite a long name"
+    teller.error(OperatorError(message, remedy="set HOMEOSTAT_INFERENCE_PORT"))
+    assert err.getvalue() == f"error: {message}\ntry: set HOMEOSTAT_INFERENCE_PORT\n"
+
+
+def test_json_errors_are_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, telling(True):
+        raise Conflict("too late", remedy="look again")
+    assert ended.value.exit_code == 3
+    assert json.loads(capsys.readouterr().out) == {
+        "error": "too late",
+        "remedy": "look again",
+        "exit_code": 3,
+    }
+
+
+def test_a_full_disk_is_the_operator_s(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, telling(False):
+        raise OSError(28, "No space left on device", "/data/models")
+    assert ended.value.exit_code == 5
+    assert "error: No space left on device: /data/models\ntry: " in capsys.readouterr().err
+
+
+def test_a_fault_of_ours_shows_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, telling(False):
+        raise ZeroDivisionError("by nothing")
+    assert ended.value.exit_code == 70
+    assert "ZeroDivisionError: by nothing" in capsys.readouterr().err
+
+
+def test_notes_are_silent_with_json() -> None:
+    err = io.StringIO()
+    Teller(True, err=Console(file=err)).note("working")
+    assert err.getvalue() == ""
+
+
+def test_brackets_in_other_people_s_words_are_shown_as_they_are() -> None:
+    out = io.StringIO()
+    Teller(False, out=Console(file=out, width=80)).result({}, "run [r1]: approved by [/ada]")
+    assert out.getvalue() == "run [r1]: approved by [/ada]\n"

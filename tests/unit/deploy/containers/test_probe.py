@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from deploy.containers.probe import main
+from local_stack.ports import free_port
+from shared.http.metrics_server import MetricsDoor
+
+
+@pytest.mark.parametrize(("ready", "expected"), [(True, 0), (False, 1)])
+def test_the_exit_code_is_what_the_door_says(
+    ready: bool, expected: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    door = MetricsDoor(CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": ready})
+    door.start()
+    try:
+        assert main([f"http://127.0.0.1:{door.port}/health/ready"]) == expected
+    finally:
+        door.stop()
+    assert ("answers 503" in capsys.readouterr().out) is not ready
+
+
+def test_nobody_there_is_not_ready(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([f"http://127.0.0.1:{free_port()}/health/live"]) == 1
+    assert "does not answer" in capsys.readouterr().out
+
+
+def test_no_address_is_a_mistake_of_whoever_asks() -> None:
+    assert main([]) == 2

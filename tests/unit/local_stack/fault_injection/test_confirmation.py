@@ -1,0 +1,74 @@
+"""Rows that stay need a yes where they may do harm."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pyarrow as pa
+import pytest
+
+from local_stack.fault_injection.confirmation import Injected, require_consent
+from local_stack.fault_injection.target import Served
+from shared.contracts.loop_spec import read_loop_spec
+from shared.errors import CallerError
+from shared.stores.lake import Lake
+
+ROOT = Path(__file__).parents[4]
+LOOP = read_loop_spec(ROOT / "cli" / "templates")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def served(automation: str) -> Served:
+    loop = LOOP.model_copy(update={"automation": automation})
+    return Served("parcels", "ab" * 32, 1, loop, pa.table({}), {})
+
+
+class LakeOf:
+    """A lake with so many rows of a model; None: without a table."""
+
+    def __init__(self, rows: int | None) -> None:
+        self.rows = rows
+
+    def predictions(self, model: str) -> str:
+        return f"predictions/{model}"
+
+    def open(self, name: str) -> Any:
+        assert name == "predictions/parcels"
+        if self.rows is None:
+            return None
+        dataset = SimpleNamespace(count_rows=lambda: self.rows)
+        return SimpleNamespace(to_pyarrow_dataset=lambda: dataset)
+
+
+def ask(folder: Path, automation: str, rows: int | None, *, yes: bool = False) -> None:
+    require_consent(served(automation), cast(Lake, LakeOf(rows)), Injected(folder, "parcels"), yes=yes)
+
+
+@pytest.mark.parametrize("automation", ["observe", "suggest"])
+def test_an_empty_lake_and_a_person_who_decides_need_no_yes(tmp_path: Path, automation: str) -> None:
+    ask(tmp_path, automation, None)
+    ask(tmp_path, automation, 0)
+
+
+@pytest.mark.parametrize("automation", ["retrain", "approve", "auto"])
+def test_a_loop_that_trains_by_itself_needs_one(tmp_path: Path, automation: str) -> None:
+    with pytest.raises(CallerError, match=f"automation: {automation}") as refused:
+        ask(tmp_path, automation, None)
+    assert "--yes" in refused.value.remedy
+    ask(tmp_path, automation, None, yes=True)
+
+
+def test_rows_of_others_need_one_and_rows_of_rehearsals_do_not(tmp_path: Path) -> None:
+    sent = Injected(tmp_path, "parcels")
+    sent.add(600, NOW, NOW + timedelta(days=1))
+    sent.add(1, NOW + timedelta(days=5), NOW + timedelta(days=5))
+    sent.add(0, NOW, NOW)
+    assert Injected(tmp_path, "parcels").rows() == 601
+    assert Injected(tmp_path, "flights").rows() == 0
+    ask(tmp_path, "suggest", 601)
+    with pytest.raises(CallerError, match=r"holds rows of parcels that no rehearsal has sent \(2\)"):
+        ask(tmp_path, "suggest", 603)
+    ask(tmp_path, "suggest", 603, yes=True)

@@ -1,0 +1,67 @@
+"""Broken rows: what inference lets through and drift calls a fault."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from local_stack.fault_injection.faulty_rows import broken, choose_faults, faults_of
+from shared.errors import CallerError
+from tests.unit.local_stack.fault_injection.reference import loop, reference
+
+
+def random() -> np.random.Generator:
+    return np.random.default_rng(3)
+
+
+def test_each_feature_has_the_faults_that_reach_the_lake() -> None:
+    features = {feature.name: faults_of(feature) for feature in loop().features}
+    assert features == {
+        "service": (),
+        "distance_km": ("out_of_range", "frozen"),
+        "weight_kg": ("missing", "out_of_range", "frozen"),
+        "parcels_today": ("out_of_range", "frozen"),
+        "fragile": (),
+        "picture": (),
+    }
+
+
+def test_without_a_wish_everything_breaks_that_clearly_can() -> None:
+    assert choose_faults(loop().features) == {
+        "distance_km": "out_of_range",
+        "weight_kg": "missing",
+        "parcels_today": "out_of_range",
+    }
+
+
+def test_a_wish_is_granted_or_refused_with_the_reason() -> None:
+    assert choose_faults(loop().features, "weight_kg", "frozen") == {"weight_kg": "frozen"}
+    assert choose_faults(loop().features, fault="missing") == {"weight_kg": "missing"}
+    with pytest.raises(CallerError, match="inference refuses") as refused:
+        choose_faults(loop().features, "service")
+    assert "nullable" in refused.value.remedy
+
+
+def test_a_model_without_bounds_still_has_a_sensor_to_freeze() -> None:
+    bare = [
+        feature.model_copy(update={"minimum": None, "maximum": None, "nullable": False})
+        for feature in loop().features
+    ]
+    assert choose_faults(bare) == {"distance_km": "frozen"}
+
+
+def test_nine_of_ten_values_are_wrong_and_the_rest_as_they_were() -> None:
+    rows, features = reference(2000), loop().features
+    faulty = broken(rows, features, choose_faults(features), random())
+    distances = np.array(faulty.column("distance_km").to_pylist())
+    assert 0.87 < (distances > 5000).mean() < 0.93
+    assert faulty.column("weight_kg").null_count / 2000 > 0.87
+    assert 0.87 < (np.array(faulty.column("parcels_today").to_pylist()) < 0).mean() < 0.93
+    assert faulty.schema == rows.schema
+    assert faulty.column("service") == rows.column("service")
+
+
+def test_a_frozen_value_stands_still_in_every_row() -> None:
+    rows = reference(500)
+    faulty = broken(rows, loop().features, {"distance_km": "frozen"}, random())
+    assert len(set(faulty.column("distance_km").to_pylist())) == 1

@@ -1,0 +1,54 @@
+"""A rehearsal reaches this machine only, and it ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from local_stack.fault_injection.limits import LONGEST_S, length_for, parse_length, require_loopback
+from shared.errors import CallerError
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30", 30), ("30s", 30), ("2m", 120), ("0.5s", 0.5), ("10m", 600)]
+)
+def test_lengths(text: str, seconds: float) -> None:
+    assert parse_length(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "-1", "601", "11m", "1h", "soon", ""])
+def test_other_lengths_are_refused(text: str) -> None:
+    with pytest.raises(CallerError) as refused:
+        parse_length(text)
+    assert "--for 30s" in refused.value.remedy
+
+
+@pytest.mark.parametrize("rows", [1, 400, 6000, 8000, 120_000])
+def test_rows_are_given_the_time_they_need(rows: int) -> None:
+    assert max(30.0, rows / 200.0) <= length_for(rows, 200.0) <= LONGEST_S
+
+
+def test_rows_that_need_more_than_a_rehearsal_may_take_are_refused() -> None:
+    with pytest.raises(CallerError, match="200000 rows at 200 a second take longer") as refused:
+        length_for(200_000, 200.0)
+    assert "--rate 334" in refused.value.remedy
+    assert length_for(200_000, 334.0) <= LONGEST_S
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"])
+def test_this_machine_may_be_reached(url: str) -> None:
+    require_loopback("inference", url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://10.0.0.7:8000",
+        "https://models.example.com",
+        "http://127.0.0.1.example.com",
+        "http://0.0.0.0:8000",
+        "x",
+    ],
+)
+def test_no_other_may(url: str) -> None:
+    with pytest.raises(CallerError, match="not on this machine"):
+        require_loopback("inference", url)

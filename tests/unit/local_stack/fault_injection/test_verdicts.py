@@ -1,0 +1,75 @@
+"""Waiting for what drift concludes: the verdict about the injected window, not about another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cli.service_client import Door
+from local_stack.fault_injection.timeline import Timeline
+from local_stack.fault_injection.verdicts import wait_for_verdict
+from tests.unit.cli.fake_service import FakeService, fake_service
+
+START = datetime(2026, 2, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+TIMELINE = Timeline(START, START + DAY, START + 7 * DAY)
+
+
+@pytest.fixture
+def drift() -> Iterator[FakeService]:
+    with fake_service() as fake:
+        yield fake
+
+
+def verdict(day: int, *, generation: int = 1, rows: int = 400, name: str = "v") -> dict[str, Any]:
+    start = START + day * DAY
+    return {
+        "verdict_id": name,
+        "generation": generation,
+        "rows": rows,
+        "window_start": start.isoformat().replace("+00:00", "Z"),
+        "window_end": (start + DAY).isoformat().replace("+00:00", "Z"),
+    }
+
+
+def wait(drift: FakeService, timeline: Timeline = TIMELINE) -> dict[str, Any] | None:
+    with Door("drift", drift.url) as door:
+        return wait_for_verdict(door, "parcels", 1, timeline, within_s=0.0)
+
+
+def test_the_verdict_about_the_window_is_found_among_others(drift: FakeService) -> None:
+    others = [
+        verdict(-1, name="before"),
+        verdict(1, name="after"),
+        verdict(0, generation=2, name="of another generation"),
+        verdict(0, rows=0, name="empty"),
+    ]
+    drift.answers["GET /verdicts"] = (200, {"verdicts": others})
+    assert wait(drift) is None
+    drift.answers["GET /verdicts"] = (200, {"verdicts": [*others, verdict(0, name="ours")]})
+    found = wait(drift)
+    assert found is not None
+    assert found["verdict_id"] == "ours"
+    assert drift.asked[-1] == ("GET /verdicts?model=parcels&limit=50", None)
+
+
+def test_of_several_windows_the_last_counts(drift: FakeService) -> None:
+    drift.answers["GET /verdicts"] = (200, {"verdicts": [verdict(1, name="last"), verdict(0, name="first")]})
+    found = wait(drift, Timeline(START, START + 2 * DAY, START + 9 * DAY))
+    assert found is not None
+    assert found["verdict_id"] == "last"
+
+
+def test_a_drift_that_does_not_answer_is_waited_for(drift: FakeService) -> None:
+    drift.answers["GET /verdicts"] = (503, {"error": "starting"})
+    assert wait(drift) is None
+
+
+def test_without_a_past_a_verdict_is_asked_for(drift: FakeService) -> None:
+    drift.answers["POST /models/parcels/examinations"] = (201, verdict(0))
+    assert wait(drift, Timeline(START, START + DAY, None)) == verdict(0)
+    body = {"start": START.isoformat(), "end": (START + DAY).isoformat()}
+    assert drift.asked == [("POST /models/parcels/examinations", body)]

@@ -1,0 +1,43 @@
+"""The broker's properties: what the rest of Homeostat relies on."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from local_stack.kafka.config_files import BrokerPlace, new_cluster_id, properties, write_files
+
+
+def test_properties_name_ports_host_and_data(tmp_path: Path) -> None:
+    place = BrokerPlace(tmp_path, port=19092, controller_port=19093, host="127.0.0.5")
+    lines = dict(line.split("=", 1) for line in properties(place).splitlines())
+    assert lines["listeners"] == "PLAINTEXT://127.0.0.5:19092,CONTROLLER://127.0.0.5:19093"
+    assert lines["controller.quorum.voters"] == "1@127.0.0.5:19093"
+    assert lines["log.dirs"] == str(tmp_path / "data")
+    assert lines["auto.create.topics.enable"] == "false"
+
+
+def test_retention_counts_from_arrival(tmp_path: Path) -> None:
+    assert "log.message.timestamp.type=LogAppendTime\n" in properties(BrokerPlace(tmp_path, 1, 2))
+
+
+def test_files_are_written_again_and_data_is_left_alone(tmp_path: Path) -> None:
+    place = BrokerPlace(tmp_path / "kafka", 1, 2)
+    write_files(place)
+    assert not place.is_formatted
+    place.data.mkdir()
+    (place.data / "meta.properties").write_text("x")
+    write_files(BrokerPlace(tmp_path / "kafka", 3, 4))
+    assert place.is_formatted
+    assert ":3," in place.properties_file.read_text()
+
+
+def test_no_cluster_id_looks_like_an_option() -> None:
+    """One in 64 would begin with a dash."""
+    assert not [each for each in (new_cluster_id() for _ in range(2000)) if each.startswith("-")]
+
+
+def test_cluster_ids_are_sixteen_bytes_and_differ() -> None:
+    first, second = new_cluster_id(), new_cluster_id()
+    assert len(base64.urlsafe_b64decode(first + "==")) == 16
+    assert first != second

@@ -1,0 +1,131 @@
+"""What Prometheus and Alertmanager are started with beside a local stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from local_stack.observability.config_files import alertmanager_config, prometheus_config, scrape_jobs
+from local_stack.observability.processes import INSTALL, find_program, make_observability
+from local_stack.settings import CliSettings
+from local_stack.supervisor.process_specs import services
+from shared.errors import OperatorError
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the PATH, and nothing else, with both programs under Debian's names."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("prometheus", "prometheus-alertmanager"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def settings(home: Path, **changed: object) -> CliSettings:
+    ports = {
+        "prometheus_port": 19090,
+        "alertmanager_port": 19093,
+        "inference_port": 18000,
+        "sink_port": 18004,
+    }
+    return CliSettings().model_copy(update={"home": home, "retraining_port": 18003, **ports, **changed})
+
+
+def test_every_service_is_scraped_at_its_port_and_so_are_both_programs(
+    programs: Path, tmp_path: Path
+) -> None:
+    made = settings(tmp_path / "home")
+    watching = make_observability(made)
+    watching.write()
+    config = yaml.safe_load((tmp_path / "home" / "observability" / "prometheus.yml").read_text())
+    found = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
+    expected = {spec.name: [f"127.0.0.1:{spec.port}"] for spec in services(made) if spec.name != "console"}
+    assert found == expected | {"prometheus": ["127.0.0.1:19090"], "alertmanager": ["127.0.0.1:19093"]}
+    assert config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["127.0.0.1:19093"]
+    assert config["global"]["scrape_interval"] == "5s"
+
+
+def test_alertmanager_tells_this_stack_s_retraining(programs: Path, tmp_path: Path) -> None:
+    make_observability(settings(tmp_path)).write()
+    config = yaml.safe_load((tmp_path / "observability" / "alertmanager.yml").read_text())
+    [webhook] = next(each for each in config["receivers"] if each["name"] == "retraining")["webhook_configs"]
+    assert webhook["url"] == "http://127.0.0.1:18003/triggers"
+
+
+def test_both_listen_where_the_stack_does_keep_bounded_data_and_look_for_no_peers(
+    programs: Path, tmp_path: Path
+) -> None:
+    told, tells = make_observability(settings(tmp_path, host="127.0.0.2")).specs
+    assert (told.name, tells.name) == ("alertmanager", "prometheus")
+    assert told.command[0] == str(programs / "prometheus-alertmanager")
+    assert {"--web.listen-address=127.0.0.2:19093", "--cluster.listen-address=", "--data.retention=120h"} <= {
+        *told.command
+    }
+    assert {
+        "--web.listen-address=127.0.0.2:19090",
+        "--storage.tsdb.retention.time=31d",
+        "--storage.tsdb.retention.size=4GB",
+        r"--web.cors.origin=http://127\.0\.0\.2:19090",
+    } <= {*tells.command}
+    assert not told.is_core
+    assert not tells.is_core
+    assert (told.ready_path, tells.ready_path) == ("/-/ready", "/-/ready")
+    assert not any(each.needs_broker for each in (told, tells))
+
+
+def test_a_missing_program_is_named_with_what_installs_it(programs: Path, tmp_path: Path) -> None:
+    (programs / "prometheus-alertmanager").rename(programs / "alertmanager")
+    assert find_program("alertmanager") == str(programs / "alertmanager")
+    (programs / "alertmanager").unlink()
+    with pytest.raises(
+        OperatorError, match="prometheus-alertmanager or alertmanager was not found"
+    ) as raised:
+        make_observability(settings(tmp_path))
+    assert raised.value.remedy == INSTALL
+    assert "apt-get install" in INSTALL
+
+
+def test_an_own_configuration_keeps_its_receivers_and_finds_its_secrets(
+    programs: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "mine" / "alertmanager.yml"
+    own.parent.mkdir()
+    receivers = [
+        {"name": "team", "slack_configs": [{"api_url_file": "secret", "channel": "#a"}]},
+        {"name": "other", "webhook_configs": [{"url": "http://elsewhere/hook"}]},
+        {"name": "retraining", "webhook_configs": [{"url": "http://retraining:8003/triggers"}]},
+    ]
+    document = {"route": {"receiver": "team"}, "receivers": receivers, "templates": ["/etc/whole.tmpl"]}
+    own.write_text(yaml.safe_dump(document))
+    config = yaml.safe_load(alertmanager_config(own, "http://127.0.0.1:1"))
+    team, other, retraining = config["receivers"]
+    assert team["slack_configs"][0]["api_url_file"] == str(own.parent / "secret")
+    assert other["webhook_configs"][0]["url"] == "http://elsewhere/hook"
+    assert retraining["webhook_configs"][0]["url"] == "http://127.0.0.1:1/triggers"
+    assert config["templates"] == ["/etc/whole.tmpl"]
+    watching = make_observability(settings(tmp_path, alertmanager_config=own))
+    assert "#a" in "".join(watching.files.values())
+
+
+def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yml"
+    for text in ("route: [", "just words", ""):
+        broken.write_text(text)
+        with pytest.raises(OperatorError, match="broken.yml"):
+            alertmanager_config(broken, "http://127.0.0.1:1")
+
+
+def test_a_job_without_targets_is_left_out_and_an_unknown_one_refused() -> None:
+    config = yaml.safe_load(
+        prometheus_config({"drift": ["127.0.0.1:1"]}, [], interval="1s", rules=["/r.yml"])
+    )
+    assert [job["job_name"] for job in config["scrape_configs"]] == ["drift"]
+    assert config["rule_files"] == ["/r.yml"]
+    with pytest.raises(OperatorError, match="no job console"):
+        prometheus_config({"console": ["127.0.0.1:1"]}, [])
+    assert {"inference", "shipper", "sink", "drift", "retraining"} <= set(scrape_jobs())

@@ -1,0 +1,99 @@
+"""The parts: nothing is claimed that nobody said, and what is late or nearly full is trouble."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.console.aggregation.view_models import Part
+from tests.fakes.loop_services import FakeLoop, full_loop
+from tests.unit.services.console.looking import Console, look, run
+
+
+def part_of(name: str, loop: FakeLoop) -> Part:
+    part = look(loop).part(name)
+    assert part is not None
+    return part
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("shipper", "answers; how much waits on the spool is not known"),
+        ("sink", "answers; how far it is behind Kafka is not known"),
+    ],
+)
+@pytest.mark.parametrize("lie", [b"", b"nonsense"])
+def test_figures_nobody_told_are_not_known(name: str, sentence: str, lie: bytes) -> None:
+    loop = full_loop()
+    loop.lies[f"/{name}/metrics"] = lie
+    part = part_of(name, loop)
+    assert (part.condition, part.sentence, part.details) == ("up", sentence, ())
+
+
+def test_figures_of_before_are_not_told_as_of_now() -> None:
+    loop = full_loop()
+
+    async def looks() -> list[str]:
+        console = Console(loop)
+        first = (await console.gatherer.picture()).part("sink")
+        get = console.gatherer._asker._get
+
+        async def broken(question: object) -> object:
+            if question.path == "/metrics":  # type: ignore[attr-defined]
+                raise OSError("reset")
+            return await get(question)  # type: ignore[arg-type]
+
+        console.gatherer._asker._get = broken  # type: ignore[method-assign]
+        console.clock.forward(30)
+        second = (await console.gatherer.picture()).part("sink")
+        return [part.sentence for part in (first, second) if part is not None]
+
+    assert run(looks) == ["7 records behind Kafka", "answers; how far it is behind Kafka is not known"]
+
+
+@pytest.mark.parametrize(
+    ("name", "metrics", "condition", "sentence"),
+    [
+        ("shipper", "homeostat_shipper_backlog_bytes 0", "up", "carries the spool to Kafka"),
+        (
+            "shipper",
+            "homeostat_shipper_backlog_bytes 2048\nhomeostat_shipper_oldest_row_age_seconds 59",
+            "up",
+            "2 KiB on their way to Kafka",
+        ),
+        (
+            "shipper",
+            "homeostat_shipper_backlog_bytes 2048\nhomeostat_shipper_oldest_row_age_seconds 7200",
+            "trouble",
+            "a row has waited 2 h for Kafka",
+        ),
+        ("sink", 'homeostat_sink_lag_records{topic="a"} 0', "up", "the lake has all that Kafka has"),
+        ("sink", 'homeostat_sink_lag_records{topic="a"} 10000', "up", "10,000 records behind Kafka"),
+        (
+            "sink",
+            'homeostat_sink_lag_records{topic="a"} 10000\nhomeostat_sink_lag_records{topic="b"} 1',
+            "trouble",
+            "10,001 records behind Kafka",
+        ),
+    ],
+)
+def test_what_is_late_is_trouble(name: str, metrics: str, condition: str, sentence: str) -> None:
+    loop = full_loop()
+    loop.lies[f"/{name}/metrics"] = metrics.encode()
+    part = part_of(name, loop)
+    assert (part.condition, part.sentence) == (condition, sentence)
+
+
+def test_rows_that_were_dropped_are_counted() -> None:
+    loop = full_loop()
+    loop.lies["/shipper/metrics"] = b'homeostat_shipper_spool_dropped_rows{kind="predictions",model="m"} 5\n'
+    assert ("dropped", "5 rows") in part_of("shipper", loop).details
+
+
+@pytest.mark.parametrize(("held", "condition"), [(799, "up"), (800, "trouble")])
+def test_a_spool_that_is_nearly_full_is_trouble(held: int, condition: str) -> None:
+    loop = full_loop()
+    loop.lies["/inference/status.json"] = b'{"models": [], "spool": {"bytes": %d, "bound": 1000}}' % held
+    part = part_of("inference", loop)
+    assert part.condition == condition
+    assert ("its spool is 80% full" in part.sentence) is (condition == "trouble")

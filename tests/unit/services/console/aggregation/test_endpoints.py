@@ -1,0 +1,66 @@
+"""Where the console looks for the services."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from local_stack.settings import CliSettings
+from local_stack.state import ProcessState, StackState, write_state
+from services.console.aggregation.endpoints import find_places
+
+
+def settings(home: Path, **changed: object) -> CliSettings:
+    return CliSettings().model_copy(update={"home": home, **changed})
+
+
+def running(home: Path) -> None:
+    process = ProcessState(
+        name="drift", pid=os.getpid(), created=1.0, port=1002, restarts=3, log="drift.log", ready_url=""
+    )
+    names = ("inference", "shipper", "drift", "retraining", "sink", "prometheus")
+    state = StackState(
+        pid=os.getpid(),
+        created=1.0,
+        home=str(home),
+        kafka="127.0.0.1:9",
+        started_at="",
+        ports={name: 1000 + number for number, name in enumerate(names)},
+        urls={},
+        processes=(process,),
+    )
+    write_state(home, state)
+
+
+def test_the_default_ports_where_nothing_runs(tmp_path: Path) -> None:
+    found = find_places(settings(tmp_path))
+    assert found.servers == ("http://127.0.0.1:8000",)
+    assert (found.shipper, found.sink) == ("http://127.0.0.1:8001", "http://127.0.0.1:8004")
+    assert (found.prometheus, found.alertmanager, found.grafana) == ("", "", "")
+    assert (found.log("drift"), found.restarts_of("drift")) == ("", 0)
+
+
+def test_the_running_stack_is_found_and_again_where_it_moves(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    running(tmp_path)
+    found = find_places(chosen)
+    assert (found.servers, found.sink) == (("http://127.0.0.1:1000",), "http://127.0.0.1:1004")
+    assert (found.prometheus, found.alertmanager) == ("http://127.0.0.1:1005", "")
+    assert (found.log("drift"), found.restarts_of("drift")) == ("drift.log", 3)
+
+
+def test_what_is_set_goes_before_what_is_found(tmp_path: Path) -> None:
+    running(tmp_path)
+    found = find_places(
+        settings(
+            tmp_path,
+            console_servers="http://one:1/, http://two:2",
+            shipper_url="http://ship/",
+            sink_url="http://sink",
+            alertmanager_url="http://alert/",
+            grafana_url="http://boards/",
+        )
+    )
+    assert found.servers == ("http://one:1", "http://two:2")
+    assert (found.shipper, found.sink) == ("http://ship", "http://sink")
+    assert (found.alertmanager, found.grafana) == ("http://alert", "http://boards")

@@ -1,0 +1,150 @@
+"""The console in front of a fake loop, without a network: looks, pages, requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any, TypeVar
+
+import httpx
+
+from services.console.aggregation.aggregator import Gatherer
+from services.console.aggregation.endpoints import Places
+from services.console.aggregation.poller import Asker
+from services.console.aggregation.view_models import Picture
+from services.console.http.action_client import Actions
+from services.console.http.app import make_app
+from services.console.http.csrf import HEADER, LOOPBACK
+from services.console.http.routes import Doors
+from tests.fakes.loop_services import FakeLoop, places, wire
+
+BASE = "http://loop"
+Result = TypeVar("Result")
+
+
+class Clock:
+    """A clock that is set by hand, with ticks that go on whatever it is set to."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.tick = 0.0
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.tick += seconds
+        self.set_by(seconds)
+
+    def set_by(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def ticks(self) -> float:
+        return self.tick
+
+
+class Console:
+    """A console and the fake loop behind it, used inside one event loop."""
+
+    def __init__(self, loop: FakeLoop, *, actor_header: str = "", where: Places | None = None) -> None:
+        self.clock = Clock(loop.now)
+        self.places = where or places(BASE)
+        client = httpx.AsyncClient(transport=wire(loop))
+        asker = Asker(client, self.clock, self.clock.ticks)
+        self.gatherer = Gatherer(asker, lambda: self.places, self.clock, self.clock.ticks)
+        doors = Doors(
+            self.gatherer,
+            Actions(client, lambda: self.places.retraining),
+            client,
+            lambda: self.places.drift,
+            actor_header,
+        )
+        app = make_app(doors, LOOPBACK, asker.close)
+        self.http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
+            base_url="http://localhost:8005",
+        )
+
+    async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        """As the page's script does it."""
+        sent = {"Origin": "http://localhost:8005", HEADER: "1", **headers}
+        return await self.http.post(
+            path, json=body, headers={name: value for name, value in sent.items() if value}
+        )
+
+
+def look(loop: FakeLoop, **changed: Any) -> Picture:
+    """One look."""
+
+    async def once() -> Picture:
+        return await Console(loop, **changed).gatherer.picture()
+
+    return asyncio.run(once())
+
+
+def run(work: Callable[[], Any]) -> Any:
+    """Run a coroutine function to its end."""
+    return asyncio.run(work())
+
+
+class Element:
+    """An element of a page: `name`, `attributes`, and the text in it."""
+
+    def __init__(self, name: str, attributes: dict[str, str]) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.text = ""
+
+    @property
+    def id(self) -> str:
+        return self.attributes.get("id", "")
+
+
+class Page(HTMLParser):
+    """A page taken apart. Fails where an element is not closed in its turn."""
+
+    VOID = frozenset({"meta", "link", "br", "input", "rect", "path", "circle", "line"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[Element] = []
+        self._open: list[Element] = []
+        self.feed(html)
+        self.close()
+        assert [element.name for element in self._open] == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs})
+        self.elements.append(element)
+        if tag not in self.VOID:
+            self._open.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(Element(tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        closed = self._open.pop()
+        assert closed.name == tag, f"</{tag}> closes <{closed.name} {closed.attributes}>"
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open:
+            element.text += data
+
+    def all(self, name: str, **attributes: str) -> list[Element]:
+        wanted = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items()}
+        return [
+            element
+            for element in self.elements
+            if element.name == name
+            and all(element.attributes.get(key) == value for key, value in wanted.items())
+        ]
+
+    def one(self, name: str, **attributes: str) -> Element:
+        [found] = self.all(name, **attributes)
+        return found
+
+    def by_id(self, identity: str) -> Element:
+        [found] = [element for element in self.elements if element.id == identity]
+        return found

@@ -1,0 +1,255 @@
+"""The page: whole, readable without sight and without script, and deaf to what is hidden in a service's words."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import timedelta
+from html import unescape
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from services.console.views.page import draw_main, draw_page, shell
+from tests.fakes.loop_services import FakeLoop, busy_loop, full_loop
+from tests.unit.services.console.looking import Page, look
+
+LARGEST_PAGE = 100_000
+SLOWEST_DRAWING_S = 0.25
+HOSTILE = (
+    "<script>document.title='taken'</script>",
+    "\"><img src=x onerror=document.title='taken'>",
+    "' onfocus='document.title=1' autofocus x='",
+    "</title></style></main>{{script}}{{main}}",
+    "javascript:document.title='taken'",
+    "&lt;script&gt;",
+    "\u202egnp.exe\u0000\x1b[31m",
+)
+
+
+def page_of(loop: FakeLoop) -> Page:
+    return Page(draw_page(look(loop)))
+
+
+def hostile_loop(said: str) -> FakeLoop:
+    """A loop all of whose texts are the same."""
+    loop = full_loop()
+
+    def spoil(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: spoil(item, name) for name, item in value.items()}
+        if isinstance(value, list):
+            return [spoil(item, key) for item in value]
+        kept = ("cause_key", "verdict_id", "run_id", "state", "gate_digest")
+        return (
+            said if isinstance(value, str) and key not in kept and not re.match(r"20\d\d-", value) else value
+        )
+
+    loop.verdicts, loop.decisions, loop.runs = spoil(loop.verdicts), spoil(loop.decisions), spoil(loop.runs)
+    loop.releases = [{**spoil(entry), "version": f"{said}{entry['generation']}"} for entry in loop.releases]
+    loop.verdicts[0]["verdict_id"] = loop.decisions[0]["cause_key"] = loop.runs[0]["run_id"] = said
+    loop.runs[0]["gate_digest"] = loop.verdicts[0]["state"] = loop.verdicts[1]["blamed"] = said
+    return loop
+
+
+@pytest.mark.parametrize("said", HOSTILE)
+def test_what_services_say_is_text(said: str) -> None:
+    html = draw_page(look(hostile_loop(said)))
+    page = Page(html)
+    innocent = Page(draw_page(look(full_loop())))
+    assert [element.name for element in page.all("script")] == ["script"]
+    assert page.one("script").text == shell().script
+    assert {name for element in page.elements for name in element.attributes} <= {
+        name for element in innocent.elements for name in element.attributes
+    }
+    assert not page.all("img")
+    for link in page.all("a"):
+        assert re.match(r"(#|/reports/|/status\.json)", link.attributes["href"]), link.attributes
+
+
+def test_what_services_say_is_shown_whole() -> None:
+    loop = full_loop()
+    loop.decisions[0]["sentence"] = "<b>& \"quoted\" 'text'"
+    html = draw_main(look(loop))
+    assert "<b>& \"quoted\" 'text'" in unescape(html)
+    assert "<b>" not in html
+
+
+@pytest.mark.parametrize("loop", [FakeLoop(), full_loop(), busy_loop()], ids=["empty", "full", "busy"])
+@pytest.mark.parametrize("away", [(), ("drift",), ("inference", "shipper", "sink", "drift", "retraining")])
+def test_headings_ids_and_labels_are_in_order(loop: FakeLoop, away: tuple[str, ...]) -> None:
+    loop.away = set(away)
+    page = page_of(loop)
+    loop.away = set()
+    ids = [element.id for element in page.elements if element.id]
+    assert sorted(ids) == sorted(set(ids))
+    levels = [int(element.name[1]) for element in page.elements if re.fullmatch(r"h[1-6]", element.name)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels[:-1]))
+    for element in page.elements:
+        for name in ("aria-labelledby", "aria-describedby", "for"):
+            if name in element.attributes:
+                assert element.attributes[name] in ids
+        if element.name == "a" and element.attributes["href"].startswith("#"):
+            assert element.attributes["href"][1:] in ids
+    assert len(page.all("main")) == len(page.all("header")) == len(page.all("nav")) == 1
+    for table in page.all("table"):
+        assert table.text
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert all(head.attributes.get("scope") in ("col", "row") for head in page.all("th"))
+    assert all(
+        drawing.attributes.get("aria-label") or drawing.attributes.get("aria-hidden")
+        for drawing in page.all("svg")
+    )
+
+
+def test_whatever_can_have_the_focus_can_be_found_again() -> None:
+    """The script puts the focus back by id when it has put a new part in place."""
+    page = Page(draw_main(look(busy_loop())))
+    for element in page.elements:
+        if element.name in ("a", "button", "input", "select") or "tabindex" in element.attributes:
+            assert element.id, element.attributes
+
+
+def test_every_button_says_what_it_is_about_and_carries_what_it_sends() -> None:
+    page = page_of(full_loop())
+    buttons = [button for button in page.all("button") if "data-act" in button.attributes]
+    told = {button.id: button for button in buttons}
+    assert set(told) == {
+        "approve-run-new",
+        "reject-run-new",
+        "rollback-flights",
+        "need-acknowledge-flights-drift",
+        f"decision-acknowledge-{'b' * 32}",
+    }
+    assert told["approve-run-new"].text == "Approve run-new"
+    assert (
+        told["approve-run-new"].attributes["data-body"]
+        == '{"state":"waiting_for_approval","gate_digest":"d1"}'
+    )
+    back = told["rollback-flights"].attributes
+    assert back["data-body"] == '{"expected_generation":3}'
+    assert (back["data-back"], back["data-next"]) == ("2", "4")
+    assert "generation 3" in back["data-going"]
+    assert [one["generation"] for one in json.loads(back["data-choices"])] == [2, 1]
+
+
+def test_nothing_is_rolled_back_where_nothing_was_before() -> None:
+    loop = FakeLoop()
+    loop.release(0, "deployment")
+    assert not [
+        button for button in page_of(loop).all("button") if button.attributes.get("data-act") == "rollback"
+    ]
+
+
+def test_a_score_is_a_bar_with_its_meaning_in_words() -> None:
+    loop = full_loop()
+    page = page_of(loop)
+    labels = [drawing.attributes.get("aria-label", "") for drawing in page.all("svg")]
+    assert "1.80× dest jensenshannon, 0.216 of 0.12" in [one.text for one in page.all("small")]
+    [course] = [label for label in labels if label.startswith("Strongest score")]
+    assert "23 windows, oldest first; 1 above 1" in course
+    assert course.endswith("1.80×")
+    assert page.one("path", class_="over").attributes["d"] == "M0 6h90"  # 1.8 of what is full at 2
+
+
+def test_two_losses_are_told_in_words_and_figures() -> None:
+    text = page_of(full_loop()).one("article").text
+    assert "frozen0.57served0.51" in text
+    assert "11% less loss than the first version left alone" in text
+    assert "log_loss on the newest 3,571 rows with outcomes" in text
+
+
+def test_an_empty_loop_says_what_comes() -> None:
+    text = Page(draw_main(look(FakeLoop()))).one("main").text
+    for said in (
+        "Nothing waits for you.",
+        "homeostat deploy",
+        "No verdict yet",
+        "No run yet",
+        "No decision yet",
+    ):
+        assert said in text
+
+
+def test_a_list_nobody_vouches_for_says_so() -> None:
+    loop = full_loop()
+    loop.away = {"drift"}
+    text = Page(draw_main(look(loop))).one("section", id="verdicts").text
+    assert "drift does not answer; nothing is known." in text
+    assert "No verdict yet" not in text
+
+
+def test_many_unseen_decisions_are_one_card_for_each_model_and_concern() -> None:
+    loop = busy_loop()
+    loop.decision("f" * 32, state="data_fault")
+    loop.decisions[-2]["event_time"] = "2013-02-12T11:00:00+00:00"  # the oldest drift
+    picture = look(loop)
+    page = Page(draw_main(picture))
+    needs = page.one("section", id="needs")
+    fault, drift = page.all("li", class_="need decision")
+    assert "flights: 1 fault verdict" in fault.text
+    assert f"the reason of {'f' * 32}" in fault.text
+    assert "Since" not in fault.text
+    assert drift.text.startswith("flights: 4 drift verdictsnewest 5 min ago")
+    assert f"Since 2013-02-12, event time; the newest: the reason of {2:032x}" in drift.text
+    # The count is of cards, not of verdicts: a run that waits, a fault, all drift.
+    assert page.one("span", class_="count").text == "3"
+    assert needs.text.count("Acknowledge") == 2
+    one, every = (
+        page.by_id("need-acknowledge-flights-data_fault"),
+        page.by_id("need-acknowledge-flights-drift"),
+    )
+    assert one.text.startswith("Acknowledge flights: 1 fault verdict")
+    assert (one.attributes["data-body"], one.attributes["data-path"]) == (
+        "{}",
+        f"/api/causes/{'f' * 32}/acknowledge",
+    )
+    assert every.text.startswith("Acknowledge all 4 flights: 4 drift verdicts")
+    assert json.loads(every.attributes["data-body"]) == {
+        "and_older": True,
+        "concern": "drift",
+        "expected_older": 3,
+    }
+    assert every.attributes["data-path"] == f"/api/causes/{2:032x}/acknowledge"
+    # Each has a button of its own below.
+    assert len([one for one in page.all("button") if one.id.startswith("decision-acknowledge-")]) == 5
+
+
+def test_the_page_is_small_and_quickly_drawn() -> None:
+    """50 verdicts, 30 decisions, 20 runs, 20 releases; the bound on time is generous, the usual is a tenth of it."""
+    picture = look(busy_loop())
+    assert (len(picture.verdicts), len(picture.runs)) == (50, 31)
+    draw_page(picture)
+    began = time.perf_counter()
+    html = draw_page(picture)
+    assert time.perf_counter() - began < SLOWEST_DRAWING_S
+    assert len(html.encode()) < LARGEST_PAGE
+
+
+def test_nothing_is_loaded_from_anywhere_and_nothing_is_styled_or_scripted_in_place() -> None:
+    page = page_of(busy_loop())
+    for element in page.elements:
+        assert "style" not in element.attributes
+        assert not [name for name in element.attributes if name.startswith("on")]
+        for name in ("src", "href", "action"):
+            assert not re.match(r"(https?:)?//", element.attributes.get(name, "")), element.attributes
+    assert page.one("style").text == shell().style
+    assert not re.search(r"url\(|@import", shell().style)
+    assert "unsafe" not in shell().policy
+
+
+def test_moments_are_ages_with_the_moment_itself_for_programs() -> None:
+    loop = full_loop()
+    loop.releases[-1]["released_at"] = (loop.now - timedelta(hours=3)).isoformat()
+    loop.releases[0]["released_at"] = (loop.now + timedelta(hours=2)).isoformat()
+    shown = {time.text for time in Page(draw_main(look(loop))).all("time")}
+    assert {"3 h ago", "2 h ahead of this clock"} <= shown
+
+
+def test_who_acts_is_shown_where_a_proxy_says_so() -> None:
+    page = Page(draw_page(look(full_loop()), actor='ada "<'))
+    assert page.one("meta", name_="homeostat-actor").attributes["content"] == 'ada "<'
+    assert not page_of(full_loop()).all("meta", name_="homeostat-actor")

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pytest
+from scipy.signal import lfilter
+
+from services.drift.evaluation.classify import Evidence, Subject, conclude
+from services.drift.evaluation.columns import Rows, rows_from_table
+from services.drift.evaluation.evaluator import Judge
+from services.drift.evaluation.evidently_adapter import Sample
+from services.drift.evaluation.reference_profile import Reference, build_reference
+from services.drift.windows import Span
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.verdict import Verdict
+from tests.unit.services.drift.distances import PlainDistances
+from tests.unit.services.drift.world import loop, minutes, ordinary
+
+VERSION = "ab" * 32
+Noise = Callable[[int], npt.NDArray[np.float64]]
+WIDE = {"x": "number", "y": "number", "z": "number", "five": 5, "twenty": 20, "hundred": 100}
+ROWS, REFERENCE = 1000, 10000
+
+
+def wide_loop(false_alarms: float, minimum_effect: float = 0.0) -> LoopSpec:
+    features: list[dict[str, object]] = []
+    for name, kind in WIDE.items():
+        if isinstance(kind, int):
+            features.append(
+                {"name": name, "type": "category", "values": [str(level) for level in range(kind)]}
+            )
+        else:
+            features.append({"name": name, "type": "number"})
+    drift = {
+        "window": {"every": "1h", "minimum_rows": 100},
+        "false_alarms_per_30_days": false_alarms,
+        "minimum_effect": minimum_effect,
+        "loss_increase": 0.0,
+    }
+    return loop(features=features, drift=drift)
+
+
+def wide_rows(
+    rows: int, random: np.random.Generator, correlation: float, spec: LoopSpec, shift: float = 0.0
+) -> Rows:
+    """A stationary world; numbers and categories come from series whose neighbours correlate."""
+
+    def noise() -> npt.NDArray[np.float64]:
+        shocks = random.normal(size=rows + 100) * np.sqrt(1 - correlation**2)
+        series: npt.NDArray[np.float64] = lfilter([1], [1, -correlation], shocks)[100:]
+        return series
+
+    columns: dict[str, object] = {"x": noise() + shift, "y": np.exp(noise()), "z": np.round(noise(), 1)}
+    for name, kind in WIDE.items():
+        if isinstance(kind, int):
+            level = np.floor(kind * 0.5 * (1 + np.tanh(noise() / 2))).astype(int)
+            columns[name] = level.astype(str)
+    score = 1 / (1 + np.exp(1 - noise()))
+    columns |= {"score": score, "outcome": (random.random(rows) < score).astype(float)}
+    step = timedelta(seconds=3.6)
+    table = pa.table({"event_time": [minutes(0) + step * place for place in range(rows)], **columns})
+    return rows_from_table(table, spec)
+
+
+def subject(place: int = 0) -> Subject:
+    span = Span(minutes(60 * place), minutes(60 * (place + 1)))
+    return Subject("toy", VERSION, 1, "examination", span)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.9])
+def test_the_alarm_budget_is_kept_in_worlds_without_drift(correlation: float) -> None:
+    # 36 false alarms in 30 days of hourly windows: at most 1 in 20 windows may alarm.
+    spec = wide_loop(36)
+    random = np.random.default_rng(int(correlation * 10) + 1)
+    alarms = 0
+    for world in range(10):
+        reference = build_reference(VERSION, spec, wide_rows(REFERENCE, random, correlation, spec))
+        for place in range(15):
+            window = wide_rows(ROWS, random, correlation, spec)
+            evidence = Judge(PlainDistances(), most_rows=ROWS).measure(
+                subject(world * 15 + place), window, reference
+            )
+            alarms += any(score.exceeded for score in evidence.scores)
+    # 7.5 expected of 150; the chance of more than 17 at one in 20 is below one in a thousand.
+    assert alarms <= 17
+
+
+def test_the_control_alarms_evidently_defaults_do_not_know_sizes() -> None:
+    spec = wide_loop(36)
+    random = np.random.default_rng(1)
+    reference = wide_rows(REFERENCE, random, 0.0, spec)
+    alarms = 0
+    for _ in range(20):
+        window = wide_rows(ROWS, random, 0.0, spec)
+        distances = [
+            PlainDistances().distance(Sample(name, "category", window.columns[name], reference.columns[name]))
+            for name in ("five", "twenty", "hundred")
+        ]
+        alarms += any(distance is not None and distance >= 0.1 for distance in distances)
+    assert alarms >= 19
+
+
+def test_a_shift_of_a_quarter_of_a_deviation_in_one_column_is_found() -> None:
+    spec = wide_loop(1)
+    random = np.random.default_rng(7)
+    reference = build_reference(VERSION, spec, wide_rows(REFERENCE, random, 0.0, spec))
+    found = 0
+    for place in range(20):
+        window = wide_rows(ROWS, random, 0.0, spec, shift=0.25)
+        verdict = conclude(
+            subject(place), Judge(PlainDistances()).measure(subject(place), window, reference), minutes(0)
+        )
+        found += verdict.blamed == ("x",)
+    assert found >= 18
+
+
+def test_a_shift_below_the_least_effect_is_not_worth_an_alarm() -> None:
+    spec = wide_loop(1, minimum_effect=0.3)
+    random = np.random.default_rng(8)
+    reference = build_reference(VERSION, spec, wide_rows(REFERENCE, random, 0.0, spec))
+    window = wide_rows(20000, random, 0.0, spec, shift=0.25)
+    evidence = Judge(PlainDistances()).measure(subject(), window, reference)
+    assert not any(score.exceeded for score in evidence.scores)
+
+
+class Counting(PlainDistances):
+    """Remembers how many rows it was given."""
+
+    def __init__(self) -> None:
+        self.sizes: set[tuple[int, int]] = set()
+
+    def distance(self, sample: Sample) -> float | None:
+        self.sizes.add((sample.window.size, sample.reference.size))
+        return super().distance(sample)
+
+
+def test_evidently_is_given_a_sample_and_the_threshold_knows_it() -> None:
+    spec, random = wide_loop(1), np.random.default_rng(9)
+    reference = build_reference(VERSION, spec, wide_rows(REFERENCE, random, 0.0, spec))
+    window = wide_rows(4000, random, 0.0, spec)
+    few, all_rows = Counting(), Counting()
+    rough = Judge(few, most_rows=500).measure(subject(), window, reference)
+    fine = Judge(all_rows, most_rows=REFERENCE).measure(subject(), window, reference)
+    assert few.sizes == {(500, 500)}
+    assert all_rows.sizes == {(4000, REFERENCE)}
+    thresholds = [
+        next(score.threshold for score in evidence.scores if score.method == "wasserstein")
+        for evidence in (rough, fine)
+    ]
+    assert thresholds[0] > 2 * thresholds[1]
+
+
+# Single verdicts in the small world of two features
+
+
+def judged(
+    columns: dict[str, object], reference: dict[str, object] | None = None, spec: LoopSpec | None = None
+) -> Verdict:
+    spec = spec or loop()
+    evidence = measured(columns, reference, spec)
+    return conclude(subject(), evidence, minutes(0))
+
+
+def measured(columns: dict[str, object], reference: dict[str, object] | None, spec: LoopSpec) -> Evidence:
+    held = against(reference if reference is not None else ordinary(5000, 1), spec)
+    return Judge(PlainDistances()).measure(subject(), rows_from_table(pa.table(columns), spec), held)
+
+
+def against(columns: dict[str, object], spec: LoopSpec) -> Reference:
+    return build_reference(VERSION, spec, rows_from_table(pa.table(columns), spec))
+
+
+@pytest.mark.parametrize(
+    ("later", "rows"), [(0, "all"), (99, "all"), (100, "held out"), (101, "held out"), (5000, "held out")]
+)
+def test_the_reference_loss_is_of_rows_held_out_where_there_are_enough(later: int, rows: str) -> None:
+    spec = loop()
+    columns = ordinary(5000, 1)
+    columns["score"] = [*np.asarray(columns["outcome"])[: 5000 - later], *[0.5] * later]
+    reference = rows_from_table(pa.table(columns), spec)
+    trained_until = minutes(0) + timedelta(seconds=10) * (5000 - later - 1)
+    built = build_reference(VERSION, spec, reference, trained_until)
+    assert built.loss is not None
+    assert built.loss_rows == rows
+    assert built.loss.rows == (later if rows == "held out" else 5000)
+    if rows == "held out":
+        assert built.loss.value == pytest.approx(np.log(2))
+    assert len(built.rows) == 5000
+
+
+def test_a_calm_window_is_ok() -> None:
+    verdict = judged(ordinary(1000, 2))
+    assert (verdict.state, verdict.rows, verdict.outcomes) == ("ok", 1000, 1000)
+
+
+def test_spoiled_outcomes_are_performance_drift_alone() -> None:
+    verdict = judged(ordinary(1000, 2, flip=0.4))
+    assert (verdict.state, verdict.drifted, verdict.blamed) == ("drift", ("performance",), ())
+
+
+@pytest.mark.parametrize("known", [1, 2])
+def test_where_the_reference_gives_no_limit_there_is_no_score(known: int) -> None:
+    reference = ordinary(5000, 1)
+    reference["outcome"] = [1.0 if place < known else None for place in range(5000)]
+    verdict = judged(ordinary(1000, 2, flip=0.4), reference)
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+    assert [score.method for score in verdict.scores if score.signal == "performance"] == ["log_loss"] * (
+        known - 1
+    )
+    assert verdict.loss is not None
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_numbers_beyond_every_unit_cost_no_verdict() -> None:
+    spec = loop(
+        features=[{"name": "x", "type": "number"}], prediction={"kind": "value"}, metric={"name": "rmse"}
+    )
+    columns = ordinary(1000, 2)
+    columns["x"] = np.where(np.arange(1000) % 2, 1e308, -1e308)
+    columns["outcome"] = np.where(np.arange(1000) % 2, 1e308, 0.0)
+    for window, reference in ((columns, ordinary(5000, 1)), (ordinary(1000, 2), columns), (columns, columns)):
+        verdict = judged(window, reference, spec)
+        assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+
+
+def test_a_moved_feature_is_feature_drift_alone() -> None:
+    verdict = judged(ordinary(1000, 2, shift=0.8))
+    assert (verdict.state, verdict.drifted, verdict.blamed) == ("drift", ("feature",), ("x",))
+
+
+def test_moved_scores_are_prediction_drift() -> None:
+    columns = ordinary(1000, 2)
+    columns["score"] = np.clip(np.asarray(columns["score"]) + 0.3, 0, 1)
+    columns["outcome"] = [None] * 1000
+    assert judged(columns).drifted == ("prediction",)
+
+
+def test_a_category_absent_from_the_reference_is_drift_not_fault() -> None:
+    columns = ordinary(1000, 2)
+    columns["c"] = np.where(np.arange(1000) % 4 == 0, "e", np.asarray(columns["c"]))
+    verdict = judged(columns)
+    assert (verdict.state, verdict.blamed) == ("drift", ("c",))
+    assert {score.method for score in verdict.scores if score.exceeded} == {
+        "jensenshannon",
+        "new_category_share",
+    }
+
+
+def test_broken_data_beat_drift() -> None:
+    columns = ordinary(1000, 2, shift=0.8, flip=0.4)
+    columns["c"] = [
+        None if place % 3 == 0 else value for place, value in enumerate(np.asarray(columns["c"]).tolist())
+    ]
+    verdict = judged(columns)
+    assert (verdict.state, verdict.drifted, verdict.blamed) == ("data_fault", (), ("c",))
+
+
+def test_the_floor_counts_whatever_the_reference() -> None:
+    spec = loop(metric={"name": "log_loss", "floor": 0.4})
+    verdict = judged(ordinary(1000, 2), spec=spec)
+    assert [score.method for score in verdict.scores if score.exceeded] == ["log_loss_floor"]
+
+
+NAN = [float("nan")] * 500
+DEGENERATE: dict[str, dict[str, object]] = {
+    "constant column": {"x": np.full(500, 1.0)},
+    "all missing": {"x": NAN, "c": pa.array([None] * 500, pa.string())},
+    "one category": {"c": ["a"] * 500},
+    "scores that are no numbers": {"score": NAN},
+    "outcomes that are no numbers": {"outcome": NAN},
+    "infinite values": {"x": [float("inf"), float("-inf")] * 250},
+    "one instant": {"event_time": [minutes(0)] * 500},
+    "huge values": {"x": np.full(500, 3e38)},
+}
+
+
+@pytest.mark.parametrize("side", ["window", "reference", "both"])
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_degenerate_columns_end_in_a_state(name: str, side: str) -> None:
+    calm, odd = ordinary(500, 3), ordinary(500, 4) | DEGENERATE[name]
+    verdict = judged(calm if side == "reference" else odd, calm if side == "window" else odd)
+    assert verdict.state in ("ok", "drift", "data_fault", "insufficient_data")
+    assert all(np.isfinite((score.value, score.threshold)).all() for score in verdict.scores)
+
+
+@pytest.mark.parametrize(
+    ("rows", "reference", "state"),
+    [
+        (0, 5000, "insufficient_data"),
+        (99, 5000, "insufficient_data"),
+        (500, 0, "warming_up"),
+        (500, 99, "warming_up"),
+    ],
+)
+def test_too_little_on_either_side_ends_in_a_state(rows: int, reference: int, state: str) -> None:
+    columns = {name: pa.array(list(values), kinds()[name]) for name, values in ordinary(rows, 2).items()}  # type: ignore[call-overload]
+    before = {name: pa.array(list(values), kinds()[name]) for name, values in ordinary(reference, 1).items()}  # type: ignore[call-overload]
+    verdict = judged(columns, before)
+    assert (verdict.state, verdict.scores) == (state, ())
+
+
+def kinds() -> dict[str, pa.DataType]:
+    number = pa.float64()
+    return {
+        "event_time": pa.timestamp("us", tz="UTC"),
+        "x": number,
+        "c": pa.string(),
+        "score": number,
+        "outcome": number,
+    }
+
+
+def test_a_model_that_answers_tensors_is_never_judged_by_loss() -> None:
+    spec = loop(prediction={"kind": "tensor"}, metric={"name": "mae"})
+    columns = ordinary(500, 2) | {"score": [None] * 500, "outcome": [None] * 500}
+    reference = ordinary(5000, 1) | {"score": [None] * 5000}
+    verdict = judged(columns, reference, spec)
+    assert (verdict.state, verdict.loss) == ("ok", None)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from services.drift.evaluation.performance import Loss, MetricName, loss_limit, measure_loss, row_losses
+
+
+def test_losses_of_a_row() -> None:
+    score, outcome = np.array([0.8, 0.8]), np.array([1.0, 0.0])
+    assert row_losses("log_loss", score, outcome) == pytest.approx([-math.log(0.8), -math.log(0.2)])
+    assert row_losses("brier", score, outcome) == pytest.approx([0.04, 0.64])
+    assert row_losses("mae", score, outcome) == pytest.approx([0.2, 0.8])
+
+
+def test_a_sure_and_wrong_score_has_a_finite_loss() -> None:
+    assert row_losses("log_loss", np.array([1.0]), np.array([0.0])) == pytest.approx(
+        [-math.log(1e-7)], rel=1e-6
+    )
+
+
+def test_rmse_is_the_root_of_the_mean() -> None:
+    loss = measure_loss("rmse", np.array([0.0, 0.0]), np.array([3.0, 4.0]))
+    assert loss is not None
+    assert loss.value == pytest.approx(math.sqrt(12.5))
+
+
+def test_only_rows_with_score_and_outcome_count() -> None:
+    loss = measure_loss("mae", np.array([1.0, np.nan, 3.0]), np.array([2.0, 2.0, np.nan]))
+    assert loss is not None
+    assert (loss.value, loss.rows) == (1.0, 1)
+    assert measure_loss("mae", np.array([1.0]), np.array([np.nan])) is None
+    assert measure_loss("mae", np.empty(0), np.empty(0)) is None
+
+
+def test_the_error_of_independent_rows_is_the_standard_error() -> None:
+    random = np.random.default_rng(1)
+    errors = [measure_loss("mae", random.normal(size=2000), np.zeros(2000)) for _ in range(50)]
+    plain = np.sqrt(1 - 2 / np.pi) / np.sqrt(2000)
+    assert np.mean([loss.error for loss in errors if loss]) == pytest.approx(plain, rel=0.25)
+
+
+def test_rows_that_share_their_fate_have_a_larger_error() -> None:
+    random = np.random.default_rng(2)
+    days = np.repeat(random.normal(3, 1, 20), 100)
+    together = measure_loss("mae", days, np.zeros(2000))
+    apart = measure_loss("mae", random.permutation(days), np.zeros(2000))
+    assert together is not None
+    assert apart is not None
+    assert together.error > 3 * apart.error
+
+
+def test_the_limit_is_reference_plus_tolerance_plus_chance() -> None:
+    window, reference = Loss(0.6, 0.01, 1000, 10), Loss(0.5, 0.01, 5000, 10)
+    limit = loss_limit(window, reference, 0.02, alarm_chance=0.01)
+    assert limit == pytest.approx(0.52 + math.sqrt(2) * 0.01 * 2.552, abs=1e-3)
+
+
+def test_a_single_row_can_never_exceed() -> None:
+    assert loss_limit(Loss(9, math.inf, 1, 1), Loss(0.5, 0.01, 5000, 10), 0.02, 0.01) == math.inf
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier", "mae", "rmse"])
+def test_numbers_beyond_every_unit_keep_a_finite_loss_and_limit(metric: MetricName) -> None:
+    score = np.full(200, 0.5)
+    outcome = np.where(np.arange(200) % 50, 1.0, 1.7e308)
+    loss = measure_loss(metric, score, outcome)
+    assert loss is not None
+    assert math.isfinite(loss.value)
+    assert math.isfinite(loss_limit(loss, loss, 0.0, 0.01))
+
+
+def test_where_nothing_varies_only_the_tolerance_counts() -> None:
+    assert loss_limit(Loss(0.6, 0.0, 100, 10), Loss(0.5, 0.0, 100, 10), 0.02, 0.01) == pytest.approx(0.52)
+
+
+def test_the_limit_holds_its_chance_of_alarm() -> None:
+    random = np.random.default_rng(3)
+    alarms = 0
+    for _ in range(600):
+        reference = measure_loss("mae", random.normal(size=2000), np.zeros(2000))
+        window = measure_loss("mae", random.normal(size=500), np.zeros(500))
+        assert window is not None
+        assert reference is not None
+        alarms += window.value > loss_limit(window, reference, 0.0, 0.05)
+    assert 10 <= alarms <= 45

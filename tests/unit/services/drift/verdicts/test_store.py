@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from services.drift.evaluation.classify import Evidence, Subject, conclude
+from services.drift.verdicts.store import Generation, VerdictStore
+from services.drift.windows import Span
+from shared.contracts.verdict import Verdict
+from shared.errors import OperatorError, UnknownName
+from tests.unit.services.drift.world import minutes
+
+
+def verdict(end: float, *, model: str = "toy", reached: datetime | None = None) -> Verdict:
+    subject = Subject(model, "ab" * 32, 1, "examination", Span(minutes(end - 60), minutes(end)))
+    return conclude(subject, Evidence(rows=0, outcomes=0, reference_rows=0), reached or minutes(end))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> VerdictStore:
+    return VerdictStore(tmp_path / "drift" / "verdicts.sqlite")
+
+
+def test_a_verdict_is_put_once_and_never_changes(store: VerdictStore) -> None:
+    first, again = verdict(60), verdict(60, reached=minutes(999))
+    assert store.put(first)
+    assert not store.put(again)
+    assert store.get(first.verdict_id) == first
+
+
+def test_what_was_not_marked_waits_after_a_restart(store: VerdictStore, tmp_path: Path) -> None:
+    one, two, three = (verdict(end) for end in (60, 120, 180))
+    for each in (one, two, three):
+        store.put(each)
+    store.mark_published(one.verdict_id)
+    store.close()
+    reopened = VerdictStore(tmp_path / "drift" / "verdicts.sqlite")
+    assert reopened.unpublished(10) == [two, three]
+    assert reopened.count_unpublished() == 2
+
+
+def test_the_newest_come_first(store: VerdictStore) -> None:
+    for each in (verdict(60), verdict(120, model="other"), verdict(180)):
+        store.put(each)
+    assert store.latest(None, 2) == [verdict(180), verdict(120, model="other")]
+    assert store.latest("toy", 9) == [verdict(180), verdict(60)]
+    assert store.last_examination("toy") == verdict(180)
+    assert store.last_examination("none") is None
+
+
+def test_an_unknown_id_is_said_to_be_unknown(store: VerdictStore) -> None:
+    with pytest.raises(UnknownName, match="no verdict x"):
+        store.get("x")
+
+
+@pytest.mark.parametrize("body", ['{"threshold": null}', "no JSON"])
+def test_a_row_that_cannot_be_read_counts_as_absent(store: VerdictStore, tmp_path: Path, body: str) -> None:
+    stored = [verdict(end) for end in (60, 120, 180, 240)]
+    for each in stored:
+        store.put(each)
+    with sqlite3.connect(tmp_path / "drift" / "verdicts.sqlite") as connection:
+        connection.execute(
+            "UPDATE verdicts SET body = ? WHERE verdict_id IN (?, ?)",
+            (body, stored[0].verdict_id, stored[3].verdict_id),
+        )
+    connection.close()
+    assert store.unpublished(1) == [stored[1]]
+    assert store.last_examination("toy") == stored[2]
+    assert store.latest("toy", 9) == [stored[2], stored[1]]
+    assert len(store.latest_as_json(None, 9)) == 2
+    assert store.count_unpublished() == 2
+    with pytest.raises(UnknownName):
+        store.get(stored[3].verdict_id)
+    # The same window judged again takes its place, and goes to the topic.
+    assert store.put(stored[0])
+    assert not store.put(stored[1])
+    assert store.unpublished(9) == [stored[1], stored[2], stored[0]]
+
+
+def test_rows_that_come_late_do_not_move_a_generation(store: VerdictStore) -> None:
+    store.put_generation("toy", Generation(1, "v", minutes(10), minutes(10)))
+    store.put_generation("toy", Generation(1, "v", minutes(3), minutes(3)))
+    assert store.generations("toy") == [Generation(1, "v", minutes(10), minutes(10))]
+
+
+def test_a_generation_only_goes_forward(store: VerdictStore) -> None:
+    store.put_generation("toy", Generation(1, "v", minutes(0), minutes(0)))
+    store.advance("toy", 1, minutes(60))
+    store.advance("toy", 1, minutes(30))
+    assert store.generations("toy")[0].examined_until == minutes(60)
+
+
+def test_a_file_that_cannot_be_opened_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "drift").write_text("a file where a folder should be")
+    with pytest.raises(OperatorError, match="verdict store"):
+        VerdictStore(tmp_path / "drift" / "verdicts.sqlite")

@@ -1,0 +1,496 @@
+"""All doors together, in memory: real engine and loader, a spool with a memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.inference.bootstrap import assemble
+from services.inference.http.app import InferenceApp
+from services.inference.metrics import InferenceMetrics
+from services.inference.models.loader import Loader
+from services.inference.models.release_watcher import Watcher
+from services.inference.models.servable import Servable
+from services.inference.models.slot import Slots
+from services.inference.prediction.predictor import Predictor
+from services.inference.prediction.recorder import Recorder, SpoolCollector
+from services.inference.runtimes.devices import choose_device
+from services.inference.runtimes.onnx import OnnxModel
+from services.inference.settings import InferenceSettings
+from services.inference.status.page_frame import CONTENT_SECURITY_POLICY
+from services.inference.status.report import Status
+from shared.contracts.prediction_id import PredictionIds
+from tests.fakes.spool import FakeSpool
+from tests.fakes.toy_model import ROW, ToyStore
+
+IDS = PredictionIds(b"k" * 32)
+
+
+class Installation:
+    """A server without processes and sockets."""
+
+    def __init__(self, toys: ToyStore, *, only: tuple[str, ...] = (), **settings: Any) -> None:
+        self.settings = InferenceSettings(**settings)
+        self.spool = FakeSpool()
+        self.slots: Slots[Servable] = Slots()
+        self.registry = CollectorRegistry()
+        metrics = InferenceMetrics(self.registry)
+        self.registry.register(SpoolCollector(self.spool))
+        device = choose_device("cpu")
+        loader = Loader(
+            toys.store,
+            verifying_key=toys.keys.verifying,
+            engine=lambda model: OnnxModel(model, device=device, threads=1),
+            probe_rows=8,
+            probe_tolerance=1e-3,
+        )
+        self.watcher = Watcher(
+            toys.store,
+            self.slots,
+            loader.load,
+            metrics=metrics,
+            on_loop=lambda function: function(),
+            only=only,
+            poll_seconds=0.1,
+            retry_seconds=1.0,
+        )
+        metrics.watch_release_log(self.watcher.seconds_since_read)
+        recorder = Recorder(self.spool)
+        predictor = self.predictor = Predictor(
+            recorder, IDS, metrics, inline_seconds=self.settings.inline_seconds, threads=2
+        )
+        status = Status(
+            self.slots, self.watcher, self.spool, metrics, device="cpu", device_reason="asked for"
+        )
+        self.app: InferenceApp = assemble(
+            self.settings,
+            self.slots,
+            recorder,
+            predictor,
+            IDS,
+            metrics,
+            status,
+            known_models=self.watcher.known_models,
+        )
+        self.watcher.poll()
+
+    def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        return self.ask_together(lambda client: client.request(method, path, **arguments))[0]
+
+    def ask_together(self, *calls: Callable[[httpx.AsyncClient], Any]) -> list[httpx.Response]:
+        async def asking() -> list[httpx.Response]:
+            transport = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+                return list(await asyncio.gather(*(call(client) for call in calls)))
+
+        return asyncio.run(asking())
+
+    def predict(self, *rows: object, **rest: object) -> httpx.Response:
+        return self.ask("POST", "/predict", json={"rows": list(rows), **rest})
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+
+@pytest.fixture
+def installation(toys: ToyStore) -> Installation:
+    toys.put_and_release(0.5, kind="probability")
+    return Installation(toys)
+
+
+def test_the_reply_and_the_log_name_the_same(installation: Installation) -> None:
+    answer = installation.predict(ROW, ROW, event_time="2026-01-01T00:00:00Z").json()
+    (record,) = installation.spool.predictions
+    assert (answer["model"], answer["version"], answer["generation"]) == (
+        "toy",
+        record["version"],
+        record["generation"],
+    )
+    assert [row["prediction_id"] for row in answer["predictions"]] == record["prediction_ids"]
+    assert [row["score"] for row in answer["predictions"]] == record["scores"]
+    assert all(IDS.is_ours(identity, "toy") for identity in record["prediction_ids"])
+    assert record["columns"]["colour"] == ["red", "red"]
+
+
+def test_a_full_spool_does_not_stop_predictions_and_is_counted(installation: Installation) -> None:
+    installation.spool.full = True
+    with structlog.testing.capture_logs() as lines:
+        answer = installation.predict(ROW, ROW)
+    assert answer.status_code == 200
+    assert [line for line in lines if line["event"] == "rows_dropped"] == [
+        {
+            "event": "rows_dropped",
+            "log_level": "warning",
+            "kind": "predictions",
+            "model": "toy",
+            "prediction_id": answer.json()["predictions"][0]["prediction_id"],
+            "rows": 2,
+        }
+    ]
+    assert (
+        installation.sample("homeostat_inference_spool_dropped_rows_total", kind="predictions", model="toy")
+        == 2
+    )
+    assert installation.ask("GET", "/status.json").json()["spool"]["dropped"] == {"predictions": {"toy": 2}}
+
+
+def test_a_full_spool_refuses_outcomes_so_that_they_are_sent_again(installation: Installation) -> None:
+    identity = installation.predict(ROW).json()["predictions"][0]["prediction_id"]
+    installation.spool.full = True
+    answer = installation.ask("POST", "/outcomes", json={"prediction_id": identity, "value": 1})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        (b"{", 400, "body"),
+        (b"[]", 400, "body"),
+        (b'{"rows": 1}', 400, "rows"),
+        (b"{}", 400, "rows"),
+        (b'{"rows": [], "x": 1}', 400, "x"),
+        (b'{"rows": []}', 400, "rows"),
+        (b'{"rows": [{}], "model": 1}', 400, "model"),
+        (b'{"rows": [{}]}', 422, "count"),
+        (b'{"rows": [{"count": 1, "count": 1, "member": true, "colour": "red"}]}', 400, "count"),
+        (
+            b'{"rows": [{"count": 1, "member": true, "colour": "red"}], "event_time": "now"}',
+            422,
+            "event_time",
+        ),
+        (
+            b'{"rows": [{"count": 1, "member": true, "colour": "red"}], "event_time": "2999-01-01T00:00:00Z"}',
+            422,
+            "event_time",
+        ),
+        (
+            b'{"rows": [{"count": 1, "member": true, "colour": "red"}], "event_time": "0001-01-01T00:00:00Z"}',
+            422,
+            "event_time",
+        ),
+    ],
+)
+def test_a_bad_request_is_refused_by_name_and_not_logged(
+    installation: Installation, body: bytes, status: int, field: str
+) -> None:
+    answer = installation.ask("POST", "/predict", content=body)
+    assert (answer.status_code, answer.json()["field"]) == (status, field)
+    assert answer.json()["error"]
+    assert installation.spool.predictions == []
+    assert installation.sample("homeostat_inference_errors_total", status=str(status)) == 1
+
+
+def test_too_many_rows_are_refused(toys: ToyStore) -> None:
+    toys.put_and_release(1.0)
+    installation = Installation(toys, maximum_rows=2)
+    assert installation.predict(ROW, ROW).status_code == 200
+    assert installation.predict(ROW, ROW, ROW).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("item", "status", "field"),
+    [
+        ({"prediction_id": "x", "value": 1}, 404, "prediction_id"),
+        ({"value": 1}, 422, "prediction_id"),
+        ({"prediction_id": "OURS", "value": "1"}, 422, "value"),
+        ({"prediction_id": "OURS", "value": True}, 422, "value"),
+        ({"prediction_id": "OURS", "value": 1.5}, 422, "value"),
+        ({"prediction_id": "OURS"}, 422, "value"),
+        ({"prediction_id": "OURS", "value": 1, "observed_at": "soon"}, 422, "observed_at"),
+        ({"prediction_id": "OURS", "value": 1, "observed_at": "2999-01-01T00:00:00Z"}, 422, "observed_at"),
+        ({"prediction_id": "OURS", "value": 1, "observed_at": "1970-01-01T00:00:00Z"}, 422, "observed_at"),
+        ({"prediction_id": "OURS", "value": 1, "extra": 1}, 400, "extra"),
+        ([], 400, "outcomes"),
+    ],
+)
+def test_a_bad_outcome_is_refused_with_its_index(
+    installation: Installation, item: Any, status: int, field: str
+) -> None:
+    ours = IDS.make("toy")
+    bad = (
+        {**item, "prediction_id": ours}
+        if isinstance(item, dict) and item.get("prediction_id") == "OURS"
+        else item
+    )
+    answer = installation.ask(
+        "POST", "/outcomes", json={"outcomes": [{"prediction_id": ours, "value": 0}, bad]}
+    )
+    assert (answer.status_code, answer.json()["field"], answer.json()["row"]) == (status, field, 1)
+    assert installation.spool.outcomes == []
+
+
+def test_outcomes_of_several_models_find_their_model(toys: ToyStore) -> None:
+    toys.put_and_release(1.0)
+    toys.put_and_release(1.0, model="other")
+    installation = Installation(toys)
+    items = [{"prediction_id": IDS.make(model), "value": 7} for model in ("toy", "other", "toy")]
+    assert installation.ask("POST", "/outcomes", json={"outcomes": items}).json() == {"accepted": 3}
+    counts = {record["model"]: len(record["prediction_ids"]) for record in installation.spool.outcomes}
+    assert counts == {"toy": 2, "other": 1}
+
+
+def test_outcomes_of_a_model_that_is_not_loaded_are_early_not_wrong(toys: ToyStore) -> None:
+    toys.put_and_release(1.0)
+    toys.put_and_release(1.0, model="other")
+    installation = Installation(toys, only=("toy",))
+    items = [{"prediction_id": IDS.make(model), "value": 7} for model in ("toy", "other")]
+    answer = installation.ask("POST", "/outcomes", json={"outcomes": items})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "model other is not loaded" in answer.json()["error"]
+    assert installation.spool.outcomes == []
+    nobodys = {"prediction_id": IDS.make("nobody"), "value": 7}
+    assert installation.ask("POST", "/outcomes", json=nobodys).status_code == 404
+
+
+def test_before_any_model_the_server_lives_but_is_not_ready(toys: ToyStore) -> None:
+    installation = Installation(toys)
+    assert installation.ask("GET", "/v2/health/live").json() == {"live": True}
+    assert installation.ask("GET", "/v2/health/ready").status_code == 503
+    assert installation.predict(ROW).status_code == 503
+    assert (
+        installation.ask("POST", "/outcomes", json={"prediction_id": IDS.make("toy"), "value": 1}).status_code
+        == 503
+    )
+    assert "None yet" in installation.ask("GET", "/status").text
+
+
+def test_more_requests_than_allowed_are_turned_away_while_slow_calls_run(toys: ToyStore) -> None:
+    toys.put_and_release(1.0)
+    installation = Installation(toys, maximum_in_flight=2, inline_seconds=0)
+    servable = installation.slots.peek("toy")
+    assert servable is not None
+    quick = servable.run
+
+    def slow(batch: Any) -> Any:
+        time.sleep(0.3)
+        return quick(batch)
+
+    servable.run = slow  # type: ignore[method-assign]
+    calls = [lambda client: client.post("/predict", json={"rows": [ROW]}) for _ in range(4)]
+    answers = installation.ask_together(*calls, lambda client: client.get("/livez"))
+    assert sorted(answer.status_code for answer in answers[:4]) == [200, 200, 503, 503]
+    assert answers[4].status_code == 200
+    assert installation.predict(ROW).status_code == 200
+
+
+def test_a_swap_during_a_slow_call_does_not_change_its_answer(toys: ToyStore) -> None:
+    first = toys.put_and_release(1.0)
+    installation = Installation(toys, inline_seconds=0)
+    servable = installation.slots.peek("toy")
+    assert servable is not None
+    quick = servable.run
+
+    def swap_meanwhile(batch: Any) -> Any:
+        toys.put_and_release(2.0)
+        installation.watcher.poll()
+        return quick(batch)
+
+    servable.run = swap_meanwhile  # type: ignore[method-assign]
+    answer = installation.predict(ROW).json()
+    assert (answer["version"], answer["generation"], answer["predictions"][0]["score"]) == (
+        first.version,
+        1,
+        1.0,
+    )
+    assert installation.predict(ROW).json()["generation"] == 2
+
+
+def test_an_unforeseen_error_is_answered_with_an_id_only(installation: Installation) -> None:
+    servable = installation.slots.peek("toy")
+    assert servable is not None
+    servable.run = lambda batch: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    answer = installation.predict(ROW)
+    assert answer.status_code == 500
+    assert "division" not in answer.text
+    assert (
+        installation.sample(
+            "homeostat_inference_request_duration_seconds_count",
+            model="toy",
+            version=servable.version_short,
+            outcome="failed",
+        )
+        == 1
+    )
+
+
+def test_a_trace_context_is_kept_if_it_is_one(installation: Installation) -> None:
+    good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for header in (good, "nonsense"):
+        installation.ask("POST", "/predict", json={"rows": [ROW]}, headers={"traceparent": header})
+    assert [record["traceparent"] for record in installation.spool.predictions] == [good, ""]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({}, 200),
+        ({"count": {"name": "count", "datatype": "FP32", "shape": [1], "data": [1]}}, 422),
+        ({"count": {"name": "count", "datatype": "INT64", "shape": [1, 2], "data": [1, 2]}}, 422),
+        ({"count": {"name": "count", "datatype": "INT64", "shape": [1], "data": [True]}}, 422),
+        ({"count": {"name": "other", "datatype": "INT64", "shape": [1], "data": [1]}}, 422),
+        ({"colour": {"name": "colour", "datatype": "BYTES", "shape": [1], "data": ["blue"]}}, 422),
+        ({"amount": {"name": "amount", "datatype": "FP32", "shape": [1], "data": [None]}}, 200),
+    ],
+)
+def test_infer_is_validated_like_predict(
+    installation: Installation, change: dict[str, Any], status: int
+) -> None:
+    tensors = {
+        "amount": {"name": "amount", "datatype": "FP32", "shape": [1, 1], "data": [1.5]},
+        "count": {"name": "count", "datatype": "INT64", "shape": [1], "data": [1]},
+        "member": {"name": "member", "datatype": "BOOL", "shape": [1], "data": [True]},
+        "colour": {"name": "colour", "datatype": "BYTES", "shape": [1], "data": ["red"]},
+    }
+    answer = installation.ask(
+        "POST", "/v2/models/toy/infer", json={"inputs": [*{**tensors, **change}.values()]}
+    )
+    assert answer.status_code == status, answer.text
+    if status == 200:
+        assert answer.json()["outputs"][0]["data"] == [0.5]
+        assert answer.json()["outputs"][1]["data"] == installation.spool.predictions[-1]["prediction_ids"]
+    else:
+        assert "error" in answer.json()
+
+
+def test_infer_bounds_event_time_like_predict(installation: Installation) -> None:
+    tensor = {"name": "count", "datatype": "INT64", "shape": [1], "data": [1]}
+    body = {"parameters": {"event_time": "2999-01-01T00:00:00Z"}, "inputs": [tensor]}
+    answer = installation.ask("POST", "/v2/models/toy/infer", json=body)
+    assert answer.status_code == 422
+    assert "event_time" in answer.json()["error"]
+
+
+def test_infer_by_version(installation: Installation) -> None:
+    version = installation.slots.current()[0].version
+    for name in (version, version[:12]):
+        assert installation.ask("GET", f"/v2/models/toy/versions/{name}/ready").json()["ready"] is True
+    answer = installation.ask("POST", f"/v2/models/toy/versions/{'0' * 64}/infer", json={})
+    assert answer.status_code == 404
+    assert version in answer.json()["error"]
+
+
+def test_every_series_has_its_labels_bounded(installation: Installation) -> None:
+    installation.predict(ROW)
+    names = {
+        label
+        for metric in installation.registry.collect()
+        for sample in metric.samples
+        for label in sample.labels
+    }
+    assert names <= {"model", "version", "outcome", "status", "result", "device", "kind", "le"}
+    version = installation.slots.current()[0].version_short
+    assert installation.sample("homeostat_inference_rows_total", model="toy", version=version) == 1
+    assert np.isfinite(installation.sample("homeostat_inference_release_log_age_seconds") or 0.0)
+
+
+def test_the_status_page_shows_errors_as_text(toys: ToyStore) -> None:
+    toys.put_and_release(1.0)
+    installation = Installation(toys)
+    installation.watcher._store_problem = "<script>alert(1)</script>"
+    page = installation.ask("GET", "/status").text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_status_page_lets_no_other_script_run(installation: Installation) -> None:
+    headers = installation.ask("GET", "/status").headers
+    assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+
+
+def test_status_tells_who_asked_and_what_came_of_it(installation: Installation) -> None:
+    before = installation.ask("GET", "/status.json").json()
+    assert before["requests"] == {
+        "answered": 0,
+        "refused": 0,
+        "failed": 0,
+        "in_flight": 0,
+        "calls_queued": 0,
+        "errors": {},
+        "last_prediction_at": "",
+        "seconds_since_prediction": None,
+    }
+    assert [notice["level"] for notice in before["notices"]] == ["hint"]
+    installation.predict(ROW, ROW)
+    installation.predict({**ROW, "amount": "much"})
+    installation.ask("GET", "/nothing")
+    installation.ask("POST", "/predict", content=b"{")
+    servable = installation.slots.peek("toy")
+    assert servable is not None
+    servable.run = lambda batch: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    installation.predict(ROW)
+    after = installation.ask("GET", "/status.json").json()
+    [model] = after["models"]
+    assert model["requests"] == {"answered": 1, "refused": 1, "failed": 1}
+    assert model["last_prediction_at"] == after["requests"]["last_prediction_at"] != ""
+    assert 0 <= model["seconds_since_prediction"] < 60
+    assert after["requests"]["errors"] == {"400": 1, "422": 1, "500": 1}
+    assert (after["requests"]["answered"], after["requests"]["refused"]) == (1, 2)
+    assert after["notices"] == []
+
+
+def test_a_release_that_cannot_be_loaded_is_told_before_the_first_is_served(toys: ToyStore) -> None:
+    toys.put_and_release(1.0, raw=b"no model")
+    report = Installation(toys).ask("GET", "/status.json").json()
+    [notice] = report["notices"]
+    assert notice["text"].startswith(
+        "The newest release of toy cannot be served: model.onnx is not an ONNX model"
+    )
+    assert (report["models"][0]["version"], report["release_log"]["followed"]) == ("", ["toy"])
+
+
+def test_calls_wait_for_a_thread_and_the_wait_is_measured(toys: ToyStore) -> None:
+    toys.put_and_release(1.0)
+    installation = Installation(toys, inline_seconds=0)  # and two threads
+    servable = installation.slots.peek("toy")
+    assert servable is not None
+    quick, slept = servable.run, 0.4
+
+    def slow(batch: Any) -> Any:
+        time.sleep(slept)
+        return quick(batch)
+
+    servable.run = slow  # type: ignore[method-assign]
+
+    async def look(client: httpx.AsyncClient) -> httpx.Response:
+        await asyncio.sleep(slept / 2)
+        return await client.get("/status.json")
+
+    calls = [lambda client: client.post("/predict", json={"rows": [ROW] * 3}) for _ in range(3)]
+    *answers, seen = installation.ask_together(*calls, look)
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert (seen.json()["requests"]["in_flight"], seen.json()["requests"]["calls_queued"]) == (3, 1)
+    assert installation.sample("homeostat_inference_calls_queued") == 0
+    assert installation.predictor._on_threads == set(), "calls that ended are forgotten"
+    labels = {"model": "toy", "version": servable.version_short, "device": "cpu"}
+    assert installation.sample("homeostat_inference_call_duration_seconds_count", **labels) == 3
+    assert (installation.sample("homeostat_inference_call_duration_seconds_sum", **labels) or 0) >= 3 * slept
+    # Two began at once; the third had to wait until one of them was done.
+    wait = "homeostat_inference_queue_duration_seconds"
+    assert installation.sample(f"{wait}_count", model="toy") == 3
+    assert installation.sample(f"{wait}_bucket", model="toy", le="0.25") == 2
+    assert 0.9 * slept <= (installation.sample(f"{wait}_sum", model="toy") or 0) < 3 * slept
+
+
+def test_a_call_made_at_once_waits_for_nothing_and_a_failed_one_is_timed_too(
+    installation: Installation,
+) -> None:
+    installation.predict(ROW)
+    servable = installation.slots.peek("toy")
+    assert servable is not None
+    servable.run = lambda batch: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    installation.predict(ROW)
+    labels = {"model": "toy", "version": servable.version_short, "device": "cpu"}
+    assert installation.sample("homeostat_inference_call_duration_seconds_count", **labels) == 2
+    assert (
+        installation.sample("homeostat_inference_queue_duration_seconds_bucket", model="toy", le="0.01") == 2
+    )
+    assert installation.sample("homeostat_inference_batch_rows_count", model="toy") == 1

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from services.inference.http.deadlines import Deadlines
+
+
+def test_what_waits_too_long_is_ended_and_what_does_not_is_left_alone() -> None:
+    async def both() -> tuple[object, object]:
+        deadlines = Deadlines(0.2)
+
+        async def wait(seconds: float) -> str:
+            with deadlines.watch():
+                await asyncio.sleep(seconds)
+            return "done"
+
+        return await asyncio.gather(wait(0.05), wait(60), return_exceptions=True)
+
+    start = time.monotonic()
+    quick, slow = asyncio.run(both())
+    assert quick == "done"
+    assert isinstance(slow, TimeoutError)
+    assert 0.19 < time.monotonic() - start < 2
+
+
+def test_a_cancellation_from_outside_stays_one() -> None:
+    async def cancelled() -> None:
+        deadlines = Deadlines(60)
+
+        async def wait() -> None:
+            with deadlines.watch():
+                await asyncio.sleep(60)
+
+        task = asyncio.create_task(wait())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+
+
+def test_its_timer_ends_with_the_last_wait() -> None:
+    async def alone() -> bool:
+        deadlines = Deadlines(0.08)
+        with deadlines.watch():
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.1)
+        return deadlines._timer is None
+
+    assert asyncio.run(alone())

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.inference.models.input_schema import Schema
+from shared.contracts.loop_spec import Feature
+from shared.errors import InvalidRequest
+from tests.fakes.toy_model import ROW, toy_loop
+
+# A number too large for float32 makes numpy warn before we refuse it; the server has the warning off.
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+
+SCHEMA = Schema(toy_loop().features)
+IMAGE = Schema([Feature(name="x", type="tensor", shape=(2, 2))])
+
+
+def refused(*rows: object, schema: Schema = SCHEMA) -> tuple[int, str, int | None, str]:
+    with pytest.raises(InvalidRequest) as caught:
+        schema.batch(list(rows))
+    return caught.value.status, caught.value.field, caught.value.row, caught.value.expected
+
+
+def test_good_rows_become_columns_for_the_model_and_for_the_log() -> None:
+    batch = SCHEMA.batch([ROW, {**ROW, "amount": None, "colour": "green", "count": -3}])
+
+    assert batch.rows == 2
+    np.testing.assert_array_equal(batch.feeds["amount"], np.array([1.5, np.nan], np.float32))
+    assert batch.feeds["count"].dtype == np.int64
+    assert batch.feeds["member"].dtype == np.bool_
+    assert batch.feeds["colour"].tolist() == ["red", "green"]
+    assert batch.columns == {
+        "amount": [1.5, None],
+        "count": [2, -3],
+        "member": [True, True],
+        "colour": ["red", "green"],
+    }
+
+
+def test_whole_numbers_are_numbers_and_are_logged_as_such() -> None:
+    batch = SCHEMA.batch([{**ROW, "amount": 3}])
+    assert batch.columns["amount"] == [3.0]
+    assert type(batch.columns["amount"][0]) is float
+
+
+def test_a_nullable_feature_may_be_left_out() -> None:
+    rest = {name: value for name, value in ROW.items() if name != "amount"}
+    batch = SCHEMA.batch([ROW, rest])
+    assert batch.columns["amount"] == [1.5, None]
+
+
+def test_values_out_of_range_are_served() -> None:
+    assert SCHEMA.batch([{**ROW, "amount": -1e6}]).columns["amount"] == [-1e6]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("amount", "1", "a finite number, or null"),
+        ("amount", True, "a finite number, or null"),
+        ("amount", [1.0], "a finite number, or null"),
+        ("amount", 1e39, "a finite number, or null"),
+        ("amount", float("nan"), "a finite number, or null"),
+        ("amount", float("inf"), "a finite number, or null"),
+        ("count", 1.0, "a whole number of 64 bits"),
+        ("count", True, "a whole number of 64 bits"),
+        ("count", None, "a whole number of 64 bits"),
+        ("count", 2**63, "a whole number of 64 bits"),
+        ("member", 1, "true or false"),
+        ("member", None, "true or false"),
+        ("colour", "blue", "one of red, green"),
+        ("colour", 1, "one of red, green"),
+        ("colour", None, "one of red, green"),
+        ("colour", ["red"], "one of red, green"),
+        ("colour", {"red": 1}, "one of red, green"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_field_row_and_expectation(
+    field: str, value: object, expected: str
+) -> None:
+    assert refused(ROW, {**ROW, field: value}) == (422, field, 1, expected)
+
+
+def test_a_missing_feature_is_refused() -> None:
+    assert refused(ROW, {name: value for name, value in ROW.items() if name != "count"})[1:3] == ("count", 1)
+
+
+def test_an_unknown_feature_is_refused() -> None:
+    assert refused(ROW, {**ROW, "size": 1})[1:3] == ("size", 1)
+
+
+def test_an_unknown_feature_is_refused_beside_one_left_out() -> None:
+    rest = {name: value for name, value in ROW.items() if name != "amount"}
+    assert refused({**rest, "amuont": 1})[1:3] == ("amuont", 0)
+
+
+def test_rows_that_are_no_objects_are_refused() -> None:
+    assert refused(ROW, [1]) == (400, "rows", 1, "an object of feature names and values")
+    assert refused() == (400, "rows", None, "at least one row")
+
+
+def test_a_tensor_keeps_its_shape() -> None:
+    batch = IMAGE.batch([{"x": [[1, 2], [3, 4]]}, {"x": [[5.5, 6], [7, 8]]}])
+    assert batch.feeds["x"].shape == (2, 2, 2)
+    assert batch.feeds["x"].dtype == np.float32
+    assert batch.columns["x"] is batch.feeds["x"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1, 2, 3, 4],
+        [[1, 2], [3]],
+        [["1", "2"], ["3", "4"]],
+        [[1, 2], [3, True]],
+        [[1, 2], [3, None]],
+        1,
+        None,
+        "x",
+    ],
+)
+def test_a_wrong_tensor_is_refused(value: object) -> None:
+    assert refused({"x": [[1, 2], [3, 4]]}, {"x": value}, schema=IMAGE)[:3] == (422, "x", 1)
+
+
+def test_a_tensor_with_a_number_too_large_is_refused() -> None:
+    assert refused({"x": [[1, 2], [3, 4]]}, {"x": [[1, 2], [3, 1e39]]}, schema=IMAGE)[:3] == (422, "x", 1)
+
+
+def test_arrays_are_checked_like_rows() -> None:
+    tensors: dict[str, Any] = {
+        "amount": np.array([1.0, np.nan]),
+        "count": np.array([1, 2]),
+        "member": np.array([True, False]),
+        "colour": ["red", "green"],
+    }
+    batch = SCHEMA.batch_of_tensors(tensors, 2)
+    assert batch.columns == {
+        "amount": [1.0, None],
+        "count": [1, 2],
+        "member": [True, False],
+        "colour": ["red", "green"],
+    }
+    with pytest.raises(InvalidRequest):
+        SCHEMA.batch_of_tensors({**tensors, "amount": np.array([1.0, np.inf])}, 2)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*ROW, "other"]), inner, max_size=5)
+    ),
+    max_leaves=10,
+)
+
+
+@given(st.lists(_json, max_size=4))
+def test_whatever_is_sent_is_either_served_or_refused_by_name(rows: list[object]) -> None:
+    try:
+        batch = SCHEMA.batch(rows)
+    except InvalidRequest as error:
+        named = bool(error.field and error.expected)
+    else:
+        named = True
+        assert batch.rows == len(rows)
+        assert all(len(feed) == len(rows) for feed in batch.feeds.values())
+    assert named

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.inference.models.loader import Loader
+from services.inference.models.servable import Engine
+from services.inference.runtimes.devices import Device
+from services.inference.runtimes.onnx import OnnxModel
+from shared.contracts.manifest import MANIFEST, MODEL, Manifest
+from shared.errors import TamperedVersion, UnknownName, UnservableModel
+from shared.models.packaging import verify_version
+from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
+
+CPU = Device("cpu", ("CPUExecutionProvider",), "asked for")
+
+
+class CountingEngine:
+    """Makes engines and remembers how many."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self, model: bytes) -> Engine:
+        self.made += 1
+        return OnnxModel(model, device=CPU, threads=1)
+
+
+@pytest.fixture
+def engines() -> CountingEngine:
+    return CountingEngine()
+
+
+@pytest.fixture
+def loader(toys: ToyStore, engines: CountingEngine) -> Loader:
+    return Loader(
+        toys.store, verifying_key=toys.keys.verifying, engine=engines, probe_rows=16, probe_tolerance=1e-3
+    )
+
+
+def test_a_good_version_is_loaded_measured_and_probed(loader: Loader, toys: ToyStore) -> None:
+    release = toys.put_and_release(4.0)
+    servable = loader.load(release)
+    batch = servable.schema.batch([ROW, ROW])
+    np.testing.assert_array_equal(servable.run(batch), np.array([4.0, 4.0], np.float32))
+    assert 0 < servable.seconds(1) < 1
+
+
+@pytest.mark.parametrize("name", [MODEL, "reference.parquet", MANIFEST, "signature.json"])
+def test_a_changed_file_is_refused_before_the_engine_sees_anything(
+    loader: Loader, toys: ToyStore, engines: CountingEngine, name: str
+) -> None:
+    release = toys.put_and_release(4.0)
+    path = toys.home / "models" / "toy" / "versions" / release.version / name
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(TamperedVersion):
+        loader.load(release)
+    assert engines.made == 0
+
+
+def test_a_file_swapped_after_it_was_verified_is_refused(
+    loader: Loader, toys: ToyStore, engines: CountingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = toys.put_and_release(4.0)
+
+    def verify_then_swap(folder: Path, **arguments: Any) -> Manifest:
+        manifest = verify_version(folder, **arguments)
+        (folder / MODEL).write_bytes(toy_onnx(5.0))
+        return manifest
+
+    monkeypatch.setattr("services.inference.models.loader.verify_version", verify_then_swap)
+    with pytest.raises(TamperedVersion, match="changed between verifying and loading"):
+        loader.load(release)
+    assert engines.made == 0
+
+
+def test_a_version_signed_by_someone_else_is_refused(
+    toys: ToyStore, engines: CountingEngine, tmp_path: Path
+) -> None:
+    release = toys.put_and_release(4.0)
+    stranger = ToyStore(tmp_path / "stranger")
+    loader = Loader(
+        toys.store, verifying_key=stranger.keys.verifying, engine=engines, probe_rows=16, probe_tolerance=1e-3
+    )
+    with pytest.raises(TamperedVersion, match="signature"):
+        loader.load(release)
+    assert engines.made == 0
+
+
+def test_a_version_of_another_model_is_refused(loader: Loader, toys: ToyStore) -> None:
+    manifest = toys.put(4.0, model="other")
+    toys.store.put_version("toy", manifest.version, toys.home / "drafts" / "1" / "version")
+    with pytest.raises(TamperedVersion, match="one of other"):
+        loader.load(toys.release(manifest.version))
+
+
+def test_a_version_that_is_not_there_is_named(loader: Loader, toys: ToyStore) -> None:
+    with pytest.raises(UnknownName):
+        loader.load(toys.release("0" * 64))
+
+
+def test_a_version_that_scores_other_than_when_packaged_is_refused(loader: Loader, toys: ToyStore) -> None:
+    manifest = toys.put(4.0, said=4.5)
+    with pytest.raises(UnservableModel, match="scores reference row 0 4 here, 4.5 when it was packaged"):
+        loader.load(toys.release(manifest.version))
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        (b"no model", "not an ONNX model"),
+        (toy_onnx(1.0, lacking="colour"), "lacks colour"),
+        (toy_onnx(1.0, domain="com.example"), "domain 'com.example'"),
+        (toy_onnx(float("nan")), "not finite"),
+    ],
+)
+def test_an_unservable_model_is_refused_by_name(
+    loader: Loader, toys: ToyStore, raw: bytes, problem: str
+) -> None:
+    with pytest.raises(UnservableModel, match=problem):
+        loader.load(toys.put_and_release(1.0, raw=raw))
+
+
+def test_scores_of_shape_n_by_1_are_scores(loader: Loader, toys: ToyStore) -> None:
+    servable = loader.load(toys.put_and_release(4.0, raw=toy_onnx(4.0, score_rank=2)))
+    assert servable.run(servable.schema.batch([ROW, ROW])).tolist() == [4.0, 4.0]

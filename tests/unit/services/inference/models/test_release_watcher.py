@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.inference.metrics import InferenceMetrics
+from services.inference.models.release_watcher import Watcher
+from services.inference.models.servable import Servable
+from services.inference.models.slot import Slots
+from shared.contracts.release import Release
+from shared.errors import DependencyAway, UnservableModel
+from tests.fakes.toy_model import ToyStore
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeLog:
+    """A release log with a memory, which can be away."""
+
+    def __init__(self) -> None:
+        self.newest: dict[str, Release] = {}
+        self.away = False
+
+    def models(self) -> list[str]:
+        if self.away:
+            raise DependencyAway("the model store does not answer")
+        return sorted(self.newest)
+
+    def latest_release(self, model: str) -> Release | None:
+        return self.newest.get(model)
+
+
+class FakeServable:
+    """Stands in for a loaded version."""
+
+    device = "cpu"
+
+    def __init__(self, release: Release) -> None:
+        self.model = release.model
+        self.version = release.version
+        self.version_short = release.version[:12]
+        self.generation = release.generation
+        self.in_flight = 0
+        self.retired = False
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class World:
+    def __init__(self, only: tuple[str, ...] = ()) -> None:
+        self.log = FakeLog()
+        self.clock = Clock()
+        self.slots: Slots[Any] = Slots()
+        self.loaded: list[Release] = []
+        self.broken: set[str] = set()
+        self.registry = CollectorRegistry()
+        self.watcher = Watcher(
+            self.log,
+            self.slots,
+            self._load,
+            metrics=InferenceMetrics(self.registry),
+            on_loop=_at_once,
+            only=only,
+            poll_seconds=0.1,
+            retry_seconds=10.0,
+            clock=self.clock,
+        )
+
+    def _load(self, release: Release) -> Servable:
+        self.loaded.append(release)
+        if release.version in self.broken:
+            raise UnservableModel(f"version {release.version} is broken")
+        return FakeServable(release)  # type: ignore[return-value]
+
+    def release(self, generation: int, version: str, model: str = "toy") -> None:
+        self.log.newest[model] = Release.model_validate(
+            {
+                "model": model,
+                "generation": generation,
+                "version": version,
+                "reason": "promotion",
+                "actor": "loop",
+                "released_at": "2026-01-01T00:00:00Z",
+            }
+        )
+
+    def served(self, model: str = "toy") -> tuple[int, str] | None:
+        servable = self.slots.peek(model)
+        return (servable.generation, servable.version) if servable else None
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+
+def _at_once(function: Callable[[], bool]) -> bool:
+    return function()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_new_release_is_loaded_once_and_served(world: World) -> None:
+    world.release(1, "a")
+    world.watcher.poll()
+    world.watcher.poll()
+    assert world.served() == (1, "a")
+    assert len(world.loaded) == 1
+    assert world.sample("homeostat_inference_generation", model="toy") == 1
+    assert world.sample("homeostat_inference_swaps_total", model="toy", result="served") == 1
+
+
+def test_a_rollback_is_a_new_generation_of_an_older_version(world: World) -> None:
+    for generation, version in ((1, "a"), (2, "b"), (3, "a")):
+        world.release(generation, version)
+        world.watcher.poll()
+    assert world.served() == (3, "a")
+
+
+def test_what_was_replaced_is_closed_only_when_nobody_uses_it(world: World) -> None:
+    world.release(1, "a")
+    world.watcher.poll()
+    old = world.slots.take("toy")
+    world.release(2, "b")
+    world.watcher.poll()
+    assert not old.closed
+    assert world.sample("homeostat_inference_loaded_versions", model="toy") == 2
+    world.slots.give_back(old)
+    world.watcher.poll()
+    assert old.closed
+    assert world.sample("homeostat_inference_loaded_versions", model="toy") == 1
+
+
+def test_a_release_that_fails_leaves_the_old_one_serving_and_is_tried_again_later(world: World) -> None:
+    world.release(1, "a")
+    world.watcher.poll()
+    world.release(2, "b")
+    world.broken.add("b")
+    for _ in range(5):
+        world.watcher.poll()
+    assert world.served() == (1, "a")
+    assert len(world.loaded) == 2
+    assert "broken" in world.watcher.problem("toy")
+    assert world.sample("homeostat_inference_swaps_total", model="toy", result="failed") == 1
+
+    world.broken.clear()
+    world.clock.now += 10.0
+    world.watcher.poll()
+    assert world.served() == (2, "b")
+    assert world.watcher.problem("toy") == ""
+
+
+def test_a_newer_release_is_tried_at_once_after_a_failure(world: World) -> None:
+    world.release(1, "a")
+    world.broken.add("a")
+    world.watcher.poll()
+    assert world.watcher.failing() == ["toy"]
+    world.release(2, "b")
+    world.watcher.poll()
+    assert world.served() == (2, "b")
+
+
+def test_a_release_log_that_went_back_is_an_error_and_changes_nothing(world: World) -> None:
+    world.release(5, "e")
+    world.watcher.poll()
+    world.release(4, "d")
+    world.watcher.poll()
+    assert world.served() == (5, "e")
+    assert len(world.loaded) == 1
+    assert "went back from generation 5 to 4" in world.watcher.problem("toy")
+
+
+def test_a_metric_says_while_the_newest_release_cannot_be_served(world: World) -> None:
+    def failed() -> float | None:
+        return world.sample("homeostat_inference_release_failed", model="toy")
+
+    assert failed() is None
+    shown = []
+    world.broken.add("b")
+    for generation, version in ((1, "a"), (2, "b"), (3, "c"), (2, "b"), (3, "c")):
+        world.release(generation, version)
+        world.watcher.poll()
+        shown.append(failed())
+    # The last two: a release log that went back, and was restored.
+    assert shown == [0, 1, 0, 1, 0]
+
+
+def test_an_unforeseen_error_while_loading_changes_nothing(world: World) -> None:
+    world.release(1, "a")
+    world.watcher.poll()
+    world.release(2, "b")
+    world.watcher._load = lambda release: 1 / 0  # type: ignore[assignment,return-value]
+    world.watcher.poll()
+    assert world.served() == (1, "a")
+    assert world.watcher.problem("toy") == "division by zero"
+
+
+def test_with_the_store_away_what_is_served_stays(world: World) -> None:
+    assert world.watcher.store_problem == "not read yet"
+    assert world.watcher.seconds_since_read() is None
+    world.release(1, "a")
+    world.watcher.poll()
+    world.log.away = True
+    world.clock.now += 7.0
+    world.watcher.poll()
+    assert world.served() == (1, "a")
+    assert "does not answer" in world.watcher.store_problem
+    assert world.watcher.seconds_since_read() == 7.0
+    world.log.away = False
+    world.watcher.poll()
+    assert world.watcher.store_problem == ""
+
+
+def test_only_the_models_asked_for_are_followed() -> None:
+    world = World(only=("toy",))
+    world.release(1, "a")
+    world.release(1, "b", model="other")
+    world.watcher.poll()
+    assert world.served("other") is None
+    assert world.served() == (1, "a")
+
+
+def test_one_broken_model_does_not_keep_another_from_being_served(world: World) -> None:
+    world.release(1, "a", model="alpha")
+    world.release(1, "b", model="beta")
+    world.broken.add("a")
+    world.watcher.poll()
+    assert world.served("beta") == (1, "b")
+    assert world.served("alpha") is None
+
+
+def test_its_thread_follows_the_log_and_ends(toys: ToyStore, world: World) -> None:
+    world.release(1, "a")
+    world.watcher.start()
+    try:
+        for _ in range(200):
+            if world.served():
+                break
+            world.watcher._stop.wait(0.02)
+    finally:
+        world.watcher.stop()
+    assert world.served() == (1, "a")
+    assert not world.watcher._thread.is_alive()

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from services.inference.open_inference.codec import WireOutput, read_request, write_response
+from shared.errors import InvalidRequest
+
+INPUT = {"name": "x", "datatype": "FP32", "shape": [2], "data": [1, 2]}
+
+
+def request(*inputs: dict[str, Any], **rest: Any) -> bytes:
+    return orjson.dumps({"inputs": list(inputs), **rest})
+
+
+def binary(datatype: str, shape: list[int], raw: bytes) -> tuple[bytes, int]:
+    tensor = {"name": "x", "datatype": datatype, "shape": shape, "parameters": {"binary_data_size": len(raw)}}
+    head = request(tensor)
+    return head + raw, len(head)
+
+
+def test_a_json_tensor_may_be_flat_or_nested() -> None:
+    flat = read_request(request({**INPUT, "shape": [2, 2], "data": [1, 2, 3, 4]}), None)
+    nested = read_request(request({**INPUT, "shape": [2, 2], "data": [[1, 2], [3, 4]]}), None)
+    assert flat.inputs["x"].values == nested.inputs["x"].values == [1, 2, 3, 4]
+
+
+def test_a_binary_tensor_is_read_where_it_lies() -> None:
+    body, head = binary("FP32", [2, 1], np.array([1.5, -2], "<f4").tobytes())
+    values = read_request(body, head).inputs["x"].values
+    assert isinstance(values, np.ndarray)
+    assert values.tolist() == [1.5, -2.0]
+
+
+def test_binary_strings_have_their_length_before_them() -> None:
+    raw = b"".join(struct.pack("<I", len(text)) + text for text in (b"red", "grün".encode()))
+    body, head = binary("BYTES", [2], raw)
+    assert read_request(body, head).inputs["x"].values == ["red", "grün"]
+
+
+@pytest.mark.parametrize(
+    ("body", "head"),
+    [
+        (b"[]", None),
+        (b"{}", None),
+        (request(), None),
+        (request(INPUT, INPUT), None),
+        (request({**INPUT, "datatype": "STRING"}), None),
+        (request({**INPUT, "shape": [3]}), None),
+        (request({**INPUT, "shape": [-2]}), None),
+        (request({**INPUT, "shape": []}), None),
+        (request({**INPUT, "shape": "2"}), None),
+        (request({**INPUT, "data": None}), None),
+        (request({**INPUT, "data": [[1], 2]}), None),
+        (request({**INPUT, "extra": 1}), None),
+        (request(INPUT, id=7), None),
+        (request(INPUT, parameters=[]), None),
+        (request(INPUT, outputs=[{"name": 1}]), None),
+        (request(INPUT, outputs=[{"name": "y", "parameters": {"classification": 3}}]), None),
+        (request(INPUT), 10_000),
+        (b'{"inputs": [{"name":"x","name":"x","datatype":"FP32","shape":[1],"data":[1]}]}', None),
+        binary("FP32", [2], b"1234"),
+        binary("FP32", [1], b"12345678"),
+        binary("BYTES", [1], b"\xff\xff\xff\xff"),
+        binary("BYTES", [1], b"\x01\x00\x00\x00\xff"),
+        binary("BYTES", [2], b"\x01\x00\x00\x00a"),
+        binary("FLOAT", [1], b"1234"),
+        (request(INPUT) + b"trailing", len(request(INPUT))),
+    ],
+)
+def test_anything_crooked_is_refused_by_name(body: bytes, head: int | None) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_request(body, head)
+    assert caught.value.status == 400
+    assert caught.value.field
+
+
+def test_answers_are_written_as_asked() -> None:
+    scores = WireOutput("score", "FP32", (2,), np.array([1.5, 2], np.float32))
+    names = WireOutput("id", "BYTES", (2,), ["a", "bc"])
+    body, head = write_response({"id": "1"}, [(scores, False), (names, False)])
+    assert head is None
+    assert orjson.loads(body)["outputs"][0] == {
+        "name": "score",
+        "datatype": "FP32",
+        "shape": [2],
+        "data": [1.5, 2.0],
+    }
+
+    body, head = write_response({}, [(scores, True), (names, True)])
+    assert head is not None
+    assert [output["parameters"]["binary_data_size"] for output in orjson.loads(body[:head])["outputs"]] == [
+        8,
+        11,
+    ]
+    assert body[head:] == scores.values.tobytes() + b"\x01\x00\x00\x00a\x02\x00\x00\x00bc"  # type: ignore[union-attr]

@@ -1,0 +1,368 @@
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
+from shared.errors import DependencyAway
+from shared.messaging.arrow import from_bytes
+from shared.messaging.events import Event as CloudEvent
+from shared.messaging.interfaces import Message
+from shared.spool import SpoolWriter
+from shared.spool.reader import SpoolReader
+from shared.stores.lake import PREDICTION_COLUMNS
+from tests.fakes.kafka import FakeBroker, FakeDelivery
+from tests.fakes.rows import append_outcomes, append_rows
+
+
+def sequences(messages: list[Message]) -> list[list[int]]:
+    return [
+        from_bytes(message.value, columns=PREDICTION_COLUMNS)["sequence"].to_pylist() for message in messages
+    ]
+
+
+def test_rows_travel_as_one_batch_with_their_attributes(log: Any) -> None:
+    append_rows(log.spool, 0, 2)
+    append_rows(log.spool, 2, 1)
+    append_outcomes(log.spool, 0)
+    assert log.shipper.step() == 4
+    [message] = log.broker.messages(PREDICTIONS.name)
+    event = CloudEvent.from_headers(message.headers)
+    assert message.key == log.spool.writer.encode()
+    assert (event.type, event.source, event.model) == (PREDICTIONS.event_type, log.spool.writer, "flights")
+    assert event.traceparent == "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
+    assert sequences([message]) == [[0, 1, 2]]
+    assert len(log.broker.messages(OUTCOMES.name)) == 1
+    assert log.metric("homeostat_shipper_rows_total", kind="predictions", model="flights") == 3
+
+
+def test_metrics_say_when_kafka_last_took_rows_and_how_old_the_oldest_is_that_it_lacks(log: Any) -> None:
+    delivered = "homeostat_shipper_last_delivery_timestamp_seconds"
+    age = "homeostat_shipper_oldest_row_age_seconds"
+    assert math.isnan(log.metric(delivered))
+    assert log.metric(age) == 0
+    begun = time.time()
+    append_rows(log.spool, 0)
+    log.shipper.step()
+    first = log.metric(delivered)
+    assert begun <= first <= time.time()
+    assert log.metric(age) == 0
+
+    now = datetime.now(UTC)
+    append_outcomes(log.spool, 0)
+    append_rows(log.spool, 1)
+    log.broker.down = True
+    log.ship_badly()
+    assert log.metric(delivered) == first, "what failed is no delivery"
+    time.sleep(0.05)
+    grown = log.metric(age)
+    assert 0.05 <= grown <= (datetime.now(UTC) - now).total_seconds()
+    log.ship_badly()
+    assert log.metric(age) > grown, "it grows while Kafka is away"
+    log.broker.down = False
+    log.shipper.step()
+    assert log.metric(age) == 0
+    assert log.metric(delivered) > first
+
+
+def test_the_oldest_row_is_that_of_any_writer_and_the_age_is_of_its_answer(log: Any) -> None:
+    other = SpoolWriter.claim(log.home / "spool", maximum_bytes=8 << 20)
+    append_rows(log.spool, 0)
+    assert other.append_predictions(
+        model="flights",
+        version="a" * 64,
+        generation=1,
+        event_time=datetime.now(UTC),
+        answered_at=datetime.now(UTC) - timedelta(hours=1),
+        prediction_ids=["old"],
+        scores=[0.5],
+        columns={"distance": [1.0]},
+    )
+    log.broker.fail_next(2)
+    log.ship_badly()
+    assert 3600 <= log.metric("homeostat_shipper_oldest_row_age_seconds") < 3700
+    log.shipper.step()
+    assert log.metric("homeostat_shipper_oldest_row_age_seconds") == 0
+    other.close()
+
+
+def test_rows_that_came_during_a_round_are_not_overlooked(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    append_rows(log.spool, 0)
+    send = log.producer.send
+
+    def meanwhile(*arguments: Any) -> Any:
+        append_rows(log.spool, 1)
+        return send(*arguments)
+
+    monkeypatch.setattr(log.producer, "send", meanwhile)
+    log.shipper.step()
+    time.sleep(0.01)
+    assert log.metric("homeostat_shipper_oldest_row_age_seconds") >= 0.01
+    monkeypatch.undo()
+    log.shipper.step()
+    assert log.metric("homeostat_shipper_oldest_row_age_seconds") == 0
+
+
+def test_nothing_new_is_nothing_sent(log: Any) -> None:
+    append_rows(log.spool, 0)
+    assert [log.shipper.step(), log.shipper.step()] == [1, 0]
+    assert len(log.broker.messages(PREDICTIONS.name)) == 1
+
+
+def test_what_was_not_acknowledged_is_sent_again(log: Any) -> None:
+    append_rows(log.spool, 0)
+    log.broker.fail_next(1)
+    log.ship_badly()
+    assert log.broker.messages(PREDICTIONS.name) == []
+    assert log.producer.resets == 1
+    assert log.shipper.step() == 1
+    assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0]]
+
+
+def test_a_lost_acknowledgement_makes_a_repeat_and_no_loss(log: Any) -> None:
+    append_rows(log.spool, 0)
+    log.broker.lose_next_acknowledgements(1)
+    log.ship_badly()
+    log.shipper.step()
+    assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0], [0]]
+
+
+def test_a_restart_goes_on_where_kafka_acknowledged(log: Any) -> None:
+    append_rows(log.spool, 0)
+    log.shipper.step()
+    append_rows(log.spool, 1)
+    log.shipper, log.producer = log.new_shipper()
+    log.shipper.step()
+    assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0], [1]]
+
+
+def test_a_kill_between_acknowledgement_and_checkpoint_makes_a_repeat_and_no_loss(log: Any) -> None:
+    append_rows(log.spool, 0)
+    kept = (log.home / "spool" / log.spool.writer / "checkpoint.json").exists()
+    log.shipper.step()
+    (log.home / "spool" / log.spool.writer / "checkpoint.json").unlink()
+    log.shipper, log.producer = log.new_shipper()
+    log.shipper.step()
+    assert not kept
+    assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0], [0]]
+
+
+def test_the_broker_away_keeps_everything_on_the_spool(log: Any) -> None:
+    log.broker.down = True
+    for number in range(5):
+        append_rows(log.spool, number)
+        log.ship_badly()
+    assert log.metric("homeostat_shipper_kafka_up") == 0
+    assert log.metric("homeostat_shipper_backlog_bytes") > 0
+    log.broker.down = False
+    assert log.shipper.step() == 5
+    assert log.metric("homeostat_shipper_kafka_up") == 1
+    assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0, 1, 2, 3, 4]]
+
+
+class OneAtATime:
+    """A producer that fails the test when two records of one stream are under way."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self.broker = broker
+        self.under_way: set[tuple[str, str, bytes | None]] = set()
+        self.sent = 0
+
+    def send(self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]) -> object:
+        stream = (topic, CloudEvent.from_headers(headers).model, key)
+        assert stream not in self.under_way, "a second record of the stream before the first was acknowledged"
+        self.under_way.add(stream)
+        self.sent += 1
+        owner, broker = self, self.broker
+
+        class Delivery(FakeDelivery):
+            def result(self, timeout: float) -> None:
+                owner.under_way.discard(stream)
+                broker.put(topic, key, value, headers)
+
+        return Delivery()
+
+    def reset(self) -> None:
+        self.under_way.clear()
+
+
+def test_never_two_records_of_one_stream_under_way(log: Any) -> None:
+    for number in range(10):
+        append_rows(log.spool, number)
+        append_rows(log.spool, number, model="taxis")
+    shipper, _ = log.new_shipper(batch_rows=2)
+    producer = OneAtATime(log.broker)
+    shipper._producer = producer
+    assert shipper.step() == 20
+    assert producer.sent == 10
+    for model in ("flights", "taxis"):
+        own = [
+            message
+            for message in log.broker.messages(PREDICTIONS.name)
+            if CloudEvent.from_headers(message.headers).model == model
+        ]
+        assert sequences(own) == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+
+
+def test_rows_of_two_versions_never_share_a_record(log: Any) -> None:
+    append_rows(log.spool, 0, version="a" * 64)
+    append_rows(log.spool, 1, version="b" * 64)
+    log.shipper.step()
+    assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0], [1]]
+
+
+def test_follows_writers_that_come_later_and_ends_of_dead_ones(log: Any) -> None:
+    log.shipper.step()
+    append_rows(log.spool, 0)
+    log.spool.close()
+    late = SpoolWriter.claim(log.home / "spool", maximum_bytes=1 << 20)
+    beside = SpoolWriter.claim(log.home / "spool", maximum_bytes=1 << 20)
+    append_rows(late, 1)
+    append_rows(beside, 2)
+    assert log.shipper.step() + log.shipper.step() == 3
+    assert log.metric("homeostat_shipper_writers") == 2
+    late.close()
+    beside.close()
+
+
+def append_picture(spool: SpoolWriter, size: int, count: int = 1) -> None:
+    now = datetime.now(UTC)
+    noise = np.random.default_rng(1).random((count, size)).astype(np.float32)
+    spool.append_predictions(
+        model="pictures", version="v", generation=1, event_time=now, answered_at=now,
+        prediction_ids=[str(row) for row in range(count)], scores=None, columns={"image": noise},
+    )  # fmt: skip
+
+
+def test_a_request_too_large_for_one_record_is_cut(log: Any) -> None:
+    append_picture(log.spool, 2000, count=10)
+    shipper, _ = log.new_shipper(record_bytes=30_000)
+    assert shipper.step() == 10
+    messages = log.broker.messages(PREDICTIONS.name)
+    assert [row for batch in sequences(messages) for row in batch] == list(range(10))
+    assert max(len(message.value) for message in messages) <= 30_000
+
+
+@pytest.mark.parametrize("limit", ["shipper", "broker"])
+def test_a_row_too_large_for_any_record_is_a_dead_letter_and_holds_up_nobody(log: Any, limit: str) -> None:
+    append_picture(log.spool, 10_000)
+    append_picture(log.spool, 10)
+    shipper, _ = log.new_shipper(record_bytes=30_000 if limit == "shipper" else 900_000)
+    if limit == "broker":
+        # A broker that takes less than we thought; the dead letter is cut to what it takes.
+        log.broker.maximum_bytes = 900_000
+        log.broker.refuse_above = {PREDICTIONS.name: 30_000}
+    shipper.step()
+    assert sequences(log.broker.messages(PREDICTIONS.name)) == [[1]]
+    [letter] = log.broker.messages(DEAD_LETTERS.name)
+    assert dict(letter.headers)["reason"] == b"oversize"
+    assert dict(letter.headers)["rows"] == b"1"
+    assert log.metric("homeostat_shipper_dead_letter_rows_total", reason="oversize") == 1
+
+
+def test_a_dead_letter_too_large_for_its_topic_is_cut_short(log: Any) -> None:
+    append_picture(log.spool, 10_000)
+    log.broker.refuse_above = {PREDICTIONS.name: 30_000, DEAD_LETTERS.name: 5_000}
+    log.shipper.step()
+    [letter] = log.broker.messages(DEAD_LETTERS.name)
+    assert len(letter.value) == 1000
+
+
+def test_a_folder_that_cannot_be_read_costs_the_others_nothing(
+    log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = SpoolWriter.claim(log.home / "spool", maximum_bytes=1 << 20)
+    append_rows(log.spool, 0)
+    append_rows(other, 1)
+    real = SpoolReader.read
+    read: list[str] = []
+
+    def second_fails(reader: SpoolReader) -> object:
+        read.append(reader.writer)
+        if len(set(read)) == 2:
+            raise OSError(5, "Input/output error")
+        return real(reader)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(SpoolReader, "read", second_fails)
+        with pytest.raises(OSError, match="Input/output error"):
+            log.shipper.step()
+    assert log.shipper.step() == 2
+    other.close()
+
+
+def test_values_arrow_cannot_hold_are_a_dead_letter_and_hold_up_nobody(log: Any) -> None:
+    now = datetime.now(UTC)
+    append_rows(log.spool, 0)
+    log.spool.append_predictions(
+        model="flights", version="a" * 64, generation=1, event_time=now, answered_at=now,
+        prediction_ids=["x", "y"], scores=[0.1, 0.2], columns={"distance": [1.0, "far"]},
+    )  # fmt: skip
+    append_rows(log.spool, 3)
+    log.shipper.step()
+    assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0], [3]]
+    [letter] = log.broker.messages(DEAD_LETTERS.name)
+    assert dict(letter.headers)["reason"] == b"encoding"
+    assert dict(letter.headers)["rows"] == b"2"
+    assert b"far" in letter.value
+
+
+def test_drops_and_damage_on_the_spool_show_in_metrics(log: Any) -> None:
+    full = SpoolWriter.claim(log.home / "spool", maximum_bytes=10)
+    append_rows(full, 0, 7)
+    append_rows(log.spool, 0)
+    append_rows(log.spool, 1)
+    [segment] = (log.home / "spool" / log.spool.writer).glob("*.spool")
+    content = bytearray(segment.read_bytes())
+    content[20] ^= 0xFF
+    segment.write_bytes(content)
+    log.shipper.step()
+    assert log.metric("homeostat_shipper_spool_dropped_rows", kind="predictions", model="flights") == 7
+    assert log.metric("homeostat_shipper_skipped_total", reason="broken_bytes") == len(content) / 2
+    full.close()
+
+
+def test_a_folder_cleared_away_does_not_stop_the_others(log: Any) -> None:
+    gone = SpoolWriter.claim(log.home / "spool", maximum_bytes=1 << 20)
+    log.shipper.step()
+    gone.close()
+    for path in (log.home / "spool" / gone.writer).iterdir():
+        path.unlink()
+    (log.home / "spool" / gone.writer).rmdir()
+    append_rows(log.spool, 0)
+    assert log.shipper.step() == 1
+
+
+def test_runs_until_told_to_stop_through_an_outage(log: Any) -> None:
+    stop = Event()
+    log.broker.down = True
+    thread = Thread(target=log.shipper.run, args=(stop,))
+    thread.start()
+    append_rows(log.spool, 0)
+    deadline = time.monotonic() + 5
+    while not log.shipper.last_error and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "down" in log.shipper.last_error
+    log.broker.down = False
+    while log.shipper.last_error and time.monotonic() < deadline:
+        time.sleep(0.01)
+    stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0]]
+
+
+def test_a_failure_of_the_dead_letter_topic_is_tried_again(log: Any) -> None:
+    append_picture(log.spool, 10_000)
+    shipper, _ = log.new_shipper(record_bytes=30_000)
+    log.broker.fail_next(1)
+    with pytest.raises(DependencyAway):
+        shipper.step()
+    shipper.step()
+    assert len(log.broker.messages(DEAD_LETTERS.name)) == 1

@@ -1,0 +1,125 @@
+"""Releases as marks in Grafana: once each, by whoever made it; and a Grafana that hangs or is away holds up nothing."""
+
+from __future__ import annotations
+
+import socket
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from services.retraining.bootstrap import build
+from services.retraining.rollout.annotations import announce
+from services.retraining.settings import RetrainingSettings
+from shared.contracts.release import Release
+from tests.fakes.grafana_server import TOKEN, grafana
+from tests.fakes.retraining_service import wait_for
+from tests.fakes.retraining_world import MODEL, START, World, make_world, package_poor_champion
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from fastapi.testclient import TestClient
+
+HERE = "http://127.0.0.1"
+SETTINGS = RetrainingSettings(listen=False, mlflow=False, poll_seconds=0.05, latency_calls=5)
+
+
+@dataclass
+class Pinboard:
+    """Keeps what it is told."""
+
+    marks: list[tuple[str, tuple[str, ...], datetime | None]] = field(default_factory=list)
+
+    def annotate(self, text: str, tags: Sequence[str], at: datetime | None = None) -> None:
+        self.marks.append((text, tuple(tags), at))
+
+    def close(self, timeout_s: float = 0.0) -> None:
+        pass
+
+
+def test_a_mark_tells_what_is_served_and_who_wanted_it() -> None:
+    board = Pinboard()
+    done = Release(
+        model=MODEL,
+        generation=3,
+        version="b" * 64,
+        reason="promotion",
+        actor="loop",
+        note="gain +0.1",
+        released_at=START,
+    )
+    announce(board, done)
+    announce(board, done.model_copy(update={"reason": "rollback", "actor": "ann", "note": ""}))
+    bees = "b" * 12
+    assert board.marks == [
+        (
+            f"toy: generation 3 is version {bees}, promotion by loop: gain +0.1",
+            ("homeostat", "release", "model:toy"),
+            START,
+        ),
+        (
+            f"toy: generation 3 is version {bees}, rollback by ann",
+            ("homeostat", "rollback", "model:toy"),
+            START,
+        ),
+    ]
+
+
+def act(world: World, client: TestClient, better: str) -> None:
+    """Deploy two versions, one of them twice, roll back, and have the loop release one."""
+    for version in (world.champion, better, better):
+        body = {"version": version, "project_directory": str(world.project), "actor": "ann"}
+        client.post(f"/models/{MODEL}/deployments", json=body).raise_for_status()
+    client.post(f"/models/{MODEL}/rollback", json={"actor": "bob"}).raise_for_status()
+    asked = client.post("/triggers", json={"model": MODEL, "reason": "please"}).json()["causes"][0]
+    wait_for(lambda: client.get(f"/runs/{asked['run_id']}").json()["state"] == "promoted", 60, "the release")
+
+
+def open_world(place: Path) -> tuple[World, str]:
+    world = make_world(place, days=15)
+    return world, package_poor_champion(place, world.spec, world.store, world.keys, slope=-0.4)
+
+
+def named(world: World, url: str) -> Any:
+    return world.settings.model_copy(update={"grafana_url": url, "grafana_token": SecretStr(TOKEN)})
+
+
+def counted(client: TestClient) -> dict[str, float]:
+    lines = client.get("/metrics").text.splitlines()
+    start = 'homeostat_retraining_annotations_total{result="'
+    return {
+        line[len(start) :].split('"')[0]: float(line.split()[-1]) for line in lines if line.startswith(start)
+    }
+
+
+def test_every_release_is_marked_once(tmp_path: Path) -> None:
+    world, better = open_world(tmp_path)
+    with (
+        grafana() as server,
+        TestClient(build(named(world, server.url), SETTINGS).app, base_url=HERE) as client,
+    ):
+        act(world, client, better)
+        wait_for(lambda: counted(client) == {"sent": 4.0}, 20, "four marks")
+        assert [mark["tags"] for mark in server.annotations] == [
+            ["homeostat", kind, "model:toy"] for kind in ("release", "release", "rollback", "release")
+        ]
+        assert server.violations == []
+
+
+def test_nothing_waits_for_a_grafana_that_hangs(tmp_path: Path) -> None:
+    world, better = open_world(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never says a word
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        client = TestClient(build(named(world, url), SETTINGS).app, base_url=HERE)
+        with client:
+            act(world, client, better)
+            assert [entry.reason for entry in world.store.releases(MODEL)] == [
+                "deployment", "deployment", "rollback", "promotion",
+            ]  # fmt: skip
+            began = time.monotonic()
+        assert time.monotonic() - began < 15

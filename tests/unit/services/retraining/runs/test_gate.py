@@ -1,0 +1,186 @@
+"""The gate: seeded data, exact expectations; wrong promotions stay as rare as the confidence says."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import stats
+
+from services.retraining.runs.evaluation import losses_of
+from services.retraining.runs.gate import GateResult, compared, digest_of, gain_of, judge, student_quantile
+from shared.contracts.loop_spec import Gate
+
+HOUR = 3_600_000_000
+
+
+def hours(count: int, per_hour: int = 4) -> npt.NDArray[np.int64]:
+    return (np.arange(count) * (HOUR // per_hour)).astype(np.int64)
+
+
+def judged(
+    champion: Any, challenger: Any, *, latency: float = 1.0, champion_version: str = "old", **gate: Any
+) -> GateResult:
+    spec = Gate.model_validate({"holdout": "7d", "minimum_rows": 20, **gate})
+    return judge(
+        spec,
+        version="new",
+        champion=champion_version,
+        metric="log_loss",
+        moments=hours(len(challenger)),
+        champion_losses=None if champion is None else np.asarray(champion, float),
+        challenger_losses=np.asarray(challenger, float),
+        champion_latency=1e-4,
+        challenger_latency=latency * 1e-4,
+    )
+
+
+def failed(result: GateResult) -> list[str]:
+    return [check.name for check in result.checks if not check.passed]
+
+
+def test_a_clear_gain_passes() -> None:
+    chance = np.random.default_rng(1)
+    noise = chance.normal(0, 0.1, 1000)
+    result = judged(0.6 + noise, 0.5 + noise)
+    assert result.passed
+    assert result.gain is not None
+    assert result.gain.mean == pytest.approx(0.1)
+    assert result.gain.lower == pytest.approx(
+        0.1
+    )  # the same noise in both: paired differences have no spread
+    assert (result.gain.blocks, result.gain.block) == (11, "24 h")
+
+
+def test_an_equal_challenger_is_refused() -> None:
+    losses = np.random.default_rng(2).uniform(0, 1, 500)
+    result = judged(losses, losses)
+    assert failed(result) == ["gain"]
+    assert "wanted more than 0" in result.sentence
+
+
+def test_a_gain_below_the_least_wanted_is_refused() -> None:
+    noise = np.random.default_rng(3).normal(0, 0.01, 500)
+    assert failed(judged(0.6 + noise, 0.58 + noise, minimum_gain=0.05)) == ["gain"]
+    assert judged(0.6 + noise, 0.54 + noise, minimum_gain=0.05).passed
+
+
+def test_too_few_rows_are_refused() -> None:
+    assert failed(judged(np.ones(19), np.zeros(19))) == ["rows"]
+
+
+def test_no_rows_at_all_are_refused() -> None:
+    assert failed(judged(np.ones(0), np.zeros(0))) == ["rows"]
+
+
+def test_a_slow_challenger_is_refused() -> None:
+    assert failed(judged(np.ones(100), np.zeros(100), latency=3.5)) == ["latency"]
+    assert judged(np.ones(100), np.zeros(100), latency=2.5).passed
+
+
+def test_without_a_comparable_champion_only_the_rest_counts_and_a_person_decides() -> None:
+    result = judged(None, np.ones(100))
+    assert result.passed
+    assert result.gain is None
+    assert not compared(result.to_json())
+    assert "a person decides" in result.sentence
+
+
+def test_a_result_is_a_comparison_where_there_was_one_or_nothing_to_compare_with() -> None:
+    assert compared(judged(np.ones(100), np.zeros(100)).to_json())
+    assert compared(judged(np.ones(1), np.zeros(1)).to_json())  # its interval has no end
+    assert compared(judged(None, np.ones(100), champion_version="").to_json())
+
+
+def test_rows_that_err_together_are_not_counted_as_independent_evidence() -> None:
+    """A gain that only one day in ten made: by rows it would look certain, by days it is not."""
+    difference = np.zeros(24 * 4 * 12)
+    difference[: 24 * 4] = 1.0
+    difference += np.random.default_rng(4).normal(0, 0.01, len(difference))
+    gain = gain_of(difference, np.zeros_like(difference), hours(len(difference)), 0.9)
+    by_rows = difference.mean() - stats.t.ppf(0.9, len(difference) - 1) * stats.sem(difference)
+    assert by_rows > 0
+    assert gain.lower < 0 < gain.mean
+
+
+@pytest.mark.parametrize("minimum_gain", [0.0, 0.02])
+def test_the_lower_end_of_the_gain_is_held_against_the_minimum_and_not_its_mean(minimum_gain: float) -> None:
+    days = 0.05 * np.array([1, 1, 1, 9, 1, 1, 1, 1, -1, 1, 1, 1]).repeat(24 * 4)
+    difference = days - days.mean() + 0.05 + minimum_gain
+    result = judged(difference, np.zeros_like(difference), minimum_gain=minimum_gain, confidence=0.95)
+    assert result.gain is not None
+    assert result.gain.lower < minimum_gain < result.gain.mean
+    assert not result.passed
+    assert failed(result) == ["gain"]
+    surer = judged(difference + 0.1, np.zeros_like(difference), minimum_gain=minimum_gain, confidence=0.95)
+    assert surer.passed
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95])
+def test_equal_models_pass_no_oftener_than_the_confidence_allows(confidence: float) -> None:
+    """2,000 pairs of equally good models whose differences err together within each day."""
+    chance = np.random.default_rng(5)
+    moments = hours(24 * 14, per_hour=1)
+    wrong = 0
+    for _ in range(2000):
+        days = chance.normal(0, 0.05, 14).repeat(24)
+        difference = days + chance.normal(0, 0.1, len(days))
+        wrong += gain_of(difference, np.zeros_like(difference), moments, confidence).lower > 0
+    expected = 2000 * (1 - confidence)
+    assert abs(wrong - expected) < 4 * math.sqrt(expected * confidence)
+
+
+@pytest.mark.parametrize(
+    ("rows", "per_hour", "blocks", "block"),
+    [
+        (24 * 10, 1, 10, "24 h"),
+        (24 * 9, 1, 36, "6 h"),
+        (12, 1, 12, "1 h"),
+        (40, 100, 10, "4 rows"),
+        (7, 100, 7, "1 rows"),
+    ],
+)
+def test_the_longest_blocks_that_are_enough_are_taken(
+    rows: int, per_hour: int, blocks: int, block: str
+) -> None:
+    gain = gain_of(np.ones(rows), np.zeros(rows), hours(rows, per_hour), 0.9)
+    assert (gain.blocks, gain.block) == (blocks, block)
+
+
+def test_one_row_proves_nothing() -> None:
+    result = judged(np.ones(1), np.zeros(1))
+    assert result.gain is not None
+    assert result.gain.lower == -math.inf
+    assert result.to_json()["gain"]["lower"] is None
+
+
+@pytest.mark.parametrize("confidence", [0.6, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("degrees", [9, 13, 30, 300])
+def test_the_quantile_is_students(confidence: float, degrees: int) -> None:
+    assert student_quantile(confidence, degrees) == pytest.approx(stats.t.ppf(confidence, degrees), rel=0.005)
+
+
+def test_for_rmse_the_gain_is_in_the_outcomes_unit() -> None:
+    result = gain_of(np.full(480, 4.0), np.full(480, 1.0), hours(480), 0.9, root=True)
+    assert result.mean == pytest.approx(1.0)
+    assert result.lower == pytest.approx(1.0)
+
+
+def test_losses() -> None:
+    scores, outcomes = np.array([0.9, 0.0]), np.array([1.0, 1.0])
+    assert losses_of("log_loss", scores, outcomes) == pytest.approx([-math.log(0.9), -math.log(1e-7)])
+    assert losses_of("brier", scores, outcomes) == pytest.approx([0.01, 1.0])
+    assert losses_of("mae", scores, outcomes) == pytest.approx([0.1, 1.0])
+    assert losses_of("rmse", scores, outcomes) == pytest.approx([0.01, 1.0])
+
+
+def test_the_digest_names_every_number() -> None:
+    noise = np.random.default_rng(6).normal(0, 0.1, 100)
+    result = judged(0.6 + noise, 0.5 + noise)
+    kept = result.to_json()
+    assert digest_of(kept) == result.digest
+    kept["challenger_loss"] += 1e-12
+    assert digest_of(kept) != result.digest

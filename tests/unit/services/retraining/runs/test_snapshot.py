@@ -1,0 +1,198 @@
+"""Freezing: the right rows, at recorded versions, split by time, byte for byte again."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from services.retraining.runs.snapshot import HOLDOUT, TRAIN, SnapshotSummary, freeze, pin_lake, problem_with
+from services.retraining.runs.workspace import RunFolder
+from shared.contracts.loop_spec import LoopSpec
+from shared.stores.lake import Lake
+from tests.fakes.retraining_world import MODEL, START, fill_lake, loop_with
+
+DAY = timedelta(days=1)
+NOW = datetime(2013, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Thirty days, four rows an hour; the last row's event time is 30 d less 15 min after the start."""
+    lake = Lake(str(tmp_path_factory.mktemp("lake")))
+    fill_lake(lake, START, 30, 4, 7)
+    return lake
+
+
+def spec_with(**changes: Any) -> LoopSpec:
+    return LoopSpec.model_validate(loop_with(**changes))
+
+
+def frozen(
+    lake: Lake, spec: LoopSpec, folder: Path, *, since: datetime | None = None, faulty: Any = ()
+) -> SnapshotSummary:
+    pin = pin_lake(lake, MODEL, faulty, NOW)
+    assert pin is not None
+    folder.mkdir(exist_ok=True)
+    return freeze(lake, spec, pin, since, RunFolder(folder))
+
+
+def test_the_holdout_is_the_last_settled_stretch_and_training_lies_before_it(
+    lake: Lake, tmp_path: Path
+) -> None:
+    summary = frozen(lake, spec_with(), tmp_path)
+    # The newest row is of 23:45; outcomes take 2 h to settle; the holdout is the 5 days before, both ends included.
+    assert summary.holdout_until == "2013-01-30T21:45:00+00:00"
+    assert summary.holdout_from == "2013-01-25T21:45:00+00:00"
+    assert summary.train_from == "2013-01-01T00:00:00+00:00"
+    assert summary.train_until == "2013-01-25T21:30:00+00:00"
+    assert (summary.train_rows, summary.holdout_rows) == (24 * 4 * 24 + 87, 5 * 24 * 4 + 1)
+    train, holdout = (pq.read_table(tmp_path / "snapshot" / name) for name in (TRAIN, HOLDOUT))
+    assert train.column_names == ["event_time", "x", "color", "outcome", "prediction_id"]
+    assert pc.max(train["event_time"]).as_py() < pc.min(holdout["event_time"]).as_py()
+    assert not set(train["prediction_id"].to_pylist()) & set(holdout["prediction_id"].to_pylist())
+    assert train["event_time"].to_pylist() == sorted(train["event_time"].to_pylist())
+    assert str(train.schema.field("event_time").type) == "timestamp[us, tz=UTC]"
+
+
+def test_the_same_pin_gives_the_same_digest_although_the_lake_grew(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    fill_lake(lake, START, 10, 4, 7)
+    pin = pin_lake(lake, MODEL, (), NOW)
+    assert pin is not None
+    first = freeze(lake, spec_with(), pin, None, RunFolder(tmp_path / "one"))
+    fill_lake(lake, START, 10, 4, 8)  # late rows about the same days
+    again = freeze(lake, spec_with(), pin, None, RunFolder(tmp_path / "two"))
+    assert again == first
+    later = pin_lake(lake, MODEL, (), NOW)
+    assert later is not None
+    assert freeze(lake, spec_with(), later, None, RunFolder(tmp_path / "three")).digest != first.digest
+
+
+def test_a_snapshot_that_is_there_is_kept_and_half_of_one_is_made_anew(lake: Lake, tmp_path: Path) -> None:
+    summary = frozen(lake, spec_with(), tmp_path)
+    before = (tmp_path / "snapshot" / TRAIN).stat().st_mtime_ns
+    assert frozen(lake, spec_with(), tmp_path) == summary
+    assert (tmp_path / "snapshot" / TRAIN).stat().st_mtime_ns == before
+    shutil.move(tmp_path / "snapshot", tmp_path / ".snapshot")  # as if killed before the rename
+    (tmp_path / ".snapshot" / HOLDOUT).write_bytes(b"half")
+    assert frozen(lake, spec_with(), tmp_path) == summary
+
+
+def test_a_death_while_writing_leaves_no_snapshot(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def dies(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("services.retraining.runs.snapshot.write_whole", dies)
+        with pytest.raises(Killed):
+            frozen(lake, spec_with(), tmp_path)
+    assert not (tmp_path / "snapshot").exists()
+    assert frozen(lake, spec_with(), tmp_path).train_rows == 2391
+
+
+def test_faulty_stretches_are_left_out_of_both_parts(lake: Lake, tmp_path: Path) -> None:
+    faulty = [(START + 3 * DAY, START + 4 * DAY), (START + 28 * DAY, START + 29 * DAY)]
+    clean, summary = (
+        frozen(lake, spec_with(), tmp_path / "a"),
+        frozen(lake, spec_with(), tmp_path / "b", faulty=faulty),
+    )
+    assert summary.train_rows == clean.train_rows - 96
+    assert summary.holdout_rows == clean.holdout_rows - 96
+    assert summary.left_out_rows == 192
+    assert summary.digest != clean.digest
+
+
+@pytest.mark.parametrize(
+    ("window", "since", "rows"),
+    [
+        ({"use": "all"}, None, 2391),
+        ({"use": "last", "span": "3d"}, None, 288),
+        ({"use": "last", "rows": 100}, None, 100),
+        ({"use": "last", "rows": 99999}, None, 2391),
+        ({"use": "since_change", "minimum_rows": 200}, START + 20 * DAY, 471),
+        (
+            {"use": "since_change", "minimum_rows": 200},
+            START + 29 * DAY,
+            200,
+        ),  # the change lies in the holdout
+        ({"use": "since_change", "minimum_rows": 200}, None, 2391),  # no change was seen
+    ],
+)
+def test_the_training_window(
+    lake: Lake, tmp_path: Path, window: dict[str, Any], since: datetime | None, rows: int
+) -> None:
+    summary = frozen(lake, spec_with(retraining={"window": window}), tmp_path, since=since)
+    assert summary.train_rows == rows
+    assert summary.train_until == "2013-01-25T21:30:00+00:00"
+
+
+def test_too_few_rows_are_not_worth_a_training(lake: Lake, tmp_path: Path) -> None:
+    spec = spec_with(retraining={"window": {"use": "last", "rows": 100}})
+    summary = frozen(lake, spec, tmp_path / "a")
+    assert problem_with(summary, spec, tmp_path / "a" / "snapshot").startswith(
+        "100 training rows with outcomes; retraining.minimum_rows"
+    )
+    spec = spec_with(gate={"holdout": "2h"})
+    summary = frozen(lake, spec, tmp_path / "b")
+    assert problem_with(summary, spec, tmp_path / "b" / "snapshot").startswith("9 holdout rows")
+    assert (
+        problem_with(frozen(lake, spec_with(), tmp_path / "c"), spec_with(), tmp_path / "c" / "snapshot")
+        == ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (0.0, "holds outcomes of one class only"),
+        (2.0, "holds outcomes other than 0 and 1"),
+        (float("nan"), "not finite"),
+    ],
+)
+def test_outcomes_one_cannot_learn_from_are_named(
+    lake: Lake, tmp_path: Path, outcome: float, told: str
+) -> None:
+    summary = frozen(lake, spec_with(), tmp_path)
+    holdout = pq.read_table(tmp_path / "snapshot" / HOLDOUT)
+    spoilt = holdout.set_column(3, "outcome", pc.add(pc.multiply(holdout["outcome"], 0.0), outcome))
+    pq.write_table(spoilt, tmp_path / "snapshot" / HOLDOUT)
+    problem = problem_with(summary, spec_with(), tmp_path / "snapshot")
+    assert problem.startswith(HOLDOUT)
+    assert told in problem
+
+
+def test_an_empty_lake_cannot_be_pinned(tmp_path: Path) -> None:
+    assert pin_lake(Lake(str(tmp_path)), MODEL, (), NOW) is None
+
+
+def test_moments_are_utc(lake: Lake) -> None:
+    pin = pin_lake(lake, MODEL, [(START, START + DAY)], NOW)
+    assert pin is not None
+    assert datetime.fromisoformat(pin.watermark) == datetime(2013, 1, 30, 23, 45, tzinfo=UTC)
+    assert pin.faulty == (("2013-01-01T00:00:00+00:00", "2013-01-02T00:00:00+00:00"),)
+
+
+def test_a_row_from_the_future_moves_nothing(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    fill_lake(lake, START, 30, 4, 7)
+    sound = frozen(lake, spec_with(), tmp_path / "before")
+    fill_lake(lake, datetime(2999, 1, 1, tzinfo=UTC), 1, 4, 8)
+    now = START + 30 * DAY - timedelta(minutes=15)  # the moment of the newest real row
+    pin = pin_lake(lake, MODEL, (), now)
+    assert pin is not None
+    assert datetime.fromisoformat(pin.watermark) == now
+    summary = freeze(lake, spec_with(), pin, None, RunFolder(tmp_path / "after"))
+    assert (summary.holdout_rows, summary.holdout_until) == (sound.holdout_rows, sound.holdout_until)
+    assert (summary.train_rows, summary.train_until) == (sound.train_rows, sound.train_until)
+    assert problem_with(summary, spec_with(), tmp_path / "after" / "snapshot") == ""

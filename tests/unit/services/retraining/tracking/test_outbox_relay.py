@@ -1,0 +1,100 @@
+"""The outbox feeder: a mirror may be absent, slow or broken; it is told everything in the end, and nobody waits for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from services.retraining.ledger.engine import open_engine
+from services.retraining.ledger.ledger import Ledger
+from services.retraining.tracking.outbox_relay import Mirror, OutboxFeeder
+from shared.contracts.release import Release
+from tests.fakes.retraining_service import wait_for
+from tests.fakes.retraining_world import START
+
+
+class FakeMirror:
+    """Remembers what it was told; refuses the first few times."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.told: list[int] = []
+        self.refusals = refusals
+        self.opened = 0
+
+    def open(self) -> Mirror:
+        self.opened += 1
+        return self
+
+    def tell(self, entry: dict[str, Any]) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise ConnectionError("nobody is there")
+        self.told.append(entry["payload"]["generation"])
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}"))
+    release(ledger, 1, 2, 3)
+    return ledger
+
+
+def release(ledger: Ledger, *generations: int) -> None:
+    for generation in generations:
+        ledger.record_release(
+            Release(
+                model="toy",
+                generation=generation,
+                version="v",
+                reason="deployment",
+                actor="ann",
+                released_at=START,
+            )
+        )
+
+
+def feeder(ledger: Ledger, mirror: FakeMirror, stop: Event, *, busy: bool = False) -> OutboxFeeder:
+    return OutboxFeeder(ledger, mirror.open, pause=0.02, stop=stop, busy=lambda: busy)
+
+
+def test_everything_is_told_in_order_and_once(ledger: Ledger) -> None:
+    mirror = FakeMirror()
+    feeding = feeder(ledger, mirror, Event())
+    assert feeding.feed() == 3
+    assert feeding.feed() == 0
+    release(ledger, 4)
+    feeding.feed()
+    assert (mirror.told, mirror.opened, ledger.unsent_count()) == ([1, 2, 3, 4], 1, 0)
+
+
+def test_a_broken_mirror_is_tried_again_and_misses_nothing(ledger: Ledger) -> None:
+    mirror, stop = FakeMirror(refusals=3), Event()
+    feeding = feeder(ledger, mirror, stop)
+    feeding.start()
+    wait_for(lambda: mirror.told == [1, 2, 3], 10, "the mirror to be told")
+    wait_for(lambda: feeding.problem == "", 10, "the problem to be gone")
+    stop.set()
+
+
+def test_a_mirror_that_cannot_be_opened_says_so_and_nothing_is_lost(ledger: Ledger) -> None:
+    stop = Event()
+
+    def broken() -> Mirror:
+        raise ImportError("no module named mlflow")
+
+    feeding = OutboxFeeder(ledger, broken, pause=0.02, stop=stop, busy=lambda: False)
+    feeding.start()
+    wait_for(lambda: "no module named mlflow" in feeding.problem, 10, "the problem to be told")
+    stop.set()
+    assert ledger.unsent_count() == 3
+
+
+def test_it_keeps_out_of_the_way_of_runs_at_work(ledger: Ledger) -> None:
+    mirror, stop = FakeMirror(), Event()
+    feeder(ledger, mirror, stop, busy=True).start()
+    assert not stop.wait(0.3)
+    stop.set()
+    assert mirror.opened == 0

@@ -1,0 +1,149 @@
+"""The Kafka door: no verdict lost, none acted on twice, none that nobody can read in the way."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import pytest
+
+from services.retraining.cause import Cause
+from services.retraining.metrics import RetrainingMetrics
+from services.retraining.triggers.verdict_consumer import VerdictListener
+from shared.contracts.topics import VERDICTS
+from shared.errors import DependencyAway, TamperedVersion, UnknownName
+from shared.messaging.interfaces import Partition
+from tests.fakes.kafka import FakeBroker
+from tests.fakes.retraining_service import wait_for
+from tests.unit.services.retraining.test_policy import verdict
+
+PLACE = Partition(VERDICTS.name, 0)
+
+
+class Handler:
+    """Remembers what it heard; raises what it is told to, as often as it is told to."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.raises: list[Exception] = []
+
+    def __call__(self, cause: Cause) -> None:
+        if self.raises:
+            raise self.raises.pop()
+        self.heard.append(cause.key)
+
+
+class ImpatientEvent(Event):
+    """Pauses for a moment where it is told to wait longer."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait(0.01)
+
+
+class Ear:
+    """A listener on a broker with memory."""
+
+    def __init__(self) -> None:
+        self.broker, self.handler, self.metrics = FakeBroker(), Handler(), RetrainingMetrics()
+        self.listener = self.another()
+
+    def another(self) -> VerdictListener:
+        consumer = self.broker.consumer([VERDICTS.name], "homeostat-retraining")
+        return VerdictListener(consumer, self.handler, self.metrics, Event())
+
+    def publish(self, *days: int) -> list[str]:
+        made = [verdict(day) for day in days]
+        for one in made:
+            self.broker.put(VERDICTS.name, b"toy", one.model_dump_json().encode(), [])
+        return [one.verdict_id for one in made]
+
+    @property
+    def committed(self) -> int:
+        return self.broker.committed.get("homeostat-retraining", {}).get(PLACE, 0)
+
+    def count(self, result: str) -> float:
+        return (
+            self.metrics.registry.get_sample_value("homeostat_retraining_verdicts_total", {"result": result})
+            or 0.0
+        )
+
+
+def test_offsets_are_kept_after_the_ledger_has_it() -> None:
+    ear = Ear()
+    keys = ear.publish(1, 2, 3)
+    assert ear.listener.listen_once(0.1) == 3
+    assert (ear.handler.heard, ear.committed, ear.count("heard")) == (keys, 3, 3.0)
+
+
+def test_a_ledger_that_is_away_loses_no_verdict() -> None:
+    ear = Ear()
+    keys = ear.publish(1, 2, 3)
+    ear.handler.raises = [DependencyAway("no ledger")]
+    with pytest.raises(DependencyAway):
+        ear.listener.listen_once(0.1)
+    assert (ear.handler.heard, ear.committed) == ([], 0)
+    ear.another().listen_once(0.1)
+    assert (ear.handler.heard, ear.committed) == (keys, 3)
+
+
+def test_what_was_settled_before_a_failure_is_kept() -> None:
+    ear = Ear()
+    keys = ear.publish(1, 2, 3)
+
+    class Second(Handler):
+        def __call__(self, cause: Cause) -> None:
+            if len(self.heard) == 1 and not self.raises:
+                self.raises = [DependencyAway("no ledger")]
+                raise self.raises[0]
+            self.heard.append(cause.key)
+
+    handler = Second()
+    listener = VerdictListener(
+        ear.broker.consumer([VERDICTS.name], "homeostat-retraining"), handler, ear.metrics, Event()
+    )
+    with pytest.raises(DependencyAway):
+        listener.listen_once(0.1)
+    assert ear.committed == 1
+    ear.another().listen_once(0.1)
+    assert ear.handler.heard == keys[1:]
+
+
+def test_one_listener_hears_again_what_it_could_not_hand_on() -> None:
+    """Its consumer has read past the verdict already: without going back, the next good poll would commit past it."""
+    ear, stop = Ear(), ImpatientEvent()
+    keys = ear.publish(1, 2, 3)
+    ear.handler.raises = [DependencyAway("no ledger")]
+    consumer = ear.broker.consumer([VERDICTS.name], "homeostat-retraining")
+    listener = VerdictListener(consumer, ear.handler, ear.metrics, stop)
+    listener.start()
+    try:
+        wait_for(lambda: len(ear.handler.heard) >= 3, 10, "the three verdicts to be heard")
+        wait_for(lambda: ear.committed == 3, 10, "their offsets to be kept")
+    finally:
+        stop.set()
+        listener.join()
+    assert ear.handler.heard == keys
+
+
+def test_bytes_that_are_no_verdict_are_counted_and_passed_over() -> None:
+    ear = Ear()
+    ear.broker.put(VERDICTS.name, b"toy", b"{not json", [])
+    keys = ear.publish(1)
+    assert ear.listener.listen_once(0.1) == 2
+    assert (ear.handler.heard, ear.committed, ear.count("unreadable")) == (keys, 2, 1.0)
+
+
+@pytest.mark.parametrize(
+    "problem", [UnknownName("that version was deleted"), TamperedVersion("its manifest was changed")]
+)
+def test_a_verdict_no_retry_can_help_does_not_hold_up_the_rest(problem: Exception) -> None:
+    ear = Ear()
+    keys = ear.publish(1, 2)
+    ear.handler.raises = [problem]
+    assert ear.listener.listen_once(0.1) == 2
+    assert (ear.handler.heard, ear.count("refused")) == (keys[1:], 1.0)
+
+
+def test_without_a_broker_it_waits() -> None:
+    ear = Ear()
+    ear.broker.down = True
+    assert ear.listener.listen_once(0.01) == 0

@@ -1,0 +1,179 @@
+"""The bodies of `POST /triggers`: ours, Alertmanager's and Grafana's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.retraining.cause import UNCLEAR
+from services.retraining.triggers.webhooks import read_triggers
+from shared.errors import InvalidRequest
+
+NOW = datetime(2013, 2, 1, tzinfo=UTC)
+
+
+def alert(**changes: Any) -> dict[str, Any]:
+    return {
+        "status": "firing",
+        "labels": {"alertname": "LossHigh", "model": "toy", "severity": "page"},
+        "annotations": {"summary": "loss of toy is high"},
+        "startsAt": "2013-01-31T08:00:00Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus/graph",
+        "fingerprint": "c1c2c3",
+        **changes,
+    }
+
+
+def alertmanager(*alerts: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    body = {
+        "version": "4",
+        "groupKey": "{}:{}",
+        "truncatedAlerts": 0,
+        "status": "firing",
+        "receiver": "homeostat",
+    }
+    return {
+        **body,
+        "groupLabels": {},
+        "commonLabels": {},
+        "externalURL": "http://am",
+        "alerts": list(alerts),
+        **changes,
+    }
+
+
+def grafana(*alerts: dict[str, Any]) -> dict[str, Any]:
+    extra = {"dashboardURL": "", "panelURL": "", "values": {"A": 0.7}, "valueString": "", "silenceURL": ""}
+    body = {
+        "receiver": "homeostat",
+        "status": "firing",
+        "orgId": 1,
+        "title": "[FIRING:1]",
+        "state": "alerting",
+        "message": "",
+    }
+    return {**body, "alerts": [{**one, **extra} for one in alerts]}
+
+
+def test_our_own_body() -> None:
+    [cause], left_out = read_triggers(
+        {"model": "toy", "reason": "new data", "key": "ticket 7", "actor": "ann"}, NOW
+    )
+    assert (cause.model, cause.source, cause.reason, cause.actor) == ("toy", "request", "new data", "ann")
+    assert left_out == []
+    [again], _ = read_triggers({"model": "toy", "reason": "other words", "key": "ticket 7"}, NOW)
+    assert again.key == cause.key
+
+
+def test_a_request_may_say_of_which_moment_it_is() -> None:
+    body = {"model": "toy", "reason": "new data", "event_time": "2013-02-02T01:00:00+01:00"}
+    [cause], _ = read_triggers(body, NOW)
+    assert cause.event_time == NOW + timedelta(days=1)
+
+
+def test_without_a_key_each_request_is_a_cause_of_its_own() -> None:
+    body = {"model": "toy", "reason": "new data"}
+    assert read_triggers(body, NOW)[0][0].key != read_triggers(body, NOW)[0][0].key
+
+
+@pytest.mark.parametrize("wrap", [alertmanager, grafana])
+def test_an_alert_is_the_same_cause_however_it_is_delivered(wrap: Any) -> None:
+    [cause], _ = read_triggers(wrap(alert()), NOW)
+    assert (cause.model, cause.source, cause.reason, cause.resolved) == (
+        "toy",
+        "alert",
+        "LossHigh: loss of toy is high",
+        False,
+    )
+    regrouped = alertmanager(alert(), groupKey="another", receiver="second")
+    assert read_triggers(regrouped, NOW)[0][0].key == cause.key
+    same_moment = wrap(alert(startsAt="2013-01-31T09:00:00+01:00"))
+    assert read_triggers(same_moment, NOW)[0][0].key == cause.key
+    assert read_triggers(wrap(alert(startsAt="2013-02-01T08:00:00Z")), NOW)[0][0].key != cause.key
+    assert read_triggers(wrap(alert(fingerprint="d4")), NOW)[0][0].key != cause.key
+
+
+def test_an_all_clear_is_another_cause_and_says_so() -> None:
+    [firing], _ = read_triggers(alertmanager(alert()), NOW)
+    [clear], _ = read_triggers(alertmanager(alert(status="resolved"), status="resolved"), NOW)
+    assert clear.resolved
+    assert clear.key != firing.key
+
+
+@pytest.mark.parametrize("wrap", [alertmanager, grafana])
+def test_an_alert_may_say_which_verdict_it_is_about(wrap: Any) -> None:
+    verdict_id = "0123456789abcdef" * 2
+    [cause], _ = read_triggers(wrap(alert(annotations={"verdict_id": verdict_id})), NOW)
+    assert (cause.source, cause.about) == ("alert", verdict_id)
+    # It stays the alert it is: what it is about may change while it fires.
+    assert cause.key == read_triggers(wrap(alert()), NOW)[0][0].key
+    assert read_triggers(wrap(alert()), NOW)[0][0].about is None
+
+
+@pytest.mark.parametrize("wrap", [alertmanager, grafana])
+def test_an_alert_may_say_what_its_verdict_is(wrap: Any) -> None:
+    notes = {"verdict_id": "a" * 32, "version": "b" * 64, "verdict_state": "data_fault"}
+    [cause], _ = read_triggers(wrap(alert(annotations=notes)), NOW)
+    assert (cause.about_version, cause.about_state) == ("b" * 64, "data_fault")
+    for wrong in ("", "<no value>", "b" * 63, "faulty", "fault\n", "b" * 64 + "\n", 5, None):
+        odd = {"verdict_id": "a" * 32, "version": wrong, "verdict_state": wrong}
+        [cause], _ = read_triggers(wrap(alert(annotations=odd)), NOW)
+        assert (cause.about, cause.about_version, cause.about_state) == ("a" * 32, "", ""), wrong
+
+
+@pytest.mark.parametrize(
+    "told", ["", "<no value>", "0123456789ABCDEF" * 2, "a" * 31, "a" * 33, "a" * 32 + "\n", "../" + "a" * 29, 5, None]
+)  # fmt: skip
+def test_an_alert_that_names_its_verdict_badly_is_not_taken_for_one_that_is_about_none(told: object) -> None:
+    [cause], left_out = read_triggers(alertmanager(alert(annotations={"verdict_id": told})), NOW)
+    assert (cause.about, left_out) == (UNCLEAR, [])
+
+
+def test_an_all_clear_is_about_no_verdict() -> None:
+    notes = {"verdict_id": "a" * 32}
+    [clear], _ = read_triggers(alertmanager(alert(annotations=notes, status="resolved")), NOW)
+    assert (clear.resolved, clear.about) == (True, None)
+
+
+def test_without_a_fingerprint_the_labels_are_it() -> None:
+    one = alert()
+    del one["fingerprint"]
+    turned = {**one, "labels": dict(reversed(one["labels"].items()))}
+    assert (
+        read_triggers(alertmanager(one), NOW)[0][0].key == read_triggers(alertmanager(turned), NOW)[0][0].key
+    )
+
+
+def test_alerts_that_name_no_model_are_left_out_and_told() -> None:
+    causes, left_out = read_triggers(alertmanager(alert(labels={"alertname": "DiskFull"}), alert()), NOW)
+    assert [cause.model for cause in causes] == ["toy"]
+    assert left_out == ["alerts[0].labels.model is missing or no name of a model"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ([], "body"),
+        ({}, "model"),
+        ({"model": "Toy", "reason": "x"}, "model"),
+        ({"model": "toy"}, "reason"),
+        ({"model": "toy", "reason": " "}, "reason"),
+        ({"model": "toy", "reason": "x" * 501}, "reason"),
+        ({"model": "toy", "reason": "x", "key": 5}, "key"),
+        ({"model": "toy", "reason": "x", "when": 5}, "when"),
+        ({"model": "toy", "reason": "x", "event_time": "soon"}, "event_time"),
+        ({"model": "toy", "reason": "x", "event_time": "2013-02-02T00:00:01Z"}, "event_time"),
+        ({"model": "toy", "reason": "x", "event_time": "1970-01-01T00:00:00Z"}, "event_time"),
+        ({"model": "toy", "reason": "x", "event_time": "9999-12-31T23:59:59-14:00"}, "event_time"),
+        ({"alerts": []}, "alerts"),
+        ({"alerts": [{"labels": {"model": "toy"}}]}, "alerts"),
+        ({"alerts": ["x"]}, "alerts"),
+    ],
+)
+def test_a_body_that_says_nothing_usable_is_refused_by_name(body: object, field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read_triggers(body, NOW)
+    assert refused.value.field == field

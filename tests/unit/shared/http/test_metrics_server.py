@@ -1,0 +1,80 @@
+"""The door of services without an HTTP server of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from shared.errors import OperatorError
+from shared.http.metrics_server import MetricsDoor
+
+
+class Service:
+    """What stands behind the door: says whether it is ready."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.registry = CollectorRegistry()
+        self.rows = Counter("homeostat_rows", "Rows.", registry=self.registry)
+
+    def status(self) -> dict[str, object]:
+        return {"ready": self.ready, "lag": 3}
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def door(service: Service) -> Iterator[str]:
+    opened = MetricsDoor(service.registry, "127.0.0.1", 0, service.status)
+    opened.start()
+    yield f"http://127.0.0.1:{opened.port}"
+    opened.stop()
+
+
+def test_metrics_are_those_of_the_registry_handed_over(door: str, service: Service) -> None:
+    service.rows.inc(5)
+    answer = httpx.get(f"{door}/metrics?name[]=homeostat_rows_total")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "homeostat_rows_total 5.0\n" in answer.text
+    assert "python_info" not in answer.text
+
+
+def test_ready_follows_the_status_and_live_does_not(door: str, service: Service) -> None:
+    assert httpx.get(f"{door}/health/ready").status_code == 503
+    assert httpx.get(f"{door}/health/live").status_code == 200
+    assert httpx.get(f"{door}/status").json() == {"ready": False, "lag": 3}
+    service.ready = True
+    assert httpx.get(f"{door}/health/ready").status_code == 200
+
+
+def test_another_path_says_which_there_are(door: str) -> None:
+    answer = httpx.get(f"{door}/metric")
+    assert answer.status_code == 404
+    assert "/metrics" in answer.json()["error"]
+
+
+def test_a_taken_port_is_named_with_the_remedy(door: str, service: Service) -> None:
+    port = int(door.rsplit(":", 1)[1])
+    with pytest.raises(OperatorError, match=f"port {port} on 127.0.0.1 cannot be opened") as refusal:
+        MetricsDoor(service.registry, "127.0.0.1", port, service.status)
+    assert refusal.value.remedy
+
+
+def test_a_door_closes_and_its_port_is_free_again(service: Service) -> None:
+    first = MetricsDoor(service.registry, "127.0.0.1", 0, service.status)
+    port = first.port
+    first.start()
+    first.stop()
+    second = MetricsDoor(service.registry, "127.0.0.1", port, service.status)
+    second.stop()
+
+
+def test_a_door_that_never_answered_can_be_closed(service: Service) -> None:
+    MetricsDoor(service.registry, "127.0.0.1", 0, service.status).stop()

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx
+import pytest
+from onnx import GraphProto, NodeProto, TensorProto, helper
+
+from shared.errors import UnservableModel
+from shared.models.file_safety import check_model_file
+
+SCORE = helper.make_tensor_value_info("score", TensorProto.FLOAT, [1])
+CHOICE = helper.make_tensor_value_info("c", TensorProto.BOOL, [])
+
+
+def tensor(name: str, *, outside: bool = False) -> TensorProto:
+    made = helper.make_tensor(name, TensorProto.FLOAT, [1], [1.0])
+    if outside:
+        made.ClearField("float_data")
+        made.data_location = TensorProto.EXTERNAL
+        made.external_data.add(key="location", value="weights.bin")
+    return made
+
+
+def graph(
+    nodes: Sequence[NodeProto], weights: Sequence[TensorProto] = (), *, branch: bool = False
+) -> GraphProto:
+    return helper.make_graph(list(nodes), "g", [] if branch else [CHOICE], [SCORE], list(weights))
+
+
+def either(inner: GraphProto) -> NodeProto:
+    """A node that holds a graph."""
+    return helper.make_node("If", ["c"], ["score"], then_branch=inner, else_branch=inner)
+
+
+def identity(domain: str = "") -> NodeProto:
+    return helper.make_node("Identity", ["w"], ["score"], domain=domain)
+
+
+def constant(*, outside: bool = False) -> NodeProto:
+    return helper.make_node("Constant", [], ["score"], value=tensor("inner", outside=outside))
+
+
+def sparse_constant() -> NodeProto:
+    indices = helper.make_tensor("indices", TensorProto.INT64, [1], [0])
+    value = helper.make_sparse_tensor(tensor("values", outside=True), indices, [4])
+    return helper.make_node("Constant", [], ["score"], sparse_value=value)
+
+
+def written(content: GraphProto, *steps: NodeProto, domains: Sequence[str] = ()) -> bytes:
+    """A model with that graph, and with a function of those steps."""
+    functions = []
+    if steps:
+        functions.append(
+            helper.make_function("ai.onnx.ml", "f", [], ["score"], list(steps), [helper.make_opsetid("", 17)])
+        )
+    opsets = [helper.make_opsetid(domain, 1) for domain in ("", *domains)]
+    model = helper.make_model(content, opset_imports=opsets, functions=functions)
+    raw: bytes = onnx.ModelProto.SerializeToString(model)
+    return raw
+
+
+PLAIN = graph([identity()], [tensor("w")])
+FINE = {
+    "weights inside": written(PLAIN),
+    "a graph in a node": written(graph([either(graph([constant()], branch=True))])),
+    "a function": written(PLAIN, constant()),
+    "standard domains": written(graph([identity("ai.onnx.ml")], [tensor("w")]), domains=["ai.onnx.ml"]),
+}
+ELSEWHERE = graph([identity()], [tensor("w", outside=True)], branch=True)
+OUTSIDE = {
+    "initializer": written(graph([identity()], [tensor("w", outside=True)])),
+    "constant": written(graph([constant(outside=True)])),
+    "sparse constant": written(graph([sparse_constant()])),
+    "initializer of a graph in a node": written(graph([either(ELSEWHERE)])),
+    "constant of a graph in a node": written(graph([either(graph([constant(outside=True)], branch=True))])),
+    "constant of a function": written(PLAIN, constant(outside=True)),
+    "initializer of a graph in a function": written(PLAIN, either(ELSEWHERE)),
+}
+STRANGE = {
+    "operator": written(graph([identity("com.example")], [tensor("w")])),
+    "announced": written(PLAIN, domains=["com.example"]),
+    "operator of a graph in a node": written(
+        graph([either(graph([identity("com.example")], [tensor("w")], branch=True))])
+    ),
+    "operator of a function": written(PLAIN, identity("com.example")),
+    "operator of a graph in a function": written(
+        PLAIN, either(graph([identity("com.example")], [tensor("w")], branch=True))
+    ),
+}
+
+
+@pytest.mark.parametrize("raw", FINE.values(), ids=FINE.keys())
+def test_a_model_that_is_whole_and_standard_passes(raw: bytes) -> None:
+    check_model_file(raw)
+
+
+@pytest.mark.parametrize("raw", OUTSIDE.values(), ids=OUTSIDE.keys())
+def test_weights_in_another_file_are_refused_wherever_they_stand(raw: bytes) -> None:
+    with pytest.raises(UnservableModel, match="keeps the weights '(w|inner|values)' in another file"):
+        check_model_file(raw)
+
+
+@pytest.mark.parametrize("raw", STRANGE.values(), ids=STRANGE.keys())
+def test_operators_of_a_strange_domain_are_refused_wherever_they_stand(raw: bytes) -> None:
+    with pytest.raises(UnservableModel, match=r"uses operators of the domain 'com\.example'"):
+        check_model_file(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [(b"\xff\xffno model", "model.onnx is not an ONNX model"), (b"", "model.onnx holds no graph")],
+)
+def test_bytes_that_are_no_model_are_refused(raw: bytes, told: str) -> None:
+    with pytest.raises(UnservableModel) as caught:
+        check_model_file(raw)
+    assert caught.value.message == told

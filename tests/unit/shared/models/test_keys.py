@@ -1,0 +1,105 @@
+"""The installation's keys: made once, whoever is first; private; never half there."""
+
+from __future__ import annotations
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from shared.errors import OperatorError
+from shared.models.keys import Keys, ensure_keys
+
+
+def public_half(keys: Keys) -> bytes:
+    private = serialization.load_pem_private_key(keys.signing.read_bytes(), password=None)
+    return private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def test_keys_are_made_once_and_kept(tmp_path: Path) -> None:
+    first = ensure_keys(tmp_path)
+    before = {path.name: path.read_bytes() for path in first.folder.iterdir()}
+    assert set(before) == {"signing.pem", "signing.pub", "prediction_id.key"}
+    assert len(first.prediction_id_secret()) == 32
+    again = ensure_keys(tmp_path)
+    assert {path.name: path.read_bytes() for path in again.folder.iterdir()} == before
+
+
+def test_two_installations_have_different_keys(tmp_path: Path) -> None:
+    one, other = ensure_keys(tmp_path / "one"), ensure_keys(tmp_path / "other")
+    assert one.prediction_id_secret() != other.prediction_id_secret()
+    assert one.signing.read_bytes() != other.signing.read_bytes()
+
+
+def test_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
+    keys = ensure_keys(tmp_path)
+    assert stat.S_IMODE(keys.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(keys.signing.stat().st_mode) == 0o600
+    assert stat.S_IMODE((keys.folder / "prediction_id.key").stat().st_mode) == 0o600
+
+
+def test_many_starters_at_once_agree_on_one_pair(tmp_path: Path) -> None:
+    starters = 8
+    gate = Barrier(starters)
+
+    def start(_: int) -> tuple[bytes, bytes, bytes]:
+        gate.wait(timeout=10)
+        keys = ensure_keys(tmp_path)
+        return keys.prediction_id_secret(), keys.signing.read_bytes(), keys.verifying.read_bytes()
+
+    with ThreadPoolExecutor(starters) as pool:
+        seen = set(pool.map(start, range(starters)))
+    assert len(seen) == 1
+    keys = Keys(tmp_path / "keys")
+    assert keys.verifying.read_bytes() == public_half(keys)
+    assert {path.name for path in keys.folder.iterdir()} == {
+        "signing.pem",
+        "signing.pub",
+        "prediction_id.key",
+    }
+
+
+def test_who_comes_second_keeps_what_the_first_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second looked before the first had written: for it there were no keys yet."""
+    first = ensure_keys(tmp_path)
+    before = {path.name: path.read_bytes() for path in first.folder.iterdir()}
+    monkeypatch.setattr(Path, "exists", lambda path: False)
+    ensure_keys(tmp_path)
+    assert {path.name: path.read_bytes() for path in first.folder.iterdir()} == before
+
+
+def test_a_lost_public_half_is_derived_again(tmp_path: Path) -> None:
+    keys = ensure_keys(tmp_path)
+    keys.verifying.unlink()
+    assert ensure_keys(tmp_path).verifying.read_bytes() == public_half(keys)
+
+
+def test_a_missing_secret_names_the_file_and_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="homeostat up") as refusal:
+        Keys(tmp_path).prediction_id_secret()
+    assert str(tmp_path / "prediction_id.key") in refusal.value.message
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"x" * 33])
+def test_a_damaged_secret_is_refused(tmp_path: Path, content: bytes) -> None:
+    """An empty key would turn the checksum into one that anybody can compute."""
+    (tmp_path / "prediction_id.key").write_bytes(content)
+    with pytest.raises(OperatorError, match=f"has {len(content)} bytes, expected 32"):
+        Keys(tmp_path).prediction_id_secret()
+
+
+def test_a_server_needs_no_more_than_the_public_key_and_the_secret(tmp_path: Path) -> None:
+    """Such as a container that is given these two in a folder it cannot write: nothing is made beside them."""
+    made = ensure_keys(tmp_path / "installation")
+    folder = tmp_path / "server" / "keys"
+    folder.mkdir(parents=True)
+    for path in (made.verifying, made.prediction_id):
+        (folder / path.name).write_bytes(path.read_bytes())
+    given = ensure_keys(tmp_path / "server")
+    assert given.prediction_id_secret() == made.prediction_id_secret()
+    assert sorted(path.name for path in folder.iterdir()) == ["prediction_id.key", "signing.pub"]

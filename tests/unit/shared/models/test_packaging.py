@@ -1,0 +1,158 @@
+"""Packaging and verifying a version: whatever is done to the folder afterwards is noticed before anything is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from model_signing import signing
+
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.manifest import MANIFEST, MODEL, REFERENCE, SIGNATURE, Manifest, Origin
+from shared.errors import ProjectError, TamperedVersion
+from shared.models.keys import Keys, ensure_keys
+from shared.models.packaging import package_version, verify_version
+
+Packaged = tuple[Path, Manifest]
+
+
+def flip_last_byte(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def test_a_version_is_four_files_and_verifies(version: Packaged, keys: Keys) -> None:
+    folder, manifest = version
+    assert {path.name for path in folder.iterdir()} == {MODEL, REFERENCE, MANIFEST, SIGNATURE}
+    assert manifest.files[MODEL].sha256 == sha256(b"the model").hexdigest()
+    assert manifest.files[REFERENCE].size == len(b"the reference")
+    assert verify_version(folder, version=manifest.version, verifying_key=keys.verifying) == manifest
+
+
+def test_packaging_the_same_twice_gives_the_same_name(
+    version: Packaged, keys: Keys, loop_spec: LoopSpec, tmp_path: Path
+) -> None:
+    folder, manifest = version
+    again = package_version(
+        tmp_path / "again",
+        loop=loop_spec,
+        model=folder / MODEL,
+        reference=folder / REFERENCE,
+        origin=Origin(kind="deployment"),
+        metrics={"log_loss": 0.5},
+        signing_key=keys.signing,
+    )
+    assert again.version == manifest.version
+
+
+@pytest.mark.parametrize("name", [MODEL, REFERENCE, MANIFEST, SIGNATURE])
+def test_one_changed_byte_is_noticed(version: Packaged, keys: Keys, name: str) -> None:
+    folder, manifest = version
+    flip_last_byte(folder / name)
+    with pytest.raises(TamperedVersion, match=manifest.version[:12]):
+        verify_version(folder, version=manifest.version, verifying_key=keys.verifying)
+
+
+@pytest.mark.parametrize("name", [MODEL, REFERENCE, MANIFEST, SIGNATURE])
+def test_a_missing_file_is_noticed(version: Packaged, keys: Keys, name: str) -> None:
+    folder, manifest = version
+    (folder / name).unlink()
+    with pytest.raises(TamperedVersion, match=name):
+        verify_version(folder, version=manifest.version, verifying_key=keys.verifying)
+
+
+def extra_file(folder: Path) -> None:
+    (folder / "weights.bin").write_bytes(b"external data")
+
+
+def hidden_file(folder: Path) -> None:
+    (folder / ".weights").write_bytes(b"external data")
+
+
+def extra_folder(folder: Path) -> None:
+    (folder / "more").mkdir()
+    (folder / "more" / "weights.bin").write_bytes(b"external data")
+
+
+@pytest.mark.parametrize("add", [extra_file, hidden_file, extra_folder])
+def test_anything_extra_is_noticed(version: Packaged, keys: Keys, add: Callable[[Path], None]) -> None:
+    folder, manifest = version
+    add(folder)
+    with pytest.raises(TamperedVersion, match="signature"):
+        verify_version(folder, version=manifest.version, verifying_key=keys.verifying)
+
+
+def test_a_version_signed_by_somebody_else_is_refused(version: Packaged, tmp_path: Path) -> None:
+    folder, manifest = version
+    stranger = ensure_keys(tmp_path / "stranger")
+    with pytest.raises(TamperedVersion, match="signature"):
+        verify_version(folder, version=manifest.version, verifying_key=stranger.verifying)
+
+
+def test_the_name_is_checked_and_not_only_the_signature(version: Packaged, keys: Keys) -> None:
+    """A folder that is whole and signed, but stands under another version's name."""
+    folder, _ = version
+    with pytest.raises(TamperedVersion, match="another digest than the version's name"):
+        verify_version(folder, version="0" * 64, verifying_key=keys.verifying)
+
+
+def test_a_manifest_made_to_fit_new_bytes_still_lacks_the_signature(version: Packaged, keys: Keys) -> None:
+    folder, _ = version
+    (folder / MODEL).write_bytes(b"the m0del")
+    document: dict[str, Any] = orjson.loads((folder / MANIFEST).read_bytes())
+    document["files"][MODEL]["sha256"] = sha256(b"the m0del").hexdigest()
+    forged = Manifest.model_validate(document)
+    (folder / MANIFEST).write_bytes(forged.to_bytes())
+    with pytest.raises(TamperedVersion, match="signature"):
+        verify_version(folder, version=forged.version, verifying_key=keys.verifying)
+
+
+def test_a_signature_over_other_bytes_than_the_manifest_s_does_not_help(
+    version: Packaged, keys: Keys
+) -> None:
+    """Who holds the signing key still cannot put other bytes under an old name."""
+    folder, manifest = version
+    (folder / MODEL).write_bytes(b"the m0del")
+    (folder / SIGNATURE).unlink()
+    signer = signing.Config()  # type: ignore[no-untyped-call]
+    signer.use_elliptic_key_signer(private_key=keys.signing).sign(folder, folder / SIGNATURE)
+    with pytest.raises(
+        TamperedVersion, match=r"model.onnx of version .* has another digest than its manifest"
+    ):
+        verify_version(folder, version=manifest.version, verifying_key=keys.verifying)
+
+
+def test_a_file_that_is_not_there_is_named(loop_spec: LoopSpec, keys: Keys, tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(b"x")
+    with pytest.raises(ProjectError, match=r"nowhere.parquet is missing.*reference.parquet"):
+        package_version(
+            tmp_path / "out",
+            loop=loop_spec,
+            model=tmp_path / "model",
+            reference=tmp_path / "nowhere.parquet",
+            origin=Origin(kind="deployment"),
+            metrics={},
+            signing_key=keys.signing,
+        )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_metric_json_cannot_hold_is_refused_before_anything_is_written(
+    loop_spec: LoopSpec, keys: Keys, tmp_path: Path, value: float
+) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(ProjectError, match="metric auc of the new version"):
+        package_version(
+            tmp_path / "out",
+            loop=loop_spec,
+            model=tmp_path / "file",
+            reference=tmp_path / "file",
+            origin=Origin(kind="deployment"),
+            metrics={"auc": value},
+            signing_key=keys.signing,
+        )
+    assert not (tmp_path / "out").exists()
