@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.errors import CallerError, HomeostatError, OperatorError, ProjectError, TamperedVersion
+from shared.errors import CallerError, HomeostatError, IntegrityError, OperatorError, ProjectError
 
 DONE, FOUND_SOMETHING, WRONG_COMMAND, OURS, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -11,7 +11,7 @@ BY_ERROR: tuple[tuple[type[HomeostatError], int], ...] = (
     (CallerError, 3),
     (ProjectError, 4),
     (OperatorError, 5),
-    (TamperedVersion, 6),
+    (IntegrityError, 6),
 )
 
 MEANINGS: dict[int, str] = {

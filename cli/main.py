@@ -34,7 +34,7 @@ PAGE: tuple[tuple[str, Callable[..., Any], str, str], ...] = (
     (START, up, "Start the broker and every service.", "homeostat up --detach"),
     (START, down, "End the stack.", "homeostat down"),
     (START, demo, "Replay a real year of flights through the loop.", "homeostat demo --part 0.1 --keep"),
-    (START, doctor, "Check everything; each failure names its remedy.", "homeostat doctor"),
+    (START, doctor, "Check everything; each failure names its hint.", "homeostat doctor"),
     (MODEL, init, "Write a model project that works as it stands.", "homeostat init my-model"),
     (
         MODEL,

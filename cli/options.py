@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.completion import complete_model
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Home = Annotated[
@@ -22,7 +22,7 @@ Model = Annotated[str, typer.Argument(help="Name of the model.", autocompletion=
 Actor = Annotated[str, typer.Option(help="Who does it, for the record. Default: the user logged in.")]
 
 
-def settings_with(home: Path | None = None, **changed: object) -> CliSettings:
+def settings_with(home: Path | None = None, **changed: object) -> LocalStackSettings:
     """The environment's settings with what the command line gave on top; empty and None mean not given."""
     given = {name: value for name, value in {"home": home, **changed}.items() if value not in (None, "")}
-    return CliSettings().model_copy(update=given)
+    return LocalStackSettings().model_copy(update=given)

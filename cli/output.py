@@ -1,6 +1,6 @@
 """How a command speaks: results on standard output, notes and errors on standard error, exit codes (`cli/exit_codes.py`).
 
-With `--json` a result is one JSON document on standard output, also an error: `{"error": …, "remedy": …, "exit_code": …}`.
+With `--json` a result is one JSON document on standard output, also an error: `{"error": …, "hint": …, "exit_code": …}`.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class Teller:
         """Say what is wrong and what to do; the exit code that goes with it."""
         code = exit_code(error)
         if self.as_json:
-            self.result({"error": error.message, "remedy": error.remedy, "exit_code": code}, "")
+            self.result({"error": error.message, "hint": error.hint, "exit_code": code}, "")
         else:
             self.err.print("[bold red]error:[/] ", end="")
             self.err.print(error.message, highlight=False, markup=False, soft_wrap=True)
-            if error.remedy:
+            if error.hint:
                 self.err.print("[bold]try:[/] ", end="")
-                self.err.print(error.remedy, highlight=False, markup=False, soft_wrap=True)
+                self.err.print(error.hint, highlight=False, markup=False, soft_wrap=True)
         return code
 
 
@@ -84,14 +84,10 @@ def telling(as_json: bool) -> Iterator[Teller]:
     except OSError as error:
         named = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
         raise typer.Exit(
-            teller.error(
-                OperatorError(named, remedy="look at the folder's owner, permissions and free space")
-            )
+            teller.error(OperatorError(named, hint="look at the folder's owner, permissions and free space"))
         ) from error
     except Exception as error:
         teller.err.print_exception(max_frames=8)
         if as_json:
-            teller.result(
-                {"error": f"unexpected {type(error).__name__}", "remedy": "", "exit_code": OURS}, ""
-            )
+            teller.result({"error": f"unexpected {type(error).__name__}", "hint": "", "exit_code": OURS}, "")
         raise typer.Exit(OURS) from error

@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
-from shared.errors import CallerError, Conflict, DependencyAway, HomeostatError, OperatorError, UnknownName
+from shared.errors import (
+    CallerError,
+    Conflict,
+    DependencyUnavailable,
+    HomeostatError,
+    NotFound,
+    OperatorError,
+)
 
 if TYPE_CHECKING:  # it takes a tenth of a second, and `homeostat --help` asks nobody
     import httpx
@@ -25,7 +32,7 @@ class Addresses:
     retraining: str
 
 
-def addresses(settings: CliSettings) -> Addresses:
+def addresses(settings: LocalStackSettings) -> Addresses:
     """Where the services are: an option or setting first, else the running stack of this home, else the default ports."""
     found = read_state(settings.home)
     ports = found.ports if found is not None else {}
@@ -41,16 +48,14 @@ def addresses(settings: CliSettings) -> Addresses:
 
 
 class Door:
-    """One service's HTTP door. Raises our errors: `UnknownName` for 404, `Conflict` for 409, `CallerError` for other 4xx,
-    `OperatorError` for 5xx, `DependencyAway` when it does not answer."""
+    """One service's HTTP door. Raises our errors: `NotFound` for 404, `Conflict` for 409, `CallerError` for other 4xx,
+    `OperatorError` for 5xx, `DependencyUnavailable` when it does not answer."""
 
-    def __init__(
-        self, service: str, base_url: str, *, timeout_s: float = TIMEOUT_S, remedy: str = ""
-    ) -> None:
+    def __init__(self, service: str, base_url: str, *, timeout_s: float = TIMEOUT_S, hint: str = "") -> None:
         import httpx
 
         self.service = service
-        self._remedy = remedy or f"start it with `homeostat up`, or say where it is with --{service}-url"
+        self._hint = hint or f"start it with `homeostat up`, or say where it is with --{service}-url"
         self.base_url = base_url
         # The services are our own: no proxy of the environment stands between.
         self._client = httpx.Client(base_url=base_url, timeout=timeout_s, trust_env=False)
@@ -82,7 +87,7 @@ class Door:
         except ValueError as error:
             raise OperatorError(
                 f"{self.base_url}{path} answers something that is not JSON",
-                remedy=f"check that {self.service} listens there",
+                hint=f"check that {self.service} listens there",
             ) from error
 
     def _answer(self, method: str, path: str, **arguments: Any) -> httpx.Response:
@@ -91,9 +96,9 @@ class Door:
         try:
             response = self._client.request(method, path, **arguments)
         except httpx.HTTPError as error:
-            raise DependencyAway(
+            raise DependencyUnavailable(
                 f"{self.service} does not answer at {self.base_url}: {error or type(error).__name__}",
-                remedy=self._remedy,
+                hint=self._hint,
             ) from error
         if response.status_code >= 400:
             raise _refusal(self.service, response)
@@ -109,17 +114,17 @@ def _refusal(service: str, response: httpx.Response) -> HomeostatError:
     message = str(
         details.get("error") or details.get("detail") or f"{service} answers {response.status_code}"
     )
-    remedy = str(details.get("remedy") or "")
+    hint = str(details.get("hint") or "")
     if details.get("error_id"):
         message += f" (error id {details['error_id']}, in its log)"
     if response.status_code == 404:
-        return UnknownName(message, remedy=remedy)
+        return NotFound(message, hint=hint)
     if response.status_code == 409:
-        return Conflict(message, remedy=remedy)
+        return Conflict(message, hint=hint)
     if response.status_code < 500:
-        return CallerError(message, remedy=remedy)
+        return CallerError(message, hint=hint)
     return OperatorError(
-        f"{service}: {message}", remedy=remedy or f"read {service}'s log; `homeostat status` names it"
+        f"{service}: {message}", hint=hint or f"read {service}'s log; `homeostat status` names it"
     )
 
 

@@ -25,7 +25,7 @@ BOARDS: dict[str, Callable[[], dashboard.Dashboard]] = {
     "drift": drift.make,
     "retraining": retraining.make,
 }
-REMEDY = "run `python -m dashboards.generate`"
+HINT = "run `python -m dashboards.generate`"
 
 
 def encode(board: Dashboard) -> str:
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{'differs' if check else 'wrote' if path in wanted else 'removed'}: {path.name}")
     if check:
         if differing or strangers:
-            print(f"try: {REMEDY}")
+            print(f"try: {HINT}")
         return 1 if differing or strangers else 0
     FOLDER.mkdir(parents=True, exist_ok=True)
     for path in differing:

@@ -20,7 +20,7 @@ from typing import Any
 from local_stack.kafka.broker import local_broker
 from local_stack.kafka.config_files import BrokerPlace
 from local_stack.ports import free_port
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from shared.spool import SpoolWriter
 from shared.stores.lake import Lake
 
@@ -91,7 +91,7 @@ def _append_cost(home: Path) -> tuple[float, float]:
 def _throughput(home: Path) -> tuple[float, float]:
     """Seconds for all rows from the spool into the lake, and seconds until a single row is seen there afterwards."""
     broker = local_broker(
-        BrokerPlace(home / "kafka", port=free_port(), controller_port=free_port()), CliSettings()
+        BrokerPlace(home / "kafka", port=free_port(), controller_port=free_port()), LocalStackSettings()
     )
     broker.start()
     environment = dict(

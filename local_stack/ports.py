@@ -46,5 +46,5 @@ def require_free(host: str, port: int, setting: str) -> None:
     who = holder(port)
     raise OperatorError(
         f"port {port} on {host} is taken" + (f" by {who}" if who else ""),
-        remedy=f"end that process, or choose another port with {setting}",
+        hint=f"end that process, or choose another port with {setting}",
     )

@@ -17,7 +17,7 @@ def default_jar_folder() -> Path:
     return Path(cache) / "homeostat" / "kafka-4.2.0"
 
 
-class CliSettings(HomeostatSettings):
+class LocalStackSettings(HomeostatSettings):
     """Read from the environment (`HOMEOSTAT_…`); a command's options go before it."""
 
     model_config = SettingsConfigDict(env_prefix="HOMEOSTAT_", frozen=True, extra="ignore")

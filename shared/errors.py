@@ -3,17 +3,17 @@
     HomeostatError
     ├── CallerError            the one who sent the request mends it (4xx)
     │   ├── InvalidRequest     a field is wrong; names field and expectation
-    │   ├── UnknownName        a model, version, prediction or run that does not exist
+    │   ├── NotFound        a model, version, prediction or run that does not exist
     │   └── Conflict           the world moved on: someone else was first, or the state forbids it
     ├── ProjectError           the owner of the model project mends it (loop.yaml, training command, model file)
     │   ├── InvalidLoopSpec
     │   ├── TrainingFailed
     │   └── UnservableModel
     ├── OperatorError          the one who runs the machine mends it (setting, port, disk, key)
-    │   └── DependencyAway     a part we talk to does not answer; work is kept and tried again
-    └── TamperedVersion        bytes differ from what was signed: nobody may go on with them
+    │   └── DependencyUnavailable     a part we talk to does not answer; work is kept and tried again
+    └── IntegrityError        bytes differ from what was signed: nobody may go on with them
 
-Every message says what is wrong; `remedy` says what to do next. Errors that are none of these are unknown: doors answer them
+Every message says what is wrong; `hint` says what to do next. Errors that are none of these are unknown: doors answer them
 with a fixed text and an id that stands in the log.
 """
 
@@ -21,17 +21,17 @@ from __future__ import annotations
 
 
 class HomeostatError(Exception):
-    """Something a person can act on. `remedy` is a sentence or a command; empty where the message says it all."""
+    """Something a person can act on. `hint` is a sentence or a command; empty where the message says it all."""
 
     status = 500
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.remedy = remedy
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.remedy})" if self.remedy else self.message
+        return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
 class CallerError(HomeostatError):
@@ -53,16 +53,16 @@ class InvalidRequest(CallerError):
         expected: str,
         row: int | None = None,
         status: int = 422,
-        remedy: str = "",
+        hint: str = "",
     ) -> None:
-        super().__init__(message, remedy=remedy)
+        super().__init__(message, hint=hint)
         self.field = field
         self.expected = expected
         self.row = row
         self.status = status
 
 
-class UnknownName(CallerError):
+class NotFound(CallerError):
     """The request names something this installation does not have."""
 
     status = 404
@@ -98,9 +98,9 @@ class OperatorError(HomeostatError):
     status = 503
 
 
-class DependencyAway(OperatorError):
+class DependencyUnavailable(OperatorError):
     """A broker, store or service does not answer now; the caller keeps the work and tries again."""
 
 
-class TamperedVersion(HomeostatError):
+class IntegrityError(HomeostatError):
     """A version folder holds other bytes than were signed."""

@@ -10,7 +10,7 @@ import pytest
 from local_stack.kafka.broker import Broker, local_broker
 from local_stack.kafka.config_files import BrokerPlace
 from local_stack.ports import free_port
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from tests.postgres import Postgres, running_postgres
 
 # No part under test may call home, in this process or in one it starts.
@@ -21,7 +21,7 @@ os.environ.update(BENTOML_DO_NOT_TRACK="True", DO_NOT_TRACK="1", MLFLOW_DISABLE_
 def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A running Apache Kafka with Homeostat's topics. A test that stops or kills it starts it again before it ends."""
     place = BrokerPlace(tmp_path_factory.mktemp("kafka"), port=free_port(), controller_port=free_port())
-    broker = local_broker(place, CliSettings())
+    broker = local_broker(place, LocalStackSettings())
     broker.start()
     try:
         broker.create_topics()

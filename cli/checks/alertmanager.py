@@ -10,9 +10,9 @@ import yaml
 from cli.checks.check_result import Finding
 from cli.checks.http_client import ask_json, ask_text, total
 from cli.checks.prometheus import AGAIN, missing, place_of
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 
 NAME = "alertmanager"
 ALERTS = ("HomeostatDrift", "HomeostatPerformanceDrift")
@@ -23,7 +23,7 @@ SENT, FAILED = "alertmanager_notifications_total", "alertmanager_notifications_f
 WEBHOOK = 'integration="webhook"'
 
 
-def alertmanager(settings: CliSettings) -> Iterator[Finding]:
+def alertmanager(settings: LocalStackSettings) -> Iterator[Finding]:
     """Whether an alert about drift would reach retraining."""
     base, is_expected = place_of(
         settings,
@@ -35,7 +35,7 @@ def alertmanager(settings: CliSettings) -> Iterator[Finding]:
     try:
         status = ask_json("Alertmanager", base, "/api/v2/status")
         metrics = ask_text("Alertmanager", base, "/metrics")
-    except DependencyAway as error:
+    except DependencyUnavailable as error:
         yield missing(NAME, error, is_expected, settings)
         return
     try:

@@ -11,12 +11,12 @@ State = Literal["ok", "warning", "failure", "off"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: `state`, the thing `checked`, what was `found`, and the `remedy` of a failure."""
+    """What a check found: `state`, the thing `checked`, what was `found`, and the `hint` of a failure."""
 
     checked: str
     state: State
     found: str
-    remedy: str = ""
+    hint: str = ""
 
     def document(self) -> dict[str, str]:
         """The finding for programs."""

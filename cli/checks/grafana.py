@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cli.checks.check_result import Finding
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 
 
-def grafana(settings: CliSettings) -> Iterator[Finding]:
+def grafana(settings: LocalStackSettings) -> Iterator[Finding]:
     """Whether it works, takes our login, has the data source and the boards."""
     if not settings.grafana_url:
         yield Finding("grafana", "off", "HOMEOSTAT_GRAFANA_URL is not set")

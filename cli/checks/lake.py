@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from cli.checks.check_result import Finding
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from shared.stores.lake import Lake
 
 CLOCK_SLACK = timedelta(seconds=5)
 
 
-def lake(settings: CliSettings, now: datetime) -> Iterator[Finding]:
+def lake(settings: LocalStackSettings, now: datetime) -> Iterator[Finding]:
     """Whether the lake can be read, and whether the clock is behind what was already written."""
     try:
         found = Lake(settings.lake_url)

@@ -11,7 +11,7 @@ from cli.checks.check_result import Finding
 from local_stack.kafka.jars import present
 from local_stack.kafka.java import find_java
 from local_stack.ports import holder, is_free
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import services
 from shared.errors import HomeostatError
 
@@ -26,16 +26,16 @@ def python_version(version: tuple[int, ...]) -> Finding:
     return Finding("python", "failure", f"{shown}; expected 3.11", "make PYTHON=/path/to/python3.11 venv")
 
 
-def java(settings: CliSettings) -> Finding:
+def java(settings: LocalStackSettings) -> Finding:
     """The local broker needs Java."""
     try:
         found = find_java(settings.java_home)
     except HomeostatError as error:
-        return Finding("java", "failure", error.message, error.remedy)
+        return Finding("java", "failure", error.message, error.hint)
     return Finding("java", "ok", f"{found.major} ({found.found}, {found.program})")
 
 
-def jars(settings: CliSettings) -> Finding:
+def jars(settings: LocalStackSettings) -> Finding:
     """The local broker's jars; missing ones are fetched at the first start."""
     if present(settings.kafka_jars):
         return Finding("broker jars", "ok", str(settings.kafka_jars))
@@ -47,7 +47,7 @@ def jars(settings: CliSettings) -> Finding:
     )
 
 
-def disk(settings: CliSettings) -> Finding:
+def disk(settings: LocalStackSettings) -> Finding:
     """Room below the data root."""
     folder = settings.home.absolute()
     while not folder.exists():
@@ -85,7 +85,7 @@ def _cuda_devices() -> int:
     )
 
 
-def ports(settings: CliSettings) -> Iterator[Finding]:
+def ports(settings: LocalStackSettings) -> Iterator[Finding]:
     """Whether `homeostat up` would find its ports free."""
     wanted = [(spec.name, spec.port, spec.setting) for spec in services(settings)]
     wanted.append(("kafka", settings.broker_port, "HOMEOSTAT_BROKER_PORT"))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from cli.checks.check_result import Finding
 from cli.checks.http_client import ask_json, ask_text, total
 from cli.service_client import addresses
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
-from shared.errors import DependencyAway, HomeostatError
+from shared.errors import DependencyUnavailable, HomeostatError
 
 FULL = 0.8
 # More than a sink reads in a few rounds: it does not keep up, or stands still.
@@ -17,12 +17,12 @@ MOST_LAG = 10_000
 LAG = "homeostat_sink_lag_records"
 
 
-def spool(settings: CliSettings) -> Iterator[Finding]:
+def spool(settings: LocalStackSettings) -> Iterator[Finding]:
     """How full the spool is: at its bound answers are no longer logged."""
     try:
         report = ask_json("inference", addresses(settings).inference, "/status.json")
         held, bound = int(report["spool"]["bytes"]), int(report["spool"]["bound"])
-    except (DependencyAway, KeyError, TypeError):
+    except (DependencyUnavailable, KeyError, TypeError):
         return  # inference's own line says so
     share = held / bound if bound else 0.0
     found = f"{held / 2**20:.1f} of {bound / 2**20:.0f} MiB, {share:.0%}"
@@ -34,7 +34,7 @@ def spool(settings: CliSettings) -> Iterator[Finding]:
         )
 
 
-def lag(settings: CliSettings) -> Iterator[Finding]:
+def lag(settings: LocalStackSettings) -> Iterator[Finding]:
     """How many records the sink has not read yet."""
     state = read_state(settings.home)
     port = state.ports.get("sink") if state is not None else None
@@ -42,7 +42,7 @@ def lag(settings: CliSettings) -> Iterator[Finding]:
         return
     try:
         behind = total(ask_text("sink", f"http://{settings.host}:{port}", "/metrics"), LAG)
-    except DependencyAway:
+    except DependencyUnavailable:
         return
     if behind is None:
         yield Finding("consumer lag", "ok", "nothing read yet")
@@ -53,14 +53,14 @@ def lag(settings: CliSettings) -> Iterator[Finding]:
         yield Finding("consumer lag", "ok", f"{behind:.0f} records")
 
 
-def releases(settings: CliSettings) -> Iterator[Finding]:
+def releases(settings: LocalStackSettings) -> Iterator[Finding]:
     """Whether inference serves what the release log says."""
     from shared.stores.model_store import open_model_store
 
     try:
         report = ask_json("inference", addresses(settings).inference, "/status.json")
         served = {str(item["name"]): int(item["generation"]) for item in report["models"]}
-    except (DependencyAway, KeyError, TypeError):
+    except (DependencyUnavailable, KeyError, TypeError):
         return
     try:
         store = open_model_store(settings.model_store_url)

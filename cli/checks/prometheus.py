@@ -7,16 +7,16 @@ from typing import Any
 
 from cli.checks.check_result import Finding
 from cli.checks.http_client import ask_json
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import StackState, read_state
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 
 NAME = "prometheus"
 JOBS = ("inference", "shipper", "sink", "drift", "retraining")
 AGAIN = "homeostat down && homeostat up --observability --detach"
 
 
-def prometheus(settings: CliSettings) -> Iterator[Finding]:
+def prometheus(settings: LocalStackSettings) -> Iterator[Finding]:
     """Each thing that keeps a board empty or an alert silent."""
     state = read_state(settings.home)
     base, is_expected = place_of(settings, state, NAME, settings.prometheus_url, settings.prometheus_port)
@@ -24,7 +24,7 @@ def prometheus(settings: CliSettings) -> Iterator[Finding]:
         targets = ask_json("Prometheus", base, "/api/v1/targets?state=active")["data"]["activeTargets"]
         groups = ask_json("Prometheus", base, "/api/v1/rules")["data"]["groups"]
         told = ask_json("Prometheus", base, "/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
-    except DependencyAway as error:
+    except DependencyUnavailable as error:
         yield missing(NAME, error, is_expected, settings)
         return
     except (KeyError, TypeError):
@@ -46,14 +46,16 @@ def prometheus(settings: CliSettings) -> Iterator[Finding]:
 
 
 def place_of(
-    settings: CliSettings, state: StackState | None, name: str, given: str, port: int
+    settings: LocalStackSettings, state: StackState | None, name: str, given: str, port: int
 ) -> tuple[str, bool]:
     """Where a part that watches is, and whether it is expected there: it is named, or this stack has started it."""
     started = {process.name: process.port for process in state.processes} if state is not None else {}
     return given or f"http://{settings.host}:{started.get(name, port)}", bool(given) or name in started
 
 
-def missing(name: str, error: DependencyAway, is_expected: bool, settings: CliSettings) -> Finding:
+def missing(
+    name: str, error: DependencyUnavailable, is_expected: bool, settings: LocalStackSettings
+) -> Finding:
     """What to say of a part that does not answer."""
     if not is_expected:
         return Finding(name, "off", "not set up; `homeostat up --observability` starts it")

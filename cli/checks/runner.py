@@ -19,7 +19,7 @@ from cli.checks.pipeline import lag, releases, spool
 from cli.checks.prometheus import prometheus
 from cli.checks.services import health
 from cli.checks.stores import ledger, mlflow
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.lock import is_supervised
 
 # A service may need its five seconds, and a machine that is busy some more.
@@ -34,7 +34,7 @@ class Check:
     look: Callable[[], Iterable[Finding]]
 
 
-def checks(settings: CliSettings, now: datetime) -> list[Check]:
+def checks(settings: LocalStackSettings, now: datetime) -> list[Check]:
     """Every check, in the order in which things depend on each other."""
     found = [
         Check("python", lambda: [machine.python_version(sys.version_info[:3])]),
@@ -65,7 +65,7 @@ def checks(settings: CliSettings, now: datetime) -> list[Check]:
     ]
 
 
-def supervisor(settings: CliSettings) -> Finding:
+def supervisor(settings: LocalStackSettings) -> Finding:
     """Whether one is at work here."""
     if is_supervised(settings.home):
         return Finding("supervisor", "ok", "at work")
@@ -75,12 +75,12 @@ def supervisor(settings: CliSettings) -> Finding:
 
 
 def examine(
-    settings: CliSettings,
+    settings: LocalStackSettings,
     now: datetime,
     *,
     told: Callable[[], None] = lambda: None,
     patience_s: float = PATIENCE_S,
-    among: Callable[[CliSettings, datetime], list[Check]] = checks,
+    among: Callable[[LocalStackSettings, datetime], list[Check]] = checks,
 ) -> list[Finding]:
     """Findings of every check; one that does not answer in `patience_s` seconds is a failure of its own. `told` hears of each."""
     asked = among(settings, now)
@@ -112,5 +112,5 @@ def examine(
     return [finding for place in range(len(asked)) for finding in answers.get(place, late[place])]
 
 
-def _is_elsewhere(settings: CliSettings) -> bool:
+def _is_elsewhere(settings: LocalStackSettings) -> bool:
     return bool(settings.inference_url or settings.drift_url or settings.retraining_url)

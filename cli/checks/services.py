@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cli.checks.check_result import Finding
 from cli.service_client import Door, addresses
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
 from local_stack.supervisor.process_specs import services
 from shared.errors import HomeostatError
@@ -16,7 +16,7 @@ from shared.errors import HomeostatError
 TIMEOUT_S = 4.0
 
 
-def health(settings: CliSettings) -> Iterator[Finding]:
+def health(settings: LocalStackSettings) -> Iterator[Finding]:
     """Each service's own word. Without a stack of this home only those are asked whose addresses the settings know."""
     where = addresses(settings)
     state = read_state(settings.home)

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from cli.checks.check_result import Finding
 from cli.checks.http_client import TIMEOUT_S, ask_text
-from local_stack.settings import CliSettings
-from shared.errors import DependencyAway
+from local_stack.settings import LocalStackSettings
+from shared.errors import DependencyUnavailable
 
 POSTGRES_PORT = 5432
 
 
-def ledger(settings: CliSettings) -> Iterator[Finding]:
+def ledger(settings: LocalStackSettings) -> Iterator[Finding]:
     """Whether the ledger's Postgres can be reached; that retraining can work with it is its own readiness."""
     url = settings.retraining_ledger
     if not url.startswith("postgres"):
@@ -32,7 +32,7 @@ def ledger(settings: CliSettings) -> Iterator[Finding]:
         yield Finding("postgres", "ok", f"{host}:{port} accepts connections")
 
 
-def mlflow(settings: CliSettings) -> Iterator[Finding]:
+def mlflow(settings: LocalStackSettings) -> Iterator[Finding]:
     """Whether the MLflow server answers. Nothing waits for it, so its absence is a warning."""
     url = settings.retraining_mlflow_uri
     if not url.startswith(("http://", "https://")):
@@ -40,7 +40,7 @@ def mlflow(settings: CliSettings) -> Iterator[Finding]:
         return
     try:
         ask_text("MLflow", url, "/health")
-    except DependencyAway as error:
+    except DependencyUnavailable as error:
         yield Finding("mlflow", "warning", error.message, f"curl {url.rstrip('/')}/health")
     else:
         yield Finding("mlflow", "ok", f"answers at {url}")

@@ -12,7 +12,7 @@ from cli.completion import complete_cause
 from cli.options import Actor, Home, Json, RetrainingUrl, settings_with
 from cli.output import telling
 from cli.service_client import Door, addresses, items
-from shared.errors import CallerError, UnknownName
+from shared.errors import CallerError, NotFound
 
 LISTED = 1000
 SHORTEST = 6
@@ -60,7 +60,7 @@ def acknowledge(
 def full_key(retraining: Door, cause: str) -> str:
     """The cause of a run, or the one whose key begins with `cause` among the newest decisions.
 
-    Raises `UnknownName` where there is none, `CallerError` where there are several.
+    Raises `NotFound` where there is none, `CallerError` where there are several.
     """
     if cause.startswith("run-"):
         return str(retraining.get(f"/runs/{cause}")["cause_key"])
@@ -68,17 +68,15 @@ def full_key(retraining: Door, cause: str) -> str:
         return cause
     if len(cause) < SHORTEST:
         raise CallerError(
-            f"{cause!r} is too short to name a cause", remedy=f"give its first {SHORTEST} characters at least"
+            f"{cause!r} is too short to name a cause", hint=f"give its first {SHORTEST} characters at least"
         )
     keys = {str(one["cause_key"]) for one in items(retraining.get("/decisions", limit=LISTED), "decisions")}
     found = sorted(key for key in keys if key.startswith(cause))
     if not found:
-        raise UnknownName(
+        raise NotFound(
             f"no decision is about a cause {cause}",
-            remedy="`homeostat report` and the console list what there is",
+            hint="`homeostat report` and the console list what there is",
         )
     if len(found) > 1:
-        raise CallerError(
-            f"{cause} is the beginning of {len(found)} causes", remedy=f"say more of {found[0]}"
-        )
+        raise CallerError(f"{cause} is the beginning of {len(found)} causes", hint=f"say more of {found[0]}")
     return found[0]

@@ -68,7 +68,7 @@ def publish(
         if prometheus_url and datasource_uid:
             raise CallerError(
                 "--prometheus-url and --datasource-uid cannot both say where the numbers come from",
-                remedy="give one of them",
+                hint="give one of them",
             )
         if prometheus_url and not prometheus_url.startswith(("http://", "https://")):
             raise CallerError(f"--prometheus-url is {prometheus_url!r}; expected http:// or https://")
@@ -114,8 +114,8 @@ def check(grafana_url: GrafanaUrl = "", as_json: Json = False) -> None:
         findings = list(check_grafana(settings_with(None, grafana_url=grafana_url)))
         table = Table(box=None, show_header=False)
         for finding in findings:
-            remedy = f"\n[bold]try:[/] {escape(finding.remedy)}" if finding.remedy else ""
-            table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + remedy)
+            hint = f"\n[bold]try:[/] {escape(finding.hint)}" if finding.hint else ""
+            table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + hint)
         failed = any(finding.state == "failure" for finding in findings)
         teller.result({"ok": not failed, "findings": [finding.document() for finding in findings]}, table)
         if failed:

@@ -41,7 +41,7 @@ def demo(
         if not (SOURCES / "examples" / "flights" / "demo.py").is_file():
             raise OperatorError(
                 "the flights example is not installed here",
-                remedy="run the demo from a clone of the repository: `make demo`",
+                hint="run the demo from a clone of the repository: `make demo`",
             )
         options = [f"--part={part}", f"--seed={seed}"]
         # The demo runs in the sources' folder; its home is meant from where the command was typed.

@@ -15,7 +15,7 @@ from cli.progress import bar
 from cli.service_client import Door, addresses
 from shared.contracts.loop_spec import read_loop_spec
 from shared.contracts.manifest import short
-from shared.errors import CallerError, DependencyAway, OperatorError
+from shared.errors import CallerError, DependencyUnavailable, OperatorError
 
 PAUSE_S = 0.2
 File = Annotated[
@@ -71,7 +71,7 @@ def deploy(
             else:
                 raise CallerError(
                     "a deployment needs either --train and --holdout, or --artifact",
-                    remedy=f"homeostat deploy {project} --train train.parquet --holdout holdout.parquet",
+                    hint=f"homeostat deploy {project} --train train.parquet --holdout holdout.parquet",
                 )
         teller.note(f"version {short(manifest.version)} of {loop.model} is packaged and signed")
         with Door("retraining", where.retraining) as retraining:
@@ -111,7 +111,7 @@ def _wait_until_served(inference: Door, model: str, generation: int, wait_s: flo
             found = next(
                 (item for item in inference.get("/status.json")["models"] if item["name"] == model), None
             )
-        except DependencyAway as error:
+        except DependencyUnavailable as error:
             problem = error.message
         else:
             if found is not None and int(found["generation"]) >= generation:
@@ -122,6 +122,6 @@ def _wait_until_served(inference: Door, model: str, generation: int, wait_s: flo
             raise OperatorError(
                 f"{model} is released as generation {generation}, but inference does not serve it after {wait_s:.0f} s: "
                 f"{problem}",
-                remedy="look at inference's /status page, then `homeostat rollback` or deploy again",
+                hint="look at inference's /status page, then `homeostat rollback` or deploy again",
             )
         time.sleep(PAUSE_S)

@@ -41,12 +41,8 @@ def doctor(
         for finding in findings:
             if finding.state == "off":
                 continue
-            remedy = (
-                f"\n[bold]try:[/] {escape(finding.remedy)}"
-                if finding.state != "ok" and finding.remedy
-                else ""
-            )
-            table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + remedy)
+            hint = f"\n[bold]try:[/] {escape(finding.hint)}" if finding.state != "ok" and finding.hint else ""
+            table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + hint)
         unused = [finding.checked for finding in findings if finding.state == "off"]
         if unused:
             table.add_row("[dim]not set up[/]", "", f"[dim]{escape(', '.join(unused))}[/]")

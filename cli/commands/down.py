@@ -46,6 +46,6 @@ def _end_supervisor(home: Path, pid: int) -> None:
         if time.monotonic() > deadline:
             raise OperatorError(
                 f"the supervisor of {home} (pid {pid}) did not end within {PATIENCE_S:.0f} s",
-                remedy=f"kill -9 {pid}, then run `homeostat down` again: it ends what is left",
+                hint=f"kill -9 {pid}, then run `homeostat down` again: it ends what is left",
             )
         time.sleep(0.1)

@@ -43,7 +43,7 @@ def init(
         taken = [name for name in FILES if (folder / name).exists()]
         if taken:
             raise Conflict(
-                f"{folder / taken[0]} exists already", remedy="name another folder; nothing was written"
+                f"{folder / taken[0]} exists already", hint="name another folder; nothing was written"
             )
         sources = {**SOURCES, "train.py": f"trainings/{library.name}.py"}
         texts = {name: (PROJECT / sources[name]).read_text(encoding="utf-8") for name in FILES}

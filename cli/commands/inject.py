@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from local_stack.fault_injection.labels import Truth
     from local_stack.fault_injection.scenario import Make, Pace
     from local_stack.fault_injection.target import Served
-    from local_stack.settings import CliSettings
+    from local_stack.settings import LocalStackSettings
 
 inject = typer.Typer(
     help="Rehearse a bad day on the local stack: traffic, drift, faults, slowness, outages. Rows that are injected stay in the "
@@ -146,7 +146,7 @@ def concept_drift(
         if served.loop.prediction.kind == "tensor":
             raise CallerError(
                 f"{served.model} answers tensors, which are never judged by outcomes",
-                remedy="homeostat inject drift",
+                hint="homeostat inject drift",
             )
         return lambda count, random: drawn(served.reference, count, random)
 
@@ -218,7 +218,7 @@ def slow(
         seconds = parse_length(length)
         if pause >= every:
             raise CallerError(
-                "--pause is not shorter than --every", remedy="say for example --pause 0.5 --every 1"
+                "--pause is not shorter than --every", hint="say for example --pause 0.5 --every 1"
             )
         with bar(teller, f"{part} is slow", seconds) as shown:
             slow_down(settings_with(home), part, seconds, pause_s=pause, every_s=every, told=shown.advance)
@@ -283,7 +283,7 @@ def _pace(rows: int | None, windows: int, rate: float, length: str, wait: float)
 
 def _rehearse(
     teller: Teller,
-    settings: CliSettings,
+    settings: LocalStackSettings,
     model: str,
     maker: Callable[[Served], Make],
     pace: Pace,
@@ -307,8 +307,8 @@ def _rehearse(
 
     inference_url, drift_url = find_local(settings)
     with (
-        Door("inference", inference_url, remedy="homeostat status") as inference,
-        Door("drift", drift_url, remedy="homeostat status") as drift,
+        Door("inference", inference_url, hint="homeostat status") as inference,
+        Door("drift", drift_url, hint="homeostat status") as drift,
     ):
         keys, store = Keys(settings.home / "keys"), open_model_store(settings.model_store_url)
         served = find_served(inference, store, keys, model, seed=seed)
@@ -337,16 +337,16 @@ def _rehearse(
 
 
 def _feature(served: Served, name: str) -> Any:
-    from shared.errors import UnknownName
+    from shared.errors import NotFound
 
     try:
         return served.loop.feature(name)
     except KeyError as error:
         known = ", ".join(feature.name for feature in served.loop.features)
-        raise UnknownName(f"{served.model} has no feature {name}", remedy=f"name one of {known}") from error
+        raise NotFound(f"{served.model} has no feature {name}", hint=f"name one of {known}") from error
 
 
-def home_of(settings: CliSettings) -> tuple[str, str]:
+def home_of(settings: LocalStackSettings) -> tuple[str, str]:
     """The option that names this home in the commands shown, empty where it is the default; and the console's address."""
     from pathlib import Path
 

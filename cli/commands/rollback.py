@@ -11,7 +11,7 @@ from cli.options import Actor, Home, Json, Model, RetrainingUrl, settings_with
 from cli.output import telling
 from cli.service_client import Door, addresses, items
 from shared.contracts.manifest import short
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 
 
 def rollback(
@@ -50,10 +50,10 @@ def rollback(
                 body["expected_generation"] = seen
             try:
                 release = retraining.post(f"/models/{model}/rollback", body)["release"]
-            except DependencyAway as error:
-                raise DependencyAway(
+            except DependencyUnavailable as error:
+                raise DependencyUnavailable(
                     f"{error.message}; whether it was rolled back is not known",
-                    remedy=f"`homeostat releases {model}` tells; to try again add --expected-generation {seen}",
+                    hint=f"`homeostat releases {model}` tells; to try again add --expected-generation {seen}",
                 ) from error
         teller.result(
             release,

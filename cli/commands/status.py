@@ -13,7 +13,7 @@ from local_stack.state import ProcessState, read_state
 from local_stack.supervisor.lock import is_supervised
 from local_stack.supervisor.orphans import is_alive
 from local_stack.supervisor.readiness import is_ready
-from shared.errors import UnknownName
+from shared.errors import NotFound
 
 
 def status(home: Home = None, as_json: Json = False) -> None:
@@ -22,9 +22,9 @@ def status(home: Home = None, as_json: Json = False) -> None:
         settings = settings_with(home)
         state = read_state(settings.home)
         if state is None:
-            raise UnknownName(
+            raise NotFound(
                 f"nothing was started on {settings.home}",
-                remedy="start it with `homeostat up`, or name another --home",
+                hint="start it with `homeostat up`, or name another --home",
             )
         supervised = is_supervised(settings.home)
         rows = [_row(process, state.kafka) for process in state.processes]

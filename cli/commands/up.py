@@ -65,7 +65,7 @@ def up(
         if running is not None:
             raise Conflict(
                 f"the stack of {settings.home} runs already (supervisor pid {running})",
-                remedy="look at it with `homeostat status`, end it with `homeostat down`, or use another --home",
+                hint="look at it with `homeostat status`, end it with `homeostat down`, or use another --home",
             )
         watching = make_observability(settings) if observability else None
         # Before anything waits for readiness: the first time this takes as long as the network does.

@@ -13,7 +13,7 @@ from cli.completion import complete_name
 from cli.options import Home, Json, RetrainingUrl, settings_with
 from cli.output import telling
 from cli.service_client import Door, addresses
-from shared.errors import UnknownName
+from shared.errors import NotFound
 
 PREDICTION_ID_LENGTH = 32
 CAUSE_KEY = re.compile("[0-9a-f]{32}")
@@ -43,7 +43,7 @@ def why(
 
 
 def ask(retraining: Door, name: str) -> tuple[str, dict[str, Any]]:
-    """What a name is and the chain through it. Raises UnknownName.
+    """What a name is and the chain through it. Raises NotFound.
 
     A cause is 32 hex digits. A prediction id is 32 characters of a wider alphabet, and once in 4 billion it is all hex digits
     too: such a name is tried as a cause first.
@@ -53,7 +53,7 @@ def ask(retraining: Door, name: str) -> tuple[str, dict[str, Any]]:
     if CAUSE_KEY.fullmatch(name):
         try:
             return "cause", retraining.get(f"/causes/{name}/why")
-        except UnknownName:
+        except NotFound:
             return "prediction", retraining.get(f"/predictions/{name}/why")
     if len(name) == PREDICTION_ID_LENGTH:
         return "prediction", retraining.get(f"/predictions/{name}/why")

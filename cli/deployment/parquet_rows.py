@@ -33,16 +33,16 @@ def read_rows(path: Path, loop: LoopSpec) -> pa.Table:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise ProjectError(
-            f"{path} cannot be read as Parquet: {error}", remedy="write it as a Parquet file"
+            f"{path} cannot be read as Parquet: {error}", hint="write it as a Parquet file"
         ) from error
     if table.num_rows == 0:
-        raise ProjectError(f"{path} has no rows", remedy="hand over rows with outcomes")
+        raise ProjectError(f"{path} has no rows", hint="hand over rows with outcomes")
     wanted = ["event_time", *(feature.name for feature in loop.features), "outcome"]
     missing = [name for name in wanted if name not in table.column_names]
     if missing:
         raise ProjectError(
             f"{path} lacks the column {missing[0]}; it has {', '.join(table.column_names)}",
-            remedy="give it event_time, outcome and one column per feature of loop.yaml",
+            hint="give it event_time, outcome and one column per feature of loop.yaml",
         )
     columns = {name: table.column(name) for name in wanted}
     columns["event_time"] = _moments(path, columns["event_time"])
@@ -76,7 +76,7 @@ def _feature(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.Chunke
     if column.null_count and not feature.nullable:
         raise ProjectError(
             f"{path}: column {feature.name} has missing values",
-            remedy="fill them, or say `nullable: true` in loop.yaml",
+            hint="fill them, or say `nullable: true` in loop.yaml",
         )
     kind = TYPES[feature.type]
     return column if kind is None else _cast(path, feature.name, column, kind)
@@ -85,10 +85,10 @@ def _feature(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.Chunke
 def _moments(path: Path, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pa.types.is_timestamp(column.type):
         raise ProjectError(
-            f"{path}: column event_time is {column.type}", remedy="write it as a timestamp in UTC"
+            f"{path}: column event_time is {column.type}", hint="write it as a timestamp in UTC"
         )
     if column.null_count:
-        raise ProjectError(f"{path}: column event_time has missing values", remedy="every row needs its time")
+        raise ProjectError(f"{path}: column event_time has missing values", hint="every row needs its time")
     zoned = column if column.type.tz is not None else pc.assume_timezone(column, "UTC")
     return zoned.cast(MOMENT, safe=False)
 
@@ -98,5 +98,5 @@ def _cast(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> 
         return column.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ProjectError(
-            f"{path}: column {name} is {column.type}; expected {kind}", remedy="write the column in that type"
+            f"{path}: column {name} is {column.type}; expected {kind}", hint="write the column in that type"
         ) from error

@@ -40,25 +40,25 @@ def train(
         except OSError as error:
             raise TrainingFailed(
                 f"the training command {loop.retraining.command[0]} cannot be started: {error.strerror}",
-                remedy="mend retraining.command in loop.yaml",
+                hint="mend retraining.command in loop.yaml",
             ) from error
         try:
             status = process.wait(limit_s)
         except subprocess.TimeoutExpired as error:
             raise TrainingFailed(
                 f"the training command took longer than {limit_s:.0f} s and was ended",
-                remedy=f"read {log}; raise retraining.time_limit in loop.yaml if it needs longer",
+                hint=f"read {log}; raise retraining.time_limit in loop.yaml if it needs longer",
             ) from error
         finally:
             _end(process)
     if status != 0:
         raise TrainingFailed(
             f"the training command ended with status {status}: {_last_line(log)}",
-            remedy=f"read {log}, mend the project",
+            hint=f"read {log}, mend the project",
         )
     if not (out / MODEL).is_file():
         raise TrainingFailed(
-            f"the training command wrote no {MODEL}", remedy="write it to the folder in HOMEOSTAT_OUT"
+            f"the training command wrote no {MODEL}", hint="write it to the folder in HOMEOSTAT_OUT"
         )
     return read_metrics(out / METRICS)
 
@@ -69,14 +69,14 @@ def read_metrics(path: Path) -> dict[str, float]:
         found = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise ProjectError(
-            f"{path} cannot be read: {error}", remedy="write a JSON object of numbers there"
+            f"{path} cannot be read: {error}", hint="write a JSON object of numbers there"
         ) from error
     if not isinstance(found, dict):
-        raise ProjectError(f"{path} holds no JSON object", remedy="write a JSON object of numbers there")
+        raise ProjectError(f"{path} holds no JSON object", hint="write a JSON object of numbers there")
     for name, value in found.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
             raise ProjectError(
-                f"{path}: {name} is {value!r}; expected a finite number", remedy="leave it out or mend it"
+                f"{path}: {name} is {value!r}; expected a finite number", hint="leave it out or mend it"
             )
     return {name: float(value) for name, value in found.items()}
 

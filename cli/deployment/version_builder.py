@@ -76,7 +76,7 @@ class Packer:
         for name in (MODEL, METRICS, REFERENCE):
             if not (folder / name).is_file():
                 raise ProjectError(
-                    f"{folder} lacks {name}", remedy=f"put {MODEL}, {METRICS} and {REFERENCE} there"
+                    f"{folder} lacks {name}", hint=f"put {MODEL}, {METRICS} and {REFERENCE} there"
                 )
         rows = newest(read_rows(folder / REFERENCE, loop))
         self.told(f"scoring {rows.num_rows} reference rows")

@@ -20,8 +20,8 @@ from cli.grafana.shipped_boards import (
     read_boards,
     standing,
 )
-from local_stack.settings import CliSettings
-from shared.errors import DependencyAway, HomeostatError
+from local_stack.settings import LocalStackSettings
+from shared.errors import DependencyUnavailable, HomeostatError
 from shared.grafana.access import access_from
 from shared.grafana.interface import GrafanaPort
 
@@ -35,7 +35,7 @@ NEEDED = {
 }
 
 
-def check_grafana(settings: CliSettings) -> Iterator[Finding]:
+def check_grafana(settings: LocalStackSettings) -> Iterator[Finding]:
     """Every check of the Grafana that the settings name."""
     if not settings.grafana_url:
         yield Finding("grafana", "off", "none is named; HOMEOSTAT_GRAFANA_URL names one")
@@ -43,7 +43,7 @@ def check_grafana(settings: CliSettings) -> Iterator[Finding]:
     try:
         access = access_from(settings)
     except HomeostatError as error:
-        yield Finding("grafana", "failure", error.message, error.remedy)
+        yield Finding("grafana", "failure", error.message, error.hint)
         return
     from shared.grafana.client import GrafanaClient
 
@@ -58,17 +58,17 @@ def examine(grafana: GrafanaPort, url: str) -> Iterator[Finding]:
         yield _answers(health.version, url)
         login = grafana.check_login()
     except HomeostatError as error:
-        yield Finding("grafana", "failure", error.message, error.remedy)
+        yield Finding("grafana", "failure", error.message, error.hint)
         return
     yield Finding("grafana login", "ok", f"organization {login.organization or login.organization_id}")
     for check in (_permissions, _data_source, _boards):
         try:
             yield from check(grafana)
-        except DependencyAway as error:
-            yield Finding("grafana", "failure", error.message, error.remedy)
+        except DependencyUnavailable as error:
+            yield Finding("grafana", "failure", error.message, error.hint)
             return
         except HomeostatError as error:
-            yield Finding("grafana", "warning", error.message, error.remedy)
+            yield Finding("grafana", "warning", error.message, error.hint)
 
 
 def _answers(version: str, url: str) -> Finding:
@@ -103,10 +103,10 @@ def _data_source(grafana: GrafanaPort) -> Iterator[Finding]:
             break
     try:
         said = grafana.check_data_source(uid)
-    except DependencyAway as error:
-        yield Finding("grafana data source", "failure", error.message, error.remedy)
+    except DependencyUnavailable as error:
+        yield Finding("grafana data source", "failure", error.message, error.hint)
     except HomeostatError as error:
-        yield Finding("grafana data source", "failure", error.message, error.remedy or PUBLISH)
+        yield Finding("grafana data source", "failure", error.message, error.hint or PUBLISH)
     else:
         yield Finding("grafana data source", "ok", f"{uid}: {said or 'answers'}")
 

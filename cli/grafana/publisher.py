@@ -22,7 +22,7 @@ from cli.grafana.shipped_boards import (
     own_data_source,
     standing,
 )
-from shared.errors import CallerError, Conflict, UnknownName
+from shared.errors import CallerError, Conflict, NotFound
 from shared.grafana.interface import Board, DataSource, GrafanaPermissionMissing, GrafanaPort, Save
 
 Result = Literal["created", "updated", "unchanged", "kept"]
@@ -96,14 +96,14 @@ class Publication:
                 uid,
             )
         if found is None:
-            raise UnknownName(
+            raise NotFound(
                 f"Grafana has no data source with the uid {uid}",
-                remedy="look into Connections, Data sources in Grafana; the uid is the end of its page's address",
+                hint="look into Connections, Data sources in Grafana; the uid is the end of its page's address",
             )
         if "prometheus" not in found.kind:
             raise CallerError(
                 f"the data source {uid} is a {found.kind}; expected one of type prometheus",
-                remedy="name another with --datasource-uid",
+                hint="name another with --datasource-uid",
             )
         return Item("data source", uid, found.name, "unchanged", "in use as named"), uid, found.name
 
@@ -123,7 +123,7 @@ class Publication:
                 self._grafana.create_data_source(source)
             except Conflict as error:
                 raise Conflict(
-                    error.message, remedy="name the data source to use with --datasource-uid"
+                    error.message, hint="name the data source to use with --datasource-uid"
                 ) from error
         return Item("data source", source.uid, source.name, "created", source.url), source.uid, source.name
 
@@ -184,7 +184,7 @@ class Publication:
         except Conflict as error:
             raise Conflict(
                 f"somebody saved the board {ours.uid} just now",
-                remedy="look at it in Grafana, and publish again",
+                hint="look at it in Grafana, and publish again",
             ) from error
 
 

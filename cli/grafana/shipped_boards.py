@@ -62,23 +62,23 @@ def read_boards(folder: Path = SHIPPED) -> list[ShippedBoard]:
             model = orjson.loads(path.read_bytes())
         except orjson.JSONDecodeError as error:
             raise OperatorError(
-                f"{path} is no JSON: {error}", remedy="mend the file, or take it out of the folder"
+                f"{path} is no JSON: {error}", hint="mend the file, or take it out of the folder"
             ) from error
         uid, title = (model.get("uid"), model.get("title")) if isinstance(model, dict) else (None, None)
         if not isinstance(uid, str) or not isinstance(title, str) or not uid or not title:
             raise OperatorError(
-                f"{path} is no board: it has no uid or no title", remedy="export the board from Grafana again"
+                f"{path} is no board: it has no uid or no title", hint="export the board from Grafana again"
             )
         boards.append(ShippedBoard(uid, title, model))
     twice = sorted({one.uid for one in boards if [other.uid for other in boards].count(one.uid) > 1})
     if twice:
         raise OperatorError(
             f"{folder} holds several boards with the uid {twice[0]}",
-            remedy="give each board a uid of its own",
+            hint="give each board a uid of its own",
         )
     if not boards:
         raise OperatorError(
-            f"{folder} holds no boards", remedy="name the folder with --boards, or install Homeostat again"
+            f"{folder} holds no boards", hint="name the folder with --boards, or install Homeostat again"
         )
     return boards
 

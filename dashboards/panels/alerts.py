@@ -13,7 +13,7 @@ def ringing() -> SdkPanel:
         unit="none",
         means="Alerts of Homeostat that Prometheus holds to be firing now.",
         normal="0.",
-        remedy="Alertmanager names them; docs/runbooks.md has a heading for each: meaning, first look, remedy.",
+        hint="Alertmanager names them; docs/runbooks.md has a heading for each: meaning, first look, hint.",
         empty="This Prometheus does not answer: look at the data source.",
     )
     return single_value(

@@ -16,7 +16,7 @@ def delivered() -> SdkPanel:
         unit="s",
         means="How long ago each shipper last delivered a row.",
         normal="as long as since the last request.",
-        remedy="old while requests are answered: Kafka is away, or the shipper is not beside this server.",
+        hint="old while requests are answered: Kafka is away, or the shipper is not beside this server.",
         empty="No row was delivered since the shipper started: send a request to :8000/predict.",
     )
     return single_value(
@@ -37,7 +37,7 @@ def newest() -> SdkPanel:
         unit="s",
         means="How long ago the newest row of the lake was answered (or, for outcomes, arrived).",
         normal="as long as since the last request; outcomes come as late as your world tells them.",
-        remedy="predictions old while requests are answered: the log is behind, see the panels beside.",
+        hint="predictions old while requests are answered: the log is behind, see the panels beside.",
         empty="The lake holds no row that this sink wrote: send a request, wait a few seconds.",
     )
     return single_value(
@@ -55,7 +55,7 @@ def shipped() -> SdkPanel:
         unit="short",
         means="Rows Kafka has acknowledged, by kind.",
         normal="as many as are answered.",
-        remedy="fewer: look at Kafka and at the lag above.",
+        hint="fewer: look at Kafka and at the lag above.",
         empty=NO_ROW,
     )
     return time_series(about, Query(rate("homeostat_shipper_rows_total", "kind"), "{{kind}}"), colors=KINDS)
@@ -68,7 +68,7 @@ def written() -> SdkPanel:
         unit="short",
         means="Rows written to the lake, by kind.",
         normal="as many as are shipped.",
-        remedy="fewer: look at the lag above and the sink's log.",
+        hint="fewer: look at the lag above and the sink's log.",
         empty=NO_ROW,
     )
     return time_series(about, Query(rate("homeostat_sink_rows_total", "kind"), "{{kind}}"), colors=KINDS)
@@ -81,7 +81,7 @@ def records() -> SdkPanel:
         unit="short",
         means="Records acknowledged for the shipper, and read by the sink; a record holds many rows.",
         normal="far fewer than rows.",
-        remedy="as many as rows: requests are small and far apart, which costs little.",
+        hint="as many as rows: requests are small and far apart, which costs little.",
         empty=NO_ROW,
     )
     return time_series(
@@ -98,7 +98,7 @@ def commit() -> SdkPanel:
         unit="s",
         means="What one commit of one table takes: so many of a hundred are faster than the line.",
         normal="below a second.",
-        remedy="slow: the store of the lake is; the lag grows with it.",
+        hint="slow: the store of the lake is; the lag grows with it.",
         empty="No commit within the last minutes: nothing was predicted, or the sink is stuck.",
     )
     return time_series(

@@ -14,7 +14,7 @@ def verbs() -> SdkPanel:
         unit="short",
         means="One decision per cause: retrain, suggest, or wait.",
         normal="wait at nearly every window.",
-        remedy="suggest: a person is asked. Never a decision while verdicts come: see what was heard, below.",
+        hint="suggest: a person is asked. Never a decision while verdicts come: see what was heard, below.",
         empty="No decision within this time range: no cause arrived.",
     )
     return time_series(
@@ -32,7 +32,7 @@ def reasons() -> SdkPanel:
         unit="short",
         means="The first question that was answered with no, or the trigger that fired.",
         normal="healthy.",
-        remedy="cooling_down and budget_spent are brakes of loop.yaml; bad_data asks for a sound source; "
+        hint="cooling_down and budget_spent are brakes of loop.yaml; bad_data asks for a sound source; "
         "no_project for `homeostat deploy`.",
         empty="No decision within this time range: no cause arrived.",
     )
@@ -51,7 +51,7 @@ def repeats() -> SdkPanel:
         means="Deliveries of a cause that was decided before: by Kafka and by an alert, or an alert sent "
         "again. They change nothing.",
         normal="some.",
-        remedy="nothing: one cause is one decision.",
+        hint="nothing: one cause is one decision.",
         empty="No cause was heard twice since the service started. That is well, too.",
     )
     return time_series(
@@ -66,7 +66,7 @@ def heard() -> SdkPanel:
         unit="short",
         means="Records read from the verdicts topic: heard, unreadable, or refused.",
         normal="one heard per verdict.",
-        remedy="unreadable or refused: the log has the record's place; drift and retraining may be of different versions.",
+        hint="unreadable or refused: the log has the record's place; drift and retraining may be of different versions.",
         empty="No verdict was read within this time range: drift reached none.",
     )
     return time_series(
@@ -84,7 +84,7 @@ def verbs_and_reasons() -> SdkPanel:
         unit="none",
         means="What policy made of each cause (a verdict, an alert, a person's request): retrain, suggest or wait, and why.",
         normal="`wait: healthy` at each window; a `retrain` now and then.",
-        remedy="`homeostat why` with the cause tells the whole chain. What waits for a person shows in the console.",
+        hint="`homeostat why` with the cause tells the whole chain. What waits for a person shows in the console.",
         empty="No decision within this time range: no verdict was reached and nobody asked.",
     )
     return time_series(

@@ -19,7 +19,7 @@ def device() -> SdkPanel:
         unit="none",
         means="What each server computes on, and why it chose that.",
         normal="what you asked for with `device`; a CPU needs nothing more.",
-        remedy="a CPU where you expect a GPU: the reason is in the table; `homeostat doctor` looks at the driver.",
+        hint="a CPU where you expect a GPU: the reason is in the table; `homeostat doctor` looks at the driver.",
         empty=NO_SERVER,
     )
     return latest(
@@ -36,7 +36,7 @@ def busy() -> SdkPanel:
         unit="percentunit",
         means="Share of the time in which the GPU computed.",
         normal="any; 1 for long means that it is the limit.",
-        remedy="at 1 with slow answers: another GPU, or a smaller model.",
+        hint="at 1 with slow answers: another GPU, or a smaller model.",
         empty=NO_GPU,
     )
     return time_series(
@@ -56,7 +56,7 @@ def memory() -> SdkPanel:
         unit="bytes",
         means="Memory in use on the device by all processes, and what it has.",
         normal="stable; a swap holds two versions for a moment.",
-        remedy="near the total: the next release may not fit beside the one that serves.",
+        hint="near the total: the next release may not fit beside the one that serves.",
         empty=NO_GPU,
     )
     return time_series(

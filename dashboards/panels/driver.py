@@ -16,7 +16,7 @@ def leader() -> SdkPanel:
         unit="none",
         means="Which process drives runs. Others answer and wait.",
         normal="exactly one.",
-        remedy="HomeostatNoLeader: `homeostat status`; the ledger's store may be away.",
+        hint="HomeostatNoLeader: `homeostat status`; the ledger's store may be away.",
         empty=NO_SERVICE,
     )
     return state_timeline(
@@ -41,7 +41,7 @@ def listener() -> SdkPanel:
         unit="none",
         means="Whether the process reads verdicts from Kafka.",
         normal="reading; switched off where HOMEOSTAT_RETRAINING_LISTEN is false.",
-        remedy="Kafka is away: verdicts wait there; alerts still come by the webhook.",
+        hint="Kafka is away: verdicts wait there; alerts still come by the webhook.",
         empty=NO_SERVICE,
     )
     return state_timeline(
@@ -61,7 +61,7 @@ def mirror() -> SdkPanel:
         unit="short",
         means="Entries of the ledger that the MLflow mirror has not taken.",
         normal="0.",
-        remedy="MLflow is away; nothing waits for it, and it catches up.",
+        hint="MLflow is away; nothing waits for it, and it catches up.",
         empty=NO_SERVICE,
     )
     return single_value(
@@ -76,7 +76,7 @@ def generation() -> SdkPanel:
         unit="none",
         means="The newest entry of each model's release log.",
         normal="what the servers serve.",
-        remedy="HomeostatServersDisagree rings when they do not.",
+        hint="HomeostatServersDisagree rings when they do not.",
         empty="Nothing was released yet: deploy a model with `homeostat deploy`.",
     )
     return single_value(
@@ -92,7 +92,7 @@ def annotations_sent() -> SdkPanel:
         means="Marks retraining wanted to set: sent, dropped (too many waiting, or Grafana away too "
         "long) or refused (by Grafana).",
         normal="all sent, where a Grafana is configured.",
-        remedy="refused: the token may not write annotations (HOMEOSTAT_GRAFANA_TOKEN). Nothing waits for this.",
+        hint="refused: the token may not write annotations (HOMEOSTAT_GRAFANA_TOKEN). Nothing waits for this.",
         empty="None: no Grafana is configured (HOMEOSTAT_GRAFANA_URL), or nothing was to be marked.",
     )
     return time_series(

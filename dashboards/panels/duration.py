@@ -19,7 +19,7 @@ def answer() -> SdkPanel:
         means="From the whole body to the whole answer: half of the answers are faster than the lower "
         "line, 99 of 100 faster than the upper.",
         normal="the 99 % line below 0.1 s, which is promised.",
-        remedy="the board of inference shows whether the model, the queue or the disk takes the time.",
+        hint="the board of inference shows whether the model, the queue or the disk takes the time.",
         empty="No answer within the last minutes: POST a request to :8000/predict.",
     )
     return time_series(
@@ -39,7 +39,7 @@ def versions() -> SdkPanel:
         unit="s",
         means="Whether a new version is slower than the one before.",
         normal="alike.",
-        remedy="slower: `gate.maximum_latency_ratio` in loop.yaml is the brake; `homeostat rollback` takes it back.",
+        hint="slower: `gate.maximum_latency_ratio` in loop.yaml is the brake; `homeostat rollback` takes it back.",
         empty=NO_REQUEST,
     )
     return time_series(
@@ -59,7 +59,7 @@ def call() -> SdkPanel:
         unit="s",
         means="One call of the model in its runtime, by device.",
         normal="most of the time to answer.",
-        remedy="high: a heavier model, or a machine short of CPU. Low while answers are slow: the queue, "
+        hint="high: a heavier model, or a machine short of CPU. Low while answers are slow: the queue, "
         "or the disk of the spool.",
         empty=NO_REQUEST,
     )
@@ -79,7 +79,7 @@ def size() -> SdkPanel:
         unit="short",
         means="How large requests are: half are smaller than the lower line, 99 of 100 than the upper.",
         normal="what your callers send.",
-        remedy="a few huge requests slow all others: ask in smaller pieces.",
+        hint="a few huge requests slow all others: ask in smaller pieces.",
         empty=NO_REQUEST,
     )
     return time_series(

@@ -25,7 +25,7 @@ def ratio() -> SdkPanel:
         means="Each score of the last window over its threshold (tolerance of loop.yaml plus what chance "
         "allows at that size).",
         normal="below 1; near 1 it says nothing yet.",
-        remedy="above 1: the verdict's report says which feature and how. Drift of a "
+        hint="above 1: the verdict's report says which feature and how. Drift of a "
         "feature alone need not hurt.",
         empty=NO_VERDICT,
     )
@@ -39,7 +39,7 @@ def now() -> SdkPanel:
         unit="none",
         means="The newest score of each kind over its threshold, one bar each.",
         normal="below 1.",
-        remedy="a `data` score above 1 is a fault: mend the source. `performance` above 1 is what retraining is for.",
+        hint="a `data` score above 1 is a fault: mend the source. `performance` above 1 is what retraining is for.",
         empty=NO_VERDICT,
     )
     return bars(about, Query(OVER, LABELS), steps=ABOVE_THRESHOLD)
@@ -52,7 +52,7 @@ def score() -> SdkPanel:
         unit="none",
         means="The measurements themselves, each in the unit of its method.",
         normal="stable.",
-        remedy="a step: look at what changed upstream at that moment.",
+        hint="a step: look at what changed upstream at that moment.",
         empty=NO_VERDICT,
     )
     return time_series(about, Query(f"max by (model, signal, feature, method) ({SCORE})", LABELS))
@@ -65,7 +65,7 @@ def threshold() -> SdkPanel:
         unit="none",
         means="What each score may be. It is wider for small windows, where chance moves more.",
         normal="stable while the number of rows is.",
-        remedy="too wide to see anything: longer windows, or a larger alarm budget in loop.yaml.",
+        hint="too wide to see anything: longer windows, or a larger alarm budget in loop.yaml.",
         empty=NO_VERDICT,
     )
     return time_series(about, Query(f"max by (model, signal, feature, method) ({THRESHOLD})", LABELS))

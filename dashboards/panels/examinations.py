@@ -16,7 +16,7 @@ def examination() -> SdkPanel:
         unit="s",
         means="Nine of ten windows of this time range were read and judged faster.",
         normal="below a few seconds.",
-        remedy="slow: the lake's store, or very large windows.",
+        hint="slow: the lake's store, or very large windows.",
         empty="No window was judged within this time range: take a longer one, or see `Is it on time`.",
     )
     return single_value(
@@ -33,7 +33,7 @@ def failures() -> SdkPanel:
         unit="short",
         means="Looks at a model that ended in an error; they are done again.",
         normal="none.",
-        remedy="drift's log names the error; one model's trouble does not stop the others.",
+        hint="drift's log names the error; one model's trouble does not stop the others.",
         empty="No look has failed since drift started. That is as it should be.",
     )
     return time_series(
@@ -48,7 +48,7 @@ def unpublished() -> SdkPanel:
         unit="short",
         means="Verdicts that are stored and that Kafka has not acknowledged, so retraining has not heard them from there.",
         normal="0.",
-        remedy="HomeostatVerdictsUnpublished: Kafka is away; they go out when it is back.",
+        hint="HomeostatVerdictsUnpublished: Kafka is away; they go out when it is back.",
         empty=NO_DRIFT,
     )
     return single_value(
@@ -66,7 +66,7 @@ def annotations_sent() -> SdkPanel:
         means="Marks drift wanted to set: sent, dropped (too many waiting, or Grafana away too long) or "
         "refused (by Grafana).",
         normal="all sent, where a Grafana is configured.",
-        remedy="refused: the token may not write annotations (HOMEOSTAT_GRAFANA_TOKEN). Nothing waits for this.",
+        hint="refused: the token may not write annotations (HOMEOSTAT_GRAFANA_TOKEN). Nothing waits for this.",
         empty="None: no Grafana is configured (HOMEOSTAT_GRAFANA_URL), or nothing was to be marked.",
     )
     return time_series(

@@ -15,7 +15,7 @@ def gain() -> SdkPanel:
         means="How much lower the challenger's loss was on the same rows: the estimate, and its lower "
         "bound, which must pass the least gain wanted.",
         normal="a lower bound above 0 where a version was promoted.",
-        remedy="below it the challenger was refused, as it should be; if every one is, look at `gate` "
+        hint="below it the challenger was refused, as it should be; if every one is, look at `gate` "
         "and at the training command.",
         empty="No gate has been reached since retraining started: no run got that far.",
     )
@@ -38,7 +38,7 @@ def margin() -> SdkPanel:
         unit="none",
         means="The lower bound less the least gain wanted. Above 0 the gate is passed.",
         normal="either way; only a long row of refusals is a sign.",
-        remedy="HomeostatGateRefusing says what to look at.",
+        hint="HomeostatGateRefusing says what to look at.",
         empty="No gate has been reached since the service started: no run got that far.",
     )
     return single_value(
@@ -57,7 +57,7 @@ def worth() -> SdkPanel:
         means="On the same newest rows with outcomes: the loss of the first released version, had nobody "
         "touched it, and of what was served. The gap is what the loop is worth.",
         normal="served at or below frozen; equal until the first retraining.",
-        remedy="served above frozen: a release was a mistake on today's data. `homeostat rollback`, and "
+        hint="served above frozen: a release was a mistake on today's data. `homeostat rollback`, and "
         "look at the gate's rows.",
         empty="Not known yet: it needs a judged window whose outcomes have arrived.",
     )
@@ -76,7 +76,7 @@ def saved() -> SdkPanel:
         unit="percentunit",
         means="The share of the frozen version's loss that the served one saves on the same rows.",
         normal="0 at first, then above.",
-        remedy="below 0: see the panel beside.",
+        hint="below 0: see the panel beside.",
         empty="Not known yet: it needs a judged window whose outcomes have arrived.",
     )
     share = (

@@ -16,7 +16,7 @@ def kafka() -> SdkPanel:
         unit="none",
         means="Whether each shipper's last round reached Kafka.",
         normal="reached.",
-        remedy="HomeostatKafkaAway: serving goes on and answers gather on the spool; `homeostat doctor` "
+        hint="HomeostatKafkaAway: serving goes on and answers gather on the spool; `homeostat doctor` "
         "looks at the broker.",
         empty=NO_SHIPPER,
     )
@@ -34,7 +34,7 @@ def age() -> SdkPanel:
         unit="s",
         means="Age of the oldest row on each server's spool that the shipper has not delivered; 0 when there is none.",
         normal="below a second or two; while Kafka is away it grows and nothing is lost.",
-        remedy="HomeostatKafkaAway says what to do; mind how full the spool is (board of the prediction log).",
+        hint="HomeostatKafkaAway says what to do; mind how full the spool is (board of the prediction log).",
         empty="No shipper is scraped: `homeostat status`, then `homeostat doctor`.",
     )
     return time_series(
@@ -51,7 +51,7 @@ def backlog() -> SdkPanel:
         unit="bytes",
         means="What waits on each spool.",
         normal="near 0.",
-        remedy="see how full the spool is on the board of inference.",
+        hint="see how full the spool is on the board of inference.",
         empty=NO_SHIPPER,
     )
     return time_series(about, Query("max by (instance) (homeostat_shipper_backlog_bytes)", "{{instance}}"))
@@ -64,7 +64,7 @@ def lag() -> SdkPanel:
         unit="short",
         means="Records in Kafka that the sink has not read, by topic.",
         normal="near 0, with short peaks.",
-        remedy="if it only grows the sink is stuck or too slow: its log, then the board of the prediction log.",
+        hint="if it only grows the sink is stuck or too slow: its log, then the board of the prediction log.",
         empty="No sink is scraped, or it has not reached Kafka yet: `homeostat status`.",
     )
     return time_series(about, Query("sum by (topic) (homeostat_sink_lag_records)", "{{topic}}"))
@@ -78,7 +78,7 @@ def fresh() -> SdkPanel:
         means="Age of the oldest row of a commit when it reached the lake: half of the commits, and 99 "
         "of 100, are below the lines.",
         normal="a few seconds; 60 s is promised.",
-        remedy="the slower of shipper, Kafka and sink shows on the board of the prediction log.",
+        hint="the slower of shipper, Kafka and sink shows on the board of the prediction log.",
         empty="No commit within the last minutes: nothing was predicted, or the sink is stuck.",
     )
     return time_series(

@@ -15,7 +15,7 @@ def missing() -> SdkPanel:
         unit="short",
         means="Sequence numbers that never arrived, in each window: dropped by a writer, dead letters, or lost by Kafka.",
         normal="none.",
-        remedy="HomeostatRowsMissing: hold it against dropped rows and dead letters; what is left was lost by Kafka.",
+        hint="HomeostatRowsMissing: hold it against dropped rows and dead letters; what is left was lost by Kafka.",
         empty=NONE_YET,
     )
     return time_series(
@@ -32,7 +32,7 @@ def dropped() -> SdkPanel:
         unit="short",
         means="Rows that the servers of this machine answered and could not spool, since their spools were made.",
         normal="none.",
-        remedy="HomeostatRowsDropped: make room on the disk or raise HOMEOSTAT_INFERENCE_SPOOL_BYTES.",
+        hint="HomeostatRowsDropped: make room on the disk or raise HOMEOSTAT_INFERENCE_SPOOL_BYTES.",
         empty="No writer has dropped a row. That is as it should be.",
     )
     return single_value(
@@ -51,7 +51,7 @@ def letters() -> SdkPanel:
         unit="short",
         means="Records the sink could not read, and rows the shipper could not send, by reason.",
         normal="none.",
-        remedy="HomeostatDeadLetters: the table `dead_letters` of the lake has each with its reason.",
+        hint="HomeostatDeadLetters: the table `dead_letters` of the lake has each with its reason.",
         empty=NONE_YET,
     )
     return time_series(
@@ -69,7 +69,7 @@ def skipped() -> SdkPanel:
         unit="short",
         means="Torn records (never answered: a process was killed while writing) and broken stretches (answered and lost).",
         normal="none; a torn record after a kill.",
-        remedy="broken: the disk changed what was written; the gap shows as missing rows.",
+        hint="broken: the disk changed what was written; the gap shows as missing rows.",
         empty=NONE_YET,
     )
     return time_series(

@@ -16,7 +16,7 @@ def waiting() -> SdkPanel:
         unit="short",
         means="Runs that are suggested, or proven and not yet approved.",
         normal="0, or what your automation level asks you for.",
-        remedy="HomeostatRunWaiting: approve or reject in the console, or `homeostat approve`.",
+        hint="HomeostatRunWaiting: approve or reject in the console, or `homeostat approve`.",
         empty=NO_SERVICE,
     )
     return single_value(
@@ -33,7 +33,7 @@ def unseen() -> SdkPanel:
         unit="short",
         means="Faults, runs failed or refused, and drift that no run answered, which no person has marked as seen.",
         normal="0.",
-        remedy="look at it, then acknowledge it in the console or with `homeostat acknowledge`.",
+        hint="look at it, then acknowledge it in the console or with `homeostat acknowledge`.",
         empty=NO_SERVICE,
     )
     return single_value(
@@ -50,7 +50,7 @@ def opened() -> SdkPanel:
         unit="short",
         means="Runs at work or waiting for a person.",
         normal="0 or 1 per model.",
-        remedy="see the age beside: a run at work ends by `retraining.time_limit`.",
+        hint="see the age beside: a run at work ends by `retraining.time_limit`.",
         empty=NO_SERVICE,
     )
     return single_value(about, Query("max(homeostat_retraining_runs_open)", "open"))
@@ -64,7 +64,7 @@ def age() -> SdkPanel:
         means="How long the oldest run at work has been at it; 0 when there is none. Runs that wait for a person "
         "do not count.",
         normal="minutes, up to `retraining.time_limit`.",
-        remedy="hours: the training command hangs, or nobody drives (HomeostatNoLeader).",
+        hint="hours: the training command hangs, or nobody drives (HomeostatNoLeader).",
         empty=NO_SERVICE,
     )
     return single_value(
@@ -82,7 +82,7 @@ def release() -> SdkPanel:
         unit="s",
         means="How long ago the newest release of each model was made.",
         normal="days to weeks.",
-        remedy="older than your schedule: the decisions below say what stands against a retraining.",
+        hint="older than your schedule: the decisions below say what stands against a retraining.",
         empty="Nothing was released yet: deploy a model with `homeostat deploy`.",
     )
     return single_value(
@@ -102,7 +102,7 @@ def releases() -> SdkPanel:
         unit="short",
         means="Releases made by this service: deployment, promotion by a run, rollback.",
         normal="few.",
-        remedy="a rollback: `homeostat why` with the version tells what had made it.",
+        hint="a rollback: `homeostat why` with the version tells what had made it.",
         empty="No release within this time range. That is the usual case.",
     )
     return time_series(

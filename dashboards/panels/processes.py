@@ -16,7 +16,7 @@ def answering(what: str, expression: str, legend: str) -> SdkPanel:
         unit="none",
         means=f"Whether Prometheus could scrape each {what}.",
         normal="all up.",
-        remedy="HomeostatTargetDown: `homeostat status` shows the process, its log says why it ended.",
+        hint="HomeostatTargetDown: `homeostat status` shows the process, its log says why it ended.",
         empty="Prometheus does not know this job: its configuration lacks it.",
     )
     return state_timeline(about, Query(expression, legend), words=UP)

@@ -18,7 +18,7 @@ def last() -> SdkPanel:
         unit="s",
         means="How long ago, by the clock on the wall, the last verdict was stored.",
         normal="up to the length of a window.",
-        remedy="longer while windows are due: HomeostatNoVerdicts, and drift's log.",
+        hint="longer while windows are due: HomeostatNoVerdicts, and drift's log.",
         empty=NO_VERDICT,
     )
     return single_value(
@@ -38,7 +38,7 @@ def through() -> SdkPanel:
         unit="s",
         means="How long ago, by the clock on the wall, drift last had no window left that could be judged.",
         normal="some seconds, with or without traffic, however long windows are.",
-        remedy="growing: HomeostatNoVerdicts; drift cannot look at the lake, or works off many windows.",
+        hint="growing: HomeostatNoVerdicts; drift cannot look at the lake, or works off many windows.",
         empty="Drift knows no model yet, or is not scraped: `homeostat status`.",
     )
     return single_value(
@@ -59,7 +59,7 @@ def behind() -> SdkPanel:
         unit="s",
         means="From the end of the last judged window to the newest event time in the lake.",
         normal="below a window plus `outcome.delay`.",
-        remedy="growing: outcomes are late, or the examination fails; see the failures below.",
+        hint="growing: outcomes are late, or the examination fails; see the failures below.",
         empty=NO_VERDICT,
     )
     return time_series(
@@ -79,7 +79,7 @@ def delay() -> SdkPanel:
         unit="s",
         means="Nine of ten verdicts of this time range were stored sooner after the lake held their whole window.",
         normal="some seconds; 60 s is promised.",
-        remedy="slow: see how long an examination takes, and whether looks fail.",
+        hint="slow: see how long an examination takes, and whether looks fail.",
         empty="No verdict within this time range: windows are as long as drift.window in loop.yaml says.",
     )
     return single_value(

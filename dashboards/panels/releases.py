@@ -26,7 +26,7 @@ def generation() -> SdkPanel:
         unit="none",
         means="The number of the release each server answers with, and the newest in the release log.",
         normal="all bands change together, seconds after the log.",
-        remedy="a server that stays behind cannot load the release (HomeostatReleaseNotServed) or does "
+        hint="a server that stays behind cannot load the release (HomeostatReleaseNotServed) or does "
         "not see it (HomeostatServersDisagree).",
         empty=NO_MODEL,
     )
@@ -47,7 +47,7 @@ def failed() -> SdkPanel:
         unit="none",
         means="1 while the newest release cannot be loaded on a server; the version before serves on.",
         normal="0.",
-        remedy="HomeostatReleaseNotServed: `/status` of the server says why; mend it or `homeostat rollback`.",
+        hint="HomeostatReleaseNotServed: `/status` of the server says why; mend it or `homeostat rollback`.",
         empty=NO_MODEL,
     )
     return single_value(
@@ -64,7 +64,7 @@ def swaps() -> SdkPanel:
         unit="short",
         means="Attempts to serve a new release: served or failed.",
         normal="one served per release and server.",
-        remedy="failed: `/status` of the server says why; it is tried again with growing pauses.",
+        hint="failed: `/status` of the server says why; it is tried again with growing pauses.",
         empty="No swap within this time range: nothing was released.",
     )
     return time_series(
@@ -82,7 +82,7 @@ def duration() -> SdkPanel:
         unit="s",
         means="Nine of ten swaps in this time range took less, from seeing the release to serving it.",
         normal="a second or two.",
-        remedy="slow: a large version, a slow store, or a machine short of CPU.",
+        hint="slow: a large version, a slow store, or a machine short of CPU.",
         empty="No swap within this time range: nothing was released.",
     )
     return single_value(
@@ -99,7 +99,7 @@ def loaded() -> SdkPanel:
         unit="short",
         means="One per model, or more while a replaced one finishes its requests.",
         normal="1.",
-        remedy="more for long: a request never ends; look at requests in flight.",
+        hint="more for long: a request never ends; look at requests in flight.",
         empty=NO_MODEL,
     )
     return single_value(
@@ -116,7 +116,7 @@ def age() -> SdkPanel:
         unit="s",
         means="How long ago each server last read the release log.",
         normal="a few seconds.",
-        remedy="growing: the model store is away; the server serves on what it has.",
+        hint="growing: the model store is away; the server serves on what it has.",
         empty=NO_SERVER,
     )
     return single_value(
@@ -134,7 +134,7 @@ def version() -> SdkPanel:
         unit="none",
         means="The version behind each generation, by the first twelve characters of its name, and the device it runs on.",
         normal="one version per model on all servers.",
-        remedy="`homeostat why` with the version tells where it came from; `homeostat rollback` takes it back.",
+        hint="`homeostat why` with the version tells where it came from; `homeostat rollback` takes it back.",
         empty=NO_MODEL,
     )
     return latest(

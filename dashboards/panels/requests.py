@@ -17,7 +17,7 @@ def requests() -> SdkPanel:
         unit="reqps",
         means="Answered, refused (the caller's mistake) and failed (ours).",
         normal="nearly all answered, none failed.",
-        remedy="failed: the server's log. refused: the message of the answer tells the caller what to mend.",
+        hint="failed: the server's log. refused: the message of the answer tells the caller what to mend.",
         empty="No request yet: POST one to :8000/predict.",
     )
     return time_series(
@@ -32,7 +32,7 @@ def rows() -> SdkPanel:
         unit="short",
         means="Predictions made. After a release the next version takes over within seconds.",
         normal="one version at a time for each model.",
-        remedy="two for long: a server has not taken the release, see `Generation served`.",
+        hint="two for long: a server has not taken the release, see `Generation served`.",
         empty=NO_REQUEST,
     )
     return time_series(
@@ -49,7 +49,7 @@ def errors() -> SdkPanel:
         unit="reqps",
         means="Answers with an HTTP status from 400 on.",
         normal="none; some 4xx while a new caller learns the inputs.",
-        remedy="5xx: the server's log. 503: too much at once or not ready. 422: a value the manifest does not allow.",
+        hint="5xx: the server's log. 503: too much at once or not ready. 422: a value the manifest does not allow.",
         empty="No request was answered with an error since the server started. That is as it should be.",
     )
     return time_series(
@@ -64,7 +64,7 @@ def outcomes() -> SdkPanel:
         unit="short",
         means="The truth about earlier predictions, as callers told it.",
         normal="the rate of predictions, as much later as outcomes take in your world.",
-        remedy="none while predictions go on: performance cannot be seen, and drift will say `insufficient_data`.",
+        hint="none while predictions go on: performance cannot be seen, and drift will say `insufficient_data`.",
         empty="No outcome yet: POST them to :8000/outcomes under the prediction's id.",
     )
     return time_series(about, Query(rate("homeostat_inference_outcomes_total", "model"), "{{model}}"))
@@ -77,7 +77,7 @@ def last_prediction() -> SdkPanel:
         unit="s",
         means="How long ago each model last answered a request.",
         normal="as long as the pauses between your own requests.",
-        remedy="look at the callers first, then `homeostat status`. HomeostatNoPredictions rings when a "
+        hint="look at the callers first, then `homeostat status`. HomeostatNoPredictions rings when a "
         "model that was asked is not.",
         empty="Nothing was ever predicted, or no server is scraped: deploy a model, send a request, then "
         "`homeostat doctor`.",

@@ -18,7 +18,7 @@ def failures() -> SdkPanel:
         unit="short",
         means="Rounds of shipper or sink that ended in an error and are done again; nothing is lost by it.",
         normal="none, or a few while Kafka restarts.",
-        remedy="many: the log of the process names the error.",
+        hint="many: the log of the process names the error.",
         empty="No shipper and no sink is scraped: `homeostat status`.",
     )
     return time_series(
@@ -36,7 +36,7 @@ def repeated() -> SdkPanel:
         unit="short",
         means="Rows the sink left out since the lake has them: the price of never losing one.",
         normal="none, or some after a kill.",
-        remedy="always: the shipper cannot remember what Kafka acknowledged; look at the disk of the spool.",
+        hint="always: the shipper cannot remember what Kafka acknowledged; look at the disk of the spool.",
         empty=NONE_YET,
     )
     return time_series(
@@ -53,7 +53,7 @@ def conflicts() -> SdkPanel:
         unit="short",
         means="Commits refused because another sink was first, and compactions of tables.",
         normal="no refusals with one sink; a compaction now and then.",
-        remedy="many refusals: fewer sinks, they stand in each other's way.",
+        hint="many refusals: fewer sinks, they stand in each other's way.",
         empty=NO_SINK,
     )
     return time_series(
@@ -72,7 +72,7 @@ def writers() -> SdkPanel:
         unit="short",
         means="Spools the shipper carries: one per server process.",
         normal="as many as server processes on the machine, and those before them until they are carried.",
-        remedy="0: the shipper looks at another folder than the server writes (HOMEOSTAT_HOME).",
+        hint="0: the shipper looks at another folder than the server writes (HOMEOSTAT_HOME).",
         empty=NO_SHIPPER,
     )
     return single_value(

@@ -17,7 +17,7 @@ def ended() -> SdkPanel:
         means="Retrainings that ended: promoted, succeeded (kept for a person to deploy), refused by the "
         "gate, rejected by a person, abandoned, failed.",
         normal="some promoted, some refused; never failed.",
-        remedy="failed: HomeostatRunFailing, and the last lines of `runs/<run>/`. Often refused: HomeostatGateRefusing.",
+        hint="failed: HomeostatRunFailing, and the last lines of `runs/<run>/`. Often refused: HomeostatGateRefusing.",
         empty="No run ended within this time range. That is the usual case.",
     )
     return time_series(
@@ -35,7 +35,7 @@ def duration() -> SdkPanel:
         unit="s",
         means="Nine of ten runs of this time range took less, from decision to end.",
         normal="mostly the training command.",
-        remedy="longer each time: the training window grows; `retraining.window` in loop.yaml bounds it.",
+        hint="longer each time: the training window grows; `retraining.window` in loop.yaml bounds it.",
         empty=NO_RUN,
     )
     return time_series(
@@ -52,7 +52,7 @@ def steps() -> SdkPanel:
         unit="s",
         means="Nine of ten executions of each step in this time range took less.",
         normal="train is the longest.",
-        remedy="freeze: the lake's store. train: your command. judge: many rows at the gate.",
+        hint="freeze: the lake's store. train: your command. judge: many rows at the gate.",
         empty=NO_RUN,
     )
     return time_series(
@@ -67,7 +67,7 @@ def failures() -> SdkPanel:
         unit="short",
         means="Steps that could not go on for now: a store away, a full disk. They are tried again by themselves.",
         normal="none.",
-        remedy="the log names what is away; the run goes on when it is back.",
+        hint="the log names what is away; the run goes on when it is back.",
         empty="No step had to be tried again since the service started. That is as it should be.",
     )
     return time_series(

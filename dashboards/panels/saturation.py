@@ -16,7 +16,7 @@ def flight() -> SdkPanel:
         unit="short",
         means="Requests being answered at the moment of the scrape, by server.",
         normal="a few.",
-        remedy="rising together with the time to answer: more load than this server carries; add a server.",
+        hint="rising together with the time to answer: more load than this server carries; add a server.",
         empty=NO_SERVER,
     )
     return time_series(
@@ -31,7 +31,7 @@ def queued() -> SdkPanel:
         unit="short",
         means="Calls of the model that no thread has taken yet.",
         normal="0.",
-        remedy="above 0 for long: the CPU or the GPU is the limit.",
+        hint="above 0 for long: the CPU or the GPU is the limit.",
         empty=NO_SERVER,
     )
     return time_series(about, Query("max by (instance) (homeostat_inference_calls_queued)", "{{instance}}"))
@@ -44,7 +44,7 @@ def wait() -> SdkPanel:
         unit="s",
         means="Time between the checked request and the start of the model.",
         normal="next to nothing.",
-        remedy="close to the time in the model: the server is saturated.",
+        hint="close to the time in the model: the server is saturated.",
         empty=NO_REQUEST,
     )
     return time_series(

@@ -19,7 +19,7 @@ def loss() -> SdkPanel:
         means="Loss of the last judged window, in the model's metric, beside the loss of the version on "
         "its own reference. Lower is better.",
         normal="near the reference.",
-        remedy="above it by more than chance the verdict says drift of performance, and the loop decides "
+        hint="above it by more than chance the verdict says drift of performance, and the loop decides "
         "whether to retrain.",
         empty="No loss yet: it needs a judged window whose outcomes have arrived (POST them to :8000/outcomes).",
     )
@@ -38,7 +38,7 @@ def coverage() -> SdkPanel:
         unit="percentunit",
         means="Share of the last window's rows whose outcome is known.",
         normal="near 1.",
-        remedy="low: outcomes are not posted, come later than `outcome.delay` says, or under wrong ids.",
+        hint="low: outcomes are not posted, come later than `outcome.delay` says, or under wrong ids.",
         empty=NO_VERDICT,
     )
     return time_series(
@@ -56,7 +56,7 @@ def rows() -> SdkPanel:
         unit="short",
         means="Predictions in the last judged window.",
         normal="above `drift.window.minimum_rows`.",
-        remedy="fewer: the verdict is `insufficient_data`; make windows longer.",
+        hint="fewer: the verdict is `insufficient_data`; make windows longer.",
         empty=NO_VERDICT,
     )
     return time_series(about, Query(f"max by (model) (homeostat_drift_window_rows{{{MODEL}}})", "{{model}}"))
@@ -69,7 +69,7 @@ def lag() -> SdkPanel:
         unit="s",
         means="Event time by which outcomes trail predictions in the lake.",
         normal="about `outcome.delay` of loop.yaml.",
-        remedy="growing: outcomes have stopped; HomeostatDriftBlind follows.",
+        hint="growing: outcomes have stopped; HomeostatDriftBlind follows.",
         empty="No outcome in the lake yet: POST them to :8000/outcomes.",
     )
     return time_series(

@@ -16,7 +16,7 @@ def full() -> SdkPanel:
         unit="percentunit",
         means="How full the spool of each server is. Answers wait there for Kafka.",
         normal="near 0; it fills while Kafka is away.",
-        remedy="HomeostatSpoolFilling: bring Kafka back, or raise HOMEOSTAT_INFERENCE_SPOOL_BYTES. At 1 "
+        hint="HomeostatSpoolFilling: bring Kafka back, or raise HOMEOSTAT_INFERENCE_SPOOL_BYTES. At 1 "
         "rows are dropped and counted.",
         empty=NO_SERVER,
     )
@@ -38,7 +38,7 @@ def written() -> SdkPanel:
         unit="short",
         means="Rows written to disk before their answer was sent.",
         normal="as many as are answered.",
-        remedy="fewer than answered: rows are dropped, see the panel beside.",
+        hint="fewer than answered: rows are dropped, see the panel beside.",
         empty="No row was spooled since the server started: send a request.",
     )
     return time_series(
@@ -53,7 +53,7 @@ def dropped() -> SdkPanel:
         unit="short",
         means="Rows that were answered and could not be logged, because the spool was full or the disk refused.",
         normal="none.",
-        remedy="HomeostatRowsDropped: make room. The gap stays visible in the sequence numbers.",
+        hint="HomeostatRowsDropped: make room. The gap stays visible in the sequence numbers.",
         empty="No row was ever dropped by a server that runs. That is as it should be.",
     )
     return time_series(

@@ -30,7 +30,7 @@ def state() -> SdkPanel:
         means="What drift concluded about the last window: ok, warming (too little known), blind (cannot "
         "see), drift, fault (bad data).",
         normal="ok; warming after a release.",
-        remedy="drift: see the decisions below. fault: mend the source of the data, nothing is retrained "
+        hint="drift: see the decisions below. fault: mend the source of the data, nothing is retrained "
         "on it. blind: send outcomes.",
         empty="No model is examined: drift knows none before the first release.",
     )
@@ -44,7 +44,7 @@ def counts() -> SdkPanel:
         unit="short",
         means="Verdicts reached, also those a person asked for.",
         normal="one ok per window.",
-        remedy="many drift verdicts without a retraining: the board of retraining gives the reason.",
+        hint="many drift verdicts without a retraining: the board of retraining gives the reason.",
         empty="No verdict within this time range: windows are as long as drift.window in loop.yaml says.",
     )
     return time_series(
@@ -60,7 +60,7 @@ def last() -> SdkPanel:
         means="The id of the last verdict. `homeostat why` tells what came of it; drift's `/reports/` "
         "and the id shows the distributions.",
         normal="a new one at the end of each window.",
-        remedy="the same for long: see how far the examination is, below.",
+        hint="the same for long: see how far the examination is, below.",
         empty=NO_VERDICT,
     )
     return latest(

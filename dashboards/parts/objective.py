@@ -71,7 +71,7 @@ def burn(objective: Objective) -> timeseries.Panel:
         means=f"Promised over 30 days: {objective.promise}. At 1 the budget for errors lasts exactly those 30 days, at "
         f"{CALLED} it is gone in two. The longer windows show whether a peak matters.",
         normal="below 1.",
-        remedy=f"{objective.alert} rings when it matters; docs/runbooks.md has its heading.",
+        hint=f"{objective.alert} rings when it matters; docs/runbooks.md has its heading.",
         empty=objective.empty,
     )
     legend = " {{model}}" if objective.by_model else ""

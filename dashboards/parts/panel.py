@@ -46,19 +46,19 @@ PLAIN: Steps = ((None, BLUE),)
 @dataclass(frozen=True)
 class About:
     """What a panel says of itself: `title` and `unit` (Grafana's name of it); then what it `means`, what is `normal` and what
-    `remedy` there is when it is not; and why nothing may be there (`empty`), which is shown instead of data."""
+    `hint` there is when it is not; and why nothing may be there (`empty`), which is shown instead of data."""
 
     title: str
     unit: str
     means: str
     normal: str
-    remedy: str
+    hint: str
     empty: str
 
     @property
     def description(self) -> str:
         """The text behind the panel's question mark."""
-        return f"{self.means}\n\n**Normal:** {self.normal}\n\n**If not:** {self.remedy}"
+        return f"{self.means}\n\n**Normal:** {self.normal}\n\n**If not:** {self.hint}"
 
 
 def rising(warning: float, bad: float) -> Steps:

@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 
 from cli.service_client import Door, addresses, items
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from shared.errors import Conflict, HomeostatError
 
 MODEL = "parcels"
@@ -69,7 +69,7 @@ def make_day(number: int) -> Day:
 class Replay:
     """Asks and tells, day after day."""
 
-    def __init__(self, settings: CliSettings) -> None:
+    def __init__(self, settings: LocalStackSettings) -> None:
         where = addresses(settings)
         self._inference = Door("inference", where.inference)
         self._drift = Door("drift", where.drift)
@@ -118,7 +118,7 @@ class Replay:
             time.sleep(LOOK_S)
         raise HomeostatError(
             f"the loop has not judged up to {until:%Y-%m-%d} within {STANDSTILL_S:.0f} s",
-            remedy="docker compose logs sink drift retraining",
+            hint="docker compose logs sink drift retraining",
         )
 
     def close(self) -> None:
@@ -134,14 +134,14 @@ class Replay:
         return ", ".join([*told, f"run {runs[0]['state']}"] if runs else told)
 
 
-def deploy(settings: CliSettings) -> None:
+def deploy(settings: LocalStackSettings) -> None:
     """Write, train and deploy the project. Raises Conflict where it is served already, CalledProcessError where a step fails."""
     where = addresses(settings)
     with Door("inference", where.inference) as inference:
         if any(one["name"] == MODEL for one in inference.get("/status.json")["models"]):
             raise Conflict(
                 f"{MODEL} is served already: the demo tells its story once",
-                remedy="docker compose --profile demo down --volumes forgets everything, then start again",
+                hint="docker compose --profile demo down --volumes forgets everything, then start again",
             )
     folder = settings.home / "demo" / MODEL
     shutil.rmtree(folder, ignore_errors=True)
@@ -154,7 +154,7 @@ def deploy(settings: CliSettings) -> None:
     subprocess.run([*homeostat, "deploy", str(folder), *rows, "--actor=demo"], check=True)
 
 
-def replay(settings: CliSettings, days: int, pause_s: float) -> int:
+def replay(settings: LocalStackSettings, days: int, pause_s: float) -> int:
     """Replay `days` days, `pause_s` seconds between two; the exit code."""
     loop = Replay(settings)
     yesterday: Day | None = None
@@ -192,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--pause", type=float, default=0.0, help="seconds between two days, for who wants to watch"
     )
     given = parser.parse_args(arguments)
-    settings = CliSettings()
+    settings = LocalStackSettings()
     try:
         deploy(settings)
         return replay(settings, given.days, given.pause)

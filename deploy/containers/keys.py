@@ -26,7 +26,7 @@ def copy_for_servers(keys: Keys, folder: Path) -> None:
         if target.exists() and target.read_bytes() != content:
             raise HomeostatError(
                 f"{target} is another key than {path}",
-                remedy="restore both volumes, keys and server_keys, from the same copy",
+                hint="restore both volumes, keys and server_keys, from the same copy",
             )
         draft = folder / f".{path.name}.{os.getpid()}"
         draft.write_bytes(content)

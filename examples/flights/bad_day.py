@@ -9,7 +9,7 @@ from types import TracebackType
 
 from local_stack.fault_injection.outages import kill_once, take_down
 from local_stack.fault_injection.throttling import slow_down
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import BROKER
 from shared.errors import HomeostatError
 
@@ -17,7 +17,7 @@ SECONDS = 8.0
 PAUSE_S = 3.0
 PATIENCE_S = 200.0
 
-Fault = Callable[[CliSettings], object]
+Fault = Callable[[LocalStackSettings], object]
 # Faults that no caller may notice: serving waits for no part that is named here, and standing still is not failing.
 FAULTS: dict[str, Fault] = {
     "broker-down": lambda settings: take_down(settings, BROKER, SECONDS),
@@ -42,7 +42,7 @@ class BadDay:
     """Injects the faults one after another while the block runs; `finish` waits for the last. `problems`: what did not work."""
 
     def __init__(self, home: Path, faults: tuple[str, ...], told: Callable[[str], None]) -> None:
-        self._settings = CliSettings().model_copy(update={"home": home})
+        self._settings = LocalStackSettings().model_copy(update={"home": home})
         self._faults, self._told = faults, told
         self._over = Event()
         self._thread = Thread(target=self._run, name="bad day", daemon=True)

@@ -55,7 +55,7 @@ def require_consent(served: Served, lake: Lake, injected: Injected, *, yes: bool
         reason = f"the lake holds rows of {served.model} that no rehearsal has sent ({others}); injected ones stay among them"
     if reason:
         raise CallerError(
-            reason, remedy="give --yes if they may, or rehearse on a home you can throw away (--home)"
+            reason, hint="give --yes if they may, or rehearse on a home you can throw away (--home)"
         )
 
 

@@ -53,7 +53,7 @@ def choose_faults(features: Sequence[Feature], feature: str = "", fault: str = "
         raise CallerError(
             f"no value of {feature or 'these features'} can be {fault or 'broken'} and still be answered: "
             "inference refuses unknown categories and missing values that loop.yaml does not allow",
-            remedy="choose a feature that is nullable, or a number with a minimum or maximum",
+            hint="choose a feature that is nullable, or a number with a minimum or maximum",
         )
     return clear
 

@@ -23,7 +23,7 @@ def require_loopback(service: str, url: str) -> None:
     if not local:
         raise CallerError(
             f"{service} at {url} is not on this machine; rehearsals are for a local stack only",
-            remedy="homeostat up --detach, then inject without an address",
+            hint="homeostat up --detach, then inject without an address",
         )
 
 
@@ -36,7 +36,7 @@ def length_for(rows: int, rate: float) -> float:
     if needed > LONGEST_S:
         raise CallerError(
             f"{rows} rows at {rate:g} a second take longer than a rehearsal may: {LONGEST_S / 60:.0f}m",
-            remedy=f"say --rate {math.ceil(rows / LONGEST_S)} or more, or send fewer rows",
+            hint=f"say --rate {math.ceil(rows / LONGEST_S)} or more, or send fewer rows",
         )
     return min(LONGEST_S, max(DEFAULT_S, 1.5 * needed + 10.0))
 
@@ -48,6 +48,6 @@ def parse_length(text: str) -> float:
     if not 0 < seconds <= LONGEST_S:
         raise CallerError(
             f"{text!r} is no length of a rehearsal; expected seconds or minutes, above 0 and at most {LONGEST_S / 60:.0f}m",
-            remedy="say for example --for 30s or --for 2m",
+            hint="say for example --for 30s or --for 2m",
         )
     return seconds

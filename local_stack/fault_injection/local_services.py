@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 from local_stack.fault_injection.limits import require_loopback
 from local_stack.fault_injection.processes import stack_of
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from shared.errors import CallerError
 
 
-def find_local(settings: CliSettings) -> tuple[str, str]:
+def find_local(settings: LocalStackSettings) -> tuple[str, str]:
     """Base URLs of inference and drift, as this home's running stack has them and as nothing else may name them.
 
     Raises `CallerError` where a setting leads elsewhere, be it another stack of this machine or a tunnel to somebody's
@@ -25,7 +25,7 @@ def find_local(settings: CliSettings) -> tuple[str, str]:
         if url and urlsplit(url).port != state.ports[name]:
             raise CallerError(
                 f"HOMEOSTAT_{name.upper()}_URL is {url}; {name} of the stack on {settings.home} has port {state.ports[name]}",
-                remedy=f"unset HOMEOSTAT_{name.upper()}_URL, or name that stack's home with --home",
+                hint=f"unset HOMEOSTAT_{name.upper()}_URL, or name that stack's home with --home",
             )
     inference, drift = (f"http://{settings.host}:{state.ports[name]}" for name in given)
     require_loopback("inference", inference)

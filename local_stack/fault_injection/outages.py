@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from local_stack.fault_injection.processes import kill, part_of, stack_of, wait_until_back
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.restart_suppression import hold
 
 BACK_WITHIN_S = 120.0
@@ -16,7 +16,7 @@ SLACK_S = 5.0
 
 
 def take_down(
-    settings: CliSettings,
+    settings: LocalStackSettings,
     part: str,
     seconds: float,
     *,
@@ -40,7 +40,9 @@ def take_down(
     return wait_until_back(settings.home, before, within_s=BACK_WITHIN_S, told=step)
 
 
-def kill_once(settings: CliSettings, part: str, *, step: Callable[[str], None] = lambda _: None) -> float:
+def kill_once(
+    settings: LocalStackSettings, part: str, *, step: Callable[[str], None] = lambda _: None
+) -> float:
     """End `part` once as a power cut would; the seconds until the supervisor has it ready again."""
     before = part_of(stack_of(settings), part)
     kill(before)

@@ -9,34 +9,34 @@ from pathlib import Path
 
 import psutil
 
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import ProcessState, StackState, read_state
 from local_stack.supervisor.lock import is_supervised
 from local_stack.supervisor.orphans import is_alive
 from local_stack.supervisor.readiness import is_ready
-from shared.errors import OperatorError, UnknownName
+from shared.errors import NotFound, OperatorError
 
 PAUSE_S = 0.2
 
 
-def stack_of(settings: CliSettings) -> StackState:
+def stack_of(settings: LocalStackSettings) -> StackState:
     """The running stack of this home. Raises `OperatorError` where no supervisor would start again what a rehearsal ends."""
     state = read_state(settings.home)
     if state is None or not is_supervised(settings.home):
         raise OperatorError(
             f"no supervised stack runs on {settings.home}",
-            remedy="homeostat up --detach, or name another --home",
+            hint="homeostat up --detach, or name another --home",
         )
     return state
 
 
 def part_of(state: StackState, name: str) -> ProcessState:
-    """The living process of the part. Raises `UnknownName` for another name, `OperatorError` where it does not run."""
+    """The living process of the part. Raises `NotFound` for another name, `OperatorError` where it does not run."""
     found = {process.name: process for process in state.processes}
     if name not in found:
-        raise UnknownName(f"this stack has no part {name}", remedy=f"name one of {', '.join(sorted(found))}")
+        raise NotFound(f"this stack has no part {name}", hint=f"name one of {', '.join(sorted(found))}")
     if not is_alive(found[name]):
-        raise OperatorError(f"{name} does not run just now", remedy="homeostat status")
+        raise OperatorError(f"{name} does not run just now", hint="homeostat status")
     return found[name]
 
 
@@ -83,5 +83,5 @@ def wait_until_back(
             return time.monotonic() - began
         time.sleep(PAUSE_S)
     raise OperatorError(
-        f"{before.name} is not back after {within_s:.0f} s", remedy=f"homeostat status; read {before.log}"
+        f"{before.name} is not back after {within_s:.0f} s", hint=f"homeostat status; read {before.log}"
     )

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from cli.service_client import Door
 from shared.contracts.loop_spec import LoopSpec
-from shared.errors import CallerError, DependencyAway, HomeostatError
+from shared.errors import CallerError, DependencyUnavailable, HomeostatError
 
 ROWS_PER_REQUEST = 10
 MOST_OUTCOMES = 5000
@@ -113,7 +113,7 @@ def tell(inference: Door, items: Sequence[dict[str, Any]], *, tries: int = 3) ->
                 inference.post("/outcomes", {"outcomes": batch})
                 taken += len(batch)
                 break
-            except DependencyAway:
+            except DependencyUnavailable:
                 if attempt == tries - 1:
                     raise
                 time.sleep(1.0)

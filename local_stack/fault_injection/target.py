@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from cli.service_client import Door
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MODEL, REFERENCE
-from shared.errors import CallerError, ProjectError, UnknownName
+from shared.errors import CallerError, NotFound, ProjectError
 from shared.models.keys import Keys
 from shared.models.packaging import verify_version
 from shared.stores.model_store import ModelStore
@@ -42,21 +42,19 @@ class Served:
 def find_served(inference: Door, store: ModelStore, keys: Keys, model: str, *, seed: int) -> Served:
     """What inference serves, read from the model store and checked against its signature.
 
-    `model` may be empty while one model is served. Raises `UnknownName` where it is not served, `CallerError` where several are.
+    `model` may be empty while one model is served. Raises `NotFound` where it is not served, `CallerError` where several are.
     """
     report = inference.get("/status.json")
     served = {str(item["name"]): item for item in report["models"] if item["version"]}
     if not served:
-        raise UnknownName(
-            "inference serves no model", remedy="homeostat deploy PROJECT --train … --holdout …"
-        )
+        raise NotFound("inference serves no model", hint="homeostat deploy PROJECT --train … --holdout …")
     if not model and len(served) > 1:
-        raise CallerError(f"inference serves {', '.join(sorted(served))}", remedy="name one with --model")
+        raise CallerError(f"inference serves {', '.join(sorted(served))}", hint="name one with --model")
     name = model or next(iter(served))
     if name not in served:
-        raise UnknownName(
+        raise NotFound(
             f"inference does not serve {name}; it serves {', '.join(sorted(served))}",
-            remedy="name one of those with --model",
+            hint="name one of those with --model",
         )
     item: dict[str, Any] = served[name]
     version = str(item["version"])
@@ -94,6 +92,6 @@ def _usable(reference: pa.Table, loop: LoopSpec) -> pa.Table:
     if kept.num_rows == 0:
         raise ProjectError(
             f"the reference of {loop.model} has no whole row to send",
-            remedy="deploy it with rows that are whole",
+            hint="deploy it with rows that are whole",
         )
     return kept.sort_by("event_time").combine_chunks()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from local_stack.fault_injection.processes import part_of, send, stack_of, tree_of
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import SOURCES
 
 TICK_S = 0.2
@@ -18,7 +18,7 @@ ENDING_S = 15.0
 
 
 def slow_down(
-    settings: CliSettings,
+    settings: LocalStackSettings,
     part: str,
     seconds: float,
     *,

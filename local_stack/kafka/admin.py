@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from shared.contracts import topics
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 
 
 def wait_for_broker(bootstrap: str, *, deadline_s: float, alive: Callable[[], bool] = lambda: True) -> None:
-    """Return once a broker answers at `bootstrap`. Raises `DependencyAway` after `deadline_s`, or when `alive` turns false."""
+    """Return once a broker answers at `bootstrap`.
+
+    Raises `DependencyUnavailable` after `deadline_s`, or when `alive` turns false.
+    """
     from kafka.errors import KafkaError
 
     ends = time.monotonic() + deadline_s
@@ -22,13 +25,13 @@ def wait_for_broker(bootstrap: str, *, deadline_s: float, alive: Callable[[], bo
         except (KafkaError, OSError):
             pass
         if time.monotonic() >= ends:
-            raise DependencyAway(
-                f"no broker answered at {bootstrap} within {deadline_s:.0f} s", remedy="homeostat doctor"
+            raise DependencyUnavailable(
+                f"no broker answered at {bootstrap} within {deadline_s:.0f} s", hint="homeostat doctor"
             )
         time.sleep(0.1)
-    raise DependencyAway(
+    raise DependencyUnavailable(
         f"the broker at {bootstrap} ended while starting",
-        remedy="read its log, logs/kafka.log below the home",
+        hint="read its log, logs/kafka.log below the home",
     )
 
 
@@ -49,15 +52,15 @@ def create_topics(bootstrap: str, wanted: Sequence[topics.Topic]) -> None:
 
 
 def missing_topics(bootstrap: str) -> list[str]:
-    """Names of Homeostat's topics the broker lacks. Raises `DependencyAway` when it does not answer."""
+    """Names of Homeostat's topics the broker lacks. Raises `DependencyUnavailable` when it does not answer."""
     from kafka.errors import KafkaError
 
     try:
         with _admin(bootstrap, 3000) as admin:
             existing = set(admin.list_topics())
     except (KafkaError, OSError) as error:
-        raise DependencyAway(
-            f"no broker answers at {bootstrap}", remedy="start it with `homeostat up`"
+        raise DependencyUnavailable(
+            f"no broker answers at {bootstrap}", hint="start it with `homeostat up`"
         ) from error
     return [topic.name for topic in topics.ALL if topic.name not in existing]
 

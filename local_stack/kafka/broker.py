@@ -13,9 +13,9 @@ from local_stack.kafka.config_files import BrokerPlace, new_cluster_id, write_fi
 from local_stack.kafka.jars import ensure_jars
 from local_stack.kafka.java import Java, find_java
 from local_stack.ports import require_free
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from shared.contracts import topics
-from shared.errors import DependencyAway, OperatorError
+from shared.errors import DependencyUnavailable, OperatorError
 
 HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
@@ -75,7 +75,7 @@ class Broker:
         if done.returncode != 0:
             raise OperatorError(
                 f"the broker's storage in {self.place.data} could not be formatted: {_last_line(done.stderr + done.stdout)}",
-                remedy="look at the folder's permissions and free space",
+                hint="look at the folder's permissions and free space",
             )
 
     def start(self, *, deadline_s: float = 60.0) -> None:
@@ -91,11 +91,11 @@ class Broker:
             )
         try:
             wait_for_broker(self.bootstrap, deadline_s=deadline_s, alive=lambda: self.pid is not None)
-        except DependencyAway as error:
+        except DependencyUnavailable as error:
             self.kill()
             raise OperatorError(
                 f"the broker did not start: {_last_line(self.log.read_text(errors='replace'))}",
-                remedy=f"read {self.log}",
+                hint=f"read {self.log}",
             ) from error
 
     def stop(self, *, grace_s: float = 30.0) -> None:
@@ -132,7 +132,7 @@ class Broker:
 
 
 def local_broker(
-    place: BrokerPlace, settings: CliSettings, *, told: Callable[[str], None] = lambda _: None
+    place: BrokerPlace, settings: LocalStackSettings, *, told: Callable[[str], None] = lambda _: None
 ) -> Broker:
     """A broker on this machine's Java and jars; fetches the jars on first use and says so through `told`."""
     java = find_java(settings.java_home)

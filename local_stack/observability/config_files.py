@@ -39,7 +39,7 @@ def prometheus_config(
     if unknown:
         raise OperatorError(
             f"prometheus.yml has no job {unknown[0]}; expected one of {', '.join(jobs)}",
-            remedy="give the job to dashboards/prometheus/prometheus.yml",
+            hint="give the job to dashboards/prometheus/prometheus.yml",
         )
     config["global"] = {
         "scrape_interval": interval,
@@ -89,8 +89,8 @@ def _read(path: Path) -> dict[str, Any]:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise OperatorError(
-            f"{path} cannot be read: {error}", remedy="mend the file, or start without --observability"
+            f"{path} cannot be read: {error}", hint="mend the file, or start without --observability"
         ) from error
     if not isinstance(found, dict):
-        raise OperatorError(f"{path} holds no YAML mapping", remedy="mend the file")
+        raise OperatorError(f"{path} holds no YAML mapping", hint="mend the file")
     return found

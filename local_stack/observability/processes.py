@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack.observability.config_files import alertmanager_config, prometheus_config, scrape_jobs
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import ProcessSpec, services
 from shared.errors import OperatorError
 
@@ -44,11 +44,11 @@ def find_program(name: str) -> str:
         if found:
             return found
     raise OperatorError(
-        f"the program {' or '.join(NAMES[name])} was not found; --observability starts it", remedy=INSTALL
+        f"the program {' or '.join(NAMES[name])} was not found; --observability starts it", hint=INSTALL
     )
 
 
-def make_observability(settings: CliSettings) -> Observability:
+def make_observability(settings: LocalStackSettings) -> Observability:
     """Both for the stack of `settings`. Raises `OperatorError` where a program is missing or a configuration cannot be read."""
     host, folder = settings.host, settings.home.absolute() / "observability"
     ports = {PROMETHEUS: settings.prometheus_port, ALERTMANAGER: settings.alertmanager_port}

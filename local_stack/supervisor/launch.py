@@ -16,7 +16,7 @@ from rich.table import Table
 
 from cli.output import Teller
 from local_stack.observability.processes import Observability
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import StackState
 from local_stack.supervisor.process_specs import SOURCES
 from local_stack.supervisor.readiness import wait_until_ready
@@ -32,7 +32,7 @@ WATCHING_S = 15.0
 
 
 def run_attached(
-    settings: CliSettings, teller: Teller, wait_s: float, observability: Observability | None = None
+    settings: LocalStackSettings, teller: Teller, wait_s: float, observability: Observability | None = None
 ) -> None:
     """Supervise here until SIGTERM, Ctrl-C or the terminal's end, with `observability` beside the stack where there is one.
 
@@ -81,7 +81,7 @@ def run_attached(
 
 
 def start_detached(
-    settings: CliSettings, teller: Teller, wait_s: float, observability: Observability | None = None
+    settings: LocalStackSettings, teller: Teller, wait_s: float, observability: Observability | None = None
 ) -> None:
     """Start a supervisor in a session of its own and return once everything is ready.
 
@@ -131,7 +131,10 @@ def start_detached(
 
 
 def note_observability(
-    settings: CliSettings, teller: Teller, observability: Observability | None, alive: Callable[[], bool]
+    settings: LocalStackSettings,
+    teller: Teller,
+    observability: Observability | None,
+    alive: Callable[[], bool],
 ) -> None:
     """Give what watches the stack a moment to be ready, and say so where it is not: the stack runs on either way."""
     if observability is not None:
@@ -143,7 +146,7 @@ def note_observability(
                 alive=alive,
             )
         except OperatorError as error:
-            teller.note(f"{error.message}; the stack runs without. {error.remedy}")
+            teller.note(f"{error.message}; the stack runs without. {error.hint}")
 
 
 def tell_links(teller: Teller, state: StackState) -> None:
@@ -160,5 +163,5 @@ def _last_words(answer: Path, log: Path) -> OperatorError:
     """Why the supervisor ended, as it told itself."""
     with suppress(OSError, orjson.JSONDecodeError, KeyError, TypeError):
         said = orjson.loads(answer.read_bytes())
-        return OperatorError(str(said["error"]), remedy=str(said["remedy"]))
-    return OperatorError("the supervisor ended without a word", remedy=f"read {log}")
+        return OperatorError(str(said["error"]), hint=str(said["hint"]))
+    return OperatorError("the supervisor ended without a word", hint=f"read {log}")

@@ -30,7 +30,7 @@ def only_one(home: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise Conflict(
                 f"a supervisor (pid {supervisor_pid(home)}) already runs on {home}",
-                remedy="look at it with `homeostat status`, end it with `homeostat down`, or use another --home",
+                hint="look at it with `homeostat status`, end it with `homeostat down`, or use another --home",
             ) from error
         handle.truncate(0)
         handle.write(str(os.getpid()))
@@ -52,7 +52,7 @@ def supervisor_pid(home: Path) -> int | None:
             return int(written)
         if time.monotonic() > ends:
             raise OperatorError(
-                f"{path} is held by a process that is no supervisor", remedy=f"find it with `fuser {path}`"
+                f"{path} is held by a process that is no supervisor", hint=f"find it with `fuser {path}`"
             )
         time.sleep(0.01)
     return None

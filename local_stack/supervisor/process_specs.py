@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 
 BROKER = "kafka"
 QUIET = {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -32,7 +32,7 @@ class ProcessSpec:
     is_core: bool = True
 
 
-def services(settings: CliSettings) -> list[ProcessSpec]:
+def services(settings: LocalStackSettings) -> list[ProcessSpec]:
     """The services in the order they are started. They end in reverse: from where data enters down to where it rests."""
     python = sys.executable
     bentoml = (
@@ -89,7 +89,7 @@ def services(settings: CliSettings) -> list[ProcessSpec]:
     ]
 
 
-def environment(settings: CliSettings, inherited: Mapping[str, str]) -> dict[str, str]:
+def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> dict[str, str]:
     """What every service finds in its environment: this stack's places and ports, and no telemetry."""
     home = settings.home.absolute()
     found = inherited.get("PYTHONPATH")
@@ -119,7 +119,7 @@ def environment(settings: CliSettings, inherited: Mapping[str, str]) -> dict[str
     }
 
 
-def urls(settings: CliSettings) -> dict[str, str]:
+def urls(settings: LocalStackSettings) -> dict[str, str]:
     """Pages worth opening, by what one finds there."""
     base = f"http://{settings.host}"
     return {

@@ -11,10 +11,10 @@ from rich.live import Live
 from rich.table import Table
 
 from local_stack.kafka.admin import wait_for_broker
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import ProcessState, StackState, read_state
 from local_stack.supervisor.process_specs import BROKER, services
-from shared.errors import DependencyAway, OperatorError
+from shared.errors import DependencyUnavailable, OperatorError
 
 PAUSE_S = 0.25
 
@@ -24,7 +24,7 @@ def is_ready(process: ProcessState, kafka: str) -> bool:
     if not process.ready_url:
         try:
             wait_for_broker(kafka, deadline_s=0.0)
-        except DependencyAway:
+        except DependencyUnavailable:
             return False
         return True
     import httpx
@@ -36,7 +36,7 @@ def is_ready(process: ProcessState, kafka: str) -> bool:
 
 
 def wait_until_ready(
-    settings: CliSettings,
+    settings: LocalStackSettings,
     *,
     deadline_s: float,
     alive: Callable[[], bool] = lambda: True,
@@ -88,7 +88,7 @@ def _not_ready(names: Sequence[str], ready: set[str], home: Path, waited: float)
     logs = home.absolute() / "logs"
     return OperatorError(
         f"not ready after {waited:.0f} s: {', '.join(missing)}",
-        remedy="read " + ", ".join(str(logs / f"{name}.log") for name in missing),
+        hint="read " + ", ".join(str(logs / f"{name}.log") for name in missing),
     )
 
 

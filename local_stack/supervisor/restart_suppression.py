@@ -37,7 +37,7 @@ def hold(home: Path, part: str, seconds: float) -> Iterator[None]:
     """Hold `part` down inside the block, for `seconds` at most. Raises `Conflict` where somebody else does."""
     path = _path(home, part)
     if is_held(home, part):
-        raise Conflict(f"{part} is held down already", remedy="wait until the other rehearsal is over")
+        raise Conflict(f"{part} is held down already", hint="wait until the other rehearsal is over")
     path.parent.mkdir(parents=True, exist_ok=True)
     until = time.time() + min(seconds, LONGEST_S)
     ours = Hold(pid=os.getpid(), created=psutil.Process().create_time(), until=until)

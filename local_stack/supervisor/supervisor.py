@@ -17,7 +17,7 @@ from local_stack.kafka.broker import Broker, local_broker
 from local_stack.kafka.config_files import BrokerPlace
 from local_stack.observability.processes import Observability
 from local_stack.ports import require_free
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import StackState, read_state, remove_state, write_state
 from local_stack.supervisor.child_process import Child
 from local_stack.supervisor.lock import only_one
@@ -42,7 +42,7 @@ class Supervisor:
 
     def __init__(
         self,
-        settings: CliSettings,
+        settings: LocalStackSettings,
         *,
         specs: Sequence[ProcessSpec] | None = None,
         observability: Observability | None = None,

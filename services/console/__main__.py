@@ -7,7 +7,7 @@ from types import FrameType
 
 from pydantic import ValidationError
 
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from services.console.bootstrap import build, open_door, serve
 from shared.errors import HomeostatError
 from shared.observability.logs import configure_logs, get_logger
@@ -19,16 +19,16 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     log = get_logger(__name__)
     try:
-        settings = CliSettings()
+        settings = LocalStackSettings()
         configure_logs("console", settings)
         door = open_door(settings)
     except ValidationError as error:
         wrong = error.errors()[0]
         name = "HOMEOSTAT_" + "_".join(map(str, wrong["loc"])).upper()
-        log.error("cannot_start", problem=f"{name}: {wrong['msg']}", remedy="mend the setting")
+        log.error("cannot_start", problem=f"{name}: {wrong['msg']}", hint="mend the setting")
         return 1
     except HomeostatError as error:
-        log.error("cannot_start", problem=error.message, remedy=error.remedy)
+        log.error("cannot_start", problem=error.message, hint=error.hint)
         return 1
     log.info("listening", host=settings.console_host, port=door.getsockname()[1])
     serve(build(settings), door)

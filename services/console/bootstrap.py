@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import httpx
 import uvicorn
 
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from services.console.aggregation.aggregator import Gatherer
 from services.console.aggregation.endpoints import Places, find_places
 from services.console.aggregation.poller import Asker
@@ -21,7 +21,7 @@ from services.console.http.routes import Doors
 from shared.errors import OperatorError
 
 
-def build(settings: CliSettings, where: Callable[[], Places] | None = None) -> uvicorn.Server:
+def build(settings: LocalStackSettings, where: Callable[[], Places] | None = None) -> uvicorn.Server:
     """The console, not yet started. `where` the services are is looked up at every look, by default from the settings."""
     look_up = where or (lambda: find_places(settings))
     # The services are our own: no proxy of the environment stands between.
@@ -39,7 +39,7 @@ def build(settings: CliSettings, where: Callable[[], Places] | None = None) -> u
     return uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3))
 
 
-def open_door(settings: CliSettings) -> socket.socket:
+def open_door(settings: LocalStackSettings) -> socket.socket:
     """The console's socket. Raises OperatorError where its port cannot be had."""
     host, port = settings.console_host, settings.console_port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -48,7 +48,7 @@ def open_door(settings: CliSettings) -> socket.socket:
     except OSError as error:
         raise OperatorError(
             f"port {port} on {host} cannot be opened: {error.strerror}",
-            remedy="end what uses the port, or set HOMEOSTAT_CONSOLE_PORT",
+            hint="end what uses the port, or set HOMEOSTAT_CONSOLE_PORT",
         ) from error
 
 

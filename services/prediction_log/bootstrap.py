@@ -14,7 +14,7 @@ from services.prediction_log.settings import ShipperSettings, SinkSettings
 from services.prediction_log.shipper.shipper import Shipper
 from services.prediction_log.sink.sink import TOPICS, Sink
 from shared.errors import HomeostatError
-from shared.http.metrics_server import MetricsDoor
+from shared.http.metrics_server import MetricsServer
 from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
 from shared.observability.logs import configure_logs, get_logger
@@ -93,7 +93,7 @@ def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        door = MetricsDoor(registry, host, port, status)
+        door = MetricsServer(registry, host, port, status)
     except HomeostatError as error:
         log.error("cannot_start", error=str(error))
         return 1

@@ -136,7 +136,7 @@ class DeadLetter:
 def send_letter(producer: Producer, letter: DeadLetter, source: str, timeout: float) -> None:
     """Put a letter on the dead-letter topic and wait until it is there, cut short where the broker takes no more.
 
-    Raises DependencyAway; RecordRefused where the broker takes not even the short form.
+    Raises DependencyUnavailable; RecordRefused where the broker takes not even the short form.
     """
     key, headers = letter.origin.encode(), letter.kafka_headers(source)
     try:

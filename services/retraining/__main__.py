@@ -37,11 +37,11 @@ def main() -> int:
         log.error(
             "cannot_start",
             problem=f"{name}: {wrong['msg']}",
-            remedy="mend the setting; docs/configuration.md lists them",
+            hint="mend the setting; docs/configuration.md lists them",
         )
         return 1
     except HomeostatError as error:
-        log.error("cannot_start", problem=error.message, remedy=error.remedy)
+        log.error("cannot_start", problem=error.message, hint=error.hint)
         return 1
     log.info("listening", host=settings.host, port=door.getsockname()[1])
     uvicorn.Server(uvicorn.Config(service.app, log_config=None, access_log=False)).run(sockets=[door])
@@ -60,7 +60,7 @@ def _open_door(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise OperatorError(
             f"port {port} on {host} cannot be opened: {error.strerror}",
-            remedy="end what uses the port, or set HOMEOSTAT_RETRAINING_PORT",
+            hint="end what uses the port, or set HOMEOSTAT_RETRAINING_PORT",
         ) from error
 
 

@@ -210,7 +210,7 @@ def _keys(home: Path) -> Keys:
     except OSError as error:
         raise OperatorError(
             f"the keys below {home} cannot be made: {error.strerror}",
-            remedy="set HOMEOSTAT_HOME to a folder of yours",
+            hint="set HOMEOSTAT_HOME to a folder of yours",
         ) from error
 
 

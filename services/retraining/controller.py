@@ -54,7 +54,7 @@ class Controller:
         self._born: dict[tuple[str, str], datetime] = {}
 
     def handle_cause(self, cause: Cause) -> Recorded:
-        """Record and decide about a cause, once; whoever delivers it again gets the answer of then. Raises DependencyAway.
+        """Record and decide about a cause, once; whoever delivers it again gets the answer of then. Raises DependencyUnavailable.
 
         1. look up what is served, and the past that is not in the ledger   2. decide and write, in one transaction
         3. wake the driver; if the process dies before, the driver finds the run in the ledger
@@ -161,7 +161,7 @@ class Controller:
         to_generation: int | None,
         expected_generation: int | None = None,
     ) -> Release:
-        """Put an earlier version back. Raises UnknownName, Conflict, TamperedVersion; then nothing has changed.
+        """Put an earlier version back. Raises NotFound, Conflict, IntegrityError; then nothing has changed.
 
         With `expected_generation`, the one its caller saw being served, a second try after a lost reply is a Conflict and not
         a second step back.
@@ -174,7 +174,7 @@ class Controller:
         return self._release(model, target.version, "rollback", actor, note, after=len(log))
 
     def approve(self, run_id: str, actor: str) -> Run:
-        """Start a suggested run, or promote a proven one. Raises Conflict, UnknownName."""
+        """Start a suggested run, or promote a proven one. Raises Conflict, NotFound."""
         waiting = self._ledger.run(run_id)
         now = self._event_time(None, waiting.model)
         budget = waiting.loop.retraining.budget
@@ -196,7 +196,7 @@ class Controller:
         return answered
 
     def reject(self, run_id: str, actor: str) -> Run:
-        """Say no to a run that waits. Raises Conflict, UnknownName."""
+        """Say no to a run that waits. Raises Conflict, NotFound."""
         answered = self._ledger.answer(run_id, answer="no", actor=actor, now=self._parts.clock())
         self._metrics.count_end(answered.model, answered.state, answered.created_at, answered.ended_at)
         _log.info("rejected", run_id=run_id, model=answered.model, actor=actor)
@@ -207,7 +207,7 @@ class Controller:
     ) -> dict[str, Any]:
         """Record that a person has seen the decision about a cause, and `older` ones; the first word stands.
 
-        Raises UnknownName, Conflict.
+        Raises NotFound, Conflict.
         """
         seen = self._ledger.acknowledge(
             cause_key, actor=actor, note=note, now=self._parts.clock(), older=older

@@ -341,17 +341,17 @@ def parse_loop_spec(text: str, *, origin: str = "loop.yaml") -> LoopSpec:
         where = f" at line {mark.line + 1}" if mark is not None else ""
         what = getattr(error, "problem", None) or "a character that YAML does not allow"
         raise InvalidLoopSpec(
-            f"{origin} is not YAML{where}: {what}", remedy="mend the file, then run `homeostat deploy` again"
+            f"{origin} is not YAML{where}: {what}", hint="mend the file, then run `homeostat deploy` again"
         ) from error
     if not isinstance(document, dict):
         raise InvalidLoopSpec(
-            f"{origin} must be a mapping of keys", remedy="`homeostat init` writes one that works"
+            f"{origin} must be a mapping of keys", hint="`homeostat init` writes one that works"
         )
     try:
         return LoopSpec.model_validate(document)
     except ValidationError as error:
         raise InvalidLoopSpec(
-            f"{origin}: {_first_problem(error, document)}", remedy="see docs/configuration.md, loop.yaml"
+            f"{origin}: {_first_problem(error, document)}", hint="see docs/configuration.md, loop.yaml"
         ) from error
 
 
@@ -363,7 +363,7 @@ def read_loop_spec(project: Path) -> LoopSpec:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidLoopSpec(
             f"{path} cannot be read: {error}",
-            remedy="name the folder of a model project; `homeostat init DIR` writes one",
+            hint="name the folder of a model project; `homeostat init DIR` writes one",
         ) from error
     return parse_loop_spec(text, origin=str(path))
 

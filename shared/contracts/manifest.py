@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.contracts.loop_spec import Feature, LoopSpec, Prediction
-from shared.errors import TamperedVersion
+from shared.errors import IntegrityError
 
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
@@ -87,16 +87,16 @@ class Manifest(_Part):
 
     @classmethod
     def from_bytes(cls, raw: bytes, *, version: str) -> Manifest:
-        """Read a manifest and check that it is the one the version is named after. Raises TamperedVersion."""
+        """Read a manifest and check that it is the one the version is named after. Raises IntegrityError."""
         if sha256(raw).hexdigest() != version:
-            raise TamperedVersion(
+            raise IntegrityError(
                 f"manifest of version {short(version)} has another digest than the version's name",
-                remedy="restore the version folder from a copy, or release another version",
+                hint="restore the version folder from a copy, or release another version",
             )
         try:
             return cls.model_validate(orjson.loads(raw))
         except (ValidationError, orjson.JSONDecodeError) as error:
-            raise TamperedVersion(f"manifest of version {short(version)} cannot be read: {error}") from error
+            raise IntegrityError(f"manifest of version {short(version)} cannot be read: {error}") from error
 
 
 def short(version: str) -> str:

@@ -35,16 +35,16 @@ class GrafanaAccess:
             if not self.token.isascii() or not self.token.isprintable() or " " in self.token:
                 raise OperatorError(
                     f"{TOKEN} has signs no token has",
-                    remedy=f"copy the token again, without blanks, to {TOKEN}",
+                    hint=f"copy the token again, without blanks, to {TOKEN}",
                 )
         elif not (self.user and self.password):
             raise OperatorError(
                 f"there is no login for Grafana at {self.url}",
-                remedy=f"set {TOKEN}, or {USER} and {PASSWORD}",
+                hint=f"set {TOKEN}, or {USER} and {PASSWORD}",
             )
         elif ":" in self.user:
             raise OperatorError(
-                f"{USER} holds a colon, which a login cannot carry", remedy=f"set {TOKEN} instead"
+                f"{USER} holds a colon, which a login cannot carry", hint=f"set {TOKEN} instead"
             )
 
     @property
@@ -58,7 +58,7 @@ def access_from(settings: HomeostatSettings) -> GrafanaAccess:
     work."""
     if not settings.grafana_url:
         raise OperatorError(
-            "no Grafana is named", remedy=f"set {URL} to its base URL, such as http://127.0.0.1:3000"
+            "no Grafana is named", hint=f"set {URL} to its base URL, such as http://127.0.0.1:3000"
         )
     return GrafanaAccess(
         url=settings.grafana_url,
@@ -77,26 +77,24 @@ def _secret(given: SecretStr, file: Path | None, setting: str) -> str:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise OperatorError(
             f"{file}, the file of {setting}_FILE, cannot be read: {why}",
-            remedy="look at the file's path, owner and permissions",
+            hint="look at the file's path, owner and permissions",
         ) from None
 
 
 def _check_url(url: str) -> None:
-    remedy = f"set {URL} to a base URL such as https://grafana.example.org or http://127.0.0.1:3000/grafana"
+    hint = f"set {URL} to a base URL such as https://grafana.example.org or http://127.0.0.1:3000/grafana"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise OperatorError(f"{URL} is no URL", remedy=remedy) from None
+        raise OperatorError(f"{URL} is no URL", hint=hint) from None
     if parts.username is not None or parts.password is not None:
         raise OperatorError(
             f"{URL} holds a login, which would be shown wherever the URL is",
-            remedy=f"set {USER} and {PASSWORD}, or {TOKEN}",
+            hint=f"set {USER} and {PASSWORD}, or {TOKEN}",
         )
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         # Not quoted: a login before a forgotten scheme, or a token in a query, would stand in the log.
-        raise OperatorError(f"{URL} is no http or https address with a host", remedy=remedy)
+        raise OperatorError(f"{URL} is no http or https address with a host", hint=hint)
     if parts.query or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
-        raise OperatorError(
-            f"{URL} holds more than a base URL: a query, a fragment or odd signs", remedy=remedy
-        )
+        raise OperatorError(f"{URL} holds more than a base URL: a query, a fragment or odd signs", hint=hint)

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from threading import Condition, Thread
 from typing import Protocol
 
-from shared.errors import DependencyAway, HomeostatError
+from shared.errors import DependencyUnavailable, HomeostatError
 from shared.grafana.access import GrafanaAccess, access_from
 from shared.grafana.interface import Annotation, GrafanaUnsure
 from shared.observability.logs import get_logger
@@ -148,7 +148,7 @@ class Annotator:
                     self._grafana.add_annotation(annotation)
                 self._note("")
                 return SENT
-            except DependencyAway as error:
+            except DependencyUnavailable as error:
                 self._note(error.message)
                 if isinstance(error, GrafanaUnsure):
                     perhaps_there = True
@@ -215,7 +215,7 @@ def _annotator(access: GrafanaAccess, on_result: OnResult) -> Annotator:
 
 
 def _refusing(error: HomeostatError, on_result: OnResult) -> NoAnnotator:
-    _log.error("annotations_refused", error=error.message, remedy=error.remedy)
+    _log.error("annotations_refused", error=error.message, hint=error.hint)
     return NoAnnotator(on_result, REFUSED)
 
 

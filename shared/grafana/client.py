@@ -25,7 +25,7 @@ from grafana_api.grafana_api import GrafanaException
 from grafana_api.grafana_face import GrafanaFace
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from shared.errors import DependencyAway, HomeostatError, OperatorError, UnknownName
+from shared.errors import DependencyUnavailable, HomeostatError, NotFound, OperatorError
 from shared.grafana.access import URL, GrafanaAccess
 from shared.grafana.deadline import Patience
 from shared.grafana.error_mapping import GrafanaRefused, refusal
@@ -90,7 +90,7 @@ class GrafanaClient:
         """Whether Grafana works."""
         found = self._object(lambda: self._grafana.api.GET("/health"), "tell of its health")
         if "database" not in found:
-            raise OperatorError(f"what answers at {self.url} is no Grafana", remedy=_NOT_GRAFANA)
+            raise OperatorError(f"what answers at {self.url} is no Grafana", hint=_NOT_GRAFANA)
         return Health(version=_text(found, "version"), database=_text(found, "database"))
 
     def check_login(self) -> Login:
@@ -153,7 +153,7 @@ class GrafanaClient:
         """1. Read it, with its version. 2. Put it back with our changes: Grafana replaces what it has, except secrets."""
         found = self._raw_data_source(source.uid)
         if found is None:
-            raise UnknownName(f"Grafana at {self.url} has no data source {source.uid}")
+            raise NotFound(f"Grafana at {self.url} has no data source {source.uid}")
         body = {name: found[name] for name in _DATA_SOURCE_FIELDS if name in found} | _spoken(source)
         body["jsonData"] = dict(found.get("jsonData") or {}) | dict(source.options or {})
         self._object(
@@ -171,9 +171,9 @@ class GrafanaClient:
                 "datasources:query (role Viewer)",
             )
         except GrafanaRefused as error:  # 400 is how Grafana says that the source did not answer
-            raise DependencyAway(
+            raise DependencyUnavailable(
                 f"Grafana at {self.url} gets no answer from its data source {uid}: {error.said}",
-                remedy="check the data source's URL, as Grafana's machine sees it",
+                hint="check the data source's URL, as Grafana's machine sees it",
             ) from None
         return _text(found, "message")
 
@@ -301,33 +301,33 @@ class GrafanaClient:
 
     def _trouble(self, error: requests.RequestException) -> HomeostatError:
         away = f"Grafana does not answer at {self.url}"
-        remedy = f"check that it runs and that {URL} is right"
+        hint = f"check that it runs and that {URL} is right"
         cause = error.args[0] if error.args else None
         reason = cause.reason if isinstance(cause, MaxRetryError) else None
         if isinstance(error, requests.exceptions.SSLError):
             if "CERTIFICATE_VERIFY_FAILED" in str(error) or isinstance(reason, ssl.SSLCertVerificationError):
                 return OperatorError(
                     f"the certificate of Grafana at {self.url} cannot be verified",
-                    remedy="set REQUESTS_CA_BUNDLE to the file of the authority that signed it",
+                    hint="set REQUESTS_CA_BUNDLE to the file of the authority that signed it",
                 )
-            return GrafanaUnsure(f"{away}: no secure connection", remedy=remedy)
+            return GrafanaUnsure(f"{away}: no secure connection", hint=hint)
         if isinstance(error, requests.exceptions.ProxyError):
             return GrafanaAway(
-                f"{away}: the proxy on the way does not answer", remedy="check HTTPS_PROXY and NO_PROXY"
+                f"{away}: the proxy on the way does not answer", hint="check HTTPS_PROXY and NO_PROXY"
             )
         if isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(reason, NewConnectionError):
-            return GrafanaAway(f"{away}: no connection", remedy=remedy)
+            return GrafanaAway(f"{away}: no connection", hint=hint)
         if isinstance(error, requests.exceptions.Timeout):
-            return GrafanaUnsure(f"{away}: it takes the request and is silent", remedy=remedy)
+            return GrafanaUnsure(f"{away}: it takes the request and is silent", hint=hint)
         if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.ChunkedEncodingError):
-            return GrafanaUnsure(f"{away}: the connection broke", remedy=remedy)
+            return GrafanaUnsure(f"{away}: the connection broke", hint=hint)
         return OperatorError(
-            f"Grafana at {self.url} cannot be asked: {type(error).__name__}", remedy=_NOT_GRAFANA
+            f"Grafana at {self.url} cannot be asked: {type(error).__name__}", hint=_NOT_GRAFANA
         )
 
     def _unknown_form(self, doing: str) -> OperatorError:
         return OperatorError(
-            f"what answers at {self.url} does not {doing} in the form Grafana does", remedy=_NOT_GRAFANA
+            f"what answers at {self.url} does not {doing} in the form Grafana does", hint=_NOT_GRAFANA
         )
 
 
@@ -348,7 +348,7 @@ class _Session(requests.Session):
                     f"Grafana at {self._url} sends us on to {where.scheme}://{where.netloc}{where.path}"
                     if where.netloc
                     else f"Grafana at {self._url} sends us on to {where.path or 'nowhere'}",
-                    remedy=f"set {URL} to the address that answers itself; the login is sent nowhere else",
+                    hint=f"set {URL} to the address that answers itself; the login is sent nowhere else",
                 )
             answer._content = orjson.dumps(self._readable(answer, self._body(answer)))
             return answer
@@ -360,7 +360,7 @@ class _Session(requests.Session):
             if size > LARGEST_ANSWER:
                 raise OperatorError(
                     f"Grafana at {self._url} answers with more than {LARGEST_ANSWER >> 20} MiB",
-                    remedy=_NOT_GRAFANA,
+                    hint=_NOT_GRAFANA,
                 )
             pieces.append(piece)
         return b"".join(pieces)
@@ -381,7 +381,7 @@ class _Session(requests.Session):
             return {"message": ""}
         raise OperatorError(
             f"what answers at {self._url} is no Grafana: {status} with something that is not its JSON",
-            remedy=_NOT_GRAFANA,
+            hint=_NOT_GRAFANA,
         )
 
 

@@ -43,6 +43,6 @@ class Patience:
             self._hanging = thread
             raise GrafanaUnsure(
                 f"Grafana at {self._url} has not ended its answer after {self._seconds:g} s",
-                remedy=f"check that it runs and that {URL} is right",
+                hint=f"check that it runs and that {URL} is right",
             )
         return values[0]

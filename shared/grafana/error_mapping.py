@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.errors import CallerError, Conflict, HomeostatError, UnknownName
+from shared.errors import CallerError, Conflict, HomeostatError, NotFound
 from shared.grafana.access import USER, GrafanaAccess
 from shared.grafana.interface import (
     GrafanaAway,
@@ -32,28 +32,28 @@ def refusal(access: GrafanaAccess, status: int, answer: Any, doing: str, needs: 
     if status == 401:
         return GrafanaLoginRefused(
             f"Grafana at {url} does not know the login of {login}{quoted}",
-            remedy=f"put the token of a service account of that Grafana, not expired, into {login}"
+            hint=f"put the token of a service account of that Grafana, not expired, into {login}"
             if access.token
             else f"check {USER} and {login}",
         )
     if status == 403:
         return GrafanaPermissionMissing(
             f"Grafana at {url} does not let the login of {login} {doing}{quoted}",
-            remedy=f"give its account the permission {needs or 'it lacks'}",
+            hint=f"give its account the permission {needs or 'it lacks'}",
         )
     if status == 404:
-        return UnknownName(f"Grafana at {url} cannot {doing}{quoted or ': there is no such thing'}")
+        return NotFound(f"Grafana at {url} cannot {doing}{quoted or ': there is no such thing'}")
     if status in (409, 412):
         return Conflict(
-            f"Grafana at {url} refuses to {doing}{quoted}", remedy="look at what it has, and try again"
+            f"Grafana at {url} refuses to {doing}{quoted}", hint="look at what it has, and try again"
         )
     if status in (429, 503):
         return GrafanaAway(
-            f"Grafana at {url} is too busy or not ready ({status}){quoted}", remedy="try again later"
+            f"Grafana at {url} is too busy or not ready ({status}){quoted}", hint="try again later"
         )
     if status >= 500:
         return GrafanaUnsure(
-            f"Grafana at {url} failed to {doing} ({status}){quoted}", remedy="read Grafana's log"
+            f"Grafana at {url} failed to {doing} ({status}){quoted}", hint="read Grafana's log"
         )
     return GrafanaRefused(f"Grafana at {url} refuses to {doing} ({status}){quoted}", said)
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from shared.errors import DependencyAway, OperatorError
+from shared.errors import DependencyUnavailable, OperatorError
 
 Json = Mapping[str, Any]
 
 
-class GrafanaAway(DependencyAway):
+class GrafanaAway(DependencyUnavailable):
     """Grafana did not take the request now (no connection, too busy): nothing happened there, the same may be sent again."""
 
 
-class GrafanaUnsure(DependencyAway):
+class GrafanaUnsure(DependencyUnavailable):
     """The request went out and no good answer came back (timeout, broken connection, fault of Grafana): it may have been
     carried out. Look before sending what would then be there twice."""
 
@@ -26,7 +26,7 @@ class GrafanaLoginRefused(OperatorError):
 
 
 class GrafanaPermissionMissing(OperatorError):
-    """The login is known but may not do this (403); the remedy names the permission."""
+    """The login is known but may not do this (403); the hint names the permission."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class GrafanaPort(Protocol):
         ...
 
     def check_data_source(self, uid: str) -> str:
-        """Let Grafana ask the data source; returns its words. DependencyAway when the source does not answer Grafana."""
+        """Let Grafana ask the data source; returns its words. DependencyUnavailable when the source does not answer Grafana."""
         ...
 
     def find_board(self, uid: str) -> Board | None:

@@ -52,19 +52,19 @@ class Doorkeeper:
         if not is_loopback(name) and name not in self.names:
             raise Misdirected(
                 f"this service is not known as {host or 'nothing'}",
-                remedy=f"ask for it by a name of its own, or add that name to {self.setting}",
+                hint=f"ask for it by a name of its own, or add that name to {self.setting}",
             )
         if method not in READING:
-            check_page(headers, remedy="call the service itself, or through the console")
+            check_page(headers, hint="call the service itself, or through the console")
 
 
-def check_page(headers: Mapping[str, str], *, remedy: str) -> None:
+def check_page(headers: Mapping[str, str], *, hint: str) -> None:
     """Raises Forbidden where a browser says that a page of another site sent this."""
     origin = headers.get("origin")
     if origin is not None and (not _is_web(origin) or _netloc(origin) != headers.get("host")):
-        raise Forbidden(f"a page of {origin} may not act here", remedy=remedy)
+        raise Forbidden(f"a page of {origin} may not act here", hint=hint)
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise Forbidden("a page of another site may not act here", remedy=remedy)
+        raise Forbidden("a page of another site may not act here", hint=hint)
 
 
 def host_name(netloc: str) -> str:

@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from shared.errors import OperatorError
 
 
-class MetricsDoor:
+class MetricsServer:
     """Serves `registry` on host:port in a thread; `status` is asked for the body of `/status` (a mapping with `ready`)."""
 
     def __init__(
@@ -26,7 +26,7 @@ class MetricsDoor:
         except OSError as error:
             raise OperatorError(
                 f"port {port} on {host} cannot be opened: {error.strerror}",
-                remedy="end what uses the port, or set another one",
+                hint="end what uses the port, or set another one",
             ) from error
         self._server.daemon_threads = True
         self._thread = Thread(target=self._server.serve_forever, name="metrics-door", daemon=True)

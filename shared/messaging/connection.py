@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 
 from kafka.errors import KafkaError
 
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 
-REMEDY = "see that Kafka runs at the address in HOMEOSTAT_KAFKA; `homeostat doctor` checks it"
+HINT = "see that Kafka runs at the address in HOMEOSTAT_KAFKA; `homeostat doctor` checks it"
 RETRY_SECONDS = 1.0
 
 C = TypeVar("C")
@@ -33,7 +33,7 @@ class Connection(Generic[C]):
         self.client: C | None = None
 
     def open(self) -> C:
-        """The client, connected now where there is none. Raises DependencyAway."""
+        """The client, connected now where there is none. Raises DependencyUnavailable."""
         if self.client is None:
             if self._clock() < self._not_before:
                 raise self._away()
@@ -49,5 +49,5 @@ class Connection(Generic[C]):
         client, self.client = self.client, None
         return client
 
-    def _away(self) -> DependencyAway:
-        return DependencyAway(f"no Kafka broker answers at {self._bootstrap}", remedy=REMEDY)
+    def _away(self) -> DependencyUnavailable:
+        return DependencyUnavailable(f"no Kafka broker answers at {self._bootstrap}", hint=HINT)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
-from shared.errors import DependencyAway
-from shared.messaging.connection import REMEDY, Connection
+from shared.errors import DependencyUnavailable
+from shared.messaging.connection import HINT, Connection
 from shared.messaging.interfaces import Message, Partition, TopicIdentity
 
 
@@ -41,7 +41,7 @@ class LogConsumer:
         try:
             client = self._connection.open()
             polled = client.poll(timeout_ms=int(timeout * 1000), max_records=maximum)
-        except DependencyAway:
+        except DependencyUnavailable:
             time.sleep(min(timeout, 0.2))
             return []
         except (KafkaError, OSError):
@@ -61,17 +61,17 @@ class LogConsumer:
         ]
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Keep the offsets with the group. Raises DependencyAway; the caller may go on, repeats are for it to skip."""
+        """Keep the offsets with the group. Raises DependencyUnavailable; the caller may go on, repeats are for it to skip."""
         client = self._connection.client
         if client is None:
-            raise DependencyAway("not connected to Kafka", remedy=REMEDY)
+            raise DependencyUnavailable("not connected to Kafka", hint=HINT)
         try:
             client.commit(
                 {_theirs(place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()},
                 timeout_ms=5_000,
             )
         except (KafkaError, OSError) as error:
-            raise DependencyAway(f"Kafka did not keep the offsets: {error!r}", remedy=REMEDY) from error
+            raise DependencyUnavailable(f"Kafka did not keep the offsets: {error!r}", hint=HINT) from error
 
     def rewind(self) -> None:
         """Read again from what was committed; from the beginning where nothing was."""
@@ -110,7 +110,7 @@ class LogConsumer:
         return found
 
     def identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
-        """Ask the broker for the topics' ids. Raises DependencyAway."""
+        """Ask the broker for the topics' ids. Raises DependencyUnavailable."""
         try:
             if self._admin is None:
                 self._admin = KafkaAdminClient(
@@ -123,13 +123,13 @@ class LogConsumer:
             described = {topic["name"]: topic for topic in self._admin.describe_topics(list(topics))}
         except (KafkaError, OSError) as error:
             self._forget_admin()
-            raise DependencyAway(
-                f"no Kafka broker answers at {self._bootstrap}: {error!r}", remedy=REMEDY
+            raise DependencyUnavailable(
+                f"no Kafka broker answers at {self._bootstrap}: {error!r}", hint=HINT
             ) from error
         missing = [name for name in topics if name not in described or described[name].get("error_code")]
         if missing:
-            raise DependencyAway(
-                f"Kafka has no topic {', '.join(missing)}", remedy="`homeostat up` makes the topics"
+            raise DependencyUnavailable(
+                f"Kafka has no topic {', '.join(missing)}", hint="`homeostat up` makes the topics"
             )
         return {name: TopicIdentity(self._cluster_id, str(described[name]["topic_id"])) for name in topics}
 

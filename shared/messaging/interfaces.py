@@ -48,7 +48,7 @@ class Delivery(Protocol):
     def result(self, timeout: float) -> None:
         """Return once the broker has acknowledged the record.
 
-        Raises DependencyAway when it failed or `timeout` seconds passed, RecordRefused when it never will be taken.
+        Raises DependencyUnavailable when it failed or `timeout` seconds passed, RecordRefused when it never will be taken.
         """
 
 
@@ -56,10 +56,10 @@ class Producer(Protocol):
     """Sends records. Nothing is promised before `Delivery.result` returns."""
 
     def send(self, topic: str, key: bytes | None, value: bytes, headers: Headers) -> Delivery:
-        """Hand a record over. Raises DependencyAway when no broker answers or too many records are under way, RecordRefused."""
+        """Hand a record over. Raises RecordRefused, or DependencyUnavailable: no broker, or too many records in flight."""
 
     def flush(self, timeout: float) -> None:
-        """Wait until nothing is under way. Raises DependencyAway after `timeout` seconds."""
+        """Wait until nothing is under way. Raises DependencyUnavailable after `timeout` seconds."""
 
     def reset(self) -> None:
         """Forget the connection and what is under way; the next `send` connects anew."""
@@ -75,7 +75,7 @@ class Consumer(Protocol):
         """New records, waiting up to `timeout` seconds for the first; none while no broker answers."""
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Keep, per partition, the offset of the next record to read. Raises DependencyAway."""
+        """Keep, per partition, the offset of the next record to read. Raises DependencyUnavailable."""
 
     def rewind(self) -> None:
         """Read again from the offsets committed."""
@@ -87,7 +87,7 @@ class Consumer(Protocol):
         """Records not yet handed out, per assigned partition, as last heard from the broker."""
 
     def identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
-        """The topics as they are now. Raises DependencyAway when no broker answers or a topic is missing."""
+        """The topics as they are now. Raises DependencyUnavailable when no broker answers or a topic is missing."""
 
     def reset(self) -> None:
         """Forget connection, positions and everything fetched ahead; the next `poll` joins the group anew."""

@@ -14,8 +14,8 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from shared.errors import DependencyAway, OperatorError
-from shared.messaging.connection import REMEDY, Connection
+from shared.errors import DependencyUnavailable, OperatorError
+from shared.messaging.connection import HINT, Connection
 from shared.messaging.events import Headers
 from shared.messaging.interfaces import RecordRefused
 
@@ -30,7 +30,7 @@ class KafkaDelivery:
         self._future = future
 
     def result(self, timeout: float) -> None:
-        """Wait for the broker's word. Raises DependencyAway."""
+        """Wait for the broker's word. Raises DependencyUnavailable."""
         try:
             self._future.get(timeout)
         except KafkaError as error:
@@ -64,7 +64,7 @@ class LogProducer:
         self._counting = Lock()
 
     def send(self, topic: str, key: bytes | None, value: bytes, headers: Headers) -> KafkaDelivery:
-        """Hand a record over; blocks two seconds or so at most. Raises DependencyAway, RecordRefused.
+        """Hand a record over; blocks two seconds or so at most. Raises DependencyUnavailable, RecordRefused.
 
         After a record that failed this begins a new connection, and drops what was still under way on the old one.
         """
@@ -73,7 +73,9 @@ class LogProducer:
         with self._lock:
             client = self._connection.open()
             if self._pending >= self._maximum_pending:
-                raise DependencyAway(f"{self._pending} records are waiting for Kafka already", remedy=REMEDY)
+                raise DependencyUnavailable(
+                    f"{self._pending} records are waiting for Kafka already", hint=HINT
+                )
             try:
                 future = client.send(topic, value=value, key=key, headers=headers)
             except KafkaError as error:
@@ -86,15 +88,15 @@ class LogProducer:
             return KafkaDelivery(future)
 
     def flush(self, timeout: float) -> None:
-        """Wait until every record is acknowledged or failed. Raises DependencyAway after `timeout` seconds."""
+        """Wait until every record is acknowledged or failed. Raises DependencyUnavailable after `timeout` seconds."""
         client = self._connection.client
         if client is None:
             return
         try:
             client.flush(timeout=timeout)
         except KafkaError as error:
-            raise DependencyAway(
-                f"Kafka did not take everything within {timeout:g} s", remedy=REMEDY
+            raise DependencyUnavailable(
+                f"Kafka did not take everything within {timeout:g} s", hint=HINT
             ) from error
 
     def reset(self) -> None:
@@ -163,9 +165,9 @@ def _translated(error: KafkaError) -> OperatorError:
     if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
         return RecordRefused(
             f"Kafka refuses a record for its size: {error}",
-            remedy="raise message.max.bytes of the broker and HOMEOSTAT_SHIPPER_RECORD_BYTES together",
+            hint="raise message.max.bytes of the broker and HOMEOSTAT_SHIPPER_RECORD_BYTES together",
         )
-    return DependencyAway(f"Kafka did not take a record: {error!r}", remedy=REMEDY)
+    return DependencyUnavailable(f"Kafka did not take a record: {error!r}", hint=HINT)
 
 
 def _close(client: KafkaProducer) -> None:

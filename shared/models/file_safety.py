@@ -20,9 +20,9 @@ def check_model_file(model: bytes) -> None:
     try:
         proto = onnx.load_model_from_string(model)
     except Exception as error:  # protobuf's own DecodeError, whichever implementation of it is installed
-        raise UnservableModel("model.onnx is not an ONNX model", remedy="export the model again") from error
+        raise UnservableModel("model.onnx is not an ONNX model", hint="export the model again") from error
     if not proto.graph.node and not proto.graph.output:
-        raise UnservableModel("model.onnx holds no graph", remedy="export the model again")
+        raise UnservableModel("model.onnx holds no graph", hint="export the model again")
     steps = [node for function in proto.functions for node in function.node]
     graphs = [*_graphs(proto.graph), *_inside(steps)]
     nodes = [*steps, *(node for graph in graphs for node in graph.node)]
@@ -30,13 +30,13 @@ def check_model_file(model: bytes) -> None:
     if strange := sorted(domains - _DOMAINS):
         raise UnservableModel(
             f"model.onnx uses operators of the domain {strange[0]!r}",
-            remedy="only the standard domains (ai.onnx and ai.onnx.ml) are served; export without custom operators",
+            hint="only the standard domains (ai.onnx and ai.onnx.ml) are served; export without custom operators",
         )
     for tensor in (*_weights(graphs), *_constants(nodes)):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise UnservableModel(
                 f"model.onnx keeps the weights {tensor.name[:80]!r} in another file",
-                remedy="export with all weights inside the file (external_data=False)",
+                hint="export with all weights inside the file (external_data=False)",
             )
 
 

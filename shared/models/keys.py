@@ -47,12 +47,12 @@ class Keys:
         except OSError as error:
             raise OperatorError(
                 f"the key {path} cannot be read: {error.strerror}",
-                remedy="`homeostat up` makes the keys; or restore them",
+                hint="`homeostat up` makes the keys; or restore them",
             ) from error
         if len(secret) != _SECRET_BYTES:  # an empty key would let anyone make ids
             raise OperatorError(
                 f"the key {path} has {len(secret)} bytes, expected {_SECRET_BYTES}",
-                remedy="restore it from a copy",
+                hint="restore it from a copy",
             )
         return secret
 

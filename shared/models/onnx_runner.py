@@ -47,7 +47,7 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no common base
             raise UnservableModel(
-                f"onnxruntime cannot load model.onnx: {_first_line(error)}", remedy="export the model again"
+                f"onnxruntime cannot load model.onnx: {_first_line(error)}", hint="export the model again"
             ) from error
         self._features = spec.features
         self._columns = _check_inputs(spec.features, self._session.get_inputs())
@@ -72,14 +72,14 @@ class OnnxModel:
         if answer.ndim == 0 or len(answer) != rows:
             raise UnservableModel(
                 f"the model answered the shape {list(answer.shape)} for {rows} rows",
-                remedy="answer one score a row",
+                hint="answer one score a row",
             )
         if self._tensor:
             return answer.reshape(rows, -1)
         if answer.size != rows:
             raise UnservableModel(
                 f"the model answered the shape {list(answer.shape)} for {rows} rows",
-                remedy="answer one score a row",
+                hint="answer one score a row",
             )
         return answer.reshape(rows)
 
@@ -94,7 +94,7 @@ class OnnxModel:
         if not np.isfinite(scores).all():
             row = int(np.argmin(np.isfinite(scores)))
             raise UnservableModel(
-                f"the model's score for row {row} is {scores[row]}", remedy="a score must be a finite number"
+                f"the model's score for row {row} is {scores[row]}", hint="a score must be a finite number"
             )
         return scores
 
@@ -125,7 +125,7 @@ def _check_inputs(features: tuple[Feature, ...], inputs: Any) -> frozenset[str]:
         told += [f"also has {', '.join(extra)}"] if extra else []
         raise UnservableModel(
             f"the model's inputs are not the features: it {' and '.join(told)}",
-            remedy="one input per feature",
+            hint="one input per feature",
         )
     columns = set()
     for feature in features:
@@ -138,7 +138,7 @@ def _check_inputs(features: tuple[Feature, ...], inputs: Any) -> frozenset[str]:
         if not rows or isinstance(rows[0], int):
             raise UnservableModel(
                 f"input {feature.name} has the shape {item.shape}",
-                remedy="the first axis must be free: it counts rows",
+                hint="the first axis must be free: it counts rows",
             )
         if feature.type != "tensor" and len(row) == 1 and (row[0] == 1 or not isinstance(row[0], int)):
             columns.add(feature.name)
@@ -149,7 +149,7 @@ def _check_inputs(features: tuple[Feature, ...], inputs: Any) -> frozenset[str]:
         if len(row) != len(feature.shape) or not same:
             wanted_shape = ", ".join(str(axis) for axis in ("N", *feature.shape))
             raise UnservableModel(
-                f"input {feature.name} has the shape {item.shape}", remedy=f"expected [{wanted_shape}]"
+                f"input {feature.name} has the shape {item.shape}", hint=f"expected [{wanted_shape}]"
             )
     return frozenset(columns)
 
@@ -159,9 +159,9 @@ def _output_name(spec: LoopSpec, outputs: Any) -> str:
     for item in outputs:
         if not wanted or item.name == wanted:
             if item.type not in ("tensor(float)", "tensor(double)"):
-                raise UnservableModel(f"output {item.name} is {item.type}", remedy="expected tensor(float)")
+                raise UnservableModel(f"output {item.name} is {item.type}", hint="expected tensor(float)")
             return str(item.name)
-    raise UnservableModel(f"the model has no output {wanted!r}", remedy="set prediction.output in loop.yaml")
+    raise UnservableModel(f"the model has no output {wanted!r}", hint="set prediction.output in loop.yaml")
 
 
 def _first_line(error: Exception) -> str:

@@ -21,7 +21,7 @@ from shared.contracts.manifest import (
     Origin,
     short,
 )
-from shared.errors import ProjectError, TamperedVersion
+from shared.errors import IntegrityError, ProjectError
 
 _REMEDY = "restore the version folder from a copy, or release another version"
 
@@ -44,13 +44,13 @@ def package_version(
         if not isfinite(value):
             raise ProjectError(
                 f"metric {name} of the new version is {value}",
-                remedy="write only finite numbers to metrics.json",
+                hint="write only finite numbers to metrics.json",
             )
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for name, source in ((MODEL, model), (REFERENCE, reference)):
         if not source.is_file():
-            raise ProjectError(f"{source} is missing", remedy=f"a version needs {name}")
+            raise ProjectError(f"{source} is missing", hint=f"a version needs {name}")
         shutil.copyfile(source, folder / name)
         files[name] = _digest((folder / name).read_bytes())
     manifest = Manifest(model=loop.model, loop=loop, files=files, origin=origin, metrics=dict(metrics))
@@ -62,7 +62,7 @@ def package_version(
 
 
 def verify_version(folder: Path, *, version: str, verifying_key: Path) -> Manifest:
-    """Check every byte of a version folder before anything in it is used. Raises TamperedVersion.
+    """Check every byte of a version folder before anything in it is used. Raises IntegrityError.
 
     1. the manifest is the one the version is named after   2. each file has its digest   3. the signature holds, nothing is extra
     """
@@ -70,11 +70,11 @@ def verify_version(folder: Path, *, version: str, verifying_key: Path) -> Manife
         manifest = Manifest.from_bytes((folder / MANIFEST).read_bytes(), version=version)
         for name, expected in manifest.files.items():
             if _digest((folder / name).read_bytes()) != expected:
-                raise TamperedVersion(
-                    f"{name} of version {short(version)} has another digest than its manifest", remedy=_REMEDY
+                raise IntegrityError(
+                    f"{name} of version {short(version)} has another digest than its manifest", hint=_REMEDY
                 )
     except OSError as error:
-        raise TamperedVersion(f"version {short(version)} lacks {error.filename}", remedy=_REMEDY) from error
+        raise IntegrityError(f"version {short(version)} lacks {error.filename}", hint=_REMEDY) from error
     try:
         verifier = verifying.Config()  # type: ignore[no-untyped-call]
         verifier.use_elliptic_key_verifier(public_key=verifying_key).set_hashing_config(_hashing(folder))
@@ -82,8 +82,8 @@ def verify_version(folder: Path, *, version: str, verifying_key: Path) -> Manife
     except (
         Exception
     ) as error:  # the library raises ValueError, OSError, JSON and key errors alike; all mean: do not use it
-        raise TamperedVersion(
-            f"the signature of version {short(version)} does not hold: {error}", remedy=_REMEDY
+        raise IntegrityError(
+            f"the signature of version {short(version)} does not hold: {error}", hint=_REMEDY
         ) from error
     return manifest
 

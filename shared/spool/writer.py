@@ -86,7 +86,7 @@ class SpoolWriter:
         except OSError as error:
             raise OperatorError(
                 f"the spool {root} cannot be written: {error.strerror}",
-                remedy="free space on its disk, or let the service's user write there, or set another HOMEOSTAT_HOME",
+                hint="free space on its disk, or let the service's user write there, or set another HOMEOSTAT_HOME",
             ) from error
 
     def append_predictions(

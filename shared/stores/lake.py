@@ -37,7 +37,7 @@ from shared.contracts.lake_schema import (
     feature_column,
     partition_of,
 )
-from shared.errors import UnknownName
+from shared.errors import NotFound
 from shared.stores.lake_scan import ascending, empty_rows, files_between, read_stretch, shifted
 
 __all__ = [
@@ -137,7 +137,7 @@ class Lake:
 
         `columns`: names as in the lake (features with their prefix); None: all. A feature that never had a value is all null.
         `table_version`: as of that version of the table. An empty table where nothing was written yet.
-        Raises UnknownName for another column, or a version, that is not there.
+        Raises NotFound for another column, or a version, that is not there.
         """
         table = self._open_at(self.predictions(model), table_version)
         if table is None:
@@ -272,7 +272,7 @@ class Lake:
         except Exception as error:
             if version is None:
                 raise
-            raise UnknownName(
+            raise NotFound(
                 f"version {version} of the table {location} is not there any more: {error}",
-                remedy="read a newer snapshot; the sink keeps old ones for HOMEOSTAT_SINK_RETENTION_DAYS",
+                hint="read a newer snapshot; the sink keeps old ones for HOMEOSTAT_SINK_RETENTION_DAYS",
             ) from error

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from shared.contracts.lake_schema import FEATURE_PREFIX, PARTITION, TIMESTAMP
-from shared.errors import UnknownName
+from shared.errors import NotFound
 
 _STATISTICS_SLACK = timedelta(seconds=1)
 
@@ -31,7 +31,7 @@ def read_stretch(
     absent = [name for name in wanted if name not in known]
     unknown = [name for name in absent if not name.startswith(FEATURE_PREFIX)]
     if unknown:
-        raise UnknownName(f"the lake has no column {', '.join(unknown)}; it has {', '.join(known)}")
+        raise NotFound(f"the lake has no column {', '.join(unknown)}; it has {', '.join(known)}")
     condition = (pc.field(time_column) >= pa.scalar(start, TIMESTAMP)) & (
         pc.field(time_column) < pa.scalar(end, TIMESTAMP)
     )

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from shared.contracts.manifest import MANIFEST, SIGNATURE, Manifest, short
 from shared.contracts.release import Release
-from shared.errors import Conflict, DependencyAway, TamperedVersion, UnknownName
+from shared.errors import Conflict, DependencyUnavailable, IntegrityError, NotFound
 
 _LOG_REMEDY = "restore the release log from a copy, or release a version again"
 
@@ -60,12 +60,12 @@ class ModelStore:
             except AlreadyExistsError:
                 continue
             except BaseError as error:
-                raise DependencyAway(f"the model store does not take {path.name}: {error}") from error
+                raise DependencyUnavailable(f"the model store does not take {path.name}: {error}") from error
 
     def get_version(self, model: str, version: str, into: Path) -> Manifest:
         """Copy a version's files into the folder `into` as they are; nothing is verified but the manifest's own digest.
 
-        Raises UnknownName, TamperedVersion, DependencyAway.
+        Raises NotFound, IntegrityError, DependencyUnavailable.
         """
         manifest = self.manifest(model, version)
         into.mkdir(parents=True, exist_ok=True)
@@ -102,18 +102,18 @@ class ModelStore:
         return self.release(model, generation) if generation else None
 
     def release(self, model: str, generation: int) -> Release:
-        """One entry of the log. Raises UnknownName, TamperedVersion, DependencyAway."""
+        """One entry of the log. Raises NotFound, IntegrityError, DependencyUnavailable."""
         raw = self._get(_release_path(model, generation))
         try:
             release = Release.model_validate(orjson.loads(raw))
         except (ValidationError, orjson.JSONDecodeError) as error:
-            raise TamperedVersion(
-                f"release {generation} of {model} cannot be read: {error}", remedy=_LOG_REMEDY
+            raise IntegrityError(
+                f"release {generation} of {model} cannot be read: {error}", hint=_LOG_REMEDY
             ) from error
         if (release.model, release.generation) != (model, generation):
-            raise TamperedVersion(
+            raise IntegrityError(
                 f"release {generation} of {model} says it is release {release.generation} of {release.model}",
-                remedy=_LOG_REMEDY,
+                hint=_LOG_REMEDY,
             )
         return release
 
@@ -127,7 +127,7 @@ class ModelStore:
         if release.generation != expected:
             raise Conflict(
                 f"release {release.generation} of {release.model} cannot be added: the next generation is {expected}",
-                remedy="read the release log again and decide anew",
+                hint="read the release log again and decide anew",
             )
         try:
             obstore.put(
@@ -139,19 +139,19 @@ class ModelStore:
         except AlreadyExistsError as error:
             raise Conflict(
                 f"release {release.generation} of {release.model} was taken by someone else",
-                remedy="read the release log again and decide anew",
+                hint="read the release log again and decide anew",
             ) from error
         except BaseError as error:
-            raise DependencyAway(
+            raise DependencyUnavailable(
                 f"the model store does not take release {release.generation} of {release.model}: {error}",
-                remedy="read the release log again: the release may have arrived all the same",
+                hint="read the release log again: the release may have arrived all the same",
             ) from error
 
     def _folders(self, prefix: str) -> list[str]:
         try:
             listing = obstore.list_with_delimiter(self._store, prefix=prefix)
         except BaseError as error:
-            raise DependencyAway(f"the model store does not answer: {error}") from error
+            raise DependencyUnavailable(f"the model store does not answer: {error}") from error
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in listing["common_prefixes"])
 
     def _paths(self, prefix: str) -> Iterator[str]:
@@ -160,7 +160,7 @@ class ModelStore:
                 for entry in batch:
                     yield entry["path"]
         except BaseError as error:
-            raise DependencyAway(f"the model store does not answer: {error}") from error
+            raise DependencyUnavailable(f"the model store does not answer: {error}") from error
 
     def _get(self, path: str) -> bytes:
         try:
@@ -176,12 +176,12 @@ class ModelStore:
                 if kind == "releases"
                 else f"version {_spoken(name)}"
             )
-            raise UnknownName(
+            raise NotFound(
                 f"model {model} has no {what}",
-                remedy=f"`homeostat releases {model}` lists what there is",
+                hint=f"`homeostat releases {model}` lists what there is",
             ) from error
         except BaseError as error:
-            raise DependencyAway(f"the model store does not answer: {error}") from error
+            raise DependencyUnavailable(f"the model store does not answer: {error}") from error
 
 
 def _spoken(name: str) -> str:

@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from local_stack.ports import free_port
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from services.console.aggregation.aggregator import KEPT_S
 from services.console.aggregation.endpoints import Places
 from services.console.bootstrap import build, open_door, serve
@@ -131,7 +131,7 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
 @contextmanager
 def console_of(where: Places) -> Iterator[str]:
     """A running console for services at fixed places; its address."""
-    settings = CliSettings().model_copy(update={"console_port": free_port()})
+    settings = LocalStackSettings().model_copy(update={"console_port": free_port()})
     door = open_door(settings)
     server = build(settings, lambda: where)
     thread = Thread(target=serve, args=(server, door), daemon=True)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from shared.contracts.topics import DEAD_LETTERS, VERDICTS
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 from shared.messaging.consumer import open_consumer
 from shared.messaging.interfaces import Consumer, Message, Partition, Producer, RecordRefused
 from shared.messaging.producer import open_producer
@@ -147,7 +147,7 @@ def test_topics_have_identities(parts: Parts, group: str) -> None:
 
 
 def test_a_topic_that_is_not_there_is_an_error_with_its_name(parts: Parts, group: str) -> None:
-    with pytest.raises(DependencyAway, match=r"homeostat\.nowhere"):
+    with pytest.raises(DependencyUnavailable, match=r"homeostat\.nowhere"):
         parts.consumer(group).identities(["homeostat.nowhere"])
 
 
@@ -159,7 +159,7 @@ def test_kafka_is_never_handed_more_than_the_cap(kafka_broker: object) -> None:
     try:
         for _ in range(5):
             producer.send(TOPIC, None, b"waiting", [])
-        with pytest.raises(DependencyAway, match="5 records are waiting"):
+        with pytest.raises(DependencyUnavailable, match="5 records are waiting"):
             producer.send(TOPIC, None, b"one too many", [])
         producer.reset()
     finally:

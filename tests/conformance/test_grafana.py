@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import CallerError, Conflict, DependencyAway, UnknownName
+from shared.errors import CallerError, Conflict, DependencyUnavailable, NotFound
 from shared.grafana.access import GrafanaAccess
 from shared.grafana.client import GrafanaClient
 from shared.grafana.interface import (
@@ -142,9 +142,9 @@ def test_grafana_asks_the_data_source(grafana: FakeGrafana, port: GrafanaPort) -
     port.create_data_source(PROMETHEUS)
     assert port.check_data_source(PROMETHEUS.uid) == "Successfully queried the Prometheus API."
     grafana.data_sources_answer = False
-    with pytest.raises(DependencyAway, match="connection refused"):
+    with pytest.raises(DependencyUnavailable, match="connection refused"):
         port.check_data_source(PROMETHEUS.uid)
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFound):
         port.check_data_source("nowhere")
 
 
@@ -213,7 +213,7 @@ def test_a_missing_permission_is_named(
     }
     with pytest.raises(GrafanaPermissionMissing) as error:
         calls[permission]()
-    assert permission in error.value.remedy
+    assert permission in error.value.hint
     assert "HOMEOSTAT_GRAFANA_TOKEN" in error.value.message
 
 
@@ -237,7 +237,7 @@ def test_an_annotation_can_belong_to_one_board(grafana: FakeGrafana, port: Grafa
     port.save_board(BOARD, "", "first", replaces=None)
     port.add_annotation(Annotation("release", ("homeostat",), AT, board_uid="homeostat-loop"))
     assert grafana.annotations[0]["dashboardUID"] == "homeostat-loop"
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFound):
         port.add_annotation(Annotation("release", ("homeostat",), AT, board_uid="nowhere"))
 
 

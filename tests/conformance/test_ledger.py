@@ -27,7 +27,7 @@ from services.retraining.run_states import State
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict, cause_key
-from shared.errors import Conflict, OperatorError, UnknownName
+from shared.errors import Conflict, NotFound, OperatorError
 from tests.fakes.retraining_world import LOOP, MODEL, START
 from tests.postgres import Postgres
 
@@ -170,7 +170,7 @@ def test_a_run_moves_only_where_it_may(ledger: Ledger) -> None:
     assert (run.state, run.ended_at) == ("refused", NOW)
     with pytest.raises(Conflict):
         ledger.move("run-k1", "promoting", NOW)
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFound):
         ledger.move("run-k2", "freezing", NOW)
 
 
@@ -386,7 +386,7 @@ def test_an_acknowledgement_stands_and_is_shown(ledger: Ledger) -> None:
     found = ledger.cause("k1")
     assert found is not None
     assert found["acknowledged"] == said
-    with pytest.raises(UnknownName, match="there is no cause k2"):
+    with pytest.raises(NotFound, match="there is no cause k2"):
         acknowledge(ledger, "k2")
 
 

@@ -15,7 +15,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MANIFEST, MODEL, REFERENCE, SIGNATURE, FileDigest, Manifest, Origin
 from shared.contracts.release import Release
-from shared.errors import Conflict, TamperedVersion, UnknownName
+from shared.errors import Conflict, IntegrityError, NotFound
 from shared.stores.model_store import ModelStore
 
 LOOP = LoopSpec.model_validate(
@@ -111,7 +111,7 @@ def test_a_version_half_written_does_not_exist_and_can_be_completed(
     folder, manifest = version
     (folder / MANIFEST).rename(tmp_path / "later")
     store.put_version("flights", manifest.version, folder)
-    with pytest.raises(UnknownName, match=rf"version {manifest.version[:12]}"):
+    with pytest.raises(NotFound, match=rf"version {manifest.version[:12]}"):
         store.get_version("flights", manifest.version, tmp_path / "copy")
     (tmp_path / "later").rename(folder / MANIFEST)
     store.put_version("flights", manifest.version, folder)
@@ -123,21 +123,17 @@ def test_a_manifest_under_another_name_is_refused(
 ) -> None:
     folder, _ = version
     store.put_version("flights", "f" * 64, folder)
-    with pytest.raises(TamperedVersion):
+    with pytest.raises(IntegrityError):
         store.get_version("flights", "f" * 64, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
 
 
 def test_what_is_not_there_is_named_with_the_remedy(store: ModelStore) -> None:
-    with pytest.raises(
-        UnknownName, match=r"model flights has no release 7 .`homeostat releases flights` lists"
-    ):
+    with pytest.raises(NotFound, match=r"model flights has no release 7 .`homeostat releases flights` lists"):
         store.release("flights", 7)
-    with pytest.raises(UnknownName, match="model flights has no version ffffffffffff "):
+    with pytest.raises(NotFound, match="model flights has no version ffffffffffff "):
         store.manifest("flights", "f" * 64)
-    with pytest.raises(
-        UnknownName, match=r"model flights has no version ffffffffffff with a file model.onnx"
-    ):
+    with pytest.raises(NotFound, match=r"model flights has no version ffffffffffff with a file model.onnx"):
         store.get_file("flights", "f" * 64, MODEL)
 
 
@@ -172,7 +168,7 @@ def test_a_taken_or_skipping_generation_is_a_conflict(store: ModelStore, generat
     store.add_release(release(2))
     with pytest.raises(Conflict, match="the next generation is 3") as conflict:
         store.add_release(release(generation, actor="late"))
-    assert conflict.value.remedy
+    assert conflict.value.hint
     assert [entry.actor for entry in store.releases("flights")] == ["loop", "loop"]
 
 

@@ -16,13 +16,13 @@ import yaml
 
 from docs.reference.settings import all_settings
 from local_stack.kafka.config_files import BrokerPlace, properties
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import services as local_services
 from tests.containers.composition import COMPOSE, GPU, ROOT, VARIABLES, is_ours, load, names_of
 from tests.containers.dockerfile import image
 from tests.containers.test_dockerfile import FULL_TAG
 
-LOCAL = {spec.name: spec for spec in local_services(CliSettings(_env_file=None))}
+LOCAL = {spec.name: spec for spec in local_services(LocalStackSettings(_env_file=None))}
 FILES = {"compose.yaml": (COMPOSE,), "with compose.gpu.yaml": (COMPOSE, GPU)}
 SERVICES: dict[str, Any] = load()["services"]
 # As containers.md says one switches the watching on, in .env.
@@ -373,7 +373,7 @@ def test_the_default_start_expects_nothing_that_is_not_there(monkeypatch: pytest
     def told(services: dict[str, Any]) -> tuple[list[str], bool]:
         for variable, value in services["console"]["environment"].items():
             monkeypatch.setenv(variable, str(value))
-        settings = CliSettings()
+        settings = LocalStackSettings()
         places = find_places(settings)
         watching = [places.prometheus, places.alertmanager, places.grafana]
         return watching, place_of(settings, None, "prometheus", settings.prometheus_url, 9090)[1]

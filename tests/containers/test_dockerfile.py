@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import QUIET, services
 from tests.containers.composition import is_ours, load
 from tests.containers.dockerfile import DOCKERFILE, ROOT, Image, image, instructions, read
 from tests.containers.images import ignored
 from tests.repo.tracked import tracked
 
-LOCAL = {spec.name: spec for spec in services(CliSettings(_env_file=None))}
+LOCAL = {spec.name: spec for spec in services(LocalStackSettings(_env_file=None))}
 BUILDS = {
     name: (service["build"]["target"], service["build"]["args"])
     for name, service in load().items()

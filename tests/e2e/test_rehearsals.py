@@ -199,6 +199,6 @@ def test_rows_of_others_are_not_mixed_with_injected_ones_unasked(reader: Reader)
     assert refused.returncode == 3
     # Every row that the rehearsals before have sent is known as theirs.
     assert "the lake holds rows of parcels that no rehearsal has sent (1)" in said["error"]
-    assert "--yes" in said["remedy"]
+    assert "--yes" in said["hint"]
     assert len(reader.logged()) == len(before) + 1
     assert reader.run("inject", "traffic", "--yes", "--rows", "10", "--wait", "0")["answered"] == 10

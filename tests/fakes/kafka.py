@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from shared.contracts.topics import ALL
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 from shared.messaging.events import Headers
 from shared.messaging.interfaces import Message, Partition, RecordRefused, TopicIdentity
 
@@ -94,17 +94,17 @@ class FakeBroker:
 
     def accept(self, topic: str, key: bytes | None, value: bytes, headers: Headers) -> FakeDelivery:
         if self.down:
-            raise DependencyAway("the fake broker is down")
+            raise DependencyUnavailable("the fake broker is down")
         limit = self.refuse_above.get(topic, self.maximum_bytes)
         if len(value) > limit:
             return FakeDelivery(RecordRefused(f"{len(value)} bytes, at most {limit}"))
         if self._failures:
             self._failures -= 1
-            return FakeDelivery(DependencyAway("the fake broker did not acknowledge"))
+            return FakeDelivery(DependencyUnavailable("the fake broker did not acknowledge"))
         self.put(topic, key, value, headers)
         if self._lost_acknowledgements:
             self._lost_acknowledgements -= 1
-            return FakeDelivery(DependencyAway("the acknowledgement was lost"))
+            return FakeDelivery(DependencyUnavailable("the acknowledgement was lost"))
         return FakeDelivery()
 
 
@@ -121,7 +121,7 @@ class FakeProducer:
 
     def flush(self, timeout: float) -> None:
         if self._broker.down:
-            raise DependencyAway("the fake broker is down")
+            raise DependencyUnavailable("the fake broker is down")
 
     def reset(self) -> None:
         self.resets += 1
@@ -154,7 +154,7 @@ class FakeConsumer:
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         if self._broker.down:
-            raise DependencyAway("the fake broker is down")
+            raise DependencyUnavailable("the fake broker is down")
         self._offsets.update(offsets)
 
     def rewind(self) -> None:
@@ -171,10 +171,10 @@ class FakeConsumer:
 
     def identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
         if self._broker.down:
-            raise DependencyAway("the fake broker is down")
+            raise DependencyUnavailable("the fake broker is down")
         missing = [topic for topic in topics if topic not in self._broker.partitions]
         if missing:
-            raise DependencyAway(f"the fake broker has no topic {', '.join(missing)}")
+            raise DependencyUnavailable(f"the fake broker has no topic {', '.join(missing)}")
         return {topic: self._broker.identity(topic) for topic in topics}
 
     def reset(self) -> None:

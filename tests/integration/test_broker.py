@@ -12,9 +12,9 @@ from local_stack.kafka.admin import wait_for_broker
 from local_stack.kafka.broker import Broker, local_broker
 from local_stack.kafka.config_files import BrokerPlace
 from local_stack.ports import free_port
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from shared.contracts import topics
-from shared.errors import DependencyAway, OperatorError
+from shared.errors import DependencyUnavailable, OperatorError
 
 
 def write(bootstrap: str, value: bytes) -> int:
@@ -61,7 +61,7 @@ def test_what_was_acknowledged_survives_stop_and_kill(kafka_broker: Broker) -> N
     kafka_broker.start()
     second = write(kafka_broker.bootstrap, b"two")
     kafka_broker.kill()
-    with pytest.raises(DependencyAway):
+    with pytest.raises(DependencyUnavailable):
         wait_for_broker(kafka_broker.bootstrap, deadline_s=0.5)
     kafka_broker.start()
     assert (read(kafka_broker.bootstrap, first), read(kafka_broker.bootstrap, second)) == (b"one", b"two")
@@ -72,7 +72,9 @@ def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        broker = local_broker(BrokerPlace(tmp_path, port=port, controller_port=free_port()), CliSettings())
+        broker = local_broker(
+            BrokerPlace(tmp_path, port=port, controller_port=free_port()), LocalStackSettings()
+        )
         with pytest.raises(OperatorError, match=f"port {port} .*taken.*HOMEOSTAT_BROKER_PORT"):
             broker.start()
     assert not broker.log.exists()

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from dashboards.generate import BOARDS as MAKERS
-from dashboards.generate import FOLDER, REMEDY, encode, generated, main
+from dashboards.generate import FOLDER, HINT, encode, generated, main
 from dashboards.parts import palette, variable
 from docs.reference.commands import all_commands
 from docs.reference.metrics import all_metrics
@@ -61,9 +61,9 @@ def board(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_the_committed_boards_are_what_their_code_writes() -> None:
-    assert sorted(FOLDER.glob("*.json")) == sorted(generated()), REMEDY
+    assert sorted(FOLDER.glob("*.json")) == sorted(generated()), HINT
     for path, text in generated().items():
-        assert path.read_text("utf-8") == text, f"{path.name} differs: {REMEDY}"
+        assert path.read_text("utf-8") == text, f"{path.name} differs: {HINT}"
         assert text.endswith("}\n")
 
 
@@ -77,7 +77,7 @@ def test_the_check_names_what_differs(
     said = capsys.readouterr().out
     assert "differs: loop.json" in said
     assert "differs: gone.json" in said
-    assert REMEDY in said
+    assert HINT in said
     assert not (tmp_path / "loop.json").exists()
     assert main([]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["loop.json"]
@@ -155,10 +155,10 @@ def test_every_panel_says_what_it_shows(board: dict[str, Any]) -> None:
         shown = panel["fieldConfig"]["defaults"]
         assert 5 <= len(panel["title"]) <= 60, panel["title"]
         assert shown["unit"] in UNITS, panel["title"]
-        meaning, normal, remedy = panel["description"].split("\n\n")
+        meaning, normal, hint = panel["description"].split("\n\n")
         assert meaning.endswith("."), panel["title"]
         assert re.fullmatch(r"\*\*Normal:\*\* .+\.", normal), panel["title"]
-        assert re.fullmatch(r"\*\*If not:\*\* .+\.", remedy), panel["title"]
+        assert re.fullmatch(r"\*\*If not:\*\* .+\.", hint), panel["title"]
         # Why nothing is there, and (after a colon or a second sentence) what to do or whether that is well.
         assert re.fullmatch(r"[A-Z].{20,}\.", shown["noValue"]), panel["title"]
         assert re.search(r"[:.,] ", shown["noValue"]), f"{panel['title']}: no data, and then?"

@@ -14,7 +14,7 @@ from tests.repo.tracked import ROOT, tracked
 
 FOLDERS = ("cli", "shared", "services", "containers", "dashboards", "examples", "loadtests", "docs")
 PAGES = (".md", ".yml", ".yaml", ".sh", ".js", ".html", ".ipynb", ".json")
-# In running text only what stands in backticks is a command; a remedy may be one as a whole.
+# In running text only what stands in backticks is a command; a hint may be one as a whole.
 QUOTED = re.compile(r"`(?:\.venv/bin/)?homeostat ([^`]+)`", re.DOTALL)
 WHOLE = re.compile(r"(?:^|&& |; |python -m )homeostat ((?:[a-z][a-z-]+)[^;,&`(]*)")
 # Group commands, named for all of theirs.

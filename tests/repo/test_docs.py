@@ -24,9 +24,9 @@ from services.drift.http.routes import make_routes as make_drift_routes
 from services.retraining.http.routes import make_router as make_retraining_routes
 from shared.contracts import topics
 from shared.contracts.loop_spec import LoopSpec
-from shared.http.metrics_server import MetricsDoor
+from shared.http.metrics_server import MetricsServer
 
-REMEDY = "run `.venv/bin/python -m docs.generate`"
+HINT = "run `.venv/bin/python -m docs.generate`"
 SERVICES = {
     f"services.{path.name}" for path in (ROOT / "services").iterdir() if (path / "__init__.py").is_file()
 }
@@ -35,7 +35,7 @@ SERVICES = {
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_tables_of_a_page_are_those_of_the_code(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    assert text == with_tables(text), f"{page.relative_to(ROOT)} lags behind the code: {REMEDY}"
+    assert text == with_tables(text), f"{page.relative_to(ROOT)} lags behind the code: {HINT}"
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))
@@ -167,7 +167,7 @@ def test_what_retraining_really_answers_is_what_is_documented() -> None:
 
 
 def test_what_the_metrics_door_really_answers_is_what_is_documented() -> None:
-    door = MetricsDoor(CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": True})
+    door = MetricsServer(CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": True})
     door.start()
     try:
         for method, path in documented("services.prediction_log"):
@@ -214,7 +214,7 @@ def test_metrics_named_on_a_page_exist() -> None:
 
 def test_the_example_of_the_environment_names_every_setting() -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    assert text == with_all_settings(text), f".env.example lags behind the code: {REMEDY}"
+    assert text == with_all_settings(text), f".env.example lags behind the code: {HINT}"
     named = set(re.findall(r"^(?:# )?(HOMEOSTAT_[A-Z0-9_]+)=", text, re.MULTILINE))
     assert named == {setting.variable for setting in all_settings()}
 

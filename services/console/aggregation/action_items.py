@@ -45,7 +45,7 @@ def _parts(parts: Sequence[Part]) -> Iterator[Need]:
                 kind="part",
                 title=f"{part.name} {titles[part.condition]}",
                 sentence=part.sentence,
-                remedy=part.remedy,
+                hint=part.hint,
                 since=part.since,
                 about=part.name,
             )
@@ -69,7 +69,7 @@ def _behind(models: Sequence[Model], now: datetime) -> Iterator[Need]:
                 sentence=f"{served.server} {serves}; the release log says generation {model.released.generation}, "
                 f"version {short(model.released.version)}."
                 + (f" {served.problem}" if served.problem else ""),
-                remedy="mend what it names, or roll back",
+                hint="mend what it names, or roll back",
                 since=moment,
                 about=model.name,
                 model=model.name,

@@ -153,7 +153,7 @@ class Gatherer:
             self._since.setdefault(part.name, part.since or now)
             log = places.log(part.name)
             if log and part.is_core:
-                part = replace(part, remedy=f"read {log}; `homeostat status` shows every process")
+                part = replace(part, hint=f"read {log}; `homeostat status` shows every process")
         restarts = places.restarts_of(part.name)
         if restarts:
             part = replace(part, details=(*part.details, ("restarted", count(restarts, "time"))))

@@ -123,8 +123,8 @@ def kafka_part(shipper: Heard, sink: Heard, retraining: Heard, samples: Samples)
         "up": f"reached by {' and '.join(content)}",
         "unclear": "nobody who talks to it answers",
     }.get(condition, "; ".join(complaints))
-    remedy = "`homeostat doctor` looks at the broker and its topics" if complaints else ""
-    return Part("kafka", condition, sentence, details, remedy, said_at=said_at)
+    hint = "`homeostat doctor` looks at the broker and its topics" if complaints else ""
+    return Part("kafka", condition, sentence, details, hint, said_at=said_at)
 
 
 def drift_part(status: Heard, url: str) -> Part:
@@ -173,8 +173,8 @@ def watching_part(name: str, heard: Heard, url: str) -> Part:
     """Prometheus, Alertmanager or Grafana: the loop runs without."""
     if heard.problem or heard.body is None:
         sentence = heard.problem or "no answer yet"
-        remedy = f"look at {url}; the loop goes on without it"
-        return Part(name, "away", sentence, (), remedy, heard.since, heard.at, url, is_core=False)
+        hint = f"look at {url}; the loop goes on without it"
+        return Part(name, "away", sentence, (), hint, heard.since, heard.at, url, is_core=False)
     return Part(name, "up", "answers", said_at=heard.at, url=url, is_core=False)
 
 
@@ -185,7 +185,7 @@ def _silent(name: str, heard: Heard, url: str, meaning: str) -> Part:
         name,
         "unclear" if lying else "away",
         f"{said[0].upper()}{said[1:]}. {meaning}",
-        remedy=f"expected at {url}",
+        hint=f"expected at {url}",
         since=heard.since,
         said_at=heard.at,
     )

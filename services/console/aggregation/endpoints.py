@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cli.service_client import addresses
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import StackState, read_state
 
 
@@ -36,7 +36,7 @@ class Places:
         return dict(self.restarts).get(process, 0)
 
 
-def find_places(settings: CliSettings) -> Places:
+def find_places(settings: LocalStackSettings) -> Places:
     """A setting first, else the running stack of this home, else the default ports."""
     state = read_state(settings.home)
     three = addresses(settings)
@@ -55,12 +55,12 @@ def find_places(settings: CliSettings) -> Places:
     )
 
 
-def _base(settings: CliSettings, state: StackState | None, given: str, name: str, port: int) -> str:
+def _base(settings: LocalStackSettings, state: StackState | None, given: str, name: str, port: int) -> str:
     found = state.ports.get(name, port) if state is not None else port
     return given.rstrip("/") or f"http://{settings.host}:{found}"
 
 
-def _watching(settings: CliSettings, state: StackState | None, given: str, name: str) -> str:
+def _watching(settings: LocalStackSettings, state: StackState | None, given: str, name: str) -> str:
     """Prometheus and Alertmanager are looked for where a setting or this home's stack names them, not on a guess."""
     if given or state is None or name not in state.ports:
         return given.rstrip("/")

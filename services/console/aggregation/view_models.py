@@ -18,7 +18,7 @@ class Part:
     condition: Condition
     sentence: str
     details: tuple[tuple[str, str], ...] = ()
-    remedy: str = ""
+    hint: str = ""
     since: datetime | None = None
     said_at: datetime | None = None
     url: str = ""
@@ -201,7 +201,7 @@ class Need:
     kind: Literal["run", "part", "decision", "model"]
     title: str
     sentence: str
-    remedy: str = ""
+    hint: str = ""
     since: datetime | None = None
     acts: tuple[Act, ...] = ()
     about: str = ""

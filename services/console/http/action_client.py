@@ -10,7 +10,7 @@ import httpx
 import orjson
 
 from services.console.aggregation.fields import mapping, text
-from shared.errors import Conflict, DependencyAway, HomeostatError
+from shared.errors import Conflict, DependencyUnavailable, HomeostatError
 
 TIMEOUT_S = 30.0
 _DOES = {"suggested": "waits to be started", "waiting_for_approval": "waits to be promoted"}
@@ -45,7 +45,7 @@ class Actions:
             about = _DOES.get(now, f"is {now}") if now != state else "was judged anew"
             raise Conflict(
                 f"nothing was done: run {run_id} has moved on since this page was drawn, it {about}",
-                remedy="look at it again, then decide",
+                hint="look at it again, then decide",
             )
         return await self._send("POST", f"{place}/{word}", {"actor": actor})
 
@@ -75,13 +75,13 @@ class Actions:
         try:
             answer = await self._client.request(method, base + path, timeout=TIMEOUT_S, **arguments)
         except httpx.ConnectError as error:
-            raise DependencyAway(
-                "nothing was done: retraining does not answer", remedy="`homeostat status` names its log"
+            raise DependencyUnavailable(
+                "nothing was done: retraining does not answer", hint="`homeostat status` names its log"
             ) from error
         except httpx.HTTPError as error:
-            raise DependencyAway(
+            raise DependencyUnavailable(
                 "retraining did not answer in time; whether it was done is not known",
-                remedy="the page shows it once retraining answers; pressing again does nothing twice",
+                hint="the page shows it once retraining answers; pressing again does nothing twice",
             ) from error
         try:
             said = mapping(orjson.loads(answer.content))

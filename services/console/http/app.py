@@ -45,7 +45,7 @@ def make_app(doors: Doors, names: Collection[str], close: Callable[[], Awaitable
         try:
             check_host(request.headers.get("host", ""), names)
         except HomeostatError as error:
-            answer = problem(error.status, error.message, remedy=error.remedy)
+            answer = problem(error.status, error.message, hint=error.hint)
         else:
             answer = await go_on(request)
         for name, value in CARRIED.items():
@@ -59,7 +59,7 @@ def make_app(doors: Doors, names: Collection[str], close: Callable[[], Awaitable
         wrong = (
             {"field": error.field, "expected": error.expected} if isinstance(error, InvalidRequest) else {}
         )
-        return problem(error.status, error.message, remedy=error.remedy, **wrong)
+        return problem(error.status, error.message, hint=error.hint, **wrong)
 
     @app.exception_handler(HTTPException)
     async def nowhere(request: Request, error: HTTPException) -> Response:

@@ -23,7 +23,7 @@ def check_host(host: str, ours: Collection[str]) -> None:
     if host_name(host) not in ours:
         raise Misdirected(
             f"this console is not known as {host or 'nothing'}",
-            remedy="add the name your proxy passes on to HOMEOSTAT_CONSOLE_NAMES",
+            hint="add the name your proxy passes on to HOMEOSTAT_CONSOLE_NAMES",
         )
 
 
@@ -38,11 +38,11 @@ def check_origin(headers: Mapping[str, str]) -> None:
             status=415,
         )
     if HEADER not in headers:
-        raise Forbidden("the header X-Homeostat-Console is missing", remedy="send it with the value 1")
-    check_page(headers, remedy="open the console itself")
+        raise Forbidden("the header X-Homeostat-Console is missing", hint="send it with the value 1")
+    check_page(headers, hint="open the console itself")
 
 
 def check_framed(headers: Mapping[str, str]) -> None:
     """Raises Forbidden where a browser is about to show as a page of its own what belongs in a frame."""
     if headers.get("sec-fetch-dest", "iframe") != "iframe":
-        raise Forbidden("a report is shown in the console's page about it", remedy="leave out /content")
+        raise Forbidden("a report is shown in the console's page about it", hint="leave out /content")

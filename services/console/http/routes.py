@@ -17,7 +17,7 @@ from services.console.http.csrf import check_framed, check_origin
 from services.console.http.request_bodies import Acknowledgement, Answer, Asked, Rollback, read_body
 from services.console.views.page import draw_main, draw_page, shell
 from services.console.views.report_frame import FRAME_POLICY, REPORT_POLICY, draw_absence, draw_frame
-from shared.errors import DependencyAway, HomeostatError, InvalidRequest, UnknownName
+from shared.errors import DependencyUnavailable, HomeostatError, InvalidRequest, NotFound
 
 LARGEST_BODY = 16 << 10
 REPORT_TIMEOUT_S = 60.0
@@ -71,7 +71,7 @@ def make_router(doors: Doors) -> APIRouter:
         try:
             answer = _html(await _report(doors, verdict_id), REPORT_POLICY)
         except HomeostatError as error:
-            answer = _html(draw_absence(error.message, error.remedy), REPORT_POLICY)
+            answer = _html(draw_absence(error.message, error.hint), REPORT_POLICY)
             answer.status_code = error.status
         answer.headers["X-Frame-Options"] = "SAMEORIGIN"
         return answer
@@ -150,11 +150,15 @@ async def _report(doors: Doors, verdict_id: str) -> bytes:
             f"{doors.drift()}/reports/{quote(verdict_id, safe='')}", timeout=REPORT_TIMEOUT_S
         )
     except httpx.HTTPError as error:
-        raise DependencyAway("drift does not answer", remedy="`homeostat status` names its log") from error
+        raise DependencyUnavailable(
+            "drift does not answer", hint="`homeostat status` names its log"
+        ) from error
     if answer.status_code == 404:
-        raise UnknownName(f"there is no report about {verdict_id}", remedy="go back to the console")
+        raise NotFound(f"there is no report about {verdict_id}", hint="go back to the console")
     if answer.status_code != 200:
-        raise DependencyAway(f"drift answers {answer.status_code}", remedy="`homeostat status` names its log")
+        raise DependencyUnavailable(
+            f"drift answers {answer.status_code}", hint="`homeostat status` names its log"
+        )
     return answer.content
 
 

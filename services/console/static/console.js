@@ -252,7 +252,7 @@
   }
 
   function failed(mine, status, said) {
-    problem(mine, [said.error || `The console answers ${status}.`, said.remedy || ""].filter(Boolean).join(" "));
+    problem(mine, [said.error || `The console answers ${status}.`, said.hint || ""].filter(Boolean).join(" "));
     if (status === 409 || status === 404) { // the world moved on: pressing again would only say so again
       at("ask-do").hidden = true;
       at("ask-cancel").textContent = "Close";

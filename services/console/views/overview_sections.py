@@ -53,7 +53,7 @@ def _need(need: Need, digest: str, picture: Picture) -> Html:
         "li",
         tag("p", tag("strong", need.title), tag("span", when, class_="soft"), class_="what"),
         tag("p", need.sentence) if need.sentence else None,
-        tag("p", _commands(need.remedy), class_="soft") if need.remedy else None,
+        tag("p", _commands(need.hint), class_="soft") if need.hint else None,
         need_buttons(need, digest),
         id=f"need-{need.key}",
         class_=f"need {need.kind}",
@@ -86,7 +86,7 @@ def _trouble(part: Part, picture: Picture) -> Html:
     return tag("p", "since ", at, f", {age(since, picture.at)}", heard, class_="soft")
 
 
-def _commands(remedy: str) -> Html:
+def _commands(hint: str) -> Html:
     """Text in which what stands between backticks is a command."""
-    pieces = remedy.split("`")
+    pieces = hint.split("`")
     return join(*(tag("code", piece) if index % 2 else piece for index, piece in enumerate(pieces)))

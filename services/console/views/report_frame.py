@@ -54,11 +54,11 @@ def draw_frame(verdict_id: str) -> str:
     return join(Html("<!doctype html>"), tag("html", head, body, lang="en"))
 
 
-def draw_absence(reason: str, remedy: str) -> str:
+def draw_absence(reason: str, hint: str) -> str:
     """What stands in the frame where there is no report."""
     return join(
         Html("<!doctype html>"),
         tag("title", "No report"),
         tag("p", reason),
-        tag("p", remedy) if remedy else None,
+        tag("p", hint) if hint else None,
     )

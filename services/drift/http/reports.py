@@ -42,7 +42,7 @@ class Reports:
         self._drawing = Lock()
 
     def read(self, verdict_id: str, form: Literal["html", "json"]) -> str:
-        """The report of a verdict. Raises UnknownName, or DependencyAway where its window or reference cannot be read."""
+        """The report of a verdict. Raises NotFound, or DependencyUnavailable where its window or reference cannot be read."""
         verdict = self.verdicts.get(verdict_id)
         path = self.folder / verdict.model / f"{verdict.verdict_id}.{form}"
         with self._drawing:

@@ -16,12 +16,12 @@ from services.drift.evaluation.columns import SCORE, Rows, rows_from_table
 from services.drift.verdicts.store import Generation
 from services.drift.windows import Span, Watermarks
 from shared.contracts.loop_spec import LoopSpec
-from shared.errors import DependencyAway, HomeostatError
+from shared.errors import DependencyUnavailable, HomeostatError
 from shared.stores.lake import FEATURE_PREFIX, TIMESTAMP, Lake, feature_column, partition_of
 
 
 class Evidence(Protocol):
-    """Reads only. Raises DependencyAway where the lake does not answer."""
+    """Reads only. Raises DependencyUnavailable where the lake does not answer."""
 
     def revision(self, model: str) -> Hashable:
         """Something that changes whenever rows or outcomes were added."""
@@ -132,4 +132,4 @@ class LakeEvidence:
 def _away(error: Exception) -> HomeostatError:
     if isinstance(error, HomeostatError):
         return error
-    return DependencyAway(f"the lake cannot be read: {error}", remedy="windows wait; nothing is lost")
+    return DependencyUnavailable(f"the lake cannot be read: {error}", hint="windows wait; nothing is lost")

@@ -29,7 +29,7 @@ from services.drift.monitoring.watermark_history import Looks
 from services.drift.verdicts.store import Generation, VerdictStore
 from services.drift.windows import Span, Watermarks, judgeable_until, progress, until
 from shared.contracts.verdict import Verdict
-from shared.errors import Conflict, HomeostatError, UnknownName
+from shared.errors import Conflict, HomeostatError, NotFound
 from shared.observability.logs import get_logger, log_unknown_error
 
 _log = get_logger(__name__)
@@ -96,18 +96,16 @@ class Follower:
     ) -> tuple[Verdict, bool]:
         """Judge a window now: the one given, or the last complete one. Returns the verdict, and whether it is new.
 
-        Raises UnknownName for a model without a release or rows, Conflict where the same window end was already examined on
+        Raises NotFound for a model without a release or rows, Conflict where the same window end was already examined on
         request with another start, InvalidRequest where there is no complete window yet.
         """
         if model not in self.references.models():
-            raise UnknownName(f"there is no model {model}", remedy="GET /status lists the models")
+            raise NotFound(f"there is no model {model}", hint="GET /status lists the models")
         with self._examining:
             watermarks = self._note_generations(model)
             generations = self.verdicts.generations(model)
             if not generations or watermarks.predictions is None:
-                raise UnknownName(
-                    f"model {model} has not answered anything yet", remedy="send predictions first"
-                )
+                raise NotFound(f"model {model} has not answered anything yet", hint="send predictions first")
             if start is not None and end is not None:
                 span = Span(start, end)
             else:
@@ -281,13 +279,13 @@ class Follower:
     def _existing(self, subject: Subject) -> Verdict | None:
         try:
             existing = self.verdicts.get(subject.verdict_id)
-        except UnknownName:
+        except NotFound:
             return None
         if subject.detector == "request" and existing.window_start != subject.span.start:
             raise Conflict(
                 f"the window that ends at {subject.span.end.isoformat()} was examined already, "
                 f"from {existing.window_start.isoformat()} on",
-                remedy=f"read verdict {existing.verdict_id}, or choose another end",
+                hint=f"read verdict {existing.verdict_id}, or choose another end",
             )
         return existing
 

@@ -15,7 +15,7 @@ from services.drift.evaluation.columns import rows_from_table
 from services.drift.evaluation.reference_profile import Reference, build_reference
 from shared.contracts.manifest import REFERENCE, short
 from shared.contracts.release import Release
-from shared.errors import TamperedVersion
+from shared.errors import IntegrityError
 from shared.models.packaging import verify_version
 from shared.stores.model_store import ModelStore
 
@@ -34,7 +34,7 @@ class References(Protocol):
         ...
 
     def get(self, model: str, version: str) -> Reference:
-        """The reference of a version. Raises UnknownName, TamperedVersion, DependencyAway."""
+        """The reference of a version. Raises NotFound, IntegrityError, DependencyUnavailable."""
         ...
 
 
@@ -84,9 +84,9 @@ class StoredReferences:
                 trained_until = _moment(manifest.origin.trained_until)
                 return build_reference(version, manifest.loop, rows, trained_until)
             except (OSError, ValueError, KeyError) as error:
-                raise TamperedVersion(
+                raise IntegrityError(
                     f"{REFERENCE} of version {short(version)} cannot be read: {error}",
-                    remedy="release a version whose reference has event_time, score, outcome and every feature",
+                    hint="release a version whose reference has event_time, score, outcome and every feature",
                 ) from error
         finally:
             # What was needed is in memory; keeping the model file as well would only fill the disk.

@@ -6,7 +6,7 @@ import orjson
 
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 from shared.messaging.events import JSON, Event
 from shared.messaging.interfaces import Producer
 
@@ -21,8 +21,8 @@ class KafkaVerdicts:
         self._timeout_seconds = timeout_seconds
 
     def send(self, verdict: Verdict) -> None:
-        """Return once the broker has it. Raises RecordRefused, or DependencyAway; the connection is then made anew, so that a
-        record still under way cannot overtake a later one."""
+        """Return once the broker has it. Raises RecordRefused, or DependencyUnavailable; the connection is then made anew, so
+        that a record still under way cannot overtake a later one."""
         event = Event(
             type=VERDICTS.event_type,
             source=SOURCE,
@@ -39,7 +39,7 @@ class KafkaVerdicts:
                 event.headers(),
             )
             delivery.result(self._timeout_seconds)
-        except DependencyAway:
+        except DependencyUnavailable:
             self._producer.reset()
             raise
 

@@ -17,8 +17,10 @@ BATCH = 100
 
 
 class VerdictTopic(Protocol):
-    """Where verdicts go. `send` returns when the broker has the record; raises DependencyAway, or RecordRefused where the broker
-    will never take it."""
+    """Where verdicts go. `send` returns when the broker has the record.
+
+    Raises DependencyUnavailable, or RecordRefused where the broker will never take it.
+    """
 
     def send(self, verdict: Verdict) -> None: ...
 

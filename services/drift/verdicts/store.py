@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from services.drift.windows import from_micros, to_micros
 from shared.contracts.verdict import State, Verdict
-from shared.errors import OperatorError, UnknownName
+from shared.errors import NotFound, OperatorError
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
@@ -70,7 +70,7 @@ class VerdictStore:
         except (OSError, sqlite3.Error) as error:
             raise OperatorError(
                 f"the verdict store {path} cannot be opened: {error}",
-                remedy="free the disk or mend the folder's rights",
+                hint="free the disk or mend the folder's rights",
             ) from error
 
     def close(self) -> None:
@@ -98,10 +98,10 @@ class VerdictStore:
             return cursor.rowcount == 1
 
     def get(self, verdict_id: str) -> Verdict:
-        """The verdict of that id. Raises UnknownName."""
+        """The verdict of that id. Raises NotFound."""
         found = self._verdicts("AND verdict_id = ?", (verdict_id,), 1)
         if not found:
-            raise UnknownName(f"there is no verdict {verdict_id}", remedy="GET /verdicts lists what there is")
+            raise NotFound(f"there is no verdict {verdict_id}", hint="GET /verdicts lists what there is")
         return found[0]
 
     def latest(self, model: str | None, limit: int) -> list[Verdict]:
@@ -218,5 +218,5 @@ class VerdictStore:
             except sqlite3.Error as error:
                 raise OperatorError(
                     f"the verdict store {self._path} does not work: {error}",
-                    remedy="free the disk or mend the file's rights",
+                    hint="free the disk or mend the file's rights",
                 ) from error

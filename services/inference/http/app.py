@@ -75,7 +75,7 @@ class InferenceApp:
         if self._in_flight >= self._maximum_in_flight:
             raise OperatorError(
                 f"{self._in_flight} requests are being answered already",
-                remedy="try again in a second; more servers take more load",
+                hint="try again in a second; more servers take more load",
             )
         self._in_flight += 1
         self._metrics.in_flight = self._in_flight

@@ -53,7 +53,7 @@ class BodyReader:
         except TimeoutError:
             raise BodyTooSlow(
                 f"the body did not arrive within {self._seconds:g} seconds",
-                remedy="send it in one go, or send fewer rows at once",
+                hint="send it in one go, or send fewer rows at once",
             ) from None
         if len(body) > self._maximum:
             raise self._too_big()
@@ -76,7 +76,7 @@ class BodyReader:
                 if self._buffered > self._maximum_buffered:
                     raise OperatorError(
                         "too many unfinished requests at once",
-                        remedy="try again in a second, or raise HOMEOSTAT_INFERENCE_MAXIMUM_BUFFERED_BYTES",
+                        hint="try again in a second, or raise HOMEOSTAT_INFERENCE_MAXIMUM_BUFFERED_BYTES",
                     )
                 if not message.get("more_body"):
                     return b"".join(parts)

@@ -10,7 +10,7 @@ from typing import Any
 
 from services.inference.http.timestamps import parse_moment
 from services.inference.models.input_schema import show
-from shared.errors import InvalidRequest, UnknownName
+from shared.errors import InvalidRequest, NotFound
 
 _KEYS = frozenset({"prediction_id", "value", "observed_at"})
 
@@ -57,7 +57,7 @@ def split_items(document: Any, *, most: int) -> list[Any]:
 def check_item(
     item: Any, *, row: int, model_of: Callable[[str], str], kind_of: Callable[[str], str], now: datetime
 ) -> OutcomeItem:
-    """One outcome. Raises InvalidRequest, UnknownName.
+    """One outcome. Raises InvalidRequest, NotFound.
 
     `model_of` names the model an id was made for, or nothing where no server here made it; `kind_of` what it predicts.
     """
@@ -108,7 +108,7 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-class UnknownOutcome(InvalidRequest, UnknownName):
+class UnknownOutcome(InvalidRequest, NotFound):
     """An outcome for a prediction that no server of this installation made."""
 
     def __init__(self, identity: str, row: int) -> None:

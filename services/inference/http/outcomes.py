@@ -49,7 +49,7 @@ class OutcomesDoor:
         if not kinds:
             raise OperatorError(
                 "no model is served yet, so prediction ids cannot be told apart",
-                remedy="send the outcomes again later",
+                hint="send the outcomes again later",
             )
         now = datetime.now(UTC)
         models = list(kinds)
@@ -63,7 +63,7 @@ class OutcomesDoor:
                 if self._ids.is_ours(identity, model):
                     raise OperatorError(
                         f"model {model} is not loaded here, so its outcomes cannot be checked",
-                        remedy="send them again later; /status tells what is loaded and why something is not",
+                        hint="send them again later; /status tells what is loaded and why something is not",
                     )
             return ""
 
@@ -91,7 +91,7 @@ class OutcomesDoor:
                 # A prediction is still worth answering when the log is full; an outcome is nothing but its record.
                 raise OperatorError(
                     "the spool is full, so outcomes cannot be kept",
-                    remedy="send them again when the log has caught up",
+                    hint="send them again when the log has caught up",
                 )
             self._metrics.outcomes(model, len(group))
         return json_answer({"accepted": len(items)}, 202)

@@ -20,7 +20,7 @@ from services.inference.models.servable import Engine, Servable
 from shared.contracts.loop_spec import Feature
 from shared.contracts.manifest import MODEL, REFERENCE, Manifest, short
 from shared.contracts.release import Release
-from shared.errors import ProjectError, TamperedVersion, UnservableModel
+from shared.errors import IntegrityError, ProjectError, UnservableModel
 from shared.models.file_safety import check_model_file
 from shared.models.packaging import verify_version
 from shared.stores.model_store import ModelStore
@@ -47,7 +47,7 @@ class Loader:
         self._tolerance = probe_tolerance
 
     def load(self, release: Release) -> Servable:
-        """A servable that has proven itself. Raises TamperedVersion, UnservableModel, UnknownName, DependencyAway.
+        """A servable that has proven itself. Raises IntegrityError, UnservableModel, NotFound, DependencyUnavailable.
 
         1. fetch into a folder only this process can write    2. verify digests and signature
         3. read the bytes, and see that they are those that were verified
@@ -59,7 +59,7 @@ class Loader:
             self._store.get_version(release.model, release.version, folder)
             manifest = verify_version(folder, version=release.version, verifying_key=self._verifying_key)
             if manifest.model != release.model:
-                raise TamperedVersion(
+                raise IntegrityError(
                     f"version {short(release.version)} is one of {manifest.model}, not of {release.model}"
                 )
             model = _verified_bytes(folder, manifest, MODEL)
@@ -82,7 +82,7 @@ class Loader:
         if "score" not in reference.column_names:
             raise UnservableModel(
                 f"{REFERENCE} of version {servable.version_short} has no column `score`",
-                remedy="package the version again",
+                hint="package the version again",
             )
         wanted = reference.column("score").to_numpy()
         near = np.isclose(answered, wanted, rtol=self._tolerance, atol=self._tolerance)
@@ -91,7 +91,7 @@ class Loader:
             raise UnservableModel(
                 f"version {servable.version_short} scores reference row {row} {answered[row]:.6g} here, "
                 f"{wanted[row]:.6g} when it was packaged",
-                remedy="package it again with this onnxruntime, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
+                hint="package it again with this onnxruntime, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
             )
 
 
@@ -103,16 +103,16 @@ def read_reference(manifest: Manifest, reference: bytes, most: int) -> pa.Table:
         lacking = sorted(set(names) - set(file.schema_arrow.names))
         if lacking:
             raise UnservableModel(
-                f"{REFERENCE} lacks the column {lacking[0]!r}", remedy="package the version again"
+                f"{REFERENCE} lacks the column {lacking[0]!r}", hint="package the version again"
             )
         table = file.read(columns=[*names, *({"score"} & set(file.schema_arrow.names))])
     except (pa.ArrowException, OSError) as error:
         raise UnservableModel(
-            f"{REFERENCE} cannot be read: {error}", remedy="package the version again"
+            f"{REFERENCE} cannot be read: {error}", hint="package the version again"
         ) from error
     if table.num_rows == 0:
         raise UnservableModel(
-            f"{REFERENCE} has no rows, so the version cannot be probed", remedy="package the version again"
+            f"{REFERENCE} has no rows, so the version cannot be probed", hint="package the version again"
         )
     return table.take(np.linspace(0, table.num_rows - 1, min(most, table.num_rows)).astype(np.int64))
 
@@ -145,8 +145,8 @@ def _verified_bytes(folder: Path, manifest: Manifest, name: str) -> bytes:
     """The bytes that will be used are themselves compared with the manifest: no moment is left in which a file could change."""
     wanted = manifest.files.get(name)
     if wanted is None:
-        raise ProjectError(f"the version has no {name}", remedy="package it again")
+        raise ProjectError(f"the version has no {name}", hint="package it again")
     content = (folder / name).read_bytes()
     if sha256(content).hexdigest() != wanted.sha256:
-        raise TamperedVersion(f"{name} changed between verifying and loading")
+        raise IntegrityError(f"{name} changed between verifying and loading")
     return content

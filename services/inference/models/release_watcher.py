@@ -141,7 +141,7 @@ class Watcher:
             if served is not None and release.generation <= served.generation:
                 raise HomeostatError(
                     f"the release log went back from generation {served.generation} to {release.generation}",
-                    remedy="restore the release log; to return to an older version, `homeostat rollback`",
+                    hint="restore the release log; to return to an older version, `homeostat rollback`",
                 )
             servable = self._load(release)
             self._on_loop(lambda: self._slots.swap(servable))

@@ -148,7 +148,7 @@ def _check_inputs(features: tuple[Feature, ...], inputs: Mapping[str, Tensor]) -
         )
         raise UnservableModel(
             f"the model's inputs are not the manifest's features: it {problem}",
-            remedy="one input per feature",
+            hint="one input per feature",
         )
     for feature in features:
         tensor = inputs[feature.name]
@@ -159,7 +159,7 @@ def _check_inputs(features: tuple[Feature, ...], inputs: Mapping[str, Tensor]) -
         if not any(_fits(tensor.shape, shape) for shape in shapes):
             raise UnservableModel(
                 f"input {feature.name} has the shape {list(tensor.shape)}",
-                remedy="expected a free row axis"
+                hint="expected a free row axis"
                 + (f", then {list(feature.shape)}" if feature.shape else ", alone or followed by 1"),
             )
 
@@ -178,13 +178,13 @@ def _find_output(manifest: Manifest, outputs: tuple[Tensor, ...]) -> Tensor:
     if found is None:
         raise UnservableModel(
             f"the model has no output {wanted!r}",
-            remedy=f"it has {', '.join(tensor.name for tensor in outputs)}",
+            hint=f"it has {', '.join(tensor.name for tensor in outputs)}",
         )
     if found.kind not in ("tensor(float)", "tensor(double)"):
         raise UnservableModel(f"output {found.name} is {found.kind}; expected tensor(float)")
     if found.shape and isinstance(found.shape[0], int):
         raise UnservableModel(
-            f"output {found.name} has the shape {list(found.shape)}", remedy="expected a free row axis"
+            f"output {found.name} has the shape {list(found.shape)}", hint="expected a free row axis"
         )
     if manifest.prediction.kind != "tensor" and not (
         len(found.shape) == 1 or (len(found.shape) == 2 and found.shape[1] in (1, None))

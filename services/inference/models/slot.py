@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, Protocol, TypeVar
 
-from shared.errors import InvalidRequest, OperatorError, UnknownName
+from shared.errors import InvalidRequest, NotFound, OperatorError
 
 
 class Holdable(Protocol):
@@ -44,7 +44,7 @@ class Slots(Generic[H]):
         return self._current.get(model)
 
     def take(self, model: str | None) -> H:
-        """The servable a new request is answered by; give it back with `give_back`. Raises UnknownName, OperatorError."""
+        """The servable a new request is answered by; give it back with `give_back`. Raises NotFound, OperatorError."""
         servable = self._current.get(model) if model is not None else self._only()
         if servable is None:
             raise self._unserved(model)
@@ -83,13 +83,13 @@ class Slots(Generic[H]):
             )
         return next(iter(self._current.values()), None)
 
-    def _unserved(self, model: str | None) -> UnknownName | OperatorError:
+    def _unserved(self, model: str | None) -> NotFound | OperatorError:
         if not self._current:
             return OperatorError(
                 "no model is served yet",
-                remedy="release one with `homeostat deploy`, or wait until it is loaded",
+                hint="release one with `homeostat deploy`, or wait until it is loaded",
             )
-        return UnknownName(
+        return NotFound(
             f"no model {str(model)[:80]!r} is served here",
-            remedy=f"served: {', '.join(sorted(self._current))}",
+            hint=f"served: {', '.join(sorted(self._current))}",
         )

@@ -20,7 +20,7 @@ from services.inference.open_inference.features import PREDICTION_ID, describe, 
 from services.inference.prediction.predictor import Prediction, Predictor
 from services.inference.status.report import Status
 from shared.contracts.manifest import SHORT
-from shared.errors import InvalidRequest, UnknownName
+from shared.errors import InvalidRequest, NotFound
 
 Door = Callable[[Request], Awaitable[Answer]]
 
@@ -198,7 +198,7 @@ def _is_version(servable: Servable, name: str) -> bool:
 
 def _check_version(servable: Servable, name: str) -> None:
     if not _is_version(servable, name):
-        raise UnknownName(
+        raise NotFound(
             f"version {name[:64]!r} of {servable.model} is not served",
-            remedy=f"served is {servable.version} (generation {servable.generation})",
+            hint=f"served is {servable.version} (generation {servable.generation})",
         )

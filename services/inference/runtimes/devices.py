@@ -34,7 +34,7 @@ def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> Device:
     if wanted == "cuda":
         raise OperatorError(
             f"HOMEOSTAT_INFERENCE_DEVICE=cuda, but CUDA cannot be used: {problem}",
-            remedy="`nvidia-smi` must list a GPU and onnxruntime-gpu be installed; or set HOMEOSTAT_INFERENCE_DEVICE=cpu",
+            hint="`nvidia-smi` must list a GPU and onnxruntime-gpu be installed; or set HOMEOSTAT_INFERENCE_DEVICE=cpu",
         )
     return Device("cpu", (_CPU,), f"CUDA cannot be used: {problem}")
 

@@ -42,7 +42,7 @@ class OnnxModel:
         except Exception as error:  # onnxruntime has no common base for what it raises
             raise UnservableModel(
                 f"onnxruntime cannot load the model: {_first_line(error)}",
-                remedy="check model.onnx with onnx.checker and onnxruntime",
+                hint="check model.onnx with onnx.checker and onnxruntime",
             ) from error
         used = self._session.get_providers()[0]
         if used != device.providers[0]:

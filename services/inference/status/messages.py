@@ -9,7 +9,7 @@ Notice = dict[str, str]
 
 
 def find_notices(report: Mapping[str, Any]) -> list[Notice]:
-    """What a reader must know first, as `level` (`problem` or `hint`) and `text`; empty while all is well."""
+    """What a reader must know first, as `level` (`problem` or `info`) and `text`; empty while all is well."""
     notices = [*_releases(report), *_models(report), *_log(report)]
     if report["ready"] and not report["requests"]["last_prediction_at"]:
         notices.append(
@@ -93,4 +93,4 @@ def _problem(text: str) -> Notice:
 
 
 def _hint(text: str) -> Notice:
-    return {"level": "hint", "text": text}
+    return {"level": "info", "text": text}

@@ -59,7 +59,7 @@ def _summary(report: dict[str, Any]) -> str:
 def _notices(notices: list[dict[str, str]]) -> str:
     if not notices:
         return ""
-    words = {"problem": '<strong class="bad">Problem</strong>: ', "hint": ""}
+    words = {"problem": '<strong class="bad">Problem</strong>: ', "info": ""}
     items = "".join(
         f'<li class="{notice["level"]}">{words[notice["level"]]}{_text(notice["text"])}</li>'
         for notice in notices

@@ -24,7 +24,7 @@ import pyarrow as pa
 from services.prediction_log.dead_letters import DeadLetter, send_letter
 from services.prediction_log.metrics import ShipperMetrics
 from services.prediction_log.shipper.batching import Parcel, Stream, parcels
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 from shared.messaging.arrow import CONTENT_TYPE, to_bytes
 from shared.messaging.events import Event
 from shared.messaging.interfaces import Delivery, Producer, RecordRefused
@@ -81,7 +81,7 @@ class Shipper:
                 pause = self._batch_seconds
                 if rows >= self._batch_rows:
                     continue
-            except (DependencyAway, RecordRefused, OSError) as error:
+            except (DependencyUnavailable, RecordRefused, OSError) as error:
                 if self.last_error != str(error):
                     _log.warning("round_failed", error=str(error))
                 self.last_error = str(error)
@@ -96,7 +96,7 @@ class Shipper:
     def step(self) -> int:
         """One round; the rows acknowledged. After any error everything unacknowledged is read again by the next round.
 
-        Raises DependencyAway, RecordRefused (even the dead-letter topic takes nothing), OSError (the spool cannot be read).
+        Raises DependencyUnavailable, RecordRefused (also by the dead-letter topic), OSError (the spool is unreadable).
         """
         try:
             return self._round()
@@ -124,7 +124,7 @@ class Shipper:
         self._oldest = min(moments, default=None)
         try:
             rows = self._send_all(queues)
-        except (DependencyAway, RecordRefused):
+        except (DependencyUnavailable, RecordRefused):
             self._metrics.connected.set(0)
             self._producer.reset()
             raise

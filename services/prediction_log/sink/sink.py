@@ -29,7 +29,7 @@ from services.prediction_log.sink.dead_letter_table import Burial
 from services.prediction_log.sink.decoding import Arrival, origin, read_message
 from services.prediction_log.sink.table_writer import Prepared, TableWriter
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
-from shared.errors import Conflict, DependencyAway
+from shared.errors import Conflict, DependencyUnavailable
 from shared.messaging.interfaces import Consumer, Message, Partition, Producer, RecordRefused, TopicIdentity
 from shared.observability.logs import get_logger, log_unknown_error
 from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS, Lake
@@ -42,7 +42,7 @@ _LONGEST_PAUSE = 5.0
 _IDENTITY_SECONDS = 2.0
 _ACKNOWLEDGE_SECONDS = 20.0
 # What the world around the sink does to it; a record is never to blame.
-_FOREIGN_ERRORS = (DependencyAway, RecordRefused, Conflict, OSError, MemoryError)
+_FOREIGN_ERRORS = (DependencyUnavailable, RecordRefused, Conflict, OSError, MemoryError)
 
 
 class Sink:
@@ -252,7 +252,7 @@ class Sink:
             offsets[message.partition] = max(offsets.get(message.partition, 0), message.offset + 1)
         try:
             self._consumer.commit(offsets)
-        except DependencyAway as error:
+        except DependencyUnavailable as error:
             # The rows are in the lake: whoever reads them again will skip them.
             _log.warning("offsets_not_committed", error=str(error))
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from services.retraining.http.routes import Doors, make_router
-from shared.errors import DependencyAway, HomeostatError, InvalidRequest
+from shared.errors import DependencyUnavailable, HomeostatError, InvalidRequest
 from shared.observability.logs import get_logger, log_unknown_error
 
 _log = get_logger(__name__)
@@ -55,7 +55,7 @@ def make_app(doors: Doors, life: Life, *, maximum_body_bytes: int) -> FastAPI:
             {"field": error.field, "expected": error.expected} if isinstance(error, InvalidRequest) else {}
         )
         answer = problem(error.status, str(error), **extra)
-        if isinstance(error, DependencyAway):
+        if isinstance(error, DependencyUnavailable):
             answer.headers["Retry-After"] = "5"
         return answer
 

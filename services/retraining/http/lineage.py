@@ -10,7 +10,7 @@ from deltalake.exceptions import DeltaError
 from services.retraining.ledger.ledger import Ledger, run_id_of
 from services.retraining.ledger.records import Run
 from shared.contracts.manifest import Manifest
-from shared.errors import UnknownName
+from shared.errors import NotFound
 from shared.observability.logs import get_logger
 from shared.stores.lake import FEATURE_PREFIX, Lake
 from shared.stores.model_store import ModelStore
@@ -20,12 +20,12 @@ _DECIDED = ("verb", "code", "sentence", "event_time", "acknowledged")
 
 
 def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id: str) -> dict[str, Any]:
-    """prediction → release → version → run → snapshot → decision → cause. Raises UnknownName."""
+    """prediction → release → version → run → snapshot → decision → cause. Raises NotFound."""
     row = lake.find_prediction(prediction_id)
     if row is None:
-        raise UnknownName(
+        raise NotFound(
             f"the lake has no prediction {prediction_id}",
-            remedy="an answer reaches the lake within seconds: ask again",
+            hint="an answer reaches the lake within seconds: ask again",
         )
     manifest = store.manifest(row["model"], row["version"])
     personal = {FEATURE_PREFIX + feature.name for feature in manifest.features if feature.personal}
@@ -43,7 +43,7 @@ def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id:
 def why_version(ledger: Ledger, store: ModelStore, lake: Lake, version: str) -> dict[str, Any]:
     """version → run → snapshot → decision → cause, and forth: its releases, the predictions it answered.
 
-    Takes the short form too. Raises UnknownName.
+    Takes the short form too. Raises NotFound.
     """
     for model in store.models():
         for name in store.versions(model):
@@ -54,21 +54,19 @@ def why_version(ledger: Ledger, store: ModelStore, lake: Lake, version: str) -> 
                     **_cause_of(ledger, _run(ledger, manifest.origin.run_id)),
                     "predictions": _predictions(lake, model, name),
                 }
-    raise UnknownName(
-        f"there is no version {version}", remedy="give its name or at least its first 8 characters"
-    )
+    raise NotFound(f"there is no version {version}", hint="give its name or at least its first 8 characters")
 
 
 def why_run(ledger: Ledger, store: ModelStore, lake: Lake, run_id: str) -> dict[str, Any]:
-    """A run with its cause, and forth to the predictions its version answered. Raises UnknownName."""
+    """A run with its cause, and forth to the predictions its version answered. Raises NotFound."""
     return _forth(ledger, store, lake, ledger.run(run_id))
 
 
 def why_cause(ledger: Ledger, store: ModelStore, lake: Lake, key: str) -> dict[str, Any]:
-    """cause → decision → run → version and its releases → predictions, as far as it went. Raises UnknownName."""
+    """cause → decision → run → version and its releases → predictions, as far as it went. Raises NotFound."""
     found = ledger.cause(key)
     if found is None:
-        raise UnknownName(f"there is no cause {key}", remedy="GET /decisions lists them")
+        raise NotFound(f"there is no cause {key}", hint="GET /decisions lists them")
     run = _run(ledger, run_id_of(key))
     return {**_decided(found), **({} if run is None else _forth(ledger, store, lake, run))}
 
@@ -77,7 +75,7 @@ def _forth(ledger: Ledger, store: ModelStore, lake: Lake, run: Run) -> dict[str,
     chain = _cause_of(ledger, run)
     try:
         made = _version(ledger, store.manifest(run.model, run.version)) if run.version else None
-    except UnknownName:
+    except NotFound:
         made = None  # the version was deleted; the ledger still tells the rest
     answered = _predictions(lake, run.model, run.version) if run.version else None
     return {**chain, "version": made, "predictions": answered}
@@ -125,7 +123,7 @@ def _predictions(lake: Lake, model: str, version: str) -> dict[str, Any] | None:
 def _run(ledger: Ledger, run_id: str) -> Run | None:
     try:
         return ledger.run(run_id) if run_id else None
-    except UnknownName:
+    except NotFound:
         return None  # the ledger is younger than the version, or the cause led to no run: the rest is told
 
 

@@ -23,7 +23,7 @@ from services.retraining.metrics import RetrainingMetrics
 from services.retraining.policy.attention import Concern
 from services.retraining.run_states import MOVES
 from services.retraining.triggers.webhooks import read_triggers
-from shared.errors import DependencyAway, InvalidRequest
+from shared.errors import DependencyUnavailable, InvalidRequest
 from shared.http.host_check import Doorkeeper
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
@@ -138,7 +138,7 @@ def make_router(doors: Doors) -> APIRouter:
         """Prometheus text; it answers without the ledger too, since that is when it is looked at."""
         try:
             figures = doors.ledger.figures()
-        except DependencyAway:
+        except DependencyUnavailable:
             hide(doors.metrics)
         else:
             show(doors.metrics, figures, doors.clock())

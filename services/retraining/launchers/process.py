@@ -69,7 +69,7 @@ class ProcessLauncher:
                         limit = f"{job.time_limit.total_seconds():g} s"
                         raise TrainingFailed(
                             f"the training command ran longer than {limit} and was ended{_told(job.log)}",
-                            remedy="make it faster, or raise retraining.time_limit",
+                            hint="make it faster, or raise retraining.time_limit",
                         ) from None
         finally:
             _end_group(process)
@@ -77,7 +77,7 @@ class ProcessLauncher:
             ending = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
             raise TrainingFailed(
                 f"the training command {ending}{_told(job.log)}",
-                remedy=f"run it by hand in {job.directory}, then ask again",
+                hint=f"run it by hand in {job.directory}, then ask again",
             )
 
     def end_orphans(self, run_id: str) -> int:
@@ -103,7 +103,7 @@ class ProcessLauncher:
             log = job.log.open("wb")
         except OSError as error:
             raise OperatorError(
-                f"{job.log} cannot be written: {error.strerror}", remedy="free the disk"
+                f"{job.log} cannot be written: {error.strerror}", hint="free the disk"
             ) from error
         with log:
             try:
@@ -119,7 +119,7 @@ class ProcessLauncher:
             except OSError as error:
                 raise TrainingFailed(
                     f"the training command {job.command[0]!r} cannot be started in {job.directory}: {error.strerror}",
-                    remedy="check retraining.command in loop.yaml and the project's folder",
+                    hint="check retraining.command in loop.yaml and the project's folder",
                 ) from error
         with suppress(OSError):
             os.setpriority(os.PRIO_PGRP, process.pid, self._niceness)

@@ -61,7 +61,7 @@ class Older:
         if self.expected is not None and len(keys) > self.expected:
             raise Conflict(
                 f"nothing was acknowledged: {self.expected} older decisions were expected, but {len(keys)} wait",
-                remedy="look at them again, then acknowledge",
+                hint="look at them again, then acknowledge",
             )
         return keys
 

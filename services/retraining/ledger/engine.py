@@ -13,7 +13,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.errors import DependencyAway, OperatorError
+from shared.errors import DependencyUnavailable, OperatorError
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK_SECONDS = 30
@@ -34,7 +34,7 @@ def open_engine(url: str) -> Engine:
     else:
         raise OperatorError(
             f"the ledger cannot be kept in {parsed.get_backend_name()}",
-            remedy="HOMEOSTAT_RETRAINING_LEDGER takes sqlite or postgresql",
+            hint="HOMEOSTAT_RETRAINING_LEDGER takes sqlite or postgresql",
         )
     try:
         _migrate(engine)
@@ -42,14 +42,14 @@ def open_engine(url: str) -> Engine:
         engine.dispose()
         raise OperatorError(
             f"the ledger at {parsed.render_as_string(hide_password=True)} cannot be opened: {_cause(error)}",
-            remedy="check that the place can be written and has room, or set HOMEOSTAT_RETRAINING_LEDGER",
+            hint="check that the place can be written and has room, or set HOMEOSTAT_RETRAINING_LEDGER",
         ) from error
     return engine
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that writes; nobody else writes meanwhile, so what it reads stays true. Raises DependencyAway."""
+    """One transaction that writes; nobody else writes meanwhile, so what it reads stays true. Raises DependencyUnavailable."""
     try:
         with engine.execution_options(writing=True).begin() as connection:
             if engine.dialect.name == "postgresql":
@@ -61,7 +61,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent look. Raises DependencyAway."""
+    """One consistent look. Raises DependencyUnavailable."""
     try:
         with engine.connect() as connection:
             yield connection
@@ -69,10 +69,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
         raise _away(error) from error
 
 
-def _away(error: SQLAlchemyError) -> DependencyAway:
-    return DependencyAway(
+def _away(error: SQLAlchemyError) -> DependencyUnavailable:
+    return DependencyUnavailable(
         f"the ledger does not answer: {_cause(error)}",
-        remedy="free the disk or start the database; nothing was recorded or done",
+        hint="free the disk or start the database; nothing was recorded or done",
     )
 
 
@@ -85,7 +85,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OperatorError(
-            f"{folder} cannot be made: {error.strerror}", remedy="set HOMEOSTAT_HOME to a folder of yours"
+            f"{folder} cannot be made: {error.strerror}", hint="set HOMEOSTAT_HOME to a folder of yours"
         ) from error
 
 

@@ -43,7 +43,7 @@ from services.retraining.policy.decision import AWAITED, Decision, PastRun, Past
 from services.retraining.run_states import WAITING, State
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
-from shared.errors import Conflict, UnknownName
+from shared.errors import Conflict, NotFound
 
 Decide = Callable[[Cause, tuple[PastRun, ...], tuple[PastVerdict, ...]], Decision]
 
@@ -115,14 +115,14 @@ class Ledger(LedgerQuestions):
     ) -> dict[str, Any]:
         """A person has seen what was decided about a cause, and the `older` decisions that wait; the first word stands.
 
-        Raises UnknownName; Conflict where more wait than the person was shown: then nothing is acknowledged.
+        Raises NotFound; Conflict where more wait than the person was shown: then nothing is acknowledged.
         """
         with writing(self._engine) as connection:
             found = connection.execute(
                 select(decision.c.id, decision.c.model).where(decision.c.cause_key == cause_key)
             ).first()
             if found is None:
-                raise UnknownName(f"there is no cause {cause_key}", remedy="GET /decisions lists them")
+                raise NotFound(f"there is no cause {cause_key}", hint="GET /decisions lists them")
             also = () if older is None else older.among(unseen(connection, found.model, before=found.id))
             for key in (cause_key, *also):
                 insert_once(
@@ -142,7 +142,7 @@ class Ledger(LedgerQuestions):
     def move(self, run_id: str, to: State, now: datetime, **values: Any) -> Run:
         """Take a run to another state; to the state it is in already is a repeat and only writes `values`.
 
-        Raises Conflict where the run's state does not allow the move, UnknownName where there is no such run.
+        Raises Conflict where the run's state does not allow the move, NotFound where there is no such run.
         """
         with writing(self._engine) as connection:
             return move_run(connection, run_of(connection, run_id), to, now, values)
@@ -181,7 +181,7 @@ class Ledger(LedgerQuestions):
                     return old
                 raise Conflict(
                     f"run {run_id} is {old.state}; only a run that waits can be answered",
-                    remedy="GET /runs lists them",
+                    hint="GET /runs lists them",
                 )
             starts = old.state == "suggested"
             if starts and answer == "yes":
@@ -189,7 +189,7 @@ class Ledger(LedgerQuestions):
                 if reason := objection(others):
                     raise Conflict(
                         f"run {run_id} cannot start: {reason}",
-                        remedy="try again later, or raise retraining.budget",
+                        hint="try again later, or raise retraining.budget",
                     )
             values = {
                 "run_id": run_id,

@@ -21,11 +21,11 @@ def with_password(url: str, file: Path | None) -> str:
     except OSError as error:
         raise OperatorError(
             f"the database's password in {file} cannot be read: {error.strerror}",
-            remedy="mend HOMEOSTAT_RETRAINING_PASSWORD_FILE, or the file's owner and mode",
+            hint="mend HOMEOSTAT_RETRAINING_PASSWORD_FILE, or the file's owner and mode",
         ) from error
     if not password:
         raise OperatorError(
             f"the database's password in {file} is empty",
-            remedy="write it there; deploy/containers/secrets.sh makes one",
+            hint="write it there; deploy/containers/secrets.sh makes one",
         )
     return parsed.set(password=password).render_as_string(hide_password=False)

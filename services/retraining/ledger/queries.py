@@ -167,7 +167,7 @@ class LedgerQuestions:
             return figures_of(connection)
 
     def run(self, run_id: str) -> Run:
-        """A run with its gate's result. Raises UnknownName."""
+        """A run with its gate's result. Raises NotFound."""
         with reading(self._engine) as connection:
             return run_of(connection, run_id)
 

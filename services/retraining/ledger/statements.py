@@ -13,7 +13,7 @@ from services.retraining.ledger.records import Project, Run
 from services.retraining.ledger.tables import approval, budget_entry, cause, gate, outbox, run
 from services.retraining.policy.decision import Decision, PastRun, PastVerdict
 from services.retraining.run_states import ENDS, MOVES, OPEN, State
-from shared.errors import Conflict, UnknownName
+from shared.errors import Conflict, NotFound
 
 _VERDICTS_KEPT_IN_MIND = 64
 
@@ -29,10 +29,10 @@ def plain(row: RowMapping) -> dict[str, Any]:
 
 
 def run_of(connection: Connection, run_id: str) -> Run:
-    """A run with its gate's result. Raises UnknownName."""
+    """A run with its gate's result. Raises NotFound."""
     row = connection.execute(RUNS.where(run.c.run_id == run_id)).mappings().first()
     if row is None:
-        raise UnknownName(f"there is no run {run_id}", remedy="GET /runs lists them")
+        raise NotFound(f"there is no run {run_id}", hint="GET /runs lists them")
     return Run.of_row(row)
 
 
@@ -119,7 +119,7 @@ def move_run(connection: Connection, old: Run, to: State, now: datetime, values:
     if old.state != to:
         if to not in MOVES[old.state]:
             raise Conflict(
-                f"run {old.run_id} is {old.state} and cannot become {to}", remedy="look at the run again"
+                f"run {old.run_id} is {old.state} and cannot become {to}", hint="look at the run again"
             )
         spent = round(old.seconds.get(old.state, 0.0) + (now - old.moved_at).total_seconds(), 3)
         values = {"moved_at": now, "seconds": {**old.seconds, old.state: spent}, **values}

@@ -62,7 +62,7 @@ class FirstVersion:
 def first_version(store: ModelStore, keys: Keys, model: str) -> FirstVersion:
     """Fetch it from the store and load it, every byte verified before.
 
-    Raises UnknownName, TamperedVersion, UnservableModel, DependencyAway.
+    Raises NotFound, IntegrityError, UnservableModel, DependencyUnavailable.
     """
     version = store.release(model, 1).version
     with tempfile.TemporaryDirectory(prefix="homeostat-") as place:
@@ -84,7 +84,7 @@ def compare_with_first(
     if lacking:
         raise UnservableModel(
             f"version {short(first.version)} takes {min(lacking)}, which the loop no longer has",
-            remedy="nothing to do: what it would have answered cannot be known",
+            hint="nothing to do: what it would have answered cannot be known",
         )
     rows = _newest_rows(lake, first, verdict, most_rows)
     if rows.num_rows == 0:

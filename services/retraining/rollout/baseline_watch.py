@@ -18,7 +18,7 @@ from services.retraining.rollout.baseline_comparison import (
     first_version,
 )
 from shared.contracts.verdict import Verdict
-from shared.errors import DependencyAway, HomeostatError
+from shared.errors import DependencyUnavailable, HomeostatError
 from shared.models.keys import Keys
 from shared.observability.logs import get_logger, log_unknown_error
 from shared.stores.lake import Lake
@@ -107,7 +107,7 @@ class FrozenWatch:
             self._done[model] = verdict
         try:
             comparison = self._compare(verdict)
-        except (DependencyAway, OSError, DeltaError):
+        except (DependencyUnavailable, OSError, DeltaError):
             with self._changed:
                 self._waiting.setdefault(model, verdict)
                 if before is None:
@@ -127,7 +127,7 @@ class FrozenWatch:
             compared = compare_with_first(
                 self._lake, self._loaded[model], served, verdict, most_rows=self._most_rows
             )
-        except (DependencyAway, OSError, DeltaError):
+        except (DependencyUnavailable, OSError, DeltaError):
             raise
         except HomeostatError as error:
             self._note(model, str(error))

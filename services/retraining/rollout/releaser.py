@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.contracts.manifest import short
 from shared.contracts.release import Release
-from shared.errors import Conflict, UnknownName
+from shared.errors import Conflict, NotFound
 from shared.stores.model_store import ModelStore
 
 _TRIES = 5
@@ -41,7 +41,7 @@ def promote(
             raise Conflict(
                 f"the challenger was judged against {short(champion) or 'nothing'}, "
                 f"but {short(served) or 'nothing'} is served now",
-                remedy="let the loop train again",
+                hint="let the loop train again",
             )
         entry = Release(
             model=model,
@@ -60,7 +60,7 @@ def promote(
         except Conflict:
             continue
         return entry, True
-    raise Conflict(f"the release log of {model} keeps changing", remedy="try again")
+    raise Conflict(f"the release log of {model} keeps changing", hint="try again")
 
 
 def append(
@@ -102,21 +102,21 @@ def check_generation(log: list[Release], expected: int | None) -> None:
         last = f": a {log[-1].reason} by {log[-1].actor}" if log else ""
         raise Conflict(
             f"generation {expected} was expected to be served, but it is {len(log)}{last}",
-            remedy="look at the releases: what you want may have happened already",
+            hint="look at the releases: what you want may have happened already",
         )
 
 
 def rollback_target(log: list[Release], to_generation: int | None) -> Release:
-    """The release whose version a rollback puts back. Raises UnknownName, Conflict.
+    """The release whose version a rollback puts back. Raises NotFound, Conflict.
 
     Deployments and promotions stack up, a rollback takes off: two rollbacks in a row go back two steps, not there and back again.
     """
     if not log:
-        raise UnknownName("nothing was released yet, so there is nothing to take back")
+        raise NotFound("nothing was released yet, so there is nothing to take back")
     served = log[-1]
     if to_generation is not None:
         if not 1 <= to_generation <= len(log):
-            raise UnknownName(f"there is no generation {to_generation}; the log goes from 1 to {len(log)}")
+            raise NotFound(f"there is no generation {to_generation}; the log goes from 1 to {len(log)}")
         target = log[to_generation - 1]
         if target.version == served.version:
             raise Conflict(
@@ -133,6 +133,6 @@ def rollback_target(log: list[Release], to_generation: int | None) -> Release:
     if len(stack) < 2:
         raise Conflict(
             f"nothing was served before version {short(served.version)}",
-            remedy="name a generation, or deploy another version",
+            hint="name a generation, or deploy another version",
         )
     return stack[-2]

@@ -81,7 +81,7 @@ class DurableRuns:
             self.close()
             raise OperatorError(
                 f"the store of durable steps cannot be opened: {error}",
-                remedy="free the disk or start the database; runs go on then",
+                hint="free the disk or start the database; runs go on then",
             ) from error
 
     def _launch(self) -> None:

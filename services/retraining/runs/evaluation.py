@@ -42,13 +42,13 @@ def check_model(model: OnnxModel, spec: LoopSpec, rows: pa.Table) -> None:
     first, second = model.score(sample), model.score(sample)
     if not np.array_equal(first, second):
         raise UnservableModel(
-            "the model answers the same rows differently each time", remedy="switch dropout and sampling off"
+            "the model answers the same rows differently each time", hint="switch dropout and sampling off"
         )
     alone = np.concatenate([model.score(sample.slice(row, 1)) for row in range(min(4, sample.num_rows))])
     if not np.allclose(alone, first[: len(alone)], rtol=_SAME, atol=_SAME):
         raise UnservableModel(
             "the model's score of a row depends on the rows beside it",
-            remedy="normalise by training's values",
+            hint="normalise by training's values",
         )
     for feature in spec.features:
         if feature.nullable:
@@ -57,7 +57,7 @@ def check_model(model: OnnxModel, spec: LoopSpec, rows: pa.Table) -> None:
             model.score(sample.set_column(place, feature.name, nothing))
     if spec.prediction.kind == "probability" and (first.min() < 0 or first.max() > 1):
         raise UnservableModel(
-            "the model's scores leave [0, 1]; a probability is wanted", remedy="end the model in a sigmoid"
+            "the model's scores leave [0, 1]; a probability is wanted", hint="end the model in a sigmoid"
         )
 
 

@@ -47,7 +47,7 @@ class FileLease:
         except OSError as error:
             raise OperatorError(
                 f"{self._path} cannot be opened: {error.strerror}",
-                remedy="set HOMEOSTAT_HOME to a folder of yours",
+                hint="set HOMEOSTAT_HOME to a folder of yours",
             ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -34,11 +34,11 @@ from shared.contracts.manifest import MODEL, Origin, short
 from shared.errors import (
     Conflict,
     HomeostatError,
+    IntegrityError,
+    NotFound,
     OperatorError,
     ProjectError,
-    TamperedVersion,
     TrainingFailed,
-    UnknownName,
 )
 from shared.models.packaging import package_version, verify_version
 from shared.observability.logs import get_logger, log_unknown_error
@@ -84,7 +84,7 @@ class Pipeline:
                 return run.state
             except Conflict as error:
                 return self._end(run_id, "refused", "champion_changed", str(error)).state
-            except (ProjectError, TamperedVersion, UnknownName) as error:
+            except (ProjectError, IntegrityError, NotFound) as error:
                 return self._end(run_id, "failed", _code(error), str(error)).state
             except (OperatorError, OSError, DeltaError) as error:
                 self._parts.metrics.step_failures.labels(name).inc()
@@ -137,7 +137,7 @@ class Pipeline:
             if run.attempts >= parts.settings.attempts:
                 raise TrainingFailed(
                     f"the training was begun {run.attempts} times and its service died each time",
-                    remedy="look at the memory it needs",
+                    hint="look at the memory it needs",
                 )
             run = self._move(run, "training", attempts=run.attempts + 1)
         policy = run.loop.retraining
@@ -157,9 +157,7 @@ class Pipeline:
         parts = self._parts
         done = trained_attempt(folder)
         if done is None or run.snapshot is None:
-            raise TrainingFailed(
-                "the trained model is gone from the run's folder", remedy="ask for a new run"
-            )
+            raise TrainingFailed("the trained model is gone from the run's folder", hint="ask for a new run")
         attempt, metrics = done
         model = folder.attempt(attempt) / "out" / MODEL
         write_reference(folder, model, run.loop, most_rows=parts.settings.reference_rows)
@@ -235,9 +233,9 @@ class Pipeline:
         """1. the proof is about these very bytes   2. a person said yes to that proof, where one must   3. release"""
         parts = self._parts
         if run.gate is None or not run.gate["passed"] or run.gate["version"] != run.version:
-            raise TamperedVersion(f"run {run.run_id} has no passed gate for version {short(run.version)}")
+            raise IntegrityError(f"run {run.run_id} has no passed gate for version {short(run.version)}")
         if digest_of(run.gate) != run.gate_digest:
-            raise TamperedVersion(f"the gate result of run {run.run_id} was changed after it was recorded")
+            raise IntegrityError(f"the gate result of run {run.run_id} was changed after it was recorded")
         actor = "loop"
         if run.loop.automation != "auto" or not compared(run.gate):
             yes = [
@@ -246,7 +244,7 @@ class Pipeline:
                 if one["about"] == "promotion" and one["answer"] == "yes"
             ]
             if not yes or yes[-1]["gate_digest"] != run.gate_digest:
-                raise TamperedVersion(
+                raise IntegrityError(
                     f"run {run.run_id} has no approval of the gate result it would be promoted on"
                 )
             actor = yes[-1]["actor"]
@@ -270,7 +268,7 @@ class Pipeline:
         return self._end(run.run_id, "promoted", run.code, run.message, generation=done.generation)
 
     def verify_stored(self, model: str, version: str) -> None:
-        """Check every byte of a version in the store. Raises TamperedVersion, UnknownName."""
+        """Check every byte of a version in the store. Raises IntegrityError, NotFound."""
         with tempfile.TemporaryDirectory(prefix="homeostat-") as place:
             self._parts.store.get_version(model, version, Path(place) / "version")
             verify_version(Path(place) / "version", version=version, verifying_key=self._parts.keys.verifying)
@@ -297,6 +295,6 @@ class Pipeline:
 
 
 def _code(error: HomeostatError) -> str:
-    return {"TrainingFailed": "training", "UnservableModel": "model", "TamperedVersion": "tampered"}.get(
+    return {"TrainingFailed": "training", "UnservableModel": "model", "IntegrityError": "tampered"}.get(
         type(error).__name__, "project"
     )

@@ -76,7 +76,7 @@ class Driver:
         held = self._lease.take()
         if self.leading and not held:
             _log.error(
-                "lease_lost", remedy="this process ends; its supervisor starts it again and it waits its turn"
+                "lease_lost", hint="this process ends; its supervisor starts it again and it waits its turn"
             )
             self._lost()
             self._stop.set()

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from services.retraining.runs.workspace import RunFolder, write_whole
 from shared.contracts.loop_spec import AllRows, LastRows, LoopSpec
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 from shared.stores.lake import Lake, Snapshot, feature_column
 
 TRAIN = "train.parquet"
@@ -64,7 +64,7 @@ class SnapshotSummary:
 def pin_lake(
     lake: Lake, model: str, faulty: Sequence[tuple[datetime, datetime]], now: datetime
 ) -> Pin | None:
-    """Fix what the lake holds now; None where it holds no prediction or no outcome yet. Raises DependencyAway.
+    """Fix what the lake holds now; None where it holds no prediction or no outcome yet. Raises DependencyUnavailable.
 
     The watermark never lies after `now`: one row from the future must not push every real row out of the holdout.
     """
@@ -73,8 +73,8 @@ def pin_lake(
         versions = lake.snapshot(model)
         watermark = lake.watermark(model)
     except OSError as error:
-        raise DependencyAway(
-            f"the lake cannot be read: {error}", remedy="the run goes on when it can"
+        raise DependencyUnavailable(
+            f"the lake cannot be read: {error}", hint="the run goes on when it can"
         ) from error
     if versions.predictions is None or versions.outcomes is None or watermark is None:
         return None
@@ -162,8 +162,8 @@ def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) 
             spec.model, start, until, columns=columns, snapshot=versions, with_outcome=True
         )
     except OSError as error:
-        raise DependencyAway(
-            f"the lake cannot be read: {error}", remedy="the run goes on when it can"
+        raise DependencyUnavailable(
+            f"the lake cannot be read: {error}", hint="the run goes on when it can"
         ) from error
     names = ["event_time", *(feature.name for feature in spec.features), "outcome", "prediction_id"]
     places = [*columns, "outcome", "prediction_id"]

@@ -57,7 +57,7 @@ def train(
         return done[1]
     if not directory.is_dir():
         raise TrainingFailed(
-            f"the project folder {directory} is not there", remedy="deploy the model again with its folder"
+            f"the project folder {directory} is not there", hint="deploy the model again with its folder"
         )
     place = folder.attempt(attempt)
     shutil.rmtree(place, ignore_errors=True)
@@ -81,7 +81,7 @@ def train(
 def _what_it_owes(out: Path) -> dict[str, float]:
     if not (out / MODEL).is_file():
         raise TrainingFailed(
-            f"the training command left no {MODEL}", remedy="it must write $HOMEOSTAT_OUT/model.onnx"
+            f"the training command left no {MODEL}", hint="it must write $HOMEOSTAT_OUT/model.onnx"
         )
     return read_metrics(out / METRICS)
 
@@ -94,7 +94,7 @@ def read_metrics(path: Path) -> dict[str, float]:
     except (OSError, orjson.JSONDecodeError) as error:
         raise TrainingFailed(
             f"{path.name} cannot be read: {error}",
-            remedy="the training command must write names and finite numbers as JSON",
+            hint="the training command must write names and finite numbers as JSON",
         ) from error
     if not isinstance(found, dict):
         raise TrainingFailed(f"{path.name} is not a mapping of names to numbers")

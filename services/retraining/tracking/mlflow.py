@@ -13,7 +13,7 @@ from services.retraining.ledger.records import Run
 from services.retraining.run_states import ENDS
 from shared.contracts.manifest import short
 from shared.contracts.release import Release
-from shared.errors import UnknownName
+from shared.errors import NotFound
 
 _RUN = "homeostat.run_id"
 _VERSION = "homeostat.version"
@@ -37,7 +37,7 @@ class MlflowMirror:
         if entry["kind"] == "run":
             try:
                 self._run(self._ledger.run(entry["payload"]["run_id"]))
-            except UnknownName:
+            except NotFound:
                 return
         elif entry["kind"] == "release":
             self._release(Release.model_validate(entry["payload"]))

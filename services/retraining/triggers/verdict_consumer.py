@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
 from shared.contracts.verdict import Verdict
-from shared.errors import CallerError, HomeostatError, TamperedVersion
+from shared.errors import CallerError, HomeostatError, IntegrityError
 from shared.messaging.interfaces import Consumer, Message, Partition
 from shared.observability.logs import get_logger, log_unknown_error
 
@@ -79,7 +79,7 @@ class VerdictListener:
             return
         try:
             self._handle(Cause.of_verdict(verdict))
-        except (CallerError, TamperedVersion) as error:
+        except (CallerError, IntegrityError) as error:
             # A state no retry mends, such as a version that was deleted or changed; other models' verdicts lie behind it.
             self._metrics.verdicts.labels("refused").inc()
             _log.error(

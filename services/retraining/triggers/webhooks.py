@@ -78,7 +78,7 @@ def _alerts(alerts: list[Any]) -> tuple[list[Cause], list[str]]:
             left_out[0] if left_out else "there is no alert in the body",
             field="alerts",
             expected="at least one alert with the labels of a model and startsAt",
-            remedy="give the alert rule the label `model`",
+            hint="give the alert rule the label `model`",
         )
     return causes, left_out
 

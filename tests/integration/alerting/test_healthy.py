@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from docs.generate import ROOT
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import StackState, read_state
 from local_stack.supervisor.process_specs import services
 from tests.observability import SHIPPED_RULES, running_prometheus, with_short_waits
@@ -61,7 +61,7 @@ def stack(tmp_path: Path) -> Iterator[StackState]:
 
 
 def test_no_alert_fires_while_all_is_well(tmp_path: Path, stack: StackState) -> None:
-    names = [spec.name for spec in services(CliSettings()) if spec.name != "console"]
+    names = [spec.name for spec in services(LocalStackSettings()) if spec.name != "console"]
     targets = {name: [f"127.0.0.1:{stack.ports[name]}"] for name in names}
     url = f"http://127.0.0.1:{stack.ports['inference']}"
     rules = tmp_path / "rules"

@@ -57,7 +57,7 @@ def test_a_grafana_that_never_answers_ends_the_command_in_bounded_time(tmp_path:
         done = publish(server.url, tmp_path)
         assert time.monotonic() - start < 45, "the client's deadline is 15 s, the rest is Python's start"
         assert done.returncode == 5
-        assert "HOMEOSTAT_GRAFANA_URL" in json.loads(done.stdout)["remedy"]
+        assert "HOMEOSTAT_GRAFANA_URL" in json.loads(done.stdout)["hint"]
         assert server.writes == []
 
 

@@ -16,12 +16,12 @@ import pytest
 from local_stack.fault_injection.outages import kill_once, take_down
 from local_stack.fault_injection.processes import kill, part_of, stack_of
 from local_stack.fault_injection.throttling import slow_down
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import ProcessState, StackState, read_state, write_state
 from local_stack.supervisor.lock import only_one
 from local_stack.supervisor.readiness import wait_until_ready
 from local_stack.supervisor.restart_suppression import hold, is_held
-from shared.errors import Conflict, OperatorError, UnknownName
+from shared.errors import Conflict, NotFound, OperatorError
 from tests.integration.cli.test_supervisor import Running, left_over, process, settings, spec
 
 __all__ = ["settings"]  # a fixture
@@ -36,7 +36,7 @@ def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
 
 
 @pytest.fixture
-def running(settings: CliSettings) -> Iterator[Running]:
+def running(settings: LocalStackSettings) -> Iterator[Running]:
     """A supervisor with one small service that waits for nobody."""
     stack = Running(settings, [spec("early", needs_broker=False)])
     try:
@@ -50,7 +50,7 @@ def is_stopped(part: ProcessState) -> bool:
     return psutil.Process(part.pid).status() == psutil.STATUS_STOPPED
 
 
-def test_a_part_is_down_for_the_time_and_then_back(settings: CliSettings, running: Running) -> None:
+def test_a_part_is_down_for_the_time_and_then_back(settings: LocalStackSettings, running: Running) -> None:
     before = process(settings, "early")
     seen: list[bool] = []
 
@@ -66,14 +66,14 @@ def test_a_part_is_down_for_the_time_and_then_back(settings: CliSettings, runnin
     assert not is_held(settings.home, "early")
 
 
-def test_a_part_that_was_killed_is_back_by_itself(settings: CliSettings, running: Running) -> None:
+def test_a_part_that_was_killed_is_back_by_itself(settings: LocalStackSettings, running: Running) -> None:
     before = process(settings, "early")
     kill_once(settings, "early")
     assert process(settings, "early").pid != before.pid
 
 
 def test_what_is_held_down_comes_back_when_the_command_is_killed(
-    settings: CliSettings, running: Running
+    settings: LocalStackSettings, running: Running
 ) -> None:
     before = process(settings, "early")
     command = injecting(settings, "take_down(settings, 'early', 60.0)")
@@ -88,7 +88,7 @@ def test_what_is_held_down_comes_back_when_the_command_is_killed(
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_what_was_stopped_runs_on_when_the_command_ends(
-    settings: CliSettings, running: Running, end: signal.Signals
+    settings: LocalStackSettings, running: Running, end: signal.Signals
 ) -> None:
     part = process(settings, "early")
     command = injecting(settings, "slow_down(settings, 'early', 60.0, pause_s=50.0, every_s=55.0)")
@@ -100,7 +100,9 @@ def test_what_was_stopped_runs_on_when_the_command_ends(
     assert not is_stopped(part)
 
 
-def test_what_was_stopped_runs_on_when_the_guard_is_killed(settings: CliSettings, running: Running) -> None:
+def test_what_was_stopped_runs_on_when_the_guard_is_killed(
+    settings: LocalStackSettings, running: Running
+) -> None:
     part = process(settings, "early")
     command = injecting(settings, "slow_down(settings, 'early', 60.0, pause_s=50.0, every_s=55.0)")
     until(lambda: is_stopped(part), 20, "early is stopped")
@@ -142,7 +144,8 @@ def test_a_child_runs_on_although_its_part_has_died_meanwhile(tmp_path: Path, gu
     try:
         with only_one(tmp_path):
             command = injecting(
-                CliSettings(home=tmp_path), "slow_down(settings, 'early', 60.0, pause_s=50.0, every_s=55.0)"
+                LocalStackSettings(home=tmp_path),
+                "slow_down(settings, 'early', 60.0, pause_s=50.0, every_s=55.0)",
             )
             until(lambda: child.status() == psutil.STATUS_STOPPED, 20, "the child is stopped")
             time.sleep(0.5)
@@ -157,7 +160,7 @@ def test_a_child_runs_on_although_its_part_has_died_meanwhile(tmp_path: Path, gu
         child.kill()
 
 
-def test_pulses_stop_and_continue_for_the_time_given(settings: CliSettings, running: Running) -> None:
+def test_pulses_stop_and_continue_for_the_time_given(settings: LocalStackSettings, running: Running) -> None:
     part = process(settings, "early")
     seen: list[bool] = []
     slow_down(settings, "early", 2.5, pause_s=0.5, every_s=1.0, told=lambda _: seen.append(is_stopped(part)))
@@ -168,9 +171,9 @@ def test_pulses_stop_and_continue_for_the_time_given(settings: CliSettings, runn
 
 
 def test_only_parts_of_a_supervised_stack_are_touched(
-    settings: CliSettings, running: Running, tmp_path: Path
+    settings: LocalStackSettings, running: Running, tmp_path: Path
 ) -> None:
-    with pytest.raises(UnknownName, match="no part nobody"):
+    with pytest.raises(NotFound, match="no part nobody"):
         take_down(settings, "nobody", 1.0)
     with pytest.raises(OperatorError, match="no supervised stack"):
         stack_of(settings.model_copy(update={"home": tmp_path / "elsewhere"}))
@@ -194,13 +197,13 @@ def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> No
         orphan.wait(10)
 
 
-def injecting(settings: CliSettings, call: str) -> subprocess.Popen[bytes]:
+def injecting(settings: LocalStackSettings, call: str) -> subprocess.Popen[bytes]:
     """A process that injects, as a command would."""
     program = (
-        "import sys; from pathlib import Path; from local_stack.settings import CliSettings\n"
+        "import sys; from pathlib import Path; from local_stack.settings import LocalStackSettings\n"
         "from local_stack.fault_injection.outages import take_down\n"
         "from local_stack.fault_injection.throttling import slow_down\n"
-        "settings = CliSettings().model_copy(update={'home': Path(sys.argv[1])})\n" + call
+        "settings = LocalStackSettings().model_copy(update={'home': Path(sys.argv[1])})\n" + call
     )
     return subprocess.Popen(
         [sys.executable, "-c", program, str(settings.home)],

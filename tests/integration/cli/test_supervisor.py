@@ -19,7 +19,7 @@ import pytest
 
 from local_stack.observability.processes import Observability
 from local_stack.ports import free_port, is_free
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import ProcessState, StackState, read_state, run_folder, write_state
 from local_stack.supervisor.lock import is_supervised, only_one, supervisor_pid
 from local_stack.supervisor.orphans import end_left_over, is_alive
@@ -54,7 +54,10 @@ class Running:
     """A supervisor at work in a thread."""
 
     def __init__(
-        self, settings: CliSettings, specs: list[ProcessSpec], observability: Observability | None = None
+        self,
+        settings: LocalStackSettings,
+        specs: list[ProcessSpec],
+        observability: Observability | None = None,
     ) -> None:
         self.said: list[str] = []
         self.failed: list[BaseException] = []
@@ -80,14 +83,14 @@ class Running:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> CliSettings:
-    return CliSettings().model_copy(
+def settings(tmp_path: Path) -> LocalStackSettings:
+    return LocalStackSettings().model_copy(
         update={"home": tmp_path / "home", "broker_port": free_port(), "controller_port": free_port()}
     )
 
 
 @pytest.fixture
-def running(settings: CliSettings) -> Iterator[Running]:
+def running(settings: LocalStackSettings) -> Iterator[Running]:
     """Broker, `early` that waits for nobody, `late` that needs the broker."""
     stack = Running(settings, [spec("late"), spec("early", needs_broker=False)])
     try:
@@ -96,18 +99,18 @@ def running(settings: CliSettings) -> Iterator[Running]:
         stack.end()
 
 
-def wait_ready(settings: CliSettings, stack: Running) -> StackState:
+def wait_ready(settings: LocalStackSettings, stack: Running) -> StackState:
     names = ["kafka", "late", "early"]
     return wait_until_ready(settings, deadline_s=90, names=names, alive=stack.is_running)
 
 
-def process(settings: CliSettings, name: str) -> ProcessState:
+def process(settings: LocalStackSettings, name: str) -> ProcessState:
     state = read_state(settings.home)
     assert state is not None
     return next(process for process in state.processes if process.name == name)
 
 
-def test_a_life(settings: CliSettings, running: Running) -> None:
+def test_a_life(settings: LocalStackSettings, running: Running) -> None:
     state = wait_ready(settings, running)
     assert [process.name for process in state.processes] == ["kafka", "late", "early"]
     broker = process(settings, "kafka")
@@ -153,7 +156,9 @@ def test_a_life(settings: CliSettings, running: Running) -> None:
     assert not is_supervised(settings.home)
 
 
-def test_what_watches_the_stack_keeps_nothing_from_starting(settings: CliSettings, tmp_path: Path) -> None:
+def test_what_watches_the_stack_keeps_nothing_from_starting(
+    settings: LocalStackSettings, tmp_path: Path
+) -> None:
     """One that cannot be started at all is told once and tried on; one that dies is started again; both are no part of ready."""
     unable = replace(spec("prometheus", needs_broker=False), command=("/nowhere/prometheus",), is_core=False)
     able = replace(spec("alertmanager", needs_broker=False), is_core=False)
@@ -179,7 +184,7 @@ def test_what_watches_the_stack_keeps_nothing_from_starting(settings: CliSetting
     assert stack.failed == []
 
 
-def test_a_taken_port_stops_the_start_before_anything_runs(settings: CliSettings) -> None:
+def test_a_taken_port_stops_the_start_before_anything_runs(settings: LocalStackSettings) -> None:
     wanted = spec("late")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", wanted.port))
@@ -257,7 +262,7 @@ def test_a_lock_held_by_a_stranger_is_no_pid_to_signal(tmp_path: Path) -> None:
 
 def test_readiness_of_what_a_predecessor_left_does_not_count(tmp_path: Path) -> None:
     orphan, state = left_over(tmp_path)
-    settings = CliSettings().model_copy(update={"home": tmp_path})
+    settings = LocalStackSettings().model_copy(update={"home": tmp_path})
     try:
         found = read_state(tmp_path)
         assert found is not None

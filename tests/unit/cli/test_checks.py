@@ -19,7 +19,7 @@ from cli.checks.runner import examine
 from cli.checks.services import health
 from cli.main import app
 from local_stack.ports import free_port
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from shared.stores.lake import Lake
 from tests.unit.cli.fake_service import fake_service
 
@@ -27,10 +27,10 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> CliSettings:
+def settings(tmp_path: Path) -> LocalStackSettings:
     """Settings of a home where every port is free."""
     names = ("inference", "shipper", "drift", "retraining", "sink", "console", "broker", "controller")
-    return CliSettings().model_copy(
+    return LocalStackSettings().model_copy(
         update={"home": tmp_path, **{f"{name}_port": free_port() for name in names}}
     )
 
@@ -38,51 +38,51 @@ def settings(tmp_path: Path) -> CliSettings:
 def test_other_pythons_are_a_failure() -> None:
     assert python_version((3, 11, 7)).state == "ok"
     assert python_version((3, 12, 0)).state == "failure"
-    assert "PYTHON=" in python_version((3, 12, 0)).remedy
+    assert "PYTHON=" in python_version((3, 12, 0)).hint
 
 
-def test_a_wrong_java_home_is_a_failure(settings: CliSettings, tmp_path: Path) -> None:
+def test_a_wrong_java_home_is_a_failure(settings: LocalStackSettings, tmp_path: Path) -> None:
     assert java(settings).state == "ok"
     found = java(settings.model_copy(update={"java_home": tmp_path}))
     assert found.state == "failure"
-    assert "HOMEOSTAT_JAVA_HOME" in found.remedy
+    assert "HOMEOSTAT_JAVA_HOME" in found.hint
 
 
-def test_missing_jars_are_a_warning(settings: CliSettings, tmp_path: Path) -> None:
+def test_missing_jars_are_a_warning(settings: LocalStackSettings, tmp_path: Path) -> None:
     assert jars(settings.model_copy(update={"kafka_jars": tmp_path})).state == "warning"
 
 
-def test_a_full_disk_is_a_failure(settings: CliSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_failure(settings: LocalStackSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     assert disk(settings).state == "ok"
     monkeypatch.setattr("cli.checks.machine.LEAST_FREE_BYTES", 1 << 62)
     assert disk(settings).state == "failure"
 
 
-def test_a_taken_port_is_a_failure_and_the_others_are_not(settings: CliSettings) -> None:
+def test_a_taken_port_is_a_failure_and_the_others_are_not(settings: LocalStackSettings) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", settings.drift_port))
         taken.listen()
         found = {finding.checked: finding for finding in ports(settings)}
     assert [name for name, finding in found.items() if finding.state != "ok"] == ["port of drift"]
-    assert "HOMEOSTAT_DRIFT_PORT" in found["port of drift"].remedy
+    assert "HOMEOSTAT_DRIFT_PORT" in found["port of drift"].hint
     assert len(found) == 8
 
 
-def test_a_silent_broker_is_a_failure(settings: CliSettings) -> None:
+def test_a_silent_broker_is_a_failure(settings: LocalStackSettings) -> None:
     silent = settings.model_copy(update={"kafka": f"127.0.0.1:{free_port()}"})
     [found] = broker(silent)
     assert found.state == "failure"
-    assert "kafka.log" in found.remedy
+    assert "kafka.log" in found.hint
 
 
-def test_silent_services_are_failures_that_name_their_logs(settings: CliSettings) -> None:
+def test_silent_services_are_failures_that_name_their_logs(settings: LocalStackSettings) -> None:
     found = list(health(settings))
     assert {finding.checked for finding in found} == {"inference", "drift", "retraining"}
     assert {finding.state for finding in found} == {"failure"}
-    assert all(finding.remedy.endswith(f"{finding.checked}.log") for finding in found)
+    assert all(finding.hint.endswith(f"{finding.checked}.log") for finding in found)
 
 
-def test_services_elsewhere_are_asked_and_local_ports_are_not(settings: CliSettings) -> None:
+def test_services_elsewhere_are_asked_and_local_ports_are_not(settings: LocalStackSettings) -> None:
     with fake_service() as drift:
         drift.answers["GET /health/ready"] = (200, {"ready": True})
         elsewhere = settings.model_copy(update={"drift_url": drift.url, "kafka": f"127.0.0.1:{free_port()}"})
@@ -91,11 +91,11 @@ def test_services_elsewhere_are_asked_and_local_ports_are_not(settings: CliSetti
     assert not any(name.startswith("port of") for name in found)
 
 
-def test_an_empty_lake_is_well(settings: CliSettings) -> None:
+def test_an_empty_lake_is_well(settings: LocalStackSettings) -> None:
     assert [finding.state for finding in lake(settings, NOW)] == ["ok", "ok", "ok"]
 
 
-def test_a_clock_behind_the_newest_commit_was_stepped_back(settings: CliSettings) -> None:
+def test_a_clock_behind_the_newest_commit_was_stepped_back(settings: LocalStackSettings) -> None:
     table = pa.table({"prediction_id": ["a"]})
     write_deltalake(Lake(settings.lake_url).predictions("parcels"), table)
     now = datetime.now(UTC)
@@ -103,7 +103,7 @@ def test_a_clock_behind_the_newest_commit_was_stepped_back(settings: CliSettings
     assert [finding.state for finding in lake(settings, now - timedelta(hours=1))] == ["ok", "ok", "failure"]
 
 
-def test_a_broken_lake_is_a_failure(settings: CliSettings) -> None:
+def test_a_broken_lake_is_a_failure(settings: LocalStackSettings) -> None:
     location = Path(Lake(settings.lake_url).predictions("parcels"))
     write_deltalake(location, pa.table({"prediction_id": ["a"]}))
     (location / "_delta_log" / "00000000000000000000.json").write_text("not json")
@@ -111,7 +111,7 @@ def test_a_broken_lake_is_a_failure(settings: CliSettings) -> None:
     assert found.state == "failure"
 
 
-def test_when_data_last_came_is_told(settings: CliSettings) -> None:
+def test_when_data_last_came_is_told(settings: LocalStackSettings) -> None:
     assert "inject traffic" in last_data(None, NOW).found
     assert last_data(NOW - timedelta(seconds=3), NOW).found == "3 s ago"
     assert last_data(NOW - timedelta(hours=5), NOW).found == "5 hours ago"

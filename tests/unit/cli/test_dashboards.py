@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from cli.grafana.diagnosis import check_grafana
 from cli.grafana.shipped_boards import SHIPPED, chosen_data_source, read_boards
 from cli.main import app
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, Trouble, answers, page
 
 UIDS = [board.uid for board in read_boards(SHIPPED)]
@@ -145,7 +145,7 @@ def test_somebody_saves_while_we_publish(grafana: FakeGrafana, tmp_path: Path) -
     )
     shown = run("publish", "--boards", str(tmp_path), "--json")
     assert shown.exit_code == 3
-    assert "publish again" in json.loads(shown.stdout)["remedy"]
+    assert "publish again" in json.loads(shown.stdout)["hint"]
     assert results(publish("--boards", str(tmp_path)))[UIDS[0]] == "updated"
 
 
@@ -230,7 +230,7 @@ def test_a_data_source_that_is_none_of_prometheus_is_refused(grafana: FakeGrafan
 def test_a_data_source_whose_name_is_taken_leads_to_the_option(grafana: FakeGrafana) -> None:
     grafana.add_data_source("other", "Homeostat Prometheus", "http://prom:9090")
     document = publish(code=3)
-    assert "--datasource-uid" in document["remedy"]
+    assert "--datasource-uid" in document["hint"]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_data_source_whose_name_is_taken_leads_to_the_option(grafana: FakeGraf
 def test_a_wrong_option_is_told_before_anything_is_asked(
     grafana: FakeGrafana, arguments: tuple[str, ...], code: int
 ) -> None:
-    assert publish(*arguments, code=code)["remedy"] or arguments[0] == "--prometheus-url"
+    assert publish(*arguments, code=code)["hint"] or arguments[0] == "--prometheus-url"
     assert grafana.requests == []
 
 
@@ -273,15 +273,15 @@ def test_a_grafana_in_trouble_is_told_with_the_remedy(
 
 def test_without_a_login_the_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOMEOSTAT_GRAFANA_URL", raising=False)
-    assert "HOMEOSTAT_GRAFANA_URL" in publish(code=5)["remedy"]
-    assert "HOMEOSTAT_GRAFANA_TOKEN" in publish("--grafana-url", "http://127.0.0.1:1", code=5)["remedy"]
+    assert "HOMEOSTAT_GRAFANA_URL" in publish(code=5)["hint"]
+    assert "HOMEOSTAT_GRAFANA_TOKEN" in publish("--grafana-url", "http://127.0.0.1:1", code=5)["hint"]
 
 
 def findings(**changed: Any) -> dict[str, tuple[str, str]]:
-    found = list(check_grafana(CliSettings().model_copy(update=changed)))
+    found = list(check_grafana(LocalStackSettings().model_copy(update=changed)))
     assert len({finding.checked for finding in found}) == len(found)
     for finding in found:
-        assert finding.state in ("ok", "off") or finding.remedy, finding
+        assert finding.state in ("ok", "off") or finding.hint, finding
     return {finding.checked: (finding.state, finding.found) for finding in found}
 
 
@@ -337,7 +337,7 @@ def test_the_check_asks_the_data_source_that_the_boards_use(grafana: FakeGrafana
 def test_the_check_names_a_permission_that_lacks(grafana: FakeGrafana) -> None:
     publish()
     grafana.role = "Viewer"
-    found = list(check_grafana(CliSettings()))
+    found = list(check_grafana(LocalStackSettings()))
     lacking = [finding.found for finding in found if finding.checked == "grafana permissions"]
     assert [text.split(":")[0:2] for text in lacking] == [
         ["the login lacks annotations", "create"],
@@ -349,7 +349,7 @@ def test_the_check_of_a_wrong_token_asks_no_more(
     grafana: FakeGrafana, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOMEOSTAT_GRAFANA_TOKEN", "glsa_expired")
-    found = [finding for finding in check_grafana(CliSettings()) if finding.state == "failure"]
+    found = [finding for finding in check_grafana(LocalStackSettings()) if finding.state == "failure"]
     assert ["HOMEOSTAT_GRAFANA_TOKEN" in finding.found for finding in found] == [True]
     assert [one.path for one in grafana.requests] == ["/api/health", "/api/org"]
 
@@ -358,7 +358,7 @@ def test_the_check_of_a_grafana_that_hangs_is_over_soon(grafana: FakeGrafana) ->
     publish()
     grafana.always = Trouble("hang", path="/api/access-control")
     start = time.monotonic()
-    found = list(check_grafana(CliSettings()))
+    found = list(check_grafana(LocalStackSettings()))
     assert time.monotonic() - start < 7
     assert (found[-1].state, "silent" in found[-1].found) == ("failure", True)
 

@@ -1,4 +1,4 @@
-"""What a command says when something is wrong: who must act is the exit code, the remedy is on a line of its own."""
+"""What a command says when something is wrong: who must act is the exit code, the hint is on a line of its own."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from cli.output import Teller, exit_code, telling
 from shared.errors import (
     CallerError,
     Conflict,
-    DependencyAway,
+    DependencyUnavailable,
     HomeostatError,
+    IntegrityError,
     InvalidLoopSpec,
+    NotFound,
     OperatorError,
-    TamperedVersion,
     TrainingFailed,
-    UnknownName,
 )
 
 
@@ -27,13 +27,13 @@ from shared.errors import (
     ("error", "code"),
     [
         (CallerError("x"), 3),
-        (UnknownName("x"), 3),
+        (NotFound("x"), 3),
         (Conflict("x"), 3),
         (InvalidLoopSpec("x"), 4),
         (TrainingFailed("x"), 4),
         (OperatorError("x"), 5),
-        (DependencyAway("x"), 5),
-        (TamperedVersion("x"), 6),
+        (DependencyUnavailable("x"), 5),
+        (IntegrityError("x"), 6),
         (HomeostatError("x"), 70),
     ],
 )
@@ -45,17 +45,17 @@ def test_an_error_is_one_line_and_its_remedy_another() -> None:
     err = io.StringIO()
     teller = Teller(False, err=Console(file=err, width=40))
     message = "port 8000 on 127.0.0.1 is taken by [something] with quite a long name"
-    teller.error(OperatorError(message, remedy="set HOMEOSTAT_INFERENCE_PORT"))
+    teller.error(OperatorError(message, hint="set HOMEOSTAT_INFERENCE_PORT"))
     assert err.getvalue() == f"error: {message}\ntry: set HOMEOSTAT_INFERENCE_PORT\n"
 
 
 def test_json_errors_are_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as ended, telling(True):
-        raise Conflict("too late", remedy="look again")
+        raise Conflict("too late", hint="look again")
     assert ended.value.exit_code == 3
     assert json.loads(capsys.readouterr().out) == {
         "error": "too late",
-        "remedy": "look again",
+        "hint": "look again",
         "exit_code": 3,
     }
 

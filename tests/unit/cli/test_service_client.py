@@ -8,14 +8,21 @@ import pytest
 
 from cli.service_client import Door, addresses, items
 from local_stack.ports import free_port
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import StackState, write_state
-from shared.errors import CallerError, Conflict, DependencyAway, HomeostatError, OperatorError, UnknownName
+from shared.errors import (
+    CallerError,
+    Conflict,
+    DependencyUnavailable,
+    HomeostatError,
+    NotFound,
+    OperatorError,
+)
 from tests.unit.cli.fake_service import fake_service
 
 
 def test_addresses_by_default(tmp_path: Path) -> None:
-    found = addresses(CliSettings(home=tmp_path))
+    found = addresses(LocalStackSettings(home=tmp_path))
     assert found.retraining == "http://127.0.0.1:8003"
     assert found.inference == "http://127.0.0.1:8000"
 
@@ -25,16 +32,16 @@ def test_addresses_of_the_running_stack_come_before_the_default_ports(tmp_path: 
         pid=1, created=0, home="", kafka="", started_at="", ports={"drift": 18002}, urls={}, processes=()
     )
     write_state(tmp_path, state)
-    assert addresses(CliSettings(home=tmp_path)).drift == "http://127.0.0.1:18002"
-    elsewhere = CliSettings(home=tmp_path, drift_url="http://drift.example:80/")
+    assert addresses(LocalStackSettings(home=tmp_path)).drift == "http://127.0.0.1:18002"
+    elsewhere = LocalStackSettings(home=tmp_path, drift_url="http://drift.example:80/")
     assert addresses(elsewhere).drift == "http://drift.example:80"
 
 
 @pytest.mark.parametrize(
     ("status", "body", "kind", "message"),
     [
-        (404, {"error": "no model x"}, UnknownName, "no model x"),
-        (409, {"error": "too late", "remedy": "look again"}, Conflict, "too late"),
+        (404, {"error": "no model x"}, NotFound, "no model x"),
+        (409, {"error": "too late", "hint": "look again"}, Conflict, "too late"),
         (422, {"error": "actor is missing"}, CallerError, "actor is missing"),
         (503, {"error": "ledger is locked"}, OperatorError, "retraining: ledger is locked"),
         (500, b"<html>", OperatorError, "retraining: retraining answers 500"),
@@ -52,10 +59,10 @@ def test_refusals(status: int, body: object, kind: type[HomeostatError], message
 
 def test_nobody_there_names_service_address_and_option() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    with Door("drift", url) as door, pytest.raises(DependencyAway) as raised:
+    with Door("drift", url) as door, pytest.raises(DependencyUnavailable) as raised:
         door.get("/verdicts")
     assert raised.value.message.startswith(f"drift does not answer at {url}")
-    assert "--drift-url" in raised.value.remedy
+    assert "--drift-url" in raised.value.hint
 
 
 def test_lists_stand_alone_or_under_their_name() -> None:

@@ -26,4 +26,4 @@ def test_a_taken_port_names_holder_and_setting() -> None:
         with pytest.raises(OperatorError) as raised:
             require_free("127.0.0.1", port, "HOMEOSTAT_DRIFT_PORT")
     assert f"port {port} on 127.0.0.1 is taken by" in raised.value.message
-    assert "HOMEOSTAT_DRIFT_PORT" in raised.value.remedy
+    assert "HOMEOSTAT_DRIFT_PORT" in raised.value.hint

@@ -1,4 +1,4 @@
-"""The tree of errors: who must act decides the status, and every message carries its remedy."""
+"""The tree of errors: who must act decides the status, and every message carries its hint."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from shared import errors
 STATUS = {
     errors.HomeostatError: 500,
     errors.CallerError: 400,
-    errors.UnknownName: 404,
+    errors.NotFound: 404,
     errors.Conflict: 409,
     errors.ProjectError: 422,
     errors.InvalidLoopSpec: 422,
     errors.TrainingFailed: 422,
     errors.UnservableModel: 422,
     errors.OperatorError: 503,
-    errors.DependencyAway: 503,
-    errors.TamperedVersion: 500,
+    errors.DependencyUnavailable: 503,
+    errors.IntegrityError: 500,
 }
 
 
@@ -41,9 +41,9 @@ def test_every_error_has_the_status_its_reader_expects() -> None:
 
 
 def test_a_remedy_is_shown_behind_the_message() -> None:
-    error = errors.OperatorError("port 8000 is taken", remedy="end what uses it")
+    error = errors.OperatorError("port 8000 is taken", hint="end what uses it")
     assert str(error) == "port 8000 is taken (end what uses it)"
-    assert (error.message, error.remedy) == ("port 8000 is taken", "end what uses it")
+    assert (error.message, error.hint) == ("port 8000 is taken", "end what uses it")
     assert str(errors.OperatorError("disk full")) == "disk full"
 
 

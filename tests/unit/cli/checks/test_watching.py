@@ -20,7 +20,7 @@ from cli.checks.runner import Check, examine
 from cli.checks.stores import ledger, mlflow
 from local_stack.observability.config_files import ALERTMANAGER
 from local_stack.ports import free_port
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import ProcessState, StackState, write_state
 from shared.contracts.release import Release
 from shared.stores.model_store import open_model_store
@@ -30,11 +30,11 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> CliSettings:
+def settings(tmp_path: Path) -> LocalStackSettings:
     """A home of which nothing runs, on ports where nothing listens."""
     names = ("inference", "shipper", "drift", "retraining", "sink", "broker", "prometheus", "alertmanager")
     ports = {f"{name}_port": free_port() for name in names}
-    return CliSettings().model_copy(update={"home": tmp_path, **ports})
+    return LocalStackSettings().model_copy(update={"home": tmp_path, **ports})
 
 
 @pytest.fixture
@@ -58,13 +58,13 @@ def healthy(service: FakeService) -> None:
     )
 
 
-def test_what_is_not_set_up_is_no_failure(settings: CliSettings) -> None:
+def test_what_is_not_set_up_is_no_failure(settings: LocalStackSettings) -> None:
     for check in (prometheus, alertmanager, grafana, ledger, mlflow):
         [found] = check(settings)
         assert found.state == "off", found
 
 
-def test_a_prometheus_as_it_should_be(settings: CliSettings, service: FakeService) -> None:
+def test_a_prometheus_as_it_should_be(settings: LocalStackSettings, service: FakeService) -> None:
     healthy(service)
     found = by_name(prometheus(settings.model_copy(update={"prometheus_url": service.url})))
     assert {name: one.state for name, one in found.items()} == dict.fromkeys(
@@ -72,14 +72,14 @@ def test_a_prometheus_as_it_should_be(settings: CliSettings, service: FakeServic
     )
 
 
-def test_a_named_prometheus_that_does_not_answer_is_a_failure(settings: CliSettings) -> None:
+def test_a_named_prometheus_that_does_not_answer_is_a_failure(settings: LocalStackSettings) -> None:
     away = settings.model_copy(update={"prometheus_url": f"http://127.0.0.1:{free_port()}"})
     [found] = prometheus(away)
     assert found.state == "failure"
-    assert "homeostat up --observability" in found.remedy
+    assert "homeostat up --observability" in found.hint
 
 
-def test_one_this_stack_has_started_is_expected_to_answer(settings: CliSettings) -> None:
+def test_one_this_stack_has_started_is_expected_to_answer(settings: LocalStackSettings) -> None:
     part = ProcessState(
         name="prometheus", pid=1, created=0.0, port=free_port(), restarts=0, log="", ready_url=""
     )
@@ -100,7 +100,9 @@ def test_one_this_stack_has_started_is_expected_to_answer(settings: CliSettings)
     assert found.state == "failure"
 
 
-def test_targets_that_are_down_or_not_scraped_are_named(settings: CliSettings, service: FakeService) -> None:
+def test_targets_that_are_down_or_not_scraped_are_named(
+    settings: LocalStackSettings, service: FakeService
+) -> None:
     healthy(service)
     targets = [
         {"labels": {"job": "drift"}, "health": "down", "lastError": "connection refused"},
@@ -111,7 +113,7 @@ def test_targets_that_are_down_or_not_scraped_are_named(settings: CliSettings, s
     assert found.state == "failure"
     assert "drift (connection refused)" in found.found
     assert "not scraped: retraining" in found.found
-    assert found.remedy
+    assert found.hint
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_targets_that_are_down_or_not_scraped_are_named(settings: CliSettings, s
     ],
 )
 def test_rules_that_cannot_fire_are_a_failure(
-    settings: CliSettings, service: FakeService, rules: list[Any], said: str
+    settings: LocalStackSettings, service: FakeService, rules: list[Any], said: str
 ) -> None:
     healthy(service)
     service.answers["GET /api/v1/rules"] = (200, {"data": {"groups": [{"rules": rules}]}})
@@ -133,7 +135,7 @@ def test_rules_that_cannot_fire_are_a_failure(
     assert (found.state, said in found.found) == ("failure", True)
 
 
-def test_alerts_that_go_nowhere_are_a_failure(settings: CliSettings, service: FakeService) -> None:
+def test_alerts_that_go_nowhere_are_a_failure(settings: LocalStackSettings, service: FakeService) -> None:
     healthy(service)
     service.answers["GET /api/v1/alertmanagers"] = (200, {"data": {"activeAlertmanagers": []}})
     found = by_name(prometheus(settings.model_copy(update={"prometheus_url": service.url})))["alerts"]
@@ -141,7 +143,7 @@ def test_alerts_that_go_nowhere_are_a_failure(settings: CliSettings, service: Fa
 
 
 def test_somebody_else_s_prometheus_on_the_usual_port_is_not_ours(
-    settings: CliSettings, service: FakeService
+    settings: LocalStackSettings, service: FakeService
 ) -> None:
     healthy(service)
     targets = [{"labels": {"job": "node"}, "health": "down"}]
@@ -151,7 +153,9 @@ def test_somebody_else_s_prometheus_on_the_usual_port_is_not_ours(
     assert found.state == "off"
 
 
-def test_what_answers_and_is_no_prometheus_is_told(settings: CliSettings, service: FakeService) -> None:
+def test_what_answers_and_is_no_prometheus_is_told(
+    settings: LocalStackSettings, service: FakeService
+) -> None:
     service.answers["GET /api/v1/targets"] = (200, ["hello"])
     [found] = prometheus(settings.model_copy(update={"prometheus_url": service.url}))
     assert (found.state, "no Prometheus" in found.found) == ("failure", True)
@@ -163,7 +167,7 @@ def alerting(service: FakeService, config: str, metrics: str = "") -> None:
 
 
 def test_the_shipped_alertmanager_leads_drift_to_retraining(
-    settings: CliSettings, service: FakeService
+    settings: LocalStackSettings, service: FakeService
 ) -> None:
     sent = 'alertmanager_notifications_total{integration="webhook"} 7\n'
     failed = 'alertmanager_notifications_failed_total{integration="webhook",reason="x"} 0\n'
@@ -197,7 +201,7 @@ def test_routes_are_followed_to_the_webhook(alerts: str, url: str, leads: set[st
 
 
 def test_a_missing_route_and_failed_notifications_are_told(
-    settings: CliSettings, service: FakeService
+    settings: LocalStackSettings, service: FakeService
 ) -> None:
     metrics = (
         'alertmanager_notifications_total{integration="webhook"} 5\n'
@@ -211,7 +215,9 @@ def test_a_missing_route_and_failed_notifications_are_told(
     assert (found["notifications"].state, found["notifications"].found[:6]) == ("warning", "2 of 5")
 
 
-def serving(settings: CliSettings, service: FakeService, generation: int, held: int = 0) -> CliSettings:
+def serving(
+    settings: LocalStackSettings, service: FakeService, generation: int, held: int = 0
+) -> LocalStackSettings:
     service.answers["GET /status.json"] = (
         200,
         {
@@ -224,13 +230,15 @@ def serving(settings: CliSettings, service: FakeService, generation: int, held: 
 
 @pytest.mark.parametrize(("held", "state"), [(10, "ok"), (800, "failure")])
 def test_a_spool_near_its_bound_is_a_failure(
-    settings: CliSettings, service: FakeService, held: int, state: str
+    settings: LocalStackSettings, service: FakeService, held: int, state: str
 ) -> None:
     [found] = spool(serving(settings, service, 1, held))
     assert found.state == state
 
 
-def test_a_server_behind_the_release_log_is_a_failure(settings: CliSettings, service: FakeService) -> None:
+def test_a_server_behind_the_release_log_is_a_failure(
+    settings: LocalStackSettings, service: FakeService
+) -> None:
     given = serving(settings, service, 1)
     assert [one.state for one in releases(given)] == ["ok"]
     store = open_model_store(settings.model_store_url)
@@ -239,13 +247,13 @@ def test_a_server_behind_the_release_log_is_a_failure(settings: CliSettings, ser
         store.add_release(Release(**entry, reason="deployment", actor="ada"))
     [found] = releases(given)
     assert (found.state, found.found) == ("failure", "generation 2 is released, 1 is served")
-    assert found.remedy == "homeostat releases parcels"
+    assert found.hint == "homeostat releases parcels"
     assert [one.state for one in releases(serving(settings, service, 2))] == ["ok"]
 
 
 @pytest.mark.parametrize(("behind", "state"), [("3.0", "ok"), ("20001.0", "failure")])
 def test_a_sink_that_does_not_keep_up_is_a_failure(
-    settings: CliSettings, service: FakeService, behind: str, state: str
+    settings: LocalStackSettings, service: FakeService, behind: str, state: str
 ) -> None:
     port = int(service.url.rsplit(":", 1)[1])
     write_state(
@@ -270,20 +278,20 @@ def test_a_sink_that_does_not_keep_up_is_a_failure(
 
 
 def test_a_ledger_on_a_postgres_that_is_away_is_a_failure(
-    settings: CliSettings, service: FakeService
+    settings: LocalStackSettings, service: FakeService
 ) -> None:
-    def at(port: object) -> CliSettings:
+    def at(port: object) -> LocalStackSettings:
         login = ":".join(("homeostat", "secret"))
         url = f"postgresql+psycopg://{login}@127.0.0.1:{port}/ledger"
         return settings.model_copy(update={"retraining_ledger": url})
 
     [found] = ledger(at(free_port()))
     assert found.state == "failure"
-    assert "secret" not in found.found + found.remedy
+    assert "secret" not in found.found + found.hint
     assert [one.state for one in ledger(at(service.url.rsplit(":", 1)[1]))] == ["ok"]
 
 
-def test_an_mlflow_that_is_away_is_a_warning(settings: CliSettings, service: FakeService) -> None:
+def test_an_mlflow_that_is_away_is_a_warning(settings: LocalStackSettings, service: FakeService) -> None:
     [found] = mlflow(settings.model_copy(update={"retraining_mlflow_uri": service.url}))
     assert found.state == "warning"
     service.answers["GET /health"] = (200, b"OK")
@@ -299,7 +307,7 @@ def test_metrics_are_summed_over_their_series() -> None:
     assert total(text, "absent") is None
 
 
-def test_a_check_that_hangs_or_breaks_hides_nothing_and_holds_nobody_up(settings: CliSettings) -> None:
+def test_a_check_that_hangs_or_breaks_hides_nothing_and_holds_nobody_up(settings: LocalStackSettings) -> None:
     def among(*_: object) -> list[Check]:
         return [
             Check("slow", lambda: time.sleep(30) or []),  # type: ignore[func-returns-value]

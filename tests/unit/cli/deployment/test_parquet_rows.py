@@ -83,7 +83,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, changed: dict[str, Any], said: s
         read_rows(path, LOOP)
     assert raised.value.message.startswith(str(path))
     assert said in raised.value.message
-    assert raised.value.remedy
+    assert raised.value.hint
 
 
 def test_a_file_that_is_no_parquet_and_one_without_rows(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_it_finds_its_folders_and_its_metrics_are_read(tmp_path: Path) -> None:
 def test_its_last_words_are_told(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="ended with status 3: the data is odd") as raised:
         run(tmp_path, loop("echo the data is odd >&2; exit 3"))
-    assert "train.log" in raised.value.remedy
+    assert "train.log" in raised.value.hint
 
 
 def test_what_hangs_is_ended_with_its_children(tmp_path: Path) -> None:

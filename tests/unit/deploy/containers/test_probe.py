@@ -5,14 +5,14 @@ from prometheus_client import CollectorRegistry
 
 from deploy.containers.probe import main
 from local_stack.ports import free_port
-from shared.http.metrics_server import MetricsDoor
+from shared.http.metrics_server import MetricsServer
 
 
 @pytest.mark.parametrize(("ready", "expected"), [(True, 0), (False, 1)])
 def test_the_exit_code_is_what_the_door_says(
     ready: bool, expected: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    door = MetricsDoor(CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": ready})
+    door = MetricsServer(CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": ready})
     door.start()
     try:
         assert main([f"http://127.0.0.1:{door.port}/health/ready"]) == expected

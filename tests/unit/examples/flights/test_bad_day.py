@@ -44,7 +44,7 @@ def test_a_fault_that_cannot_be_injected_is_a_problem(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def fail(_: object) -> None:
-        raise OperatorError("kafka is not back after 120 s", remedy="homeostat status")
+        raise OperatorError("kafka is not back after 120 s", hint="homeostat status")
 
     monkeypatch.setattr(bad_day, "PAUSE_S", 0.01)
     monkeypatch.setitem(FAULTS, "broker-down", fail)

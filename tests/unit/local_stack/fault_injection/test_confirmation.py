@@ -57,7 +57,7 @@ def test_an_empty_lake_and_a_person_who_decides_need_no_yes(tmp_path: Path, auto
 def test_a_loop_that_trains_by_itself_needs_one(tmp_path: Path, automation: str) -> None:
     with pytest.raises(CallerError, match=f"automation: {automation}") as refused:
         ask(tmp_path, automation, None)
-    assert "--yes" in refused.value.remedy
+    assert "--yes" in refused.value.hint
     ask(tmp_path, automation, None, yes=True)
 
 

@@ -39,7 +39,7 @@ def test_a_wish_is_granted_or_refused_with_the_reason() -> None:
     assert choose_faults(loop().features, fault="missing") == {"weight_kg": "missing"}
     with pytest.raises(CallerError, match="inference refuses") as refused:
         choose_faults(loop().features, "service")
-    assert "nullable" in refused.value.remedy
+    assert "nullable" in refused.value.hint
 
 
 def test_a_model_without_bounds_still_has_a_sensor_to_freeze() -> None:

@@ -19,7 +19,7 @@ def test_lengths(text: str, seconds: float) -> None:
 def test_other_lengths_are_refused(text: str) -> None:
     with pytest.raises(CallerError) as refused:
         parse_length(text)
-    assert "--for 30s" in refused.value.remedy
+    assert "--for 30s" in refused.value.hint
 
 
 @pytest.mark.parametrize("rows", [1, 400, 6000, 8000, 120_000])
@@ -30,7 +30,7 @@ def test_rows_are_given_the_time_they_need(rows: int) -> None:
 def test_rows_that_need_more_than_a_rehearsal_may_take_are_refused() -> None:
     with pytest.raises(CallerError, match="200000 rows at 200 a second take longer") as refused:
         length_for(200_000, 200.0)
-    assert "--rate 334" in refused.value.remedy
+    assert "--rate 334" in refused.value.hint
     assert length_for(200_000, 334.0) <= LONGEST_S
 
 

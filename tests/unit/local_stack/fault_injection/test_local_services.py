@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from local_stack.fault_injection.local_services import find_local
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import StackState, write_state
 from local_stack.supervisor.lock import only_one
 from shared.errors import CallerError, OperatorError
@@ -58,19 +58,22 @@ def test_whatever_listens_on_the_usual_ports_is_not_asked_without_a_stack(
 def test_a_state_file_without_its_supervisor_is_no_stack(tmp_path: Path, service: FakeService) -> None:
     write_state(tmp_path, state(8000))
     with pytest.raises(OperatorError, match="no supervised stack"):
-        find_local(CliSettings(home=tmp_path))
+        find_local(LocalStackSettings(home=tmp_path))
 
 
 def test_the_ports_are_those_of_the_stack(tmp_path: Path, service: FakeService) -> None:
     with running(tmp_path, service) as port:
         own = f"http://127.0.0.1:{port}"
-        assert find_local(CliSettings(home=tmp_path, inference_port=1)) == (own, own)
-        assert find_local(CliSettings(home=tmp_path, inference_url=f"http://localhost:{port}")) == (own, own)
+        assert find_local(LocalStackSettings(home=tmp_path, inference_port=1)) == (own, own)
+        assert find_local(LocalStackSettings(home=tmp_path, inference_url=f"http://localhost:{port}")) == (
+            own,
+            own,
+        )
         with pytest.raises(CallerError, match=f"has port {port}") as refused:
-            find_local(CliSettings(home=tmp_path, inference_url="http://127.0.0.1:1"))
-        assert "unset HOMEOSTAT_INFERENCE_URL" in refused.value.remedy
+            find_local(LocalStackSettings(home=tmp_path, inference_url="http://127.0.0.1:1"))
+        assert "unset HOMEOSTAT_INFERENCE_URL" in refused.value.hint
         with pytest.raises(CallerError, match="not on this machine"):
-            find_local(CliSettings(home=tmp_path, host="192.0.2.1"))
+            find_local(LocalStackSettings(home=tmp_path, host="192.0.2.1"))
 
 
 @contextmanager

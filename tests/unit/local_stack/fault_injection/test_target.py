@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from cli.service_client import Door
 from local_stack.fault_injection.target import Served, find_served
-from shared.errors import CallerError, TamperedVersion, UnknownName
+from shared.errors import CallerError, IntegrityError, NotFound
 from tests.fakes.toy_model import ToyStore, toy_onnx
 from tests.unit.cli.fake_service import FakeService, fake_service
 
@@ -74,15 +74,15 @@ def test_of_several_models_one_must_be_named(inference: FakeService, tmp_path: P
     with pytest.raises(CallerError, match="one, two"):
         find(inference, toys)
     assert find(inference, toys, "two").version == two.version
-    with pytest.raises(UnknownName, match="does not serve three"):
+    with pytest.raises(NotFound, match="does not serve three"):
         find(inference, toys, "three")
 
 
 def test_where_nothing_is_served_nothing_is_sent(inference: FakeService, tmp_path: Path) -> None:
     serve(inference)
-    with pytest.raises(UnknownName, match="no model") as refused:
+    with pytest.raises(NotFound, match="no model") as refused:
         find(inference, ToyStore(tmp_path))
-    assert "homeostat deploy" in refused.value.remedy
+    assert "homeostat deploy" in refused.value.hint
 
 
 def test_a_version_that_was_changed_is_not_loaded(inference: FakeService, tmp_path: Path) -> None:
@@ -91,5 +91,5 @@ def test_a_version_that_was_changed_is_not_loaded(inference: FakeService, tmp_pa
     path = tmp_path / "models" / "toy" / "versions" / release.version / "model.onnx"
     path.write_bytes(toy_onnx(0.75))
     serve(inference, toy=release.version)
-    with pytest.raises(TamperedVersion):
+    with pytest.raises(IntegrityError):
         find(inference, toys)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.kafka.jars import Jar, ensure_jars, present, read_lock
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 
 
 @pytest.fixture
@@ -50,6 +50,6 @@ def test_changed_bytes_are_never_used(lock: Path, tmp_path: Path, monkeypatch: p
     (folder / "no-such-jar-1.0.jar").write_bytes(b"evil")
     assert not present(folder, lock)
     with pytest.raises(
-        DependencyAway, match=r"org.example:no-such-jar:1.0 could not be fetched.*HOMEOSTAT_KAFKA_JARS"
+        DependencyUnavailable, match=r"org.example:no-such-jar:1.0 could not be fetched.*HOMEOSTAT_KAFKA_JARS"
     ):
         ensure_jars(folder, lock=lock)

@@ -9,7 +9,7 @@ import yaml
 
 from local_stack.observability.config_files import alertmanager_config, prometheus_config, scrape_jobs
 from local_stack.observability.processes import INSTALL, find_program, make_observability
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import services
 from shared.errors import OperatorError
 
@@ -26,14 +26,16 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def settings(home: Path, **changed: object) -> CliSettings:
+def settings(home: Path, **changed: object) -> LocalStackSettings:
     ports = {
         "prometheus_port": 19090,
         "alertmanager_port": 19093,
         "inference_port": 18000,
         "sink_port": 18004,
     }
-    return CliSettings().model_copy(update={"home": home, "retraining_port": 18003, **ports, **changed})
+    return LocalStackSettings().model_copy(
+        update={"home": home, "retraining_port": 18003, **ports, **changed}
+    )
 
 
 def test_every_service_is_scraped_at_its_port_and_so_are_both_programs(
@@ -86,7 +88,7 @@ def test_a_missing_program_is_named_with_what_installs_it(programs: Path, tmp_pa
         OperatorError, match="prometheus-alertmanager or alertmanager was not found"
     ) as raised:
         make_observability(settings(tmp_path))
-    assert raised.value.remedy == INSTALL
+    assert raised.value.hint == INSTALL
     assert "apt-get install" in INSTALL
 
 

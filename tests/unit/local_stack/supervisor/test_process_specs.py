@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import SOURCES, environment, services, urls
 from local_stack.supervisor.restart_policy import stop_order
 
 
-def settings(tmp_path: Path) -> CliSettings:
-    return CliSettings().model_copy(
+def settings(tmp_path: Path) -> LocalStackSettings:
+    return LocalStackSettings().model_copy(
         update={
             "home": tmp_path,
             "broker_port": 19092,

@@ -17,7 +17,7 @@ from services.drift.verdicts.publisher import Publisher
 from services.drift.verdicts.state_changes import Annotator, Streaks
 from services.drift.verdicts.store import VerdictStore
 from shared.contracts.verdict import Verdict
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 from shared.messaging.interfaces import RecordRefused
 from tests.unit.services.drift.distances import PlainDistances
 from tests.unit.services.drift.world import World, minutes
@@ -36,7 +36,7 @@ class MemoryTopic:
     def send(self, verdict: Verdict) -> None:
         if self.refuse:
             self.refuse -= 1
-            raise DependencyAway("no broker answers")
+            raise DependencyUnavailable("no broker answers")
         if verdict.verdict_id in self.too_large:
             raise RecordRefused("too large")
         self.records.append(verdict)

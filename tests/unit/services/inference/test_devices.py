@@ -25,7 +25,7 @@ def test_cuda_without_cuda_is_an_error_with_a_remedy() -> None:
     with pytest.raises(OperatorError) as caught:
         choose_device("cuda")
     assert "built without CUDA" in caught.value.message
-    assert "HOMEOSTAT_INFERENCE_DEVICE=cpu" in caught.value.remedy
+    assert "HOMEOSTAT_INFERENCE_DEVICE=cpu" in caught.value.hint
 
 
 @pytest.mark.usefixtures("no_cuda")

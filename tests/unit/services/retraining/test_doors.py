@@ -18,7 +18,7 @@ from services.retraining.ledger.metrics_snapshot import Figures, OpenRun
 from services.retraining.ledger_gauges import show
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.settings import RetrainingSettings
-from shared.errors import DependencyAway, OperatorError
+from shared.errors import DependencyUnavailable, OperatorError
 from tests.fakes.retraining_service import wait_for
 from tests.fakes.retraining_world import MODEL, START, World, make_world, package_poor_champion
 from tests.unit.services.retraining.triggers.test_webhooks import alert, alertmanager, grafana
@@ -364,7 +364,7 @@ def test_metrics_are_answered_while_the_ledger_is_away(house: House, monkeypatch
     assert f'homeostat_retraining_generation{{model="{MODEL}"}} 1.0' in before
 
     def away() -> Figures:
-        raise DependencyAway("the ledger is away")
+        raise DependencyUnavailable("the ledger is away")
 
     with monkeypatch.context() as patch:
         patch.setattr(house.service.parts.ledger, "figures", away)

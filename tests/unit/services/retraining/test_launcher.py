@@ -56,7 +56,7 @@ def test_a_failure_is_told_with_the_last_lines(tmp_path: Path) -> None:
     assert "ended with exit code 3" in failed.value.message
     assert failed.value.message.endswith("line 49")
     assert "line 30" not in failed.value.message
-    assert str(tmp_path) in failed.value.remedy
+    assert str(tmp_path) in failed.value.hint
 
 
 def test_a_command_ended_by_a_signal_is_told(tmp_path: Path) -> None:

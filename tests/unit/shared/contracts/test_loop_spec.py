@@ -199,7 +199,7 @@ def test_a_refusal_names_the_key(
         parse_loop_spec(text)
     assert expected in refusal.value.message
     assert refusal.value.message.startswith("loop.yaml: ")
-    assert refusal.value.remedy
+    assert refusal.value.hint
 
 
 def test_a_bare_no_in_a_list_of_values_is_refused_with_the_remedy(loop_document: dict[str, Any]) -> None:

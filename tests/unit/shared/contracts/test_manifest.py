@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MODEL, FileDigest, Manifest, Origin, short
-from shared.errors import TamperedVersion
+from shared.errors import IntegrityError
 
 DIGEST = FileDigest(sha256="0" * 64, size=9)
 
@@ -61,13 +61,13 @@ def test_the_inputs_and_the_prediction_are_the_specification_s(loop_spec: LoopSp
 def test_one_changed_byte_is_tampering(loop_spec: LoopSpec) -> None:
     manifest = manifest_of(loop_spec)
     raw = manifest.to_bytes().replace(b'"size":9', b'"size":8')
-    with pytest.raises(TamperedVersion, match=short(manifest.version)):
+    with pytest.raises(IntegrityError, match=short(manifest.version)):
         Manifest.from_bytes(raw, version=manifest.version)
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"{}", b'{"format": 2}'])
 def test_bytes_that_have_the_digest_but_are_no_manifest_are_refused(raw: bytes) -> None:
-    with pytest.raises(TamperedVersion, match="cannot be read"):
+    with pytest.raises(IntegrityError, match="cannot be read"):
         Manifest.from_bytes(raw, version=sha256(raw).hexdigest())
 
 
@@ -80,7 +80,7 @@ def test_a_file_name_is_never_a_path(loop_spec: LoopSpec, name: str) -> None:
     raw = orjson.dumps(
         {**orjson.loads(manifest_of(loop_spec).to_bytes()), "files": {name: DIGEST.model_dump()}}
     )
-    with pytest.raises(TamperedVersion):
+    with pytest.raises(IntegrityError):
         Manifest.from_bytes(raw, version=sha256(raw).hexdigest())
 
 

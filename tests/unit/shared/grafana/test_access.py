@@ -31,7 +31,7 @@ def test_a_login_within_the_url_is_refused_and_not_shown() -> None:
     with pytest.raises(OperatorError) as error:
         GrafanaAccess("http://admin:" + "hunter2@grafana:3000", token="t")
     assert "hunter2" not in str(error.value)
-    assert "HOMEOSTAT_GRAFANA_PASSWORD" in error.value.remedy
+    assert "HOMEOSTAT_GRAFANA_PASSWORD" in error.value.hint
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_login_within_the_url_is_refused_and_not_shown() -> None:
 def test_a_secret_in_a_url_of_another_form_is_not_shown(url: str) -> None:
     with pytest.raises(OperatorError) as error:
         GrafanaAccess(url, token="t")
-    assert "hunter2" not in f"{error.value} {error.value.remedy}"
+    assert "hunter2" not in f"{error.value} {error.value.hint}"
 
 
 @pytest.mark.parametrize("token", ["two words", "tök", "line\nbreak", "tab\t"])
@@ -55,7 +55,7 @@ def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(token: str) -
 def test_half_a_login_is_none(user: str, password: str) -> None:
     with pytest.raises(OperatorError, match="no login") as error:
         GrafanaAccess(URL, user=user, password=password)
-    assert "HOMEOSTAT_GRAFANA_TOKEN" in error.value.remedy
+    assert "HOMEOSTAT_GRAFANA_TOKEN" in error.value.hint
 
 
 def test_a_user_with_a_colon_would_be_another_user() -> None:
@@ -80,4 +80,4 @@ def test_settings_do_not_show_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_url_the_setting_is_named() -> None:
     with pytest.raises(OperatorError) as error:
         access_from(HomeostatSettings())
-    assert "HOMEOSTAT_GRAFANA_URL" in error.value.remedy
+    assert "HOMEOSTAT_GRAFANA_URL" in error.value.hint

@@ -102,7 +102,7 @@ def test_a_page_of_a_proxy_is_no_grafana(server: FakeGrafana, client: GrafanaCli
     server.always = page(status)
     with pytest.raises(OperatorError, match="no Grafana") as error:
         client.find_folder("homeostat")
-    assert "HOMEOSTAT_GRAFANA_URL" in error.value.remedy
+    assert "HOMEOSTAT_GRAFANA_URL" in error.value.hint
 
 
 @pytest.mark.parametrize(
@@ -251,5 +251,5 @@ def test_a_certificate_nobody_vouches_for_gets_no_token(tmp_path: Path) -> None:
     with grafana(tls=self_signed(tmp_path)) as server:
         with pytest.raises(OperatorError, match="certificate") as error:
             GrafanaClient(GrafanaAccess(server.url, token=TOKEN)).check_login()
-        assert "REQUESTS_CA_BUNDLE" in error.value.remedy
+        assert "REQUESTS_CA_BUNDLE" in error.value.hint
         assert server.requests == []

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from shared.errors import OperatorError
-from shared.http.metrics_server import MetricsDoor
+from shared.http.metrics_server import MetricsServer
 
 
 class Service:
@@ -31,7 +31,7 @@ def service() -> Service:
 
 @pytest.fixture
 def door(service: Service) -> Iterator[str]:
-    opened = MetricsDoor(service.registry, "127.0.0.1", 0, service.status)
+    opened = MetricsServer(service.registry, "127.0.0.1", 0, service.status)
     opened.start()
     yield f"http://127.0.0.1:{opened.port}"
     opened.stop()
@@ -63,18 +63,18 @@ def test_another_path_says_which_there_are(door: str) -> None:
 def test_a_taken_port_is_named_with_the_remedy(door: str, service: Service) -> None:
     port = int(door.rsplit(":", 1)[1])
     with pytest.raises(OperatorError, match=f"port {port} on 127.0.0.1 cannot be opened") as refusal:
-        MetricsDoor(service.registry, "127.0.0.1", port, service.status)
-    assert refusal.value.remedy
+        MetricsServer(service.registry, "127.0.0.1", port, service.status)
+    assert refusal.value.hint
 
 
 def test_a_door_closes_and_its_port_is_free_again(service: Service) -> None:
-    first = MetricsDoor(service.registry, "127.0.0.1", 0, service.status)
+    first = MetricsServer(service.registry, "127.0.0.1", 0, service.status)
     port = first.port
     first.start()
     first.stop()
-    second = MetricsDoor(service.registry, "127.0.0.1", port, service.status)
+    second = MetricsServer(service.registry, "127.0.0.1", port, service.status)
     second.stop()
 
 
 def test_a_door_that_never_answered_can_be_closed(service: Service) -> None:
-    MetricsDoor(service.registry, "127.0.0.1", 0, service.status).stop()
+    MetricsServer(service.registry, "127.0.0.1", 0, service.status).stop()

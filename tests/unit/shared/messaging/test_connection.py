@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from kafka.errors import KafkaConnectionError
 
-from shared.errors import DependencyAway
-from shared.messaging.connection import REMEDY, Connection
+from shared.errors import DependencyUnavailable
+from shared.messaging.connection import HINT, Connection
 
 
 class Broker:
@@ -39,9 +39,9 @@ def test_after_a_failed_attempt_the_next_waits_a_second(error: Exception) -> Non
     broker.error = error
     for seconds, attempts in ((0.0, 1), (0.0, 1), (0.9, 1), (1.0, 2), (1.5, 2)):
         broker.seconds = seconds
-        with pytest.raises(DependencyAway, match="no Kafka broker answers at broker:9092") as caught:
+        with pytest.raises(DependencyUnavailable, match="no Kafka broker answers at broker:9092") as caught:
             broker.connection.open()
-        assert caught.value.remedy == REMEDY
+        assert caught.value.hint == HINT
         assert broker.attempts == attempts
     broker.error, broker.seconds = None, 2.0
     assert broker.connection.open() == "client 3"

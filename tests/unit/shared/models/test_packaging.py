@@ -13,7 +13,7 @@ from model_signing import signing
 
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MANIFEST, MODEL, REFERENCE, SIGNATURE, Manifest, Origin
-from shared.errors import ProjectError, TamperedVersion
+from shared.errors import IntegrityError, ProjectError
 from shared.models.keys import Keys, ensure_keys
 from shared.models.packaging import package_version, verify_version
 
@@ -53,7 +53,7 @@ def test_packaging_the_same_twice_gives_the_same_name(
 def test_one_changed_byte_is_noticed(version: Packaged, keys: Keys, name: str) -> None:
     folder, manifest = version
     flip_last_byte(folder / name)
-    with pytest.raises(TamperedVersion, match=manifest.version[:12]):
+    with pytest.raises(IntegrityError, match=manifest.version[:12]):
         verify_version(folder, version=manifest.version, verifying_key=keys.verifying)
 
 
@@ -61,7 +61,7 @@ def test_one_changed_byte_is_noticed(version: Packaged, keys: Keys, name: str) -
 def test_a_missing_file_is_noticed(version: Packaged, keys: Keys, name: str) -> None:
     folder, manifest = version
     (folder / name).unlink()
-    with pytest.raises(TamperedVersion, match=name):
+    with pytest.raises(IntegrityError, match=name):
         verify_version(folder, version=manifest.version, verifying_key=keys.verifying)
 
 
@@ -82,21 +82,21 @@ def extra_folder(folder: Path) -> None:
 def test_anything_extra_is_noticed(version: Packaged, keys: Keys, add: Callable[[Path], None]) -> None:
     folder, manifest = version
     add(folder)
-    with pytest.raises(TamperedVersion, match="signature"):
+    with pytest.raises(IntegrityError, match="signature"):
         verify_version(folder, version=manifest.version, verifying_key=keys.verifying)
 
 
 def test_a_version_signed_by_somebody_else_is_refused(version: Packaged, tmp_path: Path) -> None:
     folder, manifest = version
     stranger = ensure_keys(tmp_path / "stranger")
-    with pytest.raises(TamperedVersion, match="signature"):
+    with pytest.raises(IntegrityError, match="signature"):
         verify_version(folder, version=manifest.version, verifying_key=stranger.verifying)
 
 
 def test_the_name_is_checked_and_not_only_the_signature(version: Packaged, keys: Keys) -> None:
     """A folder that is whole and signed, but stands under another version's name."""
     folder, _ = version
-    with pytest.raises(TamperedVersion, match="another digest than the version's name"):
+    with pytest.raises(IntegrityError, match="another digest than the version's name"):
         verify_version(folder, version="0" * 64, verifying_key=keys.verifying)
 
 
@@ -107,7 +107,7 @@ def test_a_manifest_made_to_fit_new_bytes_still_lacks_the_signature(version: Pac
     document["files"][MODEL]["sha256"] = sha256(b"the m0del").hexdigest()
     forged = Manifest.model_validate(document)
     (folder / MANIFEST).write_bytes(forged.to_bytes())
-    with pytest.raises(TamperedVersion, match="signature"):
+    with pytest.raises(IntegrityError, match="signature"):
         verify_version(folder, version=forged.version, verifying_key=keys.verifying)
 
 
@@ -121,7 +121,7 @@ def test_a_signature_over_other_bytes_than_the_manifest_s_does_not_help(
     signer = signing.Config()  # type: ignore[no-untyped-call]
     signer.use_elliptic_key_signer(private_key=keys.signing).sign(folder, folder / SIGNATURE)
     with pytest.raises(
-        TamperedVersion, match=r"model.onnx of version .* has another digest than its manifest"
+        IntegrityError, match=r"model.onnx of version .* has another digest than its manifest"
     ):
         verify_version(folder, version=manifest.version, verifying_key=keys.verifying)
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from shared.errors import UnknownName
+from shared.errors import NotFound
 from shared.stores.lake import (
     OUTCOME_COLUMNS,
     PARTITION,
@@ -108,7 +108,7 @@ def test_columns_are_what_was_asked_for_and_a_feature_never_seen_is_all_missing(
 
 def test_a_column_that_cannot_be_is_named(lake: Lake) -> None:
     predict(lake, [0])
-    with pytest.raises(UnknownName, match="no column scores; it has prediction_id"):
+    with pytest.raises(NotFound, match="no column scores; it has prediction_id"):
         lake.read_predictions("flights", at(0), at(1), ["scores"])
 
 
@@ -189,7 +189,7 @@ def test_a_snapshot_reads_the_same_rows_whatever_came_since(lake: Lake) -> None:
 
 def test_a_version_that_is_gone_is_named(lake: Lake) -> None:
     predict(lake, [0])
-    with pytest.raises(UnknownName, match="version 99 of the table .* is not there"):
+    with pytest.raises(NotFound, match="version 99 of the table .* is not there"):
         lake.read_predictions("flights", at(0), at(1), table_version=99)
 
 

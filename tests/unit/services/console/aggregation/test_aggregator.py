@@ -64,7 +64,7 @@ def test_a_service_that_is_away_is_named_and_the_others_are_shown(service: str) 
     need = next(need for need in picture.needs if need.kind == "part")
     assert (need.about, need.since) == (service, NOW)
     assert "connection is refused" in need.sentence
-    assert need.remedy
+    assert need.hint
 
 
 def test_since_when_is_remembered_until_it_is_back() -> None:

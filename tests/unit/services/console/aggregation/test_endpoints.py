@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from local_stack.settings import CliSettings
+from local_stack.settings import LocalStackSettings
 from local_stack.state import ProcessState, StackState, write_state
 from services.console.aggregation.endpoints import find_places
 
 
-def settings(home: Path, **changed: object) -> CliSettings:
-    return CliSettings().model_copy(update={"home": home, **changed})
+def settings(home: Path, **changed: object) -> LocalStackSettings:
+    return LocalStackSettings().model_copy(update={"home": home, **changed})
 
 
 def running(home: Path) -> None:

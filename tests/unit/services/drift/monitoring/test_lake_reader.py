@@ -6,7 +6,7 @@ import pytest
 
 from services.drift.monitoring.lake_reader import LakeEvidence
 from services.drift.windows import Span, Watermarks
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 from shared.stores.lake import Lake
 from tests.unit.services.drift.world import World, loop, minutes, ordinary
 
@@ -88,5 +88,5 @@ def test_a_lake_that_cannot_be_read_is_away(world: World) -> None:
     location = world.home / "lake" / "predictions" / "toy" / "_delta_log"
     location.mkdir(parents=True)
     (location / "00000000000000000000.json").write_text("this is no log")
-    with pytest.raises(DependencyAway, match="lake"):
+    with pytest.raises(DependencyUnavailable, match="lake"):
         LakeEvidence(Lake(str(world.home / "lake"))).watermarks("toy")

@@ -11,7 +11,7 @@ from services.drift.monitoring import monitor as follower
 from services.drift.monitoring.lake_reader import LakeEvidence
 from shared.contracts.manifest import Manifest
 from shared.contracts.verdict import Verdict
-from shared.errors import Conflict, DependencyAway, InvalidRequest, UnknownName
+from shared.errors import Conflict, DependencyUnavailable, InvalidRequest, NotFound
 from tests.unit.services.drift.installation import Installation
 from tests.unit.services.drift.world import loop, minutes, ordinary
 
@@ -519,9 +519,9 @@ def test_a_request_does_not_stand_in_for_the_examination(
 
 
 def test_requests_that_cannot_be_met(installation: Installation, released: Manifest) -> None:
-    with pytest.raises(UnknownName, match="no model nobody"):
+    with pytest.raises(NotFound, match="no model nobody"):
         installation.follower.examine("nobody")
-    with pytest.raises(UnknownName, match="not answered anything"):
+    with pytest.raises(NotFound, match="not answered anything"):
         installation.follower.examine("toy")
     installation.world.answer(released, 1, ordinary(100, 2))
     with pytest.raises(InvalidRequest, match="no complete window"):
@@ -575,7 +575,7 @@ def test_drift_says_that_it_is_through_until_a_window_is_due_and_cannot_be_judge
 
 
 def _away(verdict: Verdict) -> bool:
-    raise DependencyAway(f"no room for {verdict.verdict_id}")
+    raise DependencyUnavailable(f"no room for {verdict.verdict_id}")
 
 
 def test_drift_is_through_when_the_last_of_many_windows_is_judged(
@@ -611,11 +611,11 @@ class SilentLake(LakeEvidence):
     """A lake that is away."""
 
     def revision(self, model: str) -> Hashable:
-        raise DependencyAway("the lake does not answer")
+        raise DependencyUnavailable("the lake does not answer")
 
 
 def _no_answer(*_: object) -> object:
-    raise DependencyAway("the store does not answer")
+    raise DependencyUnavailable("the store does not answer")
 
 
 def test_a_drift_that_begins_anew_was_not_through_before_its_last_verdict(

@@ -6,7 +6,7 @@ import pytest
 from services.drift.verdicts.kafka_topic import KafkaVerdicts
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 from shared.messaging.interfaces import RecordRefused
 from tests.fakes.kafka import FakeBroker
 from tests.unit.services.drift.verdicts.test_store import verdict
@@ -26,7 +26,7 @@ def test_what_was_not_acknowledged_is_dropped_with_its_connection() -> None:
     producer = broker.producer()
     topic = KafkaVerdicts(producer, 1.0)
     broker.fail_next(1)
-    with pytest.raises(DependencyAway):
+    with pytest.raises(DependencyUnavailable):
         topic.send(verdict(60))
     assert producer.resets == 1
     topic.send(verdict(60))

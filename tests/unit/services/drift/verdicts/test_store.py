@@ -10,7 +10,7 @@ from services.drift.evaluation.classify import Evidence, Subject, conclude
 from services.drift.verdicts.store import Generation, VerdictStore
 from services.drift.windows import Span
 from shared.contracts.verdict import Verdict
-from shared.errors import OperatorError, UnknownName
+from shared.errors import NotFound, OperatorError
 from tests.unit.services.drift.world import minutes
 
 
@@ -52,7 +52,7 @@ def test_the_newest_come_first(store: VerdictStore) -> None:
 
 
 def test_an_unknown_id_is_said_to_be_unknown(store: VerdictStore) -> None:
-    with pytest.raises(UnknownName, match="no verdict x"):
+    with pytest.raises(NotFound, match="no verdict x"):
         store.get("x")
 
 
@@ -72,7 +72,7 @@ def test_a_row_that_cannot_be_read_counts_as_absent(store: VerdictStore, tmp_pat
     assert store.latest("toy", 9) == [stored[2], stored[1]]
     assert len(store.latest_as_json(None, 9)) == 2
     assert store.count_unpublished() == 2
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFound):
         store.get(stored[3].verdict_id)
     # The same window judged again takes its place, and goes to the topic.
     assert store.put(stored[0])

@@ -418,7 +418,7 @@ def test_status_tells_who_asked_and_what_came_of_it(installation: Installation) 
         "last_prediction_at": "",
         "seconds_since_prediction": None,
     }
-    assert [notice["level"] for notice in before["notices"]] == ["hint"]
+    assert [notice["level"] for notice in before["notices"]] == ["info"]
     installation.predict(ROW, ROW)
     installation.predict({**ROW, "amount": "much"})
     installation.ask("GET", "/nothing")

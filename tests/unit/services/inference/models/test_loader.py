@@ -11,7 +11,7 @@ from services.inference.models.servable import Engine
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.onnx import OnnxModel
 from shared.contracts.manifest import MANIFEST, MODEL, Manifest
-from shared.errors import TamperedVersion, UnknownName, UnservableModel
+from shared.errors import IntegrityError, NotFound, UnservableModel
 from shared.models.packaging import verify_version
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
 
@@ -58,7 +58,7 @@ def test_a_changed_file_is_refused_before_the_engine_sees_anything(
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 1
     path.write_bytes(raw)
-    with pytest.raises(TamperedVersion):
+    with pytest.raises(IntegrityError):
         loader.load(release)
     assert engines.made == 0
 
@@ -74,7 +74,7 @@ def test_a_file_swapped_after_it_was_verified_is_refused(
         return manifest
 
     monkeypatch.setattr("services.inference.models.loader.verify_version", verify_then_swap)
-    with pytest.raises(TamperedVersion, match="changed between verifying and loading"):
+    with pytest.raises(IntegrityError, match="changed between verifying and loading"):
         loader.load(release)
     assert engines.made == 0
 
@@ -87,7 +87,7 @@ def test_a_version_signed_by_someone_else_is_refused(
     loader = Loader(
         toys.store, verifying_key=stranger.keys.verifying, engine=engines, probe_rows=16, probe_tolerance=1e-3
     )
-    with pytest.raises(TamperedVersion, match="signature"):
+    with pytest.raises(IntegrityError, match="signature"):
         loader.load(release)
     assert engines.made == 0
 
@@ -95,12 +95,12 @@ def test_a_version_signed_by_someone_else_is_refused(
 def test_a_version_of_another_model_is_refused(loader: Loader, toys: ToyStore) -> None:
     manifest = toys.put(4.0, model="other")
     toys.store.put_version("toy", manifest.version, toys.home / "drafts" / "1" / "version")
-    with pytest.raises(TamperedVersion, match="one of other"):
+    with pytest.raises(IntegrityError, match="one of other"):
         loader.load(toys.release(manifest.version))
 
 
 def test_a_version_that_is_not_there_is_named(loader: Loader, toys: ToyStore) -> None:
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFound):
         loader.load(toys.release("0" * 64))
 
 

@@ -11,7 +11,7 @@ from services.inference.models.release_watcher import Watcher
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from shared.contracts.release import Release
-from shared.errors import DependencyAway, UnservableModel
+from shared.errors import DependencyUnavailable, UnservableModel
 from tests.fakes.toy_model import ToyStore
 
 
@@ -32,7 +32,7 @@ class FakeLog:
 
     def models(self) -> list[str]:
         if self.away:
-            raise DependencyAway("the model store does not answer")
+            raise DependencyUnavailable("the model store does not answer")
         return sorted(self.newest)
 
     def latest_release(self, model: str) -> Release | None:

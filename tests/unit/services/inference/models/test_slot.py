@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from services.inference.models.slot import Slots
-from shared.errors import InvalidRequest, OperatorError, UnknownName
+from shared.errors import InvalidRequest, NotFound, OperatorError
 
 
 @dataclass
@@ -69,7 +69,7 @@ def test_models_stand_side_by_side() -> None:
     assert slots.take("other") is other
     with pytest.raises(InvalidRequest, match="several models"):
         slots.take(None)
-    with pytest.raises(UnknownName, match="served: one, other"):
+    with pytest.raises(NotFound, match="served: one, other"):
         slots.take("third")
 
 

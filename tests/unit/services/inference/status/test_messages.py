@@ -34,20 +34,20 @@ def test_there_is_nothing_to_say_while_all_is_well() -> None:
 
 def test_a_server_nobody_asked_says_so() -> None:
     assert told(requests={"last_prediction_at": ""}) == [
-        ("hint", "No prediction yet since this server started: POST /predict asks for the first one.")
+        ("info", "No prediction yet since this server started: POST /predict asks for the first one.")
     ]
 
 
 @pytest.mark.parametrize(
     ("release_log", "level", "text"),
     [
-        (log(models=[], followed=[]), "hint", "No model is released yet: `homeostat deploy`"),
-        (log(), "hint", "toy is being loaded."),
-        (log(models=["a", "b"], followed=["a", "b"]), "hint", "a, b are being loaded."),
+        (log(models=[], followed=[]), "info", "No model is released yet: `homeostat deploy`"),
+        (log(), "info", "toy is being loaded."),
+        (log(models=["a", "b"], followed=["a", "b"]), "info", "a, b are being loaded."),
         (log(followed=[]), "problem", "The release log has toy, and HOMEOSTAT_INFERENCE_MODELS names none of them."),
         (
             log(last_error="not read yet", seconds_since_read=None, models=[], followed=[]),
-            "hint",
+            "info",
             "The release log is being read for the first time.",
         ),
         (

@@ -69,7 +69,7 @@ EMPTY = {
         "last_prediction_at": "",
         "seconds_since_prediction": None,
     },
-    "notices": [{"level": "hint", "text": "No model is released yet: `homeostat deploy` releases one."}],
+    "notices": [{"level": "info", "text": "No model is released yet: `homeostat deploy` releases one."}],
 }
 VOID = {"meta", "link"}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 from shared.messaging.arrow import from_bytes
 from shared.messaging.events import Event as CloudEvent
 from shared.messaging.interfaces import Message
@@ -362,7 +362,7 @@ def test_a_failure_of_the_dead_letter_topic_is_tried_again(log: Any) -> None:
     append_picture(log.spool, 10_000)
     shipper, _ = log.new_shipper(record_bytes=30_000)
     log.broker.fail_next(1)
-    with pytest.raises(DependencyAway):
+    with pytest.raises(DependencyUnavailable):
         shipper.step()
     shipper.step()
     assert len(log.broker.messages(DEAD_LETTERS.name)) == 1

@@ -11,7 +11,7 @@ from services.prediction_log.sink import table_writer as writer_module
 from services.prediction_log.sink.decoding import Arrival, read_message
 from services.prediction_log.sink.table_writer import TableWriter
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
-from shared.errors import DependencyAway
+from shared.errors import DependencyUnavailable
 from shared.messaging.arrow import CONTENT_TYPE, predictions_batch, to_bytes
 from shared.messaging.events import Event
 from shared.messaging.interfaces import Message, Partition
@@ -134,7 +134,7 @@ def test_offsets_that_cannot_be_committed_are_no_failure(log: Any, monkeypatch: 
     log.shipper.step()
 
     def refuse(offsets: object) -> None:
-        raise DependencyAway("the group is rebalancing")
+        raise DependencyUnavailable("the group is rebalancing")
 
     monkeypatch.setattr(log.consumer, "commit", refuse)
     assert log.sink.step() == 2
@@ -310,7 +310,7 @@ def test_nothing_is_committed_while_dead_letters_cannot_be_sent(log: Any) -> Non
     put(log, b"noise")
     put(log, to_bytes(batch(0)))
     log.broker.fail_next(1)
-    with pytest.raises(DependencyAway):
+    with pytest.raises(DependencyUnavailable):
         log.sink.step()
     assert log.broker.committed["sink"] == {}
     log.consumer.rewind()

@@ -27,7 +27,7 @@ from services.retraining.rollout.releaser import append
 from services.retraining.settings import RetrainingSettings
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.verdict import Verdict
-from shared.errors import DependencyAway, TamperedVersion, UnservableModel
+from shared.errors import DependencyUnavailable, IntegrityError, UnservableModel
 from shared.stores.lake import Lake
 from tests.fakes.retraining_service import wait_for
 from tests.fakes.retraining_world import MODEL, START, World, loop_with, make_world, package_poor_champion
@@ -132,7 +132,7 @@ def tamper(world: World) -> None:
 
 def test_the_first_version_is_verified_before_it_is_loaded(world: World) -> None:
     tamper(world)
-    with pytest.raises(TamperedVersion, match="another digest"):
+    with pytest.raises(IntegrityError, match="another digest"):
         first_version(world.store, world.keys, MODEL)
 
 
@@ -147,7 +147,7 @@ class MoodyLake(Lake):
     def read_joined(self, *args: Any, **more: Any) -> pa.Table:
         self.asked.set()
         if self.away.is_set():
-            raise DependencyAway("the lake is away")
+            raise DependencyUnavailable("the lake is away")
         if self.open_again is not None:
             self.open_again.wait(30)
         return super().read_joined(*args, **more)
@@ -228,7 +228,7 @@ def test_a_lake_that_is_away_is_asked_again(world: World) -> None:
     lake.away.set()
     room = Room(world, lake)
     room.watch.hear(served(world))
-    with pytest.raises(DependencyAway):
+    with pytest.raises(DependencyUnavailable):
         room.watch.compare_once()
     lake.away.clear()
     assert room.watch.compare_once()

@@ -9,7 +9,7 @@ import pytest
 
 from services.retraining.rollout.releaser import append, promote, rollback_target
 from shared.contracts.release import Release
-from shared.errors import Conflict, UnknownName
+from shared.errors import Conflict, NotFound
 from shared.stores.model_store import ModelStore, open_model_store
 from tests.fakes.retraining_world import START
 
@@ -137,7 +137,7 @@ def test_a_rollback_to_a_generation() -> None:
     assert rollback_target(log, 1).version == "a"
     with pytest.raises(Conflict, match="served already"):
         rollback_target(log, 3)
-    with pytest.raises(UnknownName, match="from 1 to 3"):
+    with pytest.raises(NotFound, match="from 1 to 3"):
         rollback_target(log, 4)
-    with pytest.raises(UnknownName, match="nothing was released"):
+    with pytest.raises(NotFound, match="nothing was released"):
         rollback_target([], None)

@@ -31,7 +31,7 @@ from services.retraining.runs.gate import digest_of
 from services.retraining.runs.pipeline import STEPS, Pipeline
 from services.retraining.runs.workspace import RunFolder
 from services.retraining.settings import RetrainingSettings
-from shared.errors import Conflict, TamperedVersion, TrainingFailed
+from shared.errors import Conflict, IntegrityError, TrainingFailed
 from tests.fakes.retraining_world import MODEL, START, World, fill_lake, make_world, package_poor_champion
 from tests.unit.services.retraining.rollout.test_annotations import Pinboard
 
@@ -478,9 +478,9 @@ def test_a_tampered_version_is_neither_deployed_nor_rolled_back_to(room: Room) -
     assert run.state == "promoted"
     stored = room.world.home / "models" / MODEL / "versions" / room.world.champion / "model.onnx"
     stored.write_bytes(stored.read_bytes()[:-1])
-    with pytest.raises(TamperedVersion):
+    with pytest.raises(IntegrityError):
         room.controller().rollback(MODEL, "ann", "", None)
-    with pytest.raises(TamperedVersion):
+    with pytest.raises(IntegrityError):
         room.controller().deploy(MODEL, room.world.champion, "", "ann")
     assert room.world.store.latest_generation(MODEL) == 2
 

@@ -10,7 +10,7 @@ from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.triggers.verdict_consumer import VerdictListener
 from shared.contracts.topics import VERDICTS
-from shared.errors import DependencyAway, TamperedVersion, UnknownName
+from shared.errors import DependencyUnavailable, IntegrityError, NotFound
 from shared.messaging.interfaces import Partition
 from tests.fakes.kafka import FakeBroker
 from tests.fakes.retraining_service import wait_for
@@ -77,8 +77,8 @@ def test_offsets_are_kept_after_the_ledger_has_it() -> None:
 def test_a_ledger_that_is_away_loses_no_verdict() -> None:
     ear = Ear()
     keys = ear.publish(1, 2, 3)
-    ear.handler.raises = [DependencyAway("no ledger")]
-    with pytest.raises(DependencyAway):
+    ear.handler.raises = [DependencyUnavailable("no ledger")]
+    with pytest.raises(DependencyUnavailable):
         ear.listener.listen_once(0.1)
     assert (ear.handler.heard, ear.committed) == ([], 0)
     ear.another().listen_once(0.1)
@@ -92,7 +92,7 @@ def test_what_was_settled_before_a_failure_is_kept() -> None:
     class Second(Handler):
         def __call__(self, cause: Cause) -> None:
             if len(self.heard) == 1 and not self.raises:
-                self.raises = [DependencyAway("no ledger")]
+                self.raises = [DependencyUnavailable("no ledger")]
                 raise self.raises[0]
             self.heard.append(cause.key)
 
@@ -100,7 +100,7 @@ def test_what_was_settled_before_a_failure_is_kept() -> None:
     listener = VerdictListener(
         ear.broker.consumer([VERDICTS.name], "homeostat-retraining"), handler, ear.metrics, Event()
     )
-    with pytest.raises(DependencyAway):
+    with pytest.raises(DependencyUnavailable):
         listener.listen_once(0.1)
     assert ear.committed == 1
     ear.another().listen_once(0.1)
@@ -111,7 +111,7 @@ def test_one_listener_hears_again_what_it_could_not_hand_on() -> None:
     """Its consumer has read past the verdict already: without going back, the next good poll would commit past it."""
     ear, stop = Ear(), ImpatientEvent()
     keys = ear.publish(1, 2, 3)
-    ear.handler.raises = [DependencyAway("no ledger")]
+    ear.handler.raises = [DependencyUnavailable("no ledger")]
     consumer = ear.broker.consumer([VERDICTS.name], "homeostat-retraining")
     listener = VerdictListener(consumer, ear.handler, ear.metrics, stop)
     listener.start()
@@ -133,7 +133,7 @@ def test_bytes_that_are_no_verdict_are_counted_and_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "problem", [UnknownName("that version was deleted"), TamperedVersion("its manifest was changed")]
+    "problem", [NotFound("that version was deleted"), IntegrityError("its manifest was changed")]
 )
 def test_a_verdict_no_retry_can_help_does_not_hold_up_the_rest(problem: Exception) -> None:
     ear = Ear()

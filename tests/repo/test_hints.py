@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from docs.reference.sources import ROOT, parse, sources
 
 # Errors whose reader must act elsewhere than in the command he typed: on the machine, or in a service that is away.
-ACTIONABLE = {"OperatorError", "DependencyAway"}
+ACTIONABLE = {"OperatorError", "DependencyUnavailable"}
 
 
 def made() -> Iterator[tuple[str, ast.Call]]:
@@ -24,8 +24,8 @@ def test_every_error_a_person_must_mend_says_how() -> None:
     assert len(places) > 20
     silent = []
     for place, call in places.items():
-        remedies = [word.value for word in call.keywords if word.arg == "remedy"]
-        empty = remedies and isinstance(remedies[0], ast.Constant) and not remedies[0].value
-        if not remedies or empty:
+        hints = [word.value for word in call.keywords if word.arg == "hint"]
+        empty = hints and isinstance(hints[0], ast.Constant) and not hints[0].value
+        if not hints or empty:
             silent.append(place)
-    assert silent == [], "these errors have no remedy"
+    assert silent == [], "these errors have no hint"
