@@ -25,6 +25,7 @@ def test_there_is_one_for_each_image_and_for_development() -> None:
         "cli",
         "inference",
         "inference_cpu",
+        "console",
         "prediction_log",
         "drift",
         "retraining",
