@@ -89,11 +89,12 @@ def complete_name(context: typer.Context, incomplete: str) -> list[tuple[str, st
 
 def _ask(context: typer.Context, service: str, path: str, name: str) -> list[dict[str, Any]]:
     from cli.options import settings_with
-    from cli.service_client import Door, addresses, items
+    from local_stack.addresses import addresses
+    from shared.http.service_client import ServiceClient, items
 
     given = {f"{service}_url": context.params.get(f"{service}_url") or ""}
     where = addresses(settings_with(context.params.get("home"), **given))
-    with Door(service, getattr(where, service), timeout_s=TIMEOUT_S) as door:
+    with ServiceClient(service, getattr(where, service), timeout_s=TIMEOUT_S) as door:
         return items(door.get(path), name)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cli.checks.check_result import Finding
 from cli.checks.http_client import ask_json, ask_text, total
-from cli.service_client import addresses
+from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
 from shared.errors import DependencyUnavailable, HomeostatError

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cli.checks.check_result import Finding
-from cli.service_client import Door, addresses
+from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
 from local_stack.supervisor.process_specs import services
 from shared.errors import HomeostatError
+from shared.http.service_client import ServiceClient
 
 TIMEOUT_S = 4.0
 
@@ -37,7 +38,7 @@ def health(settings: LocalStackSettings) -> Iterator[Finding]:
 
 def _word_of(name: str, base: str, path: str, log: Path, restarts: int) -> Finding:
     try:
-        with Door(name, base, timeout_s=TIMEOUT_S) as door:
+        with ServiceClient(name, base, timeout_s=TIMEOUT_S) as door:
             door.get(path)
     except HomeostatError as error:
         return Finding(name, "failure", error.message, f"less {log}")

@@ -11,8 +11,9 @@ import typer
 from cli.completion import complete_cause
 from cli.options import Actor, Home, Json, RetrainingUrl, settings_with
 from cli.output import telling
-from cli.service_client import Door, addresses, items
+from local_stack.addresses import addresses
 from shared.errors import CallerError, NotFound
+from shared.http.service_client import ServiceClient, items
 
 LISTED = 1000
 SHORTEST = 6
@@ -42,7 +43,7 @@ def acknowledge(
     """
     with telling(as_json) as teller:
         where = addresses(settings_with(home, retraining_url=retraining_url))
-        with Door("retraining", where.retraining) as retraining:
+        with ServiceClient("retraining", where.retraining) as retraining:
             key = full_key(retraining, cause)
             body: dict[str, object] = {"actor": actor or getpass.getuser()}
             if note:
@@ -57,7 +58,7 @@ def acknowledge(
         teller.result(answer, f"cause {key}: acknowledged by {found.get('actor', '')}{said}{also}")
 
 
-def full_key(retraining: Door, cause: str) -> str:
+def full_key(retraining: ServiceClient, cause: str) -> str:
     """The cause of a run, or the one whose key begins with `cause` among the newest decisions.
 
     Raises `NotFound` where there is none, `CallerError` where there are several.

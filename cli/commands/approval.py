@@ -11,7 +11,8 @@ import typer
 from cli.completion import complete_waiting_run
 from cli.options import Actor, Home, Json, RetrainingUrl, settings_with
 from cli.output import telling
-from cli.service_client import Door, addresses
+from local_stack.addresses import addresses
+from shared.http.service_client import ServiceClient
 
 Run = Annotated[
     str,
@@ -38,7 +39,7 @@ def reject(
 def _decide(run: str, word: str, actor: str, home: Path | None, retraining_url: str, as_json: bool) -> None:
     with telling(as_json) as teller:
         where = addresses(settings_with(home, retraining_url=retraining_url))
-        with Door("retraining", where.retraining) as retraining:
+        with ServiceClient("retraining", where.retraining) as retraining:
             answer = retraining.post(f"/runs/{run}/{word}", {"actor": actor or getpass.getuser()})
         state = answer.get("state") if isinstance(answer, dict) else None
         teller.result(answer, f"run {run}: {word}d" + (f", now {state}" if state else ""))

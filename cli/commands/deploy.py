@@ -12,10 +12,11 @@ import typer
 from cli.options import Actor, Home, InferenceUrl, Json, RetrainingUrl, settings_with
 from cli.output import telling
 from cli.progress import bar
-from cli.service_client import Door, addresses
+from local_stack.addresses import addresses
 from shared.contracts.loop_spec import read_loop_spec
 from shared.contracts.manifest import short
 from shared.errors import CallerError, DependencyUnavailable, OperatorError
+from shared.http.service_client import ServiceClient
 
 PAUSE_S = 0.2
 File = Annotated[
@@ -74,7 +75,7 @@ def deploy(
                     hint=f"homeostat deploy {project} --train train.parquet --holdout holdout.parquet",
                 )
         teller.note(f"version {short(manifest.version)} of {loop.model} is packaged and signed")
-        with Door("retraining", where.retraining) as retraining:
+        with ServiceClient("retraining", where.retraining) as retraining:
             answer = retraining.post(
                 f"/models/{loop.model}/deployments",
                 {
@@ -86,7 +87,7 @@ def deploy(
         generation = int(answer["release"]["generation"])
         if wait > 0:
             with (
-                Door("inference", where.inference) as inference,
+                ServiceClient("inference", where.inference) as inference,
                 bar(teller, "waiting until it is served"),
             ):
                 _wait_until_served(inference, loop.model, generation, wait)
@@ -103,7 +104,7 @@ def deploy(
         )
 
 
-def _wait_until_served(inference: Door, model: str, generation: int, wait_s: float) -> None:
+def _wait_until_served(inference: ServiceClient, model: str, generation: int, wait_s: float) -> None:
     ends = time.monotonic() + wait_s
     problem = "it does not know the model yet"
     while True:

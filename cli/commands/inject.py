@@ -296,19 +296,19 @@ def _rehearse(
     from datetime import UTC, datetime
 
     from cli.progress import bar
-    from cli.service_client import Door
     from local_stack.fault_injection.confirmation import Injected, require_consent
     from local_stack.fault_injection.local_services import find_local
     from local_stack.fault_injection.scenario import Rehearsal
     from local_stack.fault_injection.target import find_served
+    from shared.http.service_client import ServiceClient
     from shared.models.keys import Keys
     from shared.stores.lake import Lake
     from shared.stores.model_store import open_model_store
 
     inference_url, drift_url = find_local(settings)
     with (
-        Door("inference", inference_url, hint="homeostat status") as inference,
-        Door("drift", drift_url, hint="homeostat status") as drift,
+        ServiceClient("inference", inference_url, hint="homeostat status") as inference,
+        ServiceClient("drift", drift_url, hint="homeostat status") as drift,
     ):
         keys, store = Keys(settings.home / "keys"), open_model_store(settings.model_store_url)
         served = find_served(inference, store, keys, model, seed=seed)

@@ -7,8 +7,9 @@ from rich.table import Table
 
 from cli.options import Home, Json, Model, RetrainingUrl, settings_with
 from cli.output import telling
-from cli.service_client import Door, addresses, items
+from local_stack.addresses import addresses
 from shared.contracts.manifest import short
+from shared.http.service_client import ServiceClient, items
 
 
 def releases(
@@ -17,7 +18,7 @@ def releases(
     """List what was released, newest first. The first line is what is served."""
     with telling(as_json) as teller:
         where = addresses(settings_with(home, retraining_url=retraining_url))
-        with Door("retraining", where.retraining) as retraining:
+        with ServiceClient("retraining", where.retraining) as retraining:
             log = items(retraining.get(f"/models/{model}/releases"), "releases")
         log = sorted(log, key=lambda release: int(release["generation"]), reverse=True)
         table = Table(box=None)

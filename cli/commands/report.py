@@ -12,7 +12,8 @@ from cli.completion import complete_model, complete_verdict
 from cli.options import DriftUrl, Home, Json, settings_with
 from cli.output import telling
 from cli.progress import bar
-from cli.service_client import Door, addresses, items
+from local_stack.addresses import addresses
+from shared.http.service_client import ServiceClient, items
 
 COLOURS = {
     "ok": "green",
@@ -39,7 +40,7 @@ def report(
     """List the newest verdicts with the addresses of their reports, or open one."""
     with telling(as_json) as teller:
         where = addresses(settings_with(home, drift_url=drift_url))
-        with Door("drift", where.drift) as drift:
+        with ServiceClient("drift", where.drift) as drift:
             if open_id:
                 verdict = drift.get(f"/verdicts/{open_id}")
                 url = f"{where.drift}/reports/{open_id}"

@@ -9,9 +9,10 @@ import typer
 
 from cli.options import Actor, Home, Json, Model, RetrainingUrl, settings_with
 from cli.output import telling
-from cli.service_client import Door, addresses, items
+from local_stack.addresses import addresses
 from shared.contracts.manifest import short
 from shared.errors import DependencyUnavailable
+from shared.http.service_client import ServiceClient, items
 
 
 def rollback(
@@ -44,7 +45,7 @@ def rollback(
             body["reason"] = reason
         if to_generation is not None:
             body["to_generation"] = to_generation
-        with Door("retraining", where.retraining) as retraining:
+        with ServiceClient("retraining", where.retraining) as retraining:
             seen = expected_generation or served_generation(retraining, model)
             if seen:
                 body["expected_generation"] = seen
@@ -61,7 +62,7 @@ def rollback(
         )
 
 
-def served_generation(retraining: Door, model: str) -> int:
+def served_generation(retraining: ServiceClient, model: str) -> int:
     """The newest generation of a model; 0 where nothing was released."""
     log = items(retraining.get(f"/models/{model}/releases"), "releases")
     return max((int(release["generation"]) for release in log), default=0)

@@ -12,8 +12,9 @@ from rich.tree import Tree
 from cli.completion import complete_name
 from cli.options import Home, Json, RetrainingUrl, settings_with
 from cli.output import telling
-from cli.service_client import Door, addresses
+from local_stack.addresses import addresses
 from shared.errors import NotFound
+from shared.http.service_client import ServiceClient
 
 PREDICTION_ID_LENGTH = 32
 CAUSE_KEY = re.compile("[0-9a-f]{32}")
@@ -37,12 +38,12 @@ def why(
     to the predictions its version answered."""
     with telling(as_json) as teller:
         where = addresses(settings_with(home, retraining_url=retraining_url))
-        with Door("retraining", where.retraining) as retraining:
+        with ServiceClient("retraining", where.retraining) as retraining:
             kind, chain = ask(retraining, name)
         teller.result(chain, draw(f"{kind} {name}", chain, FORTH if kind in ("run", "cause") else BACK))
 
 
-def ask(retraining: Door, name: str) -> tuple[str, dict[str, Any]]:
+def ask(retraining: ServiceClient, name: str) -> tuple[str, dict[str, Any]]:
     """What a name is and the chain through it. Raises NotFound.
 
     A cause is 32 hex digits. A prediction id is 32 characters of a wider alphabet, and once in 4 billion it is all hex digits

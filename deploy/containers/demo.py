@@ -21,9 +21,10 @@ from typing import Any
 import httpx
 import numpy as np
 
-from cli.service_client import Door, addresses, items
+from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
 from shared.errors import Conflict, HomeostatError
+from shared.http.service_client import ServiceClient, items
 
 MODEL = "parcels"
 FIRST_DAY = datetime(2026, 1, 31, tzinfo=UTC)  # make_data.py ends here
@@ -71,9 +72,9 @@ class Replay:
 
     def __init__(self, settings: LocalStackSettings) -> None:
         where = addresses(settings)
-        self._inference = Door("inference", where.inference)
-        self._drift = Door("drift", where.drift)
-        self._retraining = Door("retraining", where.retraining)
+        self._inference = ServiceClient("inference", where.inference)
+        self._drift = ServiceClient("drift", where.drift)
+        self._retraining = ServiceClient("retraining", where.retraining)
         self._outcomes = httpx.Client(base_url=where.inference, timeout=30, trust_env=False)
 
     def ask(self, day: Day) -> None:
@@ -137,7 +138,7 @@ class Replay:
 def deploy(settings: LocalStackSettings) -> None:
     """Write, train and deploy the project. Raises Conflict where it is served already, CalledProcessError where a step fails."""
     where = addresses(settings)
-    with Door("inference", where.inference) as inference:
+    with ServiceClient("inference", where.inference) as inference:
         if any(one["name"] == MODEL for one in inference.get("/status.json")["models"]):
             raise Conflict(
                 f"{MODEL} is served already: the demo tells its story once",

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cli.service_client import Door
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import CallerError, DependencyUnavailable, HomeostatError
+from shared.http.service_client import ServiceClient
 
 ROWS_PER_REQUEST = 10
 MOST_OUTCOMES = 5000
@@ -57,7 +57,7 @@ def as_rows(table: pa.Table, loop: LoopSpec) -> list[dict[str, Any]]:
 
 
 def ask(
-    inference: Door,
+    inference: ServiceClient,
     model: str,
     rows: Sequence[dict[str, Any]],
     moments: Sequence[datetime],
@@ -103,7 +103,7 @@ def ask(
     return answers
 
 
-def tell(inference: Door, items: Sequence[dict[str, Any]], *, tries: int = 3) -> int:
+def tell(inference: ServiceClient, items: Sequence[dict[str, Any]], *, tries: int = 3) -> int:
     """Tell outcomes, again where a request fails: the same outcome twice counts once. How many were taken."""
     taken = 0
     for start in range(0, len(items), MOST_OUTCOMES):

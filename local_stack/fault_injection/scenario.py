@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cli.service_client import Door
 from local_stack.fault_injection.labels import Truth, outcomes
 from local_stack.fault_injection.lake_checks import known_of, wait_for_outcomes, wait_for_rows
 from local_stack.fault_injection.limits import length_for
@@ -19,6 +18,7 @@ from local_stack.fault_injection.target import Served
 from local_stack.fault_injection.timeline import Timeline, plan, rows_per_window
 from local_stack.fault_injection.verdicts import wait_for_verdict
 from shared.errors import HomeostatError
+from shared.http.service_client import ServiceClient
 from shared.stores.lake import Lake
 
 SETTLING_S = 60.0
@@ -77,8 +77,8 @@ class Rehearsal:
     """Sends rows of `served` to `inference` and looks at what becomes of them in `lake` and `drift`."""
 
     served: Served
-    inference: Door
-    drift: Door
+    inference: ServiceClient
+    drift: ServiceClient
     lake: Lake
     now: Callable[[], datetime]
     note: Callable[[int, datetime, datetime], None] = lambda rows, start, end: None

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cli.service_client import Door
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MODEL, REFERENCE
 from shared.errors import CallerError, NotFound, ProjectError
+from shared.http.service_client import ServiceClient
 from shared.models.keys import Keys
 from shared.models.packaging import verify_version
 from shared.stores.model_store import ModelStore
@@ -39,7 +39,7 @@ class Served:
     weights: dict[str, float]
 
 
-def find_served(inference: Door, store: ModelStore, keys: Keys, model: str, *, seed: int) -> Served:
+def find_served(inference: ServiceClient, store: ModelStore, keys: Keys, model: str, *, seed: int) -> Served:
     """What inference serves, read from the model store and checked against its signature.
 
     `model` may be empty while one model is served. Raises `NotFound` where it is not served, `CallerError` where several are.

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from cli.service_client import Door, items
 from local_stack.fault_injection.timeline import Timeline
 from shared.errors import HomeostatError
+from shared.http.service_client import ServiceClient, items
 
 PAUSE_S = 0.5
 LIMIT = 50
 
 
 def wait_for_verdict(
-    drift: Door, model: str, generation: int, timeline: Timeline, *, within_s: float
+    drift: ServiceClient, model: str, generation: int, timeline: Timeline, *, within_s: float
 ) -> dict[str, Any] | None:
     """The newest verdict about the timeline's windows; None where there is none in time.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cli.service_client import addresses
+from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
 from local_stack.state import StackState, read_state
 

@@ -8,9 +8,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from cli.service_client import Door
 from local_stack.fault_injection.requests import as_rows, ask, tell
 from shared.errors import CallerError
+from shared.http.service_client import ServiceClient
 from tests.unit.cli.fake_service import FakeService, fake_service
 from tests.unit.local_stack.fault_injection.reference import START, loop, reference
 
@@ -54,7 +54,7 @@ def test_rows_are_sent_in_time_order_at_the_rate(service: FakeService) -> None:
     clock = Clock()
     heard: list[int] = []
     rows = [{"x": place} for place in range(40)]
-    with Door("inference", service.url) as door:
+    with ServiceClient("inference", service.url) as door:
         answers = ask(
             *(door, "parcels", rows, MOMENTS[:40]),
             rate=10.0,
@@ -76,7 +76,7 @@ def test_rows_are_sent_in_time_order_at_the_rate(service: FakeService) -> None:
 
 def test_time_is_up_when_it_is_up(service: FakeService) -> None:
     clock = Clock()
-    with Door("inference", service.url) as door:
+    with ServiceClient("inference", service.url) as door:
         answers = ask(
             *(door, "parcels", [{}] * 100, MOMENTS),
             rate=10.0,
@@ -89,7 +89,7 @@ def test_time_is_up_when_it_is_up(service: FakeService) -> None:
 
 def test_a_failed_request_is_counted_and_not_sent_again(service: FakeService) -> None:
     service.answers["POST /predict"] = (503, {"error": "too much at once"})
-    with Door("inference", service.url) as door:
+    with ServiceClient("inference", service.url) as door:
         answers = ask(door, "parcels", [{}] * 20, MOMENTS[:20], rate=1e4, seconds=5.0)
     assert (answers.answered, answers.failed, len(service.asked)) == (0, 20, 2)
     assert "too much at once" in answers.failures[0]
@@ -97,13 +97,13 @@ def test_a_failed_request_is_counted_and_not_sent_again(service: FakeService) ->
 
 def test_rows_that_are_refused_end_it_at_once(service: FakeService) -> None:
     service.answers["POST /predict"] = (422, {"error": "feature x of row 0 is missing"})
-    with Door("inference", service.url) as door, pytest.raises(CallerError, match="feature x"):
+    with ServiceClient("inference", service.url) as door, pytest.raises(CallerError, match="feature x"):
         ask(door, "parcels", [{}] * 20, MOMENTS[:20], rate=1e4, seconds=5.0)
     assert len(service.asked) == 1
 
 
 def test_outcomes_are_told_in_requests_the_door_takes(service: FakeService) -> None:
     service.answers["POST /outcomes"] = (202, {"accepted": 1})
-    with Door("inference", service.url) as door:
+    with ServiceClient("inference", service.url) as door:
         assert tell(door, [{"prediction_id": str(place)} for place in range(7000)]) == 7000
     assert [len(body["outcomes"]) for _, body in service.asked] == [5000, 2000]

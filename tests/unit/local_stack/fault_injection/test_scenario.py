@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cli.service_client import Door
 from local_stack.fault_injection.requests import ROWS_PER_REQUEST
 from local_stack.fault_injection.scenario import Pace, Rehearsal
 from local_stack.fault_injection.target import Served
+from shared.http.service_client import ServiceClient
 from shared.stores.lake import Lake
 from tests.unit.cli.fake_service import FakeService, fake_service
 from tests.unit.local_stack.fault_injection.reference import loop, reference
@@ -51,7 +51,7 @@ def rehearse(service: FakeService, pace: Pace) -> tuple[Any, list[tuple[int, dat
     def make(count: int, random: np.random.Generator) -> pa.Table:
         return reference(count)
 
-    with Door("inference", service.url) as door:
+    with ServiceClient("inference", service.url) as door:
         served = Served("parcels", "ab" * 32, 1, loop(), reference(200), {})
         rehearsal = Rehearsal(
             served, door, door, cast(Lake, NoTable()), lambda: NOW, lambda *one: noted.append(one)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper
 
-from cli.service_client import Door
 from local_stack.fault_injection.target import Served, find_served
 from shared.errors import CallerError, IntegrityError, NotFound
+from shared.http.service_client import ServiceClient
 from tests.fakes.toy_model import ToyStore, toy_onnx
 from tests.unit.cli.fake_service import FakeService, fake_service
 
@@ -27,7 +27,7 @@ def serve(inference: FakeService, **versions: str) -> None:
 
 
 def find(inference: FakeService, toys: ToyStore, model: str = "") -> Served:
-    with Door("inference", inference.url) as door:
+    with ServiceClient("inference", inference.url) as door:
         return find_served(door, toys.store, toys.keys, model, seed=0)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cli.service_client import Door
 from local_stack.fault_injection.timeline import Timeline
 from local_stack.fault_injection.verdicts import wait_for_verdict
+from shared.http.service_client import ServiceClient
 from tests.unit.cli.fake_service import FakeService, fake_service
 
 START = datetime(2026, 2, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ def verdict(day: int, *, generation: int = 1, rows: int = 400, name: str = "v") 
 
 
 def wait(drift: FakeService, timeline: Timeline = TIMELINE) -> dict[str, Any] | None:
-    with Door("drift", drift.url) as door:
+    with ServiceClient("drift", drift.url) as door:
         return wait_for_verdict(door, "parcels", 1, timeline, within_s=0.0)
 
 

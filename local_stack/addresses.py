@@ -1,0 +1,32 @@
+"""The base URLs of the services: from settings, from the running stack, or by default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from local_stack.settings import LocalStackSettings
+from local_stack.state import read_state
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Base URLs of the services."""
+
+    inference: str
+    drift: str
+    retraining: str
+
+
+def addresses(settings: LocalStackSettings) -> Addresses:
+    """Base URLs: from an option or setting first, else from the running stack of this home, else the default ports."""
+    found = read_state(settings.home)
+    ports = found.ports if found is not None else {}
+
+    def base(given: str, name: str, port: int) -> str:
+        return given.rstrip("/") or f"http://{settings.host}:{ports.get(name, port)}"
+
+    return Addresses(
+        inference=base(settings.inference_url, "inference", settings.inference_port),
+        drift=base(settings.drift_url, "drift", settings.drift_port),
+        retraining=base(settings.retraining_url, "retraining", settings.retraining_port),
+    )
