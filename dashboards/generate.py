@@ -15,7 +15,11 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.boards import drift, inference, loop, prediction_log, retraining
+from dashboards.boards.drift import board as drift
+from dashboards.boards.inference import board as inference
+from dashboards.boards.loop import board as loop
+from dashboards.boards.prediction_log import board as prediction_log
+from dashboards.boards.retraining import board as retraining
 
 FOLDER = Path(__file__).parent / "grafana" / "boards"
 BOARDS: dict[str, Callable[[], dashboard.Dashboard]] = {

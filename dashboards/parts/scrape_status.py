@@ -9,7 +9,7 @@ from dashboards.parts.query import Query
 UP = {1: ("up", GOOD), 0: ("down", BAD)}
 
 
-def answering(what: str, expression: str, legend: str) -> SdkPanel:
+def scraped(what: str, expression: str, legend: str) -> SdkPanel:
     """Processes that answer Prometheus; `what` says in a person's words which."""
     about = About(
         title="Processes that answer Prometheus",

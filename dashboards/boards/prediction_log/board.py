@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.panels import carriage, lag, losses, processes, retries
+from dashboards.boards.prediction_log import lag, missing_rows, retries, throughput
 from dashboards.parts.layout import Row, board
 from dashboards.parts.objective import LOG_FRESHNESS, burn
+from dashboards.parts.scrape_status import scraped
 
 UID = "homeostat-prediction-log"
 
@@ -26,7 +27,7 @@ def make() -> dashboard.Dashboard:
                     (7, lag.kafka()),
                     (
                         7,
-                        processes.answering(
+                        scraped(
                             "shipper and sink",
                             'max by (job, instance) (up{job=~"shipper|sink"})',
                             "{{job}} {{instance}}",
@@ -41,18 +42,23 @@ def make() -> dashboard.Dashboard:
                 "What is carried",
                 7,
                 [
-                    (3, carriage.delivered()),
-                    (3, carriage.newest()),
-                    (5, carriage.shipped()),
-                    (5, carriage.written()),
-                    (4, carriage.records()),
-                    (4, carriage.commit()),
+                    (3, throughput.delivered()),
+                    (3, throughput.newest()),
+                    (5, throughput.shipped()),
+                    (5, throughput.written()),
+                    (4, throughput.records()),
+                    (4, throughput.commit()),
                 ],
             ),
             Row(
                 "Is anything missing",
                 6,
-                [(6, losses.missing()), (6, losses.dropped()), (6, losses.letters()), (6, losses.skipped())],
+                [
+                    (6, missing_rows.missing()),
+                    (6, missing_rows.dropped()),
+                    (6, missing_rows.letters()),
+                    (6, missing_rows.skipped()),
+                ],
             ),
             Row(
                 "Troubles",

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.panels import (
-    alerts,
-    carriage,
-    decisions,
-    duration,
-    evidence,
-    gate,
-    lag,
-    releases,
-    requests,
-    runs,
-    sight,
-    verdicts,
-)
+from dashboards.boards.drift import label_coverage, scores, verdicts
+from dashboards.boards.inference import duration, releases, requests
+from dashboards.boards.loop import firing_alerts
+from dashboards.boards.prediction_log import lag, throughput
+from dashboards.boards.retraining import decisions, gate, runs
 from dashboards.parts.layout import Row, board
 
 UID = "homeostat-loop"
@@ -38,20 +29,20 @@ def make() -> dashboard.Dashboard:
                     (4, requests.last_prediction()),
                     (9, requests.requests()),
                     (8, duration.answer()),
-                    (3, alerts.ringing()),
+                    (3, firing_alerts.count()),
                 ],
                 more=("homeostat-inference", "Inference"),
             ),
             Row(
                 "Log: what is written down",
                 7,
-                [(4, carriage.newest()), (7, lag.age()), (6, lag.lag()), (7, lag.fresh())],
+                [(4, throughput.newest()), (7, lag.age()), (6, lag.lag()), (7, lag.fresh())],
                 more=("homeostat-prediction-log", "Prediction log"),
             ),
             Row(
                 "Evidence: what drift measures and concludes",
                 7,
-                [(10, evidence.ratio()), (7, sight.loss()), (7, verdicts.state())],
+                [(10, scores.ratio()), (7, label_coverage.loss()), (7, verdicts.state())],
                 more=("homeostat-drift", "Drift"),
             ),
             Row(

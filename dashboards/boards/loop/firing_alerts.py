@@ -6,7 +6,7 @@ from dashboards.parts.panel import About, SdkPanel, bad_from, single_value
 from dashboards.parts.query import Query
 
 
-def ringing() -> SdkPanel:
+def count() -> SdkPanel:
     """Alerts ringing."""
     about = About(
         title="Alerts ringing",

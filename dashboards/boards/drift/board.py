@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.panels import evidence, examinations, processes, progress, sight, verdicts
+from dashboards.boards.drift import evaluations, label_coverage, progress, scores, verdicts
 from dashboards.parts.layout import Row, board
 from dashboards.parts.objective import VERDICT_FRESHNESS, burn
+from dashboards.parts.scrape_status import scraped
 
 UID = "homeostat-drift"
 
@@ -23,16 +24,21 @@ def make() -> dashboard.Dashboard:
                 "Evidence",
                 8,
                 [
-                    (8, evidence.ratio()),
-                    (6, evidence.now()),
-                    (5, evidence.score()),
-                    (5, evidence.threshold()),
+                    (8, scores.ratio()),
+                    (6, scores.now()),
+                    (5, scores.score()),
+                    (5, scores.threshold()),
                 ],
             ),
             Row(
                 "Can it see",
                 7,
-                [(9, sight.loss()), (5, sight.coverage()), (5, sight.rows()), (5, sight.lag())],
+                [
+                    (9, label_coverage.loss()),
+                    (5, label_coverage.coverage()),
+                    (5, label_coverage.rows()),
+                    (5, label_coverage.lag()),
+                ],
             ),
             Row(
                 "Is it on time",
@@ -51,14 +57,12 @@ def make() -> dashboard.Dashboard:
                 [
                     (
                         5,
-                        processes.answering(
-                            "drift service", 'max by (instance) (up{job="drift"})', "{{instance}}"
-                        ),
+                        scraped("drift service", 'max by (instance) (up{job="drift"})', "{{instance}}"),
                     ),
-                    (4, examinations.examination()),
-                    (5, examinations.failures()),
-                    (4, examinations.unpublished()),
-                    (6, examinations.annotations_sent()),
+                    (4, evaluations.examination()),
+                    (5, evaluations.failures()),
+                    (4, evaluations.unpublished()),
+                    (6, evaluations.annotations_sent()),
                 ],
             ),
         ],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.panels import decisions, driver, gate, people, processes, runs
+from dashboards.boards.retraining import approvals, decisions, gate, leadership, runs
 from dashboards.parts.layout import Row, board
+from dashboards.parts.scrape_status import scraped
 
 UID = "homeostat-retraining"
 
@@ -22,12 +23,12 @@ def make() -> dashboard.Dashboard:
                 "People and releases",
                 6,
                 [
-                    (4, people.waiting()),
-                    (4, people.unseen()),
-                    (3, people.opened()),
-                    (3, people.age()),
-                    (4, people.release()),
-                    (6, people.releases()),
+                    (4, approvals.waiting()),
+                    (4, approvals.unseen()),
+                    (3, approvals.opened()),
+                    (3, approvals.age()),
+                    (4, approvals.release()),
+                    (6, approvals.releases()),
                 ],
             ),
             Row(
@@ -50,15 +51,15 @@ def make() -> dashboard.Dashboard:
                 [
                     (
                         4,
-                        processes.answering(
+                        scraped(
                             "retraining service", 'max by (instance) (up{job="retraining"})', "{{instance}}"
                         ),
                     ),
-                    (4, driver.leader()),
-                    (4, driver.listener()),
-                    (3, driver.mirror()),
-                    (4, driver.generation()),
-                    (5, driver.annotations_sent()),
+                    (4, leadership.leader()),
+                    (4, leadership.listener()),
+                    (3, leadership.mirror()),
+                    (4, leadership.generation()),
+                    (5, leadership.annotations_sent()),
                 ],
             ),
         ],

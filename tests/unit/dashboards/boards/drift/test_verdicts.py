@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dashboards.panels.verdicts import STATE_NUMBERS, state
+from dashboards.boards.drift.verdicts import STATE_NUMBERS, state
 from tests.observability import program
 
 NUMBERS = {word: number for number, (word, _) in STATE_NUMBERS.items()}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.panels import device, duration, processes, releases, requests, saturation, spool
+from dashboards.boards.inference import device, duration, releases, requests, saturation, spool
 from dashboards.parts.layout import Row, board
 from dashboards.parts.objective import AVAILABILITY, LATENCY, burn
+from dashboards.parts.scrape_status import scraped
 
 UID = "homeostat-inference"
 
@@ -26,9 +27,7 @@ def make() -> dashboard.Dashboard:
                     (9, burn(LATENCY)),
                     (
                         6,
-                        processes.answering(
-                            "server", 'max by (instance) (up{job="inference"})', "{{instance}}"
-                        ),
+                        scraped("server", 'max by (instance) (up{job="inference"})', "{{instance}}"),
                     ),
                 ],
             ),

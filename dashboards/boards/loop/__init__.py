@@ -1,0 +1,1 @@
+"""The board of the loop: an overview that borrows the most important panels of the services."""
