@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.files import write_atomic
 
 STATE = "supervisor.json"
 
@@ -46,12 +47,10 @@ def run_folder(home: Path) -> Path:
 
 
 def write_state(home: Path, state: StackState) -> None:
-    """Replace the state file whole: a reader sees the old or the new one."""
+    """Replace the state file atomically."""
     folder = run_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{STATE}.{os.getpid()}"
-    draft.write_bytes(orjson.dumps(state.model_dump(), option=orjson.OPT_INDENT_2))
-    os.replace(draft, folder / STATE)
+    write_atomic(folder / STATE, orjson.dumps(state.model_dump(), option=orjson.OPT_INDENT_2))
 
 
 def read_state(home: Path) -> StackState | None:

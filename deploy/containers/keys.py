@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from shared.errors import HomeostatError
+from shared.files import write_atomic
 from shared.models.keys import Keys, ensure_keys
 from shared.settings import HomeostatSettings
 
@@ -19,7 +19,7 @@ SERVER_KEYS = "server-keys"
 
 
 def copy_for_servers(keys: Keys, folder: Path) -> None:
-    """Put into `folder` what a server needs, each file whole or not at all; what is there already must be the same."""
+    """Put into `folder` what a server needs, each file atomically; what is there already must be the same."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in (keys.prediction_id, keys.verifying):
         target, content = folder / path.name, path.read_bytes()
@@ -28,10 +28,7 @@ def copy_for_servers(keys: Keys, folder: Path) -> None:
                 f"{target} is another key than {path}",
                 hint="restore both volumes, keys and server_keys, from the same copy",
             )
-        draft = folder / f".{path.name}.{os.getpid()}"
-        draft.write_bytes(content)
-        draft.chmod(path.stat().st_mode & 0o777)
-        draft.replace(target)
+        write_atomic(target, content, mode=path.stat().st_mode & 0o777)
 
 
 def main() -> int:

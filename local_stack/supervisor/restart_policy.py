@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+from shared.backoff import Backoff
+
+BACKOFF = Backoff(first_s=0.5, max_s=30.0)
 STEADY_AFTER_S = 30.0
 
 
@@ -23,8 +24,7 @@ class Restarts:
         A life of `STEADY_AFTER_S` seconds ends the row. Times are seconds of one monotonic clock.
         """
         row = 0 if now - started >= STEADY_AFTER_S else self.in_a_row
-        pause = min(FIRST_PAUSE_S * 2**row, LONGEST_PAUSE_S)
-        return Restarts(self.count, row + 1, now + pause)
+        return Restarts(self.count, row + 1, now + BACKOFF.pause(row + 1))
 
     def is_due(self, now: float) -> bool:
         """Whether the pause is over."""

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from local_stack.state import run_folder
 from shared.errors import Conflict
+from shared.files import write_atomic
 
 LONGEST_S = 600.0
 
@@ -41,9 +42,7 @@ def hold(home: Path, part: str, seconds: float) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     until = time.time() + min(seconds, LONGEST_S)
     ours = Hold(pid=os.getpid(), created=psutil.Process().create_time(), until=until)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(orjson.dumps(ours.model_dump()))
-    os.replace(draft, path)
+    write_atomic(path, orjson.dumps(ours.model_dump()))
     try:
         yield
     finally:

@@ -33,7 +33,7 @@ class LogConsumer:
         self._fetch_bytes = fetch_bytes
         self._connect_milliseconds = int(connect_seconds * 1000)
         self._connection: Connection[KafkaConsumer] = Connection(bootstrap, self._connect)
-        self._admin: KafkaAdminClient | None = None
+        self._admin: Connection[KafkaAdminClient] = Connection(bootstrap, self._connect_admin)
         self._cluster_id = ""
 
     def poll(self, timeout: float, maximum: int = 500) -> list[Message]:
@@ -112,15 +112,7 @@ class LogConsumer:
     def identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
         """Ask the broker for the topics' ids. Raises DependencyUnavailable."""
         try:
-            if self._admin is None:
-                self._admin = KafkaAdminClient(
-                    bootstrap_servers=self._bootstrap.split(","),
-                    client_id=f"{self._client_id}-identity",
-                    bootstrap_timeout_ms=self._connect_milliseconds,
-                    request_timeout_ms=5_000,
-                )
-                self._cluster_id = str(self._admin.describe_cluster()["cluster_id"])
-            described = {topic["name"]: topic for topic in self._admin.describe_topics(list(topics))}
+            described = {topic["name"]: topic for topic in self._admin.open().describe_topics(list(topics))}
         except (KafkaError, OSError) as error:
             self._forget_admin()
             raise DependencyUnavailable(
@@ -168,13 +160,24 @@ class LogConsumer:
         client.subscribe(self._topics)
         return client
 
+    def _connect_admin(self) -> KafkaAdminClient:
+        admin = KafkaAdminClient(
+            bootstrap_servers=self._bootstrap.split(","),
+            client_id=f"{self._client_id}-identity",
+            bootstrap_timeout_ms=self._connect_milliseconds,
+            request_timeout_ms=5_000,
+        )
+        try:
+            self._cluster_id = str(admin.describe_cluster()["cluster_id"])
+        except BaseException:
+            _close_admin(admin)
+            raise
+        return admin
+
     def _forget_admin(self) -> None:
-        admin, self._admin = self._admin, None
+        admin = self._admin.release()
         if admin is not None:
-            try:
-                admin.close()
-            except (KafkaError, OSError):
-                pass  # it is of no use any more either way
+            _close_admin(admin)
 
 
 def open_consumer(
@@ -194,6 +197,13 @@ def open_consumer(
     return LogConsumer(
         bootstrap, topics, group, client_id, fetch_bytes=fetch_bytes, connect_seconds=connect_seconds
     )
+
+
+def _close_admin(admin: KafkaAdminClient) -> None:
+    try:
+        admin.close()
+    except (KafkaError, OSError):
+        pass  # it is of no use any more either way
 
 
 def _theirs(place: Partition) -> TopicPartition:

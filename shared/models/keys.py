@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from shared.errors import OperatorError
+from shared.files import create_atomic
 
 _SIGNING = "signing.pem"
 _VERIFYING = "signing.pub"
@@ -88,18 +88,6 @@ def ensure_keys(home: Path) -> Keys:
 
 
 def _create(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write `content` unless the file is there; whole or not at all."""
-    if path.exists():
-        return
-    draft = path.with_name(f".{path.name}.{token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+    """Write `content` atomically unless the file exists."""
+    if not path.exists():
+        create_atomic(path, content, durable=True, mode=mode)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+
+from shared.files import write_atomic
 
 _FILE = "checkpoint.json"
 
@@ -31,8 +32,7 @@ def read_checkpoint(folder: Path) -> Position:
 
 def write_checkpoint(folder: Path, position: Position) -> None:
     """Keep the position. Raises OSError, leaving the old one in place."""
-    draft = folder / f".{_FILE}"
-    draft.write_bytes(
-        orjson.dumps({"epoch": position.epoch, "number": position.number, "offset": position.offset})
+    write_atomic(
+        folder / _FILE,
+        orjson.dumps({"epoch": position.epoch, "number": position.number, "offset": position.offset}),
     )
-    os.replace(draft, folder / _FILE)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
+from shared.files import write_atomic
 from shared.spool.segment import list_segments
 
 LOCK_FILE = "writer.lock"
@@ -47,15 +48,5 @@ def next_epoch(folder: Path) -> int:
     last = int(path.read_text()) if path.exists() else 0
     seen = [segment.epoch for segment, _ in list_segments(folder)]
     epoch = max([last, *seen]) + 1
-    draft = folder / f".{EPOCH_FILE}.{os.getpid()}"
-    with open(draft, "w") as file:
-        file.write(str(epoch))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    write_atomic(path, str(epoch).encode(), durable=True)
     return epoch

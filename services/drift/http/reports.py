@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -16,6 +15,7 @@ from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
 from shared.contracts.manifest import short
 from shared.contracts.verdict import Verdict
+from shared.files import write_atomic
 
 MOST_COLUMNS = 30
 
@@ -78,13 +78,11 @@ class Reports:
         folder = self.folder / verdict.model
         folder.mkdir(parents=True, exist_ok=True)
         for form, content in (("json", document), ("html", page)):
-            draft = folder / f".{verdict.verdict_id}.{form}.{os.getpid()}"
-            draft.write_text(content, encoding="utf-8")
-            draft.replace(folder / f"{verdict.verdict_id}.{form}")
+            write_atomic(folder / f"{verdict.verdict_id}.{form}", content.encode())
         self._clear(folder, verdict.verdict_id)
 
     def _clear(self, folder: Path, drawn: str) -> None:
-        """Remove all but the newest reports, and drafts of a killed process: a page is megabytes, and can be drawn again."""
+        """Remove all but the newest reports, which are large and can be drawn again, and files of a killed process."""
         pages = [(path.stat().st_mtime_ns, path) for path in folder.glob("[!.]*.html") if path.stem != drawn]
         old = [path for _, path in sorted(pages, reverse=True)[self.kept - 1 :]]
         for path in (*old, *(page.with_suffix(".json") for page in old), *folder.glob(".*")):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_LONGEST = 600.0
+from shared.backoff import Backoff
+
+_MAX_PAUSE_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ def after_failure(
 ) -> Failure:
     """The failure to remember: waits double while the same release keeps failing, to at most ten minutes."""
     attempts = before.attempts + 1 if before is not None and before.generation == generation else 1
-    wait = min(_LONGEST, first_wait * 2 ** (attempts - 1))
-    return Failure(generation, problem, attempts, now + wait)
+    pause = Backoff(first_s=first_wait, max_s=_MAX_PAUSE_S).pause(attempts)
+    return Failure(generation, problem, attempts, now + pause)
 
 
 def is_due(failure: Failure | None, *, generation: int, now: float) -> bool:

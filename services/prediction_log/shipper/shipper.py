@@ -24,6 +24,7 @@ import pyarrow as pa
 from services.prediction_log.dead_letters import DeadLetter, send_letter
 from services.prediction_log.metrics import ShipperMetrics
 from services.prediction_log.shipper.batching import Parcel, Stream, parcels
+from shared.backoff import Backoff
 from shared.errors import DependencyUnavailable
 from shared.messaging.arrow import CONTENT_TYPE, to_bytes
 from shared.messaging.events import Event
@@ -37,7 +38,7 @@ from shared.spool.record import PredictionRecord
 _log = get_logger(__name__)
 _ROUND_BYTES = 16 << 20
 _PROBE_BYTES = 1
-_LONGEST_PAUSE = 2.0
+_MAX_PAUSE_S = 2.0
 
 
 class Shipper:
@@ -70,7 +71,8 @@ class Shipper:
 
     def run(self, stop: Flag) -> None:
         """Ship until told to stop. Failures are logged once per kind, counted, and tried again with growing pauses."""
-        pause = self._batch_seconds
+        backoff = Backoff(first_s=self._batch_seconds * 2, max_s=_MAX_PAUSE_S)
+        failures = 0
         while not stop.is_set():
             begun = time.monotonic()
             try:
@@ -78,14 +80,15 @@ class Shipper:
                 if self.last_error:
                     _log.info("shipping_again")
                 self.last_error = ""
-                pause = self._batch_seconds
+                failures, pause = 0, self._batch_seconds
                 if rows >= self._batch_rows:
                     continue
             except (DependencyUnavailable, RecordRefused, OSError) as error:
                 if self.last_error != str(error):
                     _log.warning("round_failed", error=str(error))
                 self.last_error = str(error)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                failures += 1
+                pause = backoff.pause(failures)
             stop.wait(max(0.0, pause - (time.monotonic() - begun)))
 
     def oldest_row_age(self) -> float:

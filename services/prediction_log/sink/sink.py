@@ -28,6 +28,7 @@ from services.prediction_log.metrics import SinkMetrics
 from services.prediction_log.sink.dead_letter_table import Burial
 from services.prediction_log.sink.decoding import Arrival, origin, read_message
 from services.prediction_log.sink.table_writer import Prepared, TableWriter
+from shared.backoff import Backoff
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
 from shared.errors import Conflict, DependencyUnavailable
 from shared.messaging.interfaces import Consumer, Message, Partition, Producer, RecordRefused, TopicIdentity
@@ -38,7 +39,7 @@ TOPICS = (PREDICTIONS.name, OUTCOMES.name, DEAD_LETTERS.name)
 _log = get_logger(__name__)
 _ROUND_BYTES = 64 << 20
 _ATTEMPTS = 5
-_LONGEST_PAUSE = 5.0
+_BACKOFF = Backoff(first_s=0.2, max_s=5.0)
 _IDENTITY_SECONDS = 2.0
 _ACKNOWLEDGE_SECONDS = 20.0
 # What the world around the sink does to it; a record is never to blame.
@@ -79,12 +80,12 @@ class Sink:
 
     def run(self, stop: Flag) -> None:
         """Work until told to stop. After a failure everything since the last commit is read again."""
-        pause = 0.2
+        failures = 0
         while not stop.is_set():
             try:
                 self.step()
                 self.last_error = ""
-                pause = 0.2
+                failures = 0
                 continue
             except (*_FOREIGN_ERRORS, DeltaError) as error:
                 if self.last_error != str(error):
@@ -94,8 +95,8 @@ class Sink:
                 self.last_error = f"unknown error {log_unknown_error(_log, error)}, see the log"
             self._metrics.failures.inc()
             self._consumer.rewind()
-            stop.wait(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            failures += 1
+            stop.wait(_BACKOFF.pause(failures))
 
     def step(self) -> int:
         """One round; the rows written. Whatever it raises, nothing is lost: rewind the consumer then."""

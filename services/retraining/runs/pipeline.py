@@ -30,6 +30,7 @@ from services.retraining.runs.reference_rows import write_reference
 from services.retraining.runs.snapshot import HOLDOUT, Pin, SnapshotSummary, freeze, pin_lake, problem_with
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
+from shared.backoff import Backoff
 from shared.contracts.manifest import MODEL, Origin, short
 from shared.errors import (
     Conflict,
@@ -44,8 +45,7 @@ from shared.models.packaging import package_version, verify_version
 from shared.observability.logs import get_logger, log_unknown_error
 
 STEPS = ("freeze", "train", "package", "judge", "promote")
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 30.0
+_BACKOFF = Backoff(first_s=1.0, max_s=30.0)
 
 _log = get_logger(__name__)
 
@@ -70,7 +70,7 @@ class Pipeline:
         Whose fault it is decides: the project's or the data's ends the run; a store or disk that is away is waited for.
         """
         accepts, work = self._steps[name]
-        pause = _FIRST_PAUSE
+        failures = 0
         while True:
             if self._stop.is_set():
                 raise Interrupted(run_id)
@@ -87,11 +87,12 @@ class Pipeline:
             except (ProjectError, IntegrityError, NotFound) as error:
                 return self._end(run_id, "failed", _code(error), str(error)).state
             except (OperatorError, OSError, DeltaError) as error:
+                failures += 1
+                pause = _BACKOFF.pause(failures)
                 self._parts.metrics.step_failures.labels(name).inc()
                 _log.warning("step_waits", run_id=run_id, step=name, problem=str(error), pause=pause)
                 if self._stop.wait(pause):
                     raise Interrupted(run_id) from error
-                pause = min(_LONGEST_PAUSE, pause * 2)
             except Exception as error:
                 told = f"step {name} broke unexpectedly; the log has error {log_unknown_error(_log, error)}"
                 return self._end(run_id, "failed", "unknown", told).state

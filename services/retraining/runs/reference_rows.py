@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from services.retraining.runs.snapshot import HOLDOUT, TRAIN
 from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
+from shared.files import atomic_path
 from shared.models.onnx_runner import OnnxModel
 
 
@@ -25,6 +26,5 @@ def write_reference(folder: RunFolder, model: Path, spec: LoopSpec, *, most_rows
     tail = train.slice(max(0, train.num_rows - (most_rows - holdout.num_rows)))
     rows = pa.concat_tables([tail, holdout]).combine_chunks()
     scored = rows.append_column("score", pa.array(OnnxModel(model, spec).score(rows), pa.float64()))
-    draft = folder.reference.with_name(".reference.parquet")
-    pq.write_table(scored, draft, compression="zstd", compression_level=1)
-    draft.replace(folder.reference)
+    with atomic_path(folder.reference) as temporary:
+        pq.write_table(scored, temporary, compression="zstd", compression_level=1)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from services.retraining.runs.workspace import RunFolder, write_whole
+from services.retraining.runs.workspace import RunFolder, write_json
 from shared.contracts.loop_spec import AllRows, LastRows, LoopSpec
 from shared.errors import DependencyUnavailable
 from shared.stores.lake import Lake, Snapshot, feature_column
@@ -121,7 +121,7 @@ def freeze(
         left_out_rows=rows.num_rows - sound.num_rows,
         pin=pin.to_json(),
     )
-    write_whole(draft / _SUMMARY, asdict(summary))
+    write_json(draft / _SUMMARY, asdict(summary))
     draft.rename(folder.snapshot)
     return summary
 

@@ -14,7 +14,7 @@ import orjson
 
 from services.retraining.launchers.process import TrainingJob
 from services.retraining.runs.snapshot import HOLDOUT, TRAIN
-from services.retraining.runs.workspace import RunFolder, write_whole
+from services.retraining.runs.workspace import RunFolder, write_json
 from shared.contracts.manifest import MODEL
 from shared.errors import TrainingFailed
 
@@ -74,7 +74,7 @@ def train(
         TrainingJob(run_id, command, directory, environment, place / "train.log", time_limit), stop
     )
     metrics = _what_it_owes(out)
-    write_whole(folder.trained, {"attempt": attempt, "metrics": metrics})
+    write_json(folder.trained, {"attempt": attempt, "metrics": metrics})
     return metrics
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+
+from shared.files import write_atomic
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,7 @@ class RunFolder:
         return self.root / "reference.parquet"
 
 
-def write_whole(path: Path, content: object) -> None:
-    """Write JSON so that it is there whole or not at all, also after a crash."""
+def write_json(path: Path, content: object) -> None:
+    """Write JSON atomically and durably, and the folder it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as file:
-        file.write(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    write_atomic(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS), durable=True)

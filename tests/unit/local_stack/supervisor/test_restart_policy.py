@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from local_stack.supervisor.restart_policy import (
-    FIRST_PAUSE_S,
-    LONGEST_PAUSE_S,
+    BACKOFF,
     STEADY_AFTER_S,
     Restarts,
     stop_order,
@@ -20,7 +19,6 @@ def test_pauses_double_up_to_the_longest() -> None:
         pauses.append(restarts.due - 101.0)
         restarts = restarts.started()
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
-    assert (FIRST_PAUSE_S, LONGEST_PAUSE_S) == (0.5, 30.0)
     assert restarts.count == 9
 
 
@@ -28,7 +26,7 @@ def test_a_steady_life_starts_the_row_anew() -> None:
     tried = Restarts().died(started=0.0, now=1.0).started().died(started=2.0, now=3.0).started()
     assert tried.in_a_row == 2
     again = tried.died(started=4.0, now=4.0 + STEADY_AFTER_S)
-    assert again.due == 4.0 + STEADY_AFTER_S + FIRST_PAUSE_S
+    assert again.due == 4.0 + STEADY_AFTER_S + BACKOFF.first_s
     assert again.count == 2
 
 

@@ -94,7 +94,7 @@ def test_a_death_while_writing_leaves_no_snapshot(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("services.retraining.runs.snapshot.write_whole", dies)
+        patch.setattr("services.retraining.runs.snapshot.write_json", dies)
         with pytest.raises(Killed):
             frozen(lake, spec_with(), tmp_path)
     assert not (tmp_path / "snapshot").exists()
