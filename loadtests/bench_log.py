@@ -103,7 +103,7 @@ def _throughput(home: Path) -> tuple[float, float]:
     try:
         broker.create_topics()
         for name in ("shipper", "sink"):
-            command = [sys.executable, "-m", f"services.prediction_log.{name}"]
+            command = [sys.executable, "-m", "services.prediction_log", name]
             processes.append(subprocess.Popen(command, env=environment))
         writer = SpoolWriter.claim(home / "spool", maximum_bytes=1 << 30)
         lake = Lake(str(home / "lake"))

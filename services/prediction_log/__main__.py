@@ -1,4 +1,4 @@
-"""`python -m services.prediction_log shipper` or `sink`: one part of the prediction log as a process of its own."""
+"""`python -m services.prediction_log shipper` or `sink`: one process of the prediction log."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 from services.prediction_log.bootstrap import run_shipper, run_sink
 
-PARTS = {"shipper": run_shipper, "sink": run_sink}
+PROCESSES = {"shipper": run_shipper, "sink": run_sink}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the named part until SIGTERM or SIGINT; the exit code. 2 where no part, or an unknown one, is named."""
-    if len(arguments) != 1 or arguments[0] not in PARTS:
-        print(f"usage: python -m services.prediction_log {{{'|'.join(PARTS)}}}", file=sys.stderr)
+    """Run the named process until SIGTERM or SIGINT; the exit code. 2 when the name is missing or unknown."""
+    if len(arguments) != 1 or arguments[0] not in PROCESSES:
+        print(f"usage: python -m services.prediction_log {{{'|'.join(PROCESSES)}}}", file=sys.stderr)
         return 2
-    return PARTS[arguments[0]]()
+    return PROCESSES[arguments[0]]()
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class LogProcesses:
                     f"{self._starts}-", str(self._rows_per_second), str(self._spool_bytes),
                 ]  # fmt: skip
             else:
-                command = ["-m", f"services.prediction_log.{name}"]
+                command = ["-m", "services.prediction_log", name]
             with open(self.home / f"{name}.log", "ab") as output:
                 self._running[name] = subprocess.Popen(
                     [sys.executable, *command], env=self._environment, stdout=output, stderr=output
