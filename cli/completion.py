@@ -27,7 +27,7 @@ def complete_part(context: typer.Context, incomplete: str) -> list[str]:
     """Parts of the running stack, from its state file."""
 
     def find() -> list[str]:
-        from cli.options import settings_with
+        from cli.command_settings import settings_with
         from local_stack.state import read_state
 
         state = read_state(settings_with(context.params.get("home")).home)
@@ -88,7 +88,7 @@ def complete_name(context: typer.Context, incomplete: str) -> list[tuple[str, st
 
 
 def _ask(context: typer.Context, service: str, path: str, name: str) -> list[dict[str, Any]]:
-    from cli.options import settings_with
+    from cli.command_settings import settings_with
     from local_stack.addresses import addresses
     from shared.http.service_client import ServiceClient, items
 

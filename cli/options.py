@@ -1,4 +1,4 @@
-"""Options that several commands share, and the settings they change."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from cli.completion import complete_model
-from local_stack.settings import LocalStackSettings
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Home = Annotated[
@@ -20,9 +19,3 @@ DriftUrl = Annotated[str, typer.Option(help="Base URL of drift. Default: the run
 RetrainingUrl = Annotated[str, typer.Option(help="Base URL of retraining. Default: the running stack's.")]
 Model = Annotated[str, typer.Argument(help="Name of the model.", autocompletion=complete_model)]
 Actor = Annotated[str, typer.Option(help="Who does it, for the record. Default: the user logged in.")]
-
-
-def settings_with(home: Path | None = None, **changed: object) -> LocalStackSettings:
-    """The environment's settings with what the command line gave on top; empty and None mean not given."""
-    given = {name: value for name, value in {"home": home, **changed}.items() if value not in (None, "")}
-    return LocalStackSettings().model_copy(update=given)

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from cli.command_settings import settings_with
 from cli.completion import complete_waiting_run
-from cli.options import Actor, Home, Json, RetrainingUrl, settings_with
+from cli.options import Actor, Home, Json, RetrainingUrl
 from cli.output import telling
 from local_stack.addresses import addresses
 from shared.http.service_client import ServiceClient

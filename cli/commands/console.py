@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli.options import DriftUrl, Home, InferenceUrl, Json, RetrainingUrl, settings_with
+from cli.command_settings import settings_with
+from cli.options import DriftUrl, Home, InferenceUrl, Json, RetrainingUrl
 from cli.output import telling
 from shared.observability.logs import configure_logs
 

@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.options import Json, settings_with
+from cli.command_settings import settings_with
+from cli.options import Json
 from cli.output import FOUND_SOMETHING, telling
 
 dashboards = typer.Typer(

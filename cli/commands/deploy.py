@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Actor, Home, InferenceUrl, Json, RetrainingUrl, settings_with
+from cli.command_settings import settings_with
+from cli.options import Actor, Home, InferenceUrl, Json, RetrainingUrl
 from cli.output import telling
 from cli.progress import bar
 from local_stack.addresses import addresses

@@ -8,7 +8,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.options import DriftUrl, Home, InferenceUrl, Json, RetrainingUrl, settings_with
+from cli.command_settings import settings_with
+from cli.options import DriftUrl, Home, InferenceUrl, Json, RetrainingUrl
 from cli.output import FOUND_SOMETHING, telling
 
 MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failure": "[bold red]failure[/]"}

@@ -8,7 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from cli.options import Home, Json, settings_with
+from cli.command_settings import settings_with
+from cli.options import Home, Json
 from cli.output import telling
 from local_stack.state import read_state, remove_state
 from local_stack.supervisor.lock import is_supervised, supervisor_pid

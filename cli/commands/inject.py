@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.command_settings import settings_with
 from cli.completion import complete_model, complete_part
-from cli.options import Home, Json, settings_with
+from cli.options import Home, Json
 from cli.output import FOUND_SOMETHING, Teller, telling
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from cli.options import Home, Json, Model, RetrainingUrl, settings_with
+from cli.command_settings import settings_with
+from cli.options import Home, Json, Model, RetrainingUrl
 from cli.output import telling
 from local_stack.addresses import addresses
 from shared.contracts.manifest import short

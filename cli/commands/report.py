@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.command_settings import settings_with
 from cli.completion import complete_model, complete_verdict
-from cli.options import DriftUrl, Home, Json, settings_with
+from cli.options import DriftUrl, Home, Json
 from cli.output import telling
 from cli.progress import bar
 from local_stack.addresses import addresses

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Actor, Home, Json, Model, RetrainingUrl, settings_with
+from cli.command_settings import settings_with
+from cli.options import Actor, Home, Json, Model, RetrainingUrl
 from cli.output import telling
 from local_stack.addresses import addresses
 from shared.contracts.manifest import short

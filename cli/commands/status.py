@@ -7,7 +7,8 @@ import time
 import typer
 from rich.table import Table
 
-from cli.options import Home, Json, settings_with
+from cli.command_settings import settings_with
+from cli.options import Home, Json
 from cli.output import FOUND_SOMETHING, telling
 from local_stack.state import ProcessState, read_state
 from local_stack.supervisor.lock import is_supervised

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
-from cli.options import Home, Json, settings_with
-from cli.output import telling
+from cli.command_settings import settings_with
+from cli.options import Home, Json
+from cli.output import Teller, telling
 from cli.progress import bar
 from local_stack.kafka.jars import ensure_jars
 from local_stack.observability.processes import make_observability
 from local_stack.ports import free_port
+from local_stack.state import StackState
 from local_stack.supervisor.launch import PORTS, run_attached, start_detached
 from local_stack.supervisor.lock import supervisor_pid
 from shared.errors import Conflict
@@ -72,4 +76,22 @@ def up(
         with bar(teller, "the broker's jars") as shown:
             ensure_jars(settings.kafka_jars, told=teller.note, fetched=shown.set)
         start = start_detached if detach else run_attached
-        start(settings, teller, wait, watching)
+        start(
+            settings,
+            wait_s=wait,
+            on_ready=lambda state: show_links(teller, state),
+            # Standard error, also with --json: a process that exits is news for both readers.
+            on_progress=lambda text: teller.err.print(text, markup=False, highlight=False, soft_wrap=True),
+            console=None if as_json else teller.err,
+            observability=watching,
+        )
+
+
+def show_links(teller: Teller, state: StackState) -> None:
+    """The pages of the stack, Kafka's address and the folder of the data."""
+    table = Table(box=None, show_header=False)
+    for name, url in state.urls.items():
+        table.add_row(name, f"[link={url}]{url}[/]")
+    table.add_row("kafka", state.kafka)
+    table.add_row("data", escape(state.home))
+    teller.result(state.model_dump(), table)

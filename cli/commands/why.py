@@ -9,8 +9,9 @@ import typer
 from rich.markup import escape
 from rich.tree import Tree
 
+from cli.command_settings import settings_with
 from cli.completion import complete_name
-from cli.options import Home, Json, RetrainingUrl, settings_with
+from cli.options import Home, Json, RetrainingUrl
 from cli.output import telling
 from local_stack.addresses import addresses
 from shared.errors import NotFound

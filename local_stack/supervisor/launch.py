@@ -1,4 +1,4 @@
-"""Starting a supervisor: in this process until it is told to end, or in one of its own that outlives the terminal."""
+"""Starts a supervisor: in this process until a signal, or in a process of its own that outlives the terminal."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import orjson
-from rich.table import Table
+from rich.console import Console
 
-from cli.output import Teller
 from local_stack.observability.processes import Observability
 from local_stack.settings import LocalStackSettings
 from local_stack.state import StackState
@@ -27,32 +26,34 @@ PORTS = (
     *("inference_port", "shipper_port", "drift_port", "retraining_port", "sink_port"),
     *("broker_port", "controller_port", "prometheus_port", "alertmanager_port", "console_port"),
 )
-ENDING_S = 120.0
-WATCHING_S = 15.0
+STOP_TIMEOUT_S = 120.0
+OBSERVABILITY_TIMEOUT_S = 15.0
 
 
 def run_attached(
-    settings: LocalStackSettings, teller: Teller, wait_s: float, observability: Observability | None = None
+    settings: LocalStackSettings,
+    *,
+    wait_s: float,
+    on_ready: Callable[[StackState], None],
+    on_progress: Callable[[str], None],
+    console: Console | None = None,
+    observability: Observability | None = None,
 ) -> None:
-    """Supervise here until SIGTERM, Ctrl-C or the terminal's end, with `observability` beside the stack where there is one.
+    """Supervise in this process until SIGTERM, SIGINT or SIGHUP.
 
-    Raises `OperatorError` when not everything is ready in `wait_s` seconds; 0: nobody looks.
+    `on_ready` is called once every process is ready, `on_progress` with each event worth a line; `console` shows the start.
+    Raises `OperatorError` when not everything is ready in `wait_s` seconds; 0 skips the check.
     """
-    # What happens to a process is news also for those who want the result as JSON.
-    supervisor = Supervisor(
-        settings,
-        observability=observability,
-        told=lambda text: teller.err.print(text, markup=False, soft_wrap=True),
-    )
+    supervisor = Supervisor(settings, observability=observability, told=on_progress)
     failed: list[HomeostatError] = []
     over = threading.Event()
 
-    def watch() -> None:
+    def wait() -> None:
         try:
             state = wait_until_ready(
                 settings,
                 deadline_s=wait_s,
-                console=None if teller.as_json else teller.err,
+                console=console,
                 alive=lambda: not over.is_set(),
                 supervisor=os.getpid(),
             )
@@ -61,54 +62,54 @@ def run_attached(
                 failed.append(error)
                 supervisor.stop()
         else:
-            tell_links(teller, state)
-            note_observability(settings, teller, observability, lambda: not over.is_set())
+            on_ready(state)
+            report_observability(settings, observability, on_progress, lambda: not over.is_set())
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stop())
-    watcher = threading.Thread(target=watch, name="watch", daemon=True)
+    waiter = threading.Thread(target=wait, name="readiness", daemon=True)
     if wait_s > 0:
-        watcher.start()
+        waiter.start()
     try:
         supervisor.run()
     finally:
         over.set()
         if wait_s > 0:
-            watcher.join(5)
+            waiter.join(5)
     if failed:
         raise failed[0]
-    teller.note("stopped")
+    on_progress("stopped")
 
 
 def start_detached(
-    settings: LocalStackSettings, teller: Teller, wait_s: float, observability: Observability | None = None
+    settings: LocalStackSettings,
+    *,
+    wait_s: float,
+    on_ready: Callable[[StackState], None],
+    on_progress: Callable[[str], None],
+    console: Console | None = None,
+    observability: Observability | None = None,
 ) -> None:
-    """Start a supervisor in a session of its own and return once everything is ready.
+    """Start a supervisor in its own session and return once every process is ready; the arguments are those of `run_attached`.
 
-    Raises what it raised, or `OperatorError` when not everything is ready in `wait_s` seconds; then it is ended again.
+    Raises the supervisor's own error, or `OperatorError` when not everything is ready in `wait_s` seconds; then the
+    supervisor is stopped again.
     """
     log = settings.home.absolute() / "logs" / "supervisor.log"
     answer = settings.home.absolute() / "run" / "answer.json"
     for path in (log, answer):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as notes, answer.open("wb") as result:
+    with log.open("ab") as errors, answer.open("wb") as result:
         process = subprocess.Popen(
             [
-                *(
-                    sys.executable,
-                    "-m",
-                    "cli",
-                    "up",
-                    "--json",
-                    "--wait=0",
-                    f"--home={settings.home.absolute()}",
-                ),
+                *(sys.executable, "-m", "cli", "up", "--json", "--wait=0"),
+                f"--home={settings.home.absolute()}",
                 *(f"--{name.replace('_', '-')}={getattr(settings, name)}" for name in PORTS),
                 *(["--observability"] if observability is not None else []),
             ],
             stdin=subprocess.DEVNULL,
             stdout=result,
-            stderr=notes,
+            stderr=errors,
             start_new_session=True,
             cwd=SOURCES,
         )
@@ -116,52 +117,42 @@ def start_detached(
         state = wait_until_ready(
             settings,
             deadline_s=wait_s,
-            console=None if teller.as_json else teller.err,
+            console=console,
             alive=lambda: process.poll() is None,
             supervisor=process.pid,
         )
     except OperatorError as error:
         if process.poll() is None:
             process.terminate()
-            process.wait(ENDING_S)
+            process.wait(STOP_TIMEOUT_S)
             raise
-        raise _last_words(answer, log) from error
-    tell_links(teller, state)
-    note_observability(settings, teller, observability, lambda: process.poll() is None)
+        raise _start_error(answer, log) from error
+    on_ready(state)
+    report_observability(settings, observability, on_progress, lambda: process.poll() is None)
 
 
-def note_observability(
+def report_observability(
     settings: LocalStackSettings,
-    teller: Teller,
     observability: Observability | None,
+    on_progress: Callable[[str], None],
     alive: Callable[[], bool],
 ) -> None:
-    """Give what watches the stack a moment to be ready, and say so where it is not: the stack runs on either way."""
+    """Report a Prometheus or Alertmanager that is not ready in time; the stack runs without it."""
     if observability is not None:
         try:
             wait_until_ready(
                 settings,
-                deadline_s=WATCHING_S,
+                deadline_s=OBSERVABILITY_TIMEOUT_S,
                 names=[spec.name for spec in observability.specs],
                 alive=alive,
             )
         except OperatorError as error:
-            teller.note(f"{error.message}; the stack runs without. {error.hint}")
+            on_progress(f"{error.message}; the stack runs without it. {error.hint}")
 
 
-def tell_links(teller: Teller, state: StackState) -> None:
-    """The pages worth opening, where Kafka listens, where the data lies."""
-    table = Table(box=None, show_header=False)
-    for name, url in state.urls.items():
-        table.add_row(name, f"[link={url}]{url}[/]")
-    table.add_row("kafka", state.kafka)
-    table.add_row("data", state.home)
-    teller.result(state.model_dump(), table)
-
-
-def _last_words(answer: Path, log: Path) -> OperatorError:
-    """Why the supervisor ended, as it told itself."""
+def _start_error(answer: Path, log: Path) -> OperatorError:
+    """The error the supervisor printed before it exited."""
     with suppress(OSError, orjson.JSONDecodeError, KeyError, TypeError):
-        said = orjson.loads(answer.read_bytes())
-        return OperatorError(str(said["error"]), hint=str(said["hint"]))
-    return OperatorError("the supervisor ended without a word", hint=f"read {log}")
+        printed = orjson.loads(answer.read_bytes())
+        return OperatorError(str(printed["error"]), hint=str(printed["hint"]))
+    return OperatorError("the supervisor exited without an error message", hint=f"read {log}")
