@@ -1,1 +1,1 @@
-"""What shows the loop and rings when it needs somebody: Grafana boards, Prometheus and Alertmanager rules, runbooks."""
+"""Grafana boards, Prometheus and Alertmanager configuration, alert rules."""

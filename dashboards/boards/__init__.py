@@ -1,1 +1,1 @@
-"""One board a file: the loop on one page, then each service for who is on call."""
+"""One folder per board: the overview of the loop, then one board per service."""

@@ -1,1 +1,1 @@
-"""What boards are put together from: queries, panels, rows, variables, annotations, links, colours."""
+"""Building blocks of boards: queries, panels, rows, variables, annotations, links, colours."""

@@ -1,8 +1,8 @@
-"""What happened, as marks on every graph.
+"""Annotations on every graph: drift, data faults, releases and rollbacks.
 
-The services write drift, fault, release and rollback into Grafana's own store, with the moment and a sentence: these are on.
-That needs a Grafana that knows them (a URL and a token). Where there is none, the same moments can be had from the metrics,
-a scrape late and without the sentence: these are off, since with both on each moment would be marked twice.
+The services write them into Grafana's own store, with time and text, if a Grafana URL and token are configured: these are on.
+The same events can be derived from metrics, one scrape late and without the text: these are off, because with both on each
+event would be marked twice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dashboards.parts.palette import ANNOTATIONS
 from dashboards.parts.query import DATASOURCE, MODEL, Query
 
 TAG = "homeostat"
-KEPT = 200  # marks shown at once
+LIMIT = 200  # annotations shown at once
 FROM_METRICS = {
     "drift": (
         f'max by (model) (homeostat_drift_state{{{MODEL}, state="drift"}}) > 0',
@@ -26,26 +26,26 @@ FROM_METRICS = {
     ),
     "data_fault": (
         f'max by (model) (homeostat_drift_state{{{MODEL}, state="data_fault"}}) > 0',
-        "last verdict: fault",
+        "last verdict: data fault",
     ),
     "release": (
         f"max by (model) (changes(homeostat_retraining_generation{{{MODEL}}}[$__rate_interval])) > 0",
-        "another generation is in the release log",
+        "new generation in the release log",
     ),
     "rollback": (
         f'max by (model) (increase(homeostat_retraining_releases_total{{{MODEL}, reason="rollback"}}[$__rate_interval])) > 0',
-        "taken back",
+        "rolled back",
     ),
 }
 
 
-def happenings() -> list[Builder[AnnotationQuery]]:
-    """All of them, those of Grafana's store first."""
+def all_annotations() -> list[Builder[AnnotationQuery]]:
+    """All annotations, those of Grafana's store first."""
     return [*map(_stored, ANNOTATIONS), *map(_from_metrics, ANNOTATIONS)]
 
 
 def _stored(kind: str) -> dashboard.AnnotationQuery:
-    target = dashboard.AnnotationTarget().limit(KEPT).match_any(False).tags([TAG, kind]).type("tags")
+    target = dashboard.AnnotationTarget().limit(LIMIT).match_any(False).tags([TAG, kind]).type("tags")
     return (
         dashboard.AnnotationQuery()
         .name(kind.capitalize())

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as model
 
 from dashboards.parts import link, variable
-from dashboards.parts.annotation import happenings
+from dashboards.parts.annotation import all_annotations
 from dashboards.parts.panel import SdkPanel
 
 COLUMNS = 24
@@ -20,7 +20,7 @@ VERSION = 1  # of the boards' form; Grafana counts its own changes from here
 @dataclass(frozen=True)
 class Row:
     """A heading and its panels, each with its width in columns; `height` in units of 30 pixels. `more` is the uid and the title
-    of the board that tells more about all of them."""
+    of the board with the details."""
 
     title: str
     height: int
@@ -42,7 +42,7 @@ def board(uid: str, title: str, description: str, rows: Sequence[Row]) -> dashbo
         .editable()
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
         .variables([variable.datasource(), variable.models(), variable.console()])
-        .annotations(happenings())
+        .annotations(all_annotations())
         .links([link.between_boards(), link.to_console()])
     )
     y = 0

@@ -1,4 +1,4 @@
-"""Links at the top of every board, and from a row's panels to the board with more."""
+"""Links at the top of every board, and from a row's panels to the board with the details."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def between_boards() -> dashboard.DashboardLink:
 
 def to_console() -> dashboard.DashboardLink:
     """The console: to approve, acknowledge and roll back."""
-    return _away("Console", "${console}/", "Approve, acknowledge, roll back.", "bolt")
+    return _external("Console", "${console}/", "Approve, acknowledge, roll back.", "bolt")
 
 
 def to_board(uid: str, title: str) -> dashboard.DashboardLink:
@@ -34,7 +34,7 @@ def to_board(uid: str, title: str) -> dashboard.DashboardLink:
     )
 
 
-def _away(title: str, url: str, tooltip: str, icon: str) -> dashboard.DashboardLink:
+def _external(title: str, url: str, tooltip: str, icon: str) -> dashboard.DashboardLink:
     return (
         dashboard.DashboardLink(title)
         .type(DashboardLinkType.LINK)

@@ -1,4 +1,4 @@
-"""How fast a service level objective's error budget is being spent, from room for errors and recorded ratios."""
+"""Burn rates of the service level objectives, from recorded error ratios."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dashboards.parts.panel import About, time_series
 from dashboards.parts.query import Query
 
 WINDOWS = ("5m", "1h", "6h")
-# At this pace thirty days of budget last two days: the pace at which somebody is called.
-CALLED = 14.4
+# At this rate a budget of thirty days is used up in two: the page threshold.
+PAGE = 14.4
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A promise over thirty days: the recorded `ratio` of what breaks it, the share that `may`, and the alert that rings."""
+    """A service level objective over 30 days: the recorded error `ratio`, the `allowed` share, and its alert."""
 
     name: str
     ratio: str
-    may: float
-    promise: str
+    allowed: float
+    objective: str
     alert: str
     empty: str
     by_model: bool = True
@@ -31,49 +31,51 @@ class Objective:
 AVAILABILITY = Objective(
     name="availability",
     ratio="homeostat:request_errors:ratio_rate",
-    may=0.001,
-    promise="99.9 % of the requests that are the server's to answer are answered",
+    allowed=0.001,
+    objective="99.9 % of the requests succeed (client errors do not count)",
     alert="HomeostatAvailabilityBurn",
-    empty="No request within the window, so nothing was promised: send one to :8000/predict.",
+    empty="No request in the window: send one to :8000/predict.",
 )
 LATENCY = Objective(
     name="latency",
     ratio="homeostat:request_latency_slow:ratio_rate",
-    may=0.01,
-    promise="99 % of the answers take at most 0.1 s",
+    allowed=0.01,
+    objective="99 % of the responses take at most 0.1 s",
     alert="HomeostatLatencyBurn",
-    empty="No answer within the window, so nothing was promised: send a request to :8000/predict.",
+    empty="No response in the window: send a request to :8000/predict.",
 )
 LOG_FRESHNESS = Objective(
     name="log freshness",
     ratio="homeostat:log_stale:ratio_rate",
-    may=0.01,
-    promise="99 % of the sink's commits hold no row older than 60 s",
+    allowed=0.01,
+    objective="99 % of the sink's commits contain no row older than 60 s",
     alert="HomeostatLogFreshnessBurn",
-    empty="No commit within the window: nothing was predicted, or the sink is stuck (`homeostat doctor`).",
+    empty="No commit in the window: there were no predictions, or the sink is stuck (`homeostat doctor`).",
     by_model=False,  # a commit holds rows of several models
 )
 VERDICT_FRESHNESS = Objective(
     name="verdict freshness",
     ratio="homeostat:verdict_late:ratio_rate",
-    may=0.05,
-    promise="95 % of the verdicts are stored within 60 s of their window being complete",
+    allowed=0.05,
+    objective="95 % of the verdicts are stored within 60 s after their window is complete",
     alert="HomeostatVerdictFreshnessBurn",
-    empty="No verdict within the window: windows are as long as drift.window in loop.yaml says.",
+    empty="No verdict in the window: the window length is drift.window in loop.yaml.",
 )
 
 
 def burn(objective: Objective) -> timeseries.Panel:
-    """How many times faster than sustainable the budget is spent, over short and long windows."""
+    """Burn rate of the error budget over short and long windows."""
     about = About(
         title=f"Error budget burn: {objective.name}",
         unit="none",
-        means=f"Promised over 30 days: {objective.promise}. At 1 the budget for errors lasts exactly those 30 days, at "
-        f"{CALLED} it is gone in two. The longer windows show whether a peak matters.",
+        shows=f"Objective over 30 days: {objective.objective}. At 1 the error budget lasts exactly 30 days, at "
+        f"{PAGE} two days. The longer windows show whether a peak matters.",
         normal="below 1.",
-        hint=f"{objective.alert} rings when it matters; docs/runbooks.md has its heading.",
+        hint=f"{objective.alert} fires when it matters; docs/runbooks.md has its runbook.",
         empty=objective.empty,
     )
     legend = " {{model}}" if objective.by_model else ""
-    queries = [Query(f"{objective.ratio}{window} / {objective.may}", window + legend) for window in WINDOWS]
-    return time_series(about, *queries, steps=((None, GOOD), (1, WARNING), (CALLED, BAD)))
+    queries = [
+        Query(f"{objective.ratio}{window} / {objective.allowed}", window + legend) for window in WINDOWS
+    ]
+    return time_series(about, *queries, steps=((None, GOOD), (1, WARNING), (PAGE, BAD)))

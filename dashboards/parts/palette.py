@@ -1,5 +1,5 @@
-"""Colours that people with colour-blindness can tell apart too (Okabe and Ito's eight). A colour never speaks alone:
-states are also written as words, and every series has a legend."""
+"""Colours that colour-blind people can distinguish (Okabe and Ito's eight). Colour is never the only signal:
+states are also written as text, and every series has a legend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GREY = "#999999"
 
 GOOD, WARNING, BAD = GREEN, ORANGE, VERMILION
 
-# Values of labels that mean the same on every board have the same colour on every board.
+# A label value has the same colour on every board.
 OUTCOMES = {"answered": BLUE, "refused": ORANGE, "failed": VERMILION}
 KINDS = {"predictions": BLUE, "outcomes": GREEN}
 STATES = {

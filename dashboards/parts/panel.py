@@ -1,4 +1,4 @@
-"""The kinds of panel the boards use. Each wants the same four sentences, so that nobody has to guess what a picture means."""
+"""The panel types of the boards. Each takes the same description: what it shows, what is normal, what to do if it is not."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ PLAIN: Steps = ((None, BLUE),)
 
 @dataclass(frozen=True)
 class About:
-    """What a panel says of itself: `title` and `unit` (Grafana's name of it); then what it `means`, what is `normal` and what
-    `hint` there is when it is not; and why nothing may be there (`empty`), which is shown instead of data."""
+    """A panel's title, unit (by Grafana's name) and description: what it `shows`, what is `normal`, a `hint` if it is not, and
+    the text shown instead of data when there is none (`empty`)."""
 
     title: str
     unit: str
-    means: str
+    shows: str
     normal: str
     hint: str
     empty: str
@@ -58,7 +58,7 @@ class About:
     @property
     def description(self) -> str:
         """The text behind the panel's question mark."""
-        return f"{self.means}\n\n**Normal:** {self.normal}\n\n**If not:** {self.hint}"
+        return f"{self.shows}\n\n**Normal:** {self.normal}\n\n**If not:** {self.hint}"
 
 
 def rising(warning: float, bad: float) -> Steps:
@@ -117,7 +117,7 @@ def time_series(
 def single_value(
     about: About, *queries: Query, steps: Steps = PLAIN, decimals: int | None = None, words: bool = False
 ) -> stat.Panel:
-    """The value of each series now as a figure; with `words` the legend is the figure."""
+    """The current value of each series as a number; with `words` its legend is shown instead."""
     panel = _described(stat.Panel(), about, queries, steps, form="now")
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     panel = panel.graph_mode(BigValueGraphMode.NONE).color_mode(BigValueColorMode.VALUE)
@@ -141,7 +141,7 @@ def state_timeline(
 
 
 def bars(about: About, *queries: Query, steps: Steps = PLAIN) -> bargauge.Panel:
-    """Horizontal bars, one per series, of the values now."""
+    """Horizontal bars of the current values, one per series."""
     panel = _described(bargauge.Panel(), about, queries, steps, form="now")
     panel = panel.orientation(VizOrientation.HORIZONTAL).display_mode(BarGaugeDisplayMode.BASIC).min(0)
     return panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
@@ -150,7 +150,7 @@ def bars(about: About, *queries: Query, steps: Steps = PLAIN) -> bargauge.Panel:
 def latest(
     about: About, query: Query, columns: Mapping[str, str], words: Mapping[int, tuple[str, str]] | None = None
 ) -> table.Panel:
-    """A table of what holds now: labels as columns, in the order and under the names of `columns`."""
+    """A table of current series: labels as columns, in the order and under the names of `columns`."""
     panel = _described(table.Panel(), about, (query,), PLAIN, form="rows")
     shown = list(columns)
     organize = model.DataTransformerConfig(
@@ -168,7 +168,7 @@ def latest(
 
 
 def _described(
-    panel: Built, about: About, queries: Sequence[Query], steps: Steps, form: Form = "course"
+    panel: Built, about: About, queries: Sequence[Query], steps: Steps, form: Form = "range"
 ) -> Built:
     panel = panel.title(about.title).description(about.description).unit(about.unit).no_value(about.empty)
     panel = panel.datasource(DATASOURCE).thresholds(_thresholds(steps))

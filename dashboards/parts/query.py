@@ -15,9 +15,9 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat, QueryEdito
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 MODEL = 'model=~"$model"'
-# What a panel asks for: a course over time, the figures that hold now, or the same as rows of a table. A figure is never the last
-# of a course: that of a service which is down would stand there for an hour as if it held now.
-Form = Literal["course", "now", "rows"]
+# A range query, an instant query, or an instant query as table rows. A single value is never the last point of a range: the
+# value of a service that is down would be shown for an hour as if it were current.
+Form = Literal["range", "now", "rows"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Query:
     expression: str
     legend: str = ""
 
-    def built(self, reference: str, form: Form = "course") -> prometheus.Dataquery:
+    def built(self, reference: str, form: Form = "range") -> prometheus.Dataquery:
         """The SDK's builder; `reference` is A, B, C … within the panel."""
         query = (
             prometheus.Dataquery()
@@ -37,7 +37,7 @@ class Query:
             .editor_mode(QueryEditorMode.CODE)
             .ref_id(reference)
         )
-        if form == "course":
+        if form == "range":
             return query.range()
         return query.instant().format(PromQueryFormat.TABLE) if form == "rows" else query.instant()
 
@@ -48,16 +48,16 @@ def rate(counter: str, by: str, where: str = MODEL) -> str:
 
 
 def quantile(share: float, histogram: str, by: str = "", where: str = MODEL) -> str:
-    """A quantile of what was observed within the rate window."""
+    """A quantile over the rate window."""
     labels = f"le, {by}" if by else "le"
     return f"histogram_quantile({share}, {rate(f'{histogram}_bucket', labels, where)})"
 
 
 def events(counter: str, by: str, where: str = MODEL, window: str = "$__interval") -> str:
-    """How often something rare happened in each window.
+    """Number of rare events in each window.
 
-    A counter of rare things is born with its first event, which `increase` cannot see. So a series that nobody has seen
-    during the day before the window counts with its whole value.
+    A counter series of rare events starts with its first event, which `increase` does not count. So a series that did not
+    exist during the day before the window counts with its full value.
     """
     series = f"{counter}{{{where}}}"
     new = f"({series} unless present_over_time({series}[1d] offset {window}))"
@@ -65,6 +65,6 @@ def events(counter: str, by: str, where: str = MODEL, window: str = "$__interval
 
 
 def rare_quantile(share: float, histogram: str, by: str = "", where: str = MODEL) -> str:
-    """A quantile of something rare, over the whole time range of the board."""
+    """A quantile of rare observations, over the time range of the board."""
     labels = f"le, {by}" if by else "le"
     return f"histogram_quantile({share}, {events(f'{histogram}_bucket', labels, where, '$__range')})"

@@ -1,4 +1,4 @@
-"""Processes: whether they answer Prometheus."""
+"""Whether Prometheus can scrape the processes of a job."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ UP = {1: ("up", GOOD), 0: ("down", BAD)}
 
 
 def scraped(what: str, expression: str, legend: str) -> SdkPanel:
-    """Processes that answer Prometheus; `what` says in a person's words which."""
+    """Scrape status."""
     about = About(
-        title="Processes that answer Prometheus",
+        title="Scrape status",
         unit="none",
-        means=f"Whether Prometheus could scrape each {what}.",
+        shows=f"Whether Prometheus could scrape each {what}.",
         normal="all up.",
-        hint="HomeostatTargetDown: `homeostat status` shows the process, its log says why it ended.",
-        empty="Prometheus does not know this job: its configuration lacks it.",
+        hint="HomeostatTargetDown: `homeostat status` shows the process; its log has the cause.",
+        empty="Prometheus has no such job: add it to its configuration.",
     )
     return state_timeline(about, Query(expression, legend), words=UP)

@@ -13,7 +13,7 @@ ALL_MODELS = ".*"
 
 
 def datasource() -> dashboard.DatasourceVariable:
-    """Which Prometheus; at first the one that provisioning makes."""
+    """The Prometheus data source; by default the provisioned one."""
     return (
         dashboard.DatasourceVariable("datasource")
         .label("Data source")
@@ -24,7 +24,7 @@ def datasource() -> dashboard.DatasourceVariable:
 
 
 def models() -> dashboard.QueryVariable:
-    """Which models, at first all. All of them includes requests for a model that nobody knows, whose label is empty."""
+    """The models, by default all. All includes requests for an unknown model, whose label is empty."""
     asked = "label_values(homeostat_inference_generation, model)"
     return (
         dashboard.QueryVariable("model")
@@ -43,11 +43,11 @@ def models() -> dashboard.QueryVariable:
 
 
 def console() -> dashboard.TextBoxVariable:
-    """Where the console is, for the link to it; a browser, not Grafana, goes there."""
+    """The console's address for links, as the browser reaches it."""
     return (
         dashboard.TextBoxVariable("console")
         .label("Console")
-        .description("Address of Homeostat's console as your browser sees it.")
+        .description("Address of Homeostat's console, as your browser reaches it.")
         .default_value(CONSOLE)
         .current(model.VariableOption(selected=True, text=CONSOLE, value=CONSOLE))
         .options([model.VariableOption(selected=True, text=CONSOLE, value=CONSOLE)])

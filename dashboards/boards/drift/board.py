@@ -1,4 +1,4 @@
-"""Drift: what the last windows looked like, what was concluded, whether it can see at all, and whether it is on time."""
+"""The drift board: verdicts, scores, label coverage, timeliness."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ def make() -> dashboard.Dashboard:
     return board(
         UID,
         "Homeostat: drift",
-        "What drift measured, against what threshold, what it concluded, and whether it sees enough and in time.",
+        "Drift scores and thresholds, verdicts, label coverage, and whether evaluations are on time.",
         [
             Row("Verdicts", 7, [(8, verdicts.state()), (8, verdicts.counts()), (8, verdicts.last())]),
             Row(
-                "Evidence",
+                "Scores",
                 8,
                 [
                     (8, scores.ratio()),
-                    (6, scores.now()),
+                    (6, scores.last_window()),
                     (5, scores.score()),
                     (5, scores.threshold()),
                 ],
             ),
             Row(
-                "Can it see",
+                "Label coverage and performance",
                 7,
                 [
                     (9, label_coverage.loss()),
@@ -41,25 +41,25 @@ def make() -> dashboard.Dashboard:
                 ],
             ),
             Row(
-                "Is it on time",
+                "Timeliness",
                 7,
                 [
                     (7, burn(VERDICT_FRESHNESS)),
                     (4, progress.last()),
-                    (4, progress.through()),
-                    (5, progress.behind()),
+                    (4, progress.caught_up()),
+                    (5, progress.not_evaluated()),
                     (4, progress.delay()),
                 ],
             ),
             Row(
-                "Work",
+                "Process",
                 6,
                 [
                     (
                         5,
                         scraped("drift service", 'max by (instance) (up{job="drift"})', "{{instance}}"),
                     ),
-                    (4, evaluations.examination()),
+                    (4, evaluations.duration()),
                     (5, evaluations.failures()),
                     (4, evaluations.unpublished()),
                     (6, evaluations.annotations_sent()),

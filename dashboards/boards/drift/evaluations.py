@@ -1,4 +1,4 @@
-"""Examinations: how long they take, what failed, what waits to be sent."""
+"""Evaluations: duration, failures, unpublished verdicts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dashboards.parts.query import Query, events, rare_quantile
 NO_DRIFT = "No drift service is scraped: `homeostat status`, then `homeostat doctor`."
 
 
-def examination() -> SdkPanel:
-    """Slowest tenth of examinations."""
+def duration() -> SdkPanel:
+    """Evaluation duration p90."""
     about = About(
-        title="Slowest tenth of examinations",
+        title="Evaluation duration p90",
         unit="s",
-        means="Nine of ten windows of this time range were read and judged faster.",
+        shows="p90 of the time to read and evaluate one window, in this time range.",
         normal="below a few seconds.",
-        hint="slow: the lake's store, or very large windows.",
-        empty="No window was judged within this time range: take a longer one, or see `Is it on time`.",
+        hint="slow: the lake's storage is slow, or windows are very large.",
+        empty="No window was evaluated in this time range: choose a longer one, or see `Timeliness`.",
     )
     return single_value(
         about,
@@ -27,14 +27,14 @@ def examination() -> SdkPanel:
 
 
 def failures() -> SdkPanel:
-    """Looks that failed."""
+    """Failed polls."""
     about = About(
-        title="Looks that failed",
+        title="Failed polls",
         unit="short",
-        means="Looks at a model that ended in an error; they are done again.",
+        shows="Polls of a model that ended in an error; they are retried.",
         normal="none.",
-        hint="drift's log names the error; one model's trouble does not stop the others.",
-        empty="No look has failed since drift started. That is as it should be.",
+        hint="drift's log has the error; other models are not affected.",
+        empty="No poll has failed since drift started. That is fine.",
     )
     return time_series(
         about, Query(events("homeostat_drift_failures_total", "model"), "{{model}}"), bars=True
@@ -42,13 +42,13 @@ def failures() -> SdkPanel:
 
 
 def unpublished() -> SdkPanel:
-    """Verdicts the topic lacks."""
+    """Unpublished verdicts."""
     about = About(
-        title="Verdicts the topic lacks",
+        title="Unpublished verdicts",
         unit="short",
-        means="Verdicts that are stored and that Kafka has not acknowledged, so retraining has not heard them from there.",
+        shows="Verdicts in drift's store that Kafka has not acknowledged.",
         normal="0.",
-        hint="HomeostatVerdictsUnpublished: Kafka is away; they go out when it is back.",
+        hint="HomeostatVerdictsUnpublished: Kafka is unavailable; they are sent when it is back.",
         empty=NO_DRIFT,
     )
     return single_value(
@@ -63,11 +63,16 @@ def annotations_sent() -> SdkPanel:
     about = About(
         title="Annotations sent to Grafana",
         unit="short",
-        means="Marks drift wanted to set: sent, dropped (too many waiting, or Grafana away too long) or "
-        "refused (by Grafana).",
-        normal="all sent, where a Grafana is configured.",
-        hint="refused: the token may not write annotations (HOMEOSTAT_GRAFANA_TOKEN). Nothing waits for this.",
-        empty="None: no Grafana is configured (HOMEOSTAT_GRAFANA_URL), or nothing was to be marked.",
+        shows=(
+            "Annotations by result: sent, dropped (queue full, or Grafana unavailable too long) or refused by "
+            "Grafana."
+        ),
+        normal="all sent, if Grafana is configured.",
+        hint=(
+            "refused: the token needs permission to write annotations (HOMEOSTAT_GRAFANA_TOKEN). Nothing else is "
+            "affected."
+        ),
+        empty="None: Grafana is not configured (HOMEOSTAT_GRAFANA_URL), or there was nothing to annotate.",
     )
     return time_series(
         about,

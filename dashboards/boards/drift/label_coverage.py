@@ -1,4 +1,4 @@
-"""Sight: realised loss, and whether there are rows and outcomes enough to see it."""
+"""Realised loss, and whether there are enough rows and outcomes to measure it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from dashboards.parts.panel import About, SdkPanel, good_from, time_series
 from dashboards.parts.query import MODEL, Query
 
 NO_VERDICT = (
-    "No verdict yet: the first window is not complete, or its outcomes are not due. `homeostat "
-    "status` says how far it is."
+    "No verdict yet: the first window is not complete, or its outcomes are not due; see `homeostat status`."
 )
 
 
@@ -16,12 +15,13 @@ def loss() -> SdkPanel:
     about = About(
         title="Realised loss against reference",
         unit="none",
-        means="Loss of the last judged window, in the model's metric, beside the loss of the version on "
-        "its own reference. Lower is better.",
+        shows=(
+            "Loss of the last evaluated window, in the model's metric, and the version's loss on its reference. "
+            "Lower is better."
+        ),
         normal="near the reference.",
-        hint="above it by more than chance the verdict says drift of performance, and the loop decides "
-        "whether to retrain.",
-        empty="No loss yet: it needs a judged window whose outcomes have arrived (POST them to :8000/outcomes).",
+        hint="above it by more than chance: the verdict is performance drift, and policy decides whether to retrain.",
+        empty="No loss yet: it needs an evaluated window with outcomes (POST them to :8000/outcomes).",
     )
     return time_series(
         about,
@@ -32,13 +32,13 @@ def loss() -> SdkPanel:
 
 
 def coverage() -> SdkPanel:
-    """Outcomes known."""
+    """Label coverage."""
     about = About(
-        title="Outcomes known",
+        title="Label coverage",
         unit="percentunit",
-        means="Share of the last window's rows whose outcome is known.",
+        shows="Share of the last window's rows that have an outcome.",
         normal="near 1.",
-        hint="low: outcomes are not posted, come later than `outcome.delay` says, or under wrong ids.",
+        hint="low: outcomes are not posted, are later than `outcome.delay`, or have wrong ids.",
         empty=NO_VERDICT,
     )
     return time_series(
@@ -54,20 +54,20 @@ def rows() -> SdkPanel:
     about = About(
         title="Rows in the window",
         unit="short",
-        means="Predictions in the last judged window.",
+        shows="Predictions in the last evaluated window.",
         normal="above `drift.window.minimum_rows`.",
-        hint="fewer: the verdict is `insufficient_data`; make windows longer.",
+        hint="fewer: the verdict is `insufficient_data`; use longer windows.",
         empty=NO_VERDICT,
     )
     return time_series(about, Query(f"max by (model) (homeostat_drift_window_rows{{{MODEL}}})", "{{model}}"))
 
 
 def lag() -> SdkPanel:
-    """Outcomes behind predictions."""
+    """Label lag."""
     about = About(
-        title="Outcomes behind predictions",
+        title="Label lag",
         unit="s",
-        means="Event time by which outcomes trail predictions in the lake.",
+        shows="Event time by which outcomes are behind predictions in the lake.",
         normal="about `outcome.delay` of loop.yaml.",
         hint="growing: outcomes have stopped; HomeostatDriftBlind follows.",
         empty="No outcome in the lake yet: POST them to :8000/outcomes.",

@@ -1,4 +1,4 @@
-"""Progress: how far the examination is, and how late."""
+"""How far evaluation is behind."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from dashboards.parts.panel import About, SdkPanel, rising, single_value, time_s
 from dashboards.parts.query import MODEL, Query, rare_quantile
 
 NO_VERDICT = (
-    "No verdict yet: the first window is not complete, or its outcomes are not due. `homeostat "
-    "status` says how far it is."
+    "No verdict yet: the first window is not complete, or its outcomes are not due; see `homeostat status`."
 )
 
 
 def last() -> SdkPanel:
-    """Last verdict reached."""
+    """Last verdict."""
     about = About(
-        title="Last verdict reached",
+        title="Last verdict",
         unit="s",
-        means="How long ago, by the clock on the wall, the last verdict was stored.",
-        normal="up to the length of a window.",
+        shows="Time since the last verdict was stored (system clock).",
+        normal="up to one window.",
         hint="longer while windows are due: HomeostatNoVerdicts, and drift's log.",
         empty=NO_VERDICT,
     )
@@ -31,15 +30,15 @@ def last() -> SdkPanel:
     )
 
 
-def through() -> SdkPanel:
-    """Through with what is due."""
+def caught_up() -> SdkPanel:
+    """Last caught up."""
     about = About(
-        title="Through with what is due",
+        title="Last caught up",
         unit="s",
-        means="How long ago, by the clock on the wall, drift last had no window left that could be judged.",
-        normal="some seconds, with or without traffic, however long windows are.",
-        hint="growing: HomeostatNoVerdicts; drift cannot look at the lake, or works off many windows.",
-        empty="Drift knows no model yet, or is not scraped: `homeostat status`.",
+        shows="Time since drift last had no window left to evaluate (system clock).",
+        normal="a few seconds, with or without traffic.",
+        hint="growing: HomeostatNoVerdicts; drift cannot read the lake, or is working through many windows.",
+        empty="Drift has no model yet, or is not scraped: `homeostat status`.",
     )
     return single_value(
         about,
@@ -52,14 +51,14 @@ def through() -> SdkPanel:
     )
 
 
-def behind() -> SdkPanel:
-    """Event time not judged yet."""
+def not_evaluated() -> SdkPanel:
+    """Event time not evaluated yet."""
     about = About(
-        title="Event time not judged yet",
+        title="Event time not evaluated yet",
         unit="s",
-        means="From the end of the last judged window to the newest event time in the lake.",
-        normal="below a window plus `outcome.delay`.",
-        hint="growing: outcomes are late, or the examination fails; see the failures below.",
+        shows="From the end of the last evaluated window to the latest event time in the lake.",
+        normal="below one window plus `outcome.delay`.",
+        hint="growing: outcomes are late, or evaluations fail; see failed polls below.",
         empty=NO_VERDICT,
     )
     return time_series(
@@ -73,14 +72,14 @@ def behind() -> SdkPanel:
 
 
 def delay() -> SdkPanel:
-    """Slowest tenth of verdicts."""
+    """Verdict delay p90."""
     about = About(
-        title="Slowest tenth of verdicts",
+        title="Verdict delay p90",
         unit="s",
-        means="Nine of ten verdicts of this time range were stored sooner after the lake held their whole window.",
-        normal="some seconds; 60 s is promised.",
-        hint="slow: see how long an examination takes, and whether looks fail.",
-        empty="No verdict within this time range: windows are as long as drift.window in loop.yaml says.",
+        shows="p90 of the time from the lake holding a complete window to its verdict, in this time range.",
+        normal="a few seconds; the objective is 60 s.",
+        hint="slow: check evaluation duration and failed polls.",
+        empty="No verdict in this time range: the window length is drift.window in loop.yaml.",
     )
     return single_value(
         about,

@@ -1,4 +1,4 @@
-"""Evidence: scores, thresholds, and the one over the other."""
+"""Scores and thresholds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dashboards.parts.panel import About, SdkPanel, bars, time_series
 from dashboards.parts.query import MODEL, Query
 
 NO_VERDICT = (
-    "No verdict yet: the first window is not complete, or its outcomes are not due. `homeostat "
-    "status` says how far it is."
+    "No verdict yet: the first window is not complete, or its outcomes are not due; see `homeostat status`."
 )
 SCORE = f"homeostat_drift_score{{{MODEL}}}"
 THRESHOLD = f"homeostat_drift_threshold{{{MODEL}}}"
@@ -18,28 +17,32 @@ ABOVE_THRESHOLD = ((None, GOOD), (1, BAD))
 
 
 def ratio() -> SdkPanel:
-    """Evidence: score ÷ threshold."""
+    """Score ÷ threshold."""
     about = About(
-        title="Evidence: score ÷ threshold",
+        title="Score ÷ threshold",
         unit="none",
-        means="Each score of the last window over its threshold (tolerance of loop.yaml plus what chance "
-        "allows at that size).",
-        normal="below 1; near 1 it says nothing yet.",
-        hint="above 1: the verdict's report says which feature and how. Drift of a "
-        "feature alone need not hurt.",
+        shows=(
+            "Each score of the last window divided by its threshold (the tolerance in loop.yaml plus what "
+            "sampling noise allows at that window size)."
+        ),
+        normal="below 1.",
+        hint=(
+            "above 1: the verdict's report shows which feature changed and how. Feature drift alone does not "
+            "always hurt performance."
+        ),
         empty=NO_VERDICT,
     )
     return time_series(about, Query(OVER, LABELS), steps=ABOVE_THRESHOLD)
 
 
-def now() -> SdkPanel:
-    """Scores of the last window."""
+def last_window() -> SdkPanel:
+    """Score ÷ threshold, last window."""
     about = About(
-        title="Scores of the last window",
+        title="Score ÷ threshold, last window",
         unit="none",
-        means="The newest score of each kind over its threshold, one bar each.",
+        shows="The latest score of each kind divided by its threshold.",
         normal="below 1.",
-        hint="a `data` score above 1 is a fault: mend the source. `performance` above 1 is what retraining is for.",
+        hint="`data` above 1 is a data fault: fix the source. `performance` above 1 is what retraining is for.",
         empty=NO_VERDICT,
     )
     return bars(about, Query(OVER, LABELS), steps=ABOVE_THRESHOLD)
@@ -50,9 +53,9 @@ def score() -> SdkPanel:
     about = About(
         title="Score",
         unit="none",
-        means="The measurements themselves, each in the unit of its method.",
+        shows="The raw scores, each in the unit of its method.",
         normal="stable.",
-        hint="a step: look at what changed upstream at that moment.",
+        hint="a step: check what changed upstream at that time.",
         empty=NO_VERDICT,
     )
     return time_series(about, Query(f"max by (model, signal, feature, method) ({SCORE})", LABELS))
@@ -63,9 +66,9 @@ def threshold() -> SdkPanel:
     about = About(
         title="Threshold",
         unit="none",
-        means="What each score may be. It is wider for small windows, where chance moves more.",
-        normal="stable while the number of rows is.",
-        hint="too wide to see anything: longer windows, or a larger alarm budget in loop.yaml.",
+        shows="The limit of each score. Small windows have wider thresholds because sampling noise is larger.",
+        normal="stable while the number of rows is stable.",
+        hint="too wide to detect anything: use longer windows or a larger alarm budget in loop.yaml.",
         empty=NO_VERDICT,
     )
     return time_series(about, Query(f"max by (model, signal, feature, method) ({THRESHOLD})", LABELS))

@@ -1,4 +1,4 @@
-"""Verdicts: what drift concluded."""
+"""Verdicts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dashboards.parts.panel import About, SdkPanel, latest, state_timeline, time
 from dashboards.parts.query import MODEL, Query, events
 
 NO_VERDICT = (
-    "No verdict yet: the first window is not complete, or its outcomes are not due. `homeostat "
-    "status` says how far it is."
+    "No verdict yet: the first window is not complete, or its outcomes are not due; see `homeostat status`."
 )
 STATE_NUMBERS = {number: (state, STATES[state]) for number, state in enumerate(STATES, start=1)}
 
@@ -23,16 +22,20 @@ def _numbers() -> Query:
 
 
 def state() -> SdkPanel:
-    """Last verdict."""
+    """Verdict state."""
     about = About(
-        title="Last verdict",
+        title="Verdict state",
         unit="none",
-        means="What drift concluded about the last window: ok, warming (too little known), blind (cannot "
-        "see), drift, fault (bad data).",
-        normal="ok; warming after a release.",
-        hint="drift: see the decisions below. fault: mend the source of the data, nothing is retrained "
-        "on it. blind: send outcomes.",
-        empty="No model is examined: drift knows none before the first release.",
+        shows=(
+            "The state of the last verdict: ok, warming_up, drift, data_fault (bad data) or insufficient_data "
+            "(too few rows or outcomes)."
+        ),
+        normal="ok; warming_up after a release.",
+        hint=(
+            "drift: see the decisions. data_fault: fix the data source, nothing is retrained on it. "
+            "insufficient_data: post outcomes."
+        ),
+        empty="No model is monitored: drift starts with the first release.",
     )
     return state_timeline(about, _numbers(), words=STATE_NUMBERS)
 
@@ -42,10 +45,10 @@ def counts() -> SdkPanel:
     about = About(
         title="Verdicts, by state",
         unit="short",
-        means="Verdicts reached, also those a person asked for.",
+        shows="Verdicts by state, including those requested by a person.",
         normal="one ok per window.",
-        hint="many drift verdicts without a retraining: the board of retraining gives the reason.",
-        empty="No verdict within this time range: windows are as long as drift.window in loop.yaml says.",
+        hint="many drift verdicts without a retraining: the retraining board shows the reason.",
+        empty="No verdict in this time range: the window length is drift.window in loop.yaml.",
     )
     return time_series(
         about, Query(events("homeostat_drift_verdicts_total", "state"), "{{state}}"), bars=True, colors=STATES
@@ -53,14 +56,16 @@ def counts() -> SdkPanel:
 
 
 def last() -> SdkPanel:
-    """The verdict behind the figures."""
+    """Latest verdict."""
     about = About(
-        title="The verdict behind the figures",
+        title="Latest verdict",
         unit="none",
-        means="The id of the last verdict. `homeostat why` tells what came of it; drift's `/reports/` "
-        "and the id shows the distributions.",
+        shows=(
+            "The id of the last verdict. `homeostat why` shows its consequences; drift's `/reports/{id}` shows "
+            "the distributions."
+        ),
         normal="a new one at the end of each window.",
-        hint="the same for long: see how far the examination is, below.",
+        hint="unchanged for long: see how far the evaluation is, below.",
         empty=NO_VERDICT,
     )
     return latest(

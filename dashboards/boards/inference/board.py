@@ -1,4 +1,4 @@
-"""Inference: rate, errors and duration of requests, what is saturated, swaps, and the device."""
+"""The inference board: rate, errors, duration, saturation, spool, releases, hardware."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def make() -> dashboard.Dashboard:
     return board(
         UID,
         "Homeostat: inference",
-        "The server on port 8000: is it asked, does it answer, how fast, what is short, and what does it serve.",
+        "The server on port 8000: request rate, errors, duration, saturation, and which release it serves.",
         [
             Row(
-                "Promises",
+                "Service level objectives",
                 7,
                 [
                     (9, burn(AVAILABILITY)),
@@ -45,14 +45,16 @@ def make() -> dashboard.Dashboard:
                 "Duration",
                 7,
                 [
-                    (6, duration.answer()),
-                    (6, duration.versions()),
-                    (6, duration.call()),
-                    (6, duration.size()),
+                    (6, duration.response_time()),
+                    (6, duration.response_time_by_version()),
+                    (6, duration.model_call()),
+                    (6, duration.request_size()),
                 ],
             ),
             Row(
-                "Saturation", 6, [(8, saturation.flight()), (8, saturation.queued()), (8, saturation.wait())]
+                "Saturation",
+                6,
+                [(8, saturation.in_flight()), (8, saturation.queued_calls()), (8, saturation.queue_time())],
             ),
             Row("Spool", 6, [(8, spool.full()), (8, spool.written()), (8, spool.dropped())]),
             Row(
@@ -63,8 +65,8 @@ def make() -> dashboard.Dashboard:
                     (3, releases.failed()),
                     (5, releases.swaps()),
                     (3, releases.duration()),
-                    (3, releases.loaded()),
-                    (3, releases.age()),
+                    (3, releases.versions_in_memory()),
+                    (3, releases.log_last_read()),
                 ],
             ),
             Row("Hardware", 6, [(8, device.device()), (8, device.busy()), (8, device.memory())]),

@@ -1,4 +1,4 @@
-"""The device: what the model computes on, and how busy that is."""
+"""The device the model runs on, and its utilisation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dashboards.parts.query import Query
 
 NO_SERVER = "No server is scraped: `homeostat status`, then `homeostat doctor`."
 NO_GPU = (
-    "No GPU figures: the server runs on the CPU, as the panel `Device` says. With `device: cuda` "
-    "they come by themselves."
+    "No GPU metrics: the server runs on the CPU, see the panel `Device`. They appear with "
+    "HOMEOSTAT_INFERENCE_DEVICE=cuda."
 )
 
 
@@ -17,9 +17,9 @@ def device() -> SdkPanel:
     about = About(
         title="Device",
         unit="none",
-        means="What each server computes on, and why it chose that.",
-        normal="what you asked for with `device`; a CPU needs nothing more.",
-        hint="a CPU where you expect a GPU: the reason is in the table; `homeostat doctor` looks at the driver.",
+        shows="The device each server uses, and why it was chosen.",
+        normal="the device you set in `device`.",
+        hint="a CPU where you expect a GPU: see the reason in the table; `homeostat doctor` checks the driver.",
         empty=NO_SERVER,
     )
     return latest(
@@ -30,13 +30,13 @@ def device() -> SdkPanel:
 
 
 def busy() -> SdkPanel:
-    """GPU in use."""
+    """GPU utilisation."""
     about = About(
-        title="GPU in use",
+        title="GPU utilisation",
         unit="percentunit",
-        means="Share of the time in which the GPU computed.",
-        normal="any; 1 for long means that it is the limit.",
-        hint="at 1 with slow answers: another GPU, or a smaller model.",
+        shows="Share of time in which the GPU was busy.",
+        normal="any; 1 for long means that the GPU is the bottleneck.",
+        hint="at 1 with slow responses: add a GPU or use a smaller model.",
         empty=NO_GPU,
     )
     return time_series(
@@ -54,9 +54,9 @@ def memory() -> SdkPanel:
     about = About(
         title="GPU memory in use",
         unit="bytes",
-        means="Memory in use on the device by all processes, and what it has.",
-        normal="stable; a swap holds two versions for a moment.",
-        hint="near the total: the next release may not fit beside the one that serves.",
+        shows="GPU memory used by all processes, and the total.",
+        normal="stable; two versions are in memory during a swap.",
+        hint="near the total: the next release may not fit beside the current one.",
         empty=NO_GPU,
     )
     return time_series(

@@ -1,4 +1,4 @@
-"""Duration: how long answers and calls of the model take, and how large requests are."""
+"""Response time, model call time, request size."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from dashboards.parts.panel import About, SdkPanel, bad_from, time_series
 from dashboards.parts.query import MODEL, Query, quantile
 
 REQUESTS = "homeostat_inference_request_duration_seconds"
-NO_REQUEST = "No request within the last minutes: POST one to :8000/predict, or look why callers are silent."
+NO_REQUEST = "No request in the last minutes: POST one to :8000/predict, or check the callers."
 SHARES = ((0.99, "99 %"), (0.9, "90 %"), (0.5, "50 %"))
 
 
-def answer() -> SdkPanel:
-    """Time to answer."""
+def response_time() -> SdkPanel:
+    """Response time."""
     about = About(
-        title="Time to answer",
+        title="Response time",
         unit="s",
-        means="From the whole body to the whole answer: half of the answers are faster than the lower "
-        "line, 99 of 100 faster than the upper.",
-        normal="the 99 % line below 0.1 s, which is promised.",
-        hint="the board of inference shows whether the model, the queue or the disk takes the time.",
-        empty="No answer within the last minutes: POST a request to :8000/predict.",
+        shows="From the complete request body to the complete response: p50, p90 and p99.",
+        normal="p99 below 0.1 s, the objective.",
+        hint="the inference board shows whether the model, the queue or the disk is slow.",
+        empty="No response in the last minutes: POST a request to :8000/predict.",
     )
     return time_series(
         about,
@@ -32,14 +31,14 @@ def answer() -> SdkPanel:
     )
 
 
-def versions() -> SdkPanel:
-    """Time to answer, 99 %, by version."""
+def response_time_by_version() -> SdkPanel:
+    """Response time p99, by version."""
     about = About(
-        title="Time to answer, 99 %, by version",
+        title="Response time p99, by version",
         unit="s",
-        means="Whether a new version is slower than the one before.",
-        normal="alike.",
-        hint="slower: `gate.maximum_latency_ratio` in loop.yaml is the brake; `homeostat rollback` takes it back.",
+        shows="Whether a new version is slower than the previous one.",
+        normal="similar.",
+        hint="slower: `homeostat rollback`; `gate.maximum_latency_ratio` in loop.yaml limits it for the next run.",
         empty=NO_REQUEST,
     )
     return time_series(
@@ -52,15 +51,14 @@ def versions() -> SdkPanel:
     )
 
 
-def call() -> SdkPanel:
-    """Time in the model, 99 %."""
+def model_call() -> SdkPanel:
+    """Model call p99."""
     about = About(
-        title="Time in the model, 99 %",
+        title="Model call p99",
         unit="s",
-        means="One call of the model in its runtime, by device.",
-        normal="most of the time to answer.",
-        hint="high: a heavier model, or a machine short of CPU. Low while answers are slow: the queue, "
-        "or the disk of the spool.",
+        shows="Duration of one call of the model in its runtime, by device.",
+        normal="most of the response time.",
+        hint="high: a heavier model, or CPU contention. Low while responses are slow: the queue, or the spool's disk.",
         empty=NO_REQUEST,
     )
     return time_series(
@@ -72,14 +70,14 @@ def call() -> SdkPanel:
     )
 
 
-def size() -> SdkPanel:
+def request_size() -> SdkPanel:
     """Rows per request."""
     about = About(
         title="Rows per request",
         unit="short",
-        means="How large requests are: half are smaller than the lower line, 99 of 100 than the upper.",
+        shows="Size of requests, median and p99.",
         normal="what your callers send.",
-        hint="a few huge requests slow all others: ask in smaller pieces.",
+        hint="a few very large requests slow down all others: split them.",
         empty=NO_REQUEST,
     )
     return time_series(

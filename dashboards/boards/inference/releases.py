@@ -1,4 +1,4 @@
-"""Releases: what each server serves, and how the last swaps went."""
+"""Releases served by each server, and swaps."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ def generation() -> SdkPanel:
     about = About(
         title="Generation served, by server",
         unit="none",
-        means="The number of the release each server answers with, and the newest in the release log.",
-        normal="all bands change together, seconds after the log.",
-        hint="a server that stays behind cannot load the release (HomeostatReleaseNotServed) or does "
-        "not see it (HomeostatServersDisagree).",
+        shows="The generation each server serves, and the latest in the release log.",
+        normal="all change within seconds of the log.",
+        hint=(
+            "a server that stays behind cannot load the release (HomeostatReleaseNotServed) or cannot read the "
+            "log (HomeostatServersDisagree)."
+        ),
         empty=NO_MODEL,
     )
     return state_timeline(
@@ -41,13 +43,13 @@ def generation() -> SdkPanel:
 
 
 def failed() -> SdkPanel:
-    """Releases that cannot be served."""
+    """Failed releases."""
     about = About(
-        title="Releases that cannot be served",
+        title="Failed releases",
         unit="none",
-        means="1 while the newest release cannot be loaded on a server; the version before serves on.",
+        shows="1 while a server cannot load the latest release; it keeps serving the previous version.",
         normal="0.",
-        hint="HomeostatReleaseNotServed: `/status` of the server says why; mend it or `homeostat rollback`.",
+        hint="HomeostatReleaseNotServed: the server's `/status` shows the error; fix it or run `homeostat rollback`.",
         empty=NO_MODEL,
     )
     return single_value(
@@ -62,10 +64,10 @@ def swaps() -> SdkPanel:
     about = About(
         title="Swaps",
         unit="short",
-        means="Attempts to serve a new release: served or failed.",
+        shows="Attempts to serve a new release, by result.",
         normal="one served per release and server.",
-        hint="failed: `/status` of the server says why; it is tried again with growing pauses.",
-        empty="No swap within this time range: nothing was released.",
+        hint="failed: the server's `/status` shows the error; loading is retried with increasing delays.",
+        empty="No swap in this time range: nothing was released.",
     )
     return time_series(
         about,
@@ -76,14 +78,14 @@ def swaps() -> SdkPanel:
 
 
 def duration() -> SdkPanel:
-    """Slowest tenth of swaps."""
+    """Swap duration p90."""
     about = About(
-        title="Slowest tenth of swaps",
+        title="Swap duration p90",
         unit="s",
-        means="Nine of ten swaps in this time range took less, from seeing the release to serving it.",
-        normal="a second or two.",
-        hint="slow: a large version, a slow store, or a machine short of CPU.",
-        empty="No swap within this time range: nothing was released.",
+        shows="p90 of the time from seeing a release to serving it, in this time range.",
+        normal="one or two seconds.",
+        hint="slow: a large version, slow storage, or CPU contention.",
+        empty="No swap in this time range: nothing was released.",
     )
     return single_value(
         about,
@@ -92,14 +94,14 @@ def duration() -> SdkPanel:
     )
 
 
-def loaded() -> SdkPanel:
+def versions_in_memory() -> SdkPanel:
     """Versions in memory."""
     about = About(
         title="Versions in memory",
         unit="short",
-        means="One per model, or more while a replaced one finishes its requests.",
+        shows="One per model; more while a replaced version finishes its requests.",
         normal="1.",
-        hint="more for long: a request never ends; look at requests in flight.",
+        hint="more for long: a request does not end; see requests in flight.",
         empty=NO_MODEL,
     )
     return single_value(
@@ -109,14 +111,14 @@ def loaded() -> SdkPanel:
     )
 
 
-def age() -> SdkPanel:
+def log_last_read() -> SdkPanel:
     """Release log last read."""
     about = About(
         title="Release log last read",
         unit="s",
-        means="How long ago each server last read the release log.",
+        shows="Time since each server last read the release log.",
         normal="a few seconds.",
-        hint="growing: the model store is away; the server serves on what it has.",
+        hint="growing: the model store is unavailable; the server keeps serving its current version.",
         empty=NO_SERVER,
     )
     return single_value(
@@ -132,9 +134,9 @@ def version() -> SdkPanel:
     about = About(
         title="Version served",
         unit="none",
-        means="The version behind each generation, by the first twelve characters of its name, and the device it runs on.",
+        shows="The version of each generation (first twelve characters of its digest) and its device.",
         normal="one version per model on all servers.",
-        hint="`homeostat why` with the version tells where it came from; `homeostat rollback` takes it back.",
+        hint="`homeostat why` with the version shows where it came from; `homeostat rollback` serves the previous one.",
         empty=NO_MODEL,
     )
     return latest(

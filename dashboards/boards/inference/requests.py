@@ -1,4 +1,4 @@
-"""Requests: how many, how they ended, and when the last one came."""
+"""Request rate, errors, outcomes received."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dashboards.parts.panel import About, SdkPanel, rising, single_value, time_s
 from dashboards.parts.query import MODEL, Query, rate
 
 REQUESTS = "homeostat_inference_request_duration_seconds"
-NO_REQUEST = "No request within the last minutes: POST one to :8000/predict, or look why callers are silent."
+NO_REQUEST = "No request in the last minutes: POST one to :8000/predict, or check the callers."
 
 
 def requests() -> SdkPanel:
@@ -15,9 +15,9 @@ def requests() -> SdkPanel:
     about = About(
         title="Requests per second, by outcome",
         unit="reqps",
-        means="Answered, refused (the caller's mistake) and failed (ours).",
+        shows="Requests that were answered, refused (client error) or failed (server error).",
         normal="nearly all answered, none failed.",
-        hint="failed: the server's log. refused: the message of the answer tells the caller what to mend.",
+        hint="failed: see the server's log. refused: the error message tells the caller what to fix.",
         empty="No request yet: POST one to :8000/predict.",
     )
     return time_series(
@@ -30,9 +30,9 @@ def rows() -> SdkPanel:
     about = About(
         title="Rows answered per second, by version",
         unit="short",
-        means="Predictions made. After a release the next version takes over within seconds.",
+        shows="Predictions by version. A new release takes over within seconds.",
         normal="one version at a time for each model.",
-        hint="two for long: a server has not taken the release, see `Generation served`.",
+        hint="two for long: a server has not loaded the release, see `Generation served`.",
         empty=NO_REQUEST,
     )
     return time_series(
@@ -47,10 +47,10 @@ def errors() -> SdkPanel:
     about = About(
         title="Errors per second, by status",
         unit="reqps",
-        means="Answers with an HTTP status from 400 on.",
-        normal="none; some 4xx while a new caller learns the inputs.",
-        hint="5xx: the server's log. 503: too much at once or not ready. 422: a value the manifest does not allow.",
-        empty="No request was answered with an error since the server started. That is as it should be.",
+        shows="Responses with HTTP status 400 or above.",
+        normal="none; some 4xx while a new caller is being set up.",
+        hint="5xx: the server's log. 503: overloaded or not ready. 422: a value that the manifest does not allow.",
+        empty="No error response since the server started. That is fine.",
     )
     return time_series(
         about, Query(rate("homeostat_inference_errors_total", "status", ""), "{{status}}"), stacked=True
@@ -62,10 +62,13 @@ def outcomes() -> SdkPanel:
     about = About(
         title="Outcomes received per second",
         unit="short",
-        means="The truth about earlier predictions, as callers told it.",
-        normal="the rate of predictions, as much later as outcomes take in your world.",
-        hint="none while predictions go on: performance cannot be seen, and drift will say `insufficient_data`.",
-        empty="No outcome yet: POST them to :8000/outcomes under the prediction's id.",
+        shows="Outcomes (ground truth) posted for earlier predictions.",
+        normal="the rate of predictions, delayed by the time outcomes take.",
+        hint=(
+            "none while there are predictions: performance cannot be measured, and verdicts become "
+            "`insufficient_data`."
+        ),
+        empty="No outcome yet: POST them to :8000/outcomes with the prediction's id.",
     )
     return time_series(about, Query(rate("homeostat_inference_outcomes_total", "model"), "{{model}}"))
 
@@ -75,12 +78,13 @@ def last_prediction() -> SdkPanel:
     about = About(
         title="Last prediction",
         unit="s",
-        means="How long ago each model last answered a request.",
-        normal="as long as the pauses between your own requests.",
-        hint="look at the callers first, then `homeostat status`. HomeostatNoPredictions rings when a "
-        "model that was asked is not.",
-        empty="Nothing was ever predicted, or no server is scraped: deploy a model, send a request, then "
-        "`homeostat doctor`.",
+        shows="Time since each model last answered a request.",
+        normal="the interval between your own requests.",
+        hint=(
+            "check the callers first, then `homeostat status`. HomeostatNoPredictions fires when expected traffic"
+            " stops."
+        ),
+        empty="No prediction yet, or no server is scraped: deploy a model, send a request, then `homeostat doctor`.",
     )
     return single_value(
         about,

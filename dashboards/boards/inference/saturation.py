@@ -1,22 +1,22 @@
-"""Saturation: what waits in the server."""
+"""Saturation of the server."""
 
 from __future__ import annotations
 
 from dashboards.parts.panel import About, SdkPanel, time_series
 from dashboards.parts.query import Query, quantile
 
-NO_REQUEST = "No request within the last minutes: POST one to :8000/predict, or look why callers are silent."
+NO_REQUEST = "No request in the last minutes: POST one to :8000/predict, or check the callers."
 NO_SERVER = "No server is scraped: `homeostat status`, then `homeostat doctor`."
 
 
-def flight() -> SdkPanel:
+def in_flight() -> SdkPanel:
     """Requests in flight."""
     about = About(
         title="Requests in flight",
         unit="short",
-        means="Requests being answered at the moment of the scrape, by server.",
+        shows="Requests in progress at scrape time, by server.",
         normal="a few.",
-        hint="rising together with the time to answer: more load than this server carries; add a server.",
+        hint="rising together with response time: the server is overloaded; add one.",
         empty=NO_SERVER,
     )
     return time_series(
@@ -24,27 +24,27 @@ def flight() -> SdkPanel:
     )
 
 
-def queued() -> SdkPanel:
-    """Calls waiting for a thread."""
+def queued_calls() -> SdkPanel:
+    """Queued model calls."""
     about = About(
-        title="Calls waiting for a thread",
+        title="Queued model calls",
         unit="short",
-        means="Calls of the model that no thread has taken yet.",
+        shows="Model calls that no thread has started yet.",
         normal="0.",
-        hint="above 0 for long: the CPU or the GPU is the limit.",
+        hint="above 0 for long: the CPU or the GPU is the bottleneck.",
         empty=NO_SERVER,
     )
     return time_series(about, Query("max by (instance) (homeostat_inference_calls_queued)", "{{instance}}"))
 
 
-def wait() -> SdkPanel:
-    """Time a call waits, 99 %."""
+def queue_time() -> SdkPanel:
+    """Queue time p99."""
     about = About(
-        title="Time a call waits, 99 %",
+        title="Queue time p99",
         unit="s",
-        means="Time between the checked request and the start of the model.",
-        normal="next to nothing.",
-        hint="close to the time in the model: the server is saturated.",
+        shows="Time from the validated request to the start of the model call.",
+        normal="close to 0.",
+        hint="close to the model call time: the server is saturated.",
         empty=NO_REQUEST,
     )
     return time_series(

@@ -1,4 +1,4 @@
-"""The spool: how full it is, what is written and what had to be dropped."""
+"""Spool usage, writes, drops."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ def full() -> SdkPanel:
     about = About(
         title="Spool used",
         unit="percentunit",
-        means="How full the spool of each server is. Answers wait there for Kafka.",
-        normal="near 0; it fills while Kafka is away.",
-        hint="HomeostatSpoolFilling: bring Kafka back, or raise HOMEOSTAT_INFERENCE_SPOOL_BYTES. At 1 "
-        "rows are dropped and counted.",
+        shows="How full each server's spool is. Rows stay there until Kafka acknowledges them.",
+        normal="near 0; it fills while Kafka is unavailable.",
+        hint=(
+            "HomeostatSpoolFilling: restore Kafka, or raise HOMEOSTAT_INFERENCE_SPOOL_BYTES. At 1, rows are "
+            "dropped and counted."
+        ),
         empty=NO_SERVER,
     )
     return time_series(
@@ -36,9 +38,9 @@ def written() -> SdkPanel:
     about = About(
         title="Rows spooled per second",
         unit="short",
-        means="Rows written to disk before their answer was sent.",
-        normal="as many as are answered.",
-        hint="fewer than answered: rows are dropped, see the panel beside.",
+        shows="Rows written to the spool before the response was sent.",
+        normal="equal to the rate of answered rows.",
+        hint="lower: rows are dropped, see the panel beside.",
         empty="No row was spooled since the server started: send a request.",
     )
     return time_series(
@@ -51,10 +53,10 @@ def dropped() -> SdkPanel:
     about = About(
         title="Rows dropped",
         unit="short",
-        means="Rows that were answered and could not be logged, because the spool was full or the disk refused.",
+        shows="Rows that were answered and not logged, because the spool or the disk was full.",
         normal="none.",
-        hint="HomeostatRowsDropped: make room. The gap stays visible in the sequence numbers.",
-        empty="No row was ever dropped by a server that runs. That is as it should be.",
+        hint="HomeostatRowsDropped: free disk space. The gap stays visible in the sequence numbers.",
+        empty="No row was dropped since the server started. That is fine.",
     )
     return time_series(
         about,

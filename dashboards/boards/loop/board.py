@@ -1,4 +1,4 @@
-"""The loop on one page, in the order in which data travels: from what is asked to what the loop was worth."""
+"""The loop on one page, in the order of the data flow: traffic, log, drift, decisions, releases, benefit."""
 
 from __future__ import annotations
 
@@ -19,48 +19,53 @@ def make() -> dashboard.Dashboard:
     return board(
         UID,
         "Homeostat: the loop",
-        "What comes in, what is written down, what drift says about it, what was decided and released, "
-        "and what that was worth. Read it from the top; each row leads to the board of its service.",
+        "Traffic, prediction log, drift, decisions, releases, and the benefit of retraining, in the order of the data flow. "
+        "Each row links to the board of its service.",
         [
             Row(
-                "Traffic: what is asked",
+                "Traffic",
                 7,
                 [
                     (4, requests.last_prediction()),
                     (9, requests.requests()),
-                    (8, duration.answer()),
+                    (8, duration.response_time()),
                     (3, firing_alerts.count()),
                 ],
                 more=("homeostat-inference", "Inference"),
             ),
             Row(
-                "Log: what is written down",
+                "Prediction log",
                 7,
-                [(4, throughput.newest()), (7, lag.age()), (6, lag.lag()), (7, lag.fresh())],
+                [
+                    (4, throughput.newest_row()),
+                    (7, lag.oldest_row()),
+                    (6, lag.sink_lag()),
+                    (7, lag.log_latency()),
+                ],
                 more=("homeostat-prediction-log", "Prediction log"),
             ),
             Row(
-                "Evidence: what drift measures and concludes",
+                "Drift",
                 7,
                 [(10, scores.ratio()), (7, label_coverage.loss()), (7, verdicts.state())],
                 more=("homeostat-drift", "Drift"),
             ),
             Row(
-                "Decisions: what is done about it",
+                "Decisions",
                 7,
-                [(9, decisions.verbs_and_reasons()), (8, runs.ended()), (7, gate.gain())],
+                [(9, decisions.by_action_and_reason()), (8, runs.finished()), (7, gate.gain())],
                 more=("homeostat-retraining", "Retraining"),
             ),
             Row(
-                "Releases: what is served",
+                "Releases",
                 7,
                 [(15, releases.generation()), (9, releases.version())],
                 more=("homeostat-inference", "Inference"),
             ),
             Row(
-                "Worth: what the loop gained",
+                "Benefit of retraining",
                 7,
-                [(18, gate.worth()), (6, gate.saved())],
+                [(18, gate.frozen_and_served_loss()), (6, gate.loss_reduction())],
                 more=("homeostat-retraining", "Retraining"),
             ),
         ],

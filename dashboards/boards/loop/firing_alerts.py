@@ -1,4 +1,4 @@
-"""Alerts that ring now."""
+"""Firing alerts."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dashboards.parts.query import Query
 
 
 def count() -> SdkPanel:
-    """Alerts ringing."""
+    """Alerts firing."""
     about = About(
-        title="Alerts ringing",
+        title="Alerts firing",
         unit="none",
-        means="Alerts of Homeostat that Prometheus holds to be firing now.",
+        shows="Homeostat alerts that are firing in Prometheus now.",
         normal="0.",
-        hint="Alertmanager names them; docs/runbooks.md has a heading for each: meaning, first look, hint.",
-        empty="This Prometheus does not answer: look at the data source.",
+        hint="Alertmanager lists them; docs/runbooks.md has a section for each.",
+        empty="No answer from this Prometheus: check the data source.",
     )
     return single_value(
         about,

@@ -1,4 +1,4 @@
-"""The prediction log: how far shipper and sink are behind, what they carry, and whether a row is missing."""
+"""The prediction log board: lag, throughput, missing rows, retries."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def make() -> dashboard.Dashboard:
     return board(
         UID,
         "Homeostat: prediction log",
-        "From the spool through Kafka into the lake: how late, how much, and whether anything is missing.",
+        "From the spool through Kafka to the lake: lag, throughput, and missing rows.",
         [
             Row(
-                "Promises",
+                "Service level objectives",
                 7,
                 [
                     (10, burn(LOG_FRESHNESS)),
-                    (7, lag.kafka()),
+                    (7, lag.kafka_connection()),
                     (
                         7,
                         scraped(
@@ -36,14 +36,16 @@ def make() -> dashboard.Dashboard:
                 ],
             ),
             Row(
-                "Lag and freshness", 7, [(6, lag.age()), (6, lag.backlog()), (6, lag.lag()), (6, lag.fresh())]
+                "Lag and freshness",
+                7,
+                [(6, lag.oldest_row()), (6, lag.backlog()), (6, lag.sink_lag()), (6, lag.log_latency())],
             ),
             Row(
-                "What is carried",
+                "Throughput",
                 7,
                 [
-                    (3, throughput.delivered()),
-                    (3, throughput.newest()),
+                    (3, throughput.last_delivery()),
+                    (3, throughput.newest_row()),
                     (5, throughput.shipped()),
                     (5, throughput.written()),
                     (4, throughput.records()),
@@ -51,23 +53,23 @@ def make() -> dashboard.Dashboard:
                 ],
             ),
             Row(
-                "Is anything missing",
+                "Missing rows",
                 6,
                 [
                     (6, missing_rows.missing()),
                     (6, missing_rows.dropped()),
-                    (6, missing_rows.letters()),
+                    (6, missing_rows.dead_letters()),
                     (6, missing_rows.skipped()),
                 ],
             ),
             Row(
-                "Troubles",
+                "Retries and conflicts",
                 6,
                 [
                     (8, retries.failures()),
-                    (6, retries.repeated()),
+                    (6, retries.duplicates()),
                     (6, retries.conflicts()),
-                    (4, retries.writers()),
+                    (4, retries.spool_folders()),
                 ],
             ),
         ],

@@ -1,4 +1,4 @@
-"""Lag: how far the log is behind, from the spool over Kafka to the lake."""
+"""Lag from spool through Kafka to the lake."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from dashboards.parts.query import Query, quantile
 NO_SHIPPER = "No shipper is scraped: `homeostat status`, then `homeostat doctor`."
 
 
-def kafka() -> SdkPanel:
-    """Kafka reached."""
+def kafka_connection() -> SdkPanel:
+    """Kafka connection."""
     about = About(
-        title="Kafka reached",
+        title="Kafka connection",
         unit="none",
-        means="Whether each shipper's last round reached Kafka.",
-        normal="reached.",
-        hint="HomeostatKafkaAway: serving goes on and answers gather on the spool; `homeostat doctor` "
-        "looks at the broker.",
+        shows="Whether each shipper reached Kafka in its last round.",
+        normal="connected.",
+        hint="HomeostatKafkaAway: serving continues and rows stay on the spool; `homeostat doctor` checks the broker.",
         empty=NO_SHIPPER,
     )
     return state_timeline(
@@ -27,14 +26,14 @@ def kafka() -> SdkPanel:
     )
 
 
-def age() -> SdkPanel:
-    """Oldest answer that Kafka lacks."""
+def oldest_row() -> SdkPanel:
+    """Oldest undelivered row."""
     about = About(
-        title="Oldest answer that Kafka lacks",
+        title="Oldest undelivered row",
         unit="s",
-        means="Age of the oldest row on each server's spool that the shipper has not delivered; 0 when there is none.",
-        normal="below a second or two; while Kafka is away it grows and nothing is lost.",
-        hint="HomeostatKafkaAway says what to do; mind how full the spool is (board of the prediction log).",
+        shows="Age of the oldest row on each spool that Kafka has not acknowledged; 0 if there is none.",
+        normal="below two seconds; it grows while Kafka is unavailable, and nothing is lost.",
+        hint="HomeostatKafkaAway has a runbook; watch spool usage on the inference board.",
         empty="No shipper is scraped: `homeostat status`, then `homeostat doctor`.",
     )
     return time_series(
@@ -45,41 +44,40 @@ def age() -> SdkPanel:
 
 
 def backlog() -> SdkPanel:
-    """Bytes that Kafka lacks."""
+    """Spool backlog."""
     about = About(
-        title="Bytes that Kafka lacks",
+        title="Spool backlog",
         unit="bytes",
-        means="What waits on each spool.",
+        shows="Bytes on each spool that Kafka has not acknowledged.",
         normal="near 0.",
-        hint="see how full the spool is on the board of inference.",
+        hint="see spool usage on the inference board.",
         empty=NO_SHIPPER,
     )
     return time_series(about, Query("max by (instance) (homeostat_shipper_backlog_bytes)", "{{instance}}"))
 
 
-def lag() -> SdkPanel:
-    """Records that the lake lacks."""
+def sink_lag() -> SdkPanel:
+    """Sink lag."""
     about = About(
-        title="Records that the lake lacks",
+        title="Sink lag",
         unit="short",
-        means="Records in Kafka that the sink has not read, by topic.",
+        shows="Kafka records that the sink has not read, by topic.",
         normal="near 0, with short peaks.",
-        hint="if it only grows the sink is stuck or too slow: its log, then the board of the prediction log.",
+        hint="growing: the sink is stuck or too slow; check its log and the prediction log board.",
         empty="No sink is scraped, or it has not reached Kafka yet: `homeostat status`.",
     )
     return time_series(about, Query("sum by (topic) (homeostat_sink_lag_records)", "{{topic}}"))
 
 
-def fresh() -> SdkPanel:
-    """From the answer to the lake."""
+def log_latency() -> SdkPanel:
+    """Log latency."""
     about = About(
-        title="From the answer to the lake",
+        title="Log latency",
         unit="s",
-        means="Age of the oldest row of a commit when it reached the lake: half of the commits, and 99 "
-        "of 100, are below the lines.",
-        normal="a few seconds; 60 s is promised.",
-        hint="the slower of shipper, Kafka and sink shows on the board of the prediction log.",
-        empty="No commit within the last minutes: nothing was predicted, or the sink is stuck.",
+        shows="Time from response to lake of the oldest row of each commit, median and p99.",
+        normal="a few seconds; the objective is 60 s.",
+        hint="the prediction log board shows whether shipper, Kafka or sink is slow.",
+        empty="No commit in the last minutes: there were no predictions, or the sink is stuck.",
     )
     return time_series(
         about,

@@ -1,11 +1,11 @@
-"""Losses: rows that are missing, dropped, refused or skipped."""
+"""Rows that are missing, dropped, dead letters or skipped."""
 
 from __future__ import annotations
 
 from dashboards.parts.panel import About, SdkPanel, bad_from, single_value, time_series
 from dashboards.parts.query import MODEL, Query, events
 
-NONE_YET = "This never happened since the process started. That is as it should be."
+NONE_YET = "None since the process started. That is fine."
 
 
 def missing() -> SdkPanel:
@@ -13,9 +13,9 @@ def missing() -> SdkPanel:
     about = About(
         title="Rows missing in the lake",
         unit="short",
-        means="Sequence numbers that never arrived, in each window: dropped by a writer, dead letters, or lost by Kafka.",
+        shows="Sequence numbers that never reached the lake: dropped by a server, dead letters, or lost by Kafka.",
         normal="none.",
-        hint="HomeostatRowsMissing: hold it against dropped rows and dead letters; what is left was lost by Kafka.",
+        hint="HomeostatRowsMissing: compare with dropped rows and dead letters; the remainder was lost by Kafka.",
         empty=NONE_YET,
     )
     return time_series(
@@ -26,14 +26,14 @@ def missing() -> SdkPanel:
 
 
 def dropped() -> SdkPanel:
-    """Rows dropped by the writers."""
+    """Rows dropped by servers."""
     about = About(
-        title="Rows dropped by the writers",
+        title="Rows dropped by servers",
         unit="short",
-        means="Rows that the servers of this machine answered and could not spool, since their spools were made.",
+        shows="Rows that were answered and could not be written to the spool, since the spool was created.",
         normal="none.",
-        hint="HomeostatRowsDropped: make room on the disk or raise HOMEOSTAT_INFERENCE_SPOOL_BYTES.",
-        empty="No writer has dropped a row. That is as it should be.",
+        hint="HomeostatRowsDropped: free disk space or raise HOMEOSTAT_INFERENCE_SPOOL_BYTES.",
+        empty="No row has been dropped. That is fine.",
     )
     return single_value(
         about,
@@ -44,14 +44,14 @@ def dropped() -> SdkPanel:
     )
 
 
-def letters() -> SdkPanel:
+def dead_letters() -> SdkPanel:
     """Dead letters."""
     about = About(
         title="Dead letters",
         unit="short",
-        means="Records the sink could not read, and rows the shipper could not send, by reason.",
+        shows="Records that the sink could not read and rows that the shipper could not send, by reason.",
         normal="none.",
-        hint="HomeostatDeadLetters: the table `dead_letters` of the lake has each with its reason.",
+        hint="HomeostatDeadLetters: the lake's table `dead_letters` has each record with its reason.",
         empty=NONE_YET,
     )
     return time_series(
@@ -63,13 +63,16 @@ def letters() -> SdkPanel:
 
 
 def skipped() -> SdkPanel:
-    """Skipped on the spool."""
+    """Skipped spool records."""
     about = About(
-        title="Skipped on the spool",
+        title="Skipped spool records",
         unit="short",
-        means="Torn records (never answered: a process was killed while writing) and broken stretches (answered and lost).",
+        shows=(
+            "Torn records (the process was killed while writing; never answered) and corrupt ranges (answered and"
+            " lost)."
+        ),
         normal="none; a torn record after a kill.",
-        hint="broken: the disk changed what was written; the gap shows as missing rows.",
+        hint="corrupt: the disk changed the data; the gap appears as missing rows.",
         empty=NONE_YET,
     )
     return time_series(

@@ -1,4 +1,4 @@
-"""Retries: what was done again, refused or left out."""
+"""Retries, duplicates, conflicts."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dashboards.parts.query import Query, events
 
 NO_SHIPPER = "No shipper is scraped: `homeostat status`, then `homeostat doctor`."
 NO_SINK = "No sink is scraped: `homeostat status`, then `homeostat doctor`."
-NONE_YET = "This never happened since the process started. That is as it should be."
+NONE_YET = "None since the process started. That is fine."
 
 
 def failures() -> SdkPanel:
-    """Rounds that failed."""
+    """Failed rounds."""
     about = About(
-        title="Rounds that failed",
+        title="Failed rounds",
         unit="short",
-        means="Rounds of shipper or sink that ended in an error and are done again; nothing is lost by it.",
+        shows="Rounds of shipper or sink that failed and are retried; nothing is lost.",
         normal="none, or a few while Kafka restarts.",
-        hint="many: the log of the process names the error.",
+        hint="many: the process's log has the error.",
         empty="No shipper and no sink is scraped: `homeostat status`.",
     )
     return time_series(
@@ -29,14 +29,14 @@ def failures() -> SdkPanel:
     )
 
 
-def repeated() -> SdkPanel:
-    """Rows that came twice."""
+def duplicates() -> SdkPanel:
+    """Duplicate rows."""
     about = About(
-        title="Rows that came twice",
+        title="Duplicate rows",
         unit="short",
-        means="Rows the sink left out since the lake has them: the price of never losing one.",
+        shows="Rows that the sink skipped because the lake already has them (at-least-once delivery).",
         normal="none, or some after a kill.",
-        hint="always: the shipper cannot remember what Kafka acknowledged; look at the disk of the spool.",
+        hint="constantly: the shipper cannot save its position; check the spool's disk.",
         empty=NONE_YET,
     )
     return time_series(
@@ -47,13 +47,13 @@ def repeated() -> SdkPanel:
 
 
 def conflicts() -> SdkPanel:
-    """Commits refused, tables compacted."""
+    """Commit conflicts and compactions."""
     about = About(
-        title="Commits refused, tables compacted",
+        title="Commit conflicts and compactions",
         unit="short",
-        means="Commits refused because another sink was first, and compactions of tables.",
-        normal="no refusals with one sink; a compaction now and then.",
-        hint="many refusals: fewer sinks, they stand in each other's way.",
+        shows="Commits refused because another sink committed first, and compactions of tables.",
+        normal="no conflicts with one sink; a compaction now and then.",
+        hint="many conflicts: run fewer sinks.",
         empty=NO_SINK,
     )
     return time_series(
@@ -65,14 +65,14 @@ def conflicts() -> SdkPanel:
     )
 
 
-def writers() -> SdkPanel:
-    """Writer folders followed."""
+def spool_folders() -> SdkPanel:
+    """Spool folders."""
     about = About(
-        title="Writer folders followed",
+        title="Spool folders",
         unit="short",
-        means="Spools the shipper carries: one per server process.",
-        normal="as many as server processes on the machine, and those before them until they are carried.",
-        hint="0: the shipper looks at another folder than the server writes (HOMEOSTAT_HOME).",
+        shows="Spool folders that the shipper reads: one per server process.",
+        normal="one per server process, plus earlier ones until they are shipped.",
+        hint="0: the shipper reads another folder than the server writes (HOMEOSTAT_HOME).",
         empty=NO_SHIPPER,
     )
     return single_value(

@@ -1,4 +1,4 @@
-"""What shipper and sink carry, and when they last did."""
+"""Throughput of shipper and sink."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dashboards.parts.palette import BLUE, GREY, KINDS
 from dashboards.parts.panel import About, SdkPanel, rising, single_value, time_series
 from dashboards.parts.query import MODEL, Query, quantile, rate
 
-NO_ROW = "No row was carried since the process started: send a request to :8000/predict."
+NO_ROW = "No row since the process started: send a request to :8000/predict."
 
 
-def delivered() -> SdkPanel:
+def last_delivery() -> SdkPanel:
     """Last delivery to Kafka."""
     about = About(
         title="Last delivery to Kafka",
         unit="s",
-        means="How long ago each shipper last delivered a row.",
-        normal="as long as since the last request.",
-        hint="old while requests are answered: Kafka is away, or the shipper is not beside this server.",
+        shows="Time since each shipper last delivered a row.",
+        normal="about the time since the last request.",
+        hint="high while requests are answered: Kafka is unavailable, or no shipper runs beside this server.",
         empty="No row was delivered since the shipper started: send a request to :8000/predict.",
     )
     return single_value(
@@ -30,15 +30,18 @@ def delivered() -> SdkPanel:
     )
 
 
-def newest() -> SdkPanel:
+def newest_row() -> SdkPanel:
     """Newest row in the lake."""
     about = About(
         title="Newest row in the lake",
         unit="s",
-        means="How long ago the newest row of the lake was answered (or, for outcomes, arrived).",
-        normal="as long as since the last request; outcomes come as late as your world tells them.",
-        hint="predictions old while requests are answered: the log is behind, see the panels beside.",
-        empty="The lake holds no row that this sink wrote: send a request, wait a few seconds.",
+        shows=(
+            "Age of the newest row in the lake: since the response for predictions, since it was received for "
+            "outcomes."
+        ),
+        normal="about the time since the last request; for outcomes, since the last one was posted.",
+        hint="high for predictions while requests are answered: the log is behind, see the other panels of this row.",
+        empty="This sink has not written a row yet: send a request and wait a few seconds.",
     )
     return single_value(
         about,
@@ -53,9 +56,9 @@ def shipped() -> SdkPanel:
     about = About(
         title="Rows per second, spool to Kafka",
         unit="short",
-        means="Rows Kafka has acknowledged, by kind.",
-        normal="as many as are answered.",
-        hint="fewer: look at Kafka and at the lag above.",
+        shows="Rows acknowledged by Kafka, by kind.",
+        normal="equal to the rate of answered rows.",
+        hint="lower: check Kafka and the lag above.",
         empty=NO_ROW,
     )
     return time_series(about, Query(rate("homeostat_shipper_rows_total", "kind"), "{{kind}}"), colors=KINDS)
@@ -66,9 +69,9 @@ def written() -> SdkPanel:
     about = About(
         title="Rows per second, Kafka to lake",
         unit="short",
-        means="Rows written to the lake, by kind.",
-        normal="as many as are shipped.",
-        hint="fewer: look at the lag above and the sink's log.",
+        shows="Rows written to the lake, by kind.",
+        normal="equal to the rate of shipped rows.",
+        hint="lower: check the lag above and the sink's log.",
         empty=NO_ROW,
     )
     return time_series(about, Query(rate("homeostat_sink_rows_total", "kind"), "{{kind}}"), colors=KINDS)
@@ -79,9 +82,9 @@ def records() -> SdkPanel:
     about = About(
         title="Kafka records per second",
         unit="short",
-        means="Records acknowledged for the shipper, and read by the sink; a record holds many rows.",
-        normal="far fewer than rows.",
-        hint="as many as rows: requests are small and far apart, which costs little.",
+        shows="Records acknowledged for the shipper and records read by the sink. One record holds many rows.",
+        normal="far fewer records than rows.",
+        hint="as many records as rows: requests are small and infrequent, which is harmless.",
         empty=NO_ROW,
     )
     return time_series(
@@ -92,14 +95,14 @@ def records() -> SdkPanel:
 
 
 def commit() -> SdkPanel:
-    """Time of a commit."""
+    """Commit duration."""
     about = About(
-        title="Time of a commit",
+        title="Commit duration",
         unit="s",
-        means="What one commit of one table takes: so many of a hundred are faster than the line.",
-        normal="below a second.",
-        hint="slow: the store of the lake is; the lag grows with it.",
-        empty="No commit within the last minutes: nothing was predicted, or the sink is stuck.",
+        shows="Duration of one commit to one Delta table, median and p99.",
+        normal="below one second.",
+        hint="slow: the lake's storage is slow; lag grows with it.",
+        empty="No commit in the last minutes: there were no predictions, or the sink is stuck.",
     )
     return time_series(
         about,

@@ -1,4 +1,4 @@
-"""What waits for people, and what was released."""
+"""Approvals, acknowledgements and releases."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dashboards.parts.query import MODEL, Query, events
 NO_SERVICE = "No retraining service is scraped: `homeostat status`, then `homeostat doctor`."
 
 
-def waiting() -> SdkPanel:
-    """Runs waiting for a person."""
+def awaiting_approval() -> SdkPanel:
+    """Runs awaiting approval."""
     about = About(
-        title="Runs waiting for a person",
+        title="Runs awaiting approval",
         unit="short",
-        means="Runs that are suggested, or proven and not yet approved.",
-        normal="0, or what your automation level asks you for.",
+        shows="Runs that are suggested, or that passed the gate and are not approved.",
+        normal="0, or what your automation level requires.",
         hint="HomeostatRunWaiting: approve or reject in the console, or `homeostat approve`.",
         empty=NO_SERVICE,
     )
@@ -26,14 +26,14 @@ def waiting() -> SdkPanel:
     )
 
 
-def unseen() -> SdkPanel:
-    """Decisions nobody has acknowledged."""
+def unacknowledged() -> SdkPanel:
+    """Unacknowledged decisions."""
     about = About(
-        title="Decisions nobody has acknowledged",
+        title="Unacknowledged decisions",
         unit="short",
-        means="Faults, runs failed or refused, and drift that no run answered, which no person has marked as seen.",
+        shows="Data faults, failed or refused runs, and unhandled drift that nobody has acknowledged.",
         normal="0.",
-        hint="look at it, then acknowledge it in the console or with `homeostat acknowledge`.",
+        hint="review it, then acknowledge it in the console or with `homeostat acknowledge`.",
         empty=NO_SERVICE,
     )
     return single_value(
@@ -43,28 +43,27 @@ def unseen() -> SdkPanel:
     )
 
 
-def opened() -> SdkPanel:
-    """Runs open."""
+def open_runs() -> SdkPanel:
+    """Open runs."""
     about = About(
-        title="Runs open",
+        title="Open runs",
         unit="short",
-        means="Runs at work or waiting for a person.",
+        shows="Runs that are active or await approval.",
         normal="0 or 1 per model.",
-        hint="see the age beside: a run at work ends by `retraining.time_limit`.",
+        hint="see the age beside: an active run ends by `retraining.time_limit`.",
         empty=NO_SERVICE,
     )
     return single_value(about, Query("max(homeostat_retraining_runs_open)", "open"))
 
 
-def age() -> SdkPanel:
-    """Oldest run at work."""
+def oldest_active_run() -> SdkPanel:
+    """Oldest active run."""
     about = About(
-        title="Oldest run at work",
+        title="Oldest active run",
         unit="s",
-        means="How long the oldest run at work has been at it; 0 when there is none. Runs that wait for a person "
-        "do not count.",
+        shows="Age of the oldest active run; 0 if there is none. Runs that await approval do not count.",
         normal="minutes, up to `retraining.time_limit`.",
-        hint="hours: the training command hangs, or nobody drives (HomeostatNoLeader).",
+        hint="hours: the training command hangs, or there is no leader (HomeostatNoLeader).",
         empty=NO_SERVICE,
     )
     return single_value(
@@ -75,14 +74,14 @@ def age() -> SdkPanel:
     )
 
 
-def release() -> SdkPanel:
+def last_release() -> SdkPanel:
     """Last release."""
     about = About(
         title="Last release",
         unit="s",
-        means="How long ago the newest release of each model was made.",
+        shows="Time since the latest release of each model.",
         normal="days to weeks.",
-        hint="older than your schedule: the decisions below say what stands against a retraining.",
+        hint="older than your schedule: the decisions below show what prevents a retraining.",
         empty="Nothing was released yet: deploy a model with `homeostat deploy`.",
     )
     return single_value(
@@ -100,10 +99,10 @@ def releases() -> SdkPanel:
     about = About(
         title="Releases, by reason",
         unit="short",
-        means="Releases made by this service: deployment, promotion by a run, rollback.",
+        shows="Releases by reason: deployment, promotion, rollback.",
         normal="few.",
-        hint="a rollback: `homeostat why` with the version tells what had made it.",
-        empty="No release within this time range. That is the usual case.",
+        hint="a rollback: `homeostat why` with the version shows where it came from.",
+        empty="No release in this time range. That is the usual case.",
     )
     return time_series(
         about, Query(events("homeostat_retraining_releases_total", "reason"), "{{reason}}"), bars=True

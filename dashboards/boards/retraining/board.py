@@ -1,4 +1,4 @@
-"""Retraining: what was decided, how runs went, what the gate said, what waits for a person, and whether somebody drives."""
+"""The retraining board: approvals, decisions, runs, gate, leader."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ def make() -> dashboard.Dashboard:
     return board(
         UID,
         "Homeostat: retraining",
-        "From causes to releases: decisions with their reasons, runs, the gate, what waits for a person, "
-        "and the service itself.",
+        "Approvals, decisions with their reasons, runs, gate results, and the state of the service.",
         [
             Row(
-                "People and releases",
+                "Approvals and releases",
                 6,
                 [
-                    (4, approvals.waiting()),
-                    (4, approvals.unseen()),
-                    (3, approvals.opened()),
-                    (3, approvals.age()),
-                    (4, approvals.release()),
+                    (4, approvals.awaiting_approval()),
+                    (4, approvals.unacknowledged()),
+                    (3, approvals.open_runs()),
+                    (3, approvals.oldest_active_run()),
+                    (4, approvals.last_release()),
                     (6, approvals.releases()),
                 ],
             ),
@@ -35,18 +34,24 @@ def make() -> dashboard.Dashboard:
                 "Decisions",
                 7,
                 [
-                    (6, decisions.verbs()),
-                    (8, decisions.reasons()),
-                    (5, decisions.repeats()),
-                    (5, decisions.heard()),
+                    (6, decisions.by_action()),
+                    (8, decisions.by_reason()),
+                    (5, decisions.repeated_causes()),
+                    (5, decisions.verdicts_received()),
                 ],
             ),
             Row(
-                "Runs", 7, [(6, runs.ended()), (6, runs.duration()), (6, runs.steps()), (6, runs.failures())]
+                "Runs",
+                7,
+                [(6, runs.finished()), (6, runs.duration()), (6, runs.steps()), (6, runs.failures())],
             ),
-            Row("Gate and worth", 7, [(9, gate.gain()), (4, gate.margin()), (11, gate.worth())]),
             Row(
-                "The service",
+                "Gate and benefit",
+                7,
+                [(9, gate.gain()), (4, gate.margin()), (11, gate.frozen_and_served_loss())],
+            ),
+            Row(
+                "Process",
                 6,
                 [
                     (

@@ -1,4 +1,4 @@
-"""Decisions: what policy made of each cause."""
+"""Decisions."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from dashboards.parts.panel import About, SdkPanel, time_series
 from dashboards.parts.query import Query, events
 
 
-def verbs() -> SdkPanel:
-    """Decisions, by verb."""
+def by_action() -> SdkPanel:
+    """Decisions, by action."""
     about = About(
-        title="Decisions, by verb",
+        title="Decisions, by action",
         unit="short",
-        means="One decision per cause: retrain, suggest, or wait.",
-        normal="wait at nearly every window.",
-        hint="suggest: a person is asked. Never a decision while verdicts come: see what was heard, below.",
-        empty="No decision within this time range: no cause arrived.",
+        shows="One decision per cause: retrain, suggest, or wait.",
+        normal="wait for nearly every window.",
+        hint=(
+            "suggest: a run requires approval. No decisions while verdicts are published: see verdicts received, "
+            "below."
+        ),
+        empty="No decision in this time range: no cause was received.",
     )
     return time_series(
         about,
@@ -25,16 +28,18 @@ def verbs() -> SdkPanel:
     )
 
 
-def reasons() -> SdkPanel:
+def by_reason() -> SdkPanel:
     """Decisions, by reason."""
     about = About(
         title="Decisions, by reason",
         unit="short",
-        means="The first question that was answered with no, or the trigger that fired.",
+        shows="The check that failed, or the trigger that fired.",
         normal="healthy.",
-        hint="cooling_down and budget_spent are brakes of loop.yaml; bad_data asks for a sound source; "
-        "no_project for `homeostat deploy`.",
-        empty="No decision within this time range: no cause arrived.",
+        hint=(
+            "cooling_down and budget_spent are limits of loop.yaml; bad_data: fix the data source; no_project: "
+            "run `homeostat deploy`."
+        ),
+        empty="No decision in this time range: no cause was received.",
     )
     return time_series(
         about,
@@ -43,31 +48,33 @@ def reasons() -> SdkPanel:
     )
 
 
-def repeats() -> SdkPanel:
-    """Causes heard again."""
+def repeated_causes() -> SdkPanel:
+    """Repeated causes."""
     about = About(
-        title="Causes heard again",
+        title="Repeated causes",
         unit="short",
-        means="Deliveries of a cause that was decided before: by Kafka and by an alert, or an alert sent "
-        "again. They change nothing.",
+        shows=(
+            "Deliveries of a cause that was already decided: by Kafka and by an alert, or an alert sent again. "
+            "They have no effect."
+        ),
         normal="some.",
-        hint="nothing: one cause is one decision.",
-        empty="No cause was heard twice since the service started. That is well, too.",
+        hint="none needed: one cause leads to one decision.",
+        empty="No cause was delivered twice since the service started. That is fine.",
     )
     return time_series(
         about, Query(events("homeostat_retraining_repeated_causes_total", "model"), "{{model}}"), bars=True
     )
 
 
-def heard() -> SdkPanel:
-    """Verdicts heard."""
+def verdicts_received() -> SdkPanel:
+    """Verdicts received."""
     about = About(
-        title="Verdicts heard",
+        title="Verdicts received",
         unit="short",
-        means="Records read from the verdicts topic: heard, unreadable, or refused.",
-        normal="one heard per verdict.",
-        hint="unreadable or refused: the log has the record's place; drift and retraining may be of different versions.",
-        empty="No verdict was read within this time range: drift reached none.",
+        shows="Records read from the verdicts topic, by result.",
+        normal="one per verdict.",
+        hint="unreadable or refused: the log has the record's offset; drift and retraining may run different versions.",
+        empty="No verdict was read in this time range: drift published none.",
     )
     return time_series(
         about,
@@ -77,15 +84,18 @@ def heard() -> SdkPanel:
     )
 
 
-def verbs_and_reasons() -> SdkPanel:
+def by_action_and_reason() -> SdkPanel:
     """Decisions, by reason."""
     about = About(
         title="Decisions, by reason",
         unit="none",
-        means="What policy made of each cause (a verdict, an alert, a person's request): retrain, suggest or wait, and why.",
+        shows=(
+            "What policy decided about each cause (a verdict, an alert, a person's request): retrain, suggest or "
+            "wait, and why."
+        ),
         normal="`wait: healthy` at each window; a `retrain` now and then.",
-        hint="`homeostat why` with the cause tells the whole chain. What waits for a person shows in the console.",
-        empty="No decision within this time range: no verdict was reached and nobody asked.",
+        hint="`homeostat why` with the cause shows the chain. Runs that require approval are in the console.",
+        empty="No decision in this time range: there was no verdict and no request.",
     )
     return time_series(
         about,

@@ -1,4 +1,4 @@
-"""The gate, and what the loop is worth."""
+"""Gate results, and the benefit of retraining."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ def gain() -> SdkPanel:
     about = About(
         title="Gain at the last gate",
         unit="none",
-        means="How much lower the challenger's loss was on the same rows: the estimate, and its lower "
-        "bound, which must pass the least gain wanted.",
-        normal="a lower bound above 0 where a version was promoted.",
-        hint="below it the challenger was refused, as it should be; if every one is, look at `gate` "
-        "and at the training command.",
-        empty="No gate has been reached since retraining started: no run got that far.",
+        shows=(
+            "How much lower the challenger's loss was on the same rows: the estimate, its lower confidence bound,"
+            " and the minimum gain."
+        ),
+        normal="a lower bound above the minimum gain when a version was promoted.",
+        hint=(
+            "below it the challenger was refused. If every challenger is refused, check `gate` in loop.yaml and "
+            "the training command."
+        ),
+        empty="No run has reached the gate since retraining started. That is fine.",
     )
     return time_series(
         about,
@@ -36,10 +40,10 @@ def margin() -> SdkPanel:
     about = About(
         title="Margin at the last gate",
         unit="none",
-        means="The lower bound less the least gain wanted. Above 0 the gate is passed.",
-        normal="either way; only a long row of refusals is a sign.",
-        hint="HomeostatGateRefusing says what to look at.",
-        empty="No gate has been reached since the service started: no run got that far.",
+        shows="Lower confidence bound minus the minimum gain. Above 0 the gate is passed.",
+        normal="either; only repeated refusals are a problem.",
+        hint="HomeostatGateRefusing has a runbook.",
+        empty="No run has reached the gate since retraining started. That is fine.",
     )
     return single_value(
         about,
@@ -49,17 +53,18 @@ def margin() -> SdkPanel:
     )
 
 
-def worth() -> SdkPanel:
-    """Loss: first version left alone, and what was served."""
+def frozen_and_served_loss() -> SdkPanel:
+    """Loss: frozen first version and served version."""
     about = About(
-        title="Loss: first version left alone, and what was served",
+        title="Loss: frozen first version and served version",
         unit="none",
-        means="On the same newest rows with outcomes: the loss of the first released version, had nobody "
-        "touched it, and of what was served. The gap is what the loop is worth.",
+        shows=(
+            "Loss on the latest rows with outcomes: of the first released version, if it had never been replaced,"
+            " and of the served version."
+        ),
         normal="served at or below frozen; equal until the first retraining.",
-        hint="served above frozen: a release was a mistake on today's data. `homeostat rollback`, and "
-        "look at the gate's rows.",
-        empty="Not known yet: it needs a judged window whose outcomes have arrived.",
+        hint="served above frozen: a release made things worse. `homeostat rollback`, then check the gate's holdout.",
+        empty="Not known yet: it needs an evaluated window with outcomes.",
     )
     return time_series(
         about,
@@ -69,15 +74,15 @@ def worth() -> SdkPanel:
     )
 
 
-def saved() -> SdkPanel:
-    """Gained by the loop."""
+def loss_reduction() -> SdkPanel:
+    """Loss reduction by retraining."""
     about = About(
-        title="Gained by the loop",
+        title="Loss reduction by retraining",
         unit="percentunit",
-        means="The share of the frozen version's loss that the served one saves on the same rows.",
+        shows="How much lower the served version's loss is than the frozen first version's, on the same rows.",
         normal="0 at first, then above.",
         hint="below 0: see the panel beside.",
-        empty="Not known yet: it needs a judged window whose outcomes have arrived.",
+        empty="Not known yet: it needs an evaluated window with outcomes.",
     )
     share = (
         f"1 - max by (model) (homeostat_retraining_served_loss{{{MODEL}}}) "

@@ -1,4 +1,4 @@
-"""The service that drives runs: leader, listener, mirror."""
+"""Leader, verdict consumer, MLflow mirror."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ NO_SERVICE = "No retraining service is scraped: `homeostat status`, then `homeos
 
 
 def leader() -> SdkPanel:
-    """Who drives."""
+    """Leader."""
     about = About(
-        title="Who drives",
+        title="Leader",
         unit="none",
-        means="Which process drives runs. Others answer and wait.",
+        shows="Which process executes runs. The other processes only serve the API.",
         normal="exactly one.",
-        hint="HomeostatNoLeader: `homeostat status`; the ledger's store may be away.",
+        hint="HomeostatNoLeader: `homeostat status`; the ledger's database may be unavailable.",
         empty=NO_SERVICE,
     )
     return state_timeline(
@@ -35,13 +35,13 @@ def leader() -> SdkPanel:
 
 
 def listener() -> SdkPanel:
-    """Verdicts topic read."""
+    """Verdict consumer."""
     about = About(
-        title="Verdicts topic read",
+        title="Verdict consumer",
         unit="none",
-        means="Whether the process reads verdicts from Kafka.",
-        normal="reading; switched off where HOMEOSTAT_RETRAINING_LISTEN is false.",
-        hint="Kafka is away: verdicts wait there; alerts still come by the webhook.",
+        shows="Whether the process reads verdicts from Kafka.",
+        normal="reading; off if HOMEOSTAT_RETRAINING_LISTEN is false.",
+        hint="Kafka is unavailable: verdicts stay in drift's store until it is back; alerts still arrive by webhook.",
         empty=NO_SERVICE,
     )
     return state_timeline(
@@ -55,13 +55,13 @@ def listener() -> SdkPanel:
 
 
 def mirror() -> SdkPanel:
-    """Entries MLflow lacks."""
+    """MLflow backlog."""
     about = About(
-        title="Entries MLflow lacks",
+        title="MLflow backlog",
         unit="short",
-        means="Entries of the ledger that the MLflow mirror has not taken.",
+        shows="Ledger entries that have not been written to MLflow.",
         normal="0.",
-        hint="MLflow is away; nothing waits for it, and it catches up.",
+        hint="MLflow is unavailable; nothing depends on it, and the mirror catches up later.",
         empty=NO_SERVICE,
     )
     return single_value(
@@ -70,13 +70,13 @@ def mirror() -> SdkPanel:
 
 
 def generation() -> SdkPanel:
-    """Newest generation."""
+    """Latest generation."""
     about = About(
-        title="Newest generation",
+        title="Latest generation",
         unit="none",
-        means="The newest entry of each model's release log.",
-        normal="what the servers serve.",
-        hint="HomeostatServersDisagree rings when they do not.",
+        shows="The latest entry of each model's release log.",
+        normal="the generation that the servers serve.",
+        hint="HomeostatServersDisagree fires when they differ.",
         empty="Nothing was released yet: deploy a model with `homeostat deploy`.",
     )
     return single_value(
@@ -89,11 +89,16 @@ def annotations_sent() -> SdkPanel:
     about = About(
         title="Annotations sent to Grafana",
         unit="short",
-        means="Marks retraining wanted to set: sent, dropped (too many waiting, or Grafana away too "
-        "long) or refused (by Grafana).",
-        normal="all sent, where a Grafana is configured.",
-        hint="refused: the token may not write annotations (HOMEOSTAT_GRAFANA_TOKEN). Nothing waits for this.",
-        empty="None: no Grafana is configured (HOMEOSTAT_GRAFANA_URL), or nothing was to be marked.",
+        shows=(
+            "Annotations by result: sent, dropped (queue full, or Grafana unavailable too long) or refused by "
+            "Grafana."
+        ),
+        normal="all sent, if Grafana is configured.",
+        hint=(
+            "refused: the token needs permission to write annotations (HOMEOSTAT_GRAFANA_TOKEN). Nothing else is "
+            "affected."
+        ),
+        empty="None: Grafana is not configured (HOMEOSTAT_GRAFANA_URL), or there was nothing to annotate.",
     )
     return time_series(
         about,

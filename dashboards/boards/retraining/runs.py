@@ -1,4 +1,4 @@
-"""Runs: how they ended, and how long their steps took."""
+"""Runs: outcomes, duration, steps."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from dashboards.parts.palette import RUNS
 from dashboards.parts.panel import About, SdkPanel, time_series
 from dashboards.parts.query import Query, events, rare_quantile
 
-NO_RUN = "No run within this time range. That is the usual case."
+NO_RUN = "No run in this time range. That is the usual case."
 
 
-def ended() -> SdkPanel:
-    """Runs that ended, by outcome."""
+def finished() -> SdkPanel:
+    """Finished runs, by outcome."""
     about = About(
-        title="Runs that ended, by outcome",
+        title="Finished runs, by outcome",
         unit="none",
-        means="Retrainings that ended: promoted, succeeded (kept for a person to deploy), refused by the "
-        "gate, rejected by a person, abandoned, failed.",
-        normal="some promoted, some refused; never failed.",
-        hint="failed: HomeostatRunFailing, and the last lines of `runs/<run>/`. Often refused: HomeostatGateRefusing.",
-        empty="No run ended within this time range. That is the usual case.",
+        shows=(
+            "Runs that were promoted, succeeded (kept for a person to deploy), refused by the gate, rejected by a"
+            " person, abandoned, or failed."
+        ),
+        normal="some promoted, some refused; none failed.",
+        hint="failed: HomeostatRunFailing, and the log in `runs/<run>/`. Often refused: HomeostatGateRefusing.",
+        empty="No run finished in this time range. That is the usual case.",
     )
     return time_series(
         about,
@@ -29,13 +31,13 @@ def ended() -> SdkPanel:
 
 
 def duration() -> SdkPanel:
-    """Slowest tenth of runs, by outcome."""
+    """Run duration p90, by outcome."""
     about = About(
-        title="Slowest tenth of runs, by outcome",
+        title="Run duration p90, by outcome",
         unit="s",
-        means="Nine of ten runs of this time range took less, from decision to end.",
+        shows="p90 of the time from decision to end, in this time range.",
         normal="mostly the training command.",
-        hint="longer each time: the training window grows; `retraining.window` in loop.yaml bounds it.",
+        hint="longer each time: the training window grows; limit it with `retraining.window` in loop.yaml.",
         empty=NO_RUN,
     )
     return time_series(
@@ -46,13 +48,13 @@ def duration() -> SdkPanel:
 
 
 def steps() -> SdkPanel:
-    """Slowest tenth of steps."""
+    """Step duration p90."""
     about = About(
-        title="Slowest tenth of steps",
+        title="Step duration p90",
         unit="s",
-        means="Nine of ten executions of each step in this time range took less.",
+        shows="p90 of the duration of each step, in this time range.",
         normal="train is the longest.",
-        hint="freeze: the lake's store. train: your command. judge: many rows at the gate.",
+        hint="check the step's log lines: the lake's storage, your training command, or many holdout rows.",
         empty=NO_RUN,
     )
     return time_series(
@@ -61,14 +63,14 @@ def steps() -> SdkPanel:
 
 
 def failures() -> SdkPanel:
-    """Steps tried again."""
+    """Retried steps."""
     about = About(
-        title="Steps tried again",
+        title="Retried steps",
         unit="short",
-        means="Steps that could not go on for now: a store away, a full disk. They are tried again by themselves.",
+        shows="Steps that failed for now (a store is unavailable, the disk is full) and are retried.",
         normal="none.",
-        hint="the log names what is away; the run goes on when it is back.",
-        empty="No step had to be tried again since the service started. That is as it should be.",
+        hint="the log names the cause; the run continues when it is fixed.",
+        empty="No step was retried since the service started. That is fine.",
     )
     return time_series(
         about, Query(events("homeostat_retraining_step_failures_total", "step", ""), "{{step}}"), bars=True

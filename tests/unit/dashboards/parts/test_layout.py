@@ -10,7 +10,7 @@ from dashboards.parts.query import Query
 
 
 def about(title: str) -> About:
-    return About(title, "short", means="M.", normal="n.", hint="r.", empty="Nothing: do this.")
+    return About(title, "short", shows="M.", normal="n.", hint="r.", empty="Nothing: do this.")
 
 
 def figure(title: str) -> SdkPanel:

@@ -12,7 +12,7 @@ from dashboards.parts.query import Form, Query, events, quantile, rare_quantile,
 from tests.boards import with_values
 from tests.observability import program
 
-FORMS: tuple[Form, ...] = ("rows", "now", "course")
+FORMS: tuple[Form, ...] = ("rows", "now", "range")
 
 
 def test_a_rate_is_summed_by_labels() -> None:
@@ -37,7 +37,7 @@ def test_tables_and_figures_ask_for_now_and_a_graph_for_a_range() -> None:
     assert (table.instant, table.range_val, table.format_val) == (True, False, PromQueryFormat.TABLE)
     assert (figure.instant, figure.range_val, figure.format_val) == (True, False, None)
     assert (graph.instant, graph.range_val) == (False, True)
-    assert (table.ref_id, graph.ref_id) == ("rows", "course")
+    assert (table.ref_id, graph.ref_id) == ("rows", "range")
 
 
 def test_events_count_a_series_that_is_born_with_its_first_event(tmp_path: Path) -> None:
