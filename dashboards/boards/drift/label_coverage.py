@@ -69,7 +69,7 @@ def lag() -> SdkPanel:
         unit="s",
         shows="Event time by which outcomes are behind predictions in the lake.",
         normal="about `outcome.delay` of loop.yaml.",
-        hint="growing: outcomes have stopped; HomeostatDriftBlind follows.",
+        hint="growing: outcomes have stopped; HomeostatInsufficientData follows.",
         empty="No outcome in the lake yet: POST them to :8000/outcomes.",
     )
     return time_series(

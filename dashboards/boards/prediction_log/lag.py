@@ -16,7 +16,7 @@ def kafka_connection() -> SdkPanel:
         unit="none",
         shows="Whether each shipper reached Kafka in its last round.",
         normal="connected.",
-        hint="HomeostatKafkaAway: serving continues and rows stay on the spool; `homeostat doctor` checks the broker.",
+        hint="HomeostatKafkaUnavailable: serving continues and rows stay on the spool; `homeostat doctor` checks the broker.",
         empty=NO_SHIPPER,
     )
     return state_timeline(
@@ -33,7 +33,7 @@ def oldest_row() -> SdkPanel:
         unit="s",
         shows="Age of the oldest row on each spool that Kafka has not acknowledged; 0 if there is none.",
         normal="below two seconds; it grows while Kafka is unavailable, and nothing is lost.",
-        hint="HomeostatKafkaAway has a runbook; watch spool usage on the inference board.",
+        hint="HomeostatKafkaUnavailable has a runbook; watch spool usage on the inference board.",
         empty="No shipper is scraped: `homeostat status`, then `homeostat doctor`.",
     )
     return time_series(

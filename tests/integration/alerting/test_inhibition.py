@@ -16,8 +16,8 @@ Labels = dict[str, str]
 SETTLED = 0.3
 NO_DOOR = "http://127.0.0.1:9"
 # Whatever hides something is asked for by the cases themselves.
-SOURCES = {"HomeostatDataFault", "HomeostatKafkaAway", "HomeostatTargetDown"}
-DRIFTS = {"HomeostatDrift", "HomeostatPerformanceDrift", "HomeostatDriftBlind"}
+SOURCES = {"HomeostatDataFault", "HomeostatKafkaUnavailable", "HomeostatTargetDown"}
+DRIFTS = {"HomeostatDrift", "HomeostatPerformanceDrift", "HomeostatInsufficientData"}
 
 
 def everything() -> list[Labels]:
@@ -127,7 +127,7 @@ CASES: dict[str, tuple[list[Labels], set[tuple[str, str]]]] = {
         },
     ),
     "Kafka is away": (
-        [{"alertname": "HomeostatKafkaAway", "severity": "ticket", "instance": "shipper-a"}],
+        [{"alertname": "HomeostatKafkaUnavailable", "severity": "ticket", "instance": "shipper-a"}],
         {
             (f"Homeostat{name}", "m")
             for name in (

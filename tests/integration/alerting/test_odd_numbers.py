@@ -50,7 +50,7 @@ def test_a_log_that_was_never_read_is_told_and_an_unknown_loss_is_not(tmp_path: 
         eventually(
             lambda: (
                 {alert["labels"]["alertname"] for alert in prometheus.alerts()}
-                == {"HomeostatReleaseLogUnread"}
+                == {"HomeostatReleaseLogUnavailable"}
             ),
             "the one alert that is due is the only one",
         )

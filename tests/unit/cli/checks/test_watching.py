@@ -189,7 +189,7 @@ receivers: [{name: people}, {name: retraining, webhook_configs: [{url: "%s"}]}]
         ("HomeostatDrift|HomeostatPerformanceDrift", "http://r:8003/triggers", {"Drift", "PerformanceDrift"}),
         ("HomeostatDrift|HomeostatPerformanceDrift", "<secret>", {"Drift", "PerformanceDrift"}),
         ("HomeostatPerformanceDrift", "http://r:8003/triggers", {"PerformanceDrift"}),
-        ("HomeostatDriftBlind", "http://r:8003/triggers", set()),
+        ("HomeostatInsufficientData", "http://r:8003/triggers", set()),
         ("HomeostatDrift", "http://pager.example.com/hook", set()),
     ],
 )
