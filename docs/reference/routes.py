@@ -14,6 +14,9 @@ from docs.reference.sources import ROOT, parse, service_of, sources
 _VERBS = {"get": "GET", "post": "POST", "put": "PUT", "delete": "DELETE", "patch": "PATCH"}
 # Services that open `shared.http.metrics_server` instead of having an application of their own.
 _METRICS_DOOR = ROOT / "shared" / "http" / "metrics_server.py"
+# Services whose application is made by `shared.http.service_app`, with its health routes.
+_SERVICE_APP = ROOT / "shared" / "http" / "service_app.py"
+_WITH_SHARED_APP = ("services.drift", "services.retraining", "services.console")
 _DOORLESS = "services.prediction_log"
 
 
@@ -33,6 +36,8 @@ def all_routes() -> tuple[Route, ...]:
     found = []
     for path in sources("services"):
         found += list(_decorated(parse(path), service_of(path)))
+    for owner in _WITH_SHARED_APP:
+        found += list(_decorated(parse(_SERVICE_APP), owner))
     found += list(_inference())
     found += list(_metrics_door())
     return tuple(found)
@@ -128,8 +133,8 @@ def _metrics_door() -> Iterator[Route]:
     words = {
         "/metrics": "Prometheus text.",
         "/status": "How the process is doing, as JSON.",
-        "/health/live": "The process answers.",
-        "/health/ready": "200 where it does its work, 503 where it cannot.",
+        "/health/live": "The process is running.",
+        "/health/ready": "200 if the service can do its work, 503 if not.",
     }
     paths = {
         constant.value

@@ -16,9 +16,9 @@ from services.console.aggregation.endpoints import Places, find_places
 from services.console.aggregation.poller import Asker
 from services.console.http.action_client import Actions
 from services.console.http.app import make_app
-from services.console.http.csrf import LOOPBACK
 from services.console.http.routes import Doors
 from shared.errors import OperatorError
+from shared.http.host_check import AllowedHosts
 
 
 def build(settings: LocalStackSettings, where: Callable[[], Places] | None = None) -> uvicorn.Server:
@@ -34,8 +34,8 @@ def build(settings: LocalStackSettings, where: Callable[[], Places] | None = Non
         drift=lambda: look_up().drift,
         actor_header=settings.console_actor_header.strip().lower(),
     )
-    named = {name.strip().lower() for name in settings.console_names.split(",") if name.strip()}
-    app = make_app(doors, LOOPBACK | {settings.console_host} | named, asker.close)
+    hosts = AllowedHosts.of(settings.console_host, settings.console_names, "HOMEOSTAT_CONSOLE_NAMES")
+    app = make_app(doors, hosts, asker.close)
     return uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3))
 
 

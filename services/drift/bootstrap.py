@@ -24,7 +24,7 @@ from services.drift.verdicts.publisher import Publisher
 from services.drift.verdicts.state_changes import Streaks
 from services.drift.verdicts.store import VerdictStore
 from shared.grafana.annotations import Annotator, NoAnnotator, annotator_from
-from shared.http.host_check import Doorkeeper
+from shared.http.host_check import AllowedHosts
 from shared.messaging.producer import open_producer
 from shared.models.keys import Keys
 from shared.observability.logs import get_logger, log_unknown_error
@@ -120,8 +120,8 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
         kept=settings.kept_reports,
     )
     ready = Event()
-    keeper = Doorkeeper.of(settings.host, settings.names, "HOMEOSTAT_DRIFT_NAMES")
-    door = Door(follower, verdicts, reports, metrics.registry, ready, _now(), _now, keeper)
+    hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_DRIFT_NAMES")
+    door = Door(follower, verdicts, reports, metrics.registry, ready, _now(), _now, hosts)
     return Drift(make_app(door), follower, publisher, verdicts, examiner, topic, annotator, ready)
 
 

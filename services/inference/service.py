@@ -27,7 +27,7 @@ _settings = InferenceSettings()
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
     tracing={"excluded_urls": ".*"},
-    endpoints={"livez": "/livez", "readyz": "/readyz"},
+    endpoints={"livez": "/health/live", "readyz": "/health/ready"},
 )
 class InferenceService:
     """Answers predictions; see `/status` for what is served."""

@@ -36,7 +36,7 @@ from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.errors import HomeostatError, OperatorError
 from shared.grafana.annotations import annotator_from
-from shared.http.host_check import Doorkeeper
+from shared.http.host_check import AllowedHosts
 from shared.messaging.consumer import open_consumer
 from shared.models.keys import Keys, ensure_keys
 from shared.observability.logs import get_logger
@@ -131,11 +131,19 @@ def build(
             busy=lambda: bool(ledger.working_runs()),
         )
     life = _Life(parts, controller, driver, listener, feeder, watch, stop)
-    keeper = Doorkeeper.of(settings.host, settings.names, "HOMEOSTAT_RETRAINING_NAMES")
-    doors = Doors(controller, ledger, parts.store, parts.lake, metrics, life.status, clock, keeper)
-    return Service(
-        make_app(doors, life, maximum_body_bytes=settings.maximum_body_bytes), controller, parts, driver
+    hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_RETRAINING_NAMES")
+    doors = Doors(
+        controller,
+        ledger,
+        parts.store,
+        parts.lake,
+        metrics,
+        life.status,
+        clock,
+        hosts,
+        settings.maximum_body_bytes,
     )
+    return Service(make_app(doors, life), controller, parts, driver)
 
 
 class _Life:

@@ -19,8 +19,8 @@ _DOES = {"suggested": "waits to be started", "waiting_for_approval": "waits to b
 class Refused(HomeostatError):
     """Retraining said no; `status` and words are its own."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, status: int, message: str, hint: str) -> None:
+        super().__init__(message, hint=hint)
         self.status = status
 
 
@@ -88,7 +88,6 @@ class Actions:
         except orjson.JSONDecodeError:
             said = {}
         if answer.status_code >= 400:
-            raise Refused(
-                answer.status_code, text(said, "error") or f"retraining answers {answer.status_code}"
-            )
+            message = text(said, "error") or f"retraining returned status {answer.status_code}"
+            raise Refused(answer.status_code, message, text(said, "hint"))
         return dict(said)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from shared.errors import InvalidRequest
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Body(BaseModel):
@@ -48,17 +45,3 @@ class Rollback(_Body):
 
 
 Asked = TypeVar("Asked", bound=_Body)
-
-
-def read_body(kind: type[Asked], raw: bytes) -> Asked:
-    """The body. Raises InvalidRequest naming the first wrong field."""
-    try:
-        return kind.model_validate(orjson.loads(raw))
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest("the body is not JSON", field="body", expected="JSON", status=400) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "body"
-        raise InvalidRequest(
-            f"{field}: {first['msg']}", field=field, expected=", ".join(kind.model_fields)
-        ) from error

@@ -8,16 +8,17 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import orjson
 from fastapi import APIRouter, Request, Response
 
 from services.console.aggregation.aggregator import Gatherer
 from services.console.http.action_client import Actions
-from services.console.http.csrf import check_framed, check_origin
-from services.console.http.request_bodies import Acknowledgement, Answer, Asked, Rollback, read_body
+from services.console.http.csrf import check_framed, check_header
+from services.console.http.request_bodies import Acknowledgement, Answer, Asked, Rollback
 from services.console.views.page import draw_main, draw_page, shell
 from services.console.views.report_frame import FRAME_POLICY, REPORT_POLICY, draw_absence, draw_frame
 from shared.errors import DependencyUnavailable, HomeostatError, InvalidRequest, NotFound
+from shared.http.json_body import parse_model, read_json
+from shared.http.responses import json_response
 
 LARGEST_BODY = 16 << 10
 REPORT_TIMEOUT_S = 60.0
@@ -38,11 +39,6 @@ def make_router(doors: Doors) -> APIRouter:
     """All doors."""
     router = APIRouter()
 
-    @router.get("/health/live")
-    async def live() -> Response:
-        """The process answers."""
-        return _json({"live": True})
-
     @router.get("/")
     async def page(request: Request) -> Response:
         """The page."""
@@ -57,7 +53,7 @@ def make_router(doors: Doors) -> APIRouter:
     @router.get("/status.json")
     async def status() -> Response:
         """The same facts, for programs."""
-        return _json(await doors.gatherer.picture())
+        return json_response(await doors.gatherer.picture())
 
     @router.get("/reports/{verdict_id}")
     async def report(verdict_id: str) -> Response:
@@ -117,7 +113,7 @@ def make_router(doors: Doors) -> APIRouter:
 
     async def acted(name: str, doing: Awaitable[dict[str, Any]]) -> Response:
         try:
-            return _json({name: await doing})
+            return json_response({name: await doing})
         finally:  # whatever came of it, what is shown next is of afterwards
             doors.gatherer.forget()
 
@@ -125,15 +121,8 @@ def make_router(doors: Doors) -> APIRouter:
 
 
 async def _read(kind: type[Asked], request: Request) -> Asked:
-    check_origin(request.headers)
-    raw = b""
-    async for piece in request.stream():
-        raw += piece
-        if len(raw) > LARGEST_BODY:
-            raise InvalidRequest(
-                "the body is too big", field="body", expected=f"at most {LARGEST_BODY} bytes", status=413
-            )
-    return read_body(kind, raw)
+    check_header(request.headers)
+    return parse_model(kind, await read_json(request, maximum_bytes=LARGEST_BODY))
 
 
 def _actor(doors: Doors, request: Request, said: str) -> str:
@@ -160,10 +149,6 @@ async def _report(doors: Doors, verdict_id: str) -> bytes:
             f"drift answers {answer.status_code}", hint="`homeostat status` names its log"
         )
     return answer.content
-
-
-def _json(content: Any) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")
 
 
 def _html(content: str | bytes, policy: str) -> Response:

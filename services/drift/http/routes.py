@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Any
 
-import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from prometheus_client import CollectorRegistry, generate_latest
@@ -21,12 +20,12 @@ from services.drift.monitoring.monitor import Follower
 from services.drift.verdicts.store import VerdictStore
 from shared.contracts.event_time import check_event_time
 from shared.errors import InvalidRequest
-from shared.http.host_check import Doorkeeper
+from shared.http.host_check import AllowedHosts
+from shared.http.json_body import read_json
+from shared.http.responses import json_response
 
 LARGEST_LIMIT = 1000
 LARGEST_BODY = 64 << 10
-# Probes and Prometheus ask by whatever address a machine has that day, and learn figures only.
-ANY_NAME = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
 @dataclass(frozen=True)
@@ -40,32 +39,17 @@ class Door:
     ready: Event
     started_at: datetime
     now: Callable[[], datetime]
-    keeper: Doorkeeper
+    hosts: AllowedHosts
 
 
 def make_routes(door: Door) -> APIRouter:
     """All routes of the service."""
-
-    async def expected(request: Request) -> None:
-        if request.scope["path"] not in ANY_NAME:
-            door.keeper.check(request.method, request.headers)
-
-    routes = APIRouter(dependencies=[Depends(expected)])
-
-    @routes.get("/health/live")
-    def live() -> Response:
-        """The process answers."""
-        return _json({"live": True})
-
-    @routes.get("/health/ready")
-    def ready() -> Response:
-        """Evidently is loaded and the loop looks at the lake."""
-        return _json({"ready": door.ready.is_set()}, 200 if door.ready.is_set() else 503)
+    routes = APIRouter()
 
     @routes.get("/status")
     def status() -> Response:
         """Per model: how far the examination is, and the last verdict."""
-        return _json(
+        return json_response(
             {
                 "service": "drift",
                 "ready": door.ready.is_set(),
@@ -93,7 +77,7 @@ def make_routes(door: Door) -> APIRouter:
     @routes.get("/verdicts/{verdict_id}")
     def verdict(verdict_id: str) -> Response:
         """One verdict."""
-        return _json(door.verdicts.get(verdict_id).model_dump(mode="json"))
+        return json_response(door.verdicts.get(verdict_id).model_dump(mode="json"))
 
     @routes.get("/reports/{verdict_id}")
     def report(verdict_id: str) -> Response:
@@ -101,7 +85,7 @@ def make_routes(door: Door) -> APIRouter:
         return HTMLResponse(door.reports.read(verdict_id, "html"))
 
     @routes.get("/reports/{verdict_id}/report.json")
-    def report_json(verdict_id: str) -> Response:
+    def reportjson_response(verdict_id: str) -> Response:
         """The report's numbers."""
         return Response(door.reports.read(verdict_id, "json"), media_type="application/json")
 
@@ -110,46 +94,13 @@ def make_routes(door: Door) -> APIRouter:
         """Judge a window now: `start` and `end`, or the last complete one."""
         start, end = _window(await _body(request), door.now())
         found, new = await run_in_threadpool(door.follower.examine, model, start, end)
-        return _json(found.model_dump(mode="json"), 201 if new else 200)
+        return json_response(found.model_dump(mode="json"), 201 if new else 200)
 
     return routes
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    # A page of another site may have the browser send text or a form here, but not JSON: for that it must be allowed first.
-    kind = request.headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() != "application/json":
-        raise InvalidRequest(
-            f"the header Content-Type is {kind or 'missing'}; a request must say application/json",
-            field="Content-Type",
-            expected="application/json",
-            status=415,
-        )
-    raw = b""
-    async for piece in request.stream():
-        raw += piece
-        if len(raw) > LARGEST_BODY:
-            raise InvalidRequest(
-                "the body is too big", field="body", expected=f"at most {LARGEST_BODY} bytes", status=413
-            )
-    if not raw.strip():
-        return {}
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
-            "the body is not JSON",
-            field="body",
-            expected="a JSON object with start and end, or nothing",
-            status=400,
-        ) from error
-    if not isinstance(body, dict):
-        raise InvalidRequest(
-            "the body is not an object",
-            field="body",
-            expected="a JSON object with start and end, or nothing",
-            status=400,
-        )
+    body: dict[str, Any] = await read_json(request, maximum_bytes=LARGEST_BODY) or {}
     unknown = sorted(set(body) - {"start", "end"})
     if unknown:
         raise InvalidRequest(
@@ -198,8 +149,3 @@ def _status(status: ModelStatus) -> dict[str, Any]:
     last = status.last_verdict
     fields["last_verdict"] = last.model_dump(mode="json") if last is not None else None
     return fields
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    # orjson writes NaN and infinity as null: what is no number never reaches a reader as one.
-    return Response(orjson.dumps(content), status_code=status, media_type="application/json")

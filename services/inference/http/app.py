@@ -8,10 +8,11 @@ from typing import Any
 
 from services.inference.http.body import BodyReader, ClientGone, Receive
 from services.inference.http.request import Request
-from services.inference.http.response import Answer, error_answer, json_answer, unknown_error_answer
+from services.inference.http.response import Answer, from_error
 from services.inference.metrics import InferenceMetrics
-from shared.errors import CallerError, HomeostatError, OperatorError
-from shared.observability.logs import get_logger, log_unknown_error
+from shared.errors import CallerError, OperatorError
+from shared.http.errors import error_response, no_route, wrong_method
+from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
 
@@ -35,7 +36,6 @@ class InferenceApp:
     ) -> None:
         """`routes`: doors by method and path. `find`: a door for other paths, or None."""
         self._routes = routes
-        self._paths = {path for _, path in routes}
         self._find = find
         self._body = body
         self._metrics = metrics
@@ -59,15 +59,21 @@ class InferenceApp:
             answer = await self._admitted(door, request)
         except ClientGone:
             return
-        except HomeostatError as error:
-            answer = error_answer(error)
-            self._count(request, "refused" if isinstance(error, CallerError) else "failed", answer, start)
-            if not isinstance(error, CallerError | OperatorError):
-                _log.error("request_failed", path=path, problem=str(error))
         except Exception as error:
-            answer = unknown_error_answer(log_unknown_error(_log, error))
-            self._count(request, "failed", answer, start)
+            answer = from_error(error_response(error, _log, path=path))
+            outcome = "refused" if isinstance(error, CallerError) else "failed"
+            self._metrics.failed(request.held, outcome, answer.status, time.perf_counter() - start)
         await _send(send, answer, head_only=method == "HEAD")
+
+    def _refuse(self, path: str) -> Door:
+        allowed = sorted({known for known, at in self._routes if at == path})
+
+        async def not_allowed(request: Request) -> Answer:
+            answer = from_error(wrong_method(request.method, path))
+            answer.headers += ((b"allow", ", ".join(allowed).encode()),)
+            return answer
+
+        return not_allowed if allowed else _not_found
 
     async def _admitted(self, door: Door, request: Request) -> Answer:
         if request.method != "POST":
@@ -88,20 +94,11 @@ class InferenceApp:
     def _other(self, method: str, path: str) -> Door:
         if method == "HEAD":
             return self._routes.get(("GET", path)) or self._other("GET", path)
-        return self._find(method, path) or (_wrong_method if path in self._paths else _not_found)
-
-    def _count(self, request: Request, outcome: str, answer: Answer, start: float) -> None:
-        self._metrics.failed(request.held, outcome, answer.status, time.perf_counter() - start)
+        return self._find(method, path) or self._refuse(path)
 
 
 async def _not_found(request: Request) -> Answer:
-    return json_answer(
-        {"error": f"there is nothing at {request.path[:200]}; /status shows what is served"}, 404
-    )
-
-
-async def _wrong_method(request: Request) -> Answer:
-    return json_answer({"error": f"{request.path} does not take {request.method[:20]}"}, 405)
+    return from_error(no_route(request.path))
 
 
 async def _send(send: Send, answer: Answer, *, head_only: bool) -> None:

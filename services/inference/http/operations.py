@@ -1,4 +1,4 @@
-"""Doors for people and probes: `/livez`, `/readyz`, `/metrics`, `/status`."""
+"""Routes for people, probes and Prometheus: `/health/live`, `/health/ready`, `/metrics`, `/status`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from services.inference.metrics import InferenceMetrics
 from services.inference.status.page import draw_status
 from services.inference.status.page_frame import CONTENT_SECURITY_POLICY
 from services.inference.status.report import Status
+from shared.http import health
 
 _HTML = (
     (b"content-type", b"text/html; charset=utf-8"),
@@ -29,13 +30,12 @@ class OperationsDoor:
         self._metrics = metrics
 
     async def live(self, request: Request) -> Answer:
-        """The process answers."""
-        return json_answer({"live": True})
+        """The process is running."""
+        return json_answer(health.live())
 
     async def ready(self, request: Request) -> Answer:
-        """At least one model is served."""
-        ready = self._status.ready()
-        return json_answer({"ready": ready, "live": True}, 200 if ready else 503)
+        """200 if at least one model is loaded, 503 if not."""
+        return json_answer(*health.ready(self._status.ready()))
 
     async def metrics(self, request: Request) -> Answer:
         """Prometheus text."""

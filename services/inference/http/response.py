@@ -1,13 +1,12 @@
-"""What a door answers: a status, headers and bytes; and the one form every error takes, `{"error": …}`."""
+"""A response: status, body and headers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
-from shared.errors import HomeostatError, InvalidRequest
+from shared.http.errors import ErrorResponse
 
 Header = tuple[bytes, bytes]
 
@@ -28,17 +27,7 @@ def json_answer(document: object, status: int = 200) -> Answer:
     return Answer(status, orjson.dumps(document))
 
 
-def error_answer(error: HomeostatError) -> Answer:
-    """The answer to an error somebody can act on; names the field, the row and what was expected where it knows them."""
-    document: dict[str, Any] = {"error": str(error)}
-    if isinstance(error, InvalidRequest):
-        document |= {"field": error.field, "expected": error.expected}
-        if error.row is not None:
-            document["row"] = error.row
-    headers = (JSON, (b"retry-after", b"1")) if error.status == 503 else (JSON,)
-    return Answer(error.status, orjson.dumps(document), headers)
-
-
-def unknown_error_answer(error_id: str) -> Answer:
-    """The answer to an error nobody foresaw: a fixed text and the id that stands in the log."""
-    return json_answer({"error": f"internal error {error_id}; the log has the details under this id"}, 500)
+def from_error(made: ErrorResponse) -> Answer:
+    """An error as an answer."""
+    extra = tuple((name.lower().encode(), value.encode()) for name, value in made.headers.items())
+    return Answer(made.status, made.body, (JSON, *extra))

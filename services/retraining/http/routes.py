@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.retraining.controller import Controller
 from services.retraining.http.lineage import describe_run, why_cause, why_prediction, why_run, why_version
@@ -24,7 +23,9 @@ from services.retraining.policy.attention import Concern
 from services.retraining.run_states import MOVES
 from services.retraining.triggers.webhooks import read_triggers
 from shared.errors import DependencyUnavailable, InvalidRequest
-from shared.http.host_check import Doorkeeper
+from shared.http.host_check import AllowedHosts
+from shared.http.json_body import parse_model, read_json
+from shared.http.responses import json_response
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 
@@ -40,11 +41,8 @@ class Doors:
     metrics: RetrainingMetrics
     status: Callable[[], dict[str, Any]]
     clock: Callable[[], datetime]
-    keeper: Doorkeeper
-
-
-# Probes and Prometheus ask by whatever address a machine has that day, and learn figures only.
-ANY_NAME = frozenset({"/health/live", "/health/ready", "/metrics"})
+    hosts: AllowedHosts
+    maximum_body_bytes: int
 
 
 class _Body(BaseModel):
@@ -90,48 +88,22 @@ class Acknowledgement(_Body):
         return self
 
 
-async def _raw(request: Request) -> bytes:
-    # A page of another site may have the browser send text or a form here, but not JSON: for that it must be allowed first.
-    kind = request.headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() != "application/json":
-        raise InvalidRequest(
-            f"the header Content-Type is {kind or 'missing'}; a body must say application/json",
-            field="Content-Type",
-            expected="application/json",
-            status=415,
-        )
-    return await request.body()
+async def _document(request: Request) -> Any:
+    return await read_json(request, maximum_bytes=request.app.state.maximum_body_bytes)
 
 
-_Asked = TypeVar("_Asked", bound=BaseModel)
-Raw = Annotated[bytes, Depends(_raw)]
+Document = Annotated[Any, Depends(_document)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 def make_router(doors: Doors) -> APIRouter:
     """All doors. They block on disk and database, so they are plain functions that FastAPI runs in threads."""
-
-    async def expected(request: Request) -> None:
-        if request.scope["path"] not in ANY_NAME:
-            doors.keeper.check(request.method, request.headers)
-
-    router = APIRouter(dependencies=[Depends(expected)])
-
-    @router.get("/health/live")
-    def live() -> Response:
-        """The process answers."""
-        return _answer({"live": True})
-
-    @router.get("/health/ready")
-    def ready() -> Response:
-        """200 where the ledger can be worked with, 503 where it cannot."""
-        body = doors.status()
-        return _answer({"ready": body["ready"]}, status=200 if body["ready"] else 503)
+    router = APIRouter()
 
     @router.get("/status")
     def status() -> Response:
         """Who drives the runs, what is open, how far the mirror is."""
-        return _answer(doors.status())
+        return json_response(doors.status())
 
     @router.get("/metrics")
     def metrics() -> Response:
@@ -145,10 +117,10 @@ def make_router(doors: Doors) -> APIRouter:
         return Response(generate_latest(doors.metrics.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @router.post("/triggers", status_code=202)
-    def triggers(raw: Raw) -> Response:
+    def triggers(document: Document) -> Response:
         """Hear a cause: our own body, Alertmanager's or Grafana's; the decision about each is the answer."""
-        causes, left_out = read_triggers(_json(raw), doors.clock())
-        return _answer(
+        causes, left_out = read_triggers(document, doors.clock())
+        return json_response(
             {
                 "causes": [_recorded(doors.controller.handle_cause(cause)) for cause in causes],
                 "ignored": left_out,
@@ -159,7 +131,7 @@ def make_router(doors: Doors) -> APIRouter:
     @router.get("/models/{model}/releases")
     def releases(model: str) -> Response:
         """The release log, oldest first."""
-        return _answer(
+        return json_response(
             {
                 "model": model,
                 "releases": [entry.model_dump(mode="json") for entry in doors.store.releases(model)],
@@ -167,20 +139,20 @@ def make_router(doors: Doors) -> APIRouter:
         )
 
     @router.post("/models/{model}/deployments", status_code=201)
-    def deployments(model: str, raw: Raw) -> Response:
+    def deployments(model: str, document: Document) -> Response:
         """Release a version; the same version again is not released twice."""
-        asked = _read(Deployment, raw)
+        asked = parse_model(Deployment, document)
         release, new = doors.controller.deploy(model, asked.version, asked.project_directory, asked.actor)
-        return _answer({"release": release.model_dump(mode="json"), "new": new}, 201 if new else 200)
+        return json_response({"release": release.model_dump(mode="json"), "new": new}, 201 if new else 200)
 
     @router.post("/models/{model}/rollback", status_code=201)
-    def rollback(model: str, raw: Raw) -> Response:
+    def rollback(model: str, document: Document) -> Response:
         """Release the version before, or that of a given generation, again; 409 unless `expected_generation` is served."""
-        asked = _read(Rollback, raw)
+        asked = parse_model(Rollback, document)
         release = doors.controller.rollback(
             model, asked.actor, asked.reason, asked.to_generation, asked.expected_generation
         )
-        return _answer({"release": release.model_dump(mode="json")}, 201)
+        return json_response({"release": release.model_dump(mode="json")}, 201)
 
     @router.get("/runs")
     def runs(model: str = "", state: str = "", limit: Limit = 100) -> Response:
@@ -188,35 +160,37 @@ def make_router(doors: Doors) -> APIRouter:
         if state and state not in MOVES:
             raise InvalidRequest(f"there is no state {state}", field="state", expected=", ".join(MOVES))
         found = doors.ledger.runs(model, (state,) if state else (), limit)
-        return _answer({"runs": [describe_run(run) for run in found]})
+        return json_response({"runs": [describe_run(run) for run in found]})
 
     @router.get("/runs/{run_id}")
     def run(run_id: str) -> Response:
         """One run: its steps, what was measured at the gate, who answered."""
-        return _answer(describe_run(doors.ledger.run(run_id), doors.ledger.answers(run_id)))
+        return json_response(describe_run(doors.ledger.run(run_id), doors.ledger.answers(run_id)))
 
     @router.post("/runs/{run_id}/approve")
-    def approve(run_id: str, raw: Raw) -> Response:
+    def approve(run_id: str, document: Document) -> Response:
         """Let a waiting run go on: start what was suggested, promote what is proven."""
-        return _answer(
+        return json_response(
             describe_run(
-                doors.controller.approve(run_id, _read(Answer, raw).actor), doors.ledger.answers(run_id)
+                doors.controller.approve(run_id, parse_model(Answer, document).actor),
+                doors.ledger.answers(run_id),
             )
         )
 
     @router.post("/runs/{run_id}/reject")
-    def reject(run_id: str, raw: Raw) -> Response:
+    def reject(run_id: str, document: Document) -> Response:
         """End a waiting run."""
-        return _answer(
+        return json_response(
             describe_run(
-                doors.controller.reject(run_id, _read(Answer, raw).actor), doors.ledger.answers(run_id)
+                doors.controller.reject(run_id, parse_model(Answer, document).actor),
+                doors.ledger.answers(run_id),
             )
         )
 
     @router.get("/decisions")
     def decisions(model: str = "", limit: Limit = 100) -> Response:
         """Every decision with its reason, also those to do nothing, newest first; and what waits to be seen, in groups."""
-        return _answer(
+        return json_response(
             {
                 "decisions": doors.ledger.decisions(model, limit),
                 "unacknowledged": doors.ledger.unacknowledged(model),
@@ -224,37 +198,33 @@ def make_router(doors: Doors) -> APIRouter:
         )
 
     @router.post("/causes/{key}/acknowledge")
-    def acknowledge(key: str, raw: Raw) -> Response:
+    def acknowledge(key: str, document: Document) -> Response:
         """Record that a person has seen the decision about a cause, or it and all older ones; the first word stands."""
-        asked = _read(Acknowledgement, raw)
+        asked = parse_model(Acknowledgement, document)
         older = Older(asked.concern, asked.expected_older) if asked.and_older else None
-        return _answer(doors.controller.acknowledge(key, asked.actor, asked.note, older))
+        return json_response(doors.controller.acknowledge(key, asked.actor, asked.note, older))
 
     @router.get("/predictions/{prediction_id}/why")
     def prediction_why(prediction_id: str) -> Response:
         """The chain from a prediction to the cause of the version that answered."""
-        return _answer(why_prediction(doors.ledger, doors.store, doors.lake, prediction_id))
+        return json_response(why_prediction(doors.ledger, doors.store, doors.lake, prediction_id))
 
     @router.get("/versions/{version}/why")
     def version_why(version: str) -> Response:
         """The chain from a version to its cause, its releases, and how many predictions it answered; the short form will do."""
-        return _answer(why_version(doors.ledger, doors.store, doors.lake, version))
+        return json_response(why_version(doors.ledger, doors.store, doors.lake, version))
 
     @router.get("/runs/{run_id}/why")
     def run_why(run_id: str) -> Response:
         """The chain from a run to its cause, and to the predictions its version answered."""
-        return _answer(why_run(doors.ledger, doors.store, doors.lake, run_id))
+        return json_response(why_run(doors.ledger, doors.store, doors.lake, run_id))
 
     @router.get("/causes/{key}/why")
     def cause_why(key: str) -> Response:
         """The chain from a cause to its decision, run, version, releases and predictions, as far as it went."""
-        return _answer(why_cause(doors.ledger, doors.store, doors.lake, key))
+        return json_response(why_cause(doors.ledger, doors.store, doors.lake, key))
 
     return router
-
-
-def _answer(body: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status_code=status, media_type="application/json")
 
 
 def _recorded(done: Recorded) -> dict[str, Any]:
@@ -266,23 +236,3 @@ def _recorded(done: Recorded) -> dict[str, Any]:
         "run_id": done.run_id,
         "new": done.new,
     }
-
-
-def _json(raw: bytes) -> object:
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
-            f"the body is not JSON: {error}", field="body", expected="JSON", status=400
-        ) from error
-
-
-def _read(kind: type[_Asked], raw: bytes) -> _Asked:
-    try:
-        return kind.model_validate(_json(raw))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "body"
-        raise InvalidRequest(
-            f"{field}: {first['msg']}", field=field, expected=", ".join(kind.model_fields)
-        ) from error

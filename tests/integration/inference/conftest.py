@@ -82,7 +82,7 @@ class InferenceProcess:
             if self.process.poll() is not None and "Address already in use" in self.log.read_text():
                 self.http.close()
                 self._start()
-            return self.http.get("/livez").status_code == 200
+            return self.http.get("/health/live").status_code == 200
 
         self.wait(live, "the server is live", 120)
 

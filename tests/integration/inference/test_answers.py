@@ -184,8 +184,8 @@ def test_slow_senders_are_cut_and_honest_callers_never_notice(server: InferenceP
 
 
 def test_operational_doors_answer(server: InferenceProcess) -> None:
-    assert server.http.get("/livez").json() == {"live": True}
-    assert server.http.get("/readyz").status_code == 200
+    assert server.http.get("/health/live").json() == {"live": True}
+    assert server.http.get("/health/ready").status_code == 200
     assert server.http.get("/", follow_redirects=False).headers["location"] == "/status"
     assert server.http.post("/predict", json={"rows": [ROW] * 3}).status_code == 200
     answer = server.http.get("/status")
@@ -218,7 +218,7 @@ def test_operational_doors_answer(server: InferenceProcess) -> None:
         assert "homeostat_inference_device_memory" not in metrics
     assert server.http.get("/schema.json").json()["name"] == "homeostat-inference"
     assert server.http.get("/predict").status_code == 405
-    assert server.http.get("/nothing").json()["error"].startswith("there is nothing at /nothing")
+    assert server.http.get("/nothing").json()["error"].startswith("there is no route /nothing")
 
 
 def test_the_locust_profile_runs_against_it_without_a_failure(server: InferenceProcess) -> None:

@@ -18,7 +18,7 @@ from tests.integration.inference.conftest import InferenceProcess, spooled
 def test_it_starts_without_any_model_and_serves_the_first_release(
     server: InferenceProcess, toys: ToyStore
 ) -> None:
-    assert server.http.get("/readyz").status_code == 503
+    assert server.http.get("/health/ready").status_code == 503
     assert server.http.get("/v2/health/ready").json() == {"ready": False, "live": True}
     answer = server.http.post("/predict", json={"rows": [ROW]})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -26,7 +26,7 @@ def test_it_starts_without_any_model_and_serves_the_first_release(
     release = toys.put_and_release(1.0)
     server.wait_served(release.version)
 
-    assert server.http.get("/readyz").status_code == 200
+    assert server.http.get("/health/ready").status_code == 200
     answer = server.http.post("/predict", json={"rows": [ROW]}).json()
     assert (answer["version"], answer["generation"], answer["predictions"][0]["score"]) == (
         release.version,

@@ -16,8 +16,9 @@ from services.console.aggregation.poller import Asker
 from services.console.aggregation.view_models import Picture
 from services.console.http.action_client import Actions
 from services.console.http.app import make_app
-from services.console.http.csrf import HEADER, LOOPBACK
+from services.console.http.csrf import HEADER
 from services.console.http.routes import Doors
+from shared.http.host_check import AllowedHosts
 from tests.fakes.loop_services import FakeLoop, places, wire
 
 BASE = "http://loop"
@@ -61,7 +62,7 @@ class Console:
             lambda: self.places.drift,
             actor_header,
         )
-        app = make_app(doors, LOOPBACK, asker.close)
+        app = make_app(doors, AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"), asker.close)
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
             base_url="http://localhost:8005",

@@ -11,7 +11,7 @@ from services.drift.http.app import make_app
 from services.drift.http.reports import Reports
 from services.drift.http.routes import Door
 from shared.contracts.manifest import Manifest
-from shared.http.host_check import Doorkeeper
+from shared.http.host_check import AllowedHosts
 from tests.unit.services.drift.installation import Installation
 from tests.unit.services.drift.world import loop, minutes, ordinary
 
@@ -49,7 +49,7 @@ class Service:
             self.ready,
             minutes(0),
             lambda: minutes(100_000),
-            Doorkeeper.of("127.0.0.1", "drift", "HOMEOSTAT_DRIFT_NAMES"),
+            AllowedHosts.of("127.0.0.1", "drift", "HOMEOSTAT_DRIFT_NAMES"),
         )
         self.client = TestClient(
             make_app(door), base_url="http://127.0.0.1:8002", raise_server_exceptions=False
@@ -203,7 +203,7 @@ def test_a_page_of_another_site_starts_no_examination_whatever_it_sends(
 ) -> None:
     answer = service.client.post("/models/toy/examinations", json={}, headers=headers)
     assert answer.status_code == status
-    assert ("HOMEOSTAT_DRIFT_NAMES" in answer.json()["error"]) == (status == 421)
+    assert ("HOMEOSTAT_DRIFT_NAMES" in answer.json().get("hint", "")) == (status == 421)
     assert service.client.get("/verdicts").json() == {"verdicts": []}
 
 

@@ -1,0 +1,84 @@
+"""The FastAPI application of a service: its routes, health routes, host check and error responses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from shared.errors import HomeostatError, InvalidRequest
+from shared.http import health
+from shared.http.errors import ErrorResponse, error_response, no_route, wrong_method
+from shared.http.host_check import AllowedHosts, HostCheck
+from shared.http.responses import json_response
+from shared.observability.logs import get_logger
+
+_log = get_logger(__name__)
+
+
+def make_service_app(
+    title: str,
+    routes: APIRouter,
+    *,
+    hosts: AllowedHosts,
+    is_ready: Callable[[], bool],
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+    openapi_url: str | None = None,
+) -> FastAPI:
+    """The application. The interactive documentation pages are off: they load scripts from the network."""
+    app = FastAPI(title=title, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=openapi_url)
+    app.include_router(_health_routes(is_ready))
+    app.include_router(routes)
+    app.add_middleware(HostCheck, hosts=hosts, refuse=_refuse)
+
+    @app.exception_handler(HTTPException)
+    async def not_routed(request: Request, error: HTTPException) -> Response:
+        path = request.url.path
+        if error.status_code == 404:
+            return _response(no_route(path))
+        if error.status_code == 405:
+            return _response(wrong_method(request.method, path), error.headers)
+        return _response(ErrorResponse(error.status_code, {"error": error.detail}), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong_parameter(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        field = str(first["loc"][-1])
+        wrong = InvalidRequest(f"{field}: {first['msg']}", field=field, expected=first["msg"])
+        return _refuse(wrong, request.url.path)
+
+    @app.exception_handler(HomeostatError)
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        return _response(error_response(error, _log, path=request.url.path))
+
+    return app
+
+
+def _refuse(error: HomeostatError, path: str) -> Response:
+    return _response(error_response(error, _log, path=path))
+
+
+def _response(made: ErrorResponse, headers: Mapping[str, str] | None = None) -> Response:
+    response = json_response(made.document, made.status)
+    response.headers.update(made.headers | dict(headers or {}))
+    return response
+
+
+def _health_routes(is_ready: Callable[[], bool]) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/health/live")
+    def live() -> Response:
+        """The process is running."""
+        return json_response(health.live())
+
+    @routes.get("/health/ready")
+    def ready() -> Response:
+        """200 if the service can do its work, 503 if not."""
+        return json_response(*health.ready(is_ready()))
+
+    return routes
