@@ -25,15 +25,8 @@ class OutcomeItem:
     observed_at: datetime
 
 
-def split_items(document: Any, *, most: int) -> list[Any]:
+def split_items(document: dict[str, Any], *, most: int) -> list[Any]:
     """The outcomes of a request, not yet checked. Raises InvalidRequest."""
-    if not isinstance(document, dict):
-        raise InvalidRequest(
-            "the body is not an object",
-            field="body",
-            expected='{"prediction_id": …, "value": …} or {"outcomes": […]}',
-            status=400,
-        )
     if "outcomes" not in document:
         return [document]
     items = document["outcomes"]

@@ -10,7 +10,6 @@ import orjson
 
 from services.inference.http.request import Request
 from services.inference.http.response import Answer
-from services.inference.http.strict_json import decode, refuse_repeated_names
 from services.inference.http.timestamps import parse_moment
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.input_schema import show
@@ -18,6 +17,7 @@ from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from services.inference.prediction.predictor import Prediction, Predictor
 from shared.errors import InvalidRequest
+from shared.http.json_body import parse_json
 
 _KEYS = frozenset({"model", "event_time", "rows"})
 
@@ -36,7 +36,7 @@ class PredictDoor:
     async def post(self, request: Request) -> Answer:
         """Validate, predict, record, answer."""
         start = time.perf_counter()
-        document = decode(request.body)
+        document = parse_json(request.body, dict)
         rows = self._rows(document)
         model = document.get("model")
         if model is not None and not isinstance(model, str):
@@ -48,10 +48,6 @@ class PredictDoor:
             event_time = parse_moment(document.get("event_time"), field="event_time", now=datetime.now(UTC))
             text = request.body
             batch = servable.schema.batch(rows, may_hold_booleans=b"true" in text or b"false" in text)
-            names = len(document) + sum(map(len, rows))
-            if event := document.get("event_time"):
-                names += event.count(":")
-            refuse_repeated_names(request.body, names)
             prediction = await self._predictor.predict(
                 servable, batch, event_time=event_time, traceparent=request.traceparent()
             )
@@ -62,13 +58,6 @@ class PredictDoor:
             self._slots.give_back(servable)
 
     def _rows(self, document: Any) -> list[Any]:
-        if not isinstance(document, dict):
-            raise InvalidRequest(
-                "the body is not an object",
-                field="body",
-                expected='an object such as {"rows": [{…}]}',
-                status=400,
-            )
         if not document.keys() <= _KEYS:
             name = min(document.keys() - _KEYS)[:80]
             raise InvalidRequest(

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from services.inference.http.strict_json import decode, refuse_repeated_names
 from services.inference.models.input_schema import show
 from shared.errors import InvalidRequest
+from shared.http.json_body import parse_json
 
 Array = npt.NDArray[Any]
 
@@ -89,9 +89,7 @@ def read_request(body: bytes, head_length: int | None) -> WireRequest:
         )
     head = body if head_length is None else body[:head_length]
     tail = memoryview(body)[len(head) :]
-    document = decode(head)
-    if not isinstance(document, dict):
-        raise _bad("body", "is not an object", "an inference request")
+    document = parse_json(head, dict)
     _only(document, _REQUEST_KEYS, "the request")
     identity = document.get("id")
     if identity is not None and not isinstance(identity, str):
@@ -104,7 +102,6 @@ def read_request(body: bytes, head_length: int | None) -> WireRequest:
             "is missing" if raw is None else "is not a list of tensors",
             "a list with one tensor per feature",
         )
-    names = len(document) + len(parameters)
     inputs: dict[str, WireTensor] = {}
     offset = 0
     for item in raw:
@@ -112,15 +109,13 @@ def read_request(body: bytes, head_length: int | None) -> WireRequest:
         if tensor.name in inputs:
             raise _bad(tensor.name, "is given twice", "each input once")
         inputs[tensor.name] = tensor
-        names += len(item) + len(item.get("parameters") or ())
     if offset != len(tail):
         raise _bad(
             "body",
             f"has {len(tail) - offset} bytes after the last tensor",
             "no more than the tensors announced",
         )
-    outputs, output_names = _outputs(document.get("outputs"), bool(parameters.get("binary_data_output")))
-    refuse_repeated_names(head, names + output_names)
+    outputs = _outputs(document.get("outputs"), bool(parameters.get("binary_data_output")))
     return WireRequest(
         identity,
         parameters,
@@ -230,14 +225,13 @@ def _strings(name: str, part: memoryview, count: int) -> list[str]:
     return values
 
 
-def _outputs(raw: Any, binary_by_default: bool) -> tuple[dict[str, bool] | None, int]:
+def _outputs(raw: Any, binary_by_default: bool) -> dict[str, bool] | None:
     if raw is None:
-        return None, 0
+        return None
     if not isinstance(raw, list) or not all(
         isinstance(item, dict) and isinstance(item.get("name"), str) for item in raw
     ):
         raise _bad("outputs", "is not a list of outputs", "objects with a name")
-    names = 0
     outputs: dict[str, bool] = {}
     for item in raw:
         _only(item, frozenset({"name", "parameters"}), f"output {item['name'][:80]}")
@@ -249,8 +243,7 @@ def _outputs(raw: Any, binary_by_default: bool) -> tuple[dict[str, bool] | None,
                 "plain outputs; see `extensions` at /v2",
             )
         outputs[item["name"]] = bool(parameters.get("binary_data", binary_by_default))
-        names += len(item) + len(parameters)
-    return outputs or None, names
+    return outputs or None
 
 
 def _parameters(holder: dict[str, Any], where: str) -> dict[str, Any]:

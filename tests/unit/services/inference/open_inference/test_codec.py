@@ -62,7 +62,6 @@ def test_binary_strings_have_their_length_before_them() -> None:
         (request(INPUT, outputs=[{"name": 1}]), None),
         (request(INPUT, outputs=[{"name": "y", "parameters": {"classification": 3}}]), None),
         (request(INPUT), 10_000),
-        (b'{"inputs": [{"name":"x","name":"x","datatype":"FP32","shape":[1],"data":[1]}]}', None),
         binary("FP32", [2], b"1234"),
         binary("FP32", [1], b"12345678"),
         binary("BYTES", [1], b"\xff\xff\xff\xff"),
