@@ -11,13 +11,20 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from cli.deployment.parquet_rows import last_moment, newest, read_rows, with_scores
-from cli.deployment.training import METRICS, read_metrics, train
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MODEL, REFERENCE, Manifest, Origin
 from shared.errors import ProjectError
 from shared.models.keys import Keys
 from shared.models.onnx_runner import OnnxModel
 from shared.models.packaging import package_version
+from shared.models.training_command import (
+    METRICS,
+    TrainingJob,
+    read_metrics,
+    read_outputs,
+    run_training,
+    training_environment,
+)
 from shared.stores.model_store import ModelStore
 
 
@@ -34,10 +41,10 @@ class Packer:
     told: Callable[[str], None] = lambda _: None
 
     def trained(self, project: Path, loop: LoopSpec, *, rows: Path, holdout: Path) -> Manifest:
-        """Run the training command on the two files and pack what it writes.
+        """Run the training command on `rows` and package what it writes. The command never sees the holdout.
 
-        The reference is the holdout and, before it, the newest training rows: the holdout comes last, since training has not
-        seen it and its losses are honest.
+        The reference holds the newest training rows, then the holdout: rows the model was not trained on, whose losses are
+        therefore unbiased.
         """
         self.told("reading the rows")
         training_rows = read_rows(rows, loop)
@@ -45,17 +52,19 @@ class Packer:
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
             folder = Path(name)
             pq.write_table(training_rows, folder / "train.parquet")
-            pq.write_table(held_out, folder / "holdout.parquet")
             out = folder / "out"
+            out.mkdir()
             self.told(f"training on {training_rows.num_rows} rows")
-            metrics = train(
-                project,
-                loop,
-                train=folder / "train.parquet",
-                holdout=folder / "holdout.parquet",
-                out=out,
+            job = TrainingJob(
+                run_id=f"deploy-{loop.model}",
+                command=loop.retraining.command,
+                directory=project,
+                environment=training_environment(train=folder / "train.parquet", out=out),
                 log=self.log,
+                time_limit=loop.retraining.time_limit,
             )
+            run_training(job)
+            metrics = read_outputs(out)
             rows_known = newest(training_rows, held_out)
             self.told(f"scoring {rows_known.num_rows} reference rows")
             scores = OnnxModel(out / MODEL, loop).score(rows_known)

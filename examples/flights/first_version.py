@@ -28,7 +28,6 @@ def train_first(flights: pd.DataFrame, folder: Path) -> Path:
     environment = {
         **os.environ,
         "HOMEOSTAT_TRAIN": str(folder / "train.parquet"),
-        "HOMEOSTAT_HOLDOUT": str(folder / "reference.parquet"),
         "HOMEOSTAT_CHAMPION": "",
         "HOMEOSTAT_OUT": str(folder),
     }

@@ -1,6 +1,6 @@
 """The training command: reads the rows the loop hands over, writes `model.onnx` and `metrics.json`.
 
-    HOMEOSTAT_TRAIN=train.parquet HOMEOSTAT_HOLDOUT=holdout.parquet HOMEOSTAT_OUT=out python train.py
+    HOMEOSTAT_TRAIN=train.parquet HOMEOSTAT_OUT=out python train.py
 
 Columns: one per feature, `event_time` and `outcome`. The same rows give the same model, bit for bit.
 """
@@ -61,12 +61,17 @@ class AdamW:
             weight.addcdiv_(mean / mean_scale, (square / square_scale).sqrt_().add_(1e-8), value=-rate)
 
 
+def split(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows in time order: those the weights are fitted on, and the latest, which early stopping and the metrics use."""
+    cut = int(len(rows) * (1 - TAIL))
+    return rows.iloc[:cut], rows.iloc[cut:]
+
+
 def train(rows: pd.DataFrame) -> LateFlights:
     """Train on rows in time order; the last `TAIL` of them only says when to stop."""
     torch.manual_seed(SEED)
     torch.set_num_threads(THREADS)
-    cut = int(len(rows) * (1 - TAIL))
-    early, tail = rows.iloc[:cut], rows.iloc[cut:]
+    early, tail = split(rows)
     preparation = Preparation.fit(early, SEEN_AT_LEAST)
     network = LateFlights(preparation)
     codes, numbers = preparation.codes(early), preparation.numbers(early)
@@ -110,24 +115,24 @@ def onnx_scores(path: Path, rows: pd.DataFrame) -> npt.NDArray[np.float32]:
 
 
 def main() -> None:
-    """Train, write, check what was written, measure it on the holdout."""
+    """Train, write, check what was written, measure it on the latest rows."""
     started = time.perf_counter()
     out = Path(os.environ["HOMEOSTAT_OUT"])
     columns = [*CATEGORIES, *NUMBERS, "event_time", "outcome"]
     rows = pd.read_parquet(os.environ["HOMEOSTAT_TRAIN"], columns=columns).sort_values(
         "event_time", kind="stable"
     )
-    holdout = pd.read_parquet(os.environ["HOMEOSTAT_HOLDOUT"], columns=columns)
+    _, tail = split(rows)
     network = train(rows)
     write_onnx(network, out / "model.onnx")
-    written, wanted = onnx_scores(out / "model.onnx", holdout), network.score(holdout)
+    written, wanted = onnx_scores(out / "model.onnx", tail), network.score(tail)
     worst = float(np.abs(written - wanted).max(initial=0.0))
     if worst > 1e-5:
         raise SystemExit(
             f"model.onnx answers {worst:.2g} beside the network it was written from; expected 1e-5 at most"
         )
     metrics = {
-        "log_loss": log_loss(holdout.outcome.to_numpy("float64"), written),
+        "log_loss": log_loss(tail.outcome.to_numpy("float64"), written),
         "rows": len(rows),
         "seconds": round(time.perf_counter() - started, 2),
     }

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
 from services.retraining.dependencies import Parts
-from services.retraining.launchers.process import Interrupted
 from services.retraining.ledger.records import Run
 from services.retraining.rollout.annotations import announce
 from services.retraining.rollout.releaser import promote
@@ -42,6 +41,7 @@ from shared.errors import (
     TrainingFailed,
 )
 from shared.models.packaging import package_version, verify_version
+from shared.models.training_command import Interrupted
 from shared.observability.logs import get_logger, log_unknown_error
 
 STEPS = ("freeze", "train", "package", "judge", "promote")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -12,13 +10,10 @@ from typing import Protocol
 
 import orjson
 
-from services.retraining.launchers.process import TrainingJob
-from services.retraining.runs.snapshot import HOLDOUT, TRAIN
+from services.retraining.runs.snapshot import TRAIN
 from services.retraining.runs.workspace import RunFolder, write_json
-from shared.contracts.manifest import MODEL
 from shared.errors import TrainingFailed
-
-METRICS = "metrics.json"
+from shared.models.training_command import TrainingJob, read_outputs, training_environment
 
 
 class Launcher(Protocol):
@@ -63,44 +58,12 @@ def train(
     shutil.rmtree(place, ignore_errors=True)
     out = place / "out"
     out.mkdir(parents=True)
-    champion = str(folder.champion) if folder.champion.is_dir() else ""
-    environment: Mapping[str, str] = {
-        "HOMEOSTAT_TRAIN": str(folder.snapshot / TRAIN),
-        "HOMEOSTAT_HOLDOUT": str(folder.snapshot / HOLDOUT),
-        "HOMEOSTAT_CHAMPION": champion,
-        "HOMEOSTAT_OUT": str(out),
-    }
+    environment = training_environment(
+        train=folder.snapshot / TRAIN, out=out, champion=folder.champion if folder.champion.is_dir() else None
+    )
     launcher.train(
         TrainingJob(run_id, command, directory, environment, place / "train.log", time_limit), stop
     )
-    metrics = _what_it_owes(out)
+    metrics = read_outputs(out)
     write_json(folder.trained, {"attempt": attempt, "metrics": metrics})
-    return metrics
-
-
-def _what_it_owes(out: Path) -> dict[str, float]:
-    if not (out / MODEL).is_file():
-        raise TrainingFailed(
-            f"the training command left no {MODEL}", hint="it must write $HOMEOSTAT_OUT/model.onnx"
-        )
-    return read_metrics(out / METRICS)
-
-
-def read_metrics(path: Path) -> dict[str, float]:
-    """The metrics a training command wrote: names and finite numbers. Raises TrainingFailed."""
-    try:
-        # orjson refuses NaN and Infinity, which Python's json writes.
-        found = orjson.loads(path.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise TrainingFailed(
-            f"{path.name} cannot be read: {error}",
-            hint="the training command must write names and finite numbers as JSON",
-        ) from error
-    if not isinstance(found, dict):
-        raise TrainingFailed(f"{path.name} is not a mapping of names to numbers")
-    metrics = {}
-    for name, value in found.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise TrainingFailed(f"{path.name}: {name} is {value!r}; expected a finite number")
-        metrics[str(name)] = float(value)
     return metrics

@@ -15,11 +15,9 @@ def _train(folder: Path) -> bytes:
     folder.mkdir()
     rows = made_flights(3000)
     rows.iloc[:2500].to_parquet(folder / "train.parquet")
-    rows.iloc[2500:].to_parquet(folder / "holdout.parquet")
     environment = {
         **os.environ,
         "HOMEOSTAT_TRAIN": str(folder / "train.parquet"),
-        "HOMEOSTAT_HOLDOUT": str(folder / "holdout.parquet"),
         "HOMEOSTAT_CHAMPION": "",
         "HOMEOSTAT_OUT": str(folder),
     }

@@ -10,9 +10,9 @@ from threading import Event
 
 import pytest
 
-from services.retraining.launchers.process import Interrupted
 from services.retraining.runs.durable_runs import DurableRuns
 from shared.errors import OperatorError
+from shared.models.training_command import Interrupted
 from tests.fakes.retraining_service import wait_for
 
 STEPS = ("one", "two", "three")

@@ -20,7 +20,6 @@ from sqlalchemy import update
 from services.retraining.cause import Cause
 from services.retraining.controller import Controller
 from services.retraining.dependencies import Parts
-from services.retraining.launchers.process import Interrupted, TrainingJob
 from services.retraining.ledger.engine import open_engine, writing
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Run
@@ -32,6 +31,7 @@ from services.retraining.runs.pipeline import STEPS, Pipeline
 from services.retraining.runs.workspace import RunFolder
 from services.retraining.settings import RetrainingSettings
 from shared.errors import Conflict, IntegrityError, TrainingFailed
+from shared.models.training_command import Interrupted, TrainingJob
 from tests.fakes.retraining_world import MODEL, START, World, fill_lake, make_world, package_poor_champion
 from tests.unit.services.retraining.rollout.test_annotations import Pinboard
 
@@ -204,7 +204,6 @@ def test_the_training_gets_its_folders(room: Room) -> None:
     assert job.directory == room.world.project
     assert job.environment == {
         "HOMEOSTAT_TRAIN": str(folder.snapshot / "train.parquet"),
-        "HOMEOSTAT_HOLDOUT": str(folder.snapshot / "holdout.parquet"),
         "HOMEOSTAT_CHAMPION": str(folder.champion),
         "HOMEOSTAT_OUT": str(folder.attempt(1) / "out"),
     }
@@ -213,7 +212,7 @@ def test_the_training_gets_its_folders(room: Room) -> None:
 
 def test_a_training_that_failed_ends_the_run_with_its_reason(room: Room) -> None:
     room.launcher.raises = TrainingFailed(
-        "the training command ended with exit code 3; its last lines:\nno luck"
+        "the training command failed with exit code 3; its last lines:\nno luck"
     )
     run = room.drive(room.ask())
     assert (run.state, run.code) == ("failed", "training")
@@ -224,12 +223,12 @@ def test_a_training_that_failed_ends_the_run_with_its_reason(room: Room) -> None
 @pytest.mark.parametrize(
     ("metrics", "told"),
     [
-        (b'{"loss": NaN}', "metrics.json cannot be read"),
-        (b'{"loss": "low"}', "loss is 'low'; expected a finite number"),
+        (b'{"loss": NaN}', "metrics.json is not valid JSON"),
+        (b'{"loss": "low"}', 'loss is "low"; expected a finite number'),
         (b'{"loss": 1e999}', "metrics.json"),
-        (b'{"loss": true}', "loss is True"),
-        (b"[1]", "is not a mapping"),
-        (b"", "metrics.json cannot be read"),
+        (b'{"loss": true}', "loss is true"),
+        (b"[1]", "is not a JSON object"),
+        (b"", "metrics.json is not valid JSON"),
     ],
 )
 def test_metrics_that_are_no_finite_numbers_end_the_run(room: Room, metrics: bytes, told: str) -> None:

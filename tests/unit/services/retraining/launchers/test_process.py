@@ -1,0 +1,59 @@
+"""The process launcher: low priority, and no orphans. What a command may do is tested with `run_training`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from services.retraining.launchers.process import ProcessLauncher
+from shared.models.training_command import RUN_VARIABLE, TrainingJob
+from tests.fakes.retraining_service import wait_for
+
+
+def job(tmp_path: Path, script: str, *, limit: float = 20, run_id: str = "") -> TrainingJob:
+    run = run_id or f"run-{tmp_path.name}"
+    log = tmp_path / "log" / "train.log"
+    return TrainingJob(
+        run, ("python", "-c", script), tmp_path, {"GIVEN": "yes"}, log, timedelta(seconds=limit)
+    )
+
+
+def test_a_command_gets_its_environment_folder_and_log(tmp_path: Path) -> None:
+    script = "import os; print(os.environ['GIVEN'], os.environ['DO_NOT_TRACK'], os.getcwd(), os.nice(0))"
+    asked = job(tmp_path, script)
+    ProcessLauncher(niceness=7).train(asked, Event())
+    given, untracked, directory, niceness = asked.log.read_text().split()
+    assert (given, untracked, Path(directory)) == ("yes", "1", tmp_path)
+    assert int(niceness) >= 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="orphans are found through /proc")
+def test_what_a_killed_service_left_of_a_run_is_ended_before_the_next_attempt(tmp_path: Path) -> None:
+    orphan = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        env={**os.environ, RUN_VARIABLE: f"run-{tmp_path.name}"},
+        start_new_session=True,
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"], env={**os.environ, RUN_VARIABLE: "run-other"}
+    )
+    try:
+        wait_for(
+            lambda: RUN_VARIABLE.encode() in Path(f"/proc/{orphan.pid}/environ").read_bytes(),
+            5,
+            "the orphan to start",
+        )
+        ProcessLauncher().train(job(tmp_path, "print('begun again')"), Event())
+        assert orphan.wait(timeout=5) == -signal.SIGKILL
+        assert other.poll() is None
+    finally:
+        for process in (orphan, other):
+            process.kill()
+            process.wait()

@@ -1,0 +1,155 @@
+"""The training command: its environment, its limits and its output files."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from threading import Event, Timer
+
+import pytest
+
+from shared.errors import OperatorError, TrainingFailed
+from shared.models.training_command import (
+    Interrupted,
+    TrainingJob,
+    read_metrics,
+    read_outputs,
+    run_training,
+    training_environment,
+)
+
+CHILD = "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+
+
+def job(tmp_path: Path, script: str, *, limit: float = 20) -> TrainingJob:
+    return TrainingJob(
+        run_id="run-1",
+        command=("python", "-c", script),
+        directory=tmp_path,
+        environment=training_environment(train=tmp_path / "train.parquet", out=tmp_path / "out"),
+        log=tmp_path / "log" / "train.log",
+        time_limit=timedelta(seconds=limit),
+    )
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < ends, "the child of the training command still runs"
+        time.sleep(0.05)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_command_gets_its_environment_and_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEOSTAT_HOLDOUT", "/somewhere/holdout.parquet")
+    names = "('HOMEOSTAT_' + n for n in ('TRAIN', 'HOLDOUT', 'CHAMPION', 'OUT', 'RUN'))"
+    asked = job(
+        tmp_path, f"import os; print(*(os.environ.get(n, 'unset') for n in {names}), os.getcwd(), sep='|')"
+    )
+    run_training(asked)
+    train, holdout, champion, out, run_id, directory = asked.log.read_text().strip().split("|")
+    assert (train, out) == (str(tmp_path / "train.parquet"), str(tmp_path / "out"))
+    assert (holdout, champion, run_id, directory) == ("unset", "", "run-1", str(tmp_path))
+
+
+def test_python_is_the_one_homeostat_runs_on(tmp_path: Path) -> None:
+    asked = job(tmp_path, "import sys; print(sys.prefix)")
+    run_training(asked)
+    assert asked.log.read_text().strip() == sys.prefix
+
+
+def test_niceness_lowers_the_priority(tmp_path: Path) -> None:
+    asked = job(tmp_path, "import os, time; time.sleep(0.5); print(os.nice(0))")
+    run_training(asked, niceness=os.nice(0) + 3)
+    assert int(asked.log.read_text()) == os.nice(0) + 3
+
+
+def test_failure_quotes_the_last_lines(tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed) as failed:
+        run_training(job(tmp_path, "import sys\nfor n in range(50): print('line', n)\nsys.exit(3)"))
+    assert "failed with exit code 3" in failed.value.message
+    assert failed.value.message.endswith("line 49")
+    assert "line 30" not in failed.value.message
+    assert str(tmp_path) in failed.value.hint
+
+
+def test_signal_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match="killed by signal 9; it printed nothing"):
+        run_training(job(tmp_path, "import os; os.kill(os.getpid(), 9)"))
+
+
+def test_time_limit_kills_the_command_and_its_children(tmp_path: Path) -> None:
+    asked = job(tmp_path, CHILD + "import time; print(child.pid, flush=True); time.sleep(60)", limit=1.5)
+    started = time.monotonic()
+    with pytest.raises(TrainingFailed, match="exceeded its time limit of 1.5 s and was killed"):
+        run_training(asked)
+    assert time.monotonic() - started < 30
+    child = int(asked.log.read_text().split()[0])
+    wait_for(lambda: is_gone(child))
+
+
+def test_children_left_behind_are_killed(tmp_path: Path) -> None:
+    asked = job(tmp_path, CHILD + "print(child.pid)")
+    run_training(asked)
+    child = int(asked.log.read_text())
+    wait_for(lambda: is_gone(child))
+
+
+def test_stop_interrupts_the_command(tmp_path: Path) -> None:
+    stop = Event()
+    Timer(0.3, stop.set).start()
+    with pytest.raises(Interrupted):
+        run_training(job(tmp_path, "import time; time.sleep(60)"), stop=stop)
+
+
+def test_unknown_program_is_named(tmp_path: Path) -> None:
+    asked = TrainingJob("r", ("no-such-program",), tmp_path, {}, tmp_path / "log", timedelta(seconds=9))
+    with pytest.raises(TrainingFailed, match="'no-such-program' cannot be started in .*: No such file"):
+        run_training(asked)
+
+
+def test_unwritable_log_is_an_operator_error(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("a file where a folder is needed")
+    with pytest.raises(OperatorError, match="cannot be written"):
+        run_training(job(tmp_path, ""))
+
+
+def test_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match=r"wrote no model\.onnx"):
+        read_outputs(tmp_path)
+
+
+def test_outputs_are_the_metrics(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    (tmp_path / "metrics.json").write_text('{"mae": 2, "rows": 10.5}')
+    assert read_outputs(tmp_path) == {"mae": 2.0, "rows": 10.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "cannot be read: No such file"),
+        ("", "is not valid JSON"),
+        ("[1]", "is not a JSON object"),
+        ('{"mae": "low"}', 'mae is "low"; expected a finite number'),
+        ('{"mae": true}', "mae is true; expected a finite number"),
+        ('{"mae": NaN}', "is not valid JSON"),
+        ('{"mae": 1e999}', "metrics.json"),
+    ],
+)
+def test_metrics_must_be_finite_numbers(tmp_path: Path, text: str | None, problem: str) -> None:
+    if text is not None:
+        (tmp_path / "metrics.json").write_text(text)
+    with pytest.raises(TrainingFailed) as raised:
+        read_metrics(tmp_path / "metrics.json")
+    assert problem in raised.value.message
