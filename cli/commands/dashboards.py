@@ -58,7 +58,7 @@ def publish(
     The login comes from HOMEOSTAT_GRAFANA_TOKEN (or a file: HOMEOSTAT_GRAFANA_TOKEN_FILE), never from the command line. Boards
     that somebody changed in Grafana are kept and told, with exit code 1, unless --overwrite is given.
     """
-    from cli.grafana.publisher import Publication, Wish
+    from cli.grafana.publisher import Publication, PublishOptions
     from cli.grafana.shipped_boards import SHIPPED, read_boards
     from shared.errors import CallerError
     from shared.grafana.access import access_from
@@ -73,7 +73,7 @@ def publish(
             )
         if prometheus_url and not prometheus_url.startswith(("http://", "https://")):
             raise CallerError(f"--prometheus-url is {prometheus_url!r}; expected http:// or https://")
-        wish = Wish(
+        options = PublishOptions(
             prometheus_url=prometheus_url,
             data_source_uid=datasource_uid,
             default_url=settings.prometheus_url or f"http://{settings.host}:{settings.prometheus_port}",
@@ -84,7 +84,7 @@ def publish(
         shipped = read_boards(boards or SHIPPED)
         health, login = grafana.health(), grafana.check_login()
         teller.note(f"Grafana {health.version} at {grafana.url}, organization {login.organization}")
-        items = list(Publication(grafana, shipped, wish).run())
+        items = list(Publication(grafana, shipped, options).run())
         kept = [item.uid for item in items if item.result == "kept"]
         table = Table(box=None, caption="nothing was changed: --dry-run" if dry_run else None)
         for column in ("what", "uid", "title", "would be" if dry_run else "is", "detail"):

@@ -1,1 +1,1 @@
-"""Publishing the shipped boards to a Grafana, and checking what it has."""
+"""Publishing the shipped boards to Grafana, and checking them."""

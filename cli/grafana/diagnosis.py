@@ -1,9 +1,7 @@
-"""What `homeostat doctor` and `homeostat dashboards check` find out about Grafana.
+"""The Grafana checks of `homeostat doctor` and `homeostat dashboards check`.
 
-    yield from check_grafana(settings)
-
-is all that a caller needs (`cli/checks/grafana.py` does it). Where no Grafana is named there is one finding, in the state off.
-Each question has `DEADLINE_S`; when Grafana leaves one without an answer, no other is asked, so that the whole ends soon after.
+Without a configured Grafana there is one finding with the state off. Each request has `DEADLINE_S`; after the first timeout no
+further request is made.
 """
 
 from __future__ import annotations
@@ -14,31 +12,31 @@ from cli.checks.check_result import Finding
 from cli.grafana.shipped_boards import (
     DATA_SOURCE_UID,
     SHIPPED,
+    BoardState,
     ShippedBoard,
-    Standing,
-    chosen_data_source,
+    board_state,
+    current_data_source,
     read_boards,
-    standing,
 )
 from local_stack.settings import LocalStackSettings
 from shared.errors import DependencyUnavailable, HomeostatError
 from shared.grafana.access import access_from
-from shared.grafana.interface import GrafanaPort
+from shared.grafana.interface import GrafanaInterface
 
 TIMEOUT_S, DEADLINE_S = 2.0, 4.0
 OLDEST = 11
 PUBLISH = "homeostat dashboards publish"
-# What annotations and boards take, with the words for a person who lacks it.
+# Required permissions, and the consequence of a missing one.
 NEEDED = {
-    "annotations:create": "drift and retraining cannot mark anything",
+    "annotations:create": "drift and retraining cannot write annotations",
     "dashboards:write": "boards cannot be published",
 }
 
 
 def check_grafana(settings: LocalStackSettings) -> Iterator[Finding]:
-    """Every check of the Grafana that the settings name."""
+    """All checks of the configured Grafana."""
     if not settings.grafana_url:
-        yield Finding("grafana", "off", "none is named; HOMEOSTAT_GRAFANA_URL names one")
+        yield Finding("grafana", "off", "not configured; set HOMEOSTAT_GRAFANA_URL")
         return
     try:
         access = access_from(settings)
@@ -47,15 +45,15 @@ def check_grafana(settings: LocalStackSettings) -> Iterator[Finding]:
         return
     from shared.grafana.client import GrafanaClient
 
-    yield from examine(GrafanaClient(access, timeout_s=TIMEOUT_S, deadline_s=DEADLINE_S), access.url)
+    yield from run_checks(GrafanaClient(access, timeout_s=TIMEOUT_S, deadline_s=DEADLINE_S), access.url)
 
 
-def examine(grafana: GrafanaPort, url: str) -> Iterator[Finding]:
-    """1. It answers. 2. It knows our login. 3. The login may do what is done with it. 4. The data source answers Grafana.
-    5. The boards are there, as shipped. After the first of 1 and 2 that fails the rest is not asked."""
+def run_checks(grafana: GrafanaInterface, url: str) -> Iterator[Finding]:
+    """1. Grafana responds. 2. The credentials are valid. 3. They have the required permissions. 4. The data source is reachable.
+    5. The shipped boards are published. If 1 or 2 fails, the rest is skipped."""
     try:
         health = grafana.health()
-        yield _answers(health.version, url)
+        yield _version(health.version, url)
         login = grafana.check_login()
     except HomeostatError as error:
         yield Finding("grafana", "failure", error.message, error.hint)
@@ -71,16 +69,16 @@ def examine(grafana: GrafanaPort, url: str) -> Iterator[Finding]:
             yield Finding("grafana", "warning", error.message, error.hint)
 
 
-def _answers(version: str, url: str) -> Finding:
+def _version(version: str, url: str) -> Finding:
     major = version.partition(".")[0]
     if major.isdigit() and int(major) < OLDEST:
         return Finding(
             "grafana", "warning", f"{version} at {url}; expected {OLDEST} or newer", "update Grafana"
         )
-    return Finding("grafana", "ok", f"{version or 'answers'} at {url}")
+    return Finding("grafana", "ok", f"{version or 'available'} at {url}")
 
 
-def _permissions(grafana: GrafanaPort) -> Iterator[Finding]:
+def _permissions(grafana: GrafanaInterface) -> Iterator[Finding]:
     may = grafana.permissions()
     if may is None:
         return
@@ -89,17 +87,17 @@ def _permissions(grafana: GrafanaPort) -> Iterator[Finding]:
             yield Finding(
                 "grafana permissions",
                 "failure",
-                f"the login lacks {action}: {consequence}",
+                f"the credentials lack {action}: {consequence}",
                 "give its service account the role Editor",
             )
 
 
-def _data_source(grafana: GrafanaPort) -> Iterator[Finding]:
+def _data_source(grafana: GrafanaInterface) -> Iterator[Finding]:
     uid = DATA_SOURCE_UID
     for board in read_boards(SHIPPED):
         found = grafana.find_board(board.uid)
         if found is not None:
-            uid = chosen_data_source(found.model)[0] or uid
+            uid = current_data_source(found.model)[0] or uid
             break
     try:
         said = grafana.check_data_source(uid)
@@ -108,35 +106,35 @@ def _data_source(grafana: GrafanaPort) -> Iterator[Finding]:
     except HomeostatError as error:
         yield Finding("grafana data source", "failure", error.message, error.hint or PUBLISH)
     else:
-        yield Finding("grafana data source", "ok", f"{uid}: {said or 'answers'}")
+        yield Finding("grafana data source", "ok", f"{uid}: {said or 'available'}")
 
 
-def _boards(grafana: GrafanaPort) -> Iterator[Finding]:
+def _boards(grafana: GrafanaInterface) -> Iterator[Finding]:
     boards = read_boards(SHIPPED)
-    stands = {board.uid: _standing(grafana, board) for board in boards}
+    states = {board.uid: _state(grafana, board) for board in boards}
 
-    def those(*kinds: Standing) -> Sequence[str]:
-        return [uid for uid, stand in stands.items() if stand in kinds]
+    def boards_in(*kinds: BoardState) -> Sequence[str]:
+        return [uid for uid, state in states.items() if state in kinds]
 
-    if missing := those("missing"):
+    if missing := boards_in("missing"):
         yield Finding("grafana boards", "failure", f"missing: {', '.join(missing)}", PUBLISH)
-    if older := those("older"):
-        yield Finding("grafana boards", "warning", f"of another version: {', '.join(older)}", PUBLISH)
-    if edited := those("edited", "moved"):
+    if older := boards_in("older"):
+        yield Finding("grafana boards", "warning", f"outdated: {', '.join(older)}", PUBLISH)
+    if edited := boards_in("edited", "moved"):
         yield Finding(
             "grafana boards",
             "warning",
             f"changed in Grafana: {', '.join(edited)}",
-            f"{PUBLISH} --overwrite, if those changes may go",
+            f"{PUBLISH} --overwrite replaces those changes",
         )
-    good = those("same", "provisioned")
+    good = boards_in("same", "provisioned")
     if len(good) == len(boards):
-        yield Finding("grafana boards", "ok", f"all {len(boards)} are there")
+        yield Finding("grafana boards", "ok", f"all {len(boards)} are published")
 
 
-def _standing(grafana: GrafanaPort, board: ShippedBoard) -> Standing:
+def _state(grafana: GrafanaInterface, board: ShippedBoard) -> BoardState:
     found = grafana.find_board(board.uid)
     if found is None or found.provisioned:
-        return standing(found, None, board)
-    uid, name = chosen_data_source(found.model)
-    return standing(found, grafana.board_history(board.uid), board.pointed_at(uid, name))
+        return board_state(found, None, board)
+    uid, name = current_data_source(found.model)
+    return board_state(found, grafana.board_history(board.uid), board.with_data_source(uid, name))

@@ -1,4 +1,4 @@
-"""The boards that ship with Homeostat, and how a published one is known again."""
+"""The boards shipped with Homeostat, and how the state of a published one is determined."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ SHIPPED = Path(__file__).parents[2] / "dashboards" / "grafana" / "boards"
 FOLDER = Folder(uid="homeostat", title="Homeostat")
 DATA_SOURCE_UID = "homeostat-prometheus"
 VARIABLE = "datasource"
-# Grafana numbers a board and its saves itself.
-_ITS_OWN = ("id", "version")
+# Fields that Grafana assigns.
+_ASSIGNED = ("id", "version")
 _MARK = re.compile(r"\[board ([0-9a-f]{16}) save ([0-9a-f]{8})\]")
 
-Standing = Literal["missing", "same", "older", "edited", "moved", "provisioned"]
+BoardState = Literal["missing", "same", "older", "edited", "moved", "provisioned"]
 
 
 @dataclass(frozen=True)
 class ShippedBoard:
-    """A board as it is to be: its JSON `model`, already pointed at a data source."""
+    """A board to publish: its JSON `model` with the data source set."""
 
     uid: str
     title: str
@@ -36,11 +36,11 @@ class ShippedBoard:
 
     @property
     def digest(self) -> str:
-        """Names the content: two boards with the same digest are the same."""
+        """Digest of the content."""
         return hashlib.sha256(orjson.dumps(content(self.model), option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
-    def pointed_at(self, uid: str, name: str) -> ShippedBoard:
-        """The same board, whose variable for the data source begins with the one that has this uid."""
+    def with_data_source(self, uid: str, name: str) -> ShippedBoard:
+        """The same board with this data source as the current value of its variable."""
         chosen = {"selected": True, "text": name, "value": uid}
         templating = dict(self.model.get("templating") or {})
         templating["list"] = [
@@ -50,7 +50,7 @@ class ShippedBoard:
         return ShippedBoard(self.uid, self.title, {**self.model, "templating": templating})
 
     def message(self) -> str:
-        """What the history of the board says of a save. The number of the save tells ours from a copy of our words."""
+        """The message of a save in the board's history. Its random number distinguishes our save from a copied message."""
         return f"Published by homeostat [board {self.digest} save {secrets.token_hex(4)}]"
 
 
@@ -62,38 +62,39 @@ def read_boards(folder: Path = SHIPPED) -> list[ShippedBoard]:
             model = orjson.loads(path.read_bytes())
         except orjson.JSONDecodeError as error:
             raise OperatorError(
-                f"{path} is no JSON: {error}", hint="mend the file, or take it out of the folder"
+                f"{path} is not valid JSON: {error}", hint="fix the file or remove it from the folder"
             ) from error
         uid, title = (model.get("uid"), model.get("title")) if isinstance(model, dict) else (None, None)
         if not isinstance(uid, str) or not isinstance(title, str) or not uid or not title:
             raise OperatorError(
-                f"{path} is no board: it has no uid or no title", hint="export the board from Grafana again"
+                f"{path} is not a board: it has no uid or no title",
+                hint="export the board from Grafana again",
             )
         boards.append(ShippedBoard(uid, title, model))
     twice = sorted({one.uid for one in boards if [other.uid for other in boards].count(one.uid) > 1})
     if twice:
         raise OperatorError(
-            f"{folder} holds several boards with the uid {twice[0]}",
-            hint="give each board a uid of its own",
+            f"{folder} contains several boards with the uid {twice[0]}",
+            hint="give each board its own uid",
         )
     if not boards:
         raise OperatorError(
-            f"{folder} holds no boards", hint="name the folder with --boards, or install Homeostat again"
+            f"{folder} contains no boards", hint="set the folder with --boards, or reinstall Homeostat"
         )
     return boards
 
 
-def standing(found: Board | None, history: Sequence[Save] | None, ours: ShippedBoard) -> Standing:
-    """How the board in Grafana stands to ours.
+def board_state(found: Board | None, history: Sequence[Save] | None, ours: ShippedBoard) -> BoardState:
+    """The state of the board in Grafana compared to ours.
 
-    missing      it is not there
-    same         its last save is ours, with this content; or whatever was saved, the content is this
-    older        its last save is ours, with other content: only we changed since
-    edited       its last save is somebody's
-    moved        it lies in another folder than ours
-    provisioned  a file on Grafana's machine declares it
+    missing      it does not exist
+    same         its last save is ours with this content, or its content is the same
+    older        its last save is ours with other content
+    edited       its last save is from another user
+    moved        it is in another folder
+    provisioned  it is provisioned from a file
 
-    The history is asked before the content: a newer Grafana rewrites what it was given (schema, defaults), and that is no edit.
+    The history is compared before the content: a newer Grafana rewrites a board (schema, defaults), which is not an edit.
     """
     if found is None:
         return "missing"
@@ -108,8 +109,8 @@ def standing(found: Board | None, history: Sequence[Save] | None, ours: ShippedB
 
 
 def published_digest(history: Sequence[Save]) -> str:
-    """The digest that the newest save names, if that save is ours; else empty. A client that sends the last message along when
-    it saves repeats the number of our save, and so shows that the newest is not ours."""
+    """The digest in the message of the newest save if that save is ours; else empty. A client that repeats the last message when
+    it saves repeats our save's number, which shows that the newest save is not ours."""
     marks = [_MARK.search(save.message) for save in history[:2]]
     if not marks or marks[0] is None:
         return ""
@@ -118,8 +119,8 @@ def published_digest(history: Sequence[Save]) -> str:
     return marks[0][1]
 
 
-def chosen_data_source(model: Mapping[str, Any]) -> tuple[str, str]:
-    """Uid and name of the data source a board begins with; empty where it names none."""
+def current_data_source(model: Mapping[str, Any]) -> tuple[str, str]:
+    """Uid and name of a board's current data source; empty if it has none."""
     for variable in (model.get("templating") or {}).get("list") or []:
         if _is_data_source(variable):
             current = variable.get("current") or {}
@@ -128,12 +129,12 @@ def chosen_data_source(model: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def content(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A board without what Grafana numbers itself."""
-    return {name: value for name, value in model.items() if name not in _ITS_OWN}
+    """A board without the fields that Grafana assigns."""
+    return {name: value for name, value in model.items() if name not in _ASSIGNED}
 
 
 def own_data_source(url: str) -> DataSource:
-    """The data source that `homeostat dashboards publish` creates where none is named."""
+    """The data source that `homeostat dashboards publish` creates by default."""
     return DataSource(
         uid=DATA_SOURCE_UID,
         name="Homeostat Prometheus",

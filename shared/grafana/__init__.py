@@ -1,1 +1,1 @@
-"""Grafana, as this program needs it: boards are published to it and what the loop does is marked in it. Nothing waits for it."""
+"""Grafana client: publishing boards and writing annotations. No service depends on Grafana being available."""

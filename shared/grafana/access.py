@@ -1,4 +1,4 @@
-"""Where Grafana is and how we log in. Checked before the first request, so that no secret ends in another's error message."""
+"""Grafana's URL and credentials, validated before the first request: no secret appears in a library's error message."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ class GrafanaAccess:
         if self.token:
             if not self.token.isascii() or not self.token.isprintable() or " " in self.token:
                 raise OperatorError(
-                    f"{TOKEN} has signs no token has",
-                    hint=f"copy the token again, without blanks, to {TOKEN}",
+                    f"{TOKEN} contains characters that are not valid in a token",
+                    hint=f"set {TOKEN} to the token without spaces or line breaks",
                 )
         elif not (self.user and self.password):
             raise OperatorError(
-                f"there is no login for Grafana at {self.url}",
+                f"no credentials for Grafana at {self.url}",
                 hint=f"set {TOKEN}, or {USER} and {PASSWORD}",
             )
         elif ":" in self.user:
             raise OperatorError(
-                f"{USER} holds a colon, which a login cannot carry", hint=f"set {TOKEN} instead"
+                f"{USER} contains a colon, which basic authentication does not allow",
+                hint=f"set {TOKEN} instead",
             )
 
     @property
     def login(self) -> str:
-        """The setting that holds the secret in use."""
+        """The name of the setting with the secret in use."""
         return TOKEN if self.token else PASSWORD
 
 
 def access_from(settings: HomeostatSettings) -> GrafanaAccess:
-    """The access the settings describe. Raises OperatorError when no URL is set, a file cannot be read, or what is set cannot
-    work."""
+    """URL and credentials from the settings. Raises OperatorError if the URL is missing, a file unreadable or a value invalid."""
     if not settings.grafana_url:
         raise OperatorError(
-            "no Grafana is named", hint=f"set {URL} to its base URL, such as http://127.0.0.1:3000"
+            "no Grafana URL is set", hint=f"set {URL} to its base URL, such as http://127.0.0.1:3000"
         )
     return GrafanaAccess(
         url=settings.grafana_url,
@@ -77,7 +77,7 @@ def _secret(given: SecretStr, file: Path | None, setting: str) -> str:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise OperatorError(
             f"{file}, the file of {setting}_FILE, cannot be read: {why}",
-            hint="look at the file's path, owner and permissions",
+            hint="check the path, owner and permissions of the file",
         ) from None
 
 
@@ -87,14 +87,14 @@ def _check_url(url: str) -> None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise OperatorError(f"{URL} is no URL", hint=hint) from None
+        raise OperatorError(f"{URL} is not a valid URL", hint=hint) from None
     if parts.username is not None or parts.password is not None:
         raise OperatorError(
-            f"{URL} holds a login, which would be shown wherever the URL is",
+            f"{URL} contains credentials, which would appear in logs",
             hint=f"set {USER} and {PASSWORD}, or {TOKEN}",
         )
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        # Not quoted: a login before a forgotten scheme, or a token in a query, would stand in the log.
-        raise OperatorError(f"{URL} is no http or https address with a host", hint=hint)
+        # Not quoted: credentials before a missing scheme, or a token in a query, would appear in the log.
+        raise OperatorError(f"{URL} is not an http or https URL with a host", hint=hint)
     if parts.query or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
-        raise OperatorError(f"{URL} holds more than a base URL: a query, a fragment or odd signs", hint=hint)
+        raise OperatorError(f"{URL} must be a base URL, without query, fragment or spaces", hint=hint)

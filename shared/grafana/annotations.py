@@ -1,14 +1,14 @@
-"""Marks in Grafana what the loop does. Whoever calls `annotate` goes on at once, whatever becomes of Grafana.
+"""Writes annotations to Grafana from a background thread; `annotate` never blocks and never raises.
 
     annotator = make_annotator(url, token, user, password, on_result)
     annotator.annotate("drift: …", ["homeostat", "drift", "model:flights"], at)
     annotator.close(timeout_s=2.0)
 
-Every annotation taken comes to exactly one result, given to `on_result`:
+Every annotation gets exactly one result, passed to `on_result`:
 
-    sent      Grafana has it
-    refused   Grafana does not take it, or the login or URL is wrong: trying again would not help
-    dropped   the queue was full, Grafana failed at it too often, or the service ended before Grafana came back
+    sent      Grafana accepted it
+    refused   Grafana rejected it, or the credentials or URL are wrong; a retry would not help
+    dropped   the queue was full, Grafana failed too often, or the service stopped while Grafana was unavailable
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from typing import Protocol
 
 from shared.errors import DependencyUnavailable, HomeostatError
 from shared.grafana.access import GrafanaAccess, access_from
-from shared.grafana.interface import Annotation, GrafanaUnsure
+from shared.grafana.interface import Annotation, GrafanaOutcomeUnknown
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
 
 _log = get_logger(__name__)
 
 CAPACITY = 1000
-# Seconds between tries while Grafana is away; the last one repeats for as long as it takes.
+# Seconds between retries while Grafana is unavailable; the last one repeats.
 PAUSES = (1.0, 2.0, 5.0, 15.0, 60.0)
-# Tries at one annotation over which Grafana itself stumbles, so that it cannot hold up the others for ever.
-UNSURE_TRIES = 5
+# Attempts with an unknown outcome for one annotation, so that it cannot block the others.
+MAX_UNKNOWN_OUTCOMES = 5
 SENT, DROPPED, REFUSED = "sent", "dropped", "refused"
 
 OnResult = Callable[[str], None]
 
 
 class Annotations(Protocol):
-    """The part of `GrafanaPort` that annotations need."""
+    """The operations of `GrafanaInterface` used for annotations."""
 
     def add_annotation(self, annotation: Annotation) -> None: ...
 
@@ -47,7 +47,7 @@ class Annotations(Protocol):
 
 
 class NoAnnotator:
-    """Annotates nothing: no Grafana is named. With a `result`, each annotation counts as that."""
+    """Writes no annotations, because no Grafana is configured. With a `result`, each annotation is counted as that."""
 
     def __init__(self, on_result: OnResult | None = None, result: str = "") -> None:
         self._on_result = on_result
@@ -56,17 +56,17 @@ class NoAnnotator:
     def annotate(self, text: str, tags: Sequence[str], at: datetime | None = None) -> None:
         """Do nothing."""
         if self._on_result is not None:
-            _tell(self._on_result, self._result)
+            _report(self._on_result, self._result)
 
     def close(self, timeout_s: float = 0.0) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
 
 class Annotator:
     """Writes annotations from a daemon thread, in order, from a queue of `capacity`.
 
-    `grafana` may hang or raise whatever it likes. What Grafana cannot have got is sent again after pauses; where it may have it
-    already, it is asked first, so that a mark does not stand there twice.
+    `grafana` may hang or raise any exception. Failed requests are retried after a pause; if the outcome is unknown, the annotator
+    first checks whether the annotation exists, to avoid duplicates.
     """
 
     def __init__(
@@ -83,112 +83,111 @@ class Annotator:
         self._capacity = capacity
         self._pauses = pauses
         self._now = now
-        self._waiting: deque[Annotation] = (
+        self._queue: deque[Annotation] = (
             deque()
-        )  # the one being written stays at its head until its result is known
+        )  # the annotation being written stays at the head until its result is known
         self._changed = Condition()
         self._closing = False
         self._closed = False
-        self._trouble = ""
+        self._problem = ""
         self._thread = Thread(target=self._run, name="grafana-annotator", daemon=True)
         self._thread.start()
 
     def annotate(self, text: str, tags: Sequence[str], at: datetime | None = None) -> None:
-        """Have `text` marked at `at` (default: now) with `tags`. Never blocks on Grafana and never raises."""
+        """Queue an annotation with `text` and `tags` at `at` (default: now). Never blocks on Grafana and never raises."""
         try:
             annotation = Annotation(text, tuple(tags), at or self._now())
             with self._changed:
-                room = not self._closing and len(self._waiting) < self._capacity
+                room = not self._closing and len(self._queue) < self._capacity
                 if room:
-                    self._waiting.append(annotation)
+                    self._queue.append(annotation)
                     self._changed.notify()
             if not room:
                 self._note("the queue is full" if not self._closing else "the annotator is closed")
-                _tell(self._on_result, DROPPED)
+                _report(self._on_result, DROPPED)
         except Exception as error:
             _log.error("annotation_lost", error=type(error).__name__)
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Give what waits one more try each, for at most `timeout_s`; what is left then is dropped. Safe to call twice."""
+        """Try each queued annotation once more, for at most `timeout_s`, then drop the rest. Safe to call twice."""
         with self._changed:
             self._closing = True
             self._changed.notify()
         self._thread.join(timeout_s)
         with self._changed:
-            left = 0 if self._closed else len(self._waiting)
+            left = 0 if self._closed else len(self._queue)
             self._closed = True
-            self._waiting.clear()
+            self._queue.clear()
         for _ in range(left):
-            _tell(self._on_result, DROPPED)
+            _report(self._on_result, DROPPED)
         if left:
-            _log.warning("annotations_dropped", count=left, error=self._trouble or "the service ended")
+            _log.warning("annotations_dropped", count=left, error=self._problem or "the service stopped")
 
     def _run(self) -> None:
         while (annotation := self._next()) is not None:
             result = self._write(annotation)
             with self._changed:
-                if self._closed:  # `close` no longer waited and has counted this one
+                if self._closed:  # `close` has timed out and counted this one
                     return
-                self._waiting.popleft()
-            _tell(self._on_result, result)
+                self._queue.popleft()
+            _report(self._on_result, result)
 
     def _next(self) -> Annotation | None:
         with self._changed:
-            while not self._waiting and not self._closing:
+            while not self._queue and not self._closing:
                 self._changed.wait()
-            return self._waiting[0] if self._waiting else None
+            return self._queue[0] if self._queue else None
 
     def _write(self, annotation: Annotation) -> str:
-        """1. Where an earlier try may have got through: ask. 2. Write. 3. Away: pause, and from the start."""
-        perhaps_there = False
-        unsure = tries = 0
+        """1. After an unknown outcome, check whether it exists. 2. Write it. 3. If Grafana is unavailable, pause and repeat."""
+        may_exist = False
+        unknown = tries = 0
         while True:
             try:
-                if not (perhaps_there and self._grafana.has_annotation(annotation)):
+                if not (may_exist and self._grafana.has_annotation(annotation)):
                     self._grafana.add_annotation(annotation)
                 self._note("")
                 return SENT
             except DependencyUnavailable as error:
                 self._note(error.message)
-                if isinstance(error, GrafanaUnsure):
-                    perhaps_there = True
-                    unsure += 1
-                if unsure >= UNSURE_TRIES or not self._pause(tries):
+                if isinstance(error, GrafanaOutcomeUnknown):
+                    may_exist = True
+                    unknown += 1
+                if unknown >= MAX_UNKNOWN_OUTCOMES or not self._pause(tries):
                     return DROPPED
                 tries += 1
             except HomeostatError as error:
                 self._note(error.message)
-                # Whether it is there cannot be found out, and a second mark would tell of an event that never was.
-                return DROPPED if perhaps_there else REFUSED
+                # It cannot be checked whether it exists, and a duplicate would show an event that did not happen.
+                return DROPPED if may_exist else REFUSED
             except Exception as error:
-                # Its text may hold anything, also what we sent.
+                # The message may contain what we sent.
                 self._note(f"unexpected {type(error).__name__}")
                 return DROPPED
 
     def _pause(self, tries: int) -> bool:
-        """Wait before the next try; False when there is to be none, because the service ends."""
+        """Wait before the next attempt; False if the service is stopping."""
         end = time.monotonic() + self._pauses[min(tries, len(self._pauses) - 1)]
         with self._changed:
             while not self._closing and (left := end - time.monotonic()) > 0:
                 self._changed.wait(left)
             return not self._closing
 
-    def _note(self, trouble: str) -> None:
-        """Log what changes, once: a Grafana that is away for a night is one line, not thousands."""
-        if trouble and trouble != self._trouble:
-            _log.warning("annotations_wait_or_fail", error=trouble)
-        elif self._trouble and not trouble:
-            _log.info("annotations_written_again")
-        self._trouble = trouble
+    def _note(self, problem: str) -> None:
+        """Log changes only: an outage of Grafana is one line."""
+        if problem and problem != self._problem:
+            _log.warning("annotations_failing", error=problem)
+        elif self._problem and not problem:
+            _log.info("annotations_resumed")
+        self._problem = problem
 
 
 def make_annotator(
     url: str, token: str, user: str, password: str, on_result: OnResult
 ) -> Annotator | NoAnnotator:
-    """The annotator for a Grafana; one that does nothing when `url` is empty. `on_result` hears sent, dropped or refused.
+    """The annotator for a Grafana; one that does nothing when `url` is empty. `on_result` receives sent, dropped or refused.
 
-    Never raises: with a URL or login that cannot work the service goes on, the log says so once, and each annotation counts as
-    refused.
+    Never raises: with an invalid URL or credentials the error is logged once and each annotation counts as refused.
     """
     if not url:
         return NoAnnotator()
@@ -199,7 +198,7 @@ def make_annotator(
 
 
 def annotator_from(settings: HomeostatSettings, on_result: OnResult) -> Annotator | NoAnnotator:
-    """`make_annotator` for what the settings say, with the secrets read from their files where they lie there."""
+    """`make_annotator` from the settings, reading secrets from their files."""
     if not settings.grafana_url:
         return NoAnnotator()
     try:
@@ -219,7 +218,7 @@ def _refusing(error: HomeostatError, on_result: OnResult) -> NoAnnotator:
     return NoAnnotator(on_result, REFUSED)
 
 
-def _tell(on_result: OnResult, result: str) -> None:
+def _report(on_result: OnResult, result: str) -> None:
     try:
         on_result(result)
     except Exception as error:

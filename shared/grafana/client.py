@@ -1,12 +1,12 @@
-"""The one adapter that speaks to a real Grafana, on the library grafana-api (see docs/adr/0014-grafana-api-behind-a-port.md).
+"""The adapter for a real Grafana, on the library grafana-api (see docs/adr/0014-grafana-api-behind-an-interface.md).
 
-What the library lacks is added under and around it, and nowhere else:
+Gaps of the library are closed here, and nowhere else:
 
-    missing or wrong there                                  added here
-    empty answers (204) and pages of proxies raise          `_Session` gives it only JSON objects and lists, or raises our errors
+    gap                                                     added here
+    empty responses (204) and proxy pages raise             `_Session` gives it only JSON objects and lists, or raises our errors
     a message that is text or null breaks its own errors    the same
-    redirects are followed, a POST then becomes a GET       never followed: the login goes to the named host alone
-    the timeout is per read, a slow trickle never ends      `Patience` bounds the whole call
+    redirects are followed, a POST then becomes a GET       never followed: credentials go to the configured host only
+    the timeout is per read, a slow response never ends     `Deadline` limits the complete call
     data sources by uid, annotations on a board by uid,     its raw verbs
       history, health, permissions
 """
@@ -27,15 +27,15 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from shared.errors import DependencyUnavailable, HomeostatError, NotFound, OperatorError
 from shared.grafana.access import URL, GrafanaAccess
-from shared.grafana.deadline import Patience
-from shared.grafana.error_mapping import GrafanaRefused, refusal
+from shared.grafana.deadline import Deadline
+from shared.grafana.error_mapping import GrafanaClientError, error_for
 from shared.grafana.interface import (
     Annotation,
     Board,
     DataSource,
     Folder,
-    GrafanaAway,
-    GrafanaUnsure,
+    GrafanaOutcomeUnknown,
+    GrafanaUnavailable,
     Health,
     Json,
     Login,
@@ -44,17 +44,17 @@ from shared.grafana.interface import (
 
 TIMEOUT_S = 5.0
 DEADLINE_S = 15.0
-LARGEST_ANSWER = 32 << 20
-# What a data source can be given; everything else in Grafana's answer about it is its own.
+MAX_RESPONSE_BYTES = 32 << 20
+# Fields of a data source that can be written; everything else in Grafana's response is its own.
 _DATA_SOURCE_FIELDS = (
     "uid", "name", "type", "access", "url", "user", "database", "basicAuth", "basicAuthUser", "withCredentials",
     "isDefault", "jsonData", "version",
 )  # fmt: skip
-_NOT_GRAFANA = f"check {URL}: is it Grafana's base URL, and is no proxy with a login of its own before it?"
+_NOT_GRAFANA = f"check {URL}: it must be Grafana's base URL, without a proxy that requires its own login"
 
 
 class GrafanaClient:
-    """`GrafanaPort` for the Grafana that `access` names. One call at a time. `timeout_s` bounds connecting and each wait for
+    """`GrafanaInterface` for the Grafana that `access` names. One call at a time. `timeout_s` bounds connecting and each wait for
     bytes, `deadline_s` the whole call."""
 
     def __init__(
@@ -62,7 +62,7 @@ class GrafanaClient:
     ) -> None:
         self.url = access.url.rstrip("/")
         self._access = access
-        self._patience = Patience(self.url, deadline_s)
+        self._deadline = Deadline(self.url, deadline_s)
         parts = urlsplit(access.url)
         host = parts.hostname or ""
         prefix = parts.path.strip("/")
@@ -78,7 +78,7 @@ class GrafanaClient:
             timeout=timeout_s,
         )
         self._session = _Session(self.url)
-        # Proxies and certificates of the environment count, but none stands between us and our own machine.
+        # Proxy and certificate settings of the environment apply, except for loopback addresses.
         self._session.trust_env = not _is_loopback(host)
         self._grafana.api.s = self._session
 
@@ -87,23 +87,23 @@ class GrafanaClient:
         self._session.close()
 
     def health(self) -> Health:
-        """Whether Grafana works."""
-        found = self._object(lambda: self._grafana.api.GET("/health"), "tell of its health")
+        """Grafana's health."""
+        found = self._object(lambda: self._grafana.api.GET("/health"), "report its health")
         if "database" not in found:
-            raise OperatorError(f"what answers at {self.url} is no Grafana", hint=_NOT_GRAFANA)
+            raise OperatorError(f"the server at {self.url} is not Grafana", hint=_NOT_GRAFANA)
         return Health(version=_text(found, "version"), database=_text(found, "database"))
 
     def check_login(self) -> Login:
-        """Whom the login stands for."""
+        """The organization of the credentials."""
         found = self._object(
             self._grafana.organization.get_current_organization,
-            "name our organization",
+            "read our organization",
             "orgs:read (role Viewer)",
         )
         return Login(organization_id=_number(found, "id"), organization=_text(found, "name"))
 
     def permissions(self) -> Mapping[str, Sequence[str]] | None:
-        """What the login may do."""
+        """The permissions of the credentials."""
         found = self._find(
             lambda: self._grafana.api.GET("/access-control/user/permissions"), "list our permissions"
         )
@@ -144,7 +144,7 @@ class GrafanaClient:
     def create_data_source(self, source: DataSource) -> None:
         """Create a data source."""
         self._object(
-            lambda: self._grafana.datasource.create_datasource(_spoken(source)),
+            lambda: self._grafana.datasource.create_datasource(_data_source_json(source)),
             f"create the data source {source.uid}",
             "datasources:create (role Admin)",
         )
@@ -154,7 +154,9 @@ class GrafanaClient:
         found = self._raw_data_source(source.uid)
         if found is None:
             raise NotFound(f"Grafana at {self.url} has no data source {source.uid}")
-        body = {name: found[name] for name in _DATA_SOURCE_FIELDS if name in found} | _spoken(source)
+        body = {name: found[name] for name in _DATA_SOURCE_FIELDS if name in found} | _data_source_json(
+            source
+        )
         body["jsonData"] = dict(found.get("jsonData") or {}) | dict(source.options or {})
         self._object(
             lambda: self._grafana.api.PUT(f"/datasources/uid/{_segment(source.uid)}", json=body),
@@ -163,17 +165,17 @@ class GrafanaClient:
         )
 
     def check_data_source(self, uid: str) -> str:
-        """Let Grafana ask the data source."""
+        """Health check of the data source by Grafana."""
         try:
             found = self._object(
                 lambda: self._grafana.api.GET(f"/datasources/uid/{_segment(uid)}/health"),
-                f"ask the data source {uid}",
+                f"query the data source {uid}",
                 "datasources:query (role Viewer)",
             )
-        except GrafanaRefused as error:  # 400 is how Grafana says that the source did not answer
+        except GrafanaClientError as error:  # Grafana responds 400 if the data source is not reachable
             raise DependencyUnavailable(
-                f"Grafana at {self.url} gets no answer from its data source {uid}: {error.said}",
-                hint="check the data source's URL, as Grafana's machine sees it",
+                f"Grafana at {self.url} cannot reach its data source {uid}: {error.grafana_message}",
+                hint="check the data source's URL as seen from Grafana's host",
             ) from None
         return _text(found, "message")
 
@@ -188,7 +190,7 @@ class GrafanaClient:
             return None
         model, about = found.get("dashboard"), found.get("meta")
         if not isinstance(model, dict) or not isinstance(about, dict):
-            raise self._unknown_form("read boards")
+            raise self._unexpected_format("read boards")
         return Board(
             uid=_text(model, "uid"),
             title=_text(model, "title"),
@@ -211,7 +213,7 @@ class GrafanaClient:
         if found is None:
             return None
         if not isinstance(found, list) or not all(isinstance(save, dict) for save in found):
-            raise self._unknown_form("read the history of boards")
+            raise self._unexpected_format("read the history of boards")
         saves = [
             Save(
                 version=_number(save, "version"), message=_text(save, "message"), by=_text(save, "createdBy")
@@ -250,7 +252,7 @@ class GrafanaClient:
         )
 
     def has_annotation(self, annotation: Annotation) -> bool:
-        """Whether it is there."""
+        """Whether the annotation exists."""
         at = annotation.milliseconds
         query = [("from", str(at)), ("to", str(at)), ("type", "annotation"), ("limit", "100")]
         query += [("tags", tag) for tag in annotation.tags]
@@ -262,7 +264,7 @@ class GrafanaClient:
             "annotations:read (role Viewer)",
         )
         if not isinstance(found, list):
-            raise self._unknown_form("read annotations")
+            raise self._unexpected_format("read annotations")
         return any(
             isinstance(one, dict) and one.get("text") == annotation.text and one.get("time") == at
             for one in found
@@ -278,30 +280,30 @@ class GrafanaClient:
     def _find(self, call: Callable[[], Any], doing: str, needs: str = "") -> dict[str, Any] | None:
         found = self._call(call, doing, needs, absent=True)
         if found is not None and not isinstance(found, dict):
-            raise self._unknown_form(doing)
+            raise self._unexpected_format(doing)
         return found
 
     def _object(self, call: Callable[[], Any], doing: str, needs: str = "") -> dict[str, Any]:
         found = self._call(call, doing, needs)
         if not isinstance(found, dict):
-            raise self._unknown_form(doing)
+            raise self._unexpected_format(doing)
         return found
 
     def _call(self, call: Callable[[], Any], doing: str, needs: str = "", *, absent: bool = False) -> Any:
-        """What Grafana answers; None for a 404 where `absent` is an answer."""
+        """Grafana's response; None for a 404 if `absent` is allowed."""
         try:
-            return self._patience.wait_for(call)
+            return self._deadline.run(call)
         except GrafanaException as error:
             if error.status_code == 404 and absent:
                 return None
-            raise refusal(self._access, error.status_code, error.response, doing, needs) from None
+            raise error_for(self._access, error.status_code, error.response, doing, needs) from None
         except requests.RequestException as error:
-            # Neither chained nor quoted: the library's words may hold what we sent.
+            # Neither chained nor quoted: the library's message may contain what we sent.
             raise self._trouble(error) from None
 
     def _trouble(self, error: requests.RequestException) -> HomeostatError:
-        away = f"Grafana does not answer at {self.url}"
-        hint = f"check that it runs and that {URL} is right"
+        unavailable = f"Grafana at {self.url} is not available"
+        hint = f"check that it runs and that {URL} is correct"
         cause = error.args[0] if error.args else None
         reason = cause.reason if isinstance(cause, MaxRetryError) else None
         if isinstance(error, requests.exceptions.SSLError):
@@ -310,30 +312,30 @@ class GrafanaClient:
                     f"the certificate of Grafana at {self.url} cannot be verified",
                     hint="set REQUESTS_CA_BUNDLE to the file of the authority that signed it",
                 )
-            return GrafanaUnsure(f"{away}: no secure connection", hint=hint)
+            return GrafanaOutcomeUnknown(f"{unavailable}: no secure connection", hint=hint)
         if isinstance(error, requests.exceptions.ProxyError):
-            return GrafanaAway(
-                f"{away}: the proxy on the way does not answer", hint="check HTTPS_PROXY and NO_PROXY"
+            return GrafanaUnavailable(
+                f"{unavailable}: the proxy does not respond", hint="check HTTPS_PROXY and NO_PROXY"
             )
         if isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(reason, NewConnectionError):
-            return GrafanaAway(f"{away}: no connection", hint=hint)
+            return GrafanaUnavailable(f"{unavailable}: no connection", hint=hint)
         if isinstance(error, requests.exceptions.Timeout):
-            return GrafanaUnsure(f"{away}: it takes the request and is silent", hint=hint)
+            return GrafanaOutcomeUnknown(f"{unavailable}: no response before the timeout", hint=hint)
         if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.ChunkedEncodingError):
-            return GrafanaUnsure(f"{away}: the connection broke", hint=hint)
+            return GrafanaOutcomeUnknown(f"{unavailable}: the connection was closed", hint=hint)
         return OperatorError(
-            f"Grafana at {self.url} cannot be asked: {type(error).__name__}", hint=_NOT_GRAFANA
+            f"the request to Grafana at {self.url} failed: {type(error).__name__}", hint=_NOT_GRAFANA
         )
 
-    def _unknown_form(self, doing: str) -> OperatorError:
+    def _unexpected_format(self, doing: str) -> OperatorError:
         return OperatorError(
-            f"what answers at {self.url} does not {doing} in the form Grafana does", hint=_NOT_GRAFANA
+            f"the server at {self.url} did not {doing} in the format of Grafana", hint=_NOT_GRAFANA
         )
 
 
 class _Session(requests.Session):
-    """The library's connection. Every answer it hands on is one the library can read: a JSON object or list, and for an error
-    an object. Raises OperatorError for what no Grafana answers."""
+    """The library's connection. Returns only responses that the library can parse: a JSON object or list, and for an error an
+    object. Raises OperatorError for responses that are not from Grafana."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -345,10 +347,10 @@ class _Session(requests.Session):
             if 300 <= answer.status_code < 400:
                 where = urlsplit(answer.headers.get("Location", ""))
                 raise OperatorError(
-                    f"Grafana at {self._url} sends us on to {where.scheme}://{where.netloc}{where.path}"
+                    f"Grafana at {self._url} redirects to {where.scheme}://{where.netloc}{where.path}"
                     if where.netloc
-                    else f"Grafana at {self._url} sends us on to {where.path or 'nowhere'}",
-                    hint=f"set {URL} to the address that answers itself; the login is sent nowhere else",
+                    else f"Grafana at {self._url} redirects to {where.path or 'nowhere'}",
+                    hint=f"set {URL} to the final address; credentials are not sent to another host",
                 )
             answer._content = orjson.dumps(self._readable(answer, self._body(answer)))
             return answer
@@ -357,9 +359,9 @@ class _Session(requests.Session):
         pieces, size = [], 0
         for piece in answer.iter_content(1 << 16):
             size += len(piece)
-            if size > LARGEST_ANSWER:
+            if size > MAX_RESPONSE_BYTES:
                 raise OperatorError(
-                    f"Grafana at {self._url} answers with more than {LARGEST_ANSWER >> 20} MiB",
+                    f"Grafana at {self._url} sent a response of more than {MAX_RESPONSE_BYTES >> 20} MiB",
                     hint=_NOT_GRAFANA,
                 )
             pieces.append(piece)
@@ -377,16 +379,16 @@ class _Session(requests.Session):
             return found
         if status >= 400 and isinstance(found, dict):
             return found
-        if status >= 500 or status == 429:  # a proxy's page about a Grafana that is away
+        if status >= 500 or status == 429:  # a proxy's error page while Grafana is unavailable
             return {"message": ""}
         raise OperatorError(
-            f"what answers at {self._url} is no Grafana: {status} with something that is not its JSON",
+            f"the server at {self._url} is not Grafana: status {status} without Grafana's JSON",
             hint=_NOT_GRAFANA,
         )
 
 
-def _spoken(source: DataSource) -> dict[str, Any]:
-    """Our words in Grafana's."""
+def _data_source_json(source: DataSource) -> dict[str, Any]:
+    """The data source in Grafana's JSON."""
     return {
         "uid": source.uid,
         "name": source.name,

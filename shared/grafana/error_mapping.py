@@ -1,4 +1,4 @@
-"""What an answer other than 2xx means to us: who must act, and how."""
+"""Maps Grafana's error responses to our errors."""
 
 from __future__ import annotations
 
@@ -7,61 +7,62 @@ from typing import Any
 from shared.errors import CallerError, Conflict, HomeostatError, NotFound
 from shared.grafana.access import USER, GrafanaAccess
 from shared.grafana.interface import (
-    GrafanaAway,
-    GrafanaLoginRefused,
-    GrafanaPermissionMissing,
-    GrafanaUnsure,
+    GrafanaForbidden,
+    GrafanaOutcomeUnknown,
+    GrafanaUnauthorized,
+    GrafanaUnavailable,
 )
 
 LONGEST_MESSAGE = 300
 
 
-class GrafanaRefused(CallerError):
-    """A 4xx without a meaning of its own; `said` is Grafana's message alone."""
+class GrafanaClientError(CallerError):
+    """Any other client error (4xx); `grafana_message` is Grafana's own message."""
 
-    def __init__(self, message: str, said: str) -> None:
+    def __init__(self, message: str, grafana_message: str) -> None:
         super().__init__(message)
-        self.said = said
+        self.grafana_message = grafana_message
 
 
-def refusal(access: GrafanaAccess, status: int, answer: Any, doing: str, needs: str) -> HomeostatError:
-    """The error for an answer `status` of 400 or more to a request that was to `doing`; `needs` is the permission for it."""
+def error_for(access: GrafanaAccess, status: int, answer: Any, doing: str, needs: str) -> HomeostatError:
+    """The error for a response with `status` 400 or above to the request `doing`; `needs` is the required permission."""
     url, login = access.url.rstrip("/"), access.login
-    said = words(access, answer)
+    said = message_of(access, answer)
     quoted = f": {said}" if said else ""
     if status == 401:
-        return GrafanaLoginRefused(
-            f"Grafana at {url} does not know the login of {login}{quoted}",
-            hint=f"put the token of a service account of that Grafana, not expired, into {login}"
+        return GrafanaUnauthorized(
+            f"Grafana at {url} rejects the credentials of {login}{quoted}",
+            hint=f"set {login} to a valid service account token of that Grafana"
             if access.token
             else f"check {USER} and {login}",
         )
     if status == 403:
-        return GrafanaPermissionMissing(
-            f"Grafana at {url} does not let the login of {login} {doing}{quoted}",
-            hint=f"give its account the permission {needs or 'it lacks'}",
+        return GrafanaForbidden(
+            f"Grafana at {url} does not permit {login} to {doing}{quoted}",
+            hint=f"grant its account {needs or 'the missing permission'}",
         )
     if status == 404:
-        return NotFound(f"Grafana at {url} cannot {doing}{quoted or ': there is no such thing'}")
+        return NotFound(f"Grafana at {url} cannot {doing}{quoted or ': not found'}")
     if status in (409, 412):
         return Conflict(
-            f"Grafana at {url} refuses to {doing}{quoted}", hint="look at what it has, and try again"
+            f"Grafana at {url} refuses to {doing}{quoted}",
+            hint="check the current state in Grafana and try again",
         )
     if status in (429, 503):
-        return GrafanaAway(
-            f"Grafana at {url} is too busy or not ready ({status}){quoted}", hint="try again later"
+        return GrafanaUnavailable(
+            f"Grafana at {url} is overloaded or not ready ({status}){quoted}", hint="try again later"
         )
     if status >= 500:
-        return GrafanaUnsure(
-            f"Grafana at {url} failed to {doing} ({status}){quoted}", hint="read Grafana's log"
+        return GrafanaOutcomeUnknown(
+            f"Grafana at {url} failed to {doing} ({status}){quoted}", hint="check Grafana's log"
         )
-    return GrafanaRefused(f"Grafana at {url} refuses to {doing} ({status}){quoted}", said)
+    return GrafanaClientError(f"Grafana at {url} refuses to {doing} ({status}){quoted}", said)
 
 
-def words(access: GrafanaAccess, answer: Any) -> str:
-    """Grafana's message, short and on one line. A server that repeats our login to us does not get it into a log."""
+def message_of(access: GrafanaAccess, answer: Any) -> str:
+    """Grafana's message, shortened, on one line, with our credentials masked."""
     said = str(answer.get("message") or "") if isinstance(answer, dict) else ""
     for secret in (access.token, access.password):
         if secret:
             said = said.replace(secret, "***")
-    return "".join(sign if sign.isprintable() else " " for sign in said)[:LONGEST_MESSAGE]
+    return "".join(char if char.isprintable() else " " for char in said)[:LONGEST_MESSAGE]

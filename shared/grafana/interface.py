@@ -1,4 +1,4 @@
-"""What we need of a Grafana, in our words. `client.py` is the one implementation that speaks to a real one."""
+"""The Grafana operations we use, as an interface. `client.py` implements it for a real Grafana."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from shared.errors import DependencyUnavailable, OperatorError
 Json = Mapping[str, Any]
 
 
-class GrafanaAway(DependencyUnavailable):
-    """Grafana did not take the request now (no connection, too busy): nothing happened there, the same may be sent again."""
+class GrafanaUnavailable(DependencyUnavailable):
+    """Grafana did not accept the request (no connection, overloaded): nothing happened, so it is safe to retry."""
 
 
-class GrafanaUnsure(DependencyUnavailable):
-    """The request went out and no good answer came back (timeout, broken connection, fault of Grafana): it may have been
-    carried out. Look before sending what would then be there twice."""
+class GrafanaOutcomeUnknown(DependencyUnavailable):
+    """The request was sent and its result is unknown (timeout, broken connection, server error): it may have been carried out.
+    Check before retrying a request that is not idempotent."""
 
 
-class GrafanaLoginRefused(OperatorError):
-    """Grafana does not know the token or the user (401)."""
+class GrafanaUnauthorized(OperatorError):
+    """Grafana rejects the credentials (401)."""
 
 
-class GrafanaPermissionMissing(OperatorError):
-    """The login is known but may not do this (403); the hint names the permission."""
+class GrafanaForbidden(OperatorError):
+    """The credentials lack a permission (403); the hint names it."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """What Grafana says of itself. `version` is empty where the installation hides it."""
+    """Grafana's health. `version` is empty if the installation hides it."""
 
     version: str
     database: str
@@ -39,7 +39,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Login:
-    """Whom Grafana takes us for: the `organization` the login belongs to."""
+    """The organization that the credentials belong to."""
 
     organization_id: int
     organization: str
@@ -91,7 +91,7 @@ class Save:
 
 @dataclass(frozen=True)
 class Annotation:
-    """A mark at one moment, shown by boards that ask for its tags; on `board_uid` alone where one is given."""
+    """A point annotation, shown by boards that query its tags; only on `board_uid` if one is given."""
 
     text: str
     tags: tuple[str, ...]
@@ -100,29 +100,29 @@ class Annotation:
 
     @property
     def milliseconds(self) -> int:
-        """The moment as Grafana counts it. A moment without a zone is UTC."""
+        """The time in milliseconds since the epoch. A time without a zone is UTC."""
         at = self.at if self.at.tzinfo is not None else self.at.replace(tzinfo=UTC)
         return round(at.timestamp() * 1000)
 
 
-class GrafanaPort(Protocol):
+class GrafanaInterface(Protocol):
     """One organization of one Grafana, 11 or newer.
 
-    Every method answers or raises within a bounded time: GrafanaAway or GrafanaUnsure (see there), GrafanaLoginRefused,
-    GrafanaPermissionMissing, OperatorError where something else than Grafana answers, CallerError with Grafana's words for a
-    request it refuses, Conflict where what the request assumes is no longer so. Looking for what is not there gives None.
+    Every method returns or raises within a bounded time: GrafanaUnavailable or GrafanaOutcomeUnknown (see there),
+    GrafanaUnauthorized, GrafanaForbidden, OperatorError if the server is not Grafana, CallerError with Grafana's message for
+    other client errors, Conflict if the state has changed. Finding something that does not exist returns None.
     """
 
     def health(self) -> Health:
-        """Whether Grafana works; needs no login."""
+        """Grafana's health; needs no credentials."""
         ...
 
     def check_login(self) -> Login:
-        """Whom the login stands for."""
+        """The organization of the credentials."""
         ...
 
     def permissions(self) -> Mapping[str, Sequence[str]] | None:
-        """What the login may do (action → scopes); None where this Grafana does not say."""
+        """Permissions (action → scopes); None if this Grafana does not report them."""
         ...
 
     def find_folder(self, uid: str) -> Folder | None:
@@ -142,11 +142,11 @@ class GrafanaPort(Protocol):
         ...
 
     def update_data_source(self, source: DataSource) -> None:
-        """Replace the data source that has the same uid; what `source` does not speak of stays as it is."""
+        """Replace the data source that has the same uid; other fields stay unchanged."""
         ...
 
     def check_data_source(self, uid: str) -> str:
-        """Let Grafana ask the data source; returns its words. DependencyUnavailable when the source does not answer Grafana."""
+        """Health check of the data source by Grafana; its message. DependencyUnavailable if the source is not reachable."""
         ...
 
     def find_board(self, uid: str) -> Board | None:
@@ -154,18 +154,18 @@ class GrafanaPort(Protocol):
         ...
 
     def board_history(self, uid: str) -> Sequence[Save] | None:
-        """The two newest saves of a board, newest first; None where this Grafana does not tell."""
+        """The two newest saves of a board, newest first; None if this Grafana does not report it."""
         ...
 
     def save_board(self, model: Json, folder_uid: str, message: str, *, replaces: Board | None) -> int:
         """Save a board below the folder; returns its new version. `replaces` is the board as it was read, None for a new one:
-        Conflict when Grafana has another version of it by now."""
+        Conflict if Grafana has another version."""
         ...
 
     def add_annotation(self, annotation: Annotation) -> None:
-        """Write an annotation. Not safe to repeat: after GrafanaUnsure ask `has_annotation` first."""
+        """Write an annotation. Not safe to repeat: after GrafanaOutcomeUnknown check `has_annotation` first."""
         ...
 
     def has_annotation(self, annotation: Annotation) -> bool:
-        """Whether an annotation with this moment, text and tags is there."""
+        """Whether an annotation with this time, text and tags exists."""
         ...

@@ -15,9 +15,9 @@ from shared.grafana.interface import (
     Annotation,
     DataSource,
     Folder,
-    GrafanaLoginRefused,
-    GrafanaPermissionMissing,
-    GrafanaPort,
+    GrafanaUnauthorized,
+    GrafanaForbidden,
+    GrafanaInterface,
     Health,
     Login,
 )
@@ -50,24 +50,24 @@ def grafana(request: pytest.FixtureRequest) -> Iterator[FakeGrafana]:
 
 
 @pytest.fixture
-def port(grafana: FakeGrafana) -> GrafanaPort:
+def port(grafana: FakeGrafana) -> GrafanaInterface:
     return GrafanaClient(GrafanaAccess(grafana.url, token=TOKEN))
 
 
-def test_health_names_the_version(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_health_names_the_version(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     assert port.health() == Health(version=grafana.version, database="ok")
 
 
-def test_a_token_and_a_user_both_log_in(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_a_token_and_a_user_both_log_in(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     user = GrafanaClient(GrafanaAccess(grafana.url, user=USER, password=PASSWORD))
     assert port.check_login() == user.check_login() == Login(1, "Main Org.")
 
 
 def test_a_wrong_token_and_a_wrong_password_are_refused(grafana: FakeGrafana) -> None:
-    with pytest.raises(GrafanaLoginRefused, match="HOMEOSTAT_GRAFANA_TOKEN") as error:
+    with pytest.raises(GrafanaUnauthorized, match="HOMEOSTAT_GRAFANA_TOKEN") as error:
         GrafanaClient(GrafanaAccess(grafana.url, token="glsa_expired")).check_login()
     assert "glsa_expired" not in str(error.value)
-    with pytest.raises(GrafanaLoginRefused, match="HOMEOSTAT_GRAFANA_PASSWORD") as error:
+    with pytest.raises(GrafanaUnauthorized, match="HOMEOSTAT_GRAFANA_PASSWORD") as error:
         GrafanaClient(GrafanaAccess(grafana.url, user=USER, password="guessed")).check_login()
     assert "guessed" not in str(error.value)
 
@@ -76,7 +76,7 @@ def test_health_needs_no_login(grafana: FakeGrafana) -> None:
     assert GrafanaClient(GrafanaAccess(grafana.url, token="glsa_expired")).health().database == "ok"
 
 
-def test_permissions_are_told(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_permissions_are_told(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     grafana.role = "Viewer"
     told = port.permissions()
     assert told is not None
@@ -84,32 +84,32 @@ def test_permissions_are_told(grafana: FakeGrafana, port: GrafanaPort) -> None:
     assert "dashboards:write" not in told
 
 
-def test_a_folder_is_found_once_created(port: GrafanaPort) -> None:
+def test_a_folder_is_found_once_created(port: GrafanaInterface) -> None:
     folder = Folder("homeostat", "Homeostat")
     assert port.find_folder("homeostat") is None
     port.create_folder(folder)
     assert port.find_folder("homeostat") == folder
 
 
-def test_a_folder_is_created_once(port: GrafanaPort) -> None:
+def test_a_folder_is_created_once(port: GrafanaInterface) -> None:
     port.create_folder(Folder("homeostat", "Homeostat"))
     with pytest.raises(Conflict, match="same UID"):
         port.create_folder(Folder("homeostat", "Another"))
 
 
-def test_a_data_source_is_found_by_its_uid(port: GrafanaPort) -> None:
+def test_a_data_source_is_found_by_its_uid(port: GrafanaInterface) -> None:
     assert port.find_data_source(PROMETHEUS.uid) is None
     port.create_data_source(PROMETHEUS)
     assert port.find_data_source(PROMETHEUS.uid) == PROMETHEUS
 
 
-def test_a_data_source_whose_name_is_taken_is_refused(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_a_data_source_whose_name_is_taken_is_refused(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     grafana.add_data_source("other", PROMETHEUS.name, "http://elsewhere:9090")
     with pytest.raises(Conflict, match="same name"):
         port.create_data_source(PROMETHEUS)
 
 
-def test_an_update_keeps_what_it_does_not_speak_of(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_an_update_keeps_what_it_does_not_speak_of(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     grafana.add_data_source(
         PROMETHEUS.uid, "Named by hand", "http://old:9090", basicAuth=True, basicAuthUser="scraper",
         secureJsonData={"basicAuthPassword": "x"}, jsonData={"timeInterval": "15s"},
@@ -122,23 +122,23 @@ def test_an_update_keeps_what_it_does_not_speak_of(grafana: FakeGrafana, port: G
     assert kept["jsonData"] == {"timeInterval": "15s", "httpMethod": "POST"}
 
 
-def test_a_data_source_from_a_file_is_not_changed(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_a_data_source_from_a_file_is_not_changed(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     grafana.add_data_source(PROMETHEUS.uid, PROMETHEUS.name, "http://old:9090", readOnly=True)
     found = port.find_data_source(PROMETHEUS.uid)
     assert found is not None
     assert found.read_only
-    with pytest.raises(GrafanaPermissionMissing, match="read-only"):
+    with pytest.raises(GrafanaForbidden, match="read-only"):
         port.update_data_source(PROMETHEUS)
 
 
-def test_no_route_is_used_that_grafana_13_lost(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_no_route_is_used_that_grafana_13_lost(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     port.create_data_source(PROMETHEUS)
     port.update_data_source(PROMETHEUS)
     port.check_data_source(PROMETHEUS.uid)
     assert not [one.path for one in grafana.requests if one.path.removeprefix("/api/datasources/").isdigit()]
 
 
-def test_grafana_asks_the_data_source(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_grafana_asks_the_data_source(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     port.create_data_source(PROMETHEUS)
     assert port.check_data_source(PROMETHEUS.uid) == "Successfully queried the Prometheus API."
     grafana.data_sources_answer = False
@@ -148,7 +148,7 @@ def test_grafana_asks_the_data_source(grafana: FakeGrafana, port: GrafanaPort) -
         port.check_data_source("nowhere")
 
 
-def test_a_board_is_found_where_it_was_saved(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_a_board_is_found_where_it_was_saved(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     port.create_folder(Folder("homeostat", "Homeostat"))
     assert port.find_board("homeostat-loop") is None
     assert port.save_board(BOARD, "homeostat", "first", replaces=None) == 1
@@ -160,7 +160,7 @@ def test_a_board_is_found_where_it_was_saved(grafana: FakeGrafana, port: Grafana
     assert grafana.board("homeostat-loop")["panels"] == []
 
 
-def test_a_save_states_the_version_it_was_made_from(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_a_save_states_the_version_it_was_made_from(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     assert port.save_board(BOARD, "", "first", replaces=None) == 1
     first = port.find_board("homeostat-loop")
     assert port.save_board(BOARD, "", "second", replaces=first) == 2
@@ -171,7 +171,7 @@ def test_a_save_states_the_version_it_was_made_from(grafana: FakeGrafana, port: 
     assert [save["message"] for save in grafana.boards["homeostat-loop"]] == ["first", "second"]
 
 
-def test_the_newest_saves_of_a_board_come_first(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_the_newest_saves_of_a_board_come_first(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     assert port.board_history("homeostat-loop") is None
     port.save_board(BOARD, "", "first", replaces=None)
     grafana.edit_by_hand("homeostat-loop", title="Mine")
@@ -184,7 +184,7 @@ def test_the_newest_saves_of_a_board_come_first(grafana: FakeGrafana, port: Graf
     ]
 
 
-def test_a_board_from_a_file_is_told_and_refused(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_a_board_from_a_file_is_told_and_refused(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     grafana.add_board(dict(BOARD), provisioned=True)
     found = port.find_board("homeostat-loop")
     assert found is not None
@@ -193,7 +193,7 @@ def test_a_board_from_a_file_is_told_and_refused(grafana: FakeGrafana, port: Gra
         port.save_board(BOARD, "", "mine", replaces=found)
 
 
-def test_what_grafana_refuses_comes_with_its_words(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_what_grafana_refuses_comes_with_its_words(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     with pytest.raises(CallerError, match="title cannot be empty"):
         port.save_board(BOARD | {"title": ""}, "", "m", replaces=None)
 
@@ -203,7 +203,7 @@ def test_what_grafana_refuses_comes_with_its_words(grafana: FakeGrafana, port: G
     [("Viewer", "dashboards:create and dashboards:write"), ("Viewer", "annotations:create"), ("Editor", "datasources:create")],
 )  # fmt: skip
 def test_a_missing_permission_is_named(
-    grafana: FakeGrafana, port: GrafanaPort, role: str, permission: str
+    grafana: FakeGrafana, port: GrafanaInterface, role: str, permission: str
 ) -> None:
     grafana.role = role  # type: ignore[assignment]
     calls: dict[str, Callable[[], object]] = {
@@ -211,14 +211,14 @@ def test_a_missing_permission_is_named(
         "annotations:create": lambda: port.add_annotation(DRIFT),
         "datasources:create": lambda: port.create_data_source(PROMETHEUS),
     }
-    with pytest.raises(GrafanaPermissionMissing) as error:
+    with pytest.raises(GrafanaForbidden) as error:
         calls[permission]()
     assert permission in error.value.hint
     assert "HOMEOSTAT_GRAFANA_TOKEN" in error.value.message
 
 
 def test_an_annotation_holds_text_tags_and_the_moment_in_milliseconds(
-    grafana: FakeGrafana, port: GrafanaPort
+    grafana: FakeGrafana, port: GrafanaInterface
 ) -> None:
     port.add_annotation(DRIFT)
     kept = grafana.annotations[0]
@@ -226,14 +226,14 @@ def test_an_annotation_holds_text_tags_and_the_moment_in_milliseconds(
     assert (kept["time"], kept["dashboardUID"]) == (1795230245678, "")
 
 
-def test_the_moment_is_the_same_in_every_zone(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_the_moment_is_the_same_in_every_zone(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     tokyo = AT.astimezone(timezone(timedelta(hours=9)))
     for at in (AT, tokyo, AT.replace(tzinfo=None)):
         port.add_annotation(Annotation("x", ("homeostat",), at))
     assert {one["time"] for one in grafana.annotations} == {1795230245678}
 
 
-def test_an_annotation_can_belong_to_one_board(grafana: FakeGrafana, port: GrafanaPort) -> None:
+def test_an_annotation_can_belong_to_one_board(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     port.save_board(BOARD, "", "first", replaces=None)
     port.add_annotation(Annotation("release", ("homeostat",), AT, board_uid="homeostat-loop"))
     assert grafana.annotations[0]["dashboardUID"] == "homeostat-loop"
@@ -241,7 +241,7 @@ def test_an_annotation_can_belong_to_one_board(grafana: FakeGrafana, port: Grafa
         port.add_annotation(Annotation("release", ("homeostat",), AT, board_uid="nowhere"))
 
 
-def test_an_annotation_is_known_again(port: GrafanaPort) -> None:
+def test_an_annotation_is_known_again(port: GrafanaInterface) -> None:
     assert not port.has_annotation(DRIFT)
     port.add_annotation(DRIFT)
     assert port.has_annotation(DRIFT)

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.grafana.diagnosis import check_grafana
-from cli.grafana.shipped_boards import SHIPPED, chosen_data_source, read_boards
+from cli.grafana.shipped_boards import SHIPPED, current_data_source, read_boards
 from cli.main import app
 from local_stack.settings import LocalStackSettings
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, Trouble, answers, page
@@ -66,7 +66,7 @@ def test_an_empty_grafana_gets_folder_data_source_and_boards(grafana: FakeGrafan
     assert sorted(grafana.boards) == sorted(UIDS)
     for shipped in read_boards(SHIPPED):
         kept = grafana.board(shipped.uid)
-        assert chosen_data_source(kept) == ("homeostat-prometheus", "Homeostat Prometheus")
+        assert current_data_source(kept) == ("homeostat-prometheus", "Homeostat Prometheus")
         assert kept["panels"] == shipped.model["panels"]
         assert grafana.boards[shipped.uid][-1]["folder"] == "homeostat"
 
@@ -168,7 +168,7 @@ def test_boards_of_a_file_on_grafanas_machine_are_kept_and_told(grafana: FakeGra
     grafana.provisioned.add(UIDS[0])
     document = publish("--overwrite", code=1)
     assert results(document)[UIDS[0]] == "kept"
-    assert "a file on Grafana's machine" in str(document["items"])
+    assert "provisioned from a file" in str(document["items"])
 
 
 def test_the_url_of_our_data_source_follows_the_option_alone(grafana: FakeGrafana) -> None:
@@ -193,7 +193,7 @@ def test_an_existing_data_source_is_used_and_stays_in_use(grafana: FakeGrafana) 
     grafana.add_data_source("company", "Company Prometheus", "http://prom:9090")
     publish("--datasource-uid", "company")
     assert list(grafana.data_sources) == ["company"]
-    assert chosen_data_source(grafana.board(UIDS[0])) == ("company", "Company Prometheus")
+    assert current_data_source(grafana.board(UIDS[0])) == ("company", "Company Prometheus")
     assert set(results(publish()).values()) == {"unchanged"}
     assert list(grafana.data_sources) == ["company"]
 
@@ -204,7 +204,7 @@ def test_a_data_source_that_is_gone_does_not_stay_in_use(grafana: FakeGrafana) -
     del grafana.data_sources["company"]
     found = results(publish())
     assert (found["homeostat-prometheus"], found[UIDS[0]]) == ("created", "updated")
-    assert chosen_data_source(grafana.board(UIDS[0]))[0] == "homeostat-prometheus"
+    assert current_data_source(grafana.board(UIDS[0]))[0] == "homeostat-prometheus"
 
 
 def test_an_editor_may_publish_with_a_data_source_named(grafana: FakeGrafana) -> None:
@@ -214,8 +214,8 @@ def test_an_editor_may_publish_with_a_data_source_named(grafana: FakeGrafana) ->
     assert shown.exit_code == 5
     assert "datasources:read (role Admin)" in shown.output
     document = publish("--datasource-uid", "company")
-    assert "may not look" in str(document["items"])
-    assert chosen_data_source(grafana.board(UIDS[0])) == ("company", "company")
+    assert "may not read" in str(document["items"])
+    assert current_data_source(grafana.board(UIDS[0])) == ("company", "company")
 
 
 def test_a_data_source_that_is_none_of_prometheus_is_refused(grafana: FakeGrafana) -> None:
@@ -256,8 +256,8 @@ def test_a_wrong_option_is_told_before_anything_is_asked(
         (answers(403, "no", path="/api/org"), 5, "orgs:read"),
         (answers(503, "starting"), 5, "not ready"),
         (page(200), 5, "HOMEOSTAT_GRAFANA_URL"),
-        (Trouble("answer", 302, headers=(("Location", "/login"),)), 5, "sends us on"),
-        (Trouble("close"), 5, "the connection broke"),
+        (Trouble("answer", 302, headers=(("Location", "/login"),)), 5, "redirects"),
+        (Trouble("close"), 5, "the connection was closed"),
     ],
 )
 def test_a_grafana_in_trouble_is_told_with_the_remedy(
@@ -318,7 +318,7 @@ def test_the_check_tells_boards_of_another_version_and_edited_ones(
             json.dumps(model | {"refresh": "2h"} if model["uid"] == UIDS[0] else model)
         )
     publish("--boards", str(tmp_path))
-    assert findings()["grafana boards"] == ("warning", f"of another version: {UIDS[0]}")
+    assert findings()["grafana boards"] == ("warning", f"outdated: {UIDS[0]}")
     publish()
     grafana.edit_by_hand(UIDS[1], title="Mine")
     assert findings()["grafana boards"] == ("warning", f"changed in Grafana: {UIDS[1]}")
@@ -340,8 +340,8 @@ def test_the_check_names_a_permission_that_lacks(grafana: FakeGrafana) -> None:
     found = list(check_grafana(LocalStackSettings()))
     lacking = [finding.found for finding in found if finding.checked == "grafana permissions"]
     assert [text.split(":")[0:2] for text in lacking] == [
-        ["the login lacks annotations", "create"],
-        ["the login lacks dashboards", "write"],
+        ["the credentials lack annotations", "create"],
+        ["the credentials lack dashboards", "write"],
     ]
 
 
@@ -360,7 +360,7 @@ def test_the_check_of_a_grafana_that_hangs_is_over_soon(grafana: FakeGrafana) ->
     start = time.monotonic()
     found = list(check_grafana(LocalStackSettings()))
     assert time.monotonic() - start < 7
-    assert (found[-1].state, "silent" in found[-1].found) == ("failure", True)
+    assert (found[-1].state, "no response before the timeout" in found[-1].found) == ("failure", True)
 
 
 def test_the_check_of_an_old_grafana_warns(grafana: FakeGrafana) -> None:

@@ -11,10 +11,10 @@ import pytest
 from cli.grafana.shipped_boards import (
     SHIPPED,
     ShippedBoard,
-    chosen_data_source,
+    board_state,
+    current_data_source,
     published_digest,
     read_boards,
-    standing,
 )
 from shared.errors import OperatorError
 from shared.grafana.interface import Board, Save
@@ -48,13 +48,13 @@ def test_what_ships_can_be_published() -> None:
     assert "homeostat-loop" in [board.uid for board in boards]
     for board in boards:
         assert len(board.uid) <= 40, "Grafana takes no longer uid"
-        assert chosen_data_source(board.pointed_at("mine", "Mine").model) == ("mine", "Mine")
+        assert current_data_source(board.with_data_source("mine", "Mine").model) == ("mine", "Mine")
         assert len(board.message()) <= 500, "Grafana takes no longer message"
 
 
 def test_pointing_at_a_data_source_changes_its_variable_alone() -> None:
-    pointed = OURS.pointed_at("mine", "Mine")
-    assert chosen_data_source(OURS.model) == ("homeostat-prometheus", "Prometheus")
+    pointed = OURS.with_data_source("mine", "Mine")
+    assert current_data_source(OURS.model) == ("homeostat-prometheus", "Prometheus")
     assert [variable["current"]["value"] for variable in pointed.model["templating"]["list"]] == [
         "$__all",
         "mine",
@@ -67,7 +67,7 @@ def test_the_digest_is_of_the_content() -> None:
     assert (
         OURS.digest == ShippedBoard("u", "t", dict(reversed(MODEL.items())) | {"version": 9, "id": 4}).digest
     )
-    assert OURS.digest != NEWER.digest != OURS.pointed_at("mine", "Mine").digest
+    assert OURS.digest != NEWER.digest != OURS.with_data_source("mine", "Mine").digest
 
 
 def test_two_saves_of_one_board_are_two() -> None:
@@ -76,48 +76,48 @@ def test_two_saves_of_one_board_are_two() -> None:
 
 
 def test_a_board_that_is_not_there() -> None:
-    assert standing(None, None, OURS) == "missing"
+    assert board_state(None, None, OURS) == "missing"
 
 
 def test_our_last_save_tells_what_is_there_whatever_grafana_made_of_it() -> None:
     rewritten = MODEL | {"schemaVersion": 99, "preload": False}
-    assert standing(there(rewritten), saved(OURS.message()), OURS) == "same"
-    assert standing(there(rewritten), saved(OURS.message(), "by hand"), NEWER) == "older"
+    assert board_state(there(rewritten), saved(OURS.message()), OURS) == "same"
+    assert board_state(there(rewritten), saved(OURS.message(), "by hand"), NEWER) == "older"
 
 
 def test_what_somebody_saved_after_us_is_an_edit() -> None:
     edited = MODEL | {"title": "Mine"}
-    assert standing(there(edited), saved("", OURS.message()), OURS) == "edited"
-    assert standing(there(edited), saved("nicer colours"), OURS) == "edited"
-    assert standing(there(edited), saved("Restored from version 1", OURS.message()), NEWER) == "edited"
+    assert board_state(there(edited), saved("", OURS.message()), OURS) == "edited"
+    assert board_state(there(edited), saved("nicer colours"), OURS) == "edited"
+    assert board_state(there(edited), saved("Restored from version 1", OURS.message()), NEWER) == "edited"
 
 
 def test_a_save_that_repeats_our_message_is_an_edit() -> None:
     ours = OURS.message()
-    assert standing(there(MODEL | {"title": "Mine"}), saved(ours, ours), OURS) == "edited"
+    assert board_state(there(MODEL | {"title": "Mine"}), saved(ours, ours), OURS) == "edited"
 
 
 def test_the_same_content_needs_no_history() -> None:
-    assert standing(there(MODEL | {"id": 7, "version": 3}), saved("imported by hand"), OURS) == "same"
-    assert standing(there(), None, OURS) == "same"
-    assert standing(there(MODEL | {"title": "Mine"}), None, OURS) == "edited"
+    assert board_state(there(MODEL | {"id": 7, "version": 3}), saved("imported by hand"), OURS) == "same"
+    assert board_state(there(), None, OURS) == "same"
+    assert board_state(there(MODEL | {"title": "Mine"}), None, OURS) == "edited"
 
 
 def test_a_board_in_another_folder_was_moved() -> None:
-    assert standing(there(folder="team-a"), saved(OURS.message()), OURS) == "moved"
+    assert board_state(there(folder="team-a"), saved(OURS.message()), OURS) == "moved"
 
 
 def test_a_board_of_a_file_is_grafanas_own() -> None:
-    assert standing(there(provisioned=True), None, OURS) == "provisioned"
+    assert board_state(there(provisioned=True), None, OURS) == "provisioned"
 
 
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({}, "holds no boards"),
-        ({"a.json": "{"}, "is no JSON"),
-        ({"a.json": "[]"}, "is no board"),
-        ({"a.json": '{"title": "x"}'}, "is no board"),
+        ({}, "contains no boards"),
+        ({"a.json": "{"}, "is not valid JSON"),
+        ({"a.json": "[]"}, "is not a board"),
+        ({"a.json": '{"title": "x"}'}, "is not a board"),
         ({"a.json": json.dumps(MODEL), "b.json": json.dumps(MODEL)}, "several boards"),
     ],
 )

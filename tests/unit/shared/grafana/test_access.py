@@ -53,7 +53,7 @@ def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(token: str) -
 
 @pytest.mark.parametrize(("user", "password"), [("", ""), ("anna", ""), ("", "x")])
 def test_half_a_login_is_none(user: str, password: str) -> None:
-    with pytest.raises(OperatorError, match="no login") as error:
+    with pytest.raises(OperatorError, match="no credentials") as error:
         GrafanaAccess(URL, user=user, password=password)
     assert "HOMEOSTAT_GRAFANA_TOKEN" in error.value.hint
 

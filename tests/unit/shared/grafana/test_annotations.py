@@ -17,9 +17,15 @@ from structlog.testing import capture_logs
 
 from shared.errors import CallerError, HomeostatError, OperatorError
 from shared.grafana.access import GrafanaAccess
-from shared.grafana.annotations import UNSURE_TRIES, Annotator, NoAnnotator, annotator_from, make_annotator
+from shared.grafana.annotations import (
+    MAX_UNKNOWN_OUTCOMES,
+    Annotator,
+    NoAnnotator,
+    annotator_from,
+    make_annotator,
+)
 from shared.grafana.client import GrafanaClient
-from shared.grafana.interface import Annotation, GrafanaAway, GrafanaPermissionMissing, GrafanaUnsure
+from shared.grafana.interface import Annotation, GrafanaForbidden, GrafanaOutcomeUnknown, GrafanaUnavailable
 from shared.settings import HomeostatSettings
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, Trouble, answers, grafana, page
 
@@ -41,7 +47,7 @@ class Notebook:
     def add_annotation(self, annotation: Annotation) -> None:
         self.tries += 1
         error = self.answers.pop(0) if self.answers else None
-        if error is None or (isinstance(error, GrafanaUnsure) and self.keeps_when_unsure):
+        if error is None or (isinstance(error, GrafanaOutcomeUnknown) and self.keeps_when_unsure):
             self.kept.append(annotation)
         if error is not None:
             raise error
@@ -93,7 +99,7 @@ def test_what_is_annotated_arrives_in_order(results: Results) -> None:
 
 
 def test_an_annotation_waits_for_a_grafana_that_is_away(results: Results) -> None:
-    notebook = Notebook(*[GrafanaAway("away")] * 20)
+    notebook = Notebook(*[GrafanaUnavailable("away")] * 20)
     annotator = Annotator(notebook, results, pauses=SOON)
     annotator.annotate("patient", TAGS, AT)
     annotator.annotate("next", TAGS, AT)
@@ -104,7 +110,7 @@ def test_an_annotation_waits_for_a_grafana_that_is_away(results: Results) -> Non
 
 
 def test_pauses_grow_and_the_last_repeats(results: Results) -> None:
-    notebook = Notebook(*[GrafanaAway("away")] * 4)
+    notebook = Notebook(*[GrafanaUnavailable("away")] * 4)
     annotator = Annotator(notebook, results, pauses=(0.0, 0.05, 0.1))
     start = time.monotonic()
     annotator.annotate("x", TAGS, AT)
@@ -114,7 +120,7 @@ def test_pauses_grow_and_the_last_repeats(results: Results) -> None:
 
 
 def test_what_may_be_there_already_is_looked_for_and_not_written_twice(results: Results) -> None:
-    notebook = Notebook(GrafanaUnsure("timeout"))
+    notebook = Notebook(GrafanaOutcomeUnknown("timeout"))
     notebook.keeps_when_unsure = True
     annotator = Annotator(notebook, results, pauses=SOON)
     annotator.annotate("once", TAGS, AT)
@@ -125,7 +131,7 @@ def test_what_may_be_there_already_is_looked_for_and_not_written_twice(results: 
 
 
 def test_what_did_not_get_through_is_written_after_a_look(results: Results) -> None:
-    notebook = Notebook(GrafanaUnsure("timeout"))
+    notebook = Notebook(GrafanaOutcomeUnknown("timeout"))
     annotator = Annotator(notebook, results, pauses=SOON)
     annotator.annotate("once", TAGS, AT)
     assert results.wait_for(1) == ["sent"]
@@ -134,7 +140,7 @@ def test_what_did_not_get_through_is_written_after_a_look(results: Results) -> N
 
 
 def test_one_over_which_grafana_stumbles_does_not_hold_up_the_rest(results: Results) -> None:
-    notebook = Notebook(*[GrafanaUnsure("500")] * UNSURE_TRIES)
+    notebook = Notebook(*[GrafanaOutcomeUnknown("500")] * MAX_UNKNOWN_OUTCOMES)
     annotator = Annotator(notebook, results, pauses=SOON)
     annotator.annotate("poison", TAGS, AT)
     annotator.annotate("good", TAGS, AT)
@@ -143,9 +149,7 @@ def test_one_over_which_grafana_stumbles_does_not_hold_up_the_rest(results: Resu
     annotator.close(1)
 
 
-@pytest.mark.parametrize(
-    "error", [CallerError("bad"), OperatorError("page"), GrafanaPermissionMissing("403")]
-)
+@pytest.mark.parametrize("error", [CallerError("bad"), OperatorError("page"), GrafanaForbidden("403")])
 def test_what_grafana_refuses_is_not_tried_again(results: Results, error: HomeostatError) -> None:
     notebook = Notebook(error)
     annotator = Annotator(notebook, results, pauses=SOON)
@@ -159,9 +163,9 @@ def test_what_grafana_refuses_is_not_tried_again(results: Results, error: Homeos
 def test_where_nobody_may_look_nothing_is_written_a_second_time(results: Results) -> None:
     class Blind(Notebook):
         def has_annotation(self, annotation: Annotation) -> bool:
-            raise GrafanaPermissionMissing("may not read")
+            raise GrafanaForbidden("may not read")
 
-    notebook = Blind(GrafanaUnsure("timeout"))
+    notebook = Blind(GrafanaOutcomeUnknown("timeout"))
     annotator = Annotator(notebook, results, pauses=SOON)
     annotator.annotate("x", TAGS, AT)
     assert results.wait_for(1) == ["dropped"]
@@ -234,7 +238,7 @@ def test_the_queue_of_a_service_holds_a_thousand(results: Results) -> None:
 
 
 def test_closing_sends_what_waits(results: Results) -> None:
-    notebook = Notebook(GrafanaAway("away"))
+    notebook = Notebook(GrafanaUnavailable("away"))
     annotator = Annotator(notebook, results, pauses=(60.0,))
     annotator.annotate("a", TAGS, AT)
     wait_until(lambda: notebook.tries == 1)
@@ -313,7 +317,7 @@ def test_a_wrong_token_refuses_and_the_log_holds_no_secret(results: Results) -> 
             annotator.annotate("x", TAGS, AT)
         assert results.wait_for(3) == ["refused"] * 3
         annotator.close(1)
-    assert [line["event"] for line in lines] == ["annotations_wait_or_fail"], "each of them was logged"
+    assert [line["event"] for line in lines] == ["annotations_failing"], "each of them was logged"
     assert "HOMEOSTAT_GRAFANA_TOKEN" in str(lines)
     assert "glsa_a-token-nobody-knows" not in str(lines)
     assert "a-password" not in str(lines)
