@@ -8,19 +8,17 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Engine, Servable
-from shared.contracts.loop_spec import Feature
 from shared.contracts.manifest import MODEL, REFERENCE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import IntegrityError, ProjectError, UnservableModel
+from shared.models.contract import to_inputs
 from shared.models.file_safety import check_model_file
 from shared.models.packaging import verify_version
 from shared.stores.model_store import ModelStore
@@ -118,27 +116,8 @@ def read_reference(manifest: Manifest, reference: bytes, most: int) -> pa.Table:
 
 
 def batch_of(manifest: Manifest, rows: pa.Table) -> Batch:
-    """Reference rows as the model takes them; they are history, so allowed values are not checked again."""
-    return Batch(
-        rows.num_rows,
-        {feature.name: _feed(feature, rows.column(feature.name)) for feature in manifest.features},
-        {},
-    )
-
-
-def _feed(feature: Feature, column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    try:
-        if feature.type == "category":
-            return np.array(["" if value is None else value for value in column.to_pylist()], object)
-        if feature.type == "tensor":
-            return np.array(column.to_pylist(), np.float32).reshape(len(column), *feature.shape)
-        kind = {"number": np.float32, "integer": np.int64, "boolean": np.bool_}[feature.type]
-        numbers: npt.NDArray[Any] = column.to_numpy().astype(kind)
-        return numbers
-    except (ValueError, TypeError, pa.ArrowException) as error:
-        raise UnservableModel(
-            f"column {feature.name} of {REFERENCE} does not hold a {feature.type}: {error}"
-        ) from error
+    """Reference rows as model inputs. Allowed values are not checked again: these rows are history."""
+    return Batch(rows.num_rows, to_inputs(manifest.features, rows), {})
 
 
 def _verified_bytes(folder: Path, manifest: Manifest, name: str) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,9 @@ import onnxruntime
 
 from services.inference.runtimes.devices import Device
 from shared.errors import UnservableModel
+from shared.models.contract import TensorType
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class TensorType:
-    """An input or output: `kind` as onnxruntime writes it, such as `tensor(float)`; free axes are None."""
-
-    name: str
-    kind: str
-    shape: tuple[int | None, ...]
 
 
 class OnnxModel:
@@ -48,8 +39,8 @@ class OnnxModel:
         if used != device.providers[0]:
             raise UnservableModel(f"onnxruntime put the model on {used} instead of {device.providers[0]}")
         self.device = device.name
-        self.inputs = tuple(_tensor_type(item) for item in self._session.get_inputs())
-        self.outputs = tuple(_tensor_type(item) for item in self._session.get_outputs())
+        self.inputs = tuple(TensorType.of(item) for item in self._session.get_inputs())
+        self.outputs = tuple(TensorType.of(item) for item in self._session.get_outputs())
 
     def run(self, output: str, feeds: Mapping[str, Array]) -> Array:
         """One output for the given inputs. Raises UnservableModel where the model fails on them."""
@@ -58,12 +49,6 @@ class OnnxModel:
         except Exception as error:
             raise UnservableModel(f"the model failed: {_first_line(error)}") from error
         return np.asarray(result)
-
-
-def _tensor_type(item: Any) -> TensorType:
-    return TensorType(
-        item.name, item.type, tuple(axis if isinstance(axis, int) else None for axis in item.shape)
-    )
 
 
 def _first_line(error: Exception) -> str:

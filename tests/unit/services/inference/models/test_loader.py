@@ -114,7 +114,7 @@ def test_a_version_that_scores_other_than_when_packaged_is_refused(loader: Loade
     ("raw", "problem"),
     [
         (b"no model", "not an ONNX model"),
-        (toy_onnx(1.0, lacking="colour"), "lacks colour"),
+        (toy_onnx(1.0, lacking="colour"), "inputs missing: colour"),
         (toy_onnx(1.0, domain="com.example"), "domain 'com.example'"),
         (toy_onnx(float("nan")), "not finite"),
     ],

@@ -101,18 +101,18 @@ def test_other_inputs_are_named(tmp_path: Path) -> None:
     del kinds["b"]
     assert (
         refused(model(tmp_path, kinds=kinds))
-        == "the model's inputs are not the features: it lacks b and also has extra"
+        == "the model's inputs differ from the features; inputs missing: b; inputs that are not features: extra"
     )
 
 
 @pytest.mark.parametrize(
     ("name", "kind", "told"),
     [
-        ("i", (TensorProto.FLOAT, ["N"]), "input i is tensor(float); a integer is tensor(int64)"),
-        ("n", (TensorProto.FLOAT, [3]), "input n has the shape [3]"),
-        ("n", (TensorProto.FLOAT, []), "input n has the shape []"),
-        ("b", (TensorProto.BOOL, ["N", 2]), "input b has the shape ['N', 2]"),
-        ("t", (TensorProto.FLOAT, ["N", 2, 3]), "input t has the shape ['N', 2, 3]"),
+        ("i", (TensorProto.FLOAT, ["N"]), "input i is tensor(float)"),
+        ("n", (TensorProto.FLOAT, [3]), "input n has shape [3]"),
+        ("n", (TensorProto.FLOAT, []), "input n has shape []"),
+        ("b", (TensorProto.BOOL, ["N", 2]), "input b has shape [N, 2]"),
+        ("t", (TensorProto.FLOAT, ["N", 2, 3]), "input t has shape [N, 2, 3]"),
     ],
 )
 def test_inputs_of_another_type_or_shape_are_named(tmp_path: Path, name: str, kind: Any, told: str) -> None:
@@ -159,13 +159,13 @@ def test_an_output_that_is_not_there_or_no_number_is_refused(tmp_path: Path) -> 
 
 def test_a_score_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     nodes = [helper.make_node("Identity", ["n"], ["score"])]
-    with pytest.raises(UnservableModel, match="score for row 1 is nan"):
+    with pytest.raises(UnservableModel, match="not finite for row 1"):
         OnnxModel(model(tmp_path, nodes), spec()).score(ROWS)
 
 
 def test_one_answer_for_all_rows_is_refused(tmp_path: Path) -> None:
     nodes = [helper.make_node("ReduceMean", ["n"], ["score"], keepdims=1)]
-    with pytest.raises(UnservableModel, match=r"answered the shape \[1\] for 3 rows"):
+    with pytest.raises(UnservableModel, match=r"output score has shape \[1\]"):
         OnnxModel(model(tmp_path, nodes), spec()).score(ROWS)
 
 
@@ -193,7 +193,7 @@ def test_a_model_whose_rows_depend_on_each_other_is_refused(tmp_path: Path) -> N
 
 
 def test_missing_values_that_are_allowed_must_have_a_score(tmp_path: Path) -> None:
-    with pytest.raises(UnservableModel, match="is nan"):
+    with pytest.raises(UnservableModel, match="not finite"):
         checked(tmp_path, [helper.make_node("Identity", ["n"], ["score"])])
 
 

@@ -1,0 +1,185 @@
+"""The model contract: what a model file takes and returns. Deployment, the gate and the server check it with this module.
+
+- Inputs: one per feature, under its name, of its type; shape [N] or [N, 1], for a tensor [N, *shape]. The row axis N is free.
+- Output: `prediction.output`, or the first one: float or double; one score per row, [N] or [N, 1], or one tensor per row.
+- Every output value is finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.contracts.loop_spec import Feature, Prediction
+from shared.errors import UnservableModel
+
+Array = npt.NDArray[Any]
+
+INPUT_TYPES: Final = {
+    "number": "tensor(float)",
+    "integer": "tensor(int64)",
+    "boolean": "tensor(bool)",
+    "category": "tensor(string)",
+    "tensor": "tensor(float)",
+}
+OUTPUT_TYPES: Final = ("tensor(float)", "tensor(double)")
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """An input or output of a model: `kind` as onnxruntime names it, such as `tensor(float)`; a free axis is None."""
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, argument: Any) -> TensorType:
+        """From an onnxruntime NodeArg."""
+        free = (axis if isinstance(axis, int) else None for axis in argument.shape)
+        return cls(argument.name, argument.type, tuple(free))
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The checked inputs and output of a model. `columns`: scalar inputs of shape [N, 1]."""
+
+    inputs: Mapping[str, TensorType]
+    output: TensorType
+    columns: tuple[str, ...]
+
+
+def check_signature(
+    features: Sequence[Feature],
+    prediction: Prediction,
+    inputs: Sequence[TensorType],
+    outputs: Sequence[TensorType],
+) -> Signature:
+    """Raises UnservableModel that names the first input or output against the contract."""
+    by_name = {tensor.name: tensor for tensor in inputs}
+    _check_names({feature.name for feature in features}, set(by_name))
+    for feature in features:
+        _check_input(feature, by_name[feature.name])
+    columns = (
+        feature.name
+        for feature in features
+        if feature.type != "tensor" and len(by_name[feature.name].shape) == 2
+    )
+    return Signature(by_name, _find_output(prediction, outputs), tuple(columns))
+
+
+def to_inputs(features: Sequence[Feature], rows: pa.Table) -> dict[str, Array]:
+    """Rows with one column per feature, as model inputs of shape [N] or [N, *shape]. Raises UnservableModel."""
+    return {feature.name: _to_array(feature, rows.column(feature.name)) for feature in features}
+
+
+def check_rows(output: Array, rows: int, *, scores: bool) -> Array:
+    """The output with one score or one tensor per row. Raises UnservableModel for another number of rows."""
+    if scores and output.size == rows:
+        return output.reshape(rows)
+    if not scores and output.ndim and len(output) == rows:
+        return output
+    raise UnservableModel(
+        f"the model returned shape {list(output.shape)} for {rows} rows",
+        hint=f"return one {'score' if scores else 'tensor'} per row",
+    )
+
+
+def check_finite(output: Array, *, first_row: int = 0) -> None:
+    """Raises UnservableModel that names the first row with NaN or infinity. `output` has one entry per row."""
+    finite = np.isfinite(output)
+    if not finite.all():
+        row = int(np.argmin(finite.reshape(len(output), -1).all(axis=1)))
+        raise UnservableModel(
+            f"the model returned a value that is not finite for row {first_row + row}",
+            hint="every output value must be a finite number",
+        )
+
+
+def _check_names(features: set[str], inputs: set[str]) -> None:
+    missing, extra = sorted(features - inputs), sorted(inputs - features)
+    problems = [f"inputs missing: {', '.join(missing)}"] if missing else []
+    problems += [f"inputs that are not features: {', '.join(extra)}"] if extra else []
+    if problems:
+        raise UnservableModel(
+            f"the model's inputs differ from the features; {'; '.join(problems)}",
+            hint="export the model with one input per feature",
+        )
+
+
+def _check_input(feature: Feature, tensor: TensorType) -> None:
+    wanted = INPUT_TYPES[feature.type]
+    if tensor.kind != wanted:
+        raise UnservableModel(
+            f"input {feature.name} is {tensor.kind}", hint=f"feature type {feature.type} is {wanted}"
+        )
+    row_shapes: list[tuple[int, ...]] = [feature.shape] if feature.type == "tensor" else [(), (1,)]
+    if not any(_fits(tensor.shape, shape) for shape in row_shapes):
+        expected = " or ".join(_show((None, *shape)) for shape in row_shapes)
+        raise UnservableModel(
+            f"input {feature.name} has shape {_show(tensor.shape)}",
+            hint=f"expected {expected}, with a dynamic row axis N",
+        )
+
+
+def _fits(shape: tuple[int | None, ...], row: tuple[int, ...]) -> bool:
+    return (
+        len(shape) == len(row) + 1
+        and shape[0] is None
+        and all(have in (None, want) for have, want in zip(shape[1:], row, strict=True))
+    )
+
+
+def _find_output(prediction: Prediction, outputs: Sequence[TensorType]) -> TensorType:
+    wanted = prediction.output
+    found = next((tensor for tensor in outputs if not wanted or tensor.name == wanted), None)
+    if found is None:
+        names = ", ".join(tensor.name for tensor in outputs)
+        raise UnservableModel(
+            f"the model has no output {wanted!r}",
+            hint=f"set prediction.output in loop.yaml to one of: {names}",
+        )
+    if found.kind not in OUTPUT_TYPES:
+        raise UnservableModel(f"output {found.name} is {found.kind}", hint="expected tensor(float)")
+    scores = prediction.kind != "tensor"
+    fixed = bool(found.shape) and found.shape[0] is not None
+    one_score = len(found.shape) == 1 or (len(found.shape) == 2 and found.shape[1] in (1, None))
+    if fixed or (scores and not one_score):
+        raise UnservableModel(
+            f"output {found.name} has shape {_show(found.shape)}",
+            hint=f"expected {'[N] or [N, 1]' if scores else '[N, …]'}, with a dynamic row axis N",
+        )
+    return found
+
+
+def _show(shape: tuple[int | None, ...]) -> str:
+    free = iter(["N"] if shape[:1] == (None,) else [])
+    return f"[{', '.join(next(free, '?') if axis is None else str(axis) for axis in shape)}]"
+
+
+def _to_array(feature: Feature, column: pa.ChunkedArray) -> Array:
+    try:
+        if feature.type == "category":
+            # A missing category reaches the model as an empty string.
+            text = pc.fill_null(pc.cast(column, pa.string()), "")
+            return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
+        if feature.type == "tensor":
+            flat = pc.list_flatten(column, recursive=True).to_numpy(zero_copy_only=False)
+            return np.asarray(flat, dtype=np.float32).reshape(len(column), *feature.shape)
+        if feature.type == "number":
+            numbers = pc.fill_null(pc.cast(column, pa.float64()), float("nan"))
+            return np.asarray(numbers.to_numpy(), dtype=np.float32)
+        if column.null_count:
+            raise ValueError(f"{column.null_count} values are missing")
+        kind = pa.int64() if feature.type == "integer" else pa.bool_()
+        return np.asarray(pc.cast(column, kind).to_numpy(zero_copy_only=False))
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise UnservableModel(
+            f"column {feature.name} of the rows cannot be read as {feature.type}: {error}"
+        ) from error

@@ -1,0 +1,213 @@
+"""One model contract: deployment (and the gate) and the server refuse the same models, with the same message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pytest
+from onnx import TensorProto, helper
+
+from services.inference.models.loader import batch_of
+from services.inference.models.servable import Servable
+from services.inference.runtimes.devices import Device
+from services.inference.runtimes.onnx import OnnxModel as ServerModel
+from shared.contracts.loop_spec import LoopSpec
+from shared.errors import UnservableModel
+from shared.models.onnx_runner import OnnxModel as DeployedModel
+from tests.fakes.retraining_world import loop_with
+
+CPU = Device("cpu", ("CPUExecutionProvider",), "asked for")
+FEATURES = [
+    {"name": "x", "type": "number"},
+    {"name": "i", "type": "integer"},
+    {"name": "t", "type": "tensor", "shape": [2]},
+]
+INPUTS = {
+    "x": (TensorProto.FLOAT, ["N"]),
+    "i": (TensorProto.INT64, ["N", 1]),
+    "t": (TensorProto.FLOAT, ["N", 2]),
+}
+ROWS = pa.table({"x": [0.25, 0.5, 0.75], "i": [1, 2, 3], "t": [[1.0, 2.0]] * 3})
+
+
+def spec(kind: str = "probability", output: str = "") -> LoopSpec:
+    metric = {"name": "mae" if kind == "tensor" else "log_loss"}
+    prediction = {"kind": kind, "output": output}
+    return LoopSpec.model_validate(loop_with(features=FEATURES, prediction=prediction, metric=metric))
+
+
+def model(
+    *nodes: Any,
+    inputs: dict[str, Any] | None = None,
+    shape: Sequence[str | int] | None = ("N",),
+    kind: int = TensorProto.FLOAT,
+) -> bytes:
+    """A model whose output `score` is made by `nodes`, by default a copy of x."""
+    constants = [
+        helper.make_tensor("column", TensorProto.INT64, [2], [-1, 1]),
+        helper.make_tensor("flat", TensorProto.INT64, [1], [-1]),
+        helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0]),
+    ]
+    graph = helper.make_graph(
+        list(nodes) or [node("Identity", "x", "score")],
+        "m",
+        [helper.make_tensor_value_info(name, *given) for name, given in (inputs or INPUTS).items()],
+        [helper.make_tensor_value_info("score", kind, shape)],
+        constants,
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(made.SerializeToString())
+
+
+def node(operator: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(operator, inputs.split(), [output], **attributes)
+
+
+def deployed(raw: bytes, using: LoopSpec, folder: Path) -> DeployedModel:
+    (folder / "model.onnx").write_bytes(raw)
+    return DeployedModel(folder / "model.onnx", using)
+
+
+def served(raw: bytes, using: LoopSpec) -> Servable:
+    release: Any = SimpleNamespace(model="m", version="0" * 64, generation=1)
+    return Servable(
+        release, manifest(using), ServerModel(raw, device=CPU, threads=1), loaded_at=datetime.now(UTC)
+    )
+
+
+def manifest(using: LoopSpec) -> Any:
+    return SimpleNamespace(features=using.features, prediction=using.prediction)
+
+
+BAD: dict[str, tuple[bytes, LoopSpec, str]] = {
+    "missing input": (
+        model(inputs={name: given for name, given in INPUTS.items() if name != "i"}),
+        spec(),
+        "the model's inputs differ from the features; inputs missing: i",
+    ),
+    "extra input": (
+        model(inputs={**INPUTS, "y": (TensorProto.FLOAT, ["N"])}),
+        spec(),
+        "the model's inputs differ from the features; inputs that are not features: y",
+    ),
+    "input type": (
+        model(inputs={**INPUTS, "i": (TensorProto.FLOAT, ["N"])}),
+        spec(),
+        "input i is tensor(float)",
+    ),
+    "fixed input rows": (
+        model(inputs={**INPUTS, "i": (TensorProto.INT64, [3])}),
+        spec(),
+        "input i has shape [3]",
+    ),
+    "input columns": (
+        model(inputs={**INPUTS, "i": (TensorProto.INT64, ["N", 2])}),
+        spec(),
+        "input i has shape [N, 2]",
+    ),
+    "tensor shape": (
+        model(inputs={**INPUTS, "t": (TensorProto.FLOAT, ["N", 3])}),
+        spec(),
+        "input t has shape [N, 3]",
+    ),
+    "tensor without rows": (
+        model(inputs={**INPUTS, "t": (TensorProto.FLOAT, [2])}),
+        spec(),
+        "input t has shape [2]",
+    ),
+    "output name": (model(), spec(output="chance"), "the model has no output 'chance'"),
+    "output type": (
+        model(node("Flatten", "i", "score"), kind=TensorProto.INT64, shape=["N", 1]),
+        spec(),
+        "output score is tensor(int64)",
+    ),
+    "output declared for one row": (
+        model(node("Reshape", "x column", "score"), shape=[1, 1]),
+        spec(),
+        "output score has shape [1, 1]",
+    ),
+    "output without rank": (
+        model(node("Reshape", "x column", "wide"), node("Squeeze", "wide", "score"), shape=None),
+        spec(),
+        "output score has shape []",
+    ),
+    "two scores per row": (
+        model(node("Identity", "t", "score"), shape=["N", 2]),
+        spec(),
+        "output score has shape [N, 2]",
+    ),
+    "tensor output for one row": (
+        model(node("Identity", "t", "score"), shape=[1, 2]),
+        spec("tensor"),
+        "output score has shape [1, 2]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("raw", "using", "message"), BAD.values(), ids=BAD)
+def test_bad_signature(raw: bytes, using: LoopSpec, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UnservableModel) as by_deploy:
+        deployed(raw, using, tmp_path)
+    with pytest.raises(UnservableModel) as by_server:
+        served(raw, using)
+    assert by_deploy.value.message == by_server.value.message == message
+    assert by_deploy.value.hint == by_server.value.hint != ""
+
+
+@pytest.mark.parametrize(
+    ("raw", "using", "message"),
+    [
+        (
+            model(node("Reshape", "t flat", "score")),
+            spec(),
+            "the model returned shape [6] for 3 rows",
+        ),
+        (
+            model(node("Reshape", "t column", "score"), shape=["M", 1]),
+            spec("tensor"),
+            "the model returned shape [6, 1] for 3 rows",
+        ),
+        (
+            model(node("Div", "x zero", "score")),
+            spec(),
+            "the model returned a value that is not finite for row 0",
+        ),
+        (
+            model(node("Log", "t", "logs"), node("Log", "logs", "score"), shape=["N", 2]),
+            spec("tensor"),
+            "the model returned a value that is not finite for row 0",
+        ),
+    ],
+    ids=["two scores per row", "two tensors per row", "infinite score", "infinite tensor"],
+)
+def test_bad_output(raw: bytes, using: LoopSpec, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UnservableModel) as by_deploy:
+        deployed(raw, using, tmp_path).score(ROWS)
+    with pytest.raises(UnservableModel) as by_server:
+        served(raw, using).run(batch_of(manifest(using), ROWS))
+    assert by_deploy.value.message == by_server.value.message == message
+    assert by_deploy.value.hint == by_server.value.hint != ""
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (model(), "probability"),
+        (model(node("Reshape", "x column", "score"), shape=["N", 1]), "probability"),
+        (model(node("Identity", "t", "score"), shape=["N", 2]), "tensor"),
+        (model(node("Identity", "t", "score"), shape=None), "tensor"),
+    ],
+    ids=["N", "N by 1", "tensor", "tensor without rank"],
+)
+def test_good_model(raw: bytes, kind: str, tmp_path: Path) -> None:
+    using = spec(kind)
+    by_deploy = deployed(raw, using, tmp_path)
+    by_server = served(raw, using).run(batch_of(manifest(using), ROWS))
+    np.testing.assert_array_equal(by_deploy.run(by_deploy.feeds(ROWS)), by_server)

@@ -1,0 +1,62 @@
+"""Inputs from rows, and the row of a bad output; tests/conformance/test_model_contract.py has the signatures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from shared.contracts.loop_spec import Feature
+from shared.errors import UnservableModel
+from shared.models.contract import check_finite, check_rows, to_inputs
+
+
+def feature(kind: str) -> Feature:
+    more: dict[str, Any] = {"category": {"values": ["red"]}, "tensor": {"shape": [2, 2]}}.get(kind, {})
+    return Feature.model_validate({"name": "f", "type": kind, **more})
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "expected"),
+    [
+        ("number", pa.array([1, None]), np.array([1, np.nan], np.float32)),
+        ("integer", pa.array([1.0, 2.0]), np.array([1, 2], np.int64)),
+        ("boolean", pa.array([True, False]), np.array([True, False])),
+        ("category", pa.array(["red", None]), np.array(["red", ""], object)),
+        ("tensor", pa.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[[1, 2], [3, 4]]], np.float32)),
+        ("tensor", pa.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[[1, 2], [3, 4]]], np.float32)),
+    ],
+)
+def test_column_becomes_input(kind: str, column: pa.Array, expected: Any) -> None:
+    made = to_inputs([feature(kind)], pa.table({"f": column}))["f"]
+    assert made.dtype == expected.dtype
+    np.testing.assert_array_equal(made, expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [
+        ("number", pa.array(["x"])),
+        ("integer", pa.array([1.5])),
+        ("integer", pa.array([1, None])),
+        ("boolean", pa.array([True, None])),
+        ("boolean", pa.array(["yes, maybe"])),
+        ("tensor", pa.array([[1.0, 2.0, 3.0]])),
+        ("tensor", pa.array([[1.0, 2.0, 3.0, 4.0], None])),
+    ],
+)
+def test_unreadable_column_is_named(kind: str, column: pa.Array) -> None:
+    with pytest.raises(UnservableModel, match=f"column f of the rows cannot be read as {kind}"):
+        to_inputs([feature(kind)], pa.table({"f": column}))
+
+
+def test_first_row_that_is_not_finite() -> None:
+    with pytest.raises(UnservableModel, match="not finite for row 12"):
+        check_finite(np.array([[0.0, 1.0], [0.0, 1.0], [0.0, np.inf]]), first_row=10)
+
+
+def test_scores_are_flat_and_tensors_keep_their_shape() -> None:
+    assert check_rows(np.zeros((3, 1)), 3, scores=True).shape == (3,)
+    assert check_rows(np.zeros((3, 2)), 3, scores=False).shape == (3, 2)
