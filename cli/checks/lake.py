@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from cli.checks.check_result import Finding
 from local_stack.settings import LocalStackSettings
@@ -17,7 +17,7 @@ def lake(settings: LocalStackSettings, now: datetime) -> Iterator[Finding]:
     try:
         found = Lake(settings.lake_url)
         names = found.models()
-        commits = [_last_commit(found, name) for name in names]
+        commits = [found.last_commit(name) for name in names]
     except Exception as error:  # deltalake raises several unrelated kinds; all mean the same here
         yield Finding(
             "lake", "failure", f"{settings.lake_url} cannot be read: {error}", f"ls -l {settings.lake_url}"
@@ -55,11 +55,3 @@ def clock(newest_commit: datetime | None, now: datetime) -> Finding:
             "timedatectl set-ntp true",
         )
     return Finding("clock", "ok", now.isoformat(timespec="seconds"))
-
-
-def _last_commit(lake: Lake, model: str) -> datetime | None:
-    table = lake.open(lake.predictions(model))
-    if table is None:
-        return None
-    history = table.history(1)
-    return datetime.fromtimestamp(int(history[0]["timestamp"]) / 1000, UTC) if history else None

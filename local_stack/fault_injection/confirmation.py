@@ -48,7 +48,7 @@ def require_consent(served: Served, lake: Lake, injected: Injected, *, yes: bool
     if yes:
         return
     reason = ""
-    others = _rows(lake, served.model) - injected.rows()
+    others = lake.count_predictions(served.model) - injected.rows()
     if served.loop.automation not in HARMLESS:
         reason = f"{served.model} has automation: {served.loop.automation}: the loop trains by itself on what is injected"
     elif others > 0:
@@ -57,8 +57,3 @@ def require_consent(served: Served, lake: Lake, injected: Injected, *, yes: bool
         raise CallerError(
             reason, hint="give --yes if they may, or rehearse on a home you can throw away (--home)"
         )
-
-
-def _rows(lake: Lake, model: str) -> int:
-    table = lake.open(lake.predictions(model))
-    return int(table.to_pyarrow_dataset().count_rows()) if table is not None else 0

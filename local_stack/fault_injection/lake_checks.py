@@ -18,7 +18,7 @@ PAUSE_S = 0.25
 def known_of(lake: Lake, served: Served) -> Known:
     """Where the model's rows lie in event time."""
     reference = pc.min_max(served.reference.column("event_time")).as_py()
-    rows = _times(lake, served)
+    rows = lake.read_event_times(served.model)
     ours = rows.filter(pc.equal(rows["generation"], served.generation)) if rows.num_rows else rows
     first = pc.min_max(ours["event_time"]).as_py() if ours.num_rows else {"min": None, "max": None}
     return Known(
@@ -55,15 +55,6 @@ def wait_for_outcomes(
         if lake.read_outcomes(model, start, end + timedelta(microseconds=1)).num_rows >= wanted:
             return
         time.sleep(PAUSE_S)
-
-
-def _times(lake: Lake, served: Served) -> pa.Table:
-    table = lake.open(lake.predictions(served.model))
-    if table is None:
-        return pa.table(
-            {"generation": pa.array([], pa.int64()), "event_time": pa.array([], pa.timestamp("us", "UTC"))}
-        )
-    return table.to_pyarrow_dataset().to_table(columns=["generation", "event_time"])
 
 
 def _aware(moment: datetime) -> datetime:

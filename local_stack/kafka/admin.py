@@ -36,19 +36,28 @@ def wait_for_broker(bootstrap: str, *, deadline_s: float, alive: Callable[[], bo
 
 
 def create_topics(bootstrap: str, wanted: Sequence[topics.Topic]) -> None:
-    """Create the topics that are missing and wait until they have leaders; existing ones stay as they are."""
-    from kafka.admin import NewTopic
+    """Create the topics that are missing and wait until they have leaders; existing ones stay as they are.
 
-    with _admin(bootstrap, 10_000) as admin:
-        existing = set(admin.list_topics())
-        missing = [
-            NewTopic(name=topic.name, num_partitions=topic.partitions, replication_factor=1)
-            for topic in wanted
-            if topic.name not in existing
-        ]
-        if missing:
-            admin.create_topics(missing)
-        admin.wait_for_topics([topic.name for topic in wanted], timeout_ms=20_000)
+    Raises `DependencyUnavailable` when the broker does not create them.
+    """
+    from kafka.admin import NewTopic
+    from kafka.errors import KafkaError
+
+    try:
+        with _admin(bootstrap, 10_000) as admin:
+            existing = set(admin.list_topics())
+            missing = [
+                NewTopic(name=topic.name, num_partitions=topic.partitions, replication_factor=1)
+                for topic in wanted
+                if topic.name not in existing
+            ]
+            if missing:
+                admin.create_topics(missing)
+            admin.wait_for_topics([topic.name for topic in wanted], timeout_ms=20_000)
+    except (KafkaError, OSError) as error:
+        raise DependencyUnavailable(
+            f"the broker at {bootstrap} did not create the topics: {error!r}", hint="read its log"
+        ) from error
 
 
 def missing_topics(bootstrap: str) -> list[str]:

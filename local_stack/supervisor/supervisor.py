@@ -144,10 +144,8 @@ class Supervisor:
         threading.Thread(target=self._make_topics, args=(broker,), name="topics", daemon=True).start()
 
     def _make_topics(self, broker: Broker) -> None:
-        from kafka.errors import KafkaError
-
         while not self._stopping.is_set():
-            with suppress(HomeostatError, KafkaError, OSError):
+            with suppress(HomeostatError, OSError):
                 wait_for_broker(broker.bootstrap, deadline_s=10.0, alive=lambda: not self._stopping.is_set())
                 broker.create_topics()
                 self._topics_made.set()

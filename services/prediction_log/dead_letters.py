@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import orjson
 import pyarrow as pa
 
+from shared.contracts.lake_schema import DEAD_LETTER_COLUMNS
 from shared.contracts.topics import DEAD_LETTERS
 from shared.messaging.events import Event, Headers
 from shared.messaging.interfaces import Message, Producer, RecordRefused
-from shared.stores.lake import DEAD_LETTER_COLUMNS
 
 MAXIMUM_BYTES = 500_000
 _SHORT_BYTES = 1_000

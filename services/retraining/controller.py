@@ -7,10 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake.exceptions import DeltaError
-
 from services.retraining.cause import Cause
 from services.retraining.dependencies import Parts
 from services.retraining.ledger.acknowledgements import Older
@@ -27,9 +23,8 @@ from shared.contracts.loop_spec import LoopSpec, NewRowsTrigger, read_loop_spec
 from shared.contracts.manifest import short
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict
-from shared.errors import InvalidRequest
+from shared.errors import DependencyUnavailable, InvalidRequest
 from shared.observability.logs import get_logger
-from shared.stores.lake import TIMESTAMP
 
 _log = get_logger(__name__)
 
@@ -254,7 +249,7 @@ class Controller:
         name = cause.model if cause is not None else model
         try:
             watermark = self._parts.lake.watermark(name)
-        except (OSError, DeltaError) as error:
+        except DependencyUnavailable as error:
             _log.warning("lake_away", model=name, problem=str(error))
             watermark = None
         clock = self._parts.clock()
@@ -283,12 +278,7 @@ class Controller:
         moments = [run.event_time for run in self._ledger.past_runs(model) if run.counts]
         since = max([*moments, *([born] if born else [])], default=None)
         try:
-            table = self._parts.lake.open(self._parts.lake.outcomes(model))
-            if table is None:
-                return 0
-            later = None if since is None else pc.field("observed_at") > pa.scalar(since, TIMESTAMP)
-            found = table.to_pyarrow_dataset().to_table(columns=["prediction_id"], filter=later)
-            return int(pc.count_distinct(found["prediction_id"]).as_py())
-        except (OSError, DeltaError) as error:
+            return self._parts.lake.count_observed(model, since)
+        except DependencyUnavailable as error:
             _log.warning("lake_away", model=model, problem=str(error))
             return None

@@ -14,9 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.contracts.lake_schema import (
+    FEATURE_PREFIX,
+    OUTCOME_COLUMNS,
+    PREDICTION_COLUMNS,
+    TIMESTAMP,
+    feature_column,
+)
 from shared.contracts.loop_spec import FEATURE_NAME
 from shared.spool.record import OutcomeRecord, PredictionRecord
-from shared.stores.lake import FEATURE_PREFIX, OUTCOME_COLUMNS, PREDICTION_COLUMNS, TIMESTAMP, feature_column
 
 CONTENT_TYPE = "application/vnd.apache.arrow.stream"
 # What predictions_batch makes of a feature's values.

@@ -1,22 +1,23 @@
-"""The lake: Delta tables of predictions, outcomes and dead letters. The sink writes; everyone else reads through here.
+"""The lake: Delta tables of predictions, outcomes and dead letters. The sink writes them; all reading goes through here.
 
     predictions/<model>   one row per answered row
     outcomes/<model>      one row per outcome received
-    dead_letters          one row per record nobody could read
+    dead_letters          one row per record that could not be read or stored
 
 Every predictions table has the columns of PREDICTION_COLUMNS, then one column per feature under the feature's own name, prefixed
 `f_` so that no feature can shadow a column. A tensor feature is a flat list, row-major; the manifest knows its shape.
 A prediction may have several outcomes (the same one sent again, or a correction): the last by (received_at, epoch, sequence)
 counts.
 
-Times are timestamps in microseconds, UTC. Stretches of time are [start, end).
+Times are timestamps in microseconds, UTC. Time ranges are [start, end). Every read raises DependencyUnavailable where the lake
+cannot be read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -25,37 +26,24 @@ from deltalake import DeltaTable
 from pyarrow import fs
 
 from shared.contracts.lake_schema import (
-    DEAD_LETTER_COLUMNS,
     DEAD_LETTERS,
-    FEATURE_PREFIX,
     OUTCOME_COLUMNS,
     OUTCOMES,
     PARTITION,
     PREDICTION_COLUMNS,
     PREDICTIONS,
     TIMESTAMP,
-    feature_column,
-    partition_of,
 )
 from shared.errors import NotFound
-from shared.stores.lake_scan import ascending, empty_rows, files_between, read_stretch, shifted
-
-__all__ = [
-    "DEAD_LETTERS",
-    "DEAD_LETTER_COLUMNS",
-    "FEATURE_PREFIX",
-    "OUTCOMES",
-    "OUTCOME_COLUMNS",
-    "PARTITION",
-    "PREDICTIONS",
-    "PREDICTION_COLUMNS",
-    "TIMESTAMP",
-    "Answered",
-    "Lake",
-    "Snapshot",
-    "feature_column",
-    "partition_of",
-]
+from shared.stores.lake_errors import raises_dependency_unavailable
+from shared.stores.lake_scan import (
+    ascending,
+    empty_rows,
+    files_between,
+    latest_outcomes,
+    read_time_range,
+    shifted,
+)
 
 # An outcome is seldom observed before the event it is about; clocks that disagree are allowed this much.
 _CLOCK_SLACK = timedelta(days=1)
@@ -64,7 +52,7 @@ _ARRIVAL = ("received_at", "epoch", "sequence")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Versions of a model's two tables; None where a table is not there yet. Reading one again gives the same rows."""
+    """Versions of a model's two tables; None where a table does not exist yet. Reading the same snapshot gives the same rows."""
 
     predictions: int | None
     outcomes: int | None
@@ -72,7 +60,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Answered:
-    """What a version answered: how many predictions, and the event times of the first and the last; None where there are none."""
+    """The predictions of one version: their number, and the event times of the first and the last; None where there are none."""
 
     count: int
     first: datetime | None
@@ -97,12 +85,14 @@ class Lake:
         """Location of the dead letters."""
         return f"{self.root.rstrip('/')}/{DEAD_LETTERS}"
 
+    @raises_dependency_unavailable
     def open(self, location: str, *, version: int | None = None) -> DeltaTable | None:
         """The table there, at its newest or the named version; None where nothing was written yet."""
         if not DeltaTable.is_deltatable(location):
             return None
         return DeltaTable(location, version=version)
 
+    @raises_dependency_unavailable
     def models(self) -> list[str]:
         """Models with predictions, by name."""
         if "://" in self.root:
@@ -112,10 +102,7 @@ class Lake:
         found = files.get_file_info(fs.FileSelector(path, allow_not_found=True))
         return sorted(entry.base_name for entry in found if entry.type == fs.FileType.Directory)
 
-    def version(self, model: str) -> int | None:
-        """Newest version of a model's predictions table; None where there is none."""
-        return self.snapshot(model).predictions
-
+    @raises_dependency_unavailable
     def snapshot(self, model: str) -> Snapshot:
         """Newest versions of a model's two tables. Files of a version are kept for the sink's retention (7 days at least)."""
         predictions = self.open(self.predictions(model))
@@ -125,6 +112,7 @@ class Lake:
             outcomes.version() if outcomes is not None else None,
         )
 
+    @raises_dependency_unavailable
     def read_predictions(
         self,
         model: str,
@@ -137,15 +125,16 @@ class Lake:
 
         `columns`: names as in the lake (features with their prefix); None: all. A feature that never had a value is all null.
         `table_version`: as of that version of the table. An empty table where nothing was written yet.
-        Raises NotFound for another column, or a version, that is not there.
+        Raises NotFound for an unknown column or version.
         """
         table = self._open_at(self.predictions(model), table_version)
         if table is None:
             return empty_rows(PREDICTION_COLUMNS, columns)
-        return read_stretch(
+        return read_time_range(
             table, "event_time", start, end, columns, order=("event_time", "writer", "epoch", "sequence")
         )
 
+    @raises_dependency_unavailable
     def read_outcomes(
         self, model: str, start: datetime, end: datetime, table_version: int | None = None
     ) -> pa.Table:
@@ -153,8 +142,9 @@ class Lake:
         table = self._open_at(self.outcomes(model), table_version)
         if table is None:
             return empty_rows(OUTCOME_COLUMNS, None)
-        return read_stretch(table, "observed_at", start, end, None, order=_ARRIVAL)
+        return read_time_range(table, "observed_at", start, end, None, order=_ARRIVAL)
 
+    @raises_dependency_unavailable
     def read_joined(
         self,
         model: str,
@@ -168,10 +158,10 @@ class Lake:
     ) -> pa.Table:
         """Predictions with event time in [start, end), each with its outcome, in order of (event_time, writer, epoch, sequence).
 
-        Adds two columns: `outcome` (float64) and `observed_at`; both null where the outcome is not known. Each prediction is
-        there once; of several outcomes the last received counts. `known_until`: only outcomes observed up to and including that
-        moment count, as if asked then. `snapshot`: read these versions of the tables. `with_outcome`: leave out predictions
-        without outcome. `columns` as in read_predictions; prediction_id is always there.
+        Adds two columns: `outcome` (float64) and `observed_at`; both null where the outcome is not known. Each prediction
+        appears once; of several outcomes the last received counts. `known_until`: only outcomes observed up to and including that
+        time count. `snapshot`: read these versions of the tables. `with_outcome`: leave out predictions
+        without outcome. `columns` as in read_predictions; prediction_id is always included.
         """
         wanted = None if columns is None else list(dict.fromkeys(["prediction_id", *columns]))
         seen = snapshot if snapshot is not None else self.snapshot(model)
@@ -179,32 +169,35 @@ class Lake:
             predictions = empty_rows(PREDICTION_COLUMNS, wanted)
         else:
             predictions = self.read_predictions(model, start, end, wanted, seen.predictions)
-        latest = self._latest_outcomes(model, shifted(start, -_CLOCK_SLACK), known_until, seen.outcomes)
+        received = None if seen.outcomes is None else self._open_at(self.outcomes(model), seen.outcomes)
+        latest = latest_outcomes(received, shifted(start, -_CLOCK_SLACK), known_until, order=_ARRIVAL)
         rows = pc.index_in(predictions["prediction_id"], value_set=latest["prediction_id"])
         joined = predictions.append_column("outcome", latest["value"].take(rows))
         joined = joined.append_column("observed_at", latest["observed_at"].take(rows))
         return joined.filter(pc.is_valid(joined["outcome"])) if with_outcome else joined
 
+    @raises_dependency_unavailable
     def watermark(self, model: str) -> datetime | None:
         """The latest event time among a model's predictions; None where there are none."""
         table = self.open(self.predictions(model))
         if table is None or table.count() == 0:
             return None
         actions = pa.table(table.get_add_actions(flatten=True))
-        # Statistics may be cut to milliseconds: they find the files, the rows give the exact moment.
+        # Statistics may be cut to milliseconds: they find the files, the rows give the exact time.
         about = pc.max(actions["max.event_time"]).as_py()
         if about is None:
             return None
         rows = table.to_pyarrow_dataset(
             file_pruning_predicate=files_between("event_time", about, None)
         ).to_table(columns=["event_time"])
-        moment: datetime | None = pc.max(rows["event_time"]).as_py()
-        return moment
+        latest: datetime | None = pc.max(rows["event_time"]).as_py()
+        return latest
 
+    @raises_dependency_unavailable
     def find_prediction(self, prediction_id: str, model: str | None = None) -> dict[str, Any] | None:
         """The row of one prediction as a mapping, with `model`, `outcome` and `observed_at`; None where it is not in the lake.
 
-        Looks through the models one by one unless `model` is given.
+        Searches the models one by one unless `model` is given.
         """
         for name in [model] if model is not None else self.models():
             table = self.open(self.predictions(name))
@@ -224,8 +217,9 @@ class Lake:
             }
         return None
 
+    @raises_dependency_unavailable
     def answered_by(self, model: str, version: str) -> Answered:
-        """The predictions a version answered. Reads two columns, one batch at a time."""
+        """The predictions of one version. Reads two columns, one batch at a time."""
         table = self.open(self.predictions(model))
         if table is None:
             return Answered(0, None, None)
@@ -239,6 +233,38 @@ class Lake:
                 ends += pc.min_max(batch["event_time"]).as_py().values()
         return Answered(count, min(ends, default=None), max(ends, default=None))
 
+    @raises_dependency_unavailable
+    def count_predictions(self, model: str) -> int:
+        """Rows in a model's predictions table."""
+        table = self.open(self.predictions(model))
+        return 0 if table is None else int(table.to_pyarrow_dataset().count_rows())
+
+    @raises_dependency_unavailable
+    def count_observed(self, model: str, after: datetime | None) -> int:
+        """Predictions with an outcome observed later than `after`; None: with any outcome."""
+        table = self.open(self.outcomes(model))
+        if table is None:
+            return 0
+        later = None if after is None else pc.field("observed_at") > pa.scalar(after, TIMESTAMP)
+        rows = table.to_pyarrow_dataset().to_table(columns=["prediction_id"], filter=later)
+        return int(pc.count_distinct(rows["prediction_id"]).as_py())
+
+    @raises_dependency_unavailable
+    def read_event_times(self, model: str) -> pa.Table:
+        """The columns `generation` and `event_time` of every prediction, in no particular order."""
+        table = self.open(self.predictions(model))
+        columns = ["generation", "event_time"]
+        if table is None:
+            return empty_rows(PREDICTION_COLUMNS, columns)
+        return table.to_pyarrow_dataset().to_table(columns=columns)
+
+    @raises_dependency_unavailable
+    def last_commit(self, model: str) -> datetime | None:
+        """Time of the newest commit to a model's predictions; None where nothing was written yet."""
+        table = self.open(self.predictions(model))
+        history = [] if table is None else table.history(1)
+        return datetime.fromtimestamp(int(history[0]["timestamp"]) / 1000, UTC) if history else None
+
     def _latest_outcome(self, model: str, prediction_id: str) -> dict[str, Any]:
         table = self.open(self.outcomes(model))
         if table is None:
@@ -247,25 +273,6 @@ class Lake:
         rows: list[dict[str, Any]] = received.sort_by(ascending(_ARRIVAL)).to_pylist()
         return rows[-1] if rows else {}
 
-    def _latest_outcomes(
-        self, model: str, since: datetime, known_until: datetime | None, version: int | None
-    ) -> pa.Table:
-        table = None if version is None else self._open_at(self.outcomes(model), version)
-        if table is None:
-            return empty_rows(OUTCOME_COLUMNS, ["prediction_id", "value", "observed_at"])
-        condition = pc.field("observed_at") >= pa.scalar(since, TIMESTAMP)
-        if known_until is not None:
-            condition &= pc.field("observed_at") <= pa.scalar(known_until, TIMESTAMP)
-        files = files_between("observed_at", since, known_until)
-        received = table.to_pyarrow_dataset(file_pruning_predicate=files).to_table(
-            columns=["prediction_id", "value", "observed_at", "received_at", "epoch", "sequence"],
-            filter=condition,
-        )
-        received = received.sort_by(ascending(_ARRIVAL))
-        received = received.append_column("row", pa.array(range(received.num_rows), pa.int64()))
-        last = received.group_by("prediction_id").aggregate([("row", "max")])
-        return received.select(["prediction_id", "value", "observed_at"]).take(last["row_max"])
-
     def _open_at(self, location: str, version: int | None) -> DeltaTable | None:
         try:
             return self.open(location, version=version)
@@ -273,6 +280,6 @@ class Lake:
             if version is None:
                 raise
             raise NotFound(
-                f"version {version} of the table {location} is not there any more: {error}",
+                f"version {version} of the table {location} no longer exists: {error}",
                 hint="read a newer snapshot; the sink keeps old ones for HOMEOSTAT_SINK_RETENTION_DAYS",
             ) from error

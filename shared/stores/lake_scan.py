@@ -1,4 +1,4 @@
-"""Reading stretches of time from a Delta table: files and row groups by their statistics, the rest row by row."""
+"""Reading time ranges from a Delta table: files and row groups are skipped by their statistics, then rows are filtered."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from shared.contracts.lake_schema import FEATURE_PREFIX, PARTITION, TIMESTAMP
+from shared.contracts.lake_schema import FEATURE_PREFIX, OUTCOME_COLUMNS, PARTITION, TIMESTAMP
 from shared.errors import NotFound
 
 _STATISTICS_SLACK = timedelta(seconds=1)
 
 
-def read_stretch(
+def read_time_range(
     table: DeltaTable,
     time_column: str,
     start: datetime,
@@ -24,7 +24,7 @@ def read_stretch(
     *,
     order: tuple[str, ...],
 ) -> pa.Table:
-    """Rows of [start, end): files and row groups by their statistics, the rest row by row."""
+    """Rows with `time_column` in [start, end), sorted by `order`. Raises NotFound for an unknown column."""
     dataset = table.to_pyarrow_dataset(file_pruning_predicate=files_between(time_column, start, end))
     known = [name for name in dataset.schema.names if name != PARTITION]
     wanted = known if columns is None else list(columns)
@@ -42,8 +42,27 @@ def read_stretch(
     return rows.sort_by(ascending(order)).select(wanted)
 
 
+def latest_outcomes(
+    table: DeltaTable | None, since: datetime, known_until: datetime | None, *, order: tuple[str, ...]
+) -> pa.Table:
+    """The last outcome of each prediction by `order`, among those observed in [since, known_until]."""
+    if table is None:
+        return empty_rows(OUTCOME_COLUMNS, ["prediction_id", "value", "observed_at"])
+    condition = pc.field("observed_at") >= pa.scalar(since, TIMESTAMP)
+    if known_until is not None:
+        condition &= pc.field("observed_at") <= pa.scalar(known_until, TIMESTAMP)
+    files = files_between("observed_at", since, known_until)
+    received = table.to_pyarrow_dataset(file_pruning_predicate=files).to_table(
+        columns=list(dict.fromkeys(["prediction_id", "value", "observed_at", *order])), filter=condition
+    )
+    received = received.sort_by(ascending(order))
+    received = received.append_column("row", pa.array(range(received.num_rows), pa.int64()))
+    last = received.group_by("prediction_id").aggregate([("row", "max")])
+    return received.select(["prediction_id", "value", "observed_at"]).take(last["row_max"])
+
+
 def files_between(time_column: str, start: datetime, end: datetime | None) -> str:
-    """A condition on files: which may hold rows from `start` to `end`. Opening a thousand small files takes seconds.
+    """A predicate on files that may hold rows from `start` to `end`; opening a thousand small files takes seconds.
 
     Statistics may be cut to milliseconds, so a second is added on either side.
     """
@@ -54,21 +73,21 @@ def files_between(time_column: str, start: datetime, end: datetime | None) -> st
     return f"{condition} and {time_column} <= '{shifted(end, _STATISTICS_SLACK).isoformat()}'"
 
 
-def shifted(moment: datetime, by: timedelta) -> datetime:
-    """`moment` moved by `by`, in UTC; at the ends of the calendar it stays there: a lake may hold rows of any year."""
+def shifted(time: datetime, by: timedelta) -> datetime:
+    """`time` plus `by`, in UTC, limited to the years 1 to 9999: a lake may hold rows of any year."""
     try:
-        return (moment + by).astimezone(UTC)
+        return (time + by).astimezone(UTC)
     except OverflowError:
         return (datetime.min if by < timedelta(0) else datetime.max).replace(tzinfo=UTC)
 
 
 def ascending(columns: tuple[str, ...]) -> list[tuple[str, str]]:
-    """The order by these columns, as pyarrow takes it."""
+    """Sort keys for pyarrow: these columns, ascending."""
     return [(column, "ascending") for column in columns]
 
 
 def empty_rows(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Table:
-    """No rows; features are not known before the first row, so any feature asked for is given as a null column."""
+    """A table without rows. Features are not known before the first row, so a requested feature becomes a null column."""
     if columns is None:
         return schema.empty_table()
     fields = [schema.field(name) if name in schema.names else pa.field(name, pa.null()) for name in columns]

@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 import yaml
 from deltalake import write_deltalake
 
+from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS, TIMESTAMP, partition_of
 from shared.contracts.loop_spec import LoopSpec, read_loop_spec
 from shared.contracts.manifest import Origin
 from shared.contracts.verdict import Verdict, cause_key
 from shared.models.keys import Keys, ensure_keys
 from shared.models.packaging import package_version
 from shared.settings import HomeostatSettings
-from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS, TIMESTAMP, Lake, partition_of
+from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore, open_model_store
 
 START = datetime(2013, 1, 1, tzinfo=UTC)

@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from services.drift.evaluation.columns import SCORE, Rows, rows_from_table
 from services.drift.verdicts.store import Generation
 from services.drift.windows import Span, Watermarks
+from shared.contracts.lake_schema import FEATURE_PREFIX, TIMESTAMP, feature_column, partition_of
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import DependencyUnavailable, HomeostatError
-from shared.stores.lake import FEATURE_PREFIX, TIMESTAMP, Lake, feature_column, partition_of
+from shared.stores.lake import Lake
 
 
 class Evidence(Protocol):

@@ -18,8 +18,9 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from services.prediction_log.dead_letters import DeadLetter, dead_letter_rows
+from shared.contracts.lake_schema import DEAD_LETTER_COLUMNS
 from shared.errors import Conflict
-from shared.stores.lake import DEAD_LETTER_COLUMNS, Lake
+from shared.stores.lake import Lake
 
 _TRANSACTION = "burial"
 

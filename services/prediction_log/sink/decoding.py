@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.prediction_log.dead_letters import DeadLetter
+from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.topics import OUTCOMES, PREDICTIONS
 from shared.messaging.arrow import CONTENT_TYPE, UndecodableBatch, find_flaw, from_bytes, in_lake_columns
 from shared.messaging.events import Event
 from shared.messaging.interfaces import Message, TopicIdentity
-from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS
 
 _NAME = re.compile(MODEL_NAME)
 

@@ -29,11 +29,12 @@ from services.prediction_log.sink.dead_letter_table import Burial
 from services.prediction_log.sink.decoding import Arrival, origin, read_message
 from services.prediction_log.sink.table_writer import Prepared, TableWriter
 from shared.backoff import Backoff
+from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
 from shared.errors import Conflict, DependencyUnavailable
 from shared.messaging.interfaces import Consumer, Message, Partition, Producer, RecordRefused, TopicIdentity
 from shared.observability.logs import get_logger, log_unknown_error
-from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS, Lake
+from shared.stores.lake import Lake
 
 TOPICS = (PREDICTIONS.name, OUTCOMES.name, DEAD_LETTERS.name)
 _log = get_logger(__name__)

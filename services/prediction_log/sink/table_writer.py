@@ -23,8 +23,8 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from services.prediction_log.sink.decoding import Arrival, Misfit
+from shared.contracts.lake_schema import FEATURE_PREFIX, PARTITION
 from shared.errors import Conflict
-from shared.stores.lake import FEATURE_PREFIX, PARTITION
 
 _CHECKPOINT_COMMITS = 50
 # Readers find files by the table's time column and by these: without statistics they would open every file there is.

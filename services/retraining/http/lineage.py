@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from deltalake.exceptions import DeltaError
-
 from services.retraining.ledger.ledger import Ledger, run_id_of
 from services.retraining.ledger.records import Run
+from shared.contracts.lake_schema import FEATURE_PREFIX
 from shared.contracts.manifest import Manifest
-from shared.errors import NotFound
+from shared.errors import DependencyUnavailable, NotFound
 from shared.observability.logs import get_logger
-from shared.stores.lake import FEATURE_PREFIX, Lake
+from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 
 _log = get_logger(__name__)
@@ -110,7 +109,7 @@ def _decided(found: dict[str, Any] | None) -> dict[str, Any]:
 def _predictions(lake: Lake, model: str, version: str) -> dict[str, Any] | None:
     try:
         answered = lake.answered_by(model, version)
-    except (OSError, DeltaError) as error:
+    except DependencyUnavailable as error:
         _log.warning("lake_away", model=model, problem=str(error))
         return None
     return {

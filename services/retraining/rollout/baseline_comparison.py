@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.retraining.runs.evaluation import losses_of
+from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MODEL, short
 from shared.contracts.verdict import Verdict
@@ -23,7 +24,7 @@ from shared.errors import UnservableModel
 from shared.models.keys import Keys
 from shared.models.onnx_runner import OnnxModel
 from shared.models.packaging import verify_version
-from shared.stores.lake import Lake, feature_column
+from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 
 

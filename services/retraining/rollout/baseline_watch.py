@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Condition, Event, Thread, get_native_id
 
-from deltalake.exceptions import DeltaError
-
 from services.retraining.ledger_gauges import set_or_remove
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.rollout.baseline_comparison import (
@@ -107,7 +105,7 @@ class FrozenWatch:
             self._done[model] = verdict
         try:
             comparison = self._compare(verdict)
-        except (DependencyUnavailable, OSError, DeltaError):
+        except (DependencyUnavailable, OSError):
             with self._changed:
                 self._waiting.setdefault(model, verdict)
                 if before is None:
@@ -127,7 +125,7 @@ class FrozenWatch:
             compared = compare_with_first(
                 self._lake, self._loaded[model], served, verdict, most_rows=self._most_rows
             )
-        except (DependencyUnavailable, OSError, DeltaError):
+        except (DependencyUnavailable, OSError):
             raise
         except HomeostatError as error:
             self._note(model, str(error))
@@ -166,7 +164,7 @@ class FrozenWatch:
                 with self._changed:
                     if not self._waiting and not self._stop.is_set():
                         self._changed.wait(self._pause)
-            except (HomeostatError, OSError, DeltaError) as error:
+            except (HomeostatError, OSError) as error:
                 self._note("", str(error))
                 self._stop.wait(self._pause)
             except Exception as error:

@@ -16,7 +16,6 @@ from pathlib import Path
 from threading import Event
 
 import pyarrow.parquet as pq
-from deltalake.exceptions import DeltaError
 
 from services.retraining.dependencies import Parts
 from services.retraining.ledger.records import Run
@@ -86,7 +85,7 @@ class Pipeline:
                 return self._end(run_id, "refused", "champion_changed", str(error)).state
             except (ProjectError, IntegrityError, NotFound) as error:
                 return self._end(run_id, "failed", _code(error), str(error)).state
-            except (OperatorError, OSError, DeltaError) as error:
+            except (OperatorError, OSError) as error:
                 failures += 1
                 pause = _BACKOFF.pause(failures)
                 self._parts.metrics.step_failures.labels(name).inc()

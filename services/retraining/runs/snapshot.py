@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from services.retraining.runs.workspace import RunFolder, write_json
+from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import AllRows, LastRows, LoopSpec
 from shared.errors import DependencyUnavailable
-from shared.stores.lake import Lake, Snapshot, feature_column
+from shared.stores.lake import Lake, Snapshot
 
 TRAIN = "train.parquet"
 HOLDOUT = "holdout.parquet"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event, Thread
 
-from deltalake.exceptions import DeltaError
 from pydantic import ValidationError
 
 from services.retraining.cause import Cause
@@ -92,7 +91,7 @@ class VerdictListener:
         while not self._stop.is_set():
             try:
                 self.listen_once()
-            except (HomeostatError, OSError, DeltaError) as error:
+            except (HomeostatError, OSError) as error:
                 _log.warning("verdict_waits", problem=str(error))
                 self._again()
             except Exception as error:

@@ -9,7 +9,8 @@ from deltalake import write_deltalake
 
 from examples.flights.checks import bars, compare
 from examples.flights.replay import Answers
-from shared.stores.lake import OUTCOME_COLUMNS, PARTITION, PREDICTION_COLUMNS, Lake
+from shared.contracts.lake_schema import OUTCOME_COLUMNS, PARTITION, PREDICTION_COLUMNS
+from shared.stores.lake import Lake
 
 NOW = datetime(2013, 2, 1, tzinfo=UTC)
 

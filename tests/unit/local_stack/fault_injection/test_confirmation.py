@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pyarrow as pa
 import pytest
@@ -27,38 +26,31 @@ def served(automation: str) -> Served:
 
 
 class LakeOf:
-    """A lake with so many rows of a model; None: without a table."""
+    """A lake with that many rows of the model."""
 
-    def __init__(self, rows: int | None) -> None:
+    def __init__(self, rows: int) -> None:
         self.rows = rows
 
-    def predictions(self, model: str) -> str:
-        return f"predictions/{model}"
-
-    def open(self, name: str) -> Any:
-        assert name == "predictions/parcels"
-        if self.rows is None:
-            return None
-        dataset = SimpleNamespace(count_rows=lambda: self.rows)
-        return SimpleNamespace(to_pyarrow_dataset=lambda: dataset)
+    def count_predictions(self, model: str) -> int:
+        assert model == "parcels"
+        return self.rows
 
 
-def ask(folder: Path, automation: str, rows: int | None, *, yes: bool = False) -> None:
+def ask(folder: Path, automation: str, rows: int, *, yes: bool = False) -> None:
     require_consent(served(automation), cast(Lake, LakeOf(rows)), Injected(folder, "parcels"), yes=yes)
 
 
 @pytest.mark.parametrize("automation", ["observe", "suggest"])
 def test_an_empty_lake_and_a_person_who_decides_need_no_yes(tmp_path: Path, automation: str) -> None:
-    ask(tmp_path, automation, None)
     ask(tmp_path, automation, 0)
 
 
 @pytest.mark.parametrize("automation", ["retrain", "approve", "auto"])
 def test_a_loop_that_trains_by_itself_needs_one(tmp_path: Path, automation: str) -> None:
     with pytest.raises(CallerError, match=f"automation: {automation}") as refused:
-        ask(tmp_path, automation, None)
+        ask(tmp_path, automation, 0)
     assert "--yes" in refused.value.hint
-    ask(tmp_path, automation, None, yes=True)
+    ask(tmp_path, automation, 0, yes=True)
 
 
 def test_rows_of_others_need_one_and_rows_of_rehearsals_do_not(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ import pytest
 from local_stack.fault_injection.requests import ROWS_PER_REQUEST
 from local_stack.fault_injection.scenario import Pace, Rehearsal
 from local_stack.fault_injection.target import Served
+from shared.contracts.lake_schema import PREDICTION_COLUMNS
 from shared.http.service_client import ServiceClient
 from shared.stores.lake import Lake
+from shared.stores.lake_scan import empty_rows
 from tests.unit.cli.fake_service import FakeService, fake_service
 from tests.unit.local_stack.fault_injection.reference import loop, reference
 
@@ -24,11 +26,8 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 class NoTable:
     """A lake to which nothing has come yet."""
 
-    def predictions(self, model: str) -> str:
-        return model
-
-    def open(self, name: str) -> None:
-        return None
+    def read_event_times(self, model: str) -> pa.Table:
+        return empty_rows(PREDICTION_COLUMNS, ["generation", "event_time"])
 
 
 @pytest.fixture

@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 from deltalake import write_deltalake
 
 from services.prediction_log.sink.table_writer import TableWriter
+from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS, feature_column, partition_of
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
 from shared.contracts.release import Release
 from shared.models.keys import Keys, ensure_keys
 from shared.models.packaging import package_version
-from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS, Lake, feature_column, partition_of
+from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore, open_model_store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

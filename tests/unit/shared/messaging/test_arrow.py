@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
 from shared.messaging.arrow import UndecodableBatch, from_bytes, outcomes_batch, predictions_batch, to_bytes
 from shared.spool.record import OutcomeRecord, PredictionRecord
-from shared.stores.lake import OUTCOME_COLUMNS, PREDICTION_COLUMNS
 
 NOW = datetime(2013, 1, 1, tzinfo=UTC)
 

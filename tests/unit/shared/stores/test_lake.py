@@ -10,15 +10,14 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from shared.stores.lake import (
+from shared.contracts.lake_schema import (
     OUTCOME_COLUMNS,
     PARTITION,
     PREDICTION_COLUMNS,
-    Lake,
-    Snapshot,
     feature_column,
     partition_of,
 )
+from shared.stores.lake import Lake, Snapshot
 
 # The last hour of a month: stretches below cross a partition.
 START = datetime(2013, 1, 31, 23, tzinfo=UTC)

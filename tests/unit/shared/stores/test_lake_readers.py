@@ -11,17 +11,15 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from shared.errors import NotFound
-from shared.stores.lake import (
+from shared.contracts.lake_schema import (
     OUTCOME_COLUMNS,
     PARTITION,
     PREDICTION_COLUMNS,
     TIMESTAMP,
-    Answered,
-    Lake,
-    Snapshot,
     partition_of,
 )
+from shared.errors import DependencyUnavailable, NotFound
+from shared.stores.lake import Answered, Lake, Snapshot
 
 START = datetime(2013, 1, 30, tzinfo=UTC)
 
@@ -117,7 +115,7 @@ def test_a_model_nobody_asked_yet_has_no_rows_and_the_right_columns(lake: Lake) 
     assert lake.read_outcomes("flights", at(0), at(1)).schema == OUTCOME_COLUMNS
     joined = lake.read_joined("flights", at(0), at(1), columns=["score", "f_distance"])
     assert joined.column_names == ["prediction_id", "score", "f_distance", "outcome", "observed_at"]
-    assert (lake.watermark("flights"), lake.version("flights")) == (None, None)
+    assert (lake.watermark("flights"), lake.last_commit("flights")) == (None, None)
     assert lake.snapshot("flights") == Snapshot(None, None)
     assert lake.find_prediction("p0") is None
 
@@ -189,7 +187,7 @@ def test_a_snapshot_reads_the_same_rows_whatever_came_since(lake: Lake) -> None:
 
 def test_a_version_that_is_gone_is_named(lake: Lake) -> None:
     predict(lake, [0])
-    with pytest.raises(NotFound, match="version 99 of the table .* is not there"):
+    with pytest.raises(NotFound, match="version 99 of the table .* no longer exists"):
         lake.read_predictions("flights", at(0), at(1), table_version=99)
 
 
@@ -242,3 +240,47 @@ def test_a_lake_in_a_url_lists_its_models(lake: Lake, tmp_path: Path) -> None:
     predict(lake, [0], model="taxis")
     predict(lake, [0])
     assert Lake((tmp_path / "lake").as_uri()).models() == ["flights", "taxis"]
+
+
+def test_rows_are_counted_without_reading_them(lake: Lake) -> None:
+    assert lake.count_predictions("flights") == 0
+    predict(lake, [1, 2])
+    predict(lake, [3])
+    assert lake.count_predictions("flights") == 3
+
+
+def test_observed_predictions_count_once_and_only_later_ones(lake: Lake) -> None:
+    assert lake.count_observed("flights", None) == 0
+    observe(lake, 1, 1.0, observed=3, received=3)
+    observe(lake, 1, 0.0, observed=4, received=4)
+    observe(lake, 2, 0.0, observed=5, received=5)
+    assert lake.count_observed("flights", None) == 2
+    assert lake.count_observed("flights", at(3)) == 2
+    assert lake.count_observed("flights", at(4)) == 1
+    assert lake.count_observed("flights", at(5)) == 0
+
+
+def test_event_times_come_with_their_generation(lake: Lake) -> None:
+    assert lake.read_event_times("flights").column_names == ["generation", "event_time"]
+    assert lake.read_event_times("flights").num_rows == 0
+    predict(lake, [1, 2])
+    assert sorted(lake.read_event_times("flights")["event_time"].to_pylist()) == [at(1), at(2)]
+
+
+def test_last_commit_is_now(lake: Lake) -> None:
+    predict(lake, [1])
+    committed = lake.last_commit("flights")
+    assert committed is not None
+    assert abs((datetime.now(UTC) - committed).total_seconds()) < 60
+
+
+def test_broken_table_raises_dependency_unavailable(lake: Lake) -> None:
+    predict(lake, [1])
+    for file in (Path(lake.root) / "predictions" / "flights").rglob("*.parquet"):
+        file.unlink()
+    with pytest.raises(DependencyUnavailable, match="the lake cannot be read"):
+        lake.read_event_times("flights")
+    for entry in (Path(lake.root) / "predictions" / "flights" / "_delta_log").iterdir():
+        entry.write_text("{")
+    with pytest.raises(DependencyUnavailable, match="the lake cannot be read"):
+        lake.snapshot("flights")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shared.contracts.lake_schema import PREDICTION_COLUMNS
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
 from shared.errors import DependencyUnavailable
 from shared.messaging.arrow import from_bytes
@@ -16,7 +17,6 @@ from shared.messaging.events import Event as CloudEvent
 from shared.messaging.interfaces import Message
 from shared.spool import SpoolWriter
 from shared.spool.reader import SpoolReader
-from shared.stores.lake import PREDICTION_COLUMNS
 from tests.fakes.kafka import FakeBroker, FakeDelivery
 from tests.fakes.rows import append_outcomes, append_rows
 

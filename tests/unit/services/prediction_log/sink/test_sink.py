@@ -10,13 +10,13 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from services.prediction_log.sink import table_writer as writer_module
 from services.prediction_log.sink.decoding import Arrival, read_message
 from services.prediction_log.sink.table_writer import TableWriter
+from shared.contracts.lake_schema import PREDICTION_COLUMNS
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
 from shared.errors import DependencyUnavailable
 from shared.messaging.arrow import CONTENT_TYPE, predictions_batch, to_bytes
 from shared.messaging.events import Event
 from shared.messaging.interfaces import Message, Partition
 from shared.spool.record import PredictionRecord
-from shared.stores.lake import PREDICTION_COLUMNS
 from tests.fakes.rows import NOON, append_outcomes, append_rows
 
 
