@@ -53,7 +53,7 @@ cause = Table(
     Column("reason", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("version", String(64), nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("state", String(32), nullable=False),
     Column("window_start", Moment),
     Column("window_end", Moment),
     Column("verdict", JSON),

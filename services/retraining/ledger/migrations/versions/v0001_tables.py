@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("window_start", sa.String(27), nullable=True),
         sa.Column("window_end", sa.String(27), nullable=True),
         sa.Column("verdict", sa.JSON(), nullable=True),
