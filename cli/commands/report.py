@@ -55,7 +55,7 @@ def report(
         for verdict in verdicts:
             verdict["report"] = f"{where.drift}/reports/{verdict['verdict_id']}"
         table = Table(box=None)
-        for column in ("model", "window", "verdict", "blamed", "rows", "id"):
+        for column in ("model", "window", "verdict", "top drifted features", "rows", "id"):
             table.add_column(column)
         for verdict in verdicts:
             state = str(verdict["state"])
@@ -64,7 +64,7 @@ def report(
                 str(verdict["model"]),
                 window,
                 f"[{COLOURS.get(state, 'white')}]{state}[/]",
-                ", ".join(verdict.get("blamed") or ()),
+                ", ".join(verdict.get("top_drifted_features") or ()),
                 str(verdict["rows"]),
                 f"[link={verdict['report']}]{verdict['verdict_id']}[/]",
             )

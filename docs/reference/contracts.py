@@ -15,12 +15,11 @@ from pydantic_core import PydanticUndefined
 
 from docs.reference.markdown import code, table
 from shared import errors
-from shared.contracts import topics
+from shared.contracts import lake_schema, topics
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
 from shared.contracts.release import Release
 from shared.contracts.verdict import Score, Verdict
-from shared.stores import lake
 
 _WORDS: dict[Any, str] = {
     str: "text",
@@ -90,9 +89,9 @@ def topic_table(_: str) -> str:
 def columns_table(subject: str) -> str:
     """Columns of one of the lake's tables."""
     schema: pa.Schema = {
-        "predictions": lake.PREDICTION_COLUMNS,
-        "outcomes": lake.OUTCOME_COLUMNS,
-        "dead_letters": lake.DEAD_LETTER_COLUMNS,
+        "predictions": lake_schema.PREDICTION_COLUMNS,
+        "outcomes": lake_schema.OUTCOME_COLUMNS,
+        "dead_letters": lake_schema.DEAD_LETTER_COLUMNS,
     }[subject]
     return table(
         ("column", "type", "may be null"),

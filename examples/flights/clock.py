@@ -28,13 +28,13 @@ class Clock:
         place = bisect_right(self._real, real)
         return self._simulated[place - 1] if place else self.started
 
-    def limit(self, examined: datetime | None, run_since: float | None) -> datetime:
+    def limit(self, evaluated: datetime | None, run_since: float | None) -> datetime:
         """The simulated moment the clock may not pass for now.
 
-        `examined`: everything judgeable up to here was looked at by drift; None before the first look.
+        `evaluated`: everything judgeable up to here was looked at by drift; None before the first look.
         `run_since`: the real moment the run at work began; None when none is at work.
         """
-        limit = (examined or self.started) + LOOK_LEAD
+        limit = (evaluated or self.started) + LOOK_LEAD
         if run_since is not None:
             limit = min(limit, self.at(run_since) + RUN_LEAD)
         return limit

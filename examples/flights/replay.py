@@ -108,7 +108,7 @@ class Replay:
 
     def _ask_hour(self, start: int, end: int, now: datetime) -> None:
         while start < end:
-            limit = self.clock.limit(self._view.examined, self._view.run_since)
+            limit = self.clock.limit(self._view.evaluated, self._view.run_since)
             if now < limit:
                 self._ask(start, end, now)
                 return

@@ -19,7 +19,7 @@ TRAINED = frozenset({"promoted", "refused", "succeeded", "failed", "waiting_for_
 class LoopView:
     """The newest answers, lists newest first. `run_since` is the real moment (seconds since 1970) a run at work began."""
 
-    examined: datetime | None = None
+    evaluated: datetime | None = None
     run_since: float | None = None
     runs: list[dict[str, Any]] = field(default_factory=list)
     decisions: list[dict[str, Any]] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Watch:
             return
         view = self.view
         if ours and ours[0].get("watermark"):
-            view.examined = datetime.fromisoformat(ours[0]["watermark"])
+            view.evaluated = datetime.fromisoformat(ours[0]["watermark"])
         begun = [datetime.fromisoformat(run["created_at"]) for run in runs if run["state"] in WORKING]
         view.run_since = min(begun).timestamp() if begun else None
         view.runs, view.decisions, view.verdicts = runs, decisions, verdicts

@@ -22,7 +22,7 @@ def wait_for_verdict(
     """
     if timeline.last is None:
         window = {"start": timeline.start.isoformat(), "end": timeline.end.isoformat()}
-        return dict(drift.post(f"/models/{model}/examinations", dict(window)))
+        return dict(drift.post(f"/models/{model}/evaluations", dict(window)))
     start, end = timeline.start.isoformat(), timeline.end.isoformat()
     ends = time.monotonic() + within_s
     while True:

@@ -68,7 +68,7 @@ class DriftMetrics:
             registry=registry,
         )
         self._examined = Gauge(
-            "homeostat_drift_examined_until_timestamp_seconds",
+            "homeostat_drift_evaluated_until_timestamp_seconds",
             "Event time at which the last judged window ends.",
             ("model",),
             registry=registry,
@@ -86,7 +86,7 @@ class DriftMetrics:
             registry=registry,
         )
         self.examination_seconds = Histogram(
-            "homeostat_drift_examination_seconds",
+            "homeostat_drift_evaluation_seconds",
             "Time to read and judge one window.",
             ("model",),
             registry=registry,
@@ -94,12 +94,12 @@ class DriftMetrics:
         )
         self._last_verdict = Gauge(
             "homeostat_drift_last_verdict_timestamp_seconds",
-            "When the last examination reached its verdict, in seconds since 1970 by this machine's clock.",
+            "When the last evaluation reached its verdict, in seconds since 1970 by this machine's clock.",
             ("model",),
             registry=registry,
         )
         self._caught_up = Gauge(
-            "homeostat_drift_caught_up_timestamp_seconds",
+            "homeostat_drift_last_full_poll_timestamp_seconds",
             "When drift last began a look that left no judgeable window unjudged, in seconds since 1970 by this machine's clock.",
             ("model",),
             registry=registry,
@@ -162,7 +162,7 @@ class DriftMetrics:
     def reached(self, verdict: Verdict) -> None:
         """Count a verdict; an examination also becomes what the gauges show."""
         self._verdicts.labels(verdict.model, verdict.detector, verdict.state).inc()
-        if verdict.detector == "examination":
+        if verdict.detector == "evaluation":
             self.show(verdict)
 
     def show(self, verdict: Verdict) -> None:

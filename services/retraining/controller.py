@@ -256,7 +256,7 @@ class Controller:
         return min(watermark or self._ledger.event_time(name) or clock, clock)
 
     def _birth(self, model: str, version: str) -> datetime | None:
-        """Event time at which a version was made: its run's, else its last training row, else its first examined window."""
+        """Event time at which a version was made: its run's, else its last training row, else its first evaluated window."""
         known = self._born.get((model, version))
         if known is not None:
             return known

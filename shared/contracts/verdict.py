@@ -33,11 +33,11 @@ class Score(_Part):
 class Verdict(_Part):
     """Published on the verdicts topic, once per window and detector."""
 
-    verdict_id: str = Field(description="The cause key: the same window examined again is the same verdict.")
+    verdict_id: str = Field(description="The cause key: the same window evaluated again is the same verdict.")
     model: str = Field(description="Name of the model.")
     version: str = Field(description="The version whose reference the window was held against.")
     generation: int = Field(description="Generation served when the window was judged.")
-    detector: Literal["examination", "request"] = Field(description="`request` where a person asked for it.")
+    detector: Literal["evaluation", "request"] = Field(description="`request` where a person asked for it.")
     window_start: datetime = Field(description="Event time, inclusive.")
     window_end: datetime = Field(description="Event time, exclusive.")
     rows: int = Field(description="Predictions in the window.")
@@ -46,7 +46,9 @@ class Verdict(_Part):
     scores: tuple[Score, ...] = Field(
         (), description="The measurements behind it: all that exceed, and the strongest of the others."
     )
-    blamed: tuple[str, ...] = Field((), description="Features whose scores exceed, strongest first.")
+    top_drifted_features: tuple[str, ...] = Field(
+        (), description="Features whose scores exceed, strongest first."
+    )
     drifted: tuple[Literal["feature", "prediction", "performance"], ...] = Field(
         (), description="Signals that say drift."
     )

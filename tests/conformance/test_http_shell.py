@@ -87,7 +87,7 @@ def inference(failing: Any) -> Iterator[Server]:
 def drift(failing: Any) -> Iterator[Server]:
     now = datetime.now(UTC)
     door = DriftDoor(failing, failing, failing, CollectorRegistry(), Event(), now, lambda: now, HOSTS)
-    yield Server(in_memory(make_drift(door)), "/verdicts", "/models/toy/examinations")
+    yield Server(in_memory(make_drift(door)), "/verdicts", "/models/toy/evaluations")
 
 
 def retraining(failing: Any) -> Iterator[Server]:

@@ -261,7 +261,7 @@ def test_only_the_loops_own_windows_are_left_out_and_counted(ledger: Ledger) -> 
         seen.append(verdicts)
         return Decision("wait", "bad_data", "the data is faulty")
 
-    for heard in (fault(1, "examination"), fault(2, "request"), fault(3, "examination"), cause()):
+    for heard in (fault(1, "evaluation"), fault(2, "request"), fault(3, "evaluation"), cause()):
         ledger.record_cause(heard, version="v1", event_time=NOW, now=NOW, owner=OWNER, decide=wait)
     first, third = START + timedelta(days=1), START + timedelta(days=3)
     assert ledger.faulty_windows(MODEL) == [
@@ -274,8 +274,8 @@ def test_only_the_loops_own_windows_are_left_out_and_counted(ledger: Ledger) -> 
 def verdict(day: int, *, model: str = MODEL, state: str = "drift", **more: object) -> Verdict:
     end = START + timedelta(days=day)
     values = {
-        "verdict_id": cause_key(MODEL, "examination", "v1", end), "model": model, "version": "v1", "generation": 1,
-        "detector": "examination", "window_start": end - timedelta(days=1), "window_end": end, "rows": 100,
+        "verdict_id": cause_key(MODEL, "evaluation", "v1", end), "model": model, "version": "v1", "generation": 1,
+        "detector": "evaluation", "window_start": end - timedelta(days=1), "window_end": end, "rows": 100,
         "outcomes": 100, "state": state, "drifted": ("performance",) if state == "drift" else (), "reached_at": NOW,
     }  # fmt: skip
     return Verdict.model_validate({**values, **more})

@@ -92,7 +92,7 @@ class ShortLoop:
         for day in range(MOST_DAYS):
             self._live(days[day], turned=day >= SOUND_DAYS)
             last_hour = BEGINS + timedelta(days=day, hours=22)
-            until(lambda: self._examined() >= last_hour, 30, f"day {day} is looked at")  # noqa: B023
+            until(lambda: self._evaluated() >= last_hour, 30, f"day {day} is looked at")  # noqa: B023
             until(lambda: not self._at_work(), 60, "a run ends")
             if any(verdict["generation"] >= 2 for verdict in self.verdicts()):
                 return
@@ -135,7 +135,7 @@ class ShortLoop:
         assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return json.loads(done.stdout)
 
-    def _examined(self) -> datetime:
+    def _evaluated(self) -> datetime:
         """Event time up to which every window that can be judged is judged."""
         known = {model["model"]: model["watermark"] for model in self.get("drift", "/status")["models"]}
         return datetime.fromisoformat(known.get(MODEL) or "1970-01-01T00:00:00+00:00")

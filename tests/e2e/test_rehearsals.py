@@ -135,7 +135,7 @@ def test_rows_lead_to_the_verdict_the_page_promises(reader: Reader) -> None:
         assert set(drifted) <= set(verdict["drifted"]), (words, verdict)
         assert done["asked"] == done["answered"] == done["in_lake"] == done["told"]
         if "--feature" in words:
-            assert verdict["blamed"] == [words[words.index("--feature") + 1]]
+            assert verdict["top_drifted_features"] == [words[words.index("--feature") + 1]]
         assert any("homeostat why" in command for command in done["next"])
     # Of all this nothing but the reversed outcomes touches the policy: a fault starts no run, neither does a feature's drift.
     decisions = {

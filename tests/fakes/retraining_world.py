@@ -157,11 +157,11 @@ class World:
         about = version or self.champion
         end = START + timedelta(days=day)
         values = {
-            "verdict_id": cause_key(MODEL, "examination", about, end),
+            "verdict_id": cause_key(MODEL, "evaluation", about, end),
             "model": MODEL,
             "version": about,
             "generation": 1,
-            "detector": "examination",
+            "detector": "evaluation",
             "window_start": end - timedelta(days=1),
             "window_end": end,
             "rows": 100,

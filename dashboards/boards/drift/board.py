@@ -46,7 +46,7 @@ def make() -> dashboard.Dashboard:
                 [
                     (7, burn(VERDICT_FRESHNESS)),
                     (4, progress.last()),
-                    (4, progress.caught_up()),
+                    (4, progress.last_full_poll()),
                     (5, progress.not_evaluated()),
                     (4, progress.delay()),
                 ],

@@ -21,7 +21,7 @@ def duration() -> SdkPanel:
     )
     return single_value(
         about,
-        Query(rare_quantile(0.9, "homeostat_drift_examination_seconds", "model"), "{{model}}"),
+        Query(rare_quantile(0.9, "homeostat_drift_evaluation_seconds", "model"), "{{model}}"),
         decimals=2,
     )
 

@@ -30,7 +30,7 @@ def last() -> SdkPanel:
     )
 
 
-def caught_up() -> SdkPanel:
+def last_full_poll() -> SdkPanel:
     """Last caught up."""
     about = About(
         title="Last caught up",
@@ -43,7 +43,7 @@ def caught_up() -> SdkPanel:
     return single_value(
         about,
         Query(
-            f"time() - max by (model) (homeostat_drift_caught_up_timestamp_seconds{{{MODEL}}})",
+            f"time() - max by (model) (homeostat_drift_last_full_poll_timestamp_seconds{{{MODEL}}})",
             "{{model}}",
         ),
         steps=rising(60, 1800),
@@ -65,7 +65,7 @@ def not_evaluated() -> SdkPanel:
         about,
         Query(
             f"max by (model) (homeostat_drift_watermark_timestamp_seconds{{{MODEL}}}) - max by (model) "
-            f"(homeostat_drift_examined_until_timestamp_seconds{{{MODEL}}})",
+            f"(homeostat_drift_evaluated_until_timestamp_seconds{{{MODEL}}})",
             "{{model}}",
         ),
     )

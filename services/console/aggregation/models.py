@@ -75,7 +75,7 @@ def _model(name: str, told: Told) -> Model:
         served_loss=number(losses, "served_loss"),
         loss_metric=text(losses, "metric"),
         loss_rows=whole(losses, "rows"),
-        examined_until=moment(watched, "examined_until"),
+        evaluated_until=moment(watched, "evaluated_until"),
         next_window_end=moment(watched, "next_window_end"),
         problem=text(watched, "error"),
         recent=recent,

@@ -71,7 +71,7 @@ def _verdict(item: Mapping[str, Any]) -> Verdict:
         outcomes=whole(item, "outcomes"),
         scores=tuple(scores[:SCORES_SHOWN]),
         scores_left_out=max(0, len(scores) - SCORES_SHOWN),
-        blamed=texts(item, "blamed"),
+        top_drifted_features=texts(item, "top_drifted_features"),
         loss=number(item, "loss"),
         reference_loss=number(item, "reference_loss"),
         explanation=text(item, "explanation"),

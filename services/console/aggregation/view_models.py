@@ -85,7 +85,7 @@ class Verdict:
     outcomes: int
     scores: tuple[Score, ...]
     scores_left_out: int
-    blamed: tuple[str, ...]
+    top_drifted_features: tuple[str, ...]
     loss: float | None
     reference_loss: float | None
     explanation: str
@@ -181,7 +181,7 @@ class Model:
     served_loss: float | None
     loss_metric: str
     loss_rows: int
-    examined_until: datetime | None
+    evaluated_until: datetime | None
     next_window_end: datetime | None
     problem: str
     recent: tuple[Verdict, ...]

@@ -91,7 +91,7 @@ def _verdict(verdict: Verdict) -> Html:
         tag("span", _window(verdict.window_start, verdict.window_end), class_="fixed"),
         join(f"{verdict.rows:,}", known),
         join(*(_score(score) for score in shown)) if shown else "–",
-        "" if verdict.state == "ok" else join(verdict.explanation, _blamed(verdict)),
+        "" if verdict.state == "ok" else join(verdict.explanation, _top_drifted_features(verdict)),
         tag(
             "a",
             "report",
@@ -111,10 +111,10 @@ def _about(model: str, generation: int, detector: str) -> str:
     return f"{model}, generation {generation}{asked}"
 
 
-def _blamed(verdict: Verdict) -> Html | None:
-    if not verdict.blamed:
+def _top_drifted_features(verdict: Verdict) -> Html | None:
+    if not verdict.top_drifted_features:
         return None
-    return tag("small", "blamed: ", ", ".join(verdict.blamed))
+    return tag("small", "top drifted features: ", ", ".join(verdict.top_drifted_features))
 
 
 def _score(score: Score) -> Html:

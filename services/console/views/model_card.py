@@ -120,7 +120,7 @@ def _received(received: Received, now: datetime) -> Html:
 def _windows(model: Model) -> Html | None:
     if not model.recent:
         return None
-    until = clock(model.examined_until or model.recent[0].window_end)
+    until = clock(model.evaluated_until or model.recent[0].window_end)
     return tag(
         "p",
         f"{count(len(model.recent), 'window')} up to {until}, event time; the line is the threshold",

@@ -34,7 +34,7 @@ class Subject:
     model: str
     version: str
     generation: int
-    detector: Literal["examination", "request"]
+    detector: Literal["evaluation", "request"]
     span: Span
 
     @property
@@ -74,7 +74,7 @@ def conclude(subject: Subject, evidence: Evidence, reached_at: datetime) -> Verd
         outcomes=evidence.outcomes,
         state=state,
         scores=_worth_telling(evidence.scores),
-        blamed=_blamed(exceeded, "data" if state == "data_fault" else "feature"),
+        top_drifted_features=_top_drifted_features(exceeded, "data" if state == "data_fault" else "feature"),
         drifted=drifted if state == "drift" else (),
         loss=evidence.loss,
         reference_loss=evidence.reference_loss,
@@ -112,7 +112,7 @@ def _worth_telling(scores: tuple[Score, ...]) -> tuple[Score, ...]:
     return tuple(score for place, score in enumerate(scores) if place not in weakest)
 
 
-def _blamed(exceeded: Sequence[Score], signal: Literal["data", "feature"]) -> tuple[str, ...]:
+def _top_drifted_features(exceeded: Sequence[Score], signal: Literal["data", "feature"]) -> tuple[str, ...]:
     strongest: dict[str, float] = {}
     for score in exceeded:
         if score.signal == signal:

@@ -91,7 +91,7 @@ class Reports:
 
 def _order(verdict: Verdict, columns: tuple[Column, ...]) -> list[Column]:
     """Blamed features first, as the verdict orders them, then those it has scores of; personal data stay out of reports."""
-    rank = {feature: place for place, feature in enumerate(verdict.blamed)}
+    rank = {feature: place for place, feature in enumerate(verdict.top_drifted_features)}
     scored = {score.feature for score in verdict.scores if score.signal == "feature"}
     shown = [column for column in columns if not column.feature.personal]
 

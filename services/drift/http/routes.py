@@ -48,7 +48,7 @@ def make_routes(door: Door) -> APIRouter:
 
     @routes.get("/status")
     def status() -> Response:
-        """Per model: how far the examination is, and the last verdict."""
+        """Per model: how far the evaluation is, and the last verdict."""
         return json_response(
             {
                 "service": "drift",
@@ -89,7 +89,7 @@ def make_routes(door: Door) -> APIRouter:
         """The report's numbers."""
         return Response(door.reports.read(verdict_id, "json"), media_type="application/json")
 
-    @routes.post("/models/{model}/examinations")
+    @routes.post("/models/{model}/evaluations")
     async def examine(model: str, request: Request) -> Response:
         """Judge a window now: `start` and `end`, or the last complete one."""
         start, end = _window(await _body(request), door.now())

@@ -12,9 +12,9 @@ from shared.contracts.verdict import Verdict
 class ModelStatus:
     """Shown by `/status`. Times are event times.
 
-    `watermark`: every window judgeable in a lake complete up to here is judged. `examined_until`: end of the last judged window.
+    `watermark`: every window judgeable in a lake complete up to here is judged. `evaluated_until`: end of the last judged window.
     `reference_loss_rows`: the rows of its reference that the loss was measured on, `held out` of the training or `all`.
-    `next_window_end`: end of the window that is judged next; `next_judgeable_at`: the event time that both predictions and
+    `next_window_end`: end of the window that is judged next; `next_window_ready_at`: the event time that both predictions and
     outcomes must reach for that. `version` and `generation`: the newest release whose reference was verified.
     """
 
@@ -24,9 +24,9 @@ class ModelStatus:
     state: str = "warming_up"
     watermark: datetime | None = None
     outcomes_watermark: datetime | None = None
-    examined_until: datetime | None = None
+    evaluated_until: datetime | None = None
     next_window_end: datetime | None = None
-    next_judgeable_at: datetime | None = None
+    next_window_ready_at: datetime | None = None
     last_verdict: Verdict | None = None
     reference_loss_rows: str = ""
     error: str = ""

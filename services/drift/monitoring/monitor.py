@@ -178,9 +178,9 @@ class Follower:
         last = self.verdicts.last_examination(model)
         self._update(
             model,
-            examined_until=last.window_end if last else None,
+            evaluated_until=last.window_end if last else None,
             next_window_end=following,
-            next_judgeable_at=waiting,
+            next_window_ready_at=waiting,
             outcomes_watermark=watermarks.outcomes,
             **({} if memory.busy else {"watermark": watermarks.predictions}),
         )
@@ -205,11 +205,11 @@ class Follower:
         generations = self.verdicts.generations(model)
         for place, seen in enumerate(generations):
             replaced = generations[place + 1].first if place + 1 < len(generations) else None
-            if replaced is not None and seen.examined_until >= replaced:
+            if replaced is not None and seen.evaluated_until >= replaced:
                 continue
             reference = self.references.get(model, seen.version)
             schedule = Schedule(self.evidence, model, seen, reference.loop.drift.window)
-            start = seen.examined_until
+            start = seen.evaluated_until
             delay = reference.loop.outcome.delay
             # After a restart, too, the verdict before tells whether its gap was told of already.
             last = self.verdicts.last_of_generation(model, seen.generation) if start > seen.first else None
@@ -233,7 +233,7 @@ class Follower:
                     self.verdicts.advance(model, seen.generation, start)
                     in_gap = False
                     continue
-                verdict, new = self._judge(model, seen, span, "examination")
+                verdict, new = self._judge(model, seen, span, "evaluation")
                 if new:
                     complete = memory.looks.first_complete(span, delay)
                     self.metrics.verdict_delay.labels(model).observe(self.clock() - complete)
@@ -243,7 +243,7 @@ class Follower:
         return judged, following, waiting
 
     def _judge(
-        self, model: str, seen: Generation, span: Span, detector: Literal["examination", "request"]
+        self, model: str, seen: Generation, span: Span, detector: Literal["evaluation", "request"]
     ) -> tuple[Verdict, bool]:
         subject = Subject(model, seen.version, seen.generation, detector, span)
         with self._examining:
@@ -258,7 +258,7 @@ class Follower:
             self.verdicts.put(verdict)
             self.metrics.examination_seconds.labels(model).observe(time.perf_counter() - started)
         self.metrics.reached(verdict)
-        if detector == "examination":
+        if detector == "evaluation":
             self._update(model, last_verdict=verdict, state=verdict.state)
         self.published()
         _log.info(
@@ -272,7 +272,7 @@ class Follower:
             rows=verdict.rows,
             outcomes=verdict.outcomes,
         )
-        if detector == "examination":
+        if detector == "evaluation":
             self.examined(verdict)
         return verdict, True
 

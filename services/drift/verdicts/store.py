@@ -36,7 +36,7 @@ CREATE INDEX IF NOT EXISTS verdicts_by_window ON verdicts (model, detector, wind
 CREATE INDEX IF NOT EXISTS verdicts_unpublished ON verdicts (published, number);
 CREATE TABLE IF NOT EXISTS generations (
   model TEXT NOT NULL, generation INTEGER NOT NULL, version TEXT NOT NULL, first INTEGER NOT NULL,
-  examined_until INTEGER NOT NULL,
+  evaluated_until INTEGER NOT NULL,
   PRIMARY KEY (model, generation)
 );
 """
@@ -52,7 +52,7 @@ class Generation:
     generation: int
     version: str
     first: datetime
-    examined_until: datetime
+    evaluated_until: datetime
 
 
 class VerdictStore:
@@ -120,14 +120,14 @@ class VerdictStore:
     def last_examination(self, model: str) -> Verdict | None:
         """The examination with the last window end."""
         found = self._verdicts(
-            "AND model = ? AND detector = 'examination' ORDER BY window_end DESC, number DESC", (model,), 1
+            "AND model = ? AND detector = 'evaluation' ORDER BY window_end DESC, number DESC", (model,), 1
         )
         return found[0] if found else None
 
     def last_of_generation(self, model: str, generation: int) -> Verdict | None:
         """The examination of that generation with the last window end."""
         found = self._verdicts(
-            "AND model = ? AND generation = ? AND detector = 'examination' ORDER BY window_end DESC, number DESC",
+            "AND model = ? AND generation = ? AND detector = 'evaluation' ORDER BY window_end DESC, number DESC",
             (model, generation),
             1,
         )
@@ -137,7 +137,7 @@ class VerdictStore:
         """The examination of the model stored last before `verdict`, of those with one of `states`."""
         wanted = ", ".join("?" * len(states))
         found = self._verdicts(
-            "AND model = ? AND detector = 'examination' AND number < (SELECT number FROM verdicts WHERE verdict_id = ?)"
+            "AND model = ? AND detector = 'evaluation' AND number < (SELECT number FROM verdicts WHERE verdict_id = ?)"
             f" AND json_extract(body, '$.state') IN ({wanted}) ORDER BY number DESC",
             (verdict.model, verdict.verdict_id, *states),
             1,
@@ -167,22 +167,28 @@ class VerdictStore:
         with self._cursor() as cursor:
             cursor.execute(
                 "INSERT OR IGNORE INTO generations VALUES (?, ?, ?, ?, ?)",
-                (model, seen.generation, seen.version, to_micros(seen.first), to_micros(seen.examined_until)),
+                (
+                    model,
+                    seen.generation,
+                    seen.version,
+                    to_micros(seen.first),
+                    to_micros(seen.evaluated_until),
+                ),
             )
 
-    def advance(self, model: str, generation: int, examined_until: datetime) -> None:
+    def advance(self, model: str, generation: int, evaluated_until: datetime) -> None:
         """Remember where the generation's next window starts; only ever forward."""
         with self._cursor() as cursor:
             cursor.execute(
-                "UPDATE generations SET examined_until = MAX(examined_until, ?) WHERE model = ? AND generation = ?",
-                (to_micros(examined_until), model, generation),
+                "UPDATE generations SET evaluated_until = MAX(evaluated_until, ?) WHERE model = ? AND generation = ?",
+                (to_micros(evaluated_until), model, generation),
             )
 
     def generations(self, model: str) -> list[Generation]:
         """Generations seen, oldest first."""
         with self._cursor() as cursor:
             rows = cursor.execute(
-                "SELECT generation, version, first, examined_until FROM generations WHERE model = ? ORDER BY generation",
+                "SELECT generation, version, first, evaluated_until FROM generations WHERE model = ? ORDER BY generation",
                 (model,),
             ).fetchall()
         return [

@@ -18,7 +18,7 @@ from services.retraining.ledger.acknowledgements import (
 from services.retraining.ledger.engine import reading
 from services.retraining.ledger.metrics_snapshot import Figures, figures_of
 from services.retraining.ledger.records import Project, Run
-from services.retraining.ledger.statements import EXAMINED, RUNS, plain, run_of, runs_before
+from services.retraining.ledger.statements import EVALUATED, RUNS, plain, run_of, runs_before
 from services.retraining.ledger.tables import (
     acknowledgement,
     approval,
@@ -128,7 +128,7 @@ class LedgerQuestions:
         return moment
 
     def first_window(self, model: str, version: str) -> datetime | None:
-        """The start of the first window a version was examined on."""
+        """The start of the first window a version was evaluated on."""
         with reading(self._engine) as connection:
             moment: datetime | None = connection.execute(
                 select(cause.c.window_start)
@@ -141,7 +141,10 @@ class LedgerQuestions:
     def faulty_windows(self, model: str) -> list[tuple[datetime, datetime]]:
         """Windows whose data drift found faulty; not stretches a person asked about, which may hold sound weeks as well."""
         query = select(cause.c.window_start, cause.c.window_end).where(
-            cause.c.model == model, cause.c.state == "data_fault", cause.c.window_start.is_not(None), EXAMINED
+            cause.c.model == model,
+            cause.c.state == "data_fault",
+            cause.c.window_start.is_not(None),
+            EVALUATED,
         )
         with reading(self._engine) as connection:
             return [
@@ -153,7 +156,7 @@ class LedgerQuestions:
         """The newest verdict of the loop's own that tells a realised loss; None where there is none."""
         query = (
             select(cause.c.verdict)
-            .where(cause.c.model == model, EXAMINED, cause.c.verdict["loss"].as_float().is_not(None))
+            .where(cause.c.model == model, EVALUATED, cause.c.verdict["loss"].as_float().is_not(None))
             .order_by(cause.c.window_end.desc())
             .limit(1)
         )

@@ -19,7 +19,7 @@ _VERDICTS_KEPT_IN_MIND = 64
 
 ANSWERS = select(approval.c.answer)
 # The loop's own verdicts tile event time. A person may ask about any stretch, so what drift says then counts once, as a cause.
-EXAMINED = cause.c.verdict["detector"].as_string() == "examination"
+EVALUATED = cause.c.verdict["detector"].as_string() == "evaluation"
 RUNS = select(run, gate.c.result, gate.c.digest).outerjoin(gate, gate.c.run_id == run.c.run_id)
 
 
@@ -60,7 +60,7 @@ def verdicts_before(connection: Connection, model: str, version: str) -> tuple[P
     """The newest verdicts about a version as policy sees them; not those on windows that a person chose."""
     query = (
         select(cause.c.window_start, cause.c.window_end, cause.c.state, cause.c.verdict)
-        .where(cause.c.model == model, cause.c.version == version, EXAMINED)
+        .where(cause.c.model == model, cause.c.version == version, EVALUATED)
         .order_by(cause.c.window_end.desc())
         .limit(_VERDICTS_KEPT_IN_MIND)
     )

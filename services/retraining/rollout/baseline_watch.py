@@ -82,7 +82,7 @@ class FrozenWatch:
 
     def hear(self, verdict: Verdict) -> None:
         """A verdict came; returns at once."""
-        if verdict.detector != "examination" or verdict.loss is None or not verdict.outcomes:
+        if verdict.detector != "evaluation" or verdict.loss is None or not verdict.outcomes:
             return
         with self._changed:
             known = self._waiting.get(verdict.model) or self._done.get(verdict.model)

@@ -142,7 +142,10 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
 
     records = published(kafka_broker, "whole", 2)
 
-    assert [(verdict.state, verdict.blamed) for verdict, _ in records] == [("ok", ()), ("drift", ("x",))]
+    assert [(verdict.state, verdict.top_drifted_features) for verdict, _ in records] == [
+        ("ok", ()),
+        ("drift", ("x",)),
+    ]
     verdict, headers = records[1]
     assert headers["ce_type"] == VERDICTS.event_type
     assert (headers["ce_id"], headers["ce_model"]) == (verdict.verdict_id, "whole")
@@ -152,13 +155,13 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
     assert page.status_code == 200
     assert verdict.explanation in page.text.replace("&#x27;", "'")
     [status] = drift.get("/status")["models"]
-    assert status["examined_until"].startswith("2026-01-01T02:00:00")
-    now = httpx.post(f"{drift.url}/models/whole/examinations", json={}, timeout=30)
+    assert status["evaluated_until"].startswith("2026-01-01T02:00:00")
+    now = httpx.post(f"{drift.url}/models/whole/evaluations", json={}, timeout=30)
     assert (now.status_code, now.json()["state"]) == (201, "drift")
 
     metrics = drift.metrics()
     assert {series: value for series, value in metrics.items() if "last_verdict_info" in series} == {
-        'homeostat_drift_last_verdict_info{detector="examination",model="whole",state="drift",'
+        'homeostat_drift_last_verdict_info{detector="evaluation",model="whole",state="drift",'
         f'verdict_id="{verdict.verdict_id}",version="{verdict.version}"}}': 1.0
     }
     reached = metrics['homeostat_drift_last_verdict_timestamp_seconds{model="whole"}']

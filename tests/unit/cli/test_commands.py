@@ -33,7 +33,7 @@ VERDICT = {
     "window_start": "2013-02-01T00:00:00Z",
     "window_end": "2013-02-08T00:00:00Z",
     "state": "drift",
-    "blamed": ["dest"],
+    "top_drifted_features": ["dest"],
     "rows": 5000,
 }
 

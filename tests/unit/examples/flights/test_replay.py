@@ -69,7 +69,7 @@ def server() -> Iterator[RememberingServer]:
 
 
 def _free_view() -> LoopView:
-    return LoopView(examined=datetime.fromisoformat("2014-01-01T00:00:00+00:00"))
+    return LoopView(evaluated=datetime.fromisoformat("2014-01-01T00:00:00+00:00"))
 
 
 def test_each_hour_is_one_request_and_every_reply_is_kept(server: RememberingServer) -> None:
@@ -120,7 +120,7 @@ def test_while_held_traffic_goes_on_in_small_pieces(server: RememberingServer) -
     def pause(seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) == 4:
-            view.examined = datetime.fromisoformat("2014-01-01T00:00:00+00:00")
+            view.evaluated = datetime.fromisoformat("2014-01-01T00:00:00+00:00")
 
     answers = Replay(flights, server.url, "flights", view, pause=pause).run()
     asked = [body for path, body in server.heard if path == "/predict"]

@@ -69,7 +69,7 @@ def test_a_drift_that_does_not_answer_is_waited_for(drift: FakeService) -> None:
 
 
 def test_without_a_past_a_verdict_is_asked_for(drift: FakeService) -> None:
-    drift.answers["POST /models/parcels/examinations"] = (201, verdict(0))
+    drift.answers["POST /models/parcels/evaluations"] = (201, verdict(0))
     assert wait(drift, Timeline(START, START + DAY, None)) == verdict(0)
     body = {"start": START.isoformat(), "end": (START + DAY).isoformat()}
-    assert drift.asked == [("POST /models/parcels/examinations", body)]
+    assert drift.asked == [("POST /models/parcels/evaluations", body)]

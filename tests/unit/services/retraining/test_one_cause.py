@@ -139,7 +139,7 @@ def test_alerts_do_not_pass_the_brakes(
 def test_one_delivery_may_speak_of_two_models(open_room: Callable[..., Room]) -> None:
     room = open_room()
     told = room.world.verdict(2)
-    other = cause_key("other", "examination", told.version, told.window_end)
+    other = cause_key("other", "evaluation", told.version, told.window_end)
     room.kafka(told)
     mine, theirs = room.webhook(about(told), about(other, model="other"))
     assert (mine.cause_key, mine.new, theirs.cause_key, theirs.new) == (told.verdict_id, False, other, True)

@@ -35,11 +35,11 @@ def verdict(
     day: float, state: str = "drift", drifted: tuple[str, ...] = ("performance",), **more: Any
 ) -> Verdict:
     values = {
-        "verdict_id": cause_key(MODEL, "examination", VERSION, at(day)),
+        "verdict_id": cause_key(MODEL, "evaluation", VERSION, at(day)),
         "model": MODEL,
         "version": VERSION,
         "generation": 1,
-        "detector": "examination",
+        "detector": "evaluation",
         "window_start": at(day - 1),
         "window_end": at(day),
         "rows": 100,
@@ -106,7 +106,7 @@ def test_drift_of_another_kind_waits() -> None:
         ([past(9), past(8, "ok"), past(7)], "wait"),
         ([past(9), past(8, "insufficient_data"), past(7)], "retrain"),  # it saw too little to speak against
         ([past(9), past(8, "data_fault"), past(7)], "wait"),
-        ([past(9), past(9), past(9)], "wait"),  # the same window examined again counts once
+        ([past(9), past(9), past(9)], "wait"),  # the same window evaluated again counts once
         ([past(9), past(8, drifted=("feature",))], "wait"),
         ([past(11), past(12)], "wait"),  # later windows do not count
     ],

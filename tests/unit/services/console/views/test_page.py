@@ -50,7 +50,7 @@ def hostile_loop(said: str) -> FakeLoop:
     loop.verdicts, loop.decisions, loop.runs = spoil(loop.verdicts), spoil(loop.decisions), spoil(loop.runs)
     loop.releases = [{**spoil(entry), "version": f"{said}{entry['generation']}"} for entry in loop.releases]
     loop.verdicts[0]["verdict_id"] = loop.decisions[0]["cause_key"] = loop.runs[0]["run_id"] = said
-    loop.runs[0]["gate_digest"] = loop.verdicts[0]["state"] = loop.verdicts[1]["blamed"] = said
+    loop.runs[0]["gate_digest"] = loop.verdicts[0]["state"] = loop.verdicts[1]["top_drifted_features"] = said
     return loop
 
 

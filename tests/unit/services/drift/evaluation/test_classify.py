@@ -9,7 +9,7 @@ from services.drift.windows import Span
 from shared.contracts.verdict import Score, Signal, State, cause_key
 from tests.unit.services.drift.world import minutes
 
-SUBJECT = Subject("toy", "ab" * 32, 3, "examination", Span(minutes(0), minutes(60)))
+SUBJECT = Subject("toy", "ab" * 32, 3, "evaluation", Span(minutes(0), minutes(60)))
 
 
 def score(
@@ -54,7 +54,7 @@ def test_the_state(evidence: Evidence, state: State) -> None:
 def test_a_fault_names_no_drift_and_blames_the_broken_features() -> None:
     verdict = conclude(SUBJECT, replace(LOUD, scores=(*LOUD.scores, score("feature", "y", 9))), minutes(99))
     assert verdict.drifted == ()
-    assert verdict.blamed == ("x",)
+    assert verdict.top_drifted_features == ("x",)
 
 
 def test_the_strongest_is_blamed_first_each_feature_once() -> None:
@@ -66,13 +66,13 @@ def test_the_strongest_is_blamed_first_each_feature_once() -> None:
         score("prediction", "", 9.0),
     )
     verdict = conclude(SUBJECT, replace(CALM, scores=scores), minutes(99))
-    assert verdict.blamed == ("strong", "weak")
+    assert verdict.top_drifted_features == ("strong", "weak")
     assert verdict.drifted == ("feature", "prediction")
 
 
 def test_the_id_is_the_cause_not_the_moment() -> None:
     early, late = (conclude(SUBJECT, CALM, minutes(at)) for at in (99, 9999))
-    assert early.verdict_id == late.verdict_id == cause_key("toy", "examination", "ab" * 32, minutes(60))
+    assert early.verdict_id == late.verdict_id == cause_key("toy", "evaluation", "ab" * 32, minutes(60))
 
 
 def test_performance_comes_first_in_the_explanation() -> None:
@@ -94,4 +94,4 @@ def test_a_verdict_tells_what_exceeds_and_the_strongest_of_the_rest() -> None:
 
 def test_a_threshold_of_zero_is_no_division_by_zero() -> None:
     verdict = conclude(SUBJECT, replace(CALM, scores=(score("feature", "x", 1.0, 0.0),)), minutes(99))
-    assert verdict.blamed == ("x",)
+    assert verdict.top_drifted_features == ("x",)

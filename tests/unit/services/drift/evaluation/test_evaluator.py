@@ -68,7 +68,7 @@ def wide_rows(
 
 def subject(place: int = 0) -> Subject:
     span = Span(minutes(60 * place), minutes(60 * (place + 1)))
-    return Subject("toy", VERSION, 1, "examination", span)
+    return Subject("toy", VERSION, 1, "evaluation", span)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.3, 0.9])
@@ -114,7 +114,7 @@ def test_a_shift_of_a_quarter_of_a_deviation_in_one_column_is_found() -> None:
         verdict = conclude(
             subject(place), Judge(PlainDistances()).measure(subject(place), window, reference), minutes(0)
         )
-        found += verdict.blamed == ("x",)
+        found += verdict.top_drifted_features == ("x",)
     assert found >= 18
 
 
@@ -199,7 +199,7 @@ def test_a_calm_window_is_ok() -> None:
 
 def test_spoiled_outcomes_are_performance_drift_alone() -> None:
     verdict = judged(ordinary(1000, 2, flip=0.4))
-    assert (verdict.state, verdict.drifted, verdict.blamed) == ("drift", ("performance",), ())
+    assert (verdict.state, verdict.drifted, verdict.top_drifted_features) == ("drift", ("performance",), ())
 
 
 @pytest.mark.parametrize("known", [1, 2])
@@ -229,7 +229,7 @@ def test_numbers_beyond_every_unit_cost_no_verdict() -> None:
 
 def test_a_moved_feature_is_feature_drift_alone() -> None:
     verdict = judged(ordinary(1000, 2, shift=0.8))
-    assert (verdict.state, verdict.drifted, verdict.blamed) == ("drift", ("feature",), ("x",))
+    assert (verdict.state, verdict.drifted, verdict.top_drifted_features) == ("drift", ("feature",), ("x",))
 
 
 def test_moved_scores_are_prediction_drift() -> None:
@@ -243,7 +243,7 @@ def test_a_category_absent_from_the_reference_is_drift_not_fault() -> None:
     columns = ordinary(1000, 2)
     columns["c"] = np.where(np.arange(1000) % 4 == 0, "e", np.asarray(columns["c"]))
     verdict = judged(columns)
-    assert (verdict.state, verdict.blamed) == ("drift", ("c",))
+    assert (verdict.state, verdict.top_drifted_features) == ("drift", ("c",))
     assert {score.method for score in verdict.scores if score.exceeded} == {
         "jensenshannon",
         "new_category_share",
@@ -256,7 +256,7 @@ def test_broken_data_beat_drift() -> None:
         None if place % 3 == 0 else value for place, value in enumerate(np.asarray(columns["c"]).tolist())
     ]
     verdict = judged(columns)
-    assert (verdict.state, verdict.drifted, verdict.blamed) == ("data_fault", (), ("c",))
+    assert (verdict.state, verdict.drifted, verdict.top_drifted_features) == ("data_fault", (), ("c",))
 
 
 def test_the_floor_counts_whatever_the_reference() -> None:

@@ -89,7 +89,7 @@ def test_verdicts_by_list_and_by_id(service: Service, released: Manifest) -> Non
     assert found == [wanted[-1].model_dump(mode="json")]
     assert len(service.client.get("/verdicts").json()["verdicts"]) == 2
     one = service.client.get(f"/verdicts/{wanted[0].verdict_id}").json()
-    assert (one["state"], one["blamed"]) == ("drift", ["secret", "x"])
+    assert (one["state"], one["top_drifted_features"]) == ("drift", ["secret", "x"])
     assert service.client.get("/verdicts", params={"model": "nobody"}).json() == {"verdicts": []}
 
 
@@ -105,8 +105,8 @@ def test_status_tells_how_far_the_examination_is(service: Service, released: Man
     body = service.client.get("/status").json()
     [model] = body["models"]
     assert (
-        model["examined_until"] == "2026-01-01T02:00:00Z"
-        or model["examined_until"] == "2026-01-01T02:00:00+00:00"
+        model["evaluated_until"] == "2026-01-01T02:00:00Z"
+        or model["evaluated_until"] == "2026-01-01T02:00:00+00:00"
     )
     assert model["last_verdict"]["state"] == "drift"
     assert body["unpublished"] == 2
@@ -133,14 +133,13 @@ def test_a_report_shows_blamed_features_first_and_no_personal_data(
 
 def test_an_examination_now(service: Service, released: Manifest) -> None:
     window = {"start": "2026-01-01T00:10:00Z", "end": "2026-01-01T01:50:00+01:00"}
-    first = service.client.post("/models/toy/examinations", json=window)
+    first = service.client.post("/models/toy/evaluations", json=window)
     assert first.status_code == 201
     assert (first.json()["detector"], first.json()["rows"]) == ("request", 240)
-    again = service.client.post("/models/toy/examinations", json=window)
+    again = service.client.post("/models/toy/evaluations", json=window)
     assert (again.status_code, again.json()) == (200, first.json())
     assert (
-        service.client.post("/models/toy/examinations", json={}).json()["window_end"]
-        == "2026-01-01T02:00:00Z"
+        service.client.post("/models/toy/evaluations", json={}).json()["window_end"] == "2026-01-01T02:00:00Z"
     )
 
 
@@ -167,7 +166,7 @@ def test_a_wrong_examination_names_the_field(
     service: Service, released: Manifest, body: bytes, status: int, field: str
 ) -> None:
     answer = service.client.post(
-        "/models/toy/examinations", content=body, headers={"Content-Type": "application/json; charset=utf-8"}
+        "/models/toy/evaluations", content=body, headers={"Content-Type": "application/json; charset=utf-8"}
     )
     assert (answer.status_code, answer.json()["field"]) == (status, field)
     assert {"error", "field", "expected"} == set(answer.json())
@@ -179,7 +178,7 @@ def test_what_another_sites_page_may_send_starts_no_examination(
     service: Service, released: Manifest, kind: str, body: bytes
 ) -> None:
     headers = {"Content-Type": kind} if kind else {}
-    answer = service.client.post("/models/toy/examinations", content=body, headers=headers)
+    answer = service.client.post("/models/toy/evaluations", content=body, headers=headers)
     assert (answer.status_code, answer.json()["field"], answer.json()["expected"]) == (
         415,
         "Content-Type",
@@ -201,7 +200,7 @@ def test_what_another_sites_page_may_send_starts_no_examination(
 def test_a_page_of_another_site_starts_no_examination_whatever_it_sends(
     service: Service, released: Manifest, headers: dict[str, str], status: int
 ) -> None:
-    answer = service.client.post("/models/toy/examinations", json={}, headers=headers)
+    answer = service.client.post("/models/toy/evaluations", json={}, headers=headers)
     assert answer.status_code == status
     assert ("HOMEOSTAT_DRIFT_NAMES" in answer.json().get("hint", "")) == (status == 421)
     assert service.client.get("/verdicts").json() == {"verdicts": []}
@@ -213,7 +212,7 @@ def test_verdicts_are_shown_under_names_of_ours_and_figures_under_any(service: S
         assert service.client.get(path, headers=foreign).status_code == 421, path
     for path, status in (("/metrics", 200), ("/health/live", 200), ("/health/ready", 503)):
         assert service.client.get(path, headers=foreign).status_code == status, path
-    named = service.client.post("/models/nobody/examinations", json={}, headers={"Host": "drift:8002"})
+    named = service.client.post("/models/nobody/evaluations", json={}, headers={"Host": "drift:8002"})
     assert named.status_code == 404
 
 

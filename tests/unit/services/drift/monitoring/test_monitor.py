@@ -46,8 +46,8 @@ def test_each_window_is_judged_once_when_its_outcomes_are_in(
     assert [(verdict.state, verdict.rows, verdict.outcomes) for verdict in verdicts] == [("ok", 360, 360)] * 2
     assert installation.settle() == verdicts
     [status] = installation.follower.statuses()
-    assert status.examined_until == minutes(120)
-    assert (status.next_window_end, status.next_judgeable_at) == (minutes(180), minutes(210))
+    assert status.evaluated_until == minutes(120)
+    assert (status.next_window_end, status.next_window_ready_at) == (minutes(180), minutes(210))
     assert status.watermark == minutes(180) - timedelta(seconds=10)
 
 
@@ -515,7 +515,7 @@ def test_a_request_does_not_stand_in_for_the_examination(
 ) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
     installation.follower.examine("toy", minutes(0), minutes(60))
-    assert [verdict.detector for verdict in installation.settle()] == ["request", "examination"]
+    assert [verdict.detector for verdict in installation.settle()] == ["request", "evaluation"]
 
 
 def test_requests_that_cannot_be_met(installation: Installation, released: Manifest) -> None:
@@ -530,7 +530,7 @@ def test_requests_that_cannot_be_met(installation: Installation, released: Manif
 
 def caught_up(installation: Installation) -> datetime | None:
     """When drift was last through with what is due, as Prometheus would see it."""
-    name = "homeostat_drift_caught_up_timestamp_seconds"
+    name = "homeostat_drift_last_full_poll_timestamp_seconds"
     value = installation.metrics.registry.get_sample_value(name, {"model": "toy"})
     return None if value is None else datetime.fromtimestamp(value, UTC)
 

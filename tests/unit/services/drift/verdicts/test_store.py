@@ -15,7 +15,7 @@ from tests.unit.services.drift.world import minutes
 
 
 def verdict(end: float, *, model: str = "toy", reached: datetime | None = None) -> Verdict:
-    subject = Subject(model, "ab" * 32, 1, "examination", Span(minutes(end - 60), minutes(end)))
+    subject = Subject(model, "ab" * 32, 1, "evaluation", Span(minutes(end - 60), minutes(end)))
     return conclude(subject, Evidence(rows=0, outcomes=0, reference_rows=0), reached or minutes(end))
 
 
@@ -90,7 +90,7 @@ def test_a_generation_only_goes_forward(store: VerdictStore) -> None:
     store.put_generation("toy", Generation(1, "v", minutes(0), minutes(0)))
     store.advance("toy", 1, minutes(60))
     store.advance("toy", 1, minutes(30))
-    assert store.generations("toy")[0].examined_until == minutes(60)
+    assert store.generations("toy")[0].evaluated_until == minutes(60)
 
 
 def test_a_file_that_cannot_be_opened_names_the_file(tmp_path: Path) -> None:
