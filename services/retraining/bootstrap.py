@@ -17,6 +17,7 @@ from services.retraining.controller import Controller
 from services.retraining.dependencies import Parts
 from services.retraining.http.app import make_app
 from services.retraining.http.routes import Doors
+from services.retraining.launchers.launcher import Launcher
 from services.retraining.launchers.process import ProcessLauncher
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
@@ -28,7 +29,6 @@ from services.retraining.runs.durable_runs import DurableRuns
 from services.retraining.runs.leader_lease import FileLease, Lease, PostgresLease
 from services.retraining.runs.pipeline import STEPS, Pipeline
 from services.retraining.runs.scheduler import Driver
-from services.retraining.runs.training import Launcher
 from services.retraining.settings import RetrainingSettings
 from services.retraining.tracking.outbox_relay import Mirror, OutboxFeeder
 from services.retraining.triggers.verdict_consumer import VerdictListener

@@ -16,8 +16,6 @@ from services.retraining.metrics import RetrainingMetrics
 from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
 from services.retraining.policy.limits import budget_spent
-from services.retraining.rollout.annotations import announce
-from services.retraining.rollout.releaser import append, check_generation, rollback_target
 from services.retraining.runs.pipeline import Pipeline
 from shared.contracts.loop_spec import LoopSpec, NewRowsTrigger, read_loop_spec
 from shared.contracts.manifest import short
@@ -146,7 +144,7 @@ class Controller:
         served = self._parts.store.latest_release(model)
         if served is not None and served.version == version:
             return served, False
-        return self._release(model, version, "deployment", actor, ""), True
+        return self._parts.releaser.deploy(model, version, actor), True
 
     def rollback(
         self,
@@ -161,12 +159,9 @@ class Controller:
         With `expected_generation`, the one its caller saw being served, a second try after a lost reply is a Conflict and not
         a second step back.
         """
-        log = self._parts.store.releases(model)
-        check_generation(log, expected_generation)
-        target = rollback_target(log, to_generation)
-        self._pipeline.verify_stored(model, target.version)
-        note = reason or f"back to generation {target.generation}"
-        return self._release(model, target.version, "rollback", actor, note, after=len(log))
+        return self._parts.releaser.roll_back(
+            model, actor, reason, to_generation, expected_generation, self._pipeline.verify_stored
+        )
 
     def approve(self, run_id: str, actor: str) -> Run:
         """Start a suggested run, or promote a proven one. Raises Conflict, NotFound."""
@@ -212,32 +207,7 @@ class Controller:
 
     def mirror_releases(self) -> None:
         """Bring the ledger's copy of the release logs up to date: a crash may have come between log and ledger."""
-        for model in self._parts.store.models():
-            for entry in self._parts.store.releases(model):
-                self._ledger.record_release(entry)
-                self._metrics.generation.labels(model).set(entry.generation)
-
-    def _release(
-        self, model: str, version: str, reason: str, actor: str, note: str, *, after: int | None = None
-    ) -> Release:
-        done = append(
-            self._parts.store,
-            model,
-            version=version,
-            reason=reason,
-            actor=actor,
-            note=note,
-            now=self._parts.clock(),
-            after=after,
-        )
-        self._ledger.record_release(done)
-        self._metrics.generation.labels(model).set(done.generation)
-        self._metrics.releases.labels(model, reason).inc()
-        announce(self._parts.annotator, done)
-        _log.info(
-            "released", model=model, version=version, generation=done.generation, reason=reason, actor=actor
-        )
-        return done
+        self._parts.releaser.record_releases()
 
     def _event_time(self, cause: Cause | None, model: str = "") -> datetime:
         """Now, as the data tells it: the cause's time, else the lake's newest row, else the newest verdict, else the clock.

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from services.retraining.launchers.launcher import Launcher
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.rollout.annotations import Marks
-from services.retraining.runs.training import Launcher
+from services.retraining.rollout.annotations import Annotator
+from services.retraining.rollout.releaser import Releaser
 from services.retraining.settings import RetrainingSettings
 from shared.grafana.annotations import NoAnnotator
 from shared.models.keys import Keys
@@ -31,4 +32,9 @@ class Parts:
     settings: RetrainingSettings
     metrics: RetrainingMetrics
     clock: Callable[[], datetime]
-    annotator: Marks = field(default_factory=NoAnnotator)
+    annotator: Annotator = field(default_factory=NoAnnotator)
+
+    @property
+    def releaser(self) -> Releaser:
+        """The one writer of the release log, with these stores."""
+        return Releaser(self.store, self.ledger, self.metrics, self.annotator, self.clock)

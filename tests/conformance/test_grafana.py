@@ -15,9 +15,9 @@ from shared.grafana.interface import (
     Annotation,
     DataSource,
     Folder,
-    GrafanaUnauthorized,
     GrafanaForbidden,
     GrafanaInterface,
+    GrafanaUnauthorized,
     Health,
     Login,
 )

@@ -19,6 +19,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import httpx
 
 from services.console.aggregation.endpoints import Places
+from services.retraining.rollout.rollback import default_rollback_generation
+from shared.contracts.release import Release
 
 VERSIONS = tuple(f"{letter * 4}{number:060d}" for number, letter in enumerate("abcdef"))
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -182,7 +184,12 @@ class FakeLoop:
 
     def _retraining(self, path: str, query: dict[str, list[str]], limit: int) -> dict[str, Any] | None:
         if path == f"models/{self.model}/releases":
-            return {"model": self.model, "releases": self.releases}
+            log = [Release.model_validate(entry) for entry in self.releases]
+            return {
+                "model": self.model,
+                "releases": self.releases,
+                "rollback_target": default_rollback_generation(log),
+            }
         if path.startswith("runs/"):
             return next((run for run in self.runs if run["run_id"] == path.removeprefix("runs/")), None)
         states = query.get("state")

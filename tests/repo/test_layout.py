@@ -188,7 +188,7 @@ def test_nothing_happens_on_import(tmp_path: Path) -> None:
 
 
 def test_one_writer_for_each_store() -> None:
-    """Releases are made in promotion.py, the lake is written by the sink; nobody else calls what writes them."""
+    """Releaser alone appends to the release log, the prediction log alone writes the lake."""
     writers = {
         "add_release": ("services/retraining/rollout/releaser.py",),
         "write_deltalake": ("services/prediction_log", "shared/stores"),

@@ -12,7 +12,6 @@ from services.console.aggregation.fields import mapping, mappings, moment, numbe
 from services.console.aggregation.parsers import releases_of, verdicts_of
 from services.console.aggregation.poller import Heard
 from services.console.aggregation.prometheus_samples import Samples
-from services.console.aggregation.rollback_target import generation_before
 from services.console.aggregation.view_models import Model, Received, Release, Served, Verdict
 
 RECENT = 40
@@ -80,7 +79,7 @@ def _model(name: str, told: Told) -> Model:
         problem=text(watched, "error"),
         recent=recent,
         releases=log,
-        comes_back=generation_before(log),
+        comes_back=whole(mapping(logged.body), "rollback_target"),
         stale=stale_of(
             {
                 "releases": [logged],

@@ -20,6 +20,7 @@ from services.retraining.ledger.records import Recorded
 from services.retraining.ledger_gauges import hide, show
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.policy.attention import Concern
+from services.retraining.rollout.rollback import default_rollback_generation
 from services.retraining.run_states import MOVES
 from services.retraining.triggers.webhooks import read_triggers
 from shared.errors import DependencyUnavailable, InvalidRequest
@@ -130,11 +131,13 @@ def make_router(doors: Doors) -> APIRouter:
 
     @router.get("/models/{model}/releases")
     def releases(model: str) -> Response:
-        """The release log, oldest first."""
+        """The release log, oldest first, and the generation that a rollback without a target restores."""
+        log = doors.store.releases(model)
         return json_response(
             {
                 "model": model,
-                "releases": [entry.model_dump(mode="json") for entry in doors.store.releases(model)],
+                "releases": [entry.model_dump(mode="json") for entry in log],
+                "rollback_target": default_rollback_generation(log),
             }
         )
 

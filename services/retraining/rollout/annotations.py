@@ -1,4 +1,4 @@
-"""A release as a mark on the boards: sent once, by the process that made it, and waited for by nobody."""
+"""Releases as Grafana annotations: queued once, by the process that made the release."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from shared.contracts.manifest import short
 from shared.contracts.release import Release
 
 
-class Marks(Protocol):
-    """Takes annotations, at once and whatever becomes of them."""
+class Annotator(Protocol):
+    """Takes annotations for Grafana; see shared/grafana/annotations.py."""
 
     def annotate(self, text: str, tags: Sequence[str], at: datetime | None = None) -> None:
-        """Have `text` marked at `at` with `tags`; never blocks, never raises."""
+        """Queue an annotation; never blocks, never raises."""
 
     def close(self, timeout_s: float = ...) -> None:
-        """End it."""
+        """Stop, after at most `timeout_s`."""
 
 
-def announce(marks: Marks, done: Release) -> None:
-    """Mark a release, or a rollback, where it was made in time."""
+def announce(annotator: Annotator, done: Release) -> None:
+    """Annotate the boards with a release or rollback at its time."""
     kind = "rollback" if done.reason == "rollback" else "release"
-    told = f"{done.model}: generation {done.generation} is version {short(done.version)}, {done.reason} by {done.actor}"
-    marks.annotate(
-        f"{told}: {done.note}" if done.note else told,
+    text = f"{done.model}: generation {done.generation} is version {short(done.version)}, {done.reason} by {done.actor}"
+    annotator.annotate(
+        f"{text}: {done.note}" if done.note else text,
         ("homeostat", kind, f"model:{done.model}"),
         done.released_at,
     )

@@ -1,99 +1,156 @@
-"""Appending to the release log: deployments, promotions, rollbacks. Each is compare-and-swap on the generation."""
+"""The one place that appends to the release log: deployments, promotions, rollbacks, by compare-and-swap on the generation."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Literal
 
+from services.retraining.ledger.ledger import Ledger
+from services.retraining.metrics import RetrainingMetrics
+from services.retraining.rollout.annotations import Annotator, announce
+from services.retraining.rollout.rollback import rollback_target
 from shared.contracts.manifest import short
 from shared.contracts.release import Release
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict
+from shared.observability.logs import get_logger
 from shared.stores.model_store import ModelStore
 
 _TRIES = 5
+_log = get_logger(__name__)
 
 
-def promote(
-    store: ModelStore,
-    model: str,
-    *,
-    version: str,
-    champion: str,
-    actor: str,
-    run_id: str,
-    cause_key: str,
-    note: str,
-    now: datetime,
-) -> tuple[Release, bool]:
-    """Find or create the one release of a run, and say whether it was created.
+class Releaser:
+    """Appends to the release log; then the ledger, the metrics and Grafana learn of the release.
 
-    Raises Conflict where the champion it was judged against is no longer served.
-
-    1. a release with this run's id is in the log: that is it   2. the version served must be the one that was beaten
-    3. put under the next number if nobody else has; otherwise look again
+    The log is the truth. A crash after the append loses at most the rest, and `record_releases` brings the ledger up to date.
     """
-    for _ in range(_TRIES):
-        log = store.releases(model)
-        for done in reversed(log):
-            if done.run_id == run_id:
-                return done, False
-        served = log[-1].version if log else ""
-        if served != champion:
-            raise Conflict(
-                f"the challenger was judged against {short(champion) or 'nothing'}, "
-                f"but {short(served) or 'nothing'} is served now",
-                hint="let the loop train again",
-            )
+
+    def __init__(
+        self,
+        store: ModelStore,
+        ledger: Ledger,
+        metrics: RetrainingMetrics,
+        annotator: Annotator,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._metrics = metrics
+        self._annotator = annotator
+        self._clock = clock
+
+    def deploy(self, model: str, version: str, actor: str) -> Release:
+        """Release a version at a person's request. Raises Conflict where another release was made at the same time."""
+        return self._append(model, self._store.releases(model), version, "deployment", actor, "")
+
+    def promote(
+        self,
+        model: str,
+        *,
+        version: str,
+        champion: str,
+        actor: str,
+        run_id: str,
+        cause_key: str,
+        note: str,
+    ) -> Release:
+        """Find or create the one release of a run.
+
+        Raises Conflict where the champion it was compared with is no longer served.
+
+        1. a release with this run's id is in the log: that is it   2. the version served must be the one that was beaten
+        3. create the next generation unless it exists by now; then read the log again
+        """
+        for _ in range(_TRIES):
+            log = self._store.releases(model)
+            for existing in reversed(log):
+                if existing.run_id == run_id:
+                    self._record(existing)
+                    return existing
+            served = log[-1].version if log else ""
+            if served != champion:
+                raise Conflict(
+                    f"the challenger was compared with {short(champion) or 'nothing'}, "
+                    f"but {short(served) or 'nothing'} is served now",
+                    hint="start a new run",
+                )
+            try:
+                return self._append(model, log, version, "promotion", actor, note, run_id, cause_key)
+            except Conflict:
+                continue
+        raise Conflict(f"the release log of {model} keeps changing", hint="try again")
+
+    def roll_back(
+        self,
+        model: str,
+        actor: str,
+        reason: str,
+        to_generation: int | None,
+        expected_generation: int | None,
+        verify: Callable[[str, str], None],
+    ) -> Release:
+        """Restore an earlier version: of a generation, or the one served before. Raises NotFound, Conflict, IntegrityError.
+
+        1. the generation served is the expected one   2. find the release to restore   3. `verify` its version's bytes
+        4. append; where another release was made since 1, Conflict and no change
+        """
+        log = self._store.releases(model)
+        check_generation(log, expected_generation)
+        target = rollback_target(log, to_generation)
+        verify(model, target.version)
+        note = reason or f"back to generation {target.generation}"
+        current = self._store.releases(model)
+        check_generation(current, len(log))
+        return self._append(model, current, target.version, "rollback", actor, note)
+
+    def record_releases(self) -> None:
+        """Bring the ledger's copy of the release logs up to date: a crash may have come between log and ledger."""
+        for model in self._store.models():
+            for entry in self._store.releases(model):
+                self._record(entry)
+
+    def _append(
+        self,
+        model: str,
+        log: list[Release],
+        version: str,
+        reason: Literal["deployment", "promotion", "rollback"],
+        actor: str,
+        note: str,
+        run_id: str = "",
+        cause_key: str = "",
+    ) -> Release:
         entry = Release(
             model=model,
             generation=len(log) + 1,
             version=version,
-            previous=served,
-            reason="promotion",
+            previous=log[-1].version if log else "",
+            reason=reason,
             actor=actor,
             run_id=run_id,
             cause_key=cause_key,
             note=note,
-            released_at=now,
+            released_at=self._clock(),
         )
-        try:
-            store.add_release(entry)
-        except Conflict:
-            continue
-        return entry, True
-    raise Conflict(f"the release log of {model} keeps changing", hint="try again")
+        self._store.add_release(entry)
+        self._record(entry)
+        self._metrics.releases.labels(model, reason).inc()
+        announce(self._annotator, entry)
+        _log.info(
+            "released",
+            model=model,
+            version=version,
+            generation=entry.generation,
+            reason=reason,
+            actor=actor,
+            run_id=run_id,
+        )
+        return entry
 
-
-def append(
-    store: ModelStore,
-    model: str,
-    *,
-    version: str,
-    reason: str,
-    actor: str,
-    note: str,
-    now: datetime,
-    after: int | None = None,
-) -> Release:
-    """Release a version by a person's wish. Raises Conflict where somebody else released at the same moment.
-
-    `after`: the generation the wish was made at; Conflict where another one is the newest.
-    """
-    log = store.releases(model)
-    check_generation(log, after)
-    entry = Release.model_validate(
-        {
-            "model": model,
-            "generation": len(log) + 1,
-            "version": version,
-            "previous": log[-1].version if log else "",
-            "reason": reason,
-            "actor": actor,
-            "note": note,
-            "released_at": now,
-        }
-    )
-    store.add_release(entry)
-    return entry
+    def _record(self, entry: Release) -> None:
+        self._ledger.record_release(entry)
+        self._metrics.generation.labels(entry.model).set(entry.generation)
 
 
 def check_generation(log: list[Release], expected: int | None) -> None:
@@ -102,37 +159,5 @@ def check_generation(log: list[Release], expected: int | None) -> None:
         last = f": a {log[-1].reason} by {log[-1].actor}" if log else ""
         raise Conflict(
             f"generation {expected} was expected to be served, but it is {len(log)}{last}",
-            hint="look at the releases: what you want may have happened already",
+            hint="check the releases: the change may have been made already",
         )
-
-
-def rollback_target(log: list[Release], to_generation: int | None) -> Release:
-    """The release whose version a rollback puts back. Raises NotFound, Conflict.
-
-    Deployments and promotions stack up, a rollback takes off: two rollbacks in a row go back two steps, not there and back again.
-    """
-    if not log:
-        raise NotFound("nothing was released yet, so there is nothing to take back")
-    served = log[-1]
-    if to_generation is not None:
-        if not 1 <= to_generation <= len(log):
-            raise NotFound(f"there is no generation {to_generation}; the log goes from 1 to {len(log)}")
-        target = log[to_generation - 1]
-        if target.version == served.version:
-            raise Conflict(
-                f"generation {to_generation} is version {short(target.version)}, which is served already"
-            )
-        return target
-    stack: list[Release] = []
-    for entry in log:
-        versions = [below.version for below in stack]
-        if entry.reason == "rollback" and entry.version in versions:
-            del stack[len(versions) - versions[::-1].index(entry.version) :]
-        elif not stack or stack[-1].version != entry.version:
-            stack.append(entry)
-    if len(stack) < 2:
-        raise Conflict(
-            f"nothing was served before version {short(served.version)}",
-            hint="name a generation, or deploy another version",
-        )
-    return stack[-2]

@@ -19,8 +19,6 @@ import pyarrow.parquet as pq
 
 from services.retraining.dependencies import Parts
 from services.retraining.ledger.records import Run
-from services.retraining.rollout.annotations import announce
-from services.retraining.rollout.releaser import promote
 from services.retraining.run_states import State
 from services.retraining.runs.evaluation import compare
 from services.retraining.runs.gate import compared, digest_of
@@ -249,8 +247,7 @@ class Pipeline:
                 )
             actor = yes[-1]["actor"]
         self.verify_stored(run.model, run.version)
-        done, new = promote(
-            parts.store,
+        done = parts.releaser.promote(
             run.model,
             version=run.version,
             champion=run.champion,
@@ -258,13 +255,7 @@ class Pipeline:
             run_id=run.run_id,
             cause_key=run.cause_key,
             note=run.message,
-            now=parts.clock(),
         )
-        parts.ledger.record_release(done)
-        parts.metrics.generation.labels(run.model).set(done.generation)
-        if new:
-            parts.metrics.releases.labels(run.model, done.reason).inc()
-            announce(parts.annotator, done)
         return self._end(run.run_id, "promoted", run.code, run.message, generation=done.generation)
 
     def verify_stored(self, model: str, version: str) -> None:

@@ -6,21 +6,14 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
-from typing import Protocol
 
 import orjson
 
+from services.retraining.launchers.launcher import Launcher
 from services.retraining.runs.snapshot import TRAIN
 from services.retraining.runs.workspace import RunFolder, write_json
 from shared.errors import TrainingFailed
 from shared.models.training_command import TrainingJob, read_outputs, training_environment
-
-
-class Launcher(Protocol):
-    """What runs a training command somewhere."""
-
-    def train(self, job: TrainingJob, stop: Event) -> None:
-        """Run it to its end. Raises TrainingFailed, OperatorError, Interrupted."""
 
 
 def trained_attempt(folder: RunFolder) -> tuple[int, dict[str, float]] | None:

@@ -10,11 +10,11 @@ import pytest
 
 from services.console.aggregation.fields import mappings, moment, number, since_epoch, text, texts, whole
 from services.console.aggregation.prometheus_samples import Samples
-from services.console.aggregation.rollback_target import candidates, generation_before
+from services.console.aggregation.rollback_target import candidates
 from services.console.aggregation.view_models import Release
 from services.console.formatting import age, amount, count, figure, size, times
 from services.console.views.markup import Html, join, tag
-from services.retraining.rollout.releaser import rollback_target
+from services.retraining.rollout.rollback import rollback_target
 from shared.contracts.release import Release as LoggedRelease
 from shared.errors import HomeostatError
 
@@ -118,21 +118,13 @@ def log_of(chance: random.Random) -> list[LoggedRelease]:
     return log
 
 
-def test_the_page_names_what_retraining_would_bring_back() -> None:
+def test_rollback_candidates_are_accepted_by_retraining() -> None:
     chance = random.Random(5)
-    stepped_back = 0
-    for _ in range(2000):
+    for _ in range(500):
         log = log_of(chance)
         seen = [Release("m", one.generation, one.version, one.reason, "a", "", "", NOW) for one in log]
-        try:
-            target = rollback_target(log, None).generation
-        except HomeostatError:
-            target = 0
-        assert generation_before(seen) == target
-        stepped_back += target not in (0, len(log) - 1)
         choices = candidates(seen)
         assert len({one.version for one in choices}) == len(choices)
         assert log[-1].version not in {one.version for one in choices}
         for one in choices:
             assert rollback_target(log, one.generation).version == one.version
-    assert stepped_back > 100  # logs on which "the one before" would be wrong

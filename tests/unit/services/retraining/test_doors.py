@@ -18,6 +18,7 @@ from services.retraining.ledger.metrics_snapshot import Figures, OpenRun
 from services.retraining.ledger_gauges import show
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.settings import RetrainingSettings
+from shared.contracts.release import Release
 from shared.errors import DependencyUnavailable, OperatorError
 from shared.http.errors import UNKNOWN_ERROR
 from tests.fakes.retraining_service import wait_for
@@ -685,10 +686,12 @@ def test_what_nobody_foresaw_shows_an_id_and_not_its_text(
 
 def test_the_ledger_learns_of_releases_a_crash_kept_from_it(house: House) -> None:
     house.deploy()
-    from services.retraining.rollout.releaser import append
-
     version = house.another_version(-0.6)
-    append(house.world.store, MODEL, version=version, reason="deployment", actor="ann", note="", now=START)
+    house.world.store.add_release(
+        Release(
+            model=MODEL, generation=2, version=version, reason="deployment", actor="ann", released_at=START
+        )
+    )
     assert house.service.parts.ledger.releases_of_version(version) == []
     house.service.controller.mirror_releases()
     assert [entry["generation"] for entry in house.service.parts.ledger.releases_of_version(version)] == [2]

@@ -23,9 +23,9 @@ from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.rollout.baseline_comparison import Comparison, compare_with_first, first_version
 from services.retraining.rollout.baseline_watch import FrozenWatch
-from services.retraining.rollout.releaser import append
 from services.retraining.settings import RetrainingSettings
 from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict
 from shared.errors import DependencyUnavailable, IntegrityError, UnservableModel
 from shared.stores.lake import Lake
@@ -44,8 +44,17 @@ def world(tmp_path: Path) -> World:
     """A first version that is worse than a coin, and a better one released after it."""
     made = make_world(tmp_path, days=4)
     better = package_poor_champion(tmp_path, made.spec, made.store, made.keys, slope=2.0)
-    for version in (made.champion, better):
-        append(made.store, MODEL, version=version, reason="deployment", actor="ann", note="", now=START)
+    for generation, version in enumerate((made.champion, better), 1):
+        made.store.add_release(
+            Release(
+                model=MODEL,
+                generation=generation,
+                version=version,
+                reason="deployment",
+                actor="ann",
+                released_at=START,
+            )
+        )
     return made
 
 

@@ -1,15 +1,20 @@
-"""The release log: promotions once, rollbacks that go back, and nobody's release overwritten."""
+"""Releases: one promotion per run, compare-and-swap on the generation, and what each release is recorded in."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from services.retraining.rollout.releaser import append, promote, rollback_target
+from services.retraining.ledger.engine import open_engine
+from services.retraining.ledger.ledger import Ledger
+from services.retraining.metrics import RetrainingMetrics
+from services.retraining.rollout.releaser import Releaser
 from shared.contracts.release import Release
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict
+from shared.grafana.annotations import NoAnnotator
 from shared.stores.model_store import ModelStore, open_model_store
 from tests.fakes.retraining_world import START
 
@@ -19,72 +24,107 @@ def store(tmp_path: Path) -> ModelStore:
     return open_model_store((tmp_path / "models").as_uri())
 
 
-def put(store: ModelStore, version: str, reason: str = "deployment") -> Release:
-    return append(store, "toy", version=version, reason=reason, actor="ann", note="", now=START)
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}"))
+    yield opened
+    opened.close()
 
 
-def promoted(store: ModelStore, *, run: str = "run-1", version: str = "b", champion: str = "a") -> Release:
-    return promote(
-        store,
-        "toy",
-        version=version,
-        champion=champion,
-        actor="loop",
-        run_id=run,
-        cause_key="k",
-        note="",
-        now=START,
-    )[0]
+@pytest.fixture
+def annotated() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def releaser(store: ModelStore, ledger: Ledger, annotated: list[str]) -> Releaser:
+    annotator = NoAnnotator(annotated.append, "annotated")
+    return Releaser(store, ledger, RetrainingMetrics(), annotator, lambda: START)
+
+
+def promoted(releaser: Releaser, *, run: str = "run-1", version: str = "b", champion: str = "a") -> Release:
+    return releaser.promote(
+        "toy", version=version, champion=champion, actor="loop", run_id=run, cause_key="k", note=""
+    )
+
+
+def roll_back(releaser: Releaser, to: int, expected: int | None = None) -> Release:
+    return releaser.roll_back("toy", "bob", "", to, expected, lambda *_: None)
 
 
 def versions(store: ModelStore) -> str:
     return "".join(entry.version for entry in store.releases("toy"))
 
 
-def test_a_promotion_is_the_next_generation(store: ModelStore) -> None:
-    put(store, "a")
-    done = promoted(store)
-    assert (done.generation, done.version, done.previous, done.run_id) == (2, "b", "a", "run-1")
+def test_promotion_is_the_next_generation(releaser: Releaser) -> None:
+    releaser.deploy("toy", "a", "ann")
+    release = promoted(releaser)
+    assert (release.generation, release.version, release.previous, release.run_id) == (2, "b", "a", "run-1")
 
 
-def test_a_run_is_released_once_however_often_it_asks(store: ModelStore) -> None:
-    put(store, "a")
-    first = promoted(store)
-    assert promoted(store) == first
-    # Also when somebody took it back meanwhile: a resumed run does not undo a person's rollback.
-    put(store, "a", "rollback")
-    assert promoted(store) == first
+def test_every_release_is_recorded_counted_and_annotated_once(
+    releaser: Releaser, ledger: Ledger, annotated: list[str]
+) -> None:
+    releaser.deploy("toy", "a", "ann")
+    promoted(releaser)
+    promoted(releaser)
+    roll_back(releaser, 1)
+    assert [len(ledger.releases_of_version(version)) for version in "ab"] == [2, 1]
+    value = releaser._metrics.registry.get_sample_value
+    for reason in ("deployment", "promotion", "rollback"):
+        assert value("homeostat_retraining_releases_total", {"model": "toy", "reason": reason}) == 1
+    assert value("homeostat_retraining_generation", {"model": "toy"}) == 3
+    assert annotated == ["annotated"] * 3
+
+
+def test_run_is_released_once_even_after_a_rollback(releaser: Releaser, store: ModelStore) -> None:
+    releaser.deploy("toy", "a", "ann")
+    first = promoted(releaser)
+    assert promoted(releaser) == first
+    # A resumed run must not undo a person's rollback.
+    roll_back(releaser, 1)
+    assert promoted(releaser) == first
     assert versions(store) == "aba"
 
 
-def test_a_wish_made_at_another_generation_is_refused(store: ModelStore) -> None:
-    """Somebody released between the look at the log and the release: the wish was about another world."""
-    put(store, "a")
-    put(store, "b")
-    put(store, "c")
+def test_rollback_requires_the_expected_generation(releaser: Releaser, store: ModelStore) -> None:
+    for version in "abc":
+        releaser.deploy("toy", version, "ann")
     with pytest.raises(
         Conflict, match="generation 2 was expected to be served, but it is 3: a deployment by ann"
     ):
-        append(store, "toy", version="a", reason="rollback", actor="bob", note="", now=START, after=2)
+        roll_back(releaser, 1, expected=2)
     assert versions(store) == "abc"
-    append(store, "toy", version="b", reason="rollback", actor="bob", note="", now=START, after=3)
+    roll_back(releaser, 2, expected=3)
     assert versions(store) == "abcb"
 
 
-def test_a_challenger_that_beat_another_champion_is_refused(store: ModelStore) -> None:
-    put(store, "a")
-    put(store, "c")
-    with pytest.raises(Conflict, match="judged against a, but c is served now"):
-        promoted(store)
+def test_release_during_rollback_verification_is_a_conflict(releaser: Releaser, store: ModelStore) -> None:
+    releaser.deploy("toy", "a", "ann")
+    releaser.deploy("toy", "b", "ann")
+    with pytest.raises(Conflict, match="generation 2 was expected to be served, but it is 3"):
+        releaser.roll_back("toy", "bob", "", None, None, lambda *_: void(releaser.deploy("toy", "c", "ann")))
+    assert versions(store) == "abc"
+
+
+def void(_: object) -> None:
+    """Drop a value where a callback must return nothing."""
+
+
+def test_challenger_that_beat_another_champion_is_refused(releaser: Releaser, store: ModelStore) -> None:
+    releaser.deploy("toy", "a", "ann")
+    releaser.deploy("toy", "c", "ann")
+    with pytest.raises(Conflict, match="compared with a, but c is served now"):
+        promoted(releaser)
     assert versions(store) == "ac"
 
 
-def test_of_many_who_promote_at_once_one_wins(store: ModelStore) -> None:
-    put(store, "a")
+def test_one_of_many_concurrent_promotions_wins(releaser: Releaser, store: ModelStore) -> None:
+    releaser.deploy("toy", "a", "ann")
 
     def try_one(number: int) -> bool:
         try:
-            promoted(store, run=f"run-{number}", version=f"b{number}")
+            promoted(releaser, run=f"run-{number}", version=f"b{number}")
         except Conflict:
             return False
         return True
@@ -94,50 +134,10 @@ def test_of_many_who_promote_at_once_one_wins(store: ModelStore) -> None:
     assert store.latest_generation("toy") == 2
 
 
-def log_of(*steps: str) -> list[Release]:
-    """`a` deploys, `-a` rolls back to a."""
-    return [
-        Release(
-            model="toy",
-            generation=number,
-            version=step.removeprefix("-"),
-            reason="rollback" if step.startswith("-") else "deployment",
-            actor="ann",
-            released_at=START,
-        )
-        for number, step in enumerate(steps, start=1)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("steps", "target"),
-    [
-        ("a b", "a"),
-        ("a b c", "b"),
-        ("a b c -b", "a"),  # twice back is two steps back
-        ("a b c -b d", "b"),
-        ("a b -a c", "a"),
-        ("a b a", "b"),
-        ("a b c -a d", "a"),
-        ("a a b", "a"),
-    ],
-)
-def test_a_rollback_goes_to_what_was_good_before(steps: str, target: str) -> None:
-    assert rollback_target(log_of(*steps.split()), None).version == target
-
-
-@pytest.mark.parametrize("steps", ["a", "a b -a", "a a", "a b c -b -a"])
-def test_a_rollback_from_the_first_version_is_refused(steps: str) -> None:
-    with pytest.raises(Conflict, match="nothing was served before version a"):
-        rollback_target(log_of(*steps.split()), None)
-
-
-def test_a_rollback_to_a_generation() -> None:
-    log = log_of("a", "b", "c")
-    assert rollback_target(log, 1).version == "a"
-    with pytest.raises(Conflict, match="served already"):
-        rollback_target(log, 3)
-    with pytest.raises(NotFound, match="from 1 to 3"):
-        rollback_target(log, 4)
-    with pytest.raises(NotFound, match="nothing was released"):
-        rollback_target([], None)
+def test_record_releases_repairs_the_ledger(releaser: Releaser, store: ModelStore, ledger: Ledger) -> None:
+    store.add_release(
+        Release(model="toy", generation=1, version="a", reason="deployment", actor="ann", released_at=START)
+    )
+    assert ledger.releases_of_version("a") == []
+    releaser.record_releases()
+    assert [entry["generation"] for entry in ledger.releases_of_version("a")] == [1]
