@@ -34,8 +34,8 @@ LEFT_OUT = {
     },
     "docs/quickstart.md": {
         "make demo PART=0.1": YEAR,
-        "homeostat approve RUN             # let a waiting run go on": "no run waits on a stack that has just begun",
-        "homeostat rollback parcels        # back to the version before, once there is one": (
+        "homeostat approve RUN             # approve a run": "no run waits on a stack that has just begun",
+        "homeostat rollback parcels        # serve the previous version again": (
             "there is one version; test_first_hour.py has two"
         ),
     },

@@ -292,7 +292,7 @@ def test_the_check_of_a_good_grafana(grafana: FakeGrafana) -> None:
         "grafana": ("ok", f"{grafana.version} at {grafana.url}"),
         "grafana login": ("ok", "organization Main Org."),
         "grafana data source": ("ok", "homeostat-prometheus: Successfully queried the Prometheus API."),
-        "grafana boards": ("ok", f"all {COUNT} are there"),
+        "grafana boards": ("ok", f"all {COUNT} are published"),
     }
     assert len(grafana.writes) == before
     assert run("check").exit_code == 0
