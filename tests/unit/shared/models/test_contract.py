@@ -14,8 +14,8 @@ from shared.models.contract import check_finite, check_rows, to_inputs
 
 
 def feature(kind: str) -> Feature:
-    more: dict[str, Any] = {"category": {"values": ["red"]}, "tensor": {"shape": [2, 2]}}.get(kind, {})
-    return Feature.model_validate({"name": "f", "type": kind, **more})
+    extra: dict[str, dict[str, Any]] = {"category": {"values": ["red"]}, "tensor": {"shape": [2, 2]}}
+    return Feature.model_validate({"name": "f", "type": kind, **extra.get(kind, {})})
 
 
 @pytest.mark.parametrize(
