@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from docs.reference.markdown import code, table
 from docs.reference.sources import module_name, parse, service_of, sources
-from services.inference.prediction.recorder import SpoolCollector
+from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.gpu import GpuCollector, GpuFigures
 from shared.spool import SpoolStatistics
 

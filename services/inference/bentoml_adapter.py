@@ -1,4 +1,4 @@
-"""Our doors in front of BentoML's application, under one lifespan."""
+"""Puts our ASGI application in front of BentoML's, under one lifespan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from _bentoml_sdk import Service  # type: ignore[import-untyped]
 
-from services.inference.die_with_parent import end_with_parent
+from services.inference.die_with_parent import die_with_parent
 from services.inference.http.app import InferenceApp, Scope, Send
 from services.inference.http.body import Receive
 from shared.errors import HomeostatError
@@ -17,24 +17,24 @@ from shared.settings import HomeostatSettings
 
 _log = get_logger(__name__)
 
-# What BentoML answers itself. Its start page loads a tracker, so `/` is not among them.
+# Routes that BentoML serves. Its start page loads a tracker, so `/` is not one of them.
 _BENTOML_PATHS = frozenset({"/schema.json", "/docs.json"})
 
 
-class FrontedService(Service[Any]):  # type: ignore[misc]
-    """A BentoML service whose requests go to our application first."""
+class AdaptedService(Service[Any]):  # type: ignore[misc]
+    """A BentoML service whose application is wrapped by ours."""
 
     def to_asgi(self, is_main: bool = True) -> Any:
-        """BentoML's application with ours in front; built once in each server process."""
+        """BentoML's application behind ours; built once per server process."""
         # BentoML leaves uvicorn's own line per request on; without a handler uvicorn does not even format it.
         access = logging.getLogger("uvicorn.access")
         access.handlers.clear()
         access.propagate = False
-        return Front(super().to_asgi(is_main=is_main))
+        return BentoMLAdapter(super().to_asgi(is_main=is_main))
 
 
-class Front:
-    """Starts our server with the process, stops it with the process, and hands it every request that is not BentoML's."""
+class BentoMLAdapter:
+    """Starts and stops our server with the process, and passes it every request that is not BentoML's."""
 
     def __init__(self, bentoml: Any) -> None:
         self._bentoml = bentoml
@@ -50,7 +50,7 @@ class Front:
             await self._bentoml(scope, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Here and not above: BentoML's supervisor imports this module too, and has no use for a model engine.
+        # Imported here: BentoML's supervisor imports this module too and needs no model runtime.
         from services.inference.bootstrap import InferenceServer, build
         from services.inference.settings import InferenceSettings
 
@@ -60,7 +60,7 @@ class Front:
             nonlocal server
             message = await receive()
             if message["type"] == "lifespan.startup":
-                end_with_parent()
+                die_with_parent()
                 server = build(InferenceSettings(), HomeostatSettings())
                 self._app = server.app
                 await server.start()
@@ -74,7 +74,7 @@ class Front:
         try:
             await self._bentoml(scope, received, sent)
         except Exception as error:
-            # Passed on, it would make uvicorn serve without us; said like this, the process ends.
+            # If it were raised, uvicorn would serve without our application; this message ends the process.
             _log.error(
                 "server_not_started",
                 problem=str(error),

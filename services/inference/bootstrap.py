@@ -1,4 +1,4 @@
-"""The one place where the real parts of the inference service are chosen and put together."""
+"""The one place that chooses the implementations of the inference service and connects them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from prometheus_client import CollectorRegistry
 
 from services.inference.http.app import InferenceApp
 from services.inference.http.body import BodyReader
-from services.inference.http.operations import OperationsDoor
-from services.inference.http.outcomes import OutcomesDoor
-from services.inference.http.predict import PredictDoor
+from services.inference.http.operations import OperationsHandler
+from services.inference.http.outcomes import OutcomesHandler
+from services.inference.http.predict import PredictHandler
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.loader import Loader
-from services.inference.models.release_watcher import Watcher
+from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
-from services.inference.open_inference.handlers import OpenInferenceDoor
+from services.inference.open_inference.handlers import OpenInferenceHandler
 from services.inference.prediction.predictor import Predictor
-from services.inference.prediction.recorder import Recorder, SpoolCollector
+from services.inference.prediction.recorder import Recorder
+from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.gpu import GpuCollector, find_gpu
 from services.inference.runtimes.onnx import OnnxModel
@@ -39,29 +40,31 @@ _SWAP_SECONDS = 30.0
 
 
 class InferenceServer:
-    """A running server process: the application, and what works beside it."""
+    """A server process: the application and its background work."""
 
-    def __init__(self, app: InferenceApp, watcher: Watcher, predictor: Predictor, spool: SpoolWriter) -> None:
+    def __init__(
+        self, app: InferenceApp, watcher: ReleaseWatcher, predictor: Predictor, spool: SpoolWriter
+    ) -> None:
         self.app = app
         self._watcher = watcher
         self._predictor = predictor
         self._spool = spool
 
     async def start(self) -> None:
-        """Begin to follow the release log. Models come as they are loaded; until then the server is live, but not ready."""
+        """Start polling the release log. The server is live at once, and ready when the first model is loaded."""
         self._watcher.start()
 
     async def stop(self) -> None:
-        """Stop following, end calls under way, give the spool back."""
+        """Stop polling, finish calls in progress, release the spool."""
         await asyncio.to_thread(self._watcher.stop)
         await asyncio.to_thread(self._predictor.close)
         self._spool.close()
 
 
 def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceServer:
-    """Put a server together; call it on the event loop it will run on. Raises OperatorError."""
+    """Build the server; call this on its event loop. Raises OperatorError."""
     configure_logs("inference", shared)
-    # A number too large for float32 is refused by name; numpy need not warn about it as well.
+    # A number too large for float32 is refused with its name; the warning of numpy adds nothing.
     warnings.filterwarnings("ignore", message="overflow encountered in cast", category=RuntimeWarning)
     _one_log()
     device = choose_device(settings.device)
@@ -90,7 +93,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         probe_rows=settings.probe_rows,
         probe_tolerance=settings.probe_tolerance,
     )
-    watcher = Watcher(
+    watcher = ReleaseWatcher(
         store,
         slots,
         loader.load,
@@ -105,7 +108,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     app = assemble(
         settings, slots, recorder, predictor, ids, metrics, status, known_models=watcher.known_models
     )
-    # What is imported by now lives as long as the process: keep the collector from walking it under load.
+    # Objects made so far live as long as the process: exclude them from garbage collection under load.
     gc.collect()
     gc.freeze()
     return InferenceServer(app, watcher, predictor, spool)
@@ -122,13 +125,13 @@ def assemble(
     *,
     known_models: Callable[[], Collection[str]],
 ) -> InferenceApp:
-    """The application over its parts; what a test hands in may be fakes."""
-    predict = PredictDoor(slots, predictor, metrics, maximum_rows=settings.maximum_rows)
-    outcomes = OutcomesDoor(
+    """The application with its handlers; tests pass fakes."""
+    predict = PredictHandler(slots, predictor, metrics, maximum_rows=settings.maximum_rows)
+    outcomes = OutcomesHandler(
         slots, recorder, ids, metrics, maximum_outcomes=settings.maximum_rows, known_models=known_models
     )
-    oip = OpenInferenceDoor(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
-    operations = OperationsDoor(status, metrics)
+    oip = OpenInferenceHandler(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
+    operations = OperationsHandler(status, metrics)
     return InferenceApp(
         {
             ("POST", "/predict"): predict.post,
@@ -152,7 +155,7 @@ def assemble(
 
 
 def _one_log() -> None:
-    """BentoML writes its own lines on a handler of its own; send them through ours, once."""
+    """Send the log lines of BentoML and uvicorn through our handler only."""
     for name in ("bentoml", "uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers.clear()

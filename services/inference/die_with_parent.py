@@ -1,4 +1,4 @@
-"""A server process ends with the `bentoml serve` that started it, also when that is killed: no orphan keeps the port."""
+"""Ends a server process when the `bentoml serve` that started it dies, so that no orphan keeps the port."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent() -> None:
-    """Have the kernel end this process, as SIGTERM does, when its parent dies. Linux only; elsewhere nothing happens."""
+def die_with_parent() -> None:
+    """Let the kernel send SIGTERM to this process when its parent dies. Does nothing except on Linux."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left
 
 
-class Distribution:
-    """How many observations fell into each bucket, and their sum. For one thread."""
+class Histogram:
+    """Observations per bucket, and their sum. Not thread-safe."""
 
     __slots__ = ("_bounds", "counts", "sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
-        """`bounds`: the buckets' upper bounds, ascending; a value on a bound belongs to its bucket."""
+        """`bounds`: inclusive upper bounds of the buckets, ascending."""
         self._bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
@@ -22,11 +22,11 @@ class Distribution:
         self.sum += value
 
     def count(self) -> int:
-        """Observations so far."""
+        """Number of observations."""
         return sum(self.counts)
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Cumulative, as Prometheus wants them."""
+        """Cumulative counts per upper bound, in the Prometheus form."""
         total, result = 0, []
         for bound, count in zip((*map(str, self._bounds), "+Inf"), self.counts, strict=True):
             total += count

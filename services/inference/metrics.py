@@ -1,6 +1,6 @@
 """Metrics of the inference service.
 
-Kept as plain numbers and turned into series when somebody scrapes: counting costs a request about a microsecond.
+Kept as plain numbers and turned into series at each scrape: counting costs about a microsecond per request.
 (BentoML puts prometheus-client into its multi-process mode before our code is imported; its own counters would write
 every sample to a file.)
 """
@@ -16,22 +16,22 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.inference.histogram import Distribution
+from services.inference.histogram import Histogram
 from services.inference.models.servable import Servable
 
-# From 0.25 ms, where a small model's answer lies, to the point at which nobody waits any more.
+# From 0.25 ms, the duration of a request to a small model, to typical client timeouts.
 REQUEST_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-# A call is a part of a request, and a small model's takes some twenty microseconds.
+# A call of a small model takes about 20 µs.
 CALL_BUCKETS = (0.00005, 0.0001, *REQUEST_BUCKETS)
 ROW_BUCKETS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0)
 SWAP_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
-KEPT_VERSIONS = 16  # replaced versions of a model whose series are still shown
+KEPT_VERSIONS = 16  # replaced versions per model whose series are kept
 
 
 class InferenceMetrics(Collector):
-    """Every series this service has, but the spool's and the GPU's; registered on a registry of its own.
+    """All series of this service except those of the spool and the GPU.
 
-    Everything is counted on the server's event loop, but for what the watcher's thread says about releases.
+    Counted on the server's event loop; the release watcher's thread counts swaps.
     """
 
     def __init__(self, registry: CollectorRegistry, *, clock: Callable[[], float] = time.time) -> None:
@@ -39,16 +39,16 @@ class InferenceMetrics(Collector):
         self.in_flight = 0
         self._clock = clock
         self._device: tuple[str, str] | None = None
-        self._requests: dict[tuple[str, str, str], Distribution] = {}
+        self._requests: dict[tuple[str, str, str], Histogram] = {}
         self._rows: Counter[tuple[str, str]] = Counter()
-        self._batches: dict[str, Distribution] = {}
-        self._calls: dict[tuple[str, str, str], Distribution] = {}
-        self._waits: dict[str, Distribution] = {}
+        self._batches: dict[str, Histogram] = {}
+        self._calls: dict[tuple[str, str, str], Histogram] = {}
+        self._waits: dict[str, Histogram] = {}
         self._last_predictions: dict[str, float] = {}
         self._errors: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._swaps: Counter[tuple[str, str]] = Counter()
-        self._swap_seconds: dict[str, Distribution] = {}
+        self._swap_seconds: dict[str, Histogram] = {}
         self._release_failed: dict[str, int] = {}
         self._served: dict[str, Servable] = {}
         self._loaded: Counter[str] = Counter()
@@ -63,7 +63,7 @@ class InferenceMetrics(Collector):
         self._rows[servable.model, servable.version_short] += rows
         batch = self._batches.get(servable.model)
         if batch is None:
-            batch = self._batches[servable.model] = Distribution(ROW_BUCKETS)
+            batch = self._batches[servable.model] = Histogram(ROW_BUCKETS)
         batch.observe(rows)
         self._last_predictions[servable.model] = self._clock()
 
@@ -72,15 +72,15 @@ class InferenceMetrics(Collector):
         labels = (servable.model, servable.version_short, servable.device)
         call = self._calls.get(labels)
         if call is None:
-            call = self._calls[labels] = Distribution(CALL_BUCKETS)
+            call = self._calls[labels] = Histogram(CALL_BUCKETS)
         call.observe(seconds)
         wait = self._waits.get(servable.model)
         if wait is None:
-            wait = self._waits[servable.model] = Distribution(CALL_BUCKETS)
+            wait = self._waits[servable.model] = Histogram(CALL_BUCKETS)
         wait.observe(waited)
 
     def failed(self, servable: Servable | None, outcome: str, status: int, seconds: float) -> None:
-        """A request got an error: `refused` (the caller's to mend) or `failed` (ours)."""
+        """A request got an error: `refused` (client error, 4xx) or `failed` (server error)."""
         model, version = (servable.model, servable.version_short) if servable is not None else ("", "")
         self._request(model, version, outcome).observe(seconds)
         self._errors[str(status)] += 1
@@ -90,24 +90,24 @@ class InferenceMetrics(Collector):
         self._outcomes[model] += count
 
     def swapped(self, servable: Servable, *, seconds: float) -> None:
-        """A release is served from now on."""
+        """A new release is live."""
         self._swaps[servable.model, "served"] += 1
-        self._swap_seconds.setdefault(servable.model, Distribution(SWAP_BUCKETS)).observe(seconds)
+        self._swap_seconds.setdefault(servable.model, Histogram(SWAP_BUCKETS)).observe(seconds)
         self._served[servable.model] = servable
         self._loaded[servable.model] += 1
         self.release_served(servable.model)
 
     def swap_failed(self, model: str) -> None:
-        """A release could not be served; the one before it still is."""
+        """A release could not be loaded; the one before it stays live."""
         self._swaps[model, "failed"] += 1
         self._release_failed[model] = 1
 
     def release_served(self, model: str) -> None:
-        """What is served is the newest release."""
+        """The newest release is live."""
         self._release_failed[model] = 0
 
     def unloaded(self, servable: Servable) -> None:
-        """A replaced version left the memory; its series stay until as many others were replaced as are kept."""
+        """A replaced version was unloaded; the series of the last KEPT_VERSIONS stay."""
         self._loaded[servable.model] -= 1
         retired = self._retired.setdefault(servable.model, [])
         if servable.version_short in retired:
@@ -117,113 +117,118 @@ class InferenceMetrics(Collector):
             self._forget(servable.model, retired.pop(0))
 
     def watch_release_log(self, age: Callable[[], float | None]) -> None:
-        """Where to read the age of the last good look at the release log."""
+        """Set the source of the release log's age."""
         self._release_log_age = age
 
     def watch_queue(self, queued: Callable[[], int]) -> None:
-        """Where to read how many calls wait for a thread."""
+        """Set the source of the number of queued calls."""
         self._calls_queued = queued
 
     def runs_on(self, device: str, reason: str) -> None:
-        """The device this process chose, and why."""
+        """Set the device of this process and the reason for it."""
         self._device = (device, reason)
 
     # For the status page
 
     def calls_queued(self) -> int:
-        """Calls that wait for a thread now."""
+        """Calls waiting for a thread."""
         return self._calls_queued()
 
     def last_predictions(self) -> Mapping[str, float]:
-        """When each model last answered, in seconds since 1970."""
+        """Time of each model's last prediction, in seconds since 1970."""
         return dict(self._last_predictions)
 
     def requests_by_outcome(self) -> dict[str, Counter[str]]:
-        """Requests so far by model (empty where none was found) and outcome; versions long gone are not in it."""
+        """Requests by model (empty if unknown) and outcome, without versions whose series were dropped."""
         found: dict[str, Counter[str]] = {}
-        for (model, _, outcome), distribution in list(self._requests.items()):
-            found.setdefault(model, Counter())[outcome] += distribution.count()
+        for (model, _, outcome), histogram in list(self._requests.items()):
+            found.setdefault(model, Counter())[outcome] += histogram.count()
         return found
 
     def errors_by_status(self) -> dict[str, int]:
-        """Requests answered with an error so far, by HTTP status."""
+        """Requests with an error response, by HTTP status."""
         return dict(sorted(self._errors.items()))
 
     def collect(self) -> Iterable[Metric]:
-        """All series as they stand. Copies first: a scrape may run beside the thread that swaps."""
-        yield from self._about_requests()
-        yield from self._about_calls()
-        yield from self._about_releases()
-        yield from self._about_versions()
+        """All series. Copies each mapping first: the watcher's thread may change it during a scrape."""
+        yield from self._collect_requests()
+        yield from self._collect_calls()
+        yield from self._collect_releases()
+        yield from self._collect_versions()
 
-    def _about_requests(self) -> Iterable[Metric]:
+    def _collect_requests(self) -> Iterable[Metric]:
         yield _histogram(
             "homeostat_inference_request_duration_seconds",
-            "Time from the whole body to the whole answer; outcome is answered, refused (the caller's error) or failed (ours).",
+            "Time from the complete request body to the response; outcome: answered, refused (client) or failed (server).",
             ["model", "version", "outcome"],
             self._requests,
         )
-        yield _counter("homeostat_inference_rows", "Rows answered.", ["model", "version"], self._rows)
+        yield _counter("homeostat_inference_rows", "Rows predicted.", ["model", "version"], self._rows)
         yield _histogram(
             "homeostat_inference_batch_rows",
-            "Rows per answered request.",
+            "Rows per successful request.",
             ["model"],
             _by_model(self._batches),
         )
         errors = {(status,): count for status, count in list(self._errors.items())}
-        yield _counter("homeostat_inference_errors", "Requests answered with an error.", ["status"], errors)
+        yield _counter(
+            "homeostat_inference_errors",
+            "Requests with an error response, by HTTP status.",
+            ["status"],
+            errors,
+        )
         yield _counter(
             "homeostat_inference_outcomes", "Outcomes accepted.", ["model"], _by_model(self._outcomes)
         )
         yield _gauge(
             "homeostat_inference_last_prediction_timestamp_seconds",
-            "When the model last answered, in seconds since 1970; absent before the first time.",
+            "Time of the model's last prediction, in seconds since 1970; absent before the first one.",
             ["model"],
             _by_model(self._last_predictions),
         )
         yield GaugeMetricFamily(
-            "homeostat_inference_requests_in_flight", "Requests being answered now.", self.in_flight
+            "homeostat_inference_requests_in_flight", "Requests in progress.", self.in_flight
         )
 
-    def _about_calls(self) -> Iterable[Metric]:
+    def _collect_calls(self) -> Iterable[Metric]:
         yield _histogram(
             "homeostat_inference_call_duration_seconds",
-            "Time of one call of the model in its runtime, also of one that failed.",
+            "Duration of one model call in its runtime, including failed calls.",
             ["model", "version", "device"],
             self._calls,
         )
         yield _histogram(
             "homeostat_inference_queue_duration_seconds",
-            "Time a call waited for a thread before the runtime began; next to nothing where it is made at once.",
+            "Time a model call waited for a thread; near zero for calls made on the event loop.",
             ["model"],
             _by_model(self._waits),
         )
         yield GaugeMetricFamily(
-            "homeostat_inference_calls_queued", "Calls waiting for a call thread.", self._calls_queued()
+            "homeostat_inference_calls_queued", "Model calls waiting for a thread.", self._calls_queued()
         )
         yield _gauge(
             "homeostat_inference_device_info",
-            "1 for the device this process chose, with the reason.",
+            "1 for the device in use, with the reason for the choice.",
             ["device", "reason"],
             {self._device: 1} if self._device else {},
         )
 
-    def _about_releases(self) -> Iterable[Metric]:
+    def _collect_releases(self) -> Iterable[Metric]:
         yield _counter(
             "homeostat_inference_swaps",
-            "Attempts to serve a new release; result is served or failed.",
+            "Attempts to load and serve a new release; result is served or failed.",
             ["model", "result"],
             self._swaps,
         )
         yield _histogram(
             "homeostat_inference_swap_duration_seconds",
-            "Time from seeing a release to serving it.",
+            "Time from detecting a release to serving it.",
             ["model"],
             _by_model(self._swap_seconds),
         )
         yield _gauge(
             "homeostat_inference_release_failed",
-            "1 while the newest release cannot be served (the version before it serves on), else 0.",
+            "1 if the newest release cannot be loaded and the previous version stays live, else 0.",
             ["model"],
             _by_model(self._release_failed),
         )
@@ -234,23 +239,23 @@ class InferenceMetrics(Collector):
             float("nan") if age is None else age,
         )
 
-    def _about_versions(self) -> Iterable[Metric]:
+    def _collect_versions(self) -> Iterable[Metric]:
         served = list(self._served.values())
         yield _gauge(
             "homeostat_inference_generation",
-            "Generation that is served.",
+            "Live generation.",
             ["model"],
             {(servable.model,): servable.generation for servable in served},
         )
         yield _gauge(
             "homeostat_inference_model_info",
-            "1 for the version that is served.",
+            "1 for the live version.",
             ["model", "version", "device"],
             {(servable.model, servable.version_short, servable.device): 1 for servable in served},
         )
         yield _gauge(
             "homeostat_inference_loaded_versions",
-            "Versions in memory: one, or more while a replaced one drains.",
+            "Versions in memory: more than one while a replaced version drains.",
             ["model"],
             _by_model(self._loaded),
         )
@@ -263,11 +268,11 @@ class InferenceMetrics(Collector):
                 for labels in [labels for labels in list(series) if labels[:2] == (model, version)]:
                     del series[labels]
 
-    def _request(self, model: str, version: str, outcome: str) -> Distribution:
+    def _request(self, model: str, version: str, outcome: str) -> Histogram:
         labels = (model, version, outcome)
         found = self._requests.get(labels)
         if found is None:
-            found = self._requests[labels] = Distribution(REQUEST_BUCKETS)
+            found = self._requests[labels] = Histogram(REQUEST_BUCKETS)
         return found
 
 
@@ -290,9 +295,9 @@ def _gauge(name: str, text: str, labels: list[str], values: Mapping[Any, float])
 
 
 def _histogram(
-    name: str, text: str, labels: list[str], values: Mapping[Any, Distribution]
+    name: str, text: str, labels: list[str], values: Mapping[Any, Histogram]
 ) -> HistogramMetricFamily:
     family = HistogramMetricFamily(name, text, labels=labels)
-    for place, distribution in list(values.items()):
-        family.add_metric(place, distribution.buckets(), distribution.sum)
+    for place, histogram in list(values.items()):
+        family.add_metric(place, histogram.buckets(), histogram.sum)
     return family

@@ -1,7 +1,7 @@
 """The entry point: `bentoml serve services.inference.service:InferenceService --port 8000`.
 
-BentoML starts and supervises the process and owns the socket. The doors stand in front of its middleware, which costs
-an order of magnitude more than a small model's answer; schema.json and docs.json are BentoML's.
+BentoML starts and supervises the process and owns the socket. Our application answers in front of its middleware, which
+costs ten times as much as a small model's prediction; BentoML serves schema.json and docs.json.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ os.environ.update(BENTOML_DO_NOT_TRACK="True", DO_NOT_TRACK="1")
 
 import bentoml
 
-from services.inference.bentoml_adapter import FrontedService
+from services.inference.bentoml_adapter import AdaptedService
 from services.inference.settings import InferenceSettings
 
 _settings = InferenceSettings()
@@ -21,7 +21,7 @@ _settings = InferenceSettings()
 
 @bentoml.service(
     name="homeostat-inference",
-    service_class=FrontedService,
+    service_class=AdaptedService,
     workers=1,
     http={"host": _settings.host, "port": _settings.port},
     logging={"access": {"enabled": False}},
@@ -30,4 +30,4 @@ _settings = InferenceSettings()
     endpoints={"livez": "/health/live", "readyz": "/health/ready"},
 )
 class InferenceService:
-    """Answers predictions; see `/status` for what is served."""
+    """Serves predictions; `/status` lists the live models."""

@@ -17,56 +17,58 @@ class InferenceSettings(BaseSettings):
         "127.0.0.1",
         description="Address the server listens on, unless `bentoml serve --host` says otherwise.",
     )
-    port: int = Field(8000, ge=1, le=65535, description="Port, unless `bentoml serve --port` says otherwise.")
+    port: int = Field(8000, ge=1, le=65535, description="Port; `bentoml serve --port` overrides it.")
     models: tuple[str, ...] = Field(
         (), description="Models to serve, as a JSON list. Empty: every model with a release."
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
-        description="Where models run. `cuda` fails where CUDA cannot be used; `auto` takes it if it can and says so.",
+        description="Device for models. `cuda` fails at start if CUDA is not usable; `auto` uses the CPU then, and logs why.",
     )
     operator_threads: int = Field(
         1, ge=0, description="Threads onnxruntime uses inside one call; 0: one per core."
     )
     call_threads: int = Field(
-        2, ge=1, description="Threads for calls too long to be made between two requests."
+        2, ge=1, description="Threads for model calls that take longer than inline_seconds."
     )
     inline_seconds: float = Field(
         0.004,
         ge=0,
-        description="Calls expected to take longer than this, in seconds, are made on a thread of their own.",
+        description="Model calls expected to take longer than this run on a thread, others on the event loop. In seconds.",
     )
-    poll_seconds: float = Field(0.5, gt=0, le=1, description="Seconds between two looks at the release log.")
+    poll_seconds: float = Field(0.5, gt=0, le=1, description="Seconds between polls of the release log.")
     retry_seconds: float = Field(
         10.0,
         gt=0,
-        description="Seconds until a release that could not be loaded is tried again; doubled each time, to at most 600.",
+        description="Seconds before a failed load of a release is retried; doubled after each failure, up to 600.",
     )
     probe_rows: int = Field(
-        256, ge=1, description="Reference rows a version must score as before, ahead of serving them."
+        256,
+        ge=1,
+        description="Reference rows that a version must score as it did when it was packaged, before it is served.",
     )
     probe_tolerance: float = Field(
         1e-3,
         gt=0,
-        description="Greatest difference between a reference row's score and this server's, absolute and relative.",
+        description="Maximum difference between the packaged and the new score of a reference row, absolute and relative.",
     )
     maximum_body_bytes: int = Field(
-        16 << 20, ge=1024, description="Largest request body in bytes, also after decompression."
+        16 << 20, ge=1024, description="Maximum size of a request body in bytes, also after decompression."
     )
     maximum_buffered_bytes: int = Field(
         256 << 20,
         ge=1024,
-        description="Bytes of unfinished request bodies held at once, over all connections.",
+        description="Maximum bytes of unfinished request bodies, over all connections.",
     )
-    maximum_rows: int = Field(10_000, ge=1, description="Most rows, or outcomes, in one request.")
+    maximum_rows: int = Field(10_000, ge=1, description="Maximum rows, or outcomes, in one request.")
     maximum_in_flight: int = Field(
-        256, ge=1, description="Requests being answered at once; more get 503 with Retry-After."
+        256, ge=1, description="Maximum concurrent requests; more get 503 with Retry-After."
     )
     receive_seconds: float = Field(
-        10.0, gt=0, description="Seconds a client may take to send a request's body."
+        10.0, gt=0, description="Timeout for receiving a request body, in seconds."
     )
     spool_bytes: int = Field(
         2 << 30,
         ge=1 << 20,
-        description="Bound of the spool in bytes; rows beyond it are answered but dropped from the log, and counted.",
+        description="Maximum size of the spool in bytes. When it is full, predictions are not logged, but counted as dropped.",
     )

@@ -23,7 +23,7 @@ from shared.errors import UnservableModel
 from shared.models.onnx_runner import OnnxModel as DeployedModel
 from tests.fakes.retraining_world import loop_with
 
-CPU = Device("cpu", ("CPUExecutionProvider",), "asked for")
+CPU = Device("cpu", ("CPUExecutionProvider",), "requested")
 FEATURES = [
     {"name": "x", "type": "number"},
     {"name": "i", "type": "integer"},

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-
-@dataclass
-class FakeStatistics:
-    bytes: int
-    bound: int
-    appended: Mapping[tuple[str, str], int]
-    dropped: Mapping[tuple[str, str], int]
-    last_error: str
+from shared.spool import Kind, SpoolStatistics
 
 
 @dataclass
@@ -26,7 +18,7 @@ class FakeSpool:
     full: bool = False
     predictions: list[dict[str, Any]] = field(default_factory=list)
     outcomes: list[dict[str, Any]] = field(default_factory=list)
-    dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    dropped: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     closed: bool = False
 
     def append_predictions(self, **record: Any) -> bool:
@@ -35,18 +27,19 @@ class FakeSpool:
     def append_outcomes(self, **record: Any) -> bool:
         return self._append("outcomes", self.outcomes, record)
 
-    def statistics(self) -> FakeStatistics:
-        appended: Counter[tuple[str, str]] = Counter()
-        for kind, records in (("predictions", self.predictions), ("outcomes", self.outcomes)):
-            for record in records:
-                appended[kind, record["model"]] += len(record["prediction_ids"])
+    def statistics(self) -> SpoolStatistics:
+        appended: Counter[tuple[Kind, str]] = Counter()
+        for record in self.predictions:
+            appended["predictions", record["model"]] += len(record["prediction_ids"])
+        for record in self.outcomes:
+            appended["outcomes", record["model"]] += len(record["prediction_ids"])
         error = "no room" if self.dropped else ""
-        return FakeStatistics(100 * len(self.predictions), 1000, appended, self.dropped, error)
+        return SpoolStatistics(100 * len(self.predictions), 1000, appended, self.dropped, error)
 
     def close(self) -> None:
         self.closed = True
 
-    def _append(self, kind: str, records: list[dict[str, Any]], record: dict[str, Any]) -> bool:
+    def _append(self, kind: Kind, records: list[dict[str, Any]], record: dict[str, Any]) -> bool:
         if self.full:
             self.dropped[kind, record["model"]] += len(record["prediction_ids"])
             return False

@@ -1,4 +1,4 @@
-"""The ASGI application: finds the door, reads the body, admits the request, and turns errors into answers."""
+"""The ASGI application: finds the handler, reads the body, limits concurrency, and turns errors into responses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from services.inference.http.body import BodyReader, ClientGone, Receive
 from services.inference.http.request import Request
-from services.inference.http.response import Answer, from_error
+from services.inference.http.response import Response, from_error
 from services.inference.metrics import InferenceMetrics
 from shared.errors import CallerError, OperatorError
 from shared.http.errors import error_response, no_route, wrong_method
@@ -18,23 +18,23 @@ _log = get_logger(__name__)
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Door = Callable[[Request], Awaitable[Answer]]
-Find = Callable[[str, str], Door | None]
+Handler = Callable[[Request], Awaitable[Response]]
+Find = Callable[[str, str], Handler | None]
 
 
 class InferenceApp:
-    """Answers every HTTP request of the service."""
+    """Serves every HTTP request except BentoML's own routes."""
 
     def __init__(
         self,
-        routes: Mapping[tuple[str, str], Door],
+        routes: Mapping[tuple[str, str], Handler],
         find: Find,
         body: BodyReader,
         metrics: InferenceMetrics,
         *,
         maximum_in_flight: int,
     ) -> None:
-        """`routes`: doors by method and path. `find`: a door for other paths, or None."""
+        """`routes`: handlers by method and path. `find`: a handler for other paths, or None."""
         self._routes = routes
         self._find = find
         self._body = body
@@ -45,63 +45,63 @@ class InferenceApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request.
 
-        1. find the door    2. read the whole body, in time and in bounds    3. admit: a slow sender never holds a place
-        4. answer    5. send
+        1. find the handler   2. read the body, within its deadline and size limit
+        3. admit the request; a client that sends slowly does not count against the limit   4. handle it   5. send the response
         """
         method, path = scope["method"], scope["path"]
         request = Request(method, path, scope["headers"])
         start = time.perf_counter()
         try:
-            door = self._routes.get((method, path)) or self._other(method, path)
+            handler = self._routes.get((method, path)) or self._other(method, path)
             if method == "POST":
                 request.body = await self._body.read(request.headers, receive)
                 start = time.perf_counter()
-            answer = await self._admitted(door, request)
+            response = await self._admitted(handler, request)
         except ClientGone:
             return
         except Exception as error:
-            answer = from_error(error_response(error, _log, path=path))
+            response = from_error(error_response(error, _log, path=path))
             outcome = "refused" if isinstance(error, CallerError) else "failed"
-            self._metrics.failed(request.held, outcome, answer.status, time.perf_counter() - start)
-        await _send(send, answer, head_only=method == "HEAD")
+            self._metrics.failed(request.servable, outcome, response.status, time.perf_counter() - start)
+        await _send(send, response, head_only=method == "HEAD")
 
-    def _refuse(self, path: str) -> Door:
+    def _refuse(self, path: str) -> Handler:
         allowed = sorted({known for known, at in self._routes if at == path})
 
-        async def not_allowed(request: Request) -> Answer:
-            answer = from_error(wrong_method(request.method, path))
-            answer.headers += ((b"allow", ", ".join(allowed).encode()),)
-            return answer
+        async def not_allowed(request: Request) -> Response:
+            response = from_error(wrong_method(request.method, path))
+            response.headers += ((b"allow", ", ".join(allowed).encode()),)
+            return response
 
         return not_allowed if allowed else _not_found
 
-    async def _admitted(self, door: Door, request: Request) -> Answer:
+    async def _admitted(self, handler: Handler, request: Request) -> Response:
         if request.method != "POST":
-            return await door(request)
+            return await handler(request)
         if self._in_flight >= self._maximum_in_flight:
             raise OperatorError(
-                f"{self._in_flight} requests are being answered already",
-                hint="try again in a second; more servers take more load",
+                f"the server is at its limit of {self._in_flight} concurrent requests",
+                hint="retry after a second; add servers, or raise HOMEOSTAT_INFERENCE_MAXIMUM_IN_FLIGHT",
             )
         self._in_flight += 1
         self._metrics.in_flight = self._in_flight
         try:
-            return await door(request)
+            return await handler(request)
         finally:
             self._in_flight -= 1
             self._metrics.in_flight = self._in_flight
 
-    def _other(self, method: str, path: str) -> Door:
+    def _other(self, method: str, path: str) -> Handler:
         if method == "HEAD":
             return self._routes.get(("GET", path)) or self._other("GET", path)
         return self._find(method, path) or self._refuse(path)
 
 
-async def _not_found(request: Request) -> Answer:
+async def _not_found(request: Request) -> Response:
     return from_error(no_route(request.path))
 
 
-async def _send(send: Send, answer: Answer, *, head_only: bool) -> None:
-    headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head_only else answer.body})
+async def _send(send: Send, response: Response, *, head_only: bool) -> None:
+    headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head_only else response.body})

@@ -1,4 +1,4 @@
-"""Reading a request's body: whole, in time, and never more of it than allowed."""
+"""Reads request bodies within a deadline, a size limit per request and a limit for all unfinished bodies."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from services.inference.http.deadlines import Deadlines
 from shared.errors import CallerError, InvalidRequest, OperatorError
+from shared.http.json_body import body_too_large
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -15,7 +16,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class ClientGone(Exception):
-    """The client hung up before its body was complete; nobody is left to answer."""
+    """The client disconnected before its body was complete; no response is sent."""
 
 
 class BodyTooSlow(CallerError):
@@ -25,7 +26,7 @@ class BodyTooSlow(CallerError):
 
 
 class BodyReader:
-    """Reads bodies for all connections of a process, within shared bounds."""
+    """Reads the bodies of all connections of a process, within shared limits."""
 
     def __init__(self, *, maximum_bytes: int, maximum_buffered_bytes: int, receive_seconds: float) -> None:
         self._maximum = maximum_bytes
@@ -39,7 +40,7 @@ class BodyReader:
         encoding = b""
         for name, value in headers:
             if name == b"content-length" and value.isdigit() and int(value) > self._maximum:
-                raise self._too_big()
+                raise self._too_large()
             if name == b"content-encoding":
                 encoding = value.strip().lower()
         try:
@@ -53,40 +54,40 @@ class BodyReader:
         except TimeoutError:
             raise BodyTooSlow(
                 f"the body did not arrive within {self._seconds:g} seconds",
-                hint="send it in one go, or send fewer rows at once",
+                hint="send the body without pauses, or fewer rows per request",
             ) from None
         if len(body) > self._maximum:
-            raise self._too_big()
+            raise self._too_large()
         return self._decompress(body, encoding) if encoding and encoding != b"identity" else body
 
     async def _rest(self, first: bytes, receive: Receive) -> bytes:
-        parts, size = [first], len(first)
+        chunks, size = [first], len(first)
         self._buffered += size
         try:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGone
-                part = message.get("body", b"")
-                parts.append(part)
-                size += len(part)
-                self._buffered += len(part)
+                chunk = message.get("body", b"")
+                chunks.append(chunk)
+                size += len(chunk)
+                self._buffered += len(chunk)
                 if size > self._maximum:
-                    raise self._too_big()
+                    raise self._too_large()
                 if self._buffered > self._maximum_buffered:
                     raise OperatorError(
-                        "too many unfinished requests at once",
-                        hint="try again in a second, or raise HOMEOSTAT_INFERENCE_MAXIMUM_BUFFERED_BYTES",
+                        "the limit for unfinished request bodies is reached",
+                        hint="retry after a second, or raise HOMEOSTAT_INFERENCE_MAXIMUM_BUFFERED_BYTES",
                     )
                 if not message.get("more_body"):
-                    return b"".join(parts)
+                    return b"".join(chunks)
         finally:
             self._buffered -= size
 
     def _decompress(self, body: bytes, encoding: bytes) -> bytes:
         if encoding not in (b"gzip", b"deflate"):
             raise InvalidRequest(
-                f"content encoding {encoding.decode('latin-1')[:40]!r} is not known",
+                f"content encoding {encoding.decode('latin-1')[:40]!r} is not supported",
                 field="content-encoding",
                 expected="gzip, deflate or identity",
                 status=415,
@@ -96,23 +97,18 @@ class BodyReader:
             plain = stream.decompress(body, self._maximum + 1)
         except zlib.error as error:
             raise InvalidRequest(
-                f"the body is not {encoding.decode()}: {error}",
+                f"the body is not valid {encoding.decode()}: {error}",
                 field="body",
                 expected=encoding.decode(),
                 status=400,
             ) from error
         if len(plain) > self._maximum:
-            raise self._too_big()
+            raise self._too_large()
         if not stream.eof:
             raise InvalidRequest(
-                "the compressed body is cut short", field="body", expected="a whole stream", status=400
+                "the compressed body is truncated", field="body", expected="a complete stream", status=400
             )
         return plain
 
-    def _too_big(self) -> InvalidRequest:
-        return InvalidRequest(
-            f"the body is larger than {self._maximum} bytes",
-            field="body",
-            expected=f"at most {self._maximum} bytes",
-            status=413,
-        )
+    def _too_large(self) -> InvalidRequest:
+        return body_too_large(self._maximum)

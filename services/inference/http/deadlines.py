@@ -1,4 +1,4 @@
-"""One deadline for many tasks: a single timer looks at all of them, instead of one timer for each."""
+"""One timeout for many tasks, checked by a single timer instead of one timer per task."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_LOOKS = 8  # looks per deadline: a task is cut at most this share of its time late
+_CHECKS = 8  # checks per timeout: a task is cancelled at most an eighth of the timeout late
 
 
 class Deadlines:
-    """Ends what takes longer than `seconds`, at most an eighth of it late. Belongs to the loop it is first used on."""
+    """Cancels blocks that take longer than `seconds`, at most an eighth of that late. For one event loop."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -21,14 +21,14 @@ class Deadlines:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Raise TimeoutError in the block if it is still waiting when its time is over."""
+        """Raises TimeoutError in the block if it still waits when its time is over."""
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("deadlines are for code that runs in a task")
+            raise RuntimeError("deadlines work only in a task")
         loop = task.get_loop()
         self._ends[task] = loop.time() + self._seconds
         if self._timer is None:
-            self._timer = loop.call_later(self._seconds / _LOOKS, self._look, loop)
+            self._timer = loop.call_later(self._seconds / _CHECKS, self._check, loop)
         try:
             yield
         except asyncio.CancelledError:
@@ -40,10 +40,10 @@ class Deadlines:
             del self._ends[task]
             self._late.discard(task)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         for task, end in self._ends.items():
             if now >= end and task not in self._late:
                 self._late.add(task)
                 task.cancel()
-        self._timer = loop.call_later(self._seconds / _LOOKS, self._look, loop) if self._ends else None
+        self._timer = loop.call_later(self._seconds / _CHECKS, self._check, loop) if self._ends else None

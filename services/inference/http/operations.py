@@ -6,7 +6,7 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from services.inference.http.request import Request
-from services.inference.http.response import Answer, json_answer
+from services.inference.http.response import Response, json_response
 from services.inference.metrics import InferenceMetrics
 from services.inference.status.page import draw_status
 from services.inference.status.page_frame import CONTENT_SECURITY_POLICY
@@ -22,36 +22,36 @@ _HTML = (
 )
 
 
-class OperationsDoor:
-    """Answers the operational routes."""
+class OperationsHandler:
+    """Handles the operational routes."""
 
     def __init__(self, status: Status, metrics: InferenceMetrics) -> None:
         self._status = status
         self._metrics = metrics
 
-    async def live(self, request: Request) -> Answer:
+    async def live(self, request: Request) -> Response:
         """The process is running."""
-        return json_answer(health.live())
+        return json_response(health.live())
 
-    async def ready(self, request: Request) -> Answer:
+    async def ready(self, request: Request) -> Response:
         """200 if at least one model is loaded, 503 if not."""
-        return json_answer(*health.ready(self._status.ready()))
+        return json_response(*health.ready(self._status.ready()))
 
-    async def metrics(self, request: Request) -> Answer:
+    async def metrics(self, request: Request) -> Response:
         """Prometheus text."""
-        return Answer(
+        return Response(
             200,
             generate_latest(self._metrics.registry),
             ((b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()),),
         )
 
-    async def status(self, request: Request) -> Answer:
-        """A page, or JSON where the caller asks for it."""
+    async def status(self, request: Request) -> Response:
+        """The status page, or JSON if the client accepts it."""
         report = self._status.report()
         if request.path.endswith(".json") or b"application/json" in request.header(b"accept"):
-            return json_answer(report)
-        return Answer(200, draw_status(report).encode(), _HTML)
+            return json_response(report)
+        return Response(200, draw_status(report).encode(), _HTML)
 
-    async def home(self, request: Request) -> Answer:
-        """People who open the bare address want the status page."""
-        return Answer(307, b"", ((b"location", b"/status"),))
+    async def home(self, request: Request) -> Response:
+        """Redirects to the status page."""
+        return Response(307, b"", ((b"location", b"/status"),))

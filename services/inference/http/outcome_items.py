@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.inference.http.timestamps import parse_moment
+from services.inference.http.timestamps import parse_timestamp
 from services.inference.models.input_schema import show
 from shared.errors import InvalidRequest, NotFound
 
@@ -17,7 +17,7 @@ _KEYS = frozenset({"prediction_id", "value", "observed_at"})
 
 @dataclass(frozen=True, slots=True)
 class OutcomeItem:
-    """The truth about one prediction."""
+    """The outcome of one prediction, checked."""
 
     model: str
     prediction_id: str
@@ -25,23 +25,23 @@ class OutcomeItem:
     observed_at: datetime
 
 
-def split_items(document: dict[str, Any], *, most: int) -> list[Any]:
+def split_items(document: dict[str, Any], *, maximum: int) -> list[Any]:
     """The outcomes of a request, not yet checked. Raises InvalidRequest."""
     if "outcomes" not in document:
         return [document]
     items = document["outcomes"]
     if len(document) > 1 or not isinstance(items, list) or not items:
         raise InvalidRequest(
-            "`outcomes` is not a list of outcomes, or stands beside other fields",
+            "`outcomes` is not a list of outcomes, or there are other fields",
             field="outcomes",
             expected="a list of at least one outcome, and nothing else",
             status=400,
         )
-    if len(items) > most:
+    if len(items) > maximum:
         raise InvalidRequest(
             f"`outcomes` has {len(items)} entries",
             field="outcomes",
-            expected=f"at most {most} in one request",
+            expected=f"at most {maximum} in one request",
             status=413,
         )
     return items
@@ -86,7 +86,7 @@ def check_item(
             expected="a number from 0 to 1" if is_probability else "a finite number",
             row=row,
         )
-    observed_at = parse_moment(item.get("observed_at"), field="observed_at", now=now, row=row)
+    observed_at = parse_timestamp(item.get("observed_at"), field="observed_at", now=now, row=row)
     return OutcomeItem(model, identity, number, observed_at)
 
 

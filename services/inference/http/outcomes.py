@@ -1,4 +1,4 @@
-"""`POST /outcomes`: the truth about predictions, one or many, all or nothing."""
+"""`POST /outcomes`: the outcomes (ground truth) of predictions, one or many, all or none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from services.inference.http.outcome_items import OutcomeItem, check_item, split_items
 from services.inference.http.request import Request
-from services.inference.http.response import Answer, json_answer
+from services.inference.http.response import Response, json_response
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
@@ -17,11 +17,11 @@ from shared.contracts.prediction_id import PredictionIds
 from shared.errors import OperatorError
 from shared.http.json_body import parse_json
 
-_BETWEEN_TURNS = 250  # outcomes checked before other requests get a turn: about a millisecond
+_CHECKED_PER_TURN = 250  # outcomes checked before other requests run: about a millisecond
 
 
-class OutcomesDoor:
-    """Answers `/outcomes`."""
+class OutcomesHandler:
+    """Handles `/outcomes`."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class OutcomesDoor:
         maximum_outcomes: int,
         known_models: Callable[[], Collection[str]],
     ) -> None:
-        """`known_models`: every model of the release log, whether it is loaded here or not."""
+        """`known_models`: every model in the release log, also those that are not loaded here."""
         self._slots = slots
         self._recorder = recorder
         self._ids = ids
@@ -41,15 +41,15 @@ class OutcomesDoor:
         self._maximum = maximum_outcomes
         self._known_models = known_models
 
-    async def post(self, request: Request) -> Answer:
-        """Check every outcome, then record them. The same outcome again is taken again: the lake keeps one."""
+    async def post(self, request: Request) -> Response:
+        """Check every outcome, then record all. A repeated outcome is accepted again; the lake keeps one."""
         document = parse_json(request.body, dict)
-        raw = split_items(document, most=self._maximum)
+        raw = split_items(document, maximum=self._maximum)
         kinds = {servable.model: servable.manifest.prediction.kind for servable in self._slots.current()}
         if not kinds:
             raise OperatorError(
-                "no model is served yet, so prediction ids cannot be told apart",
-                hint="send the outcomes again later",
+                "no model is loaded yet, so prediction ids cannot be checked",
+                hint="retry when /health/ready is 200",
             )
         now = datetime.now(UTC)
         models = list(kinds)
@@ -58,25 +58,25 @@ class OutcomesDoor:
             for model in models:
                 if self._ids.is_ours(identity, model):
                     return model
-            # A 404 is final: clients drop the outcome. Of a model that is still being loaded it is only early.
+            # A 404 is final: clients drop the outcome. While its model is still loading, the outcome is only early.
             for model in self._known_models():
                 if self._ids.is_ours(identity, model):
                     raise OperatorError(
                         f"model {model} is not loaded here, so its outcomes cannot be checked",
-                        hint="send them again later; /status tells what is loaded and why something is not",
+                        hint="retry later; /status shows which models are loaded and why others are not",
                     )
             return ""
 
         items: list[OutcomeItem] = []
         for row, item in enumerate(raw):
-            if row % _BETWEEN_TURNS == _BETWEEN_TURNS - 1:
-                await asyncio.sleep(0)  # a long list must not hold up predictions
+            if row % _CHECKED_PER_TURN == _CHECKED_PER_TURN - 1:
+                await asyncio.sleep(0)  # a long list must not delay predictions
             items.append(check_item(item, row=row, model_of=model_of, kind_of=kinds.__getitem__, now=now))
         by_model: dict[str, list[OutcomeItem]] = {}
         for item in items:
             by_model.setdefault(item.model, []).append(item)
         for model, group in by_model.items():
-            kept = self._recorder.outcomes(
+            stored = self._recorder.outcomes(
                 model,
                 prediction_ids=[item.prediction_id for item in group],
                 values=[item.value for item in group],
@@ -84,11 +84,11 @@ class OutcomesDoor:
                 received_at=now,
                 traceparent=request.traceparent(),
             )
-            if not kept:
-                # A prediction is still worth answering when the log is full; an outcome is nothing but its record.
+            if not stored:
+                # A prediction is useful even if it is not logged; an outcome is not.
                 raise OperatorError(
-                    "the spool is full, so outcomes cannot be kept",
-                    hint="send them again when the log has caught up",
+                    "the spool is full, so outcomes cannot be stored",
+                    hint="retry when the shipper has caught up",
                 )
             self._metrics.outcomes(model, len(group))
-        return json_answer({"accepted": len(items)}, 202)
+        return json_response({"accepted": len(items)}, 202)

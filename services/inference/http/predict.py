@@ -1,4 +1,4 @@
-"""`POST /predict`: rows by feature name."""
+"""`POST /predict`: rows as objects of feature names and values."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from services.inference.http.request import Request
-from services.inference.http.response import Answer
-from services.inference.http.timestamps import parse_moment
+from services.inference.http.response import Response
+from services.inference.http.timestamps import parse_timestamp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.input_schema import show
 from services.inference.models.servable import Servable
@@ -22,8 +22,8 @@ from shared.http.json_body import parse_json
 _KEYS = frozenset({"model", "event_time", "rows"})
 
 
-class PredictDoor:
-    """Answers `/predict`."""
+class PredictHandler:
+    """Handles `/predict`."""
 
     def __init__(
         self, slots: Slots[Servable], predictor: Predictor, metrics: InferenceMetrics, *, maximum_rows: int
@@ -33,8 +33,8 @@ class PredictDoor:
         self._metrics = metrics
         self._maximum_rows = maximum_rows
 
-    async def post(self, request: Request) -> Answer:
-        """Validate, predict, record, answer."""
+    async def post(self, request: Request) -> Response:
+        """Validate the rows, predict, record the predictions, respond."""
         start = time.perf_counter()
         document = parse_json(request.body, dict)
         rows = self._rows(document)
@@ -43,19 +43,21 @@ class PredictDoor:
             raise InvalidRequest(
                 f"`model` is {show(model)}", field="model", expected="the name of a model", status=400
             )
-        servable = request.held = self._slots.take(model)
+        servable = request.servable = self._slots.acquire(model)
         try:
-            event_time = parse_moment(document.get("event_time"), field="event_time", now=datetime.now(UTC))
+            event_time = parse_timestamp(
+                document.get("event_time"), field="event_time", now=datetime.now(UTC)
+            )
             text = request.body
             batch = servable.schema.batch(rows, may_hold_booleans=b"true" in text or b"false" in text)
             prediction = await self._predictor.predict(
                 servable, batch, event_time=event_time, traceparent=request.traceparent()
             )
-            answer = Answer(200, servable.reply_head + orjson.dumps(_items(prediction)) + b"}")
+            response = Response(200, servable.reply_head + orjson.dumps(_items(prediction)) + b"}")
             self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
-            return answer
+            return response
         finally:
-            self._slots.give_back(servable)
+            self._slots.release(servable)
 
     def _rows(self, document: Any) -> list[Any]:
         if not document.keys() <= _KEYS:

@@ -1,4 +1,4 @@
-"""A request as the doors see it."""
+"""An HTTP request as handlers receive it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 @dataclass(slots=True)
 class Request:
-    """A request whose body is complete. A door that took a servable notes it in `held`, for the metrics."""
+    """A request with its complete body. A handler sets `servable` to the one it acquired, for the metrics."""
 
     method: str
     path: str
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes = b""
-    held: Servable | None = field(default=None)
+    servable: Servable | None = field(default=None)
 
     def header(self, name: bytes) -> bytes:
-        """A header's value, by lower-case name; empty if it was not sent."""
+        """The value of a header by its lower-case name; empty if it was not sent."""
         for key, value in self.headers:
             if key == name:
                 return value
         return b""
 
     def traceparent(self) -> str:
-        """The caller's W3C trace context; empty if there is none, or it is malformed."""
+        """The client's W3C trace context; empty if missing or malformed."""
         value = self.header(b"traceparent")
         return value.decode("ascii") if value and _TRACEPARENT.fullmatch(value) else ""

@@ -14,20 +14,20 @@ JSON: Header = (b"content-type", b"application/json")
 
 
 @dataclass(slots=True)
-class Answer:
-    """An HTTP answer, whole."""
+class Response:
+    """A complete HTTP response."""
 
     status: int
     body: bytes
     headers: tuple[Header, ...] = (JSON,)
 
 
-def json_answer(document: object, status: int = 200) -> Answer:
-    """A JSON document as an answer."""
-    return Answer(status, orjson.dumps(document))
+def json_response(document: object, status: int = 200) -> Response:
+    """A JSON document as a response."""
+    return Response(status, orjson.dumps(document))
 
 
-def from_error(made: ErrorResponse) -> Answer:
-    """An error as an answer."""
+def from_error(made: ErrorResponse) -> Response:
+    """An error as a response."""
     extra = tuple((name.lower().encode(), value.encode()) for name, value in made.headers.items())
-    return Answer(made.status, made.body, (JSON, *extra))
+    return Response(made.status, made.body, (JSON, *extra))

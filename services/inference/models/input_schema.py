@@ -1,8 +1,7 @@
-"""Rows by feature name, checked against the manifest and turned into columns: one for the model, one for the log.
+"""Checks rows against the manifest's features and turns them into columns, for the model and for the log.
 
-Pure, and column by column: a request of many rows costs a few passes in C per feature. Only when a column is wrong is
-it walked to name the row. A number outside `minimum`/`maximum` is not refused: it is a fault of the data, which drift
-is to see.
+Pure, and column by column: many rows cost a few passes in C per feature. Python loops over a column only to find the
+invalid row. A number outside `minimum`/`maximum` is accepted: it is a data fault for drift to detect.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Batch:
 
 
 class Schema:
-    """What a version's rows must look like."""
+    """Checks rows of a version."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = tuple(features)
@@ -44,7 +43,7 @@ class Schema:
     def batch(self, rows: Sequence[object], *, may_hold_booleans: bool = True) -> Batch:
         """Check `rows` (decoded JSON). Raises InvalidRequest, naming the field, the row and what was expected.
 
-        `may_hold_booleans`: False where the text is known to hold neither true nor false, which spares a search.
+        `may_hold_booleans`: False if the text contains neither true nor false, which skips a search.
         """
         if not rows:
             raise InvalidRequest("`rows` is empty", field="rows", expected="at least one row", status=400)
@@ -119,7 +118,7 @@ def is_finite(array: Array) -> bool:
 
 
 def expected(feature: Feature) -> str:
-    """What a value of the feature must be, in words."""
+    """The expected values of a feature, in words."""
     if feature.type == "category":
         shown = ", ".join(feature.values[:20]) + (", …" if len(feature.values) > 20 else "")
         words = f"one of {shown}"
@@ -128,20 +127,20 @@ def expected(feature: Feature) -> str:
     else:
         words = {
             "number": "a finite number",
-            "integer": "a whole number of 64 bits",
+            "integer": "a 64-bit integer",
             "boolean": "true or false",
         }[feature.type]
     return f"{words}, or null" if feature.nullable else words
 
 
 def show(value: object) -> str:
-    """A value for a message: short, whatever was sent."""
+    """A value for a message, shortened."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 class _Check:
-    """Turns a column of decoded JSON into what the model and the log want."""
+    """Turns a column of decoded JSON into a model input and a log column."""
 
     def __init__(self, feature: Feature) -> None:
         self.feature = feature
@@ -152,7 +151,7 @@ class _Check:
         raise NotImplementedError
 
     def array(self, values: Array) -> tuple[Array, Sequence[object] | Array]:
-        """The same for numbers that came as an array; a NaN in it is a missing value."""
+        """The same for an array; NaN is a missing value."""
         listed: list[Any] = values.tolist()
         if self.feature.nullable and values.dtype.kind == "f":
             listed = [None if value != value else value for value in listed]
@@ -184,7 +183,7 @@ class _Number(_Check):
             finite = np.isfinite(array)
         if not finite.all():
             row = int(np.argmin(finite))
-            raise _wrong(self.feature, row, f"is {show(values[row])}, which no float32 can hold")
+            raise _wrong(self.feature, row, f"is {show(values[row])}, which does not fit into float32")
         return array, values
 
 
@@ -270,12 +269,12 @@ class _Tensor(_Check):
         array = np.ascontiguousarray(values, _FLOAT32)
         if not is_finite(array):
             row = int(np.argmin(np.isfinite(array.reshape(len(values), -1)).all(axis=1)))
-            raise _wrong(self.feature, row, "holds a number no float32 can hold")
+            raise _wrong(self.feature, row, "contains a number that does not fit into float32")
         return array, array
 
 
 def _holds_boolean(values: list[Any]) -> bool:
-    """numpy reads true as 1 among numbers; a caller who sends true by mistake wants to know."""
+    """Whether there is a boolean, which numpy would read as a number."""
     while values and type(values[0]) is list:
         values = [item for value in values for item in value]
     return bool in set(map(type, values))
@@ -287,9 +286,11 @@ def _shape_problem(value: object) -> str:
     try:
         array = np.array(value)
     except (ValueError, OverflowError):
-        return "has lists of unequal length, or something that is no number"
+        return "has lists of unequal length, or values that are not numbers"
     return (
-        f"has shape {list(array.shape)}" if array.dtype.kind in "if" else "holds something that is no number"
+        f"has shape {list(array.shape)}"
+        if array.dtype.kind in "if"
+        else "contains values that are not numbers"
     )
 
 

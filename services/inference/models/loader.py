@@ -1,4 +1,4 @@
-"""From a release to a servable version, in the order that makes it safe."""
+"""Loads a release: fetch, verify, check, load, warm up, probe, in this order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MEASURED_ROWS = 64
 
 
 class Loader:
-    """Loads versions beside whatever is served."""
+    """Loads versions beside the live ones."""
 
     def __init__(
         self,
@@ -45,12 +45,12 @@ class Loader:
         self._tolerance = probe_tolerance
 
     def load(self, release: Release) -> Servable:
-        """A servable that has proven itself. Raises IntegrityError, UnservableModel, NotFound, DependencyUnavailable.
+        """A verified and probed servable. Raises IntegrityError, UnservableModel, NotFound, DependencyUnavailable.
 
-        1. fetch into a folder only this process can write    2. verify digests and signature
-        3. read the bytes, and see that they are those that were verified
-        4. check what stands in the file    5. load it    6. check inputs and output
-        7. warm it    8. probe it: it must score the reference rows as they were scored when it was packaged
+        1. fetch into a private folder    2. verify digests and signature
+        3. read the bytes, and compare them with the verified digests
+        4. check the operators and weights in the file    5. load it    6. check inputs and output
+        7. warm it up    8. probe it: it must score the reference rows as it did when it was packaged
         """
         with tempfile.TemporaryDirectory(prefix="homeostat-version-") as name:
             folder = Path(name)
@@ -58,7 +58,7 @@ class Loader:
             manifest = verify_version(folder, version=release.version, verifying_key=self._verifying_key)
             if manifest.model != release.model:
                 raise IntegrityError(
-                    f"version {short(release.version)} is one of {manifest.model}, not of {release.model}"
+                    f"version {short(release.version)} belongs to model {manifest.model}, not {release.model}"
                 )
             model = _verified_bytes(folder, manifest, MODEL)
             reference = _verified_bytes(folder, manifest, REFERENCE)
@@ -87,21 +87,21 @@ class Loader:
         if not near.all():
             row = int(np.argmin(near))
             raise UnservableModel(
-                f"version {servable.version_short} scores reference row {row} {answered[row]:.6g} here, "
-                f"{wanted[row]:.6g} when it was packaged",
+                f"version {servable.version_short} scores reference row {row} as {answered[row]:.6g}; "
+                f"when it was packaged the score was {wanted[row]:.6g}",
                 hint="package it again with this onnxruntime, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
             )
 
 
-def read_reference(manifest: Manifest, reference: bytes, most: int) -> pa.Table:
-    """At most `most` reference rows, spread evenly over the file. Raises UnservableModel."""
+def read_reference(manifest: Manifest, reference: bytes, maximum: int) -> pa.Table:
+    """At most `maximum` reference rows, spread evenly over the file. Raises UnservableModel."""
     names = [feature.name for feature in manifest.features]
     try:
         file = pq.ParquetFile(BytesIO(reference))
-        lacking = sorted(set(names) - set(file.schema_arrow.names))
-        if lacking:
+        missing = sorted(set(names) - set(file.schema_arrow.names))
+        if missing:
             raise UnservableModel(
-                f"{REFERENCE} lacks the column {lacking[0]!r}", hint="package the version again"
+                f"{REFERENCE} has no column {missing[0]!r}", hint="package the version again"
             )
         table = file.read(columns=[*names, *({"score"} & set(file.schema_arrow.names))])
     except (pa.ArrowException, OSError) as error:
@@ -112,7 +112,7 @@ def read_reference(manifest: Manifest, reference: bytes, most: int) -> pa.Table:
         raise UnservableModel(
             f"{REFERENCE} has no rows, so the version cannot be probed", hint="package the version again"
         )
-    return table.take(np.linspace(0, table.num_rows - 1, min(most, table.num_rows)).astype(np.int64))
+    return table.take(np.linspace(0, table.num_rows - 1, min(maximum, table.num_rows)).astype(np.int64))
 
 
 def batch_of(manifest: Manifest, rows: pa.Table) -> Batch:
@@ -121,7 +121,7 @@ def batch_of(manifest: Manifest, rows: pa.Table) -> Batch:
 
 
 def _verified_bytes(folder: Path, manifest: Manifest, name: str) -> bytes:
-    """The bytes that will be used are themselves compared with the manifest: no moment is left in which a file could change."""
+    """The file's bytes, compared with the manifest after reading, so that no later change of the file matters."""
     wanted = manifest.files.get(name)
     if wanted is None:
         raise ProjectError(f"the version has no {name}", hint="package it again")

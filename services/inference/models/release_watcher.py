@@ -1,4 +1,4 @@
-"""Follows the release log: sees a new generation, has it loaded beside the old one, and swaps."""
+"""Polls the release log: loads each new generation beside the live one, then swaps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from services.inference.metrics import InferenceMetrics
 from services.inference.models.retry_schedule import Failure, after_failure, is_due
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
@@ -20,15 +19,27 @@ _log = get_logger(__name__)
 
 
 class ReleaseLog(Protocol):
-    """What the watcher reads."""
+    """The part of the release log that the watcher reads."""
 
     def models(self) -> list[str]: ...
 
     def latest_release(self, model: str) -> Release | None: ...
 
 
-class Watcher:
-    """Polls on a thread of its own; whatever fails there, what is served stays served."""
+class SwapMetrics(Protocol):
+    """Where the watcher counts swaps."""
+
+    def swapped(self, servable: Servable, *, seconds: float) -> None: ...
+
+    def swap_failed(self, model: str) -> None: ...
+
+    def release_served(self, model: str) -> None: ...
+
+    def unloaded(self, servable: Servable) -> None: ...
+
+
+class ReleaseWatcher:
+    """Polls the release log on its own thread. Errors never unload the live version."""
 
     def __init__(
         self,
@@ -36,7 +47,7 @@ class Watcher:
         slots: Slots[Servable],
         load: Callable[[Release], Servable],
         *,
-        metrics: InferenceMetrics,
+        metrics: SwapMetrics,
         on_loop: Callable[[Callable[[], bool]], bool],
         only: Sequence[str] = (),
         poll_seconds: float,
@@ -61,17 +72,17 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, name="release-log", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start polling."""
         self._thread.start()
 
     def stop(self, seconds: float = 5.0) -> None:
-        """Stop following; a load under way is given `seconds` to end."""
+        """Stop polling; a load in progress has `seconds` to finish."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=seconds)
 
     def problem(self, model: str) -> str:
-        """Why the newest release of a model is not served; empty if it is, or is being loaded."""
+        """Why the newest release of a model is not live; empty if it is live or loading."""
         failure = self._failures.get(model)
         return failure.problem if failure else ""
 
@@ -80,26 +91,26 @@ class Watcher:
         return sorted(self._failures)
 
     def known_models(self) -> frozenset[str]:
-        """Models with a release at the last good look, also those that are not served here."""
+        """Models with a release at the last successful poll, also those that this server does not serve."""
         return self._known
 
     def followed_models(self) -> frozenset[str]:
-        """Those of them that this server is to serve."""
+        """Known models that this server is configured to serve."""
         return self._known & self._only if self._only else self._known
 
     @property
     def store_problem(self) -> str:
-        """Why the release log cannot be read; empty while it can."""
+        """Why the release log cannot be read; empty if it can."""
         return self._store_problem
 
     def seconds_since_read(self) -> float | None:
-        """Age of the last good look at the whole release log; None before the first."""
+        """Seconds since the release log was last read completely; None before the first time."""
         return None if self._last_read is None else self._clock() - self._last_read
 
     def poll(self) -> None:
-        """One look at the release log.
+        """Poll once.
 
-        1. unload what has drained    2. read each model's newest release    3. load what is new    4. swap on the event loop
+        1. unload drained versions   2. read the newest release of each model   3. load new releases   4. swap on the event loop
         """
         self._unload()
         try:
@@ -108,11 +119,9 @@ class Watcher:
             newest = [
                 release for model in models if (release := self._releases.latest_release(model)) is not None
             ]
-        except (
-            Exception
-        ) as error:  # a store can fail in as many ways as there are stores; none may end serving
+        except Exception as error:  # each kind of store has its own errors; none may end the thread
             if not self._store_problem or self._last_read is None:
-                _log.warning("release_log_away", problem=str(error))
+                _log.warning("release_log_unavailable", problem=str(error))
             self._store_problem = str(error) or type(error).__name__
             return
         self._store_problem, self._last_read, self._known = "", self._clock(), known
@@ -145,7 +154,7 @@ class Watcher:
                 )
             servable = self._load(release)
             self._on_loop(lambda: self._slots.swap(servable))
-        except Exception as error:  # also what nobody foresaw: the old version goes on serving
+        except Exception as error:  # unknown errors too: the old version stays live
             self._fail(release, failure, error)
             return
         self._failures.pop(release.model, None)
@@ -193,5 +202,5 @@ class Watcher:
             try:
                 self.poll()
             except Exception as error:
-                _log.error("release_log_watch_failed", exc_info=error)
+                _log.error("release_log_poll_failed", exc_info=error)
             self._stop.wait(self._poll_seconds)

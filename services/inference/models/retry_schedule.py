@@ -1,4 +1,4 @@
-"""When to try a release again that could not be loaded. Pure: time is an argument."""
+"""When to retry loading a release after a failure. Pure: time is an argument."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_PAUSE_S = 600.0
 
 @dataclass(frozen=True)
 class Failure:
-    """A release of a model that could not be loaded: why, how often, and when to try again (monotonic seconds)."""
+    """A failed load: the problem, the number of attempts, and when to retry (monotonic seconds)."""
 
     generation: int
     problem: str
@@ -22,12 +22,12 @@ class Failure:
 def after_failure(
     before: Failure | None, *, generation: int, problem: str, now: float, first_wait: float
 ) -> Failure:
-    """The failure to remember: waits double while the same release keeps failing, to at most ten minutes."""
+    """The new failure; the pause doubles while the same release fails, up to ten minutes."""
     attempts = before.attempts + 1 if before is not None and before.generation == generation else 1
     pause = Backoff(first_s=first_wait, max_s=_MAX_PAUSE_S).pause(attempts)
     return Failure(generation, problem, attempts, now + pause)
 
 
 def is_due(failure: Failure | None, *, generation: int, now: float) -> bool:
-    """Whether `generation` is to be tried: it is another one than failed, or the wait is over."""
+    """Whether to load `generation` now: another one failed, or the pause is over."""
     return failure is None or failure.generation != generation or now >= failure.retry_at

@@ -1,4 +1,4 @@
-"""A version that is loaded and can answer: everything a request needs, fixed at loading time."""
+"""A loaded version: everything a request needs, computed when it is loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 
 class Engine(Protocol):
-    """What runs the model file."""
+    """Runs a model file."""
 
     @property
     def device(self) -> str: ...
@@ -67,7 +67,7 @@ class Servable:
         )
 
     def run(self, batch: Batch) -> Array:
-        """The model's output for checked rows: one score a row, or one tensor a row. Raises UnservableModel."""
+        """The output for checked rows: one score or one tensor per row. Raises UnservableModel."""
         if self._engine is None:
             raise UnservableModel(f"version {self.version_short} of {self.model} was unloaded")
         feeds = batch.feeds
@@ -79,17 +79,17 @@ class Servable:
         return output
 
     def measure(self, one: Batch, many: Batch) -> None:
-        """Time calls of one row and of many, so that `seconds` can foretell a call."""
+        """Time calls of one row and of many, for the estimates of `seconds`."""
         self._seconds_per_call = _fastest(lambda: self.run(one))
         rest = _fastest(lambda: self.run(many)) - self._seconds_per_call
         self._seconds_per_row = max(0.0, rest / max(1, many.rows - one.rows))
 
     def seconds(self, rows: int) -> float:
-        """Expected time of a call with so many rows."""
+        """Expected duration of a call with this many rows."""
         return self._seconds_per_call + self._seconds_per_row * (rows - 1)
 
     def close(self) -> None:
-        """Let go of the engine and its memory."""
+        """Release the engine and its memory."""
         self._engine = None
 
 

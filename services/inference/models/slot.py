@@ -1,7 +1,7 @@
-"""Slots: the one mutable reference of each served model. Pure; every method runs on the server's event loop.
+"""Slots: the one mutable reference to the live version of each model. Pure; every method runs on the event loop.
 
-A request takes the servable that is current when it is admitted and keeps it to its end, so an answer never mixes
-versions. A servable that was replaced drains: it may be closed once the last request that took it has finished.
+A request acquires the current servable and uses it to its end, so a response never mixes versions. A replaced servable
+drains: it may be closed once the last request that acquired it has released it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Generic, Protocol, TypeVar
 from shared.errors import InvalidRequest, NotFound, OperatorError
 
 
-class Holdable(Protocol):
-    """What a slot needs to know of a servable."""
+class Acquirable(Protocol):
+    """What a slot needs of a servable."""
 
     @property
     def model(self) -> str: ...
@@ -25,7 +25,7 @@ class Holdable(Protocol):
     retired: bool
 
 
-H = TypeVar("H", bound=Holdable)
+H = TypeVar("H", bound=Acquirable)
 
 
 class Slots(Generic[H]):
@@ -36,29 +36,29 @@ class Slots(Generic[H]):
         self._drained: deque[H] = deque()
 
     def current(self) -> list[H]:
-        """What is served now, by model name."""
+        """The live servables, sorted by model name."""
         return [self._current[model] for model in sorted(self._current)]
 
     def peek(self, model: str) -> H | None:
-        """What is served of a model, without taking it."""
+        """The live servable of a model, without acquiring it."""
         return self._current.get(model)
 
-    def take(self, model: str | None) -> H:
-        """The servable a new request is answered by; give it back with `give_back`. Raises NotFound, OperatorError."""
+    def acquire(self, model: str | None) -> H:
+        """The servable for a new request, until `release`. Raises NotFound, OperatorError."""
         servable = self._current.get(model) if model is not None else self._only()
         if servable is None:
-            raise self._unserved(model)
+            raise self._not_loaded(model)
         servable.in_flight += 1
         return servable
 
-    def give_back(self, servable: H) -> None:
-        """The request is over."""
+    def release(self, servable: H) -> None:
+        """The request no longer uses the servable."""
         servable.in_flight -= 1
         if servable.retired and servable.in_flight == 0:
             self._drained.append(servable)
 
     def swap(self, servable: H) -> bool:
-        """Serve `servable` from now on; False where that would take the model back to an older generation."""
+        """Make `servable` live; False if its generation is not newer."""
         old = self._current.get(servable.model)
         if old is not None and old.generation >= servable.generation:
             return False
@@ -70,26 +70,26 @@ class Slots(Generic[H]):
         return True
 
     def next_drained(self) -> H | None:
-        """A replaced servable nobody uses any more; each is handed out once."""
+        """A replaced servable that no request uses any more; each is returned once."""
         return self._drained.popleft() if self._drained else None
 
     def _only(self) -> H | None:
         if len(self._current) > 1:
             raise InvalidRequest(
-                "several models are served here",
+                "several models are loaded, and the request names none",
                 field="model",
                 expected=f"one of {', '.join(sorted(self._current))}",
                 status=400,
             )
         return next(iter(self._current.values()), None)
 
-    def _unserved(self, model: str | None) -> NotFound | OperatorError:
+    def _not_loaded(self, model: str | None) -> NotFound | OperatorError:
         if not self._current:
             return OperatorError(
-                "no model is served yet",
-                hint="release one with `homeostat deploy`, or wait until it is loaded",
+                "no model is loaded yet",
+                hint="release one with `homeostat deploy`, or retry when /health/ready is 200",
             )
         return NotFound(
-            f"no model {str(model)[:80]!r} is served here",
-            hint=f"served: {', '.join(sorted(self._current))}",
+            f"model {str(model)[:80]!r} is not loaded",
+            hint=f"loaded models: {', '.join(sorted(self._current))}",
         )

@@ -1,7 +1,7 @@
-"""Open Inference Protocol v2 tensors on the wire: JSON, and the binary extension. Pure.
+"""Decodes and encodes Open Inference Protocol v2 requests and responses, in JSON and in the binary extension. Pure.
 
 In a binary body the JSON head is followed by raw little-endian row-major tensors, in the order of the inputs that carry
-`binary_data_size`. Elements of BYTES tensors have a length of four bytes before them.
+`binary_data_size`. Each element of a BYTES tensor is preceded by its length in four bytes.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class WireOutput:
 class WireRequest:
     """An infer request.
 
-    `outputs`: name and whether in binary, in the order asked for; None: all of them. `may_hold_booleans`: False where the
-    JSON is known to hold neither true nor false.
+    `outputs`: name and whether in binary, in the requested order; None: all. `may_hold_booleans`: False if the
+    JSON contains neither true nor false.
     """
 
     id: str | None
@@ -79,7 +79,7 @@ class WireRequest:
 def read_request(body: bytes, head_length: int | None) -> WireRequest:
     """Decode an infer request. Raises InvalidRequest.
 
-    `head_length`: what `Inference-Header-Content-Length` says; None where the whole body is JSON.
+    `head_length`: the value of `Inference-Header-Content-Length`; None if the body is JSON only.
     """
     if head_length is not None and not 0 <= head_length <= len(body):
         raise _bad(
@@ -113,7 +113,7 @@ def read_request(body: bytes, head_length: int | None) -> WireRequest:
         raise _bad(
             "body",
             f"has {len(tail) - offset} bytes after the last tensor",
-            "no more than the tensors announced",
+            "only the tensors that the head describes",
         )
     outputs = _outputs(document.get("outputs"), bool(parameters.get("binary_data_output")))
     return WireRequest(
@@ -163,9 +163,7 @@ def _input(item: Any, tail: memoryview, offset: int) -> tuple[WireTensor, int]:
         or not shape
         or not all(type(axis) is int and 0 <= axis < 2**31 for axis in shape)
     ):
-        raise _bad(
-            name, f"has the shape {show(shape)}", "a list of whole numbers, the first the number of rows"
-        )
+        raise _bad(name, f"has shape {show(shape)}", "a list of whole numbers, the first the number of rows")
     count = math.prod(shape)
     size = _parameters(item, f"input {name[:80]}").get("binary_data_size")
     if size is None:
@@ -176,8 +174,8 @@ def _input(item: Any, tail: memoryview, offset: int) -> tuple[WireTensor, int]:
             f"has a binary_data_size of {show(size)}",
             "the bytes that follow the head, and no `data` beside them",
         )
-    part = tail[offset : offset + size]
-    values = _strings(name, part, count) if datatype == "BYTES" else _numbers(name, datatype, part, count)
+    chunk = tail[offset : offset + size]
+    values = _strings(name, chunk, count) if datatype == "BYTES" else _numbers(name, datatype, chunk, count)
     return WireTensor(name, datatype, tuple(shape), values), offset + size
 
 
@@ -185,36 +183,38 @@ def _flat(name: str, data: Any, count: int) -> list[Any]:
     if not isinstance(data, list):
         raise _bad(
             name,
-            "has no `data`" if data is None else "has `data` that is no list",
+            "has no `data`" if data is None else "has `data` that is not a list",
             "`data` as a list, or binary_data_size",
         )
     while data and type(data[0]) is list:
-        if not all(type(part) is list for part in data):
+        if not all(type(chunk) is list for chunk in data):
             raise _bad(name, "has lists of unequal depth", "`data` flat, or nested like its shape")
-        data = [value for part in data for value in part]
+        data = [value for chunk in data for value in chunk]
     if len(data) != count:
         raise _bad(name, f"has {len(data)} values", f"{count}, as its shape says")
     values: list[Any] = data
     return values
 
 
-def _numbers(name: str, datatype: str, part: memoryview, count: int) -> Array:
+def _numbers(name: str, datatype: str, chunk: memoryview, count: int) -> Array:
     dtype = np.dtype(_DTYPES[datatype])
-    if len(part) != count * dtype.itemsize:
-        raise _bad(name, f"has {len(part)} bytes", f"{count * dtype.itemsize}, as its shape and datatype say")
-    return np.frombuffer(part, dtype)
+    if len(chunk) != count * dtype.itemsize:
+        raise _bad(
+            name, f"has {len(chunk)} bytes", f"{count * dtype.itemsize}, as its shape and datatype say"
+        )
+    return np.frombuffer(chunk, dtype)
 
 
-def _strings(name: str, part: memoryview, count: int) -> list[str]:
+def _strings(name: str, chunk: memoryview, count: int) -> list[str]:
     values: list[str] = []
     offset = 0
     try:
-        while offset < len(part) and len(values) <= count:
-            (length,) = struct.unpack_from("<I", part, offset)
+        while offset < len(chunk) and len(values) <= count:
+            (length,) = struct.unpack_from("<I", chunk, offset)
             offset += 4
-            if offset + length > len(part):
+            if offset + length > len(chunk):
                 raise ValueError
-            values.append(str(part[offset : offset + length], "utf-8"))
+            values.append(str(chunk[offset : offset + length], "utf-8"))
             offset += length
     except (struct.error, ValueError):
         raise _bad(
@@ -239,7 +239,7 @@ def _outputs(raw: Any, binary_by_default: bool) -> dict[str, bool] | None:
         if parameters.get("classification"):
             raise _bad(
                 item["name"],
-                "asks for the classification extension",
+                "requests the classification extension",
                 "plain outputs; see `extensions` at /v2",
             )
         outputs[item["name"]] = bool(parameters.get("binary_data", binary_by_default))

@@ -1,4 +1,4 @@
-"""The features of a version as Open Inference Protocol tensors: how they are described, and how they are read. Pure."""
+"""Features as Open Inference Protocol tensors: model metadata, and rows from an infer request. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ACCEPTED = {
 
 
 def describe(servable: Servable) -> dict[str, Any]:
-    """Model metadata: what goes in, what comes out; -1 is the row axis."""
+    """Model metadata: inputs and outputs; -1 is the row axis."""
     output = servable.output
     inputs = [
         {
@@ -55,19 +55,19 @@ def describe(servable: Servable) -> dict[str, Any]:
 
 
 def _allowed(feature: Feature) -> dict[str, Any]:
-    """What the manifest says of a feature, in the protocol's plain parameters."""
-    said: dict[str, Any] = {"type": feature.type, "nullable": feature.nullable}
+    """The manifest's description of a feature, as protocol parameters."""
+    parameters: dict[str, Any] = {"type": feature.type, "nullable": feature.nullable}
     if feature.values:
-        said["values"] = "\n".join(feature.values)
+        parameters["values"] = "\n".join(feature.values)
     if feature.minimum is not None:
-        said["minimum"] = feature.minimum
+        parameters["minimum"] = feature.minimum
     if feature.maximum is not None:
-        said["maximum"] = feature.maximum
-    return said
+        parameters["maximum"] = feature.maximum
+    return parameters
 
 
 def read_batch(servable: Servable, wire: WireRequest, *, maximum_rows: int) -> Batch:
-    """The rows of an infer request, checked. Raises InvalidRequest."""
+    """The checked rows of an infer request. Raises InvalidRequest."""
     features = servable.schema.features
     unknown = wire.inputs.keys() - {feature.name for feature in features}
     if unknown:
@@ -107,7 +107,7 @@ def _values(feature: Feature, wire: WireRequest, rows: int) -> npt.NDArray[Any] 
             and bool in set(map(type, tensor.values))
         ):
             raise InvalidRequest(
-                f"input {feature.name} holds true or false", field=feature.name, expected=tensor.datatype
+                f"input {feature.name} contains true or false", field=feature.name, expected=tensor.datatype
             )
         return tensor.values
     if isinstance(tensor.values, list):
@@ -118,7 +118,7 @@ def _values(feature: Feature, wire: WireRequest, rows: int) -> npt.NDArray[Any] 
         holds_boolean = wire.may_hold_booleans and bool in set(map(type, tensor.values))
         if array.dtype.kind not in "if" or holds_boolean:
             raise InvalidRequest(
-                f"input {feature.name} holds something that is no number",
+                f"input {feature.name} contains values that are not numbers",
                 field=feature.name,
                 expected="numbers",
             )
@@ -136,9 +136,9 @@ def _check_form(feature: Feature, tensor: WireTensor, rows: int) -> None:
     shapes = [(rows, *feature.shape)] if feature.type == "tensor" else [(rows,), (rows, 1)]
     if tensor.shape not in shapes:
         raise InvalidRequest(
-            f"input {feature.name} has the shape {list(tensor.shape)}",
+            f"input {feature.name} has shape {list(tensor.shape)}",
             field=feature.name,
-            expected=f"the shape {' or '.join(str(list(shape)) for shape in shapes)}",
+            expected=f"shape {' or '.join(str(list(shape)) for shape in shapes)}",
         )
 
 

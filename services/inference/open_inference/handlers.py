@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from services.inference.http.request import Request
-from services.inference.http.response import Answer, json_answer
-from services.inference.http.timestamps import parse_moment
+from services.inference.http.response import Response, json_response
+from services.inference.http.timestamps import parse_timestamp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
@@ -22,15 +22,15 @@ from services.inference.status.report import Status
 from shared.contracts.manifest import SHORT
 from shared.errors import InvalidRequest, NotFound
 
-Door = Callable[[Request], Awaitable[Answer]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 _KNOWN_PATHS = 512
 
 _BINARY_HEADER = b"inference-header-content-length"
 
 
-class OpenInferenceDoor:
-    """Answers everything below `/v2`."""
+class OpenInferenceHandler:
+    """Handles all routes below `/v2`."""
 
     def __init__(
         self,
@@ -46,10 +46,10 @@ class OpenInferenceDoor:
         self._metrics = metrics
         self._status = status
         self._maximum_rows = maximum_rows
-        # The door for a path below `/v2`, or None where there is none; callers use the same few paths again and again.
+        # The handler for a path below `/v2`, or None. Cached: clients use the same few paths.
         self.find = lru_cache(maxsize=_KNOWN_PATHS)(self._find)
 
-    def _find(self, method: str, path: str) -> Door | None:
+    def _find(self, method: str, path: str) -> Handler | None:
         parts = path.split("/")[1:]
         if not parts or parts[0] != "v2":
             return None
@@ -74,59 +74,59 @@ class OpenInferenceDoor:
                 return self._infer(model, name)
         return None
 
-    async def _server(self, request: Request) -> Answer:
-        return json_answer(
+    async def _server(self, request: Request) -> Response:
+        return json_response(
             {"name": "homeostat", "version": _own_version(), "extensions": ["binary_tensor_data"]}
         )
 
-    async def _live(self, request: Request) -> Answer:
-        return json_answer({"live": True})
+    async def _live(self, request: Request) -> Response:
+        return json_response({"live": True})
 
-    async def _ready(self, request: Request) -> Answer:
+    async def _ready(self, request: Request) -> Response:
         ready = self._status.ready()
-        return json_answer({"ready": ready, "live": True}, 200 if ready else 503)
+        return json_response({"ready": ready, "live": True}, 200 if ready else 503)
 
-    def _model_ready(self, model: str, name: str) -> Door:
-        async def door(request: Request) -> Answer:
+    def _model_ready(self, model: str, name: str) -> Handler:
+        async def handler(request: Request) -> Response:
             servable = self._slots.peek(model)
             ready = servable is not None and _is_version(servable, name)
-            return json_answer({"name": model, "ready": ready}, 200 if ready else 404)
+            return json_response({"name": model, "ready": ready}, 200 if ready else 404)
 
-        return door
+        return handler
 
-    def _about(self, model: str, name: str) -> Door:
-        async def door(request: Request) -> Answer:
-            servable = self._slots.take(model)
+    def _about(self, model: str, name: str) -> Handler:
+        async def handler(request: Request) -> Response:
+            servable = self._slots.acquire(model)
             try:
                 _check_version(servable, name)
-                return json_answer(describe(servable))
+                return json_response(describe(servable))
             finally:
-                self._slots.give_back(servable)
+                self._slots.release(servable)
 
-        return door
+        return handler
 
-    def _infer(self, model: str, name: str) -> Door:
-        async def door(request: Request) -> Answer:
+    def _infer(self, model: str, name: str) -> Handler:
+        async def handler(request: Request) -> Response:
             start = time.perf_counter()
-            servable = request.held = self._slots.take(model)
+            servable = request.servable = self._slots.acquire(model)
             try:
                 _check_version(servable, name)
                 wire = read_request(request.body, _head_length(request))
-                event_time = parse_moment(
+                event_time = parse_timestamp(
                     wire.parameters.get("event_time"), field="event_time", now=datetime.now(UTC)
                 )
                 batch = read_batch(servable, wire, maximum_rows=self._maximum_rows)
-                asked = _asked(servable, wire)
+                outputs = _requested_outputs(servable, wire)
                 prediction = await self._predictor.predict(
                     servable, batch, event_time=event_time, traceparent=request.traceparent()
                 )
-                answer = _answer(servable, wire, asked, prediction)
+                response = _respond(servable, wire, outputs, prediction)
                 self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
-                return answer
+                return response
             finally:
-                self._slots.give_back(servable)
+                self._slots.release(servable)
 
-        return door
+        return handler
 
 
 def _own_version() -> str:
@@ -136,7 +136,9 @@ def _own_version() -> str:
         return "unpackaged"
 
 
-def _answer(servable: Servable, wire: WireRequest, asked: dict[str, bool], prediction: Prediction) -> Answer:
+def _respond(
+    servable: Servable, wire: WireRequest, outputs: dict[str, bool], prediction: Prediction
+) -> Response:
     rows = len(prediction.prediction_ids)
     output = prediction.output
     found = {
@@ -146,8 +148,8 @@ def _answer(servable: Servable, wire: WireRequest, asked: dict[str, bool], predi
         PREDICTION_ID: WireOutput(PREDICTION_ID, "BYTES", (rows,), prediction.prediction_ids),
     }
     parameters: dict[str, Any] = {"generation": servable.generation}
-    if PREDICTION_ID not in asked:
-        # A caller who filters the ids away still learns which predictions these were.
+    if PREDICTION_ID not in outputs:
+        # A client that leaves the ids out of the outputs still gets them as a parameter.
         parameters[PREDICTION_ID] = ",".join(prediction.prediction_ids)
     head: dict[str, Any] = {
         "model_name": servable.model,
@@ -156,14 +158,14 @@ def _answer(servable: Servable, wire: WireRequest, asked: dict[str, bool], predi
     }
     if wire.id is not None:
         head["id"] = wire.id
-    body, head_length = write_response(head, [(found[name], binary) for name, binary in asked.items()])
+    body, head_length = write_response(head, [(found[name], binary) for name, binary in outputs.items()])
     if head_length is None:
-        return Answer(200, body)
+        return Response(200, body)
     headers = ((b"content-type", b"application/octet-stream"), (_BINARY_HEADER, b"%d" % head_length))
-    return Answer(200, body, headers)
+    return Response(200, body, headers)
 
 
-def _asked(servable: Servable, wire: WireRequest) -> dict[str, bool]:
+def _requested_outputs(servable: Servable, wire: WireRequest) -> dict[str, bool]:
     known = (servable.output.name, PREDICTION_ID)
     if wire.outputs is None:
         return dict.fromkeys(known, wire.binary_by_default)
@@ -172,7 +174,7 @@ def _asked(servable: Servable, wire: WireRequest) -> dict[str, bool]:
             raise InvalidRequest(
                 f"unknown output {name[:80]!r}",
                 field=name[:80],
-                expected=f"of {', '.join(known)}",
+                expected=f"one of {', '.join(known)}",
                 status=400,
             )
     return wire.outputs
@@ -184,7 +186,7 @@ def _head_length(request: Request) -> int | None:
         return None
     if not value.isdigit():
         raise InvalidRequest(
-            "Inference-Header-Content-Length is no number",
+            "Inference-Header-Content-Length is not a number",
             field="Inference-Header-Content-Length",
             expected="the length of the JSON head in bytes",
             status=400,
@@ -199,6 +201,6 @@ def _is_version(servable: Servable, name: str) -> bool:
 def _check_version(servable: Servable, name: str) -> None:
     if not _is_version(servable, name):
         raise NotFound(
-            f"version {name[:64]!r} of {servable.model} is not served",
-            hint=f"served is {servable.version} (generation {servable.generation})",
+            f"version {name[:64]!r} of model {servable.model} is not loaded",
+            hint=f"the live version is {servable.version} (generation {servable.generation})",
         )

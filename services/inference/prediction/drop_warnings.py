@@ -1,4 +1,4 @@
-"""Says in the log which rows were answered and not kept: a metric counts them, a line names where to look."""
+"""Log warnings about rows that could not be written to the spool; a metric counts them."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ _EVERY = 10.0
 
 
 @dataclass
-class _Unsaid:
-    """Rows dropped since the last line."""
+class _Pending:
+    """Rows dropped since the last warning."""
 
     first: str
     rows: int
     due: float
 
 
-class DropLog:
-    """A full spool refuses every request, so there is at most one line in `every` seconds for each kind and model.
+class DropWarnings:
+    """At most one warning in `every` seconds per kind and model, since a full spool drops the rows of every request.
 
-    A line names the first row dropped since the line before, and how many there were; the newest may wait for the next drop.
+    A warning has the first row dropped since the previous warning and the number of rows.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, every: float = _EVERY) -> None:
         self._clock = clock
         self._every = every
-        self._unsaid: dict[tuple[str, str], _Unsaid] = {}
+        self._pending: dict[tuple[str, str], _Pending] = {}
 
     def add(self, kind: str, model: str, prediction_ids: Sequence[str]) -> None:
         """Rows were dropped."""
         now = self._clock()
-        unsaid = self._unsaid.setdefault((kind, model), _Unsaid("", 0, now))
-        unsaid.first = unsaid.first or prediction_ids[0]
-        unsaid.rows += len(prediction_ids)
-        if now >= unsaid.due:
-            _log.warning("rows_dropped", kind=kind, model=model, prediction_id=unsaid.first, rows=unsaid.rows)
-            self._unsaid[kind, model] = _Unsaid("", 0, now + self._every)
+        pending = self._pending.setdefault((kind, model), _Pending("", 0, now))
+        pending.first = pending.first or prediction_ids[0]
+        pending.rows += len(prediction_ids)
+        if now >= pending.due:
+            _log.warning(
+                "rows_dropped", kind=kind, model=model, prediction_id=pending.first, rows=pending.rows
+            )
+            self._pending[kind, model] = _Pending("", 0, now + self._every)

@@ -1,4 +1,4 @@
-"""From checked rows to an answer that is on the spool: the core behind every door."""
+"""Runs the model on checked rows and writes the predictions to the spool; used by all prediction routes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from shared.contracts.prediction_id import PredictionIds
 
 
 class _Call:
-    """One call of a model, with the moments that tell how long it waited and how long it took."""
+    """One model call, with the times at which it was requested, began and ended."""
 
-    __slots__ = ("_batch", "_servable", "asked", "began", "ended")
+    __slots__ = ("_batch", "_servable", "began", "ended", "requested")
 
     def __init__(self, servable: Servable, batch: Batch) -> None:
         self._servable = servable
         self._batch = batch
-        self.asked = time.perf_counter()
+        self.requested = time.perf_counter()
         self.began = 0.0
         self.ended = 0.0
 
@@ -40,7 +40,7 @@ class _Call:
 
 @dataclass(slots=True)
 class Prediction:
-    """What was answered: ids, the model's output, and its scores as numbers (None for a model that answers tensors)."""
+    """Prediction ids, the model's output, and its scores as numbers (None for tensor outputs)."""
 
     prediction_ids: list[str]
     output: npt.NDArray[Any]
@@ -48,7 +48,7 @@ class Prediction:
 
 
 class Predictor:
-    """Runs servables and records what they answered."""
+    """Runs servables and records their predictions."""
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class Predictor:
     async def predict(
         self, servable: Servable, batch: Batch, *, event_time: datetime, traceparent: str
     ) -> Prediction:
-        """Answer `batch` with the servable the caller holds. Raises UnservableModel.
+        """Predict with a servable that the caller has acquired. Raises UnservableModel.
 
-        1. run the model: at once if that is quick, else on a thread, so that other requests and the health doors go on
-        2. give each row its id    3. put everything on the spool    4. only then return, so that it can be sent
+        1. run the model: on the event loop if that is quick, else on a thread, so that other requests are not delayed
+        2. make an id per row    3. write to the spool    4. return, only now: a response never precedes its record
         """
         call = _Call(servable, batch)
         try:
@@ -84,7 +84,7 @@ class Predictor:
         finally:
             if call.ended:
                 self._metrics.called(
-                    servable, waited=call.began - call.asked, seconds=call.ended - call.began
+                    servable, waited=call.began - call.requested, seconds=call.ended - call.began
                 )
         prediction_ids = self._ids.make_many(servable.model, batch.rows)
         scores = as_numbers(output) if servable.scores else None
@@ -99,7 +99,7 @@ class Predictor:
         return Prediction(prediction_ids, output, scores)
 
     def queued(self) -> int:
-        """Calls that wait for a thread."""
+        """Calls waiting for a thread."""
         return sum(1 for call in list(self._on_threads) if not call.began)
 
     async def _run_on_thread(self, call: _Call) -> npt.NDArray[Any]:
@@ -110,5 +110,5 @@ class Predictor:
             self._on_threads.discard(call)
 
     def close(self) -> None:
-        """Wait for calls under way and end the threads."""
+        """Wait for calls in progress, then end the threads."""
         self._threads.shutdown(wait=True)

@@ -1,4 +1,4 @@
-"""Choosing the device, out loud: never a silent fallback."""
+"""Chooses the device and logs why; never falls back silently."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CPU = "CPUExecutionProvider"
 
 @dataclass(frozen=True)
 class Device:
-    """Where models run: `name` for people, `providers` for onnxruntime, and why this one."""
+    """The device for models: its name, the onnxruntime providers, and the reason for the choice."""
 
     name: Literal["cpu", "cuda"]
     providers: tuple[str, ...]
@@ -24,30 +24,30 @@ class Device:
 
 
 def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> Device:
-    """The device for `wanted`. Raises OperatorError where CUDA is demanded and cannot be used."""
+    """The device for `wanted`. Raises OperatorError if CUDA is required and not usable."""
     if wanted == "cpu":
-        return Device("cpu", (_CPU,), "asked for")
+        return Device("cpu", (_CPU,), "requested")
     problem = _cuda_problem()
     if not problem:
-        # Operators without a CUDA kernel run on the CPU; the model as a whole never does.
-        return Device("cuda", (_CUDA, _CPU), "asked for" if wanted == "cuda" else "CUDA can be used")
+        # Single operators without a CUDA kernel run on the CPU.
+        return Device("cuda", (_CUDA, _CPU), "requested" if wanted == "cuda" else "CUDA is usable")
     if wanted == "cuda":
         raise OperatorError(
-            f"HOMEOSTAT_INFERENCE_DEVICE=cuda, but CUDA cannot be used: {problem}",
-            hint="`nvidia-smi` must list a GPU and onnxruntime-gpu be installed; or set HOMEOSTAT_INFERENCE_DEVICE=cpu",
+            f"HOMEOSTAT_INFERENCE_DEVICE=cuda, but CUDA is not usable: {problem}",
+            hint="check that `nvidia-smi` lists a GPU and onnxruntime-gpu is installed, or set HOMEOSTAT_INFERENCE_DEVICE=cpu",
         )
-    return Device("cpu", (_CPU,), f"CUDA cannot be used: {problem}")
+    return Device("cpu", (_CPU,), f"CUDA is not usable: {problem}")
 
 
 def _cuda_problem() -> str:
-    """Why CUDA cannot be used; empty if it can. Loads the CUDA libraries that come with torch's wheels."""
+    """Why CUDA is not usable; empty if it is. Loads the CUDA libraries that come with torch's wheels."""
     if _CUDA not in onnxruntime.get_available_providers():
         return "this onnxruntime was built without CUDA"
     if problem := _driver_problem():
         return problem
     try:
         onnxruntime.preload_dlls()
-    except Exception as error:  # what it raises depends on the libraries found; each means the same to us
+    except Exception as error:  # the kind of error depends on the libraries found
         return f"the CUDA libraries cannot be loaded: {error}"
     return ""
 
@@ -60,7 +60,7 @@ def _driver_problem() -> str:
     except OSError:
         return "there is no NVIDIA driver (libcuda.so.1)"
     if code := driver.cuInit(0):
-        return f"the NVIDIA driver does not start (cuInit answers {code})"
+        return f"the NVIDIA driver does not start (cuInit returned {code})"
     count = ctypes.c_int(0)
     if driver.cuDeviceGetCount(ctypes.byref(count)) or count.value == 0:
         return "the NVIDIA driver lists no GPU"

@@ -1,4 +1,4 @@
-"""What the GPU says about itself, through NVML. Without a GPU, a driver or the library there is nothing to read, and no error."""
+"""Memory and utilization of the GPU, read through NVML. Without GPU, driver or library there are no metrics and no error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PCI_BUS_ID_BYTES = 32
 
 @dataclass(frozen=True)
 class GpuFigures:
-    """One reading; None where this GPU does not tell (a slice of a shared one has no utilization of its own)."""
+    """One reading; None for values that the GPU does not report (a MIG slice has no utilization)."""
 
     used_bytes: int | None
     total_bytes: int | None
@@ -30,60 +30,60 @@ class Gpu(Protocol):
     """The GPU this process runs on."""
 
     def read(self) -> GpuFigures:
-        """The figures now."""
+        """The current values."""
         ...
 
 
 class NvmlGpu:
-    """A GPU known to NVML by its place on the bus."""
+    """A GPU that NVML finds by its PCI bus id."""
 
     def __init__(self, nvml: Any, bus_id: bytes) -> None:
-        """Raises whatever NVML raises where there is no such GPU."""
+        """Raises NVMLError if there is no such GPU."""
         self._nvml = nvml
         nvml.nvmlInit()
         self._handle = nvml.nvmlDeviceGetHandleByPciBusId(bus_id)
 
     def read(self) -> GpuFigures:
-        """The figures now; those NVML refuses are None."""
-        memory = self._ask(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle))
-        rates = self._ask(lambda: self._nvml.nvmlDeviceGetUtilizationRates(self._handle))
+        """The current values; None for those that NVML does not report."""
+        memory = self._read(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle))
+        rates = self._read(lambda: self._nvml.nvmlDeviceGetUtilizationRates(self._handle))
         return GpuFigures(
             used_bytes=None if memory is None else int(memory.used),
             total_bytes=None if memory is None else int(memory.total),
             utilization=None if rates is None else rates.gpu / 100,
         )
 
-    def _ask(self, question: Callable[[], Any]) -> Any:
+    def _read(self, call: Callable[[], Any]) -> Any:
         try:
-            return question()
+            return call()
         except self._nvml.NVMLError:
             return None
 
 
 class GpuCollector(Collector):
-    """The GPU's figures, read when somebody scrapes."""
+    """Metrics of the GPU, read at each scrape."""
 
     def __init__(self, gpu: Gpu, device: str) -> None:
         self._gpu = gpu
         self._device = device
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Memory and utilization; what is not known has no sample."""
+        """Memory and utilization; unknown values have no sample."""
         figures = self._gpu.read()
         for name, text, value in (
             (
                 "homeostat_inference_device_memory_used_bytes",
-                "Memory of the GPU in use, by whomever; only with CUDA.",
+                "GPU memory in use by all processes; only with CUDA.",
                 figures.used_bytes,
             ),
             (
                 "homeostat_inference_device_memory_total_bytes",
-                "Memory of the GPU; only with CUDA.",
+                "Total GPU memory; only with CUDA.",
                 figures.total_bytes,
             ),
             (
                 "homeostat_inference_device_utilization_ratio",
-                "Share of the last moments in which the GPU was at work, for whomever; only with CUDA.",
+                "Share of the sampling period in which the GPU was busy, for all processes; only with CUDA.",
                 figures.utilization,
             ),
         ):
@@ -94,22 +94,20 @@ class GpuCollector(Collector):
 
 
 def find_gpu(device: Device) -> Gpu | None:
-    """The GPU models run on; None on the CPU, or where NVML cannot be asked, which is logged once."""
+    """The GPU in use; None on the CPU, or if NVML is not available, which is logged once."""
     if device.name != "cuda":
         return None
     try:
         import pynvml  # type: ignore[import-untyped]
 
         return NvmlGpu(pynvml, _bus_id())
-    except (
-        Exception
-    ) as error:  # no library, no driver, no right to ask: serving goes on without these figures
-        _log.warning("gpu_figures_missing", problem=str(error) or type(error).__name__)
+    except Exception as error:  # no library, driver or permission: serve without these metrics
+        _log.warning("gpu_metrics_unavailable", problem=str(error) or type(error).__name__)
         return None
 
 
 def _bus_id() -> bytes:
-    """Where CUDA's first device sits: NVML numbers the machine's GPUs, CUDA those this process may see."""
+    """PCI bus id of CUDA's first device: NVML numbers all GPUs of the machine, CUDA only those visible to this process."""
     driver = ctypes.CDLL("libcuda.so.1")
     text = ctypes.create_string_buffer(_PCI_BUS_ID_BYTES)
     device = ctypes.c_int(0)
@@ -119,5 +117,5 @@ def _bus_id() -> bytes:
         driver.cuDeviceGetPCIBusId(text, _PCI_BUS_ID_BYTES, device),
     ):
         if code:
-            raise OSError(f"the NVIDIA driver does not tell where the GPU is (it answers {code})")
+            raise OSError(f"the NVIDIA driver returned error {code} for the PCI bus id")
     return text.value

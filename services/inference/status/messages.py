@@ -1,30 +1,30 @@
-"""Sentences for a reader of the status page: why nothing is served, why nothing was predicted, what goes wrong. Pure."""
+"""Messages on the status page: why no model is live, why there are no predictions yet, which errors there are. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-Notice = dict[str, str]
+Message = dict[str, str]
 
 
-def find_notices(report: Mapping[str, Any]) -> list[Notice]:
-    """What a reader must know first, as `level` (`problem` or `info`) and `text`; empty while all is well."""
-    notices = [*_releases(report), *_models(report), *_log(report)]
+def find_messages(report: Mapping[str, Any]) -> list[Message]:
+    """Messages with `level` (`problem` or `info`) and `text`; empty if there is nothing to report."""
+    messages = [*_releases(report), *_models(report), *_log(report)]
     if report["ready"] and not report["requests"]["last_prediction_at"]:
-        notices.append(
-            _hint("No prediction yet since this server started: POST /predict asks for the first one.")
+        messages.append(
+            _hint("No prediction yet since this server started. Send the first one with POST /predict.")
         )
-    return notices
+    return messages
 
 
-def _releases(report: Mapping[str, Any]) -> list[Notice]:
-    """Why no model, or not every model, of the release log is here."""
+def _releases(report: Mapping[str, Any]) -> list[Message]:
+    """Why none, or not every model of the release log is loaded."""
     log = report["release_log"]
     if log["last_error"] and log["seconds_since_read"] is not None:
         return [
             _problem(
-                f"The release log cannot be read: {log['last_error']}. What is served stays served; new releases are not seen."
+                f"The release log cannot be read: {log['last_error']}. Live models stay live; new releases are not detected."
             )
         ]
     if log["last_error"] == "not read yet":
@@ -32,12 +32,12 @@ def _releases(report: Mapping[str, Any]) -> list[Notice]:
     if log["last_error"]:
         return [
             _problem(
-                f"No model is served, because the release log cannot be read: {log['last_error']}. "
-                "HOMEOSTAT_MODEL_STORE must name the model store."
+                f"No model is live: the release log cannot be read: {log['last_error']}. "
+                "Check HOMEOSTAT_MODEL_STORE."
             )
         ]
     if not log["models"]:
-        return [_hint("No model is released yet: `homeostat deploy` packages and releases one.")]
+        return [_hint("No model is released yet. Release one with `homeostat deploy`.")]
     named = {model["name"] for model in report["models"]}
     loading = sorted(set(log["followed"]) - named)
     if loading:
@@ -45,41 +45,41 @@ def _releases(report: Mapping[str, Any]) -> list[Notice]:
     if not log["followed"]:
         return [
             _problem(
-                f"The release log has {_list(log['models'])}, and HOMEOSTAT_INFERENCE_MODELS names none of them."
+                f"The release log has {_list(log['models'])}, but HOMEOSTAT_INFERENCE_MODELS lists none of them."
             )
         ]
     return []
 
 
-def _models(report: Mapping[str, Any]) -> list[Notice]:
-    notices = []
+def _models(report: Mapping[str, Any]) -> list[Message]:
+    messages = []
     for model in report["models"]:
         if not model["last_error"]:
             continue
         rest = (
-            f"Generation {model['generation']} serves on."
+            f"Generation {model['generation']} stays live."
             if model["version"]
-            else "No version of this model is served."
+            else "No version of this model is live."
         )
-        notices.append(
+        messages.append(
             _problem(
-                f"The newest release of {model['name']} cannot be served: {model['last_error']}. {rest} It is tried again "
-                "by itself; mend the version, deploy another, or `homeostat rollback`."
+                f"The newest release of {model['name']} cannot be loaded: {model['last_error']}. {rest} Loading is retried "
+                "automatically. Fix the version, deploy another one, or run `homeostat rollback`."
             )
         )
-    return notices
+    return messages
 
 
-def _log(report: Mapping[str, Any]) -> list[Notice]:
+def _log(report: Mapping[str, Any]) -> list[Message]:
     spool = report["spool"]
     dropped = sum(count for models in spool["dropped"].values() for count in models.values())
     if not dropped and not spool["last_error"]:
         return []
-    told = f": {spool['last_error']}" if spool["last_error"] else ""
-    rows = f"{dropped:,} {'row was' if dropped == 1 else 'rows were'} answered but not logged"
+    reason = f": {spool['last_error']}" if spool["last_error"] else ""
+    rows = f"{dropped:,} {'row was' if dropped == 1 else 'rows were'} predicted but not logged"
     return [
         _problem(
-            f"{rows if dropped else 'The spool does not work'}{told}. See that the shipper runs and the disk has room."
+            f"{rows if dropped else 'The spool cannot be written'}{reason}. Check the shipper and the free disk space."
         )
     ]
 
@@ -88,9 +88,9 @@ def _list(names: list[str]) -> str:
     return ", ".join(names)
 
 
-def _problem(text: str) -> Notice:
+def _problem(text: str) -> Message:
     return {"level": "problem", "text": text}
 
 
-def _hint(text: str) -> Notice:
+def _hint(text: str) -> Message:
     return {"level": "info", "text": text}

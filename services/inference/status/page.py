@@ -15,7 +15,7 @@ def draw_status(report: dict[str, Any]) -> str:
     """The page for a status report."""
     state = "ready" if report["ready"] else "not ready"
     sections = (
-        _section("state", "State", _summary(report) + _notices(report["notices"])),
+        _section("state", "State", _summary(report) + _notices(report["messages"])),
         _section("models", "Models", _models(report["models"])),
         _section("requests", "Requests", _requests(report["requests"])),
         _section(
@@ -56,15 +56,15 @@ def _summary(report: dict[str, Any]) -> str:
     )
 
 
-def _notices(notices: list[dict[str, str]]) -> str:
-    if not notices:
+def _notices(messages: list[dict[str, str]]) -> str:
+    if not messages:
         return ""
     words = {"problem": '<strong class="bad">Problem</strong>: ', "info": ""}
     items = "".join(
-        f'<li class="{notice["level"]}">{words[notice["level"]]}{_text(notice["text"])}</li>'
-        for notice in notices
+        f'<li class="{message["level"]}">{words[message["level"]]}{_text(message["text"])}</li>'
+        for message in messages
     )
-    return f'<ul class="notices">{items}</ul>'
+    return f'<ul class="messages">{items}</ul>'
 
 
 def _models(models: list[dict[str, Any]]) -> str:

@@ -23,9 +23,9 @@ footer, caption, .soft { color: var(--soft) } a { color: var(--link) } main:focu
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px }
 button { font: inherit; color: var(--link); background: var(--card); border: 1px solid; border-radius: .35rem;
   padding: .15rem .6rem }
-.notices { list-style: none; padding: 0 }
-.notices li { background: var(--card); border-left: .25rem solid var(--soft); padding: .4rem .75rem; margin: .5rem 0 }
-.notices .problem { border-color: var(--bad) }
+.messages { list-style: none; padding: 0 }
+.messages li { background: var(--card); border-left: .25rem solid var(--soft); padding: .4rem .75rem; margin: .5rem 0 }
+.messages .problem { border-color: var(--bad) }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; background: var(--card) }
 table { border-collapse: collapse; width: 100% } caption { text-align: left; padding: .5rem .75rem 0 }
 th, td { text-align: left; padding: .45rem .75rem; vertical-align: top } th { font-weight: 600 }
@@ -33,7 +33,7 @@ thead th, time { white-space: nowrap } tr > th:nth-last-child(2) { width: 40% } 
 tbody tr + tr, thead + tbody { border-top: 1px solid var(--line) }
 code { font: 13px ui-monospace, monospace } .good { color: var(--good) } .bad { color: var(--bad) }
 .heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
-@media (forced-colors: active) { .notices li, button { border: 1px solid } }
+@media (forced-colors: active) { .messages li, button { border: 1px solid } }
 """
 
 # What a reader is at is left alone: no swap while the focus or a selection lies inside, and one live region that speaks

@@ -1,4 +1,4 @@
-"""What this server says about itself."""
+"""The status report of a server."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.inference.metrics import InferenceMetrics
-from services.inference.models.release_watcher import Watcher
+from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from services.inference.prediction.recorder import Spool
-from services.inference.status.messages import find_notices
+from services.inference.status.messages import find_messages
 
 _OUTCOMES = ("answered", "refused", "failed")
 
 
 class Status:
-    """Collects the facts for `/status` and the readiness doors."""
+    """Collects the data of `/status` and of the readiness routes."""
 
     def __init__(
         self,
         slots: Slots[Servable],
-        watcher: Watcher,
+        watcher: ReleaseWatcher,
         spool: Spool,
         metrics: InferenceMetrics,
         *,
@@ -42,16 +42,16 @@ class Status:
         self._started_at = datetime.fromtimestamp(clock(), UTC)
 
     def ready(self) -> bool:
-        """Whether at least one model is served."""
+        """Whether at least one model is live."""
         return bool(self._slots.current())
 
     def report(self) -> dict[str, Any]:
-        """Everything, as JSON would have it; moments are ISO 8601 in UTC, empty where there is none."""
+        """The report as JSON data; times are ISO 8601 in UTC, empty if there is none."""
         now = self._clock()
         report: dict[str, Any] = {
             "service": "inference",
             "ready": self.ready(),
-            "at": _moment(now),
+            "at": _iso(now),
             "started_at": self._started_at.isoformat(),
             "device": self._device,
             "device_reason": self._device_reason,
@@ -60,9 +60,9 @@ class Status:
             "release_log": self._release_log(),
             "writer": self._spool.writer,
             "epoch": self._spool.epoch,
-            "spool": self._spool_facts(),
+            "spool": self._spool_status(),
         }
-        return report | {"notices": find_notices(report)}
+        return report | {"messages": find_messages(report)}
 
     def _models(self, now: float) -> list[dict[str, Any]]:
         served = self._slots.current()
@@ -104,7 +104,7 @@ class Status:
         return models
 
     def _requests(self, now: float) -> dict[str, Any]:
-        """Over all models, also requests that named none."""
+        """Over all models, including requests that named no model."""
         counts = self._metrics.requests_by_outcome().values()
         last = max(self._metrics.last_predictions().values(), default=None)
         return {
@@ -124,7 +124,7 @@ class Status:
             "followed": sorted(self._watcher.followed_models()),
         }
 
-    def _spool_facts(self) -> dict[str, Any]:
+    def _spool_status(self) -> dict[str, Any]:
         statistics = self._spool.statistics()
         return {
             "bytes": statistics.bytes,
@@ -137,12 +137,12 @@ class Status:
 
 def _last_prediction(at: float | None, now: float) -> dict[str, Any]:
     return {
-        "last_prediction_at": "" if at is None else _moment(at),
+        "last_prediction_at": "" if at is None else _iso(at),
         "seconds_since_prediction": None if at is None else round(max(0.0, now - at), 3),
     }
 
 
-def _moment(seconds: float) -> str:
+def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 

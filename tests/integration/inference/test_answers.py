@@ -44,9 +44,7 @@ def server(toys: ToyStore) -> Iterator[InferenceProcess]:
         server.stop()
 
 
-def test_an_answer_and_its_outcome_are_on_the_spool_when_they_are_acknowledged(
-    server: InferenceProcess, toys: ToyStore
-) -> None:
+def test_prediction_and_outcome_are_spooled_before_response(server: InferenceProcess, toys: ToyStore) -> None:
     body = {"model": "toy", "event_time": "2013-01-01T05:00:00Z", "rows": [ROW, {**ROW, "amount": None}]}
     answer = server.http.post("/predict", json=body, headers={"traceparent": TRACE}).json()
     identities = [row["prediction_id"] for row in answer["predictions"]]
@@ -73,7 +71,7 @@ def test_an_answer_and_its_outcome_are_on_the_spool_when_they_are_acknowledged(
     assert [list(record.prediction_ids) for record in kept] == [identities, identities]
 
 
-def test_one_bad_outcome_refuses_all_and_stores_none(server: InferenceProcess, toys: ToyStore) -> None:
+def test_one_bad_outcome_refuses_all(server: InferenceProcess, toys: ToyStore) -> None:
     identity = server.http.post("/predict", json={"rows": [ROW]}).json()["predictions"][0]["prediction_id"]
     before = len(spooled(toys.home))
     for bad, status in (
@@ -90,7 +88,7 @@ def test_one_bad_outcome_refuses_all_and_stores_none(server: InferenceProcess, t
 @pytest.mark.parametrize("compression", [None, "gzip", "deflate"])
 @pytest.mark.parametrize("binary_input", [True, False])
 @pytest.mark.parametrize("binary_output", [True, False, None])
-def test_tritonclient_gets_its_answers(
+def test_tritonclient_infer(
     server: InferenceProcess, compression: str | None, binary_input: bool, binary_output: bool | None
 ) -> None:
     with triton.InferenceServerClient(server.url.removeprefix("http://")) as client:
@@ -115,7 +113,7 @@ def test_tritonclient_gets_its_answers(
     assert server.http.post("/outcomes", json={"prediction_id": identities[1], "value": 0}).status_code == 202
 
 
-def test_tritonclient_reads_health_and_metadata_and_errors(server: InferenceProcess) -> None:
+def test_tritonclient_health_metadata_and_errors(server: InferenceProcess) -> None:
     with triton.InferenceServerClient(server.url.removeprefix("http://")) as client:
         assert client.is_server_live()
         assert client.is_server_ready()
@@ -151,7 +149,7 @@ def triton_inputs(binary: bool) -> list[Any]:
     return inputs
 
 
-def test_a_body_too_large_is_refused_while_it_streams(server: InferenceProcess) -> None:
+def test_too_large_stream_is_refused(server: InferenceProcess) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(400):
             yield b" " * 10_000
@@ -169,7 +167,7 @@ def test_a_body_too_large_is_refused_while_it_streams(server: InferenceProcess) 
     assert bomb.status_code == 413
 
 
-def test_slow_senders_are_cut_and_honest_callers_never_notice(server: InferenceProcess) -> None:
+def test_slow_senders_do_not_block_others(server: InferenceProcess) -> None:
     slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
     for connection in slow:
         connection.sendall(b'POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"rows":')
@@ -183,7 +181,7 @@ def test_slow_senders_are_cut_and_honest_callers_never_notice(server: InferenceP
         connection.close()
 
 
-def test_operational_doors_answer(server: InferenceProcess) -> None:
+def test_operational_routes(server: InferenceProcess) -> None:
     assert server.http.get("/health/live").json() == {"live": True}
     assert server.http.get("/health/ready").status_code == 200
     assert server.http.get("/", follow_redirects=False).headers["location"] == "/status"
@@ -196,7 +194,7 @@ def test_operational_doors_answer(server: InferenceProcess) -> None:
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
     report = server.status()
     assert report["models"][0]["seconds_since_prediction"] < 60
-    assert report["notices"] == []
+    assert report["messages"] == []
     metrics = server.http.get("/metrics").text
     assert 'homeostat_inference_generation{model="toy"} 1.0' in metrics
     assert 'homeostat_inference_release_failed{model="toy"} 0.0' in metrics
@@ -221,7 +219,7 @@ def test_operational_doors_answer(server: InferenceProcess) -> None:
     assert server.http.get("/nothing").json()["error"].startswith("there is no route /nothing")
 
 
-def test_the_locust_profile_runs_against_it_without_a_failure(server: InferenceProcess) -> None:
+def test_locust_profile_runs_without_failures(server: InferenceProcess) -> None:
     command = [
         sys.executable,
         "-m",
@@ -244,7 +242,7 @@ def test_the_locust_profile_runs_against_it_without_a_failure(server: InferenceP
 
 
 # It ends the server that the tests above asked.
-def test_what_was_answered_before_a_kill_is_on_the_spool(server: InferenceProcess, toys: ToyStore) -> None:
+def test_predictions_before_kill_are_spooled(server: InferenceProcess, toys: ToyStore) -> None:
     answered: list[str] = []
 
     def ask() -> None:
@@ -270,7 +268,7 @@ def test_what_was_answered_before_a_kill_is_on_the_spool(server: InferenceProces
     assert set(answered) <= logged
 
 
-def test_no_worker_outlives_the_command_that_started_it(toys: ToyStore) -> None:
+def test_workers_end_with_their_parent(toys: ToyStore) -> None:
     server = InferenceProcess(toys.home)
     try:
         server.wait_live()
@@ -285,14 +283,14 @@ def test_no_worker_outlives_the_command_that_started_it(toys: ToyStore) -> None:
         server.stop()
 
 
-def test_cuda_without_cuda_is_an_error_and_never_the_cpu_in_silence(toys: ToyStore) -> None:
+def test_cuda_never_falls_back_silently(toys: ToyStore) -> None:
     if choose_device("auto").name == "cuda":
         pytest.skip("CUDA can be used here")
     server = InferenceProcess(toys.home, HOMEOSTAT_INFERENCE_DEVICE="cuda")
     try:
         server.wait(lambda: "server_not_started" in server.log.read_text(), "the refusal is logged")
         text = server.log.read_text()
-        assert "HOMEOSTAT_INFERENCE_DEVICE=cuda, but CUDA cannot be used" in text
+        assert "HOMEOSTAT_INFERENCE_DEVICE=cuda, but CUDA is not usable" in text
         assert "set HOMEOSTAT_INFERENCE_DEVICE=cpu" in text
         assert "device_chosen" not in text
     finally:

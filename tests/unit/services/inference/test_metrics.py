@@ -5,7 +5,6 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.inference.histogram import Distribution
 from services.inference.metrics import KEPT_VERSIONS, InferenceMetrics
 
 
@@ -13,18 +12,10 @@ def servable(version: str) -> Any:
     return SimpleNamespace(model="toy", version_short=version, generation=1, device="cpu")
 
 
-def test_a_distribution_counts_cumulatively_and_takes_the_bound_itself() -> None:
-    distribution = Distribution((0.1, 1.0))
-    for value in (0.05, 0.1, 0.5, 7.0):
-        distribution.observe(value)
-    assert distribution.buckets() == [("0.1", 2.0), ("1.0", 3.0), ("+Inf", 4.0)]
-    assert distribution.sum == 7.65
-
-
-def test_series_read_as_prometheus_reads_them() -> None:
+def test_exposition_text() -> None:
     registry = CollectorRegistry()
     metrics = InferenceMetrics(registry, clock=lambda: 1_767_225_600.5)
-    metrics.runs_on("cpu", "asked for")
+    metrics.runs_on("cpu", "requested")
     metrics.watch_queue(lambda: 3)
     served = servable("abc")
     metrics.swapped(served, seconds=0.2)
@@ -48,7 +39,7 @@ def test_series_read_as_prometheus_reads_them() -> None:
         'homeostat_inference_queue_duration_seconds_count{model="toy"} 2.0',
         "homeostat_inference_calls_queued 3.0",
         'homeostat_inference_last_prediction_timestamp_seconds{model="toy"} 1.7672256005e+09',
-        'homeostat_inference_device_info{device="cpu",reason="asked for"} 1.0',
+        'homeostat_inference_device_info{device="cpu",reason="requested"} 1.0',
         'homeostat_inference_release_failed{model="toy"} 0.0',
         'homeostat_inference_errors_total{status="422"} 1.0',
         'homeostat_inference_swaps_total{model="toy",result="served"} 1.0',
@@ -58,7 +49,7 @@ def test_series_read_as_prometheus_reads_them() -> None:
         assert line in text.splitlines()
 
 
-def test_what_did_not_happen_yet_has_no_sample() -> None:
+def test_no_samples_before_first_event() -> None:
     registry = CollectorRegistry()
     metrics = InferenceMetrics(registry)
     metrics.swapped(servable("abc"), seconds=0.2)
@@ -67,7 +58,7 @@ def test_what_did_not_happen_yet_has_no_sample() -> None:
     assert "homeostat_inference_device_info{" not in text
 
 
-def test_series_of_versions_long_gone_are_dropped_but_never_those_of_the_served_one() -> None:
+def test_old_version_series_are_dropped() -> None:
     registry = CollectorRegistry()
     metrics = InferenceMetrics(registry)
     for number in range(3 * KEPT_VERSIONS):

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from services.inference.settings import InferenceSettings
 
 
-def test_settings_come_from_the_environment_and_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_from_environment_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOMEOSTAT_INFERENCE_DEVICE", "cpu")
     monkeypatch.setenv("HOMEOSTAT_INFERENCE_MODELS", '["flights"]')
     settings = InferenceSettings()
@@ -16,13 +16,13 @@ def test_settings_come_from_the_environment_and_are_frozen(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(("name", "value"), [("DEVICE", "tpu"), ("POLL_SECONDS", "2"), ("MAXIMUM_ROWS", "0")])
-def test_a_setting_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_setting_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"HOMEOSTAT_INFERENCE_{name}", value)
     with pytest.raises(ValidationError):
         InferenceSettings()
 
 
-def test_every_setting_has_a_sentence() -> None:
+def test_every_setting_has_a_description() -> None:
     assert all(
         field.description and field.description.endswith(".")
         for field in InferenceSettings.model_fields.values()

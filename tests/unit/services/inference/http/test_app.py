@@ -17,11 +17,12 @@ from services.inference.bootstrap import assemble
 from services.inference.http.app import InferenceApp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.loader import Loader
-from services.inference.models.release_watcher import Watcher
+from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from services.inference.prediction.predictor import Predictor
-from services.inference.prediction.recorder import Recorder, SpoolCollector
+from services.inference.prediction.recorder import Recorder
+from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.onnx import OnnxModel
 from services.inference.settings import InferenceSettings
@@ -52,7 +53,7 @@ class Installation:
             probe_rows=8,
             probe_tolerance=1e-3,
         )
-        self.watcher = Watcher(
+        self.watcher = ReleaseWatcher(
             toys.store,
             self.slots,
             loader.load,
@@ -68,7 +69,7 @@ class Installation:
             recorder, IDS, metrics, inline_seconds=self.settings.inline_seconds, threads=2
         )
         status = Status(
-            self.slots, self.watcher, self.spool, metrics, device="cpu", device_reason="asked for"
+            self.slots, self.watcher, self.spool, metrics, device="cpu", device_reason="requested"
         )
         self.app: InferenceApp = assemble(
             self.settings,
@@ -106,7 +107,7 @@ def installation(toys: ToyStore) -> Installation:
     return Installation(toys)
 
 
-def test_the_reply_and_the_log_name_the_same(installation: Installation) -> None:
+def test_response_and_log_agree(installation: Installation) -> None:
     answer = installation.predict(ROW, ROW, event_time="2026-01-01T00:00:00Z").json()
     (record,) = installation.spool.predictions
     assert (answer["model"], answer["version"], answer["generation"]) == (
@@ -120,7 +121,7 @@ def test_the_reply_and_the_log_name_the_same(installation: Installation) -> None
     assert record["columns"]["colour"] == ["red", "red"]
 
 
-def test_a_full_spool_does_not_stop_predictions_and_is_counted(installation: Installation) -> None:
+def test_predictions_continue_with_full_spool(installation: Installation) -> None:
     installation.spool.full = True
     with structlog.testing.capture_logs() as lines:
         answer = installation.predict(ROW, ROW)
@@ -142,7 +143,7 @@ def test_a_full_spool_does_not_stop_predictions_and_is_counted(installation: Ins
     assert installation.ask("GET", "/status.json").json()["spool"]["dropped"] == {"predictions": {"toy": 2}}
 
 
-def test_a_full_spool_refuses_outcomes_so_that_they_are_sent_again(installation: Installation) -> None:
+def test_full_spool_refuses_outcomes(installation: Installation) -> None:
     identity = installation.predict(ROW).json()["predictions"][0]["prediction_id"]
     installation.spool.full = True
     answer = installation.ask("POST", "/outcomes", json={"prediction_id": identity, "value": 1})
@@ -177,7 +178,7 @@ def test_a_full_spool_refuses_outcomes_so_that_they_are_sent_again(installation:
         ),
     ],
 )
-def test_a_bad_request_is_refused_by_name_and_not_logged(
+def test_bad_request_names_the_field(
     installation: Installation, body: bytes, status: int, field: str
 ) -> None:
     answer = installation.ask("POST", "/predict", content=body)
@@ -210,9 +211,7 @@ def test_too_many_rows_are_refused(toys: ToyStore) -> None:
         ([], 400, "outcomes"),
     ],
 )
-def test_a_bad_outcome_is_refused_with_its_index(
-    installation: Installation, item: Any, status: int, field: str
-) -> None:
+def test_bad_outcome_names_its_row(installation: Installation, item: Any, status: int, field: str) -> None:
     ours = IDS.make("toy")
     bad = (
         {**item, "prediction_id": ours}
@@ -226,7 +225,7 @@ def test_a_bad_outcome_is_refused_with_its_index(
     assert installation.spool.outcomes == []
 
 
-def test_outcomes_of_several_models_find_their_model(toys: ToyStore) -> None:
+def test_outcomes_of_several_models(toys: ToyStore) -> None:
     toys.put_and_release(1.0)
     toys.put_and_release(1.0, model="other")
     installation = Installation(toys)
@@ -236,7 +235,7 @@ def test_outcomes_of_several_models_find_their_model(toys: ToyStore) -> None:
     assert counts == {"toy": 2, "other": 1}
 
 
-def test_outcomes_of_a_model_that_is_not_loaded_are_early_not_wrong(toys: ToyStore) -> None:
+def test_outcomes_before_model_is_loaded_get_503(toys: ToyStore) -> None:
     toys.put_and_release(1.0)
     toys.put_and_release(1.0, model="other")
     installation = Installation(toys, only=("toy",))
@@ -249,7 +248,7 @@ def test_outcomes_of_a_model_that_is_not_loaded_are_early_not_wrong(toys: ToySto
     assert installation.ask("POST", "/outcomes", json=nobodys).status_code == 404
 
 
-def test_before_any_model_the_server_lives_but_is_not_ready(toys: ToyStore) -> None:
+def test_live_but_not_ready_without_model(toys: ToyStore) -> None:
     installation = Installation(toys)
     assert installation.ask("GET", "/v2/health/live").json() == {"live": True}
     assert installation.ask("GET", "/v2/health/ready").status_code == 503
@@ -261,7 +260,7 @@ def test_before_any_model_the_server_lives_but_is_not_ready(toys: ToyStore) -> N
     assert "None yet" in installation.ask("GET", "/status").text
 
 
-def test_more_requests_than_allowed_are_turned_away_while_slow_calls_run(toys: ToyStore) -> None:
+def test_concurrency_limit_returns_503(toys: ToyStore) -> None:
     toys.put_and_release(1.0)
     installation = Installation(toys, maximum_in_flight=2, inline_seconds=0)
     servable = installation.slots.peek("toy")
@@ -280,7 +279,7 @@ def test_more_requests_than_allowed_are_turned_away_while_slow_calls_run(toys: T
     assert installation.predict(ROW).status_code == 200
 
 
-def test_a_swap_during_a_slow_call_does_not_change_its_answer(toys: ToyStore) -> None:
+def test_swap_during_call_keeps_version(toys: ToyStore) -> None:
     first = toys.put_and_release(1.0)
     installation = Installation(toys, inline_seconds=0)
     servable = installation.slots.peek("toy")
@@ -302,7 +301,7 @@ def test_a_swap_during_a_slow_call_does_not_change_its_answer(toys: ToyStore) ->
     assert installation.predict(ROW).json()["generation"] == 2
 
 
-def test_an_unforeseen_error_is_answered_with_an_id_only(installation: Installation) -> None:
+def test_unknown_error_shows_only_its_id(installation: Installation) -> None:
     servable = installation.slots.peek("toy")
     assert servable is not None
     servable.run = lambda batch: 1 / 0  # type: ignore[method-assign,assignment,return-value]
@@ -320,7 +319,7 @@ def test_an_unforeseen_error_is_answered_with_an_id_only(installation: Installat
     )
 
 
-def test_a_trace_context_is_kept_if_it_is_one(installation: Installation) -> None:
+def test_trace_context_is_logged_if_valid(installation: Installation) -> None:
     good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     for header in (good, "nonsense"):
         installation.ask("POST", "/predict", json={"rows": [ROW]}, headers={"traceparent": header})
@@ -376,7 +375,7 @@ def test_infer_by_version(installation: Installation) -> None:
     assert version in answer.json()["hint"]
 
 
-def test_every_series_has_its_labels_bounded(installation: Installation) -> None:
+def test_metric_labels_are_bounded(installation: Installation) -> None:
     installation.predict(ROW)
     names = {
         label
@@ -390,7 +389,7 @@ def test_every_series_has_its_labels_bounded(installation: Installation) -> None
     assert np.isfinite(installation.sample("homeostat_inference_release_log_age_seconds") or 0.0)
 
 
-def test_the_status_page_shows_errors_as_text(toys: ToyStore) -> None:
+def test_status_page_escapes_errors(toys: ToyStore) -> None:
     toys.put_and_release(1.0)
     installation = Installation(toys)
     installation.watcher._store_problem = "<script>alert(1)</script>"
@@ -399,13 +398,13 @@ def test_the_status_page_shows_errors_as_text(toys: ToyStore) -> None:
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_the_status_page_lets_no_other_script_run(installation: Installation) -> None:
+def test_status_page_blocks_other_scripts(installation: Installation) -> None:
     headers = installation.ask("GET", "/status").headers
     assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
     assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
 
 
-def test_status_tells_who_asked_and_what_came_of_it(installation: Installation) -> None:
+def test_status_counts_requests_by_outcome(installation: Installation) -> None:
     before = installation.ask("GET", "/status.json").json()
     assert before["requests"] == {
         "answered": 0,
@@ -417,7 +416,7 @@ def test_status_tells_who_asked_and_what_came_of_it(installation: Installation) 
         "last_prediction_at": "",
         "seconds_since_prediction": None,
     }
-    assert [notice["level"] for notice in before["notices"]] == ["info"]
+    assert [message["level"] for message in before["messages"]] == ["info"]
     installation.predict(ROW, ROW)
     installation.predict({**ROW, "amount": "much"})
     installation.ask("GET", "/nothing")
@@ -433,20 +432,20 @@ def test_status_tells_who_asked_and_what_came_of_it(installation: Installation) 
     assert 0 <= model["seconds_since_prediction"] < 60
     assert after["requests"]["errors"] == {"400": 1, "422": 1, "500": 1}
     assert (after["requests"]["answered"], after["requests"]["refused"]) == (1, 2)
-    assert after["notices"] == []
+    assert after["messages"] == []
 
 
-def test_a_release_that_cannot_be_loaded_is_told_before_the_first_is_served(toys: ToyStore) -> None:
+def test_status_reports_failed_first_release(toys: ToyStore) -> None:
     toys.put_and_release(1.0, raw=b"no model")
     report = Installation(toys).ask("GET", "/status.json").json()
-    [notice] = report["notices"]
-    assert notice["text"].startswith(
-        "The newest release of toy cannot be served: model.onnx is not an ONNX model"
+    [message] = report["messages"]
+    assert message["text"].startswith(
+        "The newest release of toy cannot be loaded: model.onnx is not an ONNX model"
     )
     assert (report["models"][0]["version"], report["release_log"]["followed"]) == ("", ["toy"])
 
 
-def test_calls_wait_for_a_thread_and_the_wait_is_measured(toys: ToyStore) -> None:
+def test_wait_for_thread_is_measured(toys: ToyStore) -> None:
     toys.put_and_release(1.0)
     installation = Installation(toys, inline_seconds=0)  # and two threads
     servable = installation.slots.peek("toy")
@@ -479,7 +478,7 @@ def test_calls_wait_for_a_thread_and_the_wait_is_measured(toys: ToyStore) -> Non
     assert 0.9 * slept <= (installation.sample(f"{wait}_sum", model="toy") or 0) < 3 * slept
 
 
-def test_a_call_made_at_once_waits_for_nothing_and_a_failed_one_is_timed_too(
+def test_inline_and_failed_calls_are_timed(
     installation: Installation,
 ) -> None:
     installation.predict(ROW)

@@ -40,13 +40,13 @@ def read(sender: Sender, *headers: tuple[bytes, bytes], by: BodyReader | None = 
     return asyncio.run((by or reader()).read(headers, sender))
 
 
-def test_a_body_is_read_whole() -> None:
+def test_body_in_chunks() -> None:
     assert read(Sender(b"abc")) == b"abc"
     assert read(Sender(b"a", b"b", b"c")) == b"abc"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_a_compressed_body_is_unpacked(encoding: str) -> None:
+def test_compressed_body(encoding: str) -> None:
     packed = gzip.compress(b"abc") if encoding == "gzip" else zlib.compress(b"abc")
     assert read(Sender(packed), (b"content-encoding", encoding.encode())) == b"abc"
 
@@ -63,7 +63,7 @@ def test_a_compressed_body_is_unpacked(encoding: str) -> None:
         (Sender(b"x"), [(b"content-encoding", b"br")], 415),
     ],
 )
-def test_what_is_too_big_or_broken_is_refused(
+def test_too_large_or_corrupt_body_is_refused(
     sender: Sender, headers: list[tuple[bytes, bytes]], status: int
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
@@ -71,7 +71,7 @@ def test_what_is_too_big_or_broken_is_refused(
     assert caught.value.status == status
 
 
-def test_a_body_too_big_is_not_even_read_to_its_end() -> None:
+def test_reading_stops_at_the_limit() -> None:
     sender = Sender(*[b"x" * 300] * 100)
     with pytest.raises(InvalidRequest):
         read(sender)
@@ -79,19 +79,19 @@ def test_a_body_too_big_is_not_even_read_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("sender", [Sender(), Sender(b"a", complete=False)])
-def test_a_sender_too_slow_is_cut_off(sender: Sender) -> None:
+def test_slow_sender_times_out(sender: Sender) -> None:
     with pytest.raises(BodyTooSlow) as caught:
         read(sender)
     assert caught.value.status == 408
 
 
 @pytest.mark.parametrize("sender", [Sender(gone=True), Sender(b"a", complete=False, gone=True)])
-def test_a_sender_that_hung_up_gets_no_answer(sender: Sender) -> None:
+def test_disconnected_client_gets_no_response(sender: Sender) -> None:
     with pytest.raises(ClientGone):
         read(sender)
 
 
-def test_unfinished_bodies_are_bounded_together_and_forgotten_when_they_end() -> None:
+def test_unfinished_bodies_share_a_limit() -> None:
     shared = reader(maximum_buffered_bytes=1500, receive_seconds=0.2)
 
     async def two_at_once() -> list[object]:

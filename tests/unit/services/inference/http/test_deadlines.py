@@ -8,7 +8,7 @@ import pytest
 from services.inference.http.deadlines import Deadlines
 
 
-def test_what_waits_too_long_is_ended_and_what_does_not_is_left_alone() -> None:
+def test_only_late_tasks_time_out() -> None:
     async def both() -> tuple[object, object]:
         deadlines = Deadlines(0.2)
 
@@ -26,7 +26,7 @@ def test_what_waits_too_long_is_ended_and_what_does_not_is_left_alone() -> None:
     assert 0.19 < time.monotonic() - start < 2
 
 
-def test_a_cancellation_from_outside_stays_one() -> None:
+def test_outside_cancellation_is_kept() -> None:
     async def cancelled() -> None:
         deadlines = Deadlines(60)
 
@@ -43,7 +43,7 @@ def test_a_cancellation_from_outside_stays_one() -> None:
         asyncio.run(cancelled())
 
 
-def test_its_timer_ends_with_the_last_wait() -> None:
+def test_timer_ends_with_last_task() -> None:
     async def alone() -> bool:
         deadlines = Deadlines(0.08)
         with deadlines.watch():

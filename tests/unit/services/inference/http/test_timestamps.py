@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.inference.http.timestamps import parse_moment
+from services.inference.http.timestamps import parse_timestamp
 from shared.errors import InvalidRequest
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -19,8 +19,8 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
         ("2013-01-01T05:00:00-05:00", datetime(2013, 1, 1, 10, tzinfo=UTC)),
     ],
 )
-def test_moments_are_read_as_utc(text: object, moment: datetime) -> None:
-    assert parse_moment(text, field="event_time", now=NOW) == moment
+def test_timestamps_are_parsed_as_utc(text: object, moment: datetime) -> None:
+    assert parse_timestamp(text, field="event_time", now=NOW) == moment
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_moments_are_read_as_utc(text: object, moment: datetime) -> None:
         "2999-01-01T00:00:00Z",
     ],
 )
-def test_anything_else_is_refused(value: object) -> None:
+def test_malformed_timestamp_is_refused(value: object) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        parse_moment(value, field="observed_at", now=NOW, row=3)
+        parse_timestamp(value, field="observed_at", now=NOW, row=3)
     assert (caught.value.field, caught.value.row) == ("observed_at", 3)

@@ -25,7 +25,7 @@ def refused(*rows: object, schema: Schema = SCHEMA) -> tuple[int, str, int | Non
     return caught.value.status, caught.value.field, caught.value.row, caught.value.expected
 
 
-def test_good_rows_become_columns_for_the_model_and_for_the_log() -> None:
+def test_valid_rows_become_columns() -> None:
     batch = SCHEMA.batch([ROW, {**ROW, "amount": None, "colour": "green", "count": -3}])
 
     assert batch.rows == 2
@@ -41,19 +41,19 @@ def test_good_rows_become_columns_for_the_model_and_for_the_log() -> None:
     }
 
 
-def test_whole_numbers_are_numbers_and_are_logged_as_such() -> None:
+def test_integers_are_valid_numbers() -> None:
     batch = SCHEMA.batch([{**ROW, "amount": 3}])
     assert batch.columns["amount"] == [3.0]
     assert type(batch.columns["amount"][0]) is float
 
 
-def test_a_nullable_feature_may_be_left_out() -> None:
+def test_nullable_feature_may_be_missing() -> None:
     rest = {name: value for name, value in ROW.items() if name != "amount"}
     batch = SCHEMA.batch([ROW, rest])
     assert batch.columns["amount"] == [1.5, None]
 
 
-def test_values_out_of_range_are_served() -> None:
+def test_out_of_range_values_are_accepted() -> None:
     assert SCHEMA.batch([{**ROW, "amount": -1e6}]).columns["amount"] == [-1e6]
 
 
@@ -66,10 +66,10 @@ def test_values_out_of_range_are_served() -> None:
         ("amount", 1e39, "a finite number, or null"),
         ("amount", float("nan"), "a finite number, or null"),
         ("amount", float("inf"), "a finite number, or null"),
-        ("count", 1.0, "a whole number of 64 bits"),
-        ("count", True, "a whole number of 64 bits"),
-        ("count", None, "a whole number of 64 bits"),
-        ("count", 2**63, "a whole number of 64 bits"),
+        ("count", 1.0, "a 64-bit integer"),
+        ("count", True, "a 64-bit integer"),
+        ("count", None, "a 64-bit integer"),
+        ("count", 2**63, "a 64-bit integer"),
         ("member", 1, "true or false"),
         ("member", None, "true or false"),
         ("colour", "blue", "one of red, green"),
@@ -79,31 +79,29 @@ def test_values_out_of_range_are_served() -> None:
         ("colour", {"red": 1}, "one of red, green"),
     ],
 )
-def test_a_wrong_value_is_refused_by_field_row_and_expectation(
-    field: str, value: object, expected: str
-) -> None:
+def test_wrong_value_names_field_and_row(field: str, value: object, expected: str) -> None:
     assert refused(ROW, {**ROW, field: value}) == (422, field, 1, expected)
 
 
-def test_a_missing_feature_is_refused() -> None:
+def test_missing_feature_is_refused() -> None:
     assert refused(ROW, {name: value for name, value in ROW.items() if name != "count"})[1:3] == ("count", 1)
 
 
-def test_an_unknown_feature_is_refused() -> None:
+def test_unknown_feature_is_refused() -> None:
     assert refused(ROW, {**ROW, "size": 1})[1:3] == ("size", 1)
 
 
-def test_an_unknown_feature_is_refused_beside_one_left_out() -> None:
+def test_unknown_and_missing_feature() -> None:
     rest = {name: value for name, value in ROW.items() if name != "amount"}
     assert refused({**rest, "amuont": 1})[1:3] == ("amuont", 0)
 
 
-def test_rows_that_are_no_objects_are_refused() -> None:
+def test_rows_must_be_objects() -> None:
     assert refused(ROW, [1]) == (400, "rows", 1, "an object of feature names and values")
     assert refused() == (400, "rows", None, "at least one row")
 
 
-def test_a_tensor_keeps_its_shape() -> None:
+def test_tensor_keeps_its_shape() -> None:
     batch = IMAGE.batch([{"x": [[1, 2], [3, 4]]}, {"x": [[5.5, 6], [7, 8]]}])
     assert batch.feeds["x"].shape == (2, 2, 2)
     assert batch.feeds["x"].dtype == np.float32
@@ -123,11 +121,11 @@ def test_a_tensor_keeps_its_shape() -> None:
         "x",
     ],
 )
-def test_a_wrong_tensor_is_refused(value: object) -> None:
+def test_wrong_tensor_is_refused(value: object) -> None:
     assert refused({"x": [[1, 2], [3, 4]]}, {"x": value}, schema=IMAGE)[:3] == (422, "x", 1)
 
 
-def test_a_tensor_with_a_number_too_large_is_refused() -> None:
+def test_tensor_value_too_large_for_float32() -> None:
     assert refused({"x": [[1, 2], [3, 4]]}, {"x": [[1, 2], [3, 1e39]]}, schema=IMAGE)[:3] == (422, "x", 1)
 
 
@@ -159,7 +157,7 @@ _json = st.recursive(
 
 
 @given(st.lists(_json, max_size=4))
-def test_whatever_is_sent_is_either_served_or_refused_by_name(rows: list[object]) -> None:
+def test_random_input_is_accepted_or_refused(rows: list[object]) -> None:
     try:
         batch = SCHEMA.batch(rows)
     except InvalidRequest as error:

@@ -15,7 +15,7 @@ from shared.errors import IntegrityError, NotFound, UnservableModel
 from shared.models.packaging import verify_version
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
 
-CPU = Device("cpu", ("CPUExecutionProvider",), "asked for")
+CPU = Device("cpu", ("CPUExecutionProvider",), "requested")
 
 
 class CountingEngine:
@@ -41,7 +41,7 @@ def loader(toys: ToyStore, engines: CountingEngine) -> Loader:
     )
 
 
-def test_a_good_version_is_loaded_measured_and_probed(loader: Loader, toys: ToyStore) -> None:
+def test_good_version_is_loaded_and_measured(loader: Loader, toys: ToyStore) -> None:
     release = toys.put_and_release(4.0)
     servable = loader.load(release)
     batch = servable.schema.batch([ROW, ROW])
@@ -50,7 +50,7 @@ def test_a_good_version_is_loaded_measured_and_probed(loader: Loader, toys: ToyS
 
 
 @pytest.mark.parametrize("name", [MODEL, "reference.parquet", MANIFEST, "signature.json"])
-def test_a_changed_file_is_refused_before_the_engine_sees_anything(
+def test_changed_file_is_refused_before_loading(
     loader: Loader, toys: ToyStore, engines: CountingEngine, name: str
 ) -> None:
     release = toys.put_and_release(4.0)
@@ -63,7 +63,7 @@ def test_a_changed_file_is_refused_before_the_engine_sees_anything(
     assert engines.made == 0
 
 
-def test_a_file_swapped_after_it_was_verified_is_refused(
+def test_file_changed_after_verification_is_refused(
     loader: Loader, toys: ToyStore, engines: CountingEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = toys.put_and_release(4.0)
@@ -79,9 +79,7 @@ def test_a_file_swapped_after_it_was_verified_is_refused(
     assert engines.made == 0
 
 
-def test_a_version_signed_by_someone_else_is_refused(
-    toys: ToyStore, engines: CountingEngine, tmp_path: Path
-) -> None:
+def test_foreign_signature_is_refused(toys: ToyStore, engines: CountingEngine, tmp_path: Path) -> None:
     release = toys.put_and_release(4.0)
     stranger = ToyStore(tmp_path / "stranger")
     loader = Loader(
@@ -92,21 +90,23 @@ def test_a_version_signed_by_someone_else_is_refused(
     assert engines.made == 0
 
 
-def test_a_version_of_another_model_is_refused(loader: Loader, toys: ToyStore) -> None:
+def test_version_of_another_model_is_refused(loader: Loader, toys: ToyStore) -> None:
     manifest = toys.put(4.0, model="other")
     toys.store.put_version("toy", manifest.version, toys.home / "drafts" / "1" / "version")
-    with pytest.raises(IntegrityError, match="one of other"):
+    with pytest.raises(IntegrityError, match="belongs to model other"):
         loader.load(toys.release(manifest.version))
 
 
-def test_a_version_that_is_not_there_is_named(loader: Loader, toys: ToyStore) -> None:
+def test_missing_version_is_not_found(loader: Loader, toys: ToyStore) -> None:
     with pytest.raises(NotFound):
         loader.load(toys.release("0" * 64))
 
 
-def test_a_version_that_scores_other_than_when_packaged_is_refused(loader: Loader, toys: ToyStore) -> None:
+def test_different_scores_fail_the_probe(loader: Loader, toys: ToyStore) -> None:
     manifest = toys.put(4.0, said=4.5)
-    with pytest.raises(UnservableModel, match="scores reference row 0 4 here, 4.5 when it was packaged"):
+    with pytest.raises(
+        UnservableModel, match="scores reference row 0 as 4; when it was packaged the score was 4.5"
+    ):
         loader.load(toys.release(manifest.version))
 
 
@@ -119,13 +119,11 @@ def test_a_version_that_scores_other_than_when_packaged_is_refused(loader: Loade
         (toy_onnx(float("nan")), "not finite"),
     ],
 )
-def test_an_unservable_model_is_refused_by_name(
-    loader: Loader, toys: ToyStore, raw: bytes, problem: str
-) -> None:
+def test_unservable_model_is_refused(loader: Loader, toys: ToyStore, raw: bytes, problem: str) -> None:
     with pytest.raises(UnservableModel, match=problem):
         loader.load(toys.put_and_release(1.0, raw=raw))
 
 
-def test_scores_of_shape_n_by_1_are_scores(loader: Loader, toys: ToyStore) -> None:
+def test_scores_of_shape_n_by_1(loader: Loader, toys: ToyStore) -> None:
     servable = loader.load(toys.put_and_release(4.0, raw=toy_onnx(4.0, score_rank=2)))
     assert servable.run(servable.schema.batch([ROW, ROW])).tolist() == [4.0, 4.0]

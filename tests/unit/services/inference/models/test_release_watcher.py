@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.inference.metrics import InferenceMetrics
-from services.inference.models.release_watcher import Watcher
+from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from shared.contracts.release import Release
@@ -65,7 +65,7 @@ class World:
         self.loaded: list[Release] = []
         self.broken: set[str] = set()
         self.registry = CollectorRegistry()
-        self.watcher = Watcher(
+        self.watcher = ReleaseWatcher(
             self.log,
             self.slots,
             self._load,
@@ -112,7 +112,7 @@ def world() -> World:
     return World()
 
 
-def test_a_new_release_is_loaded_once_and_served(world: World) -> None:
+def test_new_release_is_loaded_once(world: World) -> None:
     world.release(1, "a")
     world.watcher.poll()
     world.watcher.poll()
@@ -122,28 +122,28 @@ def test_a_new_release_is_loaded_once_and_served(world: World) -> None:
     assert world.sample("homeostat_inference_swaps_total", model="toy", result="served") == 1
 
 
-def test_a_rollback_is_a_new_generation_of_an_older_version(world: World) -> None:
+def test_rollback_is_a_new_generation(world: World) -> None:
     for generation, version in ((1, "a"), (2, "b"), (3, "a")):
         world.release(generation, version)
         world.watcher.poll()
     assert world.served() == (3, "a")
 
 
-def test_what_was_replaced_is_closed_only_when_nobody_uses_it(world: World) -> None:
+def test_replaced_version_is_closed_when_drained(world: World) -> None:
     world.release(1, "a")
     world.watcher.poll()
-    old = world.slots.take("toy")
+    old = world.slots.acquire("toy")
     world.release(2, "b")
     world.watcher.poll()
     assert not old.closed
     assert world.sample("homeostat_inference_loaded_versions", model="toy") == 2
-    world.slots.give_back(old)
+    world.slots.release(old)
     world.watcher.poll()
     assert old.closed
     assert world.sample("homeostat_inference_loaded_versions", model="toy") == 1
 
 
-def test_a_release_that_fails_leaves_the_old_one_serving_and_is_tried_again_later(world: World) -> None:
+def test_failed_load_keeps_live_version_and_retries(world: World) -> None:
     world.release(1, "a")
     world.watcher.poll()
     world.release(2, "b")
@@ -162,7 +162,7 @@ def test_a_release_that_fails_leaves_the_old_one_serving_and_is_tried_again_late
     assert world.watcher.problem("toy") == ""
 
 
-def test_a_newer_release_is_tried_at_once_after_a_failure(world: World) -> None:
+def test_newer_release_is_loaded_after_failure(world: World) -> None:
     world.release(1, "a")
     world.broken.add("a")
     world.watcher.poll()
@@ -172,7 +172,7 @@ def test_a_newer_release_is_tried_at_once_after_a_failure(world: World) -> None:
     assert world.served() == (2, "b")
 
 
-def test_a_release_log_that_went_back_is_an_error_and_changes_nothing(world: World) -> None:
+def test_older_generation_is_refused(world: World) -> None:
     world.release(5, "e")
     world.watcher.poll()
     world.release(4, "d")
@@ -182,7 +182,7 @@ def test_a_release_log_that_went_back_is_an_error_and_changes_nothing(world: Wor
     assert "went back from generation 5 to 4" in world.watcher.problem("toy")
 
 
-def test_a_metric_says_while_the_newest_release_cannot_be_served(world: World) -> None:
+def test_release_failed_metric(world: World) -> None:
     def failed() -> float | None:
         return world.sample("homeostat_inference_release_failed", model="toy")
 
@@ -197,7 +197,7 @@ def test_a_metric_says_while_the_newest_release_cannot_be_served(world: World) -
     assert shown == [0, 1, 0, 1, 0]
 
 
-def test_an_unforeseen_error_while_loading_changes_nothing(world: World) -> None:
+def test_unknown_load_error_keeps_live_version(world: World) -> None:
     world.release(1, "a")
     world.watcher.poll()
     world.release(2, "b")
@@ -207,7 +207,7 @@ def test_an_unforeseen_error_while_loading_changes_nothing(world: World) -> None
     assert world.watcher.problem("toy") == "division by zero"
 
 
-def test_with_the_store_away_what_is_served_stays(world: World) -> None:
+def test_store_unavailable_keeps_live_version(world: World) -> None:
     assert world.watcher.store_problem == "not read yet"
     assert world.watcher.seconds_since_read() is None
     world.release(1, "a")
@@ -223,7 +223,7 @@ def test_with_the_store_away_what_is_served_stays(world: World) -> None:
     assert world.watcher.store_problem == ""
 
 
-def test_only_the_models_asked_for_are_followed() -> None:
+def test_only_configured_models_are_loaded() -> None:
     world = World(only=("toy",))
     world.release(1, "a")
     world.release(1, "b", model="other")
@@ -232,7 +232,7 @@ def test_only_the_models_asked_for_are_followed() -> None:
     assert world.served() == (1, "a")
 
 
-def test_one_broken_model_does_not_keep_another_from_being_served(world: World) -> None:
+def test_broken_model_does_not_block_others(world: World) -> None:
     world.release(1, "a", model="alpha")
     world.release(1, "b", model="beta")
     world.broken.add("a")
@@ -241,7 +241,7 @@ def test_one_broken_model_does_not_keep_another_from_being_served(world: World) 
     assert world.served("alpha") is None
 
 
-def test_its_thread_follows_the_log_and_ends(toys: ToyStore, world: World) -> None:
+def test_polling_thread_starts_and_stops(toys: ToyStore, world: World) -> None:
     world.release(1, "a")
     world.watcher.start()
     try:

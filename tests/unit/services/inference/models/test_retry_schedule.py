@@ -3,7 +3,7 @@ from __future__ import annotations
 from services.inference.models.retry_schedule import Failure, after_failure, is_due
 
 
-def test_waits_double_while_the_same_release_fails_and_start_anew_with_another() -> None:
+def test_pause_doubles_per_release() -> None:
     failure: Failure | None = None
     waits = []
     for _ in range(8):
@@ -15,7 +15,7 @@ def test_waits_double_while_the_same_release_fails_and_start_anew_with_another()
     )
 
 
-def test_another_release_is_tried_at_once_and_the_same_after_its_wait() -> None:
+def test_new_release_is_due_at_once() -> None:
     failure = Failure(generation=4, problem="broken", attempts=1, retry_at=110.0)
     assert is_due(None, generation=4, now=0.0)
     assert not is_due(failure, generation=4, now=109.9)

@@ -16,36 +16,36 @@ class Held:
     retired: bool = False
 
 
-def test_a_request_keeps_what_it_took_through_a_swap() -> None:
+def test_request_keeps_servable_through_swap() -> None:
     slots: Slots[Held] = Slots()
     old, new = Held("toy", 1), Held("toy", 2)
     assert slots.swap(old)
-    taken = slots.take("toy")
+    taken = slots.acquire("toy")
     assert slots.swap(new)
 
     assert taken is old
-    assert slots.take("toy") is new
+    assert slots.acquire("toy") is new
     assert slots.next_drained() is None
 
 
-def test_a_replaced_servable_drains_with_its_last_request_and_only_once() -> None:
+def test_replaced_servable_drains_once() -> None:
     slots: Slots[Held] = Slots()
     old = Held("toy", 1)
     slots.swap(old)
-    first, second = slots.take("toy"), slots.take("toy")
+    first, second = slots.acquire("toy"), slots.acquire("toy")
     slots.swap(Held("toy", 2))
-    slots.give_back(first)
+    slots.release(first)
     assert slots.next_drained() is None
-    slots.give_back(second)
+    slots.release(second)
     assert slots.next_drained() is old
     assert slots.next_drained() is None
 
 
-def test_an_idle_servable_drains_at_the_swap() -> None:
+def test_idle_servable_drains_at_swap() -> None:
     slots: Slots[Held] = Slots()
     old = Held("toy", 1)
     slots.swap(old)
-    slots.give_back(slots.take("toy"))
+    slots.release(slots.acquire("toy"))
     assert slots.next_drained() is None
     slots.swap(Held("toy", 2))
     assert slots.next_drained() is old
@@ -60,23 +60,23 @@ def test_generations_never_go_back(generation: int) -> None:
     assert slots.peek("toy") is newer
 
 
-def test_models_stand_side_by_side() -> None:
+def test_several_models_side_by_side() -> None:
     slots: Slots[Held] = Slots()
     one, other = Held("one", 5), Held("other", 1)
     slots.swap(one)
     slots.swap(other)
     assert slots.current() == [one, other]
-    assert slots.take("other") is other
+    assert slots.acquire("other") is other
     with pytest.raises(InvalidRequest, match="several models"):
-        slots.take(None)
-    with pytest.raises(NotFound, match="served: one, other"):
-        slots.take("third")
+        slots.acquire(None)
+    with pytest.raises(NotFound, match="loaded models: one, other"):
+        slots.acquire("third")
 
 
-def test_the_only_model_need_not_be_named() -> None:
+def test_single_model_is_the_default() -> None:
     slots: Slots[Held] = Slots()
     with pytest.raises(OperatorError):
-        slots.take(None)
+        slots.acquire(None)
     only = Held("toy", 1)
     slots.swap(only)
-    assert slots.take(None) is only
+    assert slots.acquire(None) is only

@@ -23,20 +23,20 @@ def binary(datatype: str, shape: list[int], raw: bytes) -> tuple[bytes, int]:
     return head + raw, len(head)
 
 
-def test_a_json_tensor_may_be_flat_or_nested() -> None:
+def test_json_tensor_flat_or_nested() -> None:
     flat = read_request(request({**INPUT, "shape": [2, 2], "data": [1, 2, 3, 4]}), None)
     nested = read_request(request({**INPUT, "shape": [2, 2], "data": [[1, 2], [3, 4]]}), None)
     assert flat.inputs["x"].values == nested.inputs["x"].values == [1, 2, 3, 4]
 
 
-def test_a_binary_tensor_is_read_where_it_lies() -> None:
+def test_binary_tensor_is_not_copied() -> None:
     body, head = binary("FP32", [2, 1], np.array([1.5, -2], "<f4").tobytes())
     values = read_request(body, head).inputs["x"].values
     assert isinstance(values, np.ndarray)
     assert values.tolist() == [1.5, -2.0]
 
 
-def test_binary_strings_have_their_length_before_them() -> None:
+def test_binary_strings_are_length_prefixed() -> None:
     raw = b"".join(struct.pack("<I", len(text)) + text for text in (b"red", "grün".encode()))
     body, head = binary("BYTES", [2], raw)
     assert read_request(body, head).inputs["x"].values == ["red", "grün"]
@@ -71,14 +71,14 @@ def test_binary_strings_have_their_length_before_them() -> None:
         (request(INPUT) + b"trailing", len(request(INPUT))),
     ],
 )
-def test_anything_crooked_is_refused_by_name(body: bytes, head: int | None) -> None:
+def test_malformed_request_names_the_field(body: bytes, head: int | None) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read_request(body, head)
     assert caught.value.status == 400
     assert caught.value.field
 
 
-def test_answers_are_written_as_asked() -> None:
+def test_outputs_in_requested_form() -> None:
     scores = WireOutput("score", "FP32", (2,), np.array([1.5, 2], np.float32))
     names = WireOutput("id", "BYTES", (2,), ["a", "bc"])
     body, head = write_response({"id": "1"}, [(scores, False), (names, False)])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import structlog
 
-from services.inference.prediction.drop_warnings import DropLog
+from services.inference.prediction.drop_warnings import DropWarnings
 
 
-def test_the_first_row_is_named_at_once_and_later_ones_together() -> None:
+def test_warnings_are_rate_limited() -> None:
     now = [100.0]
-    drops = DropLog(clock=lambda: now[0], every=10.0)
+    drops = DropWarnings(clock=lambda: now[0], every=10.0)
     with structlog.testing.capture_logs() as lines:
         drops.add("predictions", "toy", ["a", "b"])
         drops.add("predictions", "toy", ["c"])
@@ -24,8 +24,8 @@ def test_the_first_row_is_named_at_once_and_later_ones_together() -> None:
     ]
 
 
-def test_kinds_and_models_do_not_hide_each_other() -> None:
-    drops = DropLog(clock=lambda: 0.0)
+def test_warnings_per_kind_and_model() -> None:
+    drops = DropWarnings(clock=lambda: 0.0)
     with structlog.testing.capture_logs() as lines:
         drops.add("predictions", "toy", ["a"])
         drops.add("outcomes", "toy", ["a"])

@@ -30,7 +30,7 @@ REPORT: dict[str, Any] = {
     "at": "2026-01-02T04:00:07.25+00:00",
     "started_at": "2026-01-01T00:00:00+00:00",
     "device": "cpu",
-    "device_reason": "asked for",
+    "device_reason": "requested",
     "models": [MODEL],
     "requests": {
         "answered": 1234,
@@ -57,7 +57,7 @@ REPORT: dict[str, Any] = {
         "dropped": {},
         "last_error": "",
     },
-    "notices": [],
+    "messages": [],
 }
 EMPTY = {
     **REPORT,
@@ -69,7 +69,7 @@ EMPTY = {
         "last_prediction_at": "",
         "seconds_since_prediction": None,
     },
-    "notices": [{"level": "info", "text": "No model is released yet: `homeostat deploy` releases one."}],
+    "messages": [{"level": "info", "text": "No model is released yet: `homeostat deploy` releases one."}],
 }
 VOID = {"meta", "link"}
 
@@ -232,8 +232,8 @@ def test_a_reader_sees_at_once_why_nothing_is_there() -> None:
 def test_what_goes_wrong_stands_out_and_is_shown_as_text() -> None:
     dropped = {**REPORT["spool"], "dropped": {"predictions": {"flights": 5}}}
     broken = {**MODEL, "name": "<script>x</script>", "version": "", "last_error": "no graph", "since": ""}
-    notices = [{"level": "problem", "text": "<img src=x>"}]
-    text = draw_status({**REPORT, "models": [broken], "spool": dropped, "notices": notices})
+    messages = [{"level": "problem", "text": "<img src=x>"}]
+    text = draw_status({**REPORT, "models": [broken], "spool": dropped, "messages": messages})
     page = Page(text)
     assert page.row("rows dropped") == ["5"]
     assert '<span class="bad">5</span>' in text

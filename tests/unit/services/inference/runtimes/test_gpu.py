@@ -12,8 +12,8 @@ from services.inference.runtimes import gpu
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.gpu import GpuCollector, GpuFigures, NvmlGpu, find_gpu
 
-CPU = Device("cpu", ("CPUExecutionProvider",), "asked for")
-CUDA = Device("cuda", ("CUDAExecutionProvider",), "asked for")
+CPU = Device("cpu", ("CPUExecutionProvider",), "requested")
+CUDA = Device("cuda", ("CUDAExecutionProvider",), "requested")
 
 
 class NVMLError(Exception):
@@ -59,7 +59,7 @@ def lines(nvml: FakeNvml) -> list[str]:
     return [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
 
 
-def test_memory_in_bytes_and_utilization_as_a_ratio() -> None:
+def test_gpu_memory_and_utilization() -> None:
     assert lines(FakeNvml()) == [
         'homeostat_inference_device_memory_used_bytes{device="cuda"} 3.221225472e+09',
         'homeostat_inference_device_memory_total_bytes{device="cuda"} 8.589934592e+09',
@@ -67,7 +67,7 @@ def test_memory_in_bytes_and_utilization_as_a_ratio() -> None:
     ]
 
 
-def test_what_a_gpu_does_not_tell_has_no_sample() -> None:
+def test_unreported_gpu_value_has_no_sample() -> None:
     assert [line.split("{")[0] for line in lines(FakeNvml("utilization"))] == [
         "homeostat_inference_device_memory_used_bytes",
         "homeostat_inference_device_memory_total_bytes",
@@ -75,12 +75,12 @@ def test_what_a_gpu_does_not_tell_has_no_sample() -> None:
     assert lines(FakeNvml("memory", "utilization")) == []
 
 
-def test_on_the_cpu_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_gpu_metrics_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "_bus_id", lambda: pytest.fail("asked for a GPU"))
     assert find_gpu(CPU) is None
 
 
-def test_the_gpu_cuda_uses_is_the_one_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_the_gpu_that_cuda_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
     monkeypatch.setattr(gpu, "_bus_id", lambda: b"0000:17:00.0")
     found = find_gpu(CUDA)
@@ -98,15 +98,13 @@ def test_the_gpu_cuda_uses_is_the_one_that_is_read(monkeypatch: pytest.MonkeyPat
     ],
     ids=["no library", "no driver", "no such GPU", "another library of the name"],
 )
-def test_without_its_figures_serving_goes_on(
-    monkeypatch: pytest.MonkeyPatch, library: Any, bus_id: bytes
-) -> None:
+def test_missing_nvml_is_logged_once(monkeypatch: pytest.MonkeyPatch, library: Any, bus_id: bytes) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", library)  # None: the import fails
     monkeypatch.setattr(gpu, "_bus_id", lambda: bus_id)
     assert find_gpu(CUDA) is None
 
 
-def test_without_a_driver_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_gpu_without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_library(name: str) -> None:
         raise OSError(f"{name}: cannot open shared object file")
 

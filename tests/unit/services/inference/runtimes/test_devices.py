@@ -15,13 +15,13 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
 
 
-def test_cpu_is_taken_when_asked_for() -> None:
+def test_cpu_if_requested() -> None:
     device = choose_device("cpu")
-    assert (device.name, device.providers, device.reason) == ("cpu", ("CPUExecutionProvider",), "asked for")
+    assert (device.name, device.providers, device.reason) == ("cpu", ("CPUExecutionProvider",), "requested")
 
 
 @pytest.mark.usefixtures("no_cuda")
-def test_cuda_without_cuda_is_an_error_with_a_remedy() -> None:
+def test_cuda_required_but_not_usable() -> None:
     with pytest.raises(OperatorError) as caught:
         choose_device("cuda")
     assert "built without CUDA" in caught.value.message
@@ -29,25 +29,25 @@ def test_cuda_without_cuda_is_an_error_with_a_remedy() -> None:
 
 
 @pytest.mark.usefixtures("no_cuda")
-def test_auto_says_why_it_fell_back() -> None:
+def test_auto_gives_reason_for_cpu() -> None:
     device = choose_device("auto")
     assert (device.name, device.reason) == (
         "cpu",
-        "CUDA cannot be used: this onnxruntime was built without CUDA",
+        "CUDA is not usable: this onnxruntime was built without CUDA",
     )
 
 
-def test_a_model_that_landed_on_another_device_is_refused() -> None:
+def test_model_on_another_device_is_refused() -> None:
     """Without CUDA onnxruntime only warns, and takes the CPU."""
     if choose_device("auto").name == "cuda":
         pytest.skip("CUDA can be used here")
-    cuda = Device("cuda", ("CUDAExecutionProvider", "CPUExecutionProvider"), "asked for")
+    cuda = Device("cuda", ("CUDAExecutionProvider", "CPUExecutionProvider"), "requested")
     with pytest.raises(UnservableModel):
         OnnxModel(toy_onnx(1.0), device=cuda, threads=1)
 
 
 @pytest.mark.parametrize("wanted", ["auto", "cuda"])
-def test_cuda_is_taken_where_it_can_be_used(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+def test_cuda_if_usable(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
     monkeypatch.setattr(devices, "_cuda_problem", lambda: "")
     device = choose_device(wanted)  # type: ignore[arg-type]
     assert (device.name, device.providers[0]) == ("cuda", "CUDAExecutionProvider")
