@@ -68,7 +68,7 @@ def _append(writer: SpoolWriter, first: int, count: int) -> None:
 
 def _append_cost(home: Path) -> tuple[float, float]:
     """Median microseconds of a bare write of as many bytes, and of an append of one row."""
-    writer = SpoolWriter.claim(home / "append", maximum_bytes=1 << 30)
+    writer = SpoolWriter.open(home / "append", maximum_bytes=1 << 30)
     _append(writer, 0, 1)
     request = _request(0, 1)
     record = b"x" * writer.statistics().bytes
@@ -105,7 +105,7 @@ def _throughput(home: Path) -> tuple[float, float]:
         for name in ("shipper", "sink"):
             command = [sys.executable, "-m", "services.prediction_log", name]
             processes.append(subprocess.Popen(command, env=environment))
-        writer = SpoolWriter.claim(home / "spool", maximum_bytes=1 << 30)
+        writer = SpoolWriter.open(home / "spool", maximum_bytes=1 << 30)
         lake = Lake(str(home / "lake"))
         _append(writer, 0, 1)
         _wait(lake, 1)

@@ -73,7 +73,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     )
     keys = ensure_keys(shared.home)
     ids = PredictionIds(keys.prediction_id_secret())
-    spool = SpoolWriter.claim(shared.home / "spool", maximum_bytes=settings.spool_bytes)
+    spool = SpoolWriter.open(shared.home / "spool", maximum_bytes=settings.spool_bytes)
 
     metrics = InferenceMetrics(CollectorRegistry())
     metrics.registry.register(SpoolCollector(spool))

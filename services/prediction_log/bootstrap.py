@@ -1,4 +1,4 @@
-"""The one place that chooses real parts for shipper and sink."""
+"""The one place that chooses real implementations for shipper and sink."""
 
 from __future__ import annotations
 
@@ -87,22 +87,22 @@ def _run(
     work: Callable[[Flag], None],
     close: Callable[[], None],
 ) -> int:
-    """Open the door, work until told to stop, then let go of everything."""
+    """Start the metrics server, work until SIGTERM or SIGINT, then close everything; the exit code."""
     log = get_logger(name)
     stop = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        door = MetricsServer(registry, host, port, status)
+        metrics_server = MetricsServer(registry, host, port, status)
     except HomeostatError as error:
         log.error("cannot_start", error=str(error))
         return 1
-    door.start()
-    log.info("started", port=door.port)
+    metrics_server.start()
+    log.info("started", port=metrics_server.port)
     try:
         work(stop)
     finally:
-        door.stop()
+        metrics_server.stop()
         close()
     log.info("stopped")
     return 0

@@ -1,4 +1,4 @@
-"""Dead letters: records nobody can read or take, kept as they came with the reason and where they came from."""
+"""Dead letters: records that cannot be read or stored, kept unchanged with the reason and their origin."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _OCTETS = "application/octet-stream"
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """One refused record. `origin` tells the stream it stood in, `origin_offset` its place there; together they are its identity.
+    """One refused record. `origin` names its stream, `origin_offset` its position there; together they are its identity.
 
-    `rows` is the number of rows it held, where that is known. The value is cut at MAXIMUM_BYTES.
+    `rows` is the number of rows it held, if known. The value is truncated to MAXIMUM_BYTES.
     """
 
     reason: str
@@ -38,22 +38,22 @@ class DeadLetter:
 
     @classmethod
     def undecodable(cls, message: Message, origin: str, detail: str) -> DeadLetter:
-        """The value is not what its headers say."""
+        """The value cannot be decoded as its headers declare."""
         return cls._of(message, origin, "undecodable", detail)
 
     @classmethod
     def headerless(cls, message: Message, origin: str, detail: str) -> DeadLetter:
-        """Without its headers nobody knows what the record is."""
+        """Headers are missing or wrong, so the record cannot be identified."""
         return cls._of(message, origin, "headers", detail)
 
     @classmethod
     def oversize(cls, message: Message, origin: str, detail: str) -> DeadLetter:
-        """Larger than the sink is willing to read."""
+        """Larger than the sink reads."""
         return cls._of(message, origin, "oversize", detail)
 
     @classmethod
-    def misfit(cls, message: Message, origin: str, detail: str, rows: int) -> DeadLetter:
-        """A feature has another type than the lake's column."""
+    def schema_mismatch(cls, message: Message, origin: str, detail: str, rows: int) -> DeadLetter:
+        """A feature has a different type than the lake's column."""
         return cls._of(message, origin, "schema", detail, rows)
 
     @classmethod
@@ -69,7 +69,7 @@ class DeadLetter:
         rows: int,
         value: bytes,
     ) -> DeadLetter:
-        """Rows on the spool that cannot become a Kafka record: `oversize`, or `encoding`."""
+        """Rows on the spool that cannot become a Kafka record; `reason` is `oversize` or `encoding`."""
         return cls(
             reason=reason,
             detail=detail,
@@ -115,7 +115,7 @@ class DeadLetter:
 
     @classmethod
     def from_message(cls, message: Message, origin: str) -> DeadLetter:
-        """Read a record of the dead-letter topic; one with unreadable headers is a dead letter of its own."""
+        """Read a record of the dead-letter topic. One with unreadable headers becomes a new dead letter."""
         try:
             values = {name: value.decode() for name, value in message.headers}
             return cls(
@@ -123,55 +123,55 @@ class DeadLetter:
                 detail=values.get("detail", ""),
                 origin=values["origin"],
                 origin_topic=values["origin_topic"],
-                origin_partition=_whole(values["origin_partition"]),
-                origin_offset=_whole(values["origin_offset"]),
+                origin_partition=_integer(values["origin_partition"]),
+                origin_offset=_integer(values["origin_offset"]),
                 value=message.value,
                 headers=[("json", values.get("origin_headers", "").encode())],
-                rows=_whole(values["rows"]) if values.get("rows") else None,
+                rows=_integer(values["rows"]) if values.get("rows") else None,
             )
         except (KeyError, ValueError, AttributeError) as error:
             return cls._of(message, origin, "headers", f"{type(error).__name__}: {error}")
 
 
-def send_letter(producer: Producer, letter: DeadLetter, source: str, timeout: float) -> None:
-    """Put a letter on the dead-letter topic and wait until it is there, cut short where the broker takes no more.
+def send_dead_letter(producer: Producer, dead_letter: DeadLetter, source: str, timeout: float) -> None:
+    """Send to the dead-letter topic and wait for the acknowledgement; the value is truncated where the broker refuses its size.
 
-    Raises DependencyUnavailable; RecordRefused where the broker takes not even the short form.
+    Raises DependencyUnavailable; RecordRefused where the broker refuses the truncated value too.
     """
-    key, headers = letter.origin.encode(), letter.kafka_headers(source)
+    key, headers = dead_letter.origin.encode(), dead_letter.kafka_headers(source)
     try:
-        producer.send(DEAD_LETTERS.name, key, letter.value, headers).result(timeout)
+        producer.send(DEAD_LETTERS.name, key, dead_letter.value, headers).result(timeout)
     except RecordRefused:
-        producer.send(DEAD_LETTERS.name, key, letter.value[:_SHORT_BYTES], headers).result(timeout)
+        producer.send(DEAD_LETTERS.name, key, dead_letter.value[:_SHORT_BYTES], headers).result(timeout)
 
 
-def dead_letter_rows(letters: Sequence[DeadLetter]) -> pa.Table:
-    """The letters as rows of the lake's dead-letter table."""
+def dead_letter_rows(dead_letters: Sequence[DeadLetter]) -> pa.Table:
+    """Dead letters as rows of the lake's dead-letter table."""
     now = datetime.now(UTC)
     return pa.Table.from_pylist(
         [
             {
                 "refused_at": now,
-                "reason": letter.reason,
-                "detail": letter.detail,
-                "origin": letter.origin,
-                "origin_topic": letter.origin_topic,
-                "origin_partition": letter.origin_partition,
-                "origin_offset": letter.origin_offset,
-                "rows": letter.rows,
-                "headers": letter.headers[0][1].decode()
-                if letter.headers and letter.headers[0][0] == "json"
-                else _as_text(letter.headers),
-                "value": letter.value,
+                "reason": dead_letter.reason,
+                "detail": dead_letter.detail,
+                "origin": dead_letter.origin,
+                "origin_topic": dead_letter.origin_topic,
+                "origin_partition": dead_letter.origin_partition,
+                "origin_offset": dead_letter.origin_offset,
+                "rows": dead_letter.rows,
+                "headers": dead_letter.headers[0][1].decode()
+                if dead_letter.headers and dead_letter.headers[0][0] == "json"
+                else _as_text(dead_letter.headers),
+                "value": dead_letter.value,
             }
-            for letter in letters
+            for dead_letter in dead_letters
         ],
         schema=DEAD_LETTER_COLUMNS,
     )
 
 
-def _whole(text: str) -> int:
-    """A number the lake's columns can hold. Raises ValueError."""
+def _integer(text: str) -> int:
+    """The integer in `text`; it must fit the lake's 64-bit columns. Raises ValueError."""
     number = int(text)
     if not -(1 << 63) <= number < 1 << 63:
         raise ValueError(f"{text[:30]} is too large a number")

@@ -1,4 +1,4 @@
-"""What shipper and sink count. Each gets a registry handed over; nothing is global."""
+"""Metrics of shipper and sink, each in a registry passed to it."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ class ShipperMetrics:
         )
         self.failures = Counter(
             "homeostat_shipper_failures_total",
-            "Rounds that failed and are sent again from the spool.",
+            "Rounds that failed; their rows are sent again from the spool.",
             registry=registry,
         )
         self.dead_letters = Counter(
             "homeostat_shipper_dead_letter_rows_total",
-            "Rows that can never be sent and went to the dead letters.",
+            "Rows that cannot be sent to Kafka and became dead letters.",
             ["reason"],
             registry=registry,
         )
         self.skipped = Counter(
             "homeostat_shipper_skipped_total",
-            "Torn records (never answered) and broken stretches (answered, lost) skipped on the spool.",
+            "Spool data skipped: torn records (count; never answered) and corrupt data (bytes; answered rows lost).",
             ["reason"],
             registry=registry,
         )
         self.dropped_rows = Gauge(
             "homeostat_shipper_spool_dropped_rows",
-            "Rows the writers on this machine had to drop at the spool's bound or because the disk refused.",
+            "Rows that writers on this machine dropped because the spool was full or the disk failed.",
             ["kind", "model"],
             registry=registry,
         )
@@ -52,19 +52,19 @@ class ShipperMetrics:
         )
         self.last_delivery = Gauge(
             "homeostat_shipper_last_delivery_timestamp_seconds",
-            "When Kafka last acknowledged rows, in seconds since 1970; NaN before the first time.",
+            "Time of the last acknowledgement by Kafka, in seconds since 1970; NaN before the first.",
             registry=registry,
         )
         self.last_delivery.set(math.nan)
         self.oldest_row_age = Gauge(
             "homeostat_shipper_oldest_row_age_seconds",
-            "Age of the oldest row on the spool that Kafka has not acknowledged; 0 when there is none.",
+            "Age of the oldest row on the spool that Kafka has not acknowledged; 0 without one.",
             registry=registry,
         )
-        self.writers = Gauge("homeostat_shipper_writers", "Writer folders followed.", registry=registry)
+        self.writers = Gauge("homeostat_shipper_writers", "Writer folders read.", registry=registry)
         self.connected = Gauge(
             "homeostat_shipper_kafka_up",
-            "1 when the last round reached Kafka, 0 when it did not.",
+            "1 if the last round reached Kafka, else 0.",
             registry=registry,
         )
 
@@ -81,50 +81,56 @@ class SinkMetrics:
         )
         self.repeats = Counter(
             "homeostat_sink_repeated_rows_total",
-            "Rows skipped because the lake has them already.",
+            "Repeated rows skipped because the lake already has them.",
             ["kind", "model"],
             registry=registry,
         )
         self.missing = Counter(
             "homeostat_sink_missing_rows_total",
-            "Sequence numbers that never arrived: rows dropped by a writer, dead letters, or rows Kafka has lost.",
+            "Gaps in sequence numbers: rows dropped by a writer, dead letters, or rows lost by Kafka.",
             ["kind", "model"],
             registry=registry,
         )
         self.dead_letters = Counter(
-            "homeostat_sink_dead_letters_total", "Records refused, by reason.", ["reason"], registry=registry
+            "homeostat_sink_dead_letters_total",
+            "Records sent to the dead-letter topic, by reason.",
+            ["reason"],
+            registry=registry,
         )
         self.lag = Gauge(
-            "homeostat_sink_lag_records", "Records in Kafka not yet read.", ["topic"], registry=registry
+            "homeostat_sink_lag_records",
+            "Records in Kafka that are not read yet.",
+            ["topic"],
+            registry=registry,
         )
         self.freshness = Histogram(
             "homeostat_sink_freshness_seconds",
-            "From the answer (or the outcome's arrival) to the lake, for the oldest row of each commit.",
+            "Delay from the answer (or the receipt of the outcome) to the lake, of the oldest row in each commit.",
             buckets=(*_SECONDS, 30, 60, 300, 3600),
             registry=registry,
         )
         self.last_row = Gauge(
             "homeostat_sink_last_row_timestamp_seconds",
-            "When the newest row this sink wrote was answered, or its outcome arrived, in seconds since 1970.",
+            "Time at which the newest written row was answered, or its outcome received, in seconds since 1970.",
             ["kind", "model"],
             registry=registry,
         )
         self.commit_seconds = Histogram(
             "homeostat_sink_commit_seconds",
-            "Time one commit of one table took.",
+            "Duration of one commit to one table.",
             buckets=_SECONDS,
             registry=registry,
         )
         self.compactions = Counter(
-            "homeostat_sink_compactions_total", "Compactions of tables.", registry=registry
+            "homeostat_sink_compactions_total", "Table compactions.", registry=registry
         )
         self.conflicts = Counter(
             "homeostat_sink_conflicts_total",
-            "Commits refused because another sink was first.",
+            "Commits that conflicted with a commit of another sink.",
             registry=registry,
         )
         self.failures = Counter(
             "homeostat_sink_failures_total",
-            "Rounds that failed and are read again from Kafka.",
+            "Rounds that failed; their records are read again from Kafka.",
             registry=registry,
         )

@@ -220,7 +220,7 @@ class Controller:
         try:
             watermark = self._parts.lake.watermark(name)
         except DependencyUnavailable as error:
-            _log.warning("lake_away", model=name, problem=str(error))
+            _log.warning("lake_unavailable", model=name, problem=str(error))
             watermark = None
         clock = self._parts.clock()
         return min(watermark or self._ledger.event_time(name) or clock, clock)
@@ -250,5 +250,5 @@ class Controller:
         try:
             return self._parts.lake.count_observed(model, since)
         except DependencyUnavailable as error:
-            _log.warning("lake_away", model=model, problem=str(error))
+            _log.warning("lake_unavailable", model=model, problem=str(error))
             return None

@@ -1,1 +1,1 @@
-"""How records travel: spool segments on disk, Arrow batches with CloudEvents headers on Kafka."""
+"""Kafka: producer, consumer, and records as Arrow batches with CloudEvents headers."""

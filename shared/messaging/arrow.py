@@ -1,4 +1,4 @@
-"""Spool records to Arrow record batches in the lake's columns, and batches to bytes and back.
+"""Converts spool records to Arrow record batches with the lake's columns, and batches to bytes and back.
 
 One batch holds rows of one model, one kind and one (writer, epoch), in order of their sequences. Sequences may have gaps (rows
 the writer dropped), never repeats.
@@ -28,8 +28,8 @@ CONTENT_TYPE = "application/vnd.apache.arrow.stream"
 # What predictions_batch makes of a feature's values.
 _FEATURE_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.float32(), pa.bool_(), pa.list_(pa.float32()))
 _FEATURE = re.compile(FEATURE_NAME)
-# Microseconds since 1970 of the moments a calendar holds (years 1 to 9999): readers of the lake can tell no others.
-_FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800_000_000, 253_402_300_799_999_999
+# Microseconds since 1970 of the years 1 to 9999, the range of Python's datetime.
+_MIN_TIME, _MAX_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
@@ -38,7 +38,7 @@ class UndecodableBatch(ValueError):
 
 
 def predictions_batch(records: Sequence[PredictionRecord], *, writer: str, epoch: int) -> pa.RecordBatch:
-    """Records of one model and version as one batch. Raises ValueError where a feature's values have no common type."""
+    """Records of one model and version as one batch. Raises ValueError where a feature has values of different types."""
     counts = [len(record) for record in records]
     rows = sum(counts)
     scores: list[float | None] = []
@@ -60,9 +60,7 @@ def predictions_batch(records: Sequence[PredictionRecord], *, writer: str, epoch
     }
     for name in dict.fromkeys(name for record in records for name in (*record.columns, *record.tensors)):
         values = _feature(name, records, counts)
-        if not pa.types.is_null(
-            values.type
-        ):  # nothing but missing values has no type yet: the lake fills in null
+        if not pa.types.is_null(values.type):  # a column without values has no type; the lake fills in null
             columns[feature_column(name)] = values
     fields = [
         PREDICTION_COLUMNS.field(name) if name in PREDICTION_COLUMNS.names else pa.field(name, array.type)
@@ -78,7 +76,7 @@ def outcomes_batch(records: Sequence[OutcomeRecord], *, writer: str, epoch: int)
     arrays = [
         pa.array([identity for record in records for identity in record.prediction_ids], pa.string()),
         pa.array([value for record in records for value in record.values], pa.float64()),
-        pa.array([moment for record in records for moment in record.observed_at], TIMESTAMP),
+        pa.array([time for record in records for time in record.observed_at], TIMESTAMP),
         _repeated([record.received_at for record in records], counts, TIMESTAMP),
         _repeated([writer], [rows], pa.string()),
         _repeated([epoch], [rows], pa.int64()),
@@ -121,35 +119,35 @@ def from_bytes(value: bytes, *, columns: pa.Schema) -> pa.RecordBatch:
 
 
 def find_flaw(batch: pa.RecordBatch, *, columns: pa.Schema, features: bool) -> str:
-    """Why the lake cannot take a batch that `from_bytes` has read; empty where it can.
+    """Why the lake cannot store a batch that `from_bytes` has read; empty where it can.
 
-    It takes `columns` with moments a calendar holds and, with `features`, feature columns as predictions_batch makes them. Any
-    other column could end in the table's schema, and a table whose schema is broken takes no more rows of anybody.
+    Valid are `columns` with times of the years 1 to 9999 and, with `features`, feature columns as predictions_batch makes them.
+    Any other column could break the table's schema, and a table with a broken schema rejects all writes.
     """
     seen: set[str] = set()
     for field in batch.schema:
         name = field.name
-        if name.casefold() in seen:  # the lake does not tell capitals from small letters
-            return f"column {name[:80]} is there twice (capitals do not count)"
+        if name.casefold() in seen:  # the lake's column names are case-insensitive
+            return f"column {name[:80]} appears twice (case is ignored)"
         seen.add(name.casefold())
         if name in columns.names:
             continue
         if not features or not name.startswith(FEATURE_PREFIX):
-            return f"column {name[:80]} is none of the lake's"
+            return f"column {name[:80]} is not a column of the lake"
         if _FEATURE.fullmatch(name.removeprefix(FEATURE_PREFIX)) is None:
-            return f"column {name[:80]} is named after no feature"
+            return f"column {name[:80]} is not named after a valid feature"
         if field.type not in _FEATURE_TYPES:
             return f"feature column {name} has type {field.type}, expected one of {', '.join(map(str, _FEATURE_TYPES))}"
     for field in columns:
         if pa.types.is_timestamp(field.type):
-            moments = pc.min_max(batch[field.name].cast(pa.int64()))
-            if moments["min"].as_py() < _FIRST_MOMENT or moments["max"].as_py() > _LAST_MOMENT:
-                return f"column {field.name} holds a moment outside the years 1 to 9999"
+            limits = pc.min_max(batch[field.name].cast(pa.int64()))
+            if limits["min"].as_py() < _MIN_TIME or limits["max"].as_py() > _MAX_TIME:
+                return f"column {field.name} has a time outside the years 1 to 9999"
     return ""
 
 
 def in_lake_columns(batch: pa.RecordBatch, *, columns: pa.Schema) -> pa.RecordBatch:
-    """A batch without flaw, its columns declared as the lake declares them and not as whoever sent it does."""
+    """A valid batch with the lake's own field declarations instead of the sender's."""
     fields = [
         columns.field(field.name) if field.name in columns.names else pa.field(field.name, field.type)
         for field in batch.schema

@@ -1,4 +1,4 @@
-"""A connection to Kafka that is made when it is first needed, and again after it was let go."""
+"""A lazy connection to Kafka, shared by producer and consumer: opened on first use and again after a release."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from kafka.errors import KafkaError
 
 from shared.errors import DependencyUnavailable
 
-HINT = "see that Kafka runs at the address in HOMEOSTAT_KAFKA; `homeostat doctor` checks it"
+HINT = "check that Kafka runs at the address in HOMEOSTAT_KAFKA; `homeostat doctor` does so"
 RETRY_SECONDS = 1.0
 
 C = TypeVar("C")
 
 
 class Connection(Generic[C]):
-    """Holds at most one client. After a failed attempt the next waits a second: each blocks its caller until it gives up.
+    """Holds at most one client. After a failed attempt it fails at once for a second, because each attempt blocks its caller.
 
-    Not for several threads; who shares it holds a lock.
+    Not thread-safe.
     """
 
     def __init__(
         self, bootstrap: str, make: Callable[[], C], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`make` connects; what it raises of KafkaError and OSError means that no broker answers at `bootstrap`."""
+        """`make` connects; if it raises KafkaError or OSError, no broker answers at `bootstrap`."""
         self._bootstrap = bootstrap
         self._make = make
         self._clock = clock
@@ -33,21 +33,21 @@ class Connection(Generic[C]):
         self.client: C | None = None
 
     def open(self) -> C:
-        """The client, connected now where there is none. Raises DependencyUnavailable."""
+        """The client; connects if needed. Raises DependencyUnavailable."""
         if self.client is None:
             if self._clock() < self._not_before:
-                raise self._away()
+                raise self._unavailable()
             try:
                 self.client = self._make()
             except (KafkaError, OSError) as error:
                 self._not_before = self._clock() + RETRY_SECONDS
-                raise self._away() from error
+                raise self._unavailable() from error
         return self.client
 
     def release(self) -> C | None:
-        """Let go of the client, which the caller ends; None where there is none."""
+        """Give up the client, which the caller closes; None where there is none."""
         client, self.client = self.client, None
         return client
 
-    def _away(self) -> DependencyUnavailable:
+    def _unavailable(self) -> DependencyUnavailable:
         return DependencyUnavailable(f"no Kafka broker answers at {self._bootstrap}", hint=HINT)

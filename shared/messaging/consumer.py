@@ -1,4 +1,4 @@
-"""kafka-python's consumer behind our port: group membership, commits by hand, never `latest`, never a failure to start."""
+"""The consumer, on kafka-python: member of a group, manual commits, starts at `earliest` and without a broker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.messaging.interfaces import Message, Partition, TopicIdentity
 
 
 class LogConsumer:
-    """Reads `topics` as a member of `group`. For one thread. Connects when first polled, and again after `reset`."""
+    """Reads `topics` as a member of `group`. Not thread-safe. Connects on the first poll, and again after `reset`."""
 
     def __init__(
         self,
@@ -61,56 +61,59 @@ class LogConsumer:
         ]
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Keep the offsets with the group. Raises DependencyUnavailable; the caller may go on, repeats are for it to skip."""
+        """Store the offsets of the group. Raises DependencyUnavailable; the caller may continue if it skips repeats."""
         client = self._connection.client
         if client is None:
             raise DependencyUnavailable("not connected to Kafka", hint=HINT)
         try:
             client.commit(
-                {_theirs(place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()},
+                {
+                    _to_kafka(partition): OffsetAndMetadata(offset, "", -1)
+                    for partition, offset in offsets.items()
+                },
                 timeout_ms=5_000,
             )
         except (KafkaError, OSError) as error:
-            raise DependencyUnavailable(f"Kafka did not keep the offsets: {error!r}", hint=HINT) from error
+            raise DependencyUnavailable(f"Kafka did not store the offsets: {error!r}", hint=HINT) from error
 
     def rewind(self) -> None:
-        """Read again from what was committed; from the beginning where nothing was."""
+        """Read again from the committed offsets; from the beginning where none is committed."""
         client = self._connection.client
         if client is None:
             return
         try:
-            for place in client.assignment():
-                committed = client.committed(place, timeout_ms=5_000)
+            for partition in client.assignment():
+                committed = client.committed(partition, timeout_ms=5_000)
                 if committed is None:
-                    client.seek_to_beginning(place)
+                    client.seek_to_beginning(partition)
                 else:
-                    client.seek(place, committed)
+                    client.seek(partition, committed)
         except (KafkaError, OSError):
             self.reset()
 
     def assigned(self) -> Sequence[Partition]:
         """Partitions of this member."""
         client = self._connection.client
-        return [_ours(place) for place in client.assignment()] if client is not None else []
+        return [_from_kafka(partition) for partition in client.assignment()] if client is not None else []
 
     def lag(self) -> dict[Partition, int]:
-        """Records in the partition beyond what was handed out."""
+        """Records of each partition that were not returned yet."""
         found: dict[Partition, int] = {}
         client = self._connection.client
         if client is None:
             return found
-        for place in client.assignment():
-            end = client.highwater(place)
+        for partition in client.assignment():
+            end = client.highwater(partition)
             try:
-                position = client.position(place, timeout_ms=100)
+                position = client.position(partition, timeout_ms=100)
             except (KafkaError, OSError):
                 continue
             if end is not None and position is not None:
-                found[_ours(place)] = max(0, end - position)
+                found[_from_kafka(partition)] = max(0, end - position)
         return found
 
     def identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
-        """Ask the broker for the topics' ids. Raises DependencyUnavailable."""
+        """The topics' current ids. Raises DependencyUnavailable."""
         try:
             described = {topic["name"]: topic for topic in self._admin.open().describe_topics(list(topics))}
         except (KafkaError, OSError) as error:
@@ -121,21 +124,21 @@ class LogConsumer:
         missing = [name for name in topics if name not in described or described[name].get("error_code")]
         if missing:
             raise DependencyUnavailable(
-                f"Kafka has no topic {', '.join(missing)}", hint="`homeostat up` makes the topics"
+                f"Kafka has no topic {', '.join(missing)}", hint="`homeostat up` creates the topics"
             )
         return {name: TopicIdentity(self._cluster_id, str(described[name]["topic_id"])) for name in topics}
 
     def reset(self) -> None:
-        """Drop the connection and everything fetched ahead."""
+        """Drop the connection and everything prefetched."""
         client = self._connection.release()
         if client is not None:
             try:
                 client.close(autocommit=False, timeout_ms=1_000)
             except (KafkaError, OSError):
-                pass  # the broker is away; the group finds out by itself
+                pass  # the broker is unavailable; the group removes this member after its timeout
 
     def close(self) -> None:
-        """Leave the group and let go."""
+        """Leave the group and close the connection."""
         self.reset()
         self._forget_admin()
 
@@ -189,10 +192,10 @@ def open_consumer(
     fetch_bytes: int = 8 << 20,
     connect_seconds: float = 2.0,
 ) -> LogConsumer:
-    """A consumer of `topics` for the brokers at `bootstrap`. Never blocks and never fails: it connects when first polled.
+    """A consumer of `topics` for the brokers at `bootstrap`. Never blocks and never fails: it connects on the first poll.
 
-    A group that is new starts with the earliest record. `fetch_bytes`: most it fetches of one partition at a time.
-    `connect_seconds`: longest a call waits for a broker to answer at all.
+    A new group starts with the earliest record. `fetch_bytes`: maximum fetched of one partition at a time.
+    `connect_seconds`: connect timeout of a call.
     """
     return LogConsumer(
         bootstrap, topics, group, client_id, fetch_bytes=fetch_bytes, connect_seconds=connect_seconds
@@ -203,12 +206,12 @@ def _close_admin(admin: KafkaAdminClient) -> None:
     try:
         admin.close()
     except (KafkaError, OSError):
-        pass  # it is of no use any more either way
+        pass  # it is dropped anyway
 
 
-def _theirs(place: Partition) -> TopicPartition:
-    return TopicPartition(place.topic, place.number)
+def _to_kafka(partition: Partition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.number)
 
 
-def _ours(place: TopicPartition) -> Partition:
-    return Partition(place.topic, place.partition)
+def _from_kafka(partition: TopicPartition) -> Partition:
+    return Partition(partition.topic, partition.partition)

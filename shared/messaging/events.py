@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in binary mode: attributes travel as Kafka headers, the payload stays what it is."""
+"""CloudEvents 1.0 in binary mode: attributes are Kafka headers, the payload is unchanged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Event:
     def now(
         cls, event_type: str, *, source: str, model: str, content_type: str, traceparent: str = ""
     ) -> Event:
-        """An event of this moment with a fresh id."""
+        """An event with the current time and a new id."""
         return cls(event_type, source, model, uuid4().hex, datetime.now(UTC), content_type, traceparent)
 
     def headers(self) -> Headers:
@@ -48,7 +48,7 @@ class Event:
 
     @classmethod
     def from_headers(cls, headers: Sequence[tuple[str, bytes]]) -> Event:
-        """The attributes in a record's headers. Raises ValueError naming the header that is missing or unreadable."""
+        """The attributes in a record's headers. Raises ValueError naming a header that is missing or unreadable."""
         try:
             values = {name: value.decode() for name, value in headers if value is not None}
         except UnicodeDecodeError as error:
@@ -62,7 +62,7 @@ class Event:
         try:
             time = datetime.fromisoformat(values["ce_time"])
         except ValueError as error:
-            raise ValueError(f"ce_time is no ISO 8601 time: {values['ce_time']!r}") from error
+            raise ValueError(f"ce_time is not an ISO 8601 time: {values['ce_time']!r}") from error
         return cls(
             type=values["ce_type"],
             source=values["ce_source"],

@@ -1,9 +1,9 @@
-"""kafka-python's producer behind our port.
+"""The producer, on kafka-python. Its traps, and what this module does about them:
 
-Its traps, and what is done about them here: it has no bound on memory (so records under way are counted and capped), its
-constructor and `send` block without a broker (so both get short limits and a failed connection is tried again by the next call),
-records in flight are dropped when its epoch moves on (so every record's acknowledgement is looked at by whoever sent it), and
-after a record the broker refused it refuses the next one too (so a failure ends the connection).
+- no memory bound: records in flight are counted and limited
+- constructor and `send` block without a broker: both get short timeouts, and the next call tries to connect again
+- records in flight are dropped when its epoch changes: the sender checks the acknowledgement of every record
+- after a refused record it refuses the next one too: a failure ends the connection
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class KafkaDelivery:
         self._future = future
 
     def result(self, timeout: float) -> None:
-        """Wait for the broker's word. Raises DependencyUnavailable."""
+        """Wait for the acknowledgement. Raises DependencyUnavailable, RecordRefused."""
         try:
             self._future.get(timeout)
         except KafkaError as error:
@@ -38,7 +38,7 @@ class KafkaDelivery:
 
 
 class LogProducer:
-    """An idempotent producer that connects when first used, and again after `reset`. Safe to use from several threads."""
+    """An idempotent producer that connects on first use, and again after `reset`. Thread-safe."""
 
     def __init__(
         self,
@@ -59,22 +59,22 @@ class LogProducer:
         self._connection: Connection[KafkaProducer] = Connection(bootstrap, self._connect)
         self._pending = 0
         self._generation = 0
-        self._spoiled = False
+        self._failed = False
         self._lock = Lock()
         self._counting = Lock()
 
     def send(self, topic: str, key: bytes | None, value: bytes, headers: Headers) -> KafkaDelivery:
-        """Hand a record over; blocks two seconds or so at most. Raises DependencyUnavailable, RecordRefused.
+        """Start sending a record; blocks about two seconds at most. Raises DependencyUnavailable, RecordRefused.
 
-        After a record that failed this begins a new connection, and drops what was still under way on the old one.
+        After a failed record this opens a new connection and drops what is in flight on the old one.
         """
-        if self._spoiled:
+        if self._failed:
             self.reset()
         with self._lock:
             client = self._connection.open()
             if self._pending >= self._maximum_pending:
                 raise DependencyUnavailable(
-                    f"{self._pending} records are waiting for Kafka already", hint=HINT
+                    f"{self._pending} records are in flight to Kafka already", hint=HINT
                 )
             try:
                 future = client.send(topic, value=value, key=key, headers=headers)
@@ -96,17 +96,17 @@ class LogProducer:
             client.flush(timeout=timeout)
         except KafkaError as error:
             raise DependencyUnavailable(
-                f"Kafka did not take everything within {timeout:g} s", hint=HINT
+                f"Kafka did not acknowledge everything within {timeout:g} s", hint=HINT
             ) from error
 
     def reset(self) -> None:
-        """Drop the connection with all that is under way."""
+        """Drop the connection and everything in flight."""
         with self._lock:
             client = self._connection.release()
             with self._counting:
                 self._generation += 1
                 self._pending = 0
-                self._spoiled = False
+                self._failed = False
         if client is not None:
             _close(client)
 
@@ -134,7 +134,7 @@ class LogProducer:
         with self._counting:
             if generation == self._generation:
                 self._pending -= 1
-                self._spoiled = self._spoiled or failed
+                self._failed = self._failed or failed
 
 
 def open_producer(
@@ -146,10 +146,10 @@ def open_producer(
     delivery_seconds: float = 15.0,
     connect_seconds: float = 2.0,
 ) -> LogProducer:
-    """A producer for the brokers at `bootstrap` (comma separated). Never blocks and never fails: it connects when first used.
+    """A producer for the brokers at `bootstrap` (comma separated). Never blocks and never fails: it connects on first use.
 
-    `maximum_pending`: records under way at once. `request_bytes`: largest record. `delivery_seconds`: after this a record
-    that was not acknowledged counts as failed. `connect_seconds`: longest a call waits for a broker to answer at all.
+    `maximum_pending`: maximum records in flight. `request_bytes`: maximum record size. `delivery_seconds`: delivery timeout of a
+    record. `connect_seconds`: connect timeout of a call.
     """
     return LogProducer(
         bootstrap,
@@ -164,21 +164,21 @@ def open_producer(
 def _translated(error: KafkaError) -> OperatorError:
     if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
         return RecordRefused(
-            f"Kafka refuses a record for its size: {error}",
+            f"Kafka refuses a record because of its size: {error}",
             hint="raise message.max.bytes of the broker and HOMEOSTAT_SHIPPER_RECORD_BYTES together",
         )
-    return DependencyUnavailable(f"Kafka did not take a record: {error!r}", hint=HINT)
+    return DependencyUnavailable(f"Kafka did not accept a record: {error!r}", hint=HINT)
 
 
 def _close(client: KafkaProducer) -> None:
-    """End the client without sending anything more.
+    """Close the client without sending anything more.
 
-    Its own `close` flushes first, raises when records are pending, and then leaves its sending thread at work for good: that
-    thread is told to drop everything before.
+    Its own `close` flushes first, raises when records are pending, and then leaks its sender thread; so that thread drops
+    everything first.
     """
     client._sender.force_close()
     client._sender.join(_CLOSE_SECONDS)
     try:
         client.close(timeout=0)
     except KafkaError:
-        pass  # it says that records were pending, which is what we came to drop
+        pass  # records were pending; they are dropped on purpose

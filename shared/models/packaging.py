@@ -23,7 +23,7 @@ from shared.contracts.manifest import (
 )
 from shared.errors import IntegrityError, ProjectError
 
-_REMEDY = "restore the version folder from a copy, or release another version"
+_HINT = "restore the version folder from a copy, or release another version"
 
 
 def package_version(
@@ -71,10 +71,10 @@ def verify_version(folder: Path, *, version: str, verifying_key: Path) -> Manife
         for name, expected in manifest.files.items():
             if _digest((folder / name).read_bytes()) != expected:
                 raise IntegrityError(
-                    f"{name} of version {short(version)} has another digest than its manifest", hint=_REMEDY
+                    f"{name} of version {short(version)} has another digest than its manifest", hint=_HINT
                 )
     except OSError as error:
-        raise IntegrityError(f"version {short(version)} lacks {error.filename}", hint=_REMEDY) from error
+        raise IntegrityError(f"version {short(version)} lacks {error.filename}", hint=_HINT) from error
     try:
         verifier = verifying.Config()  # type: ignore[no-untyped-call]
         verifier.use_elliptic_key_verifier(public_key=verifying_key).set_hashing_config(_hashing(folder))
@@ -83,7 +83,7 @@ def verify_version(folder: Path, *, version: str, verifying_key: Path) -> Manife
         Exception
     ) as error:  # the library raises ValueError, OSError, JSON and key errors alike; all mean: do not use it
         raise IntegrityError(
-            f"the signature of version {short(version)} does not hold: {error}", hint=_REMEDY
+            f"the signature of version {short(version)} does not hold: {error}", hint=_HINT
         ) from error
     return manifest
 

@@ -1,10 +1,10 @@
-"""The spool: local append-only files an answer is written to before it is sent.
+"""The spool: local append-only files; every answer is written here before it is returned.
 
-<root>/<writer>/writer.lock                       held by the process that writes here
+<root>/<writer>/writer.lock                       locked by the process that writes here
                 epoch                             the last epoch started
                 <epoch>-<number>.spool            segments of framed records
-                <epoch>.losses                    what had to be dropped
-                checkpoint.json                   how far the shipper has got
+                <epoch>.drops                     rows that were dropped
+                checkpoint.json                   position of the shipper
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far a writer's folder has been shipped: a position kept in a file that is replaced whole."""
+"""The checkpoint: how far a writer's folder has been shipped, kept in a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FILE = "checkpoint.json"
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """A place in a writer's folder: everything before byte `offset` of that segment."""
+    """A position in a writer's folder: everything before byte `offset` of that segment."""
 
     epoch: int = 0
     number: int = 0
@@ -22,7 +22,7 @@ class Position:
 
 
 def read_checkpoint(folder: Path) -> Position:
-    """The position kept; the very start where there is none or it cannot be read: that ships again, and the sink skips it."""
+    """The stored position; the start where none can be read: everything is shipped again, and the sink skips it."""
     try:
         content = orjson.loads((folder / _FILE).read_bytes())
         return Position(int(content["epoch"]), int(content["number"]), int(content["offset"]))
@@ -31,7 +31,7 @@ def read_checkpoint(folder: Path) -> Position:
 
 
 def write_checkpoint(folder: Path, position: Position) -> None:
-    """Keep the position. Raises OSError, leaving the old one in place."""
+    """Store the position. Raises OSError and keeps the old one."""
     write_atomic(
         folder / _FILE,
         orjson.dumps({"epoch": position.epoch, "number": position.number, "offset": position.offset}),

@@ -1,7 +1,7 @@
-"""What a writer had to drop, kept where neither a full disk nor a kill can reach it: a small mapped file, allocated at start.
+"""Counts dropped rows in a small memory-mapped file, allocated at start so that a full disk or a kill cannot lose the count.
 
 One file per epoch, one slot per (kind, model): name of the stream, rows dropped, and the sequence after the last row
-dropped. A gap in the lake is explained by this file or it is a fault.
+dropped. A gap in the lake that this file does not explain is a fault.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 
 _SLOT = struct.Struct("<112sQQ")
 _SIZE = 16 << 10
-_SUFFIX = ".losses"
+_SUFFIX = ".drops"
 
 
 @dataclass(frozen=True)
-class Loss:
-    """Rows of one stream that never reached the spool; `next_sequence` follows the last of them."""
+class StreamDrops:
+    """Dropped rows of one stream; `next_sequence` follows the last of them."""
 
     kind: str
     model: str
@@ -27,8 +27,8 @@ class Loss:
     next_sequence: int
 
 
-class LossFile:
-    """The writer's side: counts drops of `epoch`. Raises OSError where the file cannot be allocated."""
+class DropCounter:
+    """Counts the drops of `epoch`; for the writer. Raises OSError where the file cannot be allocated."""
 
     def __init__(self, folder: Path, epoch: int) -> None:
         descriptor = os.open(folder / f"{epoch:010d}{_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o640)
@@ -40,39 +40,39 @@ class LossFile:
         self._slots: dict[tuple[str, str], int] = {}
 
     def count(self, kind: str, model: str, *, dropped: int, next_sequence: int) -> None:
-        """Note the total `dropped` rows of a stream. Costs well under a microsecond; touches no disk."""
+        """Set a stream's total of dropped rows. Takes well under a microsecond and no disk access."""
         slot = self._slots.setdefault((kind, model), len(self._slots))
         if (slot + 1) * _SLOT.size <= _SIZE:
             name = f"{kind}/{model}".encode()
             _SLOT.pack_into(self._memory, slot * _SLOT.size, name, dropped, next_sequence)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._memory.close()
 
 
-def read_losses(folder: Path) -> dict[int, list[Loss]]:
-    """Drops noted in a writer's folder, by epoch; epochs without drops are left out."""
-    found: dict[int, list[Loss]] = {}
+def read_drops(folder: Path) -> dict[int, list[StreamDrops]]:
+    """Drops counted in a writer's folder, by epoch; epochs without drops are left out."""
+    found: dict[int, list[StreamDrops]] = {}
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         content = path.read_bytes()
-        losses = []
+        drops = []
         for start in range(0, len(content) - _SLOT.size + 1, _SLOT.size):
             name, dropped, next_sequence = _SLOT.unpack_from(content, start)
             if not name.rstrip(b"\0"):
                 break
             kind, _, model = name.rstrip(b"\0").decode().partition("/")
-            losses.append(Loss(kind, model, dropped, next_sequence))
-        if losses:
-            found[int(path.name.removesuffix(_SUFFIX))] = losses
+            drops.append(StreamDrops(kind, model, dropped, next_sequence))
+        if drops:
+            found[int(path.name.removesuffix(_SUFFIX))] = drops
     return found
 
 
-def list_loss_files(folder: Path) -> list[int]:
-    """Epochs that have a loss file, with drops or without."""
+def list_drop_counters(folder: Path) -> list[int]:
+    """Epochs that have a drop counter, with drops or without."""
     return sorted(int(path.name.removesuffix(_SUFFIX)) for path in folder.glob(f"*{_SUFFIX}"))
 
 
-def delete_losses(folder: Path, epoch: int) -> None:
-    """Remove the file of an epoch that dropped nothing."""
+def delete_drop_counter(folder: Path, epoch: int) -> None:
+    """Remove the drop counter of an epoch that dropped nothing."""
     (folder / f"{epoch:010d}{_SUFFIX}").unlink(missing_ok=True)

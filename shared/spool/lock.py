@@ -1,4 +1,4 @@
-"""A claim: one process holds one writer folder, and every process start has its own epoch there."""
+"""Locks on writer folders: one process writes to one folder, and every process start has its own epoch there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EPOCH_FILE = "epoch"
 
 
 def lock_folder(root: Path) -> tuple[Path, int]:
-    """A writer folder nobody holds, or a new one, with the descriptor that holds it now. Raises OSError."""
+    """Lock an unlocked writer folder, or a new one; the folder and the descriptor that holds the lock. Raises OSError."""
     for path in sorted(root.iterdir()):
         if (path / LOCK_FILE).is_file():
             lock = _try_lock(path)
@@ -43,7 +43,7 @@ def _try_lock(folder: Path) -> int | None:
 
 
 def next_epoch(folder: Path) -> int:
-    """One above everything the folder has seen, on disk before it is used."""
+    """An epoch above all earlier ones of the folder, stored durably before it is used."""
     path = folder / EPOCH_FILE
     last = int(path.read_text()) if path.exists() else 0
     seen = [segment.epoch for segment, _ in list_segments(folder)]

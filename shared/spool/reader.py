@@ -1,11 +1,11 @@
-"""The shipper's side of the spool: follows one writer's folder, segment by segment, and forgets what was acknowledged.
+"""Reads one writer's spool folder, segment by segment, and deletes what was acknowledged.
 
-What can lie in a segment, and what the reader does with it:
+Contents of a segment, and what the reader does with them:
 
-    whole record                            hands it on
-    torn tail, writer alive, last segment   waits: the write may be under way
-    torn tail, anything later exists        skips to the next segment and counts it: nobody was answered from it
-    broken bytes in between                 skips to the next whole record and counts it: those rows show as a gap at the sink
+    complete record                         returns it
+    torn tail, writer alive, last segment   tries again later: the write may not be finished
+    torn tail, anything later exists        skips to the next segment and counts it: it was never answered
+    corrupt bytes in between                skips to the next complete record and counts them: their rows are a gap at the sink
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.spool.checkpoint import Position, read_checkpoint, write_checkpoint
-from shared.spool.drop_counter import delete_losses, list_loss_files, read_losses
+from shared.spool.drop_counter import delete_drop_counter, list_drop_counters, read_drops
 from shared.spool.lock import EPOCH_FILE, LOCK_FILE
 from shared.spool.record import BrokenRecord, Record, decode
 from shared.spool.scan import scan
@@ -27,7 +27,7 @@ _READ_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Entry:
-    """A record, where it ends (which also names its epoch), and its payload as it lies on disk."""
+    """A record, its end position (which includes its epoch), and its payload as stored on disk."""
 
     record: Record
     end: Position
@@ -35,12 +35,12 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes of the payload."""
+        """Size of the payload in bytes."""
         return len(self.payload)
 
 
 class SpoolReader:
-    """Reads one writer's folder from its checkpoint on. Not for several threads, and only one reader per folder."""
+    """Reads one writer's folder from its checkpoint on. Not thread-safe; one reader per folder."""
 
     def __init__(self, folder: Path) -> None:
         self.writer = folder.name
@@ -52,7 +52,7 @@ class SpoolReader:
         self._position = self._acknowledged
 
     def read(self) -> list[Entry]:
-        """The next whole records in order, some megabytes at most; empty when there is nothing new."""
+        """The next complete records in order, at most a few megabytes; empty when nothing is new."""
         while True:
             # Listed before reading: a segment that has a successor in this list is final, so its end is its end.
             segments = [segment for segment, _ in list_segments(self._folder)]
@@ -71,15 +71,15 @@ class SpoolReader:
                 self._position = Position(following.epoch, following.number, 0)
 
     def rewind(self) -> None:
-        """Read again from what was last acknowledged."""
+        """Read again from the last acknowledged position."""
         self._position = self._acknowledged
 
     def acknowledge(self, end: Position) -> None:
-        """Everything up to `end` is safe elsewhere.
+        """Mark everything up to `end` as shipped.
 
-        1. Keep the position on disk; a full disk may refuse, then a restart ships some of it again.
-        2. Delete the segments that lie wholly before it: this is what frees a full disk.
-        3. Forget the loss files of epochs that are over and lost nothing.
+        1. Store the position; if the disk is full, a restart ships some rows again.
+        2. Delete the segments that end before it, which frees the disk.
+        3. Delete the drop counters of finished epochs without drops.
         """
         self._acknowledged = end
         try:
@@ -91,10 +91,10 @@ class SpoolReader:
         for segment, _ in list_segments(self._folder):
             if segment < reached:
                 (self._folder / segment.filename).unlink(missing_ok=True)
-        self._forget_losses(end.epoch)
+        self._delete_empty_drop_counters(end.epoch)
 
     def backlog_bytes(self) -> int:
-        """Bytes in the folder that are not acknowledged."""
+        """Unacknowledged bytes in the folder."""
         total = 0
         for segment, size in list_segments(self._folder):
             place = Position(segment.epoch, segment.number, 0)
@@ -105,16 +105,16 @@ class SpoolReader:
         return total
 
     def dropped(self) -> dict[tuple[str, str], int]:
-        """Rows the writer had to drop, per (kind, model), over all epochs still on disk."""
+        """Rows the writer dropped, per (kind, model), over all epochs on disk."""
         totals: dict[tuple[str, str], int] = {}
-        for losses in read_losses(self._folder).values():
-            for loss in losses:
-                stream = (loss.kind, loss.model)
-                totals[stream] = totals.get(stream, 0) + loss.dropped
+        for drops in read_drops(self._folder).values():
+            for drop in drops:
+                stream = (drop.kind, drop.model)
+                totals[stream] = totals.get(stream, 0) + drop.dropped
         return totals
 
     def _current(self, segments: list[SegmentId]) -> SegmentId | None:
-        """The segment to read: the one the position names, or the next that is there."""
+        """The segment to read: the one at the position, or the next existing one."""
         wanted = SegmentId(self._position.epoch, self._position.number)
         for segment in segments:
             if segment >= wanted:
@@ -140,7 +140,7 @@ class SpoolReader:
             os.close(lock)
 
     def _read_segment(self, segment: SegmentId, *, final: bool) -> list[Entry]:
-        """The next records of a segment; moves the position past them and past what had to be skipped."""
+        """The next records of a segment; moves the position past them and past skipped bytes."""
         try:
             descriptor = os.open(self._folder / segment.filename, os.O_RDONLY)
         except FileNotFoundError:
@@ -152,9 +152,9 @@ class SpoolReader:
             while True:
                 content = os.pread(descriptor, min(length, size), offset)
                 found = scan(content, at_end=len(content) >= length, final=final)
-                if found.wanted <= len(content) or len(content) >= length:
+                if found.bytes_needed <= len(content) or len(content) >= length:
                     break
-                size = found.wanted
+                size = found.bytes_needed
         finally:
             os.close(descriptor)
         entries = []
@@ -172,8 +172,8 @@ class SpoolReader:
         self._position = Position(segment.epoch, segment.number, offset + found.used)
         return entries
 
-    def _forget_losses(self, epoch: int) -> None:
-        noted = read_losses(self._folder)
-        for old in list_loss_files(self._folder):
+    def _delete_empty_drop_counters(self, epoch: int) -> None:
+        noted = read_drops(self._folder)
+        for old in list_drop_counters(self._folder):
             if old < epoch and old not in noted:
-                delete_losses(self._folder, old)
+                delete_drop_counter(self._folder, old)

@@ -1,4 +1,4 @@
-"""What one append puts on the spool: the rows of one request, framed so that a reader can tell whole from torn.
+"""Spool records: the rows of one request, framed so that a reader can detect torn records.
 
     frame    magic "HSP1" | length of payload (u32) | crc32 of payload (u32)
     payload  first sequence (u64) | length of head (u32) | head (JSON) | tensors (raw little-endian float32, in the head's order)
@@ -27,7 +27,7 @@ OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC
 
 
 class BrokenRecord(ValueError):
-    """The payload passed its checksum but is not a record this version understands."""
+    """The payload has a valid checksum but is not a record of this format."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class PredictionRecord:
 
     @property
     def kind(self) -> Kind:
-        """Which stream the record belongs to."""
+        """Kind of the record's stream."""
         return "predictions"
 
     def __len__(self) -> int:
@@ -69,7 +69,7 @@ class OutcomeRecord:
 
     @property
     def kind(self) -> Kind:
-        """Which stream the record belongs to."""
+        """Kind of the record's stream."""
         return "outcomes"
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ Record = PredictionRecord | OutcomeRecord
 
 
 def frame(sequence: int, head: bytes, tensors: Sequence[memoryview]) -> list[bytes | memoryview]:
-    """The buffers of one framed record, ready for one writev."""
+    """The buffers of one framed record, for a single writev."""
     prefix = PREFIX.pack(sequence, len(head))
     length = len(prefix) + len(head)
     checksum = crc32(head, crc32(prefix))
@@ -91,7 +91,7 @@ def frame(sequence: int, head: bytes, tensors: Sequence[memoryview]) -> list[byt
 
 
 def decode(payload: bytes | memoryview) -> Record:
-    """The record in a payload whose checksum holds. Raises BrokenRecord."""
+    """Decode a payload with a valid checksum. Raises BrokenRecord."""
     view = memoryview(payload)
     try:
         sequence, head_length = PREFIX.unpack_from(view)
@@ -134,5 +134,5 @@ def decode(payload: bytes | memoryview) -> Record:
 
 
 def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -40,5 +40,5 @@ def list_segments(folder: Path) -> list[tuple[SegmentId, int]]:
             try:
                 found.append((segment, entry.stat().st_size))
             except FileNotFoundError:
-                continue  # shipped and deleted while we looked
+                continue  # shipped and deleted in the meantime
     return sorted(found)

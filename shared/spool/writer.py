@@ -1,7 +1,7 @@
-"""The writer's side of the spool: an answer is here before it is sent.
+"""Writes the spool: every answer is appended here before it is returned.
 
-Holds against a kill of any process, at any moment: the record is with the kernel when `append_…` returns. It is not synced to
-the disk, so a power cut may cost the last seconds; whoever needs more puts the spool on a device with a protected cache.
+A record survives a kill of any process at any time: the kernel has it when `append_…` returns. It is not synced to the disk, so
+a power cut may lose the last seconds. To avoid that, put the spool on a device with a protected write cache.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import orjson
 
 from shared.errors import OperatorError
-from shared.spool.drop_counter import LossFile
+from shared.spool.drop_counter import DropCounter
 from shared.spool.lock import lock_folder, next_epoch
 from shared.spool.record import OPTIONS, Kind, frame
 from shared.spool.segment import SegmentId, list_segments
@@ -29,7 +29,7 @@ _RECOUNT_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class SpoolStatistics:
-    """Where a spool stands. `bytes` is what lies on disk unshipped, `bound` the most it may be."""
+    """State of a spool: `bytes` on disk that are not shipped, and their maximum `bound`."""
 
     bytes: int
     bound: int
@@ -39,7 +39,7 @@ class SpoolStatistics:
 
 
 class SpoolWriter:
-    """One process's claim on one writer folder. Safe to use from several threads."""
+    """Writes to one locked writer folder. Thread-safe."""
 
     def __init__(
         self, folder: Path, lock: int, epoch: int, *, maximum_bytes: int, segment_bytes: int
@@ -52,7 +52,7 @@ class SpoolWriter:
         # A quarter at most, so that shipping the closed segments always frees room below the bound.
         self._segment_bytes = max(1, min(segment_bytes, maximum_bytes // 4))
         self._mutex = Lock()
-        self._losses = LossFile(folder, epoch)
+        self._drop_counter = DropCounter(folder, epoch)
         self._next_sequence: dict[tuple[Kind, str], int] = {}
         self._appended: dict[tuple[Kind, str], int] = {}
         self._dropped: dict[tuple[Kind, str], int] = {}
@@ -64,14 +64,14 @@ class SpoolWriter:
         self._recounted = time.monotonic()
 
     @classmethod
-    def claim(cls, root: Path, *, maximum_bytes: int, segment_bytes: int = 16 << 20) -> SpoolWriter:
-        """Take a free writer folder below `root`, or make one, and start a new epoch in it.
+    def open(cls, root: Path, *, maximum_bytes: int, segment_bytes: int = 16 << 20) -> SpoolWriter:
+        """Lock a free writer folder below `root`, or create one, and start a new epoch in it.
 
-        1. Lock a folder nobody holds, so that two processes never write the same one.
-        2. Raise the epoch on disk, synced, before the first record: no epoch is ever used twice.
-        3. Allocate the file that counts drops, while there is still room for it.
+        1. Lock an unlocked folder, so that two processes never write to the same one.
+        2. Store the new epoch durably before the first record: no epoch is ever used twice.
+        3. Allocate the drop counter while the disk has room for it.
 
-        `maximum_bytes` bounds this writer's folder; what comes on top is dropped and counted. Raises OperatorError where
+        `maximum_bytes` bounds this writer's folder; further rows are dropped and counted. Raises OperatorError where
         `root` cannot be written.
         """
         try:
@@ -86,7 +86,7 @@ class SpoolWriter:
         except OSError as error:
             raise OperatorError(
                 f"the spool {root} cannot be written: {error.strerror}",
-                hint="free space on its disk, or let the service's user write there, or set another HOMEOSTAT_HOME",
+                hint="free disk space, make it writable for the service's user, or set another HOMEOSTAT_HOME",
             ) from error
 
     def append_predictions(
@@ -102,10 +102,10 @@ class SpoolWriter:
         columns: Mapping[str, Sequence[object] | np.ndarray[Any, Any]],
         traceparent: str = "",
     ) -> bool:
-        """Put answered rows on the spool. True: they are there. False: dropped and counted, their sequences are used up.
+        """Append answered rows; False if they were dropped and counted, which uses up their sequences.
 
         `columns` holds per feature a list (strings, floats, integers, booleans, None) or, for tensors, float32 [n, *shape].
-        Raises ValueError when lengths differ; never for reasons of the disk.
+        Raises ValueError when lengths differ; never for a disk failure.
         """
         rows = len(prediction_ids)
         if rows == 0:
@@ -149,7 +149,7 @@ class SpoolWriter:
         observed_at: Sequence[datetime],
         traceparent: str = "",
     ) -> bool:
-        """Put outcomes on the spool. True: they are there. False: dropped and counted, their sequences are used up."""
+        """Append outcomes; False if they were dropped and counted, which uses up their sequences."""
         rows = len(prediction_ids)
         if rows == 0:
             return True
@@ -172,7 +172,7 @@ class SpoolWriter:
         return self._append("outcomes", model, rows, head, [])
 
     def statistics(self) -> SpoolStatistics:
-        """Where the spool stands now."""
+        """Current state of the spool."""
         with self._mutex:
             self._recount()
             return SpoolStatistics(
@@ -184,7 +184,7 @@ class SpoolWriter:
             )
 
     def close(self) -> None:
-        """Let the folder go. What lies in it is shipped all the same."""
+        """Unlock the folder. Its records are still shipped."""
         with self._mutex:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
@@ -192,7 +192,7 @@ class SpoolWriter:
             if self._lock_descriptor >= 0:
                 os.close(self._lock_descriptor)
                 self._lock_descriptor = -1
-                self._losses.close()
+                self._drop_counter.close()
 
     def _append(self, kind: Kind, model: str, rows: int, head: bytes, tensors: list[memoryview]) -> bool:
         stream = (kind, model)
@@ -204,20 +204,20 @@ class SpoolWriter:
                 return True
             dropped = self._dropped.get(stream, 0) + rows
             self._dropped[stream] = dropped
-            self._losses.count(kind, model, dropped=dropped, next_sequence=sequence + rows)
+            self._drop_counter.count(kind, model, dropped=dropped, next_sequence=sequence + rows)
             return False
 
     def _write(self, buffers: list[bytes | memoryview]) -> bool:
-        """One write; whole, or truncated away.
+        """Write all buffers or nothing.
 
-        1. Refuse what would pass the bound.
+        1. Refuse what would exceed the bound.
         2. Open the next segment when the current one is full.
-        3. Write; on a short write or an error cut the segment back, or leave it behind where even that fails.
+        3. Write; after a short write or an error truncate the segment, or start a new one if that fails.
         """
         length = sum(len(buffer) for buffer in buffers)
         if self._closed_bytes + self._size + length > self._bound and not self._has_room(length):
             self._last_error = (
-                f"the spool holds its {self._bound} bytes: the shipper does not keep up or Kafka is away"
+                f"the spool is full ({self._bound} bytes): the shipper is too slow or Kafka is unavailable"
             )
             return False
         try:
@@ -227,10 +227,10 @@ class SpoolWriter:
             if written == length:
                 self._size += length
                 return True
-            self._last_error = f"the disk took {written} of {length} bytes"
+            self._last_error = f"the disk accepted {written} of {length} bytes"
         except OSError as error:
             self._last_error = f"the spool cannot be written: {error.strerror}"
-        self._cut_back()
+        self._truncate()
         return False
 
     def _has_room(self, length: int) -> bool:
@@ -241,7 +241,7 @@ class SpoolWriter:
         return self._closed_bytes + self._size + length <= self._bound
 
     def _recount(self) -> None:
-        """Ask the folder what the shipper has left of the closed segments."""
+        """Update the size of the closed segments that are not shipped yet."""
         current = SegmentId(self.epoch, self._number)
         self._recounted = time.monotonic()
         try:
@@ -261,12 +261,12 @@ class SpoolWriter:
         self._size = 0
         self._recount()
 
-    def _cut_back(self) -> None:
+    def _truncate(self) -> None:
         if self._descriptor < 0:
             return
         try:
             os.ftruncate(self._descriptor, self._size)
         except OSError:
-            # The torn record stays as the segment's tail, where readers skip it; go on in a new segment.
+            # The torn record stays at the end of the segment, where readers skip it; continue in a new segment.
             os.close(self._descriptor)
             self._descriptor = -1

@@ -23,7 +23,7 @@ from shared.contracts.manifest import MANIFEST, SIGNATURE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import Conflict, DependencyUnavailable, IntegrityError, NotFound
 
-_LOG_REMEDY = "restore the release log from a copy, or release a version again"
+_LOG_HINT = "restore the release log from a copy, or release a version again"
 
 
 def open_model_store(url: str) -> ModelStore:
@@ -108,12 +108,12 @@ class ModelStore:
             release = Release.model_validate(orjson.loads(raw))
         except (ValidationError, orjson.JSONDecodeError) as error:
             raise IntegrityError(
-                f"release {generation} of {model} cannot be read: {error}", hint=_LOG_REMEDY
+                f"release {generation} of {model} cannot be read: {error}", hint=_LOG_HINT
             ) from error
         if (release.model, release.generation) != (model, generation):
             raise IntegrityError(
                 f"release {generation} of {model} says it is release {release.generation} of {release.model}",
-                hint=_LOG_REMEDY,
+                hint=_LOG_HINT,
             )
         return release
 

@@ -643,7 +643,7 @@ def test_projects_are_replaced(ledger: Ledger) -> None:
     assert ledger.models() == [MODEL]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OperatorError, match=r"file.* cannot be made"):
         open_engine(f"sqlite:///{tmp_path / 'file' / 'ledger.sqlite'}")

@@ -32,7 +32,7 @@ def main(spool: str, lists: str, model: str, prefix: str, rows_per_second: str, 
         os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for name in ("begun", "answered", "dropped", "told")
     )
-    writer = SpoolWriter.claim(Path(spool), maximum_bytes=int(maximum_bytes), segment_bytes=64 << 10)
+    writer = SpoolWriter.open(Path(spool), maximum_bytes=int(maximum_bytes), segment_bytes=64 << 10)
     print("started", flush=True)
     number = request = 0
     while not stop.is_set():

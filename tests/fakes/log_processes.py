@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import httpx
 
-from shared.spool.drop_counter import read_losses
+from shared.spool.drop_counter import read_drops
 from shared.stores.lake import Lake
 from tests.fakes.rows import NOON
 
@@ -114,13 +114,13 @@ class LogProcesses:
         return found
 
     def dropped_on_disk(self) -> int:
-        """Predictions dropped, as the writers' loss files tell."""
+        """Predictions dropped, as the drop counters of the writers say."""
         return sum(
-            loss.dropped
+            drop.dropped
             for folder in (self.home / "spool").iterdir()
-            for losses in read_losses(folder).values()
-            for loss in losses
-            if loss.kind == "predictions"
+            for drops in read_drops(folder).values()
+            for drop in drops
+            if drop.kind == "predictions"
         )
 
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:

@@ -72,7 +72,7 @@ class Publisher:
 
     def _note(self, *, away: bool, error: str) -> None:
         if away and not self._away:
-            _log.warning("verdicts_wait", error=error)
+            _log.warning("verdict_topic_unavailable", error=error)
         if self._away and not away:
-            _log.info("verdicts_published_again")
+            _log.info("verdict_publishing_resumed")
         self._away = away

@@ -1,4 +1,4 @@
-"""Parcels: stretches of one stream that travel as one Kafka record. Pure; turns spool entries into parcels."""
+"""Batching: groups spool entries of one stream so that each group is sent as one Kafka record. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.spool.record import OutcomeRecord, PredictionRecord
 
 @dataclass(frozen=True)
 class Stream:
-    """Rows with one gap-free numbering."""
+    """Rows numbered by one sequence without gaps."""
 
     writer: str
     epoch: int
@@ -24,53 +24,53 @@ class Stream:
 
     @property
     def topic(self) -> Topic:
-        """Where the stream travels."""
+        """Kafka topic of the stream."""
         return PREDICTIONS if self.kind == "predictions" else OUTCOMES
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """Consecutive entries of one stream, few enough for one record."""
+class Batch:
+    """Consecutive entries of one stream, few enough for one Kafka record."""
 
     stream: Stream
     entries: tuple[Entry, ...]
 
     @property
     def rows(self) -> int:
-        """Rows inside."""
+        """Number of rows."""
         return sum(len(entry.record) for entry in self.entries)
 
     @property
     def traceparent(self) -> str:
-        """The trace of the first request inside."""
+        """Trace context of the first request."""
         return self.entries[0].record.traceparent
 
-    def batch(self) -> pa.RecordBatch:
-        """The rows as Arrow. Raises ValueError where they cannot be."""
+    def to_arrow(self) -> pa.RecordBatch:
+        """The rows as an Arrow record batch. Raises ValueError where they cannot be converted."""
         predictions = [entry.record for entry in self.entries if isinstance(entry.record, PredictionRecord)]
         if predictions:
             return predictions_batch(predictions, writer=self.stream.writer, epoch=self.stream.epoch)
         outcomes = [entry.record for entry in self.entries if isinstance(entry.record, OutcomeRecord)]
         return outcomes_batch(outcomes, writer=self.stream.writer, epoch=self.stream.epoch)
 
-    def single_entries(self) -> list[Parcel]:
-        """One parcel per entry."""
-        return [Parcel(self.stream, (entry,)) for entry in self.entries]
+    def split_by_entry(self) -> list[Batch]:
+        """One batch per entry."""
+        return [Batch(self.stream, (entry,)) for entry in self.entries]
 
 
-def parcels(
+def make_batches(
     writer: str, entries: Sequence[Entry], *, maximum_rows: int, maximum_bytes: int
-) -> dict[Stream, list[Parcel]]:
-    """Entries of one writer as parcels, in order per stream.
+) -> dict[Stream, list[Batch]]:
+    """Batches of one writer's entries, in order per stream.
 
-    Rows of two versions never share a parcel: their types may differ.
+    Rows of two versions never share a batch: their types may differ.
     """
-    found: dict[Stream, list[Parcel]] = {}
+    found: dict[Stream, list[Batch]] = {}
     open_entries: dict[Stream, list[Entry]] = {}
 
     def seal(stream: Stream) -> None:
         if open_entries.get(stream):
-            found.setdefault(stream, []).append(Parcel(stream, tuple(open_entries.pop(stream))))
+            found.setdefault(stream, []).append(Batch(stream, tuple(open_entries.pop(stream))))
 
     sizes: dict[Stream, tuple[int, int]] = {}
     for entry in entries:

@@ -1,12 +1,12 @@
-"""The shipper: follows every writer's folder and carries its records to Kafka. `python -m services.prediction_log shipper`.
+"""The shipper: reads every writer's spool folder and sends its records to Kafka.
 
 One round:
 
 1. Read what is new in every writer's folder.
-2. Make parcels per stream (writer, epoch, kind, model).
-3. Send the first parcel of every stream and wait for all acknowledgements; then the second, and so on. Never two records of one
-   stream under way: were the first lost and the second kept, the sink would take the first's return for a repeat.
-4. Acknowledge to the spool, which then forgets.
+2. Group them into batches per stream (writer, epoch, kind, model).
+3. Send the first batch of every stream and wait for all acknowledgements; then the second, and so on. Never two records of one
+   stream in flight: if the first were lost and the second kept, the sink would skip the retry of the first as a repeat.
+4. Acknowledge to the spool, which deletes what was acknowledged.
 
 After any failure everything since the last acknowledgement is read and sent again; the sink skips what it has.
 """
@@ -19,14 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as Flag
 
-import pyarrow as pa
-
-from services.prediction_log.dead_letters import DeadLetter, send_letter
+from services.prediction_log.dead_letters import DeadLetter, send_dead_letter
 from services.prediction_log.metrics import ShipperMetrics
-from services.prediction_log.shipper.batching import Parcel, Stream, parcels
+from services.prediction_log.shipper.batching import Batch, Stream, make_batches
+from services.prediction_log.shipper.chunk import Chunk
 from shared.backoff import Backoff
 from shared.errors import DependencyUnavailable
-from shared.messaging.arrow import CONTENT_TYPE, to_bytes
+from shared.messaging.arrow import CONTENT_TYPE
 from shared.messaging.events import Event
 from shared.messaging.interfaces import Delivery, Producer, RecordRefused
 from shared.observability.logs import get_logger
@@ -42,7 +41,7 @@ _MAX_PAUSE_S = 2.0
 
 
 class Shipper:
-    """Carries the spool below `root` to Kafka. For one thread."""
+    """Sends the spool below `root` to Kafka. Not thread-safe."""
 
     def __init__(
         self,
@@ -70,7 +69,7 @@ class Shipper:
         metrics.oldest_row_age.set_function(self.oldest_row_age)
 
     def run(self, stop: Flag) -> None:
-        """Ship until told to stop. Failures are logged once per kind, counted, and tried again with growing pauses."""
+        """Ship until `stop` is set. A failed round is counted, logged when its error changes, and retried with backoff."""
         backoff = Backoff(first_s=self._batch_seconds * 2, max_s=_MAX_PAUSE_S)
         failures = 0
         while not stop.is_set():
@@ -78,7 +77,7 @@ class Shipper:
             try:
                 rows = self.step()
                 if self.last_error:
-                    _log.info("shipping_again")
+                    _log.info("shipping_resumed")
                 self.last_error = ""
                 failures, pause = 0, self._batch_seconds
                 if rows >= self._batch_rows:
@@ -92,12 +91,12 @@ class Shipper:
             stop.wait(max(0.0, pause - (time.monotonic() - begun)))
 
     def oldest_row_age(self) -> float:
-        """Seconds since the oldest row that Kafka lacks was answered, as far as the spool was looked through; 0 without one."""
+        """Seconds since the oldest unacknowledged row read so far was answered; 0 without one."""
         oldest = self._oldest
         return 0.0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
 
     def step(self) -> int:
-        """One round; the rows acknowledged. After any error everything unacknowledged is read again by the next round.
+        """One round; the rows acknowledged. After any error the next round reads everything unacknowledged again.
 
         Raises DependencyUnavailable, RecordRefused (also by the dead-letter topic), OSError (the spool is unreadable).
         """
@@ -111,20 +110,22 @@ class Shipper:
             raise
 
     def _round(self) -> int:
-        # While Kafka is away a round is a probe: reading the whole backlog again every time would only burn the processor.
+        # While Kafka is unavailable a round is a probe: reading the full backlog every time would waste CPU.
         budget = _PROBE_BYTES if self._failed else _ROUND_BYTES
-        queues: dict[Stream, list[Parcel]] = {}
+        queues: dict[Stream, list[Batch]] = {}
         ends: dict[str, Position] = {}
-        moments: list[datetime] = []
+        times: list[datetime] = []
         self._find_writers()
         for writer, reader in self._readers.items():
             if entries := _read(reader, budget):
                 ends[writer] = entries[-1].end
-                moments += map(_written_at, entries)
+                times += map(_written_at, entries)
                 queues.update(
-                    parcels(writer, entries, maximum_rows=self._batch_rows, maximum_bytes=self._record_bytes)
+                    make_batches(
+                        writer, entries, maximum_rows=self._batch_rows, maximum_bytes=self._record_bytes
+                    )
                 )
-        self._oldest = min(moments, default=None)
+        self._oldest = min(times, default=None)
         try:
             rows = self._send_all(queues)
         except (DependencyUnavailable, RecordRefused):
@@ -132,113 +133,106 @@ class Shipper:
             self._producer.reset()
             raise
         finally:
-            self._tell()
+            self._update_metrics()
         if queues:
             self._failed = False
             self._metrics.connected.set(1)
         for writer, end in ends.items():
             self._readers[writer].acknowledge(end)
-        # What is left was written after what is gone; the next round, which is near, reads how long after.
+        # What is left was written after what was shipped; the next round reads the exact time.
         left = any(reader.backlog_bytes() for reader in self._readers.values())
-        self._oldest = max(moments, default=None) if left else None
+        self._oldest = max(times, default=None) if left else None
         return rows
 
     def _find_writers(self) -> None:
         if not self._root.is_dir():
             return
         for writer in [name for name in self._readers if not (self._root / name).is_dir()]:
-            del self._readers[writer]  # somebody cleared the folder away
+            del self._readers[writer]  # the folder was deleted
         for path in sorted(self._root.iterdir()):
             if path.name not in self._readers and (path / LOCK_FILE).exists():
                 self._readers[path.name] = SpoolReader(path)
         self._metrics.writers.set(len(self._readers))
 
-    def _send_all(self, queues: dict[Stream, list[Parcel]]) -> int:
-        """Send every stream's parcels, one under way per stream."""
+    def _send_all(self, queues: dict[Stream, list[Batch]]) -> int:
+        """Send all batches, one record in flight per stream; the number of rows."""
         total = 0
-        pending = {stream: iter(self._pieces_of(stream, queue)) for stream, queue in queues.items()}
+        pending = {stream: iter(self._chunks_of(stream, queue)) for stream, queue in queues.items()}
         while pending:
-            under_way: list[tuple[Stream, _Piece, Delivery]] = []
-            refused: list[tuple[Stream, _Piece, RecordRefused]] = []
+            in_flight: list[tuple[Stream, Chunk, Delivery]] = []
+            refused: list[tuple[Stream, Chunk, RecordRefused]] = []
             for stream in list(pending):
-                piece = next(pending[stream], None)
-                if piece is None:
+                chunk = next(pending[stream], None)
+                if chunk is None:
                     del pending[stream]
                     continue
-                total += piece.batch.num_rows
+                total += chunk.rows
                 try:
-                    under_way.append((stream, piece, self._send(stream, piece)))
+                    in_flight.append((stream, chunk, self._send(stream, chunk)))
                 except RecordRefused as error:
-                    refused.append((stream, piece, error))
+                    refused.append((stream, chunk, error))
             deadline = time.monotonic() + self._delivery_seconds
-            for stream, piece, delivery in under_way:
+            for stream, chunk, delivery in in_flight:
                 try:
                     delivery.result(max(0.0, deadline - time.monotonic()))
-                    self._count(stream, piece)
+                    self._count(stream, chunk)
                 except RecordRefused as error:
-                    refused.append((stream, piece, error))
-            # Only now, with nothing under way: sending after a refusal begins a new connection and drops what is.
-            for stream, piece, refusal in refused:
-                self._split(stream, piece, refusal)
+                    refused.append((stream, chunk, error))
+            # Only now, with nothing in flight: sending after a refusal opens a new connection and drops what is in flight.
+            for stream, chunk, refusal in refused:
+                self._send_split(stream, chunk, refusal)
         return total
 
-    def _pieces_of(self, stream: Stream, queue: list[Parcel]) -> Iterator[_Piece]:
-        """Parcels as encoded pieces, made when their turn comes."""
-        for parcel in queue:
+    def _chunks_of(self, stream: Stream, queue: list[Batch]) -> Iterator[Chunk]:
+        """Batches as chunks, encoded on demand. Entries that cannot be encoded become dead letters."""
+        for batch in queue:
             try:
-                yield from self._fitting(_Piece(parcel.batch(), parcel.traceparent))
+                yield from Chunk(batch.to_arrow(), batch.traceparent).split_to_fit(self._record_bytes)
             except ValueError:
-                for single in parcel.single_entries():
+                for single in batch.split_by_entry():
                     try:
-                        batch = single.batch()
+                        rows = single.to_arrow()
                     except ValueError as error:
-                        self._bury(stream, single, str(error))
+                        self._refuse_entry(stream, single, str(error))
                         continue
-                    yield from self._fitting(_Piece(batch, single.traceparent))
+                    yield from Chunk(rows, single.traceparent).split_to_fit(self._record_bytes)
 
-    def _fitting(self, piece: _Piece) -> Iterator[_Piece]:
-        """The piece, in halves of halves as long as it is too large for one record."""
-        if len(piece.value) <= self._record_bytes or piece.batch.num_rows == 1:
-            yield piece
-            return
-        for half in piece.halves():
-            yield from self._fitting(half)
-
-    def _send(self, stream: Stream, piece: _Piece) -> Delivery:
-        if len(piece.value) > self._record_bytes:
+    def _send(self, stream: Stream, chunk: Chunk) -> Delivery:
+        if len(chunk.value) > self._record_bytes:
             raise RecordRefused(
-                f"a row takes {len(piece.value)} bytes, at most {self._record_bytes} are sent"
+                f"a row has {len(chunk.value)} bytes; a Kafka record may have {self._record_bytes}"
             )
         event = Event.now(
             stream.topic.event_type,
             source=stream.writer,
             model=stream.model,
             content_type=CONTENT_TYPE,
-            traceparent=piece.traceparent,
+            traceparent=chunk.traceparent,
         )
-        return self._producer.send(stream.topic.name, stream.writer.encode(), piece.value, event.headers())
+        return self._producer.send(stream.topic.name, stream.writer.encode(), chunk.value, event.headers())
 
-    def _split(self, stream: Stream, piece: _Piece, error: RecordRefused) -> None:
-        """What Kafka finds too large goes in halves, one after the other; a single row becomes a dead letter."""
-        if piece.batch.num_rows == 1:
-            sequence = int(piece.batch["sequence"][0].as_py())
-            self._bury_value(stream, "oversize", str(error), sequence, 1, piece.value)
+    def _send_split(self, stream: Stream, chunk: Chunk, error: RecordRefused) -> None:
+        """Send a chunk that Kafka refused in two halves, one after the other; a single row becomes a dead letter."""
+        if chunk.rows == 1:
+            self._send_dead_letter(stream, "oversize", str(error), chunk.sequence, 1, chunk.value)
             return
-        for half in piece.halves():
+        for half in chunk.split():
             try:
                 self._send(stream, half).result(self._delivery_seconds)
                 self._count(stream, half)
             except RecordRefused as again:
-                self._split(stream, half, again)
+                self._send_split(stream, half, again)
 
-    def _bury(self, stream: Stream, parcel: Parcel, detail: str) -> None:
-        entry = parcel.entries[0]
-        self._bury_value(stream, "encoding", detail, entry.record.sequence, len(entry.record), entry.payload)
+    def _refuse_entry(self, stream: Stream, batch: Batch, detail: str) -> None:
+        entry = batch.entries[0]
+        self._send_dead_letter(
+            stream, "encoding", detail, entry.record.sequence, len(entry.record), entry.payload
+        )
 
-    def _bury_value(
+    def _send_dead_letter(
         self, stream: Stream, reason: str, detail: str, sequence: int, rows: int, value: bytes
     ) -> None:
-        letter = DeadLetter.unsendable(
+        dead_letter = DeadLetter.unsendable(
             reason=reason,
             detail=detail,
             writer=stream.writer,
@@ -248,17 +242,17 @@ class Shipper:
             rows=rows,
             value=value,
         )
-        send_letter(self._producer, letter, stream.writer, self._delivery_seconds)
+        send_dead_letter(self._producer, dead_letter, stream.writer, self._delivery_seconds)
         self._metrics.dead_letters.labels(reason).inc(rows)
         _log.warning("rows_refused", reason=reason, model=stream.model, rows=rows, detail=detail)
 
-    def _count(self, stream: Stream, piece: _Piece) -> None:
-        self._metrics.shipped_rows.labels(stream.kind, stream.model).inc(piece.batch.num_rows)
+    def _count(self, stream: Stream, chunk: Chunk) -> None:
+        self._metrics.shipped_rows.labels(stream.kind, stream.model).inc(chunk.rows)
         self._metrics.records.inc()
         self._metrics.last_delivery.set_to_current_time()
 
-    def _tell(self) -> None:
-        """Bring gauges up to date."""
+    def _update_metrics(self) -> None:
+        """Update gauges and the counters of skipped spool data."""
         dropped: dict[tuple[str, str], int] = {}
         backlog = 0
         for writer, reader in self._readers.items():
@@ -277,7 +271,7 @@ class Shipper:
 
 
 def _read(reader: SpoolReader, budget: int) -> list[Entry]:
-    """What is new in one writer's folder, until `budget` bytes are reached."""
+    """New entries of one writer's folder, until `budget` bytes are reached."""
     entries: list[Entry] = []
     size = 0
     while size < budget and (more := reader.read()):
@@ -289,19 +283,3 @@ def _read(reader: SpoolReader, budget: int) -> list[Entry]:
 def _written_at(entry: Entry) -> datetime:
     record = entry.record
     return record.answered_at if isinstance(record, PredictionRecord) else record.received_at
-
-
-class _Piece:
-    """An encoded stretch of a stream."""
-
-    def __init__(self, batch: pa.RecordBatch, traceparent: str) -> None:
-        self.batch = batch
-        self.traceparent = traceparent
-        self.value = to_bytes(batch)
-
-    def halves(self) -> tuple[_Piece, _Piece]:
-        middle = self.batch.num_rows // 2
-        return (
-            _Piece(self.batch.slice(0, middle), self.traceparent),
-            _Piece(self.batch.slice(middle), self.traceparent),
-        )

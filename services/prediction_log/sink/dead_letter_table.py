@@ -1,11 +1,11 @@
-"""Burial: dead letters into their Delta table, each once.
+"""The lake's dead-letter table: every dead letter is stored once.
 
-A letter's identity is the record it is about: (origin, origin_offset). Letters of one partition do not come in order of their
-offsets, and the same one comes again after a crash, so:
+The identity of a dead letter is (origin, origin_offset) of the refused record. Dead letters of one partition do not arrive in
+order of these offsets, and the same one arrives again after a crash, so:
 
 1. Look up which identities the table has.
-2. Append the others through the handle looked through, with the one application transaction all burials share: delta-rs then
-   refuses the commit when another sink has buried anything since step 1.
+2. Append the others through the handle used in step 1, with one application transaction that all appends share: delta-rs then
+   refuses the commit when another sink has appended anything since step 1.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from shared.contracts.lake_schema import DEAD_LETTER_COLUMNS
 from shared.errors import Conflict
 from shared.stores.lake import Lake
 
-_TRANSACTION = "burial"
+_TRANSACTION = "dead_letters"
 
 
-class Burial:
-    """Writes the lake's dead-letter table."""
+class DeadLetterTable:
+    """Appends to the lake's dead-letter table, creating it on first use."""
 
     def __init__(self, lake: Lake, retention: timedelta) -> None:
         self._lake = lake
         self._days = max(1, round(retention / timedelta(days=1)))
 
-    def bury(self, letters: Sequence[DeadLetter]) -> int:
-        """Append letters the table does not have yet; how many. Raises Conflict where another sink was first."""
-        if not letters:
+    def append(self, dead_letters: Sequence[DeadLetter]) -> int:
+        """Append the dead letters that the table lacks; how many. Raises Conflict where another sink committed first."""
+        if not dead_letters:
             return 0
         location = self._lake.dead_letters()
         if not DeltaTable.is_deltatable(location):
@@ -45,8 +45,12 @@ class Burial:
                 configuration={"delta.deletedFileRetentionDuration": f"interval {self._days} days"},
             )
         handle = DeltaTable(location)
-        buried = _buried(handle, letters)
-        fresh = {_identity(letter): letter for letter in letters if _identity(letter) not in buried}
+        stored = _stored(handle, dead_letters)
+        fresh = {
+            _identity(dead_letter): dead_letter
+            for dead_letter in dead_letters
+            if _identity(dead_letter) not in stored
+        }
         if not fresh:
             return 0
         try:
@@ -64,18 +68,18 @@ class Burial:
         return len(fresh)
 
 
-def _identity(letter: DeadLetter) -> tuple[str, int]:
-    return letter.origin, letter.origin_offset
+def _identity(dead_letter: DeadLetter) -> tuple[str, int]:
+    return dead_letter.origin, dead_letter.origin_offset
 
 
-def _buried(handle: DeltaTable, letters: Sequence[DeadLetter]) -> set[tuple[str, int]]:
-    """Identities in the table, among them those of `letters` that are there."""
+def _stored(handle: DeltaTable, dead_letters: Sequence[DeadLetter]) -> set[tuple[str, int]]:
+    """Identities in the table, among them at least those of `dead_letters` that it has."""
     if "origin" not in {field.name for field in handle.schema().fields}:
         return set()
-    offsets = [letter.origin_offset for letter in letters]
+    offsets = [dead_letter.origin_offset for dead_letter in dead_letters]
     rows = handle.to_pyarrow_dataset().to_table(
         columns=["origin", "origin_offset"],
-        filter=pc.field("origin").isin(sorted({letter.origin for letter in letters}))
+        filter=pc.field("origin").isin(sorted({dead_letter.origin for dead_letter in dead_letters}))
         & (pc.field("origin_offset") >= min(offsets))
         & (pc.field("origin_offset") <= max(offsets)),
     )

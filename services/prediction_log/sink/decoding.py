@@ -1,4 +1,4 @@
-"""Arrivals: Kafka records that were read and checked. Pure: a message in, an arrival or a dead letter out."""
+"""Decoding and checking Kafka records: a message becomes a decoded batch or a dead letter. Pure."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _NAME = re.compile(MODEL_NAME)
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """Rows of one stream as they came in one record. The ids name application transactions of the table they go to.
+class DecodedBatch:
+    """Rows of one stream from one Kafka record. The ids name application transactions of the target table.
 
-    `flaw`: why no table can take the rows; empty where nothing is known against them.
+    `flaw`: why no table can store the rows; empty for valid rows.
     """
 
     kind: str
@@ -39,35 +39,37 @@ class Arrival:
 
     @property
     def offset(self) -> int:
-        """Place of the record in its partition."""
+        """Offset of the record in its partition."""
         return self.message.offset
 
     @property
     def rows(self) -> int:
-        """Rows in the record."""
+        """Number of rows."""
         return int(self.batch.num_rows)
 
 
 @dataclass(frozen=True)
-class Misfit:
-    """An arrival the table cannot take, and why; `rows` would have been new."""
+class SchemaMismatch:
+    """A batch that the table cannot store, and why; `rows` of it are not in the lake yet."""
 
-    arrival: Arrival
+    decoded: DecodedBatch
     detail: str
     rows: int
 
 
 def origin(message: Message, identity: TopicIdentity) -> str:
-    """The partition a message stands in, told apart from one of a topic of the same name before or after."""
+    """The partition of a message, distinct for every topic that was ever created under the same name."""
     return f"{identity.cluster_id}/{message.partition.topic}/{identity.topic_id}/{message.partition.number}"
 
 
-def read_message(message: Message, identity: TopicIdentity, *, maximum_bytes: int) -> Arrival | DeadLetter:
+def read_message(
+    message: Message, identity: TopicIdentity, *, maximum_bytes: int
+) -> DecodedBatch | DeadLetter:
     """Check a record of the predictions or outcomes topic."""
     place = origin(message, identity)
     if len(message.value) > maximum_bytes:
         return DeadLetter.oversize(
-            message, place, f"{len(message.value)} bytes, at most {maximum_bytes} are read"
+            message, place, f"{len(message.value)} bytes, expected at most {maximum_bytes}"
         )
     try:
         event = Event.from_headers(message.headers)
@@ -88,7 +90,7 @@ def read_message(message: Message, identity: TopicIdentity, *, maximum_bytes: in
         return DeadLetter.undecodable(message, place, str(error))
     flaw = find_flaw(batch, columns=columns, features=kind == "predictions")
     epoch = batch["epoch"][0].as_py()
-    return Arrival(
+    return DecodedBatch(
         kind,
         event.model,
         message,
@@ -106,12 +108,12 @@ def _wrong_attribute(event: Event, event_type: str) -> str:
     if event.content_type != CONTENT_TYPE:
         return f"content-type is {event.content_type!r}, expected {CONTENT_TYPE}"
     if _NAME.fullmatch(event.model) is None:
-        return f"ce_model {event.model[:80]!r} is no model name"
+        return f"ce_model {event.model[:80]!r} is not a valid model name"
     return ""
 
 
 def _checked_sequences(batch: pa.RecordBatch, source: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The batch's sequences. Raises UndecodableBatch where the batch is not one ascending stretch of one stream."""
+    """The sequences of a batch. Raises UndecodableBatch unless it holds rows of one stream in ascending order."""
     if batch.num_rows == 0:
         raise UndecodableBatch("the batch has no rows")
     if pc.count_distinct(batch["writer"]).as_py() != 1 or batch["writer"][0].as_py() != source:

@@ -1,14 +1,14 @@
-"""The sink: Kafka to the lake, each row once. `python -m services.prediction_log sink`.
+"""The sink: writes Kafka records to the lake, each row once.
 
 One round:
 
 1. Collect records for at most `commit_seconds` after the first.
-2. Ask which topics these are, and throw everything away when one is not the topic it was before the first record was fetched: so
-   offsets are never booked under the wrong topic's name.
-3. Read and check every record; send those that fail to the dead-letter topic and wait until it has them.
-4. Per table: drop repeats, append rows, offsets and sequences in one commit (see writer.py). Where that fails for no known
-   reason, record by record; one that fails alone, on a table and a store that work, becomes a dead letter.
-5. Commit the offsets to Kafka. A crash before this makes step 4 of the next start find nothing but repeats.
+2. Compare the topics' ids with those seen before the first record was fetched. If a topic was recreated, discard the records:
+   offsets must never be stored under another topic's id.
+3. Decode and check every record; send those that fail to the dead-letter topic and wait for the acknowledgement.
+4. Per table: drop repeats, then append rows, offsets and sequences in one commit (see table_writer.py). If that fails for an
+   unknown reason, try record by record; one that fails alone, while table and store work, becomes a dead letter.
+5. Commit the offsets to Kafka. After a crash before this step, the next start finds only repeats in step 4.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
-from services.prediction_log.dead_letters import DeadLetter, send_letter
+from services.prediction_log.dead_letters import DeadLetter, send_dead_letter
 from services.prediction_log.metrics import SinkMetrics
-from services.prediction_log.sink.dead_letter_table import Burial
-from services.prediction_log.sink.decoding import Arrival, origin, read_message
+from services.prediction_log.sink.dead_letter_table import DeadLetterTable
+from services.prediction_log.sink.decoding import DecodedBatch, origin, read_message
 from services.prediction_log.sink.table_writer import Prepared, TableWriter
 from shared.backoff import Backoff
 from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
@@ -43,12 +43,12 @@ _ATTEMPTS = 5
 _BACKOFF = Backoff(first_s=0.2, max_s=5.0)
 _IDENTITY_SECONDS = 2.0
 _ACKNOWLEDGE_SECONDS = 20.0
-# What the world around the sink does to it; a record is never to blame.
-_FOREIGN_ERRORS = (DependencyUnavailable, RecordRefused, Conflict, OSError, MemoryError)
+# Failures of the environment; no record causes them.
+_ENVIRONMENT_ERRORS = (DependencyUnavailable, RecordRefused, Conflict, OSError, MemoryError)
 
 
 class Sink:
-    """Writes the lake below `lake.root`. For one thread; several processes may run, they share the partitions."""
+    """Writes the lake below `lake.root`. Not thread-safe; several processes may run and share the partitions."""
 
     def __init__(
         self,
@@ -73,14 +73,14 @@ class Sink:
         self._compact_commits = compact_commits
         self._retention = retention
         self._tables: dict[tuple[str, str], TableWriter] = {}
-        self._burial = Burial(lake, retention)
+        self._dead_letter_table = DeadLetterTable(lake, retention)
         self._identities: dict[str, TopicIdentity] | None = None
-        self._identities_asked = 0.0
+        self._identities_checked = 0.0
         self._newest: dict[tuple[str, str], datetime] = {}
         self.last_error = ""
 
     def run(self, stop: Flag) -> None:
-        """Work until told to stop. After a failure everything since the last commit is read again."""
+        """Work until `stop` is set. After a failure everything since the last commit is read again."""
         failures = 0
         while not stop.is_set():
             try:
@@ -88,7 +88,7 @@ class Sink:
                 self.last_error = ""
                 failures = 0
                 continue
-            except (*_FOREIGN_ERRORS, DeltaError) as error:
+            except (*_ENVIRONMENT_ERRORS, DeltaError) as error:
                 if self.last_error != str(error):
                     _log.warning("round_failed", error=str(error))
                 self.last_error = str(error)
@@ -100,11 +100,11 @@ class Sink:
             stop.wait(_BACKOFF.pause(failures))
 
     def step(self) -> int:
-        """One round; the rows written. Whatever it raises, nothing is lost: rewind the consumer then."""
+        """One round; the rows written. After any error the caller rewinds the consumer, and nothing is lost."""
         if self._identities is None:
             self._identities = self._consumer.identities(TOPICS)
         messages = self._collect()
-        self._tell_lag()
+        self._update_lag()
         if self._is_another_topic(idle=not messages):
             _log.warning("topic_recreated")
             self._identities = None
@@ -112,21 +112,21 @@ class Sink:
             return 0
         if not messages:
             return 0
-        arrivals, letters = self._read(messages)
-        rows = self._write(arrivals)
-        buried = self._burial.bury(letters)
-        if buried:
-            self._metrics.rows.labels("dead_letters", "-").inc(buried)
+        batches, dead_letters = self._read(messages)
+        rows = self._write(batches)
+        stored = self._dead_letter_table.append(dead_letters)
+        if stored:
+            self._metrics.rows.labels("dead_letters", "-").inc(stored)
         self._commit_offsets(messages)
         self._compact()
         return rows
 
     def _is_another_topic(self, *, idle: bool) -> bool:
-        """Whether a topic was deleted and made again. Asked before every commit, and now and then when there is none."""
+        """Whether a topic was deleted and created again. Checked before every commit, and periodically when idle."""
         now = time.monotonic()
-        if idle and now - self._identities_asked < _IDENTITY_SECONDS:
+        if idle and now - self._identities_checked < _IDENTITY_SECONDS:
             return False
-        self._identities_asked = now
+        self._identities_checked = now
         return self._consumer.identities(TOPICS) != self._identities
 
     def _collect(self) -> list[Message]:
@@ -147,51 +147,55 @@ class Sink:
 
     def _read(
         self, messages: Sequence[Message]
-    ) -> tuple[dict[tuple[str, str], list[Arrival]], list[DeadLetter]]:
-        """Arrivals by table, and the letters that came on the dead-letter topic. Refused records go to that topic."""
+    ) -> tuple[dict[tuple[str, str], list[DecodedBatch]], list[DeadLetter]]:
+        """Decoded batches by table, and the dead letters of the dead-letter topic. Refused records are sent to that topic."""
         assert self._identities is not None
-        arrivals: dict[tuple[str, str], list[Arrival]] = {}
+        batches: dict[tuple[str, str], list[DecodedBatch]] = {}
         refused: list[DeadLetter] = []
-        letters: list[DeadLetter] = []
+        dead_letters: list[DeadLetter] = []
         for message in messages:
             topic = message.partition.topic
             self._metrics.records.labels(topic).inc()
             if topic == DEAD_LETTERS.name:
-                letters.append(DeadLetter.from_message(message, origin(message, self._identities[topic])))
+                dead_letters.append(
+                    DeadLetter.from_message(message, origin(message, self._identities[topic]))
+                )
                 continue
             found = self._read_one(message, self._identities[topic])
             if isinstance(found, DeadLetter):
                 refused.append(found)
             else:
-                arrivals.setdefault((found.kind, found.model), []).append(found)
+                batches.setdefault((found.kind, found.model), []).append(found)
         self._refuse(refused)
-        return arrivals, letters
+        return batches, dead_letters
 
-    def _read_one(self, message: Message, identity: TopicIdentity) -> Arrival | DeadLetter:
+    def _read_one(self, message: Message, identity: TopicIdentity) -> DecodedBatch | DeadLetter:
         try:
             return read_message(message, identity, maximum_bytes=self._maximum_record_bytes)
         except MemoryError:
             raise
         except Exception as error:
-            unread = f"it cannot be read (error {log_unknown_error(_log, error)} in the sink's log)"
+            unread = (
+                f"the record cannot be read (see error {log_unknown_error(_log, error)} in the sink's log)"
+            )
             return DeadLetter.undecodable(message, origin(message, identity), unread)
 
-    def _write(self, arrivals: dict[tuple[str, str], list[Arrival]]) -> int:
-        return sum(self._write_table(kind, model, batch) for (kind, model), batch in arrivals.items())
+    def _write(self, batches: dict[tuple[str, str], list[DecodedBatch]]) -> int:
+        return sum(self._write_table(kind, model, group) for (kind, model), group in batches.items())
 
-    def _write_table(self, kind: str, model: str, arrivals: Sequence[Arrival]) -> int:
-        """The rows written. What fails for no known reason is tried record by record, so that one holds up no others."""
+    def _write_table(self, kind: str, model: str, batches: Sequence[DecodedBatch]) -> int:
+        """The rows written. After an unknown error records are tried one by one, so that one cannot block the others."""
         table = self._table(kind, model)
         begun = time.monotonic()
         try:
-            prepared, rows = self._append(table, arrivals)
-        except _FOREIGN_ERRORS:
+            prepared, rows = self._append(table, batches)
+        except _ENVIRONMENT_ERRORS:
             raise
         except Exception as error:
-            if len(arrivals) > 1:
+            if len(batches) > 1:
                 _log.warning("commit_failed", kind=kind, model=model, error=repr(error)[:500])
-                return sum(self._write_table(kind, model, [arrival]) for arrival in arrivals)
-            prepared, rows = self._give_up(table, arrivals[0], error)
+                return sum(self._write_table(kind, model, [decoded]) for decoded in batches)
+            prepared, rows = self._give_up(table, batches[0], error)
         self._metrics.commit_seconds.observe(time.monotonic() - begun)
         self._metrics.rows.labels(kind, model).inc(rows)
         self._metrics.repeats.labels(kind, model).inc(prepared.repeats)
@@ -199,38 +203,40 @@ class Sink:
         if prepared.missing:
             _log.warning("rows_missing", kind=kind, model=model, rows=prepared.missing)
         if prepared.rows is not None and prepared.rows.num_rows:
-            self._tell_moments(kind, model, prepared.rows)
+            self._update_freshness(kind, model, prepared.rows)
         return rows
 
-    def _tell_moments(self, kind: str, model: str, rows: pa.Table) -> None:
-        """How late the oldest row of a commit came, and how new the newest row in the lake is."""
+    def _update_freshness(self, kind: str, model: str, rows: pa.Table) -> None:
+        """Update the delay of the oldest row of a commit, and the time of the newest row in the lake."""
         now = datetime.now(UTC)
         span = pc.min_max(rows["answered_at" if kind == "predictions" else "received_at"]).as_py()
         self._metrics.freshness.observe(max(0.0, (now - span["min"]).total_seconds()))
-        # A row that claims to come from the future must not hide for years that nothing comes any more.
+        # A row dated in the future must not hide that no more rows arrive.
         newest = min(span["max"], now)
         newest = max(newest, self._newest.get((kind, model), newest))
         self._newest[kind, model] = newest
         self._metrics.last_row.labels(kind, model).set(newest.timestamp())
 
-    def _give_up(self, table: TableWriter, arrival: Arrival, error: Exception) -> tuple[Prepared, int]:
-        """Make a dead letter of a record that cannot be committed even alone; raises where the record is not to blame.
+    def _give_up(self, table: TableWriter, decoded: DecodedBatch, error: Exception) -> tuple[Prepared, int]:
+        """Turn a record that cannot be committed even alone into a dead letter; raises where the record is not the cause.
 
-        1. The table takes a commit, so the table is not at fault.
-        2. The dead-letter table takes the record's bytes, so the store is not at fault.
-        3. The record goes to the dead-letter topic, and its place and numbers into the table, as for any misfit.
+        1. The table accepts an empty commit, so the table works.
+        2. The dead-letter table accepts the record's bytes, so the store works.
+        3. The record goes to the dead-letter topic, its offset and sequences into the table, as for any schema mismatch.
         """
         error_id = log_unknown_error(_log, error)
-        refused = replace(arrival, flaw=f"the table does not take it (error {error_id} in the sink's log)")
+        refused = replace(
+            decoded, flaw=f"the table refuses the rows (see error {error_id} in the sink's log)"
+        )
         table.check()
-        self._burial.bury(_letters(table.prepare([refused])))
+        self._dead_letter_table.append(_dead_letters_of(table.prepare([refused])))
         return self._append(table, [refused])
 
-    def _append(self, table: TableWriter, arrivals: Sequence[Arrival]) -> tuple[Prepared, int]:
-        """Prepare and commit; where another sink was first, look again at what is left to do."""
+    def _append(self, table: TableWriter, batches: Sequence[DecodedBatch]) -> tuple[Prepared, int]:
+        """Prepare and commit; prepare again where another sink committed first."""
         for attempt in range(_ATTEMPTS):
-            prepared = table.prepare(arrivals)
-            self._refuse(_letters(prepared))
+            prepared = table.prepare(batches)
+            self._refuse(_dead_letters_of(prepared))
             try:
                 return prepared, table.commit(prepared)
             except Conflict:
@@ -239,13 +245,16 @@ class Sink:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _refuse(self, letters: Iterable[DeadLetter]) -> None:
-        """Put records on the dead-letter topic and wait until it has them."""
-        for letter in letters:
-            send_letter(self._producer, letter, "sink", _ACKNOWLEDGE_SECONDS)
-            self._metrics.dead_letters.labels(letter.reason).inc()
+    def _refuse(self, dead_letters: Iterable[DeadLetter]) -> None:
+        """Send dead letters to their topic and wait for the acknowledgements."""
+        for dead_letter in dead_letters:
+            send_dead_letter(self._producer, dead_letter, "sink", _ACKNOWLEDGE_SECONDS)
+            self._metrics.dead_letters.labels(dead_letter.reason).inc()
             _log.warning(
-                "record_refused", reason=letter.reason, origin=letter.origin, offset=letter.origin_offset
+                "record_refused",
+                reason=dead_letter.reason,
+                origin=dead_letter.origin,
+                offset=dead_letter.origin_offset,
             )
 
     def _commit_offsets(self, messages: Sequence[Message]) -> None:
@@ -255,7 +264,7 @@ class Sink:
         try:
             self._consumer.commit(offsets)
         except DependencyUnavailable as error:
-            # The rows are in the lake: whoever reads them again will skip them.
+            # The rows are in the lake: the next reader skips them.
             _log.warning("offsets_not_committed", error=str(error))
 
     def _compact(self) -> None:
@@ -280,22 +289,22 @@ class Sink:
             )
         return self._tables[kind, model]
 
-    def _tell_lag(self) -> None:
+    def _update_lag(self) -> None:
         lags = dict.fromkeys(TOPICS, 0)
-        for place, lag in self._consumer.lag().items():
-            lags[place.topic] += lag
+        for partition, lag in self._consumer.lag().items():
+            lags[partition.topic] += lag
         for topic, lag in lags.items():
             self._metrics.lag.labels(topic).set(lag)
 
 
-def _letters(prepared: Prepared) -> list[DeadLetter]:
-    """The misfits as dead letters."""
+def _dead_letters_of(prepared: Prepared) -> list[DeadLetter]:
+    """Schema mismatches as dead letters."""
     return [
-        DeadLetter.misfit(
-            misfit.arrival.message,
-            misfit.arrival.offset_id.removeprefix("offset/"),
-            misfit.detail,
-            misfit.rows,
+        DeadLetter.schema_mismatch(
+            mismatch.decoded.message,
+            mismatch.decoded.offset_id.removeprefix("offset/"),
+            mismatch.detail,
+            mismatch.rows,
         )
-        for misfit in prepared.misfits
+        for mismatch in prepared.mismatches
     ]

@@ -1,12 +1,10 @@
-"""One Delta table of the lake, written so that every row is there once.
+"""Appends to one Delta table of the lake, so that every row is stored exactly once. The order matters:
 
-The order that keeps it:
-
-1. Bring the table handle to the newest version and read from it how far every stream and partition has got.
+1. Update the table handle to the newest version and read the high watermark of every stream and partition from it.
 2. Drop repeats: records at or below the partition's offset, rows at or below their stream's sequence.
 3. Append the rest through that same handle, with the new offsets and sequences as application transactions of the same commit.
-   delta-rs accepts a repeated transaction, so step 1 must look; but it refuses a commit when another writer has moved one of
-   these transactions since the handle was read, so nothing can come between 1 and 3.
+   delta-rs accepts a repeated transaction, so step 1 is needed; but it refuses a commit when another writer has changed one of
+   these transactions since the handle was read, so no commit can come between 1 and 3.
 4. Only then may the caller commit offsets to Kafka.
 """
 
@@ -22,29 +20,29 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from services.prediction_log.sink.decoding import Arrival, Misfit
+from services.prediction_log.sink.decoding import DecodedBatch, SchemaMismatch
 from shared.contracts.lake_schema import FEATURE_PREFIX, PARTITION
 from shared.errors import Conflict
 
 _CHECKPOINT_COMMITS = 50
-# Readers find files by the table's time column and by these: without statistics they would open every file there is.
-_LOOKED_UP = ("generation",)
+# Readers select files by statistics of the time column and of these; without statistics they would open every file.
+_STATISTICS_COLUMNS = ("generation",)
 
 
 @dataclass
 class Prepared:
-    """Rows ready to be appended, and what was found on the way. `reached` holds the application transactions to write."""
+    """Rows ready to be appended, and counts. `high_watermarks` are the application transactions to write, by id."""
 
     handle: DeltaTable
     rows: pa.Table | None = None
-    reached: dict[str, int] = field(default_factory=dict)
+    high_watermarks: dict[str, int] = field(default_factory=dict)
     repeats: int = 0
     missing: int = 0
-    misfits: list[Misfit] = field(default_factory=list)
+    mismatches: list[SchemaMismatch] = field(default_factory=list)
 
 
 class TableWriter:
-    """Appends arrivals to the table at `location`, making it on first use. One per table and process."""
+    """Appends batches to the table at `location`, creating it on first use. One per table and process."""
 
     def __init__(
         self,
@@ -63,29 +61,29 @@ class TableWriter:
         self._handle: DeltaTable | None = None
         self._commits = 0
 
-    def prepare(self, arrivals: Sequence[Arrival]) -> Prepared:
+    def prepare(self, batches: Sequence[DecodedBatch]) -> Prepared:
         """Steps 1 and 2. Writes nothing."""
         handle = self._newest()
         prepared = Prepared(handle)
         known = dict(_features(pa.schema(handle.schema().to_arrow())))
         kept: list[pa.Table] = []
-        for arrival in arrivals:
-            if arrival.offset <= _reached(prepared, arrival.offset_id):
-                prepared.repeats += arrival.rows
+        for decoded in batches:
+            if decoded.offset <= _high_watermark(prepared, decoded.offset_id):
+                prepared.repeats += decoded.rows
                 continue
-            prepared.reached[arrival.offset_id] = arrival.offset
-            before = _reached(prepared, arrival.stream_id)
-            sequences = arrival.sequences
-            fresh = int(np.searchsorted(sequences, before, side="right"))
+            prepared.high_watermarks[decoded.offset_id] = decoded.offset
+            watermark = _high_watermark(prepared, decoded.stream_id)
+            sequences = decoded.sequences
+            fresh = int(np.searchsorted(sequences, watermark, side="right"))
             prepared.repeats += fresh
             if fresh == len(sequences):
                 continue
-            prepared.missing += int(sequences[-1]) - before - (len(sequences) - fresh)
-            prepared.reached[arrival.stream_id] = int(sequences[-1])
-            fitted = arrival.flaw or _fit(arrival.batch.slice(fresh), known)
+            prepared.missing += int(sequences[-1]) - watermark - (len(sequences) - fresh)
+            prepared.high_watermarks[decoded.stream_id] = int(sequences[-1])
+            fitted = decoded.flaw or _fit(decoded.batch.slice(fresh), known)
             if isinstance(fitted, str):
-                # Accounted for as a dead letter: the same rows under another offset must not become a second one.
-                prepared.misfits.append(Misfit(arrival, fitted, len(sequences) - fresh))
+                # It becomes a dead letter: the same rows under another offset must not become a second one.
+                prepared.mismatches.append(SchemaMismatch(decoded, fitted, len(sequences) - fresh))
                 continue
             known.update(_features(fitted.schema))
             kept.append(fitted)
@@ -94,15 +92,15 @@ class TableWriter:
             if self._partitioned:
                 rows = rows.append_column(PARTITION, pc.strftime(rows[self._time_column], "%Y-%m"))
             prepared.rows = rows
-        elif prepared.misfits:
+        elif prepared.mismatches:
             prepared.rows = pa.schema(handle.schema().to_arrow()).empty_table()
         return prepared
 
     def commit(self, prepared: Prepared) -> int:
-        """Step 3; the number of rows written. Raises Conflict where another sink was first: prepare again then."""
+        """Step 3; the number of rows written. Raises Conflict where another sink committed first: prepare again."""
         if prepared.rows is None:
             return 0
-        transactions = [Transaction(name, version) for name, version in prepared.reached.items()]
+        transactions = [Transaction(name, version) for name, version in prepared.high_watermarks.items()]
         try:
             write_deltalake(
                 prepared.handle,
@@ -121,22 +119,22 @@ class TableWriter:
         return int(prepared.rows.num_rows)
 
     def check(self) -> None:
-        """Make a commit that adds nothing: it fails where the table itself takes no more rows, whatever they are."""
+        """Make an empty commit: it fails where the table accepts no commits at all."""
         handle = self._newest()
         try:
             write_deltalake(handle, pa.schema(handle.schema().to_arrow()).empty_table(), mode="append")
         except CommitFailedError:
-            self._handle = None  # another sink's commit was taken, so the table takes commits
+            self._handle = None  # another sink committed, so the table accepts commits
         except BaseException:
             self._handle = None
             raise
 
     def is_due_for_compaction(self, commits: int) -> bool:
-        """Whether so many commits were made since the last compaction."""
+        """Whether that many commits were made since the last compaction."""
         return self._commits >= commits
 
     def compact(self) -> None:
-        """Merge small files, then delete files no version within the retention uses. Losing a race is no harm."""
+        """Merge small files, then delete files that no version within the retention uses. Conflicts are harmless."""
         self._commits = 0
         handle = self._newest()
         try:
@@ -145,7 +143,7 @@ class TableWriter:
                 retention_hours=int(self._retention.total_seconds() // 3600),
                 dry_run=False,
                 enforce_retention_duration=True,
-                full=True,  # also what a killed sink wrote and never committed
+                full=True,  # also files of a killed sink that were never committed
             )
         except CommitFailedError:
             self._handle = None  # another sink compacts
@@ -174,20 +172,23 @@ class TableWriter:
                 "delta.logRetentionDuration": f"interval {days + 1} days",
                 "delta.deletedFileRetentionDuration": f"interval {days} days",
                 "delta.dataSkippingStatsColumns": ",".join(
-                    [self._time_column, *(name for name in _LOOKED_UP if name in self._columns.names)]
+                    [
+                        self._time_column,
+                        *(name for name in _STATISTICS_COLUMNS if name in self._columns.names),
+                    ]
                 ),
             },
         )
 
 
-def _reached(prepared: Prepared, identity: str) -> int:
-    """How far that stream or partition has got; below its first number where it is new."""
-    if identity not in prepared.reached:
+def _high_watermark(prepared: Prepared, identity: str) -> int:
+    """Highest sequence or offset stored of that stream or partition; -1 for a new one."""
+    if identity not in prepared.high_watermarks:
         version = prepared.handle.transaction_version(identity)
         if version is None:
             return -1
-        prepared.reached[identity] = version
-    return prepared.reached[identity]
+        prepared.high_watermarks[identity] = version
+    return prepared.high_watermarks[identity]
 
 
 def _features(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
@@ -195,15 +196,13 @@ def _features(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
 
 
 def _fit(batch: pa.RecordBatch, known: dict[str, pa.DataType]) -> pa.Table | str:
-    """The rows with features in the table's types; a sentence where a feature cannot be put into its column."""
+    """The rows cast to the table's feature types, or why a feature cannot be cast."""
     rows = pa.Table.from_batches([batch])
     spelled = {name.casefold(): name for name in known}
     for name, kind in _features(rows.schema):
         wanted = known.get(name)
         if wanted is None and name.casefold() in spelled:
-            return (
-                f"feature column {name} differs from the lake's {spelled[name.casefold()]} in capitals alone"
-            )
+            return f"feature column {name} differs from the lake's column {spelled[name.casefold()]} only in case"
         if wanted is None or wanted == kind:
             continue
         numbers = _is_number(wanted) and _is_number(kind)
@@ -222,7 +221,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _family(kind: pa.DataType) -> str:
-    """Types that differ only in how Arrow lays them out."""
+    """A name shared by types that differ only in their Arrow layout."""
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return "string"
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):

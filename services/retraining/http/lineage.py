@@ -110,7 +110,7 @@ def _predictions(lake: Lake, model: str, version: str) -> dict[str, Any] | None:
     try:
         answered = lake.answered_by(model, version)
     except DependencyUnavailable as error:
-        _log.warning("lake_away", model=model, problem=str(error))
+        _log.warning("lake_unavailable", model=model, problem=str(error))
         return None
     return {
         "count": answered.count,

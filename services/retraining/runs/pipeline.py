@@ -87,7 +87,7 @@ class Pipeline:
                 failures += 1
                 pause = _BACKOFF.pause(failures)
                 self._parts.metrics.step_failures.labels(name).inc()
-                _log.warning("step_waits", run_id=run_id, step=name, problem=str(error), pause=pause)
+                _log.warning("step_retrying", run_id=run_id, step=name, problem=str(error), pause=pause)
                 if self._stop.wait(pause):
                     raise Interrupted(run_id) from error
             except Exception as error:

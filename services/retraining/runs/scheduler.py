@@ -66,7 +66,7 @@ class Driver:
             try:
                 self._look()
             except HomeostatError as error:
-                _log.warning("driver_waits", problem=str(error))
+                _log.warning("scheduler_retrying", problem=str(error))
             except Exception as error:
                 log_unknown_error(_log, error)
             self._nudge.wait(self._poll_seconds)

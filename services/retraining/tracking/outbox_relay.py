@@ -53,7 +53,7 @@ class OutboxFeeder:
                 self.problem = ""
             except Exception as error:  # whatever a mirror raises, it is its own trouble
                 self.problem = f"{type(error).__name__}: {error}"[:300]
-                _log.warning("mirror_waits", problem=self.problem)
+                _log.warning("mirror_retrying", problem=self.problem)
 
     def feed(self) -> int:
         """Pass on what is waiting; how many entries went through."""

@@ -92,7 +92,7 @@ class VerdictListener:
             try:
                 self.listen_once()
             except (HomeostatError, OSError) as error:
-                _log.warning("verdict_waits", problem=str(error))
+                _log.warning("verdict_retrying", problem=str(error))
                 self._again()
             except Exception as error:
                 log_unknown_error(_log, error)

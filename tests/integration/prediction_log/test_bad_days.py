@@ -14,7 +14,7 @@ from shared.messaging.producer import open_producer
 from tests.fakes.log_processes import LogProcesses
 
 
-def test_everything_may_start_before_kafka(tmp_path: Path, kafka_broker: Broker) -> None:
+def test_processes_start_before_kafka(tmp_path: Path, kafka_broker: Broker) -> None:
     processes = LogProcesses(tmp_path, kafka_broker.bootstrap)
     kafka_broker.stop()
     try:
@@ -43,9 +43,7 @@ def test_everything_may_start_before_kafka(tmp_path: Path, kafka_broker: Broker)
             kafka_broker.start()
 
 
-def test_a_spool_that_overflows_while_kafka_is_away_counts_every_row_it_drops(
-    tmp_path: Path, kafka_broker: Broker
-) -> None:
+def test_full_spool_counts_every_dropped_row(tmp_path: Path, kafka_broker: Broker) -> None:
     processes = LogProcesses(tmp_path, kafka_broker.bootstrap, spool_bytes=200_000, rows_per_second=4000)
     kafka_broker.stop()
     try:
@@ -64,7 +62,7 @@ def test_a_spool_that_overflows_while_kafka_is_away_counts_every_row_it_drops(
             kafka_broker.start()
 
 
-def test_poison_does_not_hold_up_the_rows_behind_it(processes: LogProcesses, kafka_broker: Broker) -> None:
+def test_poison_record_does_not_block_later_rows(processes: LogProcesses, kafka_broker: Broker) -> None:
     producer = open_producer(kafka_broker.bootstrap, "poisoner")
     processes.start("load", "shipper", "sink")
     marks = [f"{processes.model} {number}".encode() for number in range(50)]
@@ -87,9 +85,7 @@ def test_poison_does_not_hold_up_the_rows_behind_it(processes: LogProcesses, kaf
     processes.check_conservation(kills_of_load=0)
 
 
-def test_a_topic_deleted_and_made_again_is_read_from_its_beginning(
-    processes: LogProcesses, kafka_broker: Broker
-) -> None:
+def test_recreated_topic_is_read_from_its_start(processes: LogProcesses, kafka_broker: Broker) -> None:
     processes.start("load", "shipper", "sink")
     processes.wait_for(lambda: len(processes.in_lake()) > 0, "first rows")
     processes.stop("load")

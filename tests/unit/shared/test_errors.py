@@ -28,7 +28,7 @@ def classes() -> list[type[errors.HomeostatError]]:
     return [member for member in members if member.__module__ == errors.__name__]
 
 
-def test_every_error_stands_in_the_tree_and_in_its_picture() -> None:
+def test_every_error_is_in_the_documented_tree() -> None:
     for member in classes():
         assert issubclass(member, errors.HomeostatError), member
         assert member.__name__ in str(errors.__doc__), (
@@ -36,11 +36,11 @@ def test_every_error_stands_in_the_tree_and_in_its_picture() -> None:
         )
 
 
-def test_every_error_has_the_status_its_reader_expects() -> None:
+def test_every_error_has_its_http_status() -> None:
     assert {member: member.status for member in classes() if member is not errors.InvalidRequest} == STATUS
 
 
-def test_a_remedy_is_shown_behind_the_message() -> None:
+def test_hint_follows_the_message() -> None:
     error = errors.OperatorError("port 8000 is taken", hint="end what uses it")
     assert str(error) == "port 8000 is taken (end what uses it)"
     assert (error.message, error.hint) == ("port 8000 is taken", "end what uses it")
@@ -48,7 +48,7 @@ def test_a_remedy_is_shown_behind_the_message() -> None:
 
 
 @pytest.mark.parametrize("status", [422, 413])
-def test_an_invalid_request_names_field_expectation_and_row(status: int) -> None:
+def test_invalid_request_names_field_expected_and_row(status: int) -> None:
     error = errors.InvalidRequest(
         "rows[3].carrier is wrong", field="carrier", expected="AA or UA", row=3, status=status
     )
@@ -56,5 +56,5 @@ def test_an_invalid_request_names_field_expectation_and_row(status: int) -> None
     assert isinstance(error, errors.CallerError)
 
 
-def test_an_invalid_request_is_422_unless_told() -> None:
+def test_invalid_request_is_422_by_default() -> None:
     assert errors.InvalidRequest("x", field="f", expected="e").status == 422

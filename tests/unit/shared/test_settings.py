@@ -17,13 +17,13 @@ def _no_outer_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"HOMEOSTAT_{name.upper()}", raising=False)
 
 
-def test_everything_lies_below_home_unless_told(tmp_path: Path) -> None:
+def test_everything_is_below_home_by_default(tmp_path: Path) -> None:
     settings = HomeostatSettings(home=tmp_path)
     assert settings.model_store_url == (tmp_path / "models").as_uri()
     assert settings.lake_url == str(tmp_path / "lake")
 
 
-def test_a_relative_home_becomes_an_absolute_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_home_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = HomeostatSettings()
     assert settings.home == Path(".homeostat")
@@ -49,9 +49,7 @@ class ServiceSettings(HomeostatSettings):
     port: int = 1
 
 
-def test_a_service_with_a_prefix_of_its_own_reads_the_shared_ones_by_their_name(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_service_prefix_keeps_shared_variable_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOMEOSTAT_HOME", str(tmp_path))
     monkeypatch.setenv("HOMEOSTAT_SERVICE_PORT", "2")
     settings = ServiceSettings()
@@ -59,13 +57,13 @@ def test_a_service_with_a_prefix_of_its_own_reads_the_shared_ones_by_their_name(
     assert ServiceSettings(home=tmp_path / "other", port=3).home == tmp_path / "other"
 
 
-def test_settings_are_read_once() -> None:
+def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         HomeostatSettings().kafka = "elsewhere:9092"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(("name", "value"), [("LOG_FORMAT", "xml"), ("LOG_LEVEL", "loud")])
-def test_a_value_that_is_no_choice_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_choice_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"HOMEOSTAT_{name}", value)
     with pytest.raises(ValidationError, match=value):
         HomeostatSettings()

@@ -31,7 +31,7 @@ class Log:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
-        self.spool = SpoolWriter.claim(self.home / "spool", maximum_bytes=8 << 20)
+        self.spool = SpoolWriter.open(self.home / "spool", maximum_bytes=8 << 20)
         self.lake = Lake(str(self.home / "lake"))
         self.shipper_metrics = ShipperMetrics(self.registry)
         self.sink_metrics = SinkMetrics(self.registry)

@@ -1,22 +1,15 @@
-"""A spool to write to and a reader that follows it."""
+"""An address without a broker."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import socket
 
 import pytest
 
-from shared.spool import SpoolWriter
-
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "spool"
-
-
-@pytest.fixture
-def spool(root: Path) -> Iterator[SpoolWriter]:
-    writer = SpoolWriter.claim(root, maximum_bytes=1 << 20)
-    yield writer
-    writer.close()
+def no_broker() -> str:
+    """An address where no broker listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{listener.getsockname()[1]}"

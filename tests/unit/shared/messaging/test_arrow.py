@@ -121,12 +121,12 @@ GOOD = predictions_batch([record(0, 2)], writer="w", epoch=1)
     ],
     ids=["nothing", "noise", "cut off", "two batches", "column missing", "wrong type", "null id"],
 )
-def test_what_is_no_batch_of_the_lake_is_refused(value: bytes, said: str) -> None:
+def test_invalid_batch_is_refused(value: bytes, said: str) -> None:
     with pytest.raises(UndecodableBatch, match=said):
         from_bytes(value, columns=PREDICTION_COLUMNS)
 
 
-def test_damage_anywhere_is_refused_or_harmless_but_never_a_crash() -> None:
+def test_corrupt_bytes_never_crash_the_decoder() -> None:
     value = to_bytes(GOOD)
     random = np.random.default_rng(3)
     for _ in range(300):

@@ -23,7 +23,7 @@ class Broker:
         return f"client {self.attempts}"
 
 
-def test_one_client_is_made_when_it_is_needed_and_another_after_it_was_let_go() -> None:
+def test_client_is_made_on_demand_and_again_after_release() -> None:
     broker = Broker()
     assert broker.connection.client is None
     assert [broker.connection.open(), broker.connection.open()] == ["client 1", "client 1"]
@@ -34,7 +34,7 @@ def test_one_client_is_made_when_it_is_needed_and_another_after_it_was_let_go() 
 
 
 @pytest.mark.parametrize("error", [KafkaConnectionError("refused"), OSError("no route")])
-def test_after_a_failed_attempt_the_next_waits_a_second(error: Exception) -> None:
+def test_no_new_attempt_within_a_second_of_a_failure(error: Exception) -> None:
     broker = Broker()
     broker.error = error
     for seconds, attempts in ((0.0, 1), (0.0, 1), (0.9, 1), (1.0, 2), (1.5, 2)):
@@ -47,7 +47,7 @@ def test_after_a_failed_attempt_the_next_waits_a_second(error: Exception) -> Non
     assert broker.connection.open() == "client 3"
 
 
-def test_an_error_that_is_not_about_the_broker_is_not_taken_for_one() -> None:
+def test_unrelated_error_is_not_translated() -> None:
     broker = Broker()
     broker.error = TypeError("a wrong argument")
     with pytest.raises(TypeError):

@@ -32,7 +32,7 @@ def test_two_events_have_two_ids() -> None:
         ("ce_model", None, "headers are missing: ce_model"),
         ("ce_type", b"", "headers are missing: ce_type"),
         ("ce_specversion", b"0.3", "ce_specversion is '0.3'"),
-        ("ce_time", b"noon", "ce_time is no ISO 8601 time"),
+        ("ce_time", b"noon", "ce_time is not an ISO 8601 time"),
         ("ce_source", b"\xff", "not UTF-8"),
     ],
 )

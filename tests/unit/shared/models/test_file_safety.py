@@ -91,18 +91,18 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("raw", FINE.values(), ids=FINE.keys())
-def test_a_model_that_is_whole_and_standard_passes(raw: bytes) -> None:
+def test_standard_self_contained_model_passes(raw: bytes) -> None:
     check_model_file(raw)
 
 
 @pytest.mark.parametrize("raw", OUTSIDE.values(), ids=OUTSIDE.keys())
-def test_weights_in_another_file_are_refused_wherever_they_stand(raw: bytes) -> None:
+def test_external_weights_are_refused_at_any_depth(raw: bytes) -> None:
     with pytest.raises(UnservableModel, match="keeps the weights '(w|inner|values)' in another file"):
         check_model_file(raw)
 
 
 @pytest.mark.parametrize("raw", STRANGE.values(), ids=STRANGE.keys())
-def test_operators_of_a_strange_domain_are_refused_wherever_they_stand(raw: bytes) -> None:
+def test_custom_operators_are_refused_at_any_depth(raw: bytes) -> None:
     with pytest.raises(UnservableModel, match=r"uses operators of the domain 'com\.example'"):
         check_model_file(raw)
 
@@ -111,7 +111,7 @@ def test_operators_of_a_strange_domain_are_refused_wherever_they_stand(raw: byte
     ("raw", "told"),
     [(b"\xff\xffno model", "model.onnx is not an ONNX model"), (b"", "model.onnx holds no graph")],
 )
-def test_bytes_that_are_no_model_are_refused(raw: bytes, told: str) -> None:
+def test_invalid_model_bytes_are_refused(raw: bytes, told: str) -> None:
     with pytest.raises(UnservableModel) as caught:
         check_model_file(raw)
     assert caught.value.message == told

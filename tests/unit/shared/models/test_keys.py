@@ -21,7 +21,7 @@ def public_half(keys: Keys) -> bytes:
     )
 
 
-def test_keys_are_made_once_and_kept(tmp_path: Path) -> None:
+def test_keys_are_created_once(tmp_path: Path) -> None:
     first = ensure_keys(tmp_path)
     before = {path.name: path.read_bytes() for path in first.folder.iterdir()}
     assert set(before) == {"signing.pem", "signing.pub", "prediction_id.key"}
@@ -36,14 +36,14 @@ def test_two_installations_have_different_keys(tmp_path: Path) -> None:
     assert one.signing.read_bytes() != other.signing.read_bytes()
 
 
-def test_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
+def test_secrets_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     keys = ensure_keys(tmp_path)
     assert stat.S_IMODE(keys.folder.stat().st_mode) == 0o700
     assert stat.S_IMODE(keys.signing.stat().st_mode) == 0o600
     assert stat.S_IMODE((keys.folder / "prediction_id.key").stat().st_mode) == 0o600
 
 
-def test_many_starters_at_once_agree_on_one_pair(tmp_path: Path) -> None:
+def test_concurrent_starts_agree_on_one_key_pair(tmp_path: Path) -> None:
     starters = 8
     gate = Barrier(starters)
 
@@ -64,7 +64,7 @@ def test_many_starters_at_once_agree_on_one_pair(tmp_path: Path) -> None:
     }
 
 
-def test_who_comes_second_keeps_what_the_first_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_keys_are_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second looked before the first had written: for it there were no keys yet."""
     first = ensure_keys(tmp_path)
     before = {path.name: path.read_bytes() for path in first.folder.iterdir()}
@@ -73,27 +73,27 @@ def test_who_comes_second_keeps_what_the_first_made(tmp_path: Path, monkeypatch:
     assert {path.name: path.read_bytes() for path in first.folder.iterdir()} == before
 
 
-def test_a_lost_public_half_is_derived_again(tmp_path: Path) -> None:
+def test_missing_public_key_is_derived_again(tmp_path: Path) -> None:
     keys = ensure_keys(tmp_path)
     keys.verifying.unlink()
     assert ensure_keys(tmp_path).verifying.read_bytes() == public_half(keys)
 
 
-def test_a_missing_secret_names_the_file_and_the_remedy(tmp_path: Path) -> None:
+def test_missing_secret_names_file_and_hint(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="homeostat up") as refusal:
         Keys(tmp_path).prediction_id_secret()
     assert str(tmp_path / "prediction_id.key") in refusal.value.message
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"x" * 33])
-def test_a_damaged_secret_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_truncated_secret_is_refused(tmp_path: Path, content: bytes) -> None:
     """An empty key would turn the checksum into one that anybody can compute."""
     (tmp_path / "prediction_id.key").write_bytes(content)
     with pytest.raises(OperatorError, match=f"has {len(content)} bytes, expected 32"):
         Keys(tmp_path).prediction_id_secret()
 
 
-def test_a_server_needs_no_more_than_the_public_key_and_the_secret(tmp_path: Path) -> None:
+def test_server_needs_only_public_key_and_secret(tmp_path: Path) -> None:
     """Such as a container that is given these two in a folder it cannot write: nothing is made beside them."""
     made = ensure_keys(tmp_path / "installation")
     folder = tmp_path / "server" / "keys"

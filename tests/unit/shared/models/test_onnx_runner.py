@@ -123,7 +123,7 @@ def test_inputs_of_another_type_or_shape_are_named(tmp_path: Path, name: str, ki
     )
 
 
-def test_bytes_that_are_no_model_are_refused(tmp_path: Path) -> None:
+def test_invalid_model_bytes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\xff\xffnot a model")
     assert refused(tmp_path / "model.onnx") == "model.onnx is not an ONNX model"
     (tmp_path / "model.onnx").write_bytes(b"")

@@ -33,7 +33,7 @@ def test_a_version_is_four_files_and_verifies(version: Packaged, keys: Keys) -> 
     assert verify_version(folder, version=manifest.version, verifying_key=keys.verifying) == manifest
 
 
-def test_packaging_the_same_twice_gives_the_same_name(
+def test_same_content_gives_the_same_version_name(
     version: Packaged, keys: Keys, loop_spec: LoopSpec, tmp_path: Path
 ) -> None:
     folder, manifest = version
@@ -50,7 +50,7 @@ def test_packaging_the_same_twice_gives_the_same_name(
 
 
 @pytest.mark.parametrize("name", [MODEL, REFERENCE, MANIFEST, SIGNATURE])
-def test_one_changed_byte_is_noticed(version: Packaged, keys: Keys, name: str) -> None:
+def test_changed_byte_is_detected(version: Packaged, keys: Keys, name: str) -> None:
     folder, manifest = version
     flip_last_byte(folder / name)
     with pytest.raises(IntegrityError, match=manifest.version[:12]):
@@ -58,7 +58,7 @@ def test_one_changed_byte_is_noticed(version: Packaged, keys: Keys, name: str) -
 
 
 @pytest.mark.parametrize("name", [MODEL, REFERENCE, MANIFEST, SIGNATURE])
-def test_a_missing_file_is_noticed(version: Packaged, keys: Keys, name: str) -> None:
+def test_missing_file_is_detected(version: Packaged, keys: Keys, name: str) -> None:
     folder, manifest = version
     (folder / name).unlink()
     with pytest.raises(IntegrityError, match=name):
@@ -79,28 +79,28 @@ def extra_folder(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("add", [extra_file, hidden_file, extra_folder])
-def test_anything_extra_is_noticed(version: Packaged, keys: Keys, add: Callable[[Path], None]) -> None:
+def test_extra_file_is_detected(version: Packaged, keys: Keys, add: Callable[[Path], None]) -> None:
     folder, manifest = version
     add(folder)
     with pytest.raises(IntegrityError, match="signature"):
         verify_version(folder, version=manifest.version, verifying_key=keys.verifying)
 
 
-def test_a_version_signed_by_somebody_else_is_refused(version: Packaged, tmp_path: Path) -> None:
+def test_signature_of_another_key_is_refused(version: Packaged, tmp_path: Path) -> None:
     folder, manifest = version
     stranger = ensure_keys(tmp_path / "stranger")
     with pytest.raises(IntegrityError, match="signature"):
         verify_version(folder, version=manifest.version, verifying_key=stranger.verifying)
 
 
-def test_the_name_is_checked_and_not_only_the_signature(version: Packaged, keys: Keys) -> None:
+def test_version_name_is_checked(version: Packaged, keys: Keys) -> None:
     """A folder that is whole and signed, but stands under another version's name."""
     folder, _ = version
     with pytest.raises(IntegrityError, match="another digest than the version's name"):
         verify_version(folder, version="0" * 64, verifying_key=keys.verifying)
 
 
-def test_a_manifest_made_to_fit_new_bytes_still_lacks_the_signature(version: Packaged, keys: Keys) -> None:
+def test_forged_manifest_fails_the_signature(version: Packaged, keys: Keys) -> None:
     folder, _ = version
     (folder / MODEL).write_bytes(b"the m0del")
     document: dict[str, Any] = orjson.loads((folder / MANIFEST).read_bytes())
@@ -111,9 +111,7 @@ def test_a_manifest_made_to_fit_new_bytes_still_lacks_the_signature(version: Pac
         verify_version(folder, version=forged.version, verifying_key=keys.verifying)
 
 
-def test_a_signature_over_other_bytes_than_the_manifest_s_does_not_help(
-    version: Packaged, keys: Keys
-) -> None:
+def test_signature_over_other_bytes_is_refused(version: Packaged, keys: Keys) -> None:
     """Who holds the signing key still cannot put other bytes under an old name."""
     folder, manifest = version
     (folder / MODEL).write_bytes(b"the m0del")
@@ -126,7 +124,7 @@ def test_a_signature_over_other_bytes_than_the_manifest_s_does_not_help(
         verify_version(folder, version=manifest.version, verifying_key=keys.verifying)
 
 
-def test_a_file_that_is_not_there_is_named(loop_spec: LoopSpec, keys: Keys, tmp_path: Path) -> None:
+def test_missing_source_file_is_named(loop_spec: LoopSpec, keys: Keys, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"x")
     with pytest.raises(ProjectError, match=r"nowhere.parquet is missing.*reference.parquet"):
         package_version(
@@ -141,7 +139,7 @@ def test_a_file_that_is_not_there_is_named(loop_spec: LoopSpec, keys: Keys, tmp_
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_metric_json_cannot_hold_is_refused_before_anything_is_written(
+def test_non_finite_metric_is_refused_before_writing(
     loop_spec: LoopSpec, keys: Keys, tmp_path: Path, value: float
 ) -> None:
     (tmp_path / "file").write_bytes(b"x")

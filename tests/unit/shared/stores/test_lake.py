@@ -1,4 +1,4 @@
-"""Where the lake's tables lie, what an empty one answers, and which of several outcomes counts. More: test_lake_readers.py."""
+"""Table locations, empty tables, and which of several outcomes counts. Time ranges and joins: test_lake_scan.py."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ def test_every_table_lies_below_the_root(root: str) -> None:
     assert lake.dead_letters() == f"{base}/dead_letters"
 
 
-def test_no_feature_can_shadow_a_column_of_ours() -> None:
+def test_feature_cannot_shadow_a_column() -> None:
     assert feature_column("score") == "f_score"
     assert not any(name.startswith("f_") for name in (*PREDICTION_COLUMNS.names, PARTITION))
 
 
-def test_a_lake_nobody_wrote_to_is_empty_and_stays_so(lake: Lake) -> None:
+def test_lake_without_tables_is_empty(lake: Lake) -> None:
     assert lake.models() == []
     assert lake.open(lake.predictions("flights")) is None
     assert lake.snapshot("flights") == Snapshot(None, None)
@@ -109,7 +109,7 @@ def test_a_lake_nobody_wrote_to_is_empty_and_stays_so(lake: Lake) -> None:
     assert not Path(lake.root).exists()
 
 
-def test_of_outcomes_received_at_one_moment_the_later_written_counts(lake: Lake) -> None:
+def test_of_outcomes_received_at_the_same_time_the_later_written_counts(lake: Lake) -> None:
     predict(lake, ("a", 0), ("b", 1))
     observe(lake, ("b", 1.0, 60, 60), epoch=2)
     observe(lake, ("a", 0.0, 60, 60), ("a", 1.0, 60, 60), ("b", 0.0, 60, 60))

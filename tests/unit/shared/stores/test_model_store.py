@@ -16,7 +16,7 @@ from shared.errors import DependencyUnavailable, IntegrityError, NotFound
 from shared.stores.model_store import ModelStore, open_model_store
 
 
-def test_a_folder_is_made_where_the_url_says(tmp_path: Path) -> None:
+def test_file_url_creates_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "with space and ü" / "models"
     store = open_model_store(folder.as_uri())
     assert folder.is_dir()
@@ -55,9 +55,7 @@ def entry(model: str, generation: int) -> str:
         entry("trains", 1),
     ],
 )
-def test_a_release_that_cannot_be_the_one_asked_for_is_not_followed(
-    store: ModelStore, tmp_path: Path, content: str
-) -> None:
+def test_mismatched_release_raises_integrity_error(store: ModelStore, tmp_path: Path, content: str) -> None:
     (tmp_path / "flights" / "releases").mkdir(parents=True)
     (tmp_path / "flights" / "releases" / "000001.json").write_text(content)
     with pytest.raises(IntegrityError, match="release 1 of flights") as refusal:
@@ -65,7 +63,7 @@ def test_a_release_that_cannot_be_the_one_asked_for_is_not_followed(
     assert refusal.value.hint
 
 
-def test_what_is_no_release_is_not_counted(store: ModelStore, tmp_path: Path) -> None:
+def test_other_files_are_not_counted_as_releases(store: ModelStore, tmp_path: Path) -> None:
     (tmp_path / "flights" / "releases").mkdir(parents=True)
     for name in ("notes.json", "000001.json.bak", "000002.txt"):
         (tmp_path / "flights" / "releases" / name).write_text("{}")
@@ -74,7 +72,7 @@ def test_what_is_no_release_is_not_counted(store: ModelStore, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("version", ["../../keys", "f" * 64, ""])
-def test_a_name_that_leads_elsewhere_is_unknown(store: ModelStore, version: str) -> None:
+def test_path_traversal_in_a_name_is_not_found(store: ModelStore, version: str) -> None:
     with pytest.raises(NotFound, match="model flights has no version"):
         store.manifest("flights", version)
 
@@ -100,7 +98,7 @@ def test_the_manifest_is_written_last(
     assert written[-1] == MANIFEST
 
 
-def test_a_store_that_does_not_answer_says_so() -> None:
+def test_unreachable_store_raises_dependency_unavailable() -> None:
     """An address nobody listens on; the client gives up after its own short limit."""
     away = open_model_store_away()
     for ask in (away.models, lambda: away.versions("flights"), lambda: away.latest_generation("flights")):

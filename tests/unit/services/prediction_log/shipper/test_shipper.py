@@ -27,7 +27,7 @@ def sequences(messages: list[Message]) -> list[list[int]]:
     ]
 
 
-def test_rows_travel_as_one_batch_with_their_attributes(log: Any) -> None:
+def test_rows_are_sent_as_one_batch_with_attributes(log: Any) -> None:
     append_rows(log.spool, 0, 2)
     append_rows(log.spool, 2, 1)
     append_outcomes(log.spool, 0)
@@ -42,7 +42,7 @@ def test_rows_travel_as_one_batch_with_their_attributes(log: Any) -> None:
     assert log.metric("homeostat_shipper_rows_total", kind="predictions", model="flights") == 3
 
 
-def test_metrics_say_when_kafka_last_took_rows_and_how_old_the_oldest_is_that_it_lacks(log: Any) -> None:
+def test_metrics_of_last_delivery_and_oldest_unacknowledged_row(log: Any) -> None:
     delivered = "homeostat_shipper_last_delivery_timestamp_seconds"
     age = "homeostat_shipper_oldest_row_age_seconds"
     assert math.isnan(log.metric(delivered))
@@ -71,8 +71,8 @@ def test_metrics_say_when_kafka_last_took_rows_and_how_old_the_oldest_is_that_it
     assert log.metric(delivered) > first
 
 
-def test_the_oldest_row_is_that_of_any_writer_and_the_age_is_of_its_answer(log: Any) -> None:
-    other = SpoolWriter.claim(log.home / "spool", maximum_bytes=8 << 20)
+def test_oldest_row_is_the_oldest_of_all_writers(log: Any) -> None:
+    other = SpoolWriter.open(log.home / "spool", maximum_bytes=8 << 20)
     append_rows(log.spool, 0)
     assert other.append_predictions(
         model="flights",
@@ -92,7 +92,7 @@ def test_the_oldest_row_is_that_of_any_writer_and_the_age_is_of_its_answer(log: 
     other.close()
 
 
-def test_rows_that_came_during_a_round_are_not_overlooked(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_written_during_a_round_count_as_backlog(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     append_rows(log.spool, 0)
     send = log.producer.send
 
@@ -109,13 +109,13 @@ def test_rows_that_came_during_a_round_are_not_overlooked(log: Any, monkeypatch:
     assert log.metric("homeostat_shipper_oldest_row_age_seconds") == 0
 
 
-def test_nothing_new_is_nothing_sent(log: Any) -> None:
+def test_nothing_is_sent_without_new_rows(log: Any) -> None:
     append_rows(log.spool, 0)
     assert [log.shipper.step(), log.shipper.step()] == [1, 0]
     assert len(log.broker.messages(PREDICTIONS.name)) == 1
 
 
-def test_what_was_not_acknowledged_is_sent_again(log: Any) -> None:
+def test_unacknowledged_rows_are_sent_again(log: Any) -> None:
     append_rows(log.spool, 0)
     log.broker.fail_next(1)
     log.ship_badly()
@@ -125,7 +125,7 @@ def test_what_was_not_acknowledged_is_sent_again(log: Any) -> None:
     assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0]]
 
 
-def test_a_lost_acknowledgement_makes_a_repeat_and_no_loss(log: Any) -> None:
+def test_lost_acknowledgement_repeats_and_loses_nothing(log: Any) -> None:
     append_rows(log.spool, 0)
     log.broker.lose_next_acknowledgements(1)
     log.ship_badly()
@@ -133,7 +133,7 @@ def test_a_lost_acknowledgement_makes_a_repeat_and_no_loss(log: Any) -> None:
     assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0], [0]]
 
 
-def test_a_restart_goes_on_where_kafka_acknowledged(log: Any) -> None:
+def test_restart_continues_after_last_acknowledgement(log: Any) -> None:
     append_rows(log.spool, 0)
     log.shipper.step()
     append_rows(log.spool, 1)
@@ -142,7 +142,7 @@ def test_a_restart_goes_on_where_kafka_acknowledged(log: Any) -> None:
     assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0], [1]]
 
 
-def test_a_kill_between_acknowledgement_and_checkpoint_makes_a_repeat_and_no_loss(log: Any) -> None:
+def test_kill_between_acknowledgement_and_checkpoint_loses_nothing(log: Any) -> None:
     append_rows(log.spool, 0)
     kept = (log.home / "spool" / log.spool.writer / "checkpoint.json").exists()
     log.shipper.step()
@@ -153,7 +153,7 @@ def test_a_kill_between_acknowledgement_and_checkpoint_makes_a_repeat_and_no_los
     assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0], [0]]
 
 
-def test_the_broker_away_keeps_everything_on_the_spool(log: Any) -> None:
+def test_broker_outage_keeps_rows_on_the_spool(log: Any) -> None:
     log.broker.down = True
     for number in range(5):
         append_rows(log.spool, number)
@@ -192,7 +192,7 @@ class OneAtATime:
         self.under_way.clear()
 
 
-def test_never_two_records_of_one_stream_under_way(log: Any) -> None:
+def test_one_record_in_flight_per_stream(log: Any) -> None:
     for number in range(10):
         append_rows(log.spool, number)
         append_rows(log.spool, number, model="taxis")
@@ -210,19 +210,19 @@ def test_never_two_records_of_one_stream_under_way(log: Any) -> None:
         assert sequences(own) == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
 
 
-def test_rows_of_two_versions_never_share_a_record(log: Any) -> None:
+def test_records_hold_rows_of_one_version(log: Any) -> None:
     append_rows(log.spool, 0, version="a" * 64)
     append_rows(log.spool, 1, version="b" * 64)
     log.shipper.step()
     assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0], [1]]
 
 
-def test_follows_writers_that_come_later_and_ends_of_dead_ones(log: Any) -> None:
+def test_reads_new_writers_and_tails_of_dead_ones(log: Any) -> None:
     log.shipper.step()
     append_rows(log.spool, 0)
     log.spool.close()
-    late = SpoolWriter.claim(log.home / "spool", maximum_bytes=1 << 20)
-    beside = SpoolWriter.claim(log.home / "spool", maximum_bytes=1 << 20)
+    late = SpoolWriter.open(log.home / "spool", maximum_bytes=1 << 20)
+    beside = SpoolWriter.open(log.home / "spool", maximum_bytes=1 << 20)
     append_rows(late, 1)
     append_rows(beside, 2)
     assert log.shipper.step() + log.shipper.step() == 3
@@ -240,7 +240,7 @@ def append_picture(spool: SpoolWriter, size: int, count: int = 1) -> None:
     )  # fmt: skip
 
 
-def test_a_request_too_large_for_one_record_is_cut(log: Any) -> None:
+def test_oversize_request_is_split(log: Any) -> None:
     append_picture(log.spool, 2000, count=10)
     shipper, _ = log.new_shipper(record_bytes=30_000)
     assert shipper.step() == 10
@@ -250,7 +250,7 @@ def test_a_request_too_large_for_one_record_is_cut(log: Any) -> None:
 
 
 @pytest.mark.parametrize("limit", ["shipper", "broker"])
-def test_a_row_too_large_for_any_record_is_a_dead_letter_and_holds_up_nobody(log: Any, limit: str) -> None:
+def test_oversize_row_becomes_a_dead_letter(log: Any, limit: str) -> None:
     append_picture(log.spool, 10_000)
     append_picture(log.spool, 10)
     shipper, _ = log.new_shipper(record_bytes=30_000 if limit == "shipper" else 900_000)
@@ -260,24 +260,22 @@ def test_a_row_too_large_for_any_record_is_a_dead_letter_and_holds_up_nobody(log
         log.broker.refuse_above = {PREDICTIONS.name: 30_000}
     shipper.step()
     assert sequences(log.broker.messages(PREDICTIONS.name)) == [[1]]
-    [letter] = log.broker.messages(DEAD_LETTERS.name)
-    assert dict(letter.headers)["reason"] == b"oversize"
-    assert dict(letter.headers)["rows"] == b"1"
+    [dead_letter] = log.broker.messages(DEAD_LETTERS.name)
+    assert dict(dead_letter.headers)["reason"] == b"oversize"
+    assert dict(dead_letter.headers)["rows"] == b"1"
     assert log.metric("homeostat_shipper_dead_letter_rows_total", reason="oversize") == 1
 
 
-def test_a_dead_letter_too_large_for_its_topic_is_cut_short(log: Any) -> None:
+def test_oversize_dead_letter_is_truncated(log: Any) -> None:
     append_picture(log.spool, 10_000)
     log.broker.refuse_above = {PREDICTIONS.name: 30_000, DEAD_LETTERS.name: 5_000}
     log.shipper.step()
-    [letter] = log.broker.messages(DEAD_LETTERS.name)
-    assert len(letter.value) == 1000
+    [dead_letter] = log.broker.messages(DEAD_LETTERS.name)
+    assert len(dead_letter.value) == 1000
 
 
-def test_a_folder_that_cannot_be_read_costs_the_others_nothing(
-    log: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = SpoolWriter.claim(log.home / "spool", maximum_bytes=1 << 20)
+def test_unreadable_folder_does_not_affect_others(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = SpoolWriter.open(log.home / "spool", maximum_bytes=1 << 20)
     append_rows(log.spool, 0)
     append_rows(other, 1)
     real = SpoolReader.read
@@ -297,7 +295,7 @@ def test_a_folder_that_cannot_be_read_costs_the_others_nothing(
     other.close()
 
 
-def test_values_arrow_cannot_hold_are_a_dead_letter_and_hold_up_nobody(log: Any) -> None:
+def test_unencodable_values_become_a_dead_letter(log: Any) -> None:
     now = datetime.now(UTC)
     append_rows(log.spool, 0)
     log.spool.append_predictions(
@@ -307,14 +305,14 @@ def test_values_arrow_cannot_hold_are_a_dead_letter_and_hold_up_nobody(log: Any)
     append_rows(log.spool, 3)
     log.shipper.step()
     assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0], [3]]
-    [letter] = log.broker.messages(DEAD_LETTERS.name)
-    assert dict(letter.headers)["reason"] == b"encoding"
-    assert dict(letter.headers)["rows"] == b"2"
-    assert b"far" in letter.value
+    [dead_letter] = log.broker.messages(DEAD_LETTERS.name)
+    assert dict(dead_letter.headers)["reason"] == b"encoding"
+    assert dict(dead_letter.headers)["rows"] == b"2"
+    assert b"far" in dead_letter.value
 
 
-def test_drops_and_damage_on_the_spool_show_in_metrics(log: Any) -> None:
-    full = SpoolWriter.claim(log.home / "spool", maximum_bytes=10)
+def test_metrics_of_drops_and_corrupt_spool_data(log: Any) -> None:
+    full = SpoolWriter.open(log.home / "spool", maximum_bytes=10)
     append_rows(full, 0, 7)
     append_rows(log.spool, 0)
     append_rows(log.spool, 1)
@@ -328,8 +326,8 @@ def test_drops_and_damage_on_the_spool_show_in_metrics(log: Any) -> None:
     full.close()
 
 
-def test_a_folder_cleared_away_does_not_stop_the_others(log: Any) -> None:
-    gone = SpoolWriter.claim(log.home / "spool", maximum_bytes=1 << 20)
+def test_deleted_folder_does_not_stop_others(log: Any) -> None:
+    gone = SpoolWriter.open(log.home / "spool", maximum_bytes=1 << 20)
     log.shipper.step()
     gone.close()
     for path in (log.home / "spool" / gone.writer).iterdir():
@@ -339,7 +337,7 @@ def test_a_folder_cleared_away_does_not_stop_the_others(log: Any) -> None:
     assert log.shipper.step() == 1
 
 
-def test_runs_until_told_to_stop_through_an_outage(log: Any) -> None:
+def test_runs_through_an_outage_until_stopped(log: Any) -> None:
     stop = Event()
     log.broker.down = True
     thread = Thread(target=log.shipper.run, args=(stop,))
@@ -358,7 +356,7 @@ def test_runs_until_told_to_stop_through_an_outage(log: Any) -> None:
     assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0]]
 
 
-def test_a_failure_of_the_dead_letter_topic_is_tried_again(log: Any) -> None:
+def test_failed_dead_letter_is_retried(log: Any) -> None:
     append_picture(log.spool, 10_000)
     shipper, _ = log.new_shipper(record_bytes=30_000)
     log.broker.fail_next(1)

@@ -8,7 +8,7 @@ import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from services.prediction_log.sink import table_writer as writer_module
-from services.prediction_log.sink.decoding import Arrival, read_message
+from services.prediction_log.sink.decoding import DecodedBatch, read_message
 from services.prediction_log.sink.table_writer import TableWriter
 from shared.contracts.lake_schema import PREDICTION_COLUMNS
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
@@ -46,7 +46,7 @@ def put(log: Any, value: bytes, **headers: bytes | None) -> None:
     )
 
 
-def test_rows_reach_the_lake_once_each(log: Any, numbers: list[str]) -> None:
+def test_rows_reach_the_lake_once(log: Any, numbers: list[str]) -> None:
     append_rows(log.spool, 0, 10)
     append_outcomes(log.spool, 0, 4)
     log.drain()
@@ -57,7 +57,7 @@ def test_rows_reach_the_lake_once_each(log: Any, numbers: list[str]) -> None:
     assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
 
 
-def test_a_metric_says_when_the_newest_row_of_the_lake_was_answered(log: Any) -> None:
+def test_metric_of_the_newest_row_in_the_lake(log: Any) -> None:
     def newest(kind: str) -> float:
         return log.metric("homeostat_sink_last_row_timestamp_seconds", kind=kind, model="flights")  # type: ignore[no-any-return]
 
@@ -89,7 +89,7 @@ def test_repeats_from_the_shipper_are_skipped_by_sequence(log: Any, numbers: lis
     assert log.metric("homeostat_sink_repeated_rows_total", kind="predictions", model="flights") == 5
 
 
-def test_a_repeat_that_holds_new_rows_too_gives_only_the_new_ones(log: Any) -> None:
+def test_partial_repeat_adds_only_new_rows(log: Any) -> None:
     put(log, to_bytes(batch(0, 3)))
     log.sink.step()
     put(log, to_bytes(batch(0, 5)))
@@ -97,7 +97,7 @@ def test_a_repeat_that_holds_new_rows_too_gives_only_the_new_ones(log: Any) -> N
     assert log.ids() == ["w0", "w1", "w2", "w3", "w4"]
 
 
-def test_a_crash_before_the_offsets_are_committed_repeats_nothing(log: Any, numbers: list[str]) -> None:
+def test_crash_before_offset_commit_repeats_nothing(log: Any, numbers: list[str]) -> None:
     append_rows(log.spool, 0, 10)
     log.shipper.step()
     log.sink.step()
@@ -108,7 +108,7 @@ def test_a_crash_before_the_offsets_are_committed_repeats_nothing(log: Any, numb
     assert log.metric("homeostat_sink_repeated_rows_total", kind="predictions", model="flights") == 10
 
 
-def test_a_record_at_a_place_already_written_is_skipped_whatever_its_rows_say(log: Any) -> None:
+def test_record_at_a_stored_offset_is_skipped(log: Any) -> None:
     """Rows are told apart by sequence; the offset is the second line of defence, against rows that changed their numbers."""
     place = Partition(PREDICTIONS.name, 0)
     identity = log.broker.identity(PREDICTIONS.name)
@@ -122,14 +122,14 @@ def test_a_record_at_a_place_already_written_is_skipped_whatever_its_rows_say(lo
         PREDICTIONS.event_type, source="w", model="flights", content_type=CONTENT_TYPE
     ).headers()
     for sequence, expected in ((0, 1), (1, 0)):
-        arrival = read_message(
+        decoded = read_message(
             Message(place, 5, b"w", to_bytes(batch(sequence)), headers), identity, maximum_bytes=1 << 20
         )
-        assert isinstance(arrival, Arrival)
-        assert table.commit(table.prepare([arrival])) == expected
+        assert isinstance(decoded, DecodedBatch)
+        assert table.commit(table.prepare([decoded])) == expected
 
 
-def test_offsets_that_cannot_be_committed_are_no_failure(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_offset_commit_is_no_failure(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     append_rows(log.spool, 0, 2)
     log.shipper.step()
 
@@ -140,7 +140,7 @@ def test_offsets_that_cannot_be_committed_are_no_failure(log: Any, monkeypatch: 
     assert log.sink.step() == 2
 
 
-def test_a_failed_commit_leaves_nothing_and_is_done_again(
+def test_failed_table_commit_is_repeated(
     log: Any, numbers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append_rows(log.spool, 0, 10)
@@ -173,7 +173,7 @@ class UntilWritten:
         return False
 
 
-def test_a_running_sink_reads_a_failed_round_again(
+def test_running_sink_retries_a_failed_round(
     log: Any, numbers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What came after the failure must not be committed past what failed."""
@@ -196,7 +196,7 @@ def test_a_running_sink_reads_a_failed_round_again(
     assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
 
 
-def test_a_second_sink_that_reads_the_same_adds_nothing(log: Any, numbers: list[str]) -> None:
+def test_second_sink_adds_no_repeats(log: Any, numbers: list[str]) -> None:
     append_rows(log.spool, 0, 10)
     log.shipper.step()
     other, _ = log.new_sink(group="another")
@@ -205,7 +205,7 @@ def test_a_second_sink_that_reads_the_same_adds_nothing(log: Any, numbers: list[
     assert log.ids() == numbers
 
 
-def test_a_sink_that_slept_through_anothers_commit_is_refused_and_looks_again(
+def test_conflicting_commit_is_prepared_again(
     log: Any, numbers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The zombie: it has prepared its commit, another commits the same rows, then it wakes up."""
@@ -229,7 +229,7 @@ def test_a_sink_that_slept_through_anothers_commit_is_refused_and_looks_again(
     assert log.metric("homeostat_sink_conflicts_total") == 1
 
 
-def test_delta_accepts_a_repeated_transaction_so_we_must_look(tmp_path: Any) -> None:
+def test_delta_accepts_a_repeated_transaction(tmp_path: Any) -> None:
     """The trap this package is built around; if a new delta-rs closes it, step 2 of writer.py may go."""
     for _ in range(2):
         write_deltalake(
@@ -264,7 +264,7 @@ POISON: dict[str, tuple[bytes, dict[str, bytes | None], str]] = {
 
 
 @pytest.mark.parametrize("case", POISON)
-def test_poison_becomes_a_dead_letter_and_the_partition_goes_on(log: Any, case: str) -> None:
+def test_poison_record_becomes_a_dead_letter_and_partition_continues(log: Any, case: str) -> None:
     value, headers, reason = POISON[case]
     log.sink, log.consumer = log.new_sink(maximum_record_bytes=1_000_000)
     put(log, to_bytes(batch(0)))
@@ -273,17 +273,17 @@ def test_poison_becomes_a_dead_letter_and_the_partition_goes_on(log: Any, case: 
     for _ in range(3):
         log.sink.step()
     assert log.ids() == ["w0", "w1"]
-    [letter] = log.dead_letters()
-    assert (letter["reason"], letter["origin_topic"], letter["origin_offset"]) == (
+    [dead_letter] = log.dead_letters()
+    assert (dead_letter["reason"], dead_letter["origin_topic"], dead_letter["origin_offset"]) == (
         reason,
         PREDICTIONS.name,
         1,
     )
-    assert letter["value"] == value[:500_000]
+    assert dead_letter["value"] == value[:500_000]
     assert log.metric("homeostat_sink_dead_letters_total", reason=reason) == 1
 
 
-def test_a_dead_letter_is_kept_once_however_often_it_is_read(log: Any) -> None:
+def test_repeated_dead_letter_is_stored_once(log: Any) -> None:
     put(log, b"noise")
     for _ in range(2):
         log.sink.step()
@@ -295,11 +295,11 @@ def test_a_dead_letter_is_kept_once_however_often_it_is_read(log: Any) -> None:
     assert len(log.dead_letters()) == 1
 
 
-def test_noise_on_the_dead_letter_topic_is_kept_too(log: Any) -> None:
+def test_invalid_record_on_dead_letter_topic_is_stored(log: Any) -> None:
     log.broker.put(DEAD_LETTERS.name, None, b"noise", [("reason", b"\xff")])
     log.sink.step()
-    [letter] = log.dead_letters()
-    assert (letter["reason"], letter["origin_topic"], letter["value"]) == (
+    [dead_letter] = log.dead_letters()
+    assert (dead_letter["reason"], dead_letter["origin_topic"], dead_letter["value"]) == (
         "headers",
         DEAD_LETTERS.name,
         b"noise",
@@ -320,7 +320,7 @@ def test_nothing_is_committed_while_dead_letters_cannot_be_sent(log: Any) -> Non
     assert len(log.dead_letters()) == 1
 
 
-def test_a_feature_whose_type_does_not_fit_is_a_dead_letter_counted_in_rows(log: Any) -> None:
+def test_schema_mismatch_becomes_a_dead_letter_counted_in_rows(log: Any) -> None:
     put(log, to_bytes(batch(0)))
     log.sink.step()
     for _ in range(2):  # the shipper sent it twice
@@ -329,13 +329,13 @@ def test_a_feature_whose_type_does_not_fit_is_a_dead_letter_counted_in_rows(log:
     for _ in range(3):
         log.sink.step()
     assert log.ids() == ["w0", "w4"]
-    [letter] = log.dead_letters()
-    assert (letter["reason"], letter["rows"]) == ("schema", 3)
-    assert "feature column f_distance has type string" in str(letter["detail"])
+    [dead_letter] = log.dead_letters()
+    assert (dead_letter["reason"], dead_letter["rows"]) == ("schema", 3)
+    assert "feature column f_distance has type string" in str(dead_letter["detail"])
     assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
 
 
-def test_a_misfit_alone_in_its_commit_is_remembered(log: Any) -> None:
+def test_schema_mismatch_alone_in_its_commit_is_stored_once(log: Any) -> None:
     put(log, to_bytes(batch(0)))
     log.sink.step()
     for _ in range(2):
@@ -345,17 +345,17 @@ def test_a_misfit_alone_in_its_commit_is_remembered(log: Any) -> None:
     assert len(log.dead_letters()) == 1
 
 
-def test_a_number_is_not_taken_for_a_category(log: Any) -> None:
+def test_number_does_not_fit_a_category_column(log: Any) -> None:
     """Arrow would turn it into the text of the number; nobody meant that."""
     put(log, to_bytes(batch(0, columns={"carrier": ["UA"]})))
     put(log, to_bytes(batch(1, columns={"carrier": [7.0]})))
     for _ in range(2):
         log.sink.step()
     assert log.ids() == ["w0"]
-    assert [letter["reason"] for letter in log.dead_letters()] == ["schema"]
+    assert [dead_letter["reason"] for dead_letter in log.dead_letters()] == ["schema"]
 
 
-def test_whole_numbers_fit_a_column_of_numbers_and_new_features_widen_the_table(log: Any) -> None:
+def test_integers_fit_a_float_column_and_new_features_add_columns(log: Any) -> None:
     put(log, to_bytes(batch(0, columns={"distance": [1.5]})))
     put(log, to_bytes(batch(1, columns={"distance": [2], "carrier": ["UA"]})))
     put(log, to_bytes(batch(2, columns={"carrier": [None]})))
@@ -365,20 +365,20 @@ def test_whole_numbers_fit_a_column_of_numbers_and_new_features_widen_the_table(
     assert rows["f_carrier"].to_pylist() == [None, "UA", None]
 
 
-def test_a_topic_made_anew_is_read_from_its_beginning(log: Any) -> None:
+def test_recreated_topic_is_read_from_its_beginning(log: Any) -> None:
     for number in range(5):
         put(log, to_bytes(batch(number)))
         log.sink.step()
     log.broker.recreate(PREDICTIONS.name)
     put(log, to_bytes(batch(5)))
-    log.sink._identities_asked = 0.0  # as if two seconds had passed
+    log.sink._identities_checked = 0.0  # as if two seconds had passed
     log.sink.step()
     log.sink.step()
     assert log.ids() == [f"w{number}" for number in range(6)]
     assert log.consumer.resets == 1
 
 
-def test_records_fetched_before_the_topic_was_made_anew_are_not_booked_under_its_new_name(log: Any) -> None:
+def test_records_fetched_before_topic_recreation_are_discarded(log: Any) -> None:
     put(log, to_bytes(batch(0)))
     log.sink.step()
     put(log, to_bytes(batch(1)))
@@ -400,7 +400,7 @@ def test_records_fetched_before_the_topic_was_made_anew_are_not_booked_under_its
     assert log.ids() == ["w0", "w1", "w2", "w3"]
 
 
-def test_compaction_merges_small_files_and_keeps_versions_that_may_be_read(log: Any) -> None:
+def test_compaction_merges_small_files_and_keeps_recent_versions(log: Any) -> None:
     log.sink, log.consumer = log.new_sink(compact_commits=5)
     frozen = None
     for number in range(12):
@@ -418,7 +418,7 @@ def test_compaction_merges_small_files_and_keeps_versions_that_may_be_read(log: 
     assert then["prediction_id"].to_pylist() == ["0", "1", "2", "3"]
 
 
-def test_tables_keep_the_statistics_that_make_reading_a_week_fast(log: Any) -> None:
+def test_tables_have_statistics_of_queried_columns(log: Any) -> None:
     append_rows(log.spool, 0, 3)
     append_outcomes(log.spool, 0, 3)
     log.drain()
@@ -431,7 +431,7 @@ def test_tables_keep_the_statistics_that_make_reading_a_week_fast(log: Any) -> N
         assert f"max.{column}" in pa.table(table.get_add_actions(flatten=True)).column_names
 
 
-def test_outcomes_have_their_own_numbering(log: Any) -> None:
+def test_outcomes_have_their_own_sequence(log: Any) -> None:
     append_outcomes(log.spool, 0, 2)
     append_rows(log.spool, 0, 2)
     log.drain()

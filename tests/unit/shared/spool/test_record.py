@@ -48,7 +48,7 @@ def test_a_frame_names_its_length_and_checksum() -> None:
     assert (magic, length, checksum) == (MAGIC, len(raw) - FRAME.size, crc32(raw[FRAME.size :]))
 
 
-def test_a_prediction_comes_back_as_it_went() -> None:
+def test_prediction_round_trip() -> None:
     record = decode(payload(prediction_head()))
     assert isinstance(record, PredictionRecord)
     assert (record.kind, record.sequence, len(record)) == ("predictions", 7, 2)
@@ -57,7 +57,7 @@ def test_a_prediction_comes_back_as_it_went() -> None:
     assert record.columns == {"carrier": ["UA", None]}
 
 
-def test_tensors_come_back_bit_for_bit() -> None:
+def test_tensor_round_trip_is_exact() -> None:
     first = np.arange(12, dtype="<f4").reshape(2, 2, 3)
     second = np.full((2, 1), np.pi, dtype="<f4")
     record = decode(
@@ -71,7 +71,7 @@ def test_tensors_come_back_bit_for_bit() -> None:
     np.testing.assert_array_equal(record.tensors["extra"], second)
 
 
-def test_an_outcome_comes_back_and_a_time_without_zone_is_utc() -> None:
+def test_outcome_round_trip_reads_naive_times_as_utc() -> None:
     record = decode(
         payload(
             {
@@ -102,6 +102,6 @@ def test_an_outcome_comes_back_and_a_time_without_zone_is_utc() -> None:
     ],
     ids=["nothing", "no JSON", "unknown kind", "no kind", "no time", "tensor cut off", "fields missing"],
 )
-def test_what_is_no_record_is_called_broken(broken: bytes) -> None:
+def test_invalid_payload_raises_broken_record(broken: bytes) -> None:
     with pytest.raises(BrokenRecord):
         decode(broken)

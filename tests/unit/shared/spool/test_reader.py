@@ -47,7 +47,7 @@ def test_reads_again_what_was_not_acknowledged(root: Path, spool: SpoolWriter) -
 
 
 def test_deletes_segments_that_are_acknowledged_and_no_others(root: Path) -> None:
-    spool = SpoolWriter.claim(root, maximum_bytes=1 << 20, segment_bytes=1000)
+    spool = SpoolWriter.open(root, maximum_bytes=1 << 20, segment_bytes=1000)
     for number in range(10):
         append_rows(spool, number)
     reader = SpoolReader(root / spool.writer)
@@ -66,7 +66,7 @@ def test_deletes_segments_that_are_acknowledged_and_no_others(root: Path) -> Non
     spool.close()
 
 
-def test_a_torn_tail_waits_for_a_living_writer(root: Path, spool: SpoolWriter) -> None:
+def test_torn_tail_of_a_live_writer_is_not_skipped(root: Path, spool: SpoolWriter) -> None:
     append_rows(spool, 0)
     tear(root / spool.writer, SegmentId(spool.epoch, 0))
     reader = SpoolReader(root / spool.writer)
@@ -85,11 +85,11 @@ def test_a_torn_tail_of_a_dead_writer_is_skipped_and_counted(root: Path, spool: 
     assert reader.torn_records == 1
 
 
-def test_goes_on_with_the_next_epoch(root: Path, spool: SpoolWriter) -> None:
+def test_continues_with_the_next_epoch(root: Path, spool: SpoolWriter) -> None:
     append_rows(spool, 0)
     spool.close()
     tear(root / spool.writer, SegmentId(spool.epoch, 0))
-    again = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    again = SpoolWriter.open(root, maximum_bytes=1 << 20)
     append_rows(again, 1)
     reader = SpoolReader(root / again.writer)
     entries = [*reader.read(), *reader.read()]
@@ -98,7 +98,7 @@ def test_goes_on_with_the_next_epoch(root: Path, spool: SpoolWriter) -> None:
     again.close()
 
 
-def test_damage_in_the_middle_costs_one_record(root: Path, spool: SpoolWriter) -> None:
+def test_corrupt_record_in_the_middle_is_skipped_alone(root: Path, spool: SpoolWriter) -> None:
     for number in range(3):
         append_rows(spool, number)
     path = root / spool.writer / SegmentId(spool.epoch, 0).filename
@@ -110,8 +110,8 @@ def test_damage_in_the_middle_costs_one_record(root: Path, spool: SpoolWriter) -
     assert reader.broken_bytes == len(content) // 3
 
 
-def test_a_lost_segment_is_stepped_over(root: Path) -> None:
-    spool = SpoolWriter.claim(root, maximum_bytes=1 << 20, segment_bytes=1000)
+def test_missing_segment_is_skipped(root: Path) -> None:
+    spool = SpoolWriter.open(root, maximum_bytes=1 << 20, segment_bytes=1000)
     for number in range(10):
         append_rows(spool, number)
     (root / spool.writer / SegmentId(1, 1).filename).unlink()
@@ -122,7 +122,7 @@ def test_a_lost_segment_is_stepped_over(root: Path) -> None:
     spool.close()
 
 
-def test_a_record_larger_than_one_read_comes_whole(
+def test_record_larger_than_one_read_is_complete(
     root: Path, spool: SpoolWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader_module, "_READ_BYTES", 64)
@@ -131,7 +131,7 @@ def test_a_record_larger_than_one_read_comes_whole(
     assert sequences(SpoolReader(root / spool.writer)) == [0, 50]
 
 
-def test_an_unreadable_checkpoint_ships_again_rather_than_not_at_all(root: Path, spool: SpoolWriter) -> None:
+def test_unreadable_checkpoint_ships_again(root: Path, spool: SpoolWriter) -> None:
     append_rows(spool, 0)
     reader = SpoolReader(root / spool.writer)
     reader.acknowledge(reader.read()[-1].end)
@@ -140,8 +140,8 @@ def test_an_unreadable_checkpoint_ships_again_rather_than_not_at_all(root: Path,
     assert sequences(SpoolReader(root / spool.writer)) == [0]
 
 
-def test_a_checkpoint_that_cannot_be_written_still_frees_the_disk(root: Path) -> None:
-    spool = SpoolWriter.claim(root, maximum_bytes=1 << 20, segment_bytes=1000)
+def test_unwritable_checkpoint_still_frees_the_disk(root: Path) -> None:
+    spool = SpoolWriter.open(root, maximum_bytes=1 << 20, segment_bytes=1000)
     for number in range(10):
         append_rows(spool, number)
     (root / spool.writer / "checkpoint.json").mkdir()  # a folder cannot be replaced by a file
@@ -155,21 +155,21 @@ def test_a_checkpoint_that_cannot_be_written_still_frees_the_disk(root: Path) ->
     spool.close()
 
 
-def test_loss_files_of_finished_epochs_go_unless_they_tell_of_losses(root: Path) -> None:
-    quiet = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+def test_empty_drop_counters_of_finished_epochs_are_deleted(root: Path) -> None:
+    quiet = SpoolWriter.open(root, maximum_bytes=1 << 20)
     append_rows(quiet, 0)
     quiet.close()
-    lossy = SpoolWriter.claim(root, maximum_bytes=10)
+    lossy = SpoolWriter.open(root, maximum_bytes=10)
     assert not append_rows(lossy, 0, 3)
     lossy.close()
-    last = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    last = SpoolWriter.open(root, maximum_bytes=1 << 20)
     append_rows(last, 0)
     reader = SpoolReader(root / last.writer)
     entries = [*reader.read(), *reader.read()]
     reader.acknowledge(entries[-1].end)
-    assert sorted(path.name for path in (root / last.writer).glob("*.losses")) == [
-        "0000000002.losses",
-        "0000000003.losses",
+    assert sorted(path.name for path in (root / last.writer).glob("*.drops")) == [
+        "0000000002.drops",
+        "0000000003.drops",
     ]
     assert reader.dropped() == {("predictions", "flights"): 3}
     last.close()

@@ -43,24 +43,27 @@ FLAWED: dict[str, tuple[pa.RecordBatch, str]] = {
     "half floats": (with_column("f_x", pa.array([1.0], pa.float16())), "has type halffloat"),
     "numbers without sign": (with_column("f_x", pa.array([1], pa.uint64())), "has type uint64"),
     "dictionary": (with_column("f_x", pa.array(["a"]).dictionary_encode()), "has type dictionary"),
-    "the partition's column": (with_column("month", pa.array(["2013-01"])), "month is none of the lake's"),
-    "a column nobody knows": (with_column("colour", ONE), "colour is none of the lake's"),
-    "a column repeated": (with_column("f_distance", ONE), "f_distance is there twice"),
-    "a column in capitals": (with_column("f_Distance", ONE), "f_Distance is there twice"),
-    "the lake's column in capitals": (with_column("Epoch", ONE), "Epoch is there twice"),
-    "no name": (with_column("f_", ONE), "named after no feature"),
-    "a name with a semicolon": (with_column("f_a;b", ONE), "named after no feature"),
+    "the partition's column": (
+        with_column("month", pa.array(["2013-01"])),
+        "month is not a column of the lake",
+    ),
+    "a column nobody knows": (with_column("colour", ONE), "colour is not a column of the lake"),
+    "a column repeated": (with_column("f_distance", ONE), "f_distance appears twice"),
+    "a column in capitals": (with_column("f_Distance", ONE), "f_Distance appears twice"),
+    "the lake's column in capitals": (with_column("Epoch", ONE), "Epoch appears twice"),
+    "no name": (with_column("f_", ONE), "not named after a valid feature"),
+    "a name with a semicolon": (with_column("f_a;b", ONE), "not named after a valid feature"),
     "an impossible year": (at(2**62), "outside the years"),
     "a year before all years": (at(-(2**62)), "outside the years"),
     "another record's capitals": (
         batch(1, columns={"Distance": [1.0]}),
-        "differs from the lake's f_distance",
+        "differs from the lake's column f_distance",
     ),
 }
 
 
 @pytest.mark.parametrize("case", FLAWED)
-def test_what_could_break_a_table_is_a_dead_letter_counted_in_rows(log: Any, case: str) -> None:
+def test_invalid_columns_become_a_dead_letter_counted_in_rows(log: Any, case: str) -> None:
     flawed, said = FLAWED[case]
     put(log, to_bytes(batch(0)))
     put(log, to_bytes(flawed))
@@ -71,13 +74,13 @@ def test_what_could_break_a_table_is_a_dead_letter_counted_in_rows(log: Any, cas
     log.drain()
     assert log.ids() == ["w0", "w2", "w3"]
     assert log.ids("taxis") == ["0", "1", "2"]
-    [letter] = log.dead_letters()
-    assert (letter["reason"], letter["rows"], letter["origin_offset"]) == ("schema", 1, 1)
-    assert said in letter["detail"]
+    [dead_letter] = log.dead_letters()
+    assert (dead_letter["reason"], dead_letter["rows"], dead_letter["origin_offset"]) == ("schema", 1, 1)
+    assert said in dead_letter["detail"]
     assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
 
 
-def test_an_outcome_has_no_features(log: Any) -> None:
+def test_outcome_with_features_becomes_a_dead_letter(log: Any) -> None:
     now = datetime.now(UTC)
     good, flawed = (
         outcomes_batch([OutcomeRecord("flights", number, now, ["a"], [1.0], [NOON])], writer="w", epoch=1)
@@ -88,7 +91,9 @@ def test_an_outcome_has_no_features(log: Any) -> None:
         log.broker.put(OUTCOMES.name, b"w", to_bytes(rows), event.headers())
     log.drain()
     assert log.metric("homeostat_sink_rows_total", kind="outcomes", model="flights") == 1
-    assert [(letter["reason"], letter["rows"]) for letter in log.dead_letters()] == [("schema", 1)]
+    assert [(dead_letter["reason"], dead_letter["rows"]) for dead_letter in log.dead_letters()] == [
+        ("schema", 1)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,9 +105,7 @@ def test_an_outcome_has_no_features(log: Any) -> None:
     ],
     ids=["not null", "invariant", "generated"],
 )
-def test_what_a_sender_declares_about_a_column_stays_out_of_the_lake(
-    log: Any, declared: dict[str, Any]
-) -> None:
+def test_senders_field_metadata_does_not_reach_the_lake(log: Any, declared: dict[str, Any]) -> None:
     put(log, to_bytes(batch(0)))
     put(log, to_bytes(with_column("f_x", ONE, **declared)))
     put(log, to_bytes(batch(2)))
@@ -111,12 +114,14 @@ def test_what_a_sender_declares_about_a_column_stays_out_of_the_lake(
     assert log.dead_letters() == []
 
 
-def test_letters_of_one_partition_are_all_kept_though_they_are_sent_out_of_order(log: Any) -> None:
+def test_dead_letters_out_of_order_are_all_stored(log: Any) -> None:
     put(log, to_bytes(batch(0)))
     put(log, to_bytes(batch(1, columns={"distance": ["far"]})))  # found out when the table is looked at
     put(log, b"noise")  # found out before
     log.drain()
-    assert sorted((letter["origin_offset"], letter["reason"]) for letter in log.dead_letters()) == [
+    assert sorted(
+        (dead_letter["origin_offset"], dead_letter["reason"]) for dead_letter in log.dead_letters()
+    ) == [
         (1, "schema"),
         (2, "undecodable"),
     ]
@@ -133,7 +138,7 @@ def refusing(identity: str) -> Callable[..., None]:
     return write
 
 
-def test_a_record_the_lake_fails_at_for_no_known_reason_is_found_and_buried(
+def test_record_with_unknown_commit_error_becomes_a_dead_letter(
     log: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
@@ -141,10 +146,10 @@ def test_a_record_the_lake_fails_at_for_no_known_reason_is_found_and_buried(
     monkeypatch.setattr(writer_module, "write_deltalake", refusing("w2"))
     log.drain()
     assert log.ids() == ["w0", "w1", "w3", "w4"]
-    [letter] = log.dead_letters()
-    assert (letter["reason"], letter["rows"], letter["origin_offset"]) == ("schema", 1, 2)
-    assert letter["value"] == to_bytes(batch(2))
-    assert "nobody foresaw" not in letter["detail"]
+    [dead_letter] = log.dead_letters()
+    assert (dead_letter["reason"], dead_letter["rows"], dead_letter["origin_offset"]) == ("schema", 1, 2)
+    assert dead_letter["value"] == to_bytes(batch(2))
+    assert "nobody foresaw" not in dead_letter["detail"]
     assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
     log.broker.committed["sink"].clear()
     log.sink, log.consumer = log.new_sink()
@@ -152,7 +157,7 @@ def test_a_record_the_lake_fails_at_for_no_known_reason_is_found_and_buried(
     assert len(log.dead_letters()) == 1
 
 
-def test_a_record_that_cannot_be_read_for_no_known_reason_is_a_dead_letter(
+def test_record_with_unknown_decoding_error_becomes_a_dead_letter(
     log: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(message: Message, *args: Any, **settings: Any) -> object:
@@ -165,10 +170,10 @@ def test_a_record_that_cannot_be_read_for_no_known_reason_is_a_dead_letter(
     monkeypatch.setattr(sink_module, "read_message", read)
     log.drain()
     assert log.ids() == ["w0", "w2"]
-    assert [letter["origin_offset"] for letter in log.dead_letters()] == [1]
+    assert [dead_letter["origin_offset"] for dead_letter in log.dead_letters()] == [1]
 
 
-def test_no_record_is_blamed_for_a_lake_that_takes_nothing_and_the_sink_lives(
+def test_unwritable_lake_makes_no_dead_letters_and_sink_survives(
     log: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):

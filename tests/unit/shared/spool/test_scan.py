@@ -14,26 +14,26 @@ def record(body: bytes) -> bytes:
 ONE, TWO, THREE = record(b"one"), record(b"two"), record(b"three")
 
 
-def test_whole_records_are_found_with_their_places() -> None:
+def test_complete_records_are_found_with_offsets() -> None:
     found = scan(ONE + TWO, at_end=True, final=False)
     assert found.payloads == [(FRAME.size, len(ONE)), (len(ONE) + FRAME.size, len(ONE) + len(TWO))]
     assert (found.used, found.torn_records, found.broken_bytes) == (len(ONE + TWO), 0, 0)
 
 
-def test_a_torn_tail_waits_while_somebody_may_be_writing_it() -> None:
+def test_torn_tail_of_a_growing_segment_is_not_skipped() -> None:
     for cut in range(1, len(TWO)):
         found = scan(ONE + TWO[:cut], at_end=True, final=False)
         assert (len(found.payloads), found.used, found.torn_records) == (1, len(ONE), 0)
 
 
-def test_a_torn_tail_nobody_will_finish_is_skipped_and_counted() -> None:
+def test_torn_tail_of_a_final_segment_is_skipped_and_counted() -> None:
     for cut in range(1, len(TWO)):
         content = ONE + TWO[:cut]
         found = scan(content, at_end=True, final=True)
         assert (len(found.payloads), found.used, found.torn_records) == (1, len(content), 1)
 
 
-def test_a_flipped_byte_costs_its_record_and_no_other() -> None:
+def test_flipped_byte_loses_only_its_record() -> None:
     for place in range(len(TWO)):
         damaged = bytearray(TWO)
         damaged[place] ^= 0xFF
@@ -42,27 +42,27 @@ def test_a_flipped_byte_costs_its_record_and_no_other() -> None:
         assert found.broken_bytes == len(TWO)
 
 
-def test_a_damaged_length_in_a_live_segment_waits_and_is_skipped_once_it_is_final() -> None:
+def test_corrupt_length_is_skipped_once_the_segment_is_final() -> None:
     damaged = MAGIC + b"\xff\xff\xff\x7f" + TWO[8:]
     assert scan(damaged + THREE, at_end=True, final=False).used == 0
     found = scan(damaged + THREE, at_end=True, final=True)
     assert (len(found.payloads), found.broken_bytes) == (1, len(TWO))
 
 
-def test_a_record_larger_than_what_was_read_asks_for_more() -> None:
+def test_large_record_needs_more_bytes() -> None:
     large = record(b"x" * 1000)
     found = scan(large[:100], at_end=False, final=True)
-    assert (found.payloads, found.used, found.wanted) == ([], 0, len(large))
+    assert (found.payloads, found.used, found.bytes_needed) == ([], 0, len(large))
 
 
-def test_damage_that_fills_all_that_was_read_asks_for_more() -> None:
+def test_corrupt_bytes_up_to_the_end_need_more_bytes() -> None:
     found = scan(b"?" * 100, at_end=False, final=True)
-    assert (found.used, found.wanted) == (0, 200)
+    assert (found.used, found.bytes_needed) == (0, 200)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=6), st.integers(0, 400), st.booleans())
-def test_any_cut_yields_exactly_the_records_before_it(bodies: list[bytes], cut: int, final: bool) -> None:
+def test_any_truncation_yields_the_records_before_it(bodies: list[bytes], cut: int, final: bool) -> None:
     records = [record(body) for body in bodies]
     content = b"".join(records)[:cut]
     whole, length = 0, 0

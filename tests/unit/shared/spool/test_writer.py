@@ -11,7 +11,7 @@ import pytest
 
 from shared.errors import OperatorError
 from shared.spool import SpoolWriter
-from shared.spool.drop_counter import read_losses
+from shared.spool.drop_counter import read_drops
 from shared.spool.reader import SpoolReader
 from shared.spool.segment import list_segments
 from tests.fakes.rows import append_outcomes, append_rows
@@ -35,11 +35,11 @@ def test_sequences_are_gap_free_per_kind_and_model(root: Path, spool: SpoolWrite
 
 
 def test_every_start_is_a_new_epoch_in_a_free_folder(root: Path) -> None:
-    first = SpoolWriter.claim(root, maximum_bytes=1 << 20)
-    beside = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    first = SpoolWriter.open(root, maximum_bytes=1 << 20)
+    beside = SpoolWriter.open(root, maximum_bytes=1 << 20)
     assert beside.writer != first.writer
     first.close()
-    again = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    again = SpoolWriter.open(root, maximum_bytes=1 << 20)
     assert (again.writer, again.epoch) == (first.writer, first.epoch + 1)
     beside.close()
     again.close()
@@ -49,13 +49,13 @@ def test_an_epoch_is_never_used_twice_even_if_its_file_is_gone(root: Path, spool
     append_rows(spool, 0)
     spool.close()
     (root / spool.writer / "epoch").unlink()
-    again = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+    again = SpoolWriter.open(root, maximum_bytes=1 << 20)
     assert again.epoch == spool.epoch + 1
     again.close()
 
 
-def test_a_full_segment_is_followed_by_the_next(root: Path) -> None:
-    spool = SpoolWriter.claim(root, maximum_bytes=1 << 20, segment_bytes=1000)
+def test_full_segment_opens_the_next(root: Path) -> None:
+    spool = SpoolWriter.open(root, maximum_bytes=1 << 20, segment_bytes=1000)
     for number in range(10):
         append_rows(spool, number)
     sizes = [size for _, size in list_segments(root / spool.writer)]
@@ -64,26 +64,26 @@ def test_a_full_segment_is_followed_by_the_next(root: Path) -> None:
     spool.close()
 
 
-def test_what_passes_the_bound_is_dropped_and_counted_exactly(root: Path) -> None:
-    spool = SpoolWriter.claim(root, maximum_bytes=4000)
+def test_rows_beyond_the_bound_are_dropped_and_counted(root: Path) -> None:
+    spool = SpoolWriter.open(root, maximum_bytes=4000)
     results = [append_rows(spool, number * 2, 2) for number in range(40)]
     statistics = spool.statistics()
     assert statistics.bytes <= 4000
     assert statistics.appended == {("predictions", "flights"): 2 * results.count(True)}
     assert statistics.dropped == {("predictions", "flights"): 2 * results.count(False)}
     assert 0 < results.count(True) < 40
-    assert "shipper does not keep up" in statistics.last_error
+    assert "shipper is too slow" in statistics.last_error
     spool.close()
 
 
-def test_drops_are_on_disk_for_whoever_comes_after_a_kill(root: Path) -> None:
-    spool = SpoolWriter.claim(root, maximum_bytes=4000)
+def test_drop_counter_survives_a_kill(root: Path) -> None:
+    spool = SpoolWriter.open(root, maximum_bytes=4000)
     for number in range(40):
         append_rows(spool, number)
     dropped = spool.statistics().dropped["predictions", "flights"]
     # Nothing is closed or flushed here: this is what a killed process leaves.
-    [loss] = read_losses(root / spool.writer)[spool.epoch]
-    assert (loss.kind, loss.model, loss.dropped, loss.next_sequence) == (
+    [drop] = read_drops(root / spool.writer)[spool.epoch]
+    assert (drop.kind, drop.model, drop.dropped, drop.next_sequence) == (
         "predictions",
         "flights",
         dropped,
@@ -91,8 +91,8 @@ def test_drops_are_on_disk_for_whoever_comes_after_a_kill(root: Path) -> None:
     )
 
 
-def test_shipping_makes_room_again(root: Path) -> None:
-    spool = SpoolWriter.claim(root, maximum_bytes=4000)
+def test_shipping_frees_space(root: Path) -> None:
+    spool = SpoolWriter.open(root, maximum_bytes=4000)
     reader = SpoolReader(root / spool.writer)
     while append_rows(spool, 0):
         pass
@@ -103,8 +103,8 @@ def test_shipping_makes_room_again(root: Path) -> None:
     spool.close()
 
 
-def test_a_disk_that_takes_no_more_drops_and_heals(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = SpoolWriter.claim(root, maximum_bytes=1 << 20)
+def test_full_disk_drops_rows_until_it_has_space(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = SpoolWriter.open(root, maximum_bytes=1 << 20)
     reader = SpoolReader(root / spool.writer)
     append_rows(spool, 0)
     # The kernel's own limit on the size of a file stands in for a full disk: it also cuts a write in the middle.
@@ -122,7 +122,7 @@ def test_a_disk_that_takes_no_more_drops_and_heals(root: Path, monkeypatch: pyte
     spool.close()
 
 
-def test_a_segment_that_cannot_even_be_cut_back_is_left_behind(
+def test_segment_that_cannot_be_truncated_is_abandoned(
     root: Path, spool: SpoolWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append_rows(spool, 0)
@@ -147,7 +147,7 @@ def test_a_segment_that_cannot_even_be_cut_back_is_left_behind(
     assert "Input/output error" in spool.statistics().last_error
 
 
-def test_lengths_that_differ_are_a_mistake_of_the_caller(spool: SpoolWriter) -> None:
+def test_different_lengths_raise_value_error(spool: SpoolWriter) -> None:
     now = datetime.now(UTC)
     with pytest.raises(ValueError, match="'carrier' has 1 values, expected 2"):
         spool.append_predictions(
@@ -160,12 +160,12 @@ def test_lengths_that_differ_are_a_mistake_of_the_caller(spool: SpoolWriter) -> 
         )
 
 
-def test_no_rows_are_no_record(root: Path, spool: SpoolWriter) -> None:
+def test_empty_request_writes_no_record(root: Path, spool: SpoolWriter) -> None:
     assert append_rows(spool, 0, 0)
     assert list_segments(root / spool.writer) == []
 
 
-def test_tensors_travel_with_the_row(root: Path, spool: SpoolWriter) -> None:
+def test_tensors_are_stored_with_the_row(root: Path, spool: SpoolWriter) -> None:
     now = datetime.now(UTC)
     image = np.random.default_rng(7).random((2, 3, 4)).astype(np.float32)
     spool.append_predictions(
@@ -177,7 +177,7 @@ def test_tensors_travel_with_the_row(root: Path, spool: SpoolWriter) -> None:
     assert entry.record.columns == {"size": [1.0, 2.0]}  # type: ignore[union-attr]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("a file where the folder should be")
     with pytest.raises(OperatorError, match="the spool .* cannot be written"):
-        SpoolWriter.claim(tmp_path / "spool", maximum_bytes=1000)
+        SpoolWriter.open(tmp_path / "spool", maximum_bytes=1000)

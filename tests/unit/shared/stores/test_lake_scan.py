@@ -76,26 +76,26 @@ def ids(table: pa.Table) -> list[str]:
     return found
 
 
-def test_a_stretch_is_from_start_up_to_but_not_including_end_in_order_of_time(lake: Lake) -> None:
+def test_time_range_is_half_open_and_sorted(lake: Lake) -> None:
     predict(lake, [47, 12, 24])
     predict(lake, [0, 23, 48])
     assert ids(lake.read_predictions("flights", at(12), at(48))) == ["p12", "p23", "p24", "p47"]
 
 
-def test_a_stretch_across_months_reads_both(lake: Lake) -> None:
+def test_time_range_across_months_reads_both(lake: Lake) -> None:
     predict(lake, [0, 47, 49, 24 * 40])
     assert ids(lake.read_predictions("flights", at(0), at(24 * 60))) == ["p0", "p47", "p49", "p960"]
     assert ids(lake.read_predictions("flights", at(49), at(50))) == ["p49"]
 
 
-def test_only_files_that_may_hold_the_rows_are_opened(lake: Lake, tmp_path: Path) -> None:
+def test_files_outside_the_time_range_are_not_opened(lake: Lake, tmp_path: Path) -> None:
     predict(lake, [0, 24 * 40])
     [march] = (tmp_path / "lake" / "predictions" / "flights" / "month=2013-03").iterdir()
     march.write_bytes(b"not a parquet file")
     assert ids(lake.read_predictions("flights", at(0), at(24))) == ["p0"]
 
 
-def test_columns_are_what_was_asked_for_and_a_feature_never_seen_is_all_missing(lake: Lake) -> None:
+def test_requested_columns_and_null_for_an_unknown_feature(lake: Lake) -> None:
     predict(lake, [0], distance=1.5)
     table = lake.read_predictions("flights", at(0), at(1), ["score", "f_distance", "f_new"])
     assert table.column_names == ["score", "f_distance", "f_new"]
@@ -104,13 +104,13 @@ def test_columns_are_what_was_asked_for_and_a_feature_never_seen_is_all_missing(
     assert PARTITION not in lake.read_predictions("flights", at(0), at(1)).column_names
 
 
-def test_a_column_that_cannot_be_is_named(lake: Lake) -> None:
+def test_unknown_column_is_named(lake: Lake) -> None:
     predict(lake, [0])
     with pytest.raises(NotFound, match="no column scores; it has prediction_id"):
         lake.read_predictions("flights", at(0), at(1), ["scores"])
 
 
-def test_a_model_nobody_asked_yet_has_no_rows_and_the_right_columns(lake: Lake) -> None:
+def test_model_without_tables_has_no_rows_and_all_columns(lake: Lake) -> None:
     assert lake.read_predictions("flights", at(0), at(1)).schema == PREDICTION_COLUMNS
     assert lake.read_outcomes("flights", at(0), at(1)).schema == OUTCOME_COLUMNS
     joined = lake.read_joined("flights", at(0), at(1), columns=["score", "f_distance"])
@@ -121,7 +121,7 @@ def test_a_model_nobody_asked_yet_has_no_rows_and_the_right_columns(lake: Lake) 
 
 
 @pytest.mark.parametrize("start", [datetime.min, datetime(1, 1, 1, 12), datetime(1, 1, 2)])
-def test_a_stretch_may_reach_the_ends_of_the_calendar(lake: Lake, start: datetime) -> None:
+def test_time_range_may_span_years_1_to_9999(lake: Lake, start: datetime) -> None:
     predict(lake, [1, 2])
     observe(lake, 2, 1.0, observed=3, received=3)
     rows = lake.read_joined("flights", start.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
@@ -132,12 +132,12 @@ def test_a_stretch_may_reach_the_ends_of_the_calendar(lake: Lake, start: datetim
     ("moment", "partition"),
     [(datetime(1, 2, 3, tzinfo=UTC), "0001-02"), (datetime(2026, 11, 21, tzinfo=UTC), "2026-11")],
 )
-def test_partitions_sort_as_time_does_and_are_those_the_sink_writes(moment: datetime, partition: str) -> None:
+def test_partition_names_sort_by_time_and_match_the_sink(moment: datetime, partition: str) -> None:
     assert partition_of(moment) == partition
     assert pc.strftime(pa.scalar(moment, TIMESTAMP), "%Y-%m").as_py() == partition
 
 
-def test_a_join_has_every_prediction_once_with_or_without_outcome(lake: Lake) -> None:
+def test_join_has_every_prediction_once(lake: Lake) -> None:
     predict(lake, [0, 1, 2])
     observe(lake, 1, 1.0, observed=5, received=5)
     joined = lake.read_joined("flights", at(0), at(3))
@@ -147,7 +147,7 @@ def test_a_join_has_every_prediction_once_with_or_without_outcome(lake: Lake) ->
     assert ids(lake.read_joined("flights", at(0), at(3), with_outcome=True)) == ["p1"]
 
 
-def test_of_several_outcomes_the_last_received_counts_whatever_the_order_in_the_lake(lake: Lake) -> None:
+def test_last_received_outcome_counts(lake: Lake) -> None:
     predict(lake, [0])
     observe(lake, 0, 1.0, observed=2, received=30, sequence=7)
     observe(lake, 0, 0.0, observed=3, received=10, sequence=9)
@@ -157,7 +157,7 @@ def test_of_several_outcomes_the_last_received_counts_whatever_the_order_in_the_
     assert lake.read_outcomes("flights", at(0), at(100))["value"].to_pylist() == [0.0, 1.0, 0.5]
 
 
-def test_as_if_asked_then_only_what_was_observed_by_then_counts(lake: Lake) -> None:
+def test_known_until_excludes_later_outcomes(lake: Lake) -> None:
     predict(lake, [0, 1])
     observe(lake, 0, 1.0, observed=4, received=400)
     observe(lake, 1, 1.0, observed=6, received=400)
@@ -166,13 +166,13 @@ def test_as_if_asked_then_only_what_was_observed_by_then_counts(lake: Lake) -> N
     assert lake.read_joined("flights", at(0), at(2), at(900))["outcome"].to_pylist() == [1.0, 1.0]
 
 
-def test_an_outcome_may_arrive_in_a_later_month(lake: Lake) -> None:
+def test_outcome_of_a_later_month_is_joined(lake: Lake) -> None:
     predict(lake, [0])
     observe(lake, 0, 1.0, observed=24 * 90, received=24 * 90)
     assert lake.read_joined("flights", at(0), at(1))["outcome"].to_pylist() == [1.0]
 
 
-def test_a_snapshot_reads_the_same_rows_whatever_came_since(lake: Lake) -> None:
+def test_snapshot_excludes_later_rows(lake: Lake) -> None:
     predict(lake, [0])
     observe(lake, 0, 0.0, observed=1, received=1)
     frozen = lake.snapshot("flights")
@@ -185,13 +185,13 @@ def test_a_snapshot_reads_the_same_rows_whatever_came_since(lake: Lake) -> None:
     assert ids(lake.read_predictions("flights", at(0), at(1))) == ["p0", "p0.5"]
 
 
-def test_a_version_that_is_gone_is_named(lake: Lake) -> None:
+def test_deleted_table_version_is_named(lake: Lake) -> None:
     predict(lake, [0])
     with pytest.raises(NotFound, match="version 99 of the table .* no longer exists"):
         lake.read_predictions("flights", at(0), at(1), table_version=99)
 
 
-def test_the_watermark_is_the_latest_event_time_to_the_microsecond(lake: Lake) -> None:
+def test_watermark_is_exact_to_the_microsecond(lake: Lake) -> None:
     predict(lake, [0, 24 * 40])
     predict(lake, [5])
     late = at(24 * 40) + timedelta(microseconds=123)
@@ -205,7 +205,7 @@ def test_the_watermark_is_the_latest_event_time_to_the_microsecond(lake: Lake) -
     assert lake.watermark("flights") == late
 
 
-def test_a_prediction_is_found_with_its_model_and_outcome(lake: Lake) -> None:
+def test_prediction_is_found_with_model_and_outcome(lake: Lake) -> None:
     predict(lake, [0], model="taxis")
     predict(lake, [1, 2], distance=7.0)
     observe(lake, 1, 1.0, observed=2, received=2)
@@ -224,7 +224,7 @@ def test_a_prediction_is_found_with_its_model_and_outcome(lake: Lake) -> None:
     assert (unknown["model"], unknown["outcome"]) == ("taxis", None)
 
 
-def test_what_a_version_answered_is_counted_with_its_first_and_last_event(lake: Lake) -> None:
+def test_predictions_of_a_version_are_counted(lake: Lake) -> None:
     assert lake.answered_by("flights", "v") == Answered(0, None, None)
     predict(lake, [3, 1, 24 * 40])
     predict(lake, [0], model="taxis")
@@ -236,7 +236,7 @@ def test_what_a_version_answered_is_counted_with_its_first_and_last_event(lake: 
     assert lake.answered_by("flights", "x") == Answered(0, None, None)
 
 
-def test_a_lake_in_a_url_lists_its_models(lake: Lake, tmp_path: Path) -> None:
+def test_lake_at_a_url_lists_its_models(lake: Lake, tmp_path: Path) -> None:
     predict(lake, [0], model="taxis")
     predict(lake, [0])
     assert Lake((tmp_path / "lake").as_uri()).models() == ["flights", "taxis"]
