@@ -81,7 +81,7 @@ def test_noisy_libraries_log_warnings_only() -> None:
 
 
 def test_kafka_client_errors_are_hidden() -> None:
-    written = log_of("logging.getLogger('kafka.conn').error('gone'); log.warning('kafka_away')")
+    written = log_of("logging.getLogger('kafka.conn').error('gone'); log.warning('kafka_unavailable')")
     assert [line["event"] for line in written] == ["kafka_unavailable"]
 
 
