@@ -27,10 +27,10 @@ def complete_part(context: typer.Context, incomplete: str) -> list[str]:
     """Parts of the running stack, from its state file."""
 
     def find() -> list[str]:
-        from cli.command_settings import settings_with
+        from cli.command_settings import client_settings
         from local_stack.state import read_state
 
-        state = read_state(settings_with(context.params.get("home")).home)
+        state = read_state(client_settings(context.params.get("home")).home)
         return [process.name for process in state.processes] if state is not None else []
 
     return _offer(find, incomplete)
@@ -88,12 +88,12 @@ def complete_name(context: typer.Context, incomplete: str) -> list[tuple[str, st
 
 
 def _ask(context: typer.Context, service: str, path: str, name: str) -> list[dict[str, Any]]:
-    from cli.command_settings import settings_with
+    from cli.command_settings import client_settings
     from local_stack.addresses import addresses
     from shared.http.service_client import ServiceClient, items
 
     given = {f"{service}_url": context.params.get(f"{service}_url") or ""}
-    where = addresses(settings_with(context.params.get("home"), **given))
+    where = addresses(client_settings(context.params.get("home"), **given))
     with ServiceClient(service, getattr(where, service), timeout_s=TIMEOUT_S) as door:
         return items(door.get(path), name)
 

@@ -1,4 +1,4 @@
-"""What a command's exit code says: who must act."""
+"""Exit codes: each says who must act."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shared.errors import CallerError, HomeostatError, IntegrityError, OperatorE
 
 DONE, FOUND_SOMETHING, WRONG_COMMAND, OURS, INTERRUPTED = 0, 1, 2, 70, 130
 
-# Subclasses first: the first class an error belongs to tells its code.
+# Subclasses first: the first class that fits decides.
 BY_ERROR: tuple[tuple[type[HomeostatError], int], ...] = (
     (CallerError, 3),
     (ProjectError, 4),
@@ -15,27 +15,27 @@ BY_ERROR: tuple[tuple[type[HomeostatError], int], ...] = (
 )
 
 MEANINGS: dict[int, str] = {
-    DONE: "done",
-    FOUND_SOMETHING: "a check found something",
-    WRONG_COMMAND: "the command line is wrong",
-    3: "the request is wrong, or too late",
-    4: "the model project must be mended: loop.yaml, training command, model file",
-    5: "the machine must be mended, or a service does not answer",
-    6: "a version holds other bytes than were signed",
-    OURS: "a fault of ours; the trace is shown",
+    DONE: "success",
+    FOUND_SOMETHING: "a check failed",
+    WRONG_COMMAND: "wrong command line",
+    3: "the request is wrong or conflicts with the current state",
+    4: "error in the model project: loop.yaml, training command, model file",
+    5: "error of the installation: a setting, a port, the disk, or a service that cannot be reached",
+    6: "a version differs from what was signed",
+    OURS: "internal error; the traceback is shown",
     INTERRUPTED: "interrupted",
 }
 
 
 def exit_code(error: HomeostatError) -> int:
-    """The exit code of an error, by who must act."""
+    """The exit code of an error."""
     return next((code for kind, code in BY_ERROR if isinstance(error, kind)), OURS)
 
 
 def epilog() -> str:
-    """The end of `homeostat --help`: where to begin, and what exit codes mean."""
+    """The end of `homeostat --help`: the first commands, and what exit codes mean."""
     first = (
-        "Begin with: [bold]homeostat demo --part 0.1[/], or [bold]homeostat up --detach[/], then "
+        "Start with: [bold]homeostat demo --part 0.1[/], or [bold]homeostat up --detach[/], then "
         "[bold]homeostat init my-model[/]."
     )
     codes = ", ".join(

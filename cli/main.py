@@ -1,85 +1,116 @@
-"""`homeostat`: the command line."""
+"""`homeostat`: the command line. A command's module is imported when the command runs, so every command starts quickly."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from cli.commands.acknowledge import acknowledge
-from cli.commands.approval import approve, reject
-from cli.commands.console import console
-from cli.commands.dashboards import dashboards
-from cli.commands.demo import demo
-from cli.commands.deploy import deploy
-from cli.commands.doctor import doctor
-from cli.commands.down import down
-from cli.commands.init import init
-from cli.commands.inject import inject
-from cli.commands.releases import releases
-from cli.commands.report import report
-from cli.commands.rollback import rollback
-from cli.commands.status import status
-from cli.commands.up import up
-from cli.commands.why import why
 from cli.exit_codes import epilog
 
-START, MODEL, LOOK, DECIDE = "Start", "Your model", "Look", "Decide"
-REHEARSE, OBSERVABILITY = "Rehearse", "Observability"
+START, MODEL, INSPECT, DECIDE = "Start", "Your model", "Inspect", "Decide"
+FAULTS, OBSERVABILITY = "Faults", "Observability"
 A_RUN = "run-0123456789abcdef01234567"
 
-# Each command in the order `homeostat --help` shows it: its panel, one line about it, an example.
-PAGE: tuple[tuple[str, Callable[..., Any], str, str], ...] = (
-    (START, up, "Start the broker and every service.", "homeostat up --detach"),
-    (START, down, "End the stack.", "homeostat down"),
-    (START, demo, "Replay a real year of flights through the loop.", "homeostat demo --part 0.1 --keep"),
-    (START, doctor, "Check everything; each failure names its hint.", "homeostat doctor"),
-    (MODEL, init, "Write a model project that works as it stands.", "homeostat init my-model"),
-    (
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of `homeostat --help`: the panel, the command, what it does, and an example (a group has none of its own)."""
+
+    panel: str
+    name: str
+    summary: str
+    example: str = ""
+    module: str = ""
+
+    def load(self) -> Any:
+        """The command itself; imports its module."""
+        found = getattr(import_module(f"cli.commands.{self.module or self.name}"), self.name)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_group(found)
+        app = typer.Typer(rich_markup_mode="rich", add_completion=False, pretty_exceptions_show_locals=False)
+        app.command(self.name, short_help=self.summary, epilog=f"Example: {self.example}")(found)
+        return typer.main.get_command(app)
+
+
+# In the order `homeostat --help` shows them.
+PAGE: tuple[Entry, ...] = (
+    Entry(START, "up", "Start the broker and every service.", "homeostat up --detach"),
+    Entry(START, "down", "Stop the stack.", "homeostat down"),
+    Entry(
+        START, "demo", "Replay a real year of flights through the loop.", "homeostat demo --part 0.1 --keep"
+    ),
+    Entry(START, "doctor", "Check the installation; failures come with a fix.", "homeostat doctor"),
+    Entry(MODEL, "init", "Write a model project that works as it is.", "homeostat init my-model"),
+    Entry(
         MODEL,
-        deploy,
+        "deploy",
         "Train, package, sign and release a version.",
         "homeostat deploy my-model --train train.parquet --holdout holdout.parquet",
     ),
-    (LOOK, console, "Serve the page that shows the whole loop.", "homeostat console --port 8015"),
-    (LOOK, status, "Show every process of the stack.", "homeostat status --json"),
-    (LOOK, report, "List verdicts, or open the report of one.", "homeostat report parcels --limit 5"),
-    (LOOK, releases, "List what was released, newest first.", "homeostat releases parcels"),
-    (LOOK, why, "Show why a model answered, back to the cause.", f"homeostat why {A_RUN}"),
-    (DECIDE, approve, "Let a waiting run go on.", f"homeostat approve {A_RUN}"),
-    (DECIDE, reject, "End a waiting run.", f"homeostat reject {A_RUN}"),
-    (
+    Entry(INSPECT, "status", "Show models, then the processes of the stack.", "homeostat status --json"),
+    Entry(INSPECT, "console", "Serve the web page of the whole loop.", "homeostat console --port 8015"),
+    Entry(INSPECT, "report", "List verdicts, or open a drift report.", "homeostat report parcels --limit 5"),
+    Entry(INSPECT, "releases", "List a model's releases, newest first.", "homeostat releases parcels"),
+    Entry(INSPECT, "why", "Explain a prediction, version, run or cause.", f"homeostat why {A_RUN}"),
+    Entry(DECIDE, "approve", "Approve a waiting run.", f"homeostat approve {A_RUN}", "approval"),
+    Entry(DECIDE, "reject", "Reject a waiting run.", f"homeostat reject {A_RUN}", "approval"),
+    Entry(
         DECIDE,
-        acknowledge,
+        "acknowledge",
         "Record that you have seen a decision.",
         'homeostat acknowledge 3fa9c1 --note "sensor replaced"',
     ),
-    (
+    Entry(
         DECIDE,
-        rollback,
+        "rollback",
         "Serve an earlier version again.",
         'homeostat rollback parcels --reason "worse at night"',
     ),
+    Entry(FAULTS, "inject", "Inject drift, data faults and outages."),
+    Entry(OBSERVABILITY, "dashboards", "Publish the boards to a Grafana."),
 )
-COMMANDS = tuple(command for _, command, _, _ in PAGE)
+ENTRIES = {entry.name: entry for entry in PAGE}
+
+
+class LazyGroup(TyperGroup):
+    """Lists every command from `PAGE`, and imports only the one that is called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {
+            entry.name: TyperCommand(
+                entry.name,
+                callback=None,
+                params=[],
+                help=entry.summary,
+                short_help=entry.summary,
+                rich_help_panel=entry.panel,
+            )
+            for entry in PAGE
+        }
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that `args` begin with, imported now."""
+        if args and args[0] in ENTRIES:
+            return args[0], ENTRIES[args[0]].load(), args[1:]
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
-    help="Keeps a served model healthy by itself: serve, log, watch, retrain, prove, swap, take back.",
+    cls=LazyGroup,
+    help="Model serving and monitoring: logs every prediction, detects drift, retrains, and rolls out what proved better.",
     epilog=epilog(),
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
 )
-for panel, command, line, example in PAGE:
-    app.command(rich_help_panel=panel, short_help=line, epilog=f"Example: {example}")(command)
-app.add_typer(
-    inject, name="inject", rich_help_panel=REHEARSE, short_help="Rehearse a bad day: drift, faults, outages."
-)
-app.add_typer(
-    dashboards,
-    name="dashboards",
-    rich_help_panel=OBSERVABILITY,
-    short_help="Publish the boards to a Grafana.",
-)
+
+
+@app.callback()
+def homeostat() -> None:
+    """The options of `homeostat` itself; every command has its own."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from cli.output import Teller
+from cli.output import Output
 
 
 class Bar:
@@ -33,9 +33,9 @@ class Bar:
 
 
 @contextmanager
-def bar(teller: Teller, text: str, total: float | None = None) -> Iterator[Bar]:
+def bar(output: Output, text: str, total: float | None = None) -> Iterator[Bar]:
     """A bar for the block. `total` in whatever `advance` counts; None: not known, only the time is shown."""
-    if teller.as_json or not teller.err.is_terminal:
+    if output.as_json or not output.err.is_terminal:
         yield Bar(None, None)
         return
     columns = (
@@ -45,5 +45,5 @@ def bar(teller: Teller, text: str, total: float | None = None) -> Iterator[Bar]:
         TimeElapsedColumn(),
     )
     kept = columns if total is not None else (columns[0], columns[1], columns[3])
-    with Progress(*kept, console=teller.err, transient=True) as progress:
+    with Progress(*kept, console=output.err, transient=True) as progress:
         yield Bar(progress, progress.add_task(text, total=total))

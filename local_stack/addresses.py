@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from local_stack.settings import LocalStackSettings
+from local_stack.client_settings import ClientSettings
 from local_stack.state import read_state
+
+if TYPE_CHECKING:  # pydantic takes longer to import than a whole command may
+    from local_stack.settings import LocalStackSettings
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Addresses:
     retraining: str
 
 
-def addresses(settings: LocalStackSettings) -> Addresses:
+def addresses(settings: LocalStackSettings | ClientSettings) -> Addresses:
     """Base URLs: from an option or setting first, else from the running stack of this home, else the default ports."""
     found = read_state(settings.home)
     ports = found.ports if found is not None else {}

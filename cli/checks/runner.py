@@ -1,4 +1,4 @@
-"""All checks at once: each in a thread of its own, none longer than a few seconds, told in a fixed order."""
+"""Runs all checks at the same time, each in its own thread for a few seconds at most; results keep a fixed order."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ def examine(
     settings: LocalStackSettings,
     now: datetime,
     *,
-    told: Callable[[], None] = lambda: None,
+    on_progress: Callable[[], None] = lambda: None,
     patience_s: float = PATIENCE_S,
     among: Callable[[LocalStackSettings, datetime], list[Check]] = checks,
 ) -> list[Finding]:
-    """Findings of every check; one that does not answer in `patience_s` seconds is a failure of its own. `told` hears of each."""
+    """Findings of every check; one that exceeds `patience_s` seconds is a failure. `on_progress` is called after each."""
     asked = among(settings, now)
     answers: dict[int, list[Finding]] = {}
 
@@ -93,7 +93,7 @@ def examine(
             answers[place] = [
                 Finding(check.name, "failure", f"{type(error).__name__}: {error}", "homeostat doctor --json")
             ]
-        told()
+        on_progress()
 
     threads = [
         # Daemons: a check that hangs must not keep the command from ending.

@@ -1,4 +1,4 @@
-"""`homeostat acknowledge`: a person has seen a decision that waits for people."""
+"""`homeostat acknowledge`: record that a person has seen a decision."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from cli.command_settings import settings_with
+from cli.command_settings import client_settings
 from cli.completion import complete_cause
 from cli.options import Actor, Home, Json, RetrainingUrl
-from cli.output import telling
+from cli.output import command_output
 from local_stack.addresses import addresses
 from shared.errors import CallerError, NotFound
 from shared.http.service_client import ServiceClient, items
@@ -24,26 +24,26 @@ def acknowledge(
     cause: Annotated[
         str,
         typer.Argument(
-            help="Key of the cause, as decisions, verdicts and alerts name it (its first 6 characters will do), or a run.",
+            help="Cause key as shown by decisions, verdicts and alerts (at least its first 6 characters), or a run id.",
             autocompletion=complete_cause,
         ),
     ],
-    note: Annotated[str, typer.Option(help="What you have to say about it, for the record.")] = "",
+    note: Annotated[str, typer.Option(help="A note for the record.")] = "",
     and_older: Annotated[
         bool,
-        typer.Option("--and-older", help="Also every older decision of the same model that still waits."),
+        typer.Option("--and-older", help="Also acknowledge every older open decision of the same model."),
     ] = False,
     actor: Actor = "",
     home: Home = None,
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Record that you have seen a decision: drift, a data fault, or a run that failed or was refused.
+    """Record that you have seen a decision about drift, a data fault, or a run that failed or was rejected.
 
-    The first acknowledgement of a cause stands; the same again changes nothing.
+    The first acknowledgement of a cause is kept; a repeated one changes nothing.
     """
-    with telling(as_json) as teller:
-        where = addresses(settings_with(home, retraining_url=retraining_url))
+    with command_output(as_json) as output:
+        where = addresses(client_settings(home, retraining_url=retraining_url))
         with ServiceClient("retraining", where.retraining) as retraining:
             key = full_key(retraining, cause)
             body: dict[str, object] = {"actor": actor or getpass.getuser()}
@@ -53,10 +53,10 @@ def acknowledge(
                 body["and_older"] = True
             answer = retraining.post(f"/causes/{key}/acknowledge", body)
         found = answer.get("acknowledged") or answer.get("acknowledgement") or answer
-        said = f", saying: {found['note']}" if found.get("note") else ""
+        noted = f", note: {found['note']}" if found.get("note") else ""
         older = int(answer.get("acknowledged_older") or 0)
-        also = f"; and {older} older" if and_older else ""
-        teller.result(answer, f"cause {key}: acknowledged by {found.get('actor', '')}{said}{also}")
+        also = f"; {older} older decisions too" if and_older else ""
+        output.result(answer, f"cause {key}: acknowledged by {found.get('actor', '')}{noted}{also}")
 
 
 def full_key(retraining: ServiceClient, cause: str) -> str:
@@ -70,15 +70,19 @@ def full_key(retraining: ServiceClient, cause: str) -> str:
         return cause
     if len(cause) < SHORTEST:
         raise CallerError(
-            f"{cause!r} is too short to name a cause", hint=f"give its first {SHORTEST} characters at least"
+            f"{cause!r} is too short for a cause key", hint=f"give at least its first {SHORTEST} characters"
         )
-    keys = {str(one["cause_key"]) for one in items(retraining.get("/decisions", limit=LISTED), "decisions")}
-    found = sorted(key for key in keys if key.startswith(cause))
+    decisions = items(retraining.get("/decisions", limit=LISTED), "decisions")
+    newest = list(dict.fromkeys(str(one["cause_key"]) for one in decisions))
+    found = sorted(key for key in newest if key.startswith(cause))
     if not found:
         raise NotFound(
-            f"no decision is about a cause {cause}",
-            hint="`homeostat report` and the console list what there is",
+            f"no decision has a cause that begins with {cause}"
+            + (f"; the newest are {', '.join(key[:12] for key in newest[:5])}" if newest else ""),
+            hint="the console lists the open decisions",
         )
     if len(found) > 1:
-        raise CallerError(f"{cause} is the beginning of {len(found)} causes", hint=f"say more of {found[0]}")
+        raise CallerError(
+            f"{len(found)} causes begin with {cause}", hint=f"give more characters, such as {found[0][:16]}"
+        )
     return found[0]

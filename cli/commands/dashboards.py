@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cli.command_settings import settings_with
 from cli.options import Json
-from cli.output import FOUND_SOMETHING, telling
+from cli.output import FOUND_SOMETHING, command_output
 
 dashboards = typer.Typer(
     help="Put the boards into a Grafana that runs already, and see whether they are there.",
@@ -64,7 +64,7 @@ def publish(
     from shared.grafana.access import access_from
     from shared.grafana.client import GrafanaClient
 
-    with telling(as_json) as teller:
+    with command_output(as_json) as output:
         settings = settings_with(None, grafana_url=grafana_url)
         if prometheus_url and datasource_uid:
             raise CallerError(
@@ -83,7 +83,7 @@ def publish(
         grafana = GrafanaClient(access_from(settings))
         shipped = read_boards(boards or SHIPPED)
         health, login = grafana.health(), grafana.check_login()
-        teller.note(f"Grafana {health.version} at {grafana.url}, organization {login.organization}")
+        output.note(f"Grafana {health.version} at {grafana.url}, organization {login.organization}")
         items = list(Publication(grafana, shipped, options).run())
         kept = [item.uid for item in items if item.result == "kept"]
         table = Table(box=None, caption="nothing was changed: --dry-run" if dry_run else None)
@@ -91,7 +91,7 @@ def publish(
             table.add_column(column)
         for item in items:
             table.add_row(item.kind, item.uid, escape(item.title), MARKS[item.result], escape(item.detail))
-        teller.result(
+        output.result(
             {
                 "grafana": grafana.url,
                 "version": health.version,
@@ -111,13 +111,13 @@ def check(grafana_url: GrafanaUrl = "", as_json: Json = False) -> None:
     """Ask Grafana whether it knows our login, reaches Prometheus and has the boards as they ship; exit code 1 when not."""
     from cli.grafana.diagnosis import check_grafana
 
-    with telling(as_json) as teller:
+    with command_output(as_json) as output:
         findings = list(check_grafana(settings_with(None, grafana_url=grafana_url)))
         table = Table(box=None, show_header=False)
         for finding in findings:
             hint = f"\n[bold]try:[/] {escape(finding.hint)}" if finding.hint else ""
             table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + hint)
         failed = any(finding.state == "failure" for finding in findings)
-        teller.result({"ok": not failed, "findings": [finding.document() for finding in findings]}, table)
+        output.result({"ok": not failed, "findings": [finding.document() for finding in findings]}, table)
         if failed:
             raise typer.Exit(FOUND_SOMETHING)

@@ -11,40 +11,41 @@ from typing import Annotated
 import typer
 
 from cli.options import Home, Json
-from cli.output import telling
-from local_stack.supervisor.process_specs import QUIET, SOURCES
+from cli.output import command_output
 from shared.errors import OperatorError
 
 DEFAULT_HOME = Path(".homeostat") / "flights"
 
 
 def demo(
-    part: Annotated[float, typer.Option(min=0.01, max=1.0, help="Share of the year that is replayed.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    keep: Annotated[bool, typer.Option(help="Leave the stack running at the end.")] = False,
-    free_ports: Annotated[bool, typer.Option(help="Take free ports instead of the usual ones.")] = False,
+    part: Annotated[float, typer.Option(min=0.01, max=1.0, help="Share of the year to replay.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    keep: Annotated[bool, typer.Option(help="Keep the stack running at the end.")] = False,
+    free_ports: Annotated[bool, typer.Option(help="Use free ports instead of the default ones.")] = False,
     inject: Annotated[
         str,
         typer.Option(
-            help="Faults to inject meanwhile, comma-separated: broker-down, slow, kill-shipper, kill-sink, kill-drift, "
+            help="Faults to inject during the replay, comma-separated: broker-down, kill-shipper, kill-sink, kill-drift, "
             "kill-retraining."
         ),
     ] = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Serve flights, watch them drift, retrain, prove, swap; ends with a table and one plain line.
+    """Serve flights, detect drift, retrain and roll out new versions; ends with a table and a one-line result.
 
-    Exit code 0 only if nothing was lost, nothing failed, and the loop paid off.
+    Exit code 0 only if no record was lost, no request failed, and retraining reduced the loss.
     """
-    with telling(as_json):
+    from local_stack.supervisor.process_specs import SOURCES
+
+    with command_output(as_json):
         if not (SOURCES / "examples" / "flights" / "demo.py").is_file():
             raise OperatorError(
                 "the flights example is not installed here",
                 hint="run the demo from a clone of the repository: `make demo`",
             )
         options = [f"--part={part}", f"--seed={seed}"]
-        # The demo runs in the sources' folder; its home is meant from where the command was typed.
+        # The demo runs in the source folder; a relative --home is relative to the current folder.
         options += [f"--home={(home or DEFAULT_HOME).absolute()}"]
         options += [f"--inject={inject}"] if inject else []
         given = {"--keep": keep, "--free-ports": free_ports, "--json": as_json}
@@ -54,6 +55,8 @@ def demo(
 
 def _run(command: list[str], folder: Path) -> int:
     """Run in the foreground; an interrupt reaches the demo itself, which then ends its stack, so we only wait."""
+    from local_stack.supervisor.process_specs import QUIET
+
     process = subprocess.Popen(command, cwd=folder, env={**os.environ, **QUIET})
     while True:
         try:

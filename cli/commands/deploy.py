@@ -11,11 +11,8 @@ import typer
 
 from cli.command_settings import settings_with
 from cli.options import Actor, Home, InferenceUrl, Json, RetrainingUrl
-from cli.output import telling
-from cli.progress import bar
+from cli.output import command_output, short_version
 from local_stack.addresses import addresses
-from shared.contracts.loop_spec import read_loop_spec
-from shared.contracts.manifest import short
 from shared.errors import CallerError, DependencyUnavailable, OperatorError
 from shared.http.service_client import ServiceClient
 
@@ -34,12 +31,12 @@ def deploy(
         typer.Option(
             exists=True,
             file_okay=False,
-            help="Instead of training: a folder with model.onnx, metrics.json and reference.parquet.",
+            help="Package this folder instead of training: model.onnx, metrics.json, reference.parquet.",
         ),
     ] = None,
     actor: Actor = "",
     wait: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait until it is served; 0: do not wait.")
+        float, typer.Option(min=0, help="Seconds to wait until the version is served; 0 does not wait.")
     ] = 60.0,
     home: Home = None,
     inference_url: InferenceUrl = "",
@@ -48,34 +45,36 @@ def deploy(
 ) -> None:
     """Train, package, sign and release a version of a model project.
 
-    1. loop.yaml is read.   2. The training command runs on --train and --holdout, or --artifact is taken as it is.
-    3. The version is packaged and signed.   4. Retraining adds it to the release log.   5. Inference serves it.
+    The training command runs on the rows of --train; the rows of --holdout are only scored, as part of the version's
+    reference. With --artifact an existing model is packaged instead. The retraining service releases the version,
+    and the command waits until inference serves it.
     """
-    # Packaging needs libraries that take a second to import; no other command should wait for them.
-    from cli.deployment.version_builder import Packer
+    from cli.deployment.version_builder import VersionBuilder
+    from cli.progress import bar
+    from shared.contracts.loop_spec import read_loop_spec
     from shared.models.keys import ensure_keys
     from shared.stores.model_store import open_model_store
 
-    with telling(as_json) as teller:
+    with command_output(as_json) as output:
         settings = settings_with(home, inference_url=inference_url, retraining_url=retraining_url)
         loop = read_loop_spec(project)
         where = addresses(settings)
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         store, keys = open_model_store(settings.model_store_url), ensure_keys(settings.home)
-        with bar(teller, f"deploying {loop.model}") as shown:
-            packer = Packer(store, keys, logs / f"deploy-{loop.model}.log", told=shown.step)
+        with bar(output, f"deploying {loop.model}") as shown:
+            builder = VersionBuilder(store, keys, logs / f"deploy-{loop.model}.log", on_progress=shown.step)
             if artifact is not None and train is None and holdout is None:
-                manifest = packer.artifact(artifact, loop)
+                manifest = builder.artifact(artifact, loop)
             elif artifact is None and train is not None and holdout is not None:
-                teller.note(f"training {loop.model} with `{' '.join(loop.retraining.command)}`")
-                manifest = packer.trained(project, loop, rows=train, holdout=holdout)
+                output.note(f"training {loop.model} with `{' '.join(loop.retraining.command)}`")
+                manifest = builder.trained(project, loop, rows=train, holdout=holdout)
             else:
                 raise CallerError(
                     "a deployment needs either --train and --holdout, or --artifact",
                     hint=f"homeostat deploy {project} --train train.parquet --holdout holdout.parquet",
                 )
-        teller.note(f"version {short(manifest.version)} of {loop.model} is packaged and signed")
+        output.note(f"packaged and signed version {short_version(manifest.version)} of {loop.model}")
         with ServiceClient("retraining", where.retraining) as retraining:
             answer = retraining.post(
                 f"/models/{loop.model}/deployments",
@@ -89,10 +88,10 @@ def deploy(
         if wait > 0:
             with (
                 ServiceClient("inference", where.inference) as inference,
-                bar(teller, "waiting until it is served"),
+                bar(output, "waiting for inference to serve it"),
             ):
                 _wait_until_served(inference, loop.model, generation, wait)
-        teller.result(
+        output.result(
             {
                 "model": loop.model,
                 "version": manifest.version,
@@ -100,14 +99,14 @@ def deploy(
                 "metrics": manifest.metrics,
                 "served": wait > 0,
             },
-            f"{loop.model}: version {short(manifest.version)} is "
+            f"{loop.model}: version {short_version(manifest.version)} is "
             + (f"served as generation {generation}" if wait > 0 else f"released as generation {generation}"),
         )
 
 
 def _wait_until_served(inference: ServiceClient, model: str, generation: int, wait_s: float) -> None:
     ends = time.monotonic() + wait_s
-    problem = "it does not know the model yet"
+    problem = "it has not loaded the model yet"
     while True:
         try:
             found = next(
@@ -124,6 +123,6 @@ def _wait_until_served(inference: ServiceClient, model: str, generation: int, wa
             raise OperatorError(
                 f"{model} is released as generation {generation}, but inference does not serve it after {wait_s:.0f} s: "
                 f"{problem}",
-                hint="look at inference's /status page, then `homeostat rollback` or deploy again",
+                hint="open inference's /status page; then run `homeostat rollback` or deploy again",
             )
         time.sleep(PAUSE_S)

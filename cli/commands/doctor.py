@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cli.command_settings import settings_with
 from cli.options import DriftUrl, Home, InferenceUrl, Json, RetrainingUrl
-from cli.output import FOUND_SOMETHING, telling
+from cli.output import FOUND_SOMETHING, command_output
 
 MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failure": "[bold red]failure[/]"}
 
@@ -31,13 +31,13 @@ def doctor(
     from cli.checks.runner import checks, examine
     from cli.progress import bar
 
-    with telling(as_json) as teller:
+    with command_output(as_json) as output:
         settings = settings_with(
             home, inference_url=inference_url, drift_url=drift_url, retraining_url=retraining_url
         )
         now = datetime.now(UTC)
-        with bar(teller, "looking", len(checks(settings, now))) as shown:
-            findings = examine(settings, now, told=shown.advance)
+        with bar(output, "looking", len(checks(settings, now))) as shown:
+            findings = examine(settings, now, on_progress=shown.advance)
         table = Table(box=None, show_header=False)
         for finding in findings:
             if finding.state == "off":
@@ -48,6 +48,6 @@ def doctor(
         if unused:
             table.add_row("[dim]not set up[/]", "", f"[dim]{escape(', '.join(unused))}[/]")
         failed = [finding.checked for finding in findings if finding.state == "failure"]
-        teller.result({"ok": not failed, "findings": [finding.document() for finding in findings]}, table)
+        output.result({"ok": not failed, "findings": [finding.document() for finding in findings]}, table)
         if failed:
             raise typer.Exit(FOUND_SOMETHING)

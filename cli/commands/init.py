@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.options import Json
-from cli.output import telling
-from shared.contracts.loop_spec import MODEL_NAME, parse_loop_spec
+from cli.output import command_output
 from shared.errors import Conflict
 
 PROJECT = Path(__file__).resolve().parent.parent / "templates"
@@ -18,7 +17,7 @@ NAME = "parcels"
 
 
 class Library(StrEnum):
-    """What the training command is written with; each trains the same model and exports it to ONNX."""
+    """Libraries for the training command; each trains a model for the same data and exports it to ONNX."""
 
     numpy = "numpy"
     scikit_learn = "scikit-learn"
@@ -31,19 +30,24 @@ FILES = ("loop.yaml", "train.py", "make_data.py", "README.md")
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Folder to write; made if it is not there.")],
-    model: Annotated[str, typer.Option(help=f"Name of the model, {MODEL_NAME}.")] = NAME,
+    folder: Annotated[Path, typer.Argument(help="Folder of the new project; created if it does not exist.")],
+    model: Annotated[
+        str,
+        typer.Option(help="Name of the model: lowercase letters, digits, _ and -."),
+    ] = NAME,
     library: Annotated[
-        Library, typer.Option("--with", help="What the training command is written with.")
+        Library, typer.Option("--with", help="Library the training command uses.")
     ] = Library.numpy,
     as_json: Json = False,
 ) -> None:
-    """Write a small model project: loop.yaml, a training command, a generator of data, a README."""
-    with telling(as_json) as teller:
+    """Write a small model project: loop.yaml, a training command, a data generator and a README."""
+    from shared.contracts.loop_spec import parse_loop_spec
+
+    with command_output(as_json) as output:
         taken = [name for name in FILES if (folder / name).exists()]
         if taken:
             raise Conflict(
-                f"{folder / taken[0]} exists already", hint="name another folder; nothing was written"
+                f"{folder / taken[0]} already exists; nothing was written", hint="choose another folder"
             )
         sources = {**SOURCES, "train.py": f"trainings/{library.name}.py"}
         texts = {name: (PROJECT / sources[name]).read_text(encoding="utf-8") for name in FILES}
@@ -55,7 +59,7 @@ def init(
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
-        teller.result(
+        output.result(
             {
                 "folder": str(folder.absolute()),
                 "model": model,

@@ -10,7 +10,7 @@ import typer
 from cli.command_settings import settings_with
 from cli.completion import complete_model, complete_part
 from cli.options import Home, Json
-from cli.output import FOUND_SOMETHING, Teller, telling
+from cli.output import FOUND_SOMETHING, Output, command_output
 
 if TYPE_CHECKING:
     from local_stack.fault_injection.labels import Truth
@@ -81,10 +81,10 @@ def traffic(
 
         return lambda count, random: drawn(served.reference, count, random)
 
-    with telling(as_json) as teller:
+    with command_output(as_json) as output:
         pace = _pace(rows, windows, rate, length, wait)
         truth: Truth | None = "own" if outcomes else None
-        _rehearse(teller, settings_with(home), model, make, pace, seed, truth, "healthy rows", yes=yes)
+        _rehearse(output, settings_with(home), model, make, pace, seed, truth, "healthy rows", yes=yes)
 
 
 @inject.command(epilog="Example: homeostat inject drift --feature distance_km --shift 2")
@@ -116,13 +116,13 @@ def drift(
         chosen = (
             _feature(served, feature) if feature else choose_feature(served.loop.features, served.weights)
         )
-        teller.note(f"{chosen.name} drifts")
+        output.note(f"{chosen.name} drifts")
         return lambda count, random: drifted(served.reference, chosen, count, random, shift)
 
-    with telling(as_json) as teller:
+    with command_output(as_json) as output:
         pace = _pace(rows, windows, rate, length, wait)
         truth: Truth | None = "expected" if outcomes else None
-        _rehearse(teller, settings_with(home), model, make, pace, seed, truth, "drifted rows", yes=yes)
+        _rehearse(output, settings_with(home), model, make, pace, seed, truth, "drifted rows", yes=yes)
 
 
 @inject.command("concept-drift", epilog="Example: homeostat inject concept-drift --windows 2")
@@ -151,10 +151,10 @@ def concept_drift(
             )
         return lambda count, random: drawn(served.reference, count, random)
 
-    with telling(as_json) as teller:
+    with command_output(as_json) as output:
         pace = _pace(rows, windows, rate, length, wait)
         what = "rows with other outcomes"
-        _rehearse(teller, settings_with(home), model, make, pace, seed, "reversed", what, yes=yes)
+        _rehearse(output, settings_with(home), model, make, pace, seed, "reversed", what, yes=yes)
 
 
 @inject.command(epilog="Example: homeostat inject fault --feature weight_kg --kind missing")
@@ -189,15 +189,15 @@ def fault(
         if feature:
             _feature(served, feature)
         faults = choose_faults(served.loop.features, feature, kind)
-        teller.note("broken: " + ", ".join(f"{name} ({how})" for name, how in faults.items()))
+        output.note("broken: " + ", ".join(f"{name} ({how})" for name, how in faults.items()))
         return lambda count, random: broken(
             drawn(served.reference, count, random), served.loop.features, faults, random
         )
 
-    with telling(as_json) as teller:
+    with command_output(as_json) as output:
         pace = _pace(rows, windows, rate, length, wait)
         truth: Truth | None = "own" if outcomes else None
-        _rehearse(teller, settings_with(home), model, make, pace, seed, truth, "broken rows", yes=yes)
+        _rehearse(output, settings_with(home), model, make, pace, seed, truth, "broken rows", yes=yes)
 
 
 @inject.command(epilog="Example: homeostat inject slow inference --for 30s")
@@ -215,16 +215,18 @@ def slow(
     from local_stack.fault_injection.throttling import slow_down
     from shared.errors import CallerError
 
-    with telling(as_json) as teller:
+    with command_output(as_json) as output:
         seconds = parse_length(length)
         if pause >= every:
             raise CallerError(
                 "--pause is not shorter than --every", hint="say for example --pause 0.5 --every 1"
             )
-        with bar(teller, f"{part} is slow", seconds) as shown:
-            slow_down(settings_with(home), part, seconds, pause_s=pause, every_s=every, told=shown.advance)
-        _tell_end(
-            teller,
+        with bar(output, f"{part} is slow", seconds) as shown:
+            slow_down(
+                settings_with(home), part, seconds, pause_s=pause, every_s=every, on_progress=shown.advance
+            )
+        show_next(
+            output,
             {"part": part, "seconds": seconds, "pause_s": pause, "every_s": every},
             f"{part} stood still for {pause:g} s of every {every:g} s, for {seconds:g} s; it runs freely again",
             home_of(settings_with(home)),
@@ -239,13 +241,13 @@ def broker_down(length: For = LONG, home: Home = None, as_json: Json = False) ->
     from local_stack.fault_injection.outages import take_down
     from local_stack.supervisor.process_specs import BROKER
 
-    with telling(as_json) as teller:
+    with command_output(as_json) as output:
         seconds = parse_length(length)
         settings = settings_with(home)
-        with bar(teller, "the broker is down", seconds) as shown:
-            back = take_down(settings, BROKER, seconds, told=shown.advance, step=shown.step)
-        _tell_end(
-            teller,
+        with bar(output, "the broker is down", seconds) as shown:
+            back = take_down(settings, BROKER, seconds, on_progress=shown.advance, step=shown.step)
+        show_next(
+            output,
             {"part": BROKER, "seconds": seconds, "back_after_seconds": round(back, 1)},
             f"the broker was down for {seconds:g} s and ready again {back:.1f} s later",
             home_of(settings),
@@ -262,12 +264,12 @@ def kill(
     from cli.progress import bar
     from local_stack.fault_injection.outages import kill_once
 
-    with telling(as_json) as teller:
+    with command_output(as_json) as output:
         settings = settings_with(home)
-        with bar(teller, f"killing {part}") as shown:
+        with bar(output, f"killing {part}") as shown:
             back = kill_once(settings, part, step=shown.step)
-        _tell_end(
-            teller,
+        show_next(
+            output,
             {"part": part, "back_after_seconds": round(back, 1)},
             f"{part} was killed and ready again after {back:.1f} s",
             home_of(settings),
@@ -283,7 +285,7 @@ def _pace(rows: int | None, windows: int, rate: float, length: str, wait: float)
 
 
 def _rehearse(
-    teller: Teller,
+    output: Output,
     settings: LocalStackSettings,
     model: str,
     maker: Callable[[Served], Make],
@@ -318,9 +320,11 @@ def _rehearse(
         rehearsal = Rehearsal(served, inference, drift, lake, lambda: datetime.now(UTC), injected.add)
         make = maker(served)
         rows, _ = rehearsal.size(pace)
-        teller.note(f"sending {rows} rows to {served.model}, generation {served.generation}")
-        with bar(teller, what, rows) as shown:
-            done = rehearsal.run(make, pace, seed=seed, truth=truth, told=shown.advance, step=shown.step)
+        output.note(f"sending {rows} rows to {served.model}, generation {served.generation}")
+        with bar(output, what, rows) as shown:
+            done = rehearsal.run(
+                make, pace, seed=seed, truth=truth, on_progress=shown.advance, step=shown.step
+            )
     verdict = done.verdict
     lines = [f"{done.model}: {done.answered} of {done.asked} rows answered, {done.told} outcomes told"]
     lines += [f"not answered: {reason}" for reason in done.failures]
@@ -331,7 +335,7 @@ def _rehearse(
     elif pace.wait_s > 0:
         lines.append(f"no verdict within {pace.wait_s:.0f} s; `homeostat doctor` looks for the reason")
     cause = str(verdict["verdict_id"]) if verdict is not None else ""
-    _tell_end(teller, done.document(), "\n".join(lines), home_of(settings), cause)
+    show_next(output, done.document(), "\n".join(lines), home_of(settings), cause)
     missed = pace.wait_s > 0 and (verdict is None or (done.in_lake or 0) < done.answered)
     if missed or done.unsent:
         raise typer.Exit(FOUND_SOMETHING)
@@ -359,12 +363,12 @@ def home_of(settings: LocalStackSettings) -> tuple[str, str]:
     return ("" if default else f" --home {settings.home}", console or "http://127.0.0.1:8005")
 
 
-def _tell_end(
-    teller: Teller, document: dict[str, Any], text: str, place: tuple[str, str], cause: str = ""
+def show_next(
+    output: Output, document: dict[str, Any], text: str, place: tuple[str, str], cause: str = ""
 ) -> None:
     """The result, and what to look at next."""
     option, console = place
     commands = [f"homeostat status{option}"]
     commands += [f"homeostat why {cause}{option}"] if cause else [f"homeostat doctor{option}"]
-    teller.result({**document, "next": [*commands, console]}, text)
-    teller.note("next: " + ", ".join(f"`{command}`" for command in commands) + f", {console}")
+    output.result({**document, "next": [*commands, console]}, text)
+    output.note("next: " + ", ".join(f"`{command}`" for command in commands) + f", {console}")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from cli.command_settings import settings_with
+from cli.command_settings import client_settings
 from cli.options import Home, Json, Model, RetrainingUrl
-from cli.output import telling
+from cli.output import command_output, short_version
 from local_stack.addresses import addresses
-from shared.contracts.manifest import short
 from shared.http.service_client import ServiceClient, items
 
 
@@ -17,8 +16,8 @@ def releases(
     model: Model, home: Home = None, retraining_url: RetrainingUrl = "", as_json: Json = False
 ) -> None:
     """List what was released, newest first. The first line is what is served."""
-    with telling(as_json) as teller:
-        where = addresses(settings_with(home, retraining_url=retraining_url))
+    with command_output(as_json) as output:
+        where = addresses(client_settings(home, retraining_url=retraining_url))
         with ServiceClient("retraining", where.retraining) as retraining:
             log = items(retraining.get(f"/models/{model}/releases"), "releases")
         log = sorted(log, key=lambda release: int(release["generation"]), reverse=True)
@@ -28,11 +27,11 @@ def releases(
         for release in log:
             table.add_row(
                 str(release["generation"]),
-                short(str(release["version"])),
+                short_version(str(release["version"])),
                 str(release["reason"]),
                 escape(str(release["actor"])),
                 str(release["released_at"])[:19],
                 str(release.get("run_id") or "–"),
                 escape(str(release.get("note") or "")),
             )
-        teller.result({"model": model, "releases": log}, table if log else f"{model} has no releases")
+        output.result({"model": model, "releases": log}, table if log else f"{model} has no releases")

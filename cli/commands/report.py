@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import webbrowser
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from cli.command_settings import settings_with
+from cli.command_settings import client_settings
 from cli.completion import complete_model, complete_verdict
 from cli.options import DriftUrl, Home, Json
-from cli.output import telling
-from cli.progress import bar
+from cli.output import command_output
 from local_stack.addresses import addresses
 from shared.http.service_client import ServiceClient, items
 
@@ -39,16 +37,20 @@ def report(
     as_json: Json = False,
 ) -> None:
     """List the newest verdicts with the addresses of their reports, or open one."""
-    with telling(as_json) as teller:
-        where = addresses(settings_with(home, drift_url=drift_url))
+    import webbrowser
+
+    from cli.progress import bar
+
+    with command_output(as_json) as output:
+        where = addresses(client_settings(home, drift_url=drift_url))
         with ServiceClient("drift", where.drift) as drift:
             if open_id:
                 verdict = drift.get(f"/verdicts/{open_id}")
                 url = f"{where.drift}/reports/{open_id}"
-                with bar(teller, "drawing the report"):
+                with bar(output, "drawing the report"):
                     drift.read(f"/reports/{open_id}")
                 opened = not as_json and webbrowser.open(url)
-                teller.result({"verdict": verdict, "report": url}, url if not opened else f"opened {url}")
+                output.result({"verdict": verdict, "report": url}, url if not opened else f"opened {url}")
                 return
             asked: dict[str, str | int] = {"limit": limit} | ({"model": model} if model else {})
             verdicts = items(drift.get("/verdicts", **asked), "verdicts")
@@ -68,4 +70,4 @@ def report(
                 str(verdict["rows"]),
                 f"[link={verdict['report']}]{verdict['verdict_id']}[/]",
             )
-        teller.result({"verdicts": verdicts}, table if verdicts else "no verdicts yet")
+        output.result({"verdicts": verdicts}, table if verdicts else "no verdicts yet")

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from cli.command_settings import settings_with
+from cli.command_settings import client_settings
 from cli.options import Actor, Home, Json, Model, RetrainingUrl
-from cli.output import telling
+from cli.output import command_output, short_version
 from local_stack.addresses import addresses
-from shared.contracts.manifest import short
 from shared.errors import DependencyUnavailable
 from shared.http.service_client import ServiceClient, items
 
@@ -39,8 +38,8 @@ def rollback(
 
     The service is told which generation was seen, so a request that arrives late or twice goes back one step at most.
     """
-    with telling(as_json) as teller:
-        where = addresses(settings_with(home, retraining_url=retraining_url))
+    with command_output(as_json) as output:
+        where = addresses(client_settings(home, retraining_url=retraining_url))
         body: dict[str, object] = {"actor": actor or getpass.getuser()}
         if reason:
             body["reason"] = reason
@@ -57,9 +56,9 @@ def rollback(
                     f"{error.message}; whether it was rolled back is not known",
                     hint=f"`homeostat releases {model}` tells; to try again add --expected-generation {seen}",
                 ) from error
-        teller.result(
+        output.result(
             release,
-            f"{model}: version {short(str(release['version']))} is released again, as generation {release['generation']}",
+            f"{model}: version {short_version(str(release['version']))} is released again, as generation {release['generation']}",
         )
 
 

@@ -1,64 +1,125 @@
-"""`homeostat status`: what runs, and how it is."""
+"""`homeostat status`: the models, then the processes of the stack."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from cli.command_settings import settings_with
+from cli.command_settings import client_settings
+from cli.model_overview import ModelOverview, read_overview
 from cli.options import Home, Json
-from cli.output import FOUND_SOMETHING, telling
+from cli.output import FOUND_SOMETHING, command_output, short_version
+from local_stack.addresses import addresses
 from local_stack.state import ProcessState, read_state
 from local_stack.supervisor.lock import is_supervised
 from local_stack.supervisor.orphans import is_alive
 from local_stack.supervisor.readiness import is_ready
 from shared.errors import NotFound
 
+VERDICT_COLOURS = {"ok": "green", "drift": "red", "data_fault": "magenta"}
+STATE_COLOURS = {"ready": "green", "starting": "yellow"}
+
 
 def status(home: Home = None, as_json: Json = False) -> None:
-    """Show every process of the stack; exit code 1 when one is not ready."""
-    with telling(as_json) as teller:
-        settings = settings_with(home)
+    """Show each model (generation, last verdict, loss), then each process of the stack.
+
+    `served` and `baseline` are the losses of what was served and of the first released version, on the same rows.
+    The exit code is 1 when a process is not ready.
+    """
+    with command_output(as_json) as output:
+        settings = client_settings(home)
         state = read_state(settings.home)
         if state is None:
             raise NotFound(
-                f"nothing was started on {settings.home}",
-                hint="start it with `homeostat up`, or name another --home",
+                f"no stack runs on {settings.home.absolute()}",
+                hint="start one with `homeostat up`, or name its data root with --home",
             )
         supervised = is_supervised(settings.home)
-        rows = [_row(process, state.kafka) for process in state.processes]
-        table = Table(box=None)
-        for column in ("process", "state", "pid", "port", "restarts", "up", "log"):
-            table.add_column(column)
-        for row in rows:
-            colour = "green" if row["state"] == "ready" else "yellow" if row["state"] == "starting" else "red"
-            table.add_row(
-                str(row["name"]),
-                f"[{colour}]{row['state']}[/]",
-                *(str(row[key]) for key in ("pid", "port", "restarts")),
-                f"{row['up_seconds']} s",
-                str(row["log"]),
-            )
-        well = supervised and all(row["state"] == "ready" for row in rows)
-        if not supervised:
-            table.caption = "no supervisor: what dies stays dead. Start it again with `homeostat up`"
-        teller.result(
-            {
-                "home": state.home,
-                "supervised": supervised,
-                "ready": well,
-                "urls": state.urls,
-                "processes": rows,
-            },
-            table,
-        )
-        if not well:
+        processes = [_process(process, state.kafka) for process in state.processes]
+        overview = read_overview(addresses(settings))
+        ready = supervised and all(process["state"] == "ready" for process in processes)
+        document = {
+            "home": state.home,
+            "supervised": supervised,
+            "ready": ready,
+            "models": [model.document() for model in overview.models],
+            "unavailable": list(overview.unavailable),
+            "urls": state.urls,
+            "processes": processes,
+        }
+        if as_json:
+            output.result(document, "")
+        else:
+            if overview.models:
+                output.result(None, models_table(overview.models))
+            else:
+                output.result(None, "no model is served yet; `homeostat deploy` releases the first")
+            for service in overview.unavailable:
+                output.note(f"{service} cannot be reached, so its columns are empty")
+            output.result(None, "")
+            output.result(None, _process_table(processes, supervised))
+        if not ready:
             raise typer.Exit(FOUND_SOMETHING)
 
 
-def _row(process: ProcessState, kafka: str) -> dict[str, object]:
+def models_table(models: tuple[ModelOverview, ...]) -> Table:
+    """One line for each model."""
+    table = Table(box=None)
+    for column in (
+        "model",
+        "generation",
+        "version",
+        "last verdict",
+        "window end",
+        "served",
+        "baseline",
+        "metric",
+    ):
+        table.add_column(column)
+    for model in models:
+        colour = VERDICT_COLOURS.get(model.verdict, "yellow")
+        table.add_row(
+            escape(model.name),
+            str(model.generation or "–"),
+            short_version(model.version) or "–",
+            f"[{colour}]{model.verdict}[/]" if model.verdict else "none yet",
+            model.window_end[:16] or "–",
+            _loss(model.served_loss),
+            _loss(model.baseline_loss),
+            model.metric or "–",
+        )
+    return table
+
+
+def _loss(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _process_table(processes: list[dict[str, Any]], supervised: bool) -> Table:
+    table = Table(box=None)
+    for column in ("process", "state", "pid", "port", "restarts", "up", "log"):
+        table.add_column(column)
+    for process in processes:
+        colour = STATE_COLOURS.get(process["state"], "red")
+        table.add_row(
+            str(process["name"]),
+            f"[{colour}]{process['state']}[/]",
+            *(str(process[key]) for key in ("pid", "port", "restarts")),
+            f"{process['up_seconds']} s",
+            escape(str(process["log"])),
+        )
+    if not supervised:
+        table.caption = (
+            "no supervisor runs: a process that exits is not restarted. Run `homeostat up` to start again"
+        )
+    return table
+
+
+def _process(process: ProcessState, kafka: str) -> dict[str, Any]:
     alive = is_alive(process)
     return {
         "name": process.name,

@@ -1,21 +1,23 @@
-"""`homeostat why`: the chain from a prediction, version, run or cause, back and forth."""
+"""`homeostat why`: which version answered a prediction, and why that version was served."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.tree import Tree
 
-from cli.command_settings import settings_with
+from cli.command_settings import client_settings
 from cli.completion import complete_name
+from cli.explanation import explain
 from cli.options import Home, Json, RetrainingUrl
-from cli.output import telling
+from cli.output import command_output
 from local_stack.addresses import addresses
 from shared.errors import NotFound
 from shared.http.service_client import ServiceClient
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
 
 PREDICTION_ID_LENGTH = 32
 CAUSE_KEY = re.compile("[0-9a-f]{32}")
@@ -27,28 +29,34 @@ def why(
     name: Annotated[
         str,
         typer.Argument(
-            help="A prediction id, a version (its first 12 characters will do), a run id (run-…) or a cause.",
+            help="A prediction id, a version (at least its first 8 characters), a run id (run-…) or a cause key.",
             autocompletion=complete_name,
         ),
     ],
+    full: Annotated[bool, typer.Option("--full", help="Also print the whole chain as a tree.")] = False,
     home: Home = None,
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Show prediction → version → run → snapshot → cause, and what each step was decided on; from a run or cause the way forth,
-    to the predictions its version answered."""
-    with telling(as_json) as teller:
-        where = addresses(settings_with(home, retraining_url=retraining_url))
+    """Explain in one paragraph which version answered, which run made it, and what caused that run.
+
+    For a run or a cause: what was decided, which version it led to, and the predictions that version answered.
+    `--full` also prints the whole chain as a tree; `--json` prints the chain.
+    """
+    with command_output(as_json) as output:
+        where = addresses(client_settings(home, retraining_url=retraining_url))
         with ServiceClient("retraining", where.retraining) as retraining:
             kind, chain = ask(retraining, name)
-        teller.result(chain, draw(f"{kind} {name}", chain, FORTH if kind in ("run", "cause") else BACK))
+        output.result(chain, explain(kind, name, chain))
+        if full and not as_json:
+            output.result(None, draw(f"{kind} {name}", chain, FORTH if kind in ("run", "cause") else BACK))
 
 
 def ask(retraining: ServiceClient, name: str) -> tuple[str, dict[str, Any]]:
-    """What a name is and the chain through it. Raises NotFound.
+    """The kind of a name and the chain through it. Raises NotFound.
 
-    A cause is 32 hex digits. A prediction id is 32 characters of a wider alphabet, and once in 4 billion it is all hex digits
-    too: such a name is tried as a cause first.
+    A cause key is 32 hex digits. A prediction id is 32 characters of a wider alphabet, and may consist of hex digits by chance:
+    such a name is tried as a cause first.
     """
     if name.startswith("run-"):
         return "run", retraining.get(f"/runs/{name}/why")
@@ -63,7 +71,10 @@ def ask(retraining: ServiceClient, name: str) -> tuple[str, dict[str, Any]]:
 
 
 def draw(title: str, chain: dict[str, Any], links: tuple[str, ...]) -> Tree:
-    """The chain as a tree: each link hangs below the one before it; what the service adds beside the links hangs at the root."""
+    """The chain as a tree: each link below the one before it, other fields at the root."""
+    from rich.markup import escape
+    from rich.tree import Tree
+
     tree = Tree(f"[bold]{escape(title)}[/]")
     node = tree
     for link in links:
@@ -75,7 +86,7 @@ def draw(title: str, chain: dict[str, Any], links: tuple[str, ...]) -> Tree:
 
 
 def grow(tree: Tree, value: Any) -> None:
-    """Hang a JSON value into the tree: what is empty is left out, long lists are cut."""
+    """Add a JSON value to the tree, without empty values, long lists cut."""
     if isinstance(value, dict):
         for key, inner in value.items():
             _branch(tree, str(key), inner)
@@ -87,6 +98,8 @@ def grow(tree: Tree, value: Any) -> None:
 
 
 def _branch(tree: Tree, name: str, inner: Any) -> None:
+    from rich.markup import escape
+
     if inner in (None, "", [], {}):
         return
     if isinstance(inner, dict | list):

@@ -29,16 +29,16 @@ from shared.stores.model_store import ModelStore
 
 
 @dataclass(frozen=True)
-class Packer:
-    """Packs versions with the installation's `keys` into `store`; what a training command says goes to `log`.
+class VersionBuilder:
+    """Packages versions, signs them with `keys` and puts them into `store`; `log` receives the training output.
 
-    `told` hears what is done now.
+    `on_progress` is called with each step.
     """
 
     store: ModelStore
     keys: Keys
     log: Path
-    told: Callable[[str], None] = lambda _: None
+    on_progress: Callable[[str], None] = lambda _: None
 
     def trained(self, project: Path, loop: LoopSpec, *, rows: Path, holdout: Path) -> Manifest:
         """Run the training command on `rows` and package what it writes. The command never sees the holdout.
@@ -46,7 +46,7 @@ class Packer:
         The reference holds the newest training rows, then the holdout: rows the model was not trained on, whose losses are
         therefore unbiased.
         """
-        self.told("reading the rows")
+        self.on_progress("reading the rows")
         training_rows = read_rows(rows, loop)
         held_out = read_rows(holdout, loop)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
@@ -54,7 +54,7 @@ class Packer:
             pq.write_table(training_rows, folder / "train.parquet")
             out = folder / "out"
             out.mkdir()
-            self.told(f"training on {training_rows.num_rows} rows")
+            self.on_progress(f"training on {training_rows.num_rows} rows")
             job = TrainingJob(
                 run_id=f"deploy-{loop.model}",
                 command=loop.retraining.command,
@@ -66,7 +66,7 @@ class Packer:
             run_training(job)
             metrics = read_outputs(out)
             rows_known = newest(training_rows, held_out)
-            self.told(f"scoring {rows_known.num_rows} reference rows")
+            self.on_progress(f"scoring {rows_known.num_rows} reference rows")
             scores = OnnxModel(out / MODEL, loop).score(rows_known)
             reference = folder / REFERENCE
             pq.write_table(with_scores(rows_known, scores), reference)
@@ -75,32 +75,34 @@ class Packer:
                 snapshot=sha256((folder / "train.parquet").read_bytes()).hexdigest(),
                 trained_until=last_moment(training_rows),
             )
-            return self._pack(loop, model=out / MODEL, reference=reference, origin=origin, metrics=metrics)
+            return self._package(loop, model=out / MODEL, reference=reference, origin=origin, metrics=metrics)
 
     def artifact(self, folder: Path, loop: LoopSpec) -> Manifest:
-        """Pack a model that was trained elsewhere: model.onnx, metrics.json, reference.parquet.
+        """Package a model that was trained elsewhere: model.onnx, metrics.json, reference.parquet.
 
-        Its newest reference row counts as the last it was trained on: nothing else tells how old it is.
+        The newest reference row counts as the end of its training data: nothing else says how old the model is.
         """
         for name in (MODEL, METRICS, REFERENCE):
             if not (folder / name).is_file():
                 raise ProjectError(
-                    f"{folder} lacks {name}", hint=f"put {MODEL}, {METRICS} and {REFERENCE} there"
+                    f"{folder} has no {name}", hint=f"put {MODEL}, {METRICS} and {REFERENCE} there"
                 )
         rows = newest(read_rows(folder / REFERENCE, loop))
-        self.told(f"scoring {rows.num_rows} reference rows")
+        self.on_progress(f"scoring {rows.num_rows} reference rows")
         scores = OnnxModel(folder / MODEL, loop).score(rows)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
             reference = Path(name) / REFERENCE
             pq.write_table(with_scores(rows, scores), reference)
             origin = Origin(kind="deployment", trained_until=last_moment(rows))
             metrics = read_metrics(folder / METRICS)
-            return self._pack(loop, model=folder / MODEL, reference=reference, origin=origin, metrics=metrics)
+            return self._package(
+                loop, model=folder / MODEL, reference=reference, origin=origin, metrics=metrics
+            )
 
-    def _pack(
+    def _package(
         self, loop: LoopSpec, *, model: Path, reference: Path, origin: Origin, metrics: dict[str, float]
     ) -> Manifest:
-        self.told("packaging and signing")
+        self.on_progress("packaging and signing")
         with tempfile.TemporaryDirectory(prefix="homeostat-version-") as name:
             folder = Path(name) / "version"
             manifest = package_version(

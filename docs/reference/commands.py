@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import typer.main
-
 from docs.reference.markdown import code, table
 
 
@@ -24,9 +22,9 @@ class Command:
 @cache
 def all_commands() -> tuple[Command, ...]:
     """Every command, in the order of `homeostat --help`."""
-    from cli.main import app
+    from cli.main import PAGE
 
-    return tuple(_commands("", typer.main.get_command(app)))
+    return tuple(command for entry in PAGE for command in _commands(entry.name, entry.load()))
 
 
 def find_command(words: Sequence[str]) -> Command | None:
@@ -35,12 +33,12 @@ def find_command(words: Sequence[str]) -> Command | None:
     return known.get(" ".join(words[:2])) or known.get(" ".join(words[:1]))
 
 
-def _commands(prefix: str, group: Any) -> Iterator[Command]:
-    for name, command in vars(group)["commands"].items():
-        if "commands" in vars(command):
-            yield from _commands(f"{prefix}{name} ", command)
-        else:
-            yield Command(f"{prefix}{name}", _usage(f"{prefix}{name}", command), _first(command.help))
+def _commands(name: str, command: Any) -> Iterator[Command]:
+    if "commands" in vars(command):
+        for below, each in vars(command)["commands"].items():
+            yield from _commands(f"{name} {below}", each)
+    else:
+        yield Command(name, _usage(name, command), _first(command.help))
 
 
 def command_table(_: str) -> str:

@@ -20,13 +20,13 @@ def take_down(
     part: str,
     seconds: float,
     *,
-    told: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], None] = lambda _: None,
     step: Callable[[str], None] = lambda _: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> float:
     """End `part` as a power cut would, keep it down for `seconds`; returns the seconds it then took to be ready again.
 
-    1. The hold is written: nothing starts it again.   2. It is killed.   3. The time passes; `told` hears how much.
+    1. The hold is written: nothing starts it again.   2. It is killed.   3. The time passes; `on_progress` hears how much.
     4. The hold is taken away, also when we are interrupted; when we are killed, it is void.   5. The supervisor starts it.
     """
     before = part_of(stack_of(settings), part)
@@ -36,8 +36,8 @@ def take_down(
         while (left := ends - time.monotonic()) > 0:
             nap = min(TICK_S, left)
             pause(nap)
-            told(nap)
-    return wait_until_back(settings.home, before, within_s=BACK_WITHIN_S, told=step)
+            on_progress(nap)
+    return wait_until_back(settings.home, before, within_s=BACK_WITHIN_S, on_progress=step)
 
 
 def kill_once(
@@ -46,4 +46,4 @@ def kill_once(
     """End `part` once as a power cut would; the seconds until the supervisor has it ready again."""
     before = part_of(stack_of(settings), part)
     kill(before)
-    return wait_until_back(settings.home, before, within_s=BACK_WITHIN_S, told=step)
+    return wait_until_back(settings.home, before, within_s=BACK_WITHIN_S, on_progress=step)

@@ -66,11 +66,11 @@ def kill(process: ProcessState) -> None:
 
 
 def wait_until_back(
-    home: Path, before: ProcessState, *, within_s: float, told: Callable[[str], None] = lambda _: None
+    home: Path, before: ProcessState, *, within_s: float, on_progress: Callable[[str], None] = lambda _: None
 ) -> float:
     """Wait until the supervisor has started the part again and it is ready; the seconds it took. Raises `OperatorError`."""
     began = time.monotonic()
-    told(f"waiting for {before.name} to come back")
+    on_progress(f"waiting for {before.name} to come back")
     while time.monotonic() - began < within_s:
         state = read_state(home)
         again = next((one for one in state.processes if one.name == before.name), None) if state else None

@@ -64,11 +64,11 @@ def ask(
     *,
     rate: float,
     seconds: float,
-    told: Callable[[int], None] = lambda _: None,
+    on_progress: Callable[[int], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> Answers:
-    """Ask for every row, `rate` rows a second, for at most `seconds`; `told` hears how many rows each request had.
+    """Ask for every row, `rate` rows a second, for at most `seconds`; `on_progress` hears how many rows each request had.
 
     Neighbouring rows share a request and its first row's moment. A failed request is counted, not sent again: what a client sees
     during a fault is what is rehearsed.
@@ -99,7 +99,7 @@ def ask(
                 answers.ids[place] = str(item["prediction_id"])
                 answers.moments[place] = moments[start]
                 answers.scores[place] = item.get("score", np.nan)
-        told(len(batch))
+        on_progress(len(batch))
     return answers
 
 

@@ -42,7 +42,7 @@ class Pace:
 
 @dataclass
 class Outcome:
-    """What a rehearsal did: rows `asked`, `answered`, found `in_lake`; outcomes `told`; its event time; the verdict."""
+    """What a rehearsal did: rows `asked`, `answered`, found `in_lake`; outcomes `on_progress`; its event time; the verdict."""
 
     model: str
     version: str
@@ -96,7 +96,7 @@ class Rehearsal:
         *,
         seed: int,
         truth: Truth | None,
-        told: Callable[[int], None] = lambda _: None,
+        on_progress: Callable[[int], None] = lambda _: None,
         step: Callable[[str], None] = lambda _: None,
     ) -> Outcome:
         """Send rows that `make` makes.
@@ -106,7 +106,7 @@ class Rehearsal:
         4. One last row, later, with its outcome: now the window is over and its outcomes are due.
         5. Drift's verdict.
 
-        `told` hears of rows sent, `step` of what is waited for, `note` of rows that were answered and stay. Raises
+        `on_progress` hears of rows sent, `step` of what is waited for, `note` of rows that were answered and stay. Raises
         `CallerError` where inference refuses the rows.
         """
         random = np.random.default_rng(seed)
@@ -126,7 +126,7 @@ class Rehearsal:
             timeline.moments(count),
             rate=pace.rate,
             seconds=seconds,
-            told=told,
+            on_progress=on_progress,
         )
         self.note(answers.answered, timeline.start, timeline.end)
         done = Outcome(

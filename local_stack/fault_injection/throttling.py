@@ -24,7 +24,7 @@ def slow_down(
     *,
     pause_s: float,
     every_s: float,
-    told: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Stop `part` for `pause_s` out of every `every_s` seconds, for `seconds` in all.
 
@@ -49,7 +49,7 @@ def slow_down(
         while guard.poll() is None and (left := ends - time.monotonic()) > 0:
             nap = min(TICK_S, left)
             time.sleep(nap)
-            told(nap)
+            on_progress(nap)
             seen.update(tree_of(process))
     finally:
         with suppress(OSError):

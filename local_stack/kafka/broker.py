@@ -132,11 +132,11 @@ class Broker:
 
 
 def local_broker(
-    place: BrokerPlace, settings: LocalStackSettings, *, told: Callable[[str], None] = lambda _: None
+    place: BrokerPlace, settings: LocalStackSettings, *, on_progress: Callable[[str], None] = lambda _: None
 ) -> Broker:
-    """A broker on this machine's Java and jars; fetches the jars on first use and says so through `told`."""
+    """A broker on this machine's Java and jars; fetches the jars on first use and says so through `on_progress`."""
     java = find_java(settings.java_home)
-    return Broker(place, ensure_jars(settings.kafka_jars, told=told), java)
+    return Broker(place, ensure_jars(settings.kafka_jars, on_progress=on_progress), java)
 
 
 def _last_line(text: str) -> str:

@@ -51,7 +51,7 @@ def read_lock(lock: Path = LOCK) -> list[Jar]:
 def ensure_jars(
     folder: Path,
     *,
-    told: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], None] = lambda _: None,
     fetched: Callable[[int, int], None] = lambda *_: None,
     lock: Path = LOCK,
 ) -> list[Path]:
@@ -60,7 +60,7 @@ def ensure_jars(
     1. Whatever lies in the folder with the right digest is used as it is; no network is touched.
     2. What is missing or different is fetched beside the folder, checked, and only then moved in.
 
-    `told` hears a sentence when a fetch starts, `fetched` how many of how many jars have come.
+    `on_progress` hears a sentence when a fetch starts, `fetched` how many of how many jars have come.
     Raises `DependencyUnavailable` when a jar
     can be had from nowhere, `OperatorError` when the fetched bytes are not the pinned ones.
     """
@@ -69,7 +69,7 @@ def ensure_jars(
     with _alone(folder):
         missing = [jar for jar in jars if not _has(folder, jar)]
         if missing:
-            told(f"fetching {len(missing)} of the broker's {len(jars)} jars into {folder}")
+            on_progress(f"fetching {len(missing)} of the broker's {len(jars)} jars into {folder}")
             _fetch(missing, folder, fetched)
     return [folder / jar.file_name for jar in jars]
 

@@ -44,7 +44,7 @@ def run_attached(
     `on_ready` is called once every process is ready, `on_progress` with each event worth a line; `console` shows the start.
     Raises `OperatorError` when not everything is ready in `wait_s` seconds; 0 skips the check.
     """
-    supervisor = Supervisor(settings, observability=observability, told=on_progress)
+    supervisor = Supervisor(settings, observability=observability, on_progress=on_progress)
     failed: list[HomeostatError] = []
     over = threading.Event()
 

@@ -1,37 +1,35 @@
-"""Waiting until everything a supervisor started is ready."""
+"""Waits until the processes a supervisor started are ready."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-
-from local_stack.kafka.admin import wait_for_broker
-from local_stack.settings import LocalStackSettings
+from local_stack.kafka.ping import broker_answers
 from local_stack.state import ProcessState, StackState, read_state
 from local_stack.supervisor.process_specs import BROKER, services
-from shared.errors import DependencyUnavailable, OperatorError
+from shared.errors import OperatorError
+from shared.http.service_client import send_request
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from local_stack.settings import LocalStackSettings
 
 PAUSE_S = 0.25
 
 
 def is_ready(process: ProcessState, kafka: str) -> bool:
-    """Whether a process does its work: the broker answers clients, a service answers 200 at its readiness door."""
+    """Whether a process works: the broker answers clients, a service answers 200 at its readiness route."""
     if not process.ready_url:
-        try:
-            wait_for_broker(kafka, deadline_s=0.0)
-        except DependencyUnavailable:
-            return False
-        return True
-    import httpx
-
+        return broker_answers(kafka)
     try:
-        return httpx.get(process.ready_url, timeout=2.0, trust_env=False).status_code == 200
-    except httpx.HTTPError:
+        return send_request("GET", process.ready_url, timeout_s=2.0)[0] == 200
+    except (OSError, HTTPException):
         return False
 
 
@@ -44,11 +42,15 @@ def wait_until_ready(
     names: Sequence[str] | None = None,
     supervisor: int | None = None,
 ) -> StackState:
-    """Return the state once all is ready. `console` shows progress; `names` are those waited for (default: all).
-    With `supervisor`, its pid, the state a killed predecessor left does not count.
+    """Return the state once every process in `names` (default: all core processes) is ready; `console` shows progress.
+    With `supervisor`, its pid, the state file of an earlier supervisor is ignored.
 
-    Raises `OperatorError` naming what is not ready and where its log is, after `deadline_s` seconds or when `alive` turns false.
+    Raises `OperatorError` naming the processes that are not ready and their logs, after `deadline_s` seconds or once
+    `alive` is false.
     """
+    from rich.console import Console
+    from rich.live import Live
+
     if names is None:
         names = [BROKER, *(spec.name for spec in services(settings) if spec.is_core)]
     ready: set[str] = set()
@@ -61,7 +63,7 @@ def wait_until_ready(
             if state is not None and supervisor not in (None, state.pid):
                 state = None
             processes = {process.name: process for process in state.processes} if state is not None else {}
-            # The broker is asked until it once answered: asking costs more than it is worth.
+            # The broker is checked until it has answered once.
             ready = {
                 name
                 for name, process in processes.items()
@@ -77,7 +79,7 @@ def wait_until_ready(
                 break
             time.sleep(PAUSE_S)
     if console is not None and not console.is_terminal:
-        console.line()  # the last picture ends without one where it is not redrawn
+        console.line()  # outside a terminal the table is printed once, without a final line break
     if state is None:
         raise _not_ready(names, ready, settings.home, waited)
     return state
@@ -93,6 +95,8 @@ def _not_ready(names: Sequence[str], ready: set[str], home: Path, waited: float)
 
 
 def _table(names: Sequence[str], ready: set[str], state: StackState | None, waited: float) -> Table:
+    from rich.table import Table
+
     table = Table(title=f"starting, {waited:.0f} s", title_justify="left", box=None, show_header=False)
     restarts = {process.name: process.restarts for process in state.processes} if state is not None else {}
     for name in names:
@@ -101,6 +105,6 @@ def _table(names: Sequence[str], ready: set[str], state: StackState | None, wait
         elif name in restarts:
             shown = "starting" + (f" [yellow]({restarts[name]} restarts)[/]" if restarts[name] else "")
         else:
-            shown = "[dim]waiting[/]"
+            shown = "[dim]not started[/]"
         table.add_row(name, shown)
     return table

@@ -10,11 +10,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
 import psutil
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from local_stack.state import run_folder
 from shared.errors import Conflict
@@ -23,10 +23,9 @@ from shared.files import write_atomic
 LONGEST_S = 600.0
 
 
-class Hold(BaseModel):
+@dataclass(frozen=True)
+class Hold:
     """Who holds a part, by `pid` and `created` (seconds since 1970), and `until` when (the same)."""
-
-    model_config = ConfigDict(frozen=True)
 
     pid: int
     created: float
@@ -42,7 +41,7 @@ def hold(home: Path, part: str, seconds: float) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     until = time.time() + min(seconds, LONGEST_S)
     ours = Hold(pid=os.getpid(), created=psutil.Process().create_time(), until=until)
-    write_atomic(path, orjson.dumps(ours.model_dump()))
+    write_atomic(path, orjson.dumps(asdict(ours)))
     try:
         yield
     finally:
@@ -52,8 +51,8 @@ def hold(home: Path, part: str, seconds: float) -> Iterator[None]:
 def is_held(home: Path, part: str) -> bool:
     """Whether a living holder holds `part` now."""
     try:
-        found = Hold.model_validate(orjson.loads(_path(home, part).read_bytes()))
-    except (OSError, orjson.JSONDecodeError, ValidationError):
+        found = Hold(**orjson.loads(_path(home, part).read_bytes()))
+    except (OSError, TypeError, ValueError):
         return False
     # A clock that stepped back must not hold anything for longer than a hold may last.
     if not 0 < found.until - time.time() <= LONGEST_S:

@@ -37,7 +37,7 @@ class Supervisor:
     """Runs one stack below `settings.home` until `stop` is called.
 
     `specs` are the processes beside the broker (default: the services), `observability` what watches them, if anything does.
-    `told` hears what happens, a sentence at a time.
+    `on_progress` hears what happens, a sentence at a time.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Supervisor:
         *,
         specs: Sequence[ProcessSpec] | None = None,
         observability: Observability | None = None,
-        told: Callable[[str], None] = lambda _: None,
+        on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._specs = services(settings) if specs is None else list(specs)
@@ -54,7 +54,7 @@ class Supervisor:
         if observability is not None:
             self._specs += observability.specs
         self._home = settings.home.absolute()
-        self._told = told
+        self._on_progress = on_progress
         self._children: list[Child] = []
         self._complaints: set[str] = set()
         self._is_written = True
@@ -96,7 +96,7 @@ class Supervisor:
         if found is not None:
             ended = end_left_over(found.processes)
             if ended:
-                self._told(f"ended what an earlier supervisor left running: {', '.join(ended)}")
+                self._on_progress(f"ended what an earlier supervisor left running: {', '.join(ended)}")
             remove_state(self._home)
 
     def _require_ports(self) -> None:
@@ -120,7 +120,7 @@ class Supervisor:
             controller_port=settings.controller_port,
             host=settings.host,
         )
-        broker = local_broker(place, settings, told=self._told)
+        broker = local_broker(place, settings, on_progress=self._on_progress)
         broker.prepare()
         return broker
 
@@ -175,7 +175,7 @@ class Supervisor:
             return False  # a rehearsal keeps it down
         changed = child.tend(now)
         if changed and lived:
-            self._told(f"{child.spec.name} ended with status {child.exit_status}; it is started again")
+            self._on_progress(f"{child.spec.name} ended with status {child.exit_status}; it is started again")
         return changed
 
     def _stop_all(self) -> None:
@@ -195,7 +195,7 @@ class Supervisor:
         """Say a thing once, not at every look."""
         if text not in self._complaints:
             self._complaints.add(text)
-            self._told(text)
+            self._on_progress(text)
 
     def _state(self) -> StackState:
         settings = self._settings

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from shared.errors import InvalidLoopSpec
+from shared.validation_text import problem_text
 
 MODEL_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 FEATURE_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
@@ -26,6 +27,12 @@ RESERVED_NAMES = frozenset(
     {"event_time", "outcome", "prediction_id", "score", "model", "version", "generation"}
 )
 
+_PATTERNS = {
+    MODEL_NAME: "lowercase letters, digits, _ and -, beginning with a letter, at most 63 characters",
+    FEATURE_NAME: "letters, digits and _, not beginning with a digit, at most 63 characters",
+}
+# pydantic adds a union's tag to the path of a key; it stands nowhere in the file.
+_TAGS = frozenset({"drift", "floor", "schedule", "new_rows", "all", "last", "since_change"})
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = timedelta(days=36500)
 
@@ -341,11 +348,11 @@ def parse_loop_spec(text: str, *, origin: str = "loop.yaml") -> LoopSpec:
         where = f" at line {mark.line + 1}" if mark is not None else ""
         what = getattr(error, "problem", None) or "a character that YAML does not allow"
         raise InvalidLoopSpec(
-            f"{origin} is not YAML{where}: {what}", hint="mend the file, then run `homeostat deploy` again"
+            f"{origin} is not YAML{where}: {what}", hint="fix the file and run the command again"
         ) from error
     if not isinstance(document, dict):
         raise InvalidLoopSpec(
-            f"{origin} must be a mapping of keys", hint="`homeostat init` writes one that works"
+            f"{origin} is not a YAML mapping of keys", hint="`homeostat init` writes one that works"
         )
     try:
         return LoopSpec.model_validate(document)
@@ -362,30 +369,22 @@ def read_loop_spec(project: Path) -> LoopSpec:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidLoopSpec(
-            f"{path} cannot be read: {error}",
-            hint="name the folder of a model project; `homeostat init DIR` writes one",
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}",
+            hint="give the folder of a model project; `homeostat init DIR` writes one",
         ) from error
     return parse_loop_spec(text, origin=str(path))
 
 
 def _first_problem(error: ValidationError, document: dict[str, Any]) -> str:
-    lines = []
-    for problem in error.errors()[:3]:
-        path = ".".join(str(part) for part in problem["loc"]) or "the file"
-        place = problem["loc"]
-        features = document.get("features")
-        if (
-            isinstance(features, list)
-            and len(place) > 1
-            and place[0] == "features"
-            and isinstance(place[1], int)
-        ):
-            entry = features[place[1]]
-            if isinstance(entry, dict) and "name" in entry:
-                path += f" (feature {entry['name']})"
-        message = problem["msg"].removeprefix("Value error, ")
-        given = "" if isinstance(problem["input"], dict | list) else f", got {problem['input']!r}"
-        if isinstance(problem["input"], bool):
-            given += "; YAML reads a bare yes, no, on or off so: put it in quotes"
-        lines.append(f"{path}: {message}{given}")
-    return "; ".join(lines)
+    problem = error.errors()[0]
+    keys = problem["loc"]
+    place = [key for key in keys if not (keys[0] == "retraining" and key in _TAGS)]
+    path = ".".join(str(part) for part in place) or "the file"
+    features = document.get("features")
+    if isinstance(features, list) and len(place) > 1 and place[0] == "features" and isinstance(place[1], int):
+        entry = features[place[1]]
+        if isinstance(entry, dict) and "name" in entry:
+            path += f" (feature {entry['name']})"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{path} is {problem['input']!r}; expected {_PATTERNS[problem['ctx']['pattern']]}"
+    return problem_text(path, problem)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import orjson
 
 from shared.errors import (
     CallerError,
@@ -14,9 +19,6 @@ from shared.errors import (
     OperatorError,
 )
 
-if TYPE_CHECKING:  # importing httpx takes 0.1 s, and `homeostat --help` sends no request
-    import httpx
-
 TIMEOUT_S = 30.0
 
 
@@ -25,13 +27,10 @@ class ServiceClient:
     `OperatorError` for 5xx, `DependencyUnavailable` if the service cannot be reached."""
 
     def __init__(self, service: str, base_url: str, *, timeout_s: float = TIMEOUT_S, hint: str = "") -> None:
-        import httpx
-
         self.service = service
         self._hint = hint or f"start it with `homeostat up`, or give its address with --{service}-url"
-        self.base_url = base_url
-        # Our services are reached directly, never through a proxy from the environment.
-        self._client = httpx.Client(base_url=base_url, timeout=timeout_s, trust_env=False)
+        self.base_url = base_url.rstrip("/")
+        self._timeout_s = timeout_s
 
     def __enter__(self) -> ServiceClient:
         return self
@@ -39,62 +38,84 @@ class ServiceClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        """Nothing is kept open: each request has a connection of its own."""
 
     def get(self, path: str, **params: str | int) -> Any:
         """The JSON body of the response to a GET."""
-        return self._json("GET", path, params=params, headers={"Accept": "application/json"})
+        return self._json("GET", path + (f"?{urlencode(params)}" if params else ""))
 
     def read(self, path: str) -> str:
         """The text of the response to a GET, such as a page."""
-        return str(self._send("GET", path).text)
+        return self._send("GET", path).decode("utf-8", "replace")
 
     def post(self, path: str, body: dict[str, object]) -> Any:
         """The JSON body of the response to a POST."""
-        return self._json("POST", path, json=body)
+        return self._json("POST", path, orjson.dumps(body))
 
-    def _json(self, method: str, path: str, **arguments: Any) -> Any:
-        response = self._send(method, path, **arguments)
+    def _json(self, method: str, path: str, content: bytes | None = None) -> Any:
         try:
-            return response.json()
-        except ValueError as error:
+            return orjson.loads(self._send(method, path, content))
+        except orjson.JSONDecodeError as error:
             raise OperatorError(
                 f"{self.base_url}{path} returned a body that is not JSON",
                 hint=f"check that {self.service} listens on this address",
             ) from error
 
-    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        import httpx
-
+    def _send(self, method: str, path: str, content: bytes | None = None) -> bytes:
         try:
-            response = self._client.request(method, path, **arguments)
-        except httpx.HTTPError as error:
+            status, body = send_request(
+                method, self.base_url + path, content=content, timeout_s=self._timeout_s
+            )
+        except (OSError, HTTPException, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise DependencyUnavailable(
-                f"{self.service} cannot be reached at {self.base_url}: {error or type(error).__name__}",
-                hint=self._hint,
+                f"{self.service} cannot be reached at {self.base_url}: {reason}", hint=self._hint
             ) from error
-        if response.status_code >= 400:
-            raise _error_of(self.service, response)
-        return response
+        if status >= 400:
+            raise _error_of(self.service, status, body)
+        return body
 
 
-def _error_of(service: str, response: httpx.Response) -> HomeostatError:
+def send_request(
+    method: str, url: str, *, content: bytes | None = None, timeout_s: float = TIMEOUT_S
+) -> tuple[int, bytes]:
+    """Status and body of one HTTP request, sent directly and never through a proxy. Python's own client: httpx takes
+    longer to import than a command may take to start.
+
+    Raises `OSError`, `HTTPException` or, for a wrong URL, `ValueError`.
+    """
+    address = urlsplit(url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise ValueError(f"{url!r} is not an http:// or https:// URL")
+    kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
+    connection = kind(address.hostname, address.port, timeout=timeout_s)
+    headers: Mapping[str, str] = {"Accept": "application/json"}
+    if content is not None:
+        headers = {**headers, "Content-Type": "application/json"}
+    path = (address.path or "/") + (f"?{address.query}" if address.query else "")
     try:
-        body = response.json()
-    except ValueError:
+        connection.request(method, path, body=content, headers=dict(headers))
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def _error_of(service: str, status: int, content: bytes) -> HomeostatError:
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
         body = {}
     details = body if isinstance(body, dict) else {}
-    message = str(
-        details.get("error") or details.get("detail") or f"{service} returned status {response.status_code}"
-    )
+    message = str(details.get("error") or details.get("detail") or f"{service} returned status {status}")
     hint = str(details.get("hint") or "")
     if details.get("error_id"):
         message += f" (error_id {details['error_id']} in its log)"
-    if response.status_code == 404:
+    if status == 404:
         return NotFound(message, hint=hint)
-    if response.status_code == 409:
+    if status == 409:
         return Conflict(message, hint=hint)
-    if response.status_code < 500:
+    if status < 500:
         return CallerError(message, hint=hint)
     return OperatorError(
         f"{service}: {message}", hint=hint or f"read the log of {service}; `homeostat status` shows its path"

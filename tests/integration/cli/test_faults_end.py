@@ -57,7 +57,7 @@ def test_a_part_is_down_for_the_time_and_then_back(settings: LocalStackSettings,
     def look(_: float) -> None:
         seen.append(psutil.pid_exists(before.pid) or process(settings, "early").pid != before.pid)
 
-    back = take_down(settings, "early", 3.0, told=look)
+    back = take_down(settings, "early", 3.0, on_progress=look)
     assert back < 30
     # A restart is due after half a second: the hold kept it down for three.
     assert not any(seen[3:])
@@ -140,7 +140,7 @@ def test_a_child_runs_on_although_its_part_has_died_meanwhile(tmp_path: Path, gu
         "urls": {},
         "processes": (one,),
     }
-    write_state(tmp_path, StackState.model_validate({"pid": os.getpid(), "created": 0, **fields}))
+    write_state(tmp_path, StackState.from_json({"pid": os.getpid(), "created": 0, **fields}))
     try:
         with only_one(tmp_path):
             command = injecting(
@@ -163,7 +163,9 @@ def test_a_child_runs_on_although_its_part_has_died_meanwhile(tmp_path: Path, gu
 def test_pulses_stop_and_continue_for_the_time_given(settings: LocalStackSettings, running: Running) -> None:
     part = process(settings, "early")
     seen: list[bool] = []
-    slow_down(settings, "early", 2.5, pause_s=0.5, every_s=1.0, told=lambda _: seen.append(is_stopped(part)))
+    slow_down(
+        settings, "early", 2.5, pause_s=0.5, every_s=1.0, on_progress=lambda _: seen.append(is_stopped(part))
+    )
     assert True in seen
     assert False in seen
     assert not is_stopped(part)

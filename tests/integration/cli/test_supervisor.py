@@ -62,7 +62,7 @@ class Running:
         self.said: list[str] = []
         self.failed: list[BaseException] = []
         self.supervisor = Supervisor(
-            settings, specs=specs, observability=observability, told=self.said.append
+            settings, specs=specs, observability=observability, on_progress=self.said.append
         )
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli.main import COMMANDS, app
+from cli.main import PAGE, app
 from tests.unit.cli.fake_service import FakeService, fake_service
 
 VERSION = "ab" * 32
@@ -49,10 +49,10 @@ def run(*arguments: str) -> Result:
 
 
 def test_every_command_has_a_help_page_and_json() -> None:
-    for command in COMMANDS:
-        shown = run(command.__name__, "--help")
+    for entry in PAGE:
+        shown = run(entry.name, "--help")
         assert shown.exit_code == 0
-        assert "--json" in shown.output
+        assert "--json" in shown.output or not entry.example
 
 
 def test_releases_lists_the_newest_first(service: FakeService, tmp_path: Path) -> None:
@@ -142,10 +142,13 @@ def test_why_asks_about_a_prediction_or_a_version_and_draws_the_chain(
     service.answers[f"GET /versions/{VERSION[:12]}/why"] = (200, chain)
     shown = run("why", prediction, "--retraining-url", service.url, "--home", str(tmp_path))
     assert shown.exit_code == 0, shown.output
+    assert shown.stdout.startswith("Prediction " + prediction)
+    assert len(shown.stdout.splitlines()) == 1
+    tree = run("why", prediction, "--full", "--retraining-url", service.url, "--home", str(tmp_path))
     for word in ("prediction", "version", "run", "c0ffee"):
-        assert word in shown.stdout
-    assert "empty" not in shown.stdout
-    assert "shape [N] [/x]" in shown.stdout
+        assert word in tree.stdout
+    assert "empty" not in tree.stdout
+    assert "shape [N] [/x]" in tree.stdout
     assert run("why", VERSION[:12], "--retraining-url", service.url, "--home", str(tmp_path)).exit_code == 0
 
 
@@ -169,12 +172,13 @@ def test_why_knows_what_a_name_is(
         "predictions": {"count": 7} if known in ("runs", "causes") else None,
     }
     service.answers[f"GET /{known}/{name}/why"] = (200, chain)
-    shown = run("why", name, "--retraining-url", service.url, "--home", str(tmp_path))
+    shown = run("why", name, "--full", "--retraining-url", service.url, "--home", str(tmp_path))
     assert shown.exit_code == 0, shown.output
     assert [request for request, _ in service.asked] == [f"GET /{kind}/{name}/why" for kind in asked]
     forth = known in ("runs", "causes")
     # From a run or cause the chain is drawn from the cause on, else from the answer back to it.
-    assert (shown.stdout.index("the loss rose") < shown.stdout.index("promoted")) is forth
+    _, tree = shown.stdout.split("\n", 1)
+    assert (tree.index("the loss rose") < tree.index("promoted")) is forth
     assert ("count 7" in shown.stdout) is forth
 
 

@@ -9,7 +9,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from cli.output import Teller, exit_code, telling
+from cli.output import Output, command_output, exit_code
 from shared.errors import (
     CallerError,
     Conflict,
@@ -43,14 +43,14 @@ def test_exit_codes_say_who_must_act(error: HomeostatError, code: int) -> None:
 
 def test_an_error_is_one_line_and_its_remedy_another() -> None:
     err = io.StringIO()
-    teller = Teller(False, err=Console(file=err, width=40))
+    output = Output(False, err=Console(file=err, width=40))
     message = "port 8000 on 127.0.0.1 is taken by [something] with quite a long name"
-    teller.error(OperatorError(message, hint="set HOMEOSTAT_INFERENCE_PORT"))
-    assert err.getvalue() == f"error: {message}\ntry: set HOMEOSTAT_INFERENCE_PORT\n"
+    output.error(OperatorError(message, hint="set HOMEOSTAT_INFERENCE_PORT"))
+    assert err.getvalue() == f"error: {message}\nhint: set HOMEOSTAT_INFERENCE_PORT\n"
 
 
 def test_json_errors_are_one_document(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as ended, telling(True):
+    with pytest.raises(typer.Exit) as ended, command_output(True):
         raise Conflict("too late", hint="look again")
     assert ended.value.exit_code == 3
     assert json.loads(capsys.readouterr().out) == {
@@ -61,14 +61,14 @@ def test_json_errors_are_one_document(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_full_disk_is_the_operator_s(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as ended, telling(False):
+    with pytest.raises(typer.Exit) as ended, command_output(False):
         raise OSError(28, "No space left on device", "/data/models")
     assert ended.value.exit_code == 5
-    assert "error: No space left on device: /data/models\ntry: " in capsys.readouterr().err
+    assert "error: No space left on device: /data/models\nhint: " in capsys.readouterr().err
 
 
 def test_a_fault_of_ours_shows_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as ended, telling(False):
+    with pytest.raises(typer.Exit) as ended, command_output(False):
         raise ZeroDivisionError("by nothing")
     assert ended.value.exit_code == 70
     assert "ZeroDivisionError: by nothing" in capsys.readouterr().err
@@ -76,11 +76,11 @@ def test_a_fault_of_ours_shows_its_trace(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_notes_are_silent_with_json() -> None:
     err = io.StringIO()
-    Teller(True, err=Console(file=err)).note("working")
+    Output(True, err=Console(file=err)).note("working")
     assert err.getvalue() == ""
 
 
 def test_brackets_in_other_people_s_words_are_shown_as_they_are() -> None:
     out = io.StringIO()
-    Teller(False, out=Console(file=out, width=80)).result({}, "run [r1]: approved by [/ada]")
+    Output(False, out=Console(file=out, width=80)).result({}, "run [r1]: approved by [/ada]")
     assert out.getvalue() == "run [r1]: approved by [/ada]\n"

@@ -7,14 +7,14 @@ import io
 import pytest
 from rich.console import Console
 
-from cli.output import Teller
+from cli.output import Output
 from cli.progress import bar
 
 
 def work(*, terminal: bool, as_json: bool, total: float | None) -> str:
     err = io.StringIO()
-    teller = Teller(as_json, err=Console(file=err, force_terminal=terminal, width=80))
-    with bar(teller, "sending", total) as shown:
+    output = Output(as_json, err=Console(file=err, force_terminal=terminal, width=80))
+    with bar(output, "sending", total) as shown:
         for _ in range(3):
             shown.advance()
         shown.step("waiting for the lake")

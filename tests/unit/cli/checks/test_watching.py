@@ -317,7 +317,7 @@ def test_a_check_that_hangs_or_breaks_hides_nothing_and_holds_nobody_up(settings
 
     heard: list[int] = []
     began = time.monotonic()
-    found = examine(settings, NOW, among=among, patience_s=0.5, told=lambda: heard.append(1))
+    found = examine(settings, NOW, among=among, patience_s=0.5, on_progress=lambda: heard.append(1))
     assert time.monotonic() - began < 5
     assert [(one.checked, one.state) for one in found] == [
         ("slow", "failure"),

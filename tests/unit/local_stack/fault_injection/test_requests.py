@@ -59,7 +59,7 @@ def test_rows_are_sent_in_time_order_at_the_rate(service: FakeService) -> None:
             *(door, "parcels", rows, MOMENTS[:40]),
             rate=10.0,
             seconds=60.0,
-            told=heard.append,
+            on_progress=heard.append,
             clock=clock,
             pause=clock.sleep,
         )

@@ -37,7 +37,7 @@ def test_what_is_there_with_the_pinned_bytes_is_not_fetched(lock: Path, tmp_path
     folder.mkdir()
     (folder / "no-such-jar-1.0.jar").write_bytes(b"good")
     said: list[str] = []
-    assert ensure_jars(folder, told=said.append, lock=lock) == [folder / "no-such-jar-1.0.jar"]
+    assert ensure_jars(folder, on_progress=said.append, lock=lock) == [folder / "no-such-jar-1.0.jar"]
     assert said == []
 
 

@@ -148,9 +148,9 @@ def test_a_feature_that_contradicts_itself_is_refused(entry: dict[str, Any], exp
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("model", "Flights", "model: "),
-        ("model", "../flights", "model: "),
-        ("model", ..., "model: Field required"),
+        ("model", "Flights", "model is 'Flights'; expected lowercase letters"),
+        ("model", "../flights", "model is '../flights'; expected lowercase letters"),
+        ("model", ..., "model is missing"),
         ("features", [], "features: "),
         ("features.0.type", "float", "features.0.type (feature distance)"),
         ("features.1.name", "distance", "features named twice (capitals do not count): distance"),
@@ -171,7 +171,7 @@ def test_a_feature_that_contradicts_itself_is_refused(entry: dict[str, Any], exp
         (
             "retraining.triggers",
             [{"when": "schedule", "every": "0d"}],
-            "retraining.triggers.0.schedule.every",
+            "retraining.triggers.0.every is '0d'; expected more than 0 s",
         ),
         ("retraining.command", [], "retraining.command"),
         ("retraining.command", "python train.py", "retraining.command"),
@@ -185,10 +185,14 @@ def test_a_feature_that_contradicts_itself_is_refused(entry: dict[str, Any], exp
         ("drift.window", {"every": "0d"}, "drift.window.every"),
         ("drift.false_alarms_per_30_days", 0, "drift.false_alarms_per_30_days"),
         ("gate.holdout", "0d", "gate.holdout"),
-        ("gate.confidence", 1, "gate.confidence"),
-        ("automation", "yolo", "automation: Input should be 'observe'"),
+        ("gate.confidence", 1, "gate.confidence is 1; expected less than 1"),
+        (
+            "automation",
+            "yolo",
+            "automation is 'yolo'; expected one of observe, suggest, retrain, approve, auto",
+        ),
         ("outcome.delay", 3600, "outcome.delay: expected a duration such as 90m or 7d, got 3600"),
-        ("retrain", {}, "retrain: Extra inputs"),
+        ("retrain", {}, "retrain is not a known key"),
     ],
 )
 def test_a_refusal_names_the_key(
@@ -205,7 +209,8 @@ def test_a_refusal_names_the_key(
 def test_a_bare_no_in_a_list_of_values_is_refused_with_the_remedy(loop_document: dict[str, Any]) -> None:
     text = yaml.safe_dump(loop_document).replace("- AA", "- NO")
     with pytest.raises(
-        InvalidLoopSpec, match=r"features.1.values.0 .feature carrier.*got False.*put it in quotes"
+        InvalidLoopSpec,
+        match=r"features.1.values.0 .feature carrier.*is false; expected text.*put it in quotes",
     ):
         parse_loop_spec(text)
     assert parse_loop_spec(text.replace("- NO", '- "NO"')).feature("carrier").values == ("NO", "UA")
@@ -214,7 +219,7 @@ def test_a_bare_no_in_a_list_of_values_is_refused_with_the_remedy(loop_document:
 def test_on_cannot_be_meant_as_the_key_of_a_trigger(loop_document: dict[str, Any]) -> None:
     text = yaml.safe_dump(loop_document) + "\n"
     text = text.replace("retraining:\n", "retraining:\n  triggers:\n  - on: drift\n")
-    with pytest.raises(InvalidLoopSpec, match=r"retraining.triggers.0.*'when'"):
+    with pytest.raises(InvalidLoopSpec, match=r"retraining.triggers.0: expected the key when"):
         parse_loop_spec(text)
 
 
@@ -226,7 +231,7 @@ def test_a_key_given_twice_is_refused_rather_than_half_read(loop_document: dict[
 
 @pytest.mark.parametrize("text", ["", "just words", "- a\n- list", "12"])
 def test_a_file_that_is_no_mapping_is_refused(text: str) -> None:
-    with pytest.raises(InvalidLoopSpec, match="must be a mapping"):
+    with pytest.raises(InvalidLoopSpec, match="is not a YAML mapping of keys"):
         parse_loop_spec(text)
 
 

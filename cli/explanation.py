@@ -1,0 +1,91 @@
+"""The chain behind a prediction, version, run or cause as one paragraph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cli.output import short_version
+
+
+def explain(kind: str, name: str, chain: dict[str, Any]) -> str:
+    """Plain sentences: what it is, which version answered, the run that made it, why the run started, what came of it."""
+    sentences = [
+        _subject(kind, name, chain),
+        _decision(chain) if kind in ("run", "cause") else "",
+        _run(chain),
+        _release(chain),
+        "" if kind in ("run", "cause") else _decision(chain),
+        _predictions(chain),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _subject(kind: str, name: str, chain: dict[str, Any]) -> str:
+    version = chain.get("version") or {}
+    if kind == "prediction":
+        row = chain.get("prediction") or {}
+        score = f" with score {row['score']:.4g}" if isinstance(row.get("score"), int | float) else ""
+        model, used = row.get("model") or version.get("model") or "the model", _short(row.get("version"))
+        asked = f" at event time {_time(row['event_time'])}" if row.get("event_time") else ""
+        generation = row.get("generation", "unknown")
+        return f"Prediction {name} was answered by {model}, version {used}, generation {generation}{score}{asked}."
+    if kind == "version":
+        return f"Version {_short(version.get('version') or name)} is a version of {version.get('model', 'its model')}."
+    if kind == "run":
+        run = chain.get("run") or {}
+        return f"Run {name} of {run.get('model', 'its model')} is in state {run.get('state', 'unknown')}."
+    cause = chain.get("cause") or {}
+    return f"Cause {name} concerns {cause.get('model', 'a model')}."
+
+
+def _run(chain: dict[str, Any]) -> str:
+    run, version = chain.get("run") or {}, chain.get("version") or {}
+    origin = version.get("origin") or {}
+    if not run:
+        if version and origin.get("kind") == "deployment":
+            until = origin.get("trained_until")
+            return "It was deployed by hand" + (f", trained on rows until {_time(until)}." if until else ".")
+        return ""
+    snapshot = chain.get("snapshot") or {}
+    rows = f" on {snapshot['train_rows']} rows" if snapshot.get("train_rows") else ""
+    message = f": {run['message']}" if run.get("message") else ""
+    made = f"made version {_short(run['version'])}" if run.get("version") else "made no version"
+    return f"Run {run.get('run_id', '')} trained{rows} and {made}; it ended {run.get('state', 'in an unknown state')}{message}."
+
+
+def _release(chain: dict[str, Any]) -> str:
+    version = chain.get("version") or {}
+    release = chain.get("release") or next(iter(version.get("releases") or []), None)
+    if not release:
+        return ""
+    by = f" by {release['actor']}" if release.get("actor") else ""
+    released = (
+        f"It was released as generation {release.get('generation')} on {_time(release.get('released_at'))}"
+    )
+    return f"{released}{by} ({release.get('reason')})."
+
+
+def _decision(chain: dict[str, Any]) -> str:
+    decision = chain.get("decision") or {}
+    if not decision:
+        return ""
+    reason = str(decision.get("sentence") or decision.get("code") or "").rstrip(".")
+    return f"The policy decided to {decision.get('verb', 'act')}: {reason}."
+
+
+def _predictions(chain: dict[str, Any]) -> str:
+    found = chain.get("predictions") or {}
+    if not found.get("count"):
+        return ""
+    return (
+        f"The version has answered {found['count']} predictions, "
+        f"from {_time(found.get('first_event_time'))} to {_time(found.get('last_event_time'))}."
+    )
+
+
+def _short(version: object) -> str:
+    return short_version(str(version or "unknown"))
+
+
+def _time(value: object) -> str:
+    return str(value or "an unknown time")[:16].replace("T", " ")

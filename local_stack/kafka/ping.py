@@ -1,0 +1,25 @@
+"""Whether a Kafka broker answers, without a Kafka client: that takes longer to import than `homeostat status` may run."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+# Kafka protocol guide, "ApiVersions": a broker answers version 0 of this request before any login.
+API_VERSIONS, VERSION, CORRELATION_ID = 18, 0, 1
+
+
+def broker_answers(bootstrap: str, *, timeout_s: float = 2.0) -> bool:
+    """Whether the first broker of `bootstrap` answers an ApiVersions request without an error."""
+    host, _, port = bootstrap.split(",")[0].strip().rpartition(":")
+    request = struct.pack(">hhih", API_VERSIONS, VERSION, CORRELATION_ID, -1)
+    try:
+        with socket.create_connection((host, int(port)), timeout=timeout_s) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            reply = connection.makefile("rb").read(10)
+    except (OSError, ValueError):
+        return False
+    if len(reply) < 10:
+        return False
+    _, correlation_id, error_code = struct.unpack(">iih", reply)
+    return bool(correlation_id == CORRELATION_ID and error_code == 0)

@@ -1,0 +1,80 @@
+"""One validation problem as one sentence: the field, what was given, what is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_LIMITS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite_number": "a finite number",
+    "string": "text",
+    "bool": "true or false",
+    "tuple": "a list",
+    "list": "a list",
+    "path": "a path",
+    "dict": "a mapping of keys",
+    "model": "a mapping of keys",
+    "model_attributes": "a mapping of keys",
+}
+
+
+def problem_text(field: str, problem: Mapping[str, Any]) -> str:
+    """A sentence for one entry of pydantic's `ValidationError.errors()`."""
+    kind, context = str(problem["type"]), problem.get("ctx") or {}
+    if kind == "missing":
+        return f"{field} is missing"
+    if kind == "extra_forbidden":
+        return f"{field} is not a known key"
+    given = _given(problem.get("input"))
+    if kind == "value_error":
+        text = str(problem["msg"]).removeprefix("Value error, ")
+        return f"{field}: {text}{f', got {given}' if given else ''}"
+    expected = _expected(kind, context)
+    note = "; YAML reads an unquoted yes, no, on or off as true or false: put it in quotes"
+    return (f"{field} is {given}; expected {expected}" if given else f"{field}: expected {expected}") + (
+        note if isinstance(problem.get("input"), bool) else ""
+    )
+
+
+def _expected(kind: str, context: Mapping[str, Any]) -> str:
+    if kind in _LIMITS:
+        words, name = _LIMITS[kind]
+        return f"{words} {_plain(context[name])}"
+    if kind == "literal_error":
+        return f"one of {str(context['expected']).replace(chr(39), '').replace(' or ', ', ')}"
+    if kind == "union_tag_invalid":
+        return f"one of {str(context['expected_tags']).replace(chr(39), '')}"
+    if kind == "union_tag_not_found":
+        return f"the key {str(context['discriminator']).replace(chr(39), '')}"
+    if kind == "string_pattern_mismatch":
+        return f"text that matches {context['pattern']}"
+    if kind in ("too_short", "string_too_short"):
+        return f"at least {context.get('min_length', 1)} entries" if kind == "too_short" else "text"
+    return next(
+        (text for name, text in _KINDS.items() if kind.startswith(f"{name}_")),
+        _KINDS.get(kind, "another value"),
+    )
+
+
+def _plain(value: object) -> str:
+    # pydantic writes the limit of a duration as Python would.
+    return "0 s" if str(value) == "datetime.timedelta(0)" else str(value)
+
+
+def _given(value: object) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    seconds = getattr(value, "total_seconds", None)
+    if seconds is not None:
+        return f"{seconds():g} s"
+    return repr(value) if isinstance(value, str | int | float) else ""

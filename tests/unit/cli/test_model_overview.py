@@ -1,0 +1,30 @@
+"""One record per model, from three services."""
+
+from __future__ import annotations
+
+from cli.model_overview import ModelOverview, merge, read_overview
+from local_stack.addresses import Addresses
+from tests.unit.cli.fake_service import fake_service
+
+SERVED = [{"name": "b", "version": "v2", "generation": 7}, {"name": "a", "version": "v1", "generation": 1}]
+VERDICTS = [
+    {"model": "a", "state": "drift", "window_end": "2013-02-08", "explanation": "dest drifted"},
+    {"model": "a", "state": "ok", "window_end": "2013-02-01"},
+]
+LOSSES = [{"name": "a", "served_loss": 0.51, "frozen_loss": 0.57, "metric": "log_loss"}]
+
+
+def test_newest_verdict_and_losses_join_the_served_version() -> None:
+    assert merge(SERVED, VERDICTS, LOSSES) == (
+        ModelOverview("a", "v1", 1, "drift", "2013-02-08", "dest drifted", 0.51, 0.57, "log_loss"),
+        ModelOverview("b", "v2", 7),
+    )
+
+
+def test_unavailable_service_is_named() -> None:
+    with fake_service() as fake:
+        fake.answers["GET /status.json"] = (200, {"models": SERVED})
+        fake.answers["GET /verdicts"] = (200, {"verdicts": VERDICTS})
+        found = read_overview(Addresses(fake.url, fake.url, "http://127.0.0.1:9"))
+    assert found.unavailable == ("retraining",)
+    assert [(model.name, model.verdict) for model in found.models] == [("a", "drift"), ("b", "")]
