@@ -30,7 +30,7 @@ def make_service_app(
 ) -> FastAPI:
     """The application. The interactive documentation pages are off: they load scripts from the network."""
     app = FastAPI(title=title, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=openapi_url)
-    app.include_router(_health_routes(is_ready))
+    app.include_router(health_routes(is_ready))
     app.include_router(routes)
     app.add_middleware(HostCheck, hosts=hosts, refuse=_refuse)
 
@@ -68,7 +68,8 @@ def _response(made: ErrorResponse, headers: Mapping[str, str] | None = None) -> 
     return response
 
 
-def _health_routes(is_ready: Callable[[], bool]) -> APIRouter:
+def health_routes(is_ready: Callable[[], bool]) -> APIRouter:
+    """`/health/live` and `/health/ready`."""
     routes = APIRouter()
 
     @routes.get("/health/live")
