@@ -1,27 +1,27 @@
 """The tree of errors, split by who must act.
 
     HomeostatError
-    ├── CallerError            the one who sent the request mends it (4xx)
+    ├── CallerError            the client must fix the request (4xx)
     │   ├── InvalidRequest     a field is wrong; names field and expectation
-    │   ├── NotFound        a model, version, prediction or run that does not exist
-    │   └── Conflict           the world moved on: someone else was first, or the state forbids it
-    ├── ProjectError           the owner of the model project mends it (loop.yaml, training command, model file)
+    │   ├── NotFound           a model, version, prediction or run that does not exist
+    │   └── Conflict           the state has changed, or does not allow the request
+    ├── ProjectError           the owner of the model project must fix it (loop.yaml, training command, model file)
     │   ├── InvalidLoopSpec
     │   ├── TrainingFailed
     │   └── UnservableModel
-    ├── OperatorError          the one who runs the machine mends it (setting, port, disk, key)
-    │   └── DependencyUnavailable     a part we talk to does not answer; work is kept and tried again
-    └── IntegrityError        bytes differ from what was signed: nobody may go on with them
+    ├── OperatorError          the operator must fix it (setting, port, disk, key)
+    │   └── DependencyUnavailable  a broker, store or service is unavailable; the work is kept and retried
+    └── IntegrityError         files differ from what was signed and must not be used
 
-Every message says what is wrong; `hint` says what to do next. Errors that are none of these are unknown: doors answer them
-with a fixed text and an id that stands in the log.
+Every message says what is wrong; `hint` says what to do next. All other errors are unknown: services respond with a fixed
+text and an `error_id` that is in the log (shared/http/errors.py).
 """
 
 from __future__ import annotations
 
 
 class HomeostatError(Exception):
-    """Something a person can act on. `hint` is a sentence or a command; empty where the message says it all."""
+    """An error that a person can fix. `hint` is a sentence or a command; empty if the message is enough."""
 
     status = 500
 
@@ -35,13 +35,13 @@ class HomeostatError(Exception):
 
 
 class CallerError(HomeostatError):
-    """The request cannot be answered as it stands."""
+    """The client must change the request."""
 
     status = 400
 
 
 class InvalidRequest(CallerError):
-    """One field of the request is wrong. `row` is the index of the offending row, where there are rows."""
+    """One field of the request is wrong. `row` is the index of the row, if the request has rows."""
 
     status = 422
 
@@ -63,44 +63,44 @@ class InvalidRequest(CallerError):
 
 
 class NotFound(CallerError):
-    """The request names something this installation does not have."""
+    """The request names something that does not exist here."""
 
     status = 404
 
 
 class Conflict(CallerError):
-    """The state the request assumes is gone or forbids it."""
+    """The state has changed, or does not allow the request."""
 
     status = 409
 
 
 class ProjectError(HomeostatError):
-    """The model project must be mended by its owner."""
+    """The owner of the model project must fix it."""
 
     status = 422
 
 
 class InvalidLoopSpec(ProjectError):
-    """loop.yaml cannot be read or contradicts itself; the message names the key."""
+    """loop.yaml cannot be read or is inconsistent; the message names the key."""
 
 
 class TrainingFailed(ProjectError):
-    """The training command failed, hung, or left out a file it owes."""
+    """The training command failed, timed out, or did not write a required file."""
 
 
 class UnservableModel(ProjectError):
-    """The model file cannot be loaded, has other inputs than the manifest, or answers nonsense."""
+    """The model file cannot be loaded or is against the model contract."""
 
 
 class OperatorError(HomeostatError):
-    """A setting, a port, a disk or a key must be mended by the operator."""
+    """The operator must fix a setting, port, disk or key."""
 
     status = 503
 
 
 class DependencyUnavailable(OperatorError):
-    """A broker, store or service does not answer now; the caller keeps the work and tries again."""
+    """A broker, store or service is unavailable; the caller keeps the work and retries."""
 
 
 class IntegrityError(HomeostatError):
-    """A version folder holds other bytes than were signed."""
+    """The files of a version differ from what was signed."""

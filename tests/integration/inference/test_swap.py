@@ -137,7 +137,9 @@ def test_broken_model_then_good_release(server: InferenceProcess, toys: ToyStore
     before = server.served()
     toys.put_and_release(8.0, raw=toy_onnx(8.0, lacking="colour"))
     server.wait(
-        lambda: "inputs missing: colour" in server.served()["last_error"], "the refusal shows in the status", 30
+        lambda: "inputs missing: colour" in server.served()["last_error"],
+        "the refusal shows in the status",
+        30,
     )
     assert_still_serves(server, before["version"], before["generation"])
 
