@@ -1,4 +1,4 @@
-"""What must hold at the end: every answer is in the lake exactly as it was given, and the loop has paid off."""
+"""Final checks: every reply is in the lake unchanged, and retraining reduced the loss."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 from examples.flights.replay import Answers
 from shared.stores.lake import Lake
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 _FROM, _UNTIL = datetime(2012, 1, 1, tzinfo=UTC), datetime(2015, 1, 1, tzinfo=UTC)
 
-MOST_SERVED, LEAST_GAIN, MOST_FROZEN, LEAST_PROMOTED = 0.525, 0.03, 0.60, 3
+MAX_SERVED, MIN_GAIN, MAX_FROZEN, MIN_PROMOTED = 0.525, 0.03, 0.60, 3
 
 
 @dataclass(frozen=True)
 class Conservation:
-    """Answered rows and told outcomes beside what the lake holds; `problems` are empty when they are the same."""
+    """Counts of answered rows and sent outcomes, and of those in the lake; `problems` is empty if they match."""
 
     answered: int
     in_lake: int
-    outcomes_told: int
+    outcomes_sent: int
     outcomes_in_lake: int
     problems: tuple[str, ...]
 
@@ -32,10 +32,10 @@ def wait_for_lake(
     model: str,
     answers: Answers,
     tick: Callable[[], None] = lambda: None,
-    patience_s: float = PATIENCE_S,
+    timeout_s: float = TIMEOUT_S,
 ) -> Conservation:
-    """Hold the lake against the answers until they agree, at most `patience_s` seconds."""
-    ends = time.monotonic() + patience_s
+    """Compare the lake with the replies until they match, for at most `timeout_s` seconds."""
+    ends = time.monotonic() + timeout_s
     while True:
         found = compare(lake, model, answers)
         if not found.problems or time.monotonic() > ends:
@@ -70,24 +70,24 @@ def compare(lake: Lake, model: str, answers: Answers) -> Conservation:
         problems.append(
             f"{different} predictions name another version, generation or score in the lake than in the reply"
         )
-    told = {answers.prediction_id[place] for place in answers.outcome_sent.nonzero()[0]}
+    sent = {answers.prediction_id[place] for place in answers.outcome_sent.nonzero()[0]}
     outcomes = lake.read_outcomes(model, _FROM, _UNTIL)["prediction_id"].to_pylist()
-    if told != set(outcomes) or len(outcomes) != len(told):
-        problems.append(f"{len(told)} outcomes were told, {len(outcomes)} are in the lake")
-    return Conservation(len(answered), len(rows["prediction_id"]), len(told), len(outcomes), tuple(problems))
+    if sent != set(outcomes) or len(outcomes) != len(sent):
+        problems.append(f"{len(sent)} outcomes were sent, {len(outcomes)} are in the lake")
+    return Conservation(len(answered), len(rows["prediction_id"]), len(sent), len(outcomes), tuple(problems))
 
 
-def bars(frozen: float, served: float, promoted: int, by_hand: int) -> list[str]:
-    """What the whole year must show, and does not."""
+def failed_limits(frozen: float, served: float, promoted: int, by_hand: int) -> list[str]:
+    """Limits for the full year that are not met."""
     missed = []
-    if frozen > MOST_FROZEN:
-        missed.append(f"frozen log-loss {frozen:.4f} is above {MOST_FROZEN}: a straw man")
-    if served > MOST_SERVED:
-        missed.append(f"served log-loss {served:.4f} is above {MOST_SERVED}")
-    if frozen - served < LEAST_GAIN:
-        missed.append(f"served is {frozen - served:.4f} below frozen, wanted {LEAST_GAIN}")
-    if promoted < LEAST_PROMOTED:
-        missed.append(f"{promoted} promotions, wanted {LEAST_PROMOTED}")
+    if frozen > MAX_FROZEN:
+        missed.append(f"frozen log-loss {frozen:.4f} is above {MAX_FROZEN}: the baseline is too weak")
+    if served > MAX_SERVED:
+        missed.append(f"served log-loss {served:.4f} is above {MAX_SERVED}")
+    if frozen - served < MIN_GAIN:
+        missed.append(f"served is {frozen - served:.4f} below frozen, expected at least {MIN_GAIN}")
+    if promoted < MIN_PROMOTED:
+        missed.append(f"{promoted} promotions, expected at least {MIN_PROMOTED}")
     if by_hand:
-        missed.append(f"{by_hand} releases were made by hand")
+        missed.append(f"{by_hand} releases were not made by a run")
     return missed

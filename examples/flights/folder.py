@@ -1,4 +1,4 @@
-"""The demo's data root: it begins empty each time, and nobody else's data is ever cleared away for it."""
+"""The demo's data root: emptied at each start, unless it holds other data."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The network and its ONNX form: raw features in, the probability of a late arrival out.
 
 What prepares the features (category tables, scaling, missing values) is part of the network, so that training and
-serving cannot disagree about it.
+serving use the same code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The picture of the year: log-loss per week, frozen against served, as PNG and as a page of its own."""
+"""Plot of the weekly log-loss, frozen against served, as PNG and HTML."""
 
 from __future__ import annotations
 

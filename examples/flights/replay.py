@@ -1,4 +1,4 @@
-"""Sends the year to the server: each departure hour is asked, each outcome is told when that flight has landed."""
+"""Replays the year against the server: a prediction per flight at its departure hour, its outcome after landing."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ import pandas as pd
 
 from examples.flights.clock import Clock
 from examples.flights.data import FEATURES
-from examples.flights.watch import LoopView
+from examples.flights.poller import LoopView
 
 HELD_PAUSE_S = 0.4  # between two requests while the clock is held: traffic slows down and never stops
 STALLED_S = 180.0  # held this long without any movement of the loop, the replay gives up
-MOST_OUTCOMES = 5000
+MAX_OUTCOMES_PER_REQUEST = 5000
 SHOWN_FAILURES = 5
 
 
 class LoopStalled(RuntimeError):
-    """The loop no longer moves, so the clock may not either."""
+    """The loop makes no progress, so the simulated clock cannot advance."""
 
 
 @dataclass
 class Answers:
-    """What the server said about each row of the year, by the row's place. Empty id: it was never answered."""
+    """The reply for each row of the year, by index. An empty id means no reply."""
 
     prediction_id: list[str]
     version: list[str]
@@ -53,7 +53,7 @@ class Answers:
 
 
 class Replay:
-    """Replays `flights` (in time order) against the server at `url`. `tick(place)` hears of progress, also while held."""
+    """Replays `flights` (in time order) against the server at `url`. `tick` reports progress, also while the clock is held."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Replay:
         landed = flights.outcome_time.dropna().sort_values(kind="stable")
         self._landed = landed.index.to_numpy()
         self._landing = [moment.to_pydatetime() for moment in landed]
-        self._told = 0
+        self._sent = 0
         values = flights[list(FEATURES)].astype(object)
         self._rows: list[dict[Any, Any]] = values.where(flights[list(FEATURES)].notna(), None).to_dict(
             "records"
@@ -86,36 +86,36 @@ class Replay:
         self._held_s, self._held_at = 0.0, self._times[0]
 
     def run(self) -> Answers:
-        """The whole of it.
+        """Run the replay.
 
         1. the clock shows the next departure hour
-        2. outcomes of flights that have landed by then are told
-        3. the hour's flights are asked: at once, or in small pieces while the clock is held
-        4. after the last hour the outcomes still in the air are told
+        2. outcomes of flights that have landed by then are posted
+        3. predictions for the hour's flights: in one request, or in small requests while the clock is held
+        4. after the last hour the remaining outcomes are posted
 
-        Raises LoopStalled where the clock is held and nothing moves any more.
+        Raises LoopStalled if the clock is held and the loop makes no progress.
         """
         hours = np.flatnonzero(np.r_[True, np.array(self._times[1:]) != np.array(self._times[:-1])])
         with self._client:
             for start, end in zip(hours, [*hours[1:], len(self._rows)], strict=True):
                 now = self._times[start]
                 self.clock.move(time.time(), now)
-                self._tell_outcomes(now)
-                self._ask_hour(int(start), int(end), now)
+                self._send_outcomes(now)
+                self._predict_hour(int(start), int(end), now)
                 self._tick(now, int(end))
-            self._tell_outcomes(None)
+            self._send_outcomes(None)
         return self.answers
 
-    def _ask_hour(self, start: int, end: int, now: datetime) -> None:
+    def _predict_hour(self, start: int, end: int, now: datetime) -> None:
         while start < end:
             limit = self.clock.limit(self._view.evaluated, self._view.run_since)
             if now < limit:
-                self._ask(start, end, now)
+                self._predict(start, end, now)
                 return
             self._hold(limit)
             # Held: one or two flights, then a pause, until the loop has caught up.
             upto = min(end, start + int(self._random.integers(1, 3)))
-            self._ask(start, upto, now)
+            self._predict(start, upto, now)
             start = upto
             self._tick(now, start)
             self._pause(HELD_PAUSE_S)
@@ -124,12 +124,12 @@ class Replay:
         self._held_s = self._held_s + HELD_PAUSE_S if limit == self._held_at else 0.0
         self._held_at = limit
         if self._held_s > self._stalled_s:
-            told = self._view.unanswered or "drift looks at nothing new, or a run does not end"
+            reason = self._view.problem or "drift evaluates no new window, or a run does not end"
             raise LoopStalled(
-                f"the loop has stood still at {limit:%Y-%m-%d %H:%M} for {self._stalled_s:.0f} s: {told}"
+                f"the loop has made no progress at {limit:%Y-%m-%d %H:%M} for {self._stalled_s:.0f} s: {reason}"
             )
 
-    def _ask(self, start: int, end: int, now: datetime) -> None:
+    def _predict(self, start: int, end: int, now: datetime) -> None:
         rows = self._rows[start:end]
         body = {"model": self._model, "event_time": now.isoformat(), "rows": rows}
         reply = self._post("/predict", body, 200)
@@ -142,15 +142,15 @@ class Replay:
             answers.generation[place] = reply["generation"]
             answers.score[place] = item["score"]
 
-    def _tell_outcomes(self, now: datetime | None) -> None:
-        while self._told < len(self._landed) and (now is None or self._landing[self._told] <= now):
-            upto = self._told
-            while upto < len(self._landed) and upto - self._told < MOST_OUTCOMES:
+    def _send_outcomes(self, now: datetime | None) -> None:
+        while self._sent < len(self._landed) and (now is None or self._landing[self._sent] <= now):
+            upto = self._sent
+            while upto < len(self._landed) and upto - self._sent < MAX_OUTCOMES_PER_REQUEST:
                 if now is not None and self._landing[upto] > now:
                     break
                 upto += 1
-            places = range(self._told, upto)
-            self._told = upto
+            places = range(self._sent, upto)
+            self._sent = upto
             known = [place for place in places if self.answers.prediction_id[self._landed[place]]]
             items = [
                 {

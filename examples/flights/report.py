@@ -1,4 +1,4 @@
-"""What the year came to: scores of the frozen version, the table per month, the drift reports of the alarms."""
+"""Results of the year: scores of the frozen version, monthly table, drift reports of the alarms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
-from examples.flights.watch import LoopView
+from examples.flights.poller import LoopView
 
 Floats = npt.NDArray[np.float64]
 _TYPES: dict[str, Any] = {"tensor(string)": object, "tensor(int64)": "int64", "tensor(float)": "float32"}

@@ -1,4 +1,4 @@
-"""What a person sees meanwhile: a progress bar and the loop as a table; plain lines where there is no terminal."""
+"""Progress bar and table of the loop during the replay; plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from examples.flights.watch import LoopView
+from examples.flights.poller import LoopView
 
 SHOWN = 12
 ENDED = frozenset({"promoted", "refused", "succeeded", "failed", "rejected", "abandoned"})
@@ -30,7 +30,7 @@ class Scoreboard:
         )
         self._task = self._progress.add_task("flights", total=rows)
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._draw)
-        self._said: set[str] = set()
+        self._printed: set[str] = set()
         self._month = ""
 
     def __enter__(self) -> Scoreboard:
@@ -43,18 +43,18 @@ class Scoreboard:
             self._live.stop()
 
     def tick(self, now: datetime, answered: int) -> None:
-        """It is `now` in the year, and this many flights were asked."""
+        """Update to simulated time `now` and the number of answered flights."""
         self._progress.update(self._task, completed=answered, description=f"{now:%d %b %H:%M}")
         if not self._console.is_terminal:
-            self._say(now, answered)
+            self._print(now, answered)
 
-    def _say(self, now: datetime, answered: int) -> None:
+    def _print(self, now: datetime, answered: int) -> None:
         if f"{now:%B}" != self._month:
             self._month = f"{now:%B}"
-            self._console.print(f"{now:%Y-%m-%d} {answered} flights asked", highlight=False)
+            self._console.print(f"{now:%Y-%m-%d} {answered} predictions", highlight=False)
         for run in reversed(self._view.runs):
-            if run["state"] in ENDED and run["run_id"] not in self._said:
-                self._said.add(run["run_id"])
+            if run["state"] in ENDED and run["run_id"] not in self._printed:
+                self._printed.add(run["run_id"])
                 self._console.print(f"{now:%Y-%m-%d} {describe(run)}", highlight=False, markup=False)
 
     def _draw(self) -> Group:
@@ -77,7 +77,7 @@ class Scoreboard:
 
 
 def describe(run: dict[str, Any]) -> str:
-    """A run's end in one line."""
+    """The result of a run in one line."""
     gate = run.get("gate") or {}
     reason = run.get("message") or gate.get("sentence") or ""
     return f"run of {run['event_time'][:10]} {run['state']}: {reason}".rstrip(": ")

@@ -1,4 +1,4 @@
-"""The stack the demo runs on, started and ended through the command line like anyone's."""
+"""The demo's stack, started and stopped through the command line."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from examples.flights.checks import bars, compare
+from examples.flights.checks import compare, failed_limits
 from examples.flights.replay import Answers
 from shared.contracts.lake_schema import OUTCOME_COLUMNS, PARTITION, PREDICTION_COLUMNS
 from shared.stores.lake import Lake
@@ -67,7 +67,7 @@ def lake(tmp_path: Path) -> Lake:
 def test_the_same_on_both_sides_is_no_problem(lake: Lake) -> None:
     _log(lake, range(5))
     found = compare(lake, "flights", _answers(5))
-    assert (found.answered, found.in_lake, found.outcomes_told, found.outcomes_in_lake) == (5, 5, 5, 5)
+    assert (found.answered, found.in_lake, found.outcomes_sent, found.outcomes_in_lake) == (5, 5, 5, 5)
     assert found.problems == ()
 
 
@@ -87,7 +87,7 @@ def test_a_row_logged_twice_is_seen(lake: Lake) -> None:
     _log(lake, range(1))
     problems = compare(lake, "flights", _answers(5)).problems
     assert "1 predictions are in the lake more than once" in problems
-    assert "5 outcomes were told, 6 are in the lake" in problems
+    assert "5 outcomes were sent, 6 are in the lake" in problems
 
 
 def test_another_generation_than_the_reply_named_is_seen(lake: Lake) -> None:
@@ -110,4 +110,4 @@ def test_another_generation_than_the_reply_named_is_seen(lake: Lake) -> None:
     ],
 )
 def test_each_bar_counts(frozen: float, served: float, promoted: int, by_hand: int, missed: int) -> None:
-    assert len(bars(frozen, served, promoted, by_hand)) == missed
+    assert len(failed_limits(frozen, served, promoted, by_hand)) == missed

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from examples.flights.poller import LoopView
 from examples.flights.replay import HELD_PAUSE_S, Answers, LoopStalled, Replay
-from examples.flights.watch import LoopView
 from tests.unit.examples.flights.rows import made_flights
 
 
@@ -134,7 +134,7 @@ def test_while_held_traffic_goes_on_in_small_pieces(server: RememberingServer) -
 
 
 def test_a_loop_that_stands_still_ends_the_replay_and_says_why(server: RememberingServer) -> None:
-    view = LoopView(unanswered="ConnectError: drift does not answer")
+    view = LoopView(problem="ConnectError: drift does not answer")
     pauses: list[float] = []
     with pytest.raises(LoopStalled, match="drift does not answer"):
         Replay(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli.commands.demo import demo
-from examples.flights import bad_day
-from examples.flights.bad_day import FAULTS, BadDay, parse_faults
+from examples.flights import faults
+from examples.flights.faults import FAULTS, FaultInjection, parse_faults
 from shared.errors import OperatorError
 
 
@@ -31,10 +31,10 @@ def test_every_fault_is_injected_in_order(monkeypatch: pytest.MonkeyPatch, tmp_p
     def note(name: str, _: object) -> None:
         happened.append(name)
 
-    monkeypatch.setattr(bad_day, "PAUSE_S", 0.01)
+    monkeypatch.setattr(faults, "PAUSE_S", 0.01)
     for name in ("slow", "kill-sink"):
         monkeypatch.setitem(FAULTS, name, partial(note, name))
-    with BadDay(tmp_path, ("slow", "kill-sink"), lambda _: None) as day:
+    with FaultInjection(tmp_path, ("slow", "kill-sink"), lambda _: None) as day:
         day.finish()
     assert happened == day.done == ["slow", "kill-sink"]
     assert day.problems == []
@@ -46,9 +46,9 @@ def test_a_fault_that_cannot_be_injected_is_a_problem(
     def fail(_: object) -> None:
         raise OperatorError("kafka is not back after 120 s", hint="homeostat status")
 
-    monkeypatch.setattr(bad_day, "PAUSE_S", 0.01)
+    monkeypatch.setattr(faults, "PAUSE_S", 0.01)
     monkeypatch.setitem(FAULTS, "broker-down", fail)
-    with BadDay(tmp_path, ("broker-down", "slow"), lambda _: None) as day:
+    with FaultInjection(tmp_path, ("broker-down", "slow"), lambda _: None) as day:
         day.finish()
     assert day.done == []
     assert "kafka is not back" in day.problems[0]

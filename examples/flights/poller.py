@@ -1,4 +1,4 @@
-"""What the loop does meanwhile: asked from drift and retraining over HTTP, in a thread of its own."""
+"""Polls drift and retraining over HTTP, in a thread, for the state of the loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-EVERYTHING = 400  # more verdicts and decisions than a year has
+ALL = 400  # more verdicts and decisions than a year has
 NEWEST = 20  # what a table can show; a year of verdicts weighs a megabyte
 WORKING = frozenset({"queued", "freezing", "training", "packaging", "judging", "promoting"})
 TRAINED = frozenset({"promoted", "refused", "succeeded", "failed", "waiting_for_approval"})
@@ -17,20 +17,18 @@ TRAINED = frozenset({"promoted", "refused", "succeeded", "failed", "waiting_for_
 
 @dataclass
 class LoopView:
-    """The newest answers, lists newest first. `run_since` is the real moment (seconds since 1970) a run at work began."""
+    """The latest state; lists newest first. `run_since` is the system time (seconds since 1970) when an active run began."""
 
     evaluated: datetime | None = None
     run_since: float | None = None
     runs: list[dict[str, Any]] = field(default_factory=list)
     decisions: list[dict[str, Any]] = field(default_factory=list)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
-    unanswered: str = (
-        ""  # why the newest answers are old, or what drift says is wrong; empty when all is well
-    )
+    problem: str = ""  # why the state is old, or the error that drift reports; empty if there is none
 
 
-class Watch:
-    """Looks every `pause_s` seconds until `close`; a service that does not answer leaves the last answer in place."""
+class LoopPoller:
+    """Polls every `pause_s` seconds until `close`; if a service is unavailable, the last state is kept."""
 
     def __init__(self, drift: str, retraining: str, model: str, *, pause_s: float = 0.3) -> None:
         self.view = LoopView()
@@ -38,21 +36,21 @@ class Watch:
         self._pause_s = pause_s
         self._client = httpx.Client(timeout=10.0, trust_env=False)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look_again, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._poll_repeatedly, name="loop-poller", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start polling."""
         self._thread.start()
 
     def close(self) -> None:
-        """Look once more, at everything, and then no more."""
+        """Poll once more, for everything, and stop."""
         self._over.set()
         self._thread.join(30)
-        self.look(EVERYTHING)
+        self.poll(ALL)
         self._client.close()
 
-    def look(self, limit: int = NEWEST) -> None:
-        """Ask once, for the newest `limit` verdicts and decisions."""
+    def poll(self, limit: int = NEWEST) -> None:
+        """Poll once, for the newest `limit` verdicts and decisions."""
         try:
             models = self._get(f"{self._drift}/status")["models"]
             ours = [item for item in models if item["model"] == self._model]
@@ -60,7 +58,7 @@ class Watch:
             decisions = self._get(f"{self._retraining}/decisions", limit=limit)["decisions"]
             verdicts = self._get(f"{self._drift}/verdicts", limit=limit)["verdicts"]
         except (httpx.HTTPError, KeyError, ValueError) as error:
-            self.view.unanswered = f"{type(error).__name__}: {error}"
+            self.view.problem = f"{type(error).__name__}: {error}"
             return
         view = self.view
         if ours and ours[0].get("watermark"):
@@ -68,13 +66,13 @@ class Watch:
         begun = [datetime.fromisoformat(run["created_at"]) for run in runs if run["state"] in WORKING]
         view.run_since = min(begun).timestamp() if begun else None
         view.runs, view.decisions, view.verdicts = runs, decisions, verdicts
-        view.unanswered = str(ours[0].get("error") or "") if ours else ""
+        view.problem = str(ours[0].get("error") or "") if ours else ""
 
     def _get(self, url: str, **params: int) -> Any:
         answer = self._client.get(url, params={"model": self._model, **params})
         answer.raise_for_status()
         return answer.json()
 
-    def _look_again(self) -> None:
+    def _poll_repeatedly(self) -> None:
         while not self._over.wait(self._pause_s):
-            self.look()
+            self.poll()

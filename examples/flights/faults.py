@@ -1,4 +1,4 @@
-"""A bad day during the replay: what `homeostat inject` does to a stack. The demo's bars must hold all the same."""
+"""Fault injection during the replay, as `homeostat inject` does it. The demo's checks must still pass."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from shared.errors import HomeostatError
 
 SECONDS = 8.0
 PAUSE_S = 3.0
-PATIENCE_S = 200.0
+TIMEOUT_S = 200.0
 
 Fault = Callable[[LocalStackSettings], object]
-# Faults that no caller may notice: serving waits for no part that is named here, and standing still is not failing.
+# Faults that must not fail a request: serving depends on none of these processes, and a pause only delays responses.
 FAULTS: dict[str, Fault] = {
     "broker-down": lambda settings: take_down(settings, BROKER, SECONDS),
     "slow": lambda settings: slow_down(settings, "inference", SECONDS, pause_s=0.4, every_s=1.0),
@@ -30,26 +30,26 @@ FAULTS: dict[str, Fault] = {
 
 
 def parse_faults(text: str) -> tuple[str, ...]:
-    """The faults a comma-separated list names. Raises ValueError for a name that is none."""
+    """The faults of a comma-separated list. Raises ValueError for an unknown name."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     unknown = [name for name in names if name not in FAULTS]
     if unknown:
-        raise ValueError(f"{unknown[0]} is no fault of the demo; choose from {', '.join(FAULTS)}")
+        raise ValueError(f"{unknown[0]} is not a fault of the demo; choose from {', '.join(FAULTS)}")
     return names
 
 
-class BadDay:
+class FaultInjection:
     """Injects the faults one after another while the block runs; `finish` waits for the last. `problems`: what did not work."""
 
-    def __init__(self, home: Path, faults: tuple[str, ...], told: Callable[[str], None]) -> None:
+    def __init__(self, home: Path, faults: tuple[str, ...], report: Callable[[str], None]) -> None:
         self._settings = LocalStackSettings().model_copy(update={"home": home})
-        self._faults, self._told = faults, told
+        self._faults, self._report = faults, report
         self._over = Event()
-        self._thread = Thread(target=self._run, name="bad day", daemon=True)
+        self._thread = Thread(target=self._run, name="fault-injection", daemon=True)
         self.done: list[str] = []
         self.problems: list[str] = []
 
-    def __enter__(self) -> BadDay:
+    def __enter__(self) -> FaultInjection:
         self._thread.start()
         return self
 
@@ -57,21 +57,21 @@ class BadDay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        # A fault at work ends itself: no part may stay down because the replay is over.
-        self._thread.join(PATIENCE_S)
+        # An active fault ends by itself: no process may stay down after the replay.
+        self._thread.join(TIMEOUT_S)
 
     def finish(self) -> None:
-        """Return once every fault was injected: none may be left out because the replay was quick."""
-        self._thread.join(PATIENCE_S)
+        """Wait until every fault was injected, also after a fast replay."""
+        self._thread.join(TIMEOUT_S)
         missing = [name for name in self._faults if name not in self.done]
         if missing and not self.problems:
-            self.problems.append(f"not injected within {PATIENCE_S:.0f} s: {', '.join(missing)}")
+            self.problems.append(f"not injected within {TIMEOUT_S:.0f} s: {', '.join(missing)}")
 
     def _run(self) -> None:
         for name in self._faults:
             if self._over.wait(PAUSE_S):
                 return
-            self._told(f"injecting {name}")
+            self._report(f"injecting {name}")
             try:
                 FAULTS[name](self._settings)
             except (HomeostatError, OSError) as error:
