@@ -23,7 +23,7 @@ from shared.contracts.verdict import Score, Verdict
 
 _WORDS: dict[Any, str] = {
     str: "text",
-    int: "whole number",
+    int: "integer",
     float: "number",
     bool: "true or false",
     timedelta: "duration",

@@ -20,7 +20,7 @@ from docs.reference.sources import module_name, service_of, sources
 
 _WORDS = {
     "str": "text",
-    "int": "whole number",
+    "int": "integer",
     "float": "number",
     "bool": "true or false",
     "Path": "path",
@@ -96,7 +96,7 @@ def _kind(annotation: Any) -> str:
         return "JSON list"
     names = {
         "str": "text",
-        "int": "whole number",
+        "int": "integer",
         "float": "number",
         "bool": "true or false",
         "Path": "path",
