@@ -97,7 +97,7 @@ chaos: venv  ## the long crash runs: kill -9 at many seeded moments, then count
 bench-serving: venv  ## this server beside its peers, as ratios in one interleaved run
 	$(BIN)/python -m loadtests.bench_serving
 
-bench-log: venv  ## what the spool costs a request, and rows a second through shipper and sink
+bench-log: venv  ## cost of a spool append, throughput of shipper and sink; fails if a limit is broken
 	$(BIN)/python -m loadtests.bench_log
 
 bench-drift: venv  ## what one window costs, beside Evidently's preset

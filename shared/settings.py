@@ -1,4 +1,4 @@
-"""Settings every service shares. Each service adds its own in its `settings.py`; all are read once, at start."""
+"""Settings shared by all services. Each service adds its own in its `settings.py`. They are read once, at start."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class HomeostatSettings(BaseSettings):
         env_prefix="HOMEOSTAT_", frozen=True, extra="ignore", populate_by_name=True
     )
 
-    # Each names its variable: a service's own class has another prefix, and these keep theirs in it.
+    # Aliases keep these variable names in subclasses with another prefix.
     home: Path = Field(
         Path(".homeostat"),
         validation_alias="HOMEOSTAT_HOME",
-        description="Data root: everything this installation writes lies below it.",
+        description="Data folder: everything this installation writes is below it.",
     )
     model_store: str = Field(
         "",
         validation_alias="HOMEOSTAT_MODEL_STORE",
-        description="Where versions and release logs are kept: a URL (file, s3, gs, az). Empty: `<home>/models`.",
+        description="URL of the store of versions and release logs (file, s3, gs, az). Empty: `<home>/models`.",
     )
     lake: str = Field(
         "",
         validation_alias="HOMEOSTAT_LAKE",
-        description="Root of the lake's Delta tables: a folder or URL. Empty: `<home>/lake`.",
+        description="Folder or URL of the lake's Delta tables. Empty: `<home>/lake`.",
     )
     kafka: str = Field(
         "127.0.0.1:9092",
@@ -40,16 +40,16 @@ class HomeostatSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json",
         validation_alias="HOMEOSTAT_LOG_FORMAT",
-        description="Form of the log lines on standard error: `json` for machines, `console` for people.",
+        description="Format of log lines on standard error: `json`, or `console` for reading.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", validation_alias="HOMEOSTAT_LOG_LEVEL", description="Least severe log line shown."
+        "info", validation_alias="HOMEOSTAT_LOG_LEVEL", description="Minimum severity of log lines."
     )
     grafana_url: str = Field(
         "",
         validation_alias="HOMEOSTAT_GRAFANA_URL",
-        description="Base URL of the Grafana that gets the boards and, from drift and retraining, the annotations. "
-        "Empty: none is written to.",
+        description="Base URL of the Grafana that receives dashboards, and annotations from drift and retraining. "
+        "Empty: no Grafana.",
     )
     grafana_token: SecretStr = Field(
         SecretStr(""),
@@ -59,12 +59,12 @@ class HomeostatSettings(BaseSettings):
     grafana_token_file: Path | None = Field(
         None,
         validation_alias="HOMEOSTAT_GRAFANA_TOKEN_FILE",
-        description="File that holds the token, where it is not given itself.",
+        description="File that contains the token; used when the token is empty.",
     )
     grafana_user: str = Field(
         "",
         validation_alias="HOMEOSTAT_GRAFANA_USER",
-        description="Grafana user, where there is no token.",
+        description="Grafana user; used when there is no token.",
     )
     grafana_password: SecretStr = Field(
         SecretStr(""),
@@ -74,15 +74,15 @@ class HomeostatSettings(BaseSettings):
     grafana_password_file: Path | None = Field(
         None,
         validation_alias="HOMEOSTAT_GRAFANA_PASSWORD_FILE",
-        description="File that holds the password, where it is not given itself.",
+        description="File that contains the password; used when the password is empty.",
     )
 
     @property
     def model_store_url(self) -> str:
-        """URL of the model store; the folder below `home` unless set."""
+        """URL of the model store; a folder below `home` by default."""
         return self.model_store or (self.home / "models").absolute().as_uri()
 
     @property
     def lake_url(self) -> str:
-        """Root of the lake; the folder below `home` unless set."""
+        """Root of the lake; a folder below `home` by default."""
         return self.lake or str((self.home / "lake").absolute())

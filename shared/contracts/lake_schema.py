@@ -1,4 +1,4 @@
-"""The columns of the lake's tables, and how rows are put into partitions. The table of tables is in lake.py."""
+"""Columns and partitions of the lake's tables; shared/stores/lake.py lists the tables."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ DEAD_LETTER_COLUMNS = pa.schema(
 
 
 def feature_column(name: str) -> str:
-    """The lake's column for a feature."""
+    """The lake's column of a feature."""
     return FEATURE_PREFIX + name
 
 
-def partition_of(moment: datetime) -> str:
-    """The partition a row of that moment (UTC) lies in; years have four digits, so that partitions sort as time does."""
-    return f"{moment.year:04d}-{moment.month:02d}"
+def partition_of(time: datetime) -> str:
+    """The partition of a row with that time (UTC). Years have four digits, so partitions sort by time."""
+    return f"{time.year:04d}-{time.month:02d}"

@@ -1,4 +1,4 @@
-"""The Kafka topics, their partitions, and the CloudEvents types of what travels on them."""
+"""The Kafka topics, their partitions, and the CloudEvents types of their records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic: `name`, number of `partitions`, the CloudEvents `event_type` of its records, what it is for."""
+    """A topic: `name`, number of `partitions`, CloudEvents `event_type` of its records, and `purpose`."""
 
     name: str
     partitions: int
@@ -28,13 +28,13 @@ OUTCOMES = Topic(
     "every outcome received, as Arrow record batches",
 )
 VERDICTS = Topic(
-    "homeostat.verdicts", 1, "homeostat.verdict.reached.v1", "what drift concludes about each window, as JSON"
+    "homeostat.verdicts", 1, "homeostat.verdict.reached.v1", "drift's verdict about each window, as JSON"
 )
 DEAD_LETTERS = Topic(
     "homeostat.dead_letters",
     1,
     "homeostat.record.refused.v1",
-    "records the sink could not read, as they came, with the reason",
+    "records that could not be read or stored, unchanged, with the reason",
 )
 
 ALL = (PREDICTIONS, OUTCOMES, VERDICTS, DEAD_LETTERS)

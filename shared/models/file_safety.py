@@ -1,4 +1,4 @@
-"""What may stand in a model file, checked on its bytes before any engine sees them. Pure; nothing else looks into the file."""
+"""Safety checks on the bytes of an ONNX file, made before any runtime loads it. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 
 
 def check_model_file(model: bytes) -> None:
-    """Refuse anything that is not self-contained and standard. Raises UnservableModel.
+    """Refuse a model that is not self-contained or not standard. Raises UnservableModel.
 
-    1. it is an ONNX model   2. every operator is of a standard domain   3. no tensor lies in another file
+    1. it is an ONNX model   2. every operator is in a standard domain   3. no tensor is in another file
     """
     try:
         proto = onnx.load_model_from_string(model)
@@ -24,12 +24,12 @@ def check_model_file(model: bytes) -> None:
     if not proto.graph.node and not proto.graph.output:
         raise UnservableModel("model.onnx holds no graph", hint="export the model again")
     steps = [node for function in proto.functions for node in function.node]
-    graphs = [*_graphs(proto.graph), *_inside(steps)]
+    graphs = [*_graphs(proto.graph), *_subgraphs(steps)]
     nodes = [*steps, *(node for graph in graphs for node in graph.node)]
     domains = {item.domain for item in (*proto.opset_import, *proto.functions, *nodes)}
-    if strange := sorted(domains - _DOMAINS):
+    if unknown := sorted(domains - _DOMAINS):
         raise UnservableModel(
-            f"model.onnx uses operators of the domain {strange[0]!r}",
+            f"model.onnx uses operators of the domain {unknown[0]!r}",
             hint="only the standard domains (ai.onnx and ai.onnx.ml) are served; export without custom operators",
         )
     for tensor in (*_weights(graphs), *_constants(nodes)):
@@ -42,11 +42,11 @@ def check_model_file(model: bytes) -> None:
 
 def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
     yield graph
-    yield from _inside(graph.node)
+    yield from _subgraphs(graph.node)
 
 
-def _inside(nodes: Iterable[NodeProto]) -> Iterator[GraphProto]:
-    """Graphs that nodes such as If and Loop hold, at any depth."""
+def _subgraphs(nodes: Iterable[NodeProto]) -> Iterator[GraphProto]:
+    """Subgraphs of nodes such as If and Loop, at any depth."""
     for node in nodes:
         for attribute in node.attribute:
             if attribute.HasField("g"):
@@ -59,7 +59,7 @@ def _weights(graphs: Iterable[GraphProto]) -> Iterator[TensorProto]:
     for graph in graphs:
         yield from graph.initializer
         for sparse in graph.sparse_initializer:
-            yield from _parts(sparse)
+            yield from _tensors(sparse)
 
 
 def _constants(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
@@ -69,10 +69,10 @@ def _constants(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
                 yield attribute.t
             yield from attribute.tensors
             if attribute.HasField("sparse_tensor"):
-                yield from _parts(attribute.sparse_tensor)
+                yield from _tensors(attribute.sparse_tensor)
             for sparse in attribute.sparse_tensors:
-                yield from _parts(sparse)
+                yield from _tensors(sparse)
 
 
-def _parts(sparse: SparseTensorProto) -> tuple[TensorProto, TensorProto]:
+def _tensors(sparse: SparseTensorProto) -> tuple[TensorProto, TensorProto]:
     return sparse.values, sparse.indices

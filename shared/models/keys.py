@@ -1,4 +1,4 @@
-"""The installation's keys: one pair that signs versions, one secret that marks prediction ids."""
+"""The installation's keys: a key pair that signs versions, and a secret that authenticates prediction ids."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SECRET_BYTES = 32
 
 @dataclass(frozen=True)
 class Keys:
-    """Where the keys lie. Servers need `verifying` and the prediction id secret; who packages versions needs `signing`."""
+    """Paths of the keys. Servers need `verifying` and the prediction id secret; packaging a version needs `signing`."""
 
     folder: Path
 
@@ -36,35 +36,37 @@ class Keys:
 
     @property
     def prediction_id(self) -> Path:
-        """The secret that marks prediction ids (32 bytes)."""
+        """The secret that authenticates prediction ids (32 bytes)."""
         return self.folder / _PREDICTION_ID
 
     def prediction_id_secret(self) -> bytes:
-        """The 32 bytes that mark prediction ids. Raises OperatorError where there are none."""
+        """The 32-byte secret of prediction ids. Raises OperatorError where it is missing or has another length."""
         path = self.prediction_id
         try:
             secret = path.read_bytes()
         except OSError as error:
             raise OperatorError(
                 f"the key {path} cannot be read: {error.strerror}",
-                hint="`homeostat up` makes the keys; or restore them",
+                hint="`homeostat up` creates the keys; or restore them from a backup",
             ) from error
-        if len(secret) != _SECRET_BYTES:  # an empty key would let anyone make ids
+        if len(secret) != _SECRET_BYTES:  # with an empty key anyone could make ids
             raise OperatorError(
                 f"the key {path} has {len(secret)} bytes, expected {_SECRET_BYTES}",
-                hint="restore it from a copy",
+                hint="restore it from a backup",
             )
         return secret
 
 
 def ensure_keys(home: Path) -> Keys:
-    """The keys below `home`, made if there are none yet. Safe to call from several threads, processes and containers at once.
+    """The keys below `home`; missing ones are created. Safe to call from several threads, processes and containers at once.
 
-    A server may be given the public key and the prediction id secret alone, in a folder it cannot write: that is enough for it.
+    A server needs only the public key and the prediction id secret; its folder may be read-only.
     """
     folder = home / "keys"
     keys = Keys(folder)
-    if keys.verifying.exists() and keys.prediction_id.exists():  # the public half is made last: all is there
+    if (
+        keys.verifying.exists() and keys.prediction_id.exists()
+    ):  # the public key is created last, so all exist
         return keys
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _create(keys.prediction_id, os.urandom(_SECRET_BYTES))
@@ -75,7 +77,7 @@ def ensure_keys(home: Path) -> Keys:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
     )
-    # The public half is derived from whichever private key won, so that two starters never leave a mismatched pair.
+    # Derived from the private key on disk, so that concurrent starts never leave a mismatched pair.
     winner = serialization.load_pem_private_key((folder / _SIGNING).read_bytes(), password=None)
     _create(
         folder / _VERIFYING,

@@ -1,4 +1,4 @@
-"""Making a version out of files, and proving that a version is what was made: digests and an OpenSSF model signature."""
+"""Packaging and verifying versions: digests in a manifest and an OpenSSF model signature."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from shared.contracts.manifest import (
 )
 from shared.errors import IntegrityError, ProjectError
 
-_HINT = "restore the version folder from a copy, or release another version"
+_HINT = "restore the version folder from a backup, or release another version"
 
 
 def package_version(
@@ -64,7 +64,7 @@ def package_version(
 def verify_version(folder: Path, *, version: str, verifying_key: Path) -> Manifest:
     """Check every byte of a version folder before anything in it is used. Raises IntegrityError.
 
-    1. the manifest is the one the version is named after   2. each file has its digest   3. the signature holds, nothing is extra
+    1. the manifest's digest is the version's name   2. every file has its digest   3. the signature is valid, no file is extra
     """
     try:
         manifest = Manifest.from_bytes((folder / MANIFEST).read_bytes(), version=version)
@@ -74,7 +74,7 @@ def verify_version(folder: Path, *, version: str, verifying_key: Path) -> Manife
                     f"{name} of version {short(version)} has another digest than its manifest", hint=_HINT
                 )
     except OSError as error:
-        raise IntegrityError(f"version {short(version)} lacks {error.filename}", hint=_HINT) from error
+        raise IntegrityError(f"version {short(version)} has no file {error.filename}", hint=_HINT) from error
     try:
         verifier = verifying.Config()  # type: ignore[no-untyped-call]
         verifier.use_elliptic_key_verifier(public_key=verifying_key).set_hashing_config(_hashing(folder))
@@ -83,7 +83,7 @@ def verify_version(folder: Path, *, version: str, verifying_key: Path) -> Manife
         Exception
     ) as error:  # the library raises ValueError, OSError, JSON and key errors alike; all mean: do not use it
         raise IntegrityError(
-            f"the signature of version {short(version)} does not hold: {error}", hint=_HINT
+            f"the signature of version {short(version)} is not valid: {error}", hint=_HINT
         ) from error
     return manifest
 

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error, with the ids of what it is about."""
+"""Structured logs: one JSON object per line on standard error, with correlation ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.settings import HomeostatSettings
 
 
 def configure_logs(service: str, settings: HomeostatSettings) -> None:
-    """Send this process's logs, also those of libraries, to standard error in the chosen form."""
+    """Send all logs of this process, including those of libraries, to standard error in the configured format."""
     level = getattr(logging, settings.log_level.upper())
     steps: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -45,7 +45,7 @@ def configure_logs(service: str, settings: HomeostatSettings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # The Kafka client reports every failed attempt as an error; what that means for us, our own lines say once.
+    # kafka-python logs every failed attempt as an error; our own code logs an outage once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     for noisy in ("httpx", "alembic", "mlflow", "dbos"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -58,7 +58,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def log_unknown_error(logger: structlog.stdlib.BoundLogger, error: BaseException) -> str:
-    """Log an error nobody foresaw; returns the id a door puts into its answer instead of the error's own text."""
+    """Log an unexpected error; the id that HTTP handlers return instead of the error's text."""
     error_id = uuid4().hex[:12]
     logger.error("unknown_error", error_id=error_id, exc_info=error)
     return error_id

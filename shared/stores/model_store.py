@@ -4,7 +4,7 @@
     <model>/releases/000001.json …
 
 Versions are named by their content, so writing one twice is harmless. A release is created with put-if-absent under the next
-number: of two who want the same generation exactly one wins.
+number: of two writers of the same generation exactly one wins.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from shared.contracts.manifest import MANIFEST, SIGNATURE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import Conflict, DependencyUnavailable, IntegrityError, NotFound
 
-_LOG_HINT = "restore the release log from a copy, or release a version again"
+_LOG_HINT = "restore the release log from a backup, or release a version again"
 
 
 def open_model_store(url: str) -> ModelStore:
-    """The store at `url`; a local folder is made if it is not there."""
+    """The store at `url`; a missing local folder is created."""
     if url.startswith("file://"):
         folder = Path(unquote(urlsplit(url).path))
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ class ModelStore:
     # Versions
 
     def put_version(self, model: str, version: str, folder: Path) -> None:
-        """Copy a packaged folder in. The manifest goes last: a version without one does not exist."""
+        """Store a packaged folder. The manifest is written last: a version without one does not exist."""
         files = sorted(
             (path for path in folder.iterdir() if path.is_file()), key=lambda path: path.name == MANIFEST
         )
@@ -60,10 +60,10 @@ class ModelStore:
             except AlreadyExistsError:
                 continue
             except BaseError as error:
-                raise DependencyUnavailable(f"the model store does not take {path.name}: {error}") from error
+                raise DependencyUnavailable(f"the model store did not store {path.name}: {error}") from error
 
     def get_version(self, model: str, version: str, into: Path) -> Manifest:
-        """Copy a version's files into the folder `into` as they are; nothing is verified but the manifest's own digest.
+        """Copy a version's files into the folder `into`. Only the manifest's own digest is verified.
 
         Raises NotFound, IntegrityError, DependencyUnavailable.
         """
@@ -88,7 +88,7 @@ class ModelStore:
     # The release log
 
     def latest_generation(self, model: str) -> int:
-        """The highest generation of a model; 0 where nothing was released."""
+        """The highest generation of a model; 0 without a release."""
         numbers = [0]
         for path in self._paths(f"{model}/releases/"):
             stem = path.rsplit("/", 1)[-1].removesuffix(".json")
@@ -97,7 +97,7 @@ class ModelStore:
         return max(numbers)
 
     def latest_release(self, model: str) -> Release | None:
-        """What is to be served now; None where nothing was released."""
+        """The newest release; None without one."""
         generation = self.latest_generation(model)
         return self.release(model, generation) if generation else None
 
@@ -112,22 +112,22 @@ class ModelStore:
             ) from error
         if (release.model, release.generation) != (model, generation):
             raise IntegrityError(
-                f"release {generation} of {model} says it is release {release.generation} of {release.model}",
+                f"release {generation} of {model} contains release {release.generation} of {release.model}",
                 hint=_LOG_HINT,
             )
         return release
 
     def releases(self, model: str) -> list[Release]:
-        """The whole log, oldest first."""
+        """All releases, oldest first."""
         return [self.release(model, number) for number in range(1, self.latest_generation(model) + 1)]
 
     def add_release(self, release: Release) -> None:
-        """Append to the log: compare-and-swap on the generation. Raises Conflict where that generation is taken or skips one."""
+        """Append to the log: compare-and-swap on the generation. Raises Conflict unless it is the next one."""
         expected = self.latest_generation(release.model) + 1
         if release.generation != expected:
             raise Conflict(
                 f"release {release.generation} of {release.model} cannot be added: the next generation is {expected}",
-                hint="read the release log again and decide anew",
+                hint="read the release log again, then retry",
             )
         try:
             obstore.put(
@@ -138,20 +138,20 @@ class ModelStore:
             )
         except AlreadyExistsError as error:
             raise Conflict(
-                f"release {release.generation} of {release.model} was taken by someone else",
-                hint="read the release log again and decide anew",
+                f"release {release.generation} of {release.model} already exists",
+                hint="read the release log again, then retry",
             ) from error
         except BaseError as error:
             raise DependencyUnavailable(
-                f"the model store does not take release {release.generation} of {release.model}: {error}",
-                hint="read the release log again: the release may have arrived all the same",
+                f"the model store did not store release {release.generation} of {release.model}: {error}",
+                hint="read the release log again: the release may have been stored",
             ) from error
 
     def _folders(self, prefix: str) -> list[str]:
         try:
             listing = obstore.list_with_delimiter(self._store, prefix=prefix)
         except BaseError as error:
-            raise DependencyUnavailable(f"the model store does not answer: {error}") from error
+            raise DependencyUnavailable(f"the model store does not respond: {error}") from error
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in listing["common_prefixes"])
 
     def _paths(self, prefix: str) -> Iterator[str]:
@@ -160,7 +160,7 @@ class ModelStore:
                 for entry in batch:
                     yield entry["path"]
         except BaseError as error:
-            raise DependencyUnavailable(f"the model store does not answer: {error}") from error
+            raise DependencyUnavailable(f"the model store does not respond: {error}") from error
 
     def _get(self, path: str) -> bytes:
         try:
@@ -174,17 +174,17 @@ class ModelStore:
             what = (
                 f"release {int(name.removesuffix('.json'))}"
                 if kind == "releases"
-                else f"version {_spoken(name)}"
+                else f"version {_describe(name)}"
             )
             raise NotFound(
                 f"model {model} has no {what}",
-                hint=f"`homeostat releases {model}` lists what there is",
+                hint=f"`homeostat releases {model}` lists the releases",
             ) from error
         except BaseError as error:
-            raise DependencyUnavailable(f"the model store does not answer: {error}") from error
+            raise DependencyUnavailable(f"the model store does not respond: {error}") from error
 
 
-def _spoken(name: str) -> str:
+def _describe(name: str) -> str:
     version, _, file = name.partition("/")
     return short(version) if file == MANIFEST else f"{short(version)} with a file {file}"
 

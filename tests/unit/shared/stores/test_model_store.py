@@ -102,7 +102,7 @@ def test_unreachable_store_raises_dependency_unavailable() -> None:
     """An address nobody listens on; the client gives up after its own short limit."""
     away = open_model_store_away()
     for ask in (away.models, lambda: away.versions("flights"), lambda: away.latest_generation("flights")):
-        with pytest.raises(DependencyUnavailable, match="does not answer"):
+        with pytest.raises(DependencyUnavailable, match="does not respond"):
             ask()
 
 
