@@ -1,4 +1,4 @@
-"""`homeostat inject`: rehearse a bad day on the local stack."""
+"""`homeostat inject`: traffic, drift, data faults and outages on the local stack."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from local_stack.settings import LocalStackSettings
 
 inject = typer.Typer(
-    help="Rehearse a bad day on the local stack: traffic, drift, faults, slowness, outages. Rows that are injected stay in the "
-    "lake, and later runs train on them: use a home you can throw away.",
+    help="Inject traffic, drift, data faults and outages into the local stack. Injected rows stay in the lake, and later "
+    "runs train on them: use a --home that you can delete.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -28,34 +28,34 @@ inject = typer.Typer(
 OneModel = Annotated[
     str,
     typer.Option(
-        "--model", help="Which model. Default: the one that is served.", autocompletion=complete_model
+        "--model", help="Name of the model. Default: the one that is served.", autocompletion=complete_model
     ),
 ]
-PART = "Part of the stack, as `homeostat status` names it."
+PROCESS = "Process of the stack, as `homeostat status` names it."
 Rows = Annotated[
-    int | None, typer.Option(min=1, max=200_000, help="Rows to send. Default: what --windows take.")
+    int | None, typer.Option(min=1, max=200_000, help="Rows to send. Default: enough for --windows.")
 ]
-Windows = Annotated[int, typer.Option(min=1, max=100, help="Windows of drift to fill.")]
-Rate = Annotated[float, typer.Option(min=0.1, max=10_000, help="Rows a second.")]
-For = Annotated[str, typer.Option("--for", help="For so long at most, such as 30s or 2m; 10m is the most.")]
+Windows = Annotated[int, typer.Option(min=1, max=100, help="Drift windows to fill.")]
+Rate = Annotated[float, typer.Option(min=0.1, max=10_000, help="Rows per second.")]
+For = Annotated[str, typer.Option("--for", help="Duration, such as 30s or 2m; at most 10m.")]
 Length = Annotated[
     str,
     typer.Option(
         "--for",
-        help="Send for so long at most, such as 30s or 2m. Default: as long as the rows need, at most 10m.",
+        help="Maximum duration, such as 30s or 2m. Default: as long as the rows need, at most 10m.",
     ),
 ]
 Yes = Annotated[
     bool,
     typer.Option(
         "--yes",
-        help="Send all the same where the loop trains by itself or the lake has rows of others: these stay.",
+        help="Confirm: inject even if the model retrains automatically or the lake holds other rows. Injected rows stay.",
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Outcomes = Annotated[bool, typer.Option(help="Tell the rows' outcomes as well, as late as loop.yaml says.")]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
+Outcomes = Annotated[bool, typer.Option(help="Also send the outcomes, with the delay of loop.yaml.")]
 Wait = Annotated[
-    float, typer.Option(min=0, max=600, help="Seconds to wait for drift's verdict; 0: do not wait.")
+    float, typer.Option(min=0, max=600, help="Seconds to wait for drift's verdict; 0 does not wait.")
 ]
 LONG = "30s"
 
@@ -74,7 +74,7 @@ def traffic(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Send healthy rows, drawn from the served version's own reference, and wait for the verdict."""
+    """Send normal rows, drawn from the served version's reference, and wait for the verdict."""
 
     def make(served: Served) -> Make:
         from local_stack.fault_injection.drifted_rows import drawn
@@ -84,18 +84,20 @@ def traffic(
     with command_output(as_json) as output:
         pace = _pace(rows, windows, rate, length, wait)
         truth: Truth | None = "own" if outcomes else None
-        _rehearse(output, settings_with(home), model, make, pace, seed, truth, "healthy rows", yes=yes)
+        _run_scenario(
+            output, settings_with(home), model, make, pace, seed, truth, "sending normal rows", yes=yes
+        )
 
 
 @inject.command(epilog="Example: homeostat inject drift --feature distance_km --shift 2")
 def drift(
     model: OneModel = "",
     feature: Annotated[
-        str, typer.Option(help="Feature that drifts. Default: the number that scores depend on most.")
+        str, typer.Option(help="Feature to shift. Default: the numeric feature that scores depend on most.")
     ] = "",
     shift: Annotated[
         float | None,
-        typer.Option(help="In standard deviations of the reference. Default: 2, where there is more room."),
+        typer.Option(help="Shift in standard deviations of the reference. Default: 2, up or down."),
     ] = None,
     rows: Rows = None,
     windows: Windows = 1,
@@ -108,7 +110,7 @@ def drift(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Send rows of which one feature has drifted, inside its declared range: the verdict is `drift`."""
+    """Send rows with one feature shifted inside its declared range: the verdict is `drift`."""
 
     def make(served: Served) -> Make:
         from local_stack.fault_injection.drifted_rows import choose_feature, drifted
@@ -116,13 +118,15 @@ def drift(
         chosen = (
             _feature(served, feature) if feature else choose_feature(served.loop.features, served.weights)
         )
-        output.note(f"{chosen.name} drifts")
+        output.note(f"shifting {chosen.name}")
         return lambda count, random: drifted(served.reference, chosen, count, random, shift)
 
     with command_output(as_json) as output:
         pace = _pace(rows, windows, rate, length, wait)
         truth: Truth | None = "expected" if outcomes else None
-        _rehearse(output, settings_with(home), model, make, pace, seed, truth, "drifted rows", yes=yes)
+        _run_scenario(
+            output, settings_with(home), model, make, pace, seed, truth, "sending shifted rows", yes=yes
+        )
 
 
 @inject.command("concept-drift", epilog="Example: homeostat inject concept-drift --windows 2")
@@ -138,7 +142,7 @@ def concept_drift(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Send healthy rows whose outcomes are reversed: the model no longer knows, performance drifts."""
+    """Send normal rows with reversed outcomes: the model's loss rises, and performance drifts."""
 
     def make(served: Served) -> Make:
         from local_stack.fault_injection.drifted_rows import drawn
@@ -146,24 +150,24 @@ def concept_drift(
 
         if served.loop.prediction.kind == "tensor":
             raise CallerError(
-                f"{served.model} answers tensors, which are never judged by outcomes",
-                hint="homeostat inject drift",
+                f"{served.model} predicts tensors, which are not evaluated by outcomes",
+                hint="run `homeostat inject drift`",
             )
         return lambda count, random: drawn(served.reference, count, random)
 
     with command_output(as_json) as output:
         pace = _pace(rows, windows, rate, length, wait)
-        what = "rows with other outcomes"
-        _rehearse(output, settings_with(home), model, make, pace, seed, "reversed", what, yes=yes)
+        what = "sending rows with reversed outcomes"
+        _run_scenario(output, settings_with(home), model, make, pace, seed, "reversed", what, yes=yes)
 
 
 @inject.command(epilog="Example: homeostat inject fault --feature weight_kg --kind missing")
 def fault(
     model: OneModel = "",
-    feature: Annotated[str, typer.Option(help="Feature that breaks. Default: all that can.")] = "",
+    feature: Annotated[str, typer.Option(help="Feature to break. Default: every feature that can.")] = "",
     kind: Annotated[
         str,
-        typer.Option(help="missing, out_of_range or frozen. Default: the clearest that can come through."),
+        typer.Option(help="missing, out_of_range or frozen. Default: the first that inference accepts."),
     ] = "",
     rows: Rows = None,
     windows: Windows = 1,
@@ -176,10 +180,9 @@ def fault(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Send rows as a broken source does: the verdict is `fault`, and no run starts.
+    """Send rows as a broken data source would: the verdict is `data_fault`, and no run starts.
 
-    Inference itself refuses unknown categories, and missing values that loop.yaml does not allow; the rest comes through, for
-    drift to see.
+    Inference rejects unknown categories, and missing values that loop.yaml does not allow; other faults reach drift.
     """
 
     def make(served: Served) -> Make:
@@ -189,7 +192,7 @@ def fault(
         if feature:
             _feature(served, feature)
         faults = choose_faults(served.loop.features, feature, kind)
-        output.note("broken: " + ", ".join(f"{name} ({how})" for name, how in faults.items()))
+        output.note("breaking: " + ", ".join(f"{name} ({how})" for name, how in faults.items()))
         return lambda count, random: broken(
             drawn(served.reference, count, random), served.loop.features, faults, random
         )
@@ -197,45 +200,14 @@ def fault(
     with command_output(as_json) as output:
         pace = _pace(rows, windows, rate, length, wait)
         truth: Truth | None = "own" if outcomes else None
-        _rehearse(output, settings_with(home), model, make, pace, seed, truth, "broken rows", yes=yes)
-
-
-@inject.command(epilog="Example: homeostat inject slow inference --for 30s")
-def slow(
-    part: Annotated[str, typer.Argument(help=PART, autocompletion=complete_part)] = "inference",
-    length: For = LONG,
-    pause: Annotated[float, typer.Option(min=0.01, max=30, help="Seconds it stands still.")] = 0.5,
-    every: Annotated[float, typer.Option(min=0.02, max=60, help="Seconds from one pause to the next.")] = 1.0,
-    home: Home = None,
-    as_json: Json = False,
-) -> None:
-    """Make a part slow: it stands still in pulses, and runs on whatever happens to this command."""
-    from cli.progress import bar
-    from local_stack.fault_injection.limits import parse_length
-    from local_stack.fault_injection.throttling import slow_down
-    from shared.errors import CallerError
-
-    with command_output(as_json) as output:
-        seconds = parse_length(length)
-        if pause >= every:
-            raise CallerError(
-                "--pause is not shorter than --every", hint="say for example --pause 0.5 --every 1"
-            )
-        with bar(output, f"{part} is slow", seconds) as shown:
-            slow_down(
-                settings_with(home), part, seconds, pause_s=pause, every_s=every, on_progress=shown.advance
-            )
-        show_next(
-            output,
-            {"part": part, "seconds": seconds, "pause_s": pause, "every_s": every},
-            f"{part} stood still for {pause:g} s of every {every:g} s, for {seconds:g} s; it runs freely again",
-            home_of(settings_with(home)),
+        _run_scenario(
+            output, settings_with(home), model, make, pace, seed, truth, "sending faulty rows", yes=yes
         )
 
 
 @inject.command("broker-down", epilog="Example: homeostat inject broker-down --for 20s")
 def broker_down(length: For = LONG, home: Home = None, as_json: Json = False) -> None:
-    """Kill the broker and keep it down for a while: serving goes on, and nothing answered is lost."""
+    """Kill the broker and keep it down: serving continues, and no logged prediction is lost."""
     from cli.progress import bar
     from local_stack.fault_injection.limits import parse_length
     from local_stack.fault_injection.outages import take_down
@@ -256,11 +228,11 @@ def broker_down(length: For = LONG, home: Home = None, as_json: Json = False) ->
 
 @inject.command(epilog="Example: homeostat inject kill sink")
 def kill(
-    part: Annotated[str, typer.Argument(help=PART, autocompletion=complete_part)],
+    part: Annotated[str, typer.Argument(help=PROCESS, autocompletion=complete_part)],
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Kill a part as a power cut would; the supervisor starts it again."""
+    """Kill a process (SIGKILL); the supervisor restarts it."""
     from cli.progress import bar
     from local_stack.fault_injection.outages import kill_once
 
@@ -284,7 +256,7 @@ def _pace(rows: int | None, windows: int, rate: float, length: str, wait: float)
     return Pace(rows=rows, windows=windows, rate=rate, seconds=seconds, wait_s=wait)
 
 
-def _rehearse(
+def _run_scenario(
     output: Output,
     settings: LocalStackSettings,
     model: str,
@@ -299,9 +271,9 @@ def _rehearse(
     from datetime import UTC, datetime
 
     from cli.progress import bar
-    from local_stack.fault_injection.confirmation import Injected, require_consent
+    from local_stack.fault_injection.confirmation import Injected, require_confirmation
     from local_stack.fault_injection.local_services import find_local
-    from local_stack.fault_injection.scenario import Rehearsal
+    from local_stack.fault_injection.scenario import Scenario
     from local_stack.fault_injection.target import find_served
     from shared.http.service_client import ServiceClient
     from shared.models.keys import Keys
@@ -316,24 +288,24 @@ def _rehearse(
         keys, store = Keys(settings.home / "keys"), open_model_store(settings.model_store_url)
         served = find_served(inference, store, keys, model, seed=seed)
         lake, injected = Lake(settings.lake_url), Injected(settings.home, served.model)
-        require_consent(served, lake, injected, yes=yes)
-        rehearsal = Rehearsal(served, inference, drift, lake, lambda: datetime.now(UTC), injected.add)
+        require_confirmation(served, lake, injected, yes=yes)
+        scenario = Scenario(served, inference, drift, lake, lambda: datetime.now(UTC), injected.add)
         make = maker(served)
-        rows, _ = rehearsal.size(pace)
+        rows, _ = scenario.size(pace)
         output.note(f"sending {rows} rows to {served.model}, generation {served.generation}")
         with bar(output, what, rows) as shown:
-            done = rehearsal.run(
+            done = scenario.run(
                 make, pace, seed=seed, truth=truth, on_progress=shown.advance, step=shown.step
             )
     verdict = done.verdict
-    lines = [f"{done.model}: {done.answered} of {done.asked} rows answered, {done.told} outcomes told"]
-    lines += [f"not answered: {reason}" for reason in done.failures]
+    lines = [f"{done.model}: {done.answered} of {done.asked} rows answered, {done.told} outcomes sent"]
+    lines += [f"failed: {reason}" for reason in done.failures]
     if done.in_lake is not None:
         lines.append(f"the lake has {done.in_lake} of them")
     if verdict is not None:
         lines.append(f"verdict {verdict['state']}: {verdict['explanation']} ({verdict['verdict_id']})")
     elif pace.wait_s > 0:
-        lines.append(f"no verdict within {pace.wait_s:.0f} s; `homeostat doctor` looks for the reason")
+        lines.append(f"no verdict within {pace.wait_s:.0f} s; `homeostat doctor` may show the reason")
     cause = str(verdict["verdict_id"]) if verdict is not None else ""
     show_next(output, done.document(), "\n".join(lines), home_of(settings), cause)
     missed = pace.wait_s > 0 and (verdict is None or (done.in_lake or 0) < done.answered)
@@ -352,7 +324,7 @@ def _feature(served: Served, name: str) -> Any:
 
 
 def home_of(settings: LocalStackSettings) -> tuple[str, str]:
-    """The option that names this home in the commands shown, empty where it is the default; and the console's address."""
+    """The --home option for the commands shown (empty for the default home), and the console's address."""
     from pathlib import Path
 
     from local_stack.state import read_state
@@ -366,7 +338,7 @@ def home_of(settings: LocalStackSettings) -> tuple[str, str]:
 def show_next(
     output: Output, document: dict[str, Any], text: str, place: tuple[str, str], cause: str = ""
 ) -> None:
-    """The result, and what to look at next."""
+    """Print the result and the next commands."""
     option, console = place
     commands = [f"homeostat status{option}"]
     commands += [f"homeostat why {cause}{option}"] if cause else [f"homeostat doctor{option}"]

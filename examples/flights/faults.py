@@ -8,7 +8,6 @@ from threading import Event, Thread
 from types import TracebackType
 
 from local_stack.fault_injection.outages import kill_once, take_down
-from local_stack.fault_injection.throttling import slow_down
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import BROKER
 from shared.errors import HomeostatError
@@ -18,10 +17,9 @@ PAUSE_S = 3.0
 TIMEOUT_S = 200.0
 
 Fault = Callable[[LocalStackSettings], object]
-# Faults that must not fail a request: serving depends on none of these processes, and a pause only delays responses.
+# Faults that must not fail a request: serving depends on none of these processes.
 FAULTS: dict[str, Fault] = {
     "broker-down": lambda settings: take_down(settings, BROKER, SECONDS),
-    "slow": lambda settings: slow_down(settings, "inference", SECONDS, pause_s=0.4, every_s=1.0),
     "kill-shipper": lambda settings: kill_once(settings, "shipper"),
     "kill-sink": lambda settings: kill_once(settings, "sink"),
     "kill-drift": lambda settings: kill_once(settings, "drift"),

@@ -1,4 +1,4 @@
-"""Injected rows stay: they are rows of the lake like any other, and a later run trains on them. So some rehearsals need a yes."""
+"""Injected rows stay: they are rows of the lake like any other, and a later run trains on them. So some scenarios need a yes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HARMLESS = ("observe", "suggest")
 
 
 class Injected:
-    """`<home>/injected/<model>.jsonl`: what rehearsals have sent, one line each: when, how many rows, of which event time."""
+    """`<home>/injected/<model>.jsonl`: what scenarios have sent, one line each: when, how many rows, of which event time."""
 
     def __init__(self, home: Path, model: str) -> None:
         self._file = home / "injected" / f"{model}.jsonl"
@@ -42,7 +42,7 @@ class Injected:
             file.write(json.dumps(line) + "\n")
 
 
-def require_consent(served: Served, lake: Lake, injected: Injected, *, yes: bool) -> None:
+def require_confirmation(served: Served, lake: Lake, injected: Injected, *, yes: bool) -> None:
     """Raise `CallerError` without a `yes` where injected rows may do harm: the loop trains on them by itself, or they come
     among rows of others."""
     if yes:
@@ -52,7 +52,7 @@ def require_consent(served: Served, lake: Lake, injected: Injected, *, yes: bool
     if served.loop.automation not in HARMLESS:
         reason = f"{served.model} has automation: {served.loop.automation}: the loop trains by itself on what is injected"
     elif others > 0:
-        reason = f"the lake holds rows of {served.model} that no rehearsal has sent ({others}); injected ones stay among them"
+        reason = f"the lake holds rows of {served.model} that no scenario has sent ({others}); injected ones stay among them"
     if reason:
         raise CallerError(
             reason, hint="give --yes if they may, or rehearse on a home you can throw away (--home)"

@@ -1,4 +1,4 @@
-"""The parts a rehearsal may touch: those the state file of this home names, and only while they are the same processes."""
+"""The processes that faults may hit: those in the state file of this home, identified by pid and creation time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def stack_of(settings: LocalStackSettings) -> StackState:
     if state is None or not is_supervised(settings.home):
         raise OperatorError(
             f"no supervised stack runs on {settings.home}",
-            hint="homeostat up --detach, or name another --home",
+            hint="start one with `homeostat up --detach`, or name another --home",
         )
     return state
 
@@ -34,9 +34,9 @@ def part_of(state: StackState, name: str) -> ProcessState:
     """The living process of the part. Raises `NotFound` for another name, `OperatorError` where it does not run."""
     found = {process.name: process for process in state.processes}
     if name not in found:
-        raise NotFound(f"this stack has no part {name}", hint=f"name one of {', '.join(sorted(found))}")
+        raise NotFound(f"this stack has no process {name}", hint=f"use one of {', '.join(sorted(found))}")
     if not is_alive(found[name]):
-        raise OperatorError(f"{name} does not run just now", hint="homeostat status")
+        raise OperatorError(f"{name} is not running", hint="homeostat status")
     return found[name]
 
 

@@ -1,4 +1,4 @@
-"""One rehearsal with rows: what is asked, what is told, what drift concludes."""
+"""One scenario with rows: what is asked, what is told, what drift concludes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Pace:
 
 @dataclass
 class Outcome:
-    """What a rehearsal did: rows `asked`, `answered`, found `in_lake`; outcomes `on_progress`; its event time; the verdict."""
+    """What a scenario did: rows `asked`, `answered`, found `in_lake`; outcomes `on_progress`; its event time; the verdict."""
 
     model: str
     version: str
@@ -73,7 +73,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class Scenario:
     """Sends rows of `served` to `inference` and looks at what becomes of them in `lake` and `drift`."""
 
     served: Served

@@ -19,7 +19,7 @@ def test_the_loop_closes_on_a_tenth_of_the_year_of_bad_days(tmp_path: Path) -> N
         [
             *(sys.executable, "-m", "examples.flights.demo"),
             *(f"--home={tmp_path / 'home'}", "--part=0.1", "--free-ports", "--json"),
-            "--inject=broker-down,slow,kill-sink",
+            "--inject=broker-down,kill-drift,kill-sink",
         ],
         cwd=SOURCES,
         capture_output=True,
@@ -29,7 +29,7 @@ def test_the_loop_closes_on_a_tenth_of_the_year_of_bad_days(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout)
     assert report["problems"] == []
-    assert report["injected"] == ["broker-down", "slow", "kill-sink"]
+    assert report["injected"] == ["broker-down", "kill-drift", "kill-sink"]
     line = dict(word.split("=") for word in report["line"].split() if "=" in word)
     assert line["flights"] == line["lake"] == "30594"
     assert line["failed"] == "0"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -15,10 +15,8 @@ import pytest
 
 from local_stack.fault_injection.outages import kill_once, take_down
 from local_stack.fault_injection.processes import kill, part_of, stack_of
-from local_stack.fault_injection.throttling import slow_down
 from local_stack.settings import LocalStackSettings
-from local_stack.state import ProcessState, StackState, read_state, write_state
-from local_stack.supervisor.lock import only_one
+from local_stack.state import read_state
 from local_stack.supervisor.readiness import wait_until_ready
 from local_stack.supervisor.restart_suppression import hold, is_held
 from shared.errors import Conflict, NotFound, OperatorError
@@ -44,10 +42,6 @@ def running(settings: LocalStackSettings) -> Iterator[Running]:
         yield stack
     finally:
         stack.end()
-
-
-def is_stopped(part: ProcessState) -> bool:
-    return psutil.Process(part.pid).status() == psutil.STATUS_STOPPED
 
 
 def test_a_part_is_down_for_the_time_and_then_back(settings: LocalStackSettings, running: Running) -> None:
@@ -86,96 +80,10 @@ def test_what_is_held_down_comes_back_when_the_command_is_killed(
     until(lambda: process(settings, "early").pid != before.pid, 20, "early is started again")
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_what_was_stopped_runs_on_when_the_command_ends(
-    settings: LocalStackSettings, running: Running, end: signal.Signals
-) -> None:
-    part = process(settings, "early")
-    command = injecting(settings, "slow_down(settings, 'early', 60.0, pause_s=50.0, every_s=55.0)")
-    until(lambda: is_stopped(part), 20, "early is stopped")
-    command.send_signal(end)
-    command.wait(20)
-    until(lambda: not is_stopped(part), 20, "early runs on")
-    time.sleep(0.5)
-    assert not is_stopped(part)
-
-
-def test_what_was_stopped_runs_on_when_the_guard_is_killed(
-    settings: LocalStackSettings, running: Running
-) -> None:
-    part = process(settings, "early")
-    command = injecting(settings, "slow_down(settings, 'early', 60.0, pause_s=50.0, every_s=55.0)")
-    until(lambda: is_stopped(part), 20, "early is stopped")
-    [guard] = psutil.Process(command.pid).children()
-    guard.kill()
-    command.wait(20)
-    assert not is_stopped(part)
-
-
-@pytest.mark.parametrize("guard_dies", [False, True])
-def test_a_child_runs_on_although_its_part_has_died_meanwhile(tmp_path: Path, guard_dies: bool) -> None:
-    """A training command has a session of its own: what kills retraining leaves it, and leaves it stopped."""
-    program = (
-        "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(120)'], start_new_session=True)\n"
-        "print(child.pid, flush=True); time.sleep(120)"
-    )
-    part = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    assert part.stdout is not None
-    child = psutil.Process(int(part.stdout.readline()))
-    one = ProcessState(
-        name="early",
-        pid=part.pid,
-        created=psutil.Process(part.pid).create_time(),
-        port=0,
-        restarts=0,
-        log="",
-        ready_url="",
-    )
-    fields = {
-        "home": str(tmp_path),
-        "kafka": "",
-        "started_at": "",
-        "ports": {},
-        "urls": {},
-        "processes": (one,),
-    }
-    write_state(tmp_path, StackState.from_json({"pid": os.getpid(), "created": 0, **fields}))
-    try:
-        with only_one(tmp_path):
-            command = injecting(
-                LocalStackSettings(home=tmp_path),
-                "slow_down(settings, 'early', 60.0, pause_s=50.0, every_s=55.0)",
-            )
-            until(lambda: child.status() == psutil.STATUS_STOPPED, 20, "the child is stopped")
-            time.sleep(0.5)
-            [guard] = psutil.Process(command.pid).children()
-            part.kill()
-            part.wait(10)
-            guard.kill() if guard_dies else command.kill()
-            command.wait(30)
-            until(lambda: child.status() != psutil.STATUS_STOPPED, 20, "the child runs on")
-    finally:
-        part.kill()
-        child.kill()
-
-
-def test_pulses_stop_and_continue_for_the_time_given(settings: LocalStackSettings, running: Running) -> None:
-    part = process(settings, "early")
-    seen: list[bool] = []
-    slow_down(
-        settings, "early", 2.5, pause_s=0.5, every_s=1.0, on_progress=lambda _: seen.append(is_stopped(part))
-    )
-    assert True in seen
-    assert False in seen
-    assert not is_stopped(part)
-    assert process(settings, "early") == part
-
-
 def test_only_parts_of_a_supervised_stack_are_touched(
     settings: LocalStackSettings, running: Running, tmp_path: Path
 ) -> None:
-    with pytest.raises(NotFound, match="no part nobody"):
+    with pytest.raises(NotFound, match="no process nobody"):
         take_down(settings, "nobody", 1.0)
     with pytest.raises(OperatorError, match="no supervised stack"):
         stack_of(settings.model_copy(update={"home": tmp_path / "elsewhere"}))
@@ -186,12 +94,12 @@ def test_only_parts_of_a_supervised_stack_are_touched(
 def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> None:
     orphan, state = left_over(tmp_path)
     try:
-        mistaken = state.model_copy(update={"created": state.created - 3600})
+        mistaken = replace(state, created=state.created - 3600)
         kill(mistaken)
         found = read_state(tmp_path)
         assert found is not None
         with pytest.raises(OperatorError, match="does not run"):
-            part_of(found.model_copy(update={"processes": (mistaken,)}), "late")
+            part_of(replace(found, processes=(mistaken,)), "late")
         with pytest.raises(subprocess.TimeoutExpired):
             orphan.wait(1.0)
     finally:
@@ -204,7 +112,6 @@ def injecting(settings: LocalStackSettings, call: str) -> subprocess.Popen[bytes
     program = (
         "import sys; from pathlib import Path; from local_stack.settings import LocalStackSettings\n"
         "from local_stack.fault_injection.outages import take_down\n"
-        "from local_stack.fault_injection.throttling import slow_down\n"
         "settings = LocalStackSettings().model_copy(update={'home': Path(sys.argv[1])})\n" + call
     )
     return subprocess.Popen(

@@ -231,7 +231,7 @@ def test_what_a_killed_supervisor_left_is_ended(tmp_path: Path, manner: tuple[st
 def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> None:
     orphan, state = left_over(tmp_path)
     try:
-        mistaken = state.model_copy(update={"created": state.created - 3600})
+        mistaken = replace(state, created=state.created - 3600)
         assert not is_alive(mistaken)
         assert end_left_over([mistaken], grace_s=1.0) == []
         assert orphan.poll() is None
@@ -266,8 +266,8 @@ def test_readiness_of_what_a_predecessor_left_does_not_count(tmp_path: Path) -> 
     try:
         found = read_state(tmp_path)
         assert found is not None
-        ready = state.model_copy(update={"ready_url": f"http://127.0.0.1:{state.port}/ready"})
-        write_state(tmp_path, found.model_copy(update={"processes": (ready,)}))
+        ready = replace(state, ready_url=f"http://127.0.0.1:{state.port}/ready")
+        write_state(tmp_path, replace(found, processes=(ready,)))
         assert wait_until_ready(settings, deadline_s=10, names=["late"]).pid == 1
         with pytest.raises(OperatorError, match=r"not ready after .*: late"):
             wait_until_ready(settings, deadline_s=0.5, names=["late"], supervisor=os.getpid())

@@ -14,10 +14,10 @@ from shared.errors import OperatorError
 
 
 def test_faults_are_named_in_a_list() -> None:
-    assert parse_faults("broker-down, slow,kill-sink") == ("broker-down", "slow", "kill-sink")
+    assert parse_faults("broker-down, kill-drift,kill-sink") == ("broker-down", "kill-drift", "kill-sink")
     assert parse_faults("") == ()
     with pytest.raises(ValueError, match="choose from broker-down"):
-        parse_faults("slow,everything")
+        parse_faults("kill-sink,everything")
 
 
 def test_the_command_names_every_fault_there_is() -> None:
@@ -32,11 +32,11 @@ def test_every_fault_is_injected_in_order(monkeypatch: pytest.MonkeyPatch, tmp_p
         happened.append(name)
 
     monkeypatch.setattr(faults, "PAUSE_S", 0.01)
-    for name in ("slow", "kill-sink"):
+    for name in ("kill-drift", "kill-sink"):
         monkeypatch.setitem(FAULTS, name, partial(note, name))
-    with FaultInjection(tmp_path, ("slow", "kill-sink"), lambda _: None) as day:
+    with FaultInjection(tmp_path, ("kill-drift", "kill-sink"), lambda _: None) as day:
         day.finish()
-    assert happened == day.done == ["slow", "kill-sink"]
+    assert happened == day.done == ["kill-drift", "kill-sink"]
     assert day.problems == []
 
 
@@ -48,7 +48,7 @@ def test_a_fault_that_cannot_be_injected_is_a_problem(
 
     monkeypatch.setattr(faults, "PAUSE_S", 0.01)
     monkeypatch.setitem(FAULTS, "broker-down", fail)
-    with FaultInjection(tmp_path, ("broker-down", "slow"), lambda _: None) as day:
+    with FaultInjection(tmp_path, ("broker-down", "kill-drift"), lambda _: None) as day:
         day.finish()
     assert day.done == []
     assert "kafka is not back" in day.problems[0]

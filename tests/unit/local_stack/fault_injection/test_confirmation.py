@@ -9,7 +9,7 @@ from typing import cast
 import pyarrow as pa
 import pytest
 
-from local_stack.fault_injection.confirmation import Injected, require_consent
+from local_stack.fault_injection.confirmation import Injected, require_confirmation
 from local_stack.fault_injection.target import Served
 from shared.contracts.loop_spec import read_loop_spec
 from shared.errors import CallerError
@@ -37,7 +37,7 @@ class LakeOf:
 
 
 def ask(folder: Path, automation: str, rows: int, *, yes: bool = False) -> None:
-    require_consent(served(automation), cast(Lake, LakeOf(rows)), Injected(folder, "parcels"), yes=yes)
+    require_confirmation(served(automation), cast(Lake, LakeOf(rows)), Injected(folder, "parcels"), yes=yes)
 
 
 @pytest.mark.parametrize("automation", ["observe", "suggest"])
@@ -53,7 +53,7 @@ def test_a_loop_that_trains_by_itself_needs_one(tmp_path: Path, automation: str)
     ask(tmp_path, automation, 0, yes=True)
 
 
-def test_rows_of_others_need_one_and_rows_of_rehearsals_do_not(tmp_path: Path) -> None:
+def test_rows_of_others_need_one_and_rows_of_scenarios_do_not(tmp_path: Path) -> None:
     sent = Injected(tmp_path, "parcels")
     sent.add(600, NOW, NOW + timedelta(days=1))
     sent.add(1, NOW + timedelta(days=5), NOW + timedelta(days=5))
@@ -61,6 +61,6 @@ def test_rows_of_others_need_one_and_rows_of_rehearsals_do_not(tmp_path: Path) -
     assert Injected(tmp_path, "parcels").rows() == 601
     assert Injected(tmp_path, "flights").rows() == 0
     ask(tmp_path, "suggest", 601)
-    with pytest.raises(CallerError, match=r"holds rows of parcels that no rehearsal has sent \(2\)"):
+    with pytest.raises(CallerError, match=r"holds rows of parcels that no scenario has sent \(2\)"):
         ask(tmp_path, "suggest", 603)
     ask(tmp_path, "suggest", 603, yes=True)

@@ -1,4 +1,4 @@
-"""What a rehearsal sends, what it had no time for, and what it leaves."""
+"""What a scenario sends, what it had no time for, and what it leaves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from local_stack.fault_injection.requests import ROWS_PER_REQUEST
-from local_stack.fault_injection.scenario import Pace, Rehearsal
+from local_stack.fault_injection.scenario import Pace, Scenario
 from local_stack.fault_injection.target import Served
 from shared.contracts.lake_schema import PREDICTION_COLUMNS
 from shared.http.service_client import ServiceClient
@@ -52,10 +52,10 @@ def rehearse(service: FakeService, pace: Pace) -> tuple[Any, list[tuple[int, dat
 
     with ServiceClient("inference", service.url) as door:
         served = Served("parcels", "ab" * 32, 1, loop(), reference(200), {})
-        rehearsal = Rehearsal(
+        scenario = Scenario(
             served, door, door, cast(Lake, NoTable()), lambda: NOW, lambda *one: noted.append(one)
         )
-        return rehearsal.run(make, pace, seed=0, truth=None), noted
+        return scenario.run(make, pace, seed=0, truth=None), noted
 
 
 def test_rows_have_the_time_they_need_unless_somebody_says_less(service: FakeService) -> None:
