@@ -115,7 +115,7 @@ def check(grafana_url: GrafanaUrl = "", as_json: Json = False) -> None:
         findings = list(check_grafana(settings_with(None, grafana_url=grafana_url)))
         table = Table(box=None, show_header=False)
         for finding in findings:
-            hint = f"\n[bold]try:[/] {escape(finding.hint)}" if finding.hint else ""
+            hint = f"\n[bold]hint:[/] {escape(finding.hint)}" if finding.hint else ""
             table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + hint)
         failed = any(finding.state == "failure" for finding in findings)
         output.result({"ok": not failed, "findings": [finding.document() for finding in findings]}, table)

@@ -42,7 +42,9 @@ def doctor(
         for finding in findings:
             if finding.state == "off":
                 continue
-            hint = f"\n[bold]try:[/] {escape(finding.hint)}" if finding.state != "ok" and finding.hint else ""
+            hint = (
+                f"\n[bold]hint:[/] {escape(finding.hint)}" if finding.state != "ok" and finding.hint else ""
+            )
             table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + hint)
         unused = [finding.checked for finding in findings if finding.state == "off"]
         if unused:

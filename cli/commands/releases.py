@@ -6,9 +6,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.command_settings import client_settings
+from cli.model_overview import known_models
 from cli.options import Home, Json, Model, RetrainingUrl
 from cli.output import command_output, short_version
 from local_stack.addresses import addresses
+from shared.errors import NotFound
 from shared.http.service_client import ServiceClient, items
 
 
@@ -34,4 +36,6 @@ def releases(
                 str(release.get("run_id") or "–"),
                 escape(str(release.get("note") or "")),
             )
-        output.result({"model": model, "releases": log}, table if log else f"{model} has no releases")
+        if not log:
+            raise NotFound(f"{model} has no releases", hint=known_models(where))
+        output.result({"model": model, "releases": log}, table)

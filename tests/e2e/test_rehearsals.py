@@ -103,7 +103,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """The first section, done: a stack with a model to rehearse with."""
     someone = Reader(tmp_path_factory.mktemp("rehearsals"))
     try:
-        for words in section("A model to rehearse with"):
+        for words in section("A model to practise with"):
             if words[0] == "(cd":
                 project = someone.folder / words[1]
                 subprocess.run([sys.executable, "make_data.py"], cwd=project, check=True, timeout=60)
