@@ -14,6 +14,7 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 from examples.flights.poller import LoopView
+from shared.models import losses
 
 Floats = npt.NDArray[np.float64]
 _TYPES: dict[str, Any] = {"tensor(string)": object, "tensor(int64)": "int64", "tensor(float)": "float32"}
@@ -28,8 +29,7 @@ def shadow_scores(model: Path, rows: pd.DataFrame) -> Floats:
 
 def row_losses(outcome: Floats, score: Floats) -> Floats:
     """Log-loss of each row, in nats."""
-    sure = np.clip(score, 1e-7, 1 - 1e-7)
-    return np.asarray(-(outcome * np.log(sure) + (1 - outcome) * np.log1p(-sure)), dtype=np.float64)
+    return losses.row_losses("log_loss", score, outcome)
 
 
 def monthly(rows: pd.DataFrame, frozen: Floats, served: Floats) -> pd.DataFrame:

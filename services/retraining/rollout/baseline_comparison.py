@@ -15,13 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.retraining.runs.evaluation import losses_of
 from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MODEL, short
 from shared.contracts.verdict import Verdict
 from shared.errors import UnservableModel
 from shared.models.keys import Keys
+from shared.models.losses import MetricName, row_losses
 from shared.models.onnx_runner import OnnxModel
 from shared.models.packaging import verify_version
 from shared.stores.lake import Lake
@@ -128,6 +128,6 @@ def _known(lake: Lake, verdict: Verdict, start: datetime, features: Sequence[str
     return rows.filter(pc.and_(sound, pc.equal(rows["generation"], verdict.generation)))
 
 
-def _mean(metric: str, scores: npt.NDArray[np.float64], outcomes: npt.NDArray[np.float64]) -> float:
-    mean = float(losses_of(metric, scores, outcomes).mean())
+def _mean(metric: MetricName, scores: npt.NDArray[np.float64], outcomes: npt.NDArray[np.float64]) -> float:
+    mean = float(row_losses(metric, scores, outcomes).mean())
     return math.sqrt(mean) if metric == "rmse" else mean

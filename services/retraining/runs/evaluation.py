@@ -6,28 +6,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.retraining.runs.gate import Check, GateResult, Losses, judge
+from services.retraining.runs.gate import Check, GateResult, judge
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
+from shared.models.losses import row_losses
 from shared.models.onnx_runner import OnnxModel
 
-_CLIP = 1e-7
 _SAME = 1e-4
 _SAMPLE = 64
-
-
-def losses_of(metric: str, scores: npt.NDArray[np.float64], outcomes: npt.NDArray[np.float64]) -> Losses:
-    """The loss of each row; its mean (for rmse the root of it) is the metric. Log-loss is in nats."""
-    if metric == "log_loss":
-        p = np.clip(scores, _CLIP, 1 - _CLIP)
-        return -(outcomes * np.log(p) + (1 - outcomes) * np.log1p(-p))
-    if metric == "mae":
-        return np.abs(scores - outcomes)
-    return np.square(scores - outcomes)  # brier and rmse
 
 
 def check_model(model: OnnxModel, spec: LoopSpec, rows: pa.Table) -> None:
@@ -116,8 +105,8 @@ def compare(
         champion=champion_version,
         metric=metric,
         moments=np.asarray(pc.cast(holdout["event_time"], pa.int64()).to_numpy()),
-        champion_losses=None if old is None else losses_of(metric, old.score(holdout), outcomes),
-        challenger_losses=losses_of(metric, scores, outcomes),
+        champion_losses=None if old is None else row_losses(metric, old.score(holdout), outcomes),
+        challenger_losses=row_losses(metric, scores, outcomes),
         champion_latency=before,
         challenger_latency=after,
         root=metric == "rmse",

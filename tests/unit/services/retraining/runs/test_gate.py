@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from services.retraining.runs.evaluation import losses_of
 from services.retraining.runs.gate import GateResult, compared, digest_of, gain_of, judge, student_quantile
 from shared.contracts.loop_spec import Gate
 
@@ -168,13 +167,6 @@ def test_for_rmse_the_gain_is_in_the_outcomes_unit() -> None:
     assert result.mean == pytest.approx(1.0)
     assert result.lower == pytest.approx(1.0)
 
-
-def test_losses() -> None:
-    scores, outcomes = np.array([0.9, 0.0]), np.array([1.0, 1.0])
-    assert losses_of("log_loss", scores, outcomes) == pytest.approx([-math.log(0.9), -math.log(1e-7)])
-    assert losses_of("brier", scores, outcomes) == pytest.approx([0.01, 1.0])
-    assert losses_of("mae", scores, outcomes) == pytest.approx([0.1, 1.0])
-    assert losses_of("rmse", scores, outcomes) == pytest.approx([0.01, 1.0])
 
 
 def test_the_digest_names_every_number() -> None:
