@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from services.drift.evaluation.classify import Subject, conclude
+from services.drift.evaluation.classify import Subject, classify
 from services.drift.evaluation.columns import Rows, rows_from_table
-from services.drift.evaluation.evaluator import Judge
-from services.drift.evaluation.evidently_adapter import Examiner
+from services.drift.evaluation.evaluator import Evaluator
+from services.drift.evaluation.evidently_adapter import EvidentlyAdapter
 from services.drift.evaluation.reference_profile import build_reference
 from services.drift.windows import Span
 from shared.contracts.loop_spec import LoopSpec
@@ -32,20 +32,20 @@ RUNS = 7
 def main() -> None:
     """Measure and print."""
     began = time.perf_counter()
-    examiner = Examiner()
-    examiner.warm()
+    adapter = EvidentlyAdapter()
+    adapter.warm()
     imported = time.perf_counter() - began
     spec, random = _spec(), np.random.default_rng(13)
     began = time.perf_counter()
     reference = build_reference("0" * 64, spec, _rows(spec, REFERENCE_ROWS, WINDOW * 3, random))
     prepared = time.perf_counter() - began
-    judge, seconds, states = Judge(examiner), [], []
+    evaluator, seconds, states = Evaluator(adapter), [], []
     for place in range(RUNS):
         rows = _rows(spec, WINDOW_ROWS, WINDOW, random)
         start = START + WINDOW * place
         subject = Subject("flights", "0" * 64, 1, "evaluation", Span(start, start + WINDOW))
         began = time.perf_counter()
-        verdict = conclude(subject, judge.measure(subject, rows, reference), start)
+        verdict = classify(subject, evaluator.evaluate(subject, rows, reference), start)
         seconds.append(time.perf_counter() - began)
         states.append(verdict.state)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

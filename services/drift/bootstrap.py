@@ -1,4 +1,4 @@
-"""The one place where drift's real parts are chosen."""
+"""The one place that chooses the real implementations of the drift service."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from threading import Event, Thread
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from services.drift.evaluation.evaluator import Judge
-from services.drift.evaluation.evidently_adapter import Examiner
+from services.drift.evaluation.evaluator import Evaluator
+from services.drift.evaluation.evidently_adapter import EvidentlyAdapter
 from services.drift.http.app import make_app
 from services.drift.http.reports import Reports
-from services.drift.http.routes import Door
+from services.drift.http.routes import Dependencies
 from services.drift.metrics import DriftMetrics
-from services.drift.monitoring.lake_reader import LakeEvidence
-from services.drift.monitoring.monitor import Follower
+from services.drift.monitoring.lake_reader import DeltaLakeReader
+from services.drift.monitoring.monitor import Monitor
 from services.drift.monitoring.references import StoredReferences
 from services.drift.settings import DriftSettings
 from services.drift.verdicts.kafka_topic import KafkaVerdicts
 from services.drift.verdicts.publisher import Publisher
-from services.drift.verdicts.state_changes import Streaks
+from services.drift.verdicts.state_changes import StateChanges
 from services.drift.verdicts.store import VerdictStore
 from shared.grafana.annotations import Annotator, NoAnnotator, annotator_from
 from shared.http.host_check import AllowedHosts
@@ -40,10 +40,10 @@ class Drift:
     """The assembled service."""
 
     app: FastAPI
-    follower: Follower
+    monitor: Monitor
     publisher: Publisher
     verdicts: VerdictStore
-    examiner: Examiner
+    evidently: EvidentlyAdapter
     topic: KafkaVerdicts
     annotator: Annotator | NoAnnotator
     ready: Event
@@ -51,14 +51,14 @@ class Drift:
     _threads: list[Thread] = field(default_factory=list)
 
     def start(self) -> None:
-        """Begin to follow and to publish, each in its thread."""
-        for name, target in (("follower", self._follow), ("publisher", self._publish)):
+        """Start the monitor and the publisher, each in its thread."""
+        for name, target in (("monitor", self._monitor), ("publisher", self._publish)):
             thread = Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def stop(self) -> None:
-        """1. no new window is begun   2. the one under way is stored   3. let go of Grafana, broker and store."""
+        """1. start no new window   2. store the current one   3. close Grafana, broker and store."""
         self._stop.set()
         self.publisher.notify()
         for thread in self._threads:
@@ -67,16 +67,16 @@ class Drift:
         self.topic.close()
         self.verdicts.close()
 
-    def _follow(self) -> None:
-        self.examiner.warm()
+    def _monitor(self) -> None:
+        self.evidently.warm()
         self.ready.set()
-        self._keep(self.follower.run)
+        self._restart_on_error(self.monitor.run)
 
     def _publish(self) -> None:
-        self._keep(self.publisher.run)
+        self._restart_on_error(self.publisher.run)
 
-    def _keep(self, run: object) -> None:
-        """A loop that ends by an unknown error is begun again: a silent monitor is worse than a noisy one."""
+    def _restart_on_error(self, run: object) -> None:
+        """Restart a loop that ends with an unknown error, so that monitoring does not stop unnoticed."""
         assert callable(run)
         while not self._stop.is_set():
             try:
@@ -94,35 +94,35 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     references = StoredReferences(
         store, shared.home / "drift" / "versions", Keys(shared.home / "keys").verifying
     )
-    evidence = LakeEvidence(Lake(shared.lake_url))
-    examiner = Examiner()
+    lake_reader = DeltaLakeReader(Lake(shared.lake_url))
+    evidently = EvidentlyAdapter()
     topic = KafkaVerdicts(open_producer(shared.kafka, "homeostat-drift"), settings.publish_timeout_seconds)
     publisher = Publisher(topic, verdicts, metrics, settings.publish_retry_seconds)
     annotator = annotator_from(shared, metrics.annotated)
-    follower = Follower(
+    monitor = Monitor(
         references=references,
-        evidence=evidence,
-        judge=Judge(examiner, settings.sample_rows),
+        lake_reader=lake_reader,
+        evaluator=Evaluator(evidently, settings.sample_rows),
         verdicts=verdicts,
         metrics=metrics,
         now=_now,
-        published=publisher.notify,
-        examined=Streaks(verdicts, annotator).note,
+        notify_publisher=publisher.notify,
+        on_evaluation=StateChanges(verdicts, annotator).annotate,
         poll_seconds=settings.poll_seconds,
     )
     reports = Reports(
         shared.home / "reports",
         verdicts,
         references,
-        evidence,
-        examiner,
-        most_rows=settings.sample_rows,
+        lake_reader,
+        evidently,
+        max_rows=settings.sample_rows,
         kept=settings.kept_reports,
     )
     ready = Event()
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_DRIFT_NAMES")
-    door = Door(follower, verdicts, reports, metrics.registry, ready, _now(), _now, hosts)
-    return Drift(make_app(door), follower, publisher, verdicts, examiner, topic, annotator, ready)
+    dependencies = Dependencies(monitor, verdicts, reports, metrics.registry, ready, _now(), _now, hosts)
+    return Drift(make_app(dependencies), monitor, publisher, verdicts, evidently, topic, annotator, ready)
 
 
 def _now() -> datetime:

@@ -24,19 +24,19 @@ class DriftMetrics:
         score = ("model", "signal", "feature", "method")
         self._score = Gauge(
             "homeostat_drift_score",
-            "Value of a score in the last judged window, in the method's unit.",
+            "Value of a score in the last evaluated window, in the method's unit.",
             score,
             registry=registry,
         )
         self._threshold = Gauge(
             "homeostat_drift_threshold",
-            "Threshold of that score: tolerance plus what chance allows.",
+            "Threshold of that score: tolerance plus the quantile of its null distribution.",
             score,
             registry=registry,
         )
         self._state = Gauge(
             "homeostat_drift_state",
-            "1 for the state of the last judged window, 0 for the others.",
+            "1 for the state of the last evaluated window, 0 for the others.",
             ("model", "state"),
             registry=registry,
         )
@@ -47,47 +47,47 @@ class DriftMetrics:
             registry=registry,
         )
         self._rows = Gauge(
-            "homeostat_drift_window_rows", "Rows in the last judged window.", ("model",), registry=registry
+            "homeostat_drift_window_rows", "Rows in the last evaluated window.", ("model",), registry=registry
         )
         self._coverage = Gauge(
             "homeostat_drift_outcome_coverage_ratio",
-            "Share of the last judged window's rows whose outcome is known.",
+            "Share of the last evaluated window's rows whose outcome is known.",
             ("model",),
             registry=registry,
         )
         self._lag = Gauge(
             "homeostat_drift_outcome_lag_seconds",
-            "Event time by which outcomes trail predictions in the lake.",
+            "Event time between the newest outcome and the newest prediction in the lake.",
             ("model",),
             registry=registry,
         )
         self._watermark = Gauge(
             "homeostat_drift_watermark_timestamp_seconds",
-            "Event time up to which the lake was looked through.",
+            "Event time of the newest prediction in the lake at the last poll.",
             ("model",),
             registry=registry,
         )
-        self._examined = Gauge(
+        self._evaluated = Gauge(
             "homeostat_drift_evaluated_until_timestamp_seconds",
-            "Event time at which the last judged window ends.",
+            "Event time at which the last evaluated window ends.",
             ("model",),
             registry=registry,
         )
         self._loss = Gauge(
             "homeostat_drift_loss",
-            "Realised loss of the last judged window, in the model's metric.",
+            "Realised loss of the last evaluated window, in the model's metric.",
             ("model",),
             registry=registry,
         )
         self._reference_loss = Gauge(
             "homeostat_drift_reference_loss",
-            "Loss of the reference it is held against.",
+            "Loss of the version on its reference.",
             ("model",),
             registry=registry,
         )
-        self.examination_seconds = Histogram(
+        self.evaluation_seconds = Histogram(
             "homeostat_drift_evaluation_seconds",
-            "Time to read and judge one window.",
+            "Time to read and evaluate one window.",
             ("model",),
             registry=registry,
             buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
@@ -98,28 +98,28 @@ class DriftMetrics:
             ("model",),
             registry=registry,
         )
-        self._caught_up = Gauge(
+        self._last_full_poll = Gauge(
             "homeostat_drift_last_full_poll_timestamp_seconds",
-            "When drift last began a look that left no judgeable window unjudged, in seconds since 1970 by this machine's clock.",
+            "Start of the last poll that evaluated every ready window, in seconds since 1970 by this machine's clock.",
             ("model",),
             registry=registry,
         )
         self._last_verdict_info = Gauge(
             "homeostat_drift_last_verdict_info",
-            "1 for the verdict that the state is of, with the version it is about: one series per model.",
+            "1 for the last verdict, with its version: one series per model.",
             ("model", "verdict_id", "detector", "state", "version"),
             registry=registry,
         )
         self.verdict_delay = Histogram(
             "homeostat_drift_verdict_delay_seconds",
-            "Time from when a window was first seen complete in the lake until its verdict was stored.",
+            "Time from the first poll that saw the window complete until its verdict was stored.",
             ("model",),
             registry=registry,
             buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0),
         )
         self._annotations = Counter(
             "homeostat_drift_annotations_total",
-            "Annotations for Grafana; result is sent, dropped (no room, or given up) or refused (Grafana does not take it).",
+            "Annotations for Grafana; result is sent, dropped (queue full, or retries exhausted) or refused (by Grafana).",
             ("result",),
             registry=registry,
         )
@@ -127,12 +127,12 @@ class DriftMetrics:
             self._annotations.labels(result)
         self.unpublished = Gauge(
             "homeostat_drift_unpublished_verdicts",
-            "Verdicts stored here that the topic does not have yet.",
+            "Stored verdicts that are not yet published.",
             registry=registry,
         )
         self.failures = Counter(
             "homeostat_drift_failures_total",
-            "Looks at a model that ended in an error.",
+            "Polls of a model that ended in an error.",
             ("model",),
             registry=registry,
         )
@@ -151,9 +151,9 @@ class DriftMetrics:
                 lag = (watermarks.predictions - watermarks.outcomes).total_seconds()
                 self._lag.labels(model).set(max(0.0, lag))
 
-    def caught_up(self, model: str, at: datetime) -> None:
-        """Every window that was judgeable `at` that moment is judged."""
-        self._caught_up.labels(model).set(at.timestamp())
+    def last_full_poll(self, model: str, at: datetime) -> None:
+        """Record a poll, started `at` that time, that evaluated every ready window."""
+        self._last_full_poll.labels(model).set(at.timestamp())
 
     def annotated(self, result: str) -> None:
         """An annotation came to its end."""
@@ -171,7 +171,7 @@ class DriftMetrics:
         self._show_state(model, verdict.state)
         self._show_verdict(verdict)
         self._rows.labels(model).set(verdict.rows)
-        self._examined.labels(model).set(verdict.window_end.timestamp())
+        self._evaluated.labels(model).set(verdict.window_end.timestamp())
         coverage = verdict.outcomes / verdict.rows if verdict.rows else None
         _show_or_remove(self._coverage, model, coverage)
         _show_or_remove(self._loss, model, verdict.loss)

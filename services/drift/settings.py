@@ -11,31 +11,34 @@ class DriftSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HOMEOSTAT_DRIFT_", frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address the HTTP door listens on.")
-    port: int = Field(8002, ge=1, le=65535, description="Port of the HTTP door.")
+    host: str = Field("127.0.0.1", description="Address that the HTTP server listens on.")
+    port: int = Field(8002, ge=1, le=65535, description="Port of the HTTP server.")
     names: str = Field(
         "",
         description="Host names the service may be asked for by besides this machine's own and `host`, comma separated.",
     )
     poll_seconds: float = Field(
-        0.5, gt=0, le=60, description="Seconds between two looks at the lake and the release log."
+        0.5, gt=0, le=60, description="Seconds between two polls of the lake and the release log."
     )
     sample_rows: int = Field(
         5000,
         ge=200,
-        description="Most rows a side that Evidently is given; thresholds know the sample's size.",
+        description="Maximum rows per side that Evidently compares; thresholds account for the sample size.",
     )
     kept_reports: int = Field(
         20,
         ge=1,
-        description="Drawn reports kept per model, the newest; one that was removed is drawn again when someone looks.",
+        description="Newest reports kept per model; a removed report is drawn again on request.",
     )
     publish_retry_seconds: float = Field(
-        1.0, gt=0, le=60, description="Seconds between two tries to publish verdicts while Kafka is away."
+        1.0,
+        gt=0,
+        le=60,
+        description="Seconds between retries to publish verdicts while Kafka is unavailable.",
     )
     publish_timeout_seconds: float = Field(
         10.0,
         gt=0,
         le=120,
-        description="Seconds the broker has to acknowledge a verdict; then it counts as not published.",
+        description="Seconds to wait for the broker to acknowledge a verdict; after that it counts as not published.",
     )

@@ -5,9 +5,9 @@ holds one version only. Rows of another generation that fall into the same time 
 generation's windows. What a generation answered after its last whole window, before it was replaced, is not judged: nobody would
 act on it. Until a generation's first window is judged, its model is `warming_up`.
 
-    open ──(predictions reach end)──▶ closed ──(outcomes are due and in, or waited for long enough)──▶ judgeable ──▶ judged
+    open ──(predictions reach end)──▶ closed ──(outcomes are due and in, or waited for long enough)──▶ ready ──▶ evaluated
 
-Each window gives exactly one verdict, reached when it is judgeable: features, prediction, data and performance together. But of
+Each window gives exactly one verdict, reached when it is ready: features, prediction, data and performance together. But of
 a stretch without a row (a gap) only the first window has a verdict, `insufficient_data`: the others would repeat it.
 """
 
@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Progress = Literal["open", "closed", "judgeable"]
+Progress = Literal["open", "closed", "ready"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
@@ -73,8 +73,8 @@ def last_complete(first: datetime, every: timedelta, watermark: datetime) -> Spa
     return window_by_time(first + (whole - 1) * every, every) if whole >= 1 else None
 
 
-def judgeable_until(watermarks: Watermarks, length: timedelta, delay: timedelta) -> datetime | None:
-    """The last end that a window of that length may have to be judgeable; None while nothing is.
+def ready_until(watermarks: Watermarks, length: timedelta, delay: timedelta) -> datetime | None:
+    """The last end that a window of that length may have to be ready; None while nothing is.
 
     Outcomes are due when predictions reach end + `delay`, and in when outcomes reach it too. A feed of outcomes that stays
     silent is waited for one more window length (or `delay`, if that is longer), then the window is judged without.
@@ -87,11 +87,11 @@ def judgeable_until(watermarks: Watermarks, length: timedelta, delay: timedelta)
 
 
 def progress(span: Span, watermarks: Watermarks, delay: timedelta) -> Progress:
-    """How far a window is: `open` until predictions reach its end, then `closed`, and `judgeable` once its outcomes are in."""
+    """How far a window is: `open` until predictions reach its end, then `closed`, and `ready` once its outcomes are in."""
     if watermarks.predictions is None or watermarks.predictions < span.end:
         return "open"
-    limit = judgeable_until(watermarks, span.length, delay)
-    return "judgeable" if limit is not None and span.end <= limit else "closed"
+    limit = ready_until(watermarks, span.length, delay)
+    return "ready" if limit is not None and span.end <= limit else "closed"
 
 
 def until(watermarks: Watermarks, now: datetime) -> Watermarks:

@@ -1,11 +1,11 @@
-"""From scores to a verdict. Pure: the order of precedence and the words live here.
+"""Classify an evaluation: from scores to a verdict and its explanation. Pure. The first state that applies:
 
-warming_up         the reference is too short to know what is usual
+warming_up         the reference has too few rows
 insufficient_data  too few rows in the window
-fault     a data score exceeds: bad data never counts as drift
-drift     a feature, prediction or performance score exceeds
-insufficient_data  nothing exceeds, but too few outcomes came in to see performance
-ok        nothing exceeds
+data_fault         a data score exceeds its threshold: bad data never counts as drift
+drift              a feature, prediction or performance score exceeds its threshold
+insufficient_data  no score exceeds, but there are too few outcomes to measure performance
+ok                 no score exceeds its threshold
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from shared.contracts.verdict import Score, State, Verdict, cause_key
 DriftSignal = Literal["feature", "prediction", "performance"]
 _DRIFT_SIGNALS: tuple[DriftSignal, ...] = ("feature", "prediction", "performance")
 _NAMED = 3
-# Scores a verdict carries besides those that exceed and the model's own: Kafka takes no record beyond a megabyte, and a model may
-# have thousands of features.
-MOST_CALM_SCORES = 1000
+# Feature and data scores within their thresholds that a verdict includes: Kafka's limit for a record is one megabyte, and a model
+# can have thousands of features.
+MAX_SCORES_WITHIN_THRESHOLD = 1000
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What was measured in a window. `loss_expected`: whether the model is one that is judged by loss at all."""
+class Measurements:
+    """The results of an evaluation. `loss_expected`: whether the model has a loss (single numbers as predictions)."""
 
     rows: int
     outcomes: int
@@ -57,10 +57,10 @@ class Evidence:
     minimum_rows: int = 0
 
 
-def conclude(subject: Subject, evidence: Evidence, reached_at: datetime) -> Verdict:
+def classify(subject: Subject, measurements: Measurements, reached_at: datetime) -> Verdict:
     """The verdict on a window."""
-    state = _state(evidence)
-    exceeded = [score for score in evidence.scores if score.exceeded]
+    state = _state(measurements)
+    exceeded = [score for score in measurements.scores if score.exceeded]
     drifted = tuple(signal for signal in _DRIFT_SIGNALS if any(score.signal == signal for score in exceeded))
     return Verdict(
         verdict_id=subject.verdict_id,
@@ -70,30 +70,30 @@ def conclude(subject: Subject, evidence: Evidence, reached_at: datetime) -> Verd
         detector=subject.detector,
         window_start=subject.span.start,
         window_end=subject.span.end,
-        rows=evidence.rows,
-        outcomes=evidence.outcomes,
+        rows=measurements.rows,
+        outcomes=measurements.outcomes,
         state=state,
-        scores=_worth_telling(evidence.scores),
+        scores=_published_scores(measurements.scores),
         top_drifted_features=_top_drifted_features(exceeded, "data" if state == "data_fault" else "feature"),
         drifted=drifted if state == "drift" else (),
-        loss=evidence.loss,
-        reference_loss=evidence.reference_loss,
-        explanation=_explain(subject, evidence, state, exceeded),
+        loss=measurements.loss,
+        reference_loss=measurements.reference_loss,
+        explanation=_explain(subject, measurements, state, exceeded),
         reached_at=reached_at,
     )
 
 
-def _state(evidence: Evidence) -> State:
-    if evidence.reference_rows < evidence.minimum_rows:
+def _state(measurements: Measurements) -> State:
+    if measurements.reference_rows < measurements.minimum_rows:
         return "warming_up"
-    if evidence.rows < evidence.minimum_rows:
+    if measurements.rows < measurements.minimum_rows:
         return "insufficient_data"
-    exceeded = {score.signal for score in evidence.scores if score.exceeded}
+    exceeded = {score.signal for score in measurements.scores if score.exceeded}
     if "data" in exceeded:
         return "data_fault"
     if exceeded:
         return "drift"
-    return "insufficient_data" if evidence.loss_expected and evidence.loss is None else "ok"
+    return "insufficient_data" if measurements.loss_expected and measurements.loss is None else "ok"
 
 
 def strength(score: Score) -> float:
@@ -101,14 +101,14 @@ def strength(score: Score) -> float:
     return score.value / max(score.threshold, 1e-9)
 
 
-def _worth_telling(scores: tuple[Score, ...]) -> tuple[Score, ...]:
-    """In the order given: what exceeds, what is about the model as a whole, and the strongest of the rest."""
+def _published_scores(scores: tuple[Score, ...]) -> tuple[Score, ...]:
+    """In the order given: scores that exceed, scores of the model, and the strongest others."""
     calm = [
         place
         for place, score in enumerate(scores)
         if not score.exceeded and score.signal in ("feature", "data")
     ]
-    weakest = set(sorted(calm, key=lambda place: -strength(scores[place]))[MOST_CALM_SCORES:])
+    weakest = set(sorted(calm, key=lambda place: -strength(scores[place]))[MAX_SCORES_WITHIN_THRESHOLD:])
     return tuple(score for place, score in enumerate(scores) if place not in weakest)
 
 
@@ -120,28 +120,29 @@ def _top_drifted_features(exceeded: Sequence[Score], signal: Literal["data", "fe
     return tuple(sorted(strongest, key=lambda feature: (-strongest[feature], feature)))
 
 
-def _explain(subject: Subject, evidence: Evidence, state: State, exceeded: Sequence[Score]) -> str:
+def _explain(subject: Subject, measurements: Measurements, state: State, exceeded: Sequence[Score]) -> str:
     version = short(subject.version)
     if state == "warming_up":
         return (
-            f"The reference of version {version} has {evidence.reference_rows} rows, fewer than the {evidence.minimum_rows} "
-            "needed to know what is usual."
+            f"The reference of version {version} has {measurements.reference_rows} rows, fewer than the "
+            f"{measurements.minimum_rows} "
+            "needed as a baseline."
         )
-    if state == "insufficient_data" and evidence.rows < evidence.minimum_rows:
-        return f"The window holds {evidence.rows} rows, fewer than the {evidence.minimum_rows} needed to judge it."
+    if state == "insufficient_data" and measurements.rows < measurements.minimum_rows:
+        return f"The window holds {measurements.rows} rows, fewer than the {measurements.minimum_rows} needed to evaluate it."
     if state == "insufficient_data":
         return (
-            f"Inputs and predictions look as usual, but only {evidence.outcomes} outcomes came in, fewer than the "
-            f"{evidence.minimum_rows} needed to see performance."
+            f"Inputs and predictions are within their thresholds, but only {measurements.outcomes} outcomes arrived, fewer than "
+            f"the {measurements.minimum_rows} needed to measure performance."
         )
     if state == "ok":
-        return f"Nothing in the window differs from version {version}'s reference by more than chance and tolerance allow."
+        return f"All scores are within their thresholds, compared with the reference of version {version}."
     if state == "data_fault":
         faults = sorted((score for score in exceeded if score.signal == "data"), key=strength, reverse=True)
-        return f"The data look broken: {_phrases(faults)}; a fault never retrains a model."
+        return f"Data fault: {_phrases(faults)}. A data fault never starts retraining."
     order = {"performance": 0, "prediction": 1, "feature": 2}
     worst = sorted(exceeded, key=lambda score: (order.get(score.signal, 3), -strength(score)))
-    return f"Against version {version}'s reference: {_phrases(worst)}."
+    return f"Compared with the reference of version {version}: {_phrases(worst)}."
 
 
 def _phrases(scores: Sequence[Score]) -> str:

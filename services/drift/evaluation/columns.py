@@ -21,12 +21,12 @@ SCORE = "score"
 
 @dataclass(frozen=True)
 class Column:
-    """A column that is measured: `feature` is what it is about, `part` which summary of a tensor (empty otherwise)."""
+    """A column that is measured: `feature` is what it is about, `summary` which summary of a tensor (empty otherwise)."""
 
     name: str
     feature: Feature
     kind: Literal["numeric", "category"]
-    part: Literal["", "mean", "std"] = ""
+    summary: Literal["", "mean", "std"] = ""
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def sample(rows: Rows, most: int, seed: int) -> Rows:
 
 
 def _read(values: pa.ChunkedArray | pa.Array, column: Column) -> Floats | Objects:
-    if column.part:
-        return _summaries(values, column.part)
+    if column.summary:
+        return _summaries(values, column.summary)
     if column.kind == "numeric":
         return _numbers(values)
     text = pc.cast(values, pa.string())
@@ -130,11 +130,11 @@ def _numbers_or_missing(table: pa.Table, name: str) -> Floats:
     return _numbers(table[name]) if numeric else np.full(len(table), np.nan)
 
 
-def _summaries(values: pa.ChunkedArray | pa.Array, part: Literal["mean", "std"]) -> Floats:
+def _summaries(values: pa.ChunkedArray | pa.Array, summary: Literal["mean", "std"]) -> Floats:
     found = np.full(len(values), np.nan)
     for place, value in enumerate(values.to_pylist()):
         if value is not None:
             flat = np.asarray(value, dtype=np.float64)
-            found[place] = flat.mean() if part == "mean" else flat.std()
+            found[place] = flat.mean() if summary == "mean" else flat.std()
     found[~np.isfinite(found)] = np.nan
     return found

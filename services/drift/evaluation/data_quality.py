@@ -1,4 +1,4 @@
-"""Data faults: signs that the window's data are broken rather than that the world has changed."""
+"""Data quality: signs that the data of a window are broken, not that the world has changed. Sources: docs/statistics.md."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy.typing as npt
 from scipy import stats
 
 from services.drift.evaluation.columns import Column, Floats, Objects
-from services.drift.evaluation.scores import scored
+from services.drift.evaluation.scores import score_or_none
 from services.drift.thresholds.calibration import Baseline
 from shared.contracts.loop_spec import Drift
 from shared.contracts.verdict import Score
 
-# Scores a column can give, for the split of the budget.
+# Scores that a column can have; the alarm budget is split over them.
 SCORES_PER_COLUMN = 3
-# A sensor whose commonest value makes up more of the reference than this may well stand still for a window.
-COMMONEST = 0.5
+# A column whose most frequent value has a larger share of the reference may keep one value for a window.
+MAX_MODE_SHARE = 0.5
 
 
 def missing(values: Floats | Objects) -> npt.NDArray[np.bool_]:
@@ -29,65 +29,74 @@ def missing(values: Floats | Objects) -> npt.NDArray[np.bool_]:
     return result
 
 
-def fault_scores(
+def data_quality_scores(
     column: Column,
     window: Floats | Objects,
     reference: Floats | Objects,
     baseline: Baseline,
     drift: Drift,
     expected: float,
-    alarm_chance: float,
+    alpha: float,
 ) -> list[Score]:
-    """Missing share, out-of-range share and a frozen value of one column, each against its threshold.
+    """Missing share, out-of-range share and frozen share of one column, each with its threshold.
 
-    `expected` is how many rows the reference has in as much time: a run of missing values counts as often as it is independent.
+    Out of range: upper `alpha` quantile of the binomial distribution with the tolerated share. `expected`: rows of the reference
+    in a time as long as the window, because correlated missing values count by time, not by rows.
     """
     if window.size == 0:
         return []
-    scores = _missing_score(column, missing(window), missing(reference), drift, expected, alarm_chance)
-    present = window[~missing(window)]
+    absent = missing(window)
+    scores = [_missing_score(column, absent, missing(reference), drift, expected, alpha)]
+    present = window[~absent]
     outside = _outside(column, present)
     if outside is not None and present.size:
-        limit = float(stats.binom.isf(alarm_chance, present.size, drift.out_of_range)) / present.size
-        scores += _score(column, "out_of_range_share", outside / present.size, limit)
+        limit = float(stats.binom.isf(alpha, present.size, drift.out_of_range)) / present.size
+        scores.append(_score(column, "out_of_range_share", outside / present.size, limit))
     if column.kind == "numeric" and present.size > 1:
-        scores += _frozen_score(column, present, reference, baseline, expected, alarm_chance)
-    return scores
+        scores.append(_frozen_score(column, present, reference, baseline, expected, alpha))
+    return [score for score in scores if score is not None]
 
 
 def _missing_score(
     column: Column,
-    gone: npt.NDArray[np.bool_],
-    gone_before: npt.NDArray[np.bool_],
+    absent: npt.NDArray[np.bool_],
+    absent_before: npt.NDArray[np.bool_],
     drift: Drift,
     expected: float,
-    alarm_chance: float,
-) -> list[Score]:
-    share = float(gone_before.mean()) if gone_before.size else 0.0
+    alpha: float,
+) -> Score | None:
+    share = float(absent_before.mean()) if absent_before.size else 0.0
     limit = share + drift.missing_increase
-    inflation = _inflation(gone_before, expected)
-    size = 1 / gone.size + (inflation - 1) / max(1.0, expected) + inflation / max(1, gone_before.size)
-    chance = math.sqrt(min(limit, 0.5) * (1 - min(limit, 0.5)) * size) * float(stats.norm.isf(alarm_chance))
-    # Wholly missing is a fault whatever chance allows, unless the reference was so, too.
-    threshold = max(min(limit + chance, 1 - 0.5 / gone.size), share)
-    return _score(column, "missing_share", float(gone.mean()), threshold)
+    effect = _design_effect(absent_before, expected)
+    size = 1 / absent.size + (effect - 1) / max(1.0, expected) + effect / max(1, absent_before.size)
+    margin = math.sqrt(min(limit, 0.5) * (1 - min(limit, 0.5)) * size) * float(stats.norm.isf(alpha))
+    # All values missing is always a fault, unless the reference is the same.
+    threshold = max(min(limit + margin, 1 - 0.5 / absent.size), share)
+    return _score(column, "missing_share", float(absent.mean()), threshold)
 
 
-def _inflation(gone: npt.NDArray[np.bool_], expected: float) -> float:
-    """Variance of the missing share between blocks, as a multiple of what independent rows would give."""
-    share = float(gone.mean()) if gone.size else 0.0
-    length = int(max(10, min(expected, gone.size / 16)))
-    blocks = gone.size // length
+def _design_effect(absent: npt.NDArray[np.bool_], expected: float) -> float:
+    """Variance of the missing share between blocks, as a multiple of the binomial variance (Kish 1965).
+
+    >>> rng = np.random.default_rng(7)
+    >>> round(_design_effect(rng.random(4_000) < 0.1, expected=100), 1)
+    1.0
+    >>> round(_design_effect(np.repeat(rng.random(400) < 0.1, 10), expected=100), 1)  # runs of ten: about ten
+    11.4
+    """
+    share = float(absent.mean()) if absent.size else 0.0
+    length = int(max(10, min(expected, absent.size / 16)))
+    blocks = absent.size // length
     if share in (0.0, 1.0) or blocks < 4:
         return 1.0
-    means = gone[gone.size - blocks * length :].reshape(blocks, length).mean(axis=1)
+    means = absent[absent.size - blocks * length :].reshape(blocks, length).mean(axis=1)
     return max(1.0, float(means.var(ddof=1)) * length / (share * (1 - share)))
 
 
 def _outside(column: Column, present: Floats | Objects) -> int | None:
     """Values outside what loop.yaml allows; None where it sets no bounds."""
     feature = column.feature
-    if column.part:
+    if column.summary:
         return None
     if feature.type == "category":
         allowed = frozenset(feature.values)
@@ -105,21 +114,21 @@ def _frozen_score(
     reference: Floats | Objects,
     baseline: Baseline,
     expected: float,
-    alarm_chance: float,
-) -> list[Score]:
-    """The commonest value's share; all rows alike is a fault where the reference makes that as good as impossible."""
+    alpha: float,
+) -> Score | None:
+    """Share of the most frequent value; all rows equal is a fault if the reference makes that less likely than `alpha`."""
     before = reference[~missing(reference)]
     if before.size == 0:
-        return []
-    commonest_before = Counter(before.tolist()).most_common(1)[0][1] / before.size
-    if commonest_before > COMMONEST:
-        return []
-    moments = min(present.size, expected) / baseline.inflation(expected).factor
-    possible = commonest_before ** max(1.0, moments) >= alarm_chance
+        return None
+    mode_share = Counter(before.tolist()).most_common(1)[0][1] / before.size
+    if mode_share > MAX_MODE_SHARE:
+        return None
+    independent = min(present.size, expected) / baseline.design_effect(expected).factor
+    possible = mode_share ** max(1.0, independent) >= alpha
     share = Counter(present.tolist()).most_common(1)[0][1] / present.size
     return _score(column, "frozen_share", share, 1.0 if possible else 1 - 0.5 / present.size)
 
 
-def _score(column: Column, method: str, value: float, threshold: float) -> list[Score]:
-    part = f".{column.part}" if column.part else ""
-    return scored("data", column.feature.name, method + part, value, threshold)
+def _score(column: Column, method: str, value: float, threshold: float) -> Score | None:
+    summary = f".{column.summary}" if column.summary else ""
+    return score_or_none("data", column.feature.name, method + summary, value, threshold)

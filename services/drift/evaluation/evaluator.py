@@ -1,4 +1,4 @@
-"""Judging one window: every score against a threshold that knows sizes, cardinality, serial correlation and the alarm budget."""
+"""Evaluation of one window: every score with a threshold for its sizes, cardinality, serial correlation and alarm budget."""
 
 from __future__ import annotations
 
@@ -8,140 +8,148 @@ from typing import Protocol
 import numpy as np
 from scipy import stats
 
-from services.drift.evaluation.classify import Evidence, Subject
+from services.drift.evaluation.classify import Measurements, Subject
 from services.drift.evaluation.columns import SCORE, Column, Rows, sample
-from services.drift.evaluation.data_quality import SCORES_PER_COLUMN, fault_scores, missing
+from services.drift.evaluation.data_quality import SCORES_PER_COLUMN, data_quality_scores, missing
 from services.drift.evaluation.evidently_adapter import METHODS, Sample
-from services.drift.evaluation.performance import loss_limit, measure_loss
-from services.drift.evaluation.reference_profile import Reference, judged_by_loss, metric_of
-from services.drift.evaluation.scores import scored
-from services.drift.thresholds.alarm_budget import AlarmChances, split_budget
-from services.drift.thresholds.calibration import Sizes, distance_limit
+from services.drift.evaluation.performance import loss_threshold, measure_loss
+from services.drift.evaluation.reference_profile import Reference, has_loss, metric_of
+from services.drift.evaluation.scores import score_or_none
+from services.drift.thresholds.alarm_budget import FalseAlarmRates, split_budget
+from services.drift.thresholds.calibration import Sizes, distance_threshold
 from shared.contracts.verdict import Score, Signal
 
 
 class Distances(Protocol):
-    """How far a column is from the reference; None where that cannot be said."""
+    """Distance of a column from the reference; None if it cannot be computed."""
 
     def distance(self, sample: Sample) -> float | None: ...
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Measures windows. At most `most_rows` rows a side go to `examiner`."""
+class Evaluator:
+    """Evaluates windows. At most `max_rows` rows of the window and of the reference go to `distances`."""
 
-    examiner: Distances
-    most_rows: int = 5000
+    distances: Distances
+    max_rows: int = 5000
 
-    def measure(self, subject: Subject, window: Rows, reference: Reference) -> Evidence:
-        """Everything that can be said about `window`. Never raises for what the rows hold."""
+    def evaluate(self, subject: Subject, window: Rows, reference: Reference) -> Measurements:
+        """All scores of `window`. Does not raise for any content of the rows."""
         loop = reference.loop
         outcomes = int(np.isfinite(window.outcome).sum())
-        evidence = Evidence(
+        measurements = Measurements(
             rows=len(window),
             outcomes=outcomes,
             reference_rows=len(reference.rows),
             reference_loss=reference.loss.value if reference.loss else None,
-            loss_expected=judged_by_loss(loop),
+            loss_expected=has_loss(loop),
             minimum_rows=loop.drift.window.minimum_rows,
         )
-        if min(evidence.rows, evidence.reference_rows) < evidence.minimum_rows:
-            return evidence
-        chances = _chances(subject, reference)
+        if min(measurements.rows, measurements.reference_rows) < measurements.minimum_rows:
+            return measurements
+        rates = _false_alarm_rates(subject, reference)
         expected = reference.expected_rows(subject.span.length, len(window))
-        performance, loss = self._performance(window, reference, chances)
+        performance, loss = self._performance(window, reference, rates)
         scores = [
-            *self._data(window, reference, expected, chances),
-            *self._distances(subject, window, reference, expected, chances),
+            *self._data(window, reference, expected, rates),
+            *self._distances(subject, window, reference, expected, rates),
             *performance,
         ]
-        return Evidence(
-            rows=evidence.rows,
+        return Measurements(
+            rows=measurements.rows,
             outcomes=outcomes,
-            reference_rows=evidence.reference_rows,
+            reference_rows=measurements.reference_rows,
             scores=tuple(scores),
             loss=loss,
-            reference_loss=evidence.reference_loss,
-            loss_expected=evidence.loss_expected,
-            minimum_rows=evidence.minimum_rows,
+            reference_loss=measurements.reference_loss,
+            loss_expected=measurements.loss_expected,
+            minimum_rows=measurements.minimum_rows,
         )
 
     def _data(
-        self, window: Rows, reference: Reference, expected: float, chances: AlarmChances
+        self, window: Rows, reference: Reference, expected: float, rates: FalseAlarmRates
     ) -> list[Score]:
         scores: list[Score] = []
         for column in reference.columns:
-            scores += fault_scores(
+            scores += data_quality_scores(
                 column,
                 window.columns[column.name],
                 reference.rows.columns[column.name],
                 reference.baselines[column.name],
                 reference.loop.drift,
                 expected,
-                chances.data,
+                rates.data,
             )
         return scores
 
     def _distances(
-        self, subject: Subject, window: Rows, reference: Reference, expected: float, chances: AlarmChances
+        self, subject: Subject, window: Rows, reference: Reference, expected: float, rates: FalseAlarmRates
     ) -> list[Score]:
         seed = int(subject.verdict_id[:8], 16)
-        few, few_before = sample(window, self.most_rows, seed), sample(reference.rows, self.most_rows, seed)
-        scores: list[Score] = []
+        window_sample, reference_sample = (
+            sample(window, self.max_rows, seed),
+            sample(reference.rows, self.max_rows, seed),
+        )
+        scores: list[Score | None] = []
         for column in reference.columns:
             name, kind = column.name, column.kind
             sizes = _sizes(
                 window.columns[name],
-                few.columns[name],
+                window_sample.columns[name],
                 reference.rows.columns[name],
-                few_before.columns[name],
+                reference_sample.columns[name],
                 expected,
             )
-            pair = Sample(name, kind, few.columns[name], few_before.columns[name])
-            scores += self._score(
-                pair, "feature", column.feature.name, column.part, reference, sizes, chances.feature
+            pair = Sample(name, kind, window_sample.columns[name], reference_sample.columns[name])
+            scores.append(
+                self._score(
+                    pair, "feature", column.feature.name, column.summary, reference, sizes, rates.feature
+                )
             )
             if kind == "category":
-                scores += _new_categories(column, window, reference, chances.feature)
-        sizes = _sizes(window.score, few.score, reference.rows.score, few_before.score, expected)
-        pair = Sample(SCORE, "numeric", few.score, few_before.score)
-        return scores + self._score(pair, "prediction", "", "", reference, sizes, chances.prediction)
+                scores.append(_new_categories(column, window, reference, rates.feature))
+        sizes = _sizes(
+            window.score, window_sample.score, reference.rows.score, reference_sample.score, expected
+        )
+        pair = Sample(SCORE, "numeric", window_sample.score, reference_sample.score)
+        scores.append(self._score(pair, "prediction", "", "", reference, sizes, rates.prediction))
+        return [score for score in scores if score is not None]
 
     def _score(
         self,
         pair: Sample,
         signal: Signal,
         feature: str,
-        part: str,
+        summary: str,
         reference: Reference,
         sizes: Sizes,
-        chance: float,
-    ) -> list[Score]:
-        value = self.examiner.distance(pair)
+        alpha: float,
+    ) -> Score | None:
+        value = self.distances.distance(pair)
         if value is None:
-            return []
-        limit = distance_limit(reference.baselines[pair.name], sizes, chance)
-        method = METHODS[pair.kind] + (f".{part}" if part else "")
-        return scored(signal, feature, method, value, limit + reference.loop.drift.minimum_effect)
+            return None
+        limit = distance_threshold(reference.baselines[pair.name], sizes, alpha)
+        method = METHODS[pair.kind] + (f".{summary}" if summary else "")
+        return score_or_none(signal, feature, method, value, limit + reference.loop.drift.minimum_effect)
 
     def _performance(
-        self, window: Rows, reference: Reference, chances: AlarmChances
+        self, window: Rows, reference: Reference, rates: FalseAlarmRates
     ) -> tuple[list[Score], float | None]:
         loop = reference.loop
         metric = metric_of(loop)
-        loss = measure_loss(metric, window.score, window.outcome) if judged_by_loss(loop) else None
+        loss = measure_loss(metric, window.score, window.outcome) if has_loss(loop) else None
         if loss is None or loss.rows < loop.drift.window.minimum_rows:
             return [], None
-        scores: list[Score] = []
+        scores: list[Score | None] = []
         if reference.loss is not None:
-            limit = loss_limit(loss, reference.loss, loop.drift.loss_increase, chances.performance)
-            scores += scored("performance", "", metric, loss.value, limit)
+            limit = loss_threshold(loss, reference.loss, loop.drift.loss_increase, rates.performance)
+            scores.append(score_or_none("performance", "", metric, loss.value, limit))
         if loop.metric.floor is not None:
-            scores += scored("performance", "", f"{metric}_floor", loss.value, loop.metric.floor)
-        return scores, loss.value
+            scores.append(score_or_none("performance", "", f"{metric}_floor", loss.value, loop.metric.floor))
+        return [score for score in scores if score is not None], loss.value
 
 
-def _chances(subject: Subject, reference: Reference) -> AlarmChances:
+def _false_alarm_rates(subject: Subject, reference: Reference) -> FalseAlarmRates:
     columns = len(reference.columns)
     categories = sum(1 for column in reference.columns if column.kind == "category")
     return split_budget(
@@ -159,16 +167,16 @@ def _sizes(window, window_sampled, reference, reference_sampled, expected) -> Si
     return Sizes(counts[0], counts[1], counts[2], counts[3], expected * share)
 
 
-def _new_categories(column: Column, window: Rows, reference: Reference, chance: float) -> list[Score]:
-    """Share of rows with a category the reference does not have; the world changed, the data are not broken."""
+def _new_categories(column: Column, window: Rows, reference: Reference, alpha: float) -> Score | None:
+    """Share of rows whose category is not in the reference. This is drift, not a data fault."""
     now, before = window.columns[column.name], reference.rows.columns[column.name]
     now, before = now[~missing(now)], before[~missing(before)]
     if now.size == 0 or before.size == 0:
-        return []
+        return None
     levels, counts = np.unique(before.astype(str), return_counts=True)
     known = frozenset(levels.tolist())
     share = sum(1 for value in now if value not in known) / now.size
-    # The mass of categories never seen is about that of those seen once (Good and Turing).
+    # The mass of categories never seen is about that of those seen once (Good 1953).
     usual = now.size * max(1, int((counts == 1).sum())) / before.size
-    limit = float(stats.poisson.isf(chance, usual)) / now.size + reference.loop.drift.minimum_effect
-    return scored("feature", column.feature.name, "new_category_share", share, limit)
+    limit = float(stats.poisson.isf(alpha, usual)) / now.size + reference.loop.drift.minimum_effect
+    return score_or_none("feature", column.feature.name, "new_category_share", share, limit)

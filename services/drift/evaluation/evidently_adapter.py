@@ -1,6 +1,6 @@
-"""Evidently at work: distances of columns, and the report a person looks at. The only module that imports it.
+"""Adapter to Evidently: distances of columns and reports. The only module that imports Evidently.
 
-The import takes seconds and some 300 MB, so it happens when `warm` is called, in the thread that will examine. Only single
+The import takes seconds and some 300 MB, so it happens when `warm` is called, in the thread of the monitor. Only single
 metrics with an explicit method and threshold are asked for: the defaults know neither the window's size nor the cardinality.
 """
 
@@ -39,8 +39,8 @@ class Sample:
     threshold: float = 0.0
 
 
-class Examiner:
-    """Evidently behind two questions: how far is a column, and what does it look like."""
+class EvidentlyAdapter:
+    """Distance of a column from its reference, and a drawn report."""
 
     def warm(self) -> None:
         """Import Evidently now. Later calls find it imported."""
@@ -62,46 +62,49 @@ class Examiner:
             window, reference = _standardised(window.astype(np.float64), reference.astype(np.float64))
         try:
             value = self._measure(Sample(sample.name, sample.kind, window, reference, sample.threshold))
-        except Exception as error:  # a column it cannot digest must not cost the verdict on the others
-            _log.warning("column_not_examined", column=sample.name, error=str(error))
+        except Exception as error:  # an error in one column must not lose the scores of the others
+            _log.warning("column_distance_failed", column=sample.name, error=str(error))
             return None
         return value if math.isfinite(value) else None
 
     def _measure(self, sample: Sample) -> float:
-        parts = _library()
+        evidently = _library()
         roles = (
-            parts.definition(numerical_columns=["value"])
+            evidently.definition(numerical_columns=["value"])
             if sample.kind == "numeric"
-            else parts.definition(categorical_columns=["value"])
+            else evidently.definition(categorical_columns=["value"])
         )
         window, reference = (
-            parts.dataset.from_pandas(parts.frame({"value": side}), data_definition=roles)
+            evidently.dataset.from_pandas(evidently.frame({"value": side}), data_definition=roles)
             for side in (sample.window, sample.reference)
         )
-        metric = parts.value_drift(column="value", method=METHODS[sample.kind], threshold=sample.threshold)
-        snapshot = parts.report([metric], include_tests=False).run(window, reference)
+        metric = evidently.value_drift(
+            column="value", method=METHODS[sample.kind], threshold=sample.threshold
+        )
+        snapshot = evidently.report([metric], include_tests=False).run(window, reference)
         return float(snapshot.dict()["metrics"][0]["value"])
 
     def draw(self, title: str, explanation: str, samples: Sequence[Sample]) -> tuple[str, str]:
         """The report as a whole HTML page and as JSON, columns in the order given. The page loads nothing from outside."""
-        parts = _library()
+        evidently = _library()
         usable = [sample for sample in samples if _drawable(sample)]
         if not usable:
             return _page(title, explanation, ""), _json({"metrics": []})
-        roles = parts.definition(
+        roles = evidently.definition(
             numerical_columns=[sample.name for sample in usable if sample.kind == "numeric"],
             categorical_columns=[sample.name for sample in usable if sample.kind == "category"],
         )
         window, reference = (
-            parts.dataset.from_pandas(
-                parts.frame({s.name: getattr(s, side) for s in usable}), data_definition=roles
+            evidently.dataset.from_pandas(
+                evidently.frame({s.name: getattr(s, side) for s in usable}), data_definition=roles
             )
             for side in ("window", "reference")
         )
         metrics = [
-            parts.value_drift(column=s.name, method=METHODS[s.kind], threshold=s.threshold) for s in usable
+            evidently.value_drift(column=s.name, method=METHODS[s.kind], threshold=s.threshold)
+            for s in usable
         ]
-        snapshot = parts.report(metrics, include_tests=False).run(window, reference)
+        snapshot = evidently.report(metrics, include_tests=False).run(window, reference)
         return _page(title, explanation, snapshot.get_html_str(as_iframe=False)), _json(snapshot.dict())
 
 

@@ -1,28 +1,24 @@
-"""Realised performance: the loss of a window, and how far above the reference's chance alone may put it."""
+"""Realised performance: the loss of a window, and the threshold that it may not exceed. docs/statistics.md lists the sources."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-Floats = npt.NDArray[np.float64]
-MetricName = Literal["log_loss", "brier", "mae", "rmse"]
+from shared.models.losses import MetricName, row_losses
 
-# Scores of exactly 0 or 1 that are wrong must stay finite.
-_EDGE = 1e-7
-# So must numbers no unit explains: their squares, and the fourth powers of those below.
-_FARTHEST = 1e30
+Floats = npt.NDArray[np.float64]
+
 BLOCKS = 10
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Mean loss of `rows` rows in the metric's unit; its standard error is from the spread between `blocks` stretches of time."""
+    """Mean loss of `rows` rows in the metric's unit, with the standard error from `blocks` blocks of time."""
 
     value: float
     error: float
@@ -30,23 +26,20 @@ class Loss:
     blocks: int
 
 
-def row_losses(metric: MetricName, score: Floats, outcome: Floats) -> Floats:
-    """Loss of each row; squared for rmse, whose root is taken over the mean."""
-    score, outcome = np.clip(score, -_FARTHEST, _FARTHEST), np.clip(outcome, -_FARTHEST, _FARTHEST)
-    if metric == "log_loss":
-        sure = np.clip(score, _EDGE, 1 - _EDGE)
-        result: Floats = -(outcome * np.log(sure) + (1 - outcome) * np.log1p(-sure))
-        return result
-    if metric == "mae":
-        return np.abs(score - outcome)
-    result = (score - outcome) ** 2
-    return result
-
-
 def measure_loss(metric: MetricName, score: Floats, outcome: Floats) -> Loss | None:
-    """Loss over the rows, in time order, that have both a finite score and an outcome; None where there are none.
+    """Loss over the rows, in time order, that have a finite score and an outcome; None if there are none.
 
-    Rows near in time share their fate, so the error comes from `BLOCKS` stretches; never less than independent rows would give.
+    Rows close in time are correlated, so the standard error is that of `BLOCKS` batch means (Schmeiser 1982), and never less than
+    for independent rows. For rmse it is carried from the mean square to its root by the delta method (Casella and Berger
+    2002, section 5.5.4).
+
+    >>> rng = np.random.default_rng(11)
+    >>> loss = measure_loss("mae", rng.normal(size=1_000), np.zeros(1_000))
+    >>> round(loss.value, 2), round(loss.error, 3), loss.rows, loss.blocks  # E|N(0, 1)| = 0.80
+    (0.8, 0.019, 1000, 10)
+    >>> loss = measure_loss("mae", np.repeat(rng.normal(size=20), 50), np.zeros(1_000))  # twenty independent values
+    >>> round(loss.error, 2)
+    0.24
     """
     known = np.isfinite(score) & np.isfinite(outcome)
     losses = row_losses(metric, score[known], outcome[known])
@@ -56,7 +49,7 @@ def measure_loss(metric: MetricName, score: Floats, outcome: Floats) -> Loss | N
     blocks = min(BLOCKS, losses.size)
     if blocks < 2:
         return Loss(_in_unit(metric, mean), math.inf, int(losses.size), blocks)
-    means = np.array([stretch.mean() for stretch in np.array_split(losses, blocks)])
+    means = np.array([block.mean() for block in np.array_split(losses, blocks)])
     error = max(
         float(means.std(ddof=1)) / math.sqrt(blocks), float(losses.std(ddof=1)) / math.sqrt(losses.size)
     )
@@ -65,16 +58,24 @@ def measure_loss(metric: MetricName, score: Floats, outcome: Floats) -> Loss | N
     return Loss(_in_unit(metric, mean), error, int(losses.size), blocks)
 
 
-def loss_limit(window: Loss, reference: Loss, increase: float, alarm_chance: float) -> float:
-    """Greatest loss of the window that chance, on top of the reference's loss and the tolerated `increase`, explains."""
+def loss_threshold(window: Loss, reference: Loss, increase: float, alpha: float) -> float:
+    """Threshold of the window's loss: the reference's loss, plus the tolerated `increase`, plus a one-sided t interval.
+
+    The two standard errors differ and come from few blocks: Welch's t with the degrees of freedom of Welch (1947) and
+    Satterthwaite (1946).
+
+    >>> window, reference = Loss(0.60, 0.01, 1_000, 10), Loss(0.50, 0.01, 5_000, 10)
+    >>> round(loss_threshold(window, reference, increase=0.02, alpha=0.01), 4)  # 0.52 + 0.01 √2 t(0.99; 18)
+    0.5561
+    """
     error = math.hypot(window.error, reference.error)
     if error == 0:
         return reference.value + increase
     if not math.isfinite(error):
         return math.inf
-    parts = window.error**4 / (window.blocks - 1) + reference.error**4 / (reference.blocks - 1)
-    freedom = error**4 / parts if parts > 0 else float(window.blocks - 1)
-    return reference.value + increase + error * float(stats.t.isf(alarm_chance, freedom))
+    denominator = window.error**4 / (window.blocks - 1) + reference.error**4 / (reference.blocks - 1)
+    degrees = error**4 / denominator if denominator > 0 else float(window.blocks - 1)
+    return reference.value + increase + error * float(stats.t.isf(alpha, degrees))
 
 
 def _in_unit(metric: MetricName, mean: float) -> float:

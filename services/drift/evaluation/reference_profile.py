@@ -11,10 +11,11 @@ import numpy as np
 
 from services.drift.evaluation.columns import SCORE, Column, Floats, Objects, Rows, columns_of
 from services.drift.evaluation.data_quality import missing
-from services.drift.evaluation.performance import Loss, MetricName, measure_loss
+from services.drift.evaluation.performance import Loss, measure_loss
 from services.drift.thresholds.calibration import Baseline, category_baseline, numeric_baseline
 from services.drift.windows import INSTANT, to_micros
 from shared.contracts.loop_spec import LoopSpec
+from shared.models.losses import MetricName
 
 LossRows = Literal["", "held out", "all"]
 
@@ -63,7 +64,7 @@ def build_reference(
 
 def _loss(loop: LoopSpec, rows: Rows, trained_until: datetime | None) -> tuple[Loss | None, LossRows]:
     """A version knows the rows it was trained on: held against those, every later window would look like drift."""
-    if not judged_by_loss(loop):
+    if not has_loss(loop):
         return None, ""
     metric = metric_of(loop)
     if trained_until is not None:
@@ -75,7 +76,7 @@ def _loss(loop: LoopSpec, rows: Rows, trained_until: datetime | None) -> tuple[L
     return loss, "all" if loss else ""
 
 
-def judged_by_loss(loop: LoopSpec) -> bool:
+def has_loss(loop: LoopSpec) -> bool:
     """Whether the model's predictions are single numbers that outcomes can be held against."""
     return loop.prediction.kind != "tensor"
 

@@ -1,4 +1,4 @@
-"""A measurement beside its limit."""
+"""A measurement with its threshold."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ import math
 from shared.contracts.verdict import Score, Signal
 
 
-def scored(signal: Signal, feature: str, method: str, value: float, threshold: float) -> list[Score]:
-    """The score; none where either number is not finite, since nothing can be said against such a limit.
+def score_or_none(signal: Signal, feature: str, method: str, value: float, threshold: float) -> Score | None:
+    """The score; None if either number is not finite: the loss of a single row, for example, has no threshold.
 
-    `value` and `threshold` are in the method's unit. A loss from a single row, for instance, has no limit at all.
+    `value` and `threshold` are in the method's unit.
     """
     if not (math.isfinite(value) and math.isfinite(threshold)):
-        return []
-    return [
-        Score(
-            signal=signal,
-            feature=feature,
-            method=method,
-            value=value,
-            threshold=threshold,
-            exceeded=value > threshold,
-        )
-    ]
+        return None
+    return Score(
+        signal=signal,
+        feature=feature,
+        method=method,
+        value=value,
+        threshold=threshold,
+        exceeded=value > threshold,
+    )

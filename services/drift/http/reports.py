@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from services.drift.evaluation.columns import SCORE, Column, sample
 from services.drift.evaluation.evidently_adapter import Sample
-from services.drift.monitoring.lake_reader import Evidence
+from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.monitoring.references import References
 from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
@@ -17,7 +17,7 @@ from shared.contracts.manifest import short
 from shared.contracts.verdict import Verdict
 from shared.files import write_atomic
 
-MOST_COLUMNS = 30
+MAX_COLUMNS = 30
 
 
 class Drawer(Protocol):
@@ -33,9 +33,9 @@ class Reports:
     folder: Path
     verdicts: VerdictStore
     references: References
-    evidence: Evidence
+    lake_reader: LakeReader
     drawer: Drawer
-    most_rows: int = 5000
+    max_rows: int = 5000
     kept: int = 20
 
     def __post_init__(self) -> None:
@@ -53,27 +53,32 @@ class Reports:
     def _draw(self, verdict: Verdict) -> None:
         reference = self.references.get(verdict.model, verdict.version)
         span = Span(verdict.window_start, verdict.window_end)
-        rows = self.evidence.rows(verdict.model, reference.loop, span, verdict.generation)
+        rows = self.lake_reader.rows(verdict.model, reference.loop, span, verdict.generation)
         seed = int(verdict.verdict_id[:8], 16)
-        few, few_before = sample(rows, self.most_rows, seed), sample(reference.rows, self.most_rows, seed)
+        window_sample, reference_sample = (
+            sample(rows, self.max_rows, seed),
+            sample(reference.rows, self.max_rows, seed),
+        )
         samples = [
             Sample(
                 column.name,
                 column.kind,
-                few.columns[column.name],
-                few_before.columns[column.name],
-                _threshold(verdict, column.feature.name, column.part),
+                window_sample.columns[column.name],
+                reference_sample.columns[column.name],
+                _threshold(verdict, column.feature.name, column.summary),
             )
             for column in _order(verdict, reference.columns)
         ]
-        score = Sample(SCORE, "numeric", few.score, few_before.score, _threshold(verdict, "", ""))
+        score = Sample(
+            SCORE, "numeric", window_sample.score, reference_sample.score, _threshold(verdict, "", "")
+        )
         title = (
             f"{verdict.model}, {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC: {verdict.state}"
         )
         page, document = self.drawer.draw(
             f"{title} (version {short(verdict.version)})",
             verdict.explanation,
-            [score, *samples][: MOST_COLUMNS + 1],
+            [score, *samples][: MAX_COLUMNS + 1],
         )
         folder = self.folder / verdict.model
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,11 +106,11 @@ def _order(verdict: Verdict, columns: tuple[Column, ...]) -> list[Column]:
     return sorted(shown, key=order)
 
 
-def _threshold(verdict: Verdict, feature: str, part: str) -> float:
+def _threshold(verdict: Verdict, feature: str, summary: str) -> float:
     methods = ("wasserstein", "jensenshannon")
     for score in verdict.scores:
         method, _, of = score.method.partition(".")
         about = score.feature == feature and score.signal in ("feature", "prediction")
-        if about and method in methods and of == part:
+        if about and method in methods and of == summary:
             return score.threshold
     return 0.0

@@ -1,4 +1,4 @@
-"""The HTTP door of drift: verdicts, their reports, an examination now, and how the loop is doing."""
+"""Routes of drift: verdicts, reports, an evaluation on request, and status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from services.drift.http.reports import Reports
 from services.drift.monitoring.model_status import ModelStatus
-from services.drift.monitoring.monitor import Follower
+from services.drift.monitoring.monitor import Monitor
 from services.drift.verdicts.store import VerdictStore
 from shared.contracts.event_time import check_event_time
 from shared.errors import InvalidRequest
@@ -24,15 +24,15 @@ from shared.http.host_check import AllowedHosts
 from shared.http.json_body import read_json
 from shared.http.responses import json_response
 
-LARGEST_LIMIT = 1000
-LARGEST_BODY = 64 << 10
+MAX_LIMIT = 1000
+MAX_BODY_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
-class Door:
-    """What the routes hand requests to."""
+class Dependencies:
+    """What the routes need."""
 
-    follower: Follower
+    monitor: Monitor
     verdicts: VerdictStore
     reports: Reports
     registry: CollectorRegistry
@@ -42,75 +42,79 @@ class Door:
     hosts: AllowedHosts
 
 
-def make_routes(door: Door) -> APIRouter:
+def make_routes(dependencies: Dependencies) -> APIRouter:
     """All routes of the service."""
     routes = APIRouter()
 
     @routes.get("/status")
     def status() -> Response:
-        """Per model: how far the evaluation is, and the last verdict."""
+        """Per model: evaluation progress and the last verdict."""
         return json_response(
             {
                 "service": "drift",
-                "ready": door.ready.is_set(),
-                "started_at": door.started_at,
-                "unpublished": door.verdicts.count_unpublished(),
-                "models": [_status(status) for status in door.follower.statuses()],
+                "ready": dependencies.ready.is_set(),
+                "started_at": dependencies.started_at,
+                "unpublished": dependencies.verdicts.count_unpublished(),
+                "models": [_status(status) for status in dependencies.monitor.statuses()],
             }
         )
 
     @routes.get("/metrics")
     def metrics() -> Response:
         """Prometheus text."""
-        return Response(generate_latest(door.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+        return Response(
+            generate_latest(dependencies.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
+        )
 
     @routes.get("/verdicts")
     def verdicts(model: str | None = None, limit: str = "50") -> Response:
         """The newest verdicts first."""
-        if not limit.isdigit() or not 1 <= int(limit) <= LARGEST_LIMIT:
+        if not limit.isdigit() or not 1 <= int(limit) <= MAX_LIMIT:
             raise InvalidRequest(
-                f"limit is {limit!r}", field="limit", expected=f"a whole number from 1 to {LARGEST_LIMIT}"
+                f"limit is {limit!r}", field="limit", expected=f"a whole number from 1 to {MAX_LIMIT}"
             )
-        found = ",".join(door.verdicts.latest_as_json(model, int(limit)))
+        found = ",".join(dependencies.verdicts.latest_as_json(model, int(limit)))
         return Response(f'{{"verdicts":[{found}]}}', media_type="application/json")
 
     @routes.get("/verdicts/{verdict_id}")
     def verdict(verdict_id: str) -> Response:
         """One verdict."""
-        return json_response(door.verdicts.get(verdict_id).model_dump(mode="json"))
+        return json_response(dependencies.verdicts.get(verdict_id).model_dump(mode="json"))
 
     @routes.get("/reports/{verdict_id}")
     def report(verdict_id: str) -> Response:
-        """The report as a page, drawn at the first look."""
-        return HTMLResponse(door.reports.read(verdict_id, "html"))
+        """The report as a page, drawn on first request."""
+        return HTMLResponse(dependencies.reports.read(verdict_id, "html"))
 
     @routes.get("/reports/{verdict_id}/report.json")
     def reportjson_response(verdict_id: str) -> Response:
         """The report's numbers."""
-        return Response(door.reports.read(verdict_id, "json"), media_type="application/json")
+        return Response(dependencies.reports.read(verdict_id, "json"), media_type="application/json")
 
     @routes.post("/models/{model}/evaluations")
-    async def examine(model: str, request: Request) -> Response:
-        """Judge a window now: `start` and `end`, or the last complete one."""
-        start, end = _window(await _body(request), door.now())
-        found, new = await run_in_threadpool(door.follower.examine, model, start, end)
+    async def evaluate(model: str, request: Request) -> Response:
+        """Evaluate a window now: `start` and `end`, or the last complete one."""
+        start, end = _window(await _body(request), dependencies.now())
+        found, new = await run_in_threadpool(dependencies.monitor.evaluate_now, model, start, end)
         return json_response(found.model_dump(mode="json"), 201 if new else 200)
 
     return routes
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    body: dict[str, Any] = await read_json(request, maximum_bytes=LARGEST_BODY) or {}
+    body: dict[str, Any] = await read_json(request, maximum_bytes=MAX_BODY_BYTES) or {}
     unknown = sorted(set(body) - {"start", "end"})
     if unknown:
         raise InvalidRequest(
-            f"{unknown[0]} is no field of an examination", field=unknown[0], expected="start and end"
+            f"{unknown[0]} is not a field of an evaluation request",
+            field=unknown[0],
+            expected="start and end",
         )
     return body
 
 
 def _window(body: dict[str, Any], now: datetime) -> tuple[datetime | None, datetime | None]:
-    start, end = (_moment(body, name, now) for name in ("start", "end"))
+    start, end = (_timestamp(body, name, now) for name in ("start", "end"))
     if (start is None) != (end is None):
         missing = "start" if start is None else "end"
         raise InvalidRequest(
@@ -123,7 +127,7 @@ def _window(body: dict[str, Any], now: datetime) -> tuple[datetime | None, datet
     return start, end
 
 
-def _moment(body: dict[str, Any], name: str, now: datetime) -> datetime | None:
+def _timestamp(body: dict[str, Any], name: str, now: datetime) -> datetime | None:
     value = body.get(name)
     if value is None:
         return None

@@ -21,7 +21,7 @@ from shared.errors import DependencyUnavailable, HomeostatError
 from shared.stores.lake import Lake
 
 
-class Evidence(Protocol):
+class LakeReader(Protocol):
     """Reads only. Raises DependencyUnavailable where the lake does not answer."""
 
     def revision(self, model: str) -> Hashable:
@@ -46,8 +46,8 @@ class Evidence(Protocol):
 
 
 @dataclass(frozen=True)
-class LakeEvidence:
-    """Evidence from the Delta tables."""
+class DeltaLakeReader:
+    """Reads the Delta tables."""
 
     lake: Lake
 

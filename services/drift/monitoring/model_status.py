@@ -12,7 +12,7 @@ from shared.contracts.verdict import Verdict
 class ModelStatus:
     """Shown by `/status`. Times are event times.
 
-    `watermark`: every window judgeable in a lake complete up to here is judged. `evaluated_until`: end of the last judged window.
+    `watermark`: every window that is ready at this time is evaluated. `evaluated_until`: end of the last evaluated window.
     `reference_loss_rows`: the rows of its reference that the loss was measured on, `held out` of the training or `all`.
     `next_window_end`: end of the window that is judged next; `next_window_ready_at`: the event time that both predictions and
     outcomes must reach for that. `version` and `generation`: the newest release whose reference was verified.

@@ -81,7 +81,7 @@ class StoredReferences:
             try:
                 table = pq.read_table(folder / REFERENCE)
                 rows = rows_from_table(table, manifest.loop)
-                trained_until = _moment(manifest.origin.trained_until)
+                trained_until = _timestamp(manifest.origin.trained_until)
                 return build_reference(version, manifest.loop, rows, trained_until)
             except (OSError, ValueError, KeyError) as error:
                 raise IntegrityError(
@@ -93,7 +93,7 @@ class StoredReferences:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _moment(text: str) -> datetime | None:
+def _timestamp(text: str) -> datetime | None:
     if not text:
         return None
     moment = datetime.fromisoformat(text)

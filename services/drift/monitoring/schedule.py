@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.drift.monitoring.lake_reader import Evidence
+from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.verdicts.store import Generation
 from services.drift.windows import (
     Span,
@@ -23,7 +23,7 @@ from shared.errors import InvalidRequest
 class Schedule:
     """The windows of `generation` of `model`."""
 
-    evidence: Evidence
+    lake_reader: LakeReader
     model: str
     generation: Generation
     window: Window
@@ -32,7 +32,7 @@ class Schedule:
         """The window that begins at `start`; None while it lacks rows to know its end."""
         if self.window.every is not None:
             return window_by_time(start, self.window.every)
-        times = self.evidence.times(self.model, self.generation.generation, start)
+        times = self.lake_reader.times(self.model, self.generation.generation, start)
         return window_by_rows(times, self.window.rows or 0)
 
     def after_gap(self, start: datetime, limit: datetime) -> datetime:
@@ -43,7 +43,7 @@ class Schedule:
         if self.window.every is None:
             return start
         following = skip_empty(start, self.window.every, limit)
-        times = self.evidence.times(self.model, self.generation.generation, start)
+        times = self.lake_reader.times(self.model, self.generation.generation, start)
         if times.size:
             following = min(following, skip_empty(start, self.window.every, from_micros(int(times[0]))))
         return following
@@ -55,7 +55,7 @@ class Schedule:
             span = last_complete(self.generation.first, self.window.every, watermark)
         else:
             rows = self.window.rows or 0
-            times = self.evidence.times(self.model, self.generation.generation, self.generation.first)
+            times = self.lake_reader.times(self.model, self.generation.generation, self.generation.first)
             span = window_by_rows(times[-rows:], rows)
         if span is None:
             raise InvalidRequest(

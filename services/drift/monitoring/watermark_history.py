@@ -1,4 +1,4 @@
-"""What earlier looks at the lake have seen: from when on a window was there to be judged. Pure."""
+"""Watermarks of earlier polls: when a window was first seen ready. Pure."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from datetime import timedelta
 
 from services.drift.windows import Span, Watermarks, progress
 
-# Looks at a lake that grows, half a day of them while a version cannot be fetched; beyond it a delay is long in any case.
-MOST = 10_000
+# Half a day of polls of a growing lake while a version cannot be fetched; beyond it the delay is long in any case.
+MAX_ENTRIES = 10_000
 
 
-class Looks:
-    """Watermarks and when they were first seen (seconds of a clock that never steps), oldest first."""
+class WatermarkHistory:
+    """Watermarks and when they were first seen (seconds of a monotonic clock), oldest first."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, Watermarks]] = deque(maxlen=MOST)
+        self._seen: deque[tuple[float, Watermarks]] = deque(maxlen=MAX_ENTRIES)
 
     def add(self, watermarks: Watermarks, at: float) -> None:
-        """The lake was looked at."""
+        """Record the watermarks of a poll."""
         if not self._seen or self._seen[-1][1] != watermarks:
             self._seen.append((at, watermarks))
 
-    def first_complete(self, span: Span, delay: timedelta) -> float:
-        """When the window was first seen complete. Windows are asked for in order: looks that saw less are let go.
+    def first_ready(self, span: Span, delay: timedelta) -> float:
+        """When the window was first seen ready. Call in order of windows: entries with earlier watermarks are removed.
 
-        Raises LookupError for a window that no look has seen complete.
+        Raises LookupError for a window that no poll has seen ready.
         """
-        while self._seen and progress(span, self._seen[0][1], delay) != "judgeable":
+        while self._seen and progress(span, self._seen[0][1], delay) != "ready":
             self._seen.popleft()
         if not self._seen:
-            raise LookupError(f"no look has seen the window that ends at {span.end.isoformat()} complete")
+            raise LookupError(f"no poll has seen the window that ends at {span.end.isoformat()} ready")
         return self._seen[0][0]

@@ -1,4 +1,4 @@
-"""The alarm budget: one number per model, split over windows, signals and columns."""
+"""The alarm budget: one number of false alarms per model, split over windows, signals and columns."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from datetime import timedelta
 
 MONTH = timedelta(days=30)
 
-# Shares of the budget. Labels get most per signal: only they see a changed relation between inputs and outcome.
+# Shares of the budget. Performance, a single score, gets a large one: only it shows a changed relation of inputs and outcome.
 FEATURE_SHARE = 0.4
 PREDICTION_SHARE = 0.2
 PERFORMANCE_SHARE = 0.3
 DATA_SHARE = 0.1
 
-# Long windows would be granted more than one alarm each; past this chance a threshold would say nothing.
-MOST_PER_WINDOW = 0.25
+# A long window would be granted more than one alarm; with a higher false-alarm rate a threshold means nothing.
+MAX_PER_WINDOW = 0.25
 
 
 @dataclass(frozen=True)
-class AlarmChances:
-    """Chance of a false alarm that each single score of one window may spend."""
+class FalseAlarmRates:
+    """False-alarm rate (alpha) of each single score of one window."""
 
     feature: float
     prediction: float
@@ -29,14 +29,22 @@ class AlarmChances:
 
 def split_budget(
     false_alarms_per_30_days: float, window: timedelta, *, feature_scores: int, data_scores: int
-) -> AlarmChances:
-    """Split the budget by the union bound, which holds whatever the dependence between the scores.
+) -> FalseAlarmRates:
+    """Split the budget by the union bound (Boole's inequality; Bonferroni 1936, Dunn 1961).
 
-    `window` is the event time one window covers; counts are of scores per window, at least 1 is assumed.
+    It holds for any dependence between the scores: the expected number of false alarms is at most the sum of the rates.
+    `window` is the event time that one window covers. The counts are scores per window; at least 1 is assumed.
+
+    >>> rates = split_budget(1.0, timedelta(days=1), feature_scores=4, data_scores=10)
+    >>> round(rates.feature, 6), round(rates.prediction, 6), round(rates.performance, 6), round(rates.data, 6)
+    (0.003333, 0.006667, 0.01, 0.000333)
+    >>> total = 4 * rates.feature + rates.prediction + rates.performance + 10 * rates.data
+    >>> round(30 * total, 6)  # thirty windows a month: one false alarm
+    1.0
     """
     windows = MONTH / max(window, timedelta(seconds=1))
-    per_window = min(MOST_PER_WINDOW, false_alarms_per_30_days / windows)
-    return AlarmChances(
+    per_window = min(MAX_PER_WINDOW, false_alarms_per_30_days / windows)
+    return FalseAlarmRates(
         feature=FEATURE_SHARE * per_window / max(1, feature_scores),
         prediction=PREDICTION_SHARE * per_window,
         performance=PERFORMANCE_SHARE * per_window,

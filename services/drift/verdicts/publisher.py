@@ -1,4 +1,4 @@
-"""Takes stored verdicts to the topic. Away from Kafka they wait; nothing is lost, and the order is kept."""
+"""Publishes stored verdicts in order. While Kafka is unavailable they stay in the store; none is lost."""
 
 from __future__ import annotations
 
@@ -35,23 +35,22 @@ class Publisher:
         self._verdicts = verdicts
         self._metrics = metrics
         self._retry_seconds = retry_seconds
-        self._news = Event()
-        self._away = False
+        self._wake = Event()
+        self._unavailable = False
 
     def notify(self) -> None:
-        """There is something to publish."""
-        self._news.set()
+        """Publish now, without waiting for the retry interval."""
+        self._wake.set()
 
     def run(self, stop: Event) -> None:
-        """Publish until `stop` is set; tries again while the topic is away."""
+        """Publish until `stop` is set; retries while the topic is unavailable."""
         while not stop.is_set():
-            self._news.clear()
+            self._wake.clear()
             self.publish()
-            self._news.wait(self._retry_seconds)
+            self._wake.wait(self._retry_seconds)
 
     def publish(self) -> int:
-        """Publish what waits; returns how many verdicts the topic took. Stops at the first that it does not take for now; what
-        it will never take is passed over."""
+        """Publish stored verdicts; returns how many were sent. Stops at a temporary failure; skips records that were refused."""
         sent = 0
         try:
             while waiting := self._verdicts.unpublished(BATCH):
@@ -64,15 +63,15 @@ class Publisher:
                         continue
                     self._verdicts.mark_published(verdict.verdict_id)
                     sent += 1
-            self._note(away=False, error="")
+            self._note(unavailable=False, error="")
         except HomeostatError as error:
-            self._note(away=True, error=str(error))
+            self._note(unavailable=True, error=str(error))
         self._metrics.unpublished.set(self._verdicts.count_unpublished())
         return sent
 
-    def _note(self, *, away: bool, error: str) -> None:
-        if away and not self._away:
+    def _note(self, *, unavailable: bool, error: str) -> None:
+        if unavailable and not self._unavailable:
             _log.warning("verdict_topic_unavailable", error=error)
-        if self._away and not away:
+        if self._unavailable and not unavailable:
             _log.info("verdict_publishing_resumed")
-        self._away = away
+        self._unavailable = unavailable

@@ -1,4 +1,4 @@
-"""Streaks: verdicts in a row that say drift, or fault. The first of each is marked in Grafana, the others are not."""
+"""State changes: the first verdict of a series of drift or data faults is annotated in Grafana, the following ones are not."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from services.drift.verdicts.store import VerdictStore
 from shared.contracts.manifest import short
 from shared.contracts.verdict import State, Verdict
 
-MARKED: tuple[State, ...] = ("drift", "data_fault")
-# `insufficient_data` and `warming_up` saw too little to speak for or against: a streak goes on over them.
-TELLING: tuple[State, ...] = ("ok", *MARKED)
+ANNOTATED: tuple[State, ...] = ("drift", "data_fault")
+# `insufficient_data` and `warming_up` are not conclusive: they do not end a series.
+CONCLUSIVE: tuple[State, ...] = ("ok", *ANNOTATED)
 
 
 class Annotator(Protocol):
-    """Marks moments; never blocks and never raises."""
+    """Adds annotations to Grafana; never blocks and never raises."""
 
     def annotate(self, text: str, tags: Sequence[str], at: datetime | None = None) -> None: ...
 
 
 @dataclass(frozen=True)
-class Streaks:
+class StateChanges:
     """Looks whether a verdict begins a streak. What is stored decides, so a restart marks nothing twice."""
 
     verdicts: VerdictStore
     annotator: Annotator
 
-    def note(self, verdict: Verdict) -> None:
-        """A new verdict of an examination is stored. Raises OperatorError where the store cannot be read."""
-        if verdict.state not in MARKED:
+    def annotate(self, verdict: Verdict) -> None:
+        """Annotate a stored verdict if its state is new. Raises OperatorError if the store cannot be read."""
+        if verdict.state not in ANNOTATED:
             return
-        before = self.verdicts.examination_before(verdict, TELLING)
+        before = self.verdicts.evaluation_before(verdict, CONCLUSIVE)
         if before is not None and before.state == verdict.state and before.generation == verdict.generation:
             return
         state = verdict.state.replace("_", " ").capitalize()

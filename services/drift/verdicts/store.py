@@ -117,7 +117,7 @@ class VerdictStore:
             rows = cursor.execute(f"{_SELECT} {about} ORDER BY number DESC LIMIT ?", values).fetchall()
         return [str(body) for _, body in rows]
 
-    def last_examination(self, model: str) -> Verdict | None:
+    def last_evaluation(self, model: str) -> Verdict | None:
         """The examination with the last window end."""
         found = self._verdicts(
             "AND model = ? AND detector = 'evaluation' ORDER BY window_end DESC, number DESC", (model,), 1
@@ -133,7 +133,7 @@ class VerdictStore:
         )
         return found[0] if found else None
 
-    def examination_before(self, verdict: Verdict, states: Sequence[State]) -> Verdict | None:
+    def evaluation_before(self, verdict: Verdict, states: Sequence[State]) -> Verdict | None:
         """The examination of the model stored last before `verdict`, of those with one of `states`."""
         wanted = ", ".join("?" * len(states))
         found = self._verdicts(

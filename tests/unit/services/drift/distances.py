@@ -10,8 +10,8 @@ from services.drift.evaluation.data_quality import missing
 from services.drift.evaluation.evidently_adapter import Sample
 
 
-class PlainDistances:
-    """Stands in for the Examiner where thousands of windows are judged."""
+class ScipyDistances:
+    """Stands in for the EvidentlyAdapter where thousands of windows are judged."""
 
     def distance(self, sample: Sample) -> float | None:
         window, reference = (

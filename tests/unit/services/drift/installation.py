@@ -8,18 +8,18 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry
 
-from services.drift.evaluation.evaluator import Judge
+from services.drift.evaluation.evaluator import Evaluator
 from services.drift.metrics import DriftMetrics
-from services.drift.monitoring.lake_reader import LakeEvidence
-from services.drift.monitoring.monitor import Follower
+from services.drift.monitoring.lake_reader import DeltaLakeReader
+from services.drift.monitoring.monitor import Monitor
 from services.drift.monitoring.references import StoredReferences
 from services.drift.verdicts.publisher import Publisher
-from services.drift.verdicts.state_changes import Annotator, Streaks
+from services.drift.verdicts.state_changes import Annotator, StateChanges
 from services.drift.verdicts.store import VerdictStore
 from shared.contracts.verdict import Verdict
 from shared.errors import DependencyUnavailable
 from shared.messaging.interfaces import RecordRefused
-from tests.unit.services.drift.distances import PlainDistances
+from tests.unit.services.drift.distances import ScipyDistances
 from tests.unit.services.drift.world import World, minutes
 
 
@@ -73,22 +73,22 @@ class Installation:
         self.references = StoredReferences(
             self.world.store, self.world.home / "drift" / "versions", self.world.keys.verifying
         )
-        self.evidence = LakeEvidence(self.world.lake)
+        self.lake_reader = DeltaLakeReader(self.world.lake)
         self.publisher = Publisher(self.topic, self.verdicts, self.metrics, retry_seconds=0.01)
-        self.follower = Follower(
+        self.monitor = Monitor(
             references=self.references,
-            evidence=self.evidence,
-            judge=Judge(PlainDistances()),
+            lake_reader=self.lake_reader,
+            evaluator=Evaluator(ScipyDistances()),
             verdicts=self.verdicts,
             metrics=self.metrics,
             now=lambda: self.now,
-            published=self.publisher.notify,
-            examined=Streaks(self.verdicts, self.annotator).note,
+            notify_publisher=self.publisher.notify,
+            on_evaluation=StateChanges(self.verdicts, self.annotator).annotate,
             clock=lambda: self.seconds,
         )
 
     def settle(self) -> list[Verdict]:
-        """Judge until nothing is left; the verdicts so far, oldest first."""
-        while self.follower.step():
+        """Evaluate until nothing is left; the verdicts so far, oldest first."""
+        while self.monitor.step():
             pass
         return list(reversed(self.verdicts.latest(None, 1000)))

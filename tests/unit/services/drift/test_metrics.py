@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.drift.evaluation.classify import Evidence, Subject, conclude
+from services.drift.evaluation.classify import Measurements, Subject, classify
 from services.drift.metrics import RESULTS, DriftMetrics
 from services.drift.windows import Span, Watermarks
 from shared.contracts.verdict import Score, Verdict
@@ -17,10 +17,10 @@ def verdict(*features: str, rows: int = 200, loss: float | None = 0.6) -> Verdic
         for name in features
     )
     subject = Subject("toy", "ab" * 32, 1, "evaluation", Span(minutes(0), minutes(60)))
-    evidence = Evidence(
+    measurements = Measurements(
         rows=rows, outcomes=rows // 2, reference_rows=500, scores=scores, loss=loss, minimum_rows=100
     )
-    return conclude(subject, evidence, minutes(99))
+    return classify(subject, measurements, minutes(99))
 
 
 def sample(metrics: DriftMetrics, name: str, **labels: str) -> float | None:

@@ -11,9 +11,9 @@ from services.drift.windows import (
     Span,
     Watermarks,
     from_micros,
-    judgeable_until,
     last_complete,
     progress,
+    ready_until,
     skip_empty,
     to_micros,
     window_by_rows,
@@ -56,10 +56,10 @@ def test_too_few_rows_make_no_window() -> None:
         (89.9, 200, "closed"),  # outcomes are not due
         (90, 89.9, "closed"),  # due, but not in
         (90, None, "closed"),
-        (90, 90, "judgeable"),
+        (90, 90, "ready"),
         (149.9, None, "closed"),
-        (150, None, "judgeable"),  # a silent feed is waited for one more window
-        (150, 10, "judgeable"),
+        (150, None, "ready"),  # a silent feed is waited for one more window
+        (150, 10, "ready"),
     ],
 )
 def test_a_window_waits_for_its_outcomes(
@@ -134,6 +134,6 @@ def test_windows_are_judgeable_up_to_one_moment(
     due, wait = span.end + late, max(span.length, late)
     in_time = predictions is not None and outcomes is not None and min(predictions, outcomes) >= due
     waited = predictions is not None and predictions >= due + wait
-    assert (progress(span, marks, late) == "judgeable") == (in_time or waited)
-    limit = judgeable_until(marks, span.length, late)
+    assert (progress(span, marks, late) == "ready") == (in_time or waited)
+    limit = ready_until(marks, span.length, late)
     assert (limit is not None and span.end <= limit) == (in_time or waited)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.drift.evaluation.classify import MOST_CALM_SCORES, Evidence, Subject, conclude
+from services.drift.evaluation.classify import MAX_SCORES_WITHIN_THRESHOLD, Measurements, Subject, classify
 from services.drift.windows import Span
 from shared.contracts.verdict import Score, Signal, State, cause_key
 from tests.unit.services.drift.world import minutes
@@ -25,13 +25,15 @@ def score(
     )
 
 
-CALM = Evidence(rows=500, outcomes=400, reference_rows=5000, loss=0.5, reference_loss=0.5, minimum_rows=100)
+CALM = Measurements(
+    rows=500, outcomes=400, reference_rows=5000, loss=0.5, reference_loss=0.5, minimum_rows=100
+)
 FAULT, DRIFT = score("data", "x"), score("feature", "x")
 LOUD = replace(CALM, scores=(FAULT, DRIFT, score("performance")))
 
 
 @pytest.mark.parametrize(
-    ("evidence", "state"),
+    ("measurements", "state"),
     [
         (CALM, "ok"),
         (replace(CALM, scores=(score("feature", "x", 0.4),)), "ok"),
@@ -47,12 +49,12 @@ LOUD = replace(CALM, scores=(FAULT, DRIFT, score("performance")))
         (replace(CALM, loss=None, loss_expected=False), "ok"),
     ],
 )
-def test_the_state(evidence: Evidence, state: State) -> None:
-    assert conclude(SUBJECT, evidence, minutes(99)).state == state
+def test_the_state(measurements: Measurements, state: State) -> None:
+    assert classify(SUBJECT, measurements, minutes(99)).state == state
 
 
 def test_a_fault_names_no_drift_and_blames_the_broken_features() -> None:
-    verdict = conclude(SUBJECT, replace(LOUD, scores=(*LOUD.scores, score("feature", "y", 9))), minutes(99))
+    verdict = classify(SUBJECT, replace(LOUD, scores=(*LOUD.scores, score("feature", "y", 9))), minutes(99))
     assert verdict.drifted == ()
     assert verdict.top_drifted_features == ("x",)
 
@@ -65,33 +67,35 @@ def test_the_strongest_is_blamed_first_each_feature_once() -> None:
         score("feature", "calm", 0.1, 0.5),
         score("prediction", "", 9.0),
     )
-    verdict = conclude(SUBJECT, replace(CALM, scores=scores), minutes(99))
+    verdict = classify(SUBJECT, replace(CALM, scores=scores), minutes(99))
     assert verdict.top_drifted_features == ("strong", "weak")
     assert verdict.drifted == ("feature", "prediction")
 
 
 def test_the_id_is_the_cause_not_the_moment() -> None:
-    early, late = (conclude(SUBJECT, CALM, minutes(at)) for at in (99, 9999))
+    early, late = (classify(SUBJECT, CALM, minutes(at)) for at in (99, 9999))
     assert early.verdict_id == late.verdict_id == cause_key("toy", "evaluation", "ab" * 32, minutes(60))
 
 
 def test_performance_comes_first_in_the_explanation() -> None:
     scores = (score("feature", "x", 9.0), score("performance", "", 0.7, 0.6, "log_loss"))
-    assert conclude(SUBJECT, replace(CALM, scores=scores), minutes(99)).explanation == (
-        "Against version abababababab's reference: log_loss 0.7 above 0.6, m of x 9 above 0.5."
+    assert classify(SUBJECT, replace(CALM, scores=scores), minutes(99)).explanation == (
+        "Compared with the reference of version abababababab: log_loss 0.7 above 0.6, m of x 9 above 0.5."
     )
 
 
 def test_a_verdict_tells_what_exceeds_and_the_strongest_of_the_rest() -> None:
-    calm = [score("feature", f"f{place}", place / 10000, 0.5) for place in range(MOST_CALM_SCORES + 2)]
+    calm = [
+        score("feature", f"f{place}", place / 10000, 0.5) for place in range(MAX_SCORES_WITHIN_THRESHOLD + 2)
+    ]
     loud = [score("data", "x"), score("feature", "z")]
     whole = [score("prediction", "", 0.0), score("performance", "", 0.0)]
-    verdict = conclude(SUBJECT, replace(CALM, scores=(*calm, *loud, *whole)), minutes(99))
+    verdict = classify(SUBJECT, replace(CALM, scores=(*calm, *loud, *whole)), minutes(99))
     assert verdict.scores == (*calm[2:], *loud, *whole)
     assert verdict.state == "data_fault"
-    assert conclude(SUBJECT, replace(CALM, scores=tuple(calm[2:])), minutes(99)).scores == tuple(calm[2:])
+    assert classify(SUBJECT, replace(CALM, scores=tuple(calm[2:])), minutes(99)).scores == tuple(calm[2:])
 
 
 def test_a_threshold_of_zero_is_no_division_by_zero() -> None:
-    verdict = conclude(SUBJECT, replace(CALM, scores=(score("feature", "x", 1.0, 0.0),)), minutes(99))
+    verdict = classify(SUBJECT, replace(CALM, scores=(score("feature", "x", 1.0, 0.0),)), minutes(99))
     assert verdict.top_drifted_features == ("x",)

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.drift.evaluation.columns import columns_of
-from services.drift.evaluation.data_quality import fault_scores
+from services.drift.evaluation.data_quality import data_quality_scores
 from services.drift.thresholds.calibration import category_baseline, numeric_baseline
 from shared.contracts.verdict import Score
 from tests.unit.services.drift.world import loop
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 def numeric(window: Floats, reference: Floats) -> dict[str, Score]:
     baseline = numeric_baseline(reference[~np.isnan(reference)])
-    found = fault_scores(X, window, reference, baseline, LOOP.drift, window.size, CHANCE)
+    found = data_quality_scores(X, window, reference, baseline, LOOP.drift, window.size, CHANCE)
     return {score.method: score for score in found}
 
 
@@ -86,7 +86,7 @@ def test_a_sensor_whose_values_last_may_stand_still() -> None:
 def test_a_category_outside_the_allowed_values_is_a_fault() -> None:
     reference = np.array(["a", "b"] * 500, dtype=object)
     window = np.array(["a"] * 90 + ["?"] * 10, dtype=object)
-    found = fault_scores(C, window, reference, category_baseline(reference), LOOP.drift, 100, CHANCE)
+    found = data_quality_scores(C, window, reference, category_baseline(reference), LOOP.drift, 100, CHANCE)
     assert {score.method: score.exceeded for score in found} == {
         "missing_share": False,
         "out_of_range_share": True,

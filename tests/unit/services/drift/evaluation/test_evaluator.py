@@ -9,15 +9,15 @@ import pyarrow as pa
 import pytest
 from scipy.signal import lfilter
 
-from services.drift.evaluation.classify import Evidence, Subject, conclude
+from services.drift.evaluation.classify import Measurements, Subject, classify
 from services.drift.evaluation.columns import Rows, rows_from_table
-from services.drift.evaluation.evaluator import Judge
+from services.drift.evaluation.evaluator import Evaluator
 from services.drift.evaluation.evidently_adapter import Sample
 from services.drift.evaluation.reference_profile import Reference, build_reference
 from services.drift.windows import Span
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.verdict import Verdict
-from tests.unit.services.drift.distances import PlainDistances
+from tests.unit.services.drift.distances import ScipyDistances
 from tests.unit.services.drift.world import loop, minutes, ordinary
 
 VERSION = "ab" * 32
@@ -81,10 +81,10 @@ def test_the_alarm_budget_is_kept_in_worlds_without_drift(correlation: float) ->
         reference = build_reference(VERSION, spec, wide_rows(REFERENCE, random, correlation, spec))
         for place in range(15):
             window = wide_rows(ROWS, random, correlation, spec)
-            evidence = Judge(PlainDistances(), most_rows=ROWS).measure(
+            measurements = Evaluator(ScipyDistances(), max_rows=ROWS).evaluate(
                 subject(world * 15 + place), window, reference
             )
-            alarms += any(score.exceeded for score in evidence.scores)
+            alarms += any(score.exceeded for score in measurements.scores)
     # 7.5 expected of 150; the chance of more than 17 at one in 20 is below one in a thousand.
     assert alarms <= 17
 
@@ -97,7 +97,7 @@ def test_the_control_alarms_evidently_defaults_do_not_know_sizes() -> None:
     for _ in range(20):
         window = wide_rows(ROWS, random, 0.0, spec)
         distances = [
-            PlainDistances().distance(Sample(name, "category", window.columns[name], reference.columns[name]))
+            ScipyDistances().distance(Sample(name, "category", window.columns[name], reference.columns[name]))
             for name in ("five", "twenty", "hundred")
         ]
         alarms += any(distance is not None and distance >= 0.1 for distance in distances)
@@ -111,8 +111,10 @@ def test_a_shift_of_a_quarter_of_a_deviation_in_one_column_is_found() -> None:
     found = 0
     for place in range(20):
         window = wide_rows(ROWS, random, 0.0, spec, shift=0.25)
-        verdict = conclude(
-            subject(place), Judge(PlainDistances()).measure(subject(place), window, reference), minutes(0)
+        verdict = classify(
+            subject(place),
+            Evaluator(ScipyDistances()).evaluate(subject(place), window, reference),
+            minutes(0),
         )
         found += verdict.top_drifted_features == ("x",)
     assert found >= 18
@@ -123,11 +125,11 @@ def test_a_shift_below_the_least_effect_is_not_worth_an_alarm() -> None:
     random = np.random.default_rng(8)
     reference = build_reference(VERSION, spec, wide_rows(REFERENCE, random, 0.0, spec))
     window = wide_rows(20000, random, 0.0, spec, shift=0.25)
-    evidence = Judge(PlainDistances()).measure(subject(), window, reference)
-    assert not any(score.exceeded for score in evidence.scores)
+    measurements = Evaluator(ScipyDistances()).evaluate(subject(), window, reference)
+    assert not any(score.exceeded for score in measurements.scores)
 
 
-class Counting(PlainDistances):
+class Counting(ScipyDistances):
     """Remembers how many rows it was given."""
 
     def __init__(self) -> None:
@@ -143,13 +145,13 @@ def test_evidently_is_given_a_sample_and_the_threshold_knows_it() -> None:
     reference = build_reference(VERSION, spec, wide_rows(REFERENCE, random, 0.0, spec))
     window = wide_rows(4000, random, 0.0, spec)
     few, all_rows = Counting(), Counting()
-    rough = Judge(few, most_rows=500).measure(subject(), window, reference)
-    fine = Judge(all_rows, most_rows=REFERENCE).measure(subject(), window, reference)
+    rough = Evaluator(few, max_rows=500).evaluate(subject(), window, reference)
+    fine = Evaluator(all_rows, max_rows=REFERENCE).evaluate(subject(), window, reference)
     assert few.sizes == {(500, 500)}
     assert all_rows.sizes == {(4000, REFERENCE)}
     thresholds = [
-        next(score.threshold for score in evidence.scores if score.method == "wasserstein")
-        for evidence in (rough, fine)
+        next(score.threshold for score in measurements.scores if score.method == "wasserstein")
+        for measurements in (rough, fine)
     ]
     assert thresholds[0] > 2 * thresholds[1]
 
@@ -161,13 +163,13 @@ def judged(
     columns: dict[str, object], reference: dict[str, object] | None = None, spec: LoopSpec | None = None
 ) -> Verdict:
     spec = spec or loop()
-    evidence = measured(columns, reference, spec)
-    return conclude(subject(), evidence, minutes(0))
+    measurements = measured(columns, reference, spec)
+    return classify(subject(), measurements, minutes(0))
 
 
-def measured(columns: dict[str, object], reference: dict[str, object] | None, spec: LoopSpec) -> Evidence:
+def measured(columns: dict[str, object], reference: dict[str, object] | None, spec: LoopSpec) -> Measurements:
     held = against(reference if reference is not None else ordinary(5000, 1), spec)
-    return Judge(PlainDistances()).measure(subject(), rows_from_table(pa.table(columns), spec), held)
+    return Evaluator(ScipyDistances()).evaluate(subject(), rows_from_table(pa.table(columns), spec), held)
 
 
 def against(columns: dict[str, object], spec: LoopSpec) -> Reference:

@@ -8,8 +8,8 @@ import numpy as np
 import orjson
 import pytest
 
-from services.drift.evaluation.evidently_adapter import Examiner, Sample
-from tests.unit.services.drift.distances import PlainDistances
+from services.drift.evaluation.evidently_adapter import EvidentlyAdapter, Sample
+from tests.unit.services.drift.distances import ScipyDistances
 
 RANDOM = np.random.default_rng(11)
 NORMAL = Sample("x", "numeric", RANDOM.normal(0.3, 1.2, 700), RANDOM.normal(size=3000))
@@ -23,27 +23,27 @@ LEVELS = Sample(
 
 
 @pytest.fixture(scope="module")
-def examiner() -> Examiner:
-    examiner = Examiner()
-    examiner.warm()
-    return examiner
+def adapter() -> EvidentlyAdapter:
+    adapter = EvidentlyAdapter()
+    adapter.warm()
+    return adapter
 
 
 @pytest.mark.parametrize("sample", [NORMAL, SKEWED, LEVELS], ids=lambda sample: sample.name)
-def test_evidently_and_the_plain_distances_agree(examiner: Examiner, sample: Sample) -> None:
-    assert examiner.distance(sample) == pytest.approx(PlainDistances().distance(sample), rel=1e-9)
+def test_evidently_and_the_plain_distances_agree(adapter: EvidentlyAdapter, sample: Sample) -> None:
+    assert adapter.distance(sample) == pytest.approx(ScipyDistances().distance(sample), rel=1e-9)
 
 
-def test_the_unit_of_a_feature_does_not_matter(examiner: Examiner) -> None:
+def test_the_unit_of_a_feature_does_not_matter(adapter: EvidentlyAdapter) -> None:
     tiny = Sample("x", "numeric", NORMAL.window * 1e-9, NORMAL.reference * 1e-9)
-    assert examiner.distance(tiny) == pytest.approx(examiner.distance(NORMAL), rel=1e-6)
+    assert adapter.distance(tiny) == pytest.approx(adapter.distance(NORMAL), rel=1e-6)
 
 
-def test_missing_values_are_left_out(examiner: Examiner) -> None:
+def test_missing_values_are_left_out(adapter: EvidentlyAdapter) -> None:
     holes = Sample("x", "numeric", np.append(NORMAL.window, [np.nan] * 50), NORMAL.reference)
-    assert examiner.distance(holes) == examiner.distance(NORMAL)
+    assert adapter.distance(holes) == adapter.distance(NORMAL)
     gone = Sample("c", "category", np.append(LEVELS.window, [None] * 50), LEVELS.reference)
-    assert examiner.distance(gone) == examiner.distance(LEVELS)
+    assert adapter.distance(gone) == adapter.distance(LEVELS)
 
 
 @pytest.mark.parametrize(
@@ -57,31 +57,33 @@ def test_missing_values_are_left_out(examiner: Examiner) -> None:
     ],
 )
 def test_degenerate_numbers(
-    examiner: Examiner, window: np.ndarray, reference: np.ndarray, expected: float | None
+    adapter: EvidentlyAdapter, window: np.ndarray, reference: np.ndarray, expected: float | None
 ) -> None:
-    assert examiner.distance(Sample("x", "numeric", window, reference)) == expected
+    assert adapter.distance(Sample("x", "numeric", window, reference)) == expected
 
 
 @pytest.mark.parametrize("answer", [float("nan"), float("inf")])
 def test_what_is_no_number_is_no_distance(answer: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    examiner = Examiner()
-    monkeypatch.setattr(examiner, "_measure", lambda _: answer)
-    assert examiner.distance(NORMAL) is None
+    adapter = EvidentlyAdapter()
+    monkeypatch.setattr(adapter, "_measure", lambda _: answer)
+    assert adapter.distance(NORMAL) is None
 
 
-def test_a_column_evidently_cannot_digest_costs_that_column_only(examiner: Examiner) -> None:
+def test_a_column_evidently_cannot_digest_costs_that_column_only(adapter: EvidentlyAdapter) -> None:
     strange = np.empty(50, dtype=object)
     strange[:] = [["a", "list"] for _ in range(50)]
-    assert examiner.distance(Sample("c", "category", strange, LEVELS.reference)) is None
+    assert adapter.distance(Sample("c", "category", strange, LEVELS.reference)) is None
 
 
-def test_one_category_on_both_sides_is_no_distance(examiner: Examiner) -> None:
+def test_one_category_on_both_sides_is_no_distance(adapter: EvidentlyAdapter) -> None:
     alike = np.array(["a"] * 50, dtype=object)
-    assert examiner.distance(Sample("c", "category", alike, alike)) == 0.0
+    assert adapter.distance(Sample("c", "category", alike, alike)) == 0.0
 
 
-def test_a_report_shows_the_columns_in_order_and_loads_nothing_from_outside(examiner: Examiner) -> None:
-    page, document = examiner.draw("toy & co", "because <x>", [LEVELS, NORMAL])
+def test_a_report_shows_the_columns_in_order_and_loads_nothing_from_outside(
+    adapter: EvidentlyAdapter,
+) -> None:
+    page, document = adapter.draw("toy & co", "because <x>", [LEVELS, NORMAL])
     assert "toy &amp; co" in page
     assert "because &lt;x&gt;" in page
     assert not re.search(r"""<(?:script|link|img)[^>]+(?:src|href)\s*=\s*["']?(?:https?:)?//""", page)
@@ -90,11 +92,11 @@ def test_a_report_shows_the_columns_in_order_and_loads_nothing_from_outside(exam
     assert page.index("because &lt;x&gt;") < page.index("window.drawDashboard(")
     metrics = orjson.loads(document)["metrics"]
     assert [metric["config"]["column"] for metric in metrics] == ["c", "x"]
-    assert metrics[1]["value"] == pytest.approx(PlainDistances().distance(NORMAL), rel=1e-6)
+    assert metrics[1]["value"] == pytest.approx(ScipyDistances().distance(NORMAL), rel=1e-6)
 
 
-def test_a_report_of_nothing_is_still_a_page(examiner: Examiner) -> None:
-    page, document = examiner.draw(
+def test_a_report_of_nothing_is_still_a_page(adapter: EvidentlyAdapter) -> None:
+    page, document = adapter.draw(
         "toy", "an empty window", [Sample("x", "numeric", np.empty(0), np.empty(0))]
     )
     assert "an empty window" in page

@@ -5,20 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from services.drift.evaluation.performance import Loss, MetricName, loss_limit, measure_loss, row_losses
-
-
-def test_losses_of_a_row() -> None:
-    score, outcome = np.array([0.8, 0.8]), np.array([1.0, 0.0])
-    assert row_losses("log_loss", score, outcome) == pytest.approx([-math.log(0.8), -math.log(0.2)])
-    assert row_losses("brier", score, outcome) == pytest.approx([0.04, 0.64])
-    assert row_losses("mae", score, outcome) == pytest.approx([0.2, 0.8])
-
-
-def test_a_sure_and_wrong_score_has_a_finite_loss() -> None:
-    assert row_losses("log_loss", np.array([1.0]), np.array([0.0])) == pytest.approx(
-        [-math.log(1e-7)], rel=1e-6
-    )
+from services.drift.evaluation.performance import Loss, loss_threshold, measure_loss
+from shared.models.losses import MetricName
 
 
 def test_rmse_is_the_root_of_the_mean() -> None:
@@ -54,12 +42,12 @@ def test_rows_that_share_their_fate_have_a_larger_error() -> None:
 
 def test_the_limit_is_reference_plus_tolerance_plus_chance() -> None:
     window, reference = Loss(0.6, 0.01, 1000, 10), Loss(0.5, 0.01, 5000, 10)
-    limit = loss_limit(window, reference, 0.02, alarm_chance=0.01)
+    limit = loss_threshold(window, reference, 0.02, alpha=0.01)
     assert limit == pytest.approx(0.52 + math.sqrt(2) * 0.01 * 2.552, abs=1e-3)
 
 
 def test_a_single_row_can_never_exceed() -> None:
-    assert loss_limit(Loss(9, math.inf, 1, 1), Loss(0.5, 0.01, 5000, 10), 0.02, 0.01) == math.inf
+    assert loss_threshold(Loss(9, math.inf, 1, 1), Loss(0.5, 0.01, 5000, 10), 0.02, 0.01) == math.inf
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "mae", "rmse"])
@@ -69,11 +57,11 @@ def test_numbers_beyond_every_unit_keep_a_finite_loss_and_limit(metric: MetricNa
     loss = measure_loss(metric, score, outcome)
     assert loss is not None
     assert math.isfinite(loss.value)
-    assert math.isfinite(loss_limit(loss, loss, 0.0, 0.01))
+    assert math.isfinite(loss_threshold(loss, loss, 0.0, 0.01))
 
 
 def test_where_nothing_varies_only_the_tolerance_counts() -> None:
-    assert loss_limit(Loss(0.6, 0.0, 100, 10), Loss(0.5, 0.0, 100, 10), 0.02, 0.01) == pytest.approx(0.52)
+    assert loss_threshold(Loss(0.6, 0.0, 100, 10), Loss(0.5, 0.0, 100, 10), 0.02, 0.01) == pytest.approx(0.52)
 
 
 def test_the_limit_holds_its_chance_of_alarm() -> None:
@@ -84,5 +72,5 @@ def test_the_limit_holds_its_chance_of_alarm() -> None:
         window = measure_loss("mae", random.normal(size=500), np.zeros(500))
         assert window is not None
         assert reference is not None
-        alarms += window.value > loss_limit(window, reference, 0.0, 0.05)
+        alarms += window.value > loss_threshold(window, reference, 0.0, 0.05)
     assert 10 <= alarms <= 45

@@ -30,7 +30,11 @@ def test_columns_the_verdict_has_scores_of_come_first(installation: Installation
     installation.verdicts.put(told)
     drawer = Remembering()
     reports = Reports(
-        world.home / "reports", installation.verdicts, installation.references, installation.evidence, drawer
+        world.home / "reports",
+        installation.verdicts,
+        installation.references,
+        installation.lake_reader,
+        drawer,
     )
     assert "toy" in reports.read(told.verdict_id, "html")
     assert list(drawer.thresholds) == ["score", "c", "x"]
@@ -51,7 +55,7 @@ def test_of_each_model_the_newest_reports_are_kept_and_others_drawn_again(instal
         world.home / "reports",
         installation.verdicts,
         installation.references,
-        installation.evidence,
+        installation.lake_reader,
         drawer,
         kept=2,
     )

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from services.drift.evaluation.evidently_adapter import Sample
 from services.drift.http.app import make_app
 from services.drift.http.reports import Reports
-from services.drift.http.routes import Door
+from services.drift.http.routes import Dependencies
 from shared.contracts.manifest import Manifest
 from shared.http.host_check import AllowedHosts
 from tests.unit.services.drift.installation import Installation
@@ -38,11 +38,11 @@ class Service:
             installation.world.home / "reports",
             installation.verdicts,
             installation.references,
-            installation.evidence,
+            installation.lake_reader,
             self.drawer,
         )
-        door = Door(
-            installation.follower,
+        door = Dependencies(
+            installation.monitor,
             installation.verdicts,
             reports,
             installation.metrics.registry,
@@ -229,7 +229,7 @@ def test_an_unknown_error_shows_an_id_and_nothing_else(
     def fail() -> None:
         raise RuntimeError("a secret path")
 
-    monkeypatch.setattr(service.installation.follower, "statuses", fail)
+    monkeypatch.setattr(service.installation.monitor, "statuses", fail)
     answer = service.client.get("/status")
     assert answer.status_code == 500
     assert set(answer.json()) == {"error", "error_id"}

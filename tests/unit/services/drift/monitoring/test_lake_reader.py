@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from services.drift.monitoring.lake_reader import LakeEvidence
+from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.windows import Span, Watermarks
 from shared.errors import DependencyUnavailable
 from shared.stores.lake import Lake
@@ -12,47 +12,47 @@ from tests.unit.services.drift.world import World, loop, minutes, ordinary
 
 
 @pytest.fixture
-def evidence(world: World) -> LakeEvidence:
-    return LakeEvidence(world.lake)
+def lake_reader(world: World) -> DeltaLakeReader:
+    return DeltaLakeReader(world.lake)
 
 
-def test_an_empty_lake_knows_nothing_and_fails_nothing(evidence: LakeEvidence) -> None:
-    assert evidence.watermarks("toy") == Watermarks(None, None)
-    assert evidence.generations("toy", 0) == []
-    assert evidence.times("toy", 1, minutes(0)).size == 0
-    assert len(evidence.rows("toy", loop(), Span(minutes(0), minutes(60)), 1)) == 0
+def test_an_empty_lake_knows_nothing_and_fails_nothing(lake_reader: DeltaLakeReader) -> None:
+    assert lake_reader.watermarks("toy") == Watermarks(None, None)
+    assert lake_reader.generations("toy", 0) == []
+    assert lake_reader.times("toy", 1, minutes(0)).size == 0
+    assert len(lake_reader.rows("toy", loop(), Span(minutes(0), minutes(60)), 1)) == 0
 
 
-def test_rows_come_with_their_outcomes(world: World, evidence: LakeEvidence) -> None:
+def test_rows_come_with_their_outcomes(world: World, lake_reader: DeltaLakeReader) -> None:
     columns = ordinary(100, 1)
     manifest = world.version(loop(), columns)
     columns["outcome"] = [float("nan") if place % 2 else 1.0 for place in range(100)]
     world.answer(manifest, 1, columns)
-    rows = evidence.rows("toy", loop(), Span(minutes(0), minutes(5)), 1)
+    rows = lake_reader.rows("toy", loop(), Span(minutes(0), minutes(5)), 1)
     assert len(rows) == 30
     assert np.array_equal(rows.outcome, [1.0, np.nan] * 15, equal_nan=True)
     assert rows.columns["x"] == pytest.approx(np.asarray(columns["x"])[:30], rel=1e-6)
     assert rows.columns["c"].tolist() == np.asarray(columns["c"])[:30].tolist()
 
 
-def test_a_feature_the_lake_does_not_have_yet_is_missing(world: World, evidence: LakeEvidence) -> None:
+def test_a_feature_the_lake_does_not_have_yet_is_missing(world: World, lake_reader: DeltaLakeReader) -> None:
     manifest = world.version(loop(), ordinary(10, 1))
     world.answer(manifest, 1, ordinary(10, 1))
     later = loop(features=[{"name": "x", "type": "number"}, {"name": "new", "type": "number"}])
-    rows = evidence.rows("toy", later, Span(minutes(0), minutes(60)), 1)
+    rows = lake_reader.rows("toy", later, Span(minutes(0), minutes(60)), 1)
     assert np.isnan(rows.columns["new"].astype(float)).all()
 
 
-def test_compacting_the_lake_changes_nothing(world: World, evidence: LakeEvidence) -> None:
+def test_compacting_the_lake_changes_nothing(world: World, lake_reader: DeltaLakeReader) -> None:
     manifest = world.version(loop(), ordinary(10, 1))
     for batch in range(3):
         world.answer(manifest, batch + 1, ordinary(60, batch, start=minutes(10 * batch)))
 
     def shown() -> tuple[object, ...]:
         return (
-            evidence.watermarks("toy"),
-            list(evidence.generations("toy", 1)),
-            evidence.times("toy", 2, minutes(0)).tolist(),
+            lake_reader.watermarks("toy"),
+            list(lake_reader.generations("toy", 1)),
+            lake_reader.times("toy", 2, minutes(0)).tolist(),
         )
 
     before = shown()
@@ -63,25 +63,25 @@ def test_compacting_the_lake_changes_nothing(world: World, evidence: LakeEvidenc
         table.create_checkpoint()
         table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
     assert shown() == before
-    assert [seen.generation for seen in evidence.generations("toy", 1)] == [2, 3]
+    assert [seen.generation for seen in lake_reader.generations("toy", 1)] == [2, 3]
 
 
-def test_a_look_at_a_quiet_lake_opens_no_file(world: World, evidence: LakeEvidence) -> None:
+def test_a_look_at_a_quiet_lake_opens_no_file(world: World, lake_reader: DeltaLakeReader) -> None:
     manifest = world.version(loop(), ordinary(10, 1))
     for generation in (1, 2):
         world.answer(manifest, generation, ordinary(60, generation, start=minutes(10 * generation)))
-    watermarks = evidence.watermarks("toy")
+    watermarks = lake_reader.watermarks("toy")
     [file] = [
         path
         for path in (world.home / "lake" / "predictions" / "toy").rglob("*.parquet")
         if set(pq.read_table(path, columns=["generation"])["generation"].to_pylist()) == {1}
     ]
     file.unlink()
-    assert [seen.generation for seen in evidence.generations("toy", 1)] == [2]
+    assert [seen.generation for seen in lake_reader.generations("toy", 1)] == [2]
     for path in (world.home / "lake").rglob("*.parquet"):
         path.unlink()
-    assert evidence.generations("toy", 2) == []
-    assert evidence.watermarks("toy") == watermarks
+    assert lake_reader.generations("toy", 2) == []
+    assert lake_reader.watermarks("toy") == watermarks
 
 
 def test_a_lake_that_cannot_be_read_is_away(world: World) -> None:
@@ -89,4 +89,4 @@ def test_a_lake_that_cannot_be_read_is_away(world: World) -> None:
     location.mkdir(parents=True)
     (location / "00000000000000000000.json").write_text("this is no log")
     with pytest.raises(DependencyUnavailable, match="lake"):
-        LakeEvidence(Lake(str(world.home / "lake"))).watermarks("toy")
+        DeltaLakeReader(Lake(str(world.home / "lake"))).watermarks("toy")

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.drift.evaluation.reference_profile import Reference
-from services.drift.monitoring import monitor as follower
-from services.drift.monitoring.lake_reader import LakeEvidence
+from services.drift.monitoring import monitor
+from services.drift.monitoring.lake_reader import DeltaLakeReader
 from shared.contracts.manifest import Manifest
 from shared.contracts.verdict import Verdict
 from shared.errors import Conflict, DependencyUnavailable, InvalidRequest, NotFound
@@ -27,7 +27,7 @@ def released(installation: Installation) -> Manifest:
 
 def test_a_model_without_rows_is_warming(installation: Installation, released: Manifest) -> None:
     assert installation.settle() == []
-    [status] = installation.follower.statuses()
+    [status] = installation.monitor.statuses()
     assert (status.state, status.version, status.generation, status.error) == (
         "warming_up",
         released.version,
@@ -45,7 +45,7 @@ def test_each_window_is_judged_once_when_its_outcomes_are_in(
     assert [verdict.window_end for verdict in verdicts] == [minutes(60), minutes(120)]
     assert [(verdict.state, verdict.rows, verdict.outcomes) for verdict in verdicts] == [("ok", 360, 360)] * 2
     assert installation.settle() == verdicts
-    [status] = installation.follower.statuses()
+    [status] = installation.monitor.statuses()
     assert status.evaluated_until == minutes(120)
     assert (status.next_window_end, status.next_window_ready_at) == (minutes(180), minutes(210))
     assert status.watermark == minutes(180) - timedelta(seconds=10)
@@ -72,7 +72,7 @@ def test_a_version_that_knows_its_training_rows_by_heart_is_held_against_the_oth
     installation.world.answer(manifest, 1, ordinary(HOUR * 2, 2))
     [verdict] = installation.settle()
     assert ("performance" in {score.signal for score in verdict.scores if score.exceeded}) == alarms
-    assert installation.follower.statuses()[0].reference_loss_rows == rows
+    assert installation.monitor.statuses()[0].reference_loss_rows == rows
 
 
 def test_a_window_waits_until_outcomes_are_due(installation: Installation, released: Manifest) -> None:
@@ -196,7 +196,7 @@ def test_a_prediction_stamped_now_after_a_replay_of_old_data_costs_one_blind_ver
     assert time.monotonic() - begun < 5
     world.answer(released, answering, ordinary(1, 4, start=installation.now, step=timedelta(0)), delay=None)
     assert installation.settle() == verdicts
-    assert installation.follower.statuses()[0].error == ""
+    assert installation.monitor.statuses()[0].error == ""
 
 
 def test_traffic_that_comes_back_is_judged_from_its_own_window_on(
@@ -270,7 +270,7 @@ def test_a_crash_after_the_verdict_on_a_gap_makes_no_second_one(
 
     monkeypatch.setattr(installation.verdicts, "put", crash)
     with pytest.raises(SystemExit):
-        installation.follower.step()
+        installation.monitor.step()
     installation.verdicts.close()
     installation.restart()
     assert [(verdict.window_end, verdict.rows) for verdict in installation.settle()] == [
@@ -309,31 +309,31 @@ def test_the_delay_of_a_verdict_counts_from_when_its_window_was_first_seen_compl
 
     world.answer(released, 1, ordinary(HOUR, 2))
     installation.seconds = 100.0
-    assert installation.follower.step() == 0  # its outcomes are not due yet
+    assert installation.monitor.step() == 0  # its outcomes are not due yet
     world.answer(released, 1, ordinary(HOUR * 9, 3, start=minutes(60)))
     installation.seconds = 200.0
-    assert installation.follower.step() == 4
+    assert installation.monitor.step() == 4
     assert delays() == (4, 0.0)
     installation.seconds = 203.0
-    assert installation.follower.step() == 4
+    assert installation.monitor.step() == 4
     assert delays() == (8, 12.0), "four more, complete three seconds before their turn"
     installation.seconds = 210.0
-    assert installation.follower.step() == 1
+    assert installation.monitor.step() == 1
     assert delays() == (9, 22.0)
-    installation.follower.examine("toy", minutes(0), minutes(60))
+    installation.monitor.evaluate_now("toy", minutes(0), minutes(60))
     assert delays() == (9, 22.0), "what a person asks for was not awaited"
 
 
 def test_while_a_version_cannot_be_fetched_the_delay_grows(
     installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(monitor, "RETRY_SECONDS", 0.0)
     installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
     path = installation.world.home / "models" / "toy" / "versions" / released.version / "reference.parquet"
     sound = path.read_bytes()
     path.write_bytes(b"something else")
     for _ in range(3):
-        installation.follower.step()
+        installation.monitor.step()
         installation.seconds += 30.0
     path.write_bytes(sound)
     installation.settle()
@@ -371,7 +371,7 @@ def test_a_row_of_the_year_one_does_not_end_the_examination(
     world.answer(released, 1, ordinary(HOUR * 2, 2))
     verdicts = installation.settle()
     assert (verdicts[-1].state, verdicts[-1].rows) == ("ok", HOUR)
-    assert installation.follower.statuses()[0].error == ""
+    assert installation.monitor.statuses()[0].error == ""
 
 
 def test_a_row_from_the_distant_past_costs_two_blind_verdicts(
@@ -403,7 +403,7 @@ def test_a_crash_between_storing_and_moving_on_keeps_the_first_verdict(
 
     monkeypatch.setattr(installation.verdicts, "advance", crash)
     with pytest.raises(SystemExit):
-        installation.follower.step()
+        installation.monitor.step()
     [before] = installation.verdicts.latest(None, 10)
     installation.verdicts.close()
     installation.restart()
@@ -422,7 +422,7 @@ def test_a_tampered_version_stops_its_model_only(installation: Installation, rel
     (folder / "reference.parquet").write_bytes(b"something else")
     verdicts = installation.settle()
     assert {verdict.model for verdict in verdicts} == {"other"}
-    errors = {status.model: status.error for status in installation.follower.statuses()}
+    errors = {status.model: status.error for status in installation.monitor.statuses()}
     assert "another digest" in errors["toy"]
     assert errors["other"] == ""
 
@@ -430,14 +430,14 @@ def test_a_tampered_version_stops_its_model_only(installation: Installation, rel
 def test_a_tampered_release_leaves_what_is_served_under_examination(
     installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(monitor, "RETRY_SECONDS", 0.0)
     world = installation.world
     challenger = world.version(loop(), ordinary(5000, 9), "two")
     (world.home / "models" / "toy" / "versions" / challenger.version / "model.onnx").write_bytes(b"evil")
     world.release(challenger)
     world.answer(released, 1, ordinary(HOUR * 2, 2))
     assert [verdict.version for verdict in installation.settle()] == [released.version]
-    [status] = installation.follower.statuses()
+    [status] = installation.monitor.statuses()
     assert "another digest" in status.error
     assert status.generation == 0
 
@@ -445,7 +445,7 @@ def test_a_tampered_release_leaves_what_is_served_under_examination(
 def test_a_restored_version_is_judged_after_all(
     installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(monitor, "RETRY_SECONDS", 0.0)
     installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
     path = installation.world.home / "models" / "toy" / "versions" / released.version / "reference.parquet"
     sound = path.read_bytes()
@@ -453,7 +453,7 @@ def test_a_restored_version_is_judged_after_all(
     assert installation.settle() == []
     path.write_bytes(sound)
     assert len(installation.settle()) == 1
-    assert installation.follower.statuses()[0].error == ""
+    assert installation.monitor.statuses()[0].error == ""
 
 
 def test_an_unknown_error_about_one_model_does_not_end_the_loop(
@@ -464,15 +464,15 @@ def test_an_unknown_error_about_one_model_does_not_end_the_loop(
     world.release(other)
     world.answer(other, 1, ordinary(HOUR * 2, 2))
 
-    class Failing(LakeEvidence):
+    class Failing(DeltaLakeReader):
         def revision(self, model: str) -> Hashable:
             if model == "toy":
                 raise RuntimeError("a secret path")
             return super().revision(model)
 
-    installation.follower.evidence = Failing(world.lake)
+    installation.monitor.lake_reader = Failing(world.lake)
     assert {verdict.model for verdict in installation.settle()} == {"other"}
-    error = {status.model: status.error for status in installation.follower.statuses()}["toy"]
+    error = {status.model: status.error for status in installation.monitor.statuses()}["toy"]
     assert error.startswith("unknown error")
     assert "secret" not in error
     assert (
@@ -486,27 +486,27 @@ def test_an_unknown_error_about_one_model_does_not_end_the_loop(
 
 def test_a_request_judges_the_last_complete_window(installation: Installation, released: Manifest) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 2 + 1, 2))
-    verdict, new = installation.follower.examine("toy")
+    verdict, new = installation.monitor.evaluate_now("toy")
     assert (verdict.window_start, verdict.window_end, verdict.detector, new) == (
         minutes(60),
         minutes(120),
         "request",
         True,
     )
-    assert installation.follower.examine("toy") == (verdict, False)
+    assert installation.monitor.evaluate_now("toy") == (verdict, False)
 
 
 def test_a_request_may_name_its_window(installation: Installation, released: Manifest) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
-    verdict, _ = installation.follower.examine("toy", minutes(10), minutes(50))
+    verdict, _ = installation.monitor.evaluate_now("toy", minutes(10), minutes(50))
     assert (verdict.rows, verdict.state) == (240, "ok")
-    with pytest.raises(Conflict, match="examined already"):
-        installation.follower.examine("toy", minutes(20), minutes(50))
+    with pytest.raises(Conflict, match="already evaluated"):
+        installation.monitor.evaluate_now("toy", minutes(20), minutes(50))
 
 
 def test_an_empty_window_on_request_is_blind(installation: Installation, released: Manifest) -> None:
     installation.world.answer(released, 1, ordinary(HOUR, 2))
-    verdict, _ = installation.follower.examine("toy", minutes(5000), minutes(5060))
+    verdict, _ = installation.monitor.evaluate_now("toy", minutes(5000), minutes(5060))
     assert (verdict.state, verdict.rows) == ("insufficient_data", 0)
 
 
@@ -514,21 +514,21 @@ def test_a_request_does_not_stand_in_for_the_examination(
     installation: Installation, released: Manifest
 ) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
-    installation.follower.examine("toy", minutes(0), minutes(60))
+    installation.monitor.evaluate_now("toy", minutes(0), minutes(60))
     assert [verdict.detector for verdict in installation.settle()] == ["request", "evaluation"]
 
 
 def test_requests_that_cannot_be_met(installation: Installation, released: Manifest) -> None:
     with pytest.raises(NotFound, match="no model nobody"):
-        installation.follower.examine("nobody")
-    with pytest.raises(NotFound, match="not answered anything"):
-        installation.follower.examine("toy")
+        installation.monitor.evaluate_now("nobody")
+    with pytest.raises(NotFound, match="no predictions yet"):
+        installation.monitor.evaluate_now("toy")
     installation.world.answer(released, 1, ordinary(100, 2))
     with pytest.raises(InvalidRequest, match="no complete window"):
-        installation.follower.examine("toy")
+        installation.monitor.evaluate_now("toy")
 
 
-def caught_up(installation: Installation) -> datetime | None:
+def last_full_poll(installation: Installation) -> datetime | None:
     """When drift was last through with what is due, as Prometheus would see it."""
     name = "homeostat_drift_last_full_poll_timestamp_seconds"
     value = installation.metrics.registry.get_sample_value(name, {"model": "toy"})
@@ -543,7 +543,7 @@ def caught_up(installation: Installation) -> datetime | None:
 def test_drift_says_that_it_is_through_until_a_window_is_due_and_cannot_be_judged(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, window: dict[str, object], due: float
 ) -> None:
-    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(monitor, "RETRY_SECONDS", 0.0)
     world = installation.world
     manifest = world.version(loop(drift={"window": {**window, "minimum_rows": 20}}), ordinary(2000, 1))
     world.release(manifest)
@@ -557,21 +557,21 @@ def test_drift_says_that_it_is_through_until_a_window_is_due_and_cannot_be_judge
     for wait in (0, 600, 1440):
         installation.now = minutes(due + wait)
         installation.settle()
-        assert caught_up(installation) == installation.now
+        assert last_full_poll(installation) == installation.now
     assert len(installation.verdicts.latest(None, 1000)) == before
 
     monkeypatch.setattr(installation.verdicts, "put", _away)
     installation.now = minutes(due + 3000)
     quarter = int(timedelta(minutes=due) / step)
     world.answer(manifest, 1, ordinary(quarter, 3, start=minutes(due), step=step), delay=minute)
-    through = caught_up(installation)
+    through = last_full_poll(installation)
     for wait in (3000, 3010, 9000):
         installation.now = minutes(due + wait)
-        installation.follower.step()
-        assert caught_up(installation) == through
+        installation.monitor.step()
+        assert last_full_poll(installation) == through
     monkeypatch.undo()
     installation.settle()
-    assert caught_up(installation) == installation.now
+    assert last_full_poll(installation) == installation.now
 
 
 def _away(verdict: Verdict) -> bool:
@@ -582,13 +582,13 @@ def test_drift_is_through_when_the_last_of_many_windows_is_judged(
     installation: Installation, released: Manifest
 ) -> None:
     installation.now = minutes(99_999)
-    assert installation.follower.step() == 0
+    assert installation.monitor.step() == 0
     installation.world.answer(released, 1, ordinary(HOUR * 7, 2))
     seen = []
     for moment in (100_000, 100_001, 100_002):
         installation.now = minutes(moment)
-        judged = installation.follower.step()
-        seen.append((judged, caught_up(installation)))
+        judged = installation.monitor.step()
+        seen.append((judged, last_full_poll(installation)))
     assert seen == [(4, minutes(99_999)), (2, minutes(100_001)), (0, minutes(100_002))]
 
 
@@ -596,18 +596,18 @@ def test_while_the_lake_or_the_list_of_models_is_away_drift_does_not_say_that_it
     installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installation.settle()
-    through = caught_up(installation)
+    through = last_full_poll(installation)
     installation.now += timedelta(hours=1)
-    monkeypatch.setattr(installation.follower, "evidence", SilentLake(installation.world.lake))
-    installation.follower.step()
-    assert caught_up(installation) == through
+    monkeypatch.setattr(installation.monitor, "lake_reader", SilentLake(installation.world.lake))
+    installation.monitor.step()
+    assert last_full_poll(installation) == through
     monkeypatch.undo()
     monkeypatch.setattr(installation.references, "models", _no_answer)
-    installation.follower.step()
-    assert caught_up(installation) == through
+    installation.monitor.step()
+    assert last_full_poll(installation) == through
 
 
-class SilentLake(LakeEvidence):
+class SilentLake(DeltaLakeReader):
     """A lake that is away."""
 
     def revision(self, model: str) -> Hashable:
@@ -626,7 +626,7 @@ def test_a_drift_that_begins_anew_was_not_through_before_its_last_verdict(
     installation.verdicts.close()
     installation.now += timedelta(days=4)
     installation.restart()
-    assert caught_up(installation) is None
-    monkeypatch.setattr(installation.follower, "evidence", SilentLake(installation.world.lake))
-    installation.follower.step()
-    assert caught_up(installation) == verdict.reached_at
+    assert last_full_poll(installation) is None
+    monkeypatch.setattr(installation.monitor, "lake_reader", SilentLake(installation.world.lake))
+    installation.monitor.step()
+    assert last_full_poll(installation) == verdict.reached_at

@@ -8,8 +8,8 @@ from services.drift.thresholds.alarm_budget import split_budget
 
 
 def test_the_shares_of_a_window_add_up_to_the_budget() -> None:
-    chances = split_budget(2.0, timedelta(hours=1), feature_scores=4, data_scores=5)
-    total = 4 * chances.feature + chances.prediction + chances.performance + 5 * chances.data
+    rates = split_budget(2.0, timedelta(hours=1), feature_scores=4, data_scores=5)
+    total = 4 * rates.feature + rates.prediction + rates.performance + 5 * rates.data
     assert total == pytest.approx(2.0 / 720)
 
 
@@ -21,8 +21,8 @@ def test_more_columns_leave_less_to_each() -> None:
 
 
 def test_a_window_longer_than_the_budget_does_not_get_more_than_a_quarter() -> None:
-    chances = split_budget(5.0, timedelta(days=30), feature_scores=1, data_scores=1)
-    assert chances.feature + chances.prediction + chances.performance + chances.data == pytest.approx(0.25)
+    rates = split_budget(5.0, timedelta(days=30), feature_scores=1, data_scores=1)
+    assert rates.feature + rates.prediction + rates.performance + rates.data == pytest.approx(0.25)
 
 
 def test_a_window_of_no_length_is_no_error() -> None:

@@ -8,10 +8,10 @@ from scipy.spatial import distance
 
 from services.drift.thresholds.calibration import (
     Baseline,
-    Inflation,
+    DesignEffect,
     Sizes,
     category_baseline,
-    distance_limit,
+    distance_threshold,
     numeric_baseline,
 )
 
@@ -29,7 +29,7 @@ def sizes(window: int, reference: int) -> Sizes:
 
 def test_independent_rows_are_not_inflated() -> None:
     baseline = numeric_baseline(np.random.default_rng(1).normal(size=10000))
-    assert baseline.inflation(500).factor == pytest.approx(1.0, abs=0.3)
+    assert baseline.design_effect(500).factor == pytest.approx(1.0, abs=0.3)
 
 
 @pytest.mark.parametrize(("correlation", "factor"), [(0.3, 1.86), (0.9, 19.0)])
@@ -38,7 +38,7 @@ def test_the_inflation_is_that_of_the_long_run_variance(correlation: float, fact
     random = np.random.default_rng(2)
     found = np.mean(
         [
-            numeric_baseline(autoregressive(20000, correlation, random)).inflation(1000).factor
+            numeric_baseline(autoregressive(20000, correlation, random)).design_effect(1000).factor
             for _ in range(10)
         ]
     )
@@ -47,14 +47,14 @@ def test_the_inflation_is_that_of_the_long_run_variance(correlation: float, fact
 
 def test_a_threshold_knows_the_size_of_the_window() -> None:
     baseline = numeric_baseline(np.random.default_rng(3).normal(size=10000))
-    small, large = (distance_limit(baseline, sizes(rows, 10000), 1e-3) for rows in (200, 5000))
+    small, large = (distance_threshold(baseline, sizes(rows, 10000), 1e-3) for rows in (200, 5000))
     assert small > 2.5 * large
 
 
 def test_a_threshold_knows_the_size_of_the_reference() -> None:
     random = np.random.default_rng(4)
     short, long = (numeric_baseline(random.normal(size=rows)) for rows in (500, 20000))
-    assert distance_limit(short, sizes(1000, 500), 1e-3) > 1.5 * distance_limit(
+    assert distance_threshold(short, sizes(1000, 500), 1e-3) > 1.5 * distance_threshold(
         long, sizes(1000, 20000), 1e-3
     )
 
@@ -65,7 +65,7 @@ def test_a_threshold_knows_the_number_of_categories() -> None:
         category_baseline(random.integers(0, categories, 10000).astype(str).astype(object))
         for categories in (5, 100)
     )
-    low, high = (distance_limit(baseline, sizes(1000, 10000), 1e-3) for baseline in (few, many))
+    low, high = (distance_threshold(baseline, sizes(1000, 10000), 1e-3) for baseline in (few, many))
     assert low < 0.07
     # Evidently's fixed 0.1 lies below what chance does to a hundred categories.
     assert 0.12 < high < 0.2
@@ -73,7 +73,7 @@ def test_a_threshold_knows_the_number_of_categories() -> None:
 
 def test_a_threshold_knows_the_alarm_chance() -> None:
     baseline = numeric_baseline(np.random.default_rng(6).normal(size=10000))
-    limits = [distance_limit(baseline, sizes(1000, 10000), chance) for chance in (0.1, 1e-2, 1e-4)]
+    limits = [distance_threshold(baseline, sizes(1000, 10000), chance) for chance in (0.1, 1e-2, 1e-4)]
     assert limits == sorted(limits)
     assert limits[0] < limits[1] < limits[2]
 
@@ -90,7 +90,7 @@ def test_the_alarm_chance_holds_where_rows_depend_on_each_other() -> None:
     for _ in range(60):
         reference = levels(5000)
         baseline = category_baseline(reference.astype(str).astype(object))
-        limits = [distance_limit(baseline, sizes(1000, 5000), chance) for chance in (0.02, 0.002)]
+        limits = [distance_threshold(baseline, sizes(1000, 5000), chance) for chance in (0.02, 0.002)]
         for _ in range(10):
             shares = [np.bincount(side, minlength=20) / side.size for side in (levels(1000), reference)]
             exceeded += [distance.jensenshannon(*shares) > limit for limit in limits]
@@ -102,25 +102,25 @@ def test_an_inflation_seen_in_few_blocks_is_trusted_less(monkeypatch: pytest.Mon
     baseline = numeric_baseline(np.random.default_rng(6).normal(size=10000))
 
     def limit(blocks: int) -> float:
-        monkeypatch.setattr(Baseline, "inflation", lambda *_: Inflation(2.0, blocks, 4.0))
-        return distance_limit(baseline, sizes(1000, 10000), 1e-3)
+        monkeypatch.setattr(Baseline, "design_effect", lambda *_: DesignEffect(2.0, blocks, 4.0))
+        return distance_threshold(baseline, sizes(1000, 10000), 1e-3)
 
     assert limit(8) > 1.1 * limit(64)
 
 
 def test_a_busier_window_holds_no_more_independent_moments() -> None:
     baseline = numeric_baseline(autoregressive(20000, 0.95, np.random.default_rng(7)))
-    usual = distance_limit(baseline, Sizes(1000, 1000, 20000, 20000, expected=1000), 1e-3)
-    busy = distance_limit(baseline, Sizes(10000, 10000, 20000, 20000, expected=1000), 1e-3)
+    usual = distance_threshold(baseline, Sizes(1000, 1000, 20000, 20000, expected=1000), 1e-3)
+    busy = distance_threshold(baseline, Sizes(10000, 10000, 20000, 20000, expected=1000), 1e-3)
     assert busy > 0.9 * usual
 
 
 @pytest.mark.parametrize("values", [np.empty(0), np.full(500, 3.0), np.array([1.0, 2.0])])
 def test_a_degenerate_reference_gives_a_finite_threshold(values: npt.NDArray[np.float64]) -> None:
-    assert np.isfinite(distance_limit(numeric_baseline(values), sizes(100, max(1, values.size)), 1e-3))
+    assert np.isfinite(distance_threshold(numeric_baseline(values), sizes(100, max(1, values.size)), 1e-3))
 
 
 @pytest.mark.parametrize("values", [[], ["a"] * 500, ["a", "b"]])
 def test_a_degenerate_category_gives_a_finite_threshold(values: list[str]) -> None:
     baseline = category_baseline(np.array(values, dtype=object))
-    assert np.isfinite(distance_limit(baseline, sizes(100, max(1, len(values))), 1e-3))
+    assert np.isfinite(distance_threshold(baseline, sizes(100, max(1, len(values))), 1e-3))

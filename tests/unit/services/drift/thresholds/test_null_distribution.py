@@ -7,16 +7,16 @@ from scipy.spatial import distance
 
 from services.drift.thresholds.calibration import numeric_baseline
 from services.drift.thresholds.null_distribution import (
-    freedom_of_root,
-    jensenshannon_chance,
-    wasserstein_chance,
+    degrees_of_freedom_from_ratio,
+    jensen_shannon_null,
+    wasserstein_null,
 )
 
 
 def test_jensenshannon_of_well_filled_categories_is_the_textbook_value() -> None:
-    chance = jensenshannon_chance(np.array([3000, 3000, 4000]), size=1 / 1000 + 1 / 10000)
+    chance = jensen_shannon_null(np.array([3000, 3000, 4000]), size=1 / 1000 + 1 / 10000)
     assert chance.mean == pytest.approx(2 / 8, rel=0.01)
-    assert chance.freedom == pytest.approx(2, rel=0.01)
+    assert chance.degrees_of_freedom == pytest.approx(2, rel=0.01)
 
 
 @pytest.mark.parametrize(("categories", "window"), [(2, 1000), (20, 1000), (500, 1000), (500, 100)])
@@ -31,7 +31,7 @@ def test_jensenshannon_mean_agrees_with_simulation_also_where_categories_are_spa
         now = random.multinomial(window, shares)
         squares.append(distance.jensenshannon(now / window, reference / rows) ** 2)
         size = 1 / window + 1 / rows
-        forecasts.append(jensenshannon_chance(reference, size).mean * size)
+        forecasts.append(jensen_shannon_null(reference, size).mean * size)
     assert np.mean(forecasts) == pytest.approx(np.mean(squares), rel=0.2)
 
 
@@ -44,16 +44,16 @@ def test_wasserstein_moments_agree_with_simulation() -> None:
         for _ in range(300)
     ]
     assert chance.mean == pytest.approx(np.mean(squares), rel=0.1)
-    assert chance.freedom == pytest.approx(2 * np.mean(squares) ** 2 / np.var(squares), rel=0.35)
+    assert chance.degrees_of_freedom == pytest.approx(2 * np.mean(squares) ** 2 / np.var(squares), rel=0.35)
 
 
 def test_where_nothing_varies_chance_does_nothing() -> None:
-    assert jensenshannon_chance(np.array([10]), 0.1).mean == 0
-    assert jensenshannon_chance(np.array([], dtype=np.int64), 0.1).mean == 0
-    assert wasserstein_chance(np.empty(0), np.empty(0)).mean == 0
+    assert jensen_shannon_null(np.array([10]), 0.1).mean == 0
+    assert jensen_shannon_null(np.array([], dtype=np.int64), 0.1).mean == 0
+    assert wasserstein_null(np.empty(0), np.empty(0)).mean == 0
 
 
-@pytest.mark.parametrize("freedom", [1.0, 2.0, 4.4, 99.0])
-def test_the_degrees_of_freedom_come_back_from_the_moments_of_the_root(freedom: float) -> None:
-    root = stats.chi(freedom)
-    assert freedom_of_root(root.mean() / np.sqrt(freedom)) == pytest.approx(freedom, rel=1e-3)
+@pytest.mark.parametrize("degrees", [1.0, 2.0, 4.4, 99.0])
+def test_the_degrees_of_freedom_come_back_from_the_moments_of_the_root(degrees: float) -> None:
+    root = stats.chi(degrees)
+    assert degrees_of_freedom_from_ratio(root.mean() / np.sqrt(degrees)) == pytest.approx(degrees, rel=1e-3)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.drift.evaluation.classify import Evidence, Subject, conclude
-from services.drift.verdicts.state_changes import Streaks
+from services.drift.evaluation.classify import Measurements, Subject, classify
+from services.drift.verdicts.state_changes import StateChanges
 from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
 from shared.contracts.verdict import State, Verdict
@@ -29,19 +29,21 @@ def store(tmp_path: Path) -> Iterator[VerdictStore]:
 def verdict(hour: int, state: State, generation: int = 1, model: str = "toy") -> Verdict:
     span = Span(minutes(60 * hour), minutes(60 * hour + 60))
     subject = Subject(model, "ab" * 32, generation, "evaluation", span)
-    evidence = Evidence(rows=200, outcomes=200, reference_rows=500, scores=(), loss=None, minimum_rows=100)
-    drafted = conclude(subject, evidence, minutes(60 * hour + 99))
+    measurements = Measurements(
+        rows=200, outcomes=200, reference_rows=500, scores=(), loss=None, minimum_rows=100
+    )
+    drafted = classify(subject, measurements, minutes(60 * hour + 99))
     return drafted.model_copy(update={"state": state, "explanation": "It says so."})
 
 
 def hours_marked(store: VerdictStore, *verdicts: Verdict) -> list[int]:
     annotator = MemoryAnnotator()
-    streaks = Streaks(store, annotator)
+    state_changes = StateChanges(store, annotator)
     marked = []
     for place, each in enumerate(verdicts):
         store.put(each)
         before = len(annotator.marks)
-        streaks.note(each)
+        state_changes.annotate(each)
         marked += [place] * (len(annotator.marks) - before)
     return marked
 
@@ -79,7 +81,7 @@ def test_a_mark_says_what_and_where_and_stands_at_the_moment_of_the_verdict(stor
     annotator = MemoryAnnotator()
     found = verdict(0, "data_fault")
     store.put(found)
-    Streaks(store, annotator).note(found)
+    StateChanges(store, annotator).annotate(found)
     assert annotator.marks == [
         (
             "Data fault of toy, version abababababab, in the window until 2026-01-01 01:00 UTC. It says so. "
@@ -98,7 +100,7 @@ def test_a_drift_is_marked_once_also_over_a_restart(world: World) -> None:
     world.answer(manifest, 1, ordinary(HOUR, 2))
     world.answer(manifest, 1, ordinary(HOUR * 2, 3, start=minutes(60), shift=3.0))
     # What a person asks for is no streak.
-    assert installation.follower.examine("toy", minutes(70), minutes(110))[0].state == "drift"
+    assert installation.monitor.evaluate_now("toy", minutes(70), minutes(110))[0].state == "drift"
     installation.settle()
     installation.verdicts.close()
     installation.restart()

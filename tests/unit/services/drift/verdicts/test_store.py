@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.drift.evaluation.classify import Evidence, Subject, conclude
+from services.drift.evaluation.classify import Measurements, Subject, classify
 from services.drift.verdicts.store import Generation, VerdictStore
 from services.drift.windows import Span
 from shared.contracts.verdict import Verdict
@@ -16,7 +16,7 @@ from tests.unit.services.drift.world import minutes
 
 def verdict(end: float, *, model: str = "toy", reached: datetime | None = None) -> Verdict:
     subject = Subject(model, "ab" * 32, 1, "evaluation", Span(minutes(end - 60), minutes(end)))
-    return conclude(subject, Evidence(rows=0, outcomes=0, reference_rows=0), reached or minutes(end))
+    return classify(subject, Measurements(rows=0, outcomes=0, reference_rows=0), reached or minutes(end))
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def test_the_newest_come_first(store: VerdictStore) -> None:
         store.put(each)
     assert store.latest(None, 2) == [verdict(180), verdict(120, model="other")]
     assert store.latest("toy", 9) == [verdict(180), verdict(60)]
-    assert store.last_examination("toy") == verdict(180)
-    assert store.last_examination("none") is None
+    assert store.last_evaluation("toy") == verdict(180)
+    assert store.last_evaluation("none") is None
 
 
 def test_an_unknown_id_is_said_to_be_unknown(store: VerdictStore) -> None:
@@ -68,7 +68,7 @@ def test_a_row_that_cannot_be_read_counts_as_absent(store: VerdictStore, tmp_pat
         )
     connection.close()
     assert store.unpublished(1) == [stored[1]]
-    assert store.last_examination("toy") == stored[2]
+    assert store.last_evaluation("toy") == stored[2]
     assert store.latest("toy", 9) == [stored[2], stored[1]]
     assert len(store.latest_as_json(None, 9)) == 2
     assert store.count_unpublished() == 2

@@ -168,7 +168,6 @@ def test_for_rmse_the_gain_is_in_the_outcomes_unit() -> None:
     assert result.lower == pytest.approx(1.0)
 
 
-
 def test_the_digest_names_every_number() -> None:
     noise = np.random.default_rng(6).normal(0, 0.1, 100)
     result = judged(0.6 + noise, 0.5 + noise)
