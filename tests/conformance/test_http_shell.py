@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from services.console.http.app import make_app as make_console
 from services.console.http.routes import Doors as ConsoleDoors
 from services.drift.http.app import make_app as make_drift
-from services.drift.http.routes import Door as DriftDoor
+from services.drift.http.routes import Dependencies as DriftDependencies
 from services.inference.bootstrap import assemble
 from services.inference.metrics import InferenceMetrics
 from services.inference.settings import InferenceSettings
@@ -86,7 +86,7 @@ def inference(failing: Any) -> Iterator[Server]:
 
 def drift(failing: Any) -> Iterator[Server]:
     now = datetime.now(UTC)
-    door = DriftDoor(failing, failing, failing, CollectorRegistry(), Event(), now, lambda: now, HOSTS)
+    door = DriftDependencies(failing, failing, failing, CollectorRegistry(), Event(), now, lambda: now, HOSTS)
     yield Server(in_memory(make_drift(door)), "/verdicts", "/models/toy/evaluations")
 
 
