@@ -15,7 +15,7 @@ from services.retraining.ledger.records import Recorded, Run
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
-from services.retraining.policy.limits import budget_spent
+from services.retraining.policy.limits import may_start
 from services.retraining.runs.pipeline import Pipeline
 from shared.contracts.loop_spec import LoopSpec, NewRowsTrigger, read_loop_spec
 from shared.contracts.manifest import short
@@ -34,13 +34,13 @@ class Controller:
         self,
         parts: Parts,
         pipeline: Pipeline,
-        nudge: Callable[[], None],
+        wake: Callable[[], None],
         judged: Callable[[Verdict], None] = lambda _: None,
     ) -> None:
-        """`nudge` wakes the driver; `judged` is told of every verdict once it is decided about, and must return at once."""
+        """`wake` makes the scheduler poll now; `judged` receives every verdict after its decision, and must return at once."""
         self._parts = parts
         self._pipeline = pipeline
-        self._nudge = nudge
+        self._wake = wake
         self._judged = judged
         self._ledger: Ledger = parts.ledger
         self._metrics: RetrainingMetrics = parts.metrics
@@ -50,7 +50,7 @@ class Controller:
         """Record and decide about a cause, once; whoever delivers it again gets the answer of then. Raises DependencyUnavailable.
 
         1. look up what is served, and the past that is not in the ledger   2. decide and write, in one transaction
-        3. wake the driver; if the process dies before, the driver finds the run in the ledger
+        3. wake the scheduler; if the process dies before, the next poll finds the run in the ledger
         """
         model = cause.model
         owner = self._ledger.project(model)
@@ -101,7 +101,7 @@ class Controller:
             event_time=now.isoformat(),
         )
         if done.decision.verb == "retrain":
-            self._nudge()
+            self._wake()
         return done
 
     def deploy(self, model: str, version: str, directory: str, actor: str) -> tuple[Release, bool]:
@@ -167,22 +167,16 @@ class Controller:
         """Start a suggested run, or promote a proven one. Raises Conflict, NotFound."""
         waiting = self._ledger.run(run_id)
         now = self._event_time(None, waiting.model)
-        budget = waiting.loop.retraining.budget
 
-        def objection(runs: tuple[PastRun, ...]) -> str:
-            busy = [past.run_id for past in runs if past.open and not past.suggested]
-            if busy:
-                return f"run {busy[0]} is at work or waits for approval"
-            times = [past.event_time for past in runs if past.counts and not past.suggested]
-            if budget is not None and budget_spent(times, budget, now):
-                return f"the budget of {budget.runs} runs in {budget.per} is spent"
-            return ""
+        def objection(others: tuple[PastRun, ...]) -> str:
+            refusal = may_start(others, waiting.loop.retraining.budget, now)
+            return "" if refusal is None else refusal[1]
 
         answered = self._ledger.answer(
             run_id, answer="yes", actor=actor, now=self._parts.clock(), event_time=now, objection=objection
         )
         _log.info("approved", run_id=run_id, model=answered.model, actor=actor, state=answered.state)
-        self._nudge()
+        self._wake()
         return answered
 
     def reject(self, run_id: str, actor: str) -> Run:

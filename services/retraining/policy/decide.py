@@ -6,7 +6,7 @@ from datetime import datetime
 
 from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.policy.decision import AWAITED, Decision, History
-from services.retraining.policy.limits import budget_spent, cooling_until
+from services.retraining.policy.limits import cooling_until, counted_times, may_start
 from services.retraining.policy.triggers import Vote, ask
 from shared.contracts.loop_spec import LoopSpec
 
@@ -55,9 +55,11 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     vote = _vote(cause, spec, history, now)
     if not vote.fires:
         return _wait("healthy", vote.sentence)
-    held = _held_back(cause, spec, history, now)
-    if held is not None:
-        return Decision("wait", held.code, f"{held.sentence}; asked for by {vote.code}: {vote.sentence}")
+    throttled = _throttled(cause, spec, history, now)
+    if throttled is not None:
+        return Decision(
+            "wait", throttled.code, f"{throttled.sentence}; asked for by {vote.code}: {vote.sentence}"
+        )
     if not history.project:
         return _wait(
             "no_project",
@@ -83,22 +85,19 @@ def _vote(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Vote
     return Vote(False, "drift", "; ".join(vote.sentence for vote in votes) or "loop.yaml names no trigger")
 
 
-def _held_back(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Decision | None:
-    policy = spec.retraining
-    for run in history.runs:
-        if run.open and not run.suggested:
-            return _wait("run_in_progress", f"run {run.run_id} is at work or waits for approval")
-        if run.open and run.suggested and cause.source != "request":
-            return _wait("suggestion_open", f"run {run.run_id} is already suggested")
-    times = [run.event_time for run in history.runs if run.counts and not run.suggested]
+def _throttled(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Decision | None:
+    """The rate limit that stands against a run; None where none does."""
+    refusal = may_start(history.runs, spec.retraining.budget, now)
+    if refusal is not None and refusal[0] == "run_in_progress":
+        return _wait(*refusal)
     if cause.source != "request":
-        until = cooling_until(times, policy.cooldown, now)
+        for run in history.runs:
+            if run.open and run.suggested:
+                return _wait("suggestion_open", f"run {run.run_id} is already suggested")
+        until = cooling_until(counted_times(history.runs), spec.retraining.cooldown, now)
         if until is not None:
             return _wait("cooling_down", f"cooling down until {until:%Y-%m-%d %H:%M}")
-    if policy.budget is not None and budget_spent(times, policy.budget, now):
-        days = policy.budget.per.total_seconds() / 86400
-        return _wait("budget_spent", f"the budget of {policy.budget.runs} runs in {days:g} d is spent")
-    return None
+    return None if refusal is None else _wait(*refusal)
 
 
 def _wait(code: str, sentence: str) -> Decision:

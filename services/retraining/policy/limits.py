@@ -1,11 +1,31 @@
-"""The brakes: cooldown and budget, both on event time, both safe against a clock that steps back."""
+"""The rate limits: one run at a time, cooldown and budget; both on event time, both safe against a clock set back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from services.retraining.policy.decision import Code, PastRun
 from shared.contracts.loop_spec import Budget
+
+
+def may_start(runs: Sequence[PastRun], budget: Budget | None, now: datetime) -> tuple[Code, str] | None:
+    """Why a run may not start at `now`, as reason code and reason; None where it may. `runs` are the model's other runs.
+
+    1. one run at a time: a suggestion is no run yet   2. the budget
+    """
+    for run in runs:
+        if run.open and not run.suggested:
+            return "run_in_progress", f"run {run.run_id} is in progress or waits for approval"
+    if budget is not None and budget_spent(counted_times(runs), budget, now):
+        days = budget.per.total_seconds() / 86400
+        return "budget_spent", f"the budget of {budget.runs} runs in {days:g} d is spent"
+    return None
+
+
+def counted_times(runs: Sequence[PastRun]) -> list[datetime]:
+    """Event times of the runs that count for cooldown and budget."""
+    return [run.event_time for run in runs if run.counts and not run.suggested]
 
 
 def cooling_until(runs: Sequence[datetime], cooldown: timedelta, now: datetime) -> datetime | None:

@@ -14,7 +14,7 @@ from shared.errors import DependencyUnavailable, IntegrityError, NotFound
 from shared.messaging.interfaces import Partition
 from tests.fakes.kafka import FakeBroker
 from tests.fakes.retraining_service import wait_for
-from tests.unit.services.retraining.test_policy import verdict
+from tests.unit.services.retraining.policy.test_decide import verdict
 
 PLACE = Partition(VERDICTS.name, 0)
 

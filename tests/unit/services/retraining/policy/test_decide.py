@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
-from services.retraining.policy.limits import budget_spent, cooling_until
-from shared.contracts.loop_spec import Budget, LoopSpec
+from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.verdict import Verdict, cause_key
 from tests.fakes.retraining_world import MODEL, START, loop_with
 
@@ -289,15 +288,3 @@ def test_budget_and_cooldown_are_never_exceeded(days: list[int], runs: int, per:
     for earlier, later in pairwise(times):
         assert later - earlier >= timedelta(days=cooldown)
     assert started, "the first cause always finds room"
-
-
-def test_limits_by_hand() -> None:
-    budget = Budget(runs=2, per=timedelta(days=10))
-    assert not budget_spent([at(0)], budget, at(1))
-    assert budget_spent([at(0), at(1)], budget, at(9.9))
-    assert not budget_spent([at(0), at(1)], budget, at(10))
-    assert budget_spent([at(0), at(12)], budget, at(9)) is False
-    assert budget_spent([at(5), at(12)], budget, at(9)) is True
-    assert budget_spent([at(3), at(3)], budget, at(3)) is True
-    assert cooling_until([at(0), at(1)], timedelta(days=2), at(2.5)) == at(3)
-    assert cooling_until([at(0)], timedelta(0), at(0)) is None
