@@ -25,10 +25,9 @@ from services.retraining.ledger.password import with_password
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.rollout.baseline_watch import FrozenWatch
 from services.retraining.run_states import WORKING
-from services.retraining.runs.durable_runs import DurableRuns
 from services.retraining.runs.leader_lease import FileLease, Lease, PostgresLease
-from services.retraining.runs.pipeline import STEPS, Pipeline
-from services.retraining.runs.scheduler import Driver
+from services.retraining.runs.pipeline import Pipeline
+from services.retraining.runs.scheduler import RunScheduler
 from services.retraining.settings import RetrainingSettings
 from services.retraining.tracking.outbox_relay import Mirror, OutboxFeeder
 from services.retraining.triggers.verdict_consumer import VerdictListener
@@ -58,7 +57,7 @@ class Service:
     app: FastAPI
     controller: Controller
     parts: Parts
-    driver: Driver
+    scheduler: RunScheduler
 
 
 def build(
@@ -90,30 +89,23 @@ def build(
         annotator=annotator_from(shared, lambda result: metrics.annotations.labels(result).inc()),
     )
     pipeline = Pipeline(parts, stop)
-    durable = DurableRuns(
-        with_password(settings.steps, settings.password_file) or f"sqlite:///{home / 'dbos.sqlite'}",
-        steps=STEPS,
-        do=pipeline.step,
-        at_work=WORKING.__contains__,
-        at_once=settings.runs_at_once,
-        poll_seconds=settings.poll_seconds,
-    )
     lease: Lease = (
         PostgresLease(engine)
         if engine.dialect.name == "postgresql"
         else FileLease(home / "run" / "retraining.lease")
     )
-    driver = Driver(
+    scheduler = RunScheduler(
         ledger,
         lease,
-        durable,
+        pipeline.step,
         metrics,
+        runs_at_once=settings.runs_at_once,
         stop=stop,
         poll_seconds=settings.poll_seconds,
         lost=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     watch = FrozenWatch(parts.store, parts.lake, parts.keys, metrics, lambda: _last_judged(ledger), stop)
-    controller = Controller(parts, pipeline, driver.nudge, watch.hear)
+    controller = Controller(parts, pipeline, scheduler.wake, watch.hear)
     listener = None
     if settings.listen:
         consumer = open_consumer(
@@ -130,7 +122,7 @@ def build(
             stop=stop,
             busy=lambda: bool(ledger.working_runs()),
         )
-    life = _Life(parts, controller, driver, listener, feeder, watch, stop)
+    life = _Life(parts, controller, scheduler, listener, feeder, watch, stop)
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_RETRAINING_NAMES")
     doors = Doors(
         controller,
@@ -143,7 +135,7 @@ def build(
         hosts,
         settings.maximum_body_bytes,
     )
-    return Service(make_app(doors, life), controller, parts, driver)
+    return Service(make_app(doors, life), controller, parts, scheduler)
 
 
 class _Life:
@@ -153,7 +145,7 @@ class _Life:
         self,
         parts: Parts,
         controller: Controller,
-        driver: Driver,
+        scheduler: RunScheduler,
         listener: VerdictListener | None,
         feeder: OutboxFeeder | None,
         watch: FrozenWatch,
@@ -161,7 +153,7 @@ class _Life:
     ) -> None:
         self._annotator = parts.annotator
         self._controller = controller
-        self._driver = driver
+        self._scheduler = scheduler
         self._listener = listener
         self._feeder = feeder
         self._watch = watch
@@ -173,7 +165,7 @@ class _Life:
             self._controller.mirror_releases()
         except HomeostatError as error:
             _log.warning("releases_not_mirrored", problem=str(error))
-        self._driver.start()
+        self._scheduler.start()
         if self._listener is not None:
             self._listener.start()
         if self._feeder is not None:
@@ -185,7 +177,7 @@ class _Life:
         self._watch.wake()
         if self._listener is not None:
             self._listener.join()
-        self._driver.stop()
+        self._scheduler.stop()
         self._annotator.close(_LAST_ANNOTATIONS)
         self._ledger.close()
 
@@ -199,8 +191,8 @@ class _Life:
         )
         return {
             "ready": not self._stop.is_set(),
-            "drives_runs": self._driver.leading,
-            "runs_driven_by": self._driver.holder(),
+            "drives_runs": self._scheduler.leading,
+            "runs_driven_by": self._scheduler.holder(),
             "verdicts": listening,
             "mlflow": "off" if self._feeder is None else (self._feeder.problem or "fine"),
             "mlflow_lacks_entries": self._ledger.unsent_count(),

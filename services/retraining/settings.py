@@ -17,51 +17,52 @@ class RetrainingSettings(BaseSettings):
     port: int = Field(8003, ge=0, le=65535, description="Port; 0 takes a free one.")
     names: str = Field(
         "",
-        description="Host names the service may be asked for by besides this machine's own and `host`, comma separated.",
+        description="More host names allowed in the Host header, comma separated; `host` and this machine's own always are.",
     )
     ledger: str = Field(
         "", description="SQLAlchemy URL of the ledger: SQLite or Postgres. Empty: `<home>/ledger.sqlite`."
     )
-    steps: str = Field(
-        "",
-        description="SQLAlchemy URL of the store of durable steps: SQLite or Postgres. Empty: `<home>/dbos.sqlite`.",
-    )
     password_file: Path | None = Field(
         None,
-        description="File that holds the password of the Postgres user, for a ledger and steps whose URLs name none.",
+        description="File that holds the password of the Postgres user, for a ledger whose URL contains none.",
     )
     listen: bool = Field(
-        True, description="Whether verdicts are read from Kafka. Off: only `POST /triggers` starts anything."
+        True, description="Whether to consume verdicts from Kafka. Off: only `POST /triggers` starts runs."
     )
     consumer_group: str = Field(
-        "homeostat-retraining", description="Kafka consumer group of the verdict listener."
+        "homeostat-retraining", description="Kafka consumer group of the verdict consumer."
     )
-    runs_at_once: int = Field(1, ge=1, description="Runs at work at the same time, over all models.")
+    runs_at_once: int = Field(
+        1, ge=1, description="Maximum number of runs driven at the same time, over all models."
+    )
     poll_seconds: float = Field(
         0.25,
         gt=0,
         le=10,
-        description="Seconds between two looks for runs to drive, and of a waiting service at the lease.",
+        description="Seconds between polls of the ledger for runs to drive, and of the lease while another process holds it.",
     )
     attempts: int = Field(
         3,
         ge=1,
-        description="Times a training that died with its service is begun again before the run fails.",
+        description="Maximum number of training attempts when the service dies during training; then the run fails.",
     )
     niceness: int = Field(
-        5, ge=0, le=19, description="How far the training command steps back for serving on the same machine."
+        5,
+        ge=0,
+        le=19,
+        description="Niceness of the training process; higher values leave more CPU time to serving.",
     )
     reference_rows: int = Field(
-        20_000, ge=100, le=20_000, description="Most rows in a version's reference.parquet."
+        20_000, ge=100, le=20_000, description="Maximum number of rows in a version's reference.parquet."
     )
     latency_calls: int = Field(60, ge=5, description="Single-row calls timed per model at the gate.")
     bad_windows: bool = Field(
         True,
-        description="Whether rows of windows that drift found faulty are left out of training and holdout.",
+        description="Whether to exclude rows of windows with verdict data_fault from training and holdout.",
     )
     mlflow: bool = Field(True, description="Whether runs and versions are mirrored to MLflow.")
     mlflow_uri: str = Field("", description="MLflow tracking URI. Empty: SQLite at `<home>/mlflow.sqlite`.")
     mlflow_seconds: float = Field(
-        5.0, gt=0, description="Seconds between two tries to feed the MLflow mirror."
+        5.0, gt=0, description="Seconds between attempts to send ledger entries to MLflow."
     )
-    maximum_body_bytes: int = Field(4 << 20, ge=1024, description="Largest request body in bytes.")
+    maximum_body_bytes: int = Field(4 << 20, ge=1024, description="Maximum size of a request body in bytes.")

@@ -47,7 +47,7 @@ def configure_logs(service: str, settings: HomeostatSettings) -> None:
     root.setLevel(level)
     # kafka-python logs every failed attempt as an error; our own code logs an outage once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    for noisy in ("httpx", "alembic", "mlflow", "dbos"):
+    for noisy in ("httpx", "alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -18,13 +18,13 @@ from tests.containers.project import Project
 from tests.containers.sandbox import Mount, Sandbox, python_mounts
 
 # A part of the composition for each image, the packages of its code, and what must not be found beside them.
-HEAVY = {"bentoml", "evidently", "mlflow", "dbos", "torch", "typer"}
+HEAVY = {"bentoml", "evidently", "mlflow", "torch", "typer"}
 PARTS = {
     "inference": ("services.inference", {"bentoml"}),
     "shipper": ("services.prediction_log", set[str]()),
     "sink": ("services.prediction_log", set[str]()),
     "drift": ("services.drift", {"evidently", "typer"}),
-    "retraining": ("services.retraining", {"mlflow", "dbos"}),
+    "retraining": ("services.retraining", {"mlflow"}),
     "console": ("cli", {"typer"}),
 }
 CODE = {"services.inference", "services.prediction_log", "services.drift", "services.retraining", "cli"}

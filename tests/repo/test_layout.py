@@ -31,7 +31,6 @@ HOMES = {
     "kafka": ("shared/messaging", "local_stack", "cli"),
     "obstore": ("shared/stores/model_store.py",),
     "mlflow": ("services/retraining",),
-    "dbos": ("services/retraining",),
     "duckdb": ("shared/stores", "cli"),
     "matplotlib": ("cli", "examples"),
 }

@@ -1,8 +1,8 @@
-"""The steps of a run. A step may be asked for any number of times, by any process: it finds what is done and does the rest.
+"""The steps of a run. A step may be repeated any number of times, by any process: it finds what is done and does the rest.
 
     freeze → train → package → judge → promote
 
-The ledger says how far a run is; a step that does not fit the run's state does nothing.
+The run's state in the ledger names the next step; a run in any other state needs none.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ from shared.models.packaging import package_version, verify_version
 from shared.models.training_command import Interrupted
 from shared.observability.logs import get_logger, log_unknown_error
 
-STEPS = ("freeze", "train", "package", "judge", "promote")
 _BACKOFF = Backoff(first_s=1.0, max_s=30.0)
 
 _log = get_logger(__name__)
@@ -53,28 +52,31 @@ class Pipeline:
     def __init__(self, parts: Parts, stop: Event) -> None:
         self._parts = parts
         self._stop = stop
-        self._steps: dict[str, tuple[tuple[State, ...], Callable[[Run, RunFolder], Run]]] = {
-            "freeze": (("queued", "freezing"), self._freeze),
-            "train": (("training",), self._train),
-            "package": (("packaging",), self._package),
-            "judge": (("judging",), self._judge),
-            "promote": (("promoting",), self._promote),
+        self._steps: dict[State, tuple[str, Callable[[Run, RunFolder], Run]]] = {
+            "queued": ("freeze", self._freeze),
+            "freezing": ("freeze", self._freeze),
+            "training": ("train", self._train),
+            "packaging": ("package", self._package),
+            "judging": ("judge", self._judge),
+            "promoting": ("promote", self._promote),
         }
 
-    def step(self, run_id: str, name: str) -> str:
-        """Do one step until it is done; the run's state afterwards. Raises Interrupted when the service stops.
+    def step(self, run_id: str) -> State:
+        """Do the step that the run's state names; the state afterwards. Raises Interrupted when the service stops.
 
-        Whose fault it is decides: the project's or the data's ends the run; a store or disk that is away is waited for.
+        The kind of error decides: one of the project or the data ends the run; while a store or disk is unavailable, the step
+        is retried.
         """
-        accepts, work = self._steps[name]
+        name = "read"
         failures = 0
         while True:
             if self._stop.is_set():
                 raise Interrupted(run_id)
             try:
                 run = self._parts.ledger.run(run_id)
-                if run.state not in accepts:
+                if run.state not in self._steps:
                     return run.state
+                name, work = self._steps[run.state]
                 started = time.perf_counter()
                 run = work(run, RunFolder(self._parts.runs / run_id))
                 self._parts.metrics.step_seconds.labels(name).observe(time.perf_counter() - started)

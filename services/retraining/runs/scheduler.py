@@ -1,91 +1,147 @@
-"""The thread that sees to it that every run at work is driven, as long as this process holds the lease."""
+"""Drives runs while this process holds the lease. The state in the ledger names each run's next step; nothing else is kept."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.runs.durable_runs import DurableRuns
+from services.retraining.run_states import WORKING
 from services.retraining.runs.leader_lease import Lease
+from shared.backoff import Backoff
 from shared.errors import HomeostatError
+from shared.models.training_command import Interrupted
 from shared.observability.logs import get_logger, log_unknown_error
 
+_BACKOFF = Backoff(first_s=1.0, max_s=30.0)
+_STOP_SECONDS = 10.0
 _log = get_logger(__name__)
 
 
-class Driver:
-    """Holds the lease if it can, starts the durable runs once it does, and hands them every run at work."""
+class RunScheduler:
+    """Polls the ledger and gives each working run a thread, at most `runs_at_once`, oldest run first.
+
+    A thread calls `step` until the run's state needs no more steps. After a crash the next leader finds the run in the ledger and
+    continues with the step that its state names; steps find what is done already.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         lease: Lease,
-        runs: DurableRuns,
+        step: Callable[[str], str],
         metrics: RetrainingMetrics,
         *,
+        runs_at_once: int,
         stop: Event,
         poll_seconds: float,
         lost: Callable[[], None],
     ) -> None:
-        """`lost` is called when a lease that was held is gone: the process must end, for another one drives now."""
+        """`step(run_id)` does one step and returns the run's state.
+
+        `lost` is called when a lease that was held is gone: the process must end, because another one drives the runs now.
+        """
         self._ledger = ledger
         self._lease = lease
-        self._runs = runs
+        self._step = step
         self._metrics = metrics
+        self._runs_at_once = runs_at_once
         self._stop = stop
         self._poll_seconds = poll_seconds
         self._lost = lost
-        self._nudge = Event()
-        self._thread = Thread(target=self._work, name="driver", daemon=True)
+        self._wake = Event()
+        self._thread = Thread(target=self._work, name="scheduler", daemon=True)
+        self._lock = Lock()
+        self._active: dict[str, Thread] = {}
+        self._failures: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
         self.leading = False
 
     def start(self) -> None:
-        """Begin."""
+        """Start polling."""
         self._thread.start()
 
-    def nudge(self) -> None:
-        """There is a new run: look now."""
-        self._nudge.set()
+    def wake(self) -> None:
+        """Poll now: there is a run to drive, or a thread is free."""
+        self._wake.set()
 
     def stop(self) -> None:
-        """End the thread and let go of the lease; `stop` must be set."""
-        self._nudge.set()
-        self._thread.join(timeout=10)
-        if self.leading:
-            self._runs.close()
+        """End the threads and release the lease; the `stop` event must be set. What is unfinished stays in the ledger."""
+        deadline = time.monotonic() + _STOP_SECONDS
+        self._wake.set()
+        self._thread.join(timeout=_STOP_SECONDS)
+        with self._lock:
+            threads = list(self._active.values())
+        for thread in threads:
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
         self._lease.release()
 
     def holder(self) -> str:
-        """Who drives."""
+        """Which process drives the runs."""
         return "this process" if self.leading else self._lease.holder()
 
     def _work(self) -> None:
         while not self._stop.is_set():
             try:
-                self._look()
+                self._poll()
             except HomeostatError as error:
                 _log.warning("scheduler_retrying", problem=str(error))
             except Exception as error:
                 log_unknown_error(_log, error)
-            self._nudge.wait(self._poll_seconds)
-            self._nudge.clear()
+            self._wake.wait(self._poll_seconds)
+            self._wake.clear()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         held = self._lease.take()
         if self.leading and not held:
             _log.error(
-                "lease_lost", hint="this process ends; its supervisor starts it again and it waits its turn"
+                "lease_lost", hint="this process ends; its supervisor restarts it and it waits for the lease"
             )
             self._lost()
             self._stop.set()
             return
         if held and not self.leading:
-            self._runs.launch()
             self.leading = True
             _log.info("leading")
         self._metrics.leader.set(int(self.leading))
         if self.leading:
             for run_id in self._ledger.working_runs():
-                self._runs.ensure(run_id)
+                self._start(run_id)
+
+    def _start(self, run_id: str) -> None:
+        with self._lock:
+            if (
+                self._stop.is_set()
+                or run_id in self._active
+                or len(self._active) >= self._runs_at_once
+                or time.monotonic() < self._not_before.get(run_id, 0.0)
+            ):
+                return
+            self._active[run_id] = Thread(target=self._drive, args=(run_id,), name=run_id, daemon=True)
+            self._active[run_id].start()
+
+    def _drive(self, run_id: str) -> None:
+        try:
+            while not self._stop.is_set() and self._step(run_id) in WORKING:
+                self._failures.pop(run_id, None)
+            self._failures.pop(run_id, None)
+        except Interrupted:
+            pass
+        except HomeostatError as error:
+            _log.warning("run_retrying", run_id=run_id, problem=str(error), pause=self._postpone(run_id))
+        except Exception as error:
+            log_unknown_error(_log, error)
+            self._postpone(run_id)
+        finally:
+            with self._lock:
+                del self._active[run_id]
+            self._wake.set()
+
+    def _postpone(self, run_id: str) -> float:
+        """Wait longer after each failure in a row, so that a step that always fails does not run without pause."""
+        self._failures[run_id] = self._failures.get(run_id, 0) + 1
+        pause = _BACKOFF.pause(self._failures[run_id])
+        self._not_before[run_id] = time.monotonic() + pause
+        return pause

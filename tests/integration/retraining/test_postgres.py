@@ -1,4 +1,4 @@
-"""The whole service on a real Postgres: ledger and durable steps there, one of several drives, and nobody drives without it."""
+"""The whole service on a real Postgres: the ledger is there, one of several drives, and nobody drives without it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ def test_from_a_verdict_to_a_release(kafka_broker: Broker, postgres: Postgres, t
         kafka=kafka_broker.bootstrap,
         consumer_group=f"test-{uuid4().hex}",
         ledger=postgres.new_database(),
-        steps=postgres.new_database(),
     )
     told = world.verdict(15)
     try:
@@ -47,7 +46,7 @@ def test_from_a_verdict_to_a_release(kafka_broker: Broker, postgres: Postgres, t
 
 def test_one_leads_its_death_hands_over_and_who_is_cut_off_stops(postgres: Postgres, tmp_path: Path) -> None:
     world = make_world(tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "3"]})
-    places = {"ledger": postgres.new_database(), "steps": postgres.new_database()}
+    places = {"ledger": postgres.new_database()}
     first, second, third = (ServiceProcess(world, **places) for _ in range(3))
     try:
         first.start()

@@ -27,7 +27,7 @@ from services.retraining.ledger.tables import run as run_table
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.run_states import WORKING
 from services.retraining.runs.gate import digest_of
-from services.retraining.runs.pipeline import STEPS, Pipeline
+from services.retraining.runs.pipeline import Pipeline
 from services.retraining.runs.workspace import RunFolder
 from services.retraining.settings import RetrainingSettings
 from shared.errors import Conflict, IntegrityError, TrainingFailed
@@ -80,9 +80,8 @@ class Room:
 
     def drive(self, run_id: str, parts: Parts | None = None) -> Run:
         pipeline = Pipeline(parts or self.parts, self.stop)
-        for name in STEPS:
-            if pipeline.step(run_id, name) not in WORKING:
-                break
+        while pipeline.step(run_id) in WORKING:
+            pass
         return self.ledger.run(run_id)
 
 
@@ -268,8 +267,8 @@ def test_unfit_data_ends_the_run_before_training_and_costs_nothing(
 def test_a_champion_changed_by_a_person_meanwhile_is_not_overwritten(room: Room) -> None:
     run_id = room.ask()
     pipeline = Pipeline(room.parts, room.stop)
-    for name in ("freeze", "train", "package", "judge"):
-        pipeline.step(run_id, name)
+    for _ in ("freeze", "train", "package", "judge"):
+        pipeline.step(run_id)
     other = package_poor_champion(
         room.world.project.parent, room.world.spec, room.world.store, room.world.keys, slope=-0.7
     )
@@ -384,8 +383,8 @@ def test_a_no_ends_the_run(template: World, good_model: bytes, tmp_path: Path) -
 def promoting(room: Room) -> str:
     run_id = room.ask()
     pipeline = Pipeline(room.parts, room.stop)
-    for name in ("freeze", "train", "package", "judge"):
-        pipeline.step(run_id, name)
+    for _ in ("freeze", "train", "package", "judge"):
+        pipeline.step(run_id)
     assert room.ledger.run(run_id).state == "promoting"
     return run_id
 
@@ -453,8 +452,8 @@ def test_a_byte_of_the_champion_flipped_before_the_gate_ends_the_run(room: Room)
     """The model still loads and would only answer otherwise: its slope has the other sign."""
     run_id = room.ask()
     pipeline = Pipeline(room.parts, room.stop)
-    for name in ("freeze", "train", "package"):
-        pipeline.step(run_id, name)
+    for _ in ("freeze", "train", "package"):
+        pipeline.step(run_id)
     fetched = RunFolder(room.parts.runs / run_id).champion / "model.onnx"
     slope, other = np.float32(-0.5).tobytes(), np.float32(0.5).tobytes()
     assert fetched.read_bytes().count(slope) == 1
@@ -513,7 +512,7 @@ def test_a_full_disk_is_waited_for_and_the_run_goes_on(room: Room) -> None:
     parts = replace(room.parts, launcher=full)
     run_id = room.ask()
     pipeline = Pipeline(parts, ImpatientEvent())
-    states = [pipeline.step(run_id, name) for name in STEPS]
+    states = [pipeline.step(run_id) for _ in range(5)]
     assert states[-1] == "promoted"
     assert full.left == 0
     failures = parts.metrics.registry.get_sample_value(

@@ -1,10 +1,10 @@
-"""Who drives: runs are driven only while the lease is held, and a process that lost it ends."""
+"""The scheduler drives runs only while it holds the lease, one thread per run, and continues what a dead process left."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 
 import pytest
 
@@ -14,23 +14,37 @@ from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Project
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.policy.decision import Decision
-from services.retraining.runs.durable_runs import DurableRuns
-from services.retraining.runs.scheduler import Driver
+from services.retraining.run_states import State
+from services.retraining.runs import scheduler as scheduler_module
+from services.retraining.runs.leader_lease import FileLease, Lease
+from services.retraining.runs.scheduler import RunScheduler
+from shared.backoff import Backoff
 from shared.contracts.loop_spec import LoopSpec
+from shared.errors import OperatorError
+from shared.models.training_command import Interrupted
 from tests.fakes.retraining_service import wait_for
 from tests.fakes.retraining_world import LOOP, MODEL, START
 
+NEXT: dict[str, State] = {
+    "queued": "freezing",
+    "freezing": "training",
+    "training": "packaging",
+    "packaging": "judging",
+    "judging": "promoting",
+    "promoting": "promoted",
+}
+
 
 class FakeLease:
-    """A lease that somebody else may hold or take away."""
+    """A lease that another service may hold or take away."""
 
     def __init__(self) -> None:
         self.ours = False
-        self.asked = 0
+        self.polls = 0
         self.released = False
 
     def take(self) -> bool:
-        self.asked += 1
+        self.polls += 1
         return self.ours
 
     def holder(self) -> str:
@@ -40,88 +54,233 @@ class FakeLease:
         self.released = True
 
 
-class FakeRuns(DurableRuns):
-    """Remembers what it was told to drive."""
-
-    def __init__(self) -> None:
-        self.launched = 0
-        self.closed = 0
-        self.driven: list[str] = []
-
-    def launch(self) -> None:
-        self.launched += 1
-
-    def ensure(self, run_id: str) -> None:
-        self.driven.append(run_id)
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class Cab:
-    """A driver of one queued run, with a lease that a test gives and takes."""
+class Steps:
+    """Moves runs through the ledger's states and remembers each step; a test may block a state or make it raise."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self.lease, self.runs, self.stop = FakeLease(), FakeRuns(), Event()
+        self._ledger = ledger
+        self._lock = Lock()
+        self.done: list[tuple[str, str]] = []
+        self.running: set[str] = set()
+        self.most_at_once = 0
+        self.before: Callable[[str, str], None] = lambda run_id, state: None
+
+    def __call__(self, run_id: str) -> State:
+        with self._lock:
+            assert run_id not in self.running, "one thread per run"
+            self.running.add(run_id)
+            self.most_at_once = max(self.most_at_once, len(self.running))
+        try:
+            state = self._ledger.run(run_id).state
+            if state not in NEXT:
+                return state
+            self.before(run_id, state)
+            self.done.append((run_id, state))
+            return self._ledger.move(run_id, NEXT[state], START).state
+        finally:
+            with self._lock:
+                self.running.discard(run_id)
+
+    def of(self, run_id: str) -> list[str]:
+        return [state for run, state in self.done if run == run_id]
+
+
+class Process:
+    """What one service process has: a scheduler with its stop event, lease and metrics."""
+
+    def __init__(self, ledger: Ledger, lease: Lease | None = None, *, runs_at_once: int = 1) -> None:
+        self.fake_lease = FakeLease()
         self.lost: list[str] = []
+        self.stop_event = Event()
+        self.steps = Steps(ledger)
         self.metrics = RetrainingMetrics()
-        self.driver = Driver(
+        self.scheduler = RunScheduler(
             ledger,
-            self.lease,
-            self.runs,
+            lease or self.fake_lease,
+            self.steps,
             self.metrics,
-            stop=self.stop,
+            runs_at_once=runs_at_once,
+            stop=self.stop_event,
             poll_seconds=0.005,
-            lost=lambda: self.lost.append("told"),
+            lost=lambda: self.lost.append("lost"),
         )
 
-    def wait_for_looks(self, count: int) -> None:
-        """Until the driver has looked that many times more."""
-        until = self.lease.asked + count
-        wait_for(lambda: self.lease.asked >= until, 10, "the driver to look again")
+    def stop(self) -> None:
+        self.stop_event.set()
+        self.scheduler.stop()
+
+    def wait_for_polls(self, count: int) -> None:
+        until = self.fake_lease.polls + count
+        wait_for(lambda: self.fake_lease.polls >= until, 20, "more polls")
 
 
-@pytest.fixture
-def cab(tmp_path: Path) -> Iterator[Cab]:
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}"))
-    ledger.record_cause(
-        Cause("k1", MODEL, "request", "please", event_time=START),
+def add_run(ledger: Ledger, key: str) -> str:
+    recorded = ledger.record_cause(
+        Cause(key, MODEL, "request", "please", event_time=START),
         version="v1",
         event_time=START,
         now=START,
         owner=Project(MODEL, "/project", LoopSpec.model_validate(LOOP), "v1"),
-        decide=lambda *_: Decision("retrain", "request", "somebody asked"),
+        decide=lambda *_: Decision("retrain", "request", "ann asked"),
     )
-    cab = Cab(ledger)
-    cab.driver.start()
-    yield cab
-    cab.stop.set()
-    cab.driver.stop()
-    ledger.close()
+    return recorded.run_id
 
 
-def test_nothing_is_driven_while_another_service_holds_the_lease(cab: Cab) -> None:
-    cab.wait_for_looks(3)
-    assert (cab.runs.launched, cab.runs.driven, cab.driver.leading) == (0, [], False)
-    assert cab.driver.holder() == "another service"
+@pytest.fixture(autouse=True)
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler_module, "_BACKOFF", Backoff(first_s=0.05, max_s=0.2))
 
 
-def test_the_service_that_gets_the_lease_drives_every_run_at_work(cab: Cab) -> None:
-    cab.lease.ours = True
-    cab.wait_for_looks(3)
-    assert (cab.runs.launched, set(cab.runs.driven)) == (1, {"run-k1"})
-    assert cab.driver.holder() == "this process"
-    assert cab.metrics.registry.get_sample_value("homeostat_retraining_leader") == 1
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}"))
+    yield opened
+    opened.close()
 
 
-def test_a_service_that_lost_the_lease_drives_nothing_more_and_ends(cab: Cab) -> None:
-    cab.lease.ours = True
-    cab.wait_for_looks(2)
-    cab.lease.ours = False
-    wait_for(cab.stop.is_set, 10, "the driver to end its process")
-    driven, asked = len(cab.runs.driven), cab.lease.asked
-    cab.driver.nudge()
-    cab.driver.stop()
-    assert cab.lost == ["told"]
-    assert (len(cab.runs.driven), cab.lease.asked) == (driven, asked)
-    assert (cab.runs.closed, cab.lease.released) == (1, True)
+@pytest.fixture
+def start(ledger: Ledger) -> Iterator[Callable[..., Process]]:
+    started: list[Process] = []
+
+    def make(lease: Lease | None = None, *, leading: bool = True, runs_at_once: int = 1) -> Process:
+        process = Process(ledger, lease, runs_at_once=runs_at_once)
+        process.fake_lease.ours = leading
+        started.append(process)
+        process.scheduler.start()
+        return process
+
+    yield make
+    for process in started:
+        process.stop()
+
+
+def promoted(ledger: Ledger, *run_ids: str) -> Callable[[], bool]:
+    return lambda: all(ledger.run(run_id).state == "promoted" for run_id in run_ids)
+
+
+def test_nothing_is_driven_without_the_lease(ledger: Ledger, start: Callable[..., Process]) -> None:
+    add_run(ledger, "k1")
+    process = start(leading=False)
+    process.wait_for_polls(3)
+    assert (process.steps.done, process.scheduler.leading) == ([], False)
+    assert process.scheduler.holder() == "another service"
+
+
+def test_leader_drives_every_working_run_once(ledger: Ledger, start: Callable[..., Process]) -> None:
+    runs = [add_run(ledger, key) for key in ("k1", "k2")]
+    process = start()
+    wait_for(promoted(ledger, *runs), 20, "both runs to end")
+    process.wait_for_polls(3)
+    # Oldest first, one at a time, each step once.
+    assert process.steps.done == [(run_id, state) for run_id in runs for state in NEXT]
+    assert process.scheduler.holder() == "this process"
+    assert process.metrics.registry.get_sample_value("homeostat_retraining_leader") == 1
+
+
+def test_runs_at_once_bounds_the_threads(ledger: Ledger, start: Callable[..., Process]) -> None:
+    runs = [add_run(ledger, f"k{number}") for number in range(4)]
+    process = start(leading=False, runs_at_once=2)
+    both = Event()
+
+    def block(run_id: str, state: str) -> None:
+        if len(process.steps.running) == 2:
+            both.set()
+        assert both.wait(20), "two runs at the same time"
+
+    process.steps.before = block
+    process.fake_lease.ours = True
+    wait_for(promoted(ledger, *runs), 20, "all runs to end")
+    assert process.steps.most_at_once == 2
+
+
+def test_run_continues_after_an_approval(ledger: Ledger, start: Callable[..., Process]) -> None:
+    run_id = add_run(ledger, "k1")
+    process = start(leading=False)
+
+    def wait_for_approval(_: str, state: str) -> None:
+        if state == "judging":
+            ledger.move(run_id, "waiting_for_approval", START)
+            raise OperatorError("stop here", hint="none")
+
+    process.steps.before = wait_for_approval
+    process.fake_lease.ours = True
+    wait_for(lambda: ledger.run(run_id).state == "waiting_for_approval", 20, "the run to wait")
+    process.wait_for_polls(3)
+    process.steps.before = lambda *_: None
+    ledger.answer(run_id, answer="yes", actor="ann", now=START)
+    process.scheduler.wake()
+    wait_for(promoted(ledger, run_id), 20, "the run to be promoted")
+
+
+@pytest.mark.parametrize("state", NEXT)
+def test_next_process_continues_at_the_interrupted_step(
+    ledger: Ledger, start: Callable[..., Process], state: str
+) -> None:
+    run_id = add_run(ledger, "k1")
+    first = start(leading=False)
+    died = Event()
+
+    def die(_: str, at: str) -> None:
+        if at == state:
+            first.stop_event.set()
+            died.set()
+            raise Interrupted(run_id)
+
+    first.steps.before = die
+    first.fake_lease.ours = True
+    assert died.wait(20)
+    first.stop()
+    second = start()
+    wait_for(promoted(ledger, run_id), 20, "the run to end")
+    assert first.steps.of(run_id) + second.steps.of(run_id) == list(NEXT)
+    assert second.steps.of(run_id)[0] == state
+
+
+@pytest.mark.parametrize("error", [OperatorError("ledger unavailable", hint="start it"), ZeroDivisionError()])
+def test_failed_thread_is_restarted_with_backoff(
+    ledger: Ledger, start: Callable[..., Process], error: Exception
+) -> None:
+    run_id = add_run(ledger, "k1")
+    process = start(leading=False)
+    failures: list[str] = []
+
+    def fail(_: str, state: str) -> None:
+        if state == "training" and len(failures) < 3:
+            failures.append(state)
+            raise error
+
+    process.steps.before = fail
+    before = process.fake_lease.polls
+    process.fake_lease.ours = True
+    wait_for(promoted(ledger, run_id), 20, "the run to end")
+    assert process.steps.of(run_id) == list(NEXT)
+    assert process.fake_lease.polls - before > 6, "polls pass while the run is postponed"
+
+
+def test_two_services_on_one_ledger_one_drives(
+    ledger: Ledger, start: Callable[..., Process], tmp_path: Path
+) -> None:
+    first = start(FileLease(tmp_path / "lease"))
+    wait_for(lambda: first.scheduler.leading, 20, "the first to lead")
+    second = start(FileLease(tmp_path / "lease"))
+    run_id = add_run(ledger, "k1")
+    wait_for(promoted(ledger, run_id), 20, "the run to end")
+    assert (first.steps.of(run_id), second.steps.done) == (list(NEXT), [])
+    first.stop()
+    wait_for(lambda: second.scheduler.leading, 20, "the second to take the lease")
+    other = add_run(ledger, "k2")
+    wait_for(promoted(ledger, other), 20, "the second run to end")
+    assert second.steps.of(other) == list(NEXT)
+
+
+def test_lost_lease_stops_the_process(ledger: Ledger, start: Callable[..., Process]) -> None:
+    process = start()
+    process.wait_for_polls(2)
+    process.fake_lease.ours = False
+    wait_for(process.stop_event.is_set, 20, "the process to stop")
+    add_run(ledger, "k1")
+    process.scheduler.wake()
+    process.scheduler.stop()
+    assert process.lost == ["lost"]
+    assert process.steps.done == []
+    assert process.fake_lease.released
