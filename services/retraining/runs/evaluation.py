@@ -1,4 +1,4 @@
-"""Measuring for the gate: both models on the same holdout rows, side by side, on the CPU."""
+"""Measurements for the gate: losses and latencies of both models on the same holdout rows, on the CPU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.retraining.runs.gate import Check, GateResult, judge
+from services.retraining.runs.gate import Check, GateResult, evaluate_gate
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
 from shared.models.losses import row_losses
@@ -76,7 +76,7 @@ def compare(
     champion_spec: LoopSpec | None,
     calls: int,
 ) -> GateResult:
-    """Measure and judge. A challenger that breaks the model contract is refused by the check named `contract`.
+    """Measure both models and evaluate the gate. A challenger that breaks the model contract is refused by the check `contract`.
 
     A champion that takes features the snapshot does not have (the specification changed) cannot be compared: see gate.compared.
     """
@@ -99,12 +99,12 @@ def compare(
     outcomes = np.asarray(holdout["outcome"].to_numpy(), dtype=np.float64)
     metric = spec.metric.name
     before, after = latencies(old, new, holdout.slice(0, 1), calls) if holdout.num_rows else (None, 0.0)
-    return judge(
+    return evaluate_gate(
         spec.gate,
         version=version,
         champion=champion_version,
         metric=metric,
-        moments=np.asarray(pc.cast(holdout["event_time"], pa.int64()).to_numpy()),
+        timestamps=np.asarray(pc.cast(holdout["event_time"], pa.int64()).to_numpy()),
         champion_losses=None if old is None else row_losses(metric, old.score(holdout), outcomes),
         challenger_losses=row_losses(metric, scores, outcomes),
         champion_latency=before,

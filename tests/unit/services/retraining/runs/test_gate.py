@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from services.retraining.runs.gate import GateResult, compared, digest_of, gain_of, judge, student_quantile
+from services.retraining.runs.gate import GateResult, compared, digest_of, evaluate_gate, gain_of
 from shared.contracts.loop_spec import Gate
 
 HOUR = 3_600_000_000
@@ -24,12 +24,12 @@ def judged(
     champion: Any, challenger: Any, *, latency: float = 1.0, champion_version: str = "old", **gate: Any
 ) -> GateResult:
     spec = Gate.model_validate({"holdout": "7d", "minimum_rows": 20, **gate})
-    return judge(
+    return evaluate_gate(
         spec,
         version="new",
         champion=champion_version,
         metric="log_loss",
-        moments=hours(len(challenger)),
+        timestamps=hours(len(challenger)),
         champion_losses=None if champion is None else np.asarray(champion, float),
         challenger_losses=np.asarray(challenger, float),
         champion_latency=1e-4,
@@ -154,12 +154,6 @@ def test_one_row_proves_nothing() -> None:
     assert result.gain is not None
     assert result.gain.lower == -math.inf
     assert result.to_json()["gain"]["lower"] is None
-
-
-@pytest.mark.parametrize("confidence", [0.6, 0.9, 0.95, 0.99])
-@pytest.mark.parametrize("degrees", [9, 13, 30, 300])
-def test_the_quantile_is_students(confidence: float, degrees: int) -> None:
-    assert student_quantile(confidence, degrees) == pytest.approx(stats.t.ppf(confidence, degrees), rel=0.005)
 
 
 def test_for_rmse_the_gain_is_in_the_outcomes_unit() -> None:
