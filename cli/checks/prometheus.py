@@ -8,7 +8,8 @@ from typing import Any
 from cli.checks.check_result import Finding
 from cli.checks.http_client import ask_json
 from local_stack.settings import LocalStackSettings
-from local_stack.state import StackState, read_state
+from local_stack.state import read_state
+from shared.contracts.stack_state import StackState
 from shared.errors import DependencyUnavailable
 
 NAME = "prometheus"

@@ -14,7 +14,8 @@ from cli.model_overview import ModelOverview, read_overview
 from cli.options import Home, Json
 from cli.output import FOUND_SOMETHING, command_output, short_version
 from local_stack.addresses import addresses
-from local_stack.state import ProcessState, read_state
+from local_stack.state import read_state
+from shared.contracts.stack_state import ProcessState
 from local_stack.supervisor.lock import is_supervised
 from local_stack.supervisor.orphans import is_alive
 from local_stack.supervisor.readiness import is_ready

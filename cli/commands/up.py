@@ -15,7 +15,7 @@ from cli.output import Output, command_output
 from shared.errors import Conflict
 
 if TYPE_CHECKING:
-    from local_stack.state import StackState
+    from shared.contracts.stack_state import StackState
 
 Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False, help="Port of this process.")]
 

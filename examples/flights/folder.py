@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from local_stack.state import STATE, run_folder
+from local_stack.state import run_folder
 from local_stack.supervisor.lock import is_supervised
+from shared.contracts.stack_state import STATE_FILE
 
 MARK = Path("demo") / "made-by-the-demo"
 
@@ -19,7 +20,7 @@ def clear(home: Path) -> None:
     if home.exists() and any(home.iterdir()):
         if not (home / MARK).is_file():
             raise RuntimeError(f"{home} holds data the demo did not make; name an empty folder with --home")
-        if is_supervised(home) or (run_folder(home) / STATE).exists():
+        if is_supervised(home) or (run_folder(home) / STATE_FILE).exists():
             raise RuntimeError(
                 f"a stack was left running on {home}; end it with `homeostat down --home {home}`"
             )

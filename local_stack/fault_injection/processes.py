@@ -10,10 +10,11 @@ from pathlib import Path
 import psutil
 
 from local_stack.settings import LocalStackSettings
-from local_stack.state import ProcessState, StackState, read_state
+from local_stack.state import read_state
 from local_stack.supervisor.lock import is_supervised
 from local_stack.supervisor.orphans import is_alive
 from local_stack.supervisor.readiness import is_ready
+from shared.contracts.stack_state import ProcessState, StackState
 from shared.errors import NotFound, OperatorError
 
 PAUSE_S = 0.2

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from local_stack.state import ProcessState
 from local_stack.supervisor.process_specs import ProcessSpec
 from local_stack.supervisor.restart_policy import Restarts
+from shared.contracts.stack_state import ProcessState
 
 LONGEST_LOG_BYTES = 32 << 20
 

@@ -16,10 +16,10 @@ from rich.console import Console
 
 from local_stack.observability.processes import Observability
 from local_stack.settings import LocalStackSettings
-from local_stack.state import StackState
 from local_stack.supervisor.process_specs import SOURCES
 from local_stack.supervisor.readiness import wait_until_ready
 from local_stack.supervisor.supervisor import Supervisor
+from shared.contracts.stack_state import StackState
 from shared.errors import HomeostatError, OperatorError
 
 PORTS = (

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import psutil
 
-from local_stack.state import ProcessState
+from shared.contracts.stack_state import ProcessState
 
 
 def is_alive(process: ProcessState) -> bool:

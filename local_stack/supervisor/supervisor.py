@@ -18,13 +18,14 @@ from local_stack.kafka.config_files import BrokerPlace
 from local_stack.observability.processes import Observability
 from local_stack.ports import require_free
 from local_stack.settings import LocalStackSettings
-from local_stack.state import StackState, read_state, remove_state, write_state
+from local_stack.state import read_state, remove_state, write_state
 from local_stack.supervisor.child_process import Child
 from local_stack.supervisor.lock import only_one
 from local_stack.supervisor.orphans import end_left_over
 from local_stack.supervisor.process_specs import BROKER, ProcessSpec, environment, services, urls
 from local_stack.supervisor.restart_policy import stop_order
 from local_stack.supervisor.restart_suppression import is_held
+from shared.contracts.stack_state import StackState
 from shared.errors import HomeostatError
 from shared.models.keys import ensure_keys
 

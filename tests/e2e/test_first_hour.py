@@ -16,8 +16,9 @@ import httpx
 import psutil
 import pytest
 
-from local_stack.state import StackState, read_state
+from local_stack.state import read_state
 from local_stack.supervisor.lock import supervisor_pid
+from shared.contracts.stack_state import StackState
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 ROOT = Path(__file__).parents[2]

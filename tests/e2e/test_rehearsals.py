@@ -17,7 +17,8 @@ import httpx
 import psutil
 import pytest
 
-from local_stack.state import ProcessState, StackState, read_state
+from local_stack.state import read_state
+from shared.contracts.stack_state import ProcessState, StackState
 from shared.stores.lake import Lake
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]

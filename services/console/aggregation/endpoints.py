@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
-from local_stack.state import StackState, read_state
+from local_stack.state import read_state
+from shared.contracts.stack_state import StackState
 
 
 @dataclass(frozen=True)

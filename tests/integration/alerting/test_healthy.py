@@ -13,8 +13,9 @@ import pytest
 
 from docs.generate import ROOT
 from local_stack.settings import LocalStackSettings
-from local_stack.state import StackState, read_state
+from local_stack.state import read_state
 from local_stack.supervisor.process_specs import services
+from shared.contracts.stack_state import StackState
 from tests.observability import SHIPPED_RULES, running_prometheus, with_short_waits
 
 LOOKING_S = 30.0

@@ -20,12 +20,13 @@ import pytest
 from local_stack.observability.processes import Observability
 from local_stack.ports import free_port, is_free
 from local_stack.settings import LocalStackSettings
-from local_stack.state import ProcessState, StackState, read_state, run_folder, write_state
+from local_stack.state import read_state, run_folder, write_state
 from local_stack.supervisor.lock import is_supervised, only_one, supervisor_pid
 from local_stack.supervisor.orphans import end_left_over, is_alive
 from local_stack.supervisor.process_specs import ProcessSpec
 from local_stack.supervisor.readiness import wait_until_ready
 from local_stack.supervisor.supervisor import Supervisor
+from shared.contracts.stack_state import ProcessState, StackState
 from shared.errors import Conflict, OperatorError
 
 SERVICE = Path(__file__).with_name("small_service.py")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
-from local_stack.state import StackState, write_state
+from local_stack.state import write_state
+from shared.contracts.stack_state import StackState
 
 
 def test_addresses_by_default(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from local_stack.state import StackState, read_state, remove_state, write_state
+from local_stack.state import read_state, remove_state, write_state
+from shared.contracts.stack_state import StackState
 
 
 def state_of(home: Path) -> StackState:

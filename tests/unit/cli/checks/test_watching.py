@@ -21,8 +21,9 @@ from cli.checks.stores import ledger, mlflow
 from local_stack.observability.config_files import ALERTMANAGER
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
-from local_stack.state import ProcessState, StackState, write_state
+from local_stack.state import write_state
 from shared.contracts.release import Release
+from shared.contracts.stack_state import ProcessState, StackState
 from shared.stores.model_store import open_model_store
 from tests.unit.cli.fake_service import FakeService, fake_service
 

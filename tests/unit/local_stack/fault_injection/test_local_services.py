@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from cli.main import app
 from local_stack.fault_injection.local_services import find_local
 from local_stack.settings import LocalStackSettings
-from local_stack.state import StackState, write_state
+from local_stack.state import write_state
 from local_stack.supervisor.lock import only_one
+from shared.contracts.stack_state import StackState
 from shared.errors import CallerError, OperatorError
 from tests.unit.cli.fake_service import FakeService, fake_service
 

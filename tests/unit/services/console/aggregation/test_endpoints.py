@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from local_stack.settings import LocalStackSettings
-from local_stack.state import ProcessState, StackState, write_state
+from local_stack.state import write_state
 from services.console.aggregation.endpoints import find_places
+from shared.contracts.stack_state import ProcessState, StackState
 
 
 def settings(home: Path, **changed: object) -> LocalStackSettings:
