@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
 from services.console.aggregation.aggregator import KEPT_S
-from services.console.aggregation.endpoints import Places
+from services.console.aggregation.endpoints import Endpoints
 from services.console.bootstrap import build, open_door, serve
-from tests.fakes.loop_services import FakeLoop, places, serving
+from tests.fakes.loop_services import FakeLoop, endpoints, serving
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
@@ -129,8 +129,8 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
 
 
 @contextmanager
-def console_of(where: Places) -> Iterator[str]:
-    """A running console for services at fixed places; its address."""
+def console_of(where: Endpoints) -> Iterator[str]:
+    """A running console for services at fixed endpoints; its address."""
     settings = LocalStackSettings().model_copy(update={"console_port": free_port()})
     door = open_door(settings)
     server = build(settings, lambda: where)
@@ -147,5 +147,5 @@ def console_of(where: Places) -> Iterator[str]:
 @contextmanager
 def console_before(loop: FakeLoop) -> Iterator[str]:
     """A running console in front of a fake loop; its address."""
-    with serving(loop) as base, console_of(places(base)) as url:
+    with serving(loop) as base, console_of(endpoints(base)) as url:
         yield url

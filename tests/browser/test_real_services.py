@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from local_stack.ports import free_port
-from services.console.aggregation.endpoints import Places
+from services.console.aggregation.endpoints import Endpoints
 from tests.browser.conftest import console_of, visiting
 from tests.fakes.retraining_service import ServiceProcess, wait_for
 from tests.fakes.retraining_world import MODEL, make_world
@@ -19,10 +19,10 @@ from tests.integration.inference.conftest import InferenceProcess
 WIDE = {"width": 1360, "height": 900}
 
 
-def before(retraining: str) -> Places:
+def before(retraining: str) -> Endpoints:
     """A real retraining, and nobody where the others would be."""
     nobody = f"http://127.0.0.1:{free_port()}"
-    return Places(servers=(nobody,), shipper=nobody, sink=nobody, drift=nobody, retraining=retraining)
+    return Endpoints(servers=(nobody,), shipper=nobody, sink=nobody, drift=nobody, retraining=retraining)
 
 
 def test_approving_and_rolling_back_reach_the_ledger_and_the_release_log(
@@ -106,7 +106,7 @@ def test_inference_s_own_page_stands_in_nobody_s_way(
 
 def test_the_console_shows_what_a_real_server_serves(browser: Browser, inference: InferenceProcess) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
-    where = Places(servers=(inference.url,), shipper=nobody, sink=nobody, drift=nobody, retraining=nobody)
+    where = Endpoints(servers=(inference.url,), shipper=nobody, sink=nobody, drift=nobody, retraining=nobody)
     with console_of(where) as url, visiting(browser, url, viewport=WIDE) as visit:
         served = inference.served()
         expect(visit.page.locator("#models")).to_contain_text(

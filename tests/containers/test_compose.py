@@ -174,14 +174,14 @@ def test_the_broker_has_the_settings_the_tests_run_a_real_one_with(tmp_path: Pat
         for name, value in SERVICES["kafka"]["environment"].items()
         if name.startswith("KAFKA_") and name not in ("KAFKA_HEAP_OPTS", "KAFKA_LOG4J_ROOT_LOGLEVEL")
     }
-    places = {
+    endpoints = {
         "listeners": "PLAINTEXT://0.0.0.0:9092,CONTROLLER://0.0.0.0:19092",
         "advertised.listeners": "PLAINTEXT://kafka:9092",
         "controller.quorum.voters": "1@kafka:19092",
         "log.dirs": "/var/lib/kafka/data",
         "inter.broker.listener.name": "PLAINTEXT",
     }
-    assert given == {**local, **places}
+    assert given == {**local, **endpoints}
 
 
 def test_the_broker_is_of_the_version_the_tests_run() -> None:
@@ -368,14 +368,14 @@ def test_only_what_runs_is_named_to_who_would_miss_it() -> None:
 def test_the_default_start_expects_nothing_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the console and the doctor conclude from the composition's settings."""
     from cli.checks.prometheus import place_of
-    from services.console.aggregation.endpoints import find_places
+    from services.console.aggregation.endpoints import find_endpoints
 
     def told(services: dict[str, Any]) -> tuple[list[str], bool]:
         for variable, value in services["console"]["environment"].items():
             monkeypatch.setenv(variable, str(value))
         settings = LocalStackSettings()
-        places = find_places(settings)
-        watching = [places.prometheus, places.alertmanager, places.grafana]
+        endpoints = find_endpoints(settings)
+        watching = [endpoints.prometheus, endpoints.alertmanager, endpoints.grafana]
         return watching, place_of(settings, None, "prometheus", settings.prometheus_url, 9090)[1]
 
     assert told(SERVICES) == (["", "", ""], False)

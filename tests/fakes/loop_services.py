@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
 
-from services.console.aggregation.endpoints import Places
+from services.console.aggregation.endpoints import Endpoints
 from services.retraining.rollout.rollback import default_rollback_generation
 from shared.contracts.release import Release
 
@@ -360,7 +360,7 @@ def serving(loop: FakeLoop) -> Iterator[str]:
             """Silence."""
 
     class Server(ThreadingHTTPServer):
-        request_queue_size = 128  # many questions come at once, and five would have the others wait a second
+        request_queue_size = 128  # many polls come at once, and five would have the others wait a second
 
     server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -388,10 +388,10 @@ def wire(loop: FakeLoop) -> httpx.MockTransport:
     return httpx.MockTransport(handle)
 
 
-def places(base: str, **changed: Any) -> Places:
+def endpoints(base: str, **changed: Any) -> Endpoints:
     """Where the fake's services are."""
     found = {name: f"{base}/{name}" for name in SERVICES[1:]}
-    return Places(servers=(f"{base}/inference",), **{**found, **changed})
+    return Endpoints(servers=(f"{base}/inference",), **{**found, **changed})
 
 
 def _score(signal: str, feature: str, method: str, value: float, threshold: float) -> dict[str, Any]:

@@ -6,7 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from services.console.aggregation.models import disagreeing, released_at
-from services.console.aggregation.view_models import Model, Need, Part, Run, Unseen
+from services.console.aggregation.view_models import (
+    ActionItem,
+    ComponentHealth,
+    Model,
+    Run,
+    UnacknowledgedGroup,
+)
 from services.console.formatting import count, short
 
 # A swap takes moments; a server that is still behind after this needs a look.
@@ -19,28 +25,28 @@ _CONCERNS = {
 }
 
 
-def needs_of(
-    parts: Sequence[Part],
+def action_items_of(
+    parts: Sequence[ComponentHealth],
     models: Sequence[Model],
     runs: Sequence[Run],
-    unseen: Sequence[Unseen],
+    unacknowledged: Sequence[UnacknowledgedGroup],
     now: datetime,
-) -> tuple[Need, ...]:
+) -> tuple[ActionItem, ...]:
     """Parts that are not well, servers behind the release log, runs that wait, and groups of decisions nobody has seen."""
     return (
         *_parts(parts),
         *_behind(models, now),
         *_waiting(runs),
-        *_unseen(unseen),
+        *_unseen(unacknowledged),
     )
 
 
-def _parts(parts: Sequence[Part]) -> Iterator[Need]:
+def _parts(parts: Sequence[ComponentHealth]) -> Iterator[ActionItem]:
     titles = {"away": "is away", "trouble": "has trouble", "unclear": "cannot be understood"}
     for part in parts:
         # Who talks to Kafka is away: that is said already.
         if part.condition != "up" and (part.name, part.condition) != ("kafka", "unclear"):
-            yield Need(
+            yield ActionItem(
                 key=f"part-{part.name}-{part.condition}",
                 kind="part",
                 title=f"{part.name} {titles[part.condition]}",
@@ -51,7 +57,7 @@ def _parts(parts: Sequence[Part]) -> Iterator[Need]:
             )
 
 
-def _behind(models: Sequence[Model], now: datetime) -> Iterator[Need]:
+def _behind(models: Sequence[Model], now: datetime) -> Iterator[ActionItem]:
     for model in models:
         moment = released_at(model)
         if model.released is None or (moment is not None and abs(now - moment) < SWAP_TAKES):
@@ -62,7 +68,7 @@ def _behind(models: Sequence[Model], now: datetime) -> Iterator[Need]:
                 if served.version
                 else "serves no version"
             )
-            yield Need(
+            yield ActionItem(
                 key=f"behind-{model.name}-{served.server}-{model.released.generation}",
                 kind="model",
                 title=f"{model.name} is not served as released",
@@ -76,12 +82,12 @@ def _behind(models: Sequence[Model], now: datetime) -> Iterator[Need]:
             )
 
 
-def _waiting(runs: Sequence[Run]) -> Iterator[Need]:
+def _waiting(runs: Sequence[Run]) -> Iterator[ActionItem]:
     for run in runs:
         if not run.waits:
             continue
         suggested = run.state == "suggested"
-        yield Need(
+        yield ActionItem(
             key=f"run-{run.run_id}-{run.state}",
             kind="run",
             title=f"{run.model}: a retraining is suggested"
@@ -96,13 +102,13 @@ def _waiting(runs: Sequence[Run]) -> Iterator[Need]:
         )
 
 
-def _unseen(groups: Sequence[Unseen]) -> Iterator[Need]:
+def _unseen(groups: Sequence[UnacknowledgedGroup]) -> Iterator[ActionItem]:
     for group in groups:
         thing = _CONCERNS.get(group.concern, "decision")
         since = f"Since {group.since:%Y-%m-%d}, event time; the" if group.since else "The"
         several = f"{since} newest: " if group.count > 1 else ""
-        yield Need(
-            key=f"unseen-{group.model}-{group.concern}",
+        yield ActionItem(
+            key=f"unacknowledged-{group.model}-{group.concern}",
             kind="decision",
             title=f"{group.model}: {count(group.count, thing)}",
             sentence=f"{several}{group.sentence}",

@@ -8,15 +8,15 @@ from typing import Any
 
 from cli.checks.pipeline import FULL, MOST_LAG
 from services.console.aggregation.fields import mapping, mappings, number, text, whole
-from services.console.aggregation.poller import Heard
+from services.console.aggregation.poller import PollResult
 from services.console.aggregation.prometheus_samples import Samples
-from services.console.aggregation.view_models import Condition, Part
+from services.console.aggregation.view_models import ComponentHealth, Condition
 from services.console.formatting import amount, count, size
 
 LATE_S = 60.0  # what the objectives of freshness allow
 
 
-def inference_part(name: str, status: Heard, url: str) -> Part:
+def inference_part(name: str, status: PollResult, url: str) -> ComponentHealth:
     """An inference server."""
     if status.problem or status.body is None:
         return _silent(name, status, url, "Predictions are not answered here.")
@@ -45,7 +45,7 @@ def inference_part(name: str, status: Heard, url: str) -> Part:
     return _speaking(name, status, url, fine, [told for told in problems if told], details)
 
 
-def shipper_part(status: Heard, samples: Samples, url: str) -> Part:
+def shipper_part(status: PollResult, samples: Samples, url: str) -> ComponentHealth:
     """The shipper."""
     if status.problem or status.body is None:
         return _silent(
@@ -70,7 +70,7 @@ def shipper_part(status: Heard, samples: Samples, url: str) -> Part:
     return _speaking("shipper", status, url, fine, problems, details)
 
 
-def sink_part(status: Heard, samples: Samples, url: str) -> Part:
+def sink_part(status: PollResult, samples: Samples, url: str) -> ComponentHealth:
     """The sink."""
     if status.problem or status.body is None:
         return _silent("sink", status, url, "The lake gets no rows; Kafka keeps them meanwhile.")
@@ -93,15 +93,19 @@ def sink_part(status: Heard, samples: Samples, url: str) -> Part:
     return _speaking("sink", status, url, fine, problems, details)
 
 
-def kafka_part(shipper: Heard, sink: Heard, retraining: Heard, samples: Samples) -> Part:
+def kafka_part(
+    shipper: PollResult, sink: PollResult, retraining: PollResult, samples: Samples
+) -> ComponentHealth:
     """Kafka, as those who talk to it see it; it speaks no HTTP."""
     complaints = [
-        f"{name}: {told}" for name, heard in (("shipper", shipper), ("sink", sink)) for told in _errors(heard)
+        f"{name}: {told}"
+        for name, result in (("shipper", shipper), ("sink", sink))
+        for told in _errors(result)
     ]
     content = [
         name
-        for name, heard in (("shipper", shipper), ("sink", sink))
-        if heard.is_fresh and not _errors(heard)
+        for name, result in (("shipper", shipper), ("sink", sink))
+        if result.is_fresh and not _errors(result)
     ]
     listens = text(mapping(retraining.body), "verdicts") if retraining.is_fresh else ""
     if listens == "waiting for Kafka":
@@ -113,7 +117,7 @@ def kafka_part(shipper: Heard, sink: Heard, retraining: Heard, samples: Samples)
         (f"lag of {sample.labels.get('topic', '').removeprefix('homeostat.')}", f"{sample.value:,.0f}")
         for sample in lags
     )
-    said_at = max((heard.at for heard in (shipper, sink, retraining) if heard.at), default=None)
+    said_at = max((result.at for result in (shipper, sink, retraining) if result.at), default=None)
     condition: Condition = "up"
     if complaints:
         condition = "trouble" if content else "away"
@@ -124,10 +128,10 @@ def kafka_part(shipper: Heard, sink: Heard, retraining: Heard, samples: Samples)
         "unclear": "nobody who talks to it answers",
     }.get(condition, "; ".join(complaints))
     hint = "`homeostat doctor` looks at the broker and its topics" if complaints else ""
-    return Part("kafka", condition, sentence, details, hint, said_at=said_at)
+    return ComponentHealth("kafka", condition, sentence, details, hint, said_at=said_at)
 
 
-def drift_part(status: Heard, url: str) -> Part:
+def drift_part(status: PollResult, url: str) -> ComponentHealth:
     """Drift."""
     if status.problem or status.body is None:
         return _silent("drift", status, url, "Nobody judges windows; they are judged once it is back.")
@@ -145,7 +149,7 @@ def drift_part(status: Heard, url: str) -> Part:
     return _speaking("drift", status, url, fine, problems, details)
 
 
-def retraining_part(status: Heard, url: str) -> Part:
+def retraining_part(status: PollResult, url: str) -> ComponentHealth:
     """Retraining."""
     if status.problem or status.body is None:
         return _silent(
@@ -169,37 +173,39 @@ def retraining_part(status: Heard, url: str) -> Part:
     return _speaking("retraining", status, url, fine, problems, [pair for pair in details if pair[1]])
 
 
-def watching_part(name: str, heard: Heard, url: str) -> Part:
+def watching_part(name: str, result: PollResult, url: str) -> ComponentHealth:
     """Prometheus, Alertmanager or Grafana: the loop runs without."""
-    if heard.problem or heard.body is None:
-        sentence = heard.problem or "no answer yet"
+    if result.problem or result.body is None:
+        sentence = result.problem or "no answer yet"
         hint = f"look at {url}; the loop goes on without it"
-        return Part(name, "away", sentence, (), hint, heard.since, heard.at, url, is_core=False)
-    return Part(name, "up", "answers", said_at=heard.at, url=url, is_core=False)
+        return ComponentHealth(name, "away", sentence, (), hint, result.since, result.at, url, is_core=False)
+    return ComponentHealth(name, "up", "answers", said_at=result.at, url=url, is_core=False)
 
 
-def _silent(name: str, heard: Heard, url: str, meaning: str) -> Part:
-    said = heard.problem or "no answer yet"
+def _silent(name: str, result: PollResult, url: str, meaning: str) -> ComponentHealth:
+    said = result.problem or "no answer yet"
     lying = said.startswith("answers")
-    return Part(
+    return ComponentHealth(
         name,
         "unclear" if lying else "away",
         f"{said[0].upper()}{said[1:]}. {meaning}",
         hint=f"expected at {url}",
-        since=heard.since,
-        said_at=heard.at,
+        since=result.since,
+        said_at=result.at,
     )
 
 
 def _speaking(
-    name: str, heard: Heard, url: str, fine: str, problems: list[str], details: list[tuple[str, str]]
-) -> Part:
+    name: str, result: PollResult, url: str, fine: str, problems: list[str], details: list[tuple[str, str]]
+) -> ComponentHealth:
     condition: Condition = "trouble" if problems else "up"
-    return Part(name, condition, "; ".join(problems) or fine, tuple(details), "", None, heard.at, url)
+    return ComponentHealth(
+        name, condition, "; ".join(problems) or fine, tuple(details), "", None, result.at, url
+    )
 
 
-def _errors(heard: Heard) -> list[str]:
-    told = text(mapping(heard.body), "last_error") if heard.is_fresh else ""
+def _errors(result: PollResult) -> list[str]:
+    told = text(mapping(result.body), "last_error") if result.is_fresh else ""
     return [told] if told else []
 
 

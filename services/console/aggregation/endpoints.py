@@ -11,7 +11,7 @@ from shared.contracts.stack_state import StackState
 
 
 @dataclass(frozen=True)
-class Places:
+class Endpoints:
     """Base URLs without a slash at the end. `servers` are the inference servers; what watches the stack is empty where unknown.
 
     `logs` and `restarts` are known of the stack of this home alone, by the process's name.
@@ -37,12 +37,12 @@ class Places:
         return dict(self.restarts).get(process, 0)
 
 
-def find_places(settings: LocalStackSettings) -> Places:
+def find_endpoints(settings: LocalStackSettings) -> Endpoints:
     """A setting first, else the running stack of this home, else the default ports."""
     state = read_state(settings.home)
     three = addresses(settings)
     servers = tuple(url.strip().rstrip("/") for url in settings.console_servers.split(",") if url.strip())
-    return Places(
+    return Endpoints(
         servers=servers or (three.inference,),
         shipper=_base(settings, state, settings.shipper_url, "shipper", settings.shipper_port),
         sink=_base(settings, state, settings.sink_url, "sink", settings.sink_port),

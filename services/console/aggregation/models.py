@@ -10,9 +10,9 @@ from typing import Any
 from services.console.aggregation.component_health import newest
 from services.console.aggregation.fields import mapping, mappings, moment, number, since_epoch, text, whole
 from services.console.aggregation.parsers import releases_of, verdicts_of
-from services.console.aggregation.poller import Heard
+from services.console.aggregation.poller import PollResult
 from services.console.aggregation.prometheus_samples import Samples
-from services.console.aggregation.view_models import Model, Received, Release, Served, Verdict
+from services.console.aggregation.view_models import Model, Received, Release, ServedModel, Verdict
 
 RECENT = 40
 PREDICTED = "homeostat_inference_last_prediction_timestamp_seconds"
@@ -20,20 +20,20 @@ IN_LAKE = "homeostat_sink_last_row_timestamp_seconds"
 
 
 @dataclass(frozen=True)
-class Told:
+class ServiceReports:
     """What the services said, by who said it. `servers` and `predicted` are by inference server.
 
     `logs`, release logs, and `recent`, verdicts, are by model.
     """
 
-    servers: Mapping[str, Heard]
+    servers: Mapping[str, PollResult]
     predicted: Sequence[Samples]
-    sink: Heard
+    sink: PollResult
     in_lake: Samples
-    drift: Heard
-    retraining: Heard
-    logs: Mapping[str, Heard]
-    recent: Mapping[str, Heard]
+    drift: PollResult
+    retraining: PollResult
+    logs: Mapping[str, PollResult]
+    recent: Mapping[str, PollResult]
 
 
 def model_names(*bodies: Any) -> list[str]:
@@ -48,15 +48,15 @@ def model_names(*bodies: Any) -> list[str]:
     return sorted(names)
 
 
-def models_of(told: Told) -> tuple[Model, ...]:
+def models_of(told: ServiceReports) -> tuple[Model, ...]:
     """Every model, by name."""
-    spoken = [heard.body for heard in (*told.servers.values(), told.drift, told.retraining)]
+    spoken = [result.body for result in (*told.servers.values(), told.drift, told.retraining)]
     names = {*model_names(*spoken), *(name for name, log in told.logs.items() if releases_of(name, log.body))}
     return tuple(_model(name, told) for name in sorted(names))
 
 
-def _model(name: str, told: Told) -> Model:
-    logged, judged = told.logs.get(name, Heard()), told.recent.get(name, Heard())
+def _model(name: str, told: ServiceReports) -> Model:
+    logged, judged = told.logs.get(name, PollResult()), told.recent.get(name, PollResult())
     log = releases_of(name, logged.body)
     released = log[-1] if log else None
     watched = _entry(told.drift.body, name)
@@ -66,8 +66,8 @@ def _model(name: str, told: Told) -> Model:
         name=name,
         released=released,
         servers=tuple(
-            _served(server, heard, name, released if logged.is_fresh else None)
-            for server, heard in told.servers.items()
+            _served(server, result, name, released if logged.is_fresh else None)
+            for server, result in told.servers.items()
         ),
         received=_received(name, told, recent),
         frozen_loss=number(losses, "frozen_loss"),
@@ -79,7 +79,7 @@ def _model(name: str, told: Told) -> Model:
         problem=text(watched, "error"),
         recent=recent,
         releases=log,
-        comes_back=whole(mapping(logged.body), "rollback_target"),
+        rollback_target=whole(mapping(logged.body), "rollback_target"),
         stale=stale_of(
             {
                 "releases": [logged],
@@ -91,30 +91,30 @@ def _model(name: str, told: Told) -> Model:
     )
 
 
-def _served(server: str, heard: Heard, name: str, released: Release | None) -> Served:
-    entry = _entry(heard.body, name)
+def _served(server: str, result: PollResult, name: str, released: Release | None) -> ServedModel:
+    entry = _entry(result.body, name)
     version, generation = text(entry, "version"), whole(entry, "generation")
     # Who serves a later generation than the log tells was asked after it: a moment later both say the same.
-    known = heard.is_fresh and released is not None and generation <= released.generation
-    return Served(
+    known = result.is_fresh and released is not None and generation <= released.generation
+    return ServedModel(
         server=server,
         version=version,
         generation=generation,
         since=moment(entry, "since"),
         device=text(entry, "device"),
-        problem=heard.problem or text(entry, "last_error"),
-        said_at=None if heard.is_fresh else heard.at,
+        problem=result.problem or text(entry, "last_error"),
+        said_at=None if result.is_fresh else result.at,
         agrees=(version, generation) == (released.version, released.generation)
         if known and released
         else None,
     )
 
 
-def _received(name: str, told: Told, recent: Sequence[Verdict]) -> Received:
+def _received(name: str, told: ServiceReports, recent: Sequence[Verdict]) -> Received:
     answered = since_epoch(told.in_lake.value(IN_LAKE, kind="predictions", model=name))
     outcome = since_epoch(told.in_lake.value(IN_LAKE, kind="outcomes", model=name))
     asked = [since_epoch(samples.value(PREDICTED, model=name)) for samples in told.predicted]
-    asked += [moment(_entry(heard.body, name), "last_prediction_at") for heard in told.servers.values()]
+    asked += [moment(_entry(result.body, name), "last_prediction_at") for result in told.servers.values()]
     return Received(
         prediction=newest(*asked, answered),
         outcome=outcome,
@@ -132,7 +132,7 @@ def _name(item: Mapping[str, Any]) -> str:
     return text(item, "name") or text(item, "model")
 
 
-def stale_of(told: Mapping[str, Sequence[Heard]]) -> dict[str, datetime | None]:
+def stale_of(told: Mapping[str, Sequence[PollResult]]) -> dict[str, datetime | None]:
     """What is put together from some answer that is not of now, with the moment of the oldest that is shown."""
     return {
         name: min((one.at for one in answers if not one.is_fresh and one.at is not None), default=None)
@@ -141,7 +141,7 @@ def stale_of(told: Mapping[str, Sequence[Heard]]) -> dict[str, datetime | None]:
     }
 
 
-def disagreeing(model: Model) -> list[Served]:
+def disagreeing(model: Model) -> list[ServedModel]:
     """Servers that serve something other than the release log says."""
     return [served for served in model.servers if served.agrees is False]
 

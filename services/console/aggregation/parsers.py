@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.console.aggregation.fields import mapping, mappings, moment, number, text, texts, whole
-from services.console.aggregation.view_models import Decision, Release, Run, Score, Unseen, Verdict
+from services.console.aggregation.view_models import (
+    Decision,
+    Release,
+    Run,
+    Score,
+    UnacknowledgedGroup,
+    Verdict,
+)
 
 SCORES_SHOWN = 3
 
@@ -21,10 +28,10 @@ def decisions_of(body: Any) -> tuple[Decision, ...]:
     return tuple(_decision(item) for item in mappings(body, "decisions") if text(item, "cause_key"))
 
 
-def unseen_of(body: Any) -> tuple[Unseen, ...]:
+def unacknowledged_of(body: Any) -> tuple[UnacknowledgedGroup, ...]:
     """What nobody has acknowledged, in retraining's order."""
     groups = (
-        Unseen(
+        UnacknowledgedGroup(
             model=text(item, "model"),
             concern=text(item, "concern"),
             count=whole(item, "count"),

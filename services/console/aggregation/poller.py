@@ -1,6 +1,6 @@
 """Asking services over HTTP, many at once, waiting for none of them longer than a page may take.
 
-1. Every question is asked at once; one that is still under way from the last look is not asked again.
+1. Every poll is asked at once; one that is still under way from the last look is not asked again.
 2. The look ends when all have answered or its patience is over.
 3. What has not answered by then is shown as it last answered, if that was a moment ago; else it counts as not answering.
 4. What fails is remembered with the moment it began, and what it last said with the moment it said so.
@@ -28,7 +28,7 @@ LARGEST_ANSWER = 8 << 20
 
 
 @dataclass(frozen=True)
-class Question:
+class PollRequest:
     """A GET of `path` at `base`, answered in JSON, or in text where `is_text`."""
 
     base: str
@@ -37,7 +37,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Heard:
+class PollResult:
     """The last good `body` with the moment `at`; `problem` in words while it fails, and `since` when."""
 
     body: Any = None
@@ -53,14 +53,14 @@ class Heard:
 
 @dataclass
 class _Memory:
-    heard: Heard = field(default_factory=Heard)
+    result: PollResult = field(default_factory=PollResult)
     task: asyncio.Task[None] | None = None
     asked_at: datetime | None = None
-    heard_tick: float = 0.0
+    received_tick: float = 0.0
 
 
-class Asker:
-    """Remembers what each question was last answered. `ticks` are seconds that only grow. For one event loop."""
+class Poller:
+    """Remembers what each poll was last answered. `ticks` are seconds that only grow. For one event loop."""
 
     def __init__(
         self, client: httpx.AsyncClient, now: Callable[[], datetime], ticks: Callable[[], float]
@@ -68,25 +68,25 @@ class Asker:
         self._client = client
         self._now = now
         self._ticks = ticks
-        self._memories: dict[Question, _Memory] = {}
+        self._memories: dict[PollRequest, _Memory] = {}
 
-    async def ask(self, questions: Iterable[Question], spent_s: float = 0.0) -> dict[Question, Heard]:
-        """What is known about each question after at most `PATIENCE_S` seconds, `FIRST_PATIENCE_S` where one is new.
+    async def ask(self, polls: Iterable[PollRequest], spent_s: float = 0.0) -> dict[PollRequest, PollResult]:
+        """What is known about each poll after at most `PATIENCE_S` seconds, `FIRST_PATIENCE_S` where one is new.
 
-        `spent_s` of it went to an earlier question of the same look. Never raises for what a service does.
+        `spent_s` of it went to an earlier poll of the same look. Never raises for what a service does.
         """
-        wanted = list(dict.fromkeys(questions))
-        under_way = [self._start(question) for question in wanted]
+        wanted = list(dict.fromkeys(polls))
+        under_way = [self._start(poll) for poll in wanted]
         if under_way:
-            new = any(self._memories[question].heard == Heard() for question in wanted)
+            new = any(self._memories[poll].result == PollResult() for poll in wanted)
             patience = (FIRST_PATIENCE_S if new else PATIENCE_S) - spent_s
             await asyncio.wait(under_way, timeout=max(patience, LEAST_PATIENCE_S))
-        return {question: self._answer(question) for question in wanted}
+        return {poll: self._answer(poll) for poll in wanted}
 
-    def forget_others(self, questions: Iterable[Question]) -> None:
+    def forget_others(self, polls: Iterable[PollRequest]) -> None:
         """Forget what nobody asks any more."""
-        for question in set(self._memories) - set(questions):
-            if (task := self._memories.pop(question).task) is not None:
+        for poll in set(self._memories) - set(polls):
+            if (task := self._memories.pop(poll).task) is not None:
                 task.cancel()
 
     async def close(self) -> None:
@@ -94,44 +94,44 @@ class Asker:
         self.forget_others(())
         await self._client.aclose()
 
-    def _start(self, question: Question) -> asyncio.Task[None]:
-        memory = self._memories.setdefault(question, _Memory())
+    def _start(self, poll: PollRequest) -> asyncio.Task[None]:
+        memory = self._memories.setdefault(poll, _Memory())
         if memory.task is None or memory.task.done():
             memory.asked_at = self._now()
-            memory.task = asyncio.create_task(self._fetch(question, memory))
+            memory.task = asyncio.create_task(self._fetch(poll, memory))
         return memory.task
 
-    def _answer(self, question: Question) -> Heard:
-        memory = self._memories[question]
-        heard = memory.heard
-        if memory.task is None or memory.task.done() or heard.problem:
-            return heard
-        if heard.at is not None and self._ticks() - memory.heard_tick < FRESH_S:
-            return heard
-        return Heard(heard.body, heard.at, "no answer yet", memory.asked_at)
+    def _answer(self, poll: PollRequest) -> PollResult:
+        memory = self._memories[poll]
+        result = memory.result
+        if memory.task is None or memory.task.done() or result.problem:
+            return result
+        if result.at is not None and self._ticks() - memory.received_tick < FRESH_S:
+            return result
+        return PollResult(result.body, result.at, "no answer yet", memory.asked_at)
 
-    async def _fetch(self, question: Question, memory: _Memory) -> None:
+    async def _fetch(self, poll: PollRequest, memory: _Memory) -> None:
         try:
-            body = await asyncio.wait_for(self._get(question), TIMEOUT_S)
+            body = await asyncio.wait_for(self._get(poll), TIMEOUT_S)
         except Exception as error:  # a service may break in any way; the page says which and goes on
-            heard = memory.heard
-            memory.heard = Heard(heard.body, heard.at, in_words(error), heard.since or memory.asked_at)
+            result = memory.result
+            memory.result = PollResult(
+                result.body, result.at, in_words(error), result.since or memory.asked_at
+            )
         else:
-            memory.heard, memory.heard_tick = Heard(body, self._now()), self._ticks()
+            memory.result, memory.received_tick = PollResult(body, self._now()), self._ticks()
 
-    async def _get(self, question: Question) -> Any:
-        accept = "text/plain" if question.is_text else "application/json"
+    async def _get(self, poll: PollRequest) -> Any:
+        accept = "text/plain" if poll.is_text else "application/json"
         raw = b""
-        async with self._client.stream(
-            "GET", question.base + question.path, headers={"Accept": accept}
-        ) as answer:
+        async with self._client.stream("GET", poll.base + poll.path, headers={"Accept": accept}) as answer:
             if answer.status_code != 200:
-                raise Unusable(f"answers {answer.status_code} at {question.path.partition('?')[0]}")
+                raise Unusable(f"answers {answer.status_code} at {poll.path.partition('?')[0]}")
             async for piece in answer.aiter_bytes():
                 raw += piece
                 if len(raw) > LARGEST_ANSWER:
                     raise Unusable(f"answers more than {LARGEST_ANSWER >> 20} MiB")
-        if question.is_text:
+        if poll.is_text:
             return raw.decode(errors="replace")
         body = orjson.loads(raw)
         if not isinstance(body, dict):

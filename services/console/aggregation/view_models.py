@@ -11,7 +11,7 @@ Act = Literal["approve", "reject", "acknowledge"]
 
 
 @dataclass(frozen=True)
-class Part:
+class ComponentHealth:
     """One part of the installation. `since`: when it stopped being up, by the console's clock; `said_at`: its last answer."""
 
     name: str
@@ -26,7 +26,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedModel:
     """What one inference server serves of a model. `agrees` with the release log; None where one of them is not known.
 
     `said_at`: when it said so, where that is not now.
@@ -114,7 +114,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Unseen:
+class UnacknowledgedGroup:
     """Decisions of one model and concern that nobody has acknowledged: `count` of them since event time `since`.
 
     `sentence` is the newest one's, `newest_key` its cause.
@@ -167,7 +167,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Model:
-    """One model. `comes_back` is the generation a rollback would put back, 0 where there is none.
+    """One model. `rollback_target` is the generation a rollback would put back, 0 where there is none.
 
     Both losses are in the unit of `loss_metric`, on the same newest `loss_rows` rows with outcomes. `stale` names what is as
     a service last told it (`releases`, `received`, `evidence`, `losses`), with that moment.
@@ -175,7 +175,7 @@ class Model:
 
     name: str
     released: Release | None
-    servers: tuple[Served, ...]
+    servers: tuple[ServedModel, ...]
     received: Received
     frozen_loss: float | None
     served_loss: float | None
@@ -186,15 +186,15 @@ class Model:
     problem: str
     recent: tuple[Verdict, ...]
     releases: tuple[Release, ...]
-    comes_back: int
+    rollback_target: int
     stale: dict[str, datetime | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Need:
-    """Something that waits for a person. `key` is stable: the same need has the same key at every look.
+class ActionItem:
+    """Something that waits for a person. `key` is stable: the same item has the same key at every look.
 
-    A need of kind `decision` stands for `count` decisions of one model and concern; `about` is the newest one's cause.
+    A item of kind `decision` stands for `count` decisions of one model and concern; `about` is the newest one's cause.
     """
 
     key: str
@@ -212,19 +212,19 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Snapshot:
     """Everything at the moment `at`. `stale` names lists that are as a service last told them, with that moment."""
 
     at: datetime
-    parts: tuple[Part, ...]
+    parts: tuple[ComponentHealth, ...]
     models: tuple[Model, ...]
     verdicts: tuple[Verdict, ...]
     decisions: tuple[Decision, ...]
     runs: tuple[Run, ...]
     releases: tuple[Release, ...]
-    needs: tuple[Need, ...]
+    needs: tuple[ActionItem, ...]
     stale: dict[str, datetime | None]
 
-    def part(self, name: str) -> Part | None:
+    def part(self, name: str) -> ComponentHealth | None:
         """A part by name."""
         return next((part for part in self.parts if part.name == name), None)

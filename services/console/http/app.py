@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 
-from services.console.http.routes import Doors, make_router
+from services.console.http.routes import Dependencies, make_router
 from shared.http.host_check import AllowedHosts
 from shared.http.service_app import make_service_app
 
@@ -22,7 +22,7 @@ CARRIED = {
 }
 
 
-def make_app(doors: Doors, hosts: AllowedHosts, close: Callable[[], Awaitable[None]]) -> FastAPI:
+def make_app(dependencies: Dependencies, hosts: AllowedHosts, close: Callable[[], Awaitable[None]]) -> FastAPI:
     """The application; `close` is called at shutdown."""
 
     @asynccontextmanager
@@ -31,7 +31,7 @@ def make_app(doors: Doors, hosts: AllowedHosts, close: Callable[[], Awaitable[No
         await close()
 
     app = make_service_app(
-        "Homeostat console", make_router(doors), hosts=hosts, is_ready=lambda: True, lifespan=lifespan
+        "Homeostat console", make_router(dependencies), hosts=hosts, is_ready=lambda: True, lifespan=lifespan
     )
 
     @app.middleware("http")

@@ -1,4 +1,4 @@
-"""The console's doors: the page, its facts as JSON, the reports, and what the buttons do."""
+"""The console's dependencies: the page, its facts as JSON, the reports, and what the buttons do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 from fastapi import APIRouter, Request, Response
 
-from services.console.aggregation.aggregator import Gatherer
+from services.console.aggregation.aggregator import Aggregator
 from services.console.http.action_client import Actions
 from services.console.http.csrf import check_framed, check_header
 from services.console.http.request_bodies import Acknowledgement, Answer, Asked, Rollback
@@ -25,35 +25,35 @@ REPORT_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
-class Doors:
-    """What the doors lead to. `drift` is where reports come from; `actor_header` names who acts, where a proxy says so."""
+class Dependencies:
+    """What the dependencies lead to. `drift` is where reports come from; `actor_header` names who acts, where a proxy says so."""
 
-    gatherer: Gatherer
+    aggregator: Aggregator
     actions: Actions
     client: httpx.AsyncClient
     drift: Callable[[], str]
     actor_header: str
 
 
-def make_router(doors: Doors) -> APIRouter:
-    """All doors."""
+def make_router(dependencies: Dependencies) -> APIRouter:
+    """All dependencies."""
     router = APIRouter()
 
     @router.get("/")
     async def page(request: Request) -> Response:
         """The page."""
-        known = request.headers.get(doors.actor_header, "") if doors.actor_header else ""
-        return _html(draw_page(await doors.gatherer.picture(), actor=known), shell().policy)
+        known = request.headers.get(dependencies.actor_header, "") if dependencies.actor_header else ""
+        return _html(draw_page(await dependencies.aggregator.snapshot(), actor=known), shell().policy)
 
     @router.get("/main")
     async def main() -> Response:
         """What the page shows, drawn anew: its script puts it in place."""
-        return _html(draw_main(await doors.gatherer.picture()), shell().policy)
+        return _html(draw_main(await dependencies.aggregator.snapshot()), shell().policy)
 
     @router.get("/status.json")
     async def status() -> Response:
         """The same facts, for programs."""
-        return json_response(await doors.gatherer.picture())
+        return json_response(await dependencies.aggregator.snapshot())
 
     @router.get("/reports/{verdict_id}")
     async def report(verdict_id: str) -> Response:
@@ -65,7 +65,7 @@ def make_router(doors: Doors) -> APIRouter:
         """The report itself, shut in; for the frame in that page alone."""
         check_framed(request.headers)
         try:
-            answer = _html(await _report(doors, verdict_id), REPORT_POLICY)
+            answer = _html(await _report(dependencies, verdict_id), REPORT_POLICY)
         except HomeostatError as error:
             answer = _html(draw_absence(error.message, error.hint), REPORT_POLICY)
             answer.status_code = error.status
@@ -84,8 +84,8 @@ def make_router(doors: Doors) -> APIRouter:
 
     async def answer(run_id: str, word: str, request: Request) -> Response:
         asked = await _read(Answer, request)
-        actor = _actor(doors, request, asked.actor)
-        done = doors.actions.answer(
+        actor = _actor(dependencies, request, asked.actor)
+        done = dependencies.actions.answer(
             run_id, word, actor=actor, state=asked.state, gate_digest=asked.gate_digest
         )
         return await acted("run", done)
@@ -94,17 +94,17 @@ def make_router(doors: Doors) -> APIRouter:
     async def acknowledge(cause_key: str, request: Request) -> Response:
         """Record that a decision was seen, or it and the older ones of its group."""
         asked = await _read(Acknowledgement, request)
-        actor = _actor(doors, request, asked.actor)
-        done = doors.actions.acknowledge(cause_key, actor=actor, note=asked.note, older=asked.of_older())
+        actor = _actor(dependencies, request, asked.actor)
+        done = dependencies.actions.acknowledge(cause_key, actor=actor, note=asked.note, older=asked.of_older())
         return await acted("acknowledgement", done)
 
     @router.post("/api/models/{model}/rollback")
     async def rollback(model: str, request: Request) -> Response:
         """Put an earlier version back, once."""
         asked = await _read(Rollback, request)
-        done = doors.actions.roll_back(
+        done = dependencies.actions.roll_back(
             model,
-            actor=_actor(doors, request, asked.actor),
+            actor=_actor(dependencies, request, asked.actor),
             reason=asked.reason,
             to_generation=asked.to_generation,
             expected_generation=asked.expected_generation,
@@ -115,7 +115,7 @@ def make_router(doors: Doors) -> APIRouter:
         try:
             return json_response({name: await doing})
         finally:  # whatever came of it, what is shown next is of afterwards
-            doors.gatherer.forget()
+            dependencies.aggregator.forget()
 
     return router
 
@@ -125,18 +125,18 @@ async def _read(kind: type[Asked], request: Request) -> Asked:
     return parse_model(kind, await read_json(request, maximum_bytes=LARGEST_BODY))
 
 
-def _actor(doors: Doors, request: Request, said: str) -> str:
+def _actor(dependencies: Dependencies, request: Request, said: str) -> str:
     """Who acts: whom the proxy names where there is one, else the name the person gave."""
-    named = request.headers.get(doors.actor_header, "").strip() if doors.actor_header else said
+    named = request.headers.get(dependencies.actor_header, "").strip() if dependencies.actor_header else said
     if not named:
         raise InvalidRequest("nobody says who acts", field="actor", expected="a name of 1 to 200 characters")
     return named[:200]
 
 
-async def _report(doors: Doors, verdict_id: str) -> bytes:
+async def _report(dependencies: Dependencies, verdict_id: str) -> bytes:
     try:
-        answer = await doors.client.get(
-            f"{doors.drift()}/reports/{quote(verdict_id, safe='')}", timeout=REPORT_TIMEOUT_S
+        answer = await dependencies.client.get(
+            f"{dependencies.drift()}/reports/{quote(verdict_id, safe='')}", timeout=REPORT_TIMEOUT_S
         )
     except httpx.HTTPError as error:
         raise DependencyUnavailable(

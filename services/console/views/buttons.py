@@ -7,7 +7,7 @@ from urllib.parse import quote
 import orjson
 
 from services.console.aggregation.rollback_target import candidates
-from services.console.aggregation.view_models import Decision, Model, Need
+from services.console.aggregation.view_models import ActionItem, Decision, Model
 from services.console.formatting import clock, short
 from services.console.views.markup import Html, join, tag
 
@@ -15,22 +15,22 @@ SEEN = "Records that you have seen it; nothing else happens."
 _WORDS = {"approve": "Approve", "reject": "Reject"}
 
 
-def need_buttons(need: Need, digest: str) -> Html | None:
+def need_buttons(item: ActionItem, digest: str) -> Html | None:
     """The buttons of something that waits. `digest`: the proof the run was shown with."""
-    if not need.acts:
+    if not item.acts:
         return None
-    if need.kind == "run":
-        return tag("p", *(_answer(need, act, digest) for act in need.acts), class_="acts")
+    if item.kind == "run":
+        return tag("p", *(_answer(item, act, digest) for act in item.acts), class_="acts")
     # Bound to what is shown: up to this decision, of this concern, and no more older ones than were counted.
-    shown: dict[str, object] = {"and_older": True, "concern": need.concern, "expected_older": need.count - 1}
+    shown: dict[str, object] = {"and_older": True, "concern": item.concern, "expected_older": item.count - 1}
     button = _acknowledge(
-        f"need-acknowledge-{need.model}-{need.concern}",
-        need.about,
-        need.title,
-        need.sentence,
-        word=f"Acknowledge all {need.count:,}" if need.count > 1 else "Acknowledge",
-        means="Records that you have seen them; later ones ask again." if need.count > 1 else SEEN,
-        body=shown if need.count > 1 else {},
+        f"item-acknowledge-{item.model}-{item.concern}",
+        item.about,
+        item.title,
+        item.sentence,
+        word=f"Acknowledge all {item.count:,}" if item.count > 1 else "Acknowledge",
+        means="Records that you have seen them; later ones ask again." if item.count > 1 else SEEN,
+        body=shown if item.count > 1 else {},
     )
     return tag("p", button, class_="acts")
 
@@ -75,13 +75,13 @@ def rollback_button(model: Model) -> Html | None:
         going=f"generation {model.released.generation}, version {short(model.released.version)}",
         next=str(model.released.generation + 1),
         choices=told,
-        back=str(model.comes_back or choices[0].generation),
+        back=str(model.rollback_target or choices[0].generation),
         kind="danger",
     )
 
 
-def _answer(need: Need, act: str, digest: str) -> Html:
-    suggested = need.state == "suggested"
+def _answer(item: ActionItem, act: str, digest: str) -> Html:
+    suggested = item.state == "suggested"
     means = {
         ("approve", True): "The training starts. What it makes waits for your word again.",
         ("approve", False): "The new version is released and takes the place of the one served.",
@@ -89,14 +89,14 @@ def _answer(need: Need, act: str, digest: str) -> Html:
         ("reject", False): "The run ends; the version served stays.",
     }[act, suggested]
     return _button(
-        f"{act}-{need.about}",
+        f"{act}-{item.about}",
         _WORDS[act],
-        f" {need.about}",
+        f" {item.about}",
         act=act,
-        path=f"/api/runs/{quote(need.about, safe='')}/{act}",
-        title=f"{_WORDS[act]} {need.about}",
-        says=f"{means} {need.sentence}",
-        body={"state": need.state, "gate_digest": digest},
+        path=f"/api/runs/{quote(item.about, safe='')}/{act}",
+        title=f"{_WORDS[act]} {item.about}",
+        says=f"{means} {item.sentence}",
+        body={"state": item.state, "gate_digest": digest},
         kind="main" if act == "approve" else "",
     )
 

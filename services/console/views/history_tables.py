@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import quote
 
-from services.console.aggregation.view_models import Decision, Picture, Release, Run, Score, Verdict
+from services.console.aggregation.view_models import Decision, Release, Run, Score, Snapshot, Verdict
 from services.console.formatting import age, clock, figure, short, times
 from services.console.views.buttons import acknowledge_button
 from services.console.views.charts import ratio_bar
@@ -16,45 +16,47 @@ from services.console.views.status_badges import sign
 VERDICTS, RUNS, DECISIONS, RELEASES = 50, 20, 30, 20
 
 
-def verdicts_section(picture: Picture) -> Html:
+def verdicts_section(snapshot: Snapshot) -> Html:
     """The newest verdicts."""
-    rows = [_verdict(verdict) for verdict in picture.verdicts[:VERDICTS]]
+    rows = [_verdict(verdict) for verdict in snapshot.verdicts[:VERDICTS]]
     heads = ("State", "Window, event time", "Rows", "Score ÷ threshold", "Why", "Report")
     empty = "No verdict yet: drift judges a window once its rows are complete and their outcomes are due."
-    return _list(picture, "verdicts", "Verdicts", "drift", heads, rows, empty, len(picture.verdicts))
+    return _list(snapshot, "verdicts", "Verdicts", "drift", heads, rows, empty, len(snapshot.verdicts))
 
 
-def runs_section(picture: Picture) -> Html:
+def runs_section(snapshot: Snapshot) -> Html:
     """The newest runs, and every one that waits."""
-    rows = [_run(run, picture.at) for run in picture.runs[:RUNS]]
+    rows = [_run(run, snapshot.at) for run in snapshot.runs[:RUNS]]
     heads = ("State", "Run", "Gate", "Champion → challenger", "Began")
     empty = "No run yet: a decision to retrain begins one."
-    return _list(picture, "runs", "Runs", "retraining", heads, rows, empty, len(picture.runs))
+    return _list(snapshot, "runs", "Runs", "retraining", heads, rows, empty, len(snapshot.runs))
 
 
-def decisions_section(picture: Picture) -> Html:
+def decisions_section(snapshot: Snapshot) -> Html:
     """The newest decisions, also those to do nothing; and every one nobody has seen."""
     shown = [
         decision
-        for index, decision in enumerate(picture.decisions)
+        for index, decision in enumerate(snapshot.decisions)
         if index < DECISIONS or (decision.needs_acknowledgement and not decision.acknowledged_by)
     ]
-    rows = [_decision(decision, picture.at) for decision in shown]
+    rows = [_decision(decision, snapshot.at) for decision in shown]
     heads = ("Decision", "Why", "Cause", "Decided", "Seen")
     empty = "No decision yet: every verdict leads to one, also to do nothing."
-    return _list(picture, "decisions", "Decisions", "retraining", heads, rows, empty, len(picture.decisions))
+    return _list(
+        snapshot, "decisions", "Decisions", "retraining", heads, rows, empty, len(snapshot.decisions)
+    )
 
 
-def releases_section(picture: Picture) -> Html:
+def releases_section(snapshot: Snapshot) -> Html:
     """The newest releases."""
-    rows = [_release(release, picture.at) for release in picture.releases[:RELEASES]]
+    rows = [_release(release, snapshot.at) for release in snapshot.releases[:RELEASES]]
     heads = ("Generation", "Version", "Reason", "Who", "Note", "When")
     empty = "Nothing was released yet."
-    return _list(picture, "releases", "Releases", "retraining", heads, rows, empty, len(picture.releases))
+    return _list(snapshot, "releases", "Releases", "retraining", heads, rows, empty, len(snapshot.releases))
 
 
 def _list(
-    picture: Picture,
+    snapshot: Snapshot,
     identity: str,
     title: str,
     teller: str,
@@ -64,10 +66,10 @@ def _list(
     known: int,
 ) -> Html:
     stale = None
-    if identity in picture.stale:
-        at = picture.stale[identity]
+    if identity in snapshot.stale:
+        at = snapshot.stale[identity]
         said = f"{teller} does not answer; " + (
-            f"this is what it said {age(at, picture.at)}." if at else "nothing is known."
+            f"this is what it said {age(at, snapshot.at)}." if at else "nothing is known."
         )
         stale = tag("p", said, class_="stale")
         empty = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.console.aggregation.view_models import Model, Received, Release, Served
+from services.console.aggregation.view_models import Model, Received, Release, ServedModel
 from services.console.formatting import clock, count, short
 from services.console.views.buttons import rollback_button
 from services.console.views.charts import course, two_losses
@@ -83,7 +83,7 @@ def _servers(model: Model, now: datetime) -> Html:
     return tag("ul", *(_server(served, now) for served in model.servers), class_="servers")
 
 
-def _server(served: Served, now: datetime) -> Html:
+def _server(served: ServedModel, now: datetime) -> Html:
     if served.version:
         serves = join(
             " serves generation ",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.console.aggregation.view_models import Need, Part, Picture
+from services.console.aggregation.view_models import ActionItem, ComponentHealth, Snapshot
 from services.console.formatting import age, clock
 from services.console.views.buttons import need_buttons
 from services.console.views.markup import Html, join, moment, tag
@@ -22,46 +22,46 @@ def section(identity: str, title: str, *children: object, beside: object = None)
     )
 
 
-def needs_section(picture: Picture) -> Html:
+def needs_section(snapshot: Snapshot) -> Html:
     """What waits for a person, with how many things that is: decisions nobody has seen are one thing per model and concern."""
-    digests = {run.run_id: run.gate_digest for run in picture.runs}
-    shown = [_need(need, digests.get(need.about, ""), picture) for need in picture.needs]
+    digests = {run.run_id: run.gate_digest for run in snapshot.runs}
+    shown = [_need(item, digests.get(item.about, ""), snapshot) for item in snapshot.needs]
     if not shown:
         return section("needs", "Needs you", tag("p", sign("ok"), " Nothing waits for you.", class_="calm"))
-    count = tag("span", str(len(picture.needs)), class_="count", aria_hidden="true")
+    count = tag("span", str(len(snapshot.needs)), class_="count", aria_hidden="true")
     return section("needs", "Needs you", tag("ul", *shown, class_="needs"), beside=count)
 
 
-def parts_section(picture: Picture) -> Html:
+def parts_section(snapshot: Snapshot) -> Html:
     """The health of every part, in the order in which data goes through them."""
     return section(
-        "parts", "Parts", tag("ul", *(_part(part, picture) for part in picture.parts), class_="parts")
+        "parts", "Parts", tag("ul", *(_part(part, snapshot) for part in snapshot.parts), class_="parts")
     )
 
 
-def models_section(picture: Picture) -> Html:
+def models_section(snapshot: Snapshot) -> Html:
     """Every model."""
-    if not picture.models:
+    if not snapshot.models:
         told = tag("p", "No model yet. ", tag("code", "homeostat deploy"), " releases one.", class_="calm")
         return section("models", "Models", told)
-    return section("models", "Models", *(model_card(model, picture.at) for model in picture.models))
+    return section("models", "Models", *(model_card(model, snapshot.at) for model in snapshot.models))
 
 
-def _need(need: Need, digest: str, picture: Picture) -> Html:
-    when = join("newest " if need.count > 1 else "", moment(need.since, picture.at)) if need.since else None
+def _need(item: ActionItem, digest: str, snapshot: Snapshot) -> Html:
+    when = join("newest " if item.count > 1 else "", moment(item.since, snapshot.at)) if item.since else None
     return tag(
         "li",
-        tag("p", tag("strong", need.title), tag("span", when, class_="soft"), class_="what"),
-        tag("p", need.sentence) if need.sentence else None,
-        tag("p", _commands(need.hint), class_="soft") if need.hint else None,
-        need_buttons(need, digest),
-        id=f"need-{need.key}",
-        class_=f"need {need.kind}",
-        data_need=need.title,
+        tag("p", tag("strong", item.title), tag("span", when, class_="soft"), class_="what"),
+        tag("p", item.sentence) if item.sentence else None,
+        tag("p", _commands(item.hint), class_="soft") if item.hint else None,
+        need_buttons(item, digest),
+        id=f"item-{item.key}",
+        class_=f"item {item.kind}",
+        data_need=item.title,
     )
 
 
-def _part(part: Part, picture: Picture) -> Html:
+def _part(part: ComponentHealth, snapshot: Snapshot) -> Html:
     details = [join(tag("dt", name), tag("dd", value)) for name, value in part.details if value]
     linked = part.url and not part.is_core
     name = (
@@ -72,18 +72,18 @@ def _part(part: Part, picture: Picture) -> Html:
         tag("p", tag("strong", name), " ", sign(part.condition), class_="what"),
         tag("p", part.sentence),
         tag("dl", *details, class_="facts") if details else None,
-        _trouble(part, picture) if part.since is not None else None,
+        _trouble(part, snapshot) if part.since is not None else None,
         class_=f"part {part.condition}",
     )
 
 
-def _trouble(part: Part, picture: Picture) -> Html:
-    since = part.since or picture.at
+def _trouble(part: ComponentHealth, snapshot: Snapshot) -> Html:
+    since = part.since or snapshot.at
     at = tag("time", f"{clock(since)} UTC", datetime=since.isoformat(timespec="seconds"))
     heard = None
     if part.condition != "trouble" and part.name != "kafka":
-        heard = join("; last heard ", moment(part.said_at, picture.at))
-    return tag("p", "since ", at, f", {age(since, picture.at)}", heard, class_="soft")
+        heard = join("; last heard ", moment(part.said_at, snapshot.at))
+    return tag("p", "since ", at, f", {age(since, snapshot.at)}", heard, class_="soft")
 
 
 def _commands(hint: str) -> Html:

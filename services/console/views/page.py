@@ -8,7 +8,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
-from services.console.aggregation.view_models import Picture
+from services.console.aggregation.view_models import Snapshot
 from services.console.views.history_tables import (
     decisions_section,
     releases_section,
@@ -54,13 +54,13 @@ def _digest(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def draw_page(picture: Picture, *, actor: str = "") -> str:
+def draw_page(snapshot: Snapshot, *, actor: str = "") -> str:
     """The whole document. `actor` is who acts, where a proxy has said so; else the page asks."""
     pieces = {
         "{{style}}": shell().style,
         "{{script}}": shell().script,
         "{{actor}}": tag("meta", name="homeostat-actor", content=actor) if actor else Html(""),
-        "{{main}}": draw_main(picture),
+        "{{main}}": draw_main(snapshot),
     }
     # Each mark is filled once, from the front, so that nothing that was filled in is looked at again.
     rest, drawn = shell().document, ""
@@ -70,32 +70,32 @@ def draw_page(picture: Picture, *, actor: str = "") -> str:
     return drawn + rest
 
 
-def draw_main(picture: Picture) -> str:
+def draw_main(snapshot: Snapshot) -> str:
     """What changes from look to look."""
     return tag(
         "main",
-        tag("p", verdict_on(picture), id="summary", class_="summary"),
-        needs_section(picture),
-        parts_section(picture),
-        models_section(picture),
-        verdicts_section(picture),
-        runs_section(picture),
-        decisions_section(picture),
-        releases_section(picture),
+        tag("p", verdict_on(snapshot), id="summary", class_="summary"),
+        needs_section(snapshot),
+        parts_section(snapshot),
+        models_section(snapshot),
+        verdicts_section(snapshot),
+        runs_section(snapshot),
+        decisions_section(snapshot),
+        releases_section(snapshot),
         id="main",
         tabindex=-1,
-        data_at=picture.at.isoformat(timespec="seconds"),
+        data_at=snapshot.at.isoformat(timespec="seconds"),
     )
 
 
-def verdict_on(picture: Picture) -> Html:
+def verdict_on(snapshot: Snapshot) -> Html:
     """How things are, in one sentence."""
-    unwell = [part.name for part in picture.parts if part.condition != "up"]
-    waiting = len([need for need in picture.needs if need.kind != "part"])
+    unwell = [part.name for part in snapshot.parts if part.condition != "up"]
+    waiting = len([item for item in snapshot.needs if item.kind != "part"])
     told = []
     if unwell:
         told.append(f"{', '.join(unwell)}: not well")
     if waiting:
         told.append(f"{waiting} {'thing waits' if waiting == 1 else 'things wait'} for you")
-    at = tag("time", f"{picture.at:%H:%M:%S} UTC", datetime=picture.at.isoformat(timespec="seconds"))
+    at = tag("time", f"{snapshot.at:%H:%M:%S} UTC", datetime=snapshot.at.isoformat(timespec="seconds"))
     return join("; ".join(told) or "All parts are well and nothing waits for you", " · as of ", at)

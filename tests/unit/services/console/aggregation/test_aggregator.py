@@ -9,21 +9,21 @@ from datetime import timedelta
 import pytest
 
 from services.console.aggregation import poller as asking
-from tests.fakes.loop_services import NOW, VERSIONS, FakeLoop, full_loop, places
-from tests.unit.services.console.looking import BASE, Console, look, run
+from tests.fakes.loop_services import NOW, VERSIONS, FakeLoop, endpoints, full_loop
+from tests.unit.services.console.harness import BASE, Console, look, run
 
 PARTS = ["inference", "shipper", "kafka", "sink", "drift", "retraining"]
 
 
-def conditions(picture: object) -> dict[str, str]:
-    return {part.name: part.condition for part in picture.parts}  # type: ignore[attr-defined]
+def conditions(snapshot: object) -> dict[str, str]:
+    return {part.name: part.condition for part in snapshot.parts}  # type: ignore[attr-defined]
 
 
 def test_a_loop_that_is_well() -> None:
-    picture = look(full_loop())
-    assert conditions(picture) == dict.fromkeys(PARTS, "up")
-    assert picture.stale == {}
-    [model] = picture.models
+    snapshot = look(full_loop())
+    assert conditions(snapshot) == dict.fromkeys(PARTS, "up")
+    assert snapshot.stale == {}
+    [model] = snapshot.models
     assert model.released is not None
     assert (model.released.generation, model.released.version) == (3, VERSIONS[2])
     [served] = model.servers
@@ -32,9 +32,13 @@ def test_a_loop_that_is_well() -> None:
     assert model.received.prediction == NOW - timedelta(seconds=4)
     assert model.received.lake_row == NOW - timedelta(seconds=8)
     assert model.received.outcome == NOW - timedelta(seconds=90)
-    assert model.received.verdict == picture.verdicts[0].reached_at
-    assert model.comes_back == 2
-    assert [verdict.state for verdict in picture.verdicts[:3]] == ["drift", "data_fault", "insufficient_data"]
+    assert model.received.verdict == snapshot.verdicts[0].reached_at
+    assert model.rollback_target == 2
+    assert [verdict.state for verdict in snapshot.verdicts[:3]] == [
+        "drift",
+        "data_fault",
+        "insufficient_data",
+    ]
 
 
 def test_a_verdict_shows_its_strongest_scores_and_counts_the_others() -> None:
@@ -49,22 +53,22 @@ def test_a_verdict_shows_its_strongest_scores_and_counts_the_others() -> None:
 
 
 def test_an_installation_without_a_model_is_empty_and_well() -> None:
-    picture = look(FakeLoop())
-    assert conditions(picture) == dict.fromkeys(PARTS, "up")
-    assert (picture.models, picture.verdicts, picture.runs, picture.releases, picture.needs) == ((),) * 5
+    snapshot = look(FakeLoop())
+    assert conditions(snapshot) == dict.fromkeys(PARTS, "up")
+    assert (snapshot.models, snapshot.verdicts, snapshot.runs, snapshot.releases, snapshot.needs) == ((),) * 5
 
 
 @pytest.mark.parametrize("service", ["inference", "shipper", "sink", "drift", "retraining"])
 def test_a_service_that_is_away_is_named_and_the_others_are_shown(service: str) -> None:
     loop = full_loop()
     loop.away = {service}
-    picture = look(loop)
-    found = conditions(picture)
+    snapshot = look(loop)
+    found = conditions(snapshot)
     assert [name for name in PARTS if found[name] == "away"] == [service]
-    need = next(need for need in picture.needs if need.kind == "part")
-    assert (need.about, need.since) == (service, NOW)
-    assert "connection is refused" in need.sentence
-    assert need.hint
+    item = next(item for item in snapshot.needs if item.kind == "part")
+    assert (item.about, item.since) == (service, NOW)
+    assert "connection is refused" in item.sentence
+    assert item.hint
 
 
 def test_since_when_is_remembered_until_it_is_back() -> None:
@@ -76,7 +80,7 @@ def test_since_when_is_remembered_until_it_is_back() -> None:
         for away in (set(), {"drift"}, {"drift"}, set(), {"drift"}):
             console.clock.forward(10)
             loop.away = away
-            part = (await console.gatherer.picture()).part("drift")
+            part = (await console.aggregator.snapshot()).part("drift")
             assert part is not None
             found.append(part.since and (part.since - NOW).total_seconds())
         return found
@@ -89,15 +93,15 @@ def test_what_a_service_last_said_stays_with_the_moment_it_was_said() -> None:
 
     async def looks() -> object:
         console = Console(loop)
-        await console.gatherer.picture()
+        await console.aggregator.snapshot()
         loop.away = {"drift", "retraining"}
         console.clock.forward(30)
-        return await console.gatherer.picture()
+        return await console.aggregator.snapshot()
 
-    picture = run(looks)
-    assert len(picture.verdicts) == 23
-    assert picture.models[0].released.generation == 3
-    assert picture.stale == dict.fromkeys(("verdicts", "decisions", "runs", "releases"), NOW)
+    snapshot = run(looks)
+    assert len(snapshot.verdicts) == 23
+    assert snapshot.models[0].released.generation == 3
+    assert snapshot.stale == dict.fromkeys(("verdicts", "decisions", "runs", "releases"), NOW)
 
 
 def test_a_slow_service_holds_the_look_no_longer_than_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,32 +112,32 @@ def test_a_slow_service_holds_the_look_no_longer_than_its_patience(monkeypatch: 
 
     async def looks() -> tuple[float, object, int]:
         console = Console(loop)
-        console.gatherer._ticks = time.monotonic
+        console.aggregator._ticks = time.monotonic
         hanging = asyncio.Event()
-        fetch = console.gatherer._asker._get
+        fetch = console.aggregator._poller._get
 
-        async def slow(question: asking.Question) -> object:
-            if "/drift/" in question.path or question.base.endswith("/drift"):
+        async def slow(poll: asking.PollRequest) -> object:
+            if "/drift/" in poll.path or poll.base.endswith("/drift"):
                 loop.asked.append("slow")
                 await hanging.wait()
-            return await fetch(question)
+            return await fetch(poll)
 
-        console.gatherer._asker._get = slow  # type: ignore[method-assign]
+        console.aggregator._poller._get = slow  # type: ignore[method-assign]
         began = time.monotonic()
-        first = await console.gatherer.picture()
+        first = await console.aggregator.snapshot()
         took = time.monotonic() - began
         console.clock.forward(2)
-        console.gatherer.forget()
-        await console.gatherer.picture()
+        console.aggregator.forget()
+        await console.aggregator.snapshot()
         asked = loop.asked.count("slow")
         hanging.set()
-        await console.gatherer._asker.close()
+        await console.aggregator._poller.close()
         return took, first, asked
 
-    took, picture, asked = run(looks)
+    took, snapshot, asked = run(looks)
     assert took < 1.7  # what is asked about each model waits within the same patience, not once more
-    assert conditions(picture)["drift"] == "away"
-    assert conditions(picture)["retraining"] == "up"
+    assert conditions(snapshot)["drift"] == "away"
+    assert conditions(snapshot)["retraining"] == "up"
     assert (
         asked == 3
     )  # status, verdicts and those of the model, once each: what is under way is not asked again
@@ -145,20 +149,20 @@ def test_an_answer_that_is_late_once_is_shown_as_it_was(monkeypatch: pytest.Monk
 
     async def looks() -> list[str]:
         console = Console(loop)
-        await console.gatherer.picture()
-        fetch, hanging = console.gatherer._asker._get, asyncio.Event()
+        await console.aggregator.snapshot()
+        fetch, hanging = console.aggregator._poller._get, asyncio.Event()
 
-        async def slow(question: asking.Question) -> object:
-            if question.base.endswith("/drift"):
+        async def slow(poll: asking.PollRequest) -> object:
+            if poll.base.endswith("/drift"):
                 await hanging.wait()
-            return await fetch(question)
+            return await fetch(poll)
 
-        console.gatherer._asker._get = slow  # type: ignore[method-assign]
+        console.aggregator._poller._get = slow  # type: ignore[method-assign]
         found = []
         for seconds in (2, 10):
             console.clock.forward(seconds)
-            found.append(conditions(await console.gatherer.picture())["drift"])
-        await console.gatherer._asker.close()
+            found.append(conditions(await console.aggregator.snapshot())["drift"])
+        await console.aggregator._poller.close()
         return found
 
     assert run(looks) == ["up", "away"]
@@ -199,9 +203,9 @@ def test_no_lie_of_any_service_takes_the_page_down(lie: bytes) -> None:
     ):
         loop = full_loop()
         loop.lies[path] = lie
-        picture = look(loop)
-        assert draw_page(picture)
-        assert conditions(picture)["shipper" if path.startswith("/retraining") else "retraining"] in (
+        snapshot = look(loop)
+        assert draw_page(snapshot)
+        assert conditions(snapshot)["shipper" if path.startswith("/retraining") else "retraining"] in (
             "up",
             "unclear",
         )
@@ -222,9 +226,9 @@ def test_kafka_is_judged_by_those_who_talk_to_it() -> None:
     assert conditions(look(loop))["kafka"] == "away"
     loop.kafka = True
     loop.away = {"shipper", "sink", "retraining"}
-    picture = look(loop)
-    assert conditions(picture)["kafka"] == "unclear"
-    assert "kafka" not in {need.about for need in picture.needs}
+    snapshot = look(loop)
+    assert conditions(snapshot)["kafka"] == "unclear"
+    assert "kafka" not in {item.about for item in snapshot.needs}
 
 
 def test_a_picture_is_kept_for_a_second_and_looked_for_once() -> None:
@@ -235,11 +239,11 @@ def test_a_picture_is_kept_for_a_second_and_looked_for_once() -> None:
         counts = []
         for seconds in (0.0, 0.5, 0.6):
             console.clock.forward(seconds)
-            pictures = await asyncio.gather(*(console.gatherer.picture() for _ in range(5)))
-            assert all(picture is pictures[0] for picture in pictures)
+            snapshots = await asyncio.gather(*(console.aggregator.snapshot() for _ in range(5)))
+            assert all(snapshot is snapshots[0] for snapshot in snapshots)
             counts.append(loop.asked.count("/drift/status"))
-        console.gatherer.forget()
-        await console.gatherer.picture()
+        console.aggregator.forget()
+        await console.aggregator.snapshot()
         return [*counts, loop.asked.count("/drift/status")]
 
     assert run(looks) == [1, 1, 2, 3]
@@ -251,13 +255,13 @@ def test_a_clock_that_is_set_freezes_nothing(set_by: float) -> None:
 
     async def looks() -> list[object]:
         console = Console(loop)
-        await console.gatherer.picture()
+        await console.aggregator.snapshot()
         loop.away = {"inference", "shipper", "sink", "drift", "retraining"}
         console.clock.set_by(set_by)
-        kept = conditions(await console.gatherer.picture())["drift"]
+        kept = conditions(await console.aggregator.snapshot())["drift"]
         console.clock.forward(2)
-        picture = await console.gatherer.picture()
-        return [kept, picture.at == console.clock(), conditions(picture)["drift"]]
+        snapshot = await console.aggregator.snapshot()
+        return [kept, snapshot.at == console.clock(), conditions(snapshot)["drift"]]
 
     assert run(looks) == ["up", True, "away"]
 
@@ -271,22 +275,22 @@ def test_a_clock_that_is_set_does_not_decide_how_late_an_answer_is(
 
     async def looks() -> list[str]:
         console = Console(loop)
-        await console.gatherer.picture()
+        await console.aggregator.snapshot()
         hanging = asyncio.Event()
-        fetch = console.gatherer._asker._get
+        fetch = console.aggregator._poller._get
 
-        async def slow(question: asking.Question) -> object:
-            if question.base.endswith("/drift"):
+        async def slow(poll: asking.PollRequest) -> object:
+            if poll.base.endswith("/drift"):
                 await hanging.wait()
-            return await fetch(question)
+            return await fetch(poll)
 
-        console.gatherer._asker._get = slow  # type: ignore[method-assign]
+        console.aggregator._poller._get = slow  # type: ignore[method-assign]
         console.clock.set_by(set_by)
         found = []
         for seconds in (2, 10):
             console.clock.forward(seconds)
-            found.append(conditions(await console.gatherer.picture())["drift"])
-        await console.gatherer._asker.close()
+            found.append(conditions(await console.aggregator.snapshot())["drift"])
+        await console.aggregator._poller.close()
         return found
 
     assert run(looks) == ["up", "away"]
@@ -310,8 +314,8 @@ def test_what_nobody_asks_any_more_is_forgotten() -> None:
             loop.releases = releases
             loop.served = loop.served if releases else {}
             console.clock.forward(2)
-            await console.gatherer.picture()
-            paths = {question.path for question in console.gatherer._asker._memories}
+            await console.aggregator.snapshot()
+            paths = {poll.path for poll in console.aggregator._poller._memories}
             found.append("/models/flights/releases" in paths)
         return found
 
@@ -321,70 +325,70 @@ def test_what_nobody_asks_any_more_is_forgotten() -> None:
 def test_what_watches_the_loop_comes_after_the_loop() -> None:
     loop = full_loop()
     loop.away = {"retraining", "prometheus"}
-    where = places(BASE, prometheus=f"{BASE}/prometheus")
+    where = endpoints(BASE, prometheus=f"{BASE}/prometheus")
     needs = look(loop, where=where).needs
-    assert [need.about for need in needs if need.kind == "part"] == ["retraining", "prometheus"]
+    assert [item.about for item in needs if item.kind == "part"] == ["retraining", "prometheus"]
 
 
 def test_what_nobody_has_seen_is_found_however_many_decisions_came_after_it() -> None:
     loop = full_loop()
     for number in range(150):
         loop.decision(f"{number:032x}")
-    picture = look(loop)
-    assert "b" * 32 not in {decision.cause_key for decision in picture.decisions}
-    assert [need.about for need in picture.needs if need.kind == "decision"] == ["b" * 32]
+    snapshot = look(loop)
+    assert "b" * 32 not in {decision.cause_key for decision in snapshot.decisions}
+    assert [item.about for item in snapshot.needs if item.kind == "decision"] == ["b" * 32]
 
 
 def test_a_run_that_waits_is_found_however_many_came_after_it() -> None:
     loop = full_loop()
     for number in range(60):
         loop.run(f"run-{number}", "promoted", gate=True)
-    picture = look(loop)
-    assert [run.run_id for run in picture.runs if run.waits] == ["run-new"]
-    assert [need.about for need in picture.needs if need.kind == "run"] == ["run-new"]
+    snapshot = look(loop)
+    assert [run.run_id for run in snapshot.runs if run.waits] == ["run-new"]
+    assert [item.about for item in snapshot.needs if item.kind == "run"] == ["run-new"]
 
 
 def test_every_inference_server_is_held_against_the_release_log() -> None:
     loop = full_loop()
     loop.away = {"second"}
-    where = places(BASE)
+    where = endpoints(BASE)
     where = type(where)(**{**where.__dict__, "servers": (f"{BASE}/inference", "http://two/second")})
-    picture = look(loop, where=where)
-    assert [part.name for part in picture.parts[:2]] == ["inference loop", "inference two"]
-    [model] = picture.models
+    snapshot = look(loop, where=where)
+    assert [part.name for part in snapshot.parts[:2]] == ["inference loop", "inference two"]
+    [model] = snapshot.models
     assert [(served.server, served.agrees) for served in model.servers] == [("loop", True), ("two", None)]
 
 
 def test_a_server_that_stays_behind_the_release_log_needs_someone() -> None:
     loop = full_loop()
     loop.served = {"generation": 2, "version": VERSIONS[1]}
-    [need] = [need for need in look(loop).needs if need.kind == "model"]
-    assert "loop serves generation 2" in need.sentence
-    assert "the release log says generation 3" in need.sentence
+    [item] = [item for item in look(loop).needs if item.kind == "model"]
+    assert "loop serves generation 2" in item.sentence
+    assert "the release log says generation 3" in item.sentence
     loop.releases[-1]["released_at"] = (NOW - timedelta(seconds=10)).isoformat()  # a swap takes moments
-    assert [need for need in look(loop).needs if need.kind == "model"] == []
+    assert [item for item in look(loop).needs if item.kind == "model"] == []
 
 
 def test_needs_come_in_the_order_of_their_urgency() -> None:
     loop = full_loop()
     loop.away = {"sink"}
     needs = look(loop).needs
-    assert [(need.kind, need.about) for need in needs] == [
+    assert [(item.kind, item.about) for item in needs] == [
         ("part", "sink"),
         ("run", "run-new"),
         ("decision", "b" * 32),
     ]
     loop.decisions[0]["acknowledged"] = {"actor": "ada", "note": "", "at": NOW.isoformat()}
-    assert [need.kind for need in look(loop).needs] == ["part", "run"]
+    assert [item.kind for item in look(loop).needs] == ["part", "run"]
 
 
 def test_unseen_decisions_are_counted_however_many_came_after_them() -> None:
     loop = full_loop()
     for number in range(300):
         loop.decision(f"{number:032x}", state="drift" if number % 2 == 0 else "ok")
-    [need] = [need for need in look(loop).needs if need.kind == "decision"]
-    assert (need.count, need.about, need.concern) == (151, f"{298:032x}", "drift")
-    assert need.title == "flights: 151 drift verdicts"
+    [item] = [item for item in look(loop).needs if item.kind == "decision"]
+    assert (item.count, item.about, item.concern) == (151, f"{298:032x}", "drift")
+    assert item.title == "flights: 151 drift verdicts"
 
 
 def test_a_retraining_that_knows_neither_losses_nor_acknowledgements_is_understood() -> None:
@@ -393,6 +397,6 @@ def test_a_retraining_that_knows_neither_losses_nor_acknowledgements_is_understo
     for decision in loop.decisions:
         del decision["needs_acknowledgement"], decision["acknowledged"]
     loop.lies["/retraining/status"] = b'{"ready": true, "models": ["flights"], "verdicts": "connected"}'
-    picture = look(loop)
-    assert (picture.models[0].frozen_loss, picture.models[0].served_loss) == (None, None)
-    assert [need.kind for need in picture.needs] == ["run"]
+    snapshot = look(loop)
+    assert (snapshot.models[0].frozen_loss, snapshot.models[0].served_loss) == (None, None)
+    assert [item.kind for item in snapshot.needs] == ["run"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from services.console.aggregation.view_models import Part
+from services.console.aggregation.view_models import ComponentHealth
 from tests.fakes.loop_services import FakeLoop, full_loop
-from tests.unit.services.console.looking import Console, look, run
+from tests.unit.services.console.harness import Console, look, run
 
 
-def part_of(name: str, loop: FakeLoop) -> Part:
+def part_of(name: str, loop: FakeLoop) -> ComponentHealth:
     part = look(loop).part(name)
     assert part is not None
     return part
@@ -35,17 +35,17 @@ def test_figures_of_before_are_not_told_as_of_now() -> None:
 
     async def looks() -> list[str]:
         console = Console(loop)
-        first = (await console.gatherer.picture()).part("sink")
-        get = console.gatherer._asker._get
+        first = (await console.aggregator.snapshot()).part("sink")
+        get = console.aggregator._poller._get
 
-        async def broken(question: object) -> object:
-            if question.path == "/metrics":  # type: ignore[attr-defined]
+        async def broken(poll: object) -> object:
+            if poll.path == "/metrics":  # type: ignore[attr-defined]
                 raise OSError("reset")
-            return await get(question)  # type: ignore[arg-type]
+            return await get(poll)  # type: ignore[arg-type]
 
-        console.gatherer._asker._get = broken  # type: ignore[method-assign]
+        console.aggregator._poller._get = broken  # type: ignore[method-assign]
         console.clock.forward(30)
-        second = (await console.gatherer.picture()).part("sink")
+        second = (await console.aggregator.snapshot()).part("sink")
         return [part.sentence for part in (first, second) if part is not None]
 
     assert run(looks) == ["7 records behind Kafka", "answers; how far it is behind Kafka is not known"]

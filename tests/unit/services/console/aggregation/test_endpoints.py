@@ -7,7 +7,7 @@ from pathlib import Path
 
 from local_stack.settings import LocalStackSettings
 from local_stack.state import write_state
-from services.console.aggregation.endpoints import find_places
+from services.console.aggregation.endpoints import find_endpoints
 from shared.contracts.stack_state import ProcessState, StackState
 
 
@@ -34,7 +34,7 @@ def running(home: Path) -> None:
 
 
 def test_the_default_ports_where_nothing_runs(tmp_path: Path) -> None:
-    found = find_places(settings(tmp_path))
+    found = find_endpoints(settings(tmp_path))
     assert found.servers == ("http://127.0.0.1:8000",)
     assert (found.shipper, found.sink) == ("http://127.0.0.1:8001", "http://127.0.0.1:8004")
     assert (found.prometheus, found.alertmanager, found.grafana) == ("", "", "")
@@ -44,7 +44,7 @@ def test_the_default_ports_where_nothing_runs(tmp_path: Path) -> None:
 def test_the_running_stack_is_found_and_again_where_it_moves(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     running(tmp_path)
-    found = find_places(chosen)
+    found = find_endpoints(chosen)
     assert (found.servers, found.sink) == (("http://127.0.0.1:1000",), "http://127.0.0.1:1004")
     assert (found.prometheus, found.alertmanager) == ("http://127.0.0.1:1005", "")
     assert (found.log("drift"), found.restarts_of("drift")) == ("drift.log", 3)
@@ -52,7 +52,7 @@ def test_the_running_stack_is_found_and_again_where_it_moves(tmp_path: Path) -> 
 
 def test_what_is_set_goes_before_what_is_found(tmp_path: Path) -> None:
     running(tmp_path)
-    found = find_places(
+    found = find_endpoints(
         settings(
             tmp_path,
             console_servers="http://one:1/, http://two:2",

@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from services.console.aggregation.view_models import Picture
+from services.console.aggregation.view_models import Snapshot
 from tests.fakes.loop_services import NOW, VERSIONS, FakeLoop, full_loop
-from tests.unit.services.console.looking import Console, look, run
+from tests.unit.services.console.harness import Console, look, run
 
 
-def later(loop: FakeLoop, change: Any, seconds: float = 3600) -> Picture:
+def later(loop: FakeLoop, change: Any, seconds: float = 3600) -> Snapshot:
     """The second of two looks, with a change between them."""
 
-    async def looks() -> Picture:
+    async def looks() -> Snapshot:
         console = Console(loop)
-        await console.gatherer.picture()
+        await console.aggregator.snapshot()
         change(loop)
         console.clock.forward(seconds)
-        return await console.gatherer.picture()
+        return await console.aggregator.snapshot()
 
-    found: Picture = run(looks)
+    found: Snapshot = run(looks)
     return found
 
 
@@ -40,9 +40,9 @@ def test_a_quiet_model_keeps_its_verdicts_beside_a_busy_one() -> None:
     loop = full_loop()
     for number in range(100, 200):
         loop.verdict(number)["model"] = "busy"
-    picture = look(loop)
-    assert {verdict.model for verdict in picture.verdicts} == {"busy"}
-    [model] = picture.models
+    snapshot = look(loop)
+    assert {verdict.model for verdict in snapshot.verdicts} == {"busy"}
+    [model] = snapshot.models
     assert (len(model.recent), model.recent[0].state) == (23, "drift")
     assert model.received.verdict == model.recent[0].reached_at
 
@@ -50,13 +50,13 @@ def test_a_quiet_model_keeps_its_verdicts_beside_a_busy_one() -> None:
 @pytest.mark.parametrize("change", [released_meanwhile, log_lies])
 def test_a_release_log_of_before_accuses_nobody(change: Any) -> None:
     """Its newest entry is an older one than is served: that says something of the log, and nothing of the server."""
-    picture = later(full_loop(), change)
-    [model] = picture.models
+    snapshot = later(full_loop(), change)
+    [model] = snapshot.models
     [served] = model.servers
     assert (served.generation, served.agrees) == (4, None)
     assert model.released is not None
     assert model.released.generation == 3
-    assert [need for need in picture.needs if need.kind == "model"] == []
+    assert [item for item in snapshot.needs if item.kind == "model"] == []
 
 
 def test_a_release_log_of_before_vouches_for_nobody_either() -> None:
@@ -70,16 +70,16 @@ def test_a_release_log_of_before_vouches_for_nobody_either() -> None:
 def test_a_server_ahead_of_the_log_was_asked_after_it() -> None:
     loop = full_loop()
     loop.served = {"generation": 4, "version": VERSIONS[3]}
-    picture = look(loop)
-    assert picture.models[0].servers[0].agrees is None
-    assert [need for need in picture.needs if need.kind == "model"] == []
+    snapshot = look(loop)
+    assert snapshot.models[0].servers[0].agrees is None
+    assert [item for item in snapshot.needs if item.kind == "model"] == []
 
 
 def test_a_release_of_a_clock_set_back_is_no_swap_for_ever() -> None:
     loop = full_loop()
     loop.served = {"generation": 2, "version": VERSIONS[1]}
     loop.releases[-1]["released_at"] = (NOW + timedelta(hours=5)).isoformat()
-    assert [need.about for need in look(loop).needs if need.kind == "model"] == ["flights"]
+    assert [item.about for item in look(loop).needs if item.kind == "model"] == ["flights"]
 
 
 def test_what_is_not_of_now_is_named_with_its_moment() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from services.console.http.csrf import HEADER
 from tests.fakes.loop_services import full_loop
-from tests.unit.services.console.looking import Console, Page, run
+from tests.unit.services.console.harness import Console, Page, run
 
 APPROVE = "/api/runs/run-new/approve"
 SHOWN = {"actor": "ada", "state": "waiting_for_approval", "gate_digest": "d1"}
@@ -82,7 +82,7 @@ def test_a_group_is_acknowledged_as_it_was_shown_and_what_came_later_is_not() ->
 
     async def twice() -> list[httpx.Response]:
         console = Console(loop)
-        await console.gatherer.picture()
+        await console.aggregator.snapshot()
         loop.decision("c" * 32, state="drift")
         path = f"/api/causes/{3:032x}/acknowledge"
         return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.console.views.page import draw_main
 from tests.fakes.loop_services import full_loop
 from tests.unit.services.console.aggregation.test_models import later
-from tests.unit.services.console.looking import Page
+from tests.unit.services.console.harness import Page
 
 
 def marks(*away: str) -> list[str]:

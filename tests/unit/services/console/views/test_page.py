@@ -14,7 +14,7 @@ import pytest
 
 from services.console.views.page import draw_main, draw_page, shell
 from tests.fakes.loop_services import FakeLoop, busy_loop, full_loop
-from tests.unit.services.console.looking import Page, look
+from tests.unit.services.console.harness import Page, look
 
 LARGEST_PAGE = 100_000
 SLOWEST_DRAWING_S = 0.25
@@ -121,7 +121,7 @@ def test_every_button_says_what_it_is_about_and_carries_what_it_sends() -> None:
         "approve-run-new",
         "reject-run-new",
         "rollback-flights",
-        "need-acknowledge-flights-drift",
+        "item-acknowledge-flights-drift",
         f"decision-acknowledge-{'b' * 32}",
     }
     assert told["approve-run-new"].text == "Approve run-new"
@@ -186,10 +186,10 @@ def test_many_unseen_decisions_are_one_card_for_each_model_and_concern() -> None
     loop = busy_loop()
     loop.decision("f" * 32, state="data_fault")
     loop.decisions[-2]["event_time"] = "2013-02-12T11:00:00+00:00"  # the oldest drift
-    picture = look(loop)
-    page = Page(draw_main(picture))
+    snapshot = look(loop)
+    page = Page(draw_main(snapshot))
     needs = page.one("section", id="needs")
-    fault, drift = page.all("li", class_="need decision")
+    fault, drift = page.all("li", class_="item decision")
     assert "flights: 1 fault verdict" in fault.text
     assert f"the reason of {'f' * 32}" in fault.text
     assert "Since" not in fault.text
@@ -199,8 +199,8 @@ def test_many_unseen_decisions_are_one_card_for_each_model_and_concern() -> None
     assert page.one("span", class_="count").text == "3"
     assert needs.text.count("Acknowledge") == 2
     one, every = (
-        page.by_id("need-acknowledge-flights-data_fault"),
-        page.by_id("need-acknowledge-flights-drift"),
+        page.by_id("item-acknowledge-flights-data_fault"),
+        page.by_id("item-acknowledge-flights-drift"),
     )
     assert one.text.startswith("Acknowledge flights: 1 fault verdict")
     assert (one.attributes["data-body"], one.attributes["data-path"]) == (
@@ -220,11 +220,11 @@ def test_many_unseen_decisions_are_one_card_for_each_model_and_concern() -> None
 
 def test_the_page_is_small_and_quickly_drawn() -> None:
     """50 verdicts, 30 decisions, 20 runs, 20 releases; the bound on time is generous, the usual is a tenth of it."""
-    picture = look(busy_loop())
-    assert (len(picture.verdicts), len(picture.runs)) == (50, 31)
-    draw_page(picture)
+    snapshot = look(busy_loop())
+    assert (len(snapshot.verdicts), len(snapshot.runs)) == (50, 31)
+    draw_page(snapshot)
     began = time.perf_counter()
-    html = draw_page(picture)
+    html = draw_page(snapshot)
     assert time.perf_counter() - began < SLOWEST_DRAWING_S
     assert len(html.encode()) < LARGEST_PAGE
 

@@ -10,16 +10,16 @@ from typing import Any, TypeVar
 
 import httpx
 
-from services.console.aggregation.aggregator import Gatherer
-from services.console.aggregation.endpoints import Places
-from services.console.aggregation.poller import Asker
-from services.console.aggregation.view_models import Picture
+from services.console.aggregation.aggregator import Aggregator
+from services.console.aggregation.endpoints import Endpoints
+from services.console.aggregation.poller import Poller
+from services.console.aggregation.view_models import Snapshot
 from services.console.http.action_client import Actions
 from services.console.http.app import make_app
 from services.console.http.csrf import HEADER
-from services.console.http.routes import Doors
+from services.console.http.routes import Dependencies
 from shared.http.host_check import AllowedHosts
-from tests.fakes.loop_services import FakeLoop, places, wire
+from tests.fakes.loop_services import FakeLoop, endpoints, wire
 
 BASE = "http://loop"
 Result = TypeVar("Result")
@@ -49,20 +49,20 @@ class Clock:
 class Console:
     """A console and the fake loop behind it, used inside one event loop."""
 
-    def __init__(self, loop: FakeLoop, *, actor_header: str = "", where: Places | None = None) -> None:
+    def __init__(self, loop: FakeLoop, *, actor_header: str = "", where: Endpoints | None = None) -> None:
         self.clock = Clock(loop.now)
-        self.places = where or places(BASE)
+        self.endpoints = where or endpoints(BASE)
         client = httpx.AsyncClient(transport=wire(loop))
-        asker = Asker(client, self.clock, self.clock.ticks)
-        self.gatherer = Gatherer(asker, lambda: self.places, self.clock, self.clock.ticks)
-        doors = Doors(
-            self.gatherer,
-            Actions(client, lambda: self.places.retraining),
+        poller = Poller(client, self.clock, self.clock.ticks)
+        self.aggregator = Aggregator(poller, lambda: self.endpoints, self.clock, self.clock.ticks)
+        dependencies = Dependencies(
+            self.aggregator,
+            Actions(client, lambda: self.endpoints.retraining),
             client,
-            lambda: self.places.drift,
+            lambda: self.endpoints.drift,
             actor_header,
         )
-        app = make_app(doors, AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"), asker.close)
+        app = make_app(dependencies, AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"), poller.close)
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
             base_url="http://localhost:8005",
@@ -76,11 +76,11 @@ class Console:
         )
 
 
-def look(loop: FakeLoop, **changed: Any) -> Picture:
+def look(loop: FakeLoop, **changed: Any) -> Snapshot:
     """One look."""
 
-    async def once() -> Picture:
-        return await Console(loop, **changed).gatherer.picture()
+    async def once() -> Snapshot:
+        return await Console(loop, **changed).aggregator.snapshot()
 
     return asyncio.run(once())
 
