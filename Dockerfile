@@ -106,12 +106,7 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8003/health/ready"]
 CMD ["python", "-m", "services.retraining"]
 
-# The command line: the console for people, and whatever else `homeostat` does.
-FROM common AS service-cli
-COPY deploy/containers/keys.py deploy/containers/topics.py deploy/containers/demo.py /app/deploy/containers/
-COPY dashboards /app/dashboards
-COPY local_stack /app/local_stack
-COPY cli /app/cli
+FROM common AS service-console
 COPY services/__init__.py /app/services/
 COPY services/console /app/services/console
 ENV HOMEOSTAT_CONSOLE_HOST=0.0.0.0
@@ -119,6 +114,14 @@ EXPOSE 8005
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8005/health/live"]
 CMD ["python", "-m", "services.console"]
+
+# The command line: whatever else `homeostat` does.
+FROM common AS service-cli
+COPY deploy/containers/keys.py deploy/containers/topics.py deploy/containers/demo.py /app/deploy/containers/
+COPY dashboards /app/dashboards
+COPY local_stack /app/local_stack
+COPY cli /app/cli
+CMD ["python", "-m", "cli"]
 
 # 6. The targets.
 FROM service-${SERVICE} AS service

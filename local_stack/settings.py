@@ -79,25 +79,8 @@ class LocalStackSettings(HomeostatSettings):
         "",
         description="MLflow tracking URI, as retraining reads it: `homeostat doctor` asks it.",
     )
-    shipper_url: str = Field(
-        "", description="Base URL of the shipper for the console. Empty: this machine and `shipper_port`."
-    )
-    sink_url: str = Field(
-        "", description="Base URL of the sink for the console. Empty: this machine and `sink_port`."
-    )
-    console_host: str = Field("127.0.0.1", description="Address the console listens on. It has no login.")
-    console_names: str = Field(
-        "",
-        description="Host names people may reach the console under besides this machine's own, comma separated: "
-        "what your proxy passes on.",
-    )
-    console_actor_header: str = Field(
-        "",
-        description="Header in which your proxy names the person who acts. Empty: the page asks for the name.",
-    )
-    console_servers: str = Field(
-        "",
-        description="Base URLs of the inference servers the console looks at, comma separated. Empty: `inference_url`.",
+    console_host: str = Field(
+        "127.0.0.1", description="Address `homeostat console` listens on. It has no login."
     )
     prometheus_url: str = Field(
         "",

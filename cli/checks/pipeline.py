@@ -9,11 +9,9 @@ from cli.checks.http_client import ask_json, ask_text, total
 from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
+from shared.contracts.health_limits import MAXIMUM_SINK_LAG, SPOOL_NEARLY_FULL
 from shared.errors import DependencyUnavailable, HomeostatError
 
-FULL = 0.8
-# More than a sink reads in a few rounds: it does not keep up, or stands still.
-MOST_LAG = 10_000
 LAG = "homeostat_sink_lag_records"
 
 
@@ -26,7 +24,7 @@ def spool(settings: LocalStackSettings) -> Iterator[Finding]:
         return  # inference's own line says so
     share = held / bound if bound else 0.0
     found = f"{held / 2**20:.1f} of {bound / 2**20:.0f} MiB, {share:.0%}"
-    if share < FULL:
+    if share < SPOOL_NEARLY_FULL:
         yield Finding("spool", "ok", found)
     else:
         yield Finding(
@@ -46,7 +44,7 @@ def lag(settings: LocalStackSettings) -> Iterator[Finding]:
         return
     if behind is None:
         yield Finding("consumer lag", "ok", "nothing read yet")
-    elif behind > MOST_LAG:
+    elif behind > MAXIMUM_SINK_LAG:
         log = settings.home / "logs" / "sink.log"
         yield Finding("consumer lag", "failure", f"the sink is {behind:.0f} records behind", f"less {log}")
     else:

@@ -1,7 +1,9 @@
-"""`homeostat console`: the web page of the whole loop."""
+"""`homeostat console`: start the console without the rest of the stack."""
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -15,7 +17,10 @@ def console(
     port: Annotated[
         int | None,
         typer.Option(
-            min=1, max=65535, show_default=False, help="Port. Default: HOMEOSTAT_CONSOLE_PORT, else 8005."
+            min=1,
+            max=65535,
+            show_default=False,
+            help="Port to listen on. Default: HOMEOSTAT_CONSOLE_PORT, else 8005.",
         ),
     ] = None,
     home: Home = None,
@@ -24,15 +29,22 @@ def console(
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Serve the web page that shows the whole loop and takes approvals, until Ctrl-C. `homeostat up` starts it too."""
-    from services.console.bootstrap import build, open_door, serve
-    from shared.observability.logs import configure_logs
+    """Serve the web console until Ctrl-C. `homeostat up` starts it too."""
+    # Imported here: the other commands must not wait for it.
+    from local_stack.ports import require_free
+    from local_stack.supervisor.process_specs import environment
 
     with command_output(as_json) as output:
-        given = {"inference_url": inference_url, "drift_url": drift_url, "retraining_url": retraining_url}
-        settings = settings_with(home, console_port=port, **given)
-        configure_logs("console", settings)
-        door = open_door(settings)
+        settings = settings_with(home, console_port=port)
+        require_free(settings.console_host, settings.console_port, "HOMEOSTAT_CONSOLE_PORT")
+        given = {"INFERENCE": inference_url, "DRIFT": drift_url, "RETRAINING": retraining_url}
+        variables = {
+            **environment(settings, os.environ),
+            "HOMEOSTAT_CONSOLE_HOST": settings.console_host,
+            **{f"HOMEOSTAT_{name}_URL": url for name, url in given.items() if url},
+        }
         url = f"http://{settings.console_host}:{settings.console_port}/"
         output.result({"console": url}, url)
-        serve(build(settings), door)
+        sys.stdout.flush()
+        # The console replaces this process, so that it receives Ctrl-C and other signals itself.
+        os.execve(sys.executable, [sys.executable, "-m", "services.console"], variables)

@@ -52,7 +52,7 @@ def make_observability(settings: LocalStackSettings) -> Observability:
     """Both for the stack of `settings`. Raises `OperatorError` where a program is missing or a configuration cannot be read."""
     host, folder = settings.host, settings.home.absolute() / "observability"
     ports = {PROMETHEUS: settings.prometheus_port, ALERTMANAGER: settings.alertmanager_port}
-    # Not every process of the stack has metrics: what has no job is not scraped.
+    # A process without a job in the file is not scraped.
     jobs = scrape_jobs()
     scraped = {spec.name: [f"{host}:{spec.port}"] for spec in services(settings) if spec.name in jobs}
     targets = scraped | {name: [f"{host}:{port}"] for name, port in ports.items()}

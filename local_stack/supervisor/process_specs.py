@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.contracts.stack_state import state_path
+
 if TYPE_CHECKING:
     from local_stack.settings import LocalStackSettings
 
@@ -113,6 +115,7 @@ def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> d
         "HOMEOSTAT_RETRAINING_PORT": str(settings.retraining_port),
         "HOMEOSTAT_SINK_PORT": str(settings.sink_port),
         "HOMEOSTAT_CONSOLE_PORT": str(settings.console_port),
+        "HOMEOSTAT_CONSOLE_STACK_STATE": str(state_path(home)),
         "BENTOML_HOME": str(home / "run" / "bentoml"),
         "PYTHONPATH": f"{SOURCES}:{found}" if found else str(SOURCES),
         "PYTHONUNBUFFERED": "1",

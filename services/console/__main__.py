@@ -1,4 +1,4 @@
-"""`python -m services.console`: the console as a process of the stack."""
+"""`python -m services.console`: serve the console until a signal stops it."""
 
 from __future__ import annotations
 
@@ -7,31 +7,33 @@ from types import FrameType
 
 from pydantic import ValidationError
 
-from local_stack.settings import LocalStackSettings
-from services.console.bootstrap import build, open_door, serve
+from services.console.bootstrap import build, open_socket, serve
+from services.console.settings import ConsoleSettings
 from shared.errors import HomeostatError
 from shared.observability.logs import configure_logs, get_logger
 
 
 def main() -> int:
-    """Serve until told to stop; the exit code."""
-    # uvicorn stops at this signal and then raises it again; without a handler of ours that second time would look like a crash.
+    """Run the console; returns the exit code."""
+    # uvicorn stops at these signals and then raises them again; without a handler the second one would end in a traceback.
     signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
     log = get_logger(__name__)
     try:
-        settings = LocalStackSettings()
+        settings = ConsoleSettings()
         configure_logs("console", settings)
-        door = open_door(settings)
+        listener = open_socket(settings)
     except ValidationError as error:
-        wrong = error.errors()[0]
-        name = "HOMEOSTAT_" + "_".join(map(str, wrong["loc"])).upper()
-        log.error("cannot_start", problem=f"{name}: {wrong['msg']}", hint="mend the setting")
+        first = error.errors()[0]
+        field = "_".join(map(str, first["loc"])).upper()
+        variable = field if field.startswith("HOMEOSTAT_") else f"HOMEOSTAT_CONSOLE_{field}"
+        log.error("cannot_start", problem=f"{variable}: {first['msg']}", hint="correct the setting")
         return 1
     except HomeostatError as error:
         log.error("cannot_start", problem=error.message, hint=error.hint)
         return 1
-    log.info("listening", host=settings.console_host, port=door.getsockname()[1])
-    serve(build(settings), door)
+    log.info("listening", host=settings.host, port=listener.getsockname()[1])
+    serve(build(settings), listener)
     return 0
 
 

@@ -16,10 +16,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from local_stack.ports import free_port
-from local_stack.settings import LocalStackSettings
 from services.console.aggregation.aggregator import KEPT_S
 from services.console.aggregation.endpoints import Endpoints
-from services.console.bootstrap import build, open_door, serve
+from services.console.bootstrap import build, open_socket, serve
+from services.console.settings import ConsoleSettings
 from tests.fakes.loop_services import FakeLoop, endpoints, serving
 
 ROOT = Path(__file__).parents[2]
@@ -131,17 +131,17 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
 @contextmanager
 def console_of(where: Endpoints) -> Iterator[str]:
     """A running console for services at fixed endpoints; its address."""
-    settings = LocalStackSettings().model_copy(update={"console_port": free_port()})
-    door = open_door(settings)
+    settings = ConsoleSettings(port=free_port())
+    listener = open_socket(settings)
     server = build(settings, lambda: where)
-    thread = Thread(target=serve, args=(server, door), daemon=True)
+    thread = Thread(target=serve, args=(server, listener), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{settings.console_port}"
+        yield f"http://127.0.0.1:{settings.port}"
     finally:
         server.should_exit = True
         thread.join(15)
-        door.close()
+        listener.close()
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def test_what_prometheus_scrapes_is_the_composition() -> None:
         for group in job["static_configs"]
         for target in group["targets"]
     }
-    for name in ("inference", "shipper", "sink", "drift", "retraining"):
+    for name in ("inference", "shipper", "sink", "drift", "retraining", "console"):
         assert targets[name] == f"{name}:{PORTS[name]}"
     for name, target in targets.items():
         host, port = target.split(":")
@@ -369,12 +369,13 @@ def test_the_default_start_expects_nothing_that_is_not_there(monkeypatch: pytest
     """What the console and the doctor conclude from the composition's settings."""
     from cli.checks.prometheus import place_of
     from services.console.aggregation.endpoints import find_endpoints
+    from services.console.settings import ConsoleSettings
 
     def told(services: dict[str, Any]) -> tuple[list[str], bool]:
         for variable, value in services["console"]["environment"].items():
             monkeypatch.setenv(variable, str(value))
         settings = LocalStackSettings()
-        endpoints = find_endpoints(settings)
+        endpoints = find_endpoints(ConsoleSettings())
         watching = [endpoints.prometheus, endpoints.alertmanager, endpoints.grafana]
         return watching, place_of(settings, None, "prometheus", settings.prometheus_url, 9090)[1]
 

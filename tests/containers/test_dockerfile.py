@@ -22,6 +22,8 @@ BUILDS = {
     for name, service in service.items()
     if is_ours(service)
 } | {"inference on a GPU": ("inference", {"SERVICE": "inference", "LOCK": "inference"})}
+# Those whose image is a service of the local stack; the command line's is not.
+SERVERS = [name for name, (_, given) in BUILDS.items() if given["SERVICE"] in LOCAL]
 # The folder of code that each SERVICE may hold beside shared/; nothing of another.
 CODE = {
     "inference": "services/inference",
@@ -29,12 +31,14 @@ CODE = {
     "sink": "services/prediction_log",
     "drift": "services/drift",
     "retraining": "services/retraining",
+    "console": "services/console",
     "cli": "cli",
 }
 COMMON = {"LICENSE", "shared", "deploy/containers/__init__.py", "deploy/containers/probe.py"}
 EXTRA = {
     "cli": {
         "dashboards",
+        "local_stack",
         "deploy/containers/keys.py",
         "deploy/containers/topics.py",
         "deploy/containers/demo.py",
@@ -88,10 +92,10 @@ def test_only_its_own_code_goes_in(name: str) -> None:
     assert held == wanted
 
 
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", SERVERS)
 def test_the_health_check_asks_where_the_local_stack_asks(name: str) -> None:
     part = BUILDS[name][1]["SERVICE"]
-    spec = LOCAL["console" if part == "cli" else part]
+    spec = LOCAL[part]
     found = built(name)
     assert found.ports == [spec.port]
     assert found.healthcheck == [
@@ -100,10 +104,10 @@ def test_the_health_check_asks_where_the_local_stack_asks(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", SERVERS)
 def test_it_is_started_as_the_local_stack_starts_it(name: str) -> None:
     part = BUILDS[name][1]["SERVICE"]
-    spec = LOCAL["console" if part == "cli" else part]
+    spec = LOCAL[part]
     # Its own Python and the addresses differ: a container takes those from its settings.
     local = list(spec.command[1:])
     for option in ("--host", "--port", "--home"):
@@ -143,7 +147,9 @@ def test_every_lock_that_is_named_exists() -> None:
 
 def test_the_builder_is_given_what_it_copies_and_no_more() -> None:
     allowed = {path.relative_to(ROOT).parts[0] for path in tracked() if path.exists() and not ignored(path)}
-    assert allowed == {"LICENSE", "cli", "containers", "dashboards", "locks", "services", "shared"}
+    assert allowed == {
+        *("LICENSE", "cli", "dashboards", "deploy", "local_stack", "locks", "services", "shared"),
+    }
     for secret in (
         ".env",
         "secrets/postgres_password",

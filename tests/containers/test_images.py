@@ -25,9 +25,13 @@ PARTS = {
     "sink": ("services.prediction_log", set[str]()),
     "drift": ("services.drift", {"evidently", "typer"}),
     "retraining": ("services.retraining", {"mlflow"}),
-    "console": ("cli", {"typer"}),
+    "console": ("services.console", set[str]()),
+    "cli": ("cli", {"typer"}),
 }
-CODE = {"services.inference", "services.prediction_log", "services.drift", "services.retraining", "cli"}
+CODE = {
+    *("services.inference", "services.prediction_log", "services.drift", "services.retraining"),
+    *("services.console", "cli", "local_stack"),
+}
 # Imported where it is used and there alone: a broker of one's own, which no container starts.
 NOT_IN_IMAGES = {"jgo"}
 # Imports every module of a package, then looks for whatever these files, and those of ours that they loaded, import anywhere.
@@ -111,7 +115,7 @@ def test_it_holds_no_other_parts_packages(images: Project, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", ["prediction_log", "drift", "retraining", "cli", "inference_cpu", "inference"]
+    "lock", ["prediction_log", "drift", "retraining", "console", "cli", "inference_cpu", "inference"]
 )
 def test_native_libraries_find_what_they_need_in_the_image(environments: None, lock: str) -> None:
     """A slim base has little: what a wheel does not bring, no package manager has put there."""
@@ -133,7 +137,7 @@ def test_native_libraries_find_what_they_need_in_the_image(environments: None, l
 
 
 @pytest.mark.parametrize(
-    "lock", ["prediction_log", "drift", "retraining", "cli", "inference_cpu", "inference"]
+    "lock", ["prediction_log", "drift", "retraining", "console", "cli", "inference_cpu", "inference"]
 )
 def test_the_bill_of_materials_lists_what_is_installed(
     environments: None, sandboxes: None, lock: str, tmp_path: Path

@@ -27,6 +27,7 @@ METRICS = {
     "sink": "homeostat_sink_failures_total",
     "drift": "homeostat_drift_unpublished_verdicts",
     "retraining": "homeostat_retraining_leader",
+    "console": "homeostat_console_requests_total",
 }
 
 

@@ -57,10 +57,8 @@ def test_every_owner_of_routes_has_its_table() -> None:
 
 
 def test_every_service_has_settings_metrics_and_a_door() -> None:
-    # The console is still configured by the local stack's settings, and measures nothing.
-    own = SERVICES - {"services.console"}
-    assert {setting.owner for setting in all_settings()} >= own
-    assert {metric.owner for metric in all_metrics()} >= own
+    assert {setting.owner for setting in all_settings()} >= SERVICES
+    assert {metric.owner for metric in all_metrics()} >= SERVICES
     assert {route.owner for route in all_routes()} == SERVICES
 
 

@@ -43,6 +43,7 @@ from services.console.aggregation.poller import Poller, PollRequest, PollResult
 from services.console.aggregation.prometheus_samples import Samples
 from services.console.aggregation.view_models import ComponentHealth, Release, Snapshot
 from services.console.formatting import count
+from services.console.metrics import ConsoleMetrics
 
 KEPT_S = 1.0
 VERDICTS, DECISIONS, RUNS, RELEASES = 50, 100, 30, 30  # of all models together
@@ -62,7 +63,7 @@ WANTED = frozenset(
 
 
 class Aggregator:
-    """Gathers the snapshot. `now` is for people; `ticks`, seconds that only grow, say how old a snapshot is. For one event loop."""
+    """Makes snapshots. `now` is for display; `ticks`, a monotonic clock in seconds, gives their age. For one event loop."""
 
     def __init__(
         self,
@@ -70,11 +71,13 @@ class Aggregator:
         endpoints: Callable[[], Endpoints],
         now: Callable[[], datetime],
         ticks: Callable[[], float],
+        metrics: ConsoleMetrics,
     ) -> None:
         self._poller = poller
         self._endpoints = endpoints
         self._now = now
         self._ticks = ticks
+        self._metrics = metrics
         self._snapshot: Snapshot | None = None
         self._looked_at = 0.0
         self._looking = asyncio.Lock()
@@ -94,17 +97,21 @@ class Aggregator:
         self._snapshot = None
 
     async def _look(self) -> Snapshot:
+        with self._metrics.snapshot_seconds.time():
+            return await self._poll()
+
+    async def _poll(self) -> Snapshot:
         endpoints = self._endpoints()
         requests = _PollRequests(endpoints)
         began = self._ticks()
-        results = await self._poller.ask(requests.all)
+        results = await self._poller.poll(requests.all)
         spoken = [
             results[poll].body for poll in (*requests.servers.values(), requests.drift, requests.retraining)
         ]
         names = model_names(*spoken)
         logs, recent = requests.logs(names), requests.recent(names)
-        results |= await self._poller.ask([*logs.values(), *recent.values()], self._ticks() - began)
-        self._poller.forget_others([*requests.all, *logs.values(), *recent.values()])
+        results |= await self._poller.poll([*logs.values(), *recent.values()], self._ticks() - began)
+        self._poller.keep_only([*requests.all, *logs.values(), *recent.values()])
         return self._draw(endpoints, requests, logs, recent, results)
 
     def _draw(
@@ -172,23 +179,30 @@ class _PollRequests:
     """What is requests at every look."""
 
     def __init__(self, endpoints: Endpoints) -> None:
-        self.servers = {_server(url): PollRequest(url, "/status.json") for url in endpoints.servers}
-        self.server_metrics = [PollRequest(url, "/metrics", is_text=True) for url in endpoints.servers]
-        self.shipper = PollRequest(endpoints.shipper, "/status")
-        self.shipper_metrics = PollRequest(endpoints.shipper, "/metrics", is_text=True)
-        self.sink = PollRequest(endpoints.sink, "/status")
-        self.sink_metrics = PollRequest(endpoints.sink, "/metrics", is_text=True)
-        self.drift = PollRequest(endpoints.drift, "/status")
-        self.verdicts = PollRequest(endpoints.drift, f"/verdicts?limit={VERDICTS}")
-        self.retraining = PollRequest(endpoints.retraining, "/status")
-        self.decisions = PollRequest(endpoints.retraining, f"/decisions?limit={DECISIONS}")
+        self.servers = {
+            _server(url): PollRequest("inference", url, "/status.json") for url in endpoints.servers
+        }
+        self.server_metrics = [
+            PollRequest("inference", url, "/metrics", is_text=True) for url in endpoints.servers
+        ]
+        self.shipper = PollRequest("shipper", endpoints.shipper, "/status")
+        self.shipper_metrics = PollRequest("shipper", endpoints.shipper, "/metrics", is_text=True)
+        self.sink = PollRequest("sink", endpoints.sink, "/status")
+        self.sink_metrics = PollRequest("sink", endpoints.sink, "/metrics", is_text=True)
+        self.drift = PollRequest("drift", endpoints.drift, "/status")
+        self.verdicts = PollRequest("drift", endpoints.drift, f"/verdicts?limit={VERDICTS}")
+        self.retraining = PollRequest("retraining", endpoints.retraining, "/status")
+        self.decisions = PollRequest("retraining", endpoints.retraining, f"/decisions?limit={DECISIONS}")
         # A run that waits is shown however many came after it.
         self.runs = [
-            PollRequest(endpoints.retraining, f"/runs?limit={RUNS}"),
-            *(PollRequest(endpoints.retraining, f"/runs?state={state}&limit={RUNS}") for state in WAITING),
+            PollRequest("retraining", endpoints.retraining, f"/runs?limit={RUNS}"),
+            *(
+                PollRequest("retraining", endpoints.retraining, f"/runs?state={state}&limit={RUNS}")
+                for state in WAITING
+            ),
         ]
         self.watching = {
-            name: PollRequest(base, path, is_text=True)
+            name: PollRequest(name, base, path, is_text=True)
             for name, base, path in (
                 ("prometheus", endpoints.prometheus, "/-/ready"),
                 ("alertmanager", endpoints.alertmanager, "/-/ready"),
@@ -214,14 +228,16 @@ class _PollRequests:
     def logs(self, models: Sequence[str]) -> dict[str, PollRequest]:
         """The release log of each model."""
         return {
-            model: PollRequest(self._retraining, f"/models/{quote(model, safe='')}/releases")
+            model: PollRequest("retraining", self._retraining, f"/models/{quote(model, safe='')}/releases")
             for model in models
         }
 
     def recent(self, models: Sequence[str]) -> dict[str, PollRequest]:
         """The newest verdicts of each model: among those of all, a busy model leaves no room for a quiet one."""
         return {
-            model: PollRequest(self._drift, f"/verdicts?model={quote(model, safe='')}&limit={RECENT}")
+            model: PollRequest(
+                "drift", self._drift, f"/verdicts?model={quote(model, safe='')}&limit={RECENT}"
+            )
             for model in models
         }
 

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from cli.checks.pipeline import FULL, MOST_LAG
 from services.console.aggregation.fields import mapping, mappings, number, text, whole
 from services.console.aggregation.poller import PollResult
 from services.console.aggregation.prometheus_samples import Samples
 from services.console.aggregation.view_models import ComponentHealth, Condition
 from services.console.formatting import amount, count, size
-
-LATE_S = 60.0  # what the objectives of freshness allow
+from shared.contracts.health_limits import MAXIMUM_ROW_AGE_S, MAXIMUM_SINK_LAG, SPOOL_NEARLY_FULL
 
 
 def inference_part(name: str, status: PollResult, url: str) -> ComponentHealth:
@@ -61,7 +59,7 @@ def shipper_part(status: PollResult, samples: Samples, url: str) -> ComponentHea
     ]
     problems = [
         *_errors(status),
-        *([f"a row has waited {amount(oldest)} for Kafka"] if oldest and oldest > LATE_S else []),
+        *([f"a row has waited {amount(oldest)} for Kafka"] if oldest and oldest > MAXIMUM_ROW_AGE_S else []),
     ]
     if backlog is None:
         fine = "answers; how much waits on the spool is not known"
@@ -84,7 +82,7 @@ def sink_part(status: PollResult, samples: Samples, url: str) -> ComponentHealth
     ]
     problems = [
         *_errors(status),
-        *([f"{count(int(lag), 'record')} behind Kafka"] if lag and lag > MOST_LAG else []),
+        *([f"{count(int(lag), 'record')} behind Kafka"] if lag and lag > MAXIMUM_SINK_LAG else []),
     ]
     if lag is None:
         fine = "answers; how far it is behind Kafka is not known"
@@ -176,15 +174,15 @@ def retraining_part(status: PollResult, url: str) -> ComponentHealth:
 def watching_part(name: str, result: PollResult, url: str) -> ComponentHealth:
     """Prometheus, Alertmanager or Grafana: the loop runs without."""
     if result.problem or result.body is None:
-        sentence = result.problem or "no answer yet"
+        sentence = result.problem or "no response yet"
         hint = f"look at {url}; the loop goes on without it"
         return ComponentHealth(name, "away", sentence, (), hint, result.since, result.at, url, is_core=False)
     return ComponentHealth(name, "up", "answers", said_at=result.at, url=url, is_core=False)
 
 
 def _silent(name: str, result: PollResult, url: str, meaning: str) -> ComponentHealth:
-    said = result.problem or "no answer yet"
-    lying = said.startswith("answers")
+    said = result.problem or "no response yet"
+    lying = said.startswith("returns")
     return ComponentHealth(
         name,
         "unclear" if lying else "away",
@@ -211,7 +209,7 @@ def _errors(result: PollResult) -> list[str]:
 
 def _filling(spool: Mapping[str, Any]) -> str:
     held, bound = number(spool, "bytes") or 0.0, number(spool, "bound") or 0.0
-    if bound <= 0 or held / bound < FULL:
+    if bound <= 0 or held / bound < SPOOL_NEARLY_FULL:
         return ""
     return f"its spool is {held / bound:.0%} full; at its bound answers are no longer logged"
 

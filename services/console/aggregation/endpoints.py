@@ -1,20 +1,21 @@
-"""Where the console finds the services, looked up anew at every look: a stack started again may have other ports."""
+"""Base URLs of the services, read again for each snapshot: a stack that is started again may have other ports."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from local_stack.addresses import addresses
-from local_stack.settings import LocalStackSettings
-from local_stack.state import read_state
-from shared.contracts.stack_state import StackState
+from services.console.settings import ConsoleSettings
+from shared.contracts.stack_state import StackState, read_stack_state, state_path
+
+DEFAULT_PORTS = {"inference": 8000, "shipper": 8001, "drift": 8002, "retraining": 8003, "sink": 8004}
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Base URLs without a slash at the end. `servers` are the inference servers; what watches the stack is empty where unknown.
+    """Base URLs without a slash at the end. `servers` are the inference servers; monitoring is empty where unknown.
 
-    `logs` and `restarts` are known of the stack of this home alone, by the process's name.
+    `logs` and `restarts`, by the process's name, are known only for a local stack.
     """
 
     servers: tuple[str, ...]
@@ -29,40 +30,37 @@ class Endpoints:
     restarts: tuple[tuple[str, int], ...] = ()
 
     def log(self, process: str) -> str:
-        """The log of a process; empty where it is not known."""
+        """Path of a process's log; empty where it is not known."""
         return dict(self.logs).get(process, "")
 
     def restarts_of(self, process: str) -> int:
-        """How often a process was started again."""
+        """How often the supervisor has restarted a process."""
         return dict(self.restarts).get(process, 0)
 
 
-def find_endpoints(settings: LocalStackSettings) -> Endpoints:
-    """A setting first, else the running stack of this home, else the default ports."""
-    state = read_state(settings.home)
-    three = addresses(settings)
-    servers = tuple(url.strip().rstrip("/") for url in settings.console_servers.split(",") if url.strip())
+def find_endpoints(settings: ConsoleSettings) -> Endpoints:
+    """From the settings first, else from the local stack's state, else the default ports of this machine."""
+    state = read_stack_state(settings.stack_state or state_path(settings.home))
     return Endpoints(
-        servers=servers or (three.inference,),
-        shipper=_base(settings, state, settings.shipper_url, "shipper", settings.shipper_port),
-        sink=_base(settings, state, settings.sink_url, "sink", settings.sink_port),
-        drift=three.drift,
-        retraining=three.retraining,
-        prometheus=_watching(settings, state, settings.prometheus_url, "prometheus"),
-        alertmanager=_watching(settings, state, settings.alertmanager_url, "alertmanager"),
+        servers=settings.server_urls or (_service("inference", settings.inference_url, state),),
+        shipper=_service("shipper", settings.shipper_url, state),
+        sink=_service("sink", settings.sink_url, state),
+        drift=_service("drift", settings.drift_url, state),
+        retraining=_service("retraining", settings.retraining_url, state),
+        # Without an address, monitoring is not shown: its default ports would only be a guess.
+        prometheus=settings.prometheus_url.rstrip("/") or _in_stack("prometheus", state),
+        alertmanager=settings.alertmanager_url.rstrip("/") or _in_stack("alertmanager", state),
         grafana=settings.grafana_url.rstrip("/"),
         logs=tuple((process.name, process.log) for process in state.processes) if state else (),
         restarts=tuple((process.name, process.restarts) for process in state.processes) if state else (),
     )
 
 
-def _base(settings: LocalStackSettings, state: StackState | None, given: str, name: str, port: int) -> str:
-    found = state.ports.get(name, port) if state is not None else port
-    return given.rstrip("/") or f"http://{settings.host}:{found}"
+def _service(name: str, given: str, state: StackState | None) -> str:
+    return given.rstrip("/") or _in_stack(name, state) or f"http://127.0.0.1:{DEFAULT_PORTS[name]}"
 
 
-def _watching(settings: LocalStackSettings, state: StackState | None, given: str, name: str) -> str:
-    """Prometheus and Alertmanager are looked for where a setting or this home's stack names them, not on a guess."""
-    if given or state is None or name not in state.ports:
-        return given.rstrip("/")
-    return f"http://{settings.host}:{state.ports[name]}"
+def _in_stack(name: str, state: StackState | None) -> str:
+    """The base of the address that the local stack gives for a process; empty where it gives none."""
+    found = urlsplit(state.urls.get(name, "")) if state is not None else None
+    return f"{found.scheme}://{found.netloc}" if found and found.netloc else ""

@@ -24,7 +24,7 @@ class Refused(HomeostatError):
         self.status = status
 
 
-class Actions:
+class ActionClient:
     """Speaks to retraining, wherever `where` says it is now."""
 
     def __init__(self, client: httpx.AsyncClient, where: Callable[[], str]) -> None:

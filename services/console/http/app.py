@@ -22,7 +22,9 @@ CARRIED = {
 }
 
 
-def make_app(dependencies: Dependencies, hosts: AllowedHosts, close: Callable[[], Awaitable[None]]) -> FastAPI:
+def make_app(
+    dependencies: Dependencies, hosts: AllowedHosts, close: Callable[[], Awaitable[None]]
+) -> FastAPI:
     """The application; `close` is called at shutdown."""
 
     @asynccontextmanager
@@ -37,6 +39,8 @@ def make_app(dependencies: Dependencies, hosts: AllowedHosts, close: Callable[[]
     @app.middleware("http")
     async def add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         response = await call_next(request)
+        route = getattr(request.scope.get("route"), "path", "none")
+        dependencies.metrics.requests.labels(route, str(response.status_code)).inc()
         for name, value in CARRIED.items():
             response.headers.setdefault(name, value)
         # Responses that are not our pages may neither render nor run anything.

@@ -9,11 +9,14 @@ from urllib.parse import quote
 
 import httpx
 from fastapi import APIRouter, Request, Response
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from services.console.aggregation.aggregator import Aggregator
-from services.console.http.action_client import Actions
+from services.console.http.action_client import ActionClient
 from services.console.http.csrf import check_framed, check_header
 from services.console.http.request_bodies import Acknowledgement, Answer, Asked, Rollback
+from services.console.metrics import ConsoleMetrics
 from services.console.views.page import draw_main, draw_page, shell
 from services.console.views.report_frame import FRAME_POLICY, REPORT_POLICY, draw_absence, draw_frame
 from shared.errors import DependencyUnavailable, HomeostatError, InvalidRequest, NotFound
@@ -29,15 +32,22 @@ class Dependencies:
     """What the dependencies lead to. `drift` is where reports come from; `actor_header` names who acts, where a proxy says so."""
 
     aggregator: Aggregator
-    actions: Actions
+    actions: ActionClient
     client: httpx.AsyncClient
     drift: Callable[[], str]
     actor_header: str
+    metrics: ConsoleMetrics
 
 
 def make_router(dependencies: Dependencies) -> APIRouter:
     """All dependencies."""
     router = APIRouter()
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        """Metrics in Prometheus text format."""
+        text = generate_latest(dependencies.metrics.registry)
+        return Response(text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     @router.get("/")
     async def page(request: Request) -> Response:
@@ -95,7 +105,9 @@ def make_router(dependencies: Dependencies) -> APIRouter:
         """Record that a decision was seen, or it and the older ones of its group."""
         asked = await _read(Acknowledgement, request)
         actor = _actor(dependencies, request, asked.actor)
-        done = dependencies.actions.acknowledge(cause_key, actor=actor, note=asked.note, older=asked.of_older())
+        done = dependencies.actions.acknowledge(
+            cause_key, actor=actor, note=asked.note, older=asked.of_older()
+        )
         return await acted("acknowledgement", done)
 
     @router.post("/api/models/{model}/rollback")

@@ -62,7 +62,7 @@ def stack(tmp_path: Path) -> Iterator[StackState]:
 
 
 def test_no_alert_fires_while_all_is_well(tmp_path: Path, stack: StackState) -> None:
-    names = [spec.name for spec in services(LocalStackSettings()) if spec.name != "console"]
+    names = [spec.name for spec in services(LocalStackSettings())]
     targets = {name: [f"127.0.0.1:{stack.ports[name]}"] for name in names}
     url = f"http://127.0.0.1:{stack.ports['inference']}"
     rules = tmp_path / "rules"

@@ -52,7 +52,7 @@ def test_it_lives_alone_names_who_is_away_and_ends_in_order(tmp_path: Path) -> N
         facts = httpx.get(f"http://127.0.0.1:{port}/status.json", timeout=20).json()
         away = {part["name"] for part in facts["parts"] if part["condition"] == "away"}
         assert away == {"inference", "shipper", "sink", "drift", "retraining"}
-        assert "connection is refused" in httpx.get(f"http://127.0.0.1:{port}/", timeout=20).text
+        assert "Connection refused" in httpx.get(f"http://127.0.0.1:{port}/", timeout=20).text
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         assert "Traceback" not in process.communicate()[1]

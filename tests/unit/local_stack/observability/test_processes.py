@@ -46,7 +46,7 @@ def test_every_service_is_scraped_at_its_port_and_so_are_both_programs(
     watching.write()
     config = yaml.safe_load((tmp_path / "home" / "observability" / "prometheus.yml").read_text())
     found = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
-    expected = {spec.name: [f"127.0.0.1:{spec.port}"] for spec in services(made) if spec.name != "console"}
+    expected = {spec.name: [f"127.0.0.1:{spec.port}"] for spec in services(made)}
     assert found == expected | {"prometheus": ["127.0.0.1:19090"], "alertmanager": ["127.0.0.1:19093"]}
     assert config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["127.0.0.1:19093"]
     assert config["global"]["scrape_interval"] == "5s"
@@ -128,6 +128,6 @@ def test_a_job_without_targets_is_left_out_and_an_unknown_one_refused() -> None:
     )
     assert [job["job_name"] for job in config["scrape_configs"]] == ["drift"]
     assert config["rule_files"] == ["/r.yml"]
-    with pytest.raises(OperatorError, match="no job console"):
-        prometheus_config({"console": ["127.0.0.1:1"]}, [])
-    assert {"inference", "shipper", "sink", "drift", "retraining"} <= set(scrape_jobs())
+    with pytest.raises(OperatorError, match="no job kafka"):
+        prometheus_config({"kafka": ["127.0.0.1:1"]}, [])
+    assert {"inference", "shipper", "sink", "drift", "retraining", "console"} <= set(scrape_jobs())

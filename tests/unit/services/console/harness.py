@@ -9,15 +9,17 @@ from html.parser import HTMLParser
 from typing import Any, TypeVar
 
 import httpx
+from prometheus_client import CollectorRegistry
 
 from services.console.aggregation.aggregator import Aggregator
 from services.console.aggregation.endpoints import Endpoints
 from services.console.aggregation.poller import Poller
 from services.console.aggregation.view_models import Snapshot
-from services.console.http.action_client import Actions
+from services.console.http.action_client import ActionClient
 from services.console.http.app import make_app
 from services.console.http.csrf import HEADER
 from services.console.http.routes import Dependencies
+from services.console.metrics import ConsoleMetrics
 from shared.http.host_check import AllowedHosts
 from tests.fakes.loop_services import FakeLoop, endpoints, wire
 
@@ -52,17 +54,21 @@ class Console:
     def __init__(self, loop: FakeLoop, *, actor_header: str = "", where: Endpoints | None = None) -> None:
         self.clock = Clock(loop.now)
         self.endpoints = where or endpoints(BASE)
+        metrics = ConsoleMetrics(CollectorRegistry())
         client = httpx.AsyncClient(transport=wire(loop))
-        poller = Poller(client, self.clock, self.clock.ticks)
-        self.aggregator = Aggregator(poller, lambda: self.endpoints, self.clock, self.clock.ticks)
+        poller = Poller(client, self.clock, self.clock.ticks, metrics)
+        self.aggregator = Aggregator(poller, lambda: self.endpoints, self.clock, self.clock.ticks, metrics)
         dependencies = Dependencies(
             self.aggregator,
-            Actions(client, lambda: self.endpoints.retraining),
+            ActionClient(client, lambda: self.endpoints.retraining),
             client,
             lambda: self.endpoints.drift,
             actor_header,
+            metrics,
         )
-        app = make_app(dependencies, AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"), poller.close)
+        app = make_app(
+            dependencies, AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"), poller.close
+        )
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
             base_url="http://localhost:8005",

@@ -67,7 +67,7 @@ def test_a_service_that_is_away_is_named_and_the_others_are_shown(service: str) 
     assert [name for name in PARTS if found[name] == "away"] == [service]
     item = next(item for item in snapshot.needs if item.kind == "part")
     assert (item.about, item.since) == (service, NOW)
-    assert "connection is refused" in item.sentence
+    assert "Connection refused" in item.sentence
     assert item.hint
 
 
@@ -105,9 +105,9 @@ def test_what_a_service_last_said_stays_with_the_moment_it_was_said() -> None:
 
 
 def test_a_slow_service_holds_the_look_no_longer_than_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "PATIENCE_S", 0.15)
-    monkeypatch.setattr(asking, "FIRST_PATIENCE_S", 1.0)
-    monkeypatch.setattr(asking, "LEAST_PATIENCE_S", 0.05)
+    monkeypatch.setattr(asking, "POLL_WAIT_S", 0.15)
+    monkeypatch.setattr(asking, "FIRST_POLL_WAIT_S", 1.0)
+    monkeypatch.setattr(asking, "MINIMUM_WAIT_S", 0.05)
     loop = full_loop()
 
     async def looks() -> tuple[float, object, int]:
@@ -116,11 +116,11 @@ def test_a_slow_service_holds_the_look_no_longer_than_its_patience(monkeypatch: 
         hanging = asyncio.Event()
         fetch = console.aggregator._poller._get
 
-        async def slow(poll: asking.PollRequest) -> object:
-            if "/drift/" in poll.path or poll.base.endswith("/drift"):
+        async def slow(request: asking.PollRequest) -> object:
+            if "/drift/" in request.path or request.base.endswith("/drift"):
                 loop.asked.append("slow")
                 await hanging.wait()
-            return await fetch(poll)
+            return await fetch(request)
 
         console.aggregator._poller._get = slow  # type: ignore[method-assign]
         began = time.monotonic()
@@ -144,7 +144,7 @@ def test_a_slow_service_holds_the_look_no_longer_than_its_patience(monkeypatch: 
 
 
 def test_an_answer_that_is_late_once_is_shown_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(asking, "POLL_WAIT_S", 0.1)
     loop = full_loop()
 
     async def looks() -> list[str]:
@@ -152,10 +152,10 @@ def test_an_answer_that_is_late_once_is_shown_as_it_was(monkeypatch: pytest.Monk
         await console.aggregator.snapshot()
         fetch, hanging = console.aggregator._poller._get, asyncio.Event()
 
-        async def slow(poll: asking.PollRequest) -> object:
-            if poll.base.endswith("/drift"):
+        async def slow(request: asking.PollRequest) -> object:
+            if request.base.endswith("/drift"):
                 await hanging.wait()
-            return await fetch(poll)
+            return await fetch(request)
 
         console.aggregator._poller._get = slow  # type: ignore[method-assign]
         found = []
@@ -217,7 +217,7 @@ def test_what_is_not_json_is_said_to_be_so() -> None:
     part = look(loop).part("drift")
     assert part is not None
     assert part.condition == "unclear"
-    assert part.sentence.startswith("Answers something that is not JSON")
+    assert part.sentence.startswith("Returns something that is not JSON")
 
 
 def test_kafka_is_judged_by_those_who_talk_to_it() -> None:
@@ -270,7 +270,7 @@ def test_a_clock_that_is_set_freezes_nothing(set_by: float) -> None:
 def test_a_clock_that_is_set_does_not_decide_how_late_an_answer_is(
     set_by: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(asking, "POLL_WAIT_S", 0.1)
     loop = full_loop()
 
     async def looks() -> list[str]:
@@ -279,10 +279,10 @@ def test_a_clock_that_is_set_does_not_decide_how_late_an_answer_is(
         hanging = asyncio.Event()
         fetch = console.aggregator._poller._get
 
-        async def slow(poll: asking.PollRequest) -> object:
-            if poll.base.endswith("/drift"):
+        async def slow(request: asking.PollRequest) -> object:
+            if request.base.endswith("/drift"):
                 await hanging.wait()
-            return await fetch(poll)
+            return await fetch(request)
 
         console.aggregator._poller._get = slow  # type: ignore[method-assign]
         console.clock.set_by(set_by)
@@ -297,7 +297,7 @@ def test_a_clock_that_is_set_does_not_decide_how_late_an_answer_is(
 
 
 def test_an_answer_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "LARGEST_ANSWER", 100_000)
+    monkeypatch.setattr(asking, "MAXIMUM_RESPONSE_BYTES", 100_000)
     loop = full_loop()
     assert look(loop).stale == {}
     loop.lies["/drift/verdicts"] = b'{"verdicts": [], "more": "' + b"a" * 100_000 + b'"}'
@@ -315,7 +315,7 @@ def test_what_nobody_asks_any_more_is_forgotten() -> None:
             loop.served = loop.served if releases else {}
             console.clock.forward(2)
             await console.aggregator.snapshot()
-            paths = {poll.path for poll in console.aggregator._poller._memories}
+            paths = {poll.path for poll in console.aggregator._poller._entries}
             found.append("/models/flights/releases" in paths)
         return found
 

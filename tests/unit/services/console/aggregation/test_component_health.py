@@ -38,10 +38,10 @@ def test_figures_of_before_are_not_told_as_of_now() -> None:
         first = (await console.aggregator.snapshot()).part("sink")
         get = console.aggregator._poller._get
 
-        async def broken(poll: object) -> object:
-            if poll.path == "/metrics":  # type: ignore[attr-defined]
+        async def broken(request: object) -> object:
+            if request.path == "/metrics":  # type: ignore[attr-defined]
                 raise OSError("reset")
-            return await get(poll)  # type: ignore[arg-type]
+            return await get(request)  # type: ignore[arg-type]
 
         console.aggregator._poller._get = broken  # type: ignore[method-assign]
         console.clock.forward(30)

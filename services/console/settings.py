@@ -1,0 +1,79 @@
+"""Settings of the console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import HomeostatSettings
+
+
+class ConsoleSettings(HomeostatSettings):
+    """Read from the environment (`HOMEOSTAT_CONSOLE_…`); the services' addresses are the ones that every client reads."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HOMEOSTAT_CONSOLE_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address the console listens on. It has no login.")
+    port: int = Field(8005, ge=1, le=65535, description="Port the console listens on.")
+    names: str = Field(
+        "",
+        description="Host names that your proxy passes on, comma separated; requests for other names get 421. "
+        "This machine's own names are always allowed.",
+    )
+    actor_header: str = Field(
+        "",
+        description="Request header in which your proxy names the user. Empty: the page asks for the name.",
+    )
+    servers: str = Field(
+        "",
+        description="Base URLs of the inference servers to show, comma separated. Empty: `HOMEOSTAT_INFERENCE_URL`.",
+    )
+    stack_state: Path | None = Field(
+        None,
+        description="State file of the local stack, which has the addresses, logs and restarts of its processes. "
+        "Empty: `<home>/run/supervisor.json`.",
+    )
+    inference_url: str = Field(
+        "",
+        validation_alias="HOMEOSTAT_INFERENCE_URL",
+        description="Base URL of inference. Empty: from the local stack, else this machine and port 8000.",
+    )
+    shipper_url: str = Field(
+        "",
+        validation_alias="HOMEOSTAT_SHIPPER_URL",
+        description="Base URL of the shipper. Empty: from the local stack, else this machine and port 8001.",
+    )
+    drift_url: str = Field(
+        "",
+        validation_alias="HOMEOSTAT_DRIFT_URL",
+        description="Base URL of drift. Empty: from the local stack, else this machine and port 8002.",
+    )
+    retraining_url: str = Field(
+        "",
+        validation_alias="HOMEOSTAT_RETRAINING_URL",
+        description="Base URL of retraining. Empty: from the local stack, else this machine and port 8003.",
+    )
+    sink_url: str = Field(
+        "",
+        validation_alias="HOMEOSTAT_SINK_URL",
+        description="Base URL of the sink. Empty: from the local stack, else this machine and port 8004.",
+    )
+    prometheus_url: str = Field(
+        "",
+        validation_alias="HOMEOSTAT_PROMETHEUS_URL",
+        description="Base URL of Prometheus. Empty: from the local stack, else it is not shown.",
+    )
+    alertmanager_url: str = Field(
+        "",
+        validation_alias="HOMEOSTAT_ALERTMANAGER_URL",
+        description="Base URL of Alertmanager. Empty: from the local stack, else it is not shown.",
+    )
+
+    @property
+    def server_urls(self) -> tuple[str, ...]:
+        """The inference servers that a setting names."""
+        return tuple(url.strip().rstrip("/") for url in self.servers.split(",") if url.strip())
