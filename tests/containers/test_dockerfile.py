@@ -34,7 +34,10 @@ CODE = {
     "console": "services/console",
     "cli": "cli",
 }
-COMMON = {"LICENSE", "shared", "deploy/containers/__init__.py", "deploy/containers/probe.py"}
+COMMON = {
+    *("LICENSE", "shared", "deploy/__init__.py"),
+    *("deploy/containers/__init__.py", "deploy/containers/probe.py"),
+}
 EXTRA = {
     "cli": {
         "dashboards",

@@ -31,6 +31,6 @@ def test_what_retraining_said_is_marked_at_the_release_and_the_losses() -> None:
 def test_what_a_server_said_is_marked_with_its_moment() -> None:
     loop = full_loop()
     page = Page(draw_main(later(loop, lambda one: one.away.add("inference"))))
-    assert "loop serves generation 3, cccc00000000 ? not knownthe connection refused; as it said 1 h ago" in (
+    assert "loop serves generation 3, cccc00000000 ? not knownconnection refused; as it said 1 h ago" in (
         page.one("ul", class_="servers").text
     )
