@@ -15,10 +15,10 @@ from cli.options import Home, Json
 from cli.output import FOUND_SOMETHING, command_output, short_version
 from local_stack.addresses import addresses
 from local_stack.state import read_state
-from shared.contracts.stack_state import ProcessState
 from local_stack.supervisor.lock import is_supervised
 from local_stack.supervisor.orphans import is_alive
 from local_stack.supervisor.readiness import is_ready
+from shared.contracts.stack_state import ProcessState
 from shared.errors import NotFound
 
 VERDICT_COLOURS = {"ok": "green", "drift": "red", "data_fault": "magenta"}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from local_stack.kafka.ping import broker_answers
 from local_stack.state import read_state
-from shared.contracts.stack_state import ProcessState, StackState
 from local_stack.supervisor.process_specs import BROKER, services
+from shared.contracts.stack_state import ProcessState, StackState
 from shared.errors import OperatorError
 from shared.http.service_client import send_request
 
