@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
+# Three commands do everything on a fresh machine with Python 3.11: `make demo`, `make check` and `make test`.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -20,7 +20,16 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-header --no-annotate
 CODE   := shared services cli dashboards containers examples loadtests tests docs
 
-.PHONY: help venv lock lint format packages test demo up down status chaos bench-serving bench-log bench-drift gpu clean
+# Most tests wait for processes: more workers than the two cores of a small machine.
+WORKERS ?= 4
+PYTEST := $(BIN)/python -m pytest -q
+PARALLEL := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+# Runs named commands side by side, kills what they leave behind and ends in one line.
+CONTAINED = $(BIN)/python -m tests.contained $@
+LINT   := lint="$(MAKE) --no-print-directory lint-only"
+
+.PHONY: help venv lock lint lint-only format packages check test demo up down status chaos bench-serving bench-log bench-drift gpu \
+	containers fuzz audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,10 +73,13 @@ lock: | $(UV)  ## resolve anew: one hashed file per image, all agreeing with loc
 	echo uv | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/uv.txt
 
 lint: venv  ## ruff, mypy --strict, import contracts
+	@$(CONTAINED) $(LINT)
+
+lint-only: venv
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy $(wildcard $(CODE))
 	$(BIN)/lint-imports
+	$(BIN)/mypy $(wildcard $(CODE))
 
 format: venv  ## put the code into form
 	$(BIN)/ruff check --fix
@@ -76,8 +88,11 @@ format: venv  ## put the code into form
 packages:  ## the Debian programs the tests run for real: Prometheus, Alertmanager, PostgreSQL, Chromium
 	@tests/packages.sh
 
-test: lint packages  ## lint and every test but the long chaos runs
-	$(BIN)/python -m pytest -q
+check: venv  ## lint, types and the quick tests: unit, conformance, repository rules
+	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) tests/unit tests/conformance tests/repo"
+
+test: venv packages  ## lint and every test except chaos and GPU
+	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) -m 'not chaos and not gpu' tests"
 
 demo: venv  ## replay a year of flights through the loop (PART=0.1 for a quick look)
 	$(BIN)/homeostat demo --part $(PART)
@@ -92,7 +107,7 @@ status: venv  ## what runs, and how it is
 	$(BIN)/homeostat status
 
 chaos: venv  ## the long crash runs: kill -9 at many seeded moments, then count
-	$(BIN)/python -m pytest -q -m chaos tests/chaos
+	@$(CONTAINED) tests="$(PYTEST) -m chaos tests/chaos"
 
 bench-serving: venv  ## this server beside its peers, as ratios in one interleaved run
 	$(BIN)/python -m loadtests.bench_serving
@@ -104,7 +119,17 @@ bench-drift: venv  ## what one window costs, beside Evidently's preset
 	$(BIN)/python -m loadtests.bench_drift
 
 gpu: venv  ## the tests that need a CUDA device
-	$(BIN)/python -m pytest -q -m gpu tests/gpu
+	@$(CONTAINED) tests="$(PYTEST) -m gpu tests/gpu"
+
+containers: venv packages  ## the compose files, the Dockerfile and the command of each image
+	@$(CONTAINED) tests="$(PYTEST) tests/containers"
+
+fuzz: venv  ## seeded random request bodies, tensors, loop files and records: no crash, no hang
+	@$(CONTAINED) tests="$(PYTEST) -m fuzz tests/fuzz"
+
+audit: venv  ## hashes of every locked package, agreement of the locks, no pickle, no secret
+	@$(CONTAINED) tests="$(PYTEST) tests/repo/test_locks.py tests/repo/test_tracked_files.py \
+		tests/repo/test_layout.py::test_nothing_that_runs_code_when_it_is_read_is_ever_loaded"
 
 clean:  ## remove what builds and tests left, not your data
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

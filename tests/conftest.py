@@ -12,9 +12,21 @@ from local_stack.kafka.config_files import BrokerPlace
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
 from tests.postgres import Postgres, running_postgres
+from tests.scheduling import pytest_collection_modifyitems, pytest_configure, pytest_runtest_protocol
 
-# No part under test may call home, in this process or in one it starts.
+__all__ = [
+    "kafka_broker",
+    "postgres",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_runtest_protocol",
+]
+
+# No component under test may call home, in this process or in one it starts.
 os.environ.update(BENTOML_DO_NOT_TRACK="True", DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true")
+# Workers share the cores: one thread each in numeric libraries.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from local_stack.observability.processes import (
     prometheus_command,
 )
 from local_stack.ports import free_port
+from tests.waiting import patience
 
 HOST = "127.0.0.1"
 PROGRAMS = {
@@ -53,7 +54,7 @@ def program(name: str) -> str:
 
 def eventually(found: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
     """Ask until there is an answer that counts as true; fails with `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * patience()
     while True:
         answer = found()
         if answer:

@@ -15,6 +15,7 @@ from shared.messaging.consumer import open_consumer
 from shared.messaging.interfaces import Consumer, Message, Partition, Producer, RecordRefused
 from shared.messaging.producer import open_producer
 from tests.fakes.kafka import FakeBroker
+from tests.waiting import patience
 
 TOPIC = VERDICTS.name
 PLACE = Partition(TOPIC, 0)
@@ -61,7 +62,7 @@ def send(parts: Parts, *values: bytes) -> None:
 def take(consumer: Consumer, wanted: Sequence[bytes], seconds: float = 20) -> list[Message]:
     """Records among `wanted` until all are there; the topic may hold others' records too."""
     found: list[Message] = []
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * patience()
     while len(found) < len(wanted) and time.monotonic() < deadline:
         found.extend(message for message in consumer.poll(0.2) if message.value in wanted)
     return found
@@ -132,7 +133,7 @@ def test_assignment_and_lag_are_told(parts: Parts, group: str) -> None:
     consumer = parts.consumer(group)
     take(consumer, values)
     assert list(consumer.assigned()) == [PLACE]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 10 * patience()
     while consumer.lag().get(PLACE) != 0 and time.monotonic() < deadline:
         consumer.poll(0.1)
     assert consumer.lag() == {PLACE: 0}

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.waiting import patience
+
 # Runs as the first process of the new namespaces, with the right to mount there: builds the root, then steps into it for good.
 _ENTER = """\
 set -eu
@@ -199,7 +201,7 @@ def why_not(place: Path) -> str:
 def wait_for(done: object, *, seconds: float, what: str) -> None:
     """Wait until `done()` is true. Raises AssertionError naming `what` after `seconds`."""
     assert callable(done)
-    ends = time.monotonic() + seconds
+    ends = time.monotonic() + seconds * patience()
     while not done():
         assert time.monotonic() < ends, f"after {seconds:.0f} s: {what}"
         time.sleep(0.1)

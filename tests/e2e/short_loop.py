@@ -16,6 +16,7 @@ import httpx
 import pyarrow.parquet as pq
 
 from local_stack.state import read_state
+from tests.waiting import patience
 
 ROOT = Path(__file__).parents[2]
 MODEL = "parcels"
@@ -37,7 +38,7 @@ CHANGES = {
 
 def until(look: Callable[[], Any], within_s: float, what: str) -> Any:
     """The first true thing `look` returns; fails with `what` after `within_s` seconds."""
-    ends = time.monotonic() + within_s
+    ends = time.monotonic() + within_s * patience()
     while not (found := look()):
         assert time.monotonic() < ends, f"not within {within_s} s: {what}"
         time.sleep(0.2)

@@ -20,6 +20,7 @@ import pytest
 from local_stack.state import read_state
 from shared.contracts.stack_state import ProcessState, StackState
 from shared.stores.lake import Lake
+from tests.waiting import patience
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
 ROOT = Path(__file__).parents[2]
@@ -190,7 +191,7 @@ def test_rows_of_others_are_not_mixed_with_injected_ones_unasked(reader: Reader)
     row = {"service": "economy", "distance_km": 820, "weight_kg": 2.5, "parcels_today": 431}
     url = f"http://127.0.0.1:{reader.state().ports['inference']}/predict"
     httpx.post(url, json={"model": "parcels", "rows": [row]}, timeout=10, trust_env=False).raise_for_status()
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 30 * patience()
     while len(reader.logged()) == len(before):
         assert time.monotonic() < ends, "the row is not in the lake"
         time.sleep(0.2)

@@ -15,6 +15,7 @@ import httpx
 
 from local_stack.ports import free_port
 from tests.fakes.retraining_world import World
+from tests.waiting import patience
 
 
 class ServiceProcess:
@@ -109,7 +110,7 @@ class ServiceProcess:
 
 def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
     """Wait until `condition` holds; fail after `seconds` naming `what`."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * patience()
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s in vain for {what}")

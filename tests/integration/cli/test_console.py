@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from local_stack.ports import free_port
+from tests.waiting import patience
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,7 +35,7 @@ def start(home: Path, port: int, *command: str) -> subprocess.Popen[str]:
 
 
 def wait_live(process: subprocess.Popen[str], port: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 60 * patience()
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=5).json() == {"live": True}:

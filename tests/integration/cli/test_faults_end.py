@@ -21,13 +21,14 @@ from local_stack.supervisor.readiness import wait_until_ready
 from local_stack.supervisor.restart_suppression import hold, is_held
 from shared.errors import Conflict, NotFound, OperatorError
 from tests.integration.cli.test_supervisor import Running, left_over, process, settings, spec
+from tests.waiting import patience
 
 __all__ = ["settings"]  # a fixture
 ROOT = Path(__file__).parents[3]
 
 
 def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
-    ends = time.monotonic() + within_s
+    ends = time.monotonic() + within_s * patience()
     while not condition():
         assert time.monotonic() < ends, f"not within {within_s} s: {what}"
         time.sleep(0.02)

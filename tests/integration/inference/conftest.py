@@ -18,6 +18,7 @@ from local_stack.ports import free_port
 from shared.spool import Record
 from shared.spool.reader import SpoolReader
 from tests.fakes.toy_model import ToyStore
+from tests.waiting import patience
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,7 +67,7 @@ class InferenceProcess:
 
     def wait(self, true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
         """Poll until `true` answers something; fails with the end of the server's log."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * patience()
         while time.monotonic() < end:
             try:
                 if result := true():

@@ -28,6 +28,7 @@ from shared.grafana.client import GrafanaClient
 from shared.grafana.interface import Annotation, GrafanaForbidden, GrafanaOutcomeUnknown, GrafanaUnavailable
 from shared.settings import HomeostatSettings
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, Trouble, answers, grafana, page
+from tests.waiting import patience
 
 AT = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 TAGS = ("homeostat", "drift", "model:flights")
@@ -74,7 +75,7 @@ class Results:
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * patience()
     while not true():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.005)

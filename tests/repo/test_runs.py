@@ -1,0 +1,127 @@
+"""What a run of the tests promises: a slow test fails alone, and a run that is cut off leaves no process behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.repo.tracked import ROOT
+from tests.waiting import eventually
+
+CONFTEST = (
+    "from tests.scheduling import pytest_collection_modifyitems, pytest_configure, pytest_runtest_protocol\n"
+)
+DAEMON = """
+import os, subprocess, sys, time
+
+def test_starts_a_daemon():
+    starter = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'], "
+    starter += "start_new_session=True, env={}, stdout=subprocess.DEVNULL).pid)"
+    found = subprocess.run([sys.executable, "-c", starter], capture_output=True, text=True, check=True)
+    open("daemon.pid.new", "w").write(found.stdout)
+    os.rename("daemon.pid.new", "daemon.pid")
+    time.sleep(WAIT)
+"""
+SLOW = """
+import time
+
+def test_quick_before():
+    pass
+
+def test_too_slow():
+    time.sleep(60)
+
+def test_quick_after():
+    pass
+"""
+# A call into C that never gives the interpreter back.
+STUCK = SLOW.replace("time.sleep(60)", "import ctypes; ctypes.PyDLL(None).sleep(60)")
+
+
+def suite(folder: Path, source: str, limit: str = "60") -> dict[str, str]:
+    """Write a suite of one file; returns the environment to run it in."""
+    (folder / "conftest.py").write_text(
+        CONFTEST + "import tests.scheduling\ntests.scheduling.GRACE_S = 1.0\n"
+    )
+    (folder / "test_one.py").write_text(source)
+    (folder / "pytest.ini").write_text(
+        f"[pytest]\ntimeout = {limit}\ntimeout_method = signal\naddopts = -p pytest_timeout -p xdist -p no:cacheprovider\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    return kept | {
+        "PYTHONPATH": str(ROOT),
+        "HOMEOSTAT_TEST_PATIENCE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["serial", "parallel"])
+def test_slow_test_fails_alone_with_its_name(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    environment = suite(tmp_path, SLOW, limit="5")
+    command = [sys.executable, "-m", "pytest", *workers]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 1
+    assert "FAILED test_one.py::test_too_slow" in done.stdout
+    assert "1 failed, 2 passed" in done.stdout
+
+
+def test_stuck_test_is_reported_and_its_worker_replaced(tmp_path: Path) -> None:
+    environment = suite(tmp_path, STUCK, limit="5")
+    command = [sys.executable, "-m", "pytest", "-n", "1", "--dist", "loadgroup"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 1
+    assert "crashed while running" in done.stdout
+    assert "test_too_slow" in done.stdout
+    assert "1 failed, 2 passed" in done.stdout
+
+
+def daemon_of(folder: Path) -> psutil.Process:
+    text = eventually(
+        lambda: (folder / "daemon.pid").is_file() and (folder / "daemon.pid").read_text(),
+        "the daemon starts",
+        within_s=60,
+    )
+    return psutil.Process(int(text))
+
+
+def contained(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    tests = f"tests={sys.executable} -m pytest -q"
+    command = [sys.executable, "-m", "tests.contained", "small", tests]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_finished_run_ends_its_daemons(tmp_path: Path) -> None:
+    run = contained(tmp_path, suite(tmp_path, DAEMON.replace("WAIT", "0.1")))
+    output, _ = run.communicate(timeout=150)
+    assert run.returncode == 0, output
+    assert output.splitlines()[-1].endswith("1 processes were left running and ended")
+    assert not psutil.pid_exists(int((tmp_path / "daemon.pid").read_text()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_interrupted_run_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    run = contained(tmp_path, suite(tmp_path, DAEMON.replace("WAIT", "60")))
+    daemon = daemon_of(tmp_path)
+    run.send_signal(number)
+    output, _ = run.communicate(timeout=150)
+    assert run.returncode == 128 + number, output
+    assert not daemon.is_running()
+
+
+def test_killed_pytest_leaves_no_process(tmp_path: Path) -> None:
+    run = contained(tmp_path, suite(tmp_path, DAEMON.replace("WAIT", "60")))
+    daemon = daemon_of(tmp_path)
+    pytests = [child for child in psutil.Process(run.pid).children() if child.pid != daemon.pid]
+    assert len(pytests) == 1
+    pytests[0].kill()
+    output, _ = run.communicate(timeout=150)
+    assert run.returncode == 1, output
+    assert not daemon.is_running()

@@ -1,0 +1,91 @@
+"""The order of the tests, which of them share one worker, and how long each may take.
+
+1. Folders of long tests come first, so that no worker ends with one alone.
+2. Tests that share an expensive fixture run in one worker: it is started once in the run.
+3. The limit of a test grows with the load. pytest-timeout ends a slow test by a signal. A test that does not return from C code
+   is ended with its worker; xdist reports it by name and starts another worker.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Generator
+from types import FrameType
+
+import pytest
+
+from tests.waiting import patience
+
+LONGEST_FIRST = ("e2e", "integration", "containers", "browser", "conformance", "repo", "unit")
+SHARED_FIXTURES = ("kafka_broker", "postgres")
+# Folders whose own session fixtures cost more than running their tests one after the other.
+SHARED_FOLDERS = ("containers",)
+GRACE_S = 30.0
+
+
+def folder_of(item: pytest.Item) -> str:
+    """The folder of the test below `tests`, such as `unit`."""
+    pieces = item.path.relative_to(item.config.rootpath).parts
+    return pieces[1] if len(pieces) > 2 else ""
+
+
+def rank(item: pytest.Item) -> int:
+    """Where the test's folder stands in the order."""
+    folder = folder_of(item)
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
+def group_of(item: pytest.Item) -> str:
+    """The group that runs in one worker: a shared fixture, a folder, or else the test's file."""
+    folder = folder_of(item)
+    if folder in SHARED_FOLDERS:
+        return folder
+    for fixture in SHARED_FIXTURES:
+        if fixture in getattr(item, "fixturenames", ()):
+            return fixture
+    return item.path.relative_to(item.config.rootpath).as_posix()
+
+
+def limit_of(item: pytest.Item) -> float:
+    """The seconds that the test may take on an idle machine."""
+    marker = item.get_closest_marker("timeout")
+    if marker is not None and marker.args:
+        return float(marker.args[0])
+    return float(item.config.getini("timeout") or 0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest folders first and give each test its group."""
+    items.sort(key=rank)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Scale the limit by the load, and end a worker that does not return long after it."""
+    limit_s = limit_of(item) * patience()
+    if not limit_s:
+        return (yield)
+    item.add_marker(pytest.mark.timeout(limit_s), append=False)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    faulthandler.dump_traceback_later(limit_s + GRACE_S, exit=True, file=sys.__stderr__)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """End like Ctrl-C on SIGTERM: fixtures are torn down and the summary is written."""
+    if not hasattr(config, "workerinput"):
+        signal.signal(signal.SIGTERM, _stop)
