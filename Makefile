@@ -29,7 +29,7 @@ CONTAINED = $(BIN)/python -m tests.contained $@
 LINT   := lint="$(MAKE) --no-print-directory lint-only"
 
 .PHONY: help venv lock lint lint-only format packages check test demo up down status chaos bench-serving bench-log bench-drift gpu \
-	containers fuzz audit clean
+	containers audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -123,9 +123,6 @@ gpu: venv  ## the tests that need a CUDA device
 
 containers: venv packages  ## the compose files, the Dockerfile and the command of each image
 	@$(CONTAINED) tests="$(PYTEST) tests/containers"
-
-fuzz: venv  ## seeded random request bodies, tensors, loop files and records: no crash, no hang
-	@$(CONTAINED) tests="$(PYTEST) -m fuzz tests/fuzz"
 
 audit: venv  ## hashes of every locked package, agreement of the locks, no pickle, no secret
 	@$(CONTAINED) tests="$(PYTEST) tests/repo/test_locks.py tests/repo/test_tracked_files.py \
