@@ -11,7 +11,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
-import sys
 from collections.abc import Generator
 from types import FrameType
 
@@ -74,7 +73,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     item.add_marker(pytest.mark.timeout(limit_s), append=False)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return (yield)
-    faulthandler.dump_traceback_later(limit_s + GRACE_S, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(limit_s + GRACE_S, exit=True, file=2)
     try:
         return (yield)
     finally:
