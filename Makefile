@@ -1,4 +1,4 @@
-# Three commands do everything on a fresh machine with Python 3.11: `make demo`, `make check` and `make test`.
+# Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ PART   ?= 1
 IMAGES := prediction_log drift retraining console
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate
-CODE   := shared services cli dashboards containers examples loadtests tests docs
+CODE   := shared services local_stack cli dashboards deploy examples loadtests tests docs
 
 # Most tests wait for processes: more workers than the two cores of a small machine.
 WORKERS ?= 4
