@@ -2,16 +2,12 @@
 
 1. Folders of long tests come first, so that no worker ends with one alone.
 2. Tests that share an expensive fixture run in one worker: it is started once in the run.
-3. The limit of a test grows with the load. pytest-timeout ends a slow test by a signal. A test that does not return from C code
-   is ended with its worker; xdist reports it by name and starts another worker.
+3. The limit of a test grows with the load. pytest-timeout ends a slow test by a signal, so it fails alone and the run goes on.
 """
 
 from __future__ import annotations
 
-import faulthandler
-import os
 import signal
-from collections.abc import Generator
 from types import FrameType
 
 import pytest
@@ -22,7 +18,6 @@ LONGEST_FIRST = ("e2e", "integration", "containers", "browser", "conformance", "
 SHARED_FIXTURES = ("kafka_broker", "postgres")
 # Folders whose own session fixtures cost more than running their tests one after the other.
 SHARED_FOLDERS = ("containers",)
-GRACE_S = 30.0
 
 
 def folder_of(item: pytest.Item) -> str:
@@ -64,20 +59,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group_of(item)))
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Scale the limit by the load, and end a worker that does not return long after it."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Scale the limit by the load."""
     limit_s = limit_of(item) * patience()
-    if not limit_s:
-        return (yield)
-    item.add_marker(pytest.mark.timeout(limit_s), append=False)
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return (yield)
-    faulthandler.dump_traceback_later(limit_s + GRACE_S, exit=True, file=2)
-    try:
-        return (yield)
-    finally:
-        faulthandler.cancel_dump_traceback_later()
+    if limit_s:
+        item.add_marker(pytest.mark.timeout(limit_s), append=False)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
