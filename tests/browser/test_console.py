@@ -203,7 +203,7 @@ def test_the_focus_is_not_lost_where_nothing_has_a_name_of_its_own(browser: Brow
         )
         loop.decision("c" * 32, state="data_fault")
         visit.refresh()
-        expect(visit.page.locator("#needs")).to_contain_text("data_fault")
+        expect(visit.page.locator("#needs")).to_contain_text("1 fault verdict")
         assert visit.focused() == "Needs you"
 
 

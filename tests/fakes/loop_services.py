@@ -184,7 +184,8 @@ class FakeLoop:
 
     def _retraining(self, path: str, query: dict[str, list[str]], limit: int) -> dict[str, Any] | None:
         if path == f"models/{self.model}/releases":
-            log = [Release.model_validate(entry) for entry in self.releases]
+            # Not validated: tests put hostile texts into the fake's releases.
+            log = [Release.model_construct(**entry) for entry in self.releases]
             return {
                 "model": self.model,
                 "releases": self.releases,
