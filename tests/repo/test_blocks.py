@@ -190,7 +190,7 @@ def test_bodies_for_outcomes_are_what_the_door_takes() -> None:
     shown = 0
     for _, path, body in bodies():
         if path == "/outcomes":
-            for row, item in enumerate(split_items(body, most=10_000)):
+            for row, item in enumerate(split_items(body, maximum=10_000)):
                 now = datetime.now(UTC)
                 check_item(
                     item, row=row, model_of=lambda _: "flights", kind_of=lambda _: "probability", now=now
