@@ -20,12 +20,12 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-header --no-annotate
 CODE   := shared services local_stack cli dashboards deploy examples loadtests tests docs
 
-# Most tests wait for processes: more workers than the two cores of a small machine.
-WORKERS ?= 4
+WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 PARALLEL := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 # Runs named commands side by side, kills what they leave behind and ends in one line.
 CONTAINED = $(BIN)/python -m tests.contained $@
+QUICK  := tests/unit tests/conformance tests/repo
 LINT   := lint="$(MAKE) --no-print-directory lint-only"
 
 .PHONY: help venv lock lint lint-only format packages check test demo up down status chaos bench-serving bench-log bench-drift gpu \
@@ -89,10 +89,12 @@ packages:  ## the Debian programs the tests run for real: Prometheus, Alertmanag
 	@tests/packages.sh
 
 check: venv  ## lint, types and the quick tests: unit, conformance, repository rules
-	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) tests/unit tests/conformance tests/repo"
+	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) $(QUICK)"
 
 test: venv packages  ## lint and every test except chaos and GPU
-	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) -m 'not chaos and not gpu' tests"
+	@$(CONTAINED) lint="$(MAKE) --no-print-directory lint-only"
+	@$(CONTAINED) tests="$(PYTEST) $(PARALLEL) $(QUICK)"
+	@$(CONTAINED) tests="$(PYTEST) tests/integration tests/containers tests/browser tests/e2e tests/gpu"
 
 demo: venv  ## replay a year of flights through the loop (PART=0.1 for a quick look)
 	$(BIN)/homeostat demo --part $(PART)

@@ -15,7 +15,8 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.console.http.app import make_app as make_console
-from services.console.http.routes import Doors as ConsoleDoors
+from services.console.http.routes import Dependencies as ConsoleDependencies
+from services.console.metrics import ConsoleMetrics
 from services.drift.http.app import make_app as make_drift
 from services.drift.http.routes import Dependencies as DriftDependencies
 from services.inference.bootstrap import assemble
@@ -100,7 +101,7 @@ def retraining(failing: Any) -> Iterator[Server]:
 def console(failing: Any) -> Iterator[Server]:
     async def close() -> None: ...
 
-    app = make_console(ConsoleDoors(failing, failing, failing, failing, ""), HOSTS, close)
+    app = make_console(ConsoleDependencies(failing, failing, failing, failing, "", ConsoleMetrics(CollectorRegistry())), HOSTS, close)
     headers = {"x-homeostat-console": "1"}
     yield Server(in_memory(app), "/status.json", "/api/models/toy/rollback", headers=headers)
 

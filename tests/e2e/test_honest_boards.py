@@ -196,14 +196,14 @@ def test_the_numbers_tell_what_happened(prometheus: RunningPrometheus) -> None:
         ]
 
     assert value("Decisions, by reason", verb="retrain", reason="drift")[0] >= 1
-    assert value("Runs that ended, by outcome", outcome="promoted")[0] >= 1
-    assert max(value("Evidence: score ÷ threshold")) > 1
+    assert value("Finished runs, by outcome", outcome="promoted")[0] >= 1
+    assert max(value("Score ÷ threshold")) > 1
     assert value("Requests per second, by outcome", outcome="answered")[0] > 0
     assert value("Releases, by reason", board="retraining", reason="rollback") == [1]
-    assert value("Loss: first version left alone, and what was served", 0) > value(
-        "Loss: first version left alone, and what was served", 1
+    assert value("Loss: frozen first version and served version", 0) > value(
+        "Loss: frozen first version and served version", 1
     )
-    assert value("Gained by the loop")[0] > 0
+    assert value("Loss reduction by retraining")[0] > 0
     served, log = value("Generation served, by server", 0), value("Generation served, by server", 1)
     assert served == log
 

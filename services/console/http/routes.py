@@ -29,7 +29,7 @@ REPORT_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the dependencies lead to. `drift` is where reports come from; `actor_header` names who acts, where a proxy says so."""
+    """What the routes use. `drift` is the base URL of the reports; a proxy names the acting person in `actor_header`."""
 
     aggregator: Aggregator
     actions: ActionClient
@@ -40,7 +40,7 @@ class Dependencies:
 
 
 def make_router(dependencies: Dependencies) -> APIRouter:
-    """All dependencies."""
+    """All routes of the console."""
     router = APIRouter()
 
     @router.get("/metrics")
