@@ -135,7 +135,7 @@ CASES: dict[str, tuple[list[Labels], set[tuple[str, str]]]] = {
                 "SinkStuck",
                 "SinkFailing",
                 "VerdictsUnpublished",
-                "VerdictsUnheard",
+                "VerdictsNotReceived",
                 "NoOutcomes",
                 "LogFreshnessBurn",
             )

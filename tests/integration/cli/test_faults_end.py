@@ -99,7 +99,7 @@ def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> No
         kill(mistaken)
         found = read_state(tmp_path)
         assert found is not None
-        with pytest.raises(OperatorError, match="does not run"):
+        with pytest.raises(OperatorError, match="is not running"):
             part_of(replace(found, processes=(mistaken,)), "late")
         with pytest.raises(subprocess.TimeoutExpired):
             orphan.wait(1.0)
