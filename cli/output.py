@@ -44,7 +44,10 @@ class Output:
             )
         else:
             # Names and notes may contain brackets, which are not markup.
-            self.out.print(shown, highlight=False, markup=not isinstance(shown, str))
+            text = isinstance(shown, str)
+            self.out.print(
+                shown, highlight=False, markup=not text, soft_wrap=text and not self.out.is_terminal
+            )
 
     def error(self, error: HomeostatError) -> int:
         """Print an error and its hint; the exit code that belongs to it."""

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Generator
 from types import FrameType
 
 import pytest
@@ -59,12 +60,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group_of(item)))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> None:
+# A wrapper, since pytest-timeout reads the limit in one.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Scale the limit by the load."""
     limit_s = limit_of(item) * patience()
     if limit_s:
         item.add_marker(pytest.mark.timeout(limit_s), append=False)
+    return (yield)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -101,7 +101,11 @@ def retraining(failing: Any) -> Iterator[Server]:
 def console(failing: Any) -> Iterator[Server]:
     async def close() -> None: ...
 
-    app = make_console(ConsoleDependencies(failing, failing, failing, failing, "", ConsoleMetrics(CollectorRegistry())), HOSTS, close)
+    app = make_console(
+        ConsoleDependencies(failing, failing, failing, failing, "", ConsoleMetrics(CollectorRegistry())),
+        HOSTS,
+        close,
+    )
     headers = {"x-homeostat-console": "1"}
     yield Server(in_memory(app), "/status.json", "/api/models/toy/rollback", headers=headers)
 

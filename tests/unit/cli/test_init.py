@@ -30,7 +30,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("mine")
     done = CliRunner().invoke(app, ["init", str(tmp_path)])
     assert done.exit_code == 3
-    assert "train.py exists already" in done.stderr
+    assert "train.py already exists" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["train.py"]
 
 

@@ -604,7 +604,7 @@ def test_the_failure_of_a_training_is_told_with_its_log(open_house: Callable[...
         ("hang", "failed", "exceeded its time limit of 3 s and was killed"),
         ("broken", "failed", "is not an ONNX model"),
         ("silent", "failed", "metrics.json cannot be read"),
-        ("nan", "failed", "metrics.json cannot be read"),
+        ("nan", "failed", "metrics.json is not valid JSON"),
         ("worse", "refused", "gain -"),
     ],
 )
