@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import IO
 
@@ -79,10 +80,19 @@ def start(name: str, command: str, output: IO[bytes] | None) -> Job:
     return Job(name, process, output)
 
 
+def collect_orphans(ours: set[int]) -> None:
+    """Collect orphans that ended, as init would: a test that waits for one to be gone must not find a zombie."""
+    for pid in map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()):
+        if pid not in ours:
+            os.waitpid(pid, os.WNOHANG)
+
+
 def wait(jobs: Sequence[Job]) -> None:
     """Wait for every job, and show the output of the quiet ones as they end."""
     began = time.monotonic()
+    ours = {job.process.pid for job in jobs}
     while any(job.code is None for job in jobs):
+        collect_orphans(ours)
         for job in jobs:
             if job.code is not None or (code := job.process.poll()) is None:
                 continue
