@@ -267,7 +267,7 @@ class Gate(_Part):
     """What a challenger must show before it may take the champion's place."""
 
     holdout: Length = Field(
-        description="Length of the time-later stretch both are judged on; never trained on."
+        description="Length of the latest event time that both models are evaluated on; training never receives it."
     )
     minimum_rows: int = Field(500, ge=20, description="Holdout rows below which the gate refuses.")
     confidence: float = Field(

@@ -27,7 +27,8 @@ from shared.errors import OperatorError, TrainingFailed
 
 METRICS = "metrics.json"
 RUN_VARIABLE = "HOMEOSTAT_RUN"
-TRAINING_VARIABLES = ("HOMEOSTAT_TRAIN", "HOMEOSTAT_CHAMPION", "HOMEOSTAT_OUT")
+OUT_VARIABLE = "HOMEOSTAT_OUT"
+TRAINING_VARIABLES = ("HOMEOSTAT_TRAIN", "HOMEOSTAT_CHAMPION", OUT_VARIABLE)
 _HOLDOUT_VARIABLE = "HOMEOSTAT_HOLDOUT"
 _LAST_LINES = 12
 _LAST_BYTES = 8192
@@ -52,13 +53,18 @@ class TrainingJob:
     log: Path
     time_limit: timedelta
 
+    @property
+    def attempts(self) -> Path:
+        """The folder of all attempts of this run: its own output folder is `<attempts>/<number>/out`."""
+        return Path(self.environment[OUT_VARIABLE]).parent.parent
+
 
 def training_environment(*, train: Path, out: Path, champion: Path | None = None) -> dict[str, str]:
     """The variables a training command reads. The holdout is not among them: only the gate reads it."""
     return {
         "HOMEOSTAT_TRAIN": str(train.absolute()),
         "HOMEOSTAT_CHAMPION": str(champion.absolute()) if champion is not None else "",
-        "HOMEOSTAT_OUT": str(out.absolute()),
+        OUT_VARIABLE: str(out.absolute()),
     }
 
 

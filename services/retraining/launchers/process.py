@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
-from shared.models.training_command import RUN_VARIABLE, TrainingJob, run_training
+from shared.models.training_command import OUT_VARIABLE, RUN_VARIABLE, TrainingJob, run_training
 
 
 class ProcessLauncher:
@@ -19,19 +19,24 @@ class ProcessLauncher:
 
     def train(self, job: TrainingJob, stop: Event) -> None:
         """Kill the run's orphans, then run the command to its end; raises what `run_training` raises."""
-        self.end_orphans(job.run_id)
+        self.end_orphans(job)
         run_training(job, niceness=self._niceness, stop=stop)
 
-    def end_orphans(self, run_id: str) -> int:
+    def end_orphans(self, job: TrainingJob) -> int:
         """Kill processes of this run that a killed service left behind; the number killed.
 
+        A run's id follows from its cause, so two installations on one machine may each have a run of that id:
+        an orphan also writes below the same run's folder.
         Linux shows a process's environment in /proc. Elsewhere orphans run on, harmless: a new attempt has a folder of its own.
         """
-        mark = f"{RUN_VARIABLE}={run_id}".encode()
+        run = f"{RUN_VARIABLE}={job.run_id}".encode()
+        attempts = f"{OUT_VARIABLE}={job.attempts}{os.sep}".encode()
         ended = 0
         for entry in Path("/proc").glob("[0-9]*/environ"):
             with suppress(OSError):
-                if mark in entry.read_bytes().split(b"\0") and int(entry.parent.name) != os.getpid():
+                environment = entry.read_bytes().split(b"\0")
+                mine = run in environment and any(one.startswith(attempts) for one in environment)
+                if mine and int(entry.parent.name) != os.getpid():
                     os.kill(int(entry.parent.name), signal.SIGKILL)
                     ended += 1
         return ended

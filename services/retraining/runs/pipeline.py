@@ -23,7 +23,7 @@ from services.retraining.run_states import State
 from services.retraining.runs.evaluation import compare
 from services.retraining.runs.gate import compared, digest_of
 from services.retraining.runs.reference_rows import write_reference
-from services.retraining.runs.snapshot import HOLDOUT, Pin, SnapshotSummary, freeze, pin_lake, problem_with
+from services.retraining.runs.snapshot import Pin, SnapshotSummary, freeze, pin_lake, problem_with
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
 from shared.backoff import Backoff
@@ -116,7 +116,7 @@ class Pipeline:
         assert run.lake is not None
         folder.root.mkdir(parents=True, exist_ok=True)
         summary = freeze(parts.lake, run.loop, Pin.of_json(run.lake), run.change_since, folder)
-        problem = problem_with(summary, run.loop, folder.snapshot)
+        problem = problem_with(summary, run.loop, folder)
         if problem:
             return self._end(run.run_id, "abandoned", "unfit_data", problem, snapshot=asdict(summary))
         self._fetch_champion(run, folder)
@@ -196,7 +196,7 @@ class Pipeline:
             )
             result = compare(
                 manifest.loop,
-                pq.read_table(folder.snapshot / HOLDOUT),
+                pq.read_table(folder.holdout),
                 version=run.version,
                 challenger=folder.version / MODEL,
                 champion_version=run.champion,

@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.retraining.runs.snapshot import HOLDOUT, TRAIN
 from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
 from shared.files import atomic_path
@@ -20,9 +19,9 @@ def write_reference(folder: RunFolder, model: Path, spec: LoopSpec, *, most_rows
     The holdout comes last and is kept whole where it fits: the version never saw it, so its losses are honest.
     Raises UnservableModel.
     """
-    holdout = pq.read_table(folder.snapshot / HOLDOUT)
+    holdout = pq.read_table(folder.holdout)
     holdout = holdout.slice(max(0, holdout.num_rows - most_rows))
-    train = pq.read_table(folder.snapshot / TRAIN)
+    train = pq.read_table(folder.train)
     tail = train.slice(max(0, train.num_rows - (most_rows - holdout.num_rows)))
     rows = pa.concat_tables([tail, holdout]).combine_chunks()
     scored = rows.append_column("score", pa.array(OnnxModel(model, spec).score(rows), pa.float64()))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,10 +18,9 @@ from services.retraining.runs.workspace import RunFolder, write_json
 from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import AllRows, LastRows, LoopSpec
 from shared.errors import DependencyUnavailable
+from shared.files import atomic_path
 from shared.stores.lake import Lake, Snapshot
 
-TRAIN = "train.parquet"
-HOLDOUT = "holdout.parquet"
 _SUMMARY = "snapshot.json"
 _BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
 
@@ -90,7 +88,8 @@ def freeze(
 
     1. read rows with outcomes at the pinned versions   2. leave out faulty stretches
     3. the last `gate.holdout` of settled event time is the holdout, the training window lies wholly before it
-    4. write both beside the place, then rename: a snapshot is there whole or not at all
+    4. write the holdout, then the training rows and the summary in a draft folder
+    5. rename the draft: only now is there a snapshot
     """
     if (folder.snapshot / _SUMMARY).is_file():
         return SnapshotSummary(**orjson.loads((folder.snapshot / _SUMMARY).read_bytes()))
@@ -107,10 +106,13 @@ def freeze(
     draft = folder.root / ".snapshot"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
+    folder.holdout.parent.mkdir(mode=0o700, exist_ok=True)
+    with atomic_path(folder.holdout) as temporary:
+        pq.write_table(holdout, temporary, compression="zstd", compression_level=1)
+    pq.write_table(train, draft / folder.train.name, compression="zstd", compression_level=1)
     digest = sha256(orjson.dumps(pin.to_json(), option=orjson.OPT_SORT_KEYS))
-    for name, part in ((TRAIN, train), (HOLDOUT, holdout)):
-        pq.write_table(part, draft / name, compression="zstd", compression_level=1)
-        digest.update((draft / name).read_bytes())
+    for path in (draft / folder.train.name, folder.holdout):
+        digest.update(path.read_bytes())
     summary = SnapshotSummary(
         digest=digest.hexdigest(),
         train_rows=train.num_rows,
@@ -127,14 +129,14 @@ def freeze(
     return summary
 
 
-def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: Path) -> str:
+def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) -> str:
     """Why a snapshot is not worth a training; empty where it is."""
     if summary.train_rows < spec.retraining.minimum_rows:
         return f"{summary.train_rows} training rows with outcomes; retraining.minimum_rows is {spec.retraining.minimum_rows}"
     if summary.holdout_rows < spec.gate.minimum_rows:
         return f"{summary.holdout_rows} holdout rows with outcomes; gate.minimum_rows is {spec.gate.minimum_rows}"
-    for name in (TRAIN, HOLDOUT):
-        outcome = pq.read_table(folder / name, columns=["outcome"])["outcome"]
+    for name, path in (("train.parquet", folder.train), ("the holdout", folder.holdout)):
+        outcome = pq.read_table(path, columns=["outcome"])["outcome"]
         if not pc.all(pc.is_finite(outcome)).as_py():
             return f"{name} holds outcomes that are not finite numbers"
         if spec.prediction.kind == "probability":

@@ -10,7 +10,6 @@ from threading import Event
 import orjson
 
 from services.retraining.launchers.launcher import Launcher
-from services.retraining.runs.snapshot import TRAIN
 from services.retraining.runs.workspace import RunFolder, write_json
 from shared.errors import TrainingFailed
 from shared.models.training_command import TrainingJob, read_outputs, training_environment
@@ -52,7 +51,7 @@ def train(
     out = place / "out"
     out.mkdir(parents=True)
     environment = training_environment(
-        train=folder.snapshot / TRAIN, out=out, champion=folder.champion if folder.champion.is_dir() else None
+        train=folder.train, out=out, champion=folder.champion if folder.champion.is_dir() else None
     )
     launcher.train(
         TrainingJob(run_id, command, directory, environment, place / "train.log", time_limit), stop

@@ -1,4 +1,4 @@
-"""Where a run keeps its files: `runs/<run_id>/…`."""
+"""Where a run keeps its files: `runs/<run_id>/…`, and its holdout outside that folder."""
 
 from __future__ import annotations
 
@@ -12,14 +12,28 @@ from shared.files import write_atomic
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The places below one run's folder."""
+    """The files of one run. `root` is `<home>/runs/<run_id>`."""
 
     root: Path
 
     @property
     def snapshot(self) -> Path:
-        """train.parquet, holdout.parquet and snapshot.json; there whole or not at all."""
+        """train.parquet and snapshot.json; the folder exists only when both are complete."""
         return self.root / "snapshot"
+
+    @property
+    def train(self) -> Path:
+        """The rows the training command reads."""
+        return self.snapshot / "train.parquet"
+
+    @property
+    def holdout(self) -> Path:
+        """The rows the gate measures both models on.
+
+        They lie outside the run's folder, the only one the training command is told about: a version that trained on
+        its own test rows would pass any gate.
+        """
+        return self.root.parent.parent / "holdouts" / f"{self.root.name}.parquet"
 
     @property
     def champion(self) -> Path:

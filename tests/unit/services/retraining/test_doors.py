@@ -17,6 +17,7 @@ from services.retraining.cause import Cause
 from services.retraining.ledger.metrics_snapshot import Figures, OpenRun
 from services.retraining.ledger_gauges import show
 from services.retraining.metrics import RetrainingMetrics
+from services.retraining.run_states import ENDS
 from services.retraining.settings import RetrainingSettings
 from shared.contracts.release import Release
 from shared.errors import DependencyUnavailable, OperatorError
@@ -66,12 +67,15 @@ class House:
         ][0]
 
     def wait_for_state(self, run_id: str, *states: str) -> dict[str, Any]:
-        wait_for(
-            lambda: self.get(f"/runs/{run_id}")["state"] in states,
-            60,
-            f"{run_id} to become {' or '.join(states)}",
-        )
-        run: dict[str, Any] = self.get(f"/runs/{run_id}")
+        """The run once it reached one of `states`; fails at once, with the run, when it ended in another."""
+        run: dict[str, Any] = {}
+
+        def reached() -> bool:
+            run.update(self.get(f"/runs/{run_id}"))
+            assert run["state"] in states or run["state"] not in ENDS, run
+            return run["state"] in states
+
+        wait_for(reached, 60, f"{run_id} to become {' or '.join(states)}")
         return run
 
     def another_version(self, slope: float) -> str:

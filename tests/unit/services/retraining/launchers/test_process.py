@@ -7,21 +7,35 @@ import signal
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from services.retraining.launchers.process import ProcessLauncher
-from shared.models.training_command import RUN_VARIABLE, TrainingJob
+from shared.models.training_command import OUT_VARIABLE, RUN_VARIABLE, TrainingJob
 from tests.fakes.retraining_service import wait_for
+
+
+def has_started(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has its own environment: before exec, /proc shows this process's."""
+    return RUN_VARIABLE.encode() in Path(f"/proc/{process.pid}/environ").read_bytes()
 
 
 def job(tmp_path: Path, script: str, *, limit: float = 20, run_id: str = "") -> TrainingJob:
     run = run_id or f"run-{tmp_path.name}"
     log = tmp_path / "log" / "train.log"
-    return TrainingJob(
-        run, ("python", "-c", script), tmp_path, {"GIVEN": "yes"}, log, timedelta(seconds=limit)
+    environment = {"GIVEN": "yes", OUT_VARIABLE: str(tmp_path / "attempts" / "2" / "out")}
+    return TrainingJob(run, ("python", "-c", script), tmp_path, environment, log, timedelta(seconds=limit))
+
+
+def sleeper(run_id: str, out: Path) -> subprocess.Popen[bytes]:
+    """A training that a killed service left behind."""
+    return subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        env={**os.environ, RUN_VARIABLE: run_id, OUT_VARIABLE: str(out)},
+        start_new_session=True,
     )
 
 
@@ -36,24 +50,20 @@ def test_a_command_gets_its_environment_folder_and_log(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="orphans are found through /proc")
 def test_what_a_killed_service_left_of_a_run_is_ended_before_the_next_attempt(tmp_path: Path) -> None:
-    orphan = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)"],
-        env={**os.environ, RUN_VARIABLE: f"run-{tmp_path.name}"},
-        start_new_session=True,
-    )
-    other = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)"], env={**os.environ, RUN_VARIABLE: "run-other"}
-    )
+    run, first = f"run-{tmp_path.name}", Path("attempts", "1", "out")
+    orphan = sleeper(run, tmp_path / first)
+    others = [
+        sleeper("run-other", tmp_path / first),
+        # A second installation's run of the same cause has the same id.
+        sleeper(run, tmp_path / "elsewhere" / first),
+    ]
     try:
-        wait_for(
-            lambda: RUN_VARIABLE.encode() in Path(f"/proc/{orphan.pid}/environ").read_bytes(),
-            5,
-            "the orphan to start",
-        )
+        for process in (orphan, *others):
+            wait_for(partial(has_started, process), 5, "the orphan to start")
         ProcessLauncher().train(job(tmp_path, "print('begun again')"), Event())
         assert orphan.wait(timeout=5) == -signal.SIGKILL
-        assert other.poll() is None
+        assert [other.poll() for other in others] == [None, None]
     finally:
-        for process in (orphan, other):
+        for process in (orphan, *others):
             process.kill()
             process.wait()

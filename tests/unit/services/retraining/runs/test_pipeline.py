@@ -48,9 +48,11 @@ class CopyingLauncher:
     metrics: bytes = b'{"loss": 0.5}'
     jobs: list[TrainingJob] = field(default_factory=list)
     raises: BaseException | None = None
+    on_train: Callable[[TrainingJob], None] = lambda _: None
 
     def train(self, job: TrainingJob, stop: Event) -> None:
         self.jobs.append(job)
+        self.on_train(job)
         if self.raises is not None:
             raise self.raises
         out = Path(job.environment["HOMEOSTAT_OUT"])
@@ -207,6 +209,27 @@ def test_the_training_gets_its_folders(room: Room) -> None:
         "HOMEOSTAT_OUT": str(folder.attempt(1) / "out"),
     }
     assert (folder.champion / "manifest.json").is_file()
+
+
+def test_a_training_command_cannot_find_the_holdout(room: Room) -> None:
+    """Whatever lies below the folders it is told about, or in a folder above them, no row is of the holdout's time."""
+    seen: dict[Path, datetime] = {}
+
+    def search(job: TrainingJob) -> None:
+        known = [job.directory, *(Path(value) for value in job.environment.values() if value)]
+        run_folder = job.attempts.parent
+        for place in (*known, run_folder):
+            found = place.rglob("*") if place.is_dir() else [place]
+            for path in (*found, *(one for above in place.parents for one in above.glob("*.parquet"))):
+                if path.suffix == ".parquet" and path.is_file():
+                    seen[path] = max(pq.read_table(path, columns=["event_time"])["event_time"].to_pylist())
+
+    room.launcher.on_train = search
+    run = room.drive(room.ask())
+    assert run.snapshot is not None
+    assert {path.name for path in seen} >= {"train.parquet", "reference.parquet"}
+    assert max(seen.values()) < datetime.fromisoformat(run.snapshot["holdout_from"])
+    assert RunFolder(room.parts.runs / run.run_id).holdout.is_file()
 
 
 def test_a_training_that_failed_ends_the_run_with_its_reason(room: Room) -> None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from services.retraining.runs.snapshot import HOLDOUT, TRAIN, SnapshotSummary, freeze, pin_lake, problem_with
+from services.retraining.runs.snapshot import SnapshotSummary, freeze, pin_lake, problem_with
 from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
 from shared.stores.lake import Lake
@@ -29,30 +29,36 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return lake
 
 
+def folder_of(home: Path, run_id: str = "run-1") -> RunFolder:
+    folder = RunFolder(home / "runs" / run_id)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def spec_with(**changes: Any) -> LoopSpec:
     return LoopSpec.model_validate(loop_with(**changes))
 
 
 def frozen(
-    lake: Lake, spec: LoopSpec, folder: Path, *, since: datetime | None = None, faulty: Any = ()
+    lake: Lake, spec: LoopSpec, folder: RunFolder, *, since: datetime | None = None, faulty: Any = ()
 ) -> SnapshotSummary:
     pin = pin_lake(lake, MODEL, faulty, NOW)
     assert pin is not None
-    folder.mkdir(exist_ok=True)
-    return freeze(lake, spec, pin, since, RunFolder(folder))
+    return freeze(lake, spec, pin, since, folder)
 
 
 def test_the_holdout_is_the_last_settled_stretch_and_training_lies_before_it(
     lake: Lake, tmp_path: Path
 ) -> None:
-    summary = frozen(lake, spec_with(), tmp_path)
+    summary = frozen(lake, spec_with(), folder_of(tmp_path))
     # The newest row is of 23:45; outcomes take 2 h to settle; the holdout is the 5 days before, both ends included.
     assert summary.holdout_until == "2013-01-30T21:45:00+00:00"
     assert summary.holdout_from == "2013-01-25T21:45:00+00:00"
     assert summary.train_from == "2013-01-01T00:00:00+00:00"
     assert summary.train_until == "2013-01-25T21:30:00+00:00"
     assert (summary.train_rows, summary.holdout_rows) == (24 * 4 * 24 + 87, 5 * 24 * 4 + 1)
-    train, holdout = (pq.read_table(tmp_path / "snapshot" / name) for name in (TRAIN, HOLDOUT))
+    folder = folder_of(tmp_path)
+    train, holdout = pq.read_table(folder.train), pq.read_table(folder.holdout)
     assert train.column_names == ["event_time", "x", "color", "outcome", "prediction_id"]
     assert pc.max(train["event_time"]).as_py() < pc.min(holdout["event_time"]).as_py()
     assert not set(train["prediction_id"].to_pylist()) & set(holdout["prediction_id"].to_pylist())
@@ -65,23 +71,24 @@ def test_the_same_pin_gives_the_same_digest_although_the_lake_grew(tmp_path: Pat
     fill_lake(lake, START, 10, 4, 7)
     pin = pin_lake(lake, MODEL, (), NOW)
     assert pin is not None
-    first = freeze(lake, spec_with(), pin, None, RunFolder(tmp_path / "one"))
+    first = freeze(lake, spec_with(), pin, None, folder_of(tmp_path, "one"))
     fill_lake(lake, START, 10, 4, 8)  # late rows about the same days
-    again = freeze(lake, spec_with(), pin, None, RunFolder(tmp_path / "two"))
+    again = freeze(lake, spec_with(), pin, None, folder_of(tmp_path, "two"))
     assert again == first
     later = pin_lake(lake, MODEL, (), NOW)
     assert later is not None
-    assert freeze(lake, spec_with(), later, None, RunFolder(tmp_path / "three")).digest != first.digest
+    assert freeze(lake, spec_with(), later, None, folder_of(tmp_path, "three")).digest != first.digest
 
 
 def test_a_snapshot_that_is_there_is_kept_and_half_of_one_is_made_anew(lake: Lake, tmp_path: Path) -> None:
-    summary = frozen(lake, spec_with(), tmp_path)
-    before = (tmp_path / "snapshot" / TRAIN).stat().st_mtime_ns
-    assert frozen(lake, spec_with(), tmp_path) == summary
-    assert (tmp_path / "snapshot" / TRAIN).stat().st_mtime_ns == before
-    shutil.move(tmp_path / "snapshot", tmp_path / ".snapshot")  # as if killed before the rename
-    (tmp_path / ".snapshot" / HOLDOUT).write_bytes(b"half")
-    assert frozen(lake, spec_with(), tmp_path) == summary
+    summary = frozen(lake, spec_with(), folder_of(tmp_path))
+    folder = folder_of(tmp_path)
+    before = folder.train.stat().st_mtime_ns
+    assert frozen(lake, spec_with(), folder_of(tmp_path)) == summary
+    assert folder.train.stat().st_mtime_ns == before
+    shutil.move(folder.snapshot, folder.root / ".snapshot")  # as if killed before the rename
+    folder.holdout.write_bytes(b"half")
+    assert frozen(lake, spec_with(), folder_of(tmp_path)) == summary
 
 
 def test_a_death_while_writing_leaves_no_snapshot(
@@ -96,16 +103,16 @@ def test_a_death_while_writing_leaves_no_snapshot(
     with monkeypatch.context() as patch:
         patch.setattr("services.retraining.runs.snapshot.write_json", dies)
         with pytest.raises(Killed):
-            frozen(lake, spec_with(), tmp_path)
-    assert not (tmp_path / "snapshot").exists()
-    assert frozen(lake, spec_with(), tmp_path).train_rows == 2391
+            frozen(lake, spec_with(), folder_of(tmp_path))
+    assert not folder_of(tmp_path).snapshot.exists()
+    assert frozen(lake, spec_with(), folder_of(tmp_path)).train_rows == 2391
 
 
 def test_faulty_stretches_are_left_out_of_both_parts(lake: Lake, tmp_path: Path) -> None:
     faulty = [(START + 3 * DAY, START + 4 * DAY), (START + 28 * DAY, START + 29 * DAY)]
     clean, summary = (
-        frozen(lake, spec_with(), tmp_path / "a"),
-        frozen(lake, spec_with(), tmp_path / "b", faulty=faulty),
+        frozen(lake, spec_with(), folder_of(tmp_path, "a")),
+        frozen(lake, spec_with(), folder_of(tmp_path, "b"), faulty=faulty),
     )
     assert summary.train_rows == clean.train_rows - 96
     assert summary.holdout_rows == clean.holdout_rows - 96
@@ -132,22 +139,24 @@ def test_faulty_stretches_are_left_out_of_both_parts(lake: Lake, tmp_path: Path)
 def test_the_training_window(
     lake: Lake, tmp_path: Path, window: dict[str, Any], since: datetime | None, rows: int
 ) -> None:
-    summary = frozen(lake, spec_with(retraining={"window": window}), tmp_path, since=since)
+    summary = frozen(lake, spec_with(retraining={"window": window}), folder_of(tmp_path), since=since)
     assert summary.train_rows == rows
     assert summary.train_until == "2013-01-25T21:30:00+00:00"
 
 
 def test_too_few_rows_are_not_worth_a_training(lake: Lake, tmp_path: Path) -> None:
     spec = spec_with(retraining={"window": {"use": "last", "rows": 100}})
-    summary = frozen(lake, spec, tmp_path / "a")
-    assert problem_with(summary, spec, tmp_path / "a" / "snapshot").startswith(
+    summary = frozen(lake, spec, folder_of(tmp_path, "a"))
+    assert problem_with(summary, spec, folder_of(tmp_path, "a")).startswith(
         "100 training rows with outcomes; retraining.minimum_rows"
     )
     spec = spec_with(gate={"holdout": "2h"})
-    summary = frozen(lake, spec, tmp_path / "b")
-    assert problem_with(summary, spec, tmp_path / "b" / "snapshot").startswith("9 holdout rows")
+    summary = frozen(lake, spec, folder_of(tmp_path, "b"))
+    assert problem_with(summary, spec, folder_of(tmp_path, "b")).startswith("9 holdout rows")
     assert (
-        problem_with(frozen(lake, spec_with(), tmp_path / "c"), spec_with(), tmp_path / "c" / "snapshot")
+        problem_with(
+            frozen(lake, spec_with(), folder_of(tmp_path, "c")), spec_with(), folder_of(tmp_path, "c")
+        )
         == ""
     )
 
@@ -163,12 +172,13 @@ def test_too_few_rows_are_not_worth_a_training(lake: Lake, tmp_path: Path) -> No
 def test_outcomes_one_cannot_learn_from_are_named(
     lake: Lake, tmp_path: Path, outcome: float, told: str
 ) -> None:
-    summary = frozen(lake, spec_with(), tmp_path)
-    holdout = pq.read_table(tmp_path / "snapshot" / HOLDOUT)
+    summary = frozen(lake, spec_with(), folder_of(tmp_path))
+    folder = folder_of(tmp_path)
+    holdout = pq.read_table(folder.holdout)
     spoilt = holdout.set_column(3, "outcome", pc.add(pc.multiply(holdout["outcome"], 0.0), outcome))
-    pq.write_table(spoilt, tmp_path / "snapshot" / HOLDOUT)
-    problem = problem_with(summary, spec_with(), tmp_path / "snapshot")
-    assert problem.startswith(HOLDOUT)
+    pq.write_table(spoilt, folder.holdout)
+    problem = problem_with(summary, spec_with(), folder)
+    assert problem.startswith("the holdout holds")
     assert told in problem
 
 
@@ -186,13 +196,13 @@ def test_moments_are_utc(lake: Lake) -> None:
 def test_a_row_from_the_future_moves_nothing(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     fill_lake(lake, START, 30, 4, 7)
-    sound = frozen(lake, spec_with(), tmp_path / "before")
+    sound = frozen(lake, spec_with(), folder_of(tmp_path, "before"))
     fill_lake(lake, datetime(2999, 1, 1, tzinfo=UTC), 1, 4, 8)
     now = START + 30 * DAY - timedelta(minutes=15)  # the moment of the newest real row
     pin = pin_lake(lake, MODEL, (), now)
     assert pin is not None
     assert datetime.fromisoformat(pin.watermark) == now
-    summary = freeze(lake, spec_with(), pin, None, RunFolder(tmp_path / "after"))
+    summary = freeze(lake, spec_with(), pin, None, folder_of(tmp_path, "after"))
     assert (summary.holdout_rows, summary.holdout_until) == (sound.holdout_rows, sound.holdout_until)
     assert (summary.train_rows, summary.train_until) == (sound.train_rows, sound.train_until)
-    assert problem_with(summary, spec_with(), tmp_path / "after" / "snapshot") == ""
+    assert problem_with(summary, spec_with(), folder_of(tmp_path, "after")) == ""
