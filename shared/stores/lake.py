@@ -23,6 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from pyarrow import fs
 
 from shared.contracts.lake_schema import (
@@ -33,6 +34,7 @@ from shared.contracts.lake_schema import (
     PREDICTION_COLUMNS,
     PREDICTIONS,
     TIMESTAMP,
+    partition_of,
 )
 from shared.errors import NotFound
 from shared.stores.lake_errors import raises_dependency_unavailable
@@ -40,6 +42,7 @@ from shared.stores.lake_scan import (
     ascending,
     empty_rows,
     files_between,
+    greatest,
     latest_outcomes,
     read_time_range,
     shifted,
@@ -65,6 +68,15 @@ class Answered:
     count: int
     first: datetime | None
     last: datetime | None
+
+
+@dataclass(frozen=True)
+class AnsweredGeneration:
+    """A generation with predictions in the lake: its version, and the event time of its first row."""
+
+    generation: int
+    version: str
+    first: datetime
 
 
 @dataclass(frozen=True)
@@ -180,18 +192,55 @@ class Lake:
     def watermark(self, model: str) -> datetime | None:
         """The latest event time among a model's predictions; None where there are none."""
         table = self.open(self.predictions(model))
-        if table is None or table.count() == 0:
-            return None
-        actions = pa.table(table.get_add_actions(flatten=True))
         # Statistics may be cut to milliseconds: they find the files, the rows give the exact time.
-        about = pc.max(actions["max.event_time"]).as_py()
-        if about is None:
+        about = None if table is None else greatest(table, "event_time")
+        if table is None or about is None:
             return None
         rows = table.to_pyarrow_dataset(
             file_pruning_predicate=files_between("event_time", about, None)
         ).to_table(columns=["event_time"])
         latest: datetime | None = pc.max(rows["event_time"]).as_py()
         return latest
+
+    @raises_dependency_unavailable
+    def latest_event_time(self, model: str) -> datetime | None:
+        """`watermark` without reading rows: exact to the millisecond, as the statistics of the table's files are."""
+        table = self.open(self.predictions(model))
+        return None if table is None else greatest(table, "event_time")
+
+    @raises_dependency_unavailable
+    def latest_observation(self, model: str) -> datetime | None:
+        """The latest `observed_at` among a model's outcomes, to the millisecond; None where there are none."""
+        table = self.open(self.outcomes(model))
+        return None if table is None else greatest(table, "observed_at")
+
+    @raises_dependency_unavailable
+    def generations(self, model: str, after: int) -> list[AnsweredGeneration]:
+        """Generations above `after` with predictions, in order. Rows are read only where the files' statistics show one."""
+        table = self.open(self.predictions(model))
+        newest = None if table is None else greatest(table, "generation")
+        if table is None or newest is None or newest <= after:
+            return []
+        rows = table.to_pyarrow_dataset().to_table(
+            columns=["generation", "version", "event_time"], filter=pc.field("generation") > after
+        )
+        first = rows.group_by(["generation", "version"]).aggregate([("event_time", "min")]).to_pylist()
+        found = [
+            AnsweredGeneration(row["generation"], row["version"], row["event_time_min"]) for row in first
+        ]
+        return sorted(found, key=lambda answered: answered.generation)
+
+    @raises_dependency_unavailable
+    def event_times(self, model: str, generation: int, since: datetime) -> pa.ChunkedArray:
+        """Event times of a generation's predictions from `since` on, ascending. Months before `since` are not opened."""
+        table = self.open(self.predictions(model))
+        if table is None:
+            return pa.chunked_array([], TIMESTAMP)
+        dataset = table.to_pyarrow_dataset(file_pruning_predicate=f"{PARTITION} >= '{partition_of(since)}'")
+        condition = (pc.field("generation") == generation) & (
+            pc.field("event_time") >= pa.scalar(since, TIMESTAMP)
+        )
+        return dataset.to_table(columns=["event_time"], filter=condition).sort_by("event_time")["event_time"]
 
     @raises_dependency_unavailable
     def find_prediction(self, prediction_id: str, model: str | None = None) -> dict[str, Any] | None:
@@ -274,11 +323,12 @@ class Lake:
         return rows[-1] if rows else {}
 
     def _open_at(self, location: str, version: int | None) -> DeltaTable | None:
+        if version is None or not DeltaTable.is_deltatable(location):
+            return self.open(location)
         try:
-            return self.open(location, version=version)
-        except Exception as error:
-            if version is None:
-                raise
+            return DeltaTable(location, version=version)
+        except DeltaError as error:
+            # A store that does not answer raises OSError.
             raise NotFound(
                 f"version {version} of the table {location} no longer exists: {error}",
                 hint="read a newer snapshot; the sink keeps old ones for HOMEOSTAT_SINK_RETENTION_DAYS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,6 +60,16 @@ def latest_outcomes(
     received = received.append_column("row", pa.array(range(received.num_rows), pa.int64()))
     last = received.group_by("prediction_id").aggregate([("row", "max")])
     return received.select(["prediction_id", "value", "observed_at"]).take(last["row_max"])
+
+
+def greatest(table: DeltaTable, column: str) -> Any:
+    """The greatest value of a column by the statistics of the table's files; None where no file has any.
+
+    Statistics of timestamps may be cut to milliseconds.
+    """
+    statistics = pa.table(table.get_add_actions(flatten=True))
+    name = f"max.{column}"
+    return pc.max(statistics[name]).as_py() if name in statistics.column_names else None
 
 
 def files_between(time_column: str, start: datetime, end: datetime | None) -> str:

@@ -19,7 +19,7 @@ from shared.contracts.lake_schema import (
     partition_of,
 )
 from shared.errors import DependencyUnavailable, NotFound
-from shared.stores.lake import Answered, Lake, Snapshot
+from shared.stores.lake import Answered, AnsweredGeneration, Lake, Snapshot
 
 START = datetime(2013, 1, 30, tzinfo=UTC)
 
@@ -189,6 +189,28 @@ def test_deleted_table_version_is_named(lake: Lake) -> None:
     predict(lake, [0])
     with pytest.raises(NotFound, match="version 99 of the table .* no longer exists"):
         lake.read_predictions("flights", at(0), at(1), table_version=99)
+
+
+def test_pinned_version_in_a_store_that_fails_is_not_reported_as_deleted(lake: Lake) -> None:
+    predict(lake, [0])
+    log = Path(lake.predictions("flights"), "_delta_log", f"{0:020d}.json")
+    log.unlink()
+    log.symlink_to(log)  # reading it is an OSError, as a store without connection is
+    with pytest.raises(DependencyUnavailable, match="the lake cannot be read"):
+        lake.read_predictions("flights", at(0), at(1), table_version=0)
+
+
+def test_generations_and_their_event_times(lake: Lake) -> None:
+    assert (lake.generations("flights", 0), lake.event_times("flights", 1, at(0)).to_pylist()) == ([], [])
+    assert (lake.latest_event_time("flights"), lake.latest_observation("flights")) == (None, None)
+    predict(lake, [0, 24 * 40])
+    predict(lake, [5])
+    assert lake.generations("flights", 0) == [AnsweredGeneration(1, "v", at(0))]
+    assert lake.generations("flights", 1) == []
+    assert lake.event_times("flights", 1, at(5)).to_pylist() == [at(5), at(24 * 40)]
+    assert lake.event_times("flights", 2, at(0)).to_pylist() == []
+    observe(lake, 0, 1.0, observed=7, received=9)
+    assert (lake.latest_event_time("flights"), lake.latest_observation("flights")) == (at(24 * 40), at(7))
 
 
 def test_watermark_is_exact_to_the_microsecond(lake: Lake) -> None:
