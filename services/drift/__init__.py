@@ -1,1 +1,1 @@
-"""Drift: judges each window of event time once, against the reference of the version that answered it."""
+"""Drift detection: evaluates each window of event time once, against the reference rows of the version that answered it."""

@@ -1,4 +1,4 @@
-"""`python -m services.drift`: judge the windows of every released model, and answer on the HTTP door."""
+"""`python -m services.drift`: evaluate the windows of every released model, and serve the HTTP API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.settings import HomeostatSettings
 
 
 def main() -> int:
-    """Run until told to stop. Exit code 1 with a message where something must be mended first."""
+    """Run until a signal stops it. Exit code 1 with a message if a setting or store must be fixed first."""
     os.environ["DO_NOT_TRACK"] = "1"
     shared, settings = HomeostatSettings(), DriftSettings()
     configure_logs("drift", shared)
@@ -27,7 +27,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     drift.start()
-    # uvicorn shuts down in order and then sends itself the signal again: that one must not end us before `stop`.
+    # uvicorn shuts down in order and then sends itself the signal again: that one must not end the process before `stop`.
     signal.signal(signal.SIGTERM, _already_ending)
     try:
         uvicorn.run(drift.app, host=settings.host, port=settings.port, access_log=False, log_config=None)
@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def _already_ending(number: int, frame: FrameType | None) -> None:
-    """The shutdown is on its way."""
+    """Ignore the signal: the service is already stopping."""
 
 
 if __name__ == "__main__":

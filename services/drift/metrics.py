@@ -1,4 +1,4 @@
-"""What drift shows to Prometheus. Labels are bounded by the loop's features, five states and few methods."""
+"""The metrics of the drift service. Labels are bounded by the loop's features, five states and few methods."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESULTS = ("sent", "dropped", "refused")
 
 
 class DriftMetrics:
-    """All series of the service, on `registry`. A gauge never holds NaN: what is not known has no sample."""
+    """All series of the service, on `registry`. A gauge never holds NaN: an unknown value has no sample."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
@@ -140,11 +140,11 @@ class DriftMetrics:
         self._shown_verdict: dict[str, tuple[str, ...]] = {}
 
     def warming_up(self, model: str) -> None:
-        """Show a model that has no verdict yet."""
+        """Export a model that has no verdict yet."""
         self._show_state(model, "warming_up")
 
     def progress(self, model: str, watermarks: Watermarks) -> None:
-        """Show how far the lake is."""
+        """Export the watermarks of the lake."""
         if watermarks.predictions is not None:
             self._watermark.labels(model).set(watermarks.predictions.timestamp())
             if watermarks.outcomes is not None:
@@ -156,17 +156,17 @@ class DriftMetrics:
         self._last_full_poll.labels(model).set(at.timestamp())
 
     def annotated(self, result: str) -> None:
-        """An annotation came to its end."""
+        """Count an annotation by its result."""
         self._annotations.labels(result).inc()
 
     def reached(self, verdict: Verdict) -> None:
-        """Count a verdict; an examination also becomes what the gauges show."""
+        """Count a verdict; one of an evaluation also sets the gauges."""
         self._verdicts.labels(verdict.model, verdict.detector, verdict.state).inc()
         if verdict.detector == "evaluation":
             self.show(verdict)
 
     def show(self, verdict: Verdict) -> None:
-        """Let the gauges show this verdict: after a restart they do so before the next window is judged."""
+        """Set the gauges from this verdict, after a restart also before the next window is evaluated."""
         model = verdict.model
         self._show_state(model, verdict.state)
         self._show_verdict(verdict)
@@ -189,7 +189,7 @@ class DriftMetrics:
             self._threshold.labels(*labels).set(score.threshold)
 
     def _show_verdict(self, verdict: Verdict) -> None:
-        """The old series goes before the new one comes: an alert's query must never find two."""
+        """The old series is removed before the new one is set: an alert's query must never find two."""
         labels = (verdict.model, verdict.verdict_id, verdict.detector, verdict.state, verdict.version)
         shown = self._shown_verdict.get(verdict.model)
         if shown is not None and shown != labels:
@@ -204,7 +204,7 @@ class DriftMetrics:
 
 
 def _show_or_remove(gauge: Gauge, model: str, value: float | None) -> None:
-    """What the last window does not tell has no series, rather than that of a window before."""
+    """A value that the last window lacks has no series, rather than that of an earlier window."""
     if value is not None and math.isfinite(value):
         gauge.labels(model).set(value)
         return

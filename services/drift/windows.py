@@ -1,11 +1,11 @@
-"""Which window of a generation comes next, and whether it can be judged yet. Pure; event time throughout.
+"""The next window of a generation, and whether it can be evaluated yet. Pure; event time throughout.
 
 A generation (one entry of the release log) has windows of its own, tumbling from its first answered row, so that each window
 holds one version only. Rows of another generation that fall into the same time (a swap drains for a moment) belong to that
-generation's windows. What a generation answered after its last whole window, before it was replaced, is not judged: nobody would
-act on it. Until a generation's first window is judged, its model is `warming_up`.
+generation's windows. Rows after a generation's last complete window, before it was replaced, are not evaluated: nobody would
+act on it. Until a generation's first window is evaluated, its model is `warming_up`.
 
-    open ──(predictions reach end)──▶ closed ──(outcomes are due and in, or waited for long enough)──▶ ready ──▶ evaluated
+    open ──(predictions reach end)──▶ closed ──(outcomes are due and complete, or the wait is over)──▶ ready ──▶ evaluated
 
 Each window gives exactly one verdict, reached when it is ready: features, prediction, data and performance together. But of
 a stretch without a row (a gap) only the first window has a verdict, `insufficient_data`: the others would repeat it.
@@ -28,7 +28,7 @@ INSTANT = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of event time: `start` inclusive, `end` exclusive."""
+    """An interval of event time: `start` inclusive, `end` exclusive."""
 
     start: datetime
     end: datetime
@@ -55,7 +55,7 @@ def window_by_time(start: datetime, every: timedelta) -> Span:
 def window_by_rows(times: npt.NDArray[np.int64], rows: int) -> Span | None:
     """The window over the first `rows` of the ascending event times (µs since 1970); None while there are fewer.
 
-    Rows of one instant are never parted: the window takes all of its last instant, so it may hold a few more.
+    Rows with equal event times are never split: the window includes all rows of its last time, so it may hold a few more.
     """
     if times.size < rows:
         return None
@@ -63,7 +63,7 @@ def window_by_rows(times: npt.NDArray[np.int64], rows: int) -> Span | None:
 
 
 def skip_empty(start: datetime, every: timedelta, moment: datetime) -> datetime:
-    """Where the window lies, on the grid of `every` from `start`, that holds `moment`: a gap is passed over in one step."""
+    """The window that holds `moment`, on the grid of `every` from `start`: a gap is skipped in one step."""
     return start + max(0, (moment - start) // every) * every
 
 
@@ -76,8 +76,8 @@ def last_complete(first: datetime, every: timedelta, watermark: datetime) -> Spa
 def ready_until(watermarks: Watermarks, length: timedelta, delay: timedelta) -> datetime | None:
     """The last end that a window of that length may have to be ready; None while nothing is.
 
-    Outcomes are due when predictions reach end + `delay`, and in when outcomes reach it too. A feed of outcomes that stays
-    silent is waited for one more window length (or `delay`, if that is longer), then the window is judged without.
+    Outcomes are due when predictions reach end + `delay`, and complete when outcomes reach it too. If no outcomes arrive,
+    the window waits one more window length (or `delay`, if that is longer), then it is evaluated without them.
     """
     predictions, outcomes = watermarks.predictions, watermarks.outcomes
     if predictions is None:
@@ -87,7 +87,7 @@ def ready_until(watermarks: Watermarks, length: timedelta, delay: timedelta) -> 
 
 
 def progress(span: Span, watermarks: Watermarks, delay: timedelta) -> Progress:
-    """How far a window is: `open` until predictions reach its end, then `closed`, and `ready` once its outcomes are in."""
+    """State of a window: `open` until predictions reach its end, then `closed`, and `ready` once its outcomes are complete."""
     if watermarks.predictions is None or watermarks.predictions < span.end:
         return "open"
     limit = ready_until(watermarks, span.length, delay)
@@ -95,7 +95,7 @@ def progress(span: Span, watermarks: Watermarks, delay: timedelta) -> Progress:
 
 
 def until(watermarks: Watermarks, now: datetime) -> Watermarks:
-    """Watermarks that lie at most at `now`: one row that claims to be from the future must not end every window at once."""
+    """Watermarks limited to `now`: one row dated in the future must not end every window at once."""
     predictions, outcomes = (
         None if mark is None else min(mark, now) for mark in (watermarks.predictions, watermarks.outcomes)
     )
@@ -108,5 +108,5 @@ def to_micros(moment: datetime) -> int:
 
 
 def from_micros(micros: int) -> datetime:
-    """The moment that many microseconds after 1970, UTC."""
+    """The time that many microseconds after 1970, UTC."""
     return _EPOCH + timedelta(microseconds=micros)

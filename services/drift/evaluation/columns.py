@@ -1,4 +1,4 @@
-"""Rows as columns in time order: what is judged, and what it is held against."""
+"""Rows as columns in time order: of the window, and of the reference it is compared with."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcom
 
 
 def sample(rows: Rows, most: int, seed: int) -> Rows:
-    """At most `most` rows, one drawn at random from each of `most` equal stretches, so that every moment stays represented."""
+    """At most `most` rows, one drawn at random from each of `most` equal slices, so that all of the time stays represented."""
     if len(rows) <= most:
         return rows
     edges = np.linspace(0, len(rows), most + 1)

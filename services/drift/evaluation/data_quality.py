@@ -1,4 +1,4 @@
-"""Data quality: signs that the data of a window are broken, not that the world has changed. Sources: docs/statistics.md."""
+"""Data quality: signs that a window's data are broken, not that the world changed. Sources: docs/statistics.md."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Sample:
-    """One column of the window beside the same column of the reference, with the threshold it is held against."""
+    """One column of the window beside the same column of the reference, with its threshold."""
 
     name: str
     kind: Literal["numeric", "category"]

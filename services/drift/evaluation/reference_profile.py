@@ -1,4 +1,4 @@
-"""The reference of a version: what its rows looked like, kept in the form windows are held against."""
+"""The reference of a version: the distribution of its rows, in the form that windows are compared with."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Reference:
         return int(self.rows.event_time[-1] - self.rows.event_time[0]) * INSTANT
 
     def expected_rows(self, length: timedelta, fallback: int) -> float:
-        """Rows the reference has in a stretch of that length; `fallback` where it covers no time."""
+        """Rows the reference has in a time of that length; `fallback` where it covers no time."""
         return len(self.rows) * (length / self.length) if self.length else float(fallback)
 
 
@@ -63,7 +63,7 @@ def build_reference(
 
 
 def _loss(loop: LoopSpec, rows: Rows, trained_until: datetime | None) -> tuple[Loss | None, LossRows]:
-    """A version knows the rows it was trained on: held against those, every later window would look like drift."""
+    """A model fits the rows it was trained on: compared with their loss, every later window would seem to drift."""
     if not has_loss(loop):
         return None, ""
     metric = metric_of(loop)
@@ -77,12 +77,12 @@ def _loss(loop: LoopSpec, rows: Rows, trained_until: datetime | None) -> tuple[L
 
 
 def has_loss(loop: LoopSpec) -> bool:
-    """Whether the model's predictions are single numbers that outcomes can be held against."""
+    """Whether the model's predictions are single numbers that outcomes can be compared with."""
     return loop.prediction.kind != "tensor"
 
 
 def metric_of(loop: LoopSpec) -> MetricName:
-    """The loss the model is judged by."""
+    """The loss that measures the model."""
     return loop.metric.name
 
 

@@ -1,4 +1,4 @@
-"""Reports of verdicts for people: drawn at the first look; of each model the newest are kept."""
+"""Reports of verdicts for people: drawn when first requested; the newest of each model are kept."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Reports:
 
 
 def _order(verdict: Verdict, columns: tuple[Column, ...]) -> list[Column]:
-    """Blamed features first, as the verdict orders them, then those it has scores of; personal data stay out of reports."""
+    """Drifted features first, as the verdict orders them, then others with scores; personal data stay out of reports."""
     rank = {feature: place for place, feature in enumerate(verdict.top_drifted_features)}
     scored = {score.feature for score in verdict.scores if score.signal == "feature"}
     shown = [column for column in columns if not column.feature.personal]

@@ -1,4 +1,4 @@
-"""What the lake knows about a model: how far it is, which generations answered, and the rows of a window."""
+"""Read access to the lake for monitoring: watermarks, generations with predictions, and the rows of a window."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LakeReader(Protocol):
         ...
 
     def watermarks(self, model: str) -> Watermarks:
-        """How far predictions and outcomes are."""
+        """Watermarks of predictions and outcomes."""
         ...
 
     def generations(self, model: str, after: int) -> Sequence[Generation]:

@@ -1,4 +1,4 @@
-"""What is known about one model at a moment."""
+"""The monitoring state of one model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ModelStatus:
 
     `watermark`: every window that is ready at this time is evaluated. `evaluated_until`: end of the last evaluated window.
     `reference_loss_rows`: the rows of its reference that the loss was measured on, `held out` of the training or `all`.
-    `next_window_end`: end of the window that is judged next; `next_window_ready_at`: the event time that both predictions and
+    `next_window_end`: end of the window that is evaluated next; `next_window_ready_at`: the event time that both predictions and
     outcomes must reach for that. `version` and `generation`: the newest release whose reference was verified.
     """
 

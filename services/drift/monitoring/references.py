@@ -60,7 +60,7 @@ class StoredReferences:
         """The reference of a version.
 
         1. fetch the folder   2. verify digests and signature   3. only then read `reference.parquet`
-        A folder that fails is removed, so that the next look fetches it anew.
+        A folder that fails is removed, so that the next poll fetches it anew.
         """
         with self._lock:
             ready = self._ready.get((model, version))

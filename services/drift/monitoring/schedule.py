@@ -1,4 +1,4 @@
-"""A generation's windows, one after another, as its loop.yaml cuts them and the lake's rows place them."""
+"""The windows of one generation, in order: loop.yaml gives their length, the lake's rows their start."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Schedule:
         return window_by_rows(times, self.window.rows or 0)
 
     def after_gap(self, start: datetime, limit: datetime) -> datetime:
-        """Where the first window from `start` on lies that holds a row or ends after `limit`: what cannot be judged yet is left.
+        """Start of the first window from `start` on that holds a row or ends after `limit`: a gap is skipped no further.
 
-        Rows that come late into windows passed over are not judged, like those that come late into a judged window.
+        Rows that arrive late for a skipped window are not evaluated, like those that arrive late for an evaluated one.
         """
         if self.window.every is None:
             return start

@@ -1,1 +1,1 @@
-"""What chance alone can do: thresholds that know window size, reference size, cardinality and serial correlation."""
+"""Thresholds from window size, reference size, cardinality, serial correlation and the alarm budget."""

@@ -21,7 +21,7 @@ class KafkaVerdicts:
         self._timeout_seconds = timeout_seconds
 
     def send(self, verdict: Verdict) -> None:
-        """Return once the broker has it. Raises RecordRefused, or DependencyUnavailable; the connection is then made anew, so
+        """Return once the broker has acknowledged it. Raises RecordRefused, or DependencyUnavailable and reconnects, so
         that a record still under way cannot overtake a later one."""
         event = Event(
             type=VERDICTS.event_type,
@@ -44,5 +44,5 @@ class KafkaVerdicts:
             raise
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Close the connection."""
         self._producer.close()

@@ -17,7 +17,7 @@ BATCH = 100
 
 
 class VerdictTopic(Protocol):
-    """Where verdicts go. `send` returns when the broker has the record.
+    """The topic of verdicts. `send` returns when the broker has acknowledged the record.
 
     Raises DependencyUnavailable, or RecordRefused where the broker will never take it.
     """

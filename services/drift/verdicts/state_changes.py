@@ -24,7 +24,7 @@ class Annotator(Protocol):
 
 @dataclass(frozen=True)
 class StateChanges:
-    """Looks whether a verdict begins a streak. What is stored decides, so a restart marks nothing twice."""
+    """Detects whether a verdict begins a series. It reads the store, so a restart annotates nothing twice."""
 
     verdicts: VerdictStore
     annotator: Annotator

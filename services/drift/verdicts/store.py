@@ -1,8 +1,8 @@
-"""Verdicts and the first rows of generations, kept in SQLite before anyone is told.
+"""Verdicts and the first rows of generations, stored in SQLite before they are published.
 
-A verdict is put if absent, under its id: examined twice, it is stored and published as first reached. What is not yet marked as
+A verdict is stored under its id unless that exists: a window evaluated twice keeps its first verdict. What is not yet marked as
 published is published again after a restart, with the same id. A row that cannot be read counts as absent: it is logged once and
-holds up no other, and the same window judged again takes its place.
+delays no other, and the same window evaluated again replaces it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SELECT = f"SELECT verdict_id, body FROM verdicts WHERE published != {_UNREADABL
 @dataclass(frozen=True)
 class Generation:
     """A generation as the lake shows it: its version, the event time of the first of its rows that was seen, and where its
-    next window starts (the first row until a window was judged)."""
+    next window starts (the first row until a window was evaluated)."""
 
     generation: int
     version: str
@@ -70,7 +70,7 @@ class VerdictStore:
         except (OSError, sqlite3.Error) as error:
             raise OperatorError(
                 f"the verdict store {path} cannot be opened: {error}",
-                hint="free the disk or mend the folder's rights",
+                hint="free disk space or fix the folder's permissions",
             ) from error
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class VerdictStore:
             self._connection.close()
 
     def put(self, verdict: Verdict) -> bool:
-        """Store unless there; True if it was not. Takes the place of a row found unreadable. Durable when this returns."""
+        """Store a verdict; False if its id was stored before. Replaces an unreadable row. Durable when this returns."""
         with self._cursor() as cursor:
             cursor.execute(
                 "INSERT INTO verdicts (verdict_id, model, generation, detector, window_end, body, number)"
@@ -111,21 +111,21 @@ class VerdictStore:
         return self._verdicts("AND model = ? ORDER BY number DESC", (model,), limit)
 
     def latest_as_json(self, model: str | None, limit: int) -> list[str]:
-        """The same as they are stored: reading hundreds of them again and again costs their listener nothing but the text."""
+        """The same as stored text: pollers read hundreds of them, and parsing each would cost more than sending it."""
         about, values = ("", (limit,)) if model is None else ("AND model = ?", (model, limit))
         with self._cursor() as cursor:
             rows = cursor.execute(f"{_SELECT} {about} ORDER BY number DESC LIMIT ?", values).fetchall()
         return [str(body) for _, body in rows]
 
     def last_evaluation(self, model: str) -> Verdict | None:
-        """The examination with the last window end."""
+        """The evaluation with the last window end."""
         found = self._verdicts(
             "AND model = ? AND detector = 'evaluation' ORDER BY window_end DESC, number DESC", (model,), 1
         )
         return found[0] if found else None
 
     def last_of_generation(self, model: str, generation: int) -> Verdict | None:
-        """The examination of that generation with the last window end."""
+        """The evaluation of that generation with the last window end."""
         found = self._verdicts(
             "AND model = ? AND generation = ? AND detector = 'evaluation' ORDER BY window_end DESC, number DESC",
             (model, generation),
@@ -134,7 +134,7 @@ class VerdictStore:
         return found[0] if found else None
 
     def evaluation_before(self, verdict: Verdict, states: Sequence[State]) -> Verdict | None:
-        """The examination of the model stored last before `verdict`, of those with one of `states`."""
+        """The last evaluation of the model stored before `verdict` with one of `states`."""
         wanted = ", ".join("?" * len(states))
         found = self._verdicts(
             "AND model = ? AND detector = 'evaluation' AND number < (SELECT number FROM verdicts WHERE verdict_id = ?)"
@@ -145,25 +145,25 @@ class VerdictStore:
         return found[0] if found else None
 
     def unpublished(self, limit: int) -> list[Verdict]:
-        """Verdicts not yet known to be on the topic, in the order they were reached."""
+        """Verdicts not marked as published, in the order they were reached."""
         return self._verdicts("AND published = ? ORDER BY number", (_WAITING,), limit)
 
     def count_unpublished(self) -> int:
-        """How many verdicts wait to be published."""
+        """Number of verdicts to publish."""
         with self._cursor() as cursor:
             cursor.execute("SELECT COUNT(*) FROM verdicts WHERE published = ?", (_WAITING,))
             return int(cursor.fetchone()[0])
 
     def mark_published(self, verdict_id: str) -> None:
-        """Remember that the topic has it."""
+        """Mark it as published."""
         self._mark(verdict_id, _PUBLISHED)
 
     def mark_refused(self, verdict_id: str) -> None:
-        """Remember that the topic will never take it: it stays readable here and is not sent again."""
+        """Mark it as refused by the broker: it stays readable here and is not sent again."""
         self._mark(verdict_id, _REFUSED)
 
     def put_generation(self, model: str, seen: Generation) -> None:
-        """Remember a generation's first row unless it is known: rows that come late do not move its windows."""
+        """Store a generation's first row unless one is stored: rows that arrive late do not move its windows."""
         with self._cursor() as cursor:
             cursor.execute(
                 "INSERT OR IGNORE INTO generations VALUES (?, ?, ?, ?, ?)",
@@ -177,7 +177,7 @@ class VerdictStore:
             )
 
     def advance(self, model: str, generation: int, evaluated_until: datetime) -> None:
-        """Remember where the generation's next window starts; only ever forward."""
+        """Store where the generation's next window starts; it never moves back."""
         with self._cursor() as cursor:
             cursor.execute(
                 "UPDATE generations SET evaluated_until = MAX(evaluated_until, ?) WHERE model = ? AND generation = ?",
@@ -197,7 +197,7 @@ class VerdictStore:
         ]
 
     def _verdicts(self, rest: str, values: tuple[object, ...], limit: int) -> list[Verdict]:
-        """The first `limit` verdicts that can be read; the others on the way are marked, so that no later look meets them."""
+        """The first `limit` readable verdicts; unreadable ones are marked, so that later queries skip them."""
         while True:
             with self._cursor() as cursor:
                 rows = cursor.execute(f"{_SELECT} {rest} LIMIT ?", (*values, limit)).fetchall()
@@ -224,5 +224,5 @@ class VerdictStore:
             except sqlite3.Error as error:
                 raise OperatorError(
                     f"the verdict store {self._path} does not work: {error}",
-                    hint="free the disk or mend the file's rights",
+                    hint="free disk space or fix the file's permissions",
                 ) from error
