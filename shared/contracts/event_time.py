@@ -1,7 +1,7 @@
-"""The bounds of event time: which moments a request may speak of. Pure.
+"""The bounds of event time: times that a request may contain. Pure.
 
 Windows, training and schedules follow the newest event time there is, so one row from the year 2999 would end every window at
-once, and one from the year 1 would open a window two thousand years long. Every door refuses such a row with the same words.
+once, and one from the year 1 would open a window two thousand years long. Every entrance refuses such a row with the same message.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 
 from shared.errors import InvalidRequest
 
-# A day after 1970: who looks at a day before a row still sees a moment that every store can write.
+# A day after 1970: a day before any row is still a time that every store can write.
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 # Clocks go wrong by hours, time zones by less than a day.
 LONGEST_AHEAD = timedelta(days=1)
 
 
 def check_event_time(moment: datetime, now: datetime, *, field: str, row: int | None = None) -> datetime:
-    """The moment itself, where it lies from `EARLIEST` to `LONGEST_AHEAD` after `now`. Raises InvalidRequest (422).
+    """The given time, if it lies from `EARLIEST` to `LONGEST_AHEAD` after `now`. Raises InvalidRequest (422).
 
     Both have an offset. `field` is the request's name for it, `row` its place where there are rows.
     """

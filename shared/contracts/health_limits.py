@@ -1,4 +1,4 @@
-"""From which point a figure counts as a problem; the doctor and the console use the same limits."""
+"""Limits beyond which a figure counts as a problem; the doctor and the console share them."""
 
 from __future__ import annotations
 

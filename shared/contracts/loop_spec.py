@@ -31,7 +31,7 @@ _PATTERNS = {
     MODEL_NAME: "lowercase letters, digits, _ and -, beginning with a letter, at most 63 characters",
     FEATURE_NAME: "letters, digits and _, not beginning with a digit, at most 63 characters",
 }
-# pydantic adds a union's tag to the path of a key; it stands nowhere in the file.
+# pydantic adds a union's tag to the path of a key; it is not in the file.
 _TAGS = frozenset({"drift", "floor", "schedule", "new_rows", "all", "last", "since_change"})
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = timedelta(days=36500)
@@ -65,12 +65,12 @@ Duration = Annotated[
 Length = Annotated[Duration, Field(gt=timedelta(0))]
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     # JSON has no NaN and no infinity: a version's manifest could not be read again.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Feature(_Part):
+class Feature(_Section):
     """One input of the model."""
 
     name: str = Field(
@@ -109,7 +109,7 @@ class Feature(_Part):
         return self
 
 
-class Prediction(_Part):
+class Prediction(_Section):
     """What the model answers."""
 
     kind: Literal["probability", "value", "tensor"] = Field(
@@ -118,16 +118,16 @@ class Prediction(_Part):
     output: str = Field("", description="Name of the model's output. Empty: the first.")
 
 
-class Outcome(_Part):
-    """The truth about a prediction, which arrives later."""
+class Outcome(_Section):
+    """The true value of a prediction, which arrives later."""
 
     delay: Duration = Field(
         description="Time after which outcomes are usually in; realised performance waits this long."
     )
 
 
-class Metric(_Part):
-    """How a version is judged."""
+class Metric(_Section):
+    """The loss that measures a version."""
 
     name: Literal["log_loss", "brier", "mae", "rmse"] = Field(description="Loss; smaller is better.")
     floor: float | None = Field(
@@ -135,8 +135,8 @@ class Metric(_Part):
     )
 
 
-class Window(_Part):
-    """What one verdict looks at: a stretch of event time, or a number of rows."""
+class Window(_Section):
+    """What one verdict covers: a length of event time, or a number of rows."""
 
     every: Length | None = Field(None, description="Length of a window in event time.")
     rows: int | None = Field(None, ge=50, description="Length of a window in rows.")
@@ -149,7 +149,7 @@ class Window(_Part):
         return self
 
 
-class Drift(_Part):
+class Drift(_Section):
     """What counts as drift."""
 
     window: Window
@@ -172,7 +172,7 @@ class Drift(_Part):
     )
 
 
-class DriftTrigger(_Part):
+class DriftTrigger(_Section):
     """Retrain when a verdict says drift of one of these kinds."""
 
     when: Literal["drift"]
@@ -182,13 +182,13 @@ class DriftTrigger(_Part):
     windows: int = Field(1, ge=1, description="Verdicts in a row that must say so.")
 
 
-class FloorTrigger(_Part):
+class FloorTrigger(_Section):
     """Retrain when the realised loss lies above the metric's floor."""
 
     when: Literal["floor"]
 
 
-class ScheduleTrigger(_Part):
+class ScheduleTrigger(_Section):
     """Retrain when the served version is this old in event time."""
 
     when: Literal["schedule"]
@@ -197,7 +197,7 @@ class ScheduleTrigger(_Part):
     )
 
 
-class NewRowsTrigger(_Part):
+class NewRowsTrigger(_Section):
     """Retrain when this many rows with outcomes arrived since the served version was trained."""
 
     when: Literal["new_rows"]
@@ -210,20 +210,20 @@ Trigger = Annotated[
 ]
 
 
-class Budget(_Part):
-    """At most `runs` runs in any stretch of event time of length `per`."""
+class Budget(_Section):
+    """At most `runs` runs in any interval of event time of length `per`."""
 
     runs: int = Field(ge=1, description="Most runs in the stretch.")
     per: Length = Field(description="Length of the stretch, in event time.")
 
 
-class AllRows(_Part):
+class AllRows(_Section):
     """Train on everything logged so far."""
 
     use: Literal["all"]
 
 
-class LastRows(_Part):
+class LastRows(_Section):
     """Train on the last `span` of event time, or the last `rows` rows."""
 
     use: Literal["last"]
@@ -237,7 +237,7 @@ class LastRows(_Part):
         return self
 
 
-class SinceChange(_Part):
+class SinceChange(_Section):
     """Train on rows since the window in which drift was first seen; never fewer than `minimum_rows`."""
 
     use: Literal["since_change"]
@@ -247,7 +247,7 @@ class SinceChange(_Part):
 TrainingWindow = Annotated[AllRows | LastRows | SinceChange, Field(discriminator="use")]
 
 
-class Retraining(_Part):
+class Retraining(_Section):
     """The policy: when to train, on what, how often at most."""
 
     command: tuple[str, ...] = Field(
@@ -263,7 +263,7 @@ class Retraining(_Part):
     minimum_rows: int = Field(1000, ge=50, description="Rows with outcomes below which no run starts.")
 
 
-class Gate(_Part):
+class Gate(_Section):
     """What a challenger must show before it may take the champion's place."""
 
     holdout: Length = Field(
@@ -281,8 +281,8 @@ class Gate(_Part):
     )
 
 
-class LoopSpec(_Part):
-    """The whole of `loop.yaml`."""
+class LoopSpec(_Section):
+    """The contents of `loop.yaml`."""
 
     model: str = Field(pattern=MODEL_NAME, description="Name of the model.")
     description: str = Field("", description="A sentence for people.")
@@ -300,7 +300,7 @@ class LoopSpec(_Part):
     @model_validator(mode="after")
     def _consistent(self) -> LoopSpec:
         names = [feature.name for feature in self.features]
-        # The lake's column names do not tell capitals from small letters.
+        # The lake's column names are not case-sensitive.
         folded = [name.casefold() for name in names]
         twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
         if twice:

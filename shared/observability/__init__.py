@@ -1,1 +1,1 @@
-"""What a service tells about itself: structured logs and the metrics door."""
+"""Observability of a service: structured logs and the metrics endpoint."""
