@@ -1,7 +1,7 @@
 """The bounds of event time: times that a request may contain. Pure.
 
 Windows, training and schedules follow the newest event time there is, so one row from the year 2999 would end every window at
-once, and one from the year 1 would open a window two thousand years long. Every entrance refuses such a row with the same message.
+once, and one from the year 1 would open a window two thousand years long. Every entrance refuses it with the same message.
 """
 
 from __future__ import annotations
