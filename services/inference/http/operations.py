@@ -8,8 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from services.inference.http.request import Request
 from services.inference.http.response import Response, json_response
 from services.inference.metrics import InferenceMetrics
-from services.inference.status.page import draw_status
-from services.inference.status.page_frame import CONTENT_SECURITY_POLICY
+from services.inference.status.page import CONTENT_SECURITY_POLICY, render_status
 from services.inference.status.report import Status
 from shared.http import health
 
@@ -50,7 +49,7 @@ class OperationsHandler:
         report = self._status.report()
         if request.path.endswith(".json") or b"application/json" in request.header(b"accept"):
             return json_response(report)
-        return Response(200, draw_status(report).encode(), _HTML)
+        return Response(200, render_status(report).encode(), _HTML)
 
     async def home(self, request: Request) -> Response:
         """Redirects to the status page."""

@@ -26,7 +26,7 @@ from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.onnx import OnnxModel
 from services.inference.settings import InferenceSettings
-from services.inference.status.page_frame import CONTENT_SECURITY_POLICY
+from services.inference.status.page import CONTENT_SECURITY_POLICY
 from services.inference.status.report import Status
 from shared.contracts.prediction_id import PredictionIds
 from tests.fakes.spool import FakeSpool
@@ -257,7 +257,7 @@ def test_live_but_not_ready_without_model(toys: ToyStore) -> None:
         installation.ask("POST", "/outcomes", json={"prediction_id": IDS.make("toy"), "value": 1}).status_code
         == 503
     )
-    assert "None yet" in installation.ask("GET", "/status").text
+    assert "No model yet" in installation.ask("GET", "/status").text
 
 
 def test_concurrency_limit_returns_503(toys: ToyStore) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.inference.status.page import draw_status
-from services.inference.status.page_frame import CONTENT_SECURITY_POLICY
+from services.inference.status.page import CONTENT_SECURITY_POLICY, render_status
 
 MODEL: dict[str, Any] = {
     "name": "flights",
@@ -119,7 +118,7 @@ class Page(HTMLParser):
 
 
 def test_it_says_what_is_served_and_who_asked() -> None:
-    page = Page(draw_status(REPORT))
+    page = Page(render_status(REPORT))
     assert page.texts("title") == ["Homeostat inference, ready"]
     assert page.row("flights") == [
         "a" * 12,
@@ -134,9 +133,9 @@ def test_it_says_what_is_served_and_who_asked() -> None:
         "cpu",
     ]
     assert page.row("last prediction") == ["2026-01-02 04:00:00 UTC, 7.2 s ago"]
-    assert page.row("being answered now") == ["3"]
-    assert page.row("calls waiting for a thread") == ["4"]
-    assert page.row("failed, ours to mend") == ["2"]
+    assert page.row("in flight") == ["3"]
+    assert page.row("model calls waiting for a thread") == ["4"]
+    assert page.row("failed (5xx, server errors)") == ["2"]
     assert (page.row("422"), page.row("500")) == (["6"], ["2"])
     assert page.row("waiting for the shipper") == ["1,234,567 of 2,000,000 bytes"]
     assert page.row("rows written") == ["42"]
@@ -145,7 +144,7 @@ def test_it_says_what_is_served_and_who_asked() -> None:
 
 @pytest.mark.parametrize("report", [REPORT, EMPTY], ids=["full", "empty"])
 def test_it_can_be_read_without_eyes_and_without_a_mouse(report: dict[str, Any]) -> None:
-    page = Page(draw_status(report))
+    page = Page(render_status(report))
     assert page.all("html")[0][0]["lang"] == "en"
     assert page.texts("h1") == ["Homeostat inference"]
     assert [len(page.all(landmark)) for landmark in ("header", "main", "footer")] == [1, 1, 1]
@@ -167,7 +166,7 @@ def test_it_can_be_read_without_eyes_and_without_a_mouse(report: dict[str, Any])
 
 
 def test_it_moves_nothing_under_the_reader() -> None:
-    page = Page(draw_status(REPORT))
+    page = Page(render_status(REPORT))
     assert [attributes for attributes, _, _ in page.all("meta") if "http-equiv" in attributes] == []
     [(button, ancestors, text)] = page.all("button")
     assert (text, button["type"], "hidden" in button) == ("Pause updates", "button", True)
@@ -179,11 +178,11 @@ def test_it_moves_nothing_under_the_reader() -> None:
     ]
     assert [name for name, _ in speaking] == ["updates", "news"]
     assert all("main" not in ancestors for _, ancestors in speaking)
-    assert page.texts("noscript") == ["Reload the page for newer figures."]
+    assert page.texts("noscript") == ["Reload the page for newer data."]
 
 
 def test_only_its_own_style_and_script_may_run_and_nothing_is_fetched_from_elsewhere() -> None:
-    text = draw_status(REPORT)
+    text = render_status(REPORT)
     page = Page(text)
     for tag, directive in (("style", "style-src"), ("script", "script-src")):
         [content] = page.texts(tag)
@@ -206,9 +205,9 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("paper", ["paper", "card"])
-@pytest.mark.parametrize("ink", ["ink", "soft", "link", "good", "bad"])
+@pytest.mark.parametrize("ink", ["ink", "soft", "info", "good", "bad"])
 def test_every_text_stands_out_from_what_is_behind_it(mode: int, paper: str, ink: str) -> None:
-    [style] = Page(draw_status(REPORT)).texts("style")
+    [style] = Page(render_status(REPORT)).texts("style")
     assert "color-scheme: light dark" in style
     colours = {
         name: pair
@@ -219,21 +218,21 @@ def test_every_text_stands_out_from_what_is_behind_it(mode: int, paper: str, ink
 
 
 def test_a_reader_sees_at_once_why_nothing_is_there() -> None:
-    page = Page(draw_status(EMPTY))
+    page = Page(render_status(EMPTY))
     assert page.texts("title") == ["Homeostat inference, not ready"]
     summary = next(text for attributes, _, text in page.all("p") if attributes.get("id") == "summary")
     assert summary == "Not ready: no model is served."
     assert page.texts("li") == ["No model is released yet: `homeostat deploy` releases one."]
     assert page.row("last prediction") == ["none yet"]
-    assert "None yet." in page.texts("p")
-    assert "No request got an error." in page.texts("p")
+    assert "No model yet." in page.texts("p")
+    assert "No request failed." in page.texts("p")
 
 
 def test_what_goes_wrong_stands_out_and_is_shown_as_text() -> None:
     dropped = {**REPORT["spool"], "dropped": {"predictions": {"flights": 5}}}
     broken = {**MODEL, "name": "<script>x</script>", "version": "", "last_error": "no graph", "since": ""}
     messages = [{"level": "problem", "text": "<img src=x>"}]
-    text = draw_status({**REPORT, "models": [broken], "spool": dropped, "messages": messages})
+    text = render_status({**REPORT, "models": [broken], "spool": dropped, "messages": messages})
     page = Page(text)
     assert page.row("rows dropped") == ["5"]
     assert '<span class="bad">5</span>' in text
@@ -249,4 +248,4 @@ def test_what_goes_wrong_stands_out_and_is_shown_as_text() -> None:
 )
 def test_ages_are_said_in_the_unit_a_person_would_use(seconds: float, said: str) -> None:
     log = {**REPORT["release_log"], "seconds_since_read": seconds}
-    assert Page(draw_status({**REPORT, "release_log": log})).row("last read") == [said]
+    assert Page(render_status({**REPORT, "release_log": log})).row("last read") == [said]
