@@ -41,7 +41,7 @@ _REQUEST_KEYS = frozenset({"id", "parameters", "inputs", "outputs"})
 
 
 @dataclass(frozen=True, slots=True)
-class WireTensor:
+class InferInput:
     """One input: `values` is a flat list (JSON, or BYTES) or a flat array (binary)."""
 
     name: str
@@ -51,7 +51,7 @@ class WireTensor:
 
 
 @dataclass(frozen=True, slots=True)
-class WireOutput:
+class InferOutput:
     """One output to be written: a list of strings is BYTES."""
 
     name: str
@@ -61,7 +61,7 @@ class WireOutput:
 
 
 @dataclass(frozen=True, slots=True)
-class WireRequest:
+class InferRequest:
     """An infer request.
 
     `outputs`: name and whether in binary, in the requested order; None: all. `may_hold_booleans`: False if the
@@ -70,13 +70,13 @@ class WireRequest:
 
     id: str | None
     parameters: dict[str, Any]
-    inputs: dict[str, WireTensor]
+    inputs: dict[str, InferInput]
     outputs: dict[str, bool] | None
     binary_by_default: bool
     may_hold_booleans: bool
 
 
-def read_request(body: bytes, head_length: int | None) -> WireRequest:
+def read_request(body: bytes, head_length: int | None) -> InferRequest:
     """Decode an infer request. Raises InvalidRequest.
 
     `head_length`: the value of `Inference-Header-Content-Length`; None if the body is JSON only.
@@ -102,7 +102,7 @@ def read_request(body: bytes, head_length: int | None) -> WireRequest:
             "is missing" if raw is None else "is not a list of tensors",
             "a list with one tensor per feature",
         )
-    inputs: dict[str, WireTensor] = {}
+    inputs: dict[str, InferInput] = {}
     offset = 0
     for item in raw:
         tensor, offset = _input(item, tail, offset)
@@ -116,7 +116,7 @@ def read_request(body: bytes, head_length: int | None) -> WireRequest:
             "only the tensors that the head describes",
         )
     outputs = _outputs(document.get("outputs"), bool(parameters.get("binary_data_output")))
-    return WireRequest(
+    return InferRequest(
         identity,
         parameters,
         inputs,
@@ -127,7 +127,7 @@ def read_request(body: bytes, head_length: int | None) -> WireRequest:
 
 
 def write_response(
-    head: dict[str, Any], outputs: Sequence[tuple[WireOutput, bool]]
+    head: dict[str, Any], outputs: Sequence[tuple[InferOutput, bool]]
 ) -> tuple[bytes, int | None]:
     """The body, and the length of its JSON head where some output is binary."""
     described: list[dict[str, Any]] = []
@@ -149,7 +149,7 @@ def write_response(
     return (b"".join((text, *tails)), len(text)) if tails else (text, None)
 
 
-def _input(item: Any, tail: memoryview, offset: int) -> tuple[WireTensor, int]:
+def _input(item: Any, tail: memoryview, offset: int) -> tuple[InferInput, int]:
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
         raise _bad(
             "inputs", "holds something that is no tensor", "objects with name, datatype, shape and data"
@@ -167,7 +167,7 @@ def _input(item: Any, tail: memoryview, offset: int) -> tuple[WireTensor, int]:
     count = math.prod(shape)
     size = _parameters(item, f"input {name[:80]}").get("binary_data_size")
     if size is None:
-        return WireTensor(name, datatype, tuple(shape), _flat(name, item.get("data"), count)), offset
+        return InferInput(name, datatype, tuple(shape), _flat(name, item.get("data"), count)), offset
     if "data" in item or type(size) is not int or size < 0 or offset + size > len(tail):
         raise _bad(
             name,
@@ -176,7 +176,7 @@ def _input(item: Any, tail: memoryview, offset: int) -> tuple[WireTensor, int]:
         )
     chunk = tail[offset : offset + size]
     values = _strings(name, chunk, count) if datatype == "BYTES" else _numbers(name, datatype, chunk, count)
-    return WireTensor(name, datatype, tuple(shape), values), offset + size
+    return InferInput(name, datatype, tuple(shape), values), offset + size
 
 
 def _flat(name: str, data: Any, count: int) -> list[Any]:
@@ -264,7 +264,7 @@ def _only(holder: dict[str, Any], allowed: frozenset[str], where: str) -> None:
         raise _bad(name[:80], f"of {where} is unknown", f"only {', '.join(sorted(allowed))}")
 
 
-def _to_bytes(output: WireOutput) -> bytes:
+def _to_bytes(output: InferOutput) -> bytes:
     if isinstance(output.values, list):
         return b"".join(
             struct.pack("<I", len(raw)) + raw for raw in (value.encode() for value in output.values)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
-from services.inference.open_inference.codec import WireRequest, WireTensor
+from services.inference.open_inference.codec import InferInput, InferRequest
 from shared.contracts.loop_spec import Feature
 from shared.errors import InvalidRequest
 
@@ -66,7 +66,7 @@ def _allowed(feature: Feature) -> dict[str, Any]:
     return parameters
 
 
-def read_batch(servable: Servable, wire: WireRequest, *, maximum_rows: int) -> Batch:
+def read_batch(servable: Servable, wire: InferRequest, *, maximum_rows: int) -> Batch:
     """The checked rows of an infer request. Raises InvalidRequest."""
     features = servable.schema.features
     unknown = wire.inputs.keys() - {feature.name for feature in features}
@@ -90,7 +90,7 @@ def read_batch(servable: Servable, wire: WireRequest, *, maximum_rows: int) -> B
     )
 
 
-def _values(feature: Feature, wire: WireRequest, rows: int) -> npt.NDArray[Any] | list[Any]:
+def _values(feature: Feature, wire: InferRequest, rows: int) -> npt.NDArray[Any] | list[Any]:
     tensor = wire.inputs.get(feature.name)
     if tensor is None:
         if feature.nullable:
@@ -126,7 +126,7 @@ def _values(feature: Feature, wire: WireRequest, rows: int) -> npt.NDArray[Any] 
     return tensor.values.reshape(tensor.shape)
 
 
-def _check_form(feature: Feature, tensor: WireTensor, rows: int) -> None:
+def _check_form(feature: Feature, tensor: InferInput, rows: int) -> None:
     if tensor.datatype not in _ACCEPTED[feature.type]:
         raise InvalidRequest(
             f"input {feature.name} is {tensor.datatype}",

@@ -15,7 +15,7 @@ from services.inference.http.timestamps import parse_timestamp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
-from services.inference.open_inference.codec import WireOutput, WireRequest, read_request, write_response
+from services.inference.open_inference.codec import InferOutput, InferRequest, read_request, write_response
 from services.inference.open_inference.features import PREDICTION_ID, describe, output_type, read_batch
 from services.inference.prediction.predictor import Prediction, Predictor
 from services.inference.status.report import Status
@@ -137,15 +137,15 @@ def _own_version() -> str:
 
 
 def _respond(
-    servable: Servable, wire: WireRequest, outputs: dict[str, bool], prediction: Prediction
+    servable: Servable, wire: InferRequest, outputs: dict[str, bool], prediction: Prediction
 ) -> Response:
     rows = len(prediction.prediction_ids)
     output = prediction.output
     found = {
-        servable.output.name: WireOutput(
+        servable.output.name: InferOutput(
             servable.output.name, output_type(servable.output.kind), output.shape, output
         ),
-        PREDICTION_ID: WireOutput(PREDICTION_ID, "BYTES", (rows,), prediction.prediction_ids),
+        PREDICTION_ID: InferOutput(PREDICTION_ID, "BYTES", (rows,), prediction.prediction_ids),
     }
     parameters: dict[str, Any] = {"generation": servable.generation}
     if PREDICTION_ID not in outputs:
@@ -165,7 +165,7 @@ def _respond(
     return Response(200, body, headers)
 
 
-def _requested_outputs(servable: Servable, wire: WireRequest) -> dict[str, bool]:
+def _requested_outputs(servable: Servable, wire: InferRequest) -> dict[str, bool]:
     known = (servable.output.name, PREDICTION_ID)
     if wire.outputs is None:
         return dict.fromkeys(known, wire.binary_by_default)

@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 import pytest
 
-from services.inference.open_inference.codec import WireOutput, read_request, write_response
+from services.inference.open_inference.codec import InferOutput, read_request, write_response
 from shared.errors import InvalidRequest
 
 INPUT = {"name": "x", "datatype": "FP32", "shape": [2], "data": [1, 2]}
@@ -79,8 +79,8 @@ def test_malformed_request_names_the_field(body: bytes, head: int | None) -> Non
 
 
 def test_outputs_in_requested_form() -> None:
-    scores = WireOutput("score", "FP32", (2,), np.array([1.5, 2], np.float32))
-    names = WireOutput("id", "BYTES", (2,), ["a", "bc"])
+    scores = InferOutput("score", "FP32", (2,), np.array([1.5, 2], np.float32))
+    names = InferOutput("id", "BYTES", (2,), ["a", "bc"])
     body, head = write_response({"id": "1"}, [(scores, False), (names, False)])
     assert head is None
     assert orjson.loads(body)["outputs"][0] == {
