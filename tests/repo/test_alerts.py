@@ -24,6 +24,7 @@ from local_stack.observability.config_files import (
     scrape_jobs,
 )
 from tests.observability import SHIPPED_RULES, program
+from tests.repo.promtool import split
 
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
 UNIT_TESTS = sorted((ROOT / "dashboards" / "prometheus" / "tests").glob("*.yml"))
@@ -219,8 +220,20 @@ def test_promtool_agrees_with_rules_and_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: path.name)
-def test_alerts_fire_stay_silent_and_resolve(path: Path) -> None:
-    run("promtool", "test", "rules", str(path))
+def test_alerts_fire_stay_silent_and_resolve(path: Path, tmp_path: Path) -> None:
+    run("promtool", "test", "rules", *map(str, split(path, tmp_path)))
+
+
+def test_split_alert_tests_still_find_a_wrong_expression(tmp_path: Path) -> None:
+    """Every test of the file is run, with the recording rules of its alert: a wrong one of them is found."""
+    [path] = [path for path in UNIT_TESTS if path.name == "burn_rates.yml"]
+    parts = split(path, tmp_path)
+    tests = [test["name"] for part in parts for test in yaml.safe_load(part.read_text())["tests"]]
+    assert sorted(tests) == sorted(test["name"] for test in yaml.safe_load(path.read_text())["tests"])
+    rules = tmp_path / "HomeostatAvailabilityBurn.rules.yml"
+    rules.write_text(re.sub(r'outcome="failed"', 'outcome="answered"', rules.read_text()))
+    with pytest.raises(AssertionError, match="HomeostatAvailabilityBurn"):
+        run("promtool", "test", "rules", str(tmp_path / "HomeostatAvailabilityBurn.yml"))
 
 
 def seconds(text: str) -> float:
