@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import numpy.typing as npt
 
+from services.drift.evaluation import data_quality
 from services.drift.evaluation.columns import columns_of
 from services.drift.evaluation.data_quality import data_quality_scores
 from services.drift.thresholds.calibration import category_baseline, numeric_baseline
@@ -95,3 +98,8 @@ def test_a_category_outside_the_allowed_values_is_a_fault() -> None:
 
 def test_an_empty_window_has_no_scores() -> None:
     assert numeric(np.empty(0), normal(100, 1)) == {}
+
+
+def test_examples_in_docstrings() -> None:
+    results = doctest.testmod(data_quality)
+    assert (results.failed, results.attempted > 0) == (0, True)

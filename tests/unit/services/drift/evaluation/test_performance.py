@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import doctest
 import math
 
 import numpy as np
 import pytest
 
+from services.drift.evaluation import performance
 from services.drift.evaluation.performance import Loss, loss_threshold, measure_loss
 from shared.models.losses import MetricName
 
@@ -74,3 +76,8 @@ def test_the_limit_holds_its_chance_of_alarm() -> None:
         assert reference is not None
         alarms += window.value > loss_threshold(window, reference, 0.0, 0.05)
     assert 10 <= alarms <= 45
+
+
+def test_examples_in_docstrings() -> None:
+    results = doctest.testmod(performance)
+    assert (results.failed, results.attempted > 0) == (0, True)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import doctest
 from datetime import timedelta
 
 import pytest
 
+from services.drift.thresholds import alarm_budget
 from services.drift.thresholds.alarm_budget import split_budget
 
 
@@ -27,3 +29,8 @@ def test_a_window_longer_than_the_budget_does_not_get_more_than_a_quarter() -> N
 
 def test_a_window_of_no_length_is_no_error() -> None:
     assert split_budget(1.0, timedelta(0), feature_scores=0, data_scores=0).prediction > 0
+
+
+def test_examples_in_docstrings() -> None:
+    results = doctest.testmod(alarm_budget)
+    assert (results.failed, results.attempted > 0) == (0, True)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.signal import lfilter
 from scipy.spatial import distance
 
+from services.drift.thresholds import calibration
 from services.drift.thresholds.calibration import (
     Baseline,
     DesignEffect,
@@ -124,3 +127,8 @@ def test_a_degenerate_reference_gives_a_finite_threshold(values: npt.NDArray[np.
 def test_a_degenerate_category_gives_a_finite_threshold(values: list[str]) -> None:
     baseline = category_baseline(np.array(values, dtype=object))
     assert np.isfinite(distance_threshold(baseline, sizes(100, max(1, len(values))), 1e-3))
+
+
+def test_examples_in_docstrings() -> None:
+    results = doctest.testmod(calibration)
+    assert (results.failed, results.attempted > 0) == (0, True)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.spatial import distance
 
+from services.drift.thresholds import null_distribution
 from services.drift.thresholds.calibration import numeric_baseline
 from services.drift.thresholds.null_distribution import (
     degrees_of_freedom_from_ratio,
@@ -57,3 +60,8 @@ def test_where_nothing_varies_chance_does_nothing() -> None:
 def test_the_degrees_of_freedom_come_back_from_the_moments_of_the_root(degrees: float) -> None:
     root = stats.chi(degrees)
     assert degrees_of_freedom_from_ratio(root.mean() / np.sqrt(degrees)) == pytest.approx(degrees, rel=1e-3)
+
+
+def test_examples_in_docstrings() -> None:
+    results = doctest.testmod(null_distribution)
+    assert (results.failed, results.attempted > 0) == (0, True)
