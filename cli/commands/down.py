@@ -13,7 +13,7 @@ from cli.options import Home, Json
 from cli.output import command_output
 from local_stack.state import read_state, remove_state
 from local_stack.supervisor.lock import is_supervised, supervisor_pid
-from local_stack.supervisor.orphans import end_left_over
+from local_stack.supervisor.orphans import stop_orphans
 from shared.errors import OperatorError
 
 STOP_TIMEOUT_S = 150.0
@@ -34,7 +34,7 @@ def down(home: Home = None, as_json: Json = False) -> None:
             _end_supervisor(settings.home, running)
         left = read_state(settings.home) or found
         if left is not None:
-            end_left_over(left.processes)
+            stop_orphans(left.processes)
         remove_state(settings.home)
         output.result({"ended": names}, "stopped: " + (", ".join(names) or "the supervisor"))
 

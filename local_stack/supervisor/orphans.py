@@ -1,4 +1,4 @@
-"""Processes a killed supervisor left running: recognised without mistake, and ended."""
+"""Processes that a killed supervisor left running (orphans): identifies and stops them. psutil is imported only when needed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Iterable
-
-import psutil
 
 from shared.contracts.stack_state import ProcessState
 
@@ -17,25 +15,27 @@ def is_alive(process: ProcessState) -> bool:
     return _is_same(process.pid, process.created)
 
 
-def end_left_over(processes: Iterable[ProcessState], *, grace_s: float = 10.0) -> list[str]:
-    """End what an earlier supervisor left running, newest first; the names of what was ended."""
-    ended = []
+def stop_orphans(processes: Iterable[ProcessState], *, grace_s: float = 10.0) -> list[str]:
+    """Stop what an earlier supervisor left running, newest first. Returns the names of the stopped processes."""
+    stopped = []
     for process in reversed(list(processes)):
         if _group(process):
-            ended.append(process.name)
+            stopped.append(process.name)
             _signal(process, signal.SIGTERM)
             if not _gone(process, grace_s):
                 _signal(process, signal.SIGKILL)
                 _gone(process, 5.0)
-    return ended
+    return stopped
 
 
 def _group(process: ProcessState) -> list[int]:
     """Living members of the recorded process group.
 
-    While a group has members the system gives its number to no new process, so members of the group are ours unless its leader
-    is somebody else: then the number was free in between.
+    The system does not reuse a group's number while the group has members. So its members are ours, unless its leader is
+    another process: then the number was free in between.
     """
+    import psutil
+
     if psutil.pid_exists(process.pid) and not _is_same(process.pid, process.created):
         return []
     members = []
@@ -55,6 +55,8 @@ def _group(process: ProcessState) -> list[int]:
 
 
 def _is_same(pid: int, created: float) -> bool:
+    import psutil
+
     try:
         found = psutil.Process(pid)
         return abs(found.create_time() - created) < 1.0 and found.status() != psutil.STATUS_ZOMBIE

@@ -21,7 +21,7 @@ from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state, remove_state, write_state
 from local_stack.supervisor.child_process import Child
 from local_stack.supervisor.lock import only_one
-from local_stack.supervisor.orphans import end_left_over
+from local_stack.supervisor.orphans import stop_orphans
 from local_stack.supervisor.process_specs import BROKER, ProcessSpec, environment, services, urls
 from local_stack.supervisor.restart_policy import stop_order
 from local_stack.supervisor.restart_suppression import is_held
@@ -78,7 +78,7 @@ class Supervisor:
         6. At the end: the last started goes first, and the state file goes last.
         """
         with only_one(self._home):
-            self._end_left_over()
+            self._stop_orphans()
             self._require_ports()
             self._make_folders()
             broker = self._prepared_broker()
@@ -92,12 +92,12 @@ class Supervisor:
                 self._stop_all()
                 remove_state(self._home)
 
-    def _end_left_over(self) -> None:
+    def _stop_orphans(self) -> None:
         found = read_state(self._home)
         if found is not None:
-            ended = end_left_over(found.processes)
-            if ended:
-                self._on_progress(f"ended what an earlier supervisor left running: {', '.join(ended)}")
+            stopped = stop_orphans(found.processes)
+            if stopped:
+                self._on_progress(f"stopped processes left by an earlier supervisor: {', '.join(stopped)}")
             remove_state(self._home)
 
     def _require_ports(self) -> None:

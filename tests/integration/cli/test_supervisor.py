@@ -22,7 +22,7 @@ from local_stack.ports import free_port, is_free
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state, run_folder, write_state
 from local_stack.supervisor.lock import is_supervised, only_one, supervisor_pid
-from local_stack.supervisor.orphans import end_left_over, is_alive
+from local_stack.supervisor.orphans import is_alive, stop_orphans
 from local_stack.supervisor.process_specs import ProcessSpec
 from local_stack.supervisor.readiness import wait_until_ready
 from local_stack.supervisor.supervisor import Supervisor
@@ -225,9 +225,9 @@ def test_what_a_killed_supervisor_left_is_ended(tmp_path: Path, manner: tuple[st
     found = read_state(tmp_path)
     assert found is not None
     assert is_alive(state)
-    assert end_left_over(found.processes, grace_s=1.0) == ["late"]
+    assert stop_orphans(found.processes, grace_s=1.0) == ["late"]
     assert orphan.wait(10) == (-signal.SIGKILL if manner else 0)
-    assert end_left_over(found.processes, grace_s=1.0) == []
+    assert stop_orphans(found.processes, grace_s=1.0) == []
 
 
 def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> No
     try:
         mistaken = replace(state, created=state.created - 3600)
         assert not is_alive(mistaken)
-        assert end_left_over([mistaken], grace_s=1.0) == []
+        assert stop_orphans([mistaken], grace_s=1.0) == []
         assert orphan.poll() is None
     finally:
         orphan.kill()
