@@ -56,13 +56,6 @@ def read_overview(where: Addresses) -> Overview:
     )
 
 
-def known_models(where: Addresses) -> str:
-    """A hint that lists the models inference serves."""
-    served = _read("inference", where.inference, "/status.json", "models")
-    names = sorted(str(one["name"]) for one in served or [])
-    return f"known models: {', '.join(names)}" if names else "`homeostat deploy` releases the first version"
-
-
 def merge(
     served: list[dict[str, Any]], verdicts: list[dict[str, Any]], compared: list[dict[str, Any]]
 ) -> tuple[ModelOverview, ...]:

@@ -10,6 +10,7 @@ import typer
 
 from cli.command_settings import client_settings
 from cli.completion import complete_waiting_run
+from cli.known_names import listing, waiting_runs
 from cli.options import Actor, Home, Json, RetrainingUrl
 from cli.output import command_output
 from local_stack.addresses import addresses
@@ -40,7 +41,10 @@ def reject(
 def _decide(run: str, word: str, actor: str, home: Path | None, retraining_url: str, as_json: bool) -> None:
     with command_output(as_json) as output:
         where = addresses(client_settings(home, retraining_url=retraining_url))
-        with ServiceClient("retraining", where.retraining) as retraining:
+        with (
+            ServiceClient("retraining", where.retraining) as retraining,
+            listing(lambda: waiting_runs(where)),
+        ):
             answer = retraining.post(f"/runs/{run}/{word}", {"actor": actor or getpass.getuser()})
         state = answer.get("state") if isinstance(answer, dict) else None
         output.result(answer, f"run {run}: {word}d" + (f", now {state}" if state else ""))

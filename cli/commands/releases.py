@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.command_settings import client_settings
-from cli.model_overview import known_models
+from cli.known_names import known_models
 from cli.options import Home, Json, Model, RetrainingUrl
 from cli.output import command_output, short_version
 from local_stack.addresses import addresses

@@ -9,9 +9,11 @@ from rich.table import Table
 
 from cli.command_settings import client_settings
 from cli.completion import complete_model, complete_verdict
+from cli.known_names import known_models, known_verdicts, listing, served_models
 from cli.options import DriftUrl, Home, Json
 from cli.output import command_output
 from local_stack.addresses import addresses
+from shared.errors import NotFound
 from shared.http.service_client import ServiceClient, items
 
 COLOURS = {
@@ -45,7 +47,8 @@ def report(
         where = addresses(client_settings(home, drift_url=drift_url))
         with ServiceClient("drift", where.drift) as drift:
             if open_id:
-                verdict = drift.get(f"/verdicts/{open_id}")
+                with listing(lambda: known_verdicts(where)):
+                    verdict = drift.get(f"/verdicts/{open_id}")
                 url = f"{where.drift}/reports/{open_id}"
                 with bar(output, "drawing the report"):
                     drift.read(f"/reports/{open_id}")
@@ -54,6 +57,9 @@ def report(
                 return
             asked: dict[str, str | int] = {"limit": limit} | ({"model": model} if model else {})
             verdicts = items(drift.get("/verdicts", **asked), "verdicts")
+        served = served_models(where) if model and not verdicts else []
+        if served and model not in served:
+            raise NotFound(f"there is no model {model}", hint=known_models(where))
         for verdict in verdicts:
             verdict["report"] = f"{where.drift}/reports/{verdict['verdict_id']}"
         table = Table(box=None)

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from cli.command_settings import client_settings
+from cli.known_names import known_models
 from cli.options import Actor, Home, Json, Model, RetrainingUrl
 from cli.output import command_output, short_version
 from local_stack.addresses import addresses
-from shared.errors import DependencyUnavailable
+from shared.errors import DependencyUnavailable, NotFound
 from shared.http.service_client import ServiceClient, items
 
 
@@ -47,14 +48,15 @@ def rollback(
             body["to_generation"] = to_generation
         with ServiceClient("retraining", where.retraining) as retraining:
             seen = expected_generation or served_generation(retraining, model)
-            if seen:
-                body["expected_generation"] = seen
+            if not seen:
+                raise NotFound(f"{model} has no releases", hint=known_models(where))
+            body["expected_generation"] = seen
             try:
                 release = retraining.post(f"/models/{model}/rollback", body)["release"]
             except DependencyUnavailable as error:
                 raise DependencyUnavailable(
-                    f"{error.message}; whether it was rolled back is not known",
-                    hint=f"`homeostat releases {model}` tells; to try again add --expected-generation {seen}",
+                    f"{error.message}; it is unknown whether {model} was rolled back",
+                    hint=f"check with `homeostat releases {model}`; to try again add --expected-generation {seen}",
                 ) from error
         output.result(
             release,

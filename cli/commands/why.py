@@ -10,9 +10,10 @@ import typer
 from cli.command_settings import client_settings
 from cli.completion import complete_name
 from cli.explanation import explain
+from cli.known_names import known_causes, known_runs, known_versions, listing
 from cli.options import Home, Json, RetrainingUrl
 from cli.output import command_output
-from local_stack.addresses import addresses
+from local_stack.addresses import Addresses, addresses
 from shared.errors import NotFound
 from shared.http.service_client import ServiceClient
 
@@ -46,28 +47,31 @@ def why(
     with command_output(as_json) as output:
         where = addresses(client_settings(home, retraining_url=retraining_url))
         with ServiceClient("retraining", where.retraining) as retraining:
-            kind, chain = ask(retraining, name)
+            kind, chain = find_chain(retraining, where, name)
         output.result(chain, explain(kind, name, chain))
         if full and not as_json:
             output.result(None, draw(f"{kind} {name}", chain, FORTH if kind in ("run", "cause") else BACK))
 
 
-def ask(retraining: ServiceClient, name: str) -> tuple[str, dict[str, Any]]:
-    """The kind of a name and the chain through it. Raises NotFound.
+def find_chain(retraining: ServiceClient, where: Addresses, name: str) -> tuple[str, dict[str, Any]]:
+    """The kind of a name and the chain through it. Raises NotFound, with a hint that lists known names.
 
     A cause key is 32 hex digits. A prediction id is 32 characters of a wider alphabet, and may consist of hex digits by chance:
     such a name is tried as a cause first.
     """
     if name.startswith("run-"):
-        return "run", retraining.get(f"/runs/{name}/why")
+        with listing(lambda: known_runs(where)):
+            return "run", retraining.get(f"/runs/{name}/why")
     if CAUSE_KEY.fullmatch(name):
         try:
             return "cause", retraining.get(f"/causes/{name}/why")
         except NotFound:
-            return "prediction", retraining.get(f"/predictions/{name}/why")
+            with listing(lambda: known_causes(where)):
+                return "prediction", retraining.get(f"/predictions/{name}/why")
     if len(name) == PREDICTION_ID_LENGTH:
         return "prediction", retraining.get(f"/predictions/{name}/why")
-    return "version", retraining.get(f"/versions/{name}/why")
+    with listing(lambda: known_versions(where)):
+        return "version", retraining.get(f"/versions/{name}/why")
 
 
 def draw(title: str, chain: dict[str, Any], links: tuple[str, ...]) -> Tree:

@@ -102,7 +102,7 @@ def test_a_rollback_whose_reply_is_lost_says_how_to_try_again(service: FakeServi
     shown = run("rollback", "flights", "--retraining-url", service.url, "--home", str(tmp_path))
     assert shown.exit_code == 5
     told = " ".join(shown.stderr.split())
-    assert "whether it was rolled back is not known" in told
+    assert "it is unknown whether flights was rolled back" in told
     assert "--expected-generation 2" in told
 
 
@@ -202,14 +202,3 @@ def test_down_of_nothing_is_no_error(tmp_path: Path) -> None:
     shown = run("down", "--home", str(tmp_path), "--json")
     assert shown.exit_code == 0
     assert json.loads(shown.stdout) == {"ended": []}
-
-
-def test_unknown_model_lists_the_known_ones(service: FakeService, tmp_path: Path) -> None:
-    service.answers["GET /models/flihgts/releases"] = (200, {"releases": []})
-    service.answers["GET /status.json"] = (200, {"models": [{"name": "flights"}, {"name": "parcels"}]})
-    options = ("--retraining-url", service.url, "--home", str(tmp_path))
-    shown = CliRunner().invoke(
-        app, ["releases", "flihgts", *options], env={"HOMEOSTAT_INFERENCE_URL": service.url}
-    )
-    assert shown.exit_code == 3
-    assert "hint: known models: flights, parcels" in shown.stderr
