@@ -106,6 +106,14 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8003/health/ready"]
 CMD ["python", "-m", "services.retraining"]
 
+# MLflow's own tracking server, without code of ours except the probe.
+FROM common AS service-mlflow
+ENV GIT_PYTHON_REFRESH=quiet
+EXPOSE 5000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --retries=3 \
+    CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:5000/health"]
+CMD ["python", "-m", "mlflow", "server", "--host=0.0.0.0", "--port=5000", "--workers=1"]
+
 FROM common AS service-console
 COPY services/__init__.py /app/services/
 COPY services/console /app/services/console

@@ -15,7 +15,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	"$$name" -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
 PART   ?= 1
-IMAGES := prediction_log drift retraining console
+IMAGES := prediction_log drift retraining mlflow console
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate
 CODE   := shared services local_stack cli dashboards deploy examples loadtests tests docs

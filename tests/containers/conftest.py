@@ -20,7 +20,7 @@ from tests.containers.images import environment_of
 from tests.containers.project import Project
 from tests.containers.sandbox import wait_for, why_not
 
-LOCKS = ("prediction_log", "drift", "retraining", "cli", "inference_cpu", "inference")
+LOCKS = ("prediction_log", "drift", "retraining", "mlflow", "console", "cli", "inference_cpu", "inference")
 NOBODY = 65534
 
 

@@ -190,9 +190,13 @@ def test_the_broker_is_of_the_version_the_tests_run() -> None:
     assert f"org.apache.kafka:kafka-server:{version} " in jars
 
 
-def test_mlflow_is_of_the_version_the_mirror_is_tested_with() -> None:
-    assert SERVICES["mlflow"]["build"] == SERVICES["retraining"]["build"]
-    assert "mlflow==3.17.2" in (ROOT / "locks/retraining.txt").read_text(encoding="utf-8")
+def test_mlflow_is_of_the_version_of_its_client() -> None:
+    def locked(lock: str, package: str) -> list[str]:
+        lines = (ROOT / "locks" / f"{lock}.txt").read_text(encoding="utf-8").splitlines()
+        return [line.split("==")[1].split()[0] for line in lines if line.startswith(f"{package}==")]
+
+    assert SERVICES["mlflow"]["build"]["args"]["LOCK"] == "mlflow"
+    assert locked("mlflow", "mlflow") == locked("retraining", "mlflow-skinny") == ["3.17.2"]
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -115,7 +115,8 @@ def test_it_holds_no_other_parts_packages(images: Project, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", ["prediction_log", "drift", "retraining", "console", "cli", "inference_cpu", "inference"]
+    "lock",
+    ["prediction_log", "drift", "retraining", "mlflow", "console", "cli", "inference_cpu", "inference"],
 )
 def test_native_libraries_find_what_they_need_in_the_image(environments: None, lock: str) -> None:
     """A slim base has little: what a wheel does not bring, no package manager has put there."""
@@ -137,7 +138,8 @@ def test_native_libraries_find_what_they_need_in_the_image(environments: None, l
 
 
 @pytest.mark.parametrize(
-    "lock", ["prediction_log", "drift", "retraining", "console", "cli", "inference_cpu", "inference"]
+    "lock",
+    ["prediction_log", "drift", "retraining", "mlflow", "console", "cli", "inference_cpu", "inference"],
 )
 def test_the_bill_of_materials_lists_what_is_installed(
     environments: None, sandboxes: None, lock: str, tmp_path: Path

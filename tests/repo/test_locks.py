@@ -29,6 +29,7 @@ def test_there_is_one_for_each_image_and_for_development() -> None:
         "prediction_log",
         "drift",
         "retraining",
+        "mlflow",
     }
     assert {path.stem for path in PYTHON_LOCKS} == wanted
 
