@@ -12,7 +12,15 @@ from cli.completion import complete_model
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Home = Annotated[
     Path | None,
-    typer.Option(help="Data root of the installation. Default: HOMEOSTAT_HOME, else .homeostat here."),
+    typer.Option(
+        help="Data folder of the installation. Default: HOMEOSTAT_HOME, else .homeostat in this folder."
+    ),
+]
+StackHome = Annotated[
+    Path | None,
+    typer.Option(
+        help="Data folder of the installation. Default: HOMEOSTAT_HOME, else .homeostat in this folder, else the running stack's."
+    ),
 ]
 InferenceUrl = Annotated[str, typer.Option(help="Base URL of inference. Default: the running stack's.")]
 DriftUrl = Annotated[str, typer.Option(help="Base URL of drift. Default: the running stack's.")]

@@ -10,7 +10,8 @@ import typer
 
 from cli.command_settings import client_settings
 from cli.completion import complete_cause
-from cli.options import Actor, Home, Json, RetrainingUrl
+from cli.home import find_home
+from cli.options import Actor, Json, RetrainingUrl, StackHome
 from cli.output import command_output
 from local_stack.addresses import addresses
 from shared.errors import CallerError, NotFound
@@ -34,7 +35,7 @@ def acknowledge(
         typer.Option("--and-older", help="Also acknowledge every older open decision of the same model."),
     ] = False,
     actor: Actor = "",
-    home: Home = None,
+    home: StackHome = None,
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
@@ -43,6 +44,7 @@ def acknowledge(
     The first acknowledgement of a cause is kept; a repeated one changes nothing.
     """
     with command_output(as_json) as output:
+        home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
         with ServiceClient("retraining", where.retraining) as retraining:
             key = full_key(retraining, cause)

@@ -10,8 +10,9 @@ import typer
 
 from cli.command_settings import client_settings
 from cli.completion import complete_waiting_run
+from cli.home import find_home
 from cli.known_names import listing, waiting_runs
-from cli.options import Actor, Home, Json, RetrainingUrl
+from cli.options import Actor, Json, RetrainingUrl, StackHome
 from cli.output import command_output
 from local_stack.addresses import addresses
 from shared.http.service_client import ServiceClient
@@ -25,14 +26,22 @@ Run = Annotated[
 
 
 def approve(
-    run: Run, actor: Actor = "", home: Home = None, retraining_url: RetrainingUrl = "", as_json: Json = False
+    run: Run,
+    actor: Actor = "",
+    home: StackHome = None,
+    retraining_url: RetrainingUrl = "",
+    as_json: Json = False,
 ) -> None:
     """Approve a run: its challenger replaces the champion."""
     _decide(run, "approve", actor, home, retraining_url, as_json)
 
 
 def reject(
-    run: Run, actor: Actor = "", home: Home = None, retraining_url: RetrainingUrl = "", as_json: Json = False
+    run: Run,
+    actor: Actor = "",
+    home: StackHome = None,
+    retraining_url: RetrainingUrl = "",
+    as_json: Json = False,
 ) -> None:
     """Reject a run: its challenger is not released."""
     _decide(run, "reject", actor, home, retraining_url, as_json)
@@ -40,6 +49,7 @@ def reject(
 
 def _decide(run: str, word: str, actor: str, home: Path | None, retraining_url: str, as_json: bool) -> None:
     with command_output(as_json) as output:
+        home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
         with (
             ServiceClient("retraining", where.retraining) as retraining,

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from cli.command_settings import settings_with
-from cli.options import DriftUrl, Home, InferenceUrl, Json, RetrainingUrl
+from cli.home import find_home
+from cli.options import DriftUrl, InferenceUrl, Json, RetrainingUrl, StackHome
 from cli.output import command_output
 
 
@@ -23,7 +24,7 @@ def console(
             help="Port to listen on. Default: HOMEOSTAT_CONSOLE_PORT, else 8005.",
         ),
     ] = None,
-    home: Home = None,
+    home: StackHome = None,
     inference_url: InferenceUrl = "",
     drift_url: DriftUrl = "",
     retraining_url: RetrainingUrl = "",
@@ -35,6 +36,7 @@ def console(
     from local_stack.supervisor.process_specs import environment
 
     with command_output(as_json) as output:
+        home = find_home(home, inference_url, drift_url, retraining_url, note=output.note)
         settings = settings_with(home, console_port=port)
         require_free(settings.console_host, settings.console_port, "HOMEOSTAT_CONSOLE_PORT")
         given = {"INFERENCE": inference_url, "DRIFT": drift_url, "RETRAINING": retraining_url}

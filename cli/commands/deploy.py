@@ -5,16 +5,22 @@ from __future__ import annotations
 import getpass
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.command_settings import settings_with
-from cli.options import Actor, Home, InferenceUrl, Json, RetrainingUrl
+from cli.home import find_home
+from cli.options import Actor, InferenceUrl, Json, RetrainingUrl, StackHome
 from cli.output import command_output, short_version
 from local_stack.addresses import addresses
+from local_stack.running_stacks import other_stacks
+from local_stack.state import read_state
 from shared.errors import CallerError, DependencyUnavailable, OperatorError
 from shared.http.service_client import ServiceClient
+
+if TYPE_CHECKING:
+    from local_stack.settings import LocalStackSettings
 
 PAUSE_S = 0.2
 File = Annotated[
@@ -38,7 +44,7 @@ def deploy(
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait until the version is served; 0 does not wait.")
     ] = 60.0,
-    home: Home = None,
+    home: StackHome = None,
     inference_url: InferenceUrl = "",
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
@@ -56,9 +62,11 @@ def deploy(
     from shared.stores.model_store import open_model_store
 
     with command_output(as_json) as output:
+        home = find_home(home, inference_url, retraining_url, note=output.note)
         settings = settings_with(home, inference_url=inference_url, retraining_url=retraining_url)
         loop = read_loop_spec(project)
         where = addresses(settings)
+        _require_retraining(settings, where.retraining)
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         store, keys = open_model_store(settings.model_store_url), ensure_keys(settings.home)
@@ -102,6 +110,16 @@ def deploy(
             f"{loop.model}: version {short_version(manifest.version)} is "
             + (f"served as generation {generation}" if wait > 0 else f"released as generation {generation}"),
         )
+
+
+def _require_retraining(settings: LocalStackSettings, base_url: str) -> None:
+    """Before the training: raise `OperatorError` if retraining cannot be reached, or belongs to the stack of another home."""
+    if not settings.retraining_url and read_state(settings.home) is None:
+        others = other_stacks(settings.home)
+        if others:
+            raise OperatorError(f"no stack runs on {settings.home.absolute()}", hint=others)
+    with ServiceClient("retraining", base_url) as retraining:
+        retraining.read("/health/live")
 
 
 def _wait_until_served(inference: ServiceClient, model: str, generation: int, wait_s: float) -> None:

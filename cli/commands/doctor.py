@@ -9,14 +9,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.command_settings import settings_with
-from cli.options import DriftUrl, Home, InferenceUrl, Json, RetrainingUrl
+from cli.home import find_home
+from cli.options import DriftUrl, InferenceUrl, Json, RetrainingUrl, StackHome
 from cli.output import FOUND_SOMETHING, command_output
 
 MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failure": "[bold red]failure[/]"}
 
 
 def doctor(
-    home: Home = None,
+    home: StackHome = None,
     inference_url: InferenceUrl = "",
     drift_url: DriftUrl = "",
     retraining_url: RetrainingUrl = "",
@@ -32,6 +33,7 @@ def doctor(
     from cli.progress import bar
 
     with command_output(as_json) as output:
+        home = find_home(home, inference_url, drift_url, retraining_url, note=output.note)
         settings = settings_with(
             home, inference_url=inference_url, drift_url=drift_url, retraining_url=retraining_url
         )

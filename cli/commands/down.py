@@ -11,6 +11,7 @@ from pathlib import Path
 from cli.command_settings import client_settings
 from cli.options import Home, Json
 from cli.output import command_output
+from local_stack.running_stacks import other_stacks
 from local_stack.state import read_state, remove_state
 from local_stack.supervisor.lock import is_supervised, supervisor_pid
 from local_stack.supervisor.orphans import stop_orphans
@@ -27,6 +28,8 @@ def down(home: Home = None, as_json: Json = False) -> None:
         running = supervisor_pid(settings.home)
         if found is None and running is None:
             output.result({"ended": []}, f"no stack runs on {settings.home.absolute()}")
+            if others := other_stacks(settings.home):
+                output.note(others)
             return
         names = [process.name for process in found.processes] if found is not None else []
         if running is not None:

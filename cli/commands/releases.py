@@ -6,8 +6,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.command_settings import client_settings
+from cli.home import find_home
 from cli.known_names import known_models
-from cli.options import Home, Json, Model, RetrainingUrl
+from cli.options import Json, Model, RetrainingUrl, StackHome
 from cli.output import command_output, short_version
 from local_stack.addresses import addresses
 from shared.errors import NotFound
@@ -15,10 +16,11 @@ from shared.http.service_client import ServiceClient, items
 
 
 def releases(
-    model: Model, home: Home = None, retraining_url: RetrainingUrl = "", as_json: Json = False
+    model: Model, home: StackHome = None, retraining_url: RetrainingUrl = "", as_json: Json = False
 ) -> None:
     """List what was released, newest first. The first line is what is served."""
     with command_output(as_json) as output:
+        home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
         with ServiceClient("retraining", where.retraining) as retraining:
             log = items(retraining.get(f"/models/{model}/releases"), "releases")

@@ -9,8 +9,9 @@ from rich.table import Table
 
 from cli.command_settings import client_settings
 from cli.completion import complete_model, complete_verdict
+from cli.home import find_home
 from cli.known_names import known_models, known_verdicts, listing, served_models
-from cli.options import DriftUrl, Home, Json
+from cli.options import DriftUrl, Json, StackHome
 from cli.output import command_output
 from local_stack.addresses import addresses
 from shared.errors import NotFound
@@ -34,7 +35,7 @@ def report(
         ),
     ] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many verdicts, newest first.")] = 20,
-    home: Home = None,
+    home: StackHome = None,
     drift_url: DriftUrl = "",
     as_json: Json = False,
 ) -> None:
@@ -44,6 +45,7 @@ def report(
     from cli.progress import bar
 
     with command_output(as_json) as output:
+        home = find_home(home, drift_url, note=output.note)
         where = addresses(client_settings(home, drift_url=drift_url))
         with ServiceClient("drift", where.drift) as drift:
             if open_id:

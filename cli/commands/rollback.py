@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from cli.command_settings import client_settings
+from cli.home import find_home
 from cli.known_names import known_models
-from cli.options import Actor, Home, Json, Model, RetrainingUrl
+from cli.options import Actor, Json, Model, RetrainingUrl, StackHome
 from cli.output import command_output, short_version
 from local_stack.addresses import addresses
 from shared.errors import DependencyUnavailable, NotFound
@@ -31,7 +32,7 @@ def rollback(
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
     actor: Actor = "",
-    home: Home = None,
+    home: StackHome = None,
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
@@ -40,6 +41,7 @@ def rollback(
     The service is told which generation was seen, so a request that arrives late or twice goes back one step at most.
     """
     with command_output(as_json) as output:
+        home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
         body: dict[str, object] = {"actor": actor or getpass.getuser()}
         if reason:

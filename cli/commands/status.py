@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.command_settings import client_settings
+from cli.home import find_home
 from cli.model_overview import ModelOverview, read_overview
-from cli.options import Home, Json
+from cli.options import Json, StackHome
 from cli.output import FOUND_SOMETHING, command_output, short_version
 from local_stack.addresses import addresses
 from local_stack.state import read_state
@@ -25,14 +26,14 @@ VERDICT_COLOURS = {"ok": "green", "drift": "red", "data_fault": "magenta"}
 STATE_COLOURS = {"ready": "green", "starting": "yellow"}
 
 
-def status(home: Home = None, as_json: Json = False) -> None:
+def status(home: StackHome = None, as_json: Json = False) -> None:
     """Show each model (generation, last verdict, loss), then each process of the stack.
 
     `served` and `baseline` are the losses of what was served and of the first released version, on the same rows.
     The exit code is 1 when a process is not ready.
     """
     with command_output(as_json) as output:
-        settings = client_settings(home)
+        settings = client_settings(find_home(home, note=output.note))
         state = read_state(settings.home)
         if state is None:
             raise NotFound(

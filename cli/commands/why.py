@@ -10,8 +10,9 @@ import typer
 from cli.command_settings import client_settings
 from cli.completion import complete_name
 from cli.explanation import explain
+from cli.home import find_home
 from cli.known_names import known_causes, known_runs, known_versions, listing
-from cli.options import Home, Json, RetrainingUrl
+from cli.options import Json, RetrainingUrl, StackHome
 from cli.output import command_output
 from local_stack.addresses import Addresses, addresses
 from shared.errors import NotFound
@@ -35,7 +36,7 @@ def why(
         ),
     ],
     full: Annotated[bool, typer.Option("--full", help="Also print the whole chain as a tree.")] = False,
-    home: Home = None,
+    home: StackHome = None,
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
@@ -45,6 +46,7 @@ def why(
     `--full` also prints the whole chain as a tree; `--json` prints the chain.
     """
     with command_output(as_json) as output:
+        home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
         with ServiceClient("retraining", where.retraining) as retraining:
             kind, chain = find_chain(retraining, where, name)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from local_stack.running_stacks import other_stacks
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
 from local_stack.supervisor.lock import is_supervised
@@ -26,7 +27,8 @@ def stack_of(settings: LocalStackSettings) -> StackState:
     if state is None or not is_supervised(settings.home):
         raise OperatorError(
             f"no supervised stack runs on {settings.home}",
-            hint="start one with `homeostat up --detach`, or name another --home",
+            hint=other_stacks(settings.home)
+            or "start one with `homeostat up --detach`, or name another --home",
         )
     return state
 

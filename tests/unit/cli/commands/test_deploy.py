@@ -1,0 +1,46 @@
+"""`homeostat deploy` checks the stack before it trains. With the real training: tests/integration/cli/test_deploy.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from local_stack.ports import free_port
+from local_stack.supervisor.lock import only_one
+from tests.unit.local_stack.test_running_stacks import process_of
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A new project whose training command leaves a file, so that one sees whether it ran."""
+    folder = tmp_path / "project"
+    assert CliRunner().invoke(app, ["init", str(folder)]).exit_code == 0
+    (folder / "train.py").write_text("open('trained', 'w')\n")
+    (folder / "rows.parquet").touch()
+    return folder
+
+
+def deploy(project: Path, *options: str) -> Result:
+    rows = str(project / "rows.parquet")
+    return CliRunner().invoke(app, ["deploy", str(project), "--train", rows, "--holdout", rows, *options])
+
+
+def test_other_home_is_refused_before_training(project: Path, tmp_path: Path) -> None:
+    running = tmp_path / "running"
+    with process_of(running), only_one(running):
+        done = deploy(project, "--home", str(tmp_path / "empty"))
+    assert done.exit_code == 5, done.output
+    assert "no stack runs on" in done.stderr
+    assert str(running) in done.stderr
+    assert not (project / "trained").exists()
+
+
+def test_unreachable_retraining_is_reported_before_training(project: Path, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    done = deploy(project, "--home", str(tmp_path / "empty"), "--retraining-url", url)
+    assert done.exit_code == 5, done.output
+    assert "retraining cannot be reached" in done.stderr
+    assert not (project / "trained").exists()
