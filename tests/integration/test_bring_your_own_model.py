@@ -41,7 +41,7 @@ def test_a_graph_in_front_gives_names_to_a_matrix(tmp_path: Path) -> None:
     existing = to_onnx(fitted, rows[:1], options={"zipmap": False}, target_opset={"": 17, "ai.onnx.ml": 3})
     (tmp_path / "existing.onnx").write_bytes(existing.SerializeToString())
     spec = parse_loop_spec(LOOP)
-    with pytest.raises(UnservableModel, match="inputs are not the features"):
+    with pytest.raises(UnservableModel, match="inputs differ from the features"):
         OnnxModel(tmp_path / "existing.onnx", spec)
 
     program = re.search(r"^```python\n(import onnx\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
