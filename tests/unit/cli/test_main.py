@@ -8,11 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[3]
 QUICK = (
     ("--help",),
+    ("status", "--help"),
     ("status",),
     ("why", "run-1"),
     ("releases", "parcels"),
@@ -35,54 +34,60 @@ HEAVY = (
         "evidently",
         "jgo",
     ),
-    *("pydantic_settings", "structlog", "yaml", "services"),
+    *("pydantic", "pydantic_settings", "structlog", "yaml", "psutil", "services"),
 )
+MEASURED = QUICK[:3]
 LIMIT_CPU_SECONDS = 0.5
 # The same process on an idle machine of the CI's kind; a busy neighbour makes every process slower by the same factor.
-IMPORTS = "import typer, rich.console, rich.table, pydantic; pydantic.TypeAdapter(int)"
-IMPORTS_CPU_SECONDS = 0.25
+IMPORTS = "import typer, rich.console, rich.table, http.client, decimal, asyncio"
+IMPORTS_CPU_SECONDS = 0.18
+ROUNDS = 5
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The environment of a command on an empty home; retraining cannot be reached."""
+    found = {name: value for name, value in os.environ.items() if not name.startswith("HOMEOSTAT_")}
+    return found | {"HOMEOSTAT_HOME": str(home), "HOMEOSTAT_RETRAINING_URL": "http://127.0.0.1:9"}
 
 
 def cpu_seconds(*arguments: str, home: Path) -> float:
-    """The least CPU seconds, user and system, of three runs."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HOMEOSTAT_")}
-    environment["HOMEOSTAT_HOME"] = str(home)
-    seconds = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=60,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(seconds)
+    """User and system CPU seconds of one Python process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment(home), capture_output=True, timeout=60
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def test_commands_start_within_half_a_cpu_second(tmp_path: Path) -> None:
-    slowdown = max(1.0, cpu_seconds("-c", IMPORTS, home=tmp_path) / IMPORTS_CPU_SECONDS)
-    spent = {words: cpu_seconds("-m", "cli", *words, home=tmp_path) for words in QUICK[:5]}
-    assert {words: s for words, s in spent.items() if s > LIMIT_CPU_SECONDS * slowdown} == {}
+    slow = {words: float("inf") for words in MEASURED}
+    # A command passes once it is quick enough in one round, so a round under load repeats only what was slow.
+    for _ in range(ROUNDS):
+        slowdown = max(1.0, cpu_seconds("-c", IMPORTS, home=tmp_path) / IMPORTS_CPU_SECONDS)
+        spent = {words: cpu_seconds("-m", "cli", *words, home=tmp_path) / slowdown for words in slow}
+        slow = {words: seconds for words, seconds in spent.items() if seconds > LIMIT_CPU_SECONDS}
+        if not slow:
+            break
+    assert slow == {}
 
 
-@pytest.mark.parametrize("words", QUICK, ids=" ".join)
-def test_command_imports_nothing_heavy(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_commands_import_nothing_heavy(tmp_path: Path) -> None:
     program = (
-        "import sys; from cli.main import app\n"
-        f"try: app({list(words)!r})\n"
-        "except SystemExit: pass\n"
-        f"print('loaded', [name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+        "import contextlib, io, sys\n"
+        "from cli.main import app\n"
+        f"for words in {QUICK!r}:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):\n"
+        "        try: app(list(words))\n"
+        "        except SystemExit: pass\n"
+        f"    print(' '.join(words), [name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
-        env={**os.environ, "HOMEOSTAT_HOME": str(tmp_path), "HOMEOSTAT_RETRAINING_URL": "http://127.0.0.1:9"},
+        env=environment(tmp_path),
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert done.stderr.strip().splitlines()[-1] == "loaded []", done.stderr
+    assert done.stdout.splitlines() == [f"{' '.join(words)} []" for words in QUICK], done.stderr
