@@ -20,7 +20,7 @@ class HomeostatSettings(BaseSettings):
     home: Path = Field(
         Path(".homeostat"),
         validation_alias="HOMEOSTAT_HOME",
-        description="Data folder: everything this installation writes is below it.",
+        description="Data folder of this installation.",
     )
     model_store: str = Field(
         "",
@@ -40,7 +40,7 @@ class HomeostatSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json",
         validation_alias="HOMEOSTAT_LOG_FORMAT",
-        description="Format of log lines on standard error: `json`, or `console` for reading.",
+        description="Format of log lines on standard error: `json`, or `console` (human-readable).",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias="HOMEOSTAT_LOG_LEVEL", description="Minimum severity of log lines."
@@ -54,7 +54,7 @@ class HomeostatSettings(BaseSettings):
     grafana_token: SecretStr = Field(
         SecretStr(""),
         validation_alias="HOMEOSTAT_GRAFANA_TOKEN",
-        description="Token of a Grafana service account with the role Editor; the role Admin to publish a data source.",
+        description="Token of a Grafana service account with the role Editor, or Admin to publish a data source.",
     )
     grafana_token_file: Path | None = Field(
         None,

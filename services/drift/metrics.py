@@ -30,7 +30,7 @@ class DriftMetrics:
         )
         self._threshold = Gauge(
             "homeostat_drift_threshold",
-            "Threshold of that score: tolerance plus the quantile of its null distribution.",
+            "Threshold of homeostat_drift_score: tolerance plus the quantile of its null distribution.",
             score,
             registry=registry,
         )
@@ -42,7 +42,7 @@ class DriftMetrics:
         )
         self._verdicts = Counter(
             "homeostat_drift_verdicts_total",
-            "Verdicts reached.",
+            "Verdicts, by detector and state.",
             ("model", "detector", "state"),
             registry=registry,
         )
@@ -94,7 +94,7 @@ class DriftMetrics:
         )
         self._last_verdict = Gauge(
             "homeostat_drift_last_verdict_timestamp_seconds",
-            "When the last evaluation reached its verdict, in seconds since 1970 by this machine's clock.",
+            "Time of the last verdict, in seconds since 1970 by this machine's clock.",
             ("model",),
             registry=registry,
         )

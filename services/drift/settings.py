@@ -15,7 +15,7 @@ class DriftSettings(BaseSettings):
     port: int = Field(8002, ge=1, le=65535, description="Port of the HTTP server.")
     names: str = Field(
         "",
-        description="Host names the service may be asked for by besides this machine's own and `host`, comma separated.",
+        description="More host names allowed in the Host header, comma separated; loopback names and `host` always are.",
     )
     poll_seconds: float = Field(
         0.5, gt=0, le=60, description="Seconds between two polls of the lake and the release log."
@@ -23,12 +23,12 @@ class DriftSettings(BaseSettings):
     sample_rows: int = Field(
         5000,
         ge=200,
-        description="Maximum rows per side that Evidently compares; thresholds account for the sample size.",
+        description="Maximum rows of the window, and of the reference, that Evidently compares; thresholds account for it.",
     )
     kept_reports: int = Field(
         20,
         ge=1,
-        description="Newest reports kept per model; a removed report is drawn again on request.",
+        description="Number of newest reports kept per model; a deleted report is rendered again on request.",
     )
     publish_retry_seconds: float = Field(
         1.0,

@@ -23,18 +23,18 @@ class InferenceSettings(BaseSettings):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
-        description="Device for models. `cuda` fails at start if CUDA is not usable; `auto` uses the CPU then, and logs why.",
+        description="Device for models. If CUDA is not usable, `cuda` fails at start and `auto` uses the CPU and logs why.",
     )
     operator_threads: int = Field(
         1, ge=0, description="Threads onnxruntime uses inside one call; 0: one per core."
     )
     call_threads: int = Field(
-        2, ge=1, description="Threads for model calls that take longer than inline_seconds."
+        2, ge=1, description="Threads for model calls that are expected to exceed inline_seconds."
     )
     inline_seconds: float = Field(
         0.004,
         ge=0,
-        description="Model calls expected to take longer than this run on a thread, others on the event loop. In seconds.",
+        description="Threshold in seconds: model calls expected to exceed it run on a thread, others on the event loop.",
     )
     poll_seconds: float = Field(0.5, gt=0, le=1, description="Seconds between polls of the release log.")
     retry_seconds: float = Field(
@@ -45,12 +45,12 @@ class InferenceSettings(BaseSettings):
     probe_rows: int = Field(
         256,
         ge=1,
-        description="Reference rows that a version must score as it did when it was packaged, before it is served.",
+        description="Reference rows scored before a version is served; the scores must match those recorded at packaging.",
     )
     probe_tolerance: float = Field(
         1e-3,
         gt=0,
-        description="Maximum difference between the packaged and the new score of a reference row, absolute and relative.",
+        description="Maximum difference to the score recorded at packaging, absolute and relative.",
     )
     maximum_body_bytes: int = Field(
         16 << 20, ge=1024, description="Maximum size of a request body in bytes, also after decompression."
@@ -70,5 +70,5 @@ class InferenceSettings(BaseSettings):
     spool_bytes: int = Field(
         2 << 30,
         ge=1 << 20,
-        description="Maximum size of the spool in bytes. When it is full, predictions are not logged, but counted as dropped.",
+        description="Maximum size of the spool in bytes. If it is full, predictions are answered and counted as dropped.",
     )

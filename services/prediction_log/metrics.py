@@ -24,7 +24,7 @@ class ShipperMetrics:
         )
         self.failures = Counter(
             "homeostat_shipper_failures_total",
-            "Rounds that failed; their rows are sent again from the spool.",
+            "Failed attempts to send; their rows are sent again from the spool.",
             registry=registry,
         )
         self.dead_letters = Counter(
@@ -61,10 +61,14 @@ class ShipperMetrics:
             "Age of the oldest row on the spool that Kafka has not acknowledged; 0 without one.",
             registry=registry,
         )
-        self.writers = Gauge("homeostat_shipper_writers", "Writer folders read.", registry=registry)
+        self.writers = Gauge(
+            "homeostat_shipper_writers",
+            "Writers (inference processes) whose spool is read.",
+            registry=registry,
+        )
         self.connected = Gauge(
             "homeostat_shipper_kafka_up",
-            "1 if the last round reached Kafka, else 0.",
+            "1 if the last attempt to send reached Kafka, else 0.",
             registry=registry,
         )
 
@@ -105,7 +109,7 @@ class SinkMetrics:
         )
         self.freshness = Histogram(
             "homeostat_sink_freshness_seconds",
-            "Delay from the answer (or the receipt of the outcome) to the lake, of the oldest row in each commit.",
+            "Age of the oldest row in each commit: time since its response, or since the outcome was received.",
             buckets=(*_SECONDS, 30, 60, 300, 3600),
             registry=registry,
         )
@@ -131,6 +135,6 @@ class SinkMetrics:
         )
         self.failures = Counter(
             "homeostat_sink_failures_total",
-            "Rounds that failed; their records are read again from Kafka.",
+            "Failed rounds (poll and commit); their records are read again from Kafka.",
             registry=registry,
         )

@@ -1,4 +1,4 @@
-"""`loop.yaml`: what a model is, and how its loop may act. The only file of a model project that Homeostat reads."""
+"""`loop.yaml`: the model and its retraining policy. The only file of a model project that Homeostat reads."""
 
 from __future__ import annotations
 
@@ -80,8 +80,10 @@ class Feature(_Section):
         description="number (float32), integer (int64), boolean, category (string) or tensor (float32 of `shape`)."
     )
     values: tuple[str, ...] = Field((), description="Allowed values of a category.")
-    minimum: float | None = Field(None, description="Least value that is not a data fault.")
-    maximum: float | None = Field(None, description="Greatest value that is not a data fault.")
+    minimum: float | None = Field(
+        None, description="Smallest valid value; smaller ones count as out of range."
+    )
+    maximum: float | None = Field(None, description="Largest valid value; larger ones count as out of range.")
     nullable: bool = Field(
         False, description="Whether the value may be missing (null; NaN inside the model)."
     )
@@ -113,7 +115,7 @@ class Prediction(_Section):
     """What the model answers."""
 
     kind: Literal["probability", "value", "tensor"] = Field(
-        description="probability (of the positive class), value (a regression), or tensor (anything else; never judged by loss)."
+        description="probability (of the positive class), value (a regression), or tensor (anything else; no loss is computed)."
     )
     output: str = Field("", description="Name of the model's output. Empty: the first.")
 
@@ -122,7 +124,7 @@ class Outcome(_Section):
     """The true value of a prediction, which arrives later."""
 
     delay: Duration = Field(
-        description="Time after which outcomes are usually in; realised performance waits this long."
+        description="Time after which outcomes have usually arrived; windows are evaluated after it."
     )
 
 
@@ -131,7 +133,8 @@ class Metric(_Section):
 
     name: Literal["log_loss", "brier", "mae", "rmse"] = Field(description="Loss; smaller is better.")
     floor: float | None = Field(
-        None, description="Realised loss above which performance counts as drifted, whatever the reference."
+        None,
+        description="Realised loss above which performance counts as drifted, regardless of the reference.",
     )
 
 
@@ -153,14 +156,16 @@ class Drift(_Section):
     """What counts as drift."""
 
     window: Window
-    false_alarms_per_30_days: float = Field(1.0, gt=0, description="Alarm budget over all signals together.")
+    false_alarms_per_30_days: float = Field(
+        1.0, gt=0, description="Expected false alarms, all signals together."
+    )
     minimum_effect: float = Field(
         0.1,
         ge=0,
-        description="Least effect on a feature worth an alarm, in the method's own unit, on top of chance.",
+        description="Tolerance for feature and prediction drift, in the method's unit; sampling noise is added.",
     )
     missing_increase: float = Field(
-        0.1, gt=0, le=1, description="Rise of a feature's missing share that is a data fault."
+        0.1, gt=0, le=1, description="Increase of a feature's share of missing values that is a data fault."
     )
     out_of_range: float = Field(
         0.01, gt=0, le=1, description="Share of values out of range that is a data fault."
@@ -168,18 +173,18 @@ class Drift(_Section):
     loss_increase: float = Field(
         0.02,
         ge=0,
-        description="Rise of the realised loss over the reference's that counts as performance drift, on top of chance.",
+        description="Tolerance for the realised loss above the reference loss; sampling noise is added.",
     )
 
 
 class DriftTrigger(_Section):
-    """Retrain when a verdict says drift of one of these kinds."""
+    """Retrain when a verdict is `drift` and a signal of one of these kinds drifted."""
 
     when: Literal["drift"]
     kinds: tuple[Literal["feature", "prediction", "performance"], ...] = Field(
         ("performance",), description="Which signals count: feature, prediction, performance."
     )
-    windows: int = Field(1, ge=1, description="Verdicts in a row that must say so.")
+    windows: int = Field(1, ge=1, description="Number of consecutive verdicts with such drift.")
 
 
 class FloorTrigger(_Section):
@@ -193,7 +198,7 @@ class ScheduleTrigger(_Section):
 
     when: Literal["schedule"]
     every: Length = Field(
-        description="Event time since the served version was made, or a newer one was last tried."
+        description="Event time since the served version was created or the last run, whichever is later."
     )
 
 
@@ -213,8 +218,8 @@ Trigger = Annotated[
 class Budget(_Section):
     """At most `runs` runs in any interval of event time of length `per`."""
 
-    runs: int = Field(ge=1, description="Most runs in the stretch.")
-    per: Length = Field(description="Length of the stretch, in event time.")
+    runs: int = Field(ge=1, description="Maximum number of runs in the interval.")
+    per: Length = Field(description="Length of the interval, in event time.")
 
 
 class AllRows(_Section):
@@ -227,8 +232,8 @@ class LastRows(_Section):
     """Train on the last `span` of event time, or the last `rows` rows."""
 
     use: Literal["last"]
-    span: Length | None = Field(None, description="Event time to look back.")
-    rows: int | None = Field(None, ge=50, description="Rows to look back.")
+    span: Length | None = Field(None, description="Length of the range, in event time.")
+    rows: int | None = Field(None, ge=50, description="Number of rows.")
 
     @model_validator(mode="after")
     def _one_of(self) -> LastRows:
@@ -238,46 +243,55 @@ class LastRows(_Section):
 
 
 class SinceChange(_Section):
-    """Train on rows since the window in which drift was first seen; never fewer than `minimum_rows`."""
+    """Train on rows since the window in which drift was first detected; at least `minimum_rows`."""
 
     use: Literal["since_change"]
-    minimum_rows: int = Field(2000, ge=50, description="Least rows; older ones are added up to it.")
+    minimum_rows: int = Field(
+        2000, ge=50, description="Minimum number of rows; older rows are added to reach it."
+    )
 
 
 TrainingWindow = Annotated[AllRows | LastRows | SinceChange, Field(discriminator="use")]
 
 
 class Retraining(_Section):
-    """The policy: when to train, on what, how often at most."""
+    """The policy: triggers, training data and limits on the number of runs."""
 
     command: tuple[str, ...] = Field(
         min_length=1, description="Training command, run in the project's folder."
     )
-    time_limit: Length = Field(timedelta(minutes=30), description="After this the training command is ended.")
-    triggers: tuple[Trigger, ...] = Field(
-        (), description="What starts a run; none: only people do. Told apart by `when`."
+    time_limit: Length = Field(
+        timedelta(minutes=30), description="Training runs at most this long, then it is killed."
     )
-    cooldown: Duration = Field(timedelta(0), description="Least event time between two runs.")
-    budget: Budget | None = Field(None, description="Cap on runs; none: no cap.")
-    window: TrainingWindow = Field(AllRows(use="all"), description="What is trained on. Told apart by `use`.")
-    minimum_rows: int = Field(1000, ge=50, description="Rows with outcomes below which no run starts.")
+    triggers: tuple[Trigger, ...] = Field(
+        (),
+        description="Conditions that start a run; `when` selects the form. None: only requests and external alerts.",
+    )
+    cooldown: Duration = Field(timedelta(0), description="Minimum event time between two runs.")
+    budget: Budget | None = Field(None, description="Maximum number of runs per interval; none: no limit.")
+    window: TrainingWindow = Field(
+        AllRows(use="all"), description="Rows to train on; `use` selects the form."
+    )
+    minimum_rows: int = Field(
+        1000, ge=50, description="Runs with fewer labelled training rows are abandoned."
+    )
 
 
 class Gate(_Section):
-    """What a challenger must show before it may take the champion's place."""
+    """The requirements that a challenger must meet to replace the champion."""
 
     holdout: Length = Field(
-        description="Length of the latest event time that both models are evaluated on; training never receives it."
+        description="Length of the holdout: the newest event time, used to evaluate both models and not for training."
     )
-    minimum_rows: int = Field(500, ge=20, description="Holdout rows below which the gate refuses.")
+    minimum_rows: int = Field(500, ge=20, description="Minimum number of holdout rows with outcomes.")
     confidence: float = Field(
         0.9, gt=0.5, lt=1, description="Confidence of the interval around the gain (one-sided)."
     )
     minimum_gain: float = Field(
-        0.0, description="Least gain in the metric; the interval's lower end must lie above it."
+        0.0, description="Minimum gain in the metric; the lower confidence bound must exceed it."
     )
     maximum_latency_ratio: float = Field(
-        3.0, gt=0, description="Most time per call, as a multiple of the champion's."
+        3.0, gt=0, description="Maximum latency per call, as a multiple of the champion's."
     )
 
 
@@ -285,7 +299,7 @@ class LoopSpec(_Section):
     """The contents of `loop.yaml`."""
 
     model: str = Field(pattern=MODEL_NAME, description="Name of the model.")
-    description: str = Field("", description="A sentence for people.")
+    description: str = Field("", description="Free text that describes the model.")
     features: tuple[Feature, ...] = Field(min_length=1)
     prediction: Prediction
     outcome: Outcome
@@ -294,7 +308,7 @@ class LoopSpec(_Section):
     retraining: Retraining
     gate: Gate
     automation: Literal["observe", "suggest", "retrain", "approve", "auto"] = Field(
-        "suggest", description="How far the loop may go by itself: see the concepts page."
+        "suggest", description="Automation level: see the concepts page."
     )
 
     @model_validator(mode="after")
