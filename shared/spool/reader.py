@@ -45,7 +45,7 @@ class SpoolReader:
     def __init__(self, folder: Path) -> None:
         self.writer = folder.name
         self.torn_records = 0
-        self.broken_bytes = 0
+        self.corrupt_bytes = 0
         self.checkpoint_error = ""
         self._folder = folder
         self._acknowledged = read_checkpoint(folder)
@@ -163,12 +163,12 @@ class SpoolReader:
             try:
                 record = decode(payload)
             except BrokenRecord:
-                self.broken_bytes += end - start
+                self.corrupt_bytes += end - start
                 continue
             place = Position(segment.epoch, segment.number, offset + end)
             entries.append(Entry(record, place, payload))
         self.torn_records += found.torn_records
-        self.broken_bytes += found.broken_bytes
+        self.corrupt_bytes += found.corrupt_bytes
         self._position = Position(segment.epoch, segment.number, offset + found.used)
         return entries
 

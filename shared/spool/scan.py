@@ -19,7 +19,7 @@ class Scan:
     used: int = 0
     bytes_needed: int = 0
     torn_records: int = 0
-    broken_bytes: int = 0
+    corrupt_bytes: int = 0
 
 
 def scan(content: bytes, *, at_end: bool, final: bool) -> Scan:
@@ -42,7 +42,7 @@ def scan(content: bytes, *, at_end: bool, final: bool) -> Scan:
             break  # the write may not be finished
         following = _next_complete_record(content, start + 1)
         if following is not None:
-            found.broken_bytes += following - start
+            found.corrupt_bytes += following - start
             found.used = following
         elif not at_end:
             found.bytes_needed = len(content) * 2 if start == 0 else 0

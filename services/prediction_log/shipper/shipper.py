@@ -259,7 +259,10 @@ class Shipper:
             backlog += reader.backlog_bytes()
             for stream, rows in reader.dropped().items():
                 dropped[stream] = dropped.get(stream, 0) + rows
-            for reason, now in (("torn_record", reader.torn_records), ("broken_bytes", reader.broken_bytes)):
+            for reason, now in (
+                ("torn_record", reader.torn_records),
+                ("corrupt_bytes", reader.corrupt_bytes),
+            ):
                 before = self._skipped.get((writer, reason), 0)
                 if now > before:
                     self._metrics.skipped.labels(reason).inc(now - before)

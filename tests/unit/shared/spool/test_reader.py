@@ -107,7 +107,7 @@ def test_corrupt_record_in_the_middle_is_skipped_alone(root: Path, spool: SpoolW
     path.write_bytes(content)
     reader = SpoolReader(root / spool.writer)
     assert sequences(reader) == [0, 2]
-    assert reader.broken_bytes == len(content) // 3
+    assert reader.corrupt_bytes == len(content) // 3
 
 
 def test_missing_segment_is_skipped(root: Path) -> None:

@@ -17,7 +17,7 @@ ONE, TWO, THREE = record(b"one"), record(b"two"), record(b"three")
 def test_complete_records_are_found_with_offsets() -> None:
     found = scan(ONE + TWO, at_end=True, final=False)
     assert found.payloads == [(FRAME.size, len(ONE)), (len(ONE) + FRAME.size, len(ONE) + len(TWO))]
-    assert (found.used, found.torn_records, found.broken_bytes) == (len(ONE + TWO), 0, 0)
+    assert (found.used, found.torn_records, found.corrupt_bytes) == (len(ONE + TWO), 0, 0)
 
 
 def test_torn_tail_of_a_growing_segment_is_not_skipped() -> None:
@@ -39,14 +39,14 @@ def test_flipped_byte_loses_only_its_record() -> None:
         damaged[place] ^= 0xFF
         found = scan(ONE + bytes(damaged) + THREE, at_end=True, final=True)
         assert [end for _, end in found.payloads] == [len(ONE), len(ONE + TWO + THREE)], place
-        assert found.broken_bytes == len(TWO)
+        assert found.corrupt_bytes == len(TWO)
 
 
 def test_corrupt_length_is_skipped_once_the_segment_is_final() -> None:
     damaged = MAGIC + b"\xff\xff\xff\x7f" + TWO[8:]
     assert scan(damaged + THREE, at_end=True, final=False).used == 0
     found = scan(damaged + THREE, at_end=True, final=True)
-    assert (len(found.payloads), found.broken_bytes) == (1, len(TWO))
+    assert (len(found.payloads), found.corrupt_bytes) == (1, len(TWO))
 
 
 def test_large_record_needs_more_bytes() -> None:

@@ -323,7 +323,7 @@ def test_metrics_of_drops_and_corrupt_spool_data(log: Any) -> None:
     segment.write_bytes(content)
     log.shipper.step()
     assert log.metric("homeostat_shipper_spool_dropped_rows", kind="predictions", model="flights") == 7
-    assert log.metric("homeostat_shipper_skipped_total", reason="broken_bytes") == len(content) / 2
+    assert log.metric("homeostat_shipper_skipped_total", reason="corrupt_bytes") == len(content) / 2
     full.close()
 
 
