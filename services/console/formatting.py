@@ -1,14 +1,15 @@
-"""Numbers, durations and moments for people. Pure."""
+"""Numbers, durations and times as text. Pure."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 _STEPS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
-_SLACK_S = 5.0
+_CLOCK_TOLERANCE_S = 5.0
+_MAXIMUM_LENGTH = 400
 
 
-def amount(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A duration in its largest whole unit: `42 s`, `3 min`, `5 h`, `12 d`."""
     for length, unit in _STEPS:
         if seconds >= length:
@@ -16,50 +17,60 @@ def amount(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def age(moment: datetime | None, now: datetime) -> str:
-    """How long ago a moment was."""
-    if moment is None:
-        return "never"
-    seconds = (now - moment).total_seconds()
-    if seconds < -_SLACK_S:
-        return f"{amount(-seconds)} ahead of this clock"
-    return f"{amount(seconds)} ago"
+def age(time: datetime, now: datetime) -> str:
+    """How long ago a time was."""
+    seconds = (now - time).total_seconds()
+    if seconds < -_CLOCK_TOLERANCE_S:
+        return f"{duration(-seconds)} ahead of this clock"
+    return f"{duration(seconds)} ago"
 
 
-def clock(moment: datetime | None) -> str:
-    """A moment to the minute, in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if moment is not None else "–"
+def clock(time: datetime) -> str:
+    """A time to the minute, in UTC."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def iso(time: datetime) -> str:
+    """A time to the second, in UTC, for programs."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def window(start: datetime, end: datetime) -> str:
+    """A time window; the date of its end only if it is another."""
+    from_, to = clock(start), clock(end)
+    return f"{from_} – {to[11:] if from_[:10] == to[:10] else to}"
 
 
 def count(number: int, thing: str) -> str:
     """`1 row`, `2 rows`; `no rows`."""
-    said = "no" if number == 0 else f"{number:,}"
-    return f"{said} {thing}" + ("" if number == 1 else "s")
+    amount = f"{number:,}" if number else "no"
+    return f"{amount} {thing}" + ("" if number == 1 else "s")
 
 
-def size(amount_bytes: float) -> str:
+def size(number_of_bytes: float) -> str:
     """Bytes in a unit that fits."""
     for unit in ("B", "KiB", "MiB"):
-        if amount_bytes < 1024:
-            return f"{amount_bytes:.0f} {unit}"
-        amount_bytes /= 1024
-    return f"{amount_bytes:.1f} GiB"
+        if number_of_bytes < 1024:
+            return f"{number_of_bytes:.0f} {unit}"
+        number_of_bytes /= 1024
+    return f"{number_of_bytes:.1f} GiB"
 
 
-def figure(number: float | None) -> str:
-    """A measurement with as many digits as help."""
-    if number is None:
-        return "–"
+def figure(number: float) -> str:
+    """A measurement with four digits."""
     return f"{number:.4g}"
 
 
-def times(ratio: float | None) -> str:
+def multiple(ratio: float) -> str:
     """A ratio: `0.42×`, `12×`."""
-    if ratio is None:
-        return "–"
     return f"{ratio:.2f}×" if abs(ratio) < 10 else f"{min(ratio, 999):.0f}×"
 
 
 def short(version: str) -> str:
-    """The first twelve characters, as everywhere."""
+    """The first twelve characters of a version."""
     return version[:12]
+
+
+def shorten(text: str) -> str:
+    """The text, cut if it is longer than a page should show."""
+    return text if len(text) <= _MAXIMUM_LENGTH else text[: _MAXIMUM_LENGTH - 1] + "…"

@@ -1,4 +1,4 @@
-"""What the console shows to Prometheus. Labels are bounded by its routes and by the services it polls."""
+"""Prometheus metrics of the console. Label values are bounded: its routes and the services that it polls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SNAPSHOT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class ConsoleMetrics:
-    """All series of the service, on `registry`."""
+    """All metrics of the service, on `registry`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry

@@ -62,20 +62,20 @@ def test_with_the_keyboard_alone_one_approves_and_rolls_back(browser: Browser) -
         keys.press("Enter")
         visit.tab_to("Approve run-new")
         keys.press("Enter")
-        assert visit.focused() == "ask-name"
+        assert visit.focused() == "dialog-name"
         keys.press("Enter")
-        expect(page.get_by_role("alert").filter(has_text="Say who you are")).to_be_visible()
+        expect(page.get_by_role("alert").filter(has_text="Enter your name")).to_be_visible()
         keys.type("Ada")
         keys.press("Enter")
         expect(page.get_by_role("status")).to_contain_text("Approved; the run is promoting.")
         assert loop.posted == [("/retraining/runs/run-new/approve", {"actor": "Ada"})]
         # The button is gone; the focus is on the heading above it and not lost.
         expect(page.locator("#approve-run-new")).to_have_count(0)
-        assert visit.focused() == "Needs you"
+        assert visit.focused() == "Action items"
 
         visit.tab_to("Roll back… flights")
         keys.press("Enter")
-        assert visit.focused() == "ask-note"
+        assert visit.focused() == "dialog-note"
         dialog = page.get_by_role("dialog", name="Roll back flights")
         expect(dialog).to_contain_text("generation 3, version cccc")
         expect(dialog).to_contain_text("of generation 2, as generation 4")
@@ -102,18 +102,18 @@ def test_an_answer_is_told_of_what_was_asked_and_of_nothing_else(browser: Browse
     """The dialog stays until the answer is there; where a browser closes it all the same, no other takes its place."""
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
-        page, ask = visit.page, visit.page.locator("#ask")
+        page, ask = visit.page, visit.page.locator("#dialog")
         page.get_by_role("button", name="Approve").click()
         page.get_by_label("Your name").fill("Ada")
         loop.slow["retraining"] = 1.0
-        page.locator("#ask-do").click()
+        page.locator("#dialog-confirm").click()
         page.keyboard.press("Escape")
         expect(ask).to_be_visible()
-        page.locator("#ask-cancel").click(force=True)
+        page.locator("#dialog-cancel").click(force=True)
         expect(ask).to_be_visible()
-        page.evaluate("document.getElementById('ask').close()")
+        page.evaluate("document.getElementById('dialog').close()")
         page.get_by_role("button", name="Roll back").click()
-        expect(page.get_by_role("status")).to_have_text("Approve run-new: still waiting for the answer.")
+        expect(page.get_by_role("status")).to_have_text("Approve run-new: still waiting for the response.")
         expect(ask).to_be_hidden()
         expect(page.get_by_role("status")).to_have_text("Approve run-new: Approved; the run is promoting.")
         assert [path for path, _ in loop.posted] == ["/retraining/runs/run-new/approve"]
@@ -132,20 +132,20 @@ def test_a_refusal_is_told_of_what_was_asked_and_of_nothing_else(browser: Browse
         page.get_by_label("Your name").fill("Ada")
         loop.runs[0]["state"] = "promoted"
         loop.slow["retraining"] = 0.6
-        page.locator("#ask-do").click()
-        said = "nothing was done: run run-new has moved on"
+        page.locator("#dialog-confirm").click()
+        said = "nothing was done: run run-new has changed"
         if not is_closed:
-            expect(page.locator("#ask-problem")).to_contain_text(said)
-            expect(page.locator("#ask-cancel")).to_have_text("Close")
-            page.locator("#ask-cancel").click()
-            expect(page.locator("#ask")).to_be_hidden()
+            expect(page.locator("#dialog-problem")).to_contain_text(said)
+            expect(page.locator("#dialog-cancel")).to_have_text("Close")
+            page.locator("#dialog-cancel").click()
+            expect(page.locator("#dialog")).to_be_hidden()
             return
-        page.evaluate("document.getElementById('ask').close()")
+        page.evaluate("document.getElementById('dialog').close()")
         expect(page.get_by_role("status")).to_contain_text(f"Approve run-new: {said}")
         page.get_by_role("button", name="Roll back").click()
-        expect(page.locator("#ask-problem")).to_have_text("")
-        expect(page.locator("#ask-do")).to_be_visible()
-        expect(page.locator("#ask-cancel")).to_have_text("Cancel")
+        expect(page.locator("#dialog-problem")).to_have_text("")
+        expect(page.locator("#dialog-confirm")).to_be_visible()
+        expect(page.locator("#dialog-cancel")).to_have_text("Cancel")
 
 
 @pytest.mark.parametrize("button", ["Approve run-new", "Reject run-new", "Acknowledge"])
@@ -157,17 +157,17 @@ def test_a_key_held_down_is_no_answer(browser: Browser, button: str) -> None:
         visit.tab_to(button)
         for _ in range(6):
             visit.page.keyboard.down("Enter")
-        expect(visit.page.locator("#ask")).to_be_visible()
+        expect(visit.page.locator("#dialog")).to_be_visible()
         visit.page.wait_for_timeout(300)
-        expect(visit.page.locator("#ask")).to_be_visible()
+        expect(visit.page.locator("#dialog")).to_be_visible()
         visit.page.keyboard.up("Enter")
         assert loop.posted == []
         # What is ready to be pressed without a word more takes nothing for granted.
-        assert visit.focused() == ("ask-note" if button == "Acknowledge" else "Cancel")
+        assert visit.focused() == ("dialog-note" if button == "Acknowledge" else "Cancel")
         # Read, chosen and pressed, it is one.
         visit.tab_to(button.partition(" ")[0], most=6)
         visit.page.keyboard.press("Enter")
-        expect(visit.page.locator("#ask")).to_be_hidden()
+        expect(visit.page.locator("#dialog")).to_be_hidden()
         assert len(loop.posted) == 1
 
 
@@ -179,7 +179,7 @@ def test_the_second_half_of_a_double_click_is_no_answer(browser: Browser) -> Non
         page.reload()
         # The button that opens the dialog lies where the dialog's own will be.
         page.get_by_role("button", name="Reject").click()
-        place = page.locator("#ask-do").bounding_box()
+        place = page.locator("#dialog-confirm").bounding_box()
         page.keyboard.press("Escape")
         assert place is not None
         page.evaluate(
@@ -188,9 +188,9 @@ def test_the_second_half_of_a_double_click_is_no_answer(browser: Browser) -> Non
             [place["x"], place["y"]],
         )
         page.mouse.dblclick(place["x"] + 8, place["y"] + 8)
-        expect(page.locator("#ask")).to_be_visible()
+        expect(page.locator("#dialog")).to_be_visible()
         page.wait_for_timeout(300)
-        expect(page.locator("#ask")).to_be_visible()
+        expect(page.locator("#dialog")).to_be_visible()
         assert loop.posted == []
 
 
@@ -199,23 +199,23 @@ def test_the_focus_is_not_lost_where_nothing_has_a_name_of_its_own(browser: Brow
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.page.evaluate(
             "const link = document.createElement('a'); link.href = '#decisions'; "
-            "document.getElementById('needs').append(link); link.focus()"
+            "document.getElementById('action-items').append(link); link.focus()"
         )
         loop.decision("c" * 32, state="data_fault")
         visit.refresh()
-        expect(visit.page.locator("#needs")).to_contain_text("1 fault verdict")
-        assert visit.focused() == "Needs you"
+        expect(visit.page.locator("#action-items")).to_contain_text("1 data fault")
+        assert visit.focused() == "Action items"
 
 
 def test_another_generation_can_be_chosen(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.page.get_by_role("button", name="Roll back").click()
-        visit.page.get_by_label("Bring back").select_option("1")
-        expect(visit.page.locator("#ask-coming")).to_contain_text("of generation 1, as generation 4")
+        visit.page.get_by_label("Roll back to").select_option("1")
+        expect(visit.page.locator("#dialog-to")).to_contain_text("of generation 1, as generation 4")
         visit.page.get_by_label("Reason").fill("the old one")
         visit.page.get_by_label("Your name").fill("Ada")
-        visit.page.locator("#ask-do").click()
+        visit.page.locator("#dialog-confirm").click()
         expect(visit.page.get_by_role("status")).to_contain_text("generation 4 is released")
         assert loop.posted[0][1]["to_generation"] == 1
 
@@ -227,7 +227,7 @@ def test_a_double_click_goes_back_once(browser: Browser) -> None:
         visit.page.get_by_role("button", name="Roll back").click()
         visit.page.get_by_label("Reason").fill("worse")
         visit.page.get_by_label("Your name").fill("Ada")
-        visit.page.locator("#ask-do").dblclick()
+        visit.page.locator("#dialog-confirm").dblclick()
         expect(visit.page.get_by_role("status")).to_contain_text("generation 4 is released")
         assert len(loop.posted) == 1
 
@@ -246,7 +246,7 @@ def test_a_page_that_is_behind_is_told_so_and_does_nothing(browser: Browser) -> 
             has_text="generation 3 was expected to be served, but it is 4"
         )
         expect(problem).to_be_visible()
-        expect(visit.page.locator("#ask-do")).to_be_hidden()
+        expect(visit.page.locator("#dialog-confirm")).to_be_hidden()
         assert visit.focused() == "Close"
         assert len(loop.releases) == 4
         visit.page.keyboard.press("Enter")
@@ -256,18 +256,18 @@ def test_a_page_that_is_behind_is_told_so_and_does_nothing(browser: Browser) -> 
 def test_acknowledging_takes_it_off_the_list_with_the_person_s_name(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
-        visit.page.locator("#needs").get_by_role("button", name="Acknowledge").click()
+        visit.page.locator("#action-items").get_by_role("button", name="Acknowledge").click()
         visit.page.get_by_label("Your name").fill("Ada")
         visit.page.get_by_label("Note").fill("a holiday")
-        visit.page.locator("#ask-do").click()
-        expect(visit.page.locator("#needs")).not_to_contain_text("drift verdict")
+        visit.page.locator("#dialog-confirm").click()
+        expect(visit.page.locator("#action-items")).not_to_contain_text("drift verdict")
         expect(visit.page.locator("#decisions")).to_contain_text("Ada,")
         assert loop.posted == [
             (f"/retraining/causes/{'b' * 32}/acknowledge", {"actor": "Ada", "note": "a holiday"})
         ]
         # The name is asked once.
         visit.page.reload()
-        expect(visit.page.get_by_role("button", name="You act as Ada")).to_be_visible()
+        expect(visit.page.get_by_role("button", name="Acting as Ada")).to_be_visible()
         visit.page.get_by_role("button", name="Reject").click()
         expect(visit.page.get_by_label("Your name")).to_be_hidden()
 
@@ -277,13 +277,13 @@ def test_many_alike_are_acknowledged_with_one_button_up_to_what_the_page_showed(
     for number in range(44):
         loop.decision(f"{number:032x}", state="drift")
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
-        expect(visit.page.locator("#needs .count")).to_have_text("2")
-        visit.page.locator("#needs").get_by_role("button", name="Acknowledge all 45").click()
+        expect(visit.page.locator("#action-items .count")).to_have_text("2")
+        visit.page.locator("#action-items").get_by_role("button", name="Acknowledge all 45").click()
         loop.decision("c" * 32, state="drift")
         visit.page.get_by_label("Your name").fill("Ada")
-        visit.page.locator("#ask-do").click()
+        visit.page.locator("#dialog-confirm").click()
         expect(visit.page.get_by_role("status")).to_have_text("Acknowledged all 45.")
-        expect(visit.page.locator("#needs")).to_contain_text("flights: 1 drift verdict")
+        expect(visit.page.locator("#action-items")).to_contain_text("flights: 1 drift verdict")
         left = [one["cause_key"] for one in loop.decisions if one["concern"] and not one["acknowledged"]]
         assert left == ["c" * 32]
 
@@ -297,9 +297,9 @@ def test_a_refusal_is_said_in_words(browser: Browser) -> None:
         visit.page.get_by_role("button", name="Approve").click()
         visit.page.get_by_label("Your name").fill("Ada")
         visit.page.keyboard.press("Enter")
-        alert = visit.page.locator("#ask-problem")
+        alert = visit.page.locator("#dialog-problem")
         expect(alert).to_contain_text("retraining")
-        expect(visit.page.locator("#ask-do")).to_be_visible()
+        expect(visit.page.locator("#dialog-confirm")).to_be_visible()
 
 
 def test_a_refresh_keeps_focus_scroll_and_an_open_dialog(browser: Browser) -> None:
@@ -309,26 +309,26 @@ def test_a_refresh_keeps_focus_scroll_and_an_open_dialog(browser: Browser) -> No
         page.locator("#verdicts-table").evaluate("box => box.scrollTo(0, 333)")
         page.locator("#reject-run-new").focus()
         page.evaluate(
-            "document.getElementById('needs').stale = document.getElementById('verdicts').stale = true"
+            "document.getElementById('action-items').stale = document.getElementById('verdicts').stale = true"
         )
         loop.verdict(151, "drift", ratio=1.9)
         loop.decision("c" * 32, state="data_fault")
         visit.refresh()
-        expect(page.locator("#needs")).to_contain_text("flights: 1 fault verdict")
+        expect(page.locator("#action-items")).to_contain_text("flights: 1 data fault")
         assert page.evaluate(
-            "['needs', 'verdicts'].map(id => document.getElementById(id).stale ?? null)"
+            "['action-items', 'verdicts'].map(id => document.getElementById(id).stale ?? null)"
         ) == [None, None]
         assert visit.focused() == "Reject run-new"
         assert page.locator("#verdicts-table").evaluate("box => box.scrollTop") == 333
-        expect(page.get_by_role("status")).to_have_text("Needs you: flights: 1 fault verdict.")
+        expect(page.get_by_role("status")).to_have_text("New action items: flights: 1 data fault.")
 
         page.get_by_role("button", name="Roll back").click()
         page.get_by_label("Reason").fill("half a sent")
         loop.decision("d" * 32, state="drift")
         visit.refresh()
-        expect(page.locator("#needs")).to_contain_text("flights: 5 drift verdicts")
+        expect(page.locator("#action-items")).to_contain_text("flights: 5 drift verdicts")
         expect(page.get_by_label("Reason")).to_have_value("half a sent")
-        assert visit.focused() == "ask-note"
+        assert visit.focused() == "dialog-note"
 
 
 def test_what_is_unchanged_is_left_in_place_and_not_told(browser: Browser) -> None:
@@ -357,14 +357,16 @@ def test_it_refreshes_by_itself_until_it_is_paused(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         loop.away = {"drift"}
-        expect(visit.page.get_by_role("status")).to_contain_text("Needs you: drift is away.", timeout=12_000)
+        expect(visit.page.get_by_role("status")).to_contain_text(
+            "New action items: drift is unreachable.", timeout=12_000
+        )
         visit.page.get_by_role("button", name="Pause").click()
         asked = len(loop.asked)
         visit.page.wait_for_timeout(5000)
         assert len(loop.asked) == asked
         loop.away = set()
         visit.page.get_by_role("button", name="Resume").click()
-        expect(visit.page.get_by_role("status")).to_contain_text("No longer: drift is away.")
+        expect(visit.page.get_by_role("status")).to_contain_text("Resolved: drift is unreachable.")
 
 
 def test_with_every_service_down_the_page_says_what_to_do(browser: Browser, artefacts: Path) -> None:
@@ -373,10 +375,10 @@ def test_with_every_service_down_the_page_says_what_to_do(browser: Browser, arte
         loop.away = set(SERVICES)
         visit.refresh()
         for service in SERVICES:
-            expect(visit.page.locator("#needs")).to_contain_text(f"{service} is away")
+            expect(visit.page.locator("#action-items")).to_contain_text(f"{service} is unreachable")
         # What was known is still there, said to be old.
         expect(visit.page.locator("#verdicts .stale")).to_contain_text(
-            "drift does not answer; this is what it said"
+            "drift does not respond; this is its data from"
         )
         expect(visit.page.locator("#verdicts tbody tr")).to_have_count(23)
         visit.page.screenshot(path=artefacts / "console-all-away.png", full_page=True)
@@ -391,17 +393,17 @@ def test_a_console_that_is_gone_is_said_once_and_the_page_stays(browser: Browser
         for _ in range(2):
             with visit.page.expect_event("requestfailed"):
                 visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-        expect(visit.page.get_by_role("alert").first).to_contain_text("The console itself does not answer")
+        expect(visit.page.get_by_role("alert").first).to_contain_text("The console does not respond")
         expect(visit.page.locator("#verdicts tbody tr")).to_have_count(23)
         visit.page.unroute("**/main")
         visit.refresh()
-        expect(visit.page.locator("#lost")).to_have_text("")
+        expect(visit.page.locator("#connection")).to_have_text("")
 
 
 def test_without_script_it_can_be_read(browser: Browser, artefacts: Path) -> None:
     with console_before(full_loop()) as url:
         with visiting(browser, url, java_script_enabled=False, viewport=WIDE) as visit:
-            expect(visit.page.get_by_text("Without script this page shows everything")).to_be_visible()
+            expect(visit.page.get_by_text("Without JavaScript this page shows everything")).to_be_visible()
             expect(visit.page.locator("#verdicts tbody tr")).to_have_count(23)
             assert visit.page.locator("button:visible").count() == 0
             visit.page.screenshot(path=artefacts / "console-without-script.png")
@@ -417,7 +419,7 @@ def test_words_of_services_do_nothing_in_the_page_nor_in_the_dialog(browser: Bro
             if key in body:
                 body[key] = HOSTILE
     for entry in loop.releases:
-        entry["note"] = entry["actor"] = entry["reason"] = HOSTILE
+        entry["note"] = entry["actor"] = HOSTILE
     loop.runs[0]["gate"]["sentence"] = HOSTILE
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         page = visit.page

@@ -43,7 +43,7 @@ def test_approving_and_rolling_back_reach_the_ledger_and_the_release_log(
             visiting(browser, url, viewport=WIDE) as visit,
         ):
             page = visit.page
-            expect(page.locator("#needs")).to_contain_text("toy: a new version waits for your word")
+            expect(page.locator("#action-items")).to_contain_text("toy: a new version awaits approval")
             page.screenshot(path=artefacts / "console-real-waiting.png", full_page=True)
             assert visit.problems() == []
             page.get_by_role("button", name=f"Approve {run_id}").click()
@@ -61,7 +61,7 @@ def test_approving_and_rolling_back_reach_the_ledger_and_the_release_log(
                 f"version {world.champion[:12]} of generation 1"
             )
             page.get_by_label("Reason").fill("worse at night")
-            page.locator("#ask-do").dblclick()
+            page.locator("#dialog-confirm").dblclick()
             expect(page.get_by_role("status")).to_contain_text("Rolled back: generation 3 is released.")
             expect(page.locator("#releases tbody tr")).to_have_count(3)
 

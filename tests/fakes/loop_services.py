@@ -201,7 +201,7 @@ class FakeLoop:
                 "runs_driven_by": "this process",
                 "verdicts": "connected" if self.kafka else "waiting for Kafka",
                 "runs_at_work": [],
-                "models": [{"name": self.model, **self.losses}] if self.releases else [],
+                "models": [{"model": self.model, **self.losses}] if self.releases else [],
             },
             "decisions": {"decisions": self.decisions[:limit], "unacknowledged": self._unseen_groups()},
             "runs": {"runs": runs[:limit]},

@@ -1,121 +1,109 @@
-"""What waits for a person, the most urgent first. Pure."""
+"""What a person has to act on, most urgent first. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from services.console.aggregation.models import disagreeing, released_at
-from services.console.aggregation.view_models import (
-    ActionItem,
-    ComponentHealth,
-    Model,
-    Run,
-    UnacknowledgedGroup,
-)
+from services.console.aggregation.responses import Run, UnacknowledgedGroup
+from services.console.aggregation.snapshot import ActionItem, ComponentHealth, Model
 from services.console.formatting import count, short
 
-# A swap takes moments; a server that is still behind after this needs a look.
-SWAP_TAKES = timedelta(seconds=30)
+# A server may be behind the release log for as long as a swap takes.
+MAXIMUM_SWAP_TIME = timedelta(seconds=30)
+_TITLES = {"unreachable": "is unreachable", "degraded": "is degraded", "unknown": "returns invalid responses"}
 _CONCERNS = {
     "drift": "drift verdict",
-    "data_fault": "fault verdict",
+    "data_fault": "data fault",
     "failed": "failed run",
     "refused": "refused run",
 }
 
 
 def action_items_of(
-    parts: Sequence[ComponentHealth],
+    components: Sequence[ComponentHealth],
     models: Sequence[Model],
     runs: Sequence[Run],
     unacknowledged: Sequence[UnacknowledgedGroup],
     now: datetime,
 ) -> tuple[ActionItem, ...]:
-    """Parts that are not well, servers behind the release log, runs that wait, and groups of decisions nobody has seen."""
+    """Components that are not up, servers behind the release log, runs that await approval, unacknowledged decisions."""
     return (
-        *_parts(parts),
-        *_behind(models, now),
-        *_waiting(runs),
-        *_unseen(unacknowledged),
+        *_components(components),
+        *_behind_release_log(models, now),
+        *(_run(run) for run in runs if run.awaits_approval),
+        *(_decisions(group) for group in unacknowledged),
     )
 
 
-def _parts(parts: Sequence[ComponentHealth]) -> Iterator[ActionItem]:
-    titles = {"away": "is away", "trouble": "has trouble", "unclear": "cannot be understood"}
-    for part in parts:
-        # Who talks to Kafka is away: that is said already.
-        if part.condition != "up" and (part.name, part.condition) != ("kafka", "unclear"):
+def _components(components: Sequence[ComponentHealth]) -> Iterator[ActionItem]:
+    for component in components:
+        # The state of Kafka is unknown if its clients do not respond, and those are items already.
+        if component.condition != "up" and (component.name, component.condition) != ("kafka", "unknown"):
             yield ActionItem(
-                key=f"part-{part.name}-{part.condition}",
-                kind="part",
-                title=f"{part.name} {titles[part.condition]}",
-                sentence=part.sentence,
-                hint=part.hint,
-                since=part.since,
-                about=part.name,
+                key=f"component-{component.name}-{component.condition}",
+                kind="component",
+                title=f"{component.name} {_TITLES[component.condition]}",
+                sentence=component.sentence,
+                hint=component.hint,
+                since=component.since,
+                about=component.name,
             )
 
 
-def _behind(models: Sequence[Model], now: datetime) -> Iterator[ActionItem]:
+def _behind_release_log(models: Sequence[Model], now: datetime) -> Iterator[ActionItem]:
     for model in models:
-        moment = released_at(model)
-        if model.released is None or (moment is not None and abs(now - moment) < SWAP_TAKES):
+        released = model.released
+        if released is None or abs(now - released.released_at) < MAXIMUM_SWAP_TIME:
             continue
-        for served in disagreeing(model):
+        for served in model.servers:
+            if served.agrees is not False:
+                continue
             serves = (
-                f"serves generation {served.generation}, version {short(served.version)}"
+                f"generation {served.generation}, version {short(served.version)}"
                 if served.version
-                else "serves no version"
+                else "no version"
             )
             yield ActionItem(
-                key=f"behind-{model.name}-{served.server}-{model.released.generation}",
+                key=f"behind-{model.name}-{served.server}-{released.generation}",
                 kind="model",
                 title=f"{model.name} is not served as released",
-                sentence=f"{served.server} {serves}; the release log says generation {model.released.generation}, "
-                f"version {short(model.released.version)}."
-                + (f" {served.problem}" if served.problem else ""),
-                hint="mend what it names, or roll back",
-                since=moment,
+                sentence=f"{served.server} serves {serves}; the release log says generation {released.generation}, "
+                f"version {short(released.version)}." + (f" {served.problem}" if served.problem else ""),
+                hint="fix the reported problem, or roll back",
+                since=released.released_at,
                 about=model.name,
                 model=model.name,
             )
 
 
-def _waiting(runs: Sequence[Run]) -> Iterator[ActionItem]:
-    for run in runs:
-        if not run.waits:
-            continue
-        suggested = run.state == "suggested"
-        yield ActionItem(
-            key=f"run-{run.run_id}-{run.state}",
-            kind="run",
-            title=f"{run.model}: a retraining is suggested"
-            if suggested
-            else f"{run.model}: a new version waits for your word",
-            sentence=run.message if suggested else (run.gate or run.message),
-            since=run.moved_at,
-            acts=("approve", "reject"),
-            about=run.run_id,
-            state=run.state,
-            model=run.model,
-        )
+def _run(run: Run) -> ActionItem:
+    suggested = run.state == "suggested"
+    return ActionItem(
+        key=f"run-{run.run_id}-{run.state}",
+        kind="run",
+        title=f"{run.model}: {'a retraining is suggested' if suggested else 'a new version awaits approval'}",
+        sentence=run.gate.sentence if run.gate and not suggested else run.message,
+        since=run.moved_at,
+        actions=("approve", "reject"),
+        about=run.run_id,
+        state=run.state,
+        gate_digest=run.gate_digest,
+        model=run.model,
+    )
 
 
-def _unseen(groups: Sequence[UnacknowledgedGroup]) -> Iterator[ActionItem]:
-    for group in groups:
-        thing = _CONCERNS.get(group.concern, "decision")
-        since = f"Since {group.since:%Y-%m-%d}, event time; the" if group.since else "The"
-        several = f"{since} newest: " if group.count > 1 else ""
-        yield ActionItem(
-            key=f"unacknowledged-{group.model}-{group.concern}",
-            kind="decision",
-            title=f"{group.model}: {count(group.count, thing)}",
-            sentence=f"{several}{group.sentence}",
-            since=group.newest_at,
-            acts=("acknowledge",),
-            about=group.newest_key,
-            model=group.model,
-            concern=group.concern,
-            count=group.count,
-        )
+def _decisions(group: UnacknowledgedGroup) -> ActionItem:
+    several = f"Since {group.since:%Y-%m-%d}, event time; the newest: " if group.count > 1 else ""
+    return ActionItem(
+        key=f"unacknowledged-{group.model}-{group.concern}",
+        kind="decision",
+        title=f"{group.model}: {count(group.count, _CONCERNS.get(group.concern, 'decision'))}",
+        sentence=f"{several}{group.sentence}",
+        since=group.newest_at,
+        actions=("acknowledge",),
+        about=group.newest_key,
+        model=group.model,
+        concern=group.concern,
+        count=group.count,
+    )

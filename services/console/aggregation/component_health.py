@@ -1,224 +1,229 @@
-"""The health of every part, read from what it says about itself. Pure."""
+"""The health of every component, from its own reports. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
-from services.console.aggregation.fields import mapping, mappings, number, text, whole
-from services.console.aggregation.poller import PollResult
-from services.console.aggregation.prometheus_samples import Samples
-from services.console.aggregation.view_models import ComponentHealth, Condition
-from services.console.formatting import amount, count, size
+from services.console.aggregation.endpoints import Endpoints
+from services.console.aggregation.poller import PollResult, PollResults
+from services.console.aggregation.prometheus_samples import (
+    OLDEST_ROW_AGE,
+    SINK_DEAD_LETTERS,
+    SINK_LAG,
+    SINK_MISSING,
+    SPOOL_BACKLOG,
+    SPOOL_DROPPED,
+    Samples,
+)
+from services.console.aggregation.requests import Requests
+from services.console.aggregation.responses import (
+    DriftStatus,
+    InferenceStatus,
+    LogStatus,
+    RetrainingStatus,
+    SpoolStatus,
+)
+from services.console.aggregation.snapshot import ComponentHealth, Condition
+from services.console.formatting import count, duration, size
 from shared.contracts.health_limits import MAXIMUM_ROW_AGE_S, MAXIMUM_SINK_LAG, SPOOL_NEARLY_FULL
 
-
-def inference_part(name: str, status: PollResult, url: str) -> ComponentHealth:
-    """An inference server."""
-    if status.problem or status.body is None:
-        return _silent(name, status, url, "Predictions are not answered here.")
-    body = mapping(status.body)
-    models = list(mappings(body, "models"))
-    spool, log = mapping(body.get("spool")), mapping(body.get("release_log"))
-    served = [model for model in models if text(model, "version")]
-    problems = [
-        *(
-            f"{text(model, 'name')}: {text(model, 'last_error')}"
-            for model in models
-            if text(model, "last_error")
-        ),
-        text(log, "last_error"),
-        text(spool, "last_error"),
-        _filling(spool),
-    ]
-    dropped = _dropped(spool)
-    details = [
-        ("models", count(len(served), "model")),
-        ("device", text(body, "device")),
-        ("spool", size(number(spool, "bytes") or 0)),
-        *([("dropped", f"{count(dropped, 'row')} since its start")] if dropped else []),
-    ]
-    fine = f"serves {count(len(served), 'model')}" if served else "serves nothing yet"
-    return _speaking(name, status, url, fine, [told for told in problems if told], details)
+Details = list[tuple[str, str]]
 
 
-def shipper_part(status: PollResult, samples: Samples, url: str) -> ComponentHealth:
-    """The shipper."""
-    if status.problem or status.body is None:
-        return _silent(
-            "shipper", status, url, "Answers gather on the spool; none is lost while there is room."
-        )
-    backlog = samples.value("homeostat_shipper_backlog_bytes")
-    oldest = samples.value("homeostat_shipper_oldest_row_age_seconds")
-    dropped = samples.total("homeostat_shipper_spool_dropped_rows")
-    details = [
-        *([("waiting", size(backlog))] if backlog is not None else []),
-        *([("oldest row", amount(oldest))] if oldest else []),
-        *([("dropped", count(int(dropped), "row"))] if dropped else []),
-    ]
-    problems = [
-        *_errors(status),
-        *([f"a row has waited {amount(oldest)} for Kafka"] if oldest and oldest > MAXIMUM_ROW_AGE_S else []),
-    ]
-    if backlog is None:
-        fine = "answers; how much waits on the spool is not known"
-    else:
-        fine = f"{size(backlog)} on their way to Kafka" if backlog else "carries the spool to Kafka"
-    return _speaking("shipper", status, url, fine, problems, details)
-
-
-def sink_part(status: PollResult, samples: Samples, url: str) -> ComponentHealth:
-    """The sink."""
-    if status.problem or status.body is None:
-        return _silent("sink", status, url, "The lake gets no rows; Kafka keeps them meanwhile.")
-    lag = samples.total("homeostat_sink_lag_records")
-    missing = samples.total("homeostat_sink_missing_rows_total")
-    letters = samples.total("homeostat_sink_dead_letters_total")
-    details = [
-        *([("lag", count(int(lag), "record"))] if lag is not None else []),
-        *([("missing", count(int(missing), "row"))] if missing else []),
-        *([("dead letters", count(int(letters), "record"))] if letters else []),
-    ]
-    problems = [
-        *_errors(status),
-        *([f"{count(int(lag), 'record')} behind Kafka"] if lag and lag > MAXIMUM_SINK_LAG else []),
-    ]
-    if lag is None:
-        fine = "answers; how far it is behind Kafka is not known"
-    else:
-        fine = f"{count(int(lag), 'record')} behind Kafka" if lag else "the lake has all that Kafka has"
-    return _speaking("sink", status, url, fine, problems, details)
-
-
-def kafka_part(
-    shipper: PollResult, sink: PollResult, retraining: PollResult, samples: Samples
-) -> ComponentHealth:
-    """Kafka, as those who talk to it see it; it speaks no HTTP."""
-    complaints = [
-        f"{name}: {told}"
-        for name, result in (("shipper", shipper), ("sink", sink))
-        for told in _errors(result)
-    ]
-    content = [
-        name
-        for name, result in (("shipper", shipper), ("sink", sink))
-        if result.is_fresh and not _errors(result)
-    ]
-    listens = text(mapping(retraining.body), "verdicts") if retraining.is_fresh else ""
-    if listens == "waiting for Kafka":
-        complaints.append("retraining: waits for Kafka")
-    elif listens == "connected":
-        content.append("retraining")
-    lags = sorted(samples.of("homeostat_sink_lag_records"), key=lambda one: one.labels.get("topic", ""))
-    details = tuple(
-        (f"lag of {sample.labels.get('topic', '').removeprefix('homeostat.')}", f"{sample.value:,.0f}")
-        for sample in lags
+def component_health(endpoints: Endpoints, requests: Requests, results: PollResults) -> list[ComponentHealth]:
+    """All components, in the order of the data flow."""
+    shipper, sink, retraining = (
+        results[requests.shipper],
+        results[requests.sink],
+        results[requests.retraining],
     )
-    said_at = max((result.at for result in (shipper, sink, retraining) if result.at), default=None)
-    condition: Condition = "up"
-    if complaints:
-        condition = "trouble" if content else "away"
-    elif not content:
-        condition = "unclear"
-    sentence = {
-        "up": f"reached by {' and '.join(content)}",
-        "unclear": "nobody who talks to it answers",
-    }.get(condition, "; ".join(complaints))
-    hint = "`homeostat doctor` looks at the broker and its topics" if complaints else ""
-    return ComponentHealth("kafka", condition, sentence, details, hint, said_at=said_at)
-
-
-def drift_part(status: PollResult, url: str) -> ComponentHealth:
-    """Drift."""
-    if status.problem or status.body is None:
-        return _silent("drift", status, url, "Nobody judges windows; they are judged once it is back.")
-    body = mapping(status.body)
-    models = list(mappings(body, "models"))
-    unpublished = whole(body, "unpublished")
-    problems = [f"{text(model, 'model')}: {text(model, 'error')}" for model in models if text(model, "error")]
-    details = [
-        ("watches", count(len(models), "model")),
-        *([("not yet on Kafka", count(unpublished, "verdict"))] if unpublished else []),
-    ]
-    fine = f"judges the windows of {count(len(models), 'model')}" if models else "waits for a first release"
-    if body.get("ready") is False:
-        fine = "is starting"
-    return _speaking("drift", status, url, fine, problems, details)
-
-
-def retraining_part(status: PollResult, url: str) -> ComponentHealth:
-    """Retraining."""
-    if status.problem or status.body is None:
-        return _silent(
-            "retraining", status, url, "Nothing is decided, and the buttons here do nothing until it is back."
-        )
-    body = mapping(status.body)
-    at_work = list(mappings(body, "runs_at_work"))
-    mlflow = text(body, "mlflow")
-    problems = [] if body.get("ready") is not False else ["it cannot work with its ledger"]
-    details = [
-        (
-            "runs",
-            "driven by " + text(body, "runs_driven_by")
-            if text(body, "runs_driven_by")
-            else "nobody drives runs",
+    sink_samples = _current(results[requests.sink_metrics])
+    return [
+        *(
+            _inference(
+                "inference" if len(requests.servers) == 1 else f"inference {name}", results[one], one.base
+            )
+            for name, one in requests.servers.items()
         ),
-        ("verdicts", text(body, "verdicts")),
-        *([("MLflow", mlflow)] if mlflow not in ("", "off") else []),
+        _shipper(shipper, _current(results[requests.shipper_metrics]), endpoints.shipper),
+        _kafka(shipper, sink, retraining, sink_samples),
+        _sink(sink, sink_samples, endpoints.sink),
+        _drift(results[requests.drift], endpoints.drift),
+        _retraining(retraining, endpoints.retraining),
+        *(_monitoring(name, results[one], one.base) for name, one in requests.monitoring.items()),
     ]
-    fine = f"{count(len(at_work), 'run')} at work" if at_work else "decides; no run at work"
-    return _speaking("retraining", status, url, fine, problems, [pair for pair in details if pair[1]])
 
 
-def watching_part(name: str, result: PollResult, url: str) -> ComponentHealth:
-    """Prometheus, Alertmanager or Grafana: the loop runs without."""
+def _current(result: PollResult[Samples]) -> Samples:
+    """Old samples say nothing about the health of now."""
+    return result.body if result.is_fresh and result.body else Samples()
+
+
+def _inference(name: str, result: PollResult[InferenceStatus], url: str) -> ComponentHealth:
+    status = result.body
+    if result.problem or status is None:
+        return _not_responding(name, result, url, "This server answers no predictions.")
+    problems = [
+        *(f"{model.name}: {model.last_error}" for model in status.models if model.last_error),
+        status.release_log.last_error,
+        status.spool.last_error,
+        _spool_usage(status.spool),
+    ]
+    served = count(sum(bool(model.version) for model in status.models), "model")
+    dropped = sum(rows for models in status.spool.dropped.values() for rows in models.values())
+    details = [("models", served), ("device", status.device), ("spool", size(status.spool.bytes))]
+    if dropped:
+        details.append(("dropped", f"{count(dropped, 'row')} since its start"))
+    return _responding(name, result, url, f"serves {served}", problems, details)
+
+
+def _spool_usage(spool: SpoolStatus) -> str:
+    if spool.bound <= 0 or spool.bytes / spool.bound < SPOOL_NEARLY_FULL:
+        return ""
+    return f"its spool is {spool.bytes / spool.bound:.0%} full; when it is full, predictions are no longer logged"
+
+
+def _shipper(result: PollResult[LogStatus], samples: Samples, url: str) -> ComponentHealth:
     if result.problem or result.body is None:
-        sentence = result.problem or "no response yet"
-        hint = f"look at {url}; the loop goes on without it"
-        return ComponentHealth(name, "away", sentence, (), hint, result.since, result.at, url, is_core=False)
-    return ComponentHealth(name, "up", "answers", said_at=result.at, url=url, is_core=False)
+        return _not_responding(
+            "shipper", result, url, "Predictions stay in the spool; none is lost until it is full."
+        )
+    backlog, oldest_s = samples.value(SPOOL_BACKLOG), samples.value(OLDEST_ROW_AGE)
+    dropped = samples.total(SPOOL_DROPPED)
+    details: Details = []
+    if backlog is not None:
+        details.append(("backlog", size(backlog)))
+    if oldest_s:
+        details.append(("oldest row", duration(oldest_s)))
+    if dropped:
+        details.append(("dropped", count(int(dropped), "row")))
+    problems = _errors(result)
+    if oldest_s and oldest_s > MAXIMUM_ROW_AGE_S:
+        problems.append(f"a row has waited {duration(oldest_s)} for Kafka")
+    state = "responds; its backlog is unknown" if backlog is None else f"{size(backlog)} waiting for Kafka"
+    return _responding("shipper", result, url, state if backlog != 0 else "no backlog", problems, details)
 
 
-def _silent(name: str, result: PollResult, url: str, meaning: str) -> ComponentHealth:
-    said = result.problem or "no response yet"
-    lying = said.startswith("returns")
+def _sink(result: PollResult[LogStatus], samples: Samples, url: str) -> ComponentHealth:
+    if result.problem or result.body is None:
+        return _not_responding("sink", result, url, "The lake receives no rows; Kafka keeps them.")
+    lag = samples.total(SINK_LAG)
+    missing, dead_letters = samples.total(SINK_MISSING), samples.total(SINK_DEAD_LETTERS)
+    details: Details = []
+    if lag is not None:
+        details.append(("lag", count(int(lag), "record")))
+    if missing:
+        details.append(("missing", count(int(missing), "row")))
+    if dead_letters:
+        details.append(("dead letters", count(int(dead_letters), "record")))
+    problems = _errors(result)
+    if lag and lag > MAXIMUM_SINK_LAG:
+        problems.append(f"{count(int(lag), 'record')} behind Kafka")
+    state = "responds; its lag is unknown" if lag is None else f"{count(int(lag), 'record')} behind Kafka"
+    return _responding("sink", result, url, state if lag != 0 else "no lag", problems, details)
+
+
+def _kafka(
+    shipper: PollResult[LogStatus],
+    sink: PollResult[LogStatus],
+    retraining: PollResult[RetrainingStatus],
+    samples: Samples,
+) -> ComponentHealth:
+    """Kafka as its clients report it: it has no HTTP interface."""
+    clients = {"shipper": shipper, "sink": sink}
+    problems = [f"{name}: {error}" for name, result in clients.items() for error in _errors(result)]
+    connected = [name for name, result in clients.items() if result.is_fresh and not _errors(result)]
+    consumer = retraining.body.verdicts if retraining.is_fresh and retraining.body else ""
+    if consumer == "waiting for Kafka":
+        problems.append("retraining: waiting for Kafka")
+    elif consumer == "connected":
+        connected.append("retraining")
+    condition: Condition = "up"
+    sentence = (
+        f"{' and '.join(connected)} are connected"
+        if len(connected) > 1
+        else f"{''.join(connected)} is connected"
+    )
+    if problems:
+        condition, sentence = "degraded" if connected else "unreachable", "; ".join(problems)
+    elif not connected:
+        condition, sentence = "unknown", "none of its clients responds"
+    lags = sorted((sample.labels.get("topic", ""), sample.value) for sample in samples.of(SINK_LAG))
+    return ComponentHealth(
+        "kafka",
+        condition,
+        sentence,
+        tuple((f"lag of {topic.removeprefix('homeostat.')}", f"{lag:,.0f}") for topic, lag in lags),
+        "`homeostat doctor` checks the broker and its topics" if problems else "",
+        responded_at=max((one.at for one in (shipper, sink, retraining) if one.at), default=None),
+    )
+
+
+def _drift(result: PollResult[DriftStatus], url: str) -> ComponentHealth:
+    status = result.body
+    if result.problem or status is None:
+        return _not_responding("drift", result, url, "No window is evaluated, and reports cannot be read.")
+    problems = [f"{model.model}: {model.error}" for model in status.models if model.error]
+    details = [("models", count(len(status.models), "model"))]
+    if status.unpublished:
+        details.append(("unpublished", count(status.unpublished, "verdict")))
+    state = f"monitors {count(len(status.models), 'model')}" if status.ready else "starting"
+    return _responding("drift", result, url, state, problems, details)
+
+
+def _retraining(result: PollResult[RetrainingStatus], url: str) -> ComponentHealth:
+    status = result.body
+    if result.problem or status is None:
+        return _not_responding(
+            "retraining", result, url, "No decision is made, and the buttons of this page do not work."
+        )
+    driver = f"driven by {status.runs_driven_by}" if status.runs_driven_by else "not driven by any process"
+    details = [("runs", driver), ("verdicts", status.verdicts)]
+    if status.mlflow not in ("", "off"):
+        details.append(("MLflow", status.mlflow))
+    problems = [] if status.ready else ["not ready: it cannot use its ledger"]
+    state = f"{count(len(status.runs_at_work), 'run')} in progress"
+    return _responding("retraining", result, url, state, problems, details)
+
+
+def _monitoring(name: str, result: PollResult[str], url: str) -> ComponentHealth:
+    """Prometheus, Alertmanager or Grafana: the loop does not depend on them."""
+    if result.problem or result.body is None:
+        problem = result.problem or "no response yet"
+        hint = f"check {url}; the loop runs without it"
+        return ComponentHealth(
+            name, "unreachable", problem, (), hint, result.since, result.at, url, is_core=False
+        )
+    return ComponentHealth(name, "up", "responds", responded_at=result.at, url=url, is_core=False)
+
+
+def _not_responding(name: str, result: PollResult[Any], url: str, consequence: str) -> ComponentHealth:
+    problem = result.problem or "no response yet"
     return ComponentHealth(
         name,
-        "unclear" if lying else "away",
-        f"{said[0].upper()}{said[1:]}. {meaning}",
+        "unknown" if result.is_invalid else "unreachable",
+        f"{problem[0].upper()}{problem[1:]}. {consequence}",
         hint=f"expected at {url}",
         since=result.since,
-        said_at=result.at,
+        responded_at=result.at,
     )
 
 
-def _speaking(
-    name: str, result: PollResult, url: str, fine: str, problems: list[str], details: list[tuple[str, str]]
+def _responding(
+    name: str,
+    result: PollResult[Any],
+    url: str,
+    state: str,
+    problems: Sequence[str],
+    details: Sequence[tuple[str, str]],
 ) -> ComponentHealth:
-    condition: Condition = "trouble" if problems else "up"
+    reported = "; ".join(problem for problem in problems if problem)
+    shown = tuple((label, value) for label, value in details if value)
     return ComponentHealth(
-        name, condition, "; ".join(problems) or fine, tuple(details), "", None, result.at, url
+        name, "degraded" if reported else "up", reported or state, shown, responded_at=result.at, url=url
     )
 
 
-def _errors(result: PollResult) -> list[str]:
-    told = text(mapping(result.body), "last_error") if result.is_fresh else ""
-    return [told] if told else []
-
-
-def _filling(spool: Mapping[str, Any]) -> str:
-    held, bound = number(spool, "bytes") or 0.0, number(spool, "bound") or 0.0
-    if bound <= 0 or held / bound < SPOOL_NEARLY_FULL:
-        return ""
-    return f"its spool is {held / bound:.0%} full; at its bound answers are no longer logged"
-
-
-def _dropped(spool: Any) -> int:
-    kinds = mapping(mapping(spool).get("dropped"))
-    return sum(whole(mapping(models), model) for models in kinds.values() for model in mapping(models))
-
-
-def newest(*moments: datetime | None) -> datetime | None:
-    """The latest of the moments that are known."""
-    return max((moment for moment in moments if moment is not None), default=None)
+def _errors(result: PollResult[LogStatus]) -> list[str]:
+    return [result.body.last_error] if result.is_fresh and result.body and result.body.last_error else []

@@ -1,151 +1,142 @@
-"""What is known about each model, put together from what several services say about it. Pure."""
+"""What is known about each model, combined from the responses of several services. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from services.console.aggregation.component_health import newest
-from services.console.aggregation.fields import mapping, mappings, moment, number, since_epoch, text, whole
-from services.console.aggregation.parsers import releases_of, verdicts_of
-from services.console.aggregation.poller import PollResult
-from services.console.aggregation.prometheus_samples import Samples
-from services.console.aggregation.view_models import Model, Received, Release, ServedModel, Verdict
-
-RECENT = 40
-PREDICTED = "homeostat_inference_last_prediction_timestamp_seconds"
-IN_LAKE = "homeostat_sink_last_row_timestamp_seconds"
-
-
-@dataclass(frozen=True)
-class ServiceReports:
-    """What the services said, by who said it. `servers` and `predicted` are by inference server.
-
-    `logs`, release logs, and `recent`, verdicts, are by model.
-    """
-
-    servers: Mapping[str, PollResult]
-    predicted: Sequence[Samples]
-    sink: PollResult
-    in_lake: Samples
-    drift: PollResult
-    retraining: PollResult
-    logs: Mapping[str, PollResult]
-    recent: Mapping[str, PollResult]
+from services.console.aggregation.poller import PollResult, PollResults
+from services.console.aggregation.prometheus_samples import LAKE_ROW_AT, PREDICTED_AT, Samples
+from services.console.aggregation.requests import Requests
+from services.console.aggregation.responses import (
+    InferenceStatus,
+    LoadedModel,
+    Losses,
+    MonitoredModel,
+    Releases,
+    Verdicts,
+)
+from services.console.aggregation.snapshot import LastReceived, Model, ServedModel
+from shared.contracts.release import Release
 
 
-def model_names(*bodies: Any) -> list[str]:
-    """The models anybody speaks of. Services name them in lists of names or of objects."""
-    names = set()
-    for body in bodies:
-        models = mapping(body).get("models")
-        for item in models if isinstance(models, list) else ():
-            name = item if isinstance(item, str) else _name(mapping(item))
-            if name:
-                names.add(name)
-    return sorted(names)
+def model_names(requests: Requests, results: PollResults) -> list[str]:
+    """The models that inference, drift or retraining reports."""
+    servers = [results[request].body for request in requests.servers.values()]
+    drift, retraining = results[requests.drift].body, results[requests.retraining].body
+    return sorted(
+        {
+            *(model.name for status in servers if status for model in status.models),
+            *(model.model for model in (drift.models if drift else ())),
+            *(model.model for model in (retraining.models if retraining else ())),
+        }
+    )
 
 
-def models_of(told: ServiceReports) -> tuple[Model, ...]:
+def models_of(requests: Requests, results: PollResults) -> tuple[Model, ...]:
     """Every model, by name."""
-    spoken = [result.body for result in (*told.servers.values(), told.drift, told.retraining)]
-    names = {*model_names(*spoken), *(name for name, log in told.logs.items() if releases_of(name, log.body))}
-    return tuple(_model(name, told) for name in sorted(names))
+    return tuple(_model(name, requests, results) for name in sorted(requests.releases))
 
 
-def _model(name: str, told: ServiceReports) -> Model:
-    logged, judged = told.logs.get(name, PollResult()), told.recent.get(name, PollResult())
-    log = releases_of(name, logged.body)
-    released = log[-1] if log else None
-    watched = _entry(told.drift.body, name)
-    losses = _entry(told.retraining.body, name)
-    recent = tuple(verdict for verdict in verdicts_of(judged.body) if verdict.model == name)[:RECENT]
+def _model(name: str, requests: Requests, results: PollResults) -> Model:
+    servers = {server: results[request] for server, request in requests.servers.items()}
+    drift, retraining, sink = results[requests.drift], results[requests.retraining], results[requests.sink]
+    log, verdicts = results[requests.releases[name]], results[requests.recent_verdicts[name]]
+    releases = (log.body or Releases()).releases
+    recent = (verdicts.body or Verdicts()).verdicts
+    released = releases[-1] if releases else None
+    monitored = next(
+        (one for one in (drift.body.models if drift.body else ()) if one.model == name),
+        MonitoredModel(model=name),
+    )
+    losses = next(
+        (one for one in (retraining.body.models if retraining.body else ()) if one.model == name),
+        Losses(model=name),
+    )
+    in_lake = results[requests.sink_metrics].body or Samples()
+    predicted = [results[request].body or Samples() for request in requests.server_metrics]
+    outcome = _from_epoch(in_lake.value(LAKE_ROW_AT, kind="outcomes", model=name))
+    prediction = _from_epoch(in_lake.value(LAKE_ROW_AT, kind="predictions", model=name))
     return Model(
         name=name,
         released=released,
         servers=tuple(
-            _served(server, result, name, released if logged.is_fresh else None)
-            for server, result in told.servers.items()
+            _served(server, result, name, released if log.is_fresh else None)
+            for server, result in servers.items()
         ),
-        received=_received(name, told, recent),
-        frozen_loss=number(losses, "frozen_loss"),
-        served_loss=number(losses, "served_loss"),
-        loss_metric=text(losses, "metric"),
-        loss_rows=whole(losses, "rows"),
-        evaluated_until=moment(watched, "evaluated_until"),
-        next_window_end=moment(watched, "next_window_end"),
-        problem=text(watched, "error"),
+        received=LastReceived(
+            prediction=_newest(
+                *(_from_epoch(samples.value(PREDICTED_AT, model=name)) for samples in predicted),
+                *(_loaded(result.body, name).last_prediction_at for result in servers.values()),
+                prediction,
+            ),
+            outcome=outcome,
+            lake_row=_newest(prediction, outcome),
+            verdict=recent[0].reached_at if recent else None,
+        ),
+        frozen_loss=losses.frozen_loss,
+        served_loss=losses.served_loss,
+        loss_metric=losses.metric,
+        loss_rows=losses.rows,
+        evaluated_until=monitored.evaluated_until,
+        next_window_end=monitored.next_window_end,
+        problem=monitored.error,
         recent=recent,
-        releases=log,
-        rollback_target=whole(mapping(logged.body), "rollback_target"),
+        releases=releases,
+        rollback_target=(log.body.rollback_target if log.body else None) or 0,
         stale=stale_of(
             {
-                "releases": [logged],
-                "received": [told.drift, told.sink, *told.servers.values()],
-                "evidence": [told.drift, judged],
-                "losses": [told.retraining],
+                "releases": [log],
+                "received": [drift, sink, *servers.values()],
+                "verdicts": [drift, verdicts],
+                "losses": [retraining],
             }
         ),
     )
 
 
-def _served(server: str, result: PollResult, name: str, released: Release | None) -> ServedModel:
-    entry = _entry(result.body, name)
-    version, generation = text(entry, "version"), whole(entry, "generation")
-    # Who serves a later generation than the log tells was asked after it: a moment later both say the same.
-    known = result.is_fresh and released is not None and generation <= released.generation
+def _served(
+    server: str, result: PollResult[InferenceStatus], name: str, released: Release | None
+) -> ServedModel:
+    loaded = _loaded(result.body, name)
+    # A server with a later generation than the release log was polled after it: the next snapshot has both.
+    comparable = result.is_fresh and released is not None and loaded.generation <= released.generation
     return ServedModel(
         server=server,
-        version=version,
-        generation=generation,
-        since=moment(entry, "since"),
-        device=text(entry, "device"),
-        problem=result.problem or text(entry, "last_error"),
-        said_at=None if result.is_fresh else result.at,
-        agrees=(version, generation) == (released.version, released.generation)
-        if known and released
+        version=loaded.version,
+        generation=loaded.generation,
+        since=loaded.since,
+        device=loaded.device,
+        problem=result.problem or loaded.last_error,
+        responded_at=None if result.is_fresh else result.at,
+        agrees=(loaded.version, loaded.generation) == (released.version, released.generation)
+        if comparable and released
         else None,
     )
 
 
-def _received(name: str, told: ServiceReports, recent: Sequence[Verdict]) -> Received:
-    answered = since_epoch(told.in_lake.value(IN_LAKE, kind="predictions", model=name))
-    outcome = since_epoch(told.in_lake.value(IN_LAKE, kind="outcomes", model=name))
-    asked = [since_epoch(samples.value(PREDICTED, model=name)) for samples in told.predicted]
-    asked += [moment(_entry(result.body, name), "last_prediction_at") for result in told.servers.values()]
-    return Received(
-        prediction=newest(*asked, answered),
-        outcome=outcome,
-        lake_row=newest(answered, outcome),
-        verdict=newest(*(verdict.reached_at for verdict in recent[:1])),
-    )
+def _loaded(status: InferenceStatus | None, name: str) -> LoadedModel:
+    models = status.models if status else ()
+    return next((model for model in models if model.name == name), LoadedModel(name=name))
 
 
-def _entry(body: Any, name: str) -> Mapping[str, Any]:
-    """What a status says about one model."""
-    return next((item for item in mappings(body, "models") if _name(item) == name), {})
-
-
-def _name(item: Mapping[str, Any]) -> str:
-    return text(item, "name") or text(item, "model")
-
-
-def stale_of(told: Mapping[str, Sequence[PollResult]]) -> dict[str, datetime | None]:
-    """What is put together from some answer that is not of now, with the moment of the oldest that is shown."""
+def stale_of(lists: Mapping[str, Sequence[PollResult[Any]]]) -> dict[str, datetime | None]:
+    """The names with a result that is not current, with the time of the oldest such response."""
     return {
-        name: min((one.at for one in answers if not one.is_fresh and one.at is not None), default=None)
-        for name, answers in told.items()
-        if any(not one.is_fresh for one in answers)
+        name: min((one.at for one in results if not one.is_fresh and one.at is not None), default=None)
+        for name, results in lists.items()
+        if any(not one.is_fresh for one in results)
     }
 
 
-def disagreeing(model: Model) -> list[ServedModel]:
-    """Servers that serve something other than the release log says."""
-    return [served for served in model.servers if served.agrees is False]
+def _newest(*times: datetime | None) -> datetime | None:
+    return max((time for time in times if time is not None), default=None)
 
 
-def released_at(model: Model) -> datetime | None:
-    """When the newest release was made."""
-    return model.released.released_at if model.released else None
+def _from_epoch(seconds: float | None) -> datetime | None:
+    """None also for 0, the value of a gauge that was never set, and for what is no date."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC) if seconds is not None and seconds > 0 else None
+    except (ValueError, OverflowError, OSError):
+        return None

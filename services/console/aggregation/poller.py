@@ -14,12 +14,13 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import httpx
-import orjson
+from pydantic import ValidationError
 
 from services.console.metrics import ConsoleMetrics
+from shared.validation_text import problem_text
 
 POLL_WAIT_S = 0.8
 FIRST_POLL_WAIT_S = 2.0  # a page that has nothing to show yet may take longer
@@ -27,26 +28,34 @@ MINIMUM_WAIT_S = 0.2
 TIMEOUT_S = 3.0
 FRESH_S = 6.0
 MAXIMUM_RESPONSE_BYTES = 8 << 20
+MAXIMUM_PROBLEM_LENGTH = 200
+
+
+Body = TypeVar("Body")
 
 
 @dataclass(frozen=True)
-class PollRequest:
-    """A GET of `path` at the `base` URL of a `service`; the response is JSON, or text if `is_text`."""
+class PollRequest(Generic[Body]):
+    """A GET of `path` at the `base` URL of a `service`. `parse` makes the body from the response's bytes or raises."""
 
     service: str
     base: str
     path: str
-    is_text: bool = False
+    parse: Callable[[bytes], Body]
 
 
 @dataclass(frozen=True)
-class PollResult:
-    """The last good `body` and when it came in (`at`); while requests fail, the `problem` and `since` when."""
+class PollResult(Generic[Body]):
+    """The last good `body` and when it was received (`at`); while requests fail, the `problem` and `since` when.
 
-    body: Any = None
+    `is_invalid`: the service responds, but not as expected.
+    """
+
+    body: Body | None = None
     at: datetime | None = None
     problem: str = ""
     since: datetime | None = None
+    is_invalid: bool = False
 
     @property
     def is_fresh(self) -> bool:
@@ -54,9 +63,22 @@ class PollResult:
         return not self.problem and self.at is not None
 
 
+class PollResults:
+    """The result of each request."""
+
+    def __init__(self, results: dict[PollRequest[Any], PollResult[Any]]) -> None:
+        self._results = results
+
+    def __getitem__(self, request: PollRequest[Body]) -> PollResult[Body]:
+        return self._results[request]
+
+    def __or__(self, other: PollResults) -> PollResults:
+        return PollResults(self._results | other._results)
+
+
 @dataclass
 class _Entry:
-    result: PollResult = field(default_factory=PollResult)
+    result: PollResult[Any] = field(default_factory=PollResult)
     task: asyncio.Task[None] | None = None
     sent_at: datetime | None = None
     received_tick: float = 0.0
@@ -76,11 +98,9 @@ class Poller:
         self._now = now
         self._ticks = ticks
         self._metrics = metrics
-        self._entries: dict[PollRequest, _Entry] = {}
+        self._entries: dict[PollRequest[Any], _Entry] = {}
 
-    async def poll(
-        self, requests: Iterable[PollRequest], spent_s: float = 0.0
-    ) -> dict[PollRequest, PollResult]:
+    async def poll(self, requests: Iterable[PollRequest[Any]], spent_s: float = 0.0) -> PollResults:
         """The results after at most `POLL_WAIT_S` seconds, or `FIRST_POLL_WAIT_S` if a request is new, less `spent_s`.
 
         Never raises because of what a service does.
@@ -91,9 +111,9 @@ class Poller:
             is_first = any(self._entries[request].result == PollResult() for request in wanted)
             wait_s = (FIRST_POLL_WAIT_S if is_first else POLL_WAIT_S) - spent_s
             await asyncio.wait(running, timeout=max(wait_s, MINIMUM_WAIT_S))
-        return {request: self._result(request) for request in wanted}
+        return PollResults({request: self._result(request) for request in wanted})
 
-    def keep_only(self, requests: Iterable[PollRequest]) -> None:
+    def keep_only(self, requests: Iterable[PollRequest[Any]]) -> None:
         """Drop the results of all other requests."""
         for request in set(self._entries) - set(requests):
             if (task := self._entries.pop(request).task) is not None:
@@ -104,14 +124,14 @@ class Poller:
         self.keep_only(())
         await self._client.aclose()
 
-    def _start(self, request: PollRequest) -> asyncio.Task[None]:
+    def _start(self, request: PollRequest[Any]) -> asyncio.Task[None]:
         entry = self._entries.setdefault(request, _Entry())
         if entry.task is None or entry.task.done():
             entry.sent_at = self._now()
             entry.task = asyncio.create_task(self._fetch(request, entry))
         return entry.task
 
-    def _result(self, request: PollRequest) -> PollResult:
+    def _result(self, request: PollRequest[Any]) -> PollResult[Any]:
         entry = self._entries[request]
         result = entry.result
         if entry.task is None or entry.task.done() or result.problem:
@@ -120,35 +140,29 @@ class Poller:
             return result
         return PollResult(result.body, result.at, "no response yet", entry.sent_at)
 
-    async def _fetch(self, request: PollRequest, entry: _Entry) -> None:
+    async def _fetch(self, request: PollRequest[Any], entry: _Entry) -> None:
         try:
             body = await asyncio.wait_for(self._get(request), TIMEOUT_S)
         except Exception as error:  # a service may fail in any way; the page names it and goes on
             self._metrics.polls.labels(request.service, "failed").inc()
-            last = entry.result
-            entry.result = PollResult(last.body, last.at, describe(error), last.since or entry.sent_at)
+            last, is_invalid = entry.result, not isinstance(error, httpx.HTTPError | OSError)
+            since = last.since or entry.sent_at
+            entry.result = PollResult(last.body, last.at, describe(error), since, is_invalid)
         else:
             self._metrics.polls.labels(request.service, "ok").inc()
             entry.result, entry.received_tick = PollResult(body, self._now()), self._ticks()
 
-    async def _get(self, request: PollRequest) -> Any:
-        accept = "text/plain" if request.is_text else "application/json"
+    async def _get(self, request: PollRequest[Any]) -> Any:
         raw = b""
-        async with self._client.stream(
-            "GET", request.base + request.path, headers={"Accept": accept}
-        ) as response:
+        headers = {"Accept": "application/json, text/plain"}
+        async with self._client.stream("GET", request.base + request.path, headers=headers) as response:
             if response.status_code != 200:
                 raise InvalidResponse(f"returns {response.status_code} for {request.path.partition('?')[0]}")
             async for chunk in response.aiter_bytes():
                 raw += chunk
                 if len(raw) > MAXIMUM_RESPONSE_BYTES:
                     raise InvalidResponse(f"returns more than {MAXIMUM_RESPONSE_BYTES >> 20} MiB")
-        if request.is_text:
-            return raw.decode(errors="replace")
-        body = orjson.loads(raw)
-        if not isinstance(body, dict):
-            raise InvalidResponse("returns something other than a JSON object")
-        return body
+        return request.parse(raw)
 
 
 class InvalidResponse(Exception):
@@ -161,10 +175,19 @@ def describe(error: Exception) -> str:
         return str(error)
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return f"no response within {TIMEOUT_S:g} s"
-    if isinstance(error, orjson.JSONDecodeError):
-        return "returns something that is not JSON"
+    if isinstance(error, ValidationError):
+        return f"returns {_mismatch(error)}"[:MAXIMUM_PROBLEM_LENGTH]
     if isinstance(error, httpx.ConnectError):
         return "connection refused"
     if isinstance(error, httpx.HTTPError | OSError):
-        return f"connection lost: {str(error).rstrip('.') or type(error).__name__}"[:200]
+        return f"connection lost: {str(error).rstrip('.') or type(error).__name__}"[:MAXIMUM_PROBLEM_LENGTH]
     return f"returns a response that cannot be parsed ({type(error).__name__})"
+
+
+def _mismatch(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return "something that is not JSON"
+    if not first["loc"]:
+        return "something other than a JSON object"
+    return f"an invalid response: {problem_text('.'.join(map(str, first['loc'])), first)}"

@@ -1,4 +1,4 @@
-"""What the buttons do: each asks retraining, in the name of the person who pressed it."""
+"""What the buttons do: each sends one request to retraining, in the name of the user."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from services.console.aggregation.fields import mapping, text
 from shared.errors import Conflict, DependencyUnavailable, HomeostatError
 
 TIMEOUT_S = 30.0
-_DOES = {"suggested": "waits to be started", "waiting_for_approval": "waits to be promoted"}
+_WAITS_FOR = {"suggested": "awaits its start", "waiting_for_approval": "awaits approval of its new version"}
 
 
-class Refused(HomeostatError):
-    """Retraining said no; `status` and words are its own."""
+class ActionRefused(HomeostatError):
+    """An error response of retraining, with its status and message."""
 
     def __init__(self, status: int, message: str, hint: str) -> None:
         super().__init__(message, hint=hint)
@@ -25,69 +24,72 @@ class Refused(HomeostatError):
 
 
 class ActionClient:
-    """Speaks to retraining, wherever `where` says it is now."""
+    """Sends actions to retraining; `retraining_url` is called for each."""
 
-    def __init__(self, client: httpx.AsyncClient, where: Callable[[], str]) -> None:
+    def __init__(self, client: httpx.AsyncClient, retraining_url: Callable[[], str]) -> None:
         self._client = client
-        self._where = where
+        self._retraining_url = retraining_url
 
     async def answer(
-        self, run_id: str, word: str, *, actor: str, state: str, gate_digest: str
+        self, run_id: str, action: str, *, actor: str, state: str, gate_digest: str
     ) -> dict[str, Any]:
-        """Approve or reject a run, as it was shown: in `state`, with the proof `gate_digest`.
+        """Approve or reject a run as it was shown: in `state`, with the gate result `gate_digest`.
 
-        Raises Conflict where the run has moved on: who let a training start has not yet said yes to what it made.
+        Raises Conflict if the run has changed: approval of a training is not approval of the version it produced.
         """
-        place = f"/runs/{quote(run_id, safe='')}"
-        run = await self._send("GET", place)
-        now, digest = text(run, "state"), text(run, "gate_digest")
-        if (now, digest) != (state, gate_digest):
-            about = _DOES.get(now, f"is {now}") if now != state else "was judged anew"
+        path = f"/runs/{quote(run_id, safe='')}"
+        run = await self._send("GET", path)
+        if (run.get("state"), run.get("gate_digest")) != (state, gate_digest):
+            now = str(run.get("state"))
+            change = _WAITS_FOR.get(now, f"is {now}") if now != state else "has another gate result"
             raise Conflict(
-                f"nothing was done: run {run_id} has moved on since this page was drawn, it {about}",
-                hint="look at it again, then decide",
+                f"nothing was done: run {run_id} has changed since this page was rendered, it {change}",
+                hint="check it again, then decide",
             )
-        return await self._send("POST", f"{place}/{word}", {"actor": actor})
+        return await self._send("POST", f"{path}/{action}", {"actor": actor})
 
     async def acknowledge(
         self, cause_key: str, *, actor: str, note: str, older: Mapping[str, object]
     ) -> dict[str, Any]:
-        """Record that a person has seen a decision, and the `older` ones as they were shown; the first to do so stands."""
+        """Record that a person has seen a decision, and the `older` ones as they were shown. The first acknowledgement stays."""
         body: dict[str, object] = {"actor": actor, **({"note": note} if note else {}), **older}
         return await self._send("POST", f"/causes/{quote(cause_key, safe='')}/acknowledge", body)
 
     async def roll_back(
         self, model: str, *, actor: str, reason: str, to_generation: int, expected_generation: int
     ) -> dict[str, Any]:
-        """Release the version of `to_generation` again; once, as long as `expected_generation` is served."""
+        """Release the version of `to_generation` again, if `expected_generation` is still served."""
         body: dict[str, object] = {
             "actor": actor,
             "reason": reason,
             "to_generation": to_generation,
             "expected_generation": expected_generation,
         }
-        done = await self._send("POST", f"/models/{quote(model, safe='')}/rollback", body)
-        return dict(mapping(done.get("release")))
+        reply = await self._send("POST", f"/models/{quote(model, safe='')}/rollback", body)
+        return dict(reply.get("release") or {})
 
     async def _send(self, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, Any]:
-        base = self._where()
         arguments: dict[str, Any] = {"json": body} if body is not None else {}
         try:
-            answer = await self._client.request(method, base + path, timeout=TIMEOUT_S, **arguments)
+            response = await self._client.request(
+                method, self._retraining_url() + path, timeout=TIMEOUT_S, **arguments
+            )
         except httpx.ConnectError as error:
             raise DependencyUnavailable(
-                "nothing was done: retraining does not answer", hint="`homeostat status` names its log"
+                "nothing was done: retraining does not respond", hint="`homeostat status` shows its log file"
             ) from error
         except httpx.HTTPError as error:
             raise DependencyUnavailable(
-                "retraining did not answer in time; whether it was done is not known",
-                hint="the page shows it once retraining answers; pressing again does nothing twice",
+                "retraining did not respond in time; it is not known whether the action was done",
+                hint="the page shows the result when retraining responds; to repeat the action does no harm",
             ) from error
         try:
-            said = mapping(orjson.loads(answer.content))
+            reply = orjson.loads(response.content)
         except orjson.JSONDecodeError:
-            said = {}
-        if answer.status_code >= 400:
-            message = text(said, "error") or f"retraining returned status {answer.status_code}"
-            raise Refused(answer.status_code, message, text(said, "hint"))
-        return dict(said)
+            reply = None
+        if not isinstance(reply, dict):
+            reply = {}
+        if response.status_code >= 400:
+            message = str(reply.get("error") or f"retraining returned status {response.status_code}")
+            raise ActionRefused(response.status_code, message, str(reply.get("hint") or ""))
+        return reply

@@ -11,7 +11,7 @@ from services.console.http.routes import Dependencies, make_router
 from shared.http.host_check import AllowedHosts
 from shared.http.service_app import make_service_app
 
-CARRIED = {
+SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -41,9 +41,9 @@ def make_app(
         response = await call_next(request)
         route = getattr(request.scope.get("route"), "path", "none")
         dependencies.metrics.requests.labels(route, str(response.status_code)).inc()
-        for name, value in CARRIED.items():
+        for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
-        # Responses that are not our pages may neither render nor run anything.
+        # Responses other than pages must neither load nor run anything.
         response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
         return response
 

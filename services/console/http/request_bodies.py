@@ -1,4 +1,4 @@
-"""The bodies that the console's own API takes."""
+"""Request bodies of the console's API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Answer(_Body):
 
 
 class Acknowledgement(_Body):
-    """`POST /api/causes/{cause_key}/acknowledge`: one decision, or with it the older ones of its concern as they were shown."""
+    """`POST /api/causes/{cause_key}/acknowledge`: one decision, or also the older ones of its concern as they were shown."""
 
     note: str = Field("", max_length=500)
     and_older: bool = Field(False, strict=True)
@@ -29,19 +29,19 @@ class Acknowledgement(_Body):
     expected_older: int | None = Field(None, ge=0)
 
     def of_older(self) -> dict[str, object]:
-        """What retraining is told about older ones; empty where it is one decision only."""
+        """The fields about older decisions that are sent to retraining; empty for a single decision."""
         if not self.and_older:
             return {}
-        told = {"and_older": True, "concern": self.concern, "expected_older": self.expected_older}
-        return {name: value for name, value in told.items() if value is not None}
+        fields = {"and_older": True, "concern": self.concern, "expected_older": self.expected_older}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class Rollback(_Body):
-    """`POST /api/models/{model}/rollback`: what comes back, and what must still be served."""
+    """`POST /api/models/{model}/rollback`: the generation to restore, and the one that must still be served."""
 
     reason: str = Field(min_length=1, max_length=500)
     to_generation: int = Field(ge=1)
     expected_generation: int = Field(ge=1)
 
 
-Asked = TypeVar("Asked", bound=_Body)
+Body = TypeVar("Body", bound=_Body)

@@ -1,54 +1,54 @@
 "use strict";
-/* Refreshes what changed, asks before it acts, says what came of it. Services' words enter as text only. */
+/* Replaces changed sections, confirms actions in a dialog and announces results. Text from services is only ever inserted as text. */
 (() => {
-  const EVERY_MS = 4000;
-  const NAME = "homeostat-actor";
-  const sent = new Map(); // what the server last sent of each section
+  const REFRESH_MS = 4000;
+  const STORAGE_KEY = "homeostat-actor";
+  const sent = new Map(); // the HTML that the server last sent, by section
   let paused = false;
-  let busy = false;
-  let misses = 0;
-  let asked = null; // what the open dialog is about
+  let sending = false;
+  let failures = 0;
+  let current = null; // the action of the dialog
   let timer = 0;
 
   document.documentElement.classList.add("scripted");
   document.addEventListener("DOMContentLoaded", start);
-  const at = (id) => document.getElementById(id);
+  const find = (id) => document.getElementById(id);
 
   function start() {
     document.addEventListener("click", (event) => {
-      const button = event.target.closest("button[data-act]");
+      const button = event.target.closest("button[data-action]");
       if (button) open(button.id, button.dataset);
     });
     document.addEventListener("mouseover", (event) => {
-      const moment = event.target.closest("time");
-      if (moment) moment.title = moment.dateTime;
+      const time = event.target.closest("time");
+      if (time) time.title = time.dateTime;
     });
-    at("pause").addEventListener("click", pause);
-    at("who").addEventListener("click", () => open("who", { act: "name", title: "Your name", says: "Kept in this browser and written beside what you do.", body: "{}" }));
-    at("ask").querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); act(); });
-    // A key held down, or the second half of a double click, is no answer to what nobody has read yet.
+    find("pause").addEventListener("click", pause);
+    find("user").addEventListener("click", () => open("user", { action: "name", title: "Your name", text: "Stored in this browser and recorded with your actions.", body: "{}" }));
+    find("dialog").querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); act(); });
+    // Key repeat and the second half of a double click must not confirm a dialog that nobody has read yet.
     document.addEventListener("keydown", (event) => {
       const pressed = event.key === "Enter" || event.key === " ";
-      if (event.repeat && pressed && event.target.closest("#ask, [data-act]")) event.preventDefault();
+      if (event.repeat && pressed && event.target.closest("#dialog, [data-action]")) event.preventDefault();
     });
-    at("ask-do").addEventListener("click", (event) => { if (event.detail > 1) event.preventDefault(); });
-    at("ask-cancel").addEventListener("click", () => { if (!busy) at("ask").close(); });
-    at("ask").addEventListener("cancel", (event) => { if (busy) event.preventDefault(); });
-    at("ask").addEventListener("close", () => focus(asked && asked.from, "needs"));
-    at("ask-choice").addEventListener("change", coming);
-    document.addEventListener("visibilitychange", () => { if (!document.hidden) again(0); });
-    who();
-    again(EVERY_MS);
+    find("dialog-confirm").addEventListener("click", (event) => { if (event.detail > 1) event.preventDefault(); });
+    find("dialog-cancel").addEventListener("click", () => { if (!sending) find("dialog").close(); });
+    find("dialog").addEventListener("cancel", (event) => { if (sending) event.preventDefault(); });
+    find("dialog").addEventListener("close", () => focus(current && current.from, "action-items"));
+    find("dialog-generation").addEventListener("change", showTarget);
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) schedule(0); });
+    showUser();
+    schedule(REFRESH_MS);
   }
 
   // Refreshing
 
-  function again(pause) {
+  function schedule(delay) {
     clearTimeout(timer);
     timer = setTimeout(async () => {
       if (!paused && !document.hidden) await refresh();
-      again(EVERY_MS);
-    }, pause);
+      schedule(REFRESH_MS);
+    }, delay);
   }
 
   async function refresh(quietly = false) {
@@ -58,39 +58,39 @@
       if (answer.ok) fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
     } catch { /* counted below */ }
     if (fresh === null) {
-      misses += 1;
-      if (misses === 2) lost("The console itself does not answer. What you see is as it was; start it with homeostat up.");
+      failures += 1;
+      if (failures === 2) showConnectionProblem("The console does not respond. This page shows old data. Start the console with homeostat up.");
       return;
     }
-    if (misses > 1) lost("");
-    misses = 0;
-    put(fresh, quietly);
+    if (failures > 1) showConnectionProblem("");
+    failures = 0;
+    update(fresh, quietly);
   }
 
-  function put(fresh, quietly) {
-    const before = needs();
-    for (const part of [...fresh.children]) {
-      const old = at(part.id);
-      const html = part.outerHTML;
-      if (old === null || (sent.get(part.id) ?? old.outerHTML) === html || isRead(old)) continue;
+  function update(fresh, quietly) {
+    const before = actionItems();
+    for (const section of [...fresh.children]) {
+      const old = find(section.id);
+      const html = section.outerHTML;
+      if (old === null || (sent.get(section.id) ?? old.outerHTML) === html || hasSelection(old)) continue;
       const held = old.contains(document.activeElement) ? document.activeElement.id : null;
       const scrolled = [...old.querySelectorAll(".scroll")].map((box) => [box.id, box.scrollLeft, box.scrollTop]);
-      old.replaceWith(document.adoptNode(part));
-      sent.set(part.id, html);
-      for (const [id, left, top] of scrolled) at(id)?.scrollTo({ left, top, behavior: "instant" });
-      if (held !== null) focus(held, part.id); // what has no id: the heading above it, and never the top of the page
+      old.replaceWith(document.adoptNode(section));
+      sent.set(section.id, html);
+      for (const [id, left, top] of scrolled) find(id)?.scrollTo({ left, top, behavior: "instant" });
+      if (held !== null) focus(held, section.id); // an element without an id: the heading of its section
     }
-    if (!quietly) tell(before, needs());
+    if (!quietly) announceChanges(before, actionItems());
   }
 
-  // Text somebody is marking stays until it is let go.
-  function isRead(part) {
-    const marked = getSelection();
-    return marked !== null && !marked.isCollapsed && part.contains(marked.anchorNode);
+  // A section with selected text is not replaced.
+  function hasSelection(section) {
+    const selection = getSelection();
+    return selection !== null && !selection.isCollapsed && section.contains(selection.anchorNode);
   }
 
   function focus(id, section) {
-    const found = (id && at(id)) || at(`${section}-title`);
+    const found = (id && find(id)) || find(`${section}-title`);
     if (!found) return;
     if (found.tagName === "H2") found.tabIndex = -1;
     found.focus({ preventScroll: true });
@@ -98,173 +98,173 @@
 
   function pause() {
     paused = !paused;
-    at("pause").textContent = paused ? "Resume" : "Pause";
-    say(paused ? "Refreshing is paused." : "Refreshing goes on.");
-    if (!paused) again(0);
+    find("pause").textContent = paused ? "Resume" : "Pause";
+    announce(paused ? "Refreshing is paused." : "Refreshing is resumed.");
+    if (!paused) schedule(0);
   }
 
-  // Telling
+  // Announcements
 
-  function needs() {
-    return new Map([...document.querySelectorAll("[data-need]")].map((one) => [one.id, one.dataset.need]));
+  function actionItems() {
+    return new Map([...document.querySelectorAll("[data-item]")].map((one) => [one.id, one.dataset.item]));
   }
 
-  function tell(before, now) {
-    const come = [...now].filter(([id]) => !before.has(id)).map(([, title]) => title);
-    const gone = [...before].filter(([id]) => !now.has(id)).map(([, title]) => title);
-    const said = [come.length ? `Needs you: ${come.join("; ")}.` : "", gone.length ? `No longer: ${gone.join("; ")}.` : ""];
-    if (come.length || gone.length) say(said.filter(Boolean).join(" "));
+  function announceChanges(before, now) {
+    const added = [...now].filter(([id]) => !before.has(id)).map(([, title]) => title);
+    const resolved = [...before].filter(([id]) => !now.has(id)).map(([, title]) => title);
+    const changes = [added.length ? `New action items: ${added.join("; ")}.` : "", resolved.length ? `Resolved: ${resolved.join("; ")}.` : ""];
+    if (added.length || resolved.length) announce(changes.filter(Boolean).join(" "));
   }
 
-  function say(text) {
-    at("news").textContent = text;
+  function announce(text) {
+    find("announcements").textContent = text;
   }
 
-  function lost(text) {
-    at("lost").textContent = text;
+  function showConnectionProblem(text) {
+    find("connection").textContent = text;
   }
 
-  // Acting
+  // Actions
 
-  function name() {
-    const told = document.querySelector('meta[name="homeostat-actor"]');
-    if (told) return told.content;
-    try { return localStorage.getItem(NAME) || ""; } catch { return ""; }
+  function userName() {
+    const named = document.querySelector('meta[name="homeostat-actor"]');
+    if (named) return named.content;
+    try { return localStorage.getItem(STORAGE_KEY) || ""; } catch { return ""; }
   }
 
-  function who() {
-    const known = document.querySelector('meta[name="homeostat-actor"]');
-    at("who").textContent = name() ? `You act as ${name()}` : "Your name…";
-    at("who").disabled = known !== null;
+  function showUser() {
+    const named = document.querySelector('meta[name="homeostat-actor"]');
+    find("user").textContent = userName() ? `Acting as ${userName()}` : "Your name…";
+    find("user").disabled = named !== null;
   }
 
-  function open(from, told) {
-    if (at("ask").open) return;
-    if (busy) return say(`${asked.title}: still waiting for the answer.`);
-    asked = { ...told, from };
-    const isRollback = told.act === "rollback";
-    at("ask-title").textContent = told.title;
-    at("ask-says").textContent = told.says;
-    at("ask-problem").textContent = "";
-    at("ask-rollback").hidden = !isRollback;
-    at("ask-note-field").hidden = !isRollback && told.act !== "acknowledge";
-    at("ask-note-label").textContent = isRollback ? "Reason" : "Note (optional)";
-    at("ask-note").value = "";
-    at("ask-note").required = isRollback;
-    at("ask-name-field").hidden = told.act !== "name" && name() !== "";
-    at("ask-name").value = name();
-    at("ask-do").hidden = false;
-    at("ask-do").textContent = { approve: "Approve", reject: "Reject", acknowledge: "Acknowledge", rollback: "Roll back", name: "Keep" }[told.act];
-    at("ask-do").className = isRollback ? "danger" : "main";
-    at("ask-cancel").textContent = "Cancel";
-    if (isRollback) choices(told);
-    at("ask").showModal();
-    const fields = [at("ask-name"), at("ask-note")].filter((field) => !field.parentElement.hidden);
-    (fields.find((field) => field.value === "") || at("ask-cancel")).focus();
+  function open(from, data) {
+    if (find("dialog").open) return;
+    if (sending) return announce(`${current.title}: still waiting for the response.`);
+    current = { ...data, from };
+    const isRollback = data.action === "rollback";
+    find("dialog-title").textContent = data.title;
+    find("dialog-text").textContent = data.text;
+    find("dialog-problem").textContent = "";
+    find("dialog-rollback").hidden = !isRollback;
+    find("dialog-note-field").hidden = !isRollback && data.action !== "acknowledge";
+    find("dialog-note-label").textContent = isRollback ? "Reason" : "Note (optional)";
+    find("dialog-note").value = "";
+    find("dialog-note").required = isRollback;
+    find("dialog-name-field").hidden = data.action !== "name" && userName() !== "";
+    find("dialog-name").value = userName();
+    find("dialog-confirm").hidden = false;
+    find("dialog-confirm").textContent = { approve: "Approve", reject: "Reject", acknowledge: "Acknowledge", rollback: "Roll back", name: "Save" }[data.action];
+    find("dialog-confirm").className = isRollback ? "danger" : "main";
+    find("dialog-cancel").textContent = "Cancel";
+    if (isRollback) showChoices(data);
+    find("dialog").showModal();
+    const fields = [find("dialog-name"), find("dialog-note")].filter((field) => !field.parentElement.hidden);
+    (fields.find((field) => field.value === "") || find("dialog-cancel")).focus();
   }
 
-  function choices(told) {
-    at("ask-choice").replaceChildren(...JSON.parse(told.choices).map((one) => {
+  function showChoices(data) {
+    find("dialog-generation").replaceChildren(...JSON.parse(data.choices).map((one) => {
       const option = document.createElement("option");
       option.value = one.generation;
       option.textContent = one.label;
       option.dataset.version = one.version;
-      option.selected = String(one.generation) === told.back;
+      option.selected = String(one.generation) === data.default;
       return option;
     }));
-    at("ask-going").textContent = told.going;
-    coming();
+    find("dialog-from").textContent = data.served;
+    showTarget();
   }
 
-  function coming() {
-    const chosen = at("ask-choice").selectedOptions[0];
-    at("ask-coming").textContent = `version ${chosen.dataset.version} of generation ${chosen.value}, as generation ${asked.next}`;
+  function showTarget() {
+    const chosen = find("dialog-generation").selectedOptions[0];
+    find("dialog-to").textContent = `version ${chosen.dataset.version} of generation ${chosen.value}, as generation ${current.next}`;
   }
 
   function body() {
-    const made = { ...JSON.parse(asked.body), actor: at("ask-name").value.trim() };
-    if (asked.act === "rollback") {
-      made.reason = at("ask-note").value.trim();
-      made.to_generation = Number(at("ask-choice").value);
+    const request = { ...JSON.parse(current.body), actor: find("dialog-name").value.trim() };
+    if (current.action === "rollback") {
+      request.reason = find("dialog-note").value.trim();
+      request.to_generation = Number(find("dialog-generation").value);
     }
-    if (asked.act === "acknowledge") made.note = at("ask-note").value.trim();
-    return made;
+    if (current.action === "acknowledge") request.note = find("dialog-note").value.trim();
+    return request;
   }
 
   async function act() {
-    if (busy || at("ask-do").hidden) return;
-    const made = body();
-    if (!made.actor) return objection("Say who you are: it is written down with what you do.", "ask-name");
-    if (asked.act === "rollback" && !made.reason) return objection("Say why: it is written into the release.", "ask-note");
+    if (sending || find("dialog-confirm").hidden) return;
+    const request = body();
+    if (!request.actor) return showProblem("Enter your name. It is recorded with the action.", "dialog-name");
+    if (current.action === "rollback" && !request.reason) return showProblem("Enter a reason. It is stored with the release.", "dialog-note");
     if (!document.querySelector('meta[name="homeostat-actor"]')) {
-      try { localStorage.setItem(NAME, made.actor); } catch { /* then it is asked again */ }
+      try { localStorage.setItem(STORAGE_KEY, request.actor); } catch { /* the name is asked for again */ }
     }
-    who();
-    if (asked.act === "name") return at("ask").close();
-    const mine = asked;
+    showUser();
+    if (current.action === "name") return find("dialog").close();
+    const action = current;
     let isDone = false;
-    wait(true);
-    objection("");
+    setSending(true);
+    showProblem("");
     try {
-      const answer = await fetch(mine.path, {
+      const answer = await fetch(action.path, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Homeostat-Console": "1" },
-        body: JSON.stringify(made),
+        body: JSON.stringify(request),
       });
-      const said = await answer.json().catch(() => ({}));
+      const reply = await answer.json().catch(() => ({}));
       isDone = answer.ok;
-      if (isDone) done(mine, said);
-      else failed(mine, answer.status, said);
+      if (isDone) done(action, reply);
+      else failed(action, answer.status, reply);
     } catch {
-      problem(mine, "The console does not answer, so whether it was done is not known. Look at the page before you press again.");
+      reportProblem(action, "The console does not respond. It is not known whether the action was done: check the page before you try again.");
     } finally {
-      wait(false);
-      await refresh(isDone); // what was done is told already
+      setSending(false);
+      await refresh(isDone); // the result is announced already
     }
   }
 
-  // While the answer is awaited the dialog stays: closing it would not take back what was asked.
-  function wait(is) {
-    busy = is;
-    for (const id of ["ask-do", "ask-cancel"]) {
-      if (is) at(id).setAttribute("aria-disabled", "true");
-      else at(id).removeAttribute("aria-disabled");
+  // The dialog stays until the response arrives: closing it would not cancel the action.
+  function setSending(is) {
+    sending = is;
+    for (const id of ["dialog-confirm", "dialog-cancel"]) {
+      if (is) find(id).setAttribute("aria-disabled", "true");
+      else find(id).removeAttribute("aria-disabled");
     }
   }
 
-  // A browser lets some people close a dialog whatever the page says: what they asked is then told on the page. No other dialog
-  // opens until then, so an open one is theirs.
-  function problem(mine, text) {
-    if (at("ask").open) objection(text);
-    else say(`${mine.title}: ${text}`);
+  // A browser may let the user close a dialog in spite of the page; the result is then announced on the page. No other dialog opens
+  // before that, so an open one belongs to the action.
+  function reportProblem(action, text) {
+    if (find("dialog").open) showProblem(text);
+    else announce(`${action.title}: ${text}`);
   }
 
-  function done(mine, said) {
-    const what = {
-      approve: () => `Approved; the run is ${String(said.run?.state).replaceAll("_", " ")}.`,
+  function done(action, reply) {
+    const result = {
+      approve: () => `Approved; the run is ${String(reply.run?.state).replaceAll("_", " ")}.`,
       reject: () => "Rejected; the run has ended.",
-      acknowledge: () => (said.acknowledgement?.acknowledged_older > 0 ? `Acknowledged all ${said.acknowledgement.acknowledged_older + 1}.` : "Acknowledged."),
-      rollback: () => `Rolled back: generation ${said.release?.generation} is released.`,
-    }[mine.act]();
-    const shown = at("ask").open;
-    if (shown) at("ask").close();
-    say(shown ? what : `${mine.title}: ${what}`);
+      acknowledge: () => (reply.acknowledgement?.acknowledged_older > 0 ? `Acknowledged all ${reply.acknowledgement.acknowledged_older + 1}.` : "Acknowledged."),
+      rollback: () => `Rolled back: generation ${reply.release?.generation} is released.`,
+    }[action.action]();
+    const shown = find("dialog").open;
+    if (shown) find("dialog").close();
+    announce(shown ? result : `${action.title}: ${result}`);
   }
 
-  function failed(mine, status, said) {
-    problem(mine, [said.error || `The console answers ${status}.`, said.hint || ""].filter(Boolean).join(" "));
-    if (status === 409 || status === 404) { // the world moved on: pressing again would only say so again
-      at("ask-do").hidden = true;
-      at("ask-cancel").textContent = "Close";
-      at("ask-cancel").focus();
+  function failed(action, status, reply) {
+    reportProblem(action, [reply.error || `The console returned ${status}.`, reply.hint || ""].filter(Boolean).join(" "));
+    if (status === 409 || status === 404) { // the state has changed: the same request would fail again
+      find("dialog-confirm").hidden = true;
+      find("dialog-cancel").textContent = "Close";
+      find("dialog-cancel").focus();
     }
   }
 
-  function objection(text, field) {
-    at("ask-problem").textContent = text;
+  function showProblem(text, field) {
+    find("dialog-problem").textContent = text;
     if (field) {
-      at(field).parentElement.hidden = false;
-      at(field).focus();
+      find(field).parentElement.hidden = false;
+      find(field).focus();
     }
   }
 })();

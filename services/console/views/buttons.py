@@ -1,148 +1,157 @@
-"""The buttons. Each carries what the dialog says and what is sent; the page's script adds who acts. Pure."""
+"""The buttons. Each carries the text of its dialog and the request to send; the page's script adds the user. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import orjson
 
-from services.console.aggregation.rollback_target import candidates
-from services.console.aggregation.view_models import ActionItem, Decision, Model
-from services.console.formatting import clock, short
-from services.console.views.markup import Html, join, tag
+from services.console.aggregation.responses import Decision
+from services.console.aggregation.snapshot import ActionItem, Model
+from services.console.formatting import clock, short, shorten
+from shared.contracts.release import Release
 
-SEEN = "Records that you have seen it; nothing else happens."
-_WORDS = {"approve": "Approve", "reject": "Reject"}
+MAXIMUM_CHOICES = 20
+_ONLY_RECORDED = "Records that you have seen it; nothing else happens."
+_CONSEQUENCES = {
+    ("approve", "suggested"): "The training starts. The new version requires a second approval.",
+    ("approve", "waiting_for_approval"): "The new version is released and replaces the served one.",
+    ("reject", "suggested"): "The run ends without training.",
+    ("reject", "waiting_for_approval"): "The run ends; the served version stays.",
+}
 
 
-def need_buttons(item: ActionItem, digest: str) -> Html | None:
-    """The buttons of something that waits. `digest`: the proof the run was shown with."""
-    if not item.acts:
-        return None
+@dataclass(frozen=True)
+class Button:
+    """`subject` completes the label for screen readers; `data` are the attributes that the script reads."""
+
+    id: str
+    label: str
+    subject: str
+    kind: str
+    data: Mapping[str, str]
+
+
+def action_buttons(item: ActionItem) -> list[Button]:
+    """The buttons of an action item."""
     if item.kind == "run":
-        return tag("p", *(_answer(item, act, digest) for act in item.acts), class_="acts")
-    # Bound to what is shown: up to this decision, of this concern, and no more older ones than were counted.
-    shown: dict[str, object] = {"and_older": True, "concern": item.concern, "expected_older": item.count - 1}
-    button = _acknowledge(
-        f"item-acknowledge-{item.model}-{item.concern}",
-        item.about,
-        item.title,
-        item.sentence,
-        word=f"Acknowledge all {item.count:,}" if item.count > 1 else "Acknowledge",
-        means="Records that you have seen them; later ones ask again." if item.count > 1 else SEEN,
-        body=shown if item.count > 1 else {},
-    )
-    return tag("p", button, class_="acts")
+        return [_answer_button(item, action) for action in item.actions]
+    if item.kind != "decision":
+        return []
+    is_group = item.count > 1
+    # Limited to what is shown: this decision and the older ones that were counted.
+    group = {"and_older": True, "concern": item.concern, "expected_older": item.count - 1}
+    return [
+        _acknowledge_button(
+            f"item-acknowledge-{item.model}-{item.concern}",
+            item.about,
+            item.title,
+            item.sentence,
+            label=f"Acknowledge all {item.count:,}" if is_group else "Acknowledge",
+            consequence="Records that you have seen them; newer ones need an acknowledgement of their own."
+            if is_group
+            else _ONLY_RECORDED,
+            body=group if is_group else {},
+        )
+    ]
 
 
-def acknowledge_button(decision: Decision) -> Html:
-    """In the table of decisions."""
-    return _acknowledge(
+def acknowledge_button(decision: Decision) -> Button:
+    """The button in the table of decisions."""
+    return _acknowledge_button(
         f"decision-acknowledge-{decision.cause_key}",
         decision.cause_key,
         f"{decision.model}: {decision.code}",
         decision.sentence,
-        word="Acknowledge",
-        means=SEEN,
-        body={},
     )
 
 
-def rollback_button(model: Model) -> Html | None:
-    """Takes the model's newest release back; None where nothing was served before."""
-    log = model.releases
-    choices = candidates(log)
+def rollback_button(model: Model) -> Button | None:
+    """None if no other version was served before."""
+    choices = rollback_choices(model.releases)
     if not choices or model.released is None:
         return None
-    told = [
+    served = model.released
+    options = [
         {
-            "generation": entry.generation,
-            "version": short(entry.version),
-            "label": f"generation {entry.generation}: version {short(entry.version)}, "
-            f"{entry.reason} of {clock(entry.released_at)}",
+            "generation": release.generation,
+            "version": short(release.version),
+            "label": f"generation {release.generation}: version {short(release.version)}, "
+            f"{release.reason} of {clock(release.released_at)}",
         }
-        for entry in choices
+        for release in choices
     ]
     return _button(
         f"rollback-{model.name}",
         "Roll back…",
-        f" {model.name}",
-        act="rollback",
+        model.name,
+        action="rollback",
         path=f"/api/models/{quote(model.name, safe='')}/rollback",
         title=f"Roll back {model.name}",
-        says="The release log only grows: this is one more release, and every server follows it.",
-        body={"expected_generation": model.released.generation},
-        going=f"generation {model.released.generation}, version {short(model.released.version)}",
-        next=str(model.released.generation + 1),
-        choices=told,
-        back=str(model.rollback_target or choices[0].generation),
+        text="Adds a release with an earlier version to the release log; every server follows it.",
+        body={"expected_generation": served.generation},
         kind="danger",
+        served=f"generation {served.generation}, version {short(served.version)}",
+        next=str(served.generation + 1),
+        choices=orjson.dumps(options).decode(),
+        default=str(model.rollback_target or choices[0].generation),
     )
 
 
-def _answer(item: ActionItem, act: str, digest: str) -> Html:
-    suggested = item.state == "suggested"
-    means = {
-        ("approve", True): "The training starts. What it makes waits for your word again.",
-        ("approve", False): "The new version is released and takes the place of the one served.",
-        ("reject", True): "The run ends without training.",
-        ("reject", False): "The run ends; the version served stays.",
-    }[act, suggested]
+def rollback_choices(log: Sequence[Release]) -> list[Release]:
+    """The newest release of each version but the served one, newest first."""
+    newest = {release.version: release for release in log if release.version != log[-1].version}
+    return sorted(newest.values(), key=lambda one: one.generation, reverse=True)[:MAXIMUM_CHOICES]
+
+
+def _answer_button(item: ActionItem, action: str) -> Button:
+    label = action.capitalize()
     return _button(
-        f"{act}-{item.about}",
-        _WORDS[act],
-        f" {item.about}",
-        act=act,
-        path=f"/api/runs/{quote(item.about, safe='')}/{act}",
-        title=f"{_WORDS[act]} {item.about}",
-        says=f"{means} {item.sentence}",
-        body={"state": item.state, "gate_digest": digest},
-        kind="main" if act == "approve" else "",
+        f"{action}-{item.about}",
+        label,
+        item.about,
+        action=action,
+        path=f"/api/runs/{quote(item.about, safe='')}/{action}",
+        title=f"{label} {item.about}",
+        text=f"{_CONSEQUENCES[action, item.state]} {item.sentence}",
+        body={"state": item.state, "gate_digest": item.gate_digest},
+        kind="main" if action == "approve" else "",
     )
 
 
-def _acknowledge(
+def _acknowledge_button(
     identity: str,
     cause_key: str,
     title: str,
     sentence: str,
     *,
-    word: str,
-    means: str,
-    body: dict[str, object],
-) -> Html:
+    label: str = "Acknowledge",
+    consequence: str = _ONLY_RECORDED,
+    body: Mapping[str, object] | None = None,
+) -> Button:
     return _button(
         identity,
-        word,
-        f" {title}, {cause_key[:12]}",
-        act="acknowledge",
+        label,
+        f"{title}, {cause_key[:12]}",
+        action="acknowledge",
         path=f"/api/causes/{quote(cause_key, safe='')}/acknowledge",
         title=f"Acknowledge {title}",
-        says=f"{means} {sentence}",
-        body=body,
-        kind="",
+        text=f"{consequence} {sentence}",
+        body=body or {},
     )
 
 
 def _button(
     identity: str,
-    word: str,
-    about: str,
+    label: str,
+    subject: str,
     *,
-    kind: str,
-    body: dict[str, object],
-    **told: str | list[dict[str, object]],
-) -> Html:
-    data = {
-        f"data_{name}": value if isinstance(value, str) else orjson.dumps(value).decode()
-        for name, value in told.items()
-    }
-    return tag(
-        "button",
-        join(word, tag("span", about, class_="hidden")),
-        type="button",
-        id=identity,
-        class_=kind or None,
-        data_body=orjson.dumps(body).decode(),
-        **data,
-    )
+    text: str,
+    body: Mapping[str, object],
+    kind: str = "",
+    **data: str,
+) -> Button:
+    shown = {**data, "text": shorten(text), "body": orjson.dumps(body).decode()}
+    return Button(identity, label, subject, kind, {f"data-{name}": value for name, value in shown.items()})

@@ -1,119 +1,106 @@
-"""Small drawings: a score against its threshold, its course over the last windows, two losses side by side. Pure.
-
-Each has its meaning as text, for those who do not see it. Above the threshold is told by place and form, not by colour alone.
-"""
+"""The geometry of the small charts: scores against their thresholds over the last windows, and two losses. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from services.console.aggregation.view_models import Verdict
-from services.console.formatting import clock, figure, times
-from services.console.views.markup import Html, join, tag
+from services.console.formatting import multiple
+from shared.contracts.verdict import Score, Verdict
 
-TOP = 2.0  # a ratio beyond this is drawn as this
-_WIDTH, _HEIGHT = 240, 44
+CHART_WIDTH, CHART_HEIGHT = 240, 44
+MAXIMUM_SCORES = 3
+_TOP = 2.0  # larger ratios are drawn as this one
+_MINIMUM_COLUMNS = 12
 
 
-def ratio_bar(ratio: float) -> Html:
-    """A bar that is half full at the threshold, with a line there. The figures beside it say the same."""
-    filled = round(50 * min(max(ratio, 0.0), TOP), 1)
-    return tag(
-        "svg",
-        tag("path", class_="track", d="M0 6h100"),
-        tag("path", class_="over" if ratio > 1 else "under", d=f"M0 6h{filled:g}"),
-        tag("path", class_="limit", d="M50 0v12"),
-        viewBox="0 0 100 12",
-        class_="bar",
-        aria_hidden="true",
+def ratio(score: Score) -> float | None:
+    """Value ÷ threshold; None if the threshold is not above zero."""
+    return score.value / score.threshold if score.threshold > 0 else None
+
+
+def shown_scores(verdict: Verdict) -> list[Score]:
+    """The strongest scores that exceed their thresholds; else the strongest score."""
+    # Data checks have thresholds of another kind: below them, other signals say more.
+    ranked = sorted(
+        verdict.scores,
+        key=lambda score: (score.exceeded, score.signal != "data", ratio(score) or 0.0),
+        reverse=True,
     )
+    return [score for score in ranked if score.exceeded][:MAXIMUM_SCORES] or ranked[:1]
 
 
-def strongest(verdict: Verdict) -> float | None:
-    """The largest score ÷ threshold of a verdict, among those beside the data checks; those count where they exceed."""
-    told = [
-        score.ratio
-        for score in verdict.scores
-        if score.ratio is not None and (score.signal != "data" or score.exceeded)
-    ]
-    return max(told, default=None)
+def ratio_bar_width(value: float) -> str:
+    """The length of a bar that is half of 100 at the threshold."""
+    return f"{50 * _bounded(value):.4g}"
 
 
-def course(verdicts: Sequence[Verdict]) -> Html:
-    """The strongest score ÷ threshold of each window, oldest at the left; a window without one leaves a gap."""
-    windows = list(reversed(verdicts))
-    ratios = [strongest(verdict) for verdict in windows]
-    known = [ratio for ratio in ratios if ratio is not None]
+class Column(NamedTuple):
+    """One window; `kind` is the CSS class."""
+
+    kind: str
+    x: str
+    y: str
+    width: str
+    height: str
+
+
+class Sparkline(NamedTuple):
+    """`label` says the same as the columns in words; `limit` is the height of the threshold."""
+
+    label: str
+    columns: list[Column]
+    width: int
+    height: int
+    limit: str
+
+
+def sparkline(newest_first: Sequence[Verdict]) -> Sparkline | None:
+    """The highest score ÷ threshold of each window, oldest at the left; None if no window has a score."""
+    ratios = [_highest_ratio(verdict) for verdict in reversed(newest_first)]
+    known = [value for value in ratios if value is not None]
     if not known:
-        return tag("p", "No scores yet.", class_="soft")
-    above = sum(ratio > 1 for ratio in known)
+        return None
     label = (
-        f"Strongest score as a multiple of its threshold over {len(windows)} windows, oldest first; {above} above 1: "
-        + ", ".join(times(ratio) if ratio is not None else "none" for ratio in ratios)
+        f"Highest score as a multiple of its threshold over {len(ratios)} windows, oldest first; "
+        f"{sum(value > 1 for value in known)} above 1: "
+        + ", ".join(multiple(value) if value is not None else "none" for value in ratios)
     )
-    step = _WIDTH / max(len(windows), 12)
-    bars = [
-        _column(index * step, step, ratio, verdict.state, clock(verdict.window_end))
-        for index, (verdict, ratio) in enumerate(zip(windows, ratios, strict=True))
-    ]
-    limit = tag("path", class_="limit", d=f"M0 {_HEIGHT / TOP:g}H{_WIDTH}")
-    return tag(
-        "svg",
-        join(*bars, limit),
-        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
-        class_="course",
-        role="img",
-        aria_label=label,
-        preserveAspectRatio="none",
-    )
+    step = CHART_WIDTH / max(len(ratios), _MINIMUM_COLUMNS)
+    columns = [_column(index * step, step, value) for index, value in enumerate(ratios)]
+    return Sparkline(label, columns, CHART_WIDTH, CHART_HEIGHT, f"{CHART_HEIGHT / _TOP:g}")
 
 
-def _column(left: float, step: float, ratio: float | None, state: str, end: str) -> Html:
-    if ratio is None:
-        return tag(
-            "rect",
-            class_="gap",
-            x=f"{left + step * 0.15:.1f}",
-            y=_HEIGHT - 2,
-            width=f"{step * 0.7:.1f}",
-            height=2,
-        )
-    height = max(1.5, _HEIGHT * min(max(ratio, 0.0), TOP) / TOP)
-    kind = "over" if ratio > 1 else "under"
-    return tag(
-        "rect",
-        class_=kind,
-        x=f"{left + step * 0.15:.1f}",
-        y=f"{_HEIGHT - height:.1f}",
-        width=f"{step * 0.7:.1f}",
-        height=f"{height:.1f}",
-    )
+def _highest_ratio(verdict: Verdict) -> float | None:
+    """Data checks count only if they exceed."""
+    ratios = [ratio(score) for score in verdict.scores if score.signal != "data" or score.exceeded]
+    return max((value for value in ratios if value is not None), default=None)
 
 
-def two_losses(frozen: float, served: float) -> Html:
-    """The loss of the first version left alone beside that of what was served, to one scale from zero."""
-    most = max(frozen, served, 1e-12)
+def _column(left: float, step: float, value: float | None) -> Column:
+    height = 2.0 if value is None else max(1.5, CHART_HEIGHT * _bounded(value) / _TOP)
+    kind = "gap" if value is None else ("over" if value > 1 else "under")
+    x, width = f"{left + step * 0.15:.1f}", f"{step * 0.7:.1f}"
+    return Column(kind, x, f"{CHART_HEIGHT - height:.1f}", width, f"{height:.1f}")
+
+
+def _bounded(value: float) -> float:
+    return min(max(value, 0.0), _TOP)
+
+
+class LossChart(NamedTuple):
+    """Both losses with the lengths of their bars, to one scale from 0 to 100, and the comparison in words."""
+
+    bars: tuple[tuple[str, float, str], ...]
+    comparison: str
+
+
+def loss_chart(frozen: float, served: float) -> LossChart:
+    """The loss of the frozen first version beside the loss of the served versions."""
+    largest = max(frozen, served, 1e-12)
     gain = (frozen - served) / frozen if frozen > 0 else 0.0
-    said = f"{abs(gain):.0%} {'less' if gain >= 0 else 'more'} loss than the first version left alone"
-    return join(
-        tag(
-            "dl",
-            *_loss("frozen", "frozen", frozen, most),
-            *_loss("served", "served", served, most),
-            class_="losses",
-        ),
-        tag("p", said, class_="soft"),
+    comparison = f"{abs(gain):.0%} {'less' if gain >= 0 else 'more'} loss than the frozen first version"
+    losses = (("frozen", frozen), ("served", served))
+    return LossChart(
+        tuple((name, loss, f"{100 * max(loss, 0.0) / largest:.1f}") for name, loss in losses), comparison
     )
-
-
-def _loss(kind: str, name: str, loss: float, most: float) -> tuple[Html, Html]:
-    width = round(100 * max(loss, 0.0) / most, 1)
-    bar = tag(
-        "svg",
-        tag("rect", class_=kind, width=width, height=8, rx=2),
-        viewBox="0 0 100 8",
-        class_="loss",
-        aria_hidden="true",
-        preserveAspectRatio="none",
-    )
-    return tag("dt", name), tag("dd", bar, tag("span", figure(loss)))

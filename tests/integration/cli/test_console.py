@@ -51,7 +51,7 @@ def test_it_lives_alone_names_who_is_away_and_ends_in_order(tmp_path: Path) -> N
     try:
         wait_live(process, port)
         facts = httpx.get(f"http://127.0.0.1:{port}/status.json", timeout=20).json()
-        away = {part["name"] for part in facts["parts"] if part["condition"] == "away"}
+        away = {one["name"] for one in facts["components"] if one["condition"] == "unreachable"}
         assert away == {"inference", "shipper", "sink", "drift", "retraining"}
         assert "Connection refused" in httpx.get(f"http://127.0.0.1:{port}/", timeout=20).text
         process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The console in front of a fake loop, without a network: looks, pages, requests."""
+"""The console in front of a fake loop, without a network: snapshots, pages, requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from services.console.aggregation.aggregator import Aggregator
 from services.console.aggregation.endpoints import Endpoints
 from services.console.aggregation.poller import Poller
-from services.console.aggregation.view_models import Snapshot
+from services.console.aggregation.snapshot import Snapshot
 from services.console.http.action_client import ActionClient
 from services.console.http.app import make_app
 from services.console.http.csrf import HEADER
@@ -82,8 +82,8 @@ class Console:
         )
 
 
-def look(loop: FakeLoop, **changed: Any) -> Snapshot:
-    """One look."""
+def take_snapshot(loop: FakeLoop, **changed: Any) -> Snapshot:
+    """One snapshot."""
 
     async def once() -> Snapshot:
         return await Console(loop, **changed).aggregator.snapshot()
@@ -97,12 +97,16 @@ def run(work: Callable[[], Any]) -> Any:
 
 
 class Element:
-    """An element of a page: `name`, `attributes`, and the text in it."""
+    """An element of a page: `name`, `attributes`, its `raw` text, and its `text` with white space as a browser shows it."""
 
     def __init__(self, name: str, attributes: dict[str, str]) -> None:
         self.name = name
         self.attributes = attributes
-        self.text = ""
+        self.raw = ""
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.raw.split())
 
     @property
     def id(self) -> str:
@@ -137,7 +141,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         for element in self._open:
-            element.text += data
+            element.raw += data
 
     def all(self, name: str, **attributes: str) -> list[Element]:
         wanted = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items()}

@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from services.console.aggregation import poller as asking
 from tests.fakes.loop_services import NOW, VERSIONS, FakeLoop, endpoints, full_loop
-from tests.unit.services.console.harness import BASE, Console, look, run
+from tests.unit.services.console.harness import BASE, Console, run, take_snapshot
 
-PARTS = ["inference", "shipper", "kafka", "sink", "drift", "retraining"]
+COMPONENTS = ["inference", "shipper", "kafka", "sink", "drift", "retraining"]
 
 
 def conditions(snapshot: object) -> dict[str, str]:
-    return {part.name: part.condition for part in snapshot.parts}  # type: ignore[attr-defined]
+    return {one.name: one.condition for one in snapshot.components}  # type: ignore[attr-defined]
 
 
 def test_a_loop_that_is_well() -> None:
-    snapshot = look(full_loop())
-    assert conditions(snapshot) == dict.fromkeys(PARTS, "up")
+    snapshot = take_snapshot(full_loop())
+    assert conditions(snapshot) == dict.fromkeys(COMPONENTS, "up")
     assert snapshot.stale == {}
     [model] = snapshot.models
     assert model.released is not None
@@ -41,31 +42,22 @@ def test_a_loop_that_is_well() -> None:
     ]
 
 
-def test_a_verdict_shows_its_strongest_scores_and_counts_the_others() -> None:
-    loop = full_loop()
-    loop.verdicts[0]["scores"] += loop.verdicts[0]["scores"]
-    verdict = look(loop).verdicts[0]
-    assert [score.feature for score in verdict.scores[:2]] == ["dest", "dest"]
-    assert [score.ratio or 0.0 for score in verdict.scores[:2]] == pytest.approx([1.8, 1.8])
-    assert (len(verdict.scores), verdict.scores_left_out) == (3, 3)
-    # A data check far below its threshold comes after a signal that is closer to its own.
-    assert verdict.scores[2].method == "log_loss"
-
-
 def test_an_installation_without_a_model_is_empty_and_well() -> None:
-    snapshot = look(FakeLoop())
-    assert conditions(snapshot) == dict.fromkeys(PARTS, "up")
-    assert (snapshot.models, snapshot.verdicts, snapshot.runs, snapshot.releases, snapshot.needs) == ((),) * 5
+    snapshot = take_snapshot(FakeLoop())
+    assert conditions(snapshot) == dict.fromkeys(COMPONENTS, "up")
+    assert (snapshot.models, snapshot.verdicts, snapshot.runs, snapshot.releases, snapshot.action_items) == (
+        (),
+    ) * 5
 
 
 @pytest.mark.parametrize("service", ["inference", "shipper", "sink", "drift", "retraining"])
 def test_a_service_that_is_away_is_named_and_the_others_are_shown(service: str) -> None:
     loop = full_loop()
     loop.away = {service}
-    snapshot = look(loop)
+    snapshot = take_snapshot(loop)
     found = conditions(snapshot)
-    assert [name for name in PARTS if found[name] == "away"] == [service]
-    item = next(item for item in snapshot.needs if item.kind == "part")
+    assert [name for name in COMPONENTS if found[name] == "unreachable"] == [service]
+    item = next(item for item in snapshot.action_items if item.kind == "component")
     assert (item.about, item.since) == (service, NOW)
     assert "Connection refused" in item.sentence
     assert item.hint
@@ -80,9 +72,9 @@ def test_since_when_is_remembered_until_it_is_back() -> None:
         for away in (set(), {"drift"}, {"drift"}, set(), {"drift"}):
             console.clock.forward(10)
             loop.away = away
-            part = (await console.aggregator.snapshot()).part("drift")
-            assert part is not None
-            found.append(part.since and (part.since - NOW).total_seconds())
+            drift = (await console.aggregator.snapshot()).component("drift")
+            assert drift is not None
+            found.append(drift.since and (drift.since - NOW).total_seconds())
         return found
 
     assert run(looks) == [None, 20.0, 20.0, None, 50.0]
@@ -116,7 +108,7 @@ def test_a_slow_service_holds_the_look_no_longer_than_its_patience(monkeypatch: 
         hanging = asyncio.Event()
         fetch = console.aggregator._poller._get
 
-        async def slow(request: asking.PollRequest) -> object:
+        async def slow(request: asking.PollRequest[Any]) -> Any:
             if "/drift/" in request.path or request.base.endswith("/drift"):
                 loop.asked.append("slow")
                 await hanging.wait()
@@ -127,7 +119,7 @@ def test_a_slow_service_holds_the_look_no_longer_than_its_patience(monkeypatch: 
         first = await console.aggregator.snapshot()
         took = time.monotonic() - began
         console.clock.forward(2)
-        console.aggregator.forget()
+        console.aggregator.invalidate()
         await console.aggregator.snapshot()
         asked = loop.asked.count("slow")
         hanging.set()
@@ -136,7 +128,7 @@ def test_a_slow_service_holds_the_look_no_longer_than_its_patience(monkeypatch: 
 
     took, snapshot, asked = run(looks)
     assert took < 1.7  # what is asked about each model waits within the same patience, not once more
-    assert conditions(snapshot)["drift"] == "away"
+    assert conditions(snapshot)["drift"] == "unreachable"
     assert conditions(snapshot)["retraining"] == "up"
     assert (
         asked == 3
@@ -152,7 +144,7 @@ def test_an_answer_that_is_late_once_is_shown_as_it_was(monkeypatch: pytest.Monk
         await console.aggregator.snapshot()
         fetch, hanging = console.aggregator._poller._get, asyncio.Event()
 
-        async def slow(request: asking.PollRequest) -> object:
+        async def slow(request: asking.PollRequest[Any]) -> Any:
             if request.base.endswith("/drift"):
                 await hanging.wait()
             return await fetch(request)
@@ -165,7 +157,7 @@ def test_an_answer_that_is_late_once_is_shown_as_it_was(monkeypatch: pytest.Monk
         await console.aggregator._poller.close()
         return found
 
-    assert run(looks) == ["up", "away"]
+    assert run(looks) == ["up", "unreachable"]
 
 
 LIES = [
@@ -187,7 +179,7 @@ LIES = [
 
 @pytest.mark.parametrize("lie", LIES)
 def test_no_lie_of_any_service_takes_the_page_down(lie: bytes) -> None:
-    from services.console.views.page import draw_page
+    from services.console.views.page import render_page
 
     for path in (
         "/inference/status.json",
@@ -203,32 +195,32 @@ def test_no_lie_of_any_service_takes_the_page_down(lie: bytes) -> None:
     ):
         loop = full_loop()
         loop.lies[path] = lie
-        snapshot = look(loop)
-        assert draw_page(snapshot)
+        snapshot = take_snapshot(loop)
+        assert render_page(snapshot)
         assert conditions(snapshot)["shipper" if path.startswith("/retraining") else "retraining"] in (
             "up",
-            "unclear",
+            "unknown",
         )
 
 
 def test_what_is_not_json_is_said_to_be_so() -> None:
     loop = full_loop()
     loop.lies["/drift/status"] = b"<html>"
-    part = look(loop).part("drift")
-    assert part is not None
-    assert part.condition == "unclear"
-    assert part.sentence.startswith("Returns something that is not JSON")
+    drift = take_snapshot(loop).component("drift")
+    assert drift is not None
+    assert drift.condition == "unknown"
+    assert drift.sentence.startswith("Returns something that is not JSON")
 
 
 def test_kafka_is_judged_by_those_who_talk_to_it() -> None:
     loop = full_loop()
     loop.kafka = False
-    assert conditions(look(loop))["kafka"] == "away"
+    assert conditions(take_snapshot(loop))["kafka"] == "unreachable"
     loop.kafka = True
     loop.away = {"shipper", "sink", "retraining"}
-    snapshot = look(loop)
-    assert conditions(snapshot)["kafka"] == "unclear"
-    assert "kafka" not in {item.about for item in snapshot.needs}
+    snapshot = take_snapshot(loop)
+    assert conditions(snapshot)["kafka"] == "unknown"
+    assert "kafka" not in {item.about for item in snapshot.action_items}
 
 
 def test_a_picture_is_kept_for_a_second_and_looked_for_once() -> None:
@@ -242,7 +234,7 @@ def test_a_picture_is_kept_for_a_second_and_looked_for_once() -> None:
             snapshots = await asyncio.gather(*(console.aggregator.snapshot() for _ in range(5)))
             assert all(snapshot is snapshots[0] for snapshot in snapshots)
             counts.append(loop.asked.count("/drift/status"))
-        console.aggregator.forget()
+        console.aggregator.invalidate()
         await console.aggregator.snapshot()
         return [*counts, loop.asked.count("/drift/status")]
 
@@ -263,7 +255,7 @@ def test_a_clock_that_is_set_freezes_nothing(set_by: float) -> None:
         snapshot = await console.aggregator.snapshot()
         return [kept, snapshot.at == console.clock(), conditions(snapshot)["drift"]]
 
-    assert run(looks) == ["up", True, "away"]
+    assert run(looks) == ["up", True, "unreachable"]
 
 
 @pytest.mark.parametrize("set_by", [-3600.0, 3600.0])
@@ -279,7 +271,7 @@ def test_a_clock_that_is_set_does_not_decide_how_late_an_answer_is(
         hanging = asyncio.Event()
         fetch = console.aggregator._poller._get
 
-        async def slow(request: asking.PollRequest) -> object:
+        async def slow(request: asking.PollRequest[Any]) -> Any:
             if request.base.endswith("/drift"):
                 await hanging.wait()
             return await fetch(request)
@@ -293,15 +285,15 @@ def test_a_clock_that_is_set_does_not_decide_how_late_an_answer_is(
         await console.aggregator._poller.close()
         return found
 
-    assert run(looks) == ["up", "away"]
+    assert run(looks) == ["up", "unreachable"]
 
 
 def test_an_answer_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "MAXIMUM_RESPONSE_BYTES", 100_000)
     loop = full_loop()
-    assert look(loop).stale == {}
+    assert take_snapshot(loop).stale == {}
     loop.lies["/drift/verdicts"] = b'{"verdicts": [], "more": "' + b"a" * 100_000 + b'"}'
-    assert look(loop).stale == {"verdicts": None}
+    assert take_snapshot(loop).stale == {"verdicts": None}
 
 
 def test_what_nobody_asks_any_more_is_forgotten() -> None:
@@ -326,26 +318,26 @@ def test_what_watches_the_loop_comes_after_the_loop() -> None:
     loop = full_loop()
     loop.away = {"retraining", "prometheus"}
     where = endpoints(BASE, prometheus=f"{BASE}/prometheus")
-    needs = look(loop, where=where).needs
-    assert [item.about for item in needs if item.kind == "part"] == ["retraining", "prometheus"]
+    needs = take_snapshot(loop, where=where).action_items
+    assert [item.about for item in needs if item.kind == "component"] == ["retraining", "prometheus"]
 
 
 def test_what_nobody_has_seen_is_found_however_many_decisions_came_after_it() -> None:
     loop = full_loop()
     for number in range(150):
         loop.decision(f"{number:032x}")
-    snapshot = look(loop)
+    snapshot = take_snapshot(loop)
     assert "b" * 32 not in {decision.cause_key for decision in snapshot.decisions}
-    assert [item.about for item in snapshot.needs if item.kind == "decision"] == ["b" * 32]
+    assert [item.about for item in snapshot.action_items if item.kind == "decision"] == ["b" * 32]
 
 
 def test_a_run_that_waits_is_found_however_many_came_after_it() -> None:
     loop = full_loop()
     for number in range(60):
         loop.run(f"run-{number}", "promoted", gate=True)
-    snapshot = look(loop)
-    assert [run.run_id for run in snapshot.runs if run.waits] == ["run-new"]
-    assert [item.about for item in snapshot.needs if item.kind == "run"] == ["run-new"]
+    snapshot = take_snapshot(loop)
+    assert [run.run_id for run in snapshot.runs if run.awaits_approval] == ["run-new"]
+    assert [item.about for item in snapshot.action_items if item.kind == "run"] == ["run-new"]
 
 
 def test_every_inference_server_is_held_against_the_release_log() -> None:
@@ -353,8 +345,8 @@ def test_every_inference_server_is_held_against_the_release_log() -> None:
     loop.away = {"second"}
     where = endpoints(BASE)
     where = type(where)(**{**where.__dict__, "servers": (f"{BASE}/inference", "http://two/second")})
-    snapshot = look(loop, where=where)
-    assert [part.name for part in snapshot.parts[:2]] == ["inference loop", "inference two"]
+    snapshot = take_snapshot(loop, where=where)
+    assert [one.name for one in snapshot.components[:2]] == ["inference loop", "inference two"]
     [model] = snapshot.models
     assert [(served.server, served.agrees) for served in model.servers] == [("loop", True), ("two", None)]
 
@@ -362,31 +354,31 @@ def test_every_inference_server_is_held_against_the_release_log() -> None:
 def test_a_server_that_stays_behind_the_release_log_needs_someone() -> None:
     loop = full_loop()
     loop.served = {"generation": 2, "version": VERSIONS[1]}
-    [item] = [item for item in look(loop).needs if item.kind == "model"]
+    [item] = [item for item in take_snapshot(loop).action_items if item.kind == "model"]
     assert "loop serves generation 2" in item.sentence
     assert "the release log says generation 3" in item.sentence
     loop.releases[-1]["released_at"] = (NOW - timedelta(seconds=10)).isoformat()  # a swap takes moments
-    assert [item for item in look(loop).needs if item.kind == "model"] == []
+    assert [item for item in take_snapshot(loop).action_items if item.kind == "model"] == []
 
 
 def test_needs_come_in_the_order_of_their_urgency() -> None:
     loop = full_loop()
     loop.away = {"sink"}
-    needs = look(loop).needs
+    needs = take_snapshot(loop).action_items
     assert [(item.kind, item.about) for item in needs] == [
-        ("part", "sink"),
+        ("component", "sink"),
         ("run", "run-new"),
         ("decision", "b" * 32),
     ]
     loop.decisions[0]["acknowledged"] = {"actor": "ada", "note": "", "at": NOW.isoformat()}
-    assert [item.kind for item in look(loop).needs] == ["part", "run"]
+    assert [item.kind for item in take_snapshot(loop).action_items] == ["component", "run"]
 
 
 def test_unseen_decisions_are_counted_however_many_came_after_them() -> None:
     loop = full_loop()
     for number in range(300):
         loop.decision(f"{number:032x}", state="drift" if number % 2 == 0 else "ok")
-    [item] = [item for item in look(loop).needs if item.kind == "decision"]
+    [item] = [item for item in take_snapshot(loop).action_items if item.kind == "decision"]
     assert (item.count, item.about, item.concern) == (151, f"{298:032x}", "drift")
     assert item.title == "flights: 151 drift verdicts"
 
@@ -396,7 +388,9 @@ def test_a_retraining_that_knows_neither_losses_nor_acknowledgements_is_understo
     loop.losses = {}
     for decision in loop.decisions:
         del decision["needs_acknowledgement"], decision["acknowledged"]
-    loop.lies["/retraining/status"] = b'{"ready": true, "models": ["flights"], "verdicts": "connected"}'
-    snapshot = look(loop)
+    loop.lies["/retraining/status"] = (
+        b'{"ready": true, "models": [{"model": "flights"}], "verdicts": "connected"}'
+    )
+    snapshot = take_snapshot(loop)
     assert (snapshot.models[0].frozen_loss, snapshot.models[0].served_loss) == (None, None)
-    assert [item.kind for item in snapshot.needs] == ["run"]
+    assert [item.kind for item in snapshot.action_items] == ["run"]

@@ -1,33 +1,33 @@
-"""The parts: nothing is claimed that nobody said, and what is late or nearly full is trouble."""
+"""Component health: nothing is claimed that was not reported; what is late or nearly full is degraded."""
 
 from __future__ import annotations
 
 import pytest
 
-from services.console.aggregation.view_models import ComponentHealth
+from services.console.aggregation.snapshot import ComponentHealth
 from tests.fakes.loop_services import FakeLoop, full_loop
-from tests.unit.services.console.harness import Console, look, run
+from tests.unit.services.console.harness import Console, run, take_snapshot
 
 
-def part_of(name: str, loop: FakeLoop) -> ComponentHealth:
-    part = look(loop).part(name)
-    assert part is not None
-    return part
+def health_of(name: str, loop: FakeLoop) -> ComponentHealth:
+    health = take_snapshot(loop).component(name)
+    assert health is not None
+    return health
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("shipper", "answers; how much waits on the spool is not known"),
-        ("sink", "answers; how far it is behind Kafka is not known"),
+        ("shipper", "responds; its backlog is unknown"),
+        ("sink", "responds; its lag is unknown"),
     ],
 )
 @pytest.mark.parametrize("lie", [b"", b"nonsense"])
 def test_figures_nobody_told_are_not_known(name: str, sentence: str, lie: bytes) -> None:
     loop = full_loop()
     loop.lies[f"/{name}/metrics"] = lie
-    part = part_of(name, loop)
-    assert (part.condition, part.sentence, part.details) == ("up", sentence, ())
+    health = health_of(name, loop)
+    assert (health.condition, health.sentence, health.details) == ("up", sentence, ())
 
 
 def test_figures_of_before_are_not_told_as_of_now() -> None:
@@ -35,7 +35,7 @@ def test_figures_of_before_are_not_told_as_of_now() -> None:
 
     async def looks() -> list[str]:
         console = Console(loop)
-        first = (await console.aggregator.snapshot()).part("sink")
+        first = (await console.aggregator.snapshot()).component("sink")
         get = console.aggregator._poller._get
 
         async def broken(request: object) -> object:
@@ -45,34 +45,34 @@ def test_figures_of_before_are_not_told_as_of_now() -> None:
 
         console.aggregator._poller._get = broken  # type: ignore[method-assign]
         console.clock.forward(30)
-        second = (await console.aggregator.snapshot()).part("sink")
-        return [part.sentence for part in (first, second) if part is not None]
+        second = (await console.aggregator.snapshot()).component("sink")
+        return [health.sentence for health in (first, second) if health is not None]
 
-    assert run(looks) == ["7 records behind Kafka", "answers; how far it is behind Kafka is not known"]
+    assert run(looks) == ["7 records behind Kafka", "responds; its lag is unknown"]
 
 
 @pytest.mark.parametrize(
     ("name", "metrics", "condition", "sentence"),
     [
-        ("shipper", "homeostat_shipper_backlog_bytes 0", "up", "carries the spool to Kafka"),
+        ("shipper", "homeostat_shipper_backlog_bytes 0", "up", "no backlog"),
         (
             "shipper",
             "homeostat_shipper_backlog_bytes 2048\nhomeostat_shipper_oldest_row_age_seconds 59",
             "up",
-            "2 KiB on their way to Kafka",
+            "2 KiB waiting for Kafka",
         ),
         (
             "shipper",
             "homeostat_shipper_backlog_bytes 2048\nhomeostat_shipper_oldest_row_age_seconds 7200",
-            "trouble",
+            "degraded",
             "a row has waited 2 h for Kafka",
         ),
-        ("sink", 'homeostat_sink_lag_records{topic="a"} 0', "up", "the lake has all that Kafka has"),
+        ("sink", 'homeostat_sink_lag_records{topic="a"} 0', "up", "no lag"),
         ("sink", 'homeostat_sink_lag_records{topic="a"} 10000', "up", "10,000 records behind Kafka"),
         (
             "sink",
             'homeostat_sink_lag_records{topic="a"} 10000\nhomeostat_sink_lag_records{topic="b"} 1',
-            "trouble",
+            "degraded",
             "10,001 records behind Kafka",
         ),
     ],
@@ -80,20 +80,20 @@ def test_figures_of_before_are_not_told_as_of_now() -> None:
 def test_what_is_late_is_trouble(name: str, metrics: str, condition: str, sentence: str) -> None:
     loop = full_loop()
     loop.lies[f"/{name}/metrics"] = metrics.encode()
-    part = part_of(name, loop)
-    assert (part.condition, part.sentence) == (condition, sentence)
+    health = health_of(name, loop)
+    assert (health.condition, health.sentence) == (condition, sentence)
 
 
 def test_rows_that_were_dropped_are_counted() -> None:
     loop = full_loop()
     loop.lies["/shipper/metrics"] = b'homeostat_shipper_spool_dropped_rows{kind="predictions",model="m"} 5\n'
-    assert ("dropped", "5 rows") in part_of("shipper", loop).details
+    assert ("dropped", "5 rows") in health_of("shipper", loop).details
 
 
-@pytest.mark.parametrize(("held", "condition"), [(799, "up"), (800, "trouble")])
+@pytest.mark.parametrize(("held", "condition"), [(799, "up"), (800, "degraded")])
 def test_a_spool_that_is_nearly_full_is_trouble(held: int, condition: str) -> None:
     loop = full_loop()
     loop.lies["/inference/status.json"] = b'{"models": [], "spool": {"bytes": %d, "bound": 1000}}' % held
-    part = part_of("inference", loop)
-    assert part.condition == condition
-    assert ("its spool is 80% full" in part.sentence) is (condition == "trouble")
+    health = health_of("inference", loop)
+    assert health.condition == condition
+    assert ("its spool is 80% full" in health.sentence) is (condition == "degraded")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.console.aggregation.view_models import Snapshot
+from services.console.aggregation.snapshot import Snapshot
 from tests.fakes.loop_services import NOW, VERSIONS, FakeLoop, full_loop
-from tests.unit.services.console.harness import Console, look, run
+from tests.unit.services.console.harness import Console, run, take_snapshot
 
 
 def later(loop: FakeLoop, change: Any, seconds: float = 3600) -> Snapshot:
@@ -40,7 +40,7 @@ def test_a_quiet_model_keeps_its_verdicts_beside_a_busy_one() -> None:
     loop = full_loop()
     for number in range(100, 200):
         loop.verdict(number)["model"] = "busy"
-    snapshot = look(loop)
+    snapshot = take_snapshot(loop)
     assert {verdict.model for verdict in snapshot.verdicts} == {"busy"}
     [model] = snapshot.models
     assert (len(model.recent), model.recent[0].state) == (23, "drift")
@@ -56,7 +56,7 @@ def test_a_release_log_of_before_accuses_nobody(change: Any) -> None:
     assert (served.generation, served.agrees) == (4, None)
     assert model.released is not None
     assert model.released.generation == 3
-    assert [item for item in snapshot.needs if item.kind == "model"] == []
+    assert [item for item in snapshot.action_items if item.kind == "model"] == []
 
 
 def test_a_release_log_of_before_vouches_for_nobody_either() -> None:
@@ -70,23 +70,23 @@ def test_a_release_log_of_before_vouches_for_nobody_either() -> None:
 def test_a_server_ahead_of_the_log_was_asked_after_it() -> None:
     loop = full_loop()
     loop.served = {"generation": 4, "version": VERSIONS[3]}
-    snapshot = look(loop)
+    snapshot = take_snapshot(loop)
     assert snapshot.models[0].servers[0].agrees is None
-    assert [item for item in snapshot.needs if item.kind == "model"] == []
+    assert [item for item in snapshot.action_items if item.kind == "model"] == []
 
 
 def test_a_release_of_a_clock_set_back_is_no_swap_for_ever() -> None:
     loop = full_loop()
     loop.served = {"generation": 2, "version": VERSIONS[1]}
     loop.releases[-1]["released_at"] = (NOW + timedelta(hours=5)).isoformat()
-    assert [item.about for item in look(loop).needs if item.kind == "model"] == ["flights"]
+    assert [item.about for item in take_snapshot(loop).action_items if item.kind == "model"] == ["flights"]
 
 
 def test_what_is_not_of_now_is_named_with_its_moment() -> None:
     def some_leave(loop: FakeLoop) -> None:
         loop.away = {"drift", "retraining"}
 
-    assert look(full_loop()).models[0].stale == {}
+    assert take_snapshot(full_loop()).models[0].stale == {}
     [model] = later(full_loop(), some_leave).models
-    assert model.stale == dict.fromkeys(("releases", "received", "evidence", "losses"), NOW)
+    assert model.stale == dict.fromkeys(("releases", "received", "verdicts", "losses"), NOW)
     assert (len(model.recent), model.served_loss) == (23, 0.51)

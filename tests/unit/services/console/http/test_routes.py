@@ -54,7 +54,7 @@ def test_a_run_that_has_moved_on_is_not_answered(seen: dict[str, str]) -> None:
     answer, forwarded = posted({**SHOWN, **seen})
     assert answer.status_code == 409
     assert "nothing was done" in answer.json()["error"]
-    assert "moved on since this page was drawn" in answer.json()["error"]
+    assert "has changed since this page was rendered" in answer.json()["error"]
     assert forwarded == []
 
 
@@ -219,7 +219,7 @@ def test_a_retraining_that_is_away_did_nothing() -> None:
 
     answer = run(once)
     assert answer.status_code == 503
-    assert answer.json()["error"] == "nothing was done: retraining does not answer"
+    assert answer.json()["error"] == "nothing was done: retraining does not respond"
 
 
 def test_a_lost_reply_is_not_told_as_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ def test_a_lost_reply_is_not_told_as_a_failure(monkeypatch: pytest.MonkeyPatch) 
 
     answer = run(once)
     assert answer.status_code == 503
-    assert "whether it was done is not known" in answer.json()["error"]
+    assert "it is not known whether the action was done" in answer.json()["error"]
 
 
 def test_who_a_proxy_names_is_who_acts_whatever_the_body_says() -> None:
@@ -337,17 +337,17 @@ def test_the_same_facts_are_there_as_json() -> None:
     facts = run(once)
     assert set(facts) == {
         "at",
-        "parts",
+        "components",
         "models",
         "verdicts",
         "decisions",
         "runs",
         "releases",
-        "needs",
+        "action_items",
         "stale",
     }
     assert facts["models"][0]["servers"][0]["agrees"] is True
-    assert facts["needs"][0]["about"] == "run-new"
+    assert facts["action_items"][0]["about"] == "run-new"
 
 
 def test_it_lives_though_everything_else_is_away() -> None:

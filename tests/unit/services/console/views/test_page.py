@@ -12,17 +12,19 @@ from typing import Any
 
 import pytest
 
-from services.console.views.page import draw_main, draw_page, shell
+from services.console.views.environment import STYLE
+from services.console.views.page import PAGE_POLICY, SCRIPT, render_main, render_page
 from tests.fakes.loop_services import FakeLoop, busy_loop, full_loop
-from tests.unit.services.console.harness import Page, look
+from tests.unit.services.console.aggregation.test_models import later
+from tests.unit.services.console.harness import Page, take_snapshot
 
-LARGEST_PAGE = 100_000
+LARGEST_PAGE = 110_000
 SLOWEST_DRAWING_S = 0.25
 HOSTILE = (
     "<script>document.title='taken'</script>",
     "\"><img src=x onerror=document.title='taken'>",
     "' onfocus='document.title=1' autofocus x='",
-    "</title></style></main>{{script}}{{main}}",
+    "</title></style></main>{{ script }}{% include 'main.html' %}",
     "javascript:document.title='taken'",
     "&lt;script&gt;",
     "\u202egnp.exe\u0000\x1b[31m",
@@ -30,11 +32,11 @@ HOSTILE = (
 
 
 def page_of(loop: FakeLoop) -> Page:
-    return Page(draw_page(look(loop)))
+    return Page(render_page(take_snapshot(loop)))
 
 
 def hostile_loop(said: str) -> FakeLoop:
-    """A loop all of whose texts are the same."""
+    """A loop all of whose free texts are the same."""
     loop = full_loop()
 
     def spoil(value: Any, key: str = "") -> Any:
@@ -42,25 +44,35 @@ def hostile_loop(said: str) -> FakeLoop:
             return {name: spoil(item, name) for name, item in value.items()}
         if isinstance(value, list):
             return [spoil(item, key) for item in value]
-        kept = ("cause_key", "verdict_id", "run_id", "state", "gate_digest")
+        kept = ("cause_key", "verdict_id", "run_id", "state", "gate_digest", "detector", "signal", "drifted")
         return (
             said if isinstance(value, str) and key not in kept and not re.match(r"20\d\d-", value) else value
         )
 
     loop.verdicts, loop.decisions, loop.runs = spoil(loop.verdicts), spoil(loop.decisions), spoil(loop.runs)
-    loop.releases = [{**spoil(entry), "version": f"{said}{entry['generation']}"} for entry in loop.releases]
+    loop.releases = [
+        {
+            **spoil(entry),
+            "version": f"{said}{entry['generation']}",
+            "reason": entry["reason"],
+            "model": "flights",
+        }
+        for entry in loop.releases
+    ]
     loop.verdicts[0]["verdict_id"] = loop.decisions[0]["cause_key"] = loop.runs[0]["run_id"] = said
-    loop.runs[0]["gate_digest"] = loop.verdicts[0]["state"] = loop.verdicts[1]["top_drifted_features"] = said
+    loop.runs[0]["gate_digest"] = loop.runs[1]["state"] = said
+    loop.verdicts[1]["top_drifted_features"] = [said]
     return loop
 
 
 @pytest.mark.parametrize("said", HOSTILE)
 def test_what_services_say_is_text(said: str) -> None:
-    html = draw_page(look(hostile_loop(said)))
+    html = render_page(take_snapshot(hostile_loop(said)))
     page = Page(html)
-    innocent = Page(draw_page(look(full_loop())))
+    innocent = Page(render_page(take_snapshot(full_loop())))
     assert [element.name for element in page.all("script")] == ["script"]
-    assert page.one("script").text == shell().script
+    assert page.one("script").raw == SCRIPT
+    assert len(page.all("a")) == len(innocent.all("a")), "every list is shown"
     assert {name for element in page.elements for name in element.attributes} <= {
         name for element in innocent.elements for name in element.attributes
     }
@@ -72,7 +84,7 @@ def test_what_services_say_is_text(said: str) -> None:
 def test_what_services_say_is_shown_whole() -> None:
     loop = full_loop()
     loop.decisions[0]["sentence"] = "<b>& \"quoted\" 'text'"
-    html = draw_main(look(loop))
+    html = render_main(take_snapshot(loop))
     assert "<b>& \"quoted\" 'text'" in unescape(html)
     assert "<b>" not in html
 
@@ -107,7 +119,7 @@ def test_headings_ids_and_labels_are_in_order(loop: FakeLoop, away: tuple[str, .
 
 def test_whatever_can_have_the_focus_can_be_found_again() -> None:
     """The script puts the focus back by id when it has put a new part in place."""
-    page = Page(draw_main(look(busy_loop())))
+    page = Page(render_main(take_snapshot(busy_loop())))
     for element in page.elements:
         if element.name in ("a", "button", "input", "select") or "tabindex" in element.attributes:
             assert element.id, element.attributes
@@ -115,7 +127,7 @@ def test_whatever_can_have_the_focus_can_be_found_again() -> None:
 
 def test_every_button_says_what_it_is_about_and_carries_what_it_sends() -> None:
     page = page_of(full_loop())
-    buttons = [button for button in page.all("button") if "data-act" in button.attributes]
+    buttons = [button for button in page.all("button") if "data-action" in button.attributes]
     told = {button.id: button for button in buttons}
     assert set(told) == {
         "approve-run-new",
@@ -131,8 +143,8 @@ def test_every_button_says_what_it_is_about_and_carries_what_it_sends() -> None:
     )
     back = told["rollback-flights"].attributes
     assert back["data-body"] == '{"expected_generation":3}'
-    assert (back["data-back"], back["data-next"]) == ("2", "4")
-    assert "generation 3" in back["data-going"]
+    assert (back["data-default"], back["data-next"]) == ("2", "4")
+    assert "generation 3" in back["data-served"]
     assert [one["generation"] for one in json.loads(back["data-choices"])] == [2, 1]
 
 
@@ -140,7 +152,7 @@ def test_nothing_is_rolled_back_where_nothing_was_before() -> None:
     loop = FakeLoop()
     loop.release(0, "deployment")
     assert not [
-        button for button in page_of(loop).all("button") if button.attributes.get("data-act") == "rollback"
+        button for button in page_of(loop).all("button") if button.attributes.get("data-action") == "rollback"
     ]
 
 
@@ -149,7 +161,7 @@ def test_a_score_is_a_bar_with_its_meaning_in_words() -> None:
     page = page_of(loop)
     labels = [drawing.attributes.get("aria-label", "") for drawing in page.all("svg")]
     assert "1.80× dest jensenshannon, 0.216 of 0.12" in [one.text for one in page.all("small")]
-    [course] = [label for label in labels if label.startswith("Strongest score")]
+    [course] = [label for label in labels if label.startswith("Highest score")]
     assert "23 windows, oldest first; 1 above 1" in course
     assert course.endswith("1.80×")
     assert page.one("path", class_="over").attributes["d"] == "M0 6h90"  # 1.8 of what is full at 2
@@ -158,14 +170,14 @@ def test_a_score_is_a_bar_with_its_meaning_in_words() -> None:
 def test_two_losses_are_told_in_words_and_figures() -> None:
     text = page_of(full_loop()).one("article").text
     assert "frozen0.57served0.51" in text
-    assert "11% less loss than the first version left alone" in text
+    assert "11% less loss than the frozen first version" in text
     assert "log_loss on the newest 3,571 rows with outcomes" in text
 
 
 def test_an_empty_loop_says_what_comes() -> None:
-    text = Page(draw_main(look(FakeLoop()))).one("main").text
+    text = Page(render_main(take_snapshot(FakeLoop()))).one("main").text
     for said in (
-        "Nothing waits for you.",
+        "There are no action items.",
         "homeostat deploy",
         "No verdict yet",
         "No run yet",
@@ -177,8 +189,8 @@ def test_an_empty_loop_says_what_comes() -> None:
 def test_a_list_nobody_vouches_for_says_so() -> None:
     loop = full_loop()
     loop.away = {"drift"}
-    text = Page(draw_main(look(loop))).one("section", id="verdicts").text
-    assert "drift does not answer; nothing is known." in text
+    text = Page(render_main(take_snapshot(loop))).one("section", id="verdicts").text
+    assert "drift does not respond; there is no data." in text
     assert "No verdict yet" not in text
 
 
@@ -186,14 +198,14 @@ def test_many_unseen_decisions_are_one_card_for_each_model_and_concern() -> None
     loop = busy_loop()
     loop.decision("f" * 32, state="data_fault")
     loop.decisions[-2]["event_time"] = "2013-02-12T11:00:00+00:00"  # the oldest drift
-    snapshot = look(loop)
-    page = Page(draw_main(snapshot))
-    needs = page.one("section", id="needs")
+    snapshot = take_snapshot(loop)
+    page = Page(render_main(snapshot))
+    needs = page.one("section", id="action-items")
     fault, drift = page.all("li", class_="item decision")
-    assert "flights: 1 fault verdict" in fault.text
+    assert "flights: 1 data fault" in fault.text
     assert f"the reason of {'f' * 32}" in fault.text
     assert "Since" not in fault.text
-    assert drift.text.startswith("flights: 4 drift verdictsnewest 5 min ago")
+    assert drift.text.startswith("flights: 4 drift verdicts newest 5 min ago")
     assert f"Since 2013-02-12, event time; the newest: the reason of {2:032x}" in drift.text
     # The count is of cards, not of verdicts: a run that waits, a fault, all drift.
     assert page.one("span", class_="count").text == "3"
@@ -202,7 +214,7 @@ def test_many_unseen_decisions_are_one_card_for_each_model_and_concern() -> None
         page.by_id("item-acknowledge-flights-data_fault"),
         page.by_id("item-acknowledge-flights-drift"),
     )
-    assert one.text.startswith("Acknowledge flights: 1 fault verdict")
+    assert one.text.startswith("Acknowledge flights: 1 data fault")
     assert (one.attributes["data-body"], one.attributes["data-path"]) == (
         "{}",
         f"/api/causes/{'f' * 32}/acknowledge",
@@ -220,11 +232,11 @@ def test_many_unseen_decisions_are_one_card_for_each_model_and_concern() -> None
 
 def test_the_page_is_small_and_quickly_drawn() -> None:
     """50 verdicts, 30 decisions, 20 runs, 20 releases; the bound on time is generous, the usual is a tenth of it."""
-    snapshot = look(busy_loop())
+    snapshot = take_snapshot(busy_loop())
     assert (len(snapshot.verdicts), len(snapshot.runs)) == (50, 31)
-    draw_page(snapshot)
+    render_page(snapshot)
     began = time.perf_counter()
-    html = draw_page(snapshot)
+    html = render_page(snapshot)
     assert time.perf_counter() - began < SLOWEST_DRAWING_S
     assert len(html.encode()) < LARGEST_PAGE
 
@@ -236,20 +248,48 @@ def test_nothing_is_loaded_from_anywhere_and_nothing_is_styled_or_scripted_in_pl
         assert not [name for name in element.attributes if name.startswith("on")]
         for name in ("src", "href", "action"):
             assert not re.match(r"(https?:)?//", element.attributes.get(name, "")), element.attributes
-    assert page.one("style").text == shell().style
-    assert not re.search(r"url\(|@import", shell().style)
-    assert "unsafe" not in shell().policy
+    assert page.one("style").raw == STYLE
+    assert not re.search(r"url\(|@import", STYLE)
+    assert "unsafe" not in PAGE_POLICY
 
 
 def test_moments_are_ages_with_the_moment_itself_for_programs() -> None:
     loop = full_loop()
     loop.releases[-1]["released_at"] = (loop.now - timedelta(hours=3)).isoformat()
     loop.releases[0]["released_at"] = (loop.now + timedelta(hours=2)).isoformat()
-    shown = {time.text for time in Page(draw_main(look(loop))).all("time")}
+    shown = {time.text for time in Page(render_main(take_snapshot(loop))).all("time")}
     assert {"3 h ago", "2 h ahead of this clock"} <= shown
 
 
 def test_who_acts_is_shown_where_a_proxy_says_so() -> None:
-    page = Page(draw_page(look(full_loop()), actor='ada "<'))
+    page = Page(render_page(take_snapshot(full_loop()), actor='ada "<'))
     assert page.one("meta", name_="homeostat-actor").attributes["content"] == 'ada "<'
     assert not page_of(full_loop()).all("meta", name_="homeostat-actor")
+
+
+def marks(*away: str) -> list[str]:
+    loop = full_loop()
+    page = Page(render_main(later(loop, lambda one: one.away.update(away))))
+    inside = page.one("article").text
+    return [mark.text for mark in page.all("p", class_="stale") if mark.text in inside]
+
+
+def test_nothing_is_marked_while_everyone_answers() -> None:
+    assert marks() == []
+
+
+def test_what_drift_said_is_marked_beside_the_state_and_at_the_evidence() -> None:
+    mark = "drift does not respond: data from 1 h ago"
+    assert marks("drift") == [mark, "one of the services does not respond: data from 1 h ago", mark]
+
+
+def test_what_retraining_said_is_marked_at_the_release_and_the_losses() -> None:
+    assert marks("retraining") == ["retraining does not respond: data from 1 h ago"] * 2
+
+
+def test_what_a_server_said_is_marked_with_its_moment() -> None:
+    loop = full_loop()
+    page = Page(render_main(later(loop, lambda one: one.away.add("inference"))))
+    assert "loop serves generation 3, cccc00000000 ? not known connection refused; data from 1 h ago" in (
+        page.one("ul", class_="servers").text
+    )
