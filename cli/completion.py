@@ -23,7 +23,7 @@ def complete_model(context: typer.Context, incomplete: str) -> list[str]:
     )
 
 
-def complete_part(context: typer.Context, incomplete: str) -> list[str]:
+def complete_process(context: typer.Context, incomplete: str) -> list[str]:
     """Parts of the running stack, from its state file."""
 
     def find() -> list[str]:

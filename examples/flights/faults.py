@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 
-from local_stack.fault_injection.outages import kill_once, take_down
+from local_stack.fault_injection.outages import kill_and_wait, stop_for
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import BROKER
 from shared.errors import HomeostatError
@@ -19,11 +19,11 @@ TIMEOUT_S = 200.0
 Fault = Callable[[LocalStackSettings], object]
 # Faults that must not fail a request: serving depends on none of these processes.
 FAULTS: dict[str, Fault] = {
-    "broker-down": lambda settings: take_down(settings, BROKER, SECONDS),
-    "kill-shipper": lambda settings: kill_once(settings, "shipper"),
-    "kill-sink": lambda settings: kill_once(settings, "sink"),
-    "kill-drift": lambda settings: kill_once(settings, "drift"),
-    "kill-retraining": lambda settings: kill_once(settings, "retraining"),
+    "broker-down": lambda settings: stop_for(settings, BROKER, SECONDS),
+    "kill-shipper": lambda settings: kill_and_wait(settings, "shipper"),
+    "kill-sink": lambda settings: kill_and_wait(settings, "sink"),
+    "kill-drift": lambda settings: kill_and_wait(settings, "drift"),
+    "kill-retraining": lambda settings: kill_and_wait(settings, "retraining"),
 }
 
 

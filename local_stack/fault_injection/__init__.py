@@ -1,1 +1,1 @@
-"""Rehearsals on a local stack: traffic, drift, faults, slowness, outages. One noun per file."""
+"""Fault injection on a local stack: traffic, drift, data faults and outages."""

@@ -1,4 +1,4 @@
-"""Injected rows stay: they are rows of the lake like any other, and a later run trains on them. So some scenarios need a yes."""
+"""Injected rows stay in the lake, and later runs train on them. So some scenarios need a confirmation (`--yes`)."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local_stack.fault_injection.target import Served
+from local_stack.fault_injection.target import Target
 from shared.errors import CallerError
 from shared.stores.lake import Lake
 
-# At these levels a person starts every run.
-HARMLESS = ("observe", "suggest")
+# Automation levels at which a person starts every run.
+MANUAL_LEVELS = ("observe", "suggest")
 
 
-class Injected:
-    """`<home>/injected/<model>.jsonl`: what scenarios have sent, one line each: when, how many rows, of which event time."""
+class InjectionLog:
+    """`<home>/injected/<model>.jsonl`: one line for each scenario: when it was sent, how many rows, and their event times."""
 
     def __init__(self, home: Path, model: str) -> None:
         self._file = home / "injected" / f"{model}.jsonl"
 
     def rows(self) -> int:
-        """Rows that were answered, in all."""
+        """Number of injected rows that were answered."""
         if not self._file.exists():
             return 0
         lines = self._file.read_text(encoding="utf-8").splitlines()
         return sum(int(json.loads(line)["rows"]) for line in lines)
 
     def add(self, rows: int, start: datetime, end: datetime) -> None:
-        """Note `rows` answered rows with event times in [start, end]."""
+        """Record `rows` answered rows with event times in [start, end]."""
         if rows == 0:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,18 +42,16 @@ class Injected:
             file.write(json.dumps(line) + "\n")
 
 
-def require_confirmation(served: Served, lake: Lake, injected: Injected, *, yes: bool) -> None:
-    """Raise `CallerError` without a `yes` where injected rows may do harm: the loop trains on them by itself, or they come
-    among rows of others."""
+def require_confirmation(target: Target, lake: Lake, injected: InjectionLog, *, yes: bool) -> None:
+    """Raise `CallerError` unless `yes` is given, if the model retrains automatically or the lake holds rows that were not
+    injected."""
     if yes:
         return
     reason = ""
-    others = lake.count_predictions(served.model) - injected.rows()
-    if served.loop.automation not in HARMLESS:
-        reason = f"{served.model} has automation: {served.loop.automation}: the loop trains by itself on what is injected"
+    others = lake.count_predictions(target.model) - injected.rows()
+    if target.loop.automation not in MANUAL_LEVELS:
+        reason = f"{target.model} has automation: {target.loop.automation}, so it would be retrained on injected rows"
     elif others > 0:
-        reason = f"the lake holds rows of {served.model} that no scenario has sent ({others}); injected ones stay among them"
+        reason = f"the lake holds rows of {target.model} that were not injected ({others}); injected rows would stay among them"
     if reason:
-        raise CallerError(
-            reason, hint="give --yes if they may, or rehearse on a home you can throw away (--home)"
-        )
+        raise CallerError(reason, hint="confirm with --yes, or use a --home that you can delete")

@@ -1,4 +1,4 @@
-"""Rows whose world has changed: numbers moved within their declared range, categories dealt out otherwise. Pure."""
+"""Drifted rows: numbers shifted within their declared range, categories with other frequencies. Pure."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from shared.contracts.loop_spec import Feature
 Floats = npt.NDArray[np.float64]
 
 DEFAULT_SHIFT = 2.0
-# So much of the rows gets the category that was rarest.
+# Share of the rows that get the rarest category.
 RAREST_SHARE = 0.7
 
 
 def choose_feature(features: Sequence[Feature], weights: dict[str, float]) -> Feature:
-    """The number the scores depend on most; where there is no number, the feature they depend on most."""
+    """The numeric feature with the highest weight; without numeric features, the feature with the highest weight."""
     numbers = [feature for feature in features if feature.type in ("number", "integer")]
     return max(numbers or features, key=lambda feature: weights.get(feature.name, 0.0))
 
 
-def drawn(
-    reference: pa.Table, count: int, random: np.random.Generator, likely: Floats | None = None
+def sample_rows(
+    reference: pa.Table, count: int, random: np.random.Generator, weights: Floats | None = None
 ) -> pa.Table:
-    """`count` rows drawn with replacement; `likely` are the rows' relative chances, equal where there are none."""
-    chances = None if likely is None else likely / likely.sum()
-    return reference.take(pa.array(random.choice(reference.num_rows, count, p=chances)))
+    """`count` rows sampled with replacement; `weights` are relative probabilities of the rows (None: equal)."""
+    probabilities = None if weights is None else weights / weights.sum()
+    return reference.take(pa.array(random.choice(reference.num_rows, count, p=probabilities)))
 
 
-def drifted(
+def drifted_rows(
     reference: pa.Table,
     feature: Feature,
     count: int,
     random: np.random.Generator,
     shift: float | None = None,
 ) -> pa.Table:
-    """`count` rows drawn from the reference with `feature` drifted, every value inside what loop.yaml declares.
+    """`count` rows sampled from the reference with `feature` drifted, every value within the range declared in loop.yaml.
 
-    `shift` is in standard deviations of the reference; None: two, in the direction with more room. A category or a boolean has
-    no direction: its rarest value becomes the commonest.
+    `shift` is in standard deviations of the reference; None: two, in the direction with more room. For a category or a
+    boolean the rarest value becomes the most frequent.
     """
     if feature.type in ("category", "boolean"):
-        return _dealt(reference, feature, count, random)
-    rows = drawn(reference, count, random)
+        return _resampled(reference, feature, count, random)
+    rows = sample_rows(reference, count, random)
     place = rows.column_names.index(feature.name)
     if feature.type == "tensor":
         moved = _moved_tensors(reference, rows, feature, shift)
@@ -63,7 +63,7 @@ def _moved(values: Floats, known: Floats, feature: Feature, shift: float | None)
     high = np.inf if feature.maximum is None else feature.maximum
     steps = (shift,) if shift is not None else (DEFAULT_SHIFT, -DEFAULT_SHIFT)
     candidates = [np.clip(values + step * unit, low, high) for step in steps]
-    # The range cuts off what would be a fault; the direction that loses less is taken.
+    # Values are clipped to the range, so that they are no faults; the direction with the larger change is used.
     best = max(candidates, key=lambda moved: abs(float(np.nanmean(moved - values))))
     return np.round(best) if feature.type == "integer" else best
 
@@ -84,20 +84,20 @@ def _moved_tensors(reference: pa.Table, rows: pa.Table, feature: Feature, shift:
     )
 
 
-def _dealt(reference: pa.Table, feature: Feature, count: int, random: np.random.Generator) -> pa.Table:
+def _resampled(reference: pa.Table, feature: Feature, count: int, random: np.random.Generator) -> pa.Table:
     values = reference.column(feature.name).to_pylist()
     counts = {value: values.count(value) for value in set(values) if value is not None}
     if len(counts) > 1:
         rarest = min(counts, key=lambda value: (counts[value], str(value)))
         others = len(values) - counts[rarest]
-        likely = np.array(
+        weights = np.array(
             [
                 RAREST_SHARE / counts[rarest] if value == rarest else (1 - RAREST_SHARE) / others
                 for value in values
             ]
         )
-        return drawn(reference, count, random, likely)
-    rows = drawn(reference, count, random)
+        return sample_rows(reference, count, random, weights)
+    rows = sample_rows(reference, count, random)
     declared: tuple[object, ...] = (False, True) if feature.type == "boolean" else feature.values
     other = next((value for value in declared if value not in counts), None)
     if other is None:  # a category of one value cannot drift

@@ -1,7 +1,7 @@
-"""Rows as a broken source sends them: values missing, out of range, or standing still. Pure.
+"""Rows as a broken data source sends them: values missing, out of range, or frozen. Pure.
 
-Inference refuses what it cannot score: an unknown category, a missing value where `nullable` is not said. Such rows never
-reach the lake, the caller hears 422. What comes through, because only drift can judge it, is what is made here.
+Inference rejects rows that it cannot score, with an unknown category or a missing value in a feature that is not nullable: they
+get status 422 and never reach the lake. This module makes the faults that inference accepts and drift detects.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Fault = Literal["missing", "out_of_range", "frozen"]
 SHARE = 0.9
 
 
-def faults_of(feature: Feature) -> tuple[Fault, ...]:
-    """The faults of this feature that reach the lake, the clearest first."""
+def possible_faults(feature: Feature) -> tuple[Fault, ...]:
+    """The faults of this feature that inference accepts, the most obvious first."""
     found: list[Fault] = []
     numeric = feature.type in ("number", "integer")
     if feature.nullable:
@@ -33,14 +33,14 @@ def faults_of(feature: Feature) -> tuple[Fault, ...]:
 
 
 def choose_faults(features: Sequence[Feature], feature: str = "", fault: str = "") -> dict[str, Fault]:
-    """Which feature gets which fault: those asked for, else missing or out-of-range values wherever they can come through.
+    """The fault of each feature: the given ones, else missing or out-of-range values in every feature that allows them.
 
-    Raises `CallerError` where that fault of that feature cannot reach the lake.
+    Raises `CallerError` if inference would reject the fault.
     """
     asked = [one for one in features if not feature or one.name == feature]
     chosen: dict[str, Fault] = {}
     for one in asked:
-        possible = [kind for kind in faults_of(one) if not fault or kind == fault]
+        possible = [kind for kind in possible_faults(one) if not fault or kind == fault]
         if possible:
             chosen[one.name] = possible[0]
     clear: dict[str, Fault] = {name: kind for name, kind in chosen.items() if kind != "frozen"}
@@ -51,17 +51,17 @@ def choose_faults(features: Sequence[Feature], feature: str = "", fault: str = "
         clear = {name: chosen[name]}
     if not clear:
         raise CallerError(
-            f"no value of {feature or 'these features'} can be {fault or 'broken'} and still be answered: "
-            "inference refuses unknown categories and missing values that loop.yaml does not allow",
+            f"no value of {feature or 'these features'} can be {fault or 'faulty'}: inference rejects unknown categories, "
+            "and missing values that loop.yaml does not allow",
             hint="choose a feature that is nullable, or a number with a minimum or maximum",
         )
     return clear
 
 
-def broken(
+def faulty_rows(
     rows: pa.Table, features: Sequence[Feature], faults: dict[str, Fault], random: np.random.Generator
 ) -> pa.Table:
-    """The rows with each named feature broken: missing or out of range in nine of ten rows, or the same value in all."""
+    """The rows with each feature of `faults` made faulty: missing or out of range in 90 % of the rows, or frozen in all."""
     for feature in features:
         if feature.name in faults:
             column = rows.column(feature.name).to_pylist()

@@ -1,4 +1,4 @@
-"""What turns out to be true about injected rows. Pure."""
+"""The outcomes (labels) of injected rows. Pure."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from shared.contracts.loop_spec import LoopSpec
 
 Floats = npt.NDArray[np.float64]
 
-# own: the rows' own outcomes. expected: what the model expects comes true, so that performance stays as it was although the rows
-# drifted. reversed: the relation has changed, the model no longer knows.
-Truth = Literal["own", "expected", "reversed"]
+# own: the outcomes of the reference rows. expected: outcomes drawn from the model's scores, so that the loss stays the same
+# although the rows drifted. reversed: the opposite of the own outcomes, so that the loss rises (concept drift).
+LabelSource = Literal["own", "expected", "reversed"]
 
 
 def outcomes(
-    truth: Truth, loop: LoopSpec, own: Floats, scored: Floats, answered: Floats, random: np.random.Generator
+    source: LabelSource,
+    loop: LoopSpec,
+    own: Floats,
+    scored: Floats,
+    answered: Floats,
+    random: np.random.Generator,
 ) -> Floats:
-    """One outcome per row; NaN where nothing will be known.
+    """One outcome per row; NaN for a row without an outcome.
 
-    `own` and `scored`: the reference rows' outcomes and scores; `answered`: the scores of the answers just given.
+    `own` and `scored`: outcomes and scores of the reference rows; `answered`: scores of the responses.
     """
-    if truth == "own":
+    if source == "own":
         return own
     probability = loop.prediction.kind == "probability"
-    if truth == "expected":
+    if source == "expected":
         if probability:
             return np.where(
                 np.isfinite(answered), (random.random(answered.size) < answered).astype(float), np.nan

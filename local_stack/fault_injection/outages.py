@@ -1,49 +1,50 @@
-"""A part that is gone for a while, or dies once: what the supervisor and the others make of it."""
+"""Outages of one process: stopped for some time, or killed once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from local_stack.fault_injection.processes import kill, part_of, stack_of, wait_until_back
+from local_stack.fault_injection.processes import find_process, kill, running_stack, wait_until_restarted
 from local_stack.settings import LocalStackSettings
-from local_stack.supervisor.restart_suppression import hold
+from local_stack.supervisor.restart_suppression import suppress_restarts
 
-BACK_WITHIN_S = 120.0
+RESTART_TIMEOUT_S = 120.0
 TICK_S = 0.2
-# The hold ends with the command; its own end only bounds what a holder that hangs could do.
+# Restarts are suppressed until the command ends; this bounds the suppression if the command hangs.
 SLACK_S = 5.0
 
 
-def take_down(
+def stop_for(
     settings: LocalStackSettings,
-    part: str,
+    name: str,
     seconds: float,
     *,
     on_progress: Callable[[float], None] = lambda _: None,
     step: Callable[[str], None] = lambda _: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> float:
-    """End `part` as a power cut would, keep it down for `seconds`; returns the seconds it then took to be ready again.
+    """Kill the process `name` and keep it down for `seconds`. Returns the seconds until it was ready again.
 
-    1. The hold is written: nothing starts it again.   2. It is killed.   3. The time passes; `on_progress` hears how much.
-    4. The hold is taken away, also when we are interrupted; when we are killed, it is void.   5. The supervisor starts it.
+    1. Suppress restarts.   2. Kill the process.   3. Wait; `on_progress` receives the seconds that have passed.
+    4. Allow restarts, also after an interrupt. If this process is killed, the suppression is void.
+    5. The supervisor restarts the process.
     """
-    before = part_of(stack_of(settings), part)
-    with hold(settings.home, part, seconds + SLACK_S):
+    before = find_process(running_stack(settings), name)
+    with suppress_restarts(settings.home, name, seconds + SLACK_S):
         kill(before)
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
-            nap = min(TICK_S, left)
-            pause(nap)
-            on_progress(nap)
-    return wait_until_back(settings.home, before, within_s=BACK_WITHIN_S, on_progress=step)
+            tick = min(TICK_S, left)
+            pause(tick)
+            on_progress(tick)
+    return wait_until_restarted(settings.home, before, within_s=RESTART_TIMEOUT_S, on_progress=step)
 
 
-def kill_once(
-    settings: LocalStackSettings, part: str, *, step: Callable[[str], None] = lambda _: None
+def kill_and_wait(
+    settings: LocalStackSettings, name: str, *, step: Callable[[str], None] = lambda _: None
 ) -> float:
-    """End `part` once as a power cut would; the seconds until the supervisor has it ready again."""
-    before = part_of(stack_of(settings), part)
+    """Kill the process `name` once. Returns the seconds until the supervisor has restarted it and it is ready."""
+    before = find_process(running_stack(settings), name)
     kill(before)
-    return wait_until_back(settings.home, before, within_s=BACK_WITHIN_S, on_progress=step)
+    return wait_until_restarted(settings.home, before, within_s=RESTART_TIMEOUT_S, on_progress=step)

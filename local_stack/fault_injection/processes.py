@@ -1,4 +1,4 @@
-"""The processes that faults may hit: those in the state file of this home, identified by pid and creation time."""
+"""The processes that may be killed: those in the state file of this home, identified by pid and creation time."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from shared.errors import NotFound, OperatorError
 PAUSE_S = 0.2
 
 
-def stack_of(settings: LocalStackSettings) -> StackState:
-    """The running stack of this home. Raises `OperatorError` where no supervisor would start again what a rehearsal ends."""
+def running_stack(settings: LocalStackSettings) -> StackState:
+    """The running stack of this home. Raises `OperatorError` if no supervisor runs, which would restart a killed process."""
     state = read_state(settings.home)
     if state is None or not is_supervised(settings.home):
         raise OperatorError(
             f"no supervised stack runs on {settings.home}",
             hint=other_stacks(settings.home)
-            or "start one with `homeostat up --detach`, or name another --home",
+            or "start one with `homeostat up --detach`, or give another --home",
         )
     return state
 
 
-def part_of(state: StackState, name: str) -> ProcessState:
-    """The living process of the part. Raises `NotFound` for another name, `OperatorError` where it does not run."""
+def find_process(state: StackState, name: str) -> ProcessState:
+    """The running process `name`. Raises `NotFound` for an unknown name, `OperatorError` if it does not run."""
     found = {process.name: process for process in state.processes}
     if name not in found:
         raise NotFound(f"this stack has no process {name}", hint=f"use one of {', '.join(sorted(found))}")
@@ -43,8 +43,8 @@ def part_of(state: StackState, name: str) -> ProcessState:
     return found[name]
 
 
-def tree_of(process: ProcessState) -> list[psutil.Process]:
-    """The part's process and everything below it; empty where the number belongs to another process by now."""
+def process_tree(process: ProcessState) -> list[psutil.Process]:
+    """The process and all its children; empty if the pid belongs to another process now."""
     if not is_alive(process):
         return []
     try:
@@ -54,8 +54,8 @@ def tree_of(process: ProcessState) -> list[psutil.Process]:
         return []
 
 
-def send(processes: list[psutil.Process], number: signal.Signals) -> None:
-    """Signal processes. psutil looks at the creation time first: a number given anew is spared."""
+def send_signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+    """Send a signal. psutil compares the creation time first, so a process with a reused pid gets none."""
     for process in processes:
         try:
             process.send_signal(number)
@@ -64,27 +64,28 @@ def send(processes: list[psutil.Process], number: signal.Signals) -> None:
 
 
 def kill(process: ProcessState) -> None:
-    """End a part at once, as a power cut would."""
-    send(tree_of(process), signal.SIGKILL)
+    """Kill a process and its children (SIGKILL)."""
+    send_signal(process_tree(process), signal.SIGKILL)
 
 
-def wait_until_back(
+def wait_until_restarted(
     home: Path, before: ProcessState, *, within_s: float, on_progress: Callable[[str], None] = lambda _: None
 ) -> float:
-    """Wait until the supervisor has started the part again and it is ready; the seconds it took. Raises `OperatorError`."""
+    """Wait until the supervisor has restarted the process and it is ready; the seconds it took. Raises `OperatorError`."""
     began = time.monotonic()
-    on_progress(f"waiting for {before.name} to come back")
+    on_progress(f"waiting for {before.name} to restart")
     while time.monotonic() - began < within_s:
         state = read_state(home)
-        again = next((one for one in state.processes if one.name == before.name), None) if state else None
+        restarted = next((one for one in state.processes if one.name == before.name), None) if state else None
         if (
             state is not None
-            and again is not None
-            and again.pid != before.pid
-            and is_ready(again, state.kafka)
+            and restarted is not None
+            and restarted.pid != before.pid
+            and is_ready(restarted, state.kafka)
         ):
             return time.monotonic() - began
         time.sleep(PAUSE_S)
     raise OperatorError(
-        f"{before.name} is not back after {within_s:.0f} s", hint=f"homeostat status; read {before.log}"
+        f"{before.name} is not ready again after {within_s:.0f} s",
+        hint=f"homeostat status; read {before.log}",
     )

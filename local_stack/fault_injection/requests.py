@@ -1,4 +1,4 @@
-"""Rows as a client sends them, to a local server: paced, in small requests, with what became of each row."""
+"""Sends rows and outcomes to a local inference service as a client would: at a rate, in small requests."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from shared.errors import CallerError, DependencyUnavailable, HomeostatError
 from shared.http.service_client import ServiceClient
 
 ROWS_PER_REQUEST = 10
-MOST_OUTCOMES = 5000
-SHOWN_FAILURES = 3
+MAX_OUTCOMES = 5000
+MAX_FAILURES_SHOWN = 3
 
 
 @dataclass
-class Answers:
-    """What became of the rows, by their place: id (empty: not answered), score (NaN) and moment."""
+class Responses:
+    """For each row: the prediction id (empty if not answered), the score (NaN if not answered) and the event time."""
 
     ids: list[str]
     scores: npt.NDArray[np.float64]
-    moments: list[datetime]
+    event_times: list[datetime]
     failed: int = 0
     failures: list[str] = field(default_factory=list)
 
     @property
     def answered(self) -> int:
-        """Rows that have an answer."""
-        return sum(1 for identity in self.ids if identity)
+        """Number of rows that were answered."""
+        return sum(1 for one in self.ids if one)
 
     def fail(self, rows: int, error: HomeostatError) -> None:
-        """Note that a request for `rows` rows failed."""
+        """Record that a request for `rows` rows failed."""
         self.failed += rows
-        if len(self.failures) < SHOWN_FAILURES:
+        if len(self.failures) < MAX_FAILURES_SHOWN:
             self.failures.append(error.message)
 
 
@@ -56,24 +56,24 @@ def as_rows(table: pa.Table, loop: LoopSpec) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def ask(
+def send_rows(
     inference: ServiceClient,
     model: str,
     rows: Sequence[dict[str, Any]],
-    moments: Sequence[datetime],
+    event_times: Sequence[datetime],
     *,
     rate: float,
     seconds: float,
     on_progress: Callable[[int], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
-) -> Answers:
-    """Ask for every row, `rate` rows a second, for at most `seconds`; `on_progress` hears how many rows each request had.
+) -> Responses:
+    """Send every row, `rate` rows per second, for at most `seconds`; `on_progress` receives the number of rows of each request.
 
-    Neighbouring rows share a request and its first row's moment. A failed request is counted, not sent again: what a client sees
-    during a fault is what is rehearsed.
+    The rows of one request share the event time of its first row. A failed request is counted and not repeated, since the
+    scenario shows what a client sees during a fault.
     """
-    answers = Answers([""] * len(rows), np.full(len(rows), np.nan), list(moments))
+    responses = Responses([""] * len(rows), np.full(len(rows), np.nan), list(event_times))
     began = clock()
     per_request = max(1, min(ROWS_PER_REQUEST, round(rate)))
     for start in range(0, len(rows), per_request):
@@ -85,36 +85,36 @@ def ask(
         batch = rows[start : start + per_request]
         body: dict[str, object] = {
             "model": model,
-            "event_time": moments[start].isoformat(),
+            "event_time": event_times[start].isoformat(),
             "rows": list(batch),
         }
         try:
             reply = inference.post("/predict", body)
-        except CallerError:  # our rows are wrong, and so would the next be
+        except CallerError:  # the rows are invalid, and so would the next be
             raise
         except HomeostatError as error:
-            answers.fail(len(batch), error)
+            responses.fail(len(batch), error)
         else:
             for place, item in enumerate(reply["predictions"], start=start):
-                answers.ids[place] = str(item["prediction_id"])
-                answers.moments[place] = moments[start]
-                answers.scores[place] = item.get("score", np.nan)
+                responses.ids[place] = str(item["prediction_id"])
+                responses.event_times[place] = event_times[start]
+                responses.scores[place] = item.get("score", np.nan)
         on_progress(len(batch))
-    return answers
+    return responses
 
 
-def tell(inference: ServiceClient, items: Sequence[dict[str, Any]], *, tries: int = 3) -> int:
-    """Tell outcomes, again where a request fails: the same outcome twice counts once. How many were taken."""
-    taken = 0
-    for start in range(0, len(items), MOST_OUTCOMES):
-        batch = list(items[start : start + MOST_OUTCOMES])
+def send_outcomes(inference: ServiceClient, items: Sequence[dict[str, Any]], *, tries: int = 3) -> int:
+    """Send outcomes; repeat a request that fails, since a repeated outcome counts once. Returns how many were accepted."""
+    accepted = 0
+    for start in range(0, len(items), MAX_OUTCOMES):
+        batch = list(items[start : start + MAX_OUTCOMES])
         for attempt in range(tries):
             try:
                 inference.post("/outcomes", {"outcomes": batch})
-                taken += len(batch)
+                accepted += len(batch)
                 break
             except DependencyUnavailable:
                 if attempt == tries - 1:
                     raise
                 time.sleep(1.0)
-    return taken
+    return accepted

@@ -1,4 +1,4 @@
-"""One scenario with rows: what is asked, what is told, what drift concludes."""
+"""A scenario: sends rows and their outcomes, waits for the lake, and reads the verdict of drift."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from local_stack.fault_injection.labels import Truth, outcomes
-from local_stack.fault_injection.lake_checks import known_of, wait_for_outcomes, wait_for_rows
-from local_stack.fault_injection.limits import length_for
-from local_stack.fault_injection.requests import Answers, as_rows, ask, tell
-from local_stack.fault_injection.target import Served
+from local_stack.fault_injection.labels import LabelSource, outcomes
+from local_stack.fault_injection.lake_checks import read_event_range, wait_for_outcomes, wait_for_rows
+from local_stack.fault_injection.limits import duration_for
+from local_stack.fault_injection.requests import Responses, as_rows, send_outcomes, send_rows
+from local_stack.fault_injection.target import Target
 from local_stack.fault_injection.timeline import Timeline, plan, rows_per_window
 from local_stack.fault_injection.verdicts import wait_for_verdict
 from shared.errors import HomeostatError
@@ -22,15 +22,15 @@ from shared.http.service_client import ServiceClient
 from shared.stores.lake import Lake
 
 SETTLING_S = 60.0
-Make = Callable[[int, np.random.Generator], pa.Table]
+MakeRows = Callable[[int, np.random.Generator], pa.Table]
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How much is sent: `rows` in all (None: as many as `windows` take), `rate` rows a second, for at most `seconds` (None: as
-    long as they need).
+class Workload:
+    """How much is sent: `rows` in total (None: as many as fill `windows`), `rate` rows per second, for at most `seconds`
+    (None: as long as the rows need).
 
-    `wait_s`: how long a verdict is waited for; 0: nobody waits.
+    `wait_s`: seconds to wait for a verdict; 0 does not wait.
     """
 
     rows: int | None = None
@@ -41,26 +41,27 @@ class Pace:
 
 
 @dataclass
-class Outcome:
-    """What a scenario did: rows `asked`, `answered`, found `in_lake`; outcomes `on_progress`; its event time; the verdict."""
+class ScenarioResult:
+    """What a scenario did: number of `rows`, of rows `answered`, `failed` and found `in_lake`, of outcomes sent; its range of
+    event time; and the verdict."""
 
     model: str
     version: str
     generation: int
-    asked: int
+    rows: int
     answered: int
     failed: int
     failures: list[str]
     in_lake: int | None
-    told: int
+    outcomes: int
     start: datetime
     end: datetime
     verdict: dict[str, Any] | None = field(default=None)
 
     @property
     def unsent(self) -> int:
-        """Rows for which there was no time."""
-        return self.asked - self.answered - self.failed
+        """Rows that were not sent before the time was over."""
+        return self.rows - self.answered - self.failed
 
     def document(self) -> dict[str, Any]:
         """The same for programs."""
@@ -74,143 +75,151 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Sends rows of `served` to `inference` and looks at what becomes of them in `lake` and `drift`."""
+    """Sends rows of `target` to `inference`, and checks for them in `lake` and `drift`. `record` is called for answered rows."""
 
-    served: Served
+    target: Target
     inference: ServiceClient
     drift: ServiceClient
     lake: Lake
     now: Callable[[], datetime]
-    note: Callable[[int, datetime, datetime], None] = lambda rows, start, end: None
+    record: Callable[[int, datetime, datetime], None] = lambda rows, start, end: None
 
-    def size(self, pace: Pace) -> tuple[int, int]:
-        """Rows and windows that are sent."""
-        each = rows_per_window(self.served.loop.drift.window, known_of(self.lake, self.served))
+    def size(self, pace: Workload) -> tuple[int, int]:
+        """Number of rows and windows to send."""
+        each = rows_per_window(self.target.loop.drift.window, read_event_range(self.lake, self.target))
         rows = pace.rows or each * pace.windows
         return rows, max(pace.windows, rows // each)
 
     def run(
         self,
-        make: Make,
-        pace: Pace,
+        make: MakeRows,
+        pace: Workload,
         *,
         seed: int,
-        truth: Truth | None,
+        labels: LabelSource | None,
         on_progress: Callable[[int], None] = lambda _: None,
         step: Callable[[str], None] = lambda _: None,
-    ) -> Outcome:
-        """Send rows that `make` makes.
+    ) -> ScenarioResult:
+        """Send the rows that `make` makes.
 
-        1. The rows are asked, in order of event time.   2. Their outcomes are told, unless `truth` is None.
-        3. The lake has them all: what makes the window judgeable must not overtake what is in it.
-        4. One last row, later, with its outcome: now the window is over and its outcomes are due.
-        5. Drift's verdict.
+        1. Send the rows in order of event time.   2. Send their outcomes, unless `labels` is None.
+        3. Wait until the lake has them all, so that the row that closes the window does not arrive before them.
+        4. Send one later row with its outcome: it closes the window, and the outcomes are due.
+        5. Wait for the verdict.
 
-        `on_progress` hears of rows sent, `step` of what is waited for, `note` of rows that were answered and stay. Raises
-        `CallerError` where inference refuses the rows.
+        `on_progress` receives the number of rows sent, `step` a description of each wait. Raises `CallerError` if inference
+        rejects the rows.
         """
         random = np.random.default_rng(seed)
-        loop = self.served.loop
+        loop = self.target.loop
         count, windows = self.size(pace)
         timeline = plan(
-            loop.drift.window, loop.outcome.delay, known_of(self.lake, self.served), windows, self.now()
+            loop.drift.window,
+            loop.outcome.delay,
+            read_event_range(self.lake, self.target),
+            windows,
+            self.now(),
         )
-        seconds = length_for(count, pace.rate) if pace.seconds is None else pace.seconds
+        seconds = duration_for(count, pace.rate) if pace.seconds is None else pace.seconds
         table = make(count + 1, random)
         rows = as_rows(table, loop)
-        truth = None if loop.prediction.kind == "tensor" else truth
-        answers = ask(
+        labels = None if loop.prediction.kind == "tensor" else labels
+        responses = send_rows(
             self.inference,
-            self.served.model,
+            self.target.model,
             rows[:count],
-            timeline.moments(count),
+            timeline.event_times(count),
             rate=pace.rate,
             seconds=seconds,
             on_progress=on_progress,
         )
-        self.note(answers.answered, timeline.start, timeline.end)
-        done = Outcome(
-            self.served.model,
-            self.served.version,
-            self.served.generation,
-            *(count, answers.answered, answers.failed, answers.failures),
+        self.record(responses.answered, timeline.start, timeline.end)
+        result = ScenarioResult(
+            self.target.model,
+            self.target.version,
+            self.target.generation,
+            *(count, responses.answered, responses.failed, responses.failures),
             in_lake=None,
-            told=0,
+            outcomes=0,
             start=timeline.start,
             end=timeline.end,
         )
-        if done.unsent:
-            done.failures.append(
-                f"{done.unsent} rows were not sent within {seconds:g} s; --for gives them longer"
+        if result.unsent:
+            result.failures.append(
+                f"{result.unsent} rows were not sent within {seconds:g} s; allow more time with --for"
             )
-        done.told = self._tell(table.slice(0, count), answers, truth, random, timeline, self.now())
-        if pace.wait_s > 0 and done.answered:
+        result.outcomes = self._send_outcomes(
+            table.slice(0, count), responses, labels, random, timeline, self.now()
+        )
+        if pace.wait_s > 0 and result.answered:
             step("waiting for the lake")
-            ids = [identity for identity in answers.ids if identity]
-            done.in_lake = wait_for_rows(
-                self.lake, self.served.model, ids, timeline.start, timeline.end, within_s=SETTLING_S
+            ids = [one for one in responses.ids if one]
+            result.in_lake = wait_for_rows(
+                self.lake, self.target.model, ids, timeline.start, timeline.end, within_s=SETTLING_S
             )
-            self._finish(rows[count], table.slice(count, 1), truth, random, timeline, done)
+            self._finish(rows[count], table.slice(count, 1), labels, random, timeline, result)
             step("waiting for drift's verdict")
-            done.verdict = wait_for_verdict(
-                self.drift, self.served.model, self.served.generation, timeline, within_s=pace.wait_s
+            result.verdict = wait_for_verdict(
+                self.drift, self.target.model, self.target.generation, timeline, within_s=pace.wait_s
             )
-        return done
+        return result
 
     def _finish(
         self,
         row: dict[str, Any],
         table: pa.Table,
-        truth: Truth | None,
+        labels: LabelSource | None,
         random: np.random.Generator,
         timeline: Timeline,
-        done: Outcome,
+        result: ScenarioResult,
     ) -> None:
-        """Send the row that makes the windows judgeable."""
+        """Send the row that closes the last window."""
         if timeline.last is None:
             return
-        if truth is not None and done.told:
-            delay = self.served.loop.outcome.delay
+        if labels is not None and result.outcomes:
+            delay = self.target.loop.outcome.delay
             wait_for_outcomes(
                 self.lake,
-                self.served.model,
+                self.target.model,
                 timeline.start,
                 timeline.end + delay,
-                done.told,
+                result.outcomes,
                 within_s=SETTLING_S,
             )
-        last = ask(self.inference, self.served.model, [row], [timeline.last], rate=1.0, seconds=30.0)
-        self.note(last.answered, timeline.last, timeline.last)
-        self._tell(table, last, truth, random, timeline, self.now(), delay=timedelta(0))
+        last = send_rows(self.inference, self.target.model, [row], [timeline.last], rate=1.0, seconds=30.0)
+        self.record(last.answered, timeline.last, timeline.last)
+        self._send_outcomes(table, last, labels, random, timeline, self.now(), delay=timedelta(0))
 
-    def _tell(
+    def _send_outcomes(
         self,
         table: pa.Table,
-        answers: Answers,
-        truth: Truth | None,
+        responses: Responses,
+        labels: LabelSource | None,
         random: np.random.Generator,
         timeline: Timeline,
         now: datetime,
         *,
         delay: timedelta | None = None,
     ) -> int:
-        if truth is None:
+        if labels is None:
             return 0
-        wait = self.served.loop.outcome.delay if delay is None else delay
+        wait = self.target.loop.outcome.delay if delay is None else delay
         own = np.asarray(table.column("outcome").to_numpy(), dtype=np.float64)
         scored = np.asarray(table.column("score").to_numpy(), dtype=np.float64)
-        values = outcomes(truth, self.served.loop, own, scored, answers.scores, random)
+        values = outcomes(labels, self.target.loop, own, scored, responses.scores, random)
         items = [
             {
-                "prediction_id": identity,
+                "prediction_id": prediction_id,
                 "value": float(value),
-                "observed_at": min(moment + wait, now).isoformat(),
+                "observed_at": min(event_time + wait, now).isoformat(),
             }
-            for identity, value, moment in zip(answers.ids, values, answers.moments, strict=True)
-            if identity and np.isfinite(value)
+            for prediction_id, value, event_time in zip(
+                responses.ids, values, responses.event_times, strict=True
+            )
+            if prediction_id and np.isfinite(value)
         ]
         try:
-            return tell(self.inference, items) if items else 0
+            return send_outcomes(self.inference, items) if items else 0
         except HomeostatError as error:
-            answers.failures.append(error.message)
+            responses.failures.append(error.message)
             return 0

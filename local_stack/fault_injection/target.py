@@ -1,4 +1,4 @@
-"""The version a server serves, as rehearsals need it: its specification, its reference rows, its model."""
+"""The served version that receives injected rows: its specification, reference rows and feature weights."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ SCORED_ROWS = 1000
 
 
 @dataclass(frozen=True)
-class Served:
-    """A served `version` of `model` under its `generation`; `reference` holds its own rows in time order.
+class Target:
+    """A served `version` of `model` with its `generation`; `reference` holds its reference rows in time order.
 
-    `weights` says, for each feature, how far scores move when its values are dealt out anew (in units of the score).
+    `weights`: permutation importance of each feature, in units of the score.
     """
 
     model: str
@@ -39,22 +39,22 @@ class Served:
     weights: dict[str, float]
 
 
-def find_served(inference: ServiceClient, store: ModelStore, keys: Keys, model: str, *, seed: int) -> Served:
-    """What inference serves, read from the model store and checked against its signature.
+def find_target(inference: ServiceClient, store: ModelStore, keys: Keys, model: str, *, seed: int) -> Target:
+    """The version that inference serves, read from the model store, with its signature verified.
 
-    `model` may be empty while one model is served. Raises `NotFound` where it is not served, `CallerError` where several are.
+    `model` may be empty if one model is served. Raises `NotFound` if it is not served, `CallerError` if it is ambiguous.
     """
     report = inference.get("/status.json")
     served = {str(item["name"]): item for item in report["models"] if item["version"]}
     if not served:
         raise NotFound("inference serves no model", hint="homeostat deploy PROJECT --train … --holdout …")
     if not model and len(served) > 1:
-        raise CallerError(f"inference serves {', '.join(sorted(served))}", hint="name one with --model")
+        raise CallerError(f"inference serves {', '.join(sorted(served))}", hint="choose one with --model")
     name = model or next(iter(served))
     if name not in served:
         raise NotFound(
-            f"inference does not serve {name}; it serves {', '.join(sorted(served))}",
-            hint="name one of those with --model",
+            f"inference does not serve {name}",
+            hint=f"known models: {', '.join(sorted(served))}; choose one with --model",
         )
     item: dict[str, Any] = served[name]
     version = str(item["version"])
@@ -62,12 +62,12 @@ def find_served(inference: ServiceClient, store: ModelStore, keys: Keys, model: 
         manifest = store.get_version(name, version, Path(folder))
         verify_version(Path(folder), version=version, verifying_key=keys.verifying)
         reference = _usable(pq.read_table(Path(folder) / REFERENCE), manifest.loop)
-        weights = weigh_features(Path(folder) / MODEL, manifest.loop, reference, seed=seed)
-    return Served(name, version, int(item["generation"]), manifest.loop, reference, weights)
+        weights = feature_weights(Path(folder) / MODEL, manifest.loop, reference, seed=seed)
+    return Target(name, version, int(item["generation"]), manifest.loop, reference, weights)
 
 
-def weigh_features(model: Path, loop: LoopSpec, reference: pa.Table, *, seed: int) -> dict[str, float]:
-    """How much each feature moves the score: the mean change when its column is dealt out anew over some reference rows."""
+def feature_weights(model: Path, loop: LoopSpec, reference: pa.Table, *, seed: int) -> dict[str, float]:
+    """Permutation importance: mean absolute change of the score when a feature's column is shuffled, over some reference rows."""
     from shared.models.onnx_runner import OnnxModel
 
     random = np.random.default_rng(seed)
@@ -77,21 +77,21 @@ def weigh_features(model: Path, loop: LoopSpec, reference: pa.Table, *, seed: in
     weights = {}
     for feature in loop.features:
         place = rows.column_names.index(feature.name)
-        dealt = rows.column(place).take(pa.array(random.permutation(rows.num_rows)))
-        after = scorer.score(rows.set_column(place, feature.name, dealt))
+        shuffled = rows.column(place).take(pa.array(random.permutation(rows.num_rows)))
+        after = scorer.score(rows.set_column(place, feature.name, shuffled))
         weights[feature.name] = float(np.nanmean(np.abs(after - before)))
     return weights
 
 
 def _usable(reference: pa.Table, loop: LoopSpec) -> pa.Table:
-    """The rows a request may hold: without a missing value where none is allowed."""
+    """The rows that inference accepts: without missing values in features that are not nullable."""
     kept = reference
     for feature in loop.features:
         if not feature.nullable and feature.name in kept.column_names:
             kept = kept.filter(pc.is_valid(kept.column(feature.name)))
     if kept.num_rows == 0:
         raise ProjectError(
-            f"the reference of {loop.model} has no whole row to send",
-            hint="deploy it with rows that are whole",
+            f"the reference of {loop.model} has no complete row to send",
+            hint="deploy it with a holdout that has complete rows",
         )
     return kept.sort_by("event_time").combine_chunks()

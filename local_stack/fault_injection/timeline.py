@@ -1,13 +1,13 @@
-"""When injected rows happen, in event time, so that the windows of drift fill and can be judged at once. Pure.
+"""Event times of injected rows, chosen so that windows fill and can be evaluated at once. Pure.
 
-Drift cuts a generation's rows into windows from its first row on, and judges a window when predictions have reached its end, its
-outcomes are due, and, where outcomes stay away, one more window length has passed. Whoever sends rows of the present waits days
-for that. Rehearsals send rows of the past instead, after whatever the lake already holds:
+Drift divides a generation's rows into windows, starting at its first row. It evaluates a window once predictions have reached its
+end and its outcomes are due; if outcomes are missing, one window length later. With present event times that would take days.
+So injected rows get event times in the past, after all rows that the lake already holds:
 
     first row ── windows on a grid ──▶ │ window: the injected rows │ ··· nothing ··· │ one last row, on the grid again
                                        start                      end   outcomes due  last
 
-The stretch between is empty and drift passes over it in one step; the next rehearsal begins where the last row lies.
+The gap is empty, and drift skips it in one step. The next scenario begins at the last row.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from datetime import datetime, timedelta
 from shared.contracts.loop_spec import Window
 
 INSTANT = timedelta(microseconds=1)
-# How often a fresh model can be rehearsed before the past is used up.
+# Number of scenarios that fit between the reference and the present.
 ROOM = 40
-MOST_ROWS = 2000
+MAX_ROWS = 2000
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known of a model's rows, in event time: the reference's first and last moment and its number of rows; the newest
-    row in the lake; the first and the newest row of the generation served (None where the lake has none)."""
+class EventRange:
+    """Event times of a model's rows: first and last of the reference, and its number of rows; the newest in the lake; the first
+    and the newest of the served generation (None if the lake has none)."""
 
     reference_start: datetime
     reference_end: datetime
@@ -39,57 +39,59 @@ class Known:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Rows happen in [start, end), evenly; `last` is the moment of the one row that makes them judgeable.
+    """Rows are spread evenly over [start, end); `last` is the event time of the row that closes the last window.
 
-    `last` is None where the present comes first: then drift has to be asked for a verdict.
+    `last` is None if it would lie in the future: then an evaluation has to be requested.
     """
 
     start: datetime
     end: datetime
     last: datetime | None
 
-    def moments(self, count: int) -> list[datetime]:
-        """`count` moments, in order, the first at `start`."""
+    def event_times(self, count: int) -> list[datetime]:
+        """`count` event times in order, the first at `start`."""
         step = (self.end - self.start) / max(1, count)
         return [self.start + step * place for place in range(count)]
 
 
-def rows_per_window(window: Window, known: Known) -> int:
-    """As many rows as such a window usually has, enough to judge, and no more than are quickly sent."""
+def rows_per_window(window: Window, event_range: EventRange) -> int:
+    """The usual number of rows in such a window, at least enough for an evaluation and at most MAX_ROWS."""
     if window.rows is not None:
-        return 2 * window.rows  # wherever the last window ended, one whole window is new
+        return 2 * window.rows  # one complete window is new, wherever the last one ended
     assert window.every is not None
-    return max(2 * window.minimum_rows, min(MOST_ROWS, round(_density(known) * window.every.total_seconds())))
+    return max(
+        2 * window.minimum_rows, min(MAX_ROWS, round(_density(event_range) * window.every.total_seconds()))
+    )
 
 
-def plan(window: Window, delay: timedelta, known: Known, windows: int, now: datetime) -> Timeline:
-    """Where `windows` windows of injected rows lie."""
-    length = window.every or timedelta(seconds=2 * (window.rows or 0) / _density(known))
+def plan(window: Window, delay: timedelta, event_range: EventRange, windows: int, now: datetime) -> Timeline:
+    """The event times of `windows` windows of injected rows."""
+    length = window.every or timedelta(seconds=2 * (window.rows or 0) / _density(event_range))
     needed = length * windows + delay + max(length, delay) + (window.every or timedelta(0))
-    start = _start(window, known, needed, now)
+    start = _start(window, event_range, needed, now)
     end = start + length * windows
     due = end + delay + max(length, delay)
     last = due if window.every is None else start + math.ceil((due - start) / window.every) * window.every
     if last <= now:
         return Timeline(start, end, last)
-    # No room before the present: what is left of it, and a verdict on request.
-    begin = max(known.newest or now - length, now - length)
+    # Not enough time before the present: use what is left, and request an evaluation.
+    begin = max(event_range.newest or now - length, now - length)
     return Timeline(begin + INSTANT, max(now, begin + 2 * INSTANT), None)
 
 
-def _start(window: Window, known: Known, needed: timedelta, now: datetime) -> datetime:
-    first, newest = known.generation_first, known.generation_newest
+def _start(window: Window, event_range: EventRange, needed: timedelta, now: datetime) -> datetime:
+    first, newest = event_range.generation_first, event_range.generation_newest
     if first is not None and newest is not None and window.every is not None:
         on_grid = first + math.ceil((newest - first) / window.every) * window.every
         # Rows of another generation may lie later.
-        late = known.newest or newest
+        late = event_range.newest or newest
         return on_grid + max(0, math.ceil((late - on_grid) / window.every)) * window.every
-    if known.newest is not None:
-        return known.newest + INSTANT
-    return min(known.reference_end, now - ROOM * needed).replace(microsecond=0)
+    if event_range.newest is not None:
+        return event_range.newest + INSTANT
+    return min(event_range.reference_end, now - ROOM * needed).replace(microsecond=0)
 
 
-def _density(known: Known) -> float:
-    """Rows a second of the reference."""
-    span = (known.reference_end - known.reference_start).total_seconds()
-    return known.reference_rows / span if span > 0 else 1.0
+def _density(event_range: EventRange) -> float:
+    """Rows per second of the reference."""
+    span = (event_range.reference_end - event_range.reference_start).total_seconds()
+    return event_range.reference_rows / span if span > 0 else 1.0

@@ -1,4 +1,4 @@
-"""What drift concludes about the rows that were injected."""
+"""The verdict about injected rows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LIMIT = 50
 def wait_for_verdict(
     drift: ServiceClient, model: str, generation: int, timeline: Timeline, *, within_s: float
 ) -> dict[str, Any] | None:
-    """The newest verdict about the timeline's windows; None where there is none in time.
+    """The newest verdict about the timeline's windows; None on timeout.
 
-    Where the windows cannot fill by themselves, because the present comes first, drift is asked to judge the stretch now.
+    If the timeline has no last row, an evaluation of its range is requested.
     """
     if timeline.last is None:
         window = {"start": timeline.start.isoformat(), "end": timeline.end.isoformat()}
@@ -28,27 +28,27 @@ def wait_for_verdict(
     while True:
         try:
             found = items(drift.get("/verdicts", model=model, limit=LIMIT), "verdicts")
-        except HomeostatError:  # drift may be what is away just now
+        except HomeostatError:  # drift may be unavailable because of the injected fault
             found = []
         ours = [
             verdict
             for verdict in found
             if verdict["generation"] == generation
-            and _moment(verdict["window_start"]) >= _moment(start)
-            and _moment(verdict["window_start"]) < _moment(end)
+            and _timestamp(verdict["window_start"]) >= _timestamp(start)
+            and _timestamp(verdict["window_start"]) < _timestamp(end)
             and verdict["rows"] > 0
         ]
-        # All windows but the last may be judged while the last is still read.
-        if any(_moment(verdict["window_end"]) >= _moment(end) for verdict in ours) or (
+        # Verdicts about earlier windows may come before that of the last.
+        if any(_timestamp(verdict["window_end"]) >= _timestamp(end) for verdict in ours) or (
             ours and time.monotonic() >= ends
         ):
-            return max(ours, key=lambda verdict: _moment(verdict["window_end"]))
+            return max(ours, key=lambda verdict: _timestamp(verdict["window_end"]))
         if time.monotonic() >= ends:
             return None
         time.sleep(PAUSE_S)
 
 
-def _moment(text: str) -> float:
+def _timestamp(text: str) -> float:
     from datetime import datetime
 
     return datetime.fromisoformat(text).timestamp()

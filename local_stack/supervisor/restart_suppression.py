@@ -1,7 +1,7 @@
-"""Holds: while one is in force, the supervisor leaves a part that died as it is. For rehearsing outages.
+"""Suppression of restarts: while it is in force, the supervisor does not restart a process that has ended. For outages.
 
-A hold is a file `run/holds/<part>.json` that names its holder, a living process, and its end. It is void when its time is over or
-its holder is gone, so nothing stays down because a command was killed.
+It is a file `run/suppressed/<process>.json` with the process that owns it and its end. It is void after its end, or once its
+owner has ended, so nothing stays down because a command was killed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from local_stack.state import run_folder
 from shared.errors import Conflict
 from shared.files import write_atomic
 
-LONGEST_S = 600.0
+MAX_DURATION_S = 600.0
 
 
 @dataclass(frozen=True)
-class Hold:
-    """Who holds a part, by `pid` and `created` (seconds since 1970), and `until` when (the same)."""
+class Suppression:
+    """Its owner, by `pid` and `created` (seconds since 1970), and its end `until` (the same)."""
 
     pid: int
     created: float
@@ -33,14 +33,16 @@ class Hold:
 
 
 @contextmanager
-def hold(home: Path, part: str, seconds: float) -> Iterator[None]:
-    """Hold `part` down inside the block, for `seconds` at most. Raises `Conflict` where somebody else does."""
-    path = _path(home, part)
-    if is_held(home, part):
-        raise Conflict(f"{part} is held down already", hint="wait until the other rehearsal is over")
+def suppress_restarts(home: Path, name: str, seconds: float) -> Iterator[None]:
+    """Suppress restarts of process `name` inside the block, for at most `seconds`. Raises `Conflict` if another command does."""
+    path = _path(home, name)
+    if is_suppressed(home, name):
+        raise Conflict(
+            f"restarts of {name} are suppressed already", hint="wait until the other command has ended"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
-    until = time.time() + min(seconds, LONGEST_S)
-    ours = Hold(pid=os.getpid(), created=psutil.Process().create_time(), until=until)
+    until = time.time() + min(seconds, MAX_DURATION_S)
+    ours = Suppression(pid=os.getpid(), created=psutil.Process().create_time(), until=until)
     write_atomic(path, orjson.dumps(asdict(ours)))
     try:
         yield
@@ -48,14 +50,14 @@ def hold(home: Path, part: str, seconds: float) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def is_held(home: Path, part: str) -> bool:
-    """Whether a living holder holds `part` now."""
+def is_suppressed(home: Path, name: str) -> bool:
+    """Whether restarts of process `name` are suppressed now, by a process that still runs."""
     try:
-        found = Hold(**orjson.loads(_path(home, part).read_bytes()))
+        found = Suppression(**orjson.loads(_path(home, name).read_bytes()))
     except (OSError, TypeError, ValueError):
         return False
-    # A clock that stepped back must not hold anything for longer than a hold may last.
-    if not 0 < found.until - time.time() <= LONGEST_S:
+    # A clock that was set back must not lengthen the suppression.
+    if not 0 < found.until - time.time() <= MAX_DURATION_S:
         return False
     try:
         return abs(psutil.Process(found.pid).create_time() - found.created) < 1.0
@@ -63,5 +65,5 @@ def is_held(home: Path, part: str) -> bool:
         return False
 
 
-def _path(home: Path, part: str) -> Path:
-    return run_folder(home) / "holds" / f"{part}.json"
+def _path(home: Path, name: str) -> Path:
+    return run_folder(home) / "suppressed" / f"{name}.json"

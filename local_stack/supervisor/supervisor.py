@@ -24,7 +24,7 @@ from local_stack.supervisor.lock import only_one
 from local_stack.supervisor.orphans import stop_orphans
 from local_stack.supervisor.process_specs import BROKER, ProcessSpec, environment, services, urls
 from local_stack.supervisor.restart_policy import stop_order
-from local_stack.supervisor.restart_suppression import is_held
+from local_stack.supervisor.restart_suppression import is_suppressed
 from shared.contracts.stack_state import StackState
 from shared.errors import HomeostatError
 from shared.models.keys import ensure_keys
@@ -172,8 +172,8 @@ class Supervisor:
                 child.start()
             return child.was_started
         lived = child.restarts.due is None
-        if not lived and is_held(self._home, child.spec.name):
-            return False  # a rehearsal keeps it down
+        if not lived and is_suppressed(self._home, child.spec.name):
+            return False  # kept down by fault injection
         changed = child.tend(now)
         if changed and lived:
             self._on_progress(f"{child.spec.name} ended with status {child.exit_status}; it is started again")

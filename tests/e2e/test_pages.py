@@ -1,6 +1,6 @@
 """README, quickstart and "bring your own model", read from top to bottom: every command works where it stands.
 
-docs/rehearsals.md has a test of its own, so has the notebook; docs/containers.md needs an engine that is not here, and
+docs/fault-injection.md has a test of its own, so has the notebook; docs/containers.md needs an engine that is not here, and
 tests/containers runs what its images hold. What else is not typed is named in LEFT_OUT, with the reason.
 """
 

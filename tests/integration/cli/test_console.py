@@ -45,7 +45,7 @@ def wait_live(process: subprocess.Popen[str], port: int) -> None:
     raise AssertionError(f"the console is not there: {process.communicate(timeout=10)}")
 
 
-def test_it_lives_alone_names_who_is_away_and_ends_in_order(tmp_path: Path) -> None:
+def test_console_runs_without_other_services(tmp_path: Path) -> None:
     port = free_port()
     process = start(tmp_path, port)
     try:
@@ -62,7 +62,7 @@ def test_it_lives_alone_names_who_is_away_and_ends_in_order(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []  # it keeps nothing
 
 
-def test_the_command_prints_its_link(tmp_path: Path) -> None:
+def test_command_prints_the_url(tmp_path: Path) -> None:
     port = free_port()
     process = start(tmp_path, port, "cli", "console", "--json")
     try:
@@ -74,7 +74,7 @@ def test_the_command_prints_its_link(tmp_path: Path) -> None:
     assert json.loads(said) == {"console": f"http://127.0.0.1:{port}/"}
 
 
-def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+def test_taken_port_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = start(tmp_path, taken.getsockname()[1])
         said = process.communicate(timeout=60)[1]

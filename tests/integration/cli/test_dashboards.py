@@ -36,7 +36,7 @@ def publish(url: str, folder: Path, *arguments: str) -> subprocess.CompletedProc
     )
 
 
-def test_publishing_twice_from_another_folder(tmp_path: Path) -> None:
+def test_publish_twice_from_another_folder(tmp_path: Path) -> None:
     with grafana("13.3.0") as server:
         first = publish(server.url, tmp_path, "--prometheus-url", "http://prometheus:9090")
         assert first.returncode == 0, first.stderr
@@ -50,7 +50,7 @@ def test_publishing_twice_from_another_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["hang", "trickle"])
-def test_a_grafana_that_never_answers_ends_the_command_in_bounded_time(tmp_path: Path, kind: str) -> None:
+def test_hanging_grafana_ends_in_bounded_time(tmp_path: Path, kind: str) -> None:
     with grafana() as server:
         server.always = Trouble(kind)  # type: ignore[arg-type]
         start = time.monotonic()
@@ -61,7 +61,7 @@ def test_a_grafana_that_never_answers_ends_the_command_in_bounded_time(tmp_path:
         assert server.writes == []
 
 
-def test_no_grafana_at_all(tmp_path: Path) -> None:
+def test_missing_grafana_url(tmp_path: Path) -> None:
     with grafana() as server:
         url = server.url
     done = publish(url, tmp_path)

@@ -76,7 +76,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield Bench(tmp_path, retraining, inference)
 
 
-def test_the_new_project_is_trained_signed_released_and_served(bench: Bench, tmp_path: Path) -> None:
+def test_new_project_is_trained_signed_and_released(bench: Bench, tmp_path: Path) -> None:
     done = bench.deploy()
     assert done.exit_code == 0, done.output
 
@@ -103,13 +103,13 @@ def test_the_new_project_is_trained_signed_released_and_served(bench: Bench, tmp
     assert loss == pytest.approx(manifest.metrics["log_loss"], abs=1e-5)
 
 
-def test_the_same_files_give_the_same_version(bench: Bench) -> None:
+def test_same_files_give_same_version(bench: Bench) -> None:
     assert bench.deploy().exit_code == bench.deploy().exit_code == 0
     first, second = (body["version"] for _, body in bench.releases())
     assert first == second
 
 
-def test_a_model_trained_elsewhere(bench: Bench, tmp_path: Path) -> None:
+def test_existing_model_is_packaged(bench: Bench, tmp_path: Path) -> None:
     out = tmp_path / "artifact"
     out.mkdir()
     environment = {
@@ -150,7 +150,7 @@ def test_a_model_trained_elsewhere(bench: Bench, tmp_path: Path) -> None:
         ("make_data.py", "", "", 0, ""),
     ],
 )
-def test_a_broken_project_is_named_and_nothing_is_released(
+def test_broken_project_is_not_released(
     bench: Bench, name: str, old: str, new: str, code: int, said: str
 ) -> None:
     if old:
@@ -161,7 +161,7 @@ def test_a_broken_project_is_named_and_nothing_is_released(
     assert bool(bench.releases()) == (code == 0)
 
 
-def test_a_missing_column_is_named(bench: Bench) -> None:
+def test_missing_column_is_named(bench: Bench) -> None:
     path = bench.project / "holdout.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["weight_kg"]), path)
     done = bench.deploy()
@@ -169,7 +169,7 @@ def test_a_missing_column_is_named(bench: Bench) -> None:
     assert "holdout.parquet lacks the column weight_kg" in done.stderr
 
 
-def test_a_version_inference_cannot_load_is_told(bench: Bench) -> None:
+def test_unloadable_version_is_reported(bench: Bench) -> None:
     bench.inference.answers["GET /status.json"] = (
         200,
         {"models": [{"name": "parcels", "generation": 0, "last_error": "the probe disagrees"}]},
@@ -185,7 +185,7 @@ def test_a_version_inference_cannot_load_is_told(bench: Bench) -> None:
     assert "the probe disagrees" in done.stderr
 
 
-def test_neither_data_nor_artifact_is_told(bench: Bench) -> None:
+def test_missing_data_and_artifact_is_an_error(bench: Bench) -> None:
     done = bench.deploy("--wait", "1")
     assert done.exit_code == 3
     assert "either --train and --holdout, or --artifact" in done.stderr

@@ -1,4 +1,4 @@
-"""Whatever is injected ends: a part that was stopped runs on, one that was held down comes back, however the command ended."""
+"""Injected outages end: the process is restarted, however the command ended."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local_stack.fault_injection.outages import kill_once, take_down
-from local_stack.fault_injection.processes import kill, part_of, stack_of
+from local_stack.fault_injection.outages import kill_and_wait, stop_for
+from local_stack.fault_injection.processes import find_process, kill, running_stack
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
 from local_stack.supervisor.readiness import wait_until_ready
-from local_stack.supervisor.restart_suppression import hold, is_held
+from local_stack.supervisor.restart_suppression import is_suppressed, suppress_restarts
 from shared.errors import Conflict, NotFound, OperatorError
 from tests.integration.cli.test_supervisor import Running, left_over, process, settings, spec
 from tests.waiting import patience
@@ -45,34 +45,32 @@ def running(settings: LocalStackSettings) -> Iterator[Running]:
         stack.end()
 
 
-def test_a_part_is_down_for_the_time_and_then_back(settings: LocalStackSettings, running: Running) -> None:
+def test_process_is_down_for_the_time_then_restarted(settings: LocalStackSettings, running: Running) -> None:
     before = process(settings, "early")
     seen: list[bool] = []
 
     def look(_: float) -> None:
         seen.append(psutil.pid_exists(before.pid) or process(settings, "early").pid != before.pid)
 
-    back = take_down(settings, "early", 3.0, on_progress=look)
+    back = stop_for(settings, "early", 3.0, on_progress=look)
     assert back < 30
-    # A restart is due after half a second: the hold kept it down for three.
+    # A restart is due after half a second: the suppression kept it down for three.
     assert not any(seen[3:])
     assert len(seen) >= 10
     assert process(settings, "early").restarts == before.restarts + 1
-    assert not is_held(settings.home, "early")
+    assert not is_suppressed(settings.home, "early")
 
 
-def test_a_part_that_was_killed_is_back_by_itself(settings: LocalStackSettings, running: Running) -> None:
+def test_killed_process_is_restarted(settings: LocalStackSettings, running: Running) -> None:
     before = process(settings, "early")
-    kill_once(settings, "early")
+    kill_and_wait(settings, "early")
     assert process(settings, "early").pid != before.pid
 
 
-def test_what_is_held_down_comes_back_when_the_command_is_killed(
-    settings: LocalStackSettings, running: Running
-) -> None:
+def test_process_restarts_after_the_command_is_killed(settings: LocalStackSettings, running: Running) -> None:
     before = process(settings, "early")
-    command = injecting(settings, "take_down(settings, 'early', 60.0)")
-    until(lambda: is_held(settings.home, "early"), 20, "the hold")
+    command = injecting(settings, "stop_for(settings, 'early', 60.0)")
+    until(lambda: is_suppressed(settings.home, "early"), 20, "the suppression")
     until(lambda: not psutil.pid_exists(before.pid), 20, "early is gone")
     time.sleep(1.5)
     assert process(settings, "early").pid == before.pid
@@ -81,18 +79,21 @@ def test_what_is_held_down_comes_back_when_the_command_is_killed(
     until(lambda: process(settings, "early").pid != before.pid, 20, "early is started again")
 
 
-def test_only_parts_of_a_supervised_stack_are_touched(
+def test_only_processes_of_a_supervised_stack_are_killed(
     settings: LocalStackSettings, running: Running, tmp_path: Path
 ) -> None:
     with pytest.raises(NotFound, match="no process nobody"):
-        take_down(settings, "nobody", 1.0)
+        stop_for(settings, "nobody", 1.0)
     with pytest.raises(OperatorError, match="no supervised stack"):
-        stack_of(settings.model_copy(update={"home": tmp_path / "elsewhere"}))
-    with hold(settings.home, "early", 5.0), pytest.raises(Conflict, match="held down already"):
-        take_down(settings, "early", 1.0)
+        running_stack(settings.model_copy(update={"home": tmp_path / "elsewhere"}))
+    with (
+        suppress_restarts(settings.home, "early", 5.0),
+        pytest.raises(Conflict, match="are suppressed already"),
+    ):
+        stop_for(settings, "early", 1.0)
 
 
-def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> None:
+def test_process_with_reused_pid_is_not_killed(tmp_path: Path) -> None:
     orphan, state = left_over(tmp_path)
     try:
         mistaken = replace(state, created=state.created - 3600)
@@ -100,7 +101,7 @@ def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> No
         found = read_state(tmp_path)
         assert found is not None
         with pytest.raises(OperatorError, match="is not running"):
-            part_of(replace(found, processes=(mistaken,)), "late")
+            find_process(replace(found, processes=(mistaken,)), "late")
         with pytest.raises(subprocess.TimeoutExpired):
             orphan.wait(1.0)
     finally:
@@ -112,7 +113,7 @@ def injecting(settings: LocalStackSettings, call: str) -> subprocess.Popen[bytes
     """A process that injects, as a command would."""
     program = (
         "import sys; from pathlib import Path; from local_stack.settings import LocalStackSettings\n"
-        "from local_stack.fault_injection.outages import take_down\n"
+        "from local_stack.fault_injection.outages import stop_for\n"
         "settings = LocalStackSettings().model_copy(update={'home': Path(sys.argv[1])})\n" + call
     )
     return subprocess.Popen(

@@ -112,7 +112,7 @@ def process(settings: LocalStackSettings, name: str) -> ProcessState:
     return next(process for process in state.processes if process.name == name)
 
 
-def test_a_life(settings: LocalStackSettings, running: Running) -> None:
+def test_stack_life_cycle(settings: LocalStackSettings, running: Running) -> None:
     state = wait_ready(settings, running)
     assert [process.name for process in state.processes] == ["kafka", "late", "early"]
     broker = process(settings, "kafka")
@@ -158,9 +158,7 @@ def test_a_life(settings: LocalStackSettings, running: Running) -> None:
     assert not is_supervised(settings.home)
 
 
-def test_what_watches_the_stack_keeps_nothing_from_starting(
-    settings: LocalStackSettings, tmp_path: Path
-) -> None:
+def test_observability_does_not_delay_the_start(settings: LocalStackSettings, tmp_path: Path) -> None:
     """One that cannot be started at all is told once and tried on; one that dies is started again; both are no part of ready."""
     unable = replace(spec("prometheus", needs_broker=False), command=("/nowhere/prometheus",), is_core=False)
     able = replace(spec("alertmanager", needs_broker=False), is_core=False)
@@ -186,7 +184,7 @@ def test_what_watches_the_stack_keeps_nothing_from_starting(
     assert stack.failed == []
 
 
-def test_a_taken_port_stops_the_start_before_anything_runs(settings: LocalStackSettings) -> None:
+def test_taken_port_prevents_the_start(settings: LocalStackSettings) -> None:
     wanted = spec("late")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", wanted.port))
@@ -220,7 +218,7 @@ def left_over(home: Path, *extra: str) -> tuple[subprocess.Popen[bytes], Process
 
 
 @pytest.mark.parametrize("manner", [(), ("stubborn",)])
-def test_what_a_killed_supervisor_left_is_ended(tmp_path: Path, manner: tuple[str, ...]) -> None:
+def test_orphans_are_stopped(tmp_path: Path, manner: tuple[str, ...]) -> None:
     orphan, state = left_over(tmp_path, *manner)
     found = read_state(tmp_path)
     assert found is not None
@@ -230,7 +228,7 @@ def test_what_a_killed_supervisor_left_is_ended(tmp_path: Path, manner: tuple[st
     assert stop_orphans(found.processes, grace_s=1.0) == []
 
 
-def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> None:
+def test_process_with_reused_pid_is_not_killed(tmp_path: Path) -> None:
     orphan, state = left_over(tmp_path)
     try:
         mistaken = replace(state, created=state.created - 3600)
@@ -242,7 +240,7 @@ def test_a_process_that_only_has_the_same_number_is_spared(tmp_path: Path) -> No
         orphan.wait(10)
 
 
-def test_the_lock_tells_the_supervisor_while_the_state_still_speaks_of_a_dead_one(tmp_path: Path) -> None:
+def test_lock_names_the_supervisor_if_state_is_stale(tmp_path: Path) -> None:
     orphan, _ = left_over(tmp_path)
     try:
         assert supervisor_pid(tmp_path) is None
@@ -254,7 +252,7 @@ def test_the_lock_tells_the_supervisor_while_the_state_still_speaks_of_a_dead_on
         orphan.wait(10)
 
 
-def test_a_lock_held_by_a_stranger_is_no_pid_to_signal(tmp_path: Path) -> None:
+def test_lock_of_another_process_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with (tmp_path / "run" / "supervisor.lock").open("a") as stranger:
         fcntl.flock(stranger, fcntl.LOCK_EX)
@@ -262,7 +260,7 @@ def test_a_lock_held_by_a_stranger_is_no_pid_to_signal(tmp_path: Path) -> None:
             supervisor_pid(tmp_path)
 
 
-def test_readiness_of_what_a_predecessor_left_does_not_count(tmp_path: Path) -> None:
+def test_orphans_do_not_count_as_ready(tmp_path: Path) -> None:
     orphan, state = left_over(tmp_path)
     settings = LocalStackSettings().model_copy(update={"home": tmp_path})
     try:
@@ -278,7 +276,7 @@ def test_readiness_of_what_a_predecessor_left_does_not_count(tmp_path: Path) -> 
         orphan.wait(10)
 
 
-def test_a_state_file_cut_short_is_no_state(tmp_path: Path) -> None:
+def test_truncated_state_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "supervisor.json").write_text('{"pid": 1,')
     assert read_state(tmp_path) is None

@@ -28,7 +28,7 @@ def up(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("manner", [(), ("--detach",)])
-def test_a_taken_port_is_named_and_nothing_is_left(tmp_path: Path, manner: tuple[str, ...]) -> None:
+def test_taken_port_is_named_and_nothing_is_left(tmp_path: Path, manner: tuple[str, ...]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -43,14 +43,14 @@ def test_a_taken_port_is_named_and_nothing_is_left(tmp_path: Path, manner: tuple
     assert supervisor_pid(tmp_path) is None
 
 
-def test_a_wrong_java_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_java_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOMEOSTAT_JAVA_HOME", str(tmp_path))
     done = up(tmp_path / "home", "--detach")
     assert done.returncode == 5
     assert "HOMEOSTAT_JAVA_HOME" in done.stderr
 
 
-def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_unwritable_home_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = up(tmp_path / "file" / "home", "--detach")
     assert done.returncode == 5

@@ -11,13 +11,13 @@ from local_stack.ports import free_port, holder, is_free, require_free
 from shared.errors import OperatorError
 
 
-def test_a_free_port_passes() -> None:
+def test_free_port_is_accepted() -> None:
     port = free_port()
     assert is_free("127.0.0.1", port)
     require_free("127.0.0.1", port, "HOMEOSTAT_DRIFT_PORT")
 
 
-def test_a_taken_port_names_holder_and_setting() -> None:
+def test_taken_port_names_process_and_setting() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -22,14 +22,14 @@ def state_of(home: Path) -> StackState:
     )
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_written_state_is_read(tmp_path: Path) -> None:
     write_state(tmp_path, state_of(tmp_path))
     assert read_state(tmp_path) == state_of(tmp_path)
     remove_state(tmp_path)
     assert read_state(tmp_path) is None
 
 
-def test_a_copy_of_a_home_does_not_own_the_original_s_processes(tmp_path: Path) -> None:
+def test_copied_home_has_no_state(tmp_path: Path) -> None:
     original, copy = tmp_path / "original", tmp_path / "copy"
     write_state(original, state_of(original))
     shutil.copytree(original, copy)
@@ -37,7 +37,7 @@ def test_a_copy_of_a_home_does_not_own_the_original_s_processes(tmp_path: Path) 
     assert read_state(original) is not None
 
 
-def test_a_home_that_was_moved_or_is_reached_by_a_link_keeps_its_processes(tmp_path: Path) -> None:
+def test_moved_or_linked_home_keeps_its_state(tmp_path: Path) -> None:
     original, moved, link = tmp_path / "original", tmp_path / "moved", tmp_path / "link"
     write_state(original, state_of(original))
     original.rename(moved)
@@ -47,7 +47,7 @@ def test_a_home_that_was_moved_or_is_reached_by_a_link_keeps_its_processes(tmp_p
     assert read_state(link) == state_of(moved)
 
 
-def test_a_state_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+def test_unreadable_state_is_none(tmp_path: Path) -> None:
     write_state(tmp_path, state_of(tmp_path))
     (tmp_path / "run" / "supervisor.json").write_text("{")
     assert read_state(tmp_path) is None

@@ -44,11 +44,11 @@ def test_a_fault_that_cannot_be_injected_is_a_problem(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def fail(_: object) -> None:
-        raise OperatorError("kafka is not back after 120 s", hint="homeostat status")
+        raise OperatorError("kafka is not ready again after 120 s", hint="homeostat status")
 
     monkeypatch.setattr(faults, "PAUSE_S", 0.01)
     monkeypatch.setitem(FAULTS, "broker-down", fail)
     with FaultInjection(tmp_path, ("broker-down", "kill-drift"), lambda _: None) as day:
         day.finish()
     assert day.done == []
-    assert "kafka is not back" in day.problems[0]
+    assert "kafka is not ready again" in day.problems[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from local_stack.fault_injection.drifted_rows import choose_feature, drawn, drifted
+from local_stack.fault_injection.drifted_rows import choose_feature, drifted_rows, sample_rows
 from tests.unit.local_stack.fault_injection.reference import loop, reference
 
 
@@ -22,11 +22,9 @@ def random() -> np.random.Generator:
         ("parcels_today", 1.0, 0.8, 1.2),
     ],
 )
-def test_a_number_moves_by_its_deviations_and_stays_in_range(
-    name: str, shift: float | None, least: float, most: float
-) -> None:
+def test_number_shifts_within_range(name: str, shift: float | None, least: float, most: float) -> None:
     rows, feature = reference(), loop().feature(name)
-    moved = drifted(rows, feature, 2000, random(), shift)
+    moved = drifted_rows(rows, feature, 2000, random(), shift)
     before = rows.column(name).drop_null().to_numpy().astype(float)
     after = moved.column(name).drop_null().to_numpy().astype(float)
     assert least < (after.mean() - before.mean()) / before.std() < most
@@ -35,44 +33,46 @@ def test_a_number_moves_by_its_deviations_and_stays_in_range(
     assert moved.schema.field(name).type == rows.schema.field(name).type
 
 
-def test_missing_values_stay_as_frequent_as_they_were() -> None:
-    moved = drifted(reference(), loop().feature("weight_kg"), 4000, random())
+def test_share_of_missing_values_is_kept() -> None:
+    moved = drifted_rows(reference(), loop().feature("weight_kg"), 4000, random())
     assert 0.08 < moved.column("weight_kg").null_count / 4000 < 0.12
 
 
-def test_the_direction_with_more_room_is_taken() -> None:
+def test_shift_direction_has_more_room() -> None:
     rows, feature = reference(), loop().feature("distance_km")
     narrow = feature.model_copy(update={"minimum": -5000.0, "maximum": 500.0})
-    after = drifted(rows, narrow, 2000, random()).column("distance_km").to_numpy()
+    after = drifted_rows(rows, narrow, 2000, random()).column("distance_km").to_numpy()
     assert after.mean() < rows.column("distance_km").to_numpy().mean() - 300
 
 
 @pytest.mark.parametrize(("name", "rarest"), [("service", "express"), ("fragile", True)])
-def test_a_category_s_rarest_value_becomes_the_commonest(name: str, rarest: object) -> None:
-    values = drifted(reference(), loop().feature(name), 2000, random()).column(name).to_pylist()
+def test_rarest_category_becomes_most_frequent(name: str, rarest: object) -> None:
+    values = drifted_rows(reference(), loop().feature(name), 2000, random()).column(name).to_pylist()
     assert 0.66 < values.count(rarest) / 2000 < 0.74
     assert set(values) <= ({"economy", "standard", "express"} if name == "service" else {True, False})
 
 
-def test_a_tensor_moves_as_a_whole() -> None:
-    moved = drifted(reference(), loop().feature("picture"), 500, random())
+def test_all_values_of_a_tensor_shift() -> None:
+    moved = drifted_rows(reference(), loop().feature("picture"), 500, random())
     assert 1.8 < np.array(moved.column("picture").to_pylist()).mean() < 2.2
 
 
-def test_the_other_features_are_those_of_the_reference() -> None:
+def test_other_features_keep_reference_values() -> None:
     rows = reference()
-    moved = drifted(rows, loop().feature("distance_km"), 1000, random())
+    moved = drifted_rows(rows, loop().feature("distance_km"), 1000, random())
     assert set(moved.column("parcels_today").to_pylist()) <= set(rows.column("parcels_today").to_pylist())
     assert set(moved.column("outcome").to_pylist()) == {0.0, 1.0}
 
 
-def test_the_same_seed_gives_the_same_rows() -> None:
+def test_same_seed_gives_same_rows() -> None:
     feature = loop().feature("distance_km")
-    assert drifted(reference(), feature, 50, random()) == drifted(reference(), feature, 50, random())
-    assert drawn(reference(), 50, random()) != drawn(reference(), 50, np.random.default_rng(4))
+    assert drifted_rows(reference(), feature, 50, random()) == drifted_rows(
+        reference(), feature, 50, random()
+    )
+    assert sample_rows(reference(), 50, random()) != sample_rows(reference(), 50, np.random.default_rng(4))
 
 
-def test_the_number_that_moves_scores_most_is_chosen() -> None:
+def test_number_with_highest_weight_is_chosen() -> None:
     features = loop().features
     weights = {"service": 0.9, "distance_km": 0.1, "weight_kg": 0.3, "parcels_today": 0.2}
     assert choose_feature(features, weights).name == "weight_kg"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from local_stack.fault_injection.faulty_rows import broken, choose_faults, faults_of
+from local_stack.fault_injection.faulty_rows import choose_faults, faulty_rows, possible_faults
 from shared.errors import CallerError
 from tests.unit.local_stack.fault_injection.reference import loop, reference
 
@@ -14,8 +14,8 @@ def random() -> np.random.Generator:
     return np.random.default_rng(3)
 
 
-def test_each_feature_has_the_faults_that_reach_the_lake() -> None:
-    features = {feature.name: faults_of(feature) for feature in loop().features}
+def test_possible_faults_of_each_feature() -> None:
+    features = {feature.name: possible_faults(feature) for feature in loop().features}
     assert features == {
         "service": (),
         "distance_km": ("out_of_range", "frozen"),
@@ -26,7 +26,7 @@ def test_each_feature_has_the_faults_that_reach_the_lake() -> None:
     }
 
 
-def test_without_a_wish_everything_breaks_that_clearly_can() -> None:
+def test_default_faults() -> None:
     assert choose_faults(loop().features) == {
         "distance_km": "out_of_range",
         "weight_kg": "missing",
@@ -34,15 +34,15 @@ def test_without_a_wish_everything_breaks_that_clearly_can() -> None:
     }
 
 
-def test_a_wish_is_granted_or_refused_with_the_reason() -> None:
+def test_requested_fault_is_used_or_rejected() -> None:
     assert choose_faults(loop().features, "weight_kg", "frozen") == {"weight_kg": "frozen"}
     assert choose_faults(loop().features, fault="missing") == {"weight_kg": "missing"}
-    with pytest.raises(CallerError, match="inference refuses") as refused:
+    with pytest.raises(CallerError, match="inference rejects") as refused:
         choose_faults(loop().features, "service")
     assert "nullable" in refused.value.hint
 
 
-def test_a_model_without_bounds_still_has_a_sensor_to_freeze() -> None:
+def test_model_without_bounds_gets_frozen_values() -> None:
     bare = [
         feature.model_copy(update={"minimum": None, "maximum": None, "nullable": False})
         for feature in loop().features
@@ -50,9 +50,9 @@ def test_a_model_without_bounds_still_has_a_sensor_to_freeze() -> None:
     assert choose_faults(bare) == {"distance_km": "frozen"}
 
 
-def test_nine_of_ten_values_are_wrong_and_the_rest_as_they_were() -> None:
+def test_ninety_percent_of_values_are_faulty() -> None:
     rows, features = reference(2000), loop().features
-    faulty = broken(rows, features, choose_faults(features), random())
+    faulty = faulty_rows(rows, features, choose_faults(features), random())
     distances = np.array(faulty.column("distance_km").to_pylist())
     assert 0.87 < (distances > 5000).mean() < 0.93
     assert faulty.column("weight_kg").null_count / 2000 > 0.87
@@ -61,7 +61,7 @@ def test_nine_of_ten_values_are_wrong_and_the_rest_as_they_were() -> None:
     assert faulty.column("service") == rows.column("service")
 
 
-def test_a_frozen_value_stands_still_in_every_row() -> None:
+def test_frozen_value_is_equal_in_every_row() -> None:
     rows = reference(500)
-    faulty = broken(rows, loop().features, {"distance_km": "frozen"}, random())
+    faulty = faulty_rows(rows, loop().features, {"distance_km": "frozen"}, random())
     assert len(set(faulty.column("distance_km").to_pylist())) == 1

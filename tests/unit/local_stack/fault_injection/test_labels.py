@@ -20,23 +20,23 @@ def regression() -> LoopSpec:
     return LoopSpec.model_validate(whole)
 
 
-def test_rows_as_they_were_keep_their_outcomes() -> None:
+def test_own_outcomes_are_kept() -> None:
     assert outcomes("own", loop(), OWN, SCORED, SCORED, RANDOM).tolist() == OWN.tolist()
 
 
-def test_reversed_outcomes_are_the_other_ones() -> None:
+def test_reversed_outcomes_are_opposite() -> None:
     assert outcomes("reversed", loop(), OWN, SCORED, SCORED, RANDOM).tolist() == [0.0, 1.0, 0.0, 1.0]
     assert (outcomes("reversed", regression(), OWN, SCORED, SCORED, RANDOM) - OWN).tolist() == [1.5] * 4
 
 
-def test_expected_outcomes_leave_the_loss_as_it_is() -> None:
+def test_expected_outcomes_keep_the_loss() -> None:
     answered = np.repeat([0.1, 0.9], 5000)
-    drawn = outcomes("expected", loop(), answered, answered, answered, RANDOM)
-    assert drawn[:5000].mean() == pytest.approx(0.1, abs=0.02)
-    assert drawn[5000:].mean() == pytest.approx(0.9, abs=0.02)
+    outcomes_drawn = outcomes("expected", loop(), answered, answered, answered, RANDOM)
+    assert outcomes_drawn[:5000].mean() == pytest.approx(0.1, abs=0.02)
+    assert outcomes_drawn[5000:].mean() == pytest.approx(0.9, abs=0.02)
     moved = outcomes("expected", regression(), OWN, SCORED, SCORED + 7, RANDOM)
     assert (moved - (SCORED + 7)).tolist() == pytest.approx((OWN - SCORED).tolist())
 
 
-def test_what_was_not_answered_has_no_outcome() -> None:
+def test_unanswered_row_has_no_outcome() -> None:
     assert np.isnan(outcomes("expected", loop(), OWN, SCORED, np.full(4, np.nan), RANDOM)).all()

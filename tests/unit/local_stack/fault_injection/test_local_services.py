@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from local_stack.fault_injection.local_services import find_local
+from local_stack.fault_injection.local_services import find_local_services
 from local_stack.settings import LocalStackSettings
 from local_stack.state import write_state
 from local_stack.supervisor.lock import only_one
@@ -35,7 +35,7 @@ def run(home: Path, command: str, **environment: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("setting", ["HOMEOSTAT_INFERENCE_URL", "HOMEOSTAT_DRIFT_URL"])
-def test_another_machine_is_refused_before_anything_is_asked(
+def test_other_machine_is_refused_before_any_request(
     tmp_path: Path, command: str, setting: str, service: FakeService
 ) -> None:
     with running(tmp_path, service):
@@ -45,9 +45,7 @@ def test_another_machine_is_refused_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_whatever_listens_on_the_usual_ports_is_not_asked_without_a_stack(
-    tmp_path: Path, command: str, service: FakeService
-) -> None:
+def test_no_request_without_a_stack(tmp_path: Path, command: str, service: FakeService) -> None:
     port = service.url.rsplit(":", 1)[1]
     code, error = run(tmp_path, command, HOMEOSTAT_INFERENCE_PORT=port, HOMEOSTAT_DRIFT_PORT=port)
     assert (code, "no supervised stack runs" in error) == (5, True)
@@ -56,25 +54,27 @@ def test_whatever_listens_on_the_usual_ports_is_not_asked_without_a_stack(
     assert service.asked == []
 
 
-def test_a_state_file_without_its_supervisor_is_no_stack(tmp_path: Path, service: FakeService) -> None:
+def test_state_file_without_supervisor_is_no_stack(tmp_path: Path, service: FakeService) -> None:
     write_state(tmp_path, state(8000))
     with pytest.raises(OperatorError, match="no supervised stack"):
-        find_local(LocalStackSettings(home=tmp_path))
+        find_local_services(LocalStackSettings(home=tmp_path))
 
 
-def test_the_ports_are_those_of_the_stack(tmp_path: Path, service: FakeService) -> None:
+def test_ports_come_from_the_stack(tmp_path: Path, service: FakeService) -> None:
     with running(tmp_path, service) as port:
         own = f"http://127.0.0.1:{port}"
-        assert find_local(LocalStackSettings(home=tmp_path, inference_port=1)) == (own, own)
-        assert find_local(LocalStackSettings(home=tmp_path, inference_url=f"http://localhost:{port}")) == (
+        assert find_local_services(LocalStackSettings(home=tmp_path, inference_port=1)) == (own, own)
+        assert find_local_services(
+            LocalStackSettings(home=tmp_path, inference_url=f"http://localhost:{port}")
+        ) == (
             own,
             own,
         )
         with pytest.raises(CallerError, match=f"has port {port}") as refused:
-            find_local(LocalStackSettings(home=tmp_path, inference_url="http://127.0.0.1:1"))
+            find_local_services(LocalStackSettings(home=tmp_path, inference_url="http://127.0.0.1:1"))
         assert "unset HOMEOSTAT_INFERENCE_URL" in refused.value.hint
         with pytest.raises(CallerError, match="not on this machine"):
-            find_local(LocalStackSettings(home=tmp_path, host="192.0.2.1"))
+            find_local_services(LocalStackSettings(home=tmp_path, host="192.0.2.1"))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Rows as a client sends them: paced, bounded in time, failures counted, never sent twice."""
+"""Rows are sent at a rate and for a bounded time; failed requests are counted and not repeated."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from local_stack.fault_injection.requests import as_rows, ask, tell
+from local_stack.fault_injection.requests import as_rows, send_outcomes, send_rows
 from shared.errors import CallerError
 from shared.http.service_client import ServiceClient
 from tests.unit.cli.fake_service import FakeService, fake_service
 from tests.unit.local_stack.fault_injection.reference import START, loop, reference
 
-MOMENTS = [START + timedelta(hours=hour) for hour in range(100)]
+EVENT_TIMES = [START + timedelta(hours=hour) for hour in range(100)]
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def service() -> Iterator[FakeService]:
 
 
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that advances only in `sleep`."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -42,7 +42,7 @@ class Clock:
         self.now += seconds
 
 
-def test_rows_have_the_form_the_door_takes() -> None:
+def test_rows_have_the_form_of_predict() -> None:
     row = as_rows(reference(5), loop())[0]
     assert list(row) == ["service", "distance_km", "weight_kg", "parcels_today", "fragile", "picture"]
     assert isinstance(row["parcels_today"], int)
@@ -50,60 +50,60 @@ def test_rows_have_the_form_the_door_takes() -> None:
     assert np.array(row["picture"]).shape == (2, 2)
 
 
-def test_rows_are_sent_in_time_order_at_the_rate(service: FakeService) -> None:
+def test_rows_are_sent_in_order_at_the_rate(service: FakeService) -> None:
     clock = Clock()
-    heard: list[int] = []
+    sent: list[int] = []
     rows = [{"x": place} for place in range(40)]
-    with ServiceClient("inference", service.url) as door:
-        answers = ask(
-            *(door, "parcels", rows, MOMENTS[:40]),
+    with ServiceClient("inference", service.url) as client:
+        responses = send_rows(
+            *(client, "parcels", rows, EVENT_TIMES[:40]),
             rate=10.0,
             seconds=60.0,
-            on_progress=heard.append,
+            on_progress=sent.append,
             clock=clock,
             pause=clock.sleep,
         )
-    assert answers.answered == 40
-    assert heard == [10, 10, 10, 10]
+    assert responses.answered == 40
+    assert sent == [10, 10, 10, 10]
     assert clock.now == pytest.approx(3.0)
     bodies = [body for _, body in service.asked]
     assert [body["event_time"] for body in bodies] == [
-        MOMENTS[place].isoformat() for place in (0, 10, 20, 30)
+        EVENT_TIMES[place].isoformat() for place in (0, 10, 20, 30)
     ]
     assert [row["x"] for body in bodies for row in body["rows"]] == list(range(40))
-    assert answers.moments[:11] == [MOMENTS[0]] * 10 + [MOMENTS[10]]
+    assert responses.event_times[:11] == [EVENT_TIMES[0]] * 10 + [EVENT_TIMES[10]]
 
 
-def test_time_is_up_when_it_is_up(service: FakeService) -> None:
+def test_sending_stops_after_the_duration(service: FakeService) -> None:
     clock = Clock()
-    with ServiceClient("inference", service.url) as door:
-        answers = ask(
-            *(door, "parcels", [{}] * 100, MOMENTS),
+    with ServiceClient("inference", service.url) as client:
+        responses = send_rows(
+            *(client, "parcels", [{}] * 100, EVENT_TIMES),
             rate=10.0,
             seconds=2.5,
             clock=clock,
             pause=clock.sleep,
         )
-    assert answers.answered == 30
+    assert responses.answered == 30
 
 
-def test_a_failed_request_is_counted_and_not_sent_again(service: FakeService) -> None:
+def test_failed_request_is_counted_and_not_repeated(service: FakeService) -> None:
     service.answers["POST /predict"] = (503, {"error": "too much at once"})
-    with ServiceClient("inference", service.url) as door:
-        answers = ask(door, "parcels", [{}] * 20, MOMENTS[:20], rate=1e4, seconds=5.0)
-    assert (answers.answered, answers.failed, len(service.asked)) == (0, 20, 2)
-    assert "too much at once" in answers.failures[0]
+    with ServiceClient("inference", service.url) as client:
+        responses = send_rows(client, "parcels", [{}] * 20, EVENT_TIMES[:20], rate=1e4, seconds=5.0)
+    assert (responses.answered, responses.failed, len(service.asked)) == (0, 20, 2)
+    assert "too much at once" in responses.failures[0]
 
 
-def test_rows_that_are_refused_end_it_at_once(service: FakeService) -> None:
+def test_rejected_rows_end_the_scenario(service: FakeService) -> None:
     service.answers["POST /predict"] = (422, {"error": "feature x of row 0 is missing"})
-    with ServiceClient("inference", service.url) as door, pytest.raises(CallerError, match="feature x"):
-        ask(door, "parcels", [{}] * 20, MOMENTS[:20], rate=1e4, seconds=5.0)
+    with ServiceClient("inference", service.url) as client, pytest.raises(CallerError, match="feature x"):
+        send_rows(client, "parcels", [{}] * 20, EVENT_TIMES[:20], rate=1e4, seconds=5.0)
     assert len(service.asked) == 1
 
 
-def test_outcomes_are_told_in_requests_the_door_takes(service: FakeService) -> None:
+def test_outcomes_are_sent_in_batches(service: FakeService) -> None:
     service.answers["POST /outcomes"] = (202, {"accepted": 1})
-    with ServiceClient("inference", service.url) as door:
-        assert tell(door, [{"prediction_id": str(place)} for place in range(7000)]) == 7000
+    with ServiceClient("inference", service.url) as client:
+        assert send_outcomes(client, [{"prediction_id": str(place)} for place in range(7000)]) == 7000
     assert [len(body["outcomes"]) for _, body in service.asked] == [5000, 2000]

@@ -1,4 +1,4 @@
-"""What a scenario sends, what it had no time for, and what it leaves."""
+"""What a scenario sends, what it could not send in time, and what it records."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from local_stack.fault_injection.requests import ROWS_PER_REQUEST
-from local_stack.fault_injection.scenario import Pace, Scenario
-from local_stack.fault_injection.target import Served
+from local_stack.fault_injection.scenario import Scenario, Workload
+from local_stack.fault_injection.target import Target
 from shared.contracts.lake_schema import PREDICTION_COLUMNS
 from shared.http.service_client import ServiceClient
 from shared.stores.lake import Lake
@@ -23,8 +23,8 @@ from tests.unit.local_stack.fault_injection.reference import loop, reference
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-class NoTable:
-    """A lake to which nothing has come yet."""
+class EmptyLake:
+    """A lake without rows."""
 
     def read_event_times(self, model: str) -> pa.Table:
         return empty_rows(PREDICTION_COLUMNS, ["generation", "event_time"])
@@ -44,33 +44,35 @@ def service() -> Iterator[FakeService]:
         yield fake
 
 
-def rehearse(service: FakeService, pace: Pace) -> tuple[Any, list[tuple[int, datetime, datetime]]]:
-    noted: list[tuple[int, datetime, datetime]] = []
+def run_scenario(
+    service: FakeService, workload: Workload
+) -> tuple[Any, list[tuple[int, datetime, datetime]]]:
+    recorded: list[tuple[int, datetime, datetime]] = []
 
     def make(count: int, random: np.random.Generator) -> pa.Table:
         return reference(count)
 
-    with ServiceClient("inference", service.url) as door:
-        served = Served("parcels", "ab" * 32, 1, loop(), reference(200), {})
+    with ServiceClient("inference", service.url) as client:
+        target = Target("parcels", "ab" * 32, 1, loop(), reference(200), {})
         scenario = Scenario(
-            served, door, door, cast(Lake, NoTable()), lambda: NOW, lambda *one: noted.append(one)
+            target, client, client, cast(Lake, EmptyLake()), lambda: NOW, lambda *one: recorded.append(one)
         )
-        return scenario.run(make, pace, seed=0, truth=None), noted
+        return scenario.run(make, workload, seed=0, labels=None), recorded
 
 
-def test_rows_have_the_time_they_need_unless_somebody_says_less(service: FakeService) -> None:
-    done, noted = rehearse(service, Pace(rows=2 * ROWS_PER_REQUEST, rate=1000.0, wait_s=0.0))
+def test_default_duration_sends_all_rows(service: FakeService) -> None:
+    done, recorded = run_scenario(service, Workload(rows=2 * ROWS_PER_REQUEST, rate=1000.0, wait_s=0.0))
     assert (done.answered, done.unsent, done.failures) == (2 * ROWS_PER_REQUEST, 0, [])
-    assert noted == [(2 * ROWS_PER_REQUEST, done.start, done.end)]
+    assert recorded == [(2 * ROWS_PER_REQUEST, done.start, done.end)]
     assert done.start < done.end < NOW
 
 
-def test_rows_that_were_not_sent_are_told(service: FakeService) -> None:
-    done, noted = rehearse(service, Pace(rows=40, rate=1000.0, seconds=1e-9, wait_s=0.0))
+def test_unsent_rows_are_reported(service: FakeService) -> None:
+    done, recorded = run_scenario(service, Workload(rows=40, rate=1000.0, seconds=1e-9, wait_s=0.0))
     assert service.asked == []
-    assert (done.asked, done.answered, done.failed, done.unsent) == (40, 0, 0, 40)
+    assert (done.rows, done.answered, done.failed, done.unsent) == (40, 0, 0, 40)
     assert done.document()["unsent"] == 40
-    [told] = done.failures
-    assert "40 rows were not sent" in told
-    assert "--for" in told
-    assert [rows for rows, _, _ in noted] == [0]
+    [failure] = done.failures
+    assert "40 rows were not sent" in failure
+    assert "--for" in failure
+    assert [rows for rows, _, _ in recorded] == [0]

@@ -1,4 +1,4 @@
-"""What is rehearsed with: the version inference serves, whole and signed, never another."""
+"""The target of fault injection: the version that inference serves, complete and signed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper
 
-from local_stack.fault_injection.target import Served, find_served
+from local_stack.fault_injection.target import Target, find_target
 from shared.errors import CallerError, IntegrityError, NotFound
 from shared.http.service_client import ServiceClient
 from tests.fakes.toy_model import ToyStore, toy_onnx
@@ -26,12 +26,12 @@ def serve(inference: FakeService, **versions: str) -> None:
     inference.answers["GET /status.json"] = (200, {"models": models})
 
 
-def find(inference: FakeService, toys: ToyStore, model: str = "") -> Served:
+def find(inference: FakeService, toys: ToyStore, model: str = "") -> Target:
     with ServiceClient("inference", inference.url) as door:
-        return find_served(door, toys.store, toys.keys, model, seed=0)
+        return find_target(door, toys.store, toys.keys, model, seed=0)
 
 
-def test_the_served_version_is_read_and_not_the_newest(inference: FakeService, tmp_path: Path) -> None:
+def test_served_version_is_read(inference: FakeService, tmp_path: Path) -> None:
     toys = ToyStore(tmp_path)
     first, second = toys.put_and_release(0.25), toys.put_and_release(0.75)
     serve(inference, toy=first.version)
@@ -43,7 +43,7 @@ def test_the_served_version_is_read_and_not_the_newest(inference: FakeService, t
     assert found.weights == {"amount": 0.0, "count": 0.0, "member": 0.0, "colour": 0.0}
 
 
-def test_features_are_weighed_by_how_far_they_move_the_score(inference: FakeService, tmp_path: Path) -> None:
+def test_feature_weights_follow_the_score(inference: FakeService, tmp_path: Path) -> None:
     inputs = [
         helper.make_tensor_value_info(name, kind, ["N"])
         for name, kind in (
@@ -67,7 +67,7 @@ def test_features_are_weighed_by_how_far_they_move_the_score(inference: FakeServ
     assert weights["amount"] == weights["colour"] == 0.0
 
 
-def test_of_several_models_one_must_be_named(inference: FakeService, tmp_path: Path) -> None:
+def test_several_models_need_a_name(inference: FakeService, tmp_path: Path) -> None:
     toys = ToyStore(tmp_path)
     one, two = toys.put_and_release(0.25, model="one"), toys.put_and_release(0.75, model="two")
     serve(inference, one=one.version, two=two.version)
@@ -78,14 +78,14 @@ def test_of_several_models_one_must_be_named(inference: FakeService, tmp_path: P
         find(inference, toys, "three")
 
 
-def test_where_nothing_is_served_nothing_is_sent(inference: FakeService, tmp_path: Path) -> None:
+def test_no_served_model_is_an_error(inference: FakeService, tmp_path: Path) -> None:
     serve(inference)
     with pytest.raises(NotFound, match="no model") as refused:
         find(inference, ToyStore(tmp_path))
     assert "homeostat deploy" in refused.value.hint
 
 
-def test_a_version_that_was_changed_is_not_loaded(inference: FakeService, tmp_path: Path) -> None:
+def test_changed_version_is_not_loaded(inference: FakeService, tmp_path: Path) -> None:
     toys = ToyStore(tmp_path)
     release = toys.put_and_release(0.25)
     path = tmp_path / "models" / "toy" / "versions" / release.version / "model.onnx"

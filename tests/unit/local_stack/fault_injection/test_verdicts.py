@@ -40,7 +40,7 @@ def wait(drift: FakeService, timeline: Timeline = TIMELINE) -> dict[str, Any] | 
         return wait_for_verdict(door, "parcels", 1, timeline, within_s=0.0)
 
 
-def test_the_verdict_about_the_window_is_found_among_others(drift: FakeService) -> None:
+def test_verdict_of_the_window_is_found(drift: FakeService) -> None:
     others = [
         verdict(-1, name="before"),
         verdict(1, name="after"),
@@ -56,19 +56,19 @@ def test_the_verdict_about_the_window_is_found_among_others(drift: FakeService) 
     assert drift.asked[-1] == ("GET /verdicts?model=parcels&limit=50", None)
 
 
-def test_of_several_windows_the_last_counts(drift: FakeService) -> None:
+def test_last_window_counts(drift: FakeService) -> None:
     drift.answers["GET /verdicts"] = (200, {"verdicts": [verdict(1, name="last"), verdict(0, name="first")]})
     found = wait(drift, Timeline(START, START + 2 * DAY, START + 9 * DAY))
     assert found is not None
     assert found["verdict_id"] == "last"
 
 
-def test_a_drift_that_does_not_answer_is_waited_for(drift: FakeService) -> None:
+def test_unavailable_drift_is_retried(drift: FakeService) -> None:
     drift.answers["GET /verdicts"] = (503, {"error": "starting"})
     assert wait(drift) is None
 
 
-def test_without_a_past_a_verdict_is_asked_for(drift: FakeService) -> None:
+def test_evaluation_is_requested_for_the_present(drift: FakeService) -> None:
     drift.answers["POST /models/parcels/evaluations"] = (201, verdict(0))
     assert wait(drift, Timeline(START, START + DAY, None)) == verdict(0)
     body = {"start": START.isoformat(), "end": (START + DAY).isoformat()}

@@ -21,7 +21,7 @@ def test_retention_counts_from_arrival(tmp_path: Path) -> None:
     assert "log.message.timestamp.type=LogAppendTime\n" in properties(BrokerPlace(tmp_path, 1, 2))
 
 
-def test_files_are_written_again_and_data_is_left_alone(tmp_path: Path) -> None:
+def test_files_are_rewritten_and_data_is_kept(tmp_path: Path) -> None:
     place = BrokerPlace(tmp_path / "kafka", 1, 2)
     write_files(place)
     assert not place.is_formatted
@@ -32,7 +32,7 @@ def test_files_are_written_again_and_data_is_left_alone(tmp_path: Path) -> None:
     assert ":3," in place.properties_file.read_text()
 
 
-def test_no_cluster_id_looks_like_an_option() -> None:
+def test_cluster_id_does_not_start_with_a_dash() -> None:
     """One in 64 would begin with a dash."""
     assert not [each for each in (new_cluster_id() for _ in range(2000)) if each.startswith("-")]
 

@@ -19,7 +19,7 @@ def lock(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_committed_lock_pins_broker_and_logging() -> None:
+def test_lock_pins_broker_and_logging() -> None:
     jars = read_lock()
     names = {jar.file_name for jar in jars}
     assert {"kafka_2.13-4.2.0.jar", "kafka-clients-4.2.0.jar", "log4j-slf4j-impl-2.25.3.jar"} <= names
@@ -27,12 +27,12 @@ def test_the_committed_lock_pins_broker_and_logging() -> None:
     assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in jars)
 
 
-def test_a_line_of_the_lock(lock: Path) -> None:
+def test_lock_line_is_parsed(lock: Path) -> None:
     assert read_lock(lock) == [Jar("org.example:no-such-jar:1.0", sha256(b"good").hexdigest())]
     assert read_lock(lock)[0].file_name == "no-such-jar-1.0.jar"
 
 
-def test_what_is_there_with_the_pinned_bytes_is_not_fetched(lock: Path, tmp_path: Path) -> None:
+def test_cached_jar_is_not_fetched(lock: Path, tmp_path: Path) -> None:
     folder = tmp_path / "jars"
     folder.mkdir()
     (folder / "no-such-jar-1.0.jar").write_bytes(b"good")
@@ -41,7 +41,7 @@ def test_what_is_there_with_the_pinned_bytes_is_not_fetched(lock: Path, tmp_path
     assert said == []
 
 
-def test_changed_bytes_are_never_used(lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_jar_is_never_used(lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody listens there: no network
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)

@@ -19,23 +19,23 @@ from shared.errors import OperatorError
         ("bash: java: command not found", None),
     ],
 )
-def test_major_version_is_read_from_what_java_shows(shown: str, major: int | None) -> None:
+def test_java_major_version_is_parsed(shown: str, major: int | None) -> None:
     assert parse_major(shown) == major
 
 
-def test_a_program_that_is_no_java_has_no_version() -> None:
+def test_other_program_has_no_java_version() -> None:
     assert java_major(Path("/bin/true")) is None
     assert java_major(Path("/no/such/java")) is None
 
 
-def test_a_wrong_java_home_is_named_with_its_remedy(tmp_path: Path) -> None:
+def test_wrong_java_home_has_a_hint(tmp_path: Path) -> None:
     with pytest.raises(
         OperatorError, match=f"HOMEOSTAT_JAVA_HOME={tmp_path} holds no working Java.*unset it"
     ):
         find_java(tmp_path)
 
 
-def test_an_old_java_home_is_refused(tmp_path: Path) -> None:
+def test_old_java_home_is_refused(tmp_path: Path) -> None:
     program = tmp_path / "bin" / "java"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
@@ -44,5 +44,5 @@ def test_an_old_java_home_is_refused(tmp_path: Path) -> None:
         find_java(tmp_path)
 
 
-def test_some_java_is_found_without_settings() -> None:
+def test_java_is_found_without_settings() -> None:
     assert find_java().major >= 17

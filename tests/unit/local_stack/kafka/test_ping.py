@@ -23,7 +23,7 @@ def serve(reply: bytes) -> tuple[str, Thread]:
     return f"127.0.0.1:{server.getsockname()[1]}", thread
 
 
-def test_broker_that_answers_is_ready() -> None:
+def test_responding_broker_is_ready() -> None:
     address, thread = serve(struct.pack(">iihi", 10, 1, 0, 0))
     assert broker_answers(address)
     thread.join(5)

@@ -38,9 +38,7 @@ def settings(home: Path, **changed: object) -> LocalStackSettings:
     )
 
 
-def test_every_service_is_scraped_at_its_port_and_so_are_both_programs(
-    programs: Path, tmp_path: Path
-) -> None:
+def test_all_services_are_scraped(programs: Path, tmp_path: Path) -> None:
     made = settings(tmp_path / "home")
     watching = make_observability(made)
     watching.write()
@@ -52,16 +50,14 @@ def test_every_service_is_scraped_at_its_port_and_so_are_both_programs(
     assert config["global"]["scrape_interval"] == "5s"
 
 
-def test_alertmanager_tells_this_stack_s_retraining(programs: Path, tmp_path: Path) -> None:
+def test_alertmanager_sends_to_retraining(programs: Path, tmp_path: Path) -> None:
     make_observability(settings(tmp_path)).write()
     config = yaml.safe_load((tmp_path / "observability" / "alertmanager.yml").read_text())
     [webhook] = next(each for each in config["receivers"] if each["name"] == "retraining")["webhook_configs"]
     assert webhook["url"] == "http://127.0.0.1:18003/triggers"
 
 
-def test_both_listen_where_the_stack_does_keep_bounded_data_and_look_for_no_peers(
-    programs: Path, tmp_path: Path
-) -> None:
+def test_command_line_options(programs: Path, tmp_path: Path) -> None:
     told, tells = make_observability(settings(tmp_path, host="127.0.0.2")).specs
     assert (told.name, tells.name) == ("alertmanager", "prometheus")
     assert told.command[0] == str(programs / "prometheus-alertmanager")
@@ -80,7 +76,7 @@ def test_both_listen_where_the_stack_does_keep_bounded_data_and_look_for_no_peer
     assert not any(each.needs_broker for each in (told, tells))
 
 
-def test_a_missing_program_is_named_with_what_installs_it(programs: Path, tmp_path: Path) -> None:
+def test_missing_program_hint_names_installation(programs: Path, tmp_path: Path) -> None:
     (programs / "prometheus-alertmanager").rename(programs / "alertmanager")
     assert find_program("alertmanager") == str(programs / "alertmanager")
     (programs / "alertmanager").unlink()
@@ -92,9 +88,7 @@ def test_a_missing_program_is_named_with_what_installs_it(programs: Path, tmp_pa
     assert "apt-get install" in INSTALL
 
 
-def test_an_own_configuration_keeps_its_receivers_and_finds_its_secrets(
-    programs: Path, tmp_path: Path
-) -> None:
+def test_own_configuration_keeps_receivers_and_secrets(programs: Path, tmp_path: Path) -> None:
     own = tmp_path / "mine" / "alertmanager.yml"
     own.parent.mkdir()
     receivers = [
@@ -114,7 +108,7 @@ def test_an_own_configuration_keeps_its_receivers_and_finds_its_secrets(
     assert "#a" in "".join(watching.files.values())
 
 
-def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_unreadable_configuration_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yml"
     for text in ("route: [", "just words", ""):
         broken.write_text(text)
@@ -122,7 +116,7 @@ def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
             alertmanager_config(broken, "http://127.0.0.1:1")
 
 
-def test_a_job_without_targets_is_left_out_and_an_unknown_one_refused() -> None:
+def test_job_without_targets_is_omitted() -> None:
     config = yaml.safe_load(
         prometheus_config({"drift": ["127.0.0.1:1"]}, [], interval="1s", rules=["/r.yml"])
     )

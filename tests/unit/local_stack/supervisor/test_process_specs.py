@@ -22,7 +22,7 @@ def settings(tmp_path: Path) -> LocalStackSettings:
     )
 
 
-def test_processes_end_from_where_data_enters_to_where_it_rests(tmp_path: Path) -> None:
+def test_processes_stop_in_order_of_data_flow(tmp_path: Path) -> None:
     names = [spec.name for spec in services(settings(tmp_path))]
     assert stop_order(names) == ["inference", "shipper", "sink", "drift", "retraining", "console"]
 
@@ -32,12 +32,12 @@ def test_only_inference_starts_without_a_broker(tmp_path: Path) -> None:
     assert [spec.name for spec in core if not spec.needs_broker] == ["inference"]
 
 
-def test_the_console_waits_for_nobody_and_nobody_for_it(tmp_path: Path) -> None:
+def test_console_is_not_a_core_process(tmp_path: Path) -> None:
     [console] = [spec for spec in services(settings(tmp_path)) if not spec.is_core]
     assert (console.name, console.needs_broker) == ("console", False)
 
 
-def test_each_process_finds_this_stack_s_places_and_ports(tmp_path: Path) -> None:
+def test_environment_names_folders_and_ports(tmp_path: Path) -> None:
     found = environment(
         settings(tmp_path), {"HOMEOSTAT_HOME": "elsewhere", "KEPT": "yes", "PATH": "some/bin"}
     )
@@ -50,14 +50,14 @@ def test_each_process_finds_this_stack_s_places_and_ports(tmp_path: Path) -> Non
         assert found[spec.setting] == str(spec.port)
 
 
-def test_python_in_a_training_command_is_this_python(tmp_path: Path) -> None:
+def test_training_command_uses_this_python(tmp_path: Path) -> None:
     assert (
         environment(settings(tmp_path), {"PATH": "some/bin"})["PATH"]
         == f"{Path(sys.executable).parent}:some/bin"
     )
 
 
-def test_nothing_calls_home(tmp_path: Path) -> None:
+def test_telemetry_is_off(tmp_path: Path) -> None:
     found = environment(settings(tmp_path), {})
     assert (found["BENTOML_DO_NOT_TRACK"], found["DO_NOT_TRACK"], found["MLFLOW_DISABLE_TELEMETRY"]) == (
         "True",
@@ -71,6 +71,6 @@ def test_services_are_found_from_any_folder(tmp_path: Path) -> None:
     assert (SOURCES / "services").is_dir()
 
 
-def test_links_name_the_ports(tmp_path: Path) -> None:
+def test_links_contain_the_ports(tmp_path: Path) -> None:
     assert urls(settings(tmp_path))["inference"] == "http://127.0.0.2:18000/status"
     assert next(iter(urls(settings(tmp_path)).items())) == ("console", "http://127.0.0.2:8005/")

@@ -10,7 +10,7 @@ from local_stack.supervisor.restart_policy import (
 )
 
 
-def test_pauses_double_up_to_the_longest() -> None:
+def test_pauses_double_up_to_the_maximum() -> None:
     restarts = Restarts()
     pauses = []
     for _ in range(9):
@@ -22,7 +22,7 @@ def test_pauses_double_up_to_the_longest() -> None:
     assert restarts.count == 9
 
 
-def test_a_steady_life_starts_the_row_anew() -> None:
+def test_long_run_resets_the_pause() -> None:
     tried = Restarts().died(started=0.0, now=1.0).started().died(started=2.0, now=3.0).started()
     assert tried.in_a_row == 2
     again = tried.died(started=4.0, now=4.0 + STEADY_AFTER_S)
@@ -38,5 +38,5 @@ def test_due_only_after_the_pause() -> None:
     assert not Restarts().is_due(99.0)
 
 
-def test_stopping_goes_backwards() -> None:
+def test_processes_stop_in_reverse_order() -> None:
     assert stop_order(["kafka", "sink", "inference"]) == ["inference", "sink", "kafka"]

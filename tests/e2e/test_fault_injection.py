@@ -1,4 +1,4 @@
-"""docs/rehearsals.md, command by command, on the real stack: each ends as the page says, and nothing answered is lost."""
+"""docs/fault-injection.md, command by command, on the real stack: each ends as the page says, and nothing answered is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.waiting import patience
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "rehearsals.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "fault-injection.md").read_text(encoding="utf-8")
 
 
 def section(title: str) -> list[list[str]]:
@@ -102,8 +102,8 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """The first section, done: a stack with a model to rehearse with."""
-    someone = Reader(tmp_path_factory.mktemp("rehearsals"))
+    """The first section, done: a stack with a model to inject faults into."""
+    someone = Reader(tmp_path_factory.mktemp("injection"))
     try:
         for words in section("A model to practise with"):
             if words[0] == "(cd":
@@ -135,7 +135,7 @@ def test_rows_lead_to_the_verdict_the_page_promises(reader: Reader) -> None:
         verdict = done["verdict"]
         assert (verdict["state"], done["failed"]) == (state, 0), (words, verdict)
         assert set(drifted) <= set(verdict["drifted"]), (words, verdict)
-        assert done["asked"] == done["answered"] == done["in_lake"] == done["told"]
+        assert done["rows"] == done["answered"] == done["in_lake"] == done["outcomes"]
         if "--feature" in words:
             assert verdict["top_drifted_features"] == [words[words.index("--feature") + 1]]
         assert any("homeostat why" in command for command in done["next"])
@@ -162,7 +162,7 @@ def test_parts_come_back_and_nothing_is_lost_meanwhile(reader: Reader) -> None:
     traffic = reader.run("inject", "traffic", "--rate", "60", "--rows", "300", "--seed", "0")
     reader.finish(outage)
     assert traffic["failed"] == 0
-    assert traffic["answered"] == traffic["in_lake"] == traffic["told"] == 300
+    assert traffic["answered"] == traffic["in_lake"] == traffic["outcomes"] == 300
     assert traffic["verdict"]["state"] == "ok"
     reader.finish(reader.start(kill))
     # The broker and the sink were restarted, once each.
@@ -171,7 +171,7 @@ def test_parts_come_back_and_nothing_is_lost_meanwhile(reader: Reader) -> None:
         assert reader.part(name).pid != before[name].pid
         assert reader.part(name).restarts == before[name].restarts + 1
     assert psutil.Process(before["inference"].pid).status() != psutil.STATUS_STOPPED
-    assert not list((reader.home / "run" / "holds").glob("*.json"))
+    assert not list((reader.home / "run" / "suppressed").glob("*.json"))
 
     report = reader.finish(reader.start(doctor))
     failed = [one for one in report["findings"] if one["state"] == "failure"]
@@ -196,8 +196,8 @@ def test_rows_of_others_are_not_mixed_with_injected_ones_unasked(reader: Reader)
     refused = reader.start(["homeostat", "inject", "traffic"])
     said = json.loads(refused.communicate(timeout=60)[0])
     assert refused.returncode == 3
-    # Every row that the rehearsals before have sent is known as theirs.
-    assert "the lake holds rows of parcels that no scenario has sent (1)" in said["error"]
+    # All rows that were injected before are known as injected.
+    assert "the lake holds rows of parcels that were not injected (1)" in said["error"]
     assert "--yes" in said["hint"]
     assert len(reader.logged()) == len(before) + 1
     assert reader.run("inject", "traffic", "--yes", "--rows", "10", "--wait", "0")["answered"] == 10

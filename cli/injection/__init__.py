@@ -1,0 +1,1 @@
+"""What the commands of `homeostat inject` share."""
