@@ -56,7 +56,8 @@ def complete_cause(context: typer.Context, incomplete: str) -> list[tuple[str, s
             one for one in decisions if one.get("needs_acknowledgement") and not one.get("acknowledged")
         ]
         return [
-            (str(one["cause_key"]), f"{one['model']}, {one['verb']} ({one['code']})") for one in open_ones
+            (str(one["cause_key"]), f"{one['model']}, {one['action']} ({one['reason_code']})")
+            for one in open_ones
         ]
 
     return _offer_told(find, incomplete)

@@ -48,7 +48,7 @@ def _run(chain: dict[str, Any]) -> str:
         return ""
     snapshot = chain.get("snapshot") or {}
     rows = f" on {snapshot['train_rows']} rows" if snapshot.get("train_rows") else ""
-    message = f": {run['message']}" if run.get("message") else ""
+    message = f": {run['reason']}" if run.get("reason") else ""
     made = f"made version {_short(run['version'])}" if run.get("version") else "made no version"
     return f"Run {run.get('run_id', '')} trained{rows} and {made}; it ended {run.get('state', 'in an unknown state')}{message}."
 
@@ -69,8 +69,8 @@ def _decision(chain: dict[str, Any]) -> str:
     decision = chain.get("decision") or {}
     if not decision:
         return ""
-    reason = str(decision.get("sentence") or decision.get("code") or "").rstrip(".")
-    return f"The policy decided to {decision.get('verb', 'act')}: {reason}."
+    reason = str(decision.get("reason") or decision.get("reason_code") or "").rstrip(".")
+    return f"The policy decided to {decision.get('action', 'act')}: {reason}."
 
 
 def _predictions(chain: dict[str, Any]) -> str:

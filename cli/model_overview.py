@@ -74,7 +74,7 @@ def merge(
                 window_end=str(last.get("window_end") or ""),
                 explanation=str(last.get("explanation") or ""),
                 served_loss=losses.get("served_loss"),
-                baseline_loss=losses.get("frozen_loss"),
+                baseline_loss=losses.get("baseline_loss"),
                 metric=str(losses.get("metric") or ""),
             )
         )

@@ -113,7 +113,7 @@ class Replay:
         while time.monotonic() < ends:
             judged = [one for one in self._drift.get("/status")["models"] if one["model"] == MODEL]
             watermark = judged[0].get("watermark") if judged else None
-            at_work = self._retraining.get("/status")["runs_at_work"]
+            at_work = self._retraining.get("/status")["active_runs"]
             if watermark and datetime.fromisoformat(watermark) >= until and not at_work:
                 return self._last()
             time.sleep(LOOK_S)
@@ -131,7 +131,7 @@ class Replay:
         decisions = items(self._retraining.get("/decisions", model=MODEL, limit=1), "decisions")
         runs = items(self._retraining.get("/runs", model=MODEL, limit=1), "runs")
         told = [f"verdict {verdicts[0]['state']}"] if verdicts else []
-        told += [f"decision {decisions[0]['verb']} ({decisions[0]['code']})"] if decisions else []
+        told += [f"decision {decisions[0]['action']} ({decisions[0]['reason_code']})"] if decisions else []
         return ", ".join([*told, f"run {runs[0]['state']}"] if runs else told)
 
 

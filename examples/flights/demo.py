@@ -163,7 +163,7 @@ def _show(
     for run in sorted(view.runs, key=lambda run: str(run["event_time"])):
         if run["state"] in ENDED:
             console.print(describe(run), highlight=False, markup=False)
-    reasons = Counter(f"{decision['verb']} ({decision['code']})" for decision in view.decisions)
+    reasons = Counter(f"{decision['action']} ({decision['reason_code']})" for decision in view.decisions)
     counts = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
     console.print(f"decisions: {counts}", highlight=False, markup=False)
     console.print(f"requests {answers.requests}, failed {answers.failed}", highlight=False)

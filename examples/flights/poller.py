@@ -11,7 +11,7 @@ import httpx
 
 ALL = 400  # more verdicts and decisions than a year has
 NEWEST = 20  # what a table can show; a year of verdicts weighs a megabyte
-WORKING = frozenset({"queued", "freezing", "training", "packaging", "judging", "promoting"})
+WORKING = frozenset({"queued", "snapshotting", "training", "packaging", "evaluating", "promoting"})
 TRAINED = frozenset({"promoted", "refused", "succeeded", "failed", "waiting_for_approval"})
 
 

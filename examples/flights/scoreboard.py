@@ -69,7 +69,7 @@ class Scoreboard:
             table.add_row(
                 f"{verdict['window_start'][5:10]} to {verdict['window_end'][5:10]}",
                 verdict["state"] + loss,
-                " ".join(str(decision.get(name, "")) for name in ("verb", "code")).strip(),
+                " ".join(str(decision.get(name, "")) for name in ("action", "reason_code")).strip(),
                 str(run.get("state", "")),
                 released,
             )
@@ -79,5 +79,5 @@ class Scoreboard:
 def describe(run: dict[str, Any]) -> str:
     """The result of a run in one line."""
     gate = run.get("gate") or {}
-    reason = run.get("message") or gate.get("sentence") or ""
+    reason = run.get("reason") or gate.get("reason") or ""
     return f"run of {run['event_time'][:10]} {run['state']}: {reason}".rstrip(": ")

@@ -14,23 +14,23 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.retraining.controller import Controller
-from services.retraining.dependencies import Parts
+from services.retraining.dependencies import Dependencies
 from services.retraining.http.app import make_app
-from services.retraining.http.routes import Doors
+from services.retraining.http.routes import RouteDependencies
 from services.retraining.launchers.launcher import Launcher
 from services.retraining.launchers.process import ProcessLauncher
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.password import with_password
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.rollout.baseline_watch import FrozenWatch
+from services.retraining.rollout.baseline_watch import BaselineWatch
 from services.retraining.run_states import WORKING
 from services.retraining.runs.leader_lease import FileLease, Lease, PostgresLease
 from services.retraining.runs.pipeline import Pipeline
 from services.retraining.runs.scheduler import RunScheduler
 from services.retraining.settings import RetrainingSettings
-from services.retraining.tracking.outbox_relay import Mirror, OutboxFeeder
-from services.retraining.triggers.verdict_consumer import VerdictListener
+from services.retraining.tracking.outbox_relay import OutboxRelay, Tracker
+from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.errors import HomeostatError, OperatorError
@@ -47,7 +47,7 @@ _log = get_logger(__name__)
 
 # Seconds that annotations still waiting get when the service ends.
 _LAST_ANNOTATIONS = 1.0
-_NOT_COMPARED = {"frozen_loss": None, "served_loss": None, "metric": "", "window": None, "rows": 0}
+_NOT_COMPARED = {"baseline_loss": None, "served_loss": None, "metric": "", "window": None, "rows": 0}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Service:
 
     app: FastAPI
     controller: Controller
-    parts: Parts
+    deps: Dependencies
     scheduler: RunScheduler
 
 
@@ -76,7 +76,7 @@ def build(
     stop = Event()
     metrics = RetrainingMetrics()
     metrics.listening.set(int(settings.listen))
-    parts = Parts(
+    deps = Dependencies(
         ledger=ledger,
         store=open_model_store(shared.model_store_url),
         lake=Lake(shared.lake_url),
@@ -88,7 +88,7 @@ def build(
         clock=clock,
         annotator=annotator_from(shared, lambda result: metrics.annotations.labels(result).inc()),
     )
-    pipeline = Pipeline(parts, stop)
+    pipeline = Pipeline(deps, stop)
     lease: Lease = (
         PostgresLease(engine)
         if engine.dialect.name == "postgresql"
@@ -104,72 +104,72 @@ def build(
         poll_seconds=settings.poll_seconds,
         lost=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
-    watch = FrozenWatch(parts.store, parts.lake, parts.keys, metrics, lambda: _last_judged(ledger), stop)
-    controller = Controller(parts, pipeline, scheduler.wake, watch.hear)
+    watch = BaselineWatch(deps.store, deps.lake, deps.keys, metrics, lambda: _latest_verdicts(ledger), stop)
+    controller = Controller(deps, pipeline, scheduler.wake, watch.observe)
     listener = None
     if settings.listen:
         consumer = open_consumer(
             shared.kafka, [VERDICTS.name], settings.consumer_group, "homeostat-retraining"
         )
-        listener = VerdictListener(consumer, controller.handle_cause, metrics, stop)
-    feeder = None
+        listener = VerdictConsumer(consumer, controller.handle_cause, metrics, stop)
+    relay = None
     if settings.mlflow:
         uri = settings.mlflow_uri or f"sqlite:///{home / 'mlflow.sqlite'}"
-        feeder = OutboxFeeder(
+        relay = OutboxRelay(
             ledger,
             lambda: _open_mlflow(uri, ledger),
             pause=settings.mlflow_seconds,
             stop=stop,
             busy=lambda: bool(ledger.working_runs()),
         )
-    life = _Life(parts, controller, scheduler, listener, feeder, watch, stop)
+    lifecycle = _Lifecycle(deps, controller, scheduler, listener, relay, watch, stop)
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_RETRAINING_NAMES")
-    doors = Doors(
+    routes = RouteDependencies(
         controller,
         ledger,
-        parts.store,
-        parts.lake,
+        deps.store,
+        deps.lake,
         metrics,
-        life.status,
+        lifecycle.status,
         clock,
         hosts,
         settings.maximum_body_bytes,
     )
-    return Service(make_app(doors, life), controller, parts, scheduler)
+    return Service(make_app(routes, lifecycle), controller, deps, scheduler)
 
 
-class _Life:
+class _Lifecycle:
     """Background work: starts in the order things are needed, ends in the opposite one."""
 
     def __init__(
         self,
-        parts: Parts,
+        deps: Dependencies,
         controller: Controller,
         scheduler: RunScheduler,
-        listener: VerdictListener | None,
-        feeder: OutboxFeeder | None,
-        watch: FrozenWatch,
+        listener: VerdictConsumer | None,
+        relay: OutboxRelay | None,
+        watch: BaselineWatch,
         stop: Event,
     ) -> None:
-        self._annotator = parts.annotator
+        self._annotator = deps.annotator
         self._controller = controller
         self._scheduler = scheduler
         self._listener = listener
-        self._feeder = feeder
+        self._relay = relay
         self._watch = watch
-        self._ledger = parts.ledger
+        self._ledger = deps.ledger
         self._stop = stop
 
     def start(self) -> None:
         try:
-            self._controller.mirror_releases()
+            self._controller.sync_releases()
         except HomeostatError as error:
-            _log.warning("releases_not_mirrored", problem=str(error))
+            _log.warning("release_sync_failed", problem=str(error))
         self._scheduler.start()
         if self._listener is not None:
             self._listener.start()
-        if self._feeder is not None:
-            self._feeder.start()
+        if self._relay is not None:
+            self._relay.start()
         self._watch.start()
 
     def stop(self) -> None:
@@ -191,12 +191,12 @@ class _Life:
         )
         return {
             "ready": not self._stop.is_set(),
-            "drives_runs": self._scheduler.leading,
-            "runs_driven_by": self._scheduler.holder(),
+            "is_leader": self._scheduler.leading,
+            "leader": self._scheduler.holder(),
             "verdicts": listening,
-            "mlflow": "off" if self._feeder is None else (self._feeder.problem or "fine"),
-            "mlflow_lacks_entries": self._ledger.unsent_count(),
-            "runs_at_work": [{"run_id": run.run_id, "model": run.model, "state": run.state} for run in runs],
+            "mlflow": "off" if self._relay is None else (self._relay.problem or "fine"),
+            "mlflow_pending_entries": self._ledger.unsent_count(),
+            "active_runs": [{"run_id": run.run_id, "model": run.model, "state": run.state} for run in runs],
             "models": [
                 {"model": model, **(found[model].to_json() if model in found else _NOT_COMPARED)}
                 for model in self._ledger.models()
@@ -214,12 +214,12 @@ def _keys(home: Path) -> Keys:
         ) from error
 
 
-def _last_judged(ledger: Ledger) -> list[Verdict]:
-    found = [ledger.last_judged(model) for model in ledger.models()]
+def _latest_verdicts(ledger: Ledger) -> list[Verdict]:
+    found = [ledger.latest_verdict_with_loss(model) for model in ledger.models()]
     return [verdict for verdict in found if verdict is not None]
 
 
-def _open_mlflow(uri: str, ledger: Ledger) -> Mirror:
-    from services.retraining.tracking.mlflow import MlflowMirror
+def _open_mlflow(uri: str, ledger: Ledger) -> Tracker:
+    from services.retraining.tracking.mlflow import MlflowTracker
 
-    return MlflowMirror(uri, ledger)
+    return MlflowTracker(uri, ledger)

@@ -49,6 +49,6 @@ class Cause:
         )
 
 
-def external_key(model: str, *parts: str) -> str:
+def external_key(model: str, *components: str) -> str:
     """The key of a cause that came through a door of ours: a digest, so that any text makes a safe file name."""
-    return sha256("\n".join((model, *parts)).encode()).hexdigest()[:32]
+    return sha256("\n".join((model, *components)).encode()).hexdigest()[:32]

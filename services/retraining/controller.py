@@ -1,4 +1,4 @@
-"""The one room behind all doors: hears causes, and does what people ask. Kafka and HTTP call the same functions."""
+"""The one room behind all deps: hears causes, and does what people ask. Kafka and HTTP call the same functions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from services.retraining.cause import Cause
-from services.retraining.dependencies import Parts
-from services.retraining.ledger.acknowledgements import Older
+from services.retraining.dependencies import Dependencies
+from services.retraining.ledger.acknowledgements import BulkAcknowledgement
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded, Run
 from services.retraining.metrics import RetrainingMetrics
@@ -32,19 +32,19 @@ class Controller:
 
     def __init__(
         self,
-        parts: Parts,
+        deps: Dependencies,
         pipeline: Pipeline,
         wake: Callable[[], None],
         judged: Callable[[Verdict], None] = lambda _: None,
     ) -> None:
         """`wake` makes the scheduler poll now; `judged` receives every verdict after its decision, and must return at once."""
-        self._parts = parts
+        self._deps = deps
         self._pipeline = pipeline
         self._wake = wake
         self._judged = judged
-        self._ledger: Ledger = parts.ledger
-        self._metrics: RetrainingMetrics = parts.metrics
-        self._born: dict[tuple[str, str], datetime] = {}
+        self._ledger: Ledger = deps.ledger
+        self._metrics: RetrainingMetrics = deps.metrics
+        self._trained_at_cache: dict[tuple[str, str], datetime] = {}
 
     def handle_cause(self, cause: Cause) -> Recorded:
         """Record and decide about a cause, once; whoever delivers it again gets the answer of then. Raises DependencyUnavailable.
@@ -54,18 +54,18 @@ class Controller:
         """
         model = cause.model
         owner = self._ledger.project(model)
-        served = self._parts.store.latest_release(model)
+        served = self._deps.store.latest_release(model)
         spec = (
             owner.loop
             if owner
-            else (self._parts.store.manifest(model, served.version).loop if served else None)
+            else (self._deps.store.manifest(model, served.version).loop if served else None)
         )
         now = self._event_time(cause)
         version = served.version if served else ""
-        born = self._birth(model, version) if version else None
-        counted = self._rows_since(model, spec, born) if spec and version else None
+        trained_at = self._trained_at(model, version) if version else None
+        counted = self._rows_since(model, spec, trained_at) if spec and version else None
 
-        def policy(filed: Cause, runs: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
+        def policy(accepted: Cause, runs: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
             if spec is None:
                 return Decision(
                     "wait", "no_project", f"model {model} was never deployed; `homeostat deploy` does"
@@ -73,34 +73,34 @@ class Controller:
             past = History(
                 version,
                 bool(owner and owner.directory),
-                born,
+                trained_at,
                 counted,
                 runs,
                 verdicts,
-                listens=self._parts.settings.listen,
+                listens=self._deps.settings.listen,
             )
-            return decide(filed, spec, past, now)
+            return decide(accepted, spec, past, now)
 
         done = self._ledger.record_cause(
-            cause, version=version, event_time=now, now=self._parts.clock(), owner=owner, decide=policy
+            cause, version=version, event_time=now, now=self._deps.clock(), owner=owner, decide=policy
         )
         if cause.verdict is not None:
             self._judged(cause.verdict)
         if not done.new:
             self._metrics.repeats.labels(model).inc()
             return done
-        self._metrics.decisions.labels(model, done.decision.verb, done.decision.code).inc()
+        self._metrics.decisions.labels(model, done.decision.action, done.decision.reason_code).inc()
         _log.info(
             "decided",
             cause_id=done.cause_key,
             model=model,
-            verb=done.decision.verb,
-            code=done.decision.code,
-            reason=done.decision.sentence,
+            action=done.decision.action,
+            reason_code=done.decision.reason_code,
+            reason=done.decision.reason,
             run_id=done.run_id,
             event_time=now.isoformat(),
         )
-        if done.decision.verb == "retrain":
+        if done.decision.action == "retrain":
             self._wake()
         return done
 
@@ -110,7 +110,7 @@ class Controller:
         1. every byte is what was signed   2. the project is the model's   3. record the project
         4. release, unless it is served already
         """
-        manifest = self._parts.store.manifest(model, version)
+        manifest = self._deps.store.manifest(model, version)
         if manifest.model != model:
             raise InvalidRequest(
                 f"version {short(version)} is of model {manifest.model}",
@@ -139,12 +139,12 @@ class Controller:
             manifest.loop,
             version,
             actor,
-            self._parts.clock(),
+            self._deps.clock(),
         )
-        served = self._parts.store.latest_release(model)
+        served = self._deps.store.latest_release(model)
         if served is not None and served.version == version:
             return served, False
-        return self._parts.releaser.deploy(model, version, actor), True
+        return self._deps.releaser.deploy(model, version, actor), True
 
     def rollback(
         self,
@@ -159,7 +159,7 @@ class Controller:
         With `expected_generation`, the one its caller saw being served, a second try after a lost reply is a Conflict and not
         a second step back.
         """
-        return self._parts.releaser.roll_back(
+        return self._deps.releaser.roll_back(
             model, actor, reason, to_generation, expected_generation, self._pipeline.verify_stored
         )
 
@@ -173,7 +173,7 @@ class Controller:
             return "" if refusal is None else refusal[1]
 
         answered = self._ledger.answer(
-            run_id, answer="yes", actor=actor, now=self._parts.clock(), event_time=now, objection=objection
+            run_id, answer="yes", actor=actor, now=self._deps.clock(), event_time=now, objection=objection
         )
         _log.info("approved", run_id=run_id, model=answered.model, actor=actor, state=answered.state)
         self._wake()
@@ -181,27 +181,27 @@ class Controller:
 
     def reject(self, run_id: str, actor: str) -> Run:
         """Say no to a run that waits. Raises Conflict, NotFound."""
-        answered = self._ledger.answer(run_id, answer="no", actor=actor, now=self._parts.clock())
+        answered = self._ledger.answer(run_id, answer="no", actor=actor, now=self._deps.clock())
         self._metrics.count_end(answered.model, answered.state, answered.created_at, answered.ended_at)
         _log.info("rejected", run_id=run_id, model=answered.model, actor=actor)
         return answered
 
     def acknowledge(
-        self, cause_key: str, actor: str, note: str, older: Older | None = None
+        self, cause_key: str, actor: str, note: str, older: BulkAcknowledgement | None = None
     ) -> dict[str, Any]:
         """Record that a person has seen the decision about a cause, and `older` ones; the first word stands.
 
         Raises NotFound, Conflict.
         """
         seen = self._ledger.acknowledge(
-            cause_key, actor=actor, note=note, now=self._parts.clock(), older=older
+            cause_key, actor=actor, note=note, now=self._deps.clock(), older=older
         )
         _log.info("acknowledged", cause_id=cause_key, actor=seen["actor"], older=seen["acknowledged_older"])
         return seen
 
-    def mirror_releases(self) -> None:
+    def sync_releases(self) -> None:
         """Bring the ledger's copy of the release logs up to date: a crash may have come between log and ledger."""
-        self._parts.releaser.record_releases()
+        self._deps.releaser.record_releases()
 
     def _event_time(self, cause: Cause | None, model: str = "") -> datetime:
         """Now, as the data tells it: the cause's time, else the lake's newest row, else the newest verdict, else the clock.
@@ -212,37 +212,37 @@ class Controller:
             return cause.event_time
         name = cause.model if cause is not None else model
         try:
-            watermark = self._parts.lake.watermark(name)
+            watermark = self._deps.lake.watermark(name)
         except DependencyUnavailable as error:
             _log.warning("lake_unavailable", model=name, problem=str(error))
             watermark = None
-        clock = self._parts.clock()
+        clock = self._deps.clock()
         return min(watermark or self._ledger.event_time(name) or clock, clock)
 
-    def _birth(self, model: str, version: str) -> datetime | None:
+    def _trained_at(self, model: str, version: str) -> datetime | None:
         """Event time at which a version was made: its run's, else its last training row, else its first evaluated window."""
-        known = self._born.get((model, version))
+        known = self._trained_at_cache.get((model, version))
         if known is not None:
             return known
         runs = self._ledger.runs_of_version(version)
         if runs:
-            born: datetime | None = runs[0].event_time
+            trained_at: datetime | None = runs[0].event_time
         else:
-            until = self._parts.store.manifest(model, version).origin.trained_until
-            born = datetime.fromisoformat(until) if until else None
-        if born is None:
+            until = self._deps.store.manifest(model, version).origin.trained_until
+            trained_at = datetime.fromisoformat(until) if until else None
+        if trained_at is None:
             return self._ledger.first_window(model, version)
-        self._born[model, version] = born
-        return born
+        self._trained_at_cache[model, version] = trained_at
+        return trained_at
 
-    def _rows_since(self, model: str, spec: LoopSpec, born: datetime | None) -> int | None:
+    def _rows_since(self, model: str, spec: LoopSpec, trained_at: datetime | None) -> int | None:
         """Predictions whose outcome was observed after the last training; None where no trigger asks or the lake is away."""
         if not any(isinstance(trigger, NewRowsTrigger) for trigger in spec.retraining.triggers):
             return None
         moments = [run.event_time for run in self._ledger.past_runs(model) if run.counts]
-        since = max([*moments, *([born] if born else [])], default=None)
+        since = max([*moments, *([trained_at] if trained_at else [])], default=None)
         try:
-            return self._parts.lake.count_observed(model, since)
+            return self._deps.lake.count_observed(model, since)
         except DependencyUnavailable as error:
             _log.warning("lake_unavailable", model=model, problem=str(error))
             return None

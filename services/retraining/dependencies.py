@@ -20,7 +20,7 @@ from shared.stores.model_store import ModelStore
 
 
 @dataclass(frozen=True)
-class Parts:
+class Dependencies:
     """What the controller and the steps of runs work with."""
 
     ledger: Ledger

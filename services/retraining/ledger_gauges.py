@@ -8,16 +8,16 @@ from datetime import datetime
 
 from prometheus_client import Gauge
 
-from services.retraining.ledger.metrics_snapshot import Figures
+from services.retraining.ledger.metrics_snapshot import MetricsSnapshot
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.run_states import WAITING, WORKING
 
 
-def show(metrics: RetrainingMetrics, found: Figures, now: datetime) -> None:
+def update_gauges(metrics: RetrainingMetrics, found: MetricsSnapshot, now: datetime) -> None:
     """Set them. What a model has not had yet, such as a gate, has no series."""
     metrics.ledger_up.set(1)
     metrics.runs_open.set(len(found.open_runs))
-    metrics.mirror_pending.set(found.unsent)
+    metrics.mlflow_pending.set(found.unsent)
     ages = [(now - run.created_at).total_seconds() for run in found.open_runs]
     metrics.oldest_open_run.set(max(0.0, *ages) if ages else 0.0)
     at_work = [(now - run.since).total_seconds() for run in found.open_runs if run.state in WORKING]
@@ -38,12 +38,12 @@ def show(metrics: RetrainingMetrics, found: Figures, now: datetime) -> None:
         set_or_remove(metrics.gate_margin, (model,), None if lower is None else lower - wanted)
 
 
-def hide(metrics: RetrainingMetrics) -> None:
+def clear_gauges(metrics: RetrainingMetrics) -> None:
     """The ledger does not answer: show none of its figures rather than old ones, and everything else as ever."""
     metrics.ledger_up.set(0)
     for plain in (
         metrics.runs_open,
-        metrics.mirror_pending,
+        metrics.mlflow_pending,
         metrics.oldest_open_run,
         metrics.oldest_working_run,
     ):

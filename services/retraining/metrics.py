@@ -18,7 +18,7 @@ class RetrainingMetrics:
         self.decisions = Counter(
             "homeostat_retraining_decisions_total",
             "Decisions made, one per cause; where an alert came before its verdict, one to await it and one about it.",
-            ["model", "verb", "reason"],
+            ["model", "action", "reason"],
             registry=self.registry,
         )
         self.repeats = Counter(
@@ -132,8 +132,8 @@ class RetrainingMetrics:
             ["model", "bound"],
             registry=self.registry,
         )
-        self.frozen_loss = Gauge(
-            "homeostat_retraining_frozen_loss",
+        self.baseline_loss = Gauge(
+            "homeostat_retraining_baseline_loss",
             "Loss on the newest judged rows had the first released version been left alone, in the model's metric.",
             ["model"],
             registry=self.registry,
@@ -150,8 +150,8 @@ class RetrainingMetrics:
             ["result"],
             registry=self.registry,
         )
-        self.mirror_pending = Gauge(
-            "homeostat_retraining_mirror_pending_entries",
+        self.mlflow_pending = Gauge(
+            "homeostat_retraining_mlflow_pending_entries",
             "Ledger entries the MLflow mirror lacks.",
             registry=self.registry,
         )

@@ -7,10 +7,10 @@ from typing import Literal
 State = Literal[
     "suggested",  # waits for a person to start it
     "queued",
-    "freezing",
+    "snapshotting",
     "training",
     "packaging",
-    "judging",
+    "evaluating",
     "waiting_for_approval",  # proven; waits for a person to promote it
     "promoting",
     # ends
@@ -22,18 +22,18 @@ State = Literal[
     "abandoned",  # ended before training: too little or unfit data
 ]
 
-WORKING: tuple[State, ...] = ("queued", "freezing", "training", "packaging", "judging", "promoting")
+WORKING: tuple[State, ...] = ("queued", "snapshotting", "training", "packaging", "evaluating", "promoting")
 WAITING: tuple[State, ...] = ("suggested", "waiting_for_approval")
 OPEN: tuple[State, ...] = (*WORKING, *WAITING)
 ENDS: tuple[State, ...] = ("promoted", "succeeded", "refused", "failed", "rejected", "abandoned")
 
-MOVES: dict[State, tuple[State, ...]] = {
+TRANSITIONS: dict[State, tuple[State, ...]] = {
     "suggested": ("queued", "rejected"),
-    "queued": ("freezing", "failed"),
-    "freezing": ("training", "abandoned", "failed"),
+    "queued": ("snapshotting", "failed"),
+    "snapshotting": ("training", "abandoned", "failed"),
     "training": ("packaging", "failed"),
-    "packaging": ("judging", "failed"),
-    "judging": ("promoting", "waiting_for_approval", "succeeded", "refused", "failed"),
+    "packaging": ("evaluating", "failed"),
+    "evaluating": ("promoting", "waiting_for_approval", "succeeded", "refused", "failed"),
     "waiting_for_approval": ("promoting", "rejected", "refused"),
     "promoting": ("promoted", "refused", "failed"),
     "promoted": (),

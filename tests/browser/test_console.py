@@ -284,7 +284,7 @@ def test_many_alike_are_acknowledged_with_one_button_up_to_what_the_page_showed(
         visit.page.locator("#dialog-confirm").click()
         expect(visit.page.get_by_role("status")).to_have_text("Acknowledged all 45.")
         expect(visit.page.locator("#action-items")).to_contain_text("flights: 1 drift verdict")
-        left = [one["cause_key"] for one in loop.decisions if one["concern"] and not one["acknowledged"]]
+        left = [one["cause_key"] for one in loop.decisions if one["issue"] and not one["acknowledged"]]
         assert left == ["c" * 32]
 
 
@@ -350,7 +350,7 @@ def test_marked_text_is_not_taken_away(browser: Browser) -> None:
         assert "c" * 32 not in visit.page.locator("#decisions").inner_text()
         visit.page.evaluate("getSelection().removeAllRanges()")
         visit.refresh()
-        expect(visit.page.locator("#decisions")).to_contain_text(f"the sentence of {'c' * 32}")
+        expect(visit.page.locator("#decisions")).to_contain_text(f"the reason of {'c' * 32}")
 
 
 def test_it_refreshes_by_itself_until_it_is_paused(browser: Browser) -> None:
@@ -415,12 +415,12 @@ HOSTILE = "\"><img src=x onerror=\"document.title='taken'\"><script>document.tit
 def test_words_of_services_do_nothing_in_the_page_nor_in_the_dialog(browser: Browser) -> None:
     loop = full_loop(model="flights")
     for body in (*loop.decisions, *loop.runs, *loop.verdicts):
-        for key in ("sentence", "reason", "message", "explanation"):
+        for key in ("reason", "cause_reason", "explanation"):
             if key in body:
                 body[key] = HOSTILE
     for entry in loop.releases:
         entry["note"] = entry["actor"] = HOSTILE
-    loop.runs[0]["gate"]["sentence"] = HOSTILE
+    loop.runs[0]["gate"]["reason"] = HOSTILE
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         page = visit.page
         expect(page.locator("#releases")).to_contain_text("onerror")

@@ -66,7 +66,7 @@ def test_a_full_disk_costs_time_and_nothing_else(small_disk: Path, tmp_path: Pat
         [run] = service.ended_runs()
         assert run["run_id"] == run_id
         # The training command may itself have run into the full disk: that is told as its failure.
-        assert run["state"] in ("promoted", "failed"), run["message"]
+        assert run["state"] in ("promoted", "failed"), run["reason"]
         released = [entry.run_id for entry in world.store.releases(MODEL)]
         assert released == (["", run_id] if run["state"] == "promoted" else [""])
     finally:

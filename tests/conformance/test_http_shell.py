@@ -23,7 +23,7 @@ from services.inference.bootstrap import assemble
 from services.inference.metrics import InferenceMetrics
 from services.inference.settings import InferenceSettings
 from services.retraining.http.app import make_app as make_retraining
-from services.retraining.http.routes import Doors as RetrainingDoors
+from services.retraining.http.routes import RouteDependencies as RetrainingDoors
 from shared.errors import DependencyUnavailable
 from shared.http.errors import UNKNOWN_ERROR
 from shared.http.host_check import AllowedHosts

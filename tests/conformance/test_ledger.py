@@ -16,12 +16,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from services.retraining.cause import UNCLEAR, Cause
-from services.retraining.ledger.acknowledgements import Older
+from services.retraining.ledger.acknowledgements import BulkAcknowledgement
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Decide, Ledger, run_id_of
 from services.retraining.ledger.records import Project, Recorded
 from services.retraining.ledger.tables import metadata
-from services.retraining.policy.attention import Concern
+from services.retraining.policy.attention import Issue
 from services.retraining.policy.decision import AWAITED, Decision, PastRun, PastVerdict
 from services.retraining.run_states import State
 from shared.contracts.loop_spec import LoopSpec
@@ -71,7 +71,7 @@ def record(
 
 def walk(ledger: Ledger, run_id: str, *states: State) -> None:
     for state in states:
-        ledger.move(run_id, state, NOW)
+        ledger.transition(run_id, state, NOW)
 
 
 def test_the_migrations_make_exactly_the_tables_the_code_uses(engine: Engine) -> None:
@@ -106,7 +106,7 @@ def test_what_was_not_done_is_kept_with_its_reason(ledger: Ledger) -> None:
     done = record(ledger, made=Decision("wait", "cooling_down", "cooling down until tomorrow"))
     assert done.run_id == ""
     [kept] = ledger.decisions(MODEL)
-    assert (kept["verb"], kept["code"], kept["sentence"], kept["run_id"]) == (
+    assert (kept["action"], kept["reason_code"], kept["reason"], kept["run_id"]) == (
         "wait",
         "cooling_down",
         "cooling down until tomorrow",
@@ -157,30 +157,30 @@ def test_deciding_sees_what_others_just_decided(url: str) -> None:
 
     with ThreadPoolExecutor(16) as threads:
         results = list(threads.map(deliver, range(16)))
-    assert [result.decision.verb for result in results].count("retrain") == 1
+    assert [result.decision.action for result in results].count("retrain") == 1
     assert len(ledgers[0].runs()) == 1
 
 
 def test_a_run_moves_only_where_it_may(ledger: Ledger) -> None:
     record(ledger)
     with pytest.raises(Conflict, match="is queued and cannot become promoted"):
-        ledger.move("run-k1", "promoted", NOW)
-    walk(ledger, "run-k1", "freezing", "training", "packaging", "judging", "refused")
+        ledger.transition("run-k1", "promoted", NOW)
+    walk(ledger, "run-k1", "snapshotting", "training", "packaging", "evaluating", "refused")
     run = ledger.run("run-k1")
     assert (run.state, run.ended_at) == ("refused", NOW)
     with pytest.raises(Conflict):
-        ledger.move("run-k1", "promoting", NOW)
+        ledger.transition("run-k1", "promoting", NOW)
     with pytest.raises(NotFound):
-        ledger.move("run-k2", "freezing", NOW)
+        ledger.transition("run-k2", "snapshotting", NOW)
 
 
 def test_time_in_each_state_is_kept(ledger: Ledger) -> None:
     record(ledger)
-    ledger.move("run-k1", "freezing", NOW + timedelta(seconds=2))
-    ledger.move("run-k1", "freezing", NOW + timedelta(seconds=3), lake={"predictions": 1})
-    ledger.move("run-k1", "abandoned", NOW + timedelta(seconds=4.5))
+    ledger.transition("run-k1", "snapshotting", NOW + timedelta(seconds=2))
+    ledger.transition("run-k1", "snapshotting", NOW + timedelta(seconds=3), lake={"predictions": 1})
+    ledger.transition("run-k1", "abandoned", NOW + timedelta(seconds=4.5))
     run = ledger.run("run-k1")
-    assert run.seconds == {"queued": 2.0, "freezing": 2.5}
+    assert run.seconds == {"queued": 2.0, "snapshotting": 2.5}
     assert run.lake == {"predictions": 1}
 
 
@@ -191,18 +191,18 @@ def counts(ledger: Ledger) -> list[bool]:
 def test_the_budget_is_charged_at_once_and_given_back_only_if_nothing_was_trained(ledger: Ledger) -> None:
     record(ledger)
     assert counts(ledger) == [True]
-    walk(ledger, "run-k1", "freezing", "abandoned")
+    walk(ledger, "run-k1", "snapshotting", "abandoned")
     assert counts(ledger) == [False]
     record(ledger, "k2")
-    walk(ledger, "run-k2", "freezing", "training", "failed")
+    walk(ledger, "run-k2", "snapshotting", "training", "failed")
     assert counts(ledger) == [False, True]
     record(ledger, "k3")
-    walk(ledger, "run-k3", "freezing", "training", "packaging", "judging", "refused")
+    walk(ledger, "run-k3", "snapshotting", "training", "packaging", "evaluating", "refused")
     assert counts(ledger) == [False, True, True]
 
 
 def test_a_suggestion_costs_nothing_until_a_person_starts_it(ledger: Ledger) -> None:
-    record(ledger, made=replace(RETRAIN, verb="suggest"))
+    record(ledger, made=replace(RETRAIN, action="suggest"))
     assert ledger.run("run-k1").state == "suggested"
     assert counts(ledger) == [False]
     with pytest.raises(Conflict, match="cannot start: no"):
@@ -220,12 +220,12 @@ def test_a_suggestion_costs_nothing_until_a_person_starts_it(ledger: Ledger) -> 
 
 def test_an_approval_is_bound_to_the_gate_result_that_was_shown(ledger: Ledger) -> None:
     record(ledger)
-    walk(ledger, "run-k1", "freezing", "training", "packaging", "judging")
+    walk(ledger, "run-k1", "snapshotting", "training", "packaging", "evaluating")
     ledger.record_gate("run-k1", passed=True, digest="d1", result={"gain": 0.1}, now=NOW)
     ledger.record_gate("run-k1", passed=False, digest="d2", result={"gain": 0.2}, now=NOW)
     run = ledger.run("run-k1")
     assert (run.gate, run.gate_digest) == ({"gain": 0.1}, "d1")
-    ledger.move("run-k1", "waiting_for_approval", NOW)
+    ledger.transition("run-k1", "waiting_for_approval", NOW)
     assert ledger.working_runs() == []
     assert ledger.answer("run-k1", answer="yes", actor="ann", now=NOW).state == "promoting"
     [answer] = ledger.answers("run-k1")
@@ -234,7 +234,7 @@ def test_an_approval_is_bound_to_the_gate_result_that_was_shown(ledger: Ledger) 
 
 
 def test_a_person_may_say_no(ledger: Ledger) -> None:
-    record(ledger, made=replace(RETRAIN, verb="suggest"))
+    record(ledger, made=replace(RETRAIN, action="suggest"))
     assert ledger.answer("run-k1", answer="no", actor="ann", now=NOW).state == "rejected"
     with pytest.raises(Conflict, match="only a run that waits"):
         ledger.answer("run-k1", answer="yes", actor="ann", now=NOW)
@@ -261,8 +261,8 @@ def test_only_the_loops_own_windows_are_left_out_and_counted(ledger: Ledger) -> 
         seen.append(verdicts)
         return Decision("wait", "bad_data", "the data is faulty")
 
-    for heard in (fault(1, "evaluation"), fault(2, "request"), fault(3, "evaluation"), cause()):
-        ledger.record_cause(heard, version="v1", event_time=NOW, now=NOW, owner=OWNER, decide=wait)
+    for received in (fault(1, "evaluation"), fault(2, "request"), fault(3, "evaluation"), cause()):
+        ledger.record_cause(received, version="v1", event_time=NOW, now=NOW, owner=OWNER, decide=wait)
     first, third = START + timedelta(days=1), START + timedelta(days=3)
     assert ledger.faulty_windows(MODEL) == [
         (first, first + timedelta(days=1)),
@@ -285,14 +285,14 @@ def alert_about(told: str | None, *, model: str = MODEL, key: str = "alert") -> 
     return Cause(key, model, "alert", "LossHigh", actor="prometheus", about=told)
 
 
-def policy(heard: Cause, _: tuple[PastRun, ...], __: tuple[PastVerdict, ...]) -> Decision:
+def policy(received: Cause, _: tuple[PastRun, ...], __: tuple[PastVerdict, ...]) -> Decision:
     """What the real one does about alerts, and a run for everything else."""
-    if heard.about == UNCLEAR:
+    if received.about == UNCLEAR:
         return Decision("wait", "verdict_unclear", "which verdict?")
-    return Decision("wait", AWAITED, "not heard yet") if heard.about else RETRAIN
+    return Decision("wait", AWAITED, "not received yet") if received.about else RETRAIN
 
 
-def hear(ledger: Ledger, *causes: Cause, decide: Decide = policy) -> list[Recorded]:
+def deliver(ledger: Ledger, *causes: Cause, decide: Decide = policy) -> list[Recorded]:
     return [
         ledger.record_cause(one, version="v1", event_time=START, now=NOW, owner=OWNER, decide=decide)
         for one in causes
@@ -300,7 +300,7 @@ def hear(ledger: Ledger, *causes: Cause, decide: Decide = policy) -> list[Record
 
 
 def deliveries(ledger: Ledger) -> dict[str, tuple[str, int]]:
-    return {one["cause_key"]: (one["code"], one["deliveries"]) for one in ledger.decisions()}
+    return {one["cause_key"]: (one["reason_code"], one["deliveries"]) for one in ledger.decisions()}
 
 
 @pytest.mark.parametrize("order", ["verdict first", "alert first"])
@@ -308,22 +308,23 @@ def test_a_verdict_and_the_alert_about_it_are_one_cause(ledger: Ledger, order: s
     told = verdict(1)
     by_kafka, by_alert = Cause.of_verdict(told), alert_about(told.verdict_id)
     first = by_kafka if order == "verdict first" else by_alert
-    results = hear(ledger, first, by_alert, by_kafka, by_alert, by_kafka)
+    results = deliver(ledger, first, by_alert, by_kafka, by_alert, by_kafka)
     assert {one.cause_key for one in results} == {told.verdict_id}
     assert deliveries(ledger) == {told.verdict_id: ("request", 5)}
     assert [run.run_id for run in ledger.runs()] == [run_id_of(told.verdict_id)]
-    kept = ledger.cause(told.verdict_id)
-    assert kept is not None
+    found = ledger.cause(told.verdict_id)
+    assert found is not None
+    kept = found["cause"]
     assert (kept["source"], kept["state"], kept["window_end"]) == ("verdict", "drift", told.window_end)
     assert kept["verdict"] == told.model_dump(mode="json")
 
 
 def test_an_alert_before_its_verdict_awaits_it_and_is_asked_about_again(ledger: Ledger) -> None:
     told = verdict(1)
-    [first, again] = hear(ledger, alert_about(told.verdict_id), alert_about(told.verdict_id))
-    assert (first.decision.code, first.new, again.new) == (AWAITED, True, False)
+    [first, again] = deliver(ledger, alert_about(told.verdict_id), alert_about(told.verdict_id))
+    assert (first.decision.reason_code, first.new, again.new) == (AWAITED, True, False)
     assert ledger.runs() == []
-    [decided] = hear(ledger, Cause.of_verdict(told))
+    [decided] = deliver(ledger, Cause.of_verdict(told))
     assert (decided.decision, decided.new) == (RETRAIN, True)
 
 
@@ -336,13 +337,14 @@ def test_a_verdict_whose_alert_was_decided_about_is_kept_and_counts(ledger: Ledg
         return Decision("retrain", "alert", "LossHigh")
 
     told = verdict(1)
-    hear(ledger, alert_about(told.verdict_id), decide=alone)
-    [later] = hear(ledger, Cause.of_verdict(told), decide=alone)
-    assert (later.new, later.decision.code) == (False, "alert")
-    kept = ledger.cause(told.verdict_id)
-    assert kept is not None
+    deliver(ledger, alert_about(told.verdict_id), decide=alone)
+    [later] = deliver(ledger, Cause.of_verdict(told), decide=alone)
+    assert (later.new, later.decision.reason_code) == (False, "alert")
+    found = ledger.cause(told.verdict_id)
+    assert found is not None
+    kept = found["cause"]
     assert (kept["source"], kept["reason"], kept["state"]) == ("alert", "LossHigh", "drift")
-    hear(ledger, Cause.of_verdict(verdict(2)), decide=alone)
+    deliver(ledger, Cause.of_verdict(verdict(2)), decide=alone)
     assert [past.window_end for past in seen[-1]] == [told.window_end]
     assert len(ledger.runs()) == 2
 
@@ -352,22 +354,22 @@ def test_an_alert_never_joins_a_verdict_of_another_model_nor_keeps_it_out(
     ledger: Ledger, known: bool
 ) -> None:
     theirs, wrong = Cause.of_verdict(verdict(1, model="other")), alert_about(verdict(1).verdict_id)
-    results = hear(ledger, *([theirs, wrong] if known else [wrong, theirs]))
-    verdicts = hear(ledger, theirs)
+    results = deliver(ledger, *([theirs, wrong] if known else [wrong, theirs]))
+    verdicts = deliver(ledger, theirs)
     assert len({one.cause_key for one in results}) == 2
     assert {one.model for one in ledger.runs()} == {"other"}
     assert ledger.runs()[0].cause_key == verdicts[0].cause_key
     [alone] = ledger.decisions(MODEL)
-    assert (alone["verb"], alone["code"]) == ("wait", "verdict_unclear" if known else AWAITED)
+    assert (alone["action"], alone["reason_code"]) == ("wait", "verdict_unclear" if known else AWAITED)
     # And an alert about it that names its model right finds it.
-    [right] = hear(ledger, alert_about(verdict(1).verdict_id, model="other", key="theirs"))
+    [right] = deliver(ledger, alert_about(verdict(1).verdict_id, model="other", key="theirs"))
     assert (right.cause_key, right.new) == (verdicts[0].cause_key, False)
 
 
 def test_an_alert_cannot_join_a_cause_that_is_no_verdict(ledger: Ledger) -> None:
     asked = Cause("a" * 32, MODEL, "request", "please", actor="ann", event_time=START)
-    _, named = hear(ledger, asked, alert_about(asked.key))
-    assert (named.cause_key, named.decision.code, named.new) == ("alert", "verdict_unclear", True)
+    _, named = deliver(ledger, asked, alert_about(asked.key))
+    assert (named.cause_key, named.decision.reason_code, named.new) == ("alert", "verdict_unclear", True)
 
 
 def acknowledge(
@@ -385,7 +387,7 @@ def test_an_acknowledgement_stands_and_is_shown(ledger: Ledger) -> None:
     assert [one["acknowledged"] for one in ledger.decisions()] == [said]
     found = ledger.cause("k1")
     assert found is not None
-    assert found["acknowledged"] == said
+    assert found["decision"]["acknowledged"] == said
     with pytest.raises(NotFound, match="there is no cause k2"):
         acknowledge(ledger, "k2")
 
@@ -397,40 +399,40 @@ def test_drift_faults_and_runs_that_came_to_nothing_need_an_acknowledgement(ledg
         verdict(3, state="ok"),
         verdict(4, state="insufficient_data"),
     ]
-    hear(
+    deliver(
         ledger,
         *(Cause.of_verdict(one) for one in told),
         decide=lambda *_: Decision("wait", "healthy", "fine"),
     )
-    hear(ledger, alert_about(None))
+    deliver(ledger, alert_about(None))
     for key, end in (("failed", "failed"), ("rejected", "rejected"), ("refused", "refused")):
-        record(ledger, key, made=replace(RETRAIN, verb="suggest") if end == "rejected" else RETRAIN)
+        record(ledger, key, made=replace(RETRAIN, action="suggest") if end == "rejected" else RETRAIN)
         if end == "rejected":
             ledger.answer(run_id_of(key), answer="no", actor="ann", now=NOW)
         elif end == "failed":
             walk(ledger, run_id_of(key), "failed")
         else:
-            walk(ledger, run_id_of(key), "freezing", "training", "packaging", "judging", "refused")
+            walk(ledger, run_id_of(key), "snapshotting", "training", "packaging", "evaluating", "refused")
     needed = {one["cause_key"] for one in ledger.decisions() if one["needs_acknowledgement"]}
     assert needed == {told[0].verdict_id, told[1].verdict_id, "failed", "refused"}
-    assert ledger.figures().unacknowledged == {MODEL: 4}
+    assert ledger.metrics_snapshot().unacknowledged == {MODEL: 4}
     acknowledge(ledger, "refused")
     acknowledge(ledger, "rejected")
-    assert ledger.figures().unacknowledged == {MODEL: 3}
+    assert ledger.metrics_snapshot().unacknowledged == {MODEL: 3}
 
 
-def wait(code: str = "healthy") -> Decide:
-    return lambda *_: Decision("wait", code, f"waits: {code}")  # type: ignore[arg-type]
+def wait(reason_code: str = "healthy") -> Decide:
+    return lambda *_: Decision("wait", reason_code, f"waits: {reason_code}")  # type: ignore[arg-type]
 
 
-def concerns(ledger: Ledger) -> list[str]:
-    """What each decision concerns a person with, oldest first."""
+def issues(ledger: Ledger) -> list[str]:
+    """The issue of each decision, oldest first."""
     found = ledger.decisions()
-    assert [one["needs_acknowledgement"] for one in found] == [one["concern"] != "" for one in found]
-    return [one["concern"] for one in reversed(found)]
+    assert [one["needs_acknowledgement"] for one in found] == [one["issue"] != "" for one in found]
+    return [one["issue"] for one in reversed(found)]
 
 
-PROVEN: tuple[State, ...] = ("freezing", "training", "packaging", "judging")
+PROVEN: tuple[State, ...] = ("snapshotting", "training", "packaging", "evaluating")
 
 
 @pytest.mark.parametrize(
@@ -446,32 +448,32 @@ PROVEN: tuple[State, ...] = ("freezing", "training", "packaging", "judging")
 def test_drift_that_a_run_answers_needs_nobody_and_what_waited_for_it_follows(
     ledger: Ledger, end: tuple[State, ...], then: list[str]
 ) -> None:
-    hear(ledger, Cause.of_verdict(verdict(1)))
-    for day, code in ((2, "run_in_progress"), (3, "cooling_down"), (4, "version_replaced")):
-        hear(ledger, Cause.of_verdict(verdict(day)), decide=wait(code))
+    deliver(ledger, Cause.of_verdict(verdict(1)))
+    for day, reason_code in ((2, "run_in_progress"), (3, "cooling_down"), (4, "version_replaced")):
+        deliver(ledger, Cause.of_verdict(verdict(day)), decide=wait(reason_code))
     # A later run of the same model and one of another answer nothing that came before them, or is not theirs.
-    hear(ledger, Cause.of_verdict(verdict(9, model="other")))
-    assert concerns(ledger) == ["", "", "", "", ""]
+    deliver(ledger, Cause.of_verdict(verdict(9, model="other")))
+    assert issues(ledger) == ["", "", "", "", ""]
     walk(ledger, run_id_of(verdict(1).verdict_id), *PROVEN, *end)
-    assert concerns(ledger) == [*then, ""]
+    assert issues(ledger) == [*then, ""]
     counted = len([one for one in then if one])
-    assert ledger.figures().unacknowledged == ({MODEL: counted} if counted else {})
+    assert ledger.metrics_snapshot().unacknowledged == ({MODEL: counted} if counted else {})
 
 
 def test_drift_follows_the_run_it_waited_for_and_no_other(ledger: Ledger) -> None:
     """One refused, one promoted, one given up before training, which cools nothing down."""
     for first, end in ((1, ("refused",)), (5, ("promoting", "promoted"))):
-        hear(ledger, Cause.of_verdict(verdict(first)))
+        deliver(ledger, Cause.of_verdict(verdict(first)))
         walk(ledger, run_id_of(verdict(first).verdict_id), *PROVEN, *end)
-        hear(ledger, Cause.of_verdict(verdict(first + 1)), decide=wait("cooling_down"))
+        deliver(ledger, Cause.of_verdict(verdict(first + 1)), decide=wait("cooling_down"))
     record(ledger, "gone")
-    walk(ledger, "run-gone", "freezing", "abandoned")
-    hear(ledger, Cause.of_verdict(verdict(7)), decide=wait("cooling_down"))
-    assert concerns(ledger) == ["refused", "drift", "", "", "", ""]
+    walk(ledger, "run-gone", "snapshotting", "abandoned")
+    deliver(ledger, Cause.of_verdict(verdict(7)), decide=wait("cooling_down"))
+    assert issues(ledger) == ["refused", "drift", "", "", "", ""]
 
 
 def groups(ledger: Ledger, model: str = "") -> dict[tuple[str, str], int]:
-    return {(one["model"], one["concern"]): one["count"] for one in ledger.unacknowledged(model)}
+    return {(one["model"], one["issue"]): one["count"] for one in ledger.unacknowledged(model)}
 
 
 def five(ledger: Ledger) -> list[str]:
@@ -483,7 +485,7 @@ def five(ledger: Ledger) -> list[str]:
         verdict(4),
         verdict(5, explanation="the newest"),
     ]
-    hear(ledger, *map(Cause.of_verdict, told), decide=wait())
+    deliver(ledger, *map(Cause.of_verdict, told), decide=wait())
     return [one.verdict_id for one in told]
 
 
@@ -495,37 +497,39 @@ def test_what_is_unseen_is_told_in_groups(ledger: Ledger) -> None:
     keys = five(ledger)
     [newest, other, fault_] = ledger.unacknowledged()
     assert newest == {
-        "model": MODEL, "concern": "drift", "count": 3, "since": START, "newest_key": keys[4], "newest_at": NOW,
-        "sentence": "the newest",
+        "model": MODEL, "issue": "drift", "count": 3, "since": START, "newest_key": keys[4], "newest_at": NOW,
+        "reason": "the newest",
     }  # fmt: skip
-    assert (other["model"], fault_["concern"], fault_["sentence"]) == ("other", "data_fault", "missing")
+    assert (other["model"], fault_["issue"], fault_["reason"]) == ("other", "data_fault", "missing")
     assert groups(ledger, "other") == {("other", "drift"): 1}
     record(ledger, "broken")
-    ledger.move("run-broken", "failed", NOW, message="the training ended with 3")
-    assert ledger.unacknowledged()[0]["sentence"] == "the training ended with 3"
+    ledger.transition("run-broken", "failed", NOW, reason="the training ended with 3")
+    assert ledger.unacknowledged()[0]["reason"] == "the training ended with 3"
 
 
 @pytest.mark.parametrize(
-    ("concern", "also", "left"),
+    ("issue", "also", "left"),
     [
         (None, (0, 1), {(MODEL, "drift"): 1, ("other", "drift"): 1}),
         ("drift", (0,), {(MODEL, "drift"): 1, (MODEL, "data_fault"): 1, ("other", "drift"): 1}),
     ],
 )
 def test_older_ones_are_acknowledged_with_one_and_no_others(
-    ledger: Ledger, concern: Concern | None, also: tuple[int, ...], left: dict[tuple[str, str], int]
+    ledger: Ledger, issue: Issue | None, also: tuple[int, ...], left: dict[tuple[str, str], int]
 ) -> None:
     keys = five(ledger)
     acknowledge(ledger, keys[0], "zoe", "mine")
-    done = ledger.acknowledge(keys[3], actor="ann", note="all of them", now=NOW, older=Older(concern))
+    done = ledger.acknowledge(
+        keys[3], actor="ann", note="all of them", now=NOW, older=BulkAcknowledgement(issue)
+    )
     assert done["acknowledged_older"] == len(also) - 1
     assert set(seen(ledger)) == {keys[3], *(keys[place] for place in also)}
     said = {one["cause_key"]: one["acknowledged"] for one in ledger.decisions()}
     assert (said[keys[0]]["actor"], said[keys[3]]["actor"]) == ("zoe", "ann")
-    if concern is None:
+    if issue is None:
         assert said[keys[1]] == {"actor": "ann", "note": "all of them", "at": NOW}
     assert groups(ledger) == left
-    again = ledger.acknowledge(keys[3], actor="bob", note="", now=NOW, older=Older(concern))
+    again = ledger.acknowledge(keys[3], actor="bob", note="", now=NOW, older=BulkAcknowledgement(issue))
     assert (again["actor"], again["acknowledged_older"]) == ("ann", 0)
     assert ledger.acknowledge(keys[4], actor="ann", note="", now=NOW)["acknowledged_older"] == 0
 
@@ -533,13 +537,13 @@ def test_older_ones_are_acknowledged_with_one_and_no_others(
 def test_what_came_to_need_a_look_after_it_was_shown_is_not_acknowledged_unseen(ledger: Ledger) -> None:
     """A verdict waits for a run; the page shows those before and after it; then the run is refused."""
     first, waiting, last = verdict(2), verdict(3), verdict(4)
-    hear(ledger, Cause.of_verdict(first), decide=wait())
-    hear(ledger, Cause.of_verdict(verdict(1)))
-    hear(ledger, Cause.of_verdict(waiting), decide=wait("run_in_progress"))
-    hear(ledger, Cause.of_verdict(last), decide=wait())
+    deliver(ledger, Cause.of_verdict(first), decide=wait())
+    deliver(ledger, Cause.of_verdict(verdict(1)))
+    deliver(ledger, Cause.of_verdict(waiting), decide=wait("run_in_progress"))
+    deliver(ledger, Cause.of_verdict(last), decide=wait())
     assert groups(ledger) == {(MODEL, "drift"): 2}
     walk(ledger, run_id_of(verdict(1).verdict_id), *PROVEN, "refused")
-    shown = Older("drift", expected=1)
+    shown = BulkAcknowledgement("drift", expected=1)
     with pytest.raises(Conflict, match="1 older decisions were expected, but 2 wait"):
         ledger.acknowledge(last.verdict_id, actor="ann", note="", now=NOW, older=shown)
     assert seen(ledger) == []
@@ -550,7 +554,7 @@ def test_what_came_to_need_a_look_after_it_was_shown_is_not_acknowledged_unseen(
 
 
 def test_the_figures_of_gauges_are_the_ledgers(ledger: Ledger) -> None:
-    empty = ledger.figures()
+    empty = ledger.metrics_snapshot()
     assert (empty.models, empty.open_runs, empty.releases, empty.gates, empty.unsent) == ((), (), {}, {}, 0)
     ledger.record_project(MODEL, "/a", SPEC, "v1", "ann", NOW)
     for number in (1, 2):
@@ -566,7 +570,7 @@ def test_the_figures_of_gauges_are_the_ledgers(ledger: Ledger) -> None:
             run_id_of(key), passed=True, digest="d", result=result, now=NOW + timedelta(hours=gain * 10)
         )
     walk(ledger, run_id_of("k1"), "failed")
-    found = ledger.figures()
+    found = ledger.metrics_snapshot()
     assert [(one.model, one.state, one.created_at) for one in found.open_runs] == [(MODEL, "queued", NOW)]
     last = found.releases[MODEL]
     assert (last.generation, last.released_at) == (2, NOW + timedelta(hours=2))
@@ -578,31 +582,31 @@ def test_a_run_is_at_work_since_it_began_or_a_person_let_it_go_on(ledger: Ledger
     """What a run waited for a person is no time at work."""
     record(ledger, "k1")
     record(ledger, "k2", made=Decision("suggest", "drift", "it drifted"))
-    began = {one.state: (one.created_at, one.since) for one in ledger.figures().open_runs}
+    began = {one.state: (one.created_at, one.since) for one in ledger.metrics_snapshot().open_runs}
     assert began == {"queued": (NOW, NOW), "suggested": (NOW, NOW)}
     later = NOW + timedelta(days=3)
     ledger.answer(run_id_of("k2"), answer="yes", actor="ann", now=later)
-    assert sorted((one.state, one.created_at, one.since) for one in ledger.figures().open_runs) == [
+    assert sorted((one.state, one.created_at, one.since) for one in ledger.metrics_snapshot().open_runs) == [
         ("queued", NOW, NOW),
         ("queued", NOW, later),
     ]
 
 
 def test_the_newest_verdict_with_a_loss_is_remembered(ledger: Ledger) -> None:
-    assert ledger.last_judged(MODEL) is None
+    assert ledger.latest_verdict_with_loss(MODEL) is None
     told = [
         verdict(1, loss=0.5),
         verdict(3, state="insufficient_data", loss=None),
         verdict(2, loss=0.6),
         verdict(4, loss=0.7, detector="request", verdict_id="f" * 32),
     ]
-    hear(ledger, *map(Cause.of_verdict, told))
-    assert ledger.last_judged(MODEL) == told[2]
+    deliver(ledger, *map(Cause.of_verdict, told))
+    assert ledger.latest_verdict_with_loss(MODEL) == told[2]
 
 
 def test_a_ledger_of_the_first_tables_is_brought_up_with_all_it_holds(engine: Engine, ledger: Ledger) -> None:
     """As an installation before acknowledgements left it: tables of 0001, rows in them."""
-    hear(ledger, Cause.of_verdict(verdict(1)))
+    deliver(ledger, Cause.of_verdict(verdict(1)))
     record(ledger, "k2", made=Decision("wait", "cooling_down", "later"))
     before = ledger.decisions()
     with engine.begin() as connection:
@@ -628,9 +632,9 @@ def test_releases_are_mirrored_once(ledger: Ledger) -> None:
 
 def test_the_outbox_keeps_what_the_mirror_lacks(ledger: Ledger) -> None:
     record(ledger)
-    ledger.move("run-k1", "freezing", NOW)
+    ledger.transition("run-k1", "snapshotting", NOW)
     entries = ledger.unsent()
-    assert [entry["payload"]["state"] for entry in entries] == ["queued", "freezing"]
+    assert [entry["payload"]["state"] for entry in entries] == ["queued", "snapshotting"]
     ledger.mark_sent([entries[0]["id"]])
     assert ledger.unsent_count() == 1
 

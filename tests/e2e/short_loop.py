@@ -23,7 +23,7 @@ MODEL = "parcels"
 BEGINS = datetime(2026, 2, 1, tzinfo=UTC)
 SOUND_DAYS = 2  # of the world as the model learned it; from then on what was late is on time
 MOST_DAYS = 20
-WORKING = {"queued", "freezing", "training", "packaging", "judging", "promoting"}
+WORKING = {"queued", "snapshotting", "training", "packaging", "evaluating", "promoting"}
 ROWS = 12000  # of thirty days
 # The project as `homeostat init` writes it, hurried up: truths within the hour, windows and holdouts of a day, nobody is asked.
 CHANGES = {

@@ -144,7 +144,7 @@ def test_rows_lead_to_the_verdict_the_page_promises(reader: Reader) -> None:
         one["cause_key"]: one for one in reader.ask("retraining", "/decisions?limit=100")["decisions"]
     }
     verdicts = {one["verdict_id"]: one for one in reader.ask("drift", "/verdicts?limit=100")["verdicts"]}
-    suggested = {key for key, one in decisions.items() if one["verb"] != "wait"}
+    suggested = {key for key, one in decisions.items() if one["action"] != "wait"}
     assert all("performance" in verdicts[key]["drifted"] for key in suggested), suggested
     assert {one["state"] for one in reader.ask("retraining", "/runs")["runs"]} <= {"suggested"}
 

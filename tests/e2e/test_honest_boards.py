@@ -72,7 +72,7 @@ def people(loop: ShortLoop) -> None:
     until(
         lambda: (
             not any(
-                run["state"] in ("training", "judging", "promoting")
+                run["state"] in ("training", "evaluating", "promoting")
                 for run in loop.get("retraining", "/runs")["runs"]
             )
         ),
@@ -195,13 +195,13 @@ def test_the_numbers_tell_what_happened(prometheus: RunningPrometheus) -> None:
             if labels.items() <= sample.labels.items() and not math.isnan(sample.value)
         ]
 
-    assert value("Decisions, by reason", verb="retrain", reason="drift")[0] >= 1
+    assert value("Decisions, by reason", action="retrain", reason="drift")[0] >= 1
     assert value("Finished runs, by outcome", outcome="promoted")[0] >= 1
     assert max(value("Score ÷ threshold")) > 1
     assert value("Requests per second, by outcome", outcome="answered")[0] > 0
     assert value("Releases, by reason", board="retraining", reason="rollback") == [1]
-    assert value("Loss: frozen first version and served version", 0) > value(
-        "Loss: frozen first version and served version", 1
+    assert value("Loss: first version and served version", 0) > value(
+        "Loss: first version and served version", 1
     )
     assert value("Loss reduction by retraining")[0] > 0
     served, log = value("Generation served, by server", 0), value("Generation served, by server", 1)

@@ -116,7 +116,7 @@ class FakeLoop:
         self.verdicts.insert(0, made)
         return made
 
-    def decision(self, key: str, *, verb: str = "wait", code: str = "healthy", state: str = "ok") -> None:
+    def decision(self, key: str, *, action: str = "wait", reason_code: str = "healthy", state: str = "ok") -> None:
         """One more decision, the newest; about drift or fault a person should know."""
         self.decisions.insert(
             0,
@@ -124,18 +124,18 @@ class FakeLoop:
                 "id": len(self.decisions) + 1,
                 "cause_key": key,
                 "model": self.model,
-                "verb": verb,
-                "code": code,
-                "sentence": f"the sentence of {key}",
+                "action": action,
+                "reason_code": reason_code,
+                "reason": f"the reason of {key}",
                 "event_time": self.now.isoformat(),
                 "decided_at": (self.now - timedelta(minutes=5)).isoformat(),
                 "source": "verdict",
-                "reason": f"the reason of {key}",
+                "cause_reason": f"the reason of the cause {key}",
                 "actor": "drift",
                 "cause_state": state,
                 "run_id": "",
                 "needs_acknowledgement": state in ("drift", "data_fault"),
-                "concern": state if state in ("drift", "data_fault") else "",
+                "issue": state if state in ("drift", "data_fault") else "",
                 "acknowledged": None,
             },
         )
@@ -143,7 +143,7 @@ class FakeLoop:
     def run(self, run_id: str, state: str, *, gate: bool | None = None, digest: str = "") -> None:
         """One more run, the newest."""
         proven = (
-            {"passed": gate, "sentence": "log_loss 0.60 → 0.55, gain +0.05"} if gate is not None else None
+            {"passed": gate, "reason": "log_loss 0.60 → 0.55, gain +0.05"} if gate is not None else None
         )
         self.runs.insert(
             0,
@@ -152,15 +152,15 @@ class FakeLoop:
                 "cause_key": f"cause-of-{run_id}",
                 "model": self.model,
                 "state": state,
-                "code": "gate" if gate is False else "",
-                "message": f"the message of {run_id}",
+                "reason_code": "gate" if gate is False else "",
+                "reason": f"the reason of {run_id}",
                 "version": VERSIONS[5],
                 "champion": self.served.get("version", ""),
                 "gate": proven,
                 "gate_digest": digest,
                 "event_time": self.now.isoformat(),
                 "created_at": (self.now - timedelta(minutes=60 - len(self.runs))).isoformat(),
-                "moved_at": (self.now - timedelta(minutes=3)).isoformat(),
+                "state_changed_at": (self.now - timedelta(minutes=3)).isoformat(),
                 "ended_at": None if state in ("suggested", "waiting_for_approval") else self.now.isoformat(),
             },
         )
@@ -198,9 +198,9 @@ class FakeLoop:
         told: dict[str, dict[str, Any]] = {
             "status": {
                 "ready": True,
-                "runs_driven_by": "this process",
+                "leader": "this process",
                 "verdicts": "connected" if self.kafka else "waiting for Kafka",
-                "runs_at_work": [],
+                "active_runs": [],
                 "models": [{"model": self.model, **self.losses}] if self.releases else [],
             },
             "decisions": {"decisions": self.decisions[:limit], "unacknowledged": self._unseen_groups()},
@@ -216,18 +216,18 @@ class FakeLoop:
     def _unseen_groups(self) -> list[dict[str, Any]]:
         groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for one in self._unseen():
-            groups.setdefault((one["model"], one["concern"]), []).append(one)
+            groups.setdefault((one["model"], one["issue"]), []).append(one)
         return [
             {
                 "model": model,
-                "concern": concern,
+                "issue": issue,
                 "count": len(group),
                 "since": min(one["event_time"] for one in group),
                 "newest_key": group[0]["cause_key"],
                 "newest_at": group[0]["decided_at"],
-                "sentence": group[0]["reason"],
+                "reason": group[0]["reason"],
             }
-            for (model, concern), group in groups.items()
+            for (model, issue), group in groups.items()
         ]
 
     def _acknowledge(self, found: dict[str, Any], body: dict[str, Any]) -> tuple[int, bytes]:
@@ -236,7 +236,7 @@ class FakeLoop:
             for one in self._unseen()
             if body.get("and_older")
             and (one["model"], one["id"] < found["id"]) == (found["model"], True)
-            and body.get("concern") in (None, one["concern"])
+            and body.get("issue") in (None, one["issue"])
         ]
         if len(older) > body.get("expected_older", len(older)):
             return _no(409, f"nothing was acknowledged: {len(older)} older decisions wait")
@@ -304,7 +304,7 @@ class FakeLoop:
 def full_loop(model: str = "flights") -> FakeLoop:
     """A loop with a history: three releases, windows of every kind, a run that waits, a drift nobody has seen."""
     loop = FakeLoop(
-        model=model, losses={"frozen_loss": 0.57, "served_loss": 0.51, "metric": "log_loss", "rows": 3571}
+        model=model, losses={"baseline_loss": 0.57, "served_loss": 0.51, "metric": "log_loss", "rows": 3571}
     )
     loop.release(0, "deployment", "ada")
     loop.release(1)
@@ -315,7 +315,7 @@ def full_loop(model: str = "flights") -> FakeLoop:
     loop.verdict(21, "data_fault")
     loop.verdict(22, "drift", ratio=1.8)
     loop.decision("a" * 32)
-    loop.decision("b" * 32, verb="retrain", code="drift", state="drift")
+    loop.decision("b" * 32, action="retrain", reason_code="drift", state="drift")
     loop.run("run-old", "refused", gate=False)
     loop.run("run-new", "waiting_for_approval", gate=True, digest="d1")
     return loop

@@ -22,7 +22,7 @@ def by_action() -> SdkPanel:
     )
     return time_series(
         about,
-        Query(events("homeostat_retraining_decisions_total", "verb"), "{{verb}}"),
+        Query(events("homeostat_retraining_decisions_total", "action"), "{{action}}"),
         bars=True,
         colors=VERBS,
     )
@@ -80,7 +80,7 @@ def verdicts_received() -> SdkPanel:
         about,
         Query(events("homeostat_retraining_verdicts_total", "result", ""), "{{result}}"),
         bars=True,
-        colors={"heard": BLUE, "unreadable": BAD, "refused": ORANGE},
+        colors={"received": BLUE, "unreadable": BAD, "refused": ORANGE},
     )
 
 
@@ -99,6 +99,6 @@ def by_action_and_reason() -> SdkPanel:
     )
     return time_series(
         about,
-        Query(events("homeostat_retraining_decisions_total", "verb, reason"), "{{verb}}: {{reason}}"),
+        Query(events("homeostat_retraining_decisions_total", "action, reason"), "{{action}}: {{reason}}"),
         bars=True,
     )

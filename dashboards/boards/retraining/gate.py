@@ -54,21 +54,21 @@ def margin() -> SdkPanel:
 
 
 def frozen_and_served_loss() -> SdkPanel:
-    """Loss: frozen first version and served version."""
+    """Loss: first version and served version."""
     about = About(
-        title="Loss: frozen first version and served version",
+        title="Loss: first version and served version",
         unit="none",
         shows=(
             "Loss on the latest rows with outcomes: of the first released version, if it had never been replaced,"
             " and of the served version."
         ),
-        normal="served at or below frozen; equal until the first retraining.",
-        hint="served above frozen: a release made things worse. `homeostat rollback`, then check the gate's holdout.",
+        normal="served at or below the first version; equal until the first retraining.",
+        hint="served above the first version: a release made things worse. `homeostat rollback`, then check the gate's holdout.",
         empty="Not known yet: it needs an evaluated window with outcomes.",
     )
     return time_series(
         about,
-        Query(f"max by (model) (homeostat_retraining_frozen_loss{{{MODEL}}})", "{{model}} frozen"),
+        Query(f"max by (model) (homeostat_retraining_baseline_loss{{{MODEL}}})", "{{model}} first version"),
         Query(f"max by (model) (homeostat_retraining_served_loss{{{MODEL}}})", "{{model}} served"),
         minimum=None,
     )
@@ -79,13 +79,13 @@ def loss_reduction() -> SdkPanel:
     about = About(
         title="Loss reduction by retraining",
         unit="percentunit",
-        shows="How much lower the served version's loss is than the frozen first version's, on the same rows.",
+        shows="How much lower the served version's loss is than the first released version's, on the same rows.",
         normal="0 at first, then above.",
         hint="below 0: see the panel beside.",
         empty="Not known yet: it needs an evaluated window with outcomes.",
     )
     share = (
         f"1 - max by (model) (homeostat_retraining_served_loss{{{MODEL}}}) "
-        f"/ max by (model) (homeostat_retraining_frozen_loss{{{MODEL}}})"
+        f"/ max by (model) (homeostat_retraining_baseline_loss{{{MODEL}}})"
     )
     return single_value(about, Query(share, "{{model}}"), steps=((None, BAD), (0, GOOD)), decimals=1)

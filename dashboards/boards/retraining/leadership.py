@@ -65,7 +65,7 @@ def mirror() -> SdkPanel:
         empty=NO_SERVICE,
     )
     return single_value(
-        about, Query("max(homeostat_retraining_mirror_pending_entries)", "entries"), steps=bad_from(1000)
+        about, Query("max(homeostat_retraining_mlflow_pending_entries)", "entries"), steps=bad_from(1000)
     )
 
 

@@ -12,7 +12,7 @@ from services.console.formatting import count, short
 # A server may be behind the release log for as long as a swap takes.
 MAXIMUM_SWAP_TIME = timedelta(seconds=30)
 _TITLES = {"unreachable": "is unreachable", "degraded": "is degraded", "unknown": "returns invalid responses"}
-_CONCERNS = {
+_ISSUES = {
     "drift": "drift verdict",
     "data_fault": "data fault",
     "failed": "failed run",
@@ -83,8 +83,8 @@ def _run(run: Run) -> ActionItem:
         key=f"run-{run.run_id}-{run.state}",
         kind="run",
         title=f"{run.model}: {'a retraining is suggested' if suggested else 'a new version awaits approval'}",
-        sentence=run.gate.sentence if run.gate and not suggested else run.message,
-        since=run.moved_at,
+        sentence=run.gate.reason if run.gate and not suggested else run.reason,
+        since=run.state_changed_at,
         actions=("approve", "reject"),
         about=run.run_id,
         state=run.state,
@@ -96,14 +96,14 @@ def _run(run: Run) -> ActionItem:
 def _decisions(group: UnacknowledgedGroup) -> ActionItem:
     several = f"Since {group.since:%Y-%m-%d}, event time; the newest: " if group.count > 1 else ""
     return ActionItem(
-        key=f"unacknowledged-{group.model}-{group.concern}",
+        key=f"unacknowledged-{group.model}-{group.issue}",
         kind="decision",
-        title=f"{group.model}: {count(group.count, _CONCERNS.get(group.concern, 'decision'))}",
-        sentence=f"{several}{group.sentence}",
+        title=f"{group.model}: {count(group.count, _ISSUES.get(group.issue, 'decision'))}",
+        sentence=f"{several}{group.reason}",
         since=group.newest_at,
         actions=("acknowledge",),
         about=group.newest_key,
         model=group.model,
-        concern=group.concern,
+        issue=group.issue,
         count=group.count,
     )

@@ -178,12 +178,12 @@ def _retraining(result: PollResult[RetrainingStatus], url: str) -> ComponentHeal
         return _not_responding(
             "retraining", result, url, "No decision is made, and the buttons of this page do not work."
         )
-    driver = f"driven by {status.runs_driven_by}" if status.runs_driven_by else "not driven by any process"
+    driver = f"driven by {status.leader}" if status.leader else "not driven by any process"
     details = [("runs", driver), ("verdicts", status.verdicts)]
     if status.mlflow not in ("", "off"):
         details.append(("MLflow", status.mlflow))
     problems = [] if status.ready else ["not ready: it cannot use its ledger"]
-    state = f"{count(len(status.runs_at_work), 'run')} in progress"
+    state = f"{count(len(status.active_runs), 'run')} in progress"
     return _responding("retraining", result, url, state, problems, details)
 
 

@@ -75,7 +75,7 @@ def _model(name: str, requests: Requests, results: PollResults) -> Model:
             lake_row=_newest(prediction, outcome),
             verdict=recent[0].reached_at if recent else None,
         ),
-        frozen_loss=losses.frozen_loss,
+        baseline_loss=losses.baseline_loss,
         served_loss=losses.served_loss,
         loss_metric=losses.metric,
         loss_rows=losses.rows,

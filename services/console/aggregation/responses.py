@@ -105,23 +105,23 @@ class DriftStatus(Response):
 
 
 class Losses(Response):
-    """The loss of the frozen first version and of the served versions, on the same newest `rows` rows with outcomes."""
+    """The loss of the first version and of the served versions, on the same newest `rows` rows with outcomes."""
 
     model: str
-    frozen_loss: float | None = None
+    baseline_loss: float | None = None
     served_loss: float | None = None
     metric: str = ""
     rows: int = 0
 
 
 class RetrainingStatus(Response):
-    """`/status` of retraining. `verdicts` is the state of its consumer, `mlflow` that of the mirror."""
+    """`/status` of retraining. `verdicts` is the state of its consumer, `mlflow` that of MLflow tracking."""
 
     ready: bool = True
-    runs_driven_by: str = ""
+    leader: str = ""
     verdicts: str = ""
     mlflow: str = ""
-    runs_at_work: tuple[Response, ...] = ()
+    active_runs: tuple[Response, ...] = ()
     models: tuple[Losses, ...] = ()
 
 
@@ -151,9 +151,8 @@ class Decision(Response):
 
     cause_key: str
     model: str
-    verb: str
-    code: str
-    sentence: str
+    action: str
+    reason_code: str
     reason: str
     source: str
     cause_state: str
@@ -170,15 +169,15 @@ class Decision(Response):
 
 
 class UnacknowledgedGroup(Response):
-    """The `count` unacknowledged decisions of a model about one concern since the event time `since`; the newest one's reason."""
+    """The `count` unacknowledged decisions of a model with one issue since the event time `since`; the newest one's reason."""
 
     model: str
-    concern: str
+    issue: str
     count: int = Field(ge=1)
     since: Time
     newest_key: str
     newest_at: Time
-    sentence: str
+    reason: str
 
 
 class Decisions(Response):
@@ -192,7 +191,7 @@ class GateResult(Response):
     """The result of the gate and its reason."""
 
     passed: bool
-    sentence: str = ""
+    reason: str = ""
 
 
 class Run(Response):
@@ -202,15 +201,15 @@ class Run(Response):
     cause_key: str
     model: str
     state: str
-    code: str
-    message: str
+    reason_code: str
+    reason: str
     version: str
     champion: str
     gate: GateResult | None
     gate_digest: str
     event_time: Time
     created_at: Time
-    moved_at: Time
+    state_changed_at: Time
     ended_at: Time | None
 
     @property

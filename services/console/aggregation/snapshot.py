@@ -69,7 +69,7 @@ class Model:
     released: Release | None
     servers: tuple[ServedModel, ...]
     received: LastReceived
-    frozen_loss: float | None
+    baseline_loss: float | None
     served_loss: float | None
     loss_metric: str
     loss_rows: int
@@ -86,7 +86,7 @@ class Model:
 class ActionItem:
     """Something that a person has to act on. `key` is the same in every snapshot.
 
-    An item of kind `decision` stands for `count` decisions of one model and concern; `about` is the cause of the newest.
+    An item of kind `decision` stands for `count` decisions of one model and issue; `about` is the cause of the newest.
     """
 
     key: str
@@ -100,7 +100,7 @@ class ActionItem:
     state: str = ""
     gate_digest: str = ""
     model: str = ""
-    concern: str = ""
+    issue: str = ""
     count: int = 1
 
 

@@ -21,18 +21,18 @@ class Answer(_Body):
 
 
 class Acknowledgement(_Body):
-    """`POST /api/causes/{cause_key}/acknowledge`: one decision, or also the older ones of its concern as they were shown."""
+    """`POST /api/causes/{cause_key}/acknowledge`: one decision, or also the older ones of its issue as they were shown."""
 
     note: str = Field("", max_length=500)
     and_older: bool = Field(False, strict=True)
-    concern: str | None = Field(None, max_length=20)
+    issue: str | None = Field(None, max_length=20)
     expected_older: int | None = Field(None, ge=0)
 
     def of_older(self) -> dict[str, object]:
         """The fields about older decisions that are sent to retraining; empty for a single decision."""
         if not self.and_older:
             return {}
-        fields = {"and_older": True, "concern": self.concern, "expected_older": self.expected_older}
+        fields = {"and_older": True, "issue": self.issue, "expected_older": self.expected_older}
         return {name: value for name, value in fields.items() if value is not None}
 
 

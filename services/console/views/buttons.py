@@ -42,10 +42,10 @@ def action_buttons(item: ActionItem) -> list[Button]:
         return []
     is_group = item.count > 1
     # Limited to what is shown: this decision and the older ones that were counted.
-    group = {"and_older": True, "concern": item.concern, "expected_older": item.count - 1}
+    group = {"and_older": True, "issue": item.issue, "expected_older": item.count - 1}
     return [
         _acknowledge_button(
-            f"item-acknowledge-{item.model}-{item.concern}",
+            f"item-acknowledge-{item.model}-{item.issue}",
             item.about,
             item.title,
             item.sentence,
@@ -63,8 +63,8 @@ def acknowledge_button(decision: Decision) -> Button:
     return _acknowledge_button(
         f"decision-acknowledge-{decision.cause_key}",
         decision.cause_key,
-        f"{decision.model}: {decision.code}",
-        decision.sentence,
+        f"{decision.model}: {decision.reason_code}",
+        decision.reason,
     )
 
 

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from fastapi import FastAPI
 
-from services.retraining.http.routes import Doors, make_router
+from services.retraining.http.routes import RouteDependencies, make_router
 from shared.http.service_app import make_service_app
 
 
-class Life(Protocol):
+class Lifecycle(Protocol):
     """What lives as long as the service does."""
 
     def start(self) -> None:
@@ -22,24 +22,24 @@ class Life(Protocol):
         """End it, within seconds."""
 
 
-def make_app(doors: Doors, life: Life) -> FastAPI:
+def make_app(deps: RouteDependencies, lifecycle: Lifecycle) -> FastAPI:
     """The application; background work starts and ends with it."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        life.start()
+        lifecycle.start()
         try:
             yield
         finally:
-            life.stop()
+            lifecycle.stop()
 
     app = make_service_app(
         "Homeostat retraining",
-        make_router(doors),
-        hosts=doors.hosts,
-        is_ready=lambda: bool(doors.status()["ready"]),
+        make_router(deps),
+        hosts=deps.hosts,
+        is_ready=lambda: bool(deps.status()["ready"]),
         lifespan=lifespan,
         openapi_url="/openapi.json",
     )
-    app.state.maximum_body_bytes = doors.maximum_body_bytes
+    app.state.maximum_body_bytes = deps.maximum_body_bytes
     return app

@@ -15,7 +15,6 @@ from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 
 _log = get_logger(__name__)
-_DECIDED = ("verb", "code", "sentence", "event_time", "acknowledged")
 
 
 def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id: str) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def why_cause(ledger: Ledger, store: ModelStore, lake: Lake, key: str) -> dict[s
     if found is None:
         raise NotFound(f"there is no cause {key}", hint="GET /decisions lists them")
     run = _run(ledger, run_id_of(key))
-    return {**_decided(found), **({} if run is None else _forth(ledger, store, lake, run))}
+    return {**found, **({} if run is None else _forth(ledger, store, lake, run))}
 
 
 def _forth(ledger: Ledger, store: ModelStore, lake: Lake, run: Run) -> dict[str, Any]:
@@ -93,17 +92,8 @@ def _version(ledger: Ledger, manifest: Manifest) -> dict[str, Any]:
 def _cause_of(ledger: Ledger, run: Run | None) -> dict[str, Any]:
     if run is None:
         return {"run": None, "snapshot": None, "decision": None, "cause": None}
-    told = {"run": describe_run(run, ledger.answers(run.run_id)), "snapshot": run.snapshot}
-    return {**told, **_decided(ledger.cause(run.cause_key))}
-
-
-def _decided(found: dict[str, Any] | None) -> dict[str, Any]:
-    if found is None:
-        return {"decision": None, "cause": None}
-    return {
-        "decision": {name: found[name] for name in _DECIDED},
-        "cause": {name: value for name, value in found.items() if name not in _DECIDED},
-    }
+    found = ledger.cause(run.cause_key) or {"decision": None, "cause": None}
+    return {"run": describe_run(run, ledger.answers(run.run_id)), "snapshot": run.snapshot, **found}
 
 
 def _predictions(lake: Lake, model: str, version: str) -> dict[str, Any] | None:

@@ -11,53 +11,53 @@ from sqlalchemy import Connection, RowMapping, func, or_, select
 
 from services.retraining.ledger.statements import plain
 from services.retraining.ledger.tables import acknowledgement, budget_entry, cause, decision, run
-from services.retraining.policy.attention import FOLLOWING, Concern, EarlierRun, concern_of
+from services.retraining.policy.attention import FOLLOWING, EarlierRun, Issue, issue_of
 from shared.errors import Conflict
 
-# What `concerns_of` looks at. A query that selects it joins decision and cause, and run where there is one.
-JUDGED = (
+# What `issues_of` looks at. A query that selects it joins decision and cause, and run where there is one.
+ISSUE_COLUMNS = (
     decision.c.id,
     decision.c.cause_key,
     decision.c.model,
-    decision.c.code,
+    decision.c.reason_code,
     cause.c.state.label("cause_state"),
     func.coalesce(run.c.state, "").label("run_state"),
 )
-ACKNOWLEDGED = (
+ACKNOWLEDGEMENT_COLUMNS = (
     acknowledgement.c.actor.label("acknowledged_by"),
     acknowledgement.c.note.label("acknowledged_note"),
     acknowledgement.c.acknowledged_at,
 )
-# Everything that can concern a person, and more: the rule itself is `concern_of`.
-_MAY_CONCERN = or_(cause.c.state.in_(("drift", "data_fault")), run.c.state.in_(("failed", "refused")))
+# Everything that can issue a person, and more: the rule itself is `issue_of`.
+_MAY_HAVE_ISSUE = or_(cause.c.state.in_(("drift", "data_fault")), run.c.state.in_(("failed", "refused")))
 
 
 @dataclass(frozen=True)
-class Unseen:
+class UnacknowledgedDecision:
     """A decision that concerns a person and that nobody has acknowledged."""
 
     order: int
     cause_key: str
     model: str
-    concern: Concern
+    issue: Issue
     event_time: datetime
     decided_at: datetime
 
 
 @dataclass(frozen=True)
-class Older:
-    """Which decisions before one are acknowledged with it: those of one concern, or of every one.
+class BulkAcknowledgement:
+    """Which decisions before one are acknowledged with it: those of one issue, or of every one.
 
     `expected` is how many the person was shown; None where nobody counted. More have come to need a look since where a run
     that they waited for has ended: what was not shown was not seen.
     """
 
-    concern: Concern | None = None
+    issue: Issue | None = None
     expected: int | None = None
 
-    def among(self, waiting: Sequence[Unseen]) -> tuple[str, ...]:
+    def select_keys(self, waiting: Sequence[UnacknowledgedDecision]) -> tuple[str, ...]:
         """The keys of theirs. Raises Conflict where there are more than were expected."""
-        keys = tuple(one.cause_key for one in waiting if self.concern in (None, one.concern))
+        keys = tuple(one.cause_key for one in waiting if self.issue in (None, one.issue))
         if self.expected is not None and len(keys) > self.expected:
             raise Conflict(
                 f"nothing was acknowledged: {self.expected} older decisions were expected, but {len(keys)} wait",
@@ -66,18 +66,16 @@ class Older:
         return keys
 
 
-def concerns_of(
-    connection: Connection, rows: Sequence[RowMapping | Mapping[str, Any]]
-) -> list[Concern | None]:
-    """What concerns a person about each row of JUDGED."""
-    following = [row["cause_state"] == "drift" and row["code"] in FOLLOWING for row in rows]
+def issues_of(connection: Connection, rows: Sequence[RowMapping | Mapping[str, Any]]) -> list[Issue | None]:
+    """What concerns a person about each row of ISSUE_COLUMNS."""
+    following = [row["cause_state"] == "drift" and row["reason_code"] in FOLLOWING for row in rows]
     runs = _runs_of(
         connection, {row["model"] for row, follows in zip(rows, following, strict=True) if follows}
     )
     return [
-        concern_of(
+        issue_of(
             row["cause_state"],
-            row["code"],
+            row["reason_code"],
             row["run_state"],
             [run for order, run in runs.get(row["model"], ()) if order < row["id"]] if follows else (),
         )
@@ -85,14 +83,16 @@ def concerns_of(
     ]
 
 
-def unseen(connection: Connection, model: str = "", before: int | None = None) -> list[Unseen]:
+def unacknowledged_decisions(
+    connection: Connection, model: str = "", before: int | None = None
+) -> list[UnacknowledgedDecision]:
     """Every decision that needs an acknowledgement and has none, newest first; only those made before `before`, where given."""
     query = (
-        select(*JUDGED, decision.c.event_time, decision.c.decided_at)
+        select(*ISSUE_COLUMNS, decision.c.event_time, decision.c.decided_at)
         .join(cause, cause.c.key == decision.c.cause_key)
         .outerjoin(run, run.c.cause_key == decision.c.cause_key)
         .outerjoin(acknowledgement, acknowledgement.c.cause_key == decision.c.cause_key)
-        .where(_MAY_CONCERN, acknowledgement.c.cause_key.is_(None))
+        .where(_MAY_HAVE_ISSUE, acknowledgement.c.cause_key.is_(None))
         .order_by(decision.c.id.desc())
     )
     if model:
@@ -101,34 +101,36 @@ def unseen(connection: Connection, model: str = "", before: int | None = None) -
         query = query.where(decision.c.id < before)
     rows = connection.execute(query).mappings().all()
     return [
-        Unseen(row["id"], row["cause_key"], row["model"], concern, row["event_time"], row["decided_at"])
-        for row, concern in zip(rows, concerns_of(connection, rows), strict=True)
-        if concern is not None
+        UnacknowledgedDecision(
+            row["id"], row["cause_key"], row["model"], issue, row["event_time"], row["decided_at"]
+        )
+        for row, issue in zip(rows, issues_of(connection, rows), strict=True)
+        if issue is not None
     ]
 
 
-def unseen_groups(connection: Connection, model: str = "") -> list[dict[str, Any]]:
-    """What is unseen, by model and concern, the group with the newest decision first; each with its newest one's words."""
-    groups: dict[tuple[str, Concern], list[Unseen]] = {}
-    for one in unseen(connection, model):
-        groups.setdefault((one.model, one.concern), []).append(one)
+def unacknowledged_groups(connection: Connection, model: str = "") -> list[dict[str, Any]]:
+    """What is unseen, by model and issue, the group with the newest decision first; each with its newest one's words."""
+    groups: dict[tuple[str, Issue], list[UnacknowledgedDecision]] = {}
+    for one in unacknowledged_decisions(connection, model):
+        groups.setdefault((one.model, one.issue), []).append(one)
     words = _words(connection, [group[0].cause_key for group in groups.values()])
     return [
         {
             "model": group[0].model,
-            "concern": group[0].concern,
+            "issue": group[0].issue,
             "count": len(group),
             "since": min(one.event_time for one in group),
             "newest_key": group[0].cause_key,
             "newest_at": group[0].decided_at,
-            "sentence": words[group[0].cause_key],
+            "reason": words[group[0].cause_key],
         }
         for group in groups.values()
     ]
 
 
 def with_acknowledgement(row: RowMapping) -> dict[str, Any]:
-    """The row, with ACKNOWLEDGED's columns as one entry `acknowledged`; None where nobody has."""
+    """The row, with ACKNOWLEDGEMENT_COLUMNS's columns as one entry `acknowledged`; None where nobody has."""
     told = plain(row)
     actor, note, moment = (
         told.pop(name) for name in ("acknowledged_by", "acknowledged_note", "acknowledged_at")
@@ -140,7 +142,7 @@ def _runs_of(connection: Connection, models: Iterable[str]) -> dict[str, list[tu
     """The runs of models, oldest first, each with the id of the decision that began it."""
     query = (
         select(
-            decision.c.id, decision.c.verb, run.c.model, run.c.state, run.c.event_time, budget_entry.c.state
+            decision.c.id, decision.c.action, run.c.model, run.c.state, run.c.event_time, budget_entry.c.state
         )
         .join(decision, decision.c.cause_key == run.c.cause_key)
         .outerjoin(budget_entry, budget_entry.c.run_id == run.c.run_id)
@@ -157,7 +159,7 @@ def _runs_of(connection: Connection, models: Iterable[str]) -> dict[str, list[tu
 def _words(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     """What to say about causes: how the run ended where that is the matter, else the reason drift gave."""
     query = (
-        select(cause.c.key, cause.c.reason, run.c.state, run.c.message)
+        select(cause.c.key, cause.c.reason, run.c.state, run.c.reason)
         .outerjoin(run, run.c.cause_key == cause.c.key)
         .where(cause.c.key.in_(keys))
     )

@@ -17,106 +17,108 @@ from services.retraining.ledger.records import Recorded
 from services.retraining.ledger.tables import cause, decision, run
 from services.retraining.policy.decision import AWAITED, Decision
 
-ANNOUNCED = "announced"  # state of a cause that an alert brought and whose verdict was not heard
+ANNOUNCED = "announced"  # state of a cause that an alert brought and whose verdict was not received
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _ExistingCause:
     model: str
     joinable: bool
 
 
-def filed(connection: Connection, heard: Cause) -> Cause:
+def with_ledger_key(connection: Connection, received: Cause) -> Cause:
     """The cause under the key it is kept by.
 
     1. a verdict keeps its id, unless an alert of another model took that: then a key made of both, the same at every delivery
-    2. an alert goes to the verdict of its model that it names, heard or not
+    2. an alert goes to the verdict of its model that it names, received or not
     3. one that names anything else keeps its own key, and is marked as unclear for policy
     """
-    if heard.verdict is not None:
-        taken = _kept(connection, heard.key)
+    if received.verdict is not None:
+        taken = _existing_cause(connection, received.key)
         return (
-            heard
-            if taken is None or taken.model == heard.model
-            else replace(heard, key=_beside(heard, heard.key))
+            received
+            if taken is None or taken.model == received.model
+            else replace(received, key=_combined_key(received, received.key))
         )
-    if not heard.about:
-        return heard
-    for key in (heard.about, _beside(heard, heard.about)):
-        taken = _kept(connection, key)
+    if not received.about:
+        return received
+    for key in (received.about, _combined_key(received, received.about)):
+        taken = _existing_cause(connection, key)
         if taken is None:
-            # Nobody has heard of the verdict yet. Beside a key that is taken, nothing waits: see 3.
-            return replace(heard, key=key) if key == heard.about else replace(heard, about=UNCLEAR)
-        if taken.model == heard.model and taken.joinable:
-            return replace(heard, key=key)
-    return replace(heard, about=UNCLEAR)
+            # Nobody has received of the verdict yet. Beside a key that is taken, nothing waits: see 3.
+            return replace(received, key=key) if key == received.about else replace(received, about=UNCLEAR)
+        if taken.model == received.model and taken.joinable:
+            return replace(received, key=key)
+    return replace(received, about=UNCLEAR)
 
 
 def known_cause(connection: Connection, key: str) -> Recorded | None:
     """What was decided about a cause before; None where it is new."""
     row = connection.execute(
-        select(decision.c.verb, decision.c.code, decision.c.sentence, run.c.run_id)
+        select(decision.c.action, decision.c.reason_code, decision.c.reason, run.c.run_id)
         .outerjoin(run, run.c.cause_key == decision.c.cause_key)
         .where(decision.c.cause_key == key)
     ).first()
     if row is None:
         return None
-    return Recorded(key, Decision(row.verb, row.code, row.sentence), row.run_id or "", new=False)
+    return Recorded(key, Decision(row.action, row.reason_code, row.reason), row.run_id or "", new=False)
 
 
-def insert_cause(connection: Connection, heard: Cause, version: str, now: datetime) -> None:
-    """A cause heard for the first time; `version` is what is served."""
+def insert_cause(connection: Connection, received: Cause, version: str, now: datetime) -> None:
+    """A cause received for the first time; `version` is what is served."""
     values = {
-        "key": heard.key,
-        "model": heard.model,
-        "source": heard.source,
-        "reason": heard.reason,
-        "actor": heard.actor,
+        "key": received.key,
+        "model": received.model,
+        "source": received.source,
+        "reason": received.reason,
+        "actor": received.actor,
         "version": version,
-        "state": "resolved" if heard.resolved else ANNOUNCED if heard.about else "asked",
+        "state": "resolved" if received.resolved else ANNOUNCED if received.about else "asked",
         "deliveries": 1,
         "first_seen_at": now,
-        **_of_verdict(heard),
+        **_of_verdict(received),
     }
     connection.execute(cause.insert().values(**values))
 
 
-def count_delivery(connection: Connection, heard: Cause, known: Recorded) -> None:
-    """A cause heard again. A verdict that an alert had announced is kept now, whatever was decided meanwhile.
+def count_delivery(connection: Connection, received: Cause, known: Recorded) -> None:
+    """A cause received again. A verdict that an alert had announced is kept now, whatever was decided meanwhile.
 
     Where its decision awaited it, the cause is the verdict's from here on; else it stays the alert's, which was decided about.
     """
     added = {"deliveries": cause.c.deliveries + 1}
-    here = update(cause).where(cause.c.key == heard.key)
+    here = update(cause).where(cause.c.key == received.key)
     connection.execute(here.values(**added))
-    if heard.verdict is None:
+    if received.verdict is None:
         return
-    values = _of_verdict(heard)
-    if known.decision.code == AWAITED:
-        values |= {"source": heard.source, "reason": heard.reason, "actor": heard.actor}
+    values = _of_verdict(received)
+    if known.decision.reason_code == AWAITED:
+        values |= {"source": received.source, "reason": received.reason, "actor": received.actor}
     connection.execute(here.where(cause.c.state == ANNOUNCED).values(**values))
 
 
 def insert_decision(
-    connection: Connection, heard: Cause, made: Decision, event_time: datetime, now: datetime
+    connection: Connection, received: Cause, made: Decision, event_time: datetime, now: datetime
 ) -> None:
     """The decision about a cause; it takes the place of one that awaited its verdict."""
-    connection.execute(delete(decision).where(decision.c.cause_key == heard.key, decision.c.code == AWAITED))
+    connection.execute(
+        delete(decision).where(decision.c.cause_key == received.key, decision.c.reason_code == AWAITED)
+    )
     connection.execute(
         decision.insert().values(
-            cause_key=heard.key,
-            model=heard.model,
-            verb=made.verb,
-            code=made.code,
-            sentence=made.sentence,
+            cause_key=received.key,
+            model=received.model,
+            action=made.action,
+            reason_code=made.reason_code,
+            reason=made.reason,
             event_time=event_time,
             decided_at=now,
         )
     )
 
 
-def _of_verdict(heard: Cause) -> dict[str, object]:
-    verdict = heard.verdict
+def _of_verdict(received: Cause) -> dict[str, object]:
+    verdict = received.verdict
     if verdict is None:
         return {}
     return {
@@ -128,10 +130,10 @@ def _of_verdict(heard: Cause) -> dict[str, object]:
     }
 
 
-def _kept(connection: Connection, key: str) -> _Kept | None:
+def _existing_cause(connection: Connection, key: str) -> _ExistingCause | None:
     row = connection.execute(select(cause.c.model, cause.c.state).where(cause.c.key == key)).first()
-    return None if row is None else _Kept(row.model, row.state not in ("asked", "resolved"))
+    return None if row is None else _ExistingCause(row.model, row.state not in ("asked", "resolved"))
 
 
-def _beside(heard: Cause, verdict_id: str) -> str:
-    return external_key(heard.model, "verdict", verdict_id)
+def _combined_key(received: Cause, verdict_id: str) -> str:
+    return external_key(received.model, "verdict", verdict_id)

@@ -56,7 +56,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             yield connection
     except SQLAlchemyError as error:
-        raise _away(error) from error
+        raise _unavailable(error) from error
 
 
 @contextmanager
@@ -66,10 +66,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
         with engine.connect() as connection:
             yield connection
     except SQLAlchemyError as error:
-        raise _away(error) from error
+        raise _unavailable(error) from error
 
 
-def _away(error: SQLAlchemyError) -> DependencyUnavailable:
+def _unavailable(error: SQLAlchemyError) -> DependencyUnavailable:
     return DependencyUnavailable(
         f"the ledger does not answer: {_cause(error)}",
         hint="free the disk or start the database; nothing was recorded or done",

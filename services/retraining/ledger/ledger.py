@@ -9,25 +9,25 @@ from typing import Any
 from sqlalchemy import select, update
 
 from services.retraining.cause import Cause
-from services.retraining.ledger.acknowledgements import Older, unseen
+from services.retraining.ledger.acknowledgements import BulkAcknowledgement, unacknowledged_decisions
 from services.retraining.ledger.deduplication import (
     count_delivery,
-    filed,
     insert_cause,
     insert_decision,
     known_cause,
+    with_ledger_key,
 )
 from services.retraining.ledger.engine import writing
-from services.retraining.ledger.queries import LedgerQuestions
+from services.retraining.ledger.queries import LedgerQueries
 from services.retraining.ledger.records import Project, Recorded, Run
 from services.retraining.ledger.statements import (
     ANSWERS,
+    add_to_outbox,
     insert_once,
     insert_run,
-    move_run,
     run_of,
     runs_before,
-    tell,
+    transition_run,
     verdicts_before,
 )
 from services.retraining.ledger.tables import (
@@ -53,7 +53,7 @@ def run_id_of(cause_key: str) -> str:
     return f"run-{cause_key}"
 
 
-class Ledger(LedgerQuestions):
+class Ledger(LedgerQueries):
     """Reads and writes the ledger behind `engine`."""
 
     def record_project(
@@ -74,7 +74,7 @@ class Ledger(LedgerQuestions):
 
     def record_cause(
         self,
-        heard: Cause,
+        received: Cause,
         *,
         version: str,
         event_time: datetime,
@@ -90,28 +90,36 @@ class Ledger(LedgerQuestions):
         4. write cause and decision; for retrain and suggest also the run, charged to the budget
         """
         with writing(self._engine) as connection:
-            heard = filed(connection, heard)
-            known = known_cause(connection, heard.key)
+            received = with_ledger_key(connection, received)
+            known = known_cause(connection, received.key)
             if known is not None:
-                count_delivery(connection, heard, known)
-                if known.decision.code != AWAITED:
+                count_delivery(connection, received, known)
+                if known.decision.reason_code != AWAITED:
                     return known
             made = decide(
-                heard, runs_before(connection, heard.model), verdicts_before(connection, heard.model, version)
+                received,
+                runs_before(connection, received.model),
+                verdicts_before(connection, received.model, version),
             )
             if known is None:
-                insert_cause(connection, heard, version, now)
-            elif made.code == AWAITED:
+                insert_cause(connection, received, version, now)
+            elif made.reason_code == AWAITED:
                 return known
-            insert_decision(connection, heard, made, event_time, now)
+            insert_decision(connection, received, made, event_time, now)
             run_id = ""
-            if made.verb != "wait" and owner is not None:
-                run_id = run_id_of(heard.key)
-                insert_run(connection, run_id, heard, made, version, event_time, now, owner)
-            return Recorded(heard.key, made, run_id, new=True)
+            if made.action != "wait" and owner is not None:
+                run_id = run_id_of(received.key)
+                insert_run(connection, run_id, received, made, version, event_time, now, owner)
+            return Recorded(received.key, made, run_id, new=True)
 
     def acknowledge(
-        self, cause_key: str, *, actor: str, note: str, now: datetime, older: Older | None = None
+        self,
+        cause_key: str,
+        *,
+        actor: str,
+        note: str,
+        now: datetime,
+        older: BulkAcknowledgement | None = None,
     ) -> dict[str, Any]:
         """A person has seen what was decided about a cause, and the `older` decisions that wait; the first word stands.
 
@@ -123,7 +131,11 @@ class Ledger(LedgerQuestions):
             ).first()
             if found is None:
                 raise NotFound(f"there is no cause {cause_key}", hint="GET /decisions lists them")
-            also = () if older is None else older.among(unseen(connection, found.model, before=found.id))
+            also = (
+                ()
+                if older is None
+                else older.select_keys(unacknowledged_decisions(connection, found.model, before=found.id))
+            )
             for key in (cause_key, *also):
                 insert_once(
                     connection, acknowledgement, cause_key=key, actor=actor, note=note, acknowledged_at=now
@@ -139,13 +151,13 @@ class Ledger(LedgerQuestions):
                 "acknowledged_older": len(also),
             }
 
-    def move(self, run_id: str, to: State, now: datetime, **values: Any) -> Run:
+    def transition(self, run_id: str, to: State, now: datetime, **values: Any) -> Run:
         """Take a run to another state; to the state it is in already is a repeat and only writes `values`.
 
         Raises Conflict where the run's state does not allow the move, NotFound where there is no such run.
         """
         with writing(self._engine) as connection:
-            return move_run(connection, run_of(connection, run_id), to, now, values)
+            return transition_run(connection, run_of(connection, run_id), to, now, values)
 
     def record_gate(
         self, run_id: str, *, passed: bool, digest: str, result: dict[str, Any], now: datetime
@@ -153,7 +165,7 @@ class Ledger(LedgerQuestions):
         """Keep what the gate measured; the first record stays."""
         with writing(self._engine) as connection:
             insert_once(
-                connection, gate, run_id=run_id, passed=passed, digest=digest, result=result, judged_at=now
+                connection, gate, run_id=run_id, passed=passed, digest=digest, result=result, evaluated_at=now
             )
 
     def answer(
@@ -201,12 +213,18 @@ class Ledger(LedgerQuestions):
             }
             connection.execute(approval.insert().values(**values))
             if answer == "no":
-                return move_run(
-                    connection, old, "rejected", now, {"code": "rejected", "message": f"{actor} said no"}
+                return transition_run(
+                    connection,
+                    old,
+                    "rejected",
+                    now,
+                    {"reason_code": "rejected", "reason": f"{actor} said no"},
                 )
             if starts:
-                return move_run(connection, old, "queued", now, {"event_time": event_time or old.event_time})
-            return move_run(connection, old, "promoting", now, {})
+                return transition_run(
+                    connection, old, "queued", now, {"event_time": event_time or old.event_time}
+                )
+            return transition_run(connection, old, "promoting", now, {})
 
     def record_release(self, done: Release) -> None:
         """Mirror an entry of the release log; a repeat changes nothing."""
@@ -223,7 +241,7 @@ class Ledger(LedgerQuestions):
                 released_at=done.released_at,
             )
             if fresh:
-                tell(connection, "release", done.model_dump(mode="json"))
+                add_to_outbox(connection, "release", done.model_dump(mode="json"))
 
     def mark_sent(self, ids: Sequence[int]) -> None:
         """The mirror has it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from services.retraining.ledger.acknowledgements import unseen
+from services.retraining.ledger.acknowledgements import unacknowledged_decisions
 from services.retraining.ledger.tables import approval, gate, outbox, project, release, run
 from services.retraining.run_states import OPEN, State
 
@@ -26,14 +26,14 @@ class OpenRun:
 
 @dataclass(frozen=True)
 class LastRelease:
-    """The newest entry of a model's release log, as far as the ledger has heard."""
+    """The newest entry of a model's release log, as far as the ledger knows."""
 
     generation: int
     released_at: datetime
 
 
 @dataclass(frozen=True)
-class Figures:
+class MetricsSnapshot:
     """One consistent look. `gates` holds each model's last gate result and the least gain that was wanted."""
 
     models: tuple[str, ...]
@@ -44,7 +44,7 @@ class Figures:
     unsent: int
 
 
-def figures_of(connection: Connection) -> Figures:
+def read_metrics_snapshot(connection: Connection) -> MetricsSnapshot:
     """Read them."""
     models = tuple(connection.execute(select(project.c.model).order_by(project.c.model)).scalars())
     answered = (
@@ -68,12 +68,12 @@ def figures_of(connection: Connection) -> Figures:
         )
     )
     waiting = select(func.count()).select_from(outbox).where(outbox.c.sent.is_(False))
-    return Figures(
+    return MetricsSnapshot(
         models=models,
         open_runs=tuple(
             OpenRun(row.model, row.state, row.created_at, row.at or row.created_at) for row in still
         ),
-        unacknowledged=dict(Counter(one.model for one in unseen(connection))),
+        unacknowledged=dict(Counter(one.model for one in unacknowledged_decisions(connection))),
         releases={row.model: LastRelease(row.generation, row.released_at) for row in last},
         gates={model: found for model in models if (found := _last_gate(connection, model)) is not None},
         unsent=int(connection.execute(waiting).scalar_one()),
@@ -85,7 +85,7 @@ def _last_gate(connection: Connection, model: str) -> tuple[dict[str, Any], floa
         select(gate.c.result, run.c.loop)
         .join(run, run.c.run_id == gate.c.run_id)
         .where(run.c.model == model)
-        .order_by(gate.c.judged_at.desc(), gate.c.run_id)
+        .order_by(gate.c.evaluated_at.desc(), gate.c.run_id)
         .limit(1)
     ).first()
     return None if row is None else (row.result, float(row.loop["gate"]["minimum_gain"]))

@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 
 from services.retraining.ledger.acknowledgements import (
-    ACKNOWLEDGED,
-    JUDGED,
-    concerns_of,
-    unseen_groups,
+    ACKNOWLEDGEMENT_COLUMNS,
+    ISSUE_COLUMNS,
+    issues_of,
+    unacknowledged_groups,
     with_acknowledgement,
 )
 from services.retraining.ledger.engine import reading
-from services.retraining.ledger.metrics_snapshot import Figures, figures_of
+from services.retraining.ledger.metrics_snapshot import MetricsSnapshot, read_metrics_snapshot
 from services.retraining.ledger.records import Project, Run
 from services.retraining.ledger.statements import EVALUATED, RUNS, plain, run_of, runs_before
 from services.retraining.ledger.tables import (
@@ -35,7 +35,7 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.verdict import Verdict
 
 
-class LedgerQuestions:
+class LedgerQueries:
     """Reads the ledger behind `engine`."""
 
     def __init__(self, engine: Engine) -> None:
@@ -62,19 +62,19 @@ class LedgerQuestions:
         """Decisions, newest first, each with its cause, the run it led to, and what about it concerns a person."""
         query = (
             select(
-                *JUDGED,
-                decision.c.verb,
-                decision.c.sentence,
+                *ISSUE_COLUMNS,
+                decision.c.action,
+                decision.c.reason,
                 decision.c.event_time,
                 decision.c.decided_at,
                 cause.c.source,
-                cause.c.reason,
+                cause.c.reason.label("cause_reason"),
                 cause.c.actor,
                 cause.c.window_start,
                 cause.c.window_end,
                 cause.c.deliveries,
                 func.coalesce(run.c.run_id, "").label("run_id"),
-                *ACKNOWLEDGED,
+                *ACKNOWLEDGEMENT_COLUMNS,
             )
             .join(cause, cause.c.key == decision.c.cause_key)
             .outerjoin(run, run.c.cause_key == decision.c.cause_key)
@@ -87,37 +87,37 @@ class LedgerQuestions:
         with reading(self._engine) as connection:
             rows = connection.execute(query).mappings().all()
             return [
-                with_acknowledgement(row)
-                | {"needs_acknowledgement": concern is not None, "concern": concern or ""}
-                for row, concern in zip(rows, concerns_of(connection, rows), strict=True)
+                with_acknowledgement(row) | {"needs_acknowledgement": issue is not None, "issue": issue or ""}
+                for row, issue in zip(rows, issues_of(connection, rows), strict=True)
             ]
 
     def unacknowledged(self, model: str = "") -> list[dict[str, Any]]:
-        """What needs an acknowledgement and has none, as groups by model and concern, the newest first."""
+        """What needs an acknowledgement and has none, as groups by model and issue, the newest first."""
         with reading(self._engine) as connection:
-            return unseen_groups(connection, model)
+            return unacknowledged_groups(connection, model)
 
     def cause(self, key: str) -> dict[str, Any] | None:
-        """A cause with its decision; None where it is not known."""
-        query = (
+        """A cause and the decision about it, as `cause` and `decision`; None if there is no such cause."""
+        decided = (
             select(
-                cause,
-                decision.c.verb,
-                decision.c.code,
-                decision.c.sentence,
+                decision.c.action,
+                decision.c.reason_code,
+                decision.c.reason,
                 decision.c.event_time,
-                *ACKNOWLEDGED,
+                *ACKNOWLEDGEMENT_COLUMNS,
             )
-            .join(decision, decision.c.cause_key == cause.c.key)
-            .outerjoin(acknowledgement, acknowledgement.c.cause_key == cause.c.key)
-            .where(cause.c.key == key)
+            .outerjoin(acknowledgement, acknowledgement.c.cause_key == decision.c.cause_key)
+            .where(decision.c.cause_key == key)
         )
         with reading(self._engine) as connection:
-            row = connection.execute(query).mappings().first()
-        return with_acknowledgement(row) if row is not None else None
+            found = connection.execute(select(cause).where(cause.c.key == key)).mappings().first()
+            row = connection.execute(decided).mappings().first()
+        if found is None or row is None:
+            return None
+        return {"decision": with_acknowledgement(row), "cause": plain(found)}
 
     def event_time(self, model: str) -> datetime | None:
-        """The latest event time the ledger has heard of for a model."""
+        """The latest event time that a verdict in the ledger has for a model."""
         with reading(self._engine) as connection:
             moment: datetime | None = connection.execute(
                 select(cause.c.window_end)
@@ -152,7 +152,7 @@ class LedgerQuestions:
                 for row in connection.execute(query.order_by(cause.c.window_start))
             ]
 
-    def last_judged(self, model: str) -> Verdict | None:
+    def latest_verdict_with_loss(self, model: str) -> Verdict | None:
         """The newest verdict of the loop's own that tells a realised loss; None where there is none."""
         query = (
             select(cause.c.verdict)
@@ -164,10 +164,10 @@ class LedgerQuestions:
             found = connection.execute(query).scalar()
         return None if found is None else Verdict.model_validate(found)
 
-    def figures(self) -> Figures:
+    def metrics_snapshot(self) -> MetricsSnapshot:
         """What the gauges show."""
         with reading(self._engine) as connection:
-            return figures_of(connection)
+            return read_metrics_snapshot(connection)
 
     def run(self, run_id: str) -> Run:
         """A run with its gate's result. Raises NotFound."""

@@ -50,12 +50,12 @@ class Run:
     snapshot: dict[str, Any] | None
     version: str
     generation: int | None
-    code: str
-    message: str
+    reason_code: str
+    reason: str
     attempts: int
     seconds: dict[str, float]
     created_at: datetime
-    moved_at: datetime
+    state_changed_at: datetime
     ended_at: datetime | None
     gate: dict[str, Any] | None = field(default=None)
     gate_digest: str = ""

@@ -12,7 +12,7 @@ from services.retraining.cause import Cause
 from services.retraining.ledger.records import Project, Run
 from services.retraining.ledger.tables import approval, budget_entry, cause, gate, outbox, run
 from services.retraining.policy.decision import Decision, PastRun, PastVerdict
-from services.retraining.run_states import ENDS, MOVES, OPEN, State
+from services.retraining.run_states import ENDS, OPEN, TRANSITIONS, State
 from shared.errors import Conflict, NotFound
 
 _VERDICTS_KEPT_IN_MIND = 64
@@ -73,7 +73,7 @@ def verdicts_before(connection: Connection, model: str, version: str) -> tuple[P
 def insert_run(
     connection: Connection,
     run_id: str,
-    heard: Cause,
+    received: Cause,
     made: Decision,
     champion: str,
     event_time: datetime,
@@ -81,12 +81,12 @@ def insert_run(
     owner: Project,
 ) -> None:
     """A new run, queued and charged, or suggested."""
-    state: State = "queued" if made.verb == "retrain" else "suggested"
+    state: State = "queued" if made.action == "retrain" else "suggested"
     connection.execute(
         run.insert().values(
             run_id=run_id,
-            cause_key=heard.key,
-            model=heard.model,
+            cause_key=received.key,
+            model=received.model,
             state=state,
             event_time=event_time,
             change_since=made.change_since,
@@ -94,17 +94,17 @@ def insert_run(
             directory=owner.directory,
             loop=owner.loop.model_dump(mode="json"),
             version="",
-            code=made.code,
-            message=made.sentence,
+            reason_code=made.reason_code,
+            reason=made.reason,
             attempts=0,
             seconds={},
             created_at=now,
-            moved_at=now,
+            state_changed_at=now,
         )
     )
     if state == "queued":
-        charge(connection, run_id, heard.model, event_time)
-    tell(connection, "run", {"run_id": run_id, "state": state})
+        charge(connection, run_id, received.model, event_time)
+    add_to_outbox(connection, "run", {"run_id": run_id, "state": state})
 
 
 def charge(connection: Connection, run_id: str, model: str, event_time: datetime) -> None:
@@ -114,21 +114,21 @@ def charge(connection: Connection, run_id: str, model: str, event_time: datetime
     )
 
 
-def move_run(connection: Connection, old: Run, to: State, now: datetime, values: dict[str, Any]) -> Run:
+def transition_run(connection: Connection, old: Run, to: State, now: datetime, values: dict[str, Any]) -> Run:
     """Take a run to another state, with all that goes with it. Raises Conflict."""
     if old.state != to:
-        if to not in MOVES[old.state]:
+        if to not in TRANSITIONS[old.state]:
             raise Conflict(
                 f"run {old.run_id} is {old.state} and cannot become {to}", hint="look at the run again"
             )
-        spent = round(old.seconds.get(old.state, 0.0) + (now - old.moved_at).total_seconds(), 3)
-        values = {"moved_at": now, "seconds": {**old.seconds, old.state: spent}, **values}
+        spent = round(old.seconds.get(old.state, 0.0) + (now - old.state_changed_at).total_seconds(), 3)
+        values = {"state_changed_at": now, "seconds": {**old.seconds, old.state: spent}, **values}
         if to in ENDS:
             values["ended_at"] = now
         settle(connection, old, to, spent)
         if to == "queued":
             charge(connection, old.run_id, old.model, values["event_time"])
-        tell(connection, "run", {"run_id": old.run_id, "state": to})
+        add_to_outbox(connection, "run", {"run_id": old.run_id, "state": to})
     connection.execute(update(run).where(run.c.run_id == old.run_id).values(state=to, **values))
     return run_of(connection, old.run_id)
 
@@ -143,7 +143,7 @@ def settle(connection: Connection, old: Run, to: State, spent: float) -> None:
         connection.execute(entry.where(budget_entry.c.state == "reserved").values(state="returned"))
 
 
-def tell(connection: Connection, kind: str, payload: dict[str, Any]) -> None:
+def add_to_outbox(connection: Connection, kind: str, payload: dict[str, Any]) -> None:
     """Something for the mirror."""
     connection.execute(outbox.insert().values(kind=kind, payload=payload, sent=False))
 

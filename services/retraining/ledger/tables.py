@@ -14,7 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcTimestamp(TypeDecorator[datetime]):
     """A UTC moment kept as text of fixed width, so that it sorts the same in every database."""
 
     impl = String(27)
@@ -41,7 +41,7 @@ project = Table(
     Column("loop", JSON, nullable=False),
     Column("version", String(64), nullable=False),
     Column("actor", Text, nullable=False),
-    Column("recorded_at", Moment, nullable=False),
+    Column("recorded_at", UtcTimestamp, nullable=False),
 )
 
 cause = Table(
@@ -54,11 +54,11 @@ cause = Table(
     Column("actor", Text, nullable=False),
     Column("version", String(64), nullable=False),
     Column("state", String(32), nullable=False),
-    Column("window_start", Moment),
-    Column("window_end", Moment),
+    Column("window_start", UtcTimestamp),
+    Column("window_end", UtcTimestamp),
     Column("verdict", JSON),
     Column("deliveries", Integer, nullable=False),
-    Column("first_seen_at", Moment, nullable=False),
+    Column("first_seen_at", UtcTimestamp, nullable=False),
 )
 Index("cause_by_model", cause.c.model, cause.c.window_end)
 
@@ -68,11 +68,11 @@ decision = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("cause_key", String(64), ForeignKey("cause.key"), nullable=False, unique=True),
     Column("model", String(64), nullable=False),
-    Column("verb", String(16), nullable=False),
-    Column("code", String(32), nullable=False),
-    Column("sentence", Text, nullable=False),
-    Column("event_time", Moment, nullable=False),
-    Column("decided_at", Moment, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("reason_code", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("event_time", UtcTimestamp, nullable=False),
+    Column("decided_at", UtcTimestamp, nullable=False),
 )
 Index("decision_by_model", decision.c.model, decision.c.id)
 
@@ -82,7 +82,7 @@ acknowledgement = Table(
     Column("cause_key", String(64), ForeignKey("cause.key"), primary_key=True),
     Column("actor", Text, nullable=False),
     Column("note", Text, nullable=False),
-    Column("acknowledged_at", Moment, nullable=False),
+    Column("acknowledged_at", UtcTimestamp, nullable=False),
 )
 
 run = Table(
@@ -92,8 +92,8 @@ run = Table(
     Column("cause_key", String(64), ForeignKey("cause.key"), nullable=False, unique=True),
     Column("model", String(64), nullable=False),
     Column("state", String(24), nullable=False),
-    Column("event_time", Moment, nullable=False),
-    Column("change_since", Moment),
+    Column("event_time", UtcTimestamp, nullable=False),
+    Column("change_since", UtcTimestamp),
     Column("champion", String(64), nullable=False),
     Column("directory", Text, nullable=False),
     Column("loop", JSON, nullable=False),
@@ -101,13 +101,13 @@ run = Table(
     Column("snapshot", JSON),
     Column("version", String(64), nullable=False),
     Column("generation", Integer),
-    Column("code", String(32), nullable=False),
-    Column("message", Text, nullable=False),
+    Column("reason_code", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("seconds", JSON, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("moved_at", Moment, nullable=False),
-    Column("ended_at", Moment),
+    Column("created_at", UtcTimestamp, nullable=False),
+    Column("state_changed_at", UtcTimestamp, nullable=False),
+    Column("ended_at", UtcTimestamp),
 )
 Index("run_by_model", run.c.model, run.c.created_at)
 Index("run_by_state", run.c.state)
@@ -119,7 +119,7 @@ gate = Table(
     Column("passed", Boolean, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("result", JSON, nullable=False),
-    Column("judged_at", Moment, nullable=False),
+    Column("evaluated_at", UtcTimestamp, nullable=False),
 )
 
 release = Table(
@@ -131,7 +131,7 @@ release = Table(
     Column("reason", String(16), nullable=False),
     Column("actor", Text, nullable=False),
     Column("run_id", String(80), nullable=False),
-    Column("released_at", Moment, nullable=False),
+    Column("released_at", UtcTimestamp, nullable=False),
 )
 Index("release_by_version", release.c.version)
 
@@ -144,7 +144,7 @@ approval = Table(
     Column("actor", Text, nullable=False),
     Column("about", String(16), nullable=False),
     Column("gate_digest", String(64), nullable=False),
-    Column("answered_at", Moment, nullable=False),
+    Column("answered_at", UtcTimestamp, nullable=False),
 )
 
 budget_entry = Table(
@@ -152,7 +152,7 @@ budget_entry = Table(
     metadata,
     Column("run_id", String(80), ForeignKey("run.run_id"), primary_key=True),
     Column("model", String(64), nullable=False),
-    Column("event_time", Moment, nullable=False),
+    Column("event_time", UtcTimestamp, nullable=False),
     Column("state", String(8), nullable=False),
     Column("train_seconds", Float),
 )

@@ -1,4 +1,4 @@
-"""Which decisions concern a person: what nobody and nothing has answered yet. Pure."""
+"""Which decisions a person must review: those whose problem no run or person has resolved yet. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final, Literal, get_args
 
 from services.retraining.run_states import OPEN
 
-Concern = Literal["drift", "data_fault", "failed", "refused"]
-CONCERNS: Final[tuple[Concern, ...]] = get_args(Concern)
+Issue = Literal["drift", "data_fault", "failed", "refused"]
+ISSUES: Final[tuple[Issue, ...]] = get_args(Issue)
 
-_UNSUCCESSFUL: Final[dict[str, Concern]] = {"failed": "failed", "refused": "refused"}
+_UNSUCCESSFUL: Final[dict[str, Issue]] = {"failed": "failed", "refused": "refused"}
 # A run that is open is being driven, or has a question of its own to a person; one promoted has replaced the version that
 # drifted; one rejected was answered by a person. Any other end leaves the drift as it was.
 _ANSWERS: Final = frozenset((*OPEN, "promoted", "rejected"))
@@ -30,7 +30,7 @@ class EarlierRun:
     counts: bool
 
 
-def concern_of(cause_state: str, code: str, run: str, earlier: Sequence[EarlierRun]) -> Concern | None:
+def issue_of(cause_state: str, reason_code: str, run: str, earlier: Sequence[EarlierRun]) -> Issue | None:
     """What about a decision a person should see; None where nobody needs to look.
 
     `run` is the state of the run it led to, empty where there is none; `earlier` are the model's runs before it, oldest first.
@@ -44,18 +44,18 @@ def concern_of(cause_state: str, code: str, run: str, earlier: Sequence[EarlierR
         return "data_fault"
     if ended := _UNSUCCESSFUL.get(run):
         return ended
-    if cause_state != "drift" or code == "version_replaced":
+    if cause_state != "drift" or reason_code == "version_replaced":
         return None
-    return None if (run or _followed(code, earlier)) in _ANSWERS else "drift"
+    return None if (run or _followed(reason_code, earlier)) in _ANSWERS else "drift"
 
 
-def _followed(code: str, earlier: Sequence[EarlierRun]) -> str:
+def _followed(reason_code: str, earlier: Sequence[EarlierRun]) -> str:
     """The state of the run that a decision waited for; empty where it waited for none."""
-    if code == "run_in_progress" and earlier:
+    if reason_code == "run_in_progress" and earlier:
         return earlier[-1].state
-    if code == "suggestion_open":
+    if reason_code == "suggestion_open":
         return next((one.state for one in reversed(earlier) if one.suggested), "")
-    if code == "cooling_down":
+    if reason_code == "cooling_down":
         cooling = [one for one in reversed(earlier) if one.counts]  # of two at one time the later begun
         return max(cooling, key=lambda one: one.event_time).state if cooling else ""
     return ""

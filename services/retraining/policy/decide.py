@@ -7,7 +7,7 @@ from datetime import datetime
 from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.policy.decision import AWAITED, Decision, History
 from services.retraining.policy.limits import cooling_until, counted_times, may_start
-from services.retraining.policy.triggers import Vote, ask
+from services.retraining.policy.triggers import TriggerResult, evaluate_trigger
 from shared.contracts.loop_spec import LoopSpec
 
 _SILENT = {
@@ -22,7 +22,7 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
 
     1. nothing served, no training command, an all-clear: wait
     2. an alert about a verdict: the verdict is what counts, so wait for it; where it cannot be told which, do nothing. Where
-       verdicts are not heard, what the alert tells of it has to do: at least its state and its version
+       verdicts are not received, what the alert tells of it has to do: at least its state and its version
     3. a verdict of data_fault, insufficient_data or warming_up never retrains, whatever the triggers say
     4. a verdict about a version no longer served says nothing about the one that is
     5. ask the triggers in the order loop.yaml lists them; a person's request and an alert are triggers of their own
@@ -39,7 +39,7 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
             "verdict_unclear", f"no verdict on {cause.model} is what the alert names as one: {cause.reason}"
         )
     if cause.about is not None and history.listens:
-        return _wait(AWAITED, f"the verdict it is about was not heard yet and decides: {cause.reason}")
+        return _wait(AWAITED, f"the verdict it is about was not received yet and decides: {cause.reason}")
     verdict = cause.verdict
     state, version, words = cause.about_state, cause.about_version, cause.reason
     if verdict is not None:
@@ -52,37 +52,43 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     if version and version != history.version:
         return _wait("version_replaced", f"the verdict is about {version[:12]}, which is no longer served")
 
-    vote = _vote(cause, spec, history, now)
-    if not vote.fires:
-        return _wait("healthy", vote.sentence)
+    result = _evaluate_triggers(cause, spec, history, now)
+    if not result.fires:
+        return _wait("healthy", result.reason)
     throttled = _throttled(cause, spec, history, now)
     if throttled is not None:
         return Decision(
-            "wait", throttled.code, f"{throttled.sentence}; asked for by {vote.code}: {vote.sentence}"
+            "wait",
+            throttled.reason_code,
+            f"{throttled.reason}; asked for by {result.reason_code}: {result.reason}",
         )
     if not history.project:
         return _wait(
             "no_project",
-            f"no project folder is recorded for {cause.model}; deploy it with one ({vote.sentence})",
+            f"no project folder is recorded for {cause.model}; deploy it with one ({result.reason})",
         )
     if spec.automation == "observe":
-        return _wait("observe_only", f"automation is observe; would retrain: {vote.sentence}")
+        return _wait("observe_only", f"automation is observe; would retrain: {result.reason}")
     # A person who asks for a run has already said yes to it.
     if spec.automation == "suggest" and cause.source != "request":
-        return Decision("suggest", vote.code, vote.sentence, vote.change_since)
-    return Decision("retrain", vote.code, vote.sentence, vote.change_since)
+        return Decision("suggest", result.reason_code, result.reason, result.change_since)
+    return Decision("retrain", result.reason_code, result.reason, result.change_since)
 
 
-def _vote(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Vote:
+def _evaluate_triggers(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> TriggerResult:
     if cause.source == "request":
-        return Vote(True, "request", f"{cause.actor} asked: {cause.reason}")
+        return TriggerResult(True, "request", f"{cause.actor} asked: {cause.reason}")
     if cause.source == "alert":
-        return Vote(True, "alert", cause.reason)
-    votes = [ask(trigger, spec, cause.verdict, history, now) for trigger in spec.retraining.triggers]
-    for vote in votes:
-        if vote.fires:
-            return vote
-    return Vote(False, "drift", "; ".join(vote.sentence for vote in votes) or "loop.yaml names no trigger")
+        return TriggerResult(True, "alert", cause.reason)
+    results = [
+        evaluate_trigger(trigger, spec, cause.verdict, history, now) for trigger in spec.retraining.triggers
+    ]
+    for result in results:
+        if result.fires:
+            return result
+    return TriggerResult(
+        False, "drift", "; ".join(result.reason for result in results) or "loop.yaml names no trigger"
+    )
 
 
 def _throttled(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Decision | None:
@@ -100,5 +106,5 @@ def _throttled(cause: Cause, spec: LoopSpec, history: History, now: datetime) ->
     return None if refusal is None else _wait(*refusal)
 
 
-def _wait(code: str, sentence: str) -> Decision:
-    return Decision("wait", code, sentence)  # type: ignore[arg-type]
+def _wait(reason_code: str, reason: str) -> Decision:
+    return Decision("wait", reason_code, reason)  # type: ignore[arg-type]

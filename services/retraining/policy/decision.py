@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from shared.contracts.verdict import State
 
-Verb = Literal["retrain", "suggest", "wait"]
-Code = Literal[
+Action = Literal["retrain", "suggest", "wait"]
+ReasonCode = Literal[
     # retrain and suggest: the trigger that asked for it
     "drift",
     "floor",
@@ -41,9 +41,9 @@ AWAITED: Final = "verdict_awaited"
 class Decision:
     """`retrain` starts a run, `suggest` records one for a person to start, `wait` does nothing; each says why."""
 
-    verb: Verb
-    code: Code
-    sentence: str
+    action: Action
+    reason_code: ReasonCode
+    reason: str
     # Event time at which the change began; the lower end of the training window `since_change`.
     change_since: datetime | None = None
 
@@ -76,8 +76,8 @@ class History:
 
     version: str = ""  # the version served; empty: nothing was released
     project: bool = True  # whether a training command is known
-    born: datetime | None = None  # event time at which the served version was made
+    trained_at: datetime | None = None  # event time at which the served version was made
     rows_since: int | None = None  # rows with outcomes that arrived since then; None: not counted
     runs: tuple[PastRun, ...] = ()
     verdicts: tuple[PastVerdict, ...] = ()  # about the served version, any order
-    listens: bool = True  # whether verdicts are heard; where not, an alert about one is all there ever is
+    listens: bool = True  # whether verdicts are received; where not, an alert about one is all there ever is

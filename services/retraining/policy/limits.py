@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from services.retraining.policy.decision import Code, PastRun
+from services.retraining.policy.decision import PastRun, ReasonCode
 from shared.contracts.loop_spec import Budget
 
 
-def may_start(runs: Sequence[PastRun], budget: Budget | None, now: datetime) -> tuple[Code, str] | None:
+def may_start(runs: Sequence[PastRun], budget: Budget | None, now: datetime) -> tuple[ReasonCode, str] | None:
     """Why a run may not start at `now`, as reason code and reason; None where it may. `runs` are the model's other runs.
 
     1. one run at a time: a suggestion is no run yet   2. the budget

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.retraining.policy.decision import Code, History
+from services.retraining.policy.decision import History, ReasonCode
 from shared.contracts.loop_spec import (
     DriftTrigger,
     FloorTrigger,
@@ -18,16 +18,18 @@ from shared.contracts.verdict import Verdict
 
 
 @dataclass(frozen=True)
-class Vote:
+class TriggerResult:
     """A trigger's answer."""
 
     fires: bool
-    code: Code
-    sentence: str
+    reason_code: ReasonCode
+    reason: str
     change_since: datetime | None = None
 
 
-def ask(trigger: Trigger, spec: LoopSpec, verdict: Verdict | None, history: History, now: datetime) -> Vote:
+def evaluate_trigger(
+    trigger: Trigger, spec: LoopSpec, verdict: Verdict | None, history: History, now: datetime
+) -> TriggerResult:
     """What one trigger says. `verdict` is None where no verdict is at hand; then drift and floor stay silent."""
     if isinstance(trigger, DriftTrigger):
         return _drift(trigger, verdict, history)
@@ -38,13 +40,15 @@ def ask(trigger: Trigger, spec: LoopSpec, verdict: Verdict | None, history: Hist
     return _new_rows(trigger, history)
 
 
-def _drift(trigger: DriftTrigger, verdict: Verdict | None, history: History) -> Vote:
+def _drift(trigger: DriftTrigger, verdict: Verdict | None, history: History) -> TriggerResult:
     wanted = " or ".join(trigger.kinds)
     if verdict is None or verdict.state != "drift":
-        return Vote(False, "drift", f"no {wanted} drift")
+        return TriggerResult(False, "drift", f"no {wanted} drift")
     seen = [kind for kind in verdict.drifted if kind in trigger.kinds]
     if not seen:
-        return Vote(False, "drift", f"the drift is of kind {', '.join(verdict.drifted)}, not {wanted}")
+        return TriggerResult(
+            False, "drift", f"the drift is of kind {', '.join(verdict.drifted)}, not {wanted}"
+        )
     streak, since = 1, verdict.window_start
     earlier = {past.window_end: past for past in history.verdicts if past.window_end < verdict.window_end}
     for past in sorted(earlier.values(), key=lambda past: past.window_end, reverse=True):
@@ -54,19 +58,21 @@ def _drift(trigger: DriftTrigger, verdict: Verdict | None, history: History) -> 
             break
         streak, since = streak + 1, past.window_start
     if streak < trigger.windows:
-        return Vote(
+        return TriggerResult(
             False, "drift", f"{', '.join(seen)} drift in {streak} of {trigger.windows} windows in a row"
         )
-    return Vote(True, "drift", f"{', '.join(seen)} drift: {verdict.explanation or 'see the verdict'}", since)
+    return TriggerResult(
+        True, "drift", f"{', '.join(seen)} drift: {verdict.explanation or 'see the verdict'}", since
+    )
 
 
-def _floor(spec: LoopSpec, verdict: Verdict | None) -> Vote:
+def _floor(spec: LoopSpec, verdict: Verdict | None) -> TriggerResult:
     floor, name = spec.metric.floor, spec.metric.name
     if floor is None or verdict is None or verdict.loss is None:
-        return Vote(False, "floor", f"no realised {name} to hold against the floor")
+        return TriggerResult(False, "floor", f"no realised {name} to hold against the floor")
     if verdict.loss <= floor:
-        return Vote(False, "floor", f"{name} {verdict.loss:.4g} is not above the floor {floor:.4g}")
-    return Vote(
+        return TriggerResult(False, "floor", f"{name} {verdict.loss:.4g} is not above the floor {floor:.4g}")
+    return TriggerResult(
         True, "floor", f"{name} {verdict.loss:.4g} is above the floor {floor:.4g}", verdict.window_start
     )
 
@@ -74,25 +80,25 @@ def _floor(spec: LoopSpec, verdict: Verdict | None) -> Vote:
 def _last_try(history: History) -> datetime | None:
     """When the served version was made, or when a newer one was last tried: schedules count from there."""
     moments = [run.event_time for run in history.runs if run.counts]
-    if history.born is not None:
-        moments.append(history.born)
+    if history.trained_at is not None:
+        moments.append(history.trained_at)
     return max(moments, default=None)
 
 
-def _schedule(trigger: ScheduleTrigger, history: History, now: datetime) -> Vote:
+def _schedule(trigger: ScheduleTrigger, history: History, now: datetime) -> TriggerResult:
     since = _last_try(history)
     if since is None:
-        return Vote(False, "schedule", "the age of the served version is not known yet")
+        return TriggerResult(False, "schedule", "the age of the served version is not known yet")
     age = now - since
     words = f"{_days(age.total_seconds())} since the last training, schedule {_days(trigger.every.total_seconds())}"
-    return Vote(age >= trigger.every, "schedule", words)
+    return TriggerResult(age >= trigger.every, "schedule", words)
 
 
-def _new_rows(trigger: NewRowsTrigger, history: History) -> Vote:
+def _new_rows(trigger: NewRowsTrigger, history: History) -> TriggerResult:
     if history.rows_since is None:
-        return Vote(False, "new_rows", "new rows could not be counted")
+        return TriggerResult(False, "new_rows", "new rows could not be counted")
     words = f"{history.rows_since} new rows with outcomes, wanted {trigger.rows}"
-    return Vote(history.rows_since >= trigger.rows, "new_rows", words)
+    return TriggerResult(history.rows_since >= trigger.rows, "new_rows", words)
 
 
 def _days(seconds: float) -> str:

@@ -33,7 +33,7 @@ class Comparison:
     """Losses of the first released version and of what was served, in `metric`, on the same `rows` of a judged window."""
 
     model: str
-    frozen_loss: float
+    baseline_loss: float
     served_loss: float
     metric: str
     window_start: datetime
@@ -43,7 +43,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """For `/status`."""
         return {
-            "frozen_loss": self.frozen_loss,
+            "baseline_loss": self.baseline_loss,
             "served_loss": self.served_loss,
             "metric": self.metric,
             "window": {"start": self.window_start, "end": self.window_end},
@@ -74,9 +74,9 @@ def first_version(store: ModelStore, keys: Keys, model: str) -> FirstVersion:
 
 
 def compare_with_first(
-    lake: Lake, first: FirstVersion, served: LoopSpec, verdict: Verdict, *, most_rows: int
+    lake: Lake, first: FirstVersion, served: LoopSpec, verdict: Verdict, *, max_rows: int
 ) -> Comparison | None:
-    """Both losses on the newest rows with outcomes of the verdict's window, `most_rows` at most; None where there are none.
+    """Both losses on the newest rows with outcomes of the verdict's window, `max_rows` at most; None where there are none.
 
     `served` is the specification of the version the verdict is about. Raises UnservableModel where the first version takes what
     these rows do not have.
@@ -87,7 +87,7 @@ def compare_with_first(
             f"version {short(first.version)} takes {min(lacking)}, which the loop no longer has",
             hint="nothing to do: what it would have answered cannot be known",
         )
-    rows = _newest_rows(lake, first, verdict, most_rows)
+    rows = _newest_rows(lake, first, verdict, max_rows)
     if rows.num_rows == 0:
         return None
     columns = {item.name: rows[feature_column(item.name)] for item in first.spec.features}
@@ -109,15 +109,15 @@ def compare_with_first(
     )
 
 
-def _newest_rows(lake: Lake, first: FirstVersion, verdict: Verdict, most_rows: int) -> pa.Table:
+def _newest_rows(lake: Lake, first: FirstVersion, verdict: Verdict, max_rows: int) -> pa.Table:
     """Few columns first, to find where the newest rows begin: a window may hold millions."""
     kept = _known(lake, verdict, verdict.window_start, ())
     start = verdict.window_start
-    if kept.num_rows > most_rows:
-        start = kept["event_time"][kept.num_rows - most_rows].as_py()
+    if kept.num_rows > max_rows:
+        start = kept["event_time"][kept.num_rows - max_rows].as_py()
     features = [feature_column(feature.name) for feature in first.spec.features]
     rows = _known(lake, verdict, start, features)
-    rows = rows.slice(max(0, rows.num_rows - most_rows))
+    rows = rows.slice(max(0, rows.num_rows - max_rows))
     return rows.combine_chunks()
 
 

@@ -24,19 +24,19 @@ from shared.stores.model_store import ModelStore
 
 _log = get_logger(__name__)
 
-MOST_ROWS = 20_000
+MAX_ROWS = 20_000
 _NICENESS = 10
 _PAUSE = 30.0
 
 
-class FrozenWatch:
+class BaselineWatch:
     """Compares, model by model, the newest verdict that is waiting; an older one is forgotten when a newer one comes.
 
     Of the loop's own verdicts with a realised loss only: a stretch that a person asked about is not the newest of anything.
     What cannot be compared has no number, rather than an old one; why is logged once.
 
     Kafka tells a verdict to one of several services only, and all show these figures: while nothing waits, each looks in the
-    ledger for what another one heard.
+    ledger for what another one received.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class FrozenWatch:
         remembered: Callable[[], list[Verdict]],
         stop: Event,
         *,
-        most_rows: int = MOST_ROWS,
+        max_rows: int = MAX_ROWS,
         pause: float = _PAUSE,
     ) -> None:
-        """`remembered` gives each model's newest judged verdict in the ledger: heard before a restart, or by another service.
+        """`remembered` gives each model's newest judged verdict in the ledger: received before a restart, or by another service.
 
         `pause` is the time in seconds between two looks there, and until what is away is asked again.
         """
@@ -61,7 +61,7 @@ class FrozenWatch:
         self._metrics = metrics
         self._remembered = remembered
         self._stop = stop
-        self._most_rows = most_rows
+        self._max_rows = max_rows
         self._pause = pause
         self._changed = Condition()
         self._waiting: dict[str, Verdict] = {}
@@ -80,7 +80,7 @@ class FrozenWatch:
         with self._changed:
             self._changed.notify()
 
-    def hear(self, verdict: Verdict) -> None:
+    def observe(self, verdict: Verdict) -> None:
         """A verdict came; returns at once."""
         if verdict.detector != "evaluation" or verdict.loss is None or not verdict.outcomes:
             return
@@ -123,7 +123,7 @@ class FrozenWatch:
                 self._loaded[model] = first_version(self._store, self._keys, model)
             served = self._store.manifest(model, verdict.version).loop
             compared = compare_with_first(
-                self._lake, self._loaded[model], served, verdict, most_rows=self._most_rows
+                self._lake, self._loaded[model], served, verdict, max_rows=self._max_rows
             )
         except (DependencyUnavailable, OSError):
             raise
@@ -140,7 +140,7 @@ class FrozenWatch:
 
     def _note(self, model: str, problem: str) -> None:
         if self._problems.get(model) != problem:
-            _log.warning("frozen_loss_unknown", model=model, problem=problem)
+            _log.warning("baseline_loss_unavailable", model=model, problem=problem)
         self._problems[model] = problem
 
     def _show(self, model: str, compared: Comparison | None) -> None:
@@ -148,7 +148,7 @@ class FrozenWatch:
             self._found.pop(model, None)
         else:
             self._found[model] = compared
-        set_or_remove(self._metrics.frozen_loss, (model,), compared.frozen_loss if compared else None)
+        set_or_remove(self._metrics.baseline_loss, (model,), compared.baseline_loss if compared else None)
         set_or_remove(self._metrics.served_loss, (model,), compared.served_loss if compared else None)
 
     def _work(self) -> None:
@@ -160,7 +160,7 @@ class FrozenWatch:
                 if self.compare_once():
                     continue
                 for verdict in self._remembered():
-                    self.hear(verdict)
+                    self.observe(verdict)
                 with self._changed:
                     if not self._waiting and not self._stop.is_set():
                         self._changed.wait(self._pause)

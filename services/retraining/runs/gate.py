@@ -37,7 +37,7 @@ class Check:
 
     name: str
     passed: bool
-    sentence: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class GateResult:
         return all(check.passed for check in self.checks)
 
     @property
-    def sentence(self) -> str:
+    def reason(self) -> str:
         """The answer for a person: what failed, or what was gained."""
-        failed = [check.sentence for check in self.checks if not check.passed]
-        return "; ".join(failed or [check.sentence for check in self.checks])
+        failed = [check.reason for check in self.checks if not check.passed]
+        return "; ".join(failed or [check.reason for check in self.checks])
 
     def to_json(self) -> dict[str, Any]:
         """For the ledger and for people."""
@@ -71,7 +71,7 @@ class GateResult:
             **asdict(self),
             "checks": [asdict(check) for check in self.checks],
             "passed": self.passed,
-            "sentence": self.sentence,
+            "reason": self.reason,
         }
         if self.gain is not None and not math.isfinite(self.gain.lower):
             result["gain"]["lower"] = None  # JSON has no infinity

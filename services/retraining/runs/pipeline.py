@@ -1,6 +1,6 @@
 """The steps of a run. A step may be repeated any number of times, by any process: it finds what is done and does the rest.
 
-    freeze → train → package → judge → promote
+    snapshot → train → package → evaluate → promote
 
 The run's state in the ledger names the next step; a run in any other state needs none.
 """
@@ -17,13 +17,13 @@ from threading import Event
 
 import pyarrow.parquet as pq
 
-from services.retraining.dependencies import Parts
+from services.retraining.dependencies import Dependencies
 from services.retraining.ledger.records import Run
 from services.retraining.run_states import State
 from services.retraining.runs.evaluation import compare
 from services.retraining.runs.gate import compared, digest_of
 from services.retraining.runs.reference_rows import write_reference
-from services.retraining.runs.snapshot import Pin, SnapshotSummary, freeze, pin_lake, problem_with
+from services.retraining.runs.snapshot import Pin, SnapshotSummary, pin_lake, problem_with, take_snapshot
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
 from shared.backoff import Backoff
@@ -49,15 +49,15 @@ _log = get_logger(__name__)
 class Pipeline:
     """Takes runs from state to state. `stop` makes every step give up soon, to be begun again by whoever comes next."""
 
-    def __init__(self, parts: Parts, stop: Event) -> None:
-        self._parts = parts
+    def __init__(self, deps: Dependencies, stop: Event) -> None:
+        self._deps = deps
         self._stop = stop
         self._steps: dict[State, tuple[str, Callable[[Run, RunFolder], Run]]] = {
-            "queued": ("freeze", self._freeze),
-            "freezing": ("freeze", self._freeze),
+            "queued": ("snapshot", self._snapshot),
+            "snapshotting": ("snapshot", self._snapshot),
             "training": ("train", self._train),
             "packaging": ("package", self._package),
-            "judging": ("judge", self._judge),
+            "evaluating": ("evaluate", self._evaluate),
             "promoting": ("promote", self._promote),
         }
 
@@ -73,13 +73,13 @@ class Pipeline:
             if self._stop.is_set():
                 raise Interrupted(run_id)
             try:
-                run = self._parts.ledger.run(run_id)
+                run = self._deps.ledger.run(run_id)
                 if run.state not in self._steps:
                     return run.state
                 name, work = self._steps[run.state]
                 started = time.perf_counter()
-                run = work(run, RunFolder(self._parts.runs / run_id))
-                self._parts.metrics.step_seconds.labels(name).observe(time.perf_counter() - started)
+                run = work(run, RunFolder(self._deps.runs / run_id))
+                self._deps.metrics.step_seconds.labels(name).observe(time.perf_counter() - started)
                 return run.state
             except Conflict as error:
                 return self._end(run_id, "refused", "champion_changed", str(error)).state
@@ -88,7 +88,7 @@ class Pipeline:
             except (OperatorError, OSError) as error:
                 failures += 1
                 pause = _BACKOFF.pause(failures)
-                self._parts.metrics.step_failures.labels(name).inc()
+                self._deps.metrics.step_failures.labels(name).inc()
                 _log.warning("step_retrying", run_id=run_id, step=name, problem=str(error), pause=pause)
                 if self._stop.wait(pause):
                     raise Interrupted(run_id) from error
@@ -96,14 +96,14 @@ class Pipeline:
                 told = f"step {name} broke unexpectedly; the log has error {log_unknown_error(_log, error)}"
                 return self._end(run_id, "failed", "unknown", told).state
 
-    def _freeze(self, run: Run, folder: RunFolder) -> Run:
-        parts = self._parts
+    def _snapshot(self, run: Run, folder: RunFolder) -> Run:
+        deps = self._deps
         if run.state == "queued":
-            run = self._move(run, "freezing")
+            run = self._transition(run, "snapshotting")
         if run.lake is None:
             # Pinned in the ledger before anything is read: whoever resumes reads the same rows.
-            faulty = parts.ledger.faulty_windows(run.model) if parts.settings.bad_windows else []
-            pin = pin_lake(parts.lake, run.model, faulty, parts.clock())
+            faulty = deps.ledger.faulty_windows(run.model) if deps.settings.bad_windows else []
+            pin = pin_lake(deps.lake, run.model, faulty, deps.clock())
             if pin is None:
                 return self._end(
                     run.run_id,
@@ -111,38 +111,40 @@ class Pipeline:
                     "no_data",
                     f"the lake holds no predictions with outcomes of {run.model} yet",
                 )
-            served = parts.store.latest_release(run.model)
-            run = self._move(run, "freezing", lake=pin.to_json(), champion=served.version if served else "")
+            served = deps.store.latest_release(run.model)
+            run = self._transition(
+                run, "snapshotting", lake=pin.to_json(), champion=served.version if served else ""
+            )
         assert run.lake is not None
         folder.root.mkdir(parents=True, exist_ok=True)
-        summary = freeze(parts.lake, run.loop, Pin.of_json(run.lake), run.change_since, folder)
+        summary = take_snapshot(deps.lake, run.loop, Pin.of_json(run.lake), run.change_since, folder)
         problem = problem_with(summary, run.loop, folder)
         if problem:
             return self._end(run.run_id, "abandoned", "unfit_data", problem, snapshot=asdict(summary))
         self._fetch_champion(run, folder)
-        return self._move(run, "training", snapshot=asdict(summary))
+        return self._transition(run, "training", snapshot=asdict(summary))
 
     def _fetch_champion(self, run: Run, folder: RunFolder) -> None:
         if not run.champion or folder.champion.is_dir():
             return
         draft = folder.root / ".champion"
         shutil.rmtree(draft, ignore_errors=True)
-        self._parts.store.get_version(run.model, run.champion, draft)
-        verify_version(draft, version=run.champion, verifying_key=self._parts.keys.verifying)
+        self._deps.store.get_version(run.model, run.champion, draft)
+        verify_version(draft, version=run.champion, verifying_key=self._deps.keys.verifying)
         draft.rename(folder.champion)
 
     def _train(self, run: Run, folder: RunFolder) -> Run:
-        parts = self._parts
+        deps = self._deps
         if trained_attempt(folder) is None:
-            if run.attempts >= parts.settings.attempts:
+            if run.attempts >= deps.settings.attempts:
                 raise TrainingFailed(
                     f"the training was begun {run.attempts} times and its service died each time",
                     hint="look at the memory it needs",
                 )
-            run = self._move(run, "training", attempts=run.attempts + 1)
+            run = self._transition(run, "training", attempts=run.attempts + 1)
         policy = run.loop.retraining
         train(
-            parts.launcher,
+            deps.launcher,
             run_id=run.run_id,
             command=policy.command,
             directory=Path(run.directory),
@@ -151,16 +153,16 @@ class Pipeline:
             attempt=run.attempts,
             stop=self._stop,
         )
-        return self._move(run, "packaging")
+        return self._transition(run, "packaging")
 
     def _package(self, run: Run, folder: RunFolder) -> Run:
-        parts = self._parts
+        deps = self._deps
         done = trained_attempt(folder)
         if done is None or run.snapshot is None:
             raise TrainingFailed("the trained model is gone from the run's folder", hint="ask for a new run")
         attempt, metrics = done
         model = folder.attempt(attempt) / "out" / MODEL
-        write_reference(folder, model, run.loop, most_rows=parts.settings.reference_rows)
+        write_reference(folder, model, run.loop, max_rows=deps.settings.reference_rows)
         summary = SnapshotSummary(**run.snapshot)
         draft = folder.root / ".version"
         shutil.rmtree(draft, ignore_errors=True)
@@ -178,19 +180,19 @@ class Pipeline:
                 trained_until=summary.train_until,
             ),
             metrics=metrics,
-            signing_key=parts.keys.signing,
+            signing_key=deps.keys.signing,
         )
         shutil.rmtree(folder.version, ignore_errors=True)
         draft.rename(folder.version)
-        parts.store.put_version(run.model, manifest.version, folder.version)
-        return self._move(run, "judging", version=manifest.version)
+        deps.store.put_version(run.model, manifest.version, folder.version)
+        return self._transition(run, "evaluating", version=manifest.version)
 
-    def _judge(self, run: Run, folder: RunFolder) -> Run:
-        parts = self._parts
+    def _evaluate(self, run: Run, folder: RunFolder) -> Run:
+        deps = self._deps
         if run.gate is None:
-            manifest = verify_version(folder.version, version=run.version, verifying_key=parts.keys.verifying)
+            manifest = verify_version(folder.version, version=run.version, verifying_key=deps.keys.verifying)
             champion = (
-                verify_version(folder.champion, version=run.champion, verifying_key=parts.keys.verifying)
+                verify_version(folder.champion, version=run.champion, verifying_key=deps.keys.verifying)
                 if run.champion
                 else None
             )
@@ -202,36 +204,36 @@ class Pipeline:
                 champion_version=run.champion,
                 champion=folder.champion / MODEL if champion else None,
                 champion_spec=champion.loop if champion else None,
-                calls=parts.settings.latency_calls,
+                calls=deps.settings.latency_calls,
             )
-            parts.ledger.record_gate(
+            deps.ledger.record_gate(
                 run.run_id,
                 passed=result.passed,
                 digest=result.digest,
                 result=result.to_json(),
-                now=parts.clock(),
+                now=deps.clock(),
             )
-            run = parts.ledger.run(run.run_id)
+            run = deps.ledger.run(run.run_id)
         assert run.gate is not None
-        sentence = run.gate["sentence"]
+        reason = run.gate["reason"]
         if not run.gate["passed"]:
-            return self._end(run.run_id, "refused", "gate", sentence)
+            return self._end(run.run_id, "refused", "gate", reason)
         if not compared(run.gate):
-            return self._move(run, "waiting_for_approval", code="not_compared", message=sentence)
+            return self._transition(run, "waiting_for_approval", reason_code="not_compared", reason=reason)
         if run.loop.automation == "auto":
-            return self._move(run, "promoting", code="gate_passed", message=sentence)
+            return self._transition(run, "promoting", reason_code="gate_passed", reason=reason)
         if run.loop.automation == "retrain":
             return self._end(
                 run.run_id,
                 "succeeded",
                 "gate_passed",
-                f"{sentence}; deploy version {short(run.version)} to serve it",
+                f"{reason}; deploy version {short(run.version)} to serve it",
             )
-        return self._move(run, "waiting_for_approval", code="gate_passed", message=sentence)
+        return self._transition(run, "waiting_for_approval", reason_code="gate_passed", reason=reason)
 
     def _promote(self, run: Run, folder: RunFolder) -> Run:
         """1. the proof is about these very bytes   2. a person said yes to that proof, where one must   3. release"""
-        parts = self._parts
+        deps = self._deps
         if run.gate is None or not run.gate["passed"] or run.gate["version"] != run.version:
             raise IntegrityError(f"run {run.run_id} has no passed gate for version {short(run.version)}")
         if digest_of(run.gate) != run.gate_digest:
@@ -240,7 +242,7 @@ class Pipeline:
         if run.loop.automation != "auto" or not compared(run.gate):
             yes = [
                 one
-                for one in parts.ledger.answers(run.run_id)
+                for one in deps.ledger.answers(run.run_id)
                 if one["about"] == "promotion" and one["answer"] == "yes"
             ]
             if not yes or yes[-1]["gate_digest"] != run.gate_digest:
@@ -249,40 +251,44 @@ class Pipeline:
                 )
             actor = yes[-1]["actor"]
         self.verify_stored(run.model, run.version)
-        done = parts.releaser.promote(
+        done = deps.releaser.promote(
             run.model,
             version=run.version,
             champion=run.champion,
             actor=actor,
             run_id=run.run_id,
             cause_key=run.cause_key,
-            note=run.message,
+            note=run.reason,
         )
-        return self._end(run.run_id, "promoted", run.code, run.message, generation=done.generation)
+        return self._end(run.run_id, "promoted", run.reason_code, run.reason, generation=done.generation)
 
     def verify_stored(self, model: str, version: str) -> None:
         """Check every byte of a version in the store. Raises IntegrityError, NotFound."""
         with tempfile.TemporaryDirectory(prefix="homeostat-") as place:
-            self._parts.store.get_version(model, version, Path(place) / "version")
-            verify_version(Path(place) / "version", version=version, verifying_key=self._parts.keys.verifying)
+            self._deps.store.get_version(model, version, Path(place) / "version")
+            verify_version(Path(place) / "version", version=version, verifying_key=self._deps.keys.verifying)
 
-    def _move(self, run: Run, to: State, **values: object) -> Run:
-        moved = self._parts.ledger.move(run.run_id, to, self._parts.clock(), **values)
+    def _transition(self, run: Run, to: State, **values: object) -> Run:
+        moved = self._deps.ledger.transition(run.run_id, to, self._deps.clock(), **values)
         if run.state != to:
-            _log.info("run_moved", run_id=run.run_id, cause_id=run.cause_key, model=run.model, state=to)
+            _log.info(
+                "run_state_changed", run_id=run.run_id, cause_id=run.cause_key, model=run.model, state=to
+            )
         return moved
 
-    def _end(self, run_id: str, to: State, code: str, message: str, **values: object) -> Run:
-        moved = self._parts.ledger.move(run_id, to, self._parts.clock(), code=code, message=message, **values)
-        self._parts.metrics.count_end(moved.model, to, moved.created_at, moved.ended_at)
+    def _end(self, run_id: str, to: State, reason_code: str, reason: str, **values: object) -> Run:
+        moved = self._deps.ledger.transition(
+            run_id, to, self._deps.clock(), reason_code=reason_code, reason=reason, **values
+        )
+        self._deps.metrics.count_end(moved.model, to, moved.created_at, moved.ended_at)
         _log.info(
             "run_ended",
             run_id=run_id,
             cause_id=moved.cause_key,
             model=moved.model,
             state=to,
-            code=code,
-            reason=message,
+            reason_code=reason_code,
+            reason=reason,
         )
         return moved
 

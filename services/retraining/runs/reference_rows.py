@@ -13,16 +13,16 @@ from shared.files import atomic_path
 from shared.models.onnx_runner import OnnxModel
 
 
-def write_reference(folder: RunFolder, model: Path, spec: LoopSpec, *, most_rows: int) -> None:
+def write_reference(folder: RunFolder, model: Path, spec: LoopSpec, *, max_rows: int) -> None:
     """Write reference.parquet: the holdout and, before it, the latest training rows, in time order, with `score`.
 
     The holdout comes last and is kept whole where it fits: the version never saw it, so its losses are honest.
     Raises UnservableModel.
     """
     holdout = pq.read_table(folder.holdout)
-    holdout = holdout.slice(max(0, holdout.num_rows - most_rows))
+    holdout = holdout.slice(max(0, holdout.num_rows - max_rows))
     train = pq.read_table(folder.train)
-    tail = train.slice(max(0, train.num_rows - (most_rows - holdout.num_rows)))
+    tail = train.slice(max(0, train.num_rows - (max_rows - holdout.num_rows)))
     rows = pa.concat_tables([tail, holdout]).combine_chunks()
     scored = rows.append_column("score", pa.array(OnnxModel(model, spec).score(rows), pa.float64()))
     with atomic_path(folder.reference) as temporary:

@@ -81,7 +81,7 @@ def pin_lake(
     return Pin(versions.predictions, versions.outcomes, min(watermark, now).isoformat(), stretches)
 
 
-def freeze(
+def take_snapshot(
     lake: Lake, spec: LoopSpec, pin: Pin, change_since: datetime | None, folder: RunFolder
 ) -> SnapshotSummary:
     """Find or create the snapshot of a run. The same pin gives the same bytes.

@@ -19,7 +19,7 @@ _RUN = "homeostat.run_id"
 _VERSION = "homeostat.version"
 
 
-class MlflowMirror:
+class MlflowTracker:
     """Writes to the MLflow at `uri`. Imports MLflow when first used: that takes seconds."""
 
     def __init__(self, uri: str, ledger: Ledger) -> None:
@@ -32,7 +32,7 @@ class MlflowMirror:
         self._ledger = ledger
         self._experiments: dict[str, str] = {}
 
-    def tell(self, entry: dict[str, Any]) -> None:
+    def send(self, entry: dict[str, Any]) -> None:
         """Pass one entry of the outbox on."""
         if entry["kind"] == "run":
             try:
@@ -54,7 +54,7 @@ class MlflowMirror:
             if name not in known.data.metrics:
                 self._client.log_metric(mirrored, name, measured)
         self._client.set_tag(mirrored, "homeostat.state", run.state)
-        self._client.set_tag(mirrored, "homeostat.reason", run.message[:4000])
+        self._client.set_tag(mirrored, "homeostat.reason", run.reason[:4000])
         if run.version:
             self._registered(run.model, run.version, mirrored)
         if run.state in ENDS:
@@ -107,7 +107,7 @@ class MlflowMirror:
         snapshot = run.snapshot or {}
         names: list[str] = ["digest", "train_rows", "holdout_rows", "train_from", "train_until"]
         told = {name: str(snapshot[name]) for name in names if name in snapshot}
-        return {**told, "cause": run.code, "champion": short(run.champion)}
+        return {**told, "cause": run.reason_code, "champion": short(run.champion)}
 
     @staticmethod
     def _measures(run: Run) -> dict[str, float]:

@@ -12,20 +12,20 @@ from shared.observability.logs import get_logger
 _log = get_logger(__name__)
 
 
-class Mirror(Protocol):
+class Tracker(Protocol):
     """What is told about runs and releases."""
 
-    def tell(self, entry: dict[str, Any]) -> None:
+    def send(self, entry: dict[str, Any]) -> None:
         """Take one entry; may raise anything, the entry then comes again."""
 
 
-class OutboxFeeder:
-    """Feeds a mirror. `open_mirror` may be slow and may fail; it is tried again after `pause` seconds."""
+class OutboxRelay:
+    """Feeds a mirror. `open_tracker` may be slow and may fail; it is tried again after `pause` seconds."""
 
     def __init__(
         self,
         ledger: Ledger,
-        open_mirror: Callable[[], Mirror],
+        open_tracker: Callable[[], Tracker],
         *,
         pause: float,
         stop: Event,
@@ -33,11 +33,11 @@ class OutboxFeeder:
     ) -> None:
         """`busy` says that runs are at work: the mirror waits then, for it must never slow them."""
         self._ledger = ledger
-        self._open_mirror = open_mirror
+        self._open_tracker = open_tracker
         self._pause = pause
         self._stop = stop
         self._busy = busy
-        self._mirror: Mirror | None = None
+        self._tracker: Tracker | None = None
         self._thread = Thread(target=self._work, name="mirror", daemon=True)
         self.problem = ""
 
@@ -53,17 +53,17 @@ class OutboxFeeder:
                 self.problem = ""
             except Exception as error:  # whatever a mirror raises, it is its own trouble
                 self.problem = f"{type(error).__name__}: {error}"[:300]
-                _log.warning("mirror_retrying", problem=self.problem)
+                _log.warning("mlflow_retrying", problem=self.problem)
 
     def feed(self) -> int:
         """Pass on what is waiting; how many entries went through."""
         entries = self._ledger.unsent()
         if not entries:
             return 0
-        if self._mirror is None:
-            self._mirror = self._open_mirror()
+        if self._tracker is None:
+            self._tracker = self._open_tracker()
         for entry in entries:
-            self._mirror.tell(entry)
+            self._tracker.send(entry)
             self._ledger.mark_sent([entry["id"]])
             if self._stop.is_set() or self._busy():
                 break

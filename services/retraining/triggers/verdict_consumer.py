@@ -19,7 +19,7 @@ _WAIT = 0.5
 _PAUSE = 1.0
 
 
-class VerdictListener:
+class VerdictConsumer:
     """Reads the verdicts topic in a thread. Without a broker it waits for one; nothing else does."""
 
     def __init__(
@@ -44,7 +44,7 @@ class VerdictListener:
         """Wait for the thread to end; `stop` must be set."""
         self._thread.join(timeout=10)
 
-    def listen_once(self, timeout: float = _WAIT) -> int:
+    def consume_once(self, timeout: float = _WAIT) -> int:
         """Read what there is; how many records were settled.
 
         1. poll   2. each record: to the ledger   3. only then keep its offset
@@ -85,14 +85,14 @@ class VerdictListener:
                 "verdict_refused", cause_id=verdict.verdict_id, model=verdict.model, problem=str(error)
             )
             return
-        self._metrics.verdicts.labels("heard").inc()
+        self._metrics.verdicts.labels("received").inc()
 
     def _work(self) -> None:
         while not self._stop.is_set():
             try:
-                self.listen_once()
+                self.consume_once()
             except (HomeostatError, OSError) as error:
-                _log.warning("verdict_retrying", problem=str(error))
+                _log.warning("verdict_consumer_retrying", problem=str(error))
                 self._again()
             except Exception as error:
                 log_unknown_error(_log, error)

@@ -178,18 +178,27 @@ def test_an_alert_alone_leads_to_one_decision_and_its_verdict_to_no_second(
     assert alert["annotations"]["verdict_id"] == verdict["verdict_id"]
     loop.wait_until_sent(SENT)
     decision = told_once(loop, verdict)
-    assert (decision["verb"], decision["deliveries"] >= SENT) == ("suggest", True)
+    assert (decision["action"], decision["deliveries"] >= SENT) == ("suggest", True)
 
     loop.retraining.end()
     before = loop.listen(kafka_broker)
     publish(kafka_broker, loop.drift.get(f"/verdicts/{verdict['verdict_id']}"))
     eventually(
         lambda: told_once(loop, verdict)["deliveries"] == before["deliveries"] + 1,
-        "the verdict is heard over Kafka",
+        "the verdict is received over Kafka",
     )
     after = told_once(loop, verdict)
     # What was decided stands; the verdict itself is kept with it, and counts among the windows in a row.
-    decided = ("cause_key", "verb", "code", "sentence", "run_id", "decided_at", "source", "reason")
+    decided = (
+        "cause_key",
+        "action",
+        "reason_code",
+        "reason",
+        "run_id",
+        "decided_at",
+        "source",
+        "cause_reason",
+    )
     assert [after[name] for name in decided] == [before[name] for name in decided]
     assert after["cause_state"] == "drift"
     assert datetime.fromisoformat(after["window_end"]) == datetime.fromisoformat(verdict["window_end"])
@@ -205,7 +214,7 @@ def test_a_verdict_and_the_alert_after_it_are_one_cause(
     decision = eventually(
         lambda: (found := told_once(loop, verdict))["run_id"] and found, "the verdict leads to a run", 60
     )
-    assert (decision["verb"], decision["code"]) == ("suggest", "drift")
+    assert (decision["action"], decision["reason_code"]) == ("suggest", "drift")
     assert decision["deliveries"] >= SENT + 1
     loop.wait_until_sent(1)
     assert told_once(loop, verdict)["run_id"] == decision["run_id"]

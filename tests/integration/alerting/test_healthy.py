@@ -79,7 +79,7 @@ def test_no_alert_fires_while_all_is_well(tmp_path: Path, stack: StackState) -> 
                 rung[alert["labels"]["alertname"]] = alert["annotations"]["description"]
             time.sleep(0.5)
         # Two hours are what tells a mirror at work from one that is behind, and two hours are what this test has not got.
-        rung.pop("HomeostatMirrorBehind", None)
+        rung.pop("HomeostatMlflowSyncBehind", None)
         assert rung == {}
         groups = prometheus.get("/api/v1/rules").json()["data"]["groups"]
         assert len({group["file"] for group in groups}) == len(SHIPPED_RULES)

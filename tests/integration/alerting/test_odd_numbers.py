@@ -14,7 +14,7 @@ from tests.observability import eventually, running_prometheus, with_short_waits
 SHOWN = b"""\
 homeostat_inference_release_log_age_seconds NaN
 homeostat_retraining_served_loss{model="m"} NaN
-homeostat_retraining_frozen_loss{model="m"} 0.5
+homeostat_retraining_baseline_loss{model="m"} 0.5
 homeostat_inference_spool_bytes 0
 homeostat_inference_spool_bound_bytes 0
 """
@@ -45,7 +45,7 @@ def test_a_log_that_was_never_read_is_told_and_an_unknown_loss_is_not(tmp_path: 
     jobs = {job: [address] for job in ("inference", "shipper", "sink", "drift", "retraining")}
     with running_prometheus(tmp_path / "prometheus", jobs, rules=with_short_waits(rules)) as prometheus:
         prometheus.wait_for_targets()
-        prometheus.wait_for("homeostat_retraining_frozen_loss")
+        prometheus.wait_for("homeostat_retraining_baseline_loss")
         # Rules are evaluated before the first scrape, too: what fires for that is over at once.
         eventually(
             lambda: (

@@ -33,7 +33,7 @@ def test_a_verdict_becomes_a_release_and_a_repeat_does_not(kafka_broker: Broker,
         wait_for(service.ended_runs, 90, f"a run; the log: {service.log}")
         assert [run["state"] for run in service.ended_runs()] == ["promoted"]
         decisions = {one["cause_key"]: one for one in service.get(f"/decisions?model={MODEL}")["decisions"]}
-        assert (decisions[fault.verdict_id]["verb"], decisions[fault.verdict_id]["code"]) == (
+        assert (decisions[fault.verdict_id]["action"], decisions[fault.verdict_id]["reason_code"]) == (
             "wait",
             "bad_data",
         )
@@ -42,7 +42,7 @@ def test_a_verdict_becomes_a_release_and_a_repeat_does_not(kafka_broker: Broker,
         service.kill()
         publish(kafka_broker, drift)
         service.start()
-        wait_for(lambda: deliveries(service, drift) >= 3, 60, "the repeat to be heard")
+        wait_for(lambda: deliveries(service, drift) >= 3, 60, "the repeat to be received")
         assert len(service.get("/runs")["runs"]) == 1
         assert world.store.latest_generation(MODEL) == 2
         assert world.trainings() == [service.get("/runs")["runs"][0]["run_id"]]

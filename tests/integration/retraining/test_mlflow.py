@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
-from services.retraining.tracking.mlflow import MlflowMirror
+from services.retraining.tracking.mlflow import MlflowTracker
 from tests.fakes.retraining_service import ServiceProcess, wait_for
 from tests.fakes.retraining_world import MODEL, make_world
 
@@ -22,7 +22,7 @@ def test_mlflow_shows_what_the_ledger_knows(tmp_path: Path) -> None:
         ]
         wait_for(lambda: service.get(f"/runs/{run_id}")["state"] == "promoted", 60, "the run to be promoted")
         wait_for(
-            lambda: service.get("/status")["mlflow_lacks_entries"] == 0,
+            lambda: service.get("/status")["mlflow_pending_entries"] == 0,
             120,
             f"MLflow to be told; {service.log}",
         )
@@ -37,12 +37,12 @@ def test_mlflow_shows_what_the_ledger_knows(tmp_path: Path) -> None:
     run = ledger.run(run_id)
 
     # Told once more, from the beginning: nothing is there twice.
-    again = MlflowMirror(uri, ledger)
+    again = MlflowTracker(uri, ledger)
     for entry in (
         {"kind": "run", "payload": {"run_id": run_id}},
         {"kind": "run", "payload": {"run_id": "run-gone"}},
     ):
-        again.tell(entry)
+        again.send(entry)
 
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     experiment = client.get_experiment_by_name(MODEL)

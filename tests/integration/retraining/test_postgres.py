@@ -33,7 +33,7 @@ def test_from_a_verdict_to_a_release(kafka_broker: Broker, postgres: Postgres, t
             producer.close()
         wait_for(service.ended_runs, 90, f"a run; the log: {service.log}")
         [run] = service.ended_runs()
-        assert (run["state"], run["cause_key"]) == ("promoted", told.verdict_id), run["message"]
+        assert (run["state"], run["cause_key"]) == ("promoted", told.verdict_id), run["reason"]
         assert [entry.run_id for entry in world.store.releases(MODEL)] == ["", run["run_id"]]
         assert world.trainings() == [run["run_id"]]
         why = service.get(f"/versions/{run['version']}/why")
@@ -50,11 +50,11 @@ def test_one_leads_its_death_hands_over_and_who_is_cut_off_stops(postgres: Postg
     first, second, third = (ServiceProcess(world, **places) for _ in range(3))
     try:
         first.start()
-        wait_for(lambda: first.get("/status")["drives_runs"], 30, "the first to drive")
+        wait_for(lambda: first.get("/status")["is_leader"], 30, "the first to drive")
         second.start()
         first.deploy()
         status = second.get("/status")
-        assert (status["drives_runs"], status["runs_driven_by"]) == (
+        assert (status["is_leader"], status["leader"]) == (
             False,
             "another service on the same Postgres",
         )
@@ -63,7 +63,7 @@ def test_one_leads_its_death_hands_over_and_who_is_cut_off_stops(postgres: Postg
         run_id = second.post("/triggers", trigger, expect=202)["causes"][0]["run_id"]
         wait_for(world.trainings, 60, "the first to train")
         first.kill()
-        wait_for(lambda: second.get("/status")["drives_runs"], 30, "the second to drive")
+        wait_for(lambda: second.get("/status")["is_leader"], 30, "the second to drive")
         wait_for(lambda: len(world.trainings()) == 2, 60, "the second to train")
 
         # Its database is gone, so somebody else may lead: it ends by itself, and nothing was released.

@@ -21,11 +21,11 @@ def test_of_two_services_one_drives_and_a_cause_told_to_both_gives_one_run(world
     first, second = ServiceProcess(world), ServiceProcess(world)
     try:
         first.start()
-        wait_for(lambda: first.get("/status")["drives_runs"], 30, "the first to drive")
+        wait_for(lambda: first.get("/status")["is_leader"], 30, "the first to drive")
         second.start()
         status = second.get("/status")
-        assert (status["ready"], status["drives_runs"]) == (True, False)
-        assert status["runs_driven_by"].startswith("process ")
+        assert (status["ready"], status["is_leader"]) == (True, False)
+        assert status["leader"].startswith("process ")
         second.deploy()
 
         trigger = {"model": MODEL, "reason": "told to both", "key": "one"}
@@ -41,7 +41,7 @@ def test_of_two_services_one_drives_and_a_cause_told_to_both_gives_one_run(world
         other = second.post("/triggers", slow, expect=202)["causes"][0]["run_id"]
         wait_for(lambda: second.get(f"/runs/{other}")["state"] != "queued", 30, "the second run to begin")
         first.kill()
-        wait_for(lambda: second.get("/status")["drives_runs"], 30, "the second to drive")
+        wait_for(lambda: second.get("/status")["is_leader"], 30, "the second to drive")
         wait_for(lambda: second.get(f"/runs/{other}")["ended_at"], 60, "the second run to end")
         assert [run["run_id"] for run in second.get("/runs")["runs"]] == [other, run_id]
         released = [entry.run_id for entry in world.store.releases(MODEL)]

@@ -18,7 +18,7 @@ KEYS = ("3fa9c1" + "0" * 26, "3fa9c1" + "1" * 26, "77" * 16)
 @pytest.fixture
 def service() -> Iterator[FakeService]:
     with fake_service() as fake:
-        decisions = [{"cause_key": key, "verb": "wait"} for key in KEYS]
+        decisions = [{"cause_key": key, "action": "wait"} for key in KEYS]
         fake.answers["GET /decisions"] = (200, {"decisions": decisions})
         fake.answers["GET /runs/run-1"] = (200, {"run_id": "run-1", "cause_key": KEYS[2]})
         for key in KEYS:

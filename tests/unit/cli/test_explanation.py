@@ -10,10 +10,10 @@ RUN = {
     "model": "flights",
     "state": "promoted",
     "version": VERSION,
-    "message": "gain +0.01",
+    "reason": "gain +0.01",
 }
 RELEASE = {"generation": 3, "reason": "rollout", "actor": "policy", "released_at": "2013-02-08T10:00:00Z"}
-DECISION = {"verb": "retrain", "code": "drift", "sentence": "the loss rose above the floor"}
+DECISION = {"action": "retrain", "reason_code": "drift", "reason": "the loss rose above the floor"}
 
 
 def test_prediction_names_version_run_and_cause() -> None:
@@ -50,7 +50,7 @@ def test_deployed_version_has_no_run() -> None:
 def test_cause_without_a_run_says_what_was_decided() -> None:
     chain = {
         "cause": {"model": "flights"},
-        "decision": {"verb": "wait", "sentence": "the cooldown is not over"},
+        "decision": {"action": "wait", "reason": "the cooldown is not over"},
     }
     assert explain("cause", "c1", chain) == (
         "Cause c1 concerns flights. The policy decided to wait: the cooldown is not over."

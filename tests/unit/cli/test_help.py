@@ -146,7 +146,7 @@ def service() -> Any:
 
 
 def decision(key: str) -> dict[str, str]:
-    return {"cause_key": key, "model": "parcels", "verb": "wait", "code": "fault"}
+    return {"cause_key": key, "model": "parcels", "action": "wait", "reason_code": "fault"}
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

@@ -11,7 +11,7 @@ VERDICTS = [
     {"model": "a", "state": "drift", "window_end": "2013-02-08", "explanation": "dest drifted"},
     {"model": "a", "state": "ok", "window_end": "2013-02-01"},
 ]
-LOSSES = [{"name": "a", "served_loss": 0.51, "frozen_loss": 0.57, "metric": "log_loss"}]
+LOSSES = [{"name": "a", "served_loss": 0.51, "baseline_loss": 0.57, "metric": "log_loss"}]
 
 
 def test_newest_verdict_and_losses_join_the_served_version() -> None:

@@ -1,4 +1,4 @@
-"""The HTTP doors, on the whole service without Kafka: what they answer, and what then lies in the release log."""
+"""The HTTP deps, on the whole service without Kafka: what they answer, and what then lies in the release log."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import structlog
 
 from services.retraining.bootstrap import Service, build
 from services.retraining.cause import Cause
-from services.retraining.ledger.metrics_snapshot import Figures, OpenRun
-from services.retraining.ledger_gauges import show
+from services.retraining.ledger.metrics_snapshot import MetricsSnapshot, OpenRun
+from services.retraining.ledger_gauges import update_gauges
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.run_states import ENDS
 from services.retraining.settings import RetrainingSettings
@@ -35,7 +35,7 @@ SETTINGS = RetrainingSettings(listen=False, mlflow=False, poll_seconds=0.05, lat
 
 
 class House:
-    """A world, the service in it, and a client at its doors."""
+    """A world, the service in it, and a client at its deps."""
 
     def __init__(self, world: World, service: Service, client: TestClient) -> None:
         self.world, self.service, self.client = world, service, client
@@ -114,13 +114,17 @@ def test_from_a_verdict_to_why(house: House) -> None:
         house.service.controller.handle_cause(Cause.of_verdict(verdict))
     [run] = house.get("/runs")["runs"]
     run = house.wait_for_state(run["run_id"], "promoted", "refused", "failed")
-    assert run["state"] == "promoted", run["message"]
+    assert run["state"] == "promoted", run["reason"]
     assert house.served() == [house.world.champion, run["version"]]
     assert house.world.trainings() == [run["run_id"]]
 
     told = house.get(f"/decisions?model={MODEL}")
     [decision] = told["decisions"]
-    assert (decision["verb"], decision["code"], decision["run_id"]) == ("retrain", "drift", run["run_id"])
+    assert (decision["action"], decision["reason_code"], decision["run_id"]) == (
+        "retrain",
+        "drift",
+        run["run_id"],
+    )
     # The loop has answered it: it waits for nobody.
     assert (decision["needs_acknowledgement"], told["unacknowledged"]) == (False, [])
     assert decision["deliveries"] == 3
@@ -131,15 +135,15 @@ def test_from_a_verdict_to_why(house: House) -> None:
     assert why["cause"]["verdict"]["explanation"] == "the loss rose"
     assert [entry["generation"] for entry in why["version"]["releases"]] == [2]
     assert why["predictions"] == {"count": 0, "first_event_time": None, "last_event_time": None}
-    assert (why["decision"]["verb"], why["decision"]["code"]) == ("retrain", "drift")
+    assert (why["decision"]["action"], why["decision"]["reason_code"]) == ("retrain", "drift")
 
     text = house.client.get("/metrics").text
-    assert 'homeostat_retraining_decisions_total{model="toy",reason="drift",verb="retrain"} 1.0' in text
+    assert 'homeostat_retraining_decisions_total{action="retrain",model="toy",reason="drift"} 1.0' in text
     assert 'homeostat_retraining_repeated_causes_total{model="toy"} 2.0' in text
     assert 'homeostat_retraining_runs_total{model="toy",outcome="promoted"} 1.0' in text
     assert 'homeostat_retraining_generation{model="toy"} 2.0' in text
     status = house.get("/status")
-    assert (status["ready"], status["drives_runs"], status["runs_driven_by"]) == (True, True, "this process")
+    assert (status["ready"], status["is_leader"], status["leader"]) == (True, True, "this process")
 
 
 def test_why_a_prediction_was_answered_so(house: House) -> None:
@@ -178,7 +182,7 @@ def test_why_goes_forth_from_a_run_or_its_cause_to_the_predictions_it_led_to(hou
     times = add_predictions(house, run["version"], 3)
     why = house.get(f"/causes/{asked['cause_key']}/why")
     assert (why["cause"]["key"], why["cause"]["reason"]) == (asked["cause_key"], "please")
-    assert (why["decision"]["verb"], why["decision"]["sentence"]) == ("retrain", asked["sentence"])
+    assert (why["decision"]["action"], why["decision"]["reason"]) == ("retrain", asked["reason"])
     assert (why["run"]["run_id"], why["snapshot"]) == (run["run_id"], run["snapshot"])
     assert why["version"]["version"] == run["version"]
     assert [entry["generation"] for entry in why["version"]["releases"]] == [2]
@@ -195,7 +199,11 @@ def test_why_tells_how_far_a_cause_went(open_house: Callable[..., House]) -> Non
     house.deploy()
     asked = house.ask()
     why = house.get(f"/causes/{asked['cause_key']}/why")
-    assert (why["decision"]["verb"], why["decision"]["code"], "run" in why) == ("wait", "observe_only", False)
+    assert (why["decision"]["action"], why["decision"]["reason_code"], "run" in why) == (
+        "wait",
+        "observe_only",
+        False,
+    )
     assert "there is no cause nothing" in house.get("/causes/nothing/why", 404)["error"]
     assert "there is no run run-nothing" in house.get("/runs/run-nothing/why", 404)["error"]
 
@@ -218,7 +226,7 @@ def test_the_same_webhook_five_times_gives_one_cause_and_one_run(
     assert len({answer["run_id"] for answer in answers}) == 1
     house.wait_for_state(answers[0]["run_id"], "promoted")
     clear = house.post("/triggers", wrap(alert(status="resolved")), 202)["causes"][0]
-    assert (clear["verb"], clear["code"], clear["run_id"]) == ("wait", "resolved", "")
+    assert (clear["action"], clear["reason_code"], clear["run_id"]) == ("wait", "resolved", "")
     assert len(house.get("/runs")["runs"]) == 1
     assert house.world.trainings() == [answers[0]["run_id"]]
     assert len(house.served()) == 2
@@ -228,9 +236,9 @@ def test_observe_writes_down_and_does_nothing(open_house: Callable[..., House]) 
     house = open_house(automation="observe")
     house.deploy()
     done = house.service.controller.handle_cause(Cause.of_verdict(house.world.verdict(15)))
-    assert (done.decision.verb, done.decision.code, done.run_id) == ("wait", "observe_only", "")
+    assert (done.decision.action, done.decision.reason_code, done.run_id) == ("wait", "observe_only", "")
     assert house.get("/runs")["runs"] == []
-    assert "would retrain: performance drift" in house.get("/decisions")["decisions"][0]["sentence"]
+    assert "would retrain: performance drift" in house.get("/decisions")["decisions"][0]["reason"]
 
 
 def test_suggest_waits_for_a_person_twice(open_house: Callable[..., House]) -> None:
@@ -238,7 +246,7 @@ def test_suggest_waits_for_a_person_twice(open_house: Callable[..., House]) -> N
     house = open_house(automation="suggest")
     house.deploy()
     done = house.service.controller.handle_cause(Cause.of_verdict(house.world.verdict(15)))
-    assert done.decision.verb == "suggest"
+    assert done.decision.action == "suggest"
     assert house.get(f"/runs/{done.run_id}")["state"] == "suggested"
     assert house.world.trainings() == []
     assert house.post(f"/runs/{done.run_id}/approve", {"actor": "ann"}, 200)["state"] == "queued"
@@ -349,13 +357,13 @@ def test_a_page_of_another_site_cannot_act_whatever_it_sends(
 ) -> None:
     house.deploy()
     house.deploy(house.another_version(-0.6))
-    doors = [
+    deps = [
         path.replace("{model}", MODEL)
         for path, ways in house.client.get("/openapi.json").json()["paths"].items()
         if "post" in ways
     ]
-    assert len(doors) == 6
-    for path in doors:
+    assert len(deps) == 6
+    for path in deps:
         answer = house.client.post(path, json={"actor": "ann"}, headers=headers)
         assert answer.status_code == status, path
         assert ("HOMEOSTAT_RETRAINING_NAMES" in answer.json().get("hint", "")) == (status == 421)
@@ -369,11 +377,11 @@ def test_metrics_are_answered_while_the_ledger_is_away(house: House, monkeypatch
     assert "homeostat_retraining_ledger_up 1.0" in before
     assert f'homeostat_retraining_generation{{model="{MODEL}"}} 1.0' in before
 
-    def away() -> Figures:
+    def away() -> MetricsSnapshot:
         raise DependencyUnavailable("the ledger is away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(house.service.parts.ledger, "figures", away)
+        patch.setattr(house.service.deps.ledger, "metrics_snapshot", away)
         answer = house.client.get("/metrics")
     assert answer.status_code == 200
     assert "homeostat_retraining_ledger_up 0.0" in answer.text
@@ -436,16 +444,16 @@ def test_a_person_acknowledges_a_decision_and_those_before_it(house: House) -> N
         for day in range(10, 15)
     ]
     [group] = house.get("/decisions?limit=1")["unacknowledged"]
-    assert (group["concern"], group["count"], group["newest_key"]) == ("data_fault", 5, keys[4])
+    assert (group["issue"], group["count"], group["newest_key"]) == ("data_fault", 5, keys[4])
     assert house.get("/decisions?model=other")["unacknowledged"] == []
-    body = {"actor": "ann", "and_older": True, "concern": "data_fault", "expected_older": 1}
+    body = {"actor": "ann", "and_older": True, "issue": "data_fault", "expected_older": 1}
     assert "nothing was acknowledged" in house.post(f"/causes/{keys[2]}/acknowledge", body, 409)["error"]
     assert 'unacknowledged_decisions{model="toy"} 5.0' in house.client.get("/metrics").text
     for expected in (2, 0):
         done = house.post(f"/causes/{keys[2]}/acknowledge", {**body, "expected_older": 2}, 200)
         assert done["acknowledged_older"] == expected
     assert 'unacknowledged_decisions{model="toy"} 2.0' in house.client.get("/metrics").text
-    other = {"actor": "ann", "and_older": True, "concern": "drift"}
+    other = {"actor": "ann", "and_older": True, "issue": "drift"}
     assert house.post(f"/causes/{keys[4]}/acknowledge", other, 200)["acknowledged_older"] == 0
     assert house.post(f"/causes/{keys[4]}/acknowledge", {"actor": "bob"}, 200)["acknowledged_older"] == 0
     [left] = house.get("/decisions")["unacknowledged"]
@@ -469,9 +477,9 @@ def test_a_person_acknowledges_a_decision_and_those_before_it(house: House) -> N
         ({"actor": "ann", "note": 5}, "note"),
         ({"actor": "ann", "when": "now"}, "when"),
         ({"actor": "ann", "and_older": "yes"}, "and_older"),
-        ({"actor": "ann", "and_older": True, "concern": "ok"}, "concern"),
+        ({"actor": "ann", "and_older": True, "issue": "ok"}, "issue"),
         ({"actor": "ann", "and_older": True, "expected_older": -1}, "expected_older"),
-        ({"actor": "ann", "concern": "drift"}, "body"),
+        ({"actor": "ann", "issue": "drift"}, "body"),
         ({"actor": "ann", "expected_older": 0}, "body"),
     ],
 )
@@ -525,7 +533,7 @@ def test_the_age_of_the_oldest_run_at_work_knows_nothing_of_those_that_wait() ->
         OpenRun(MODEL, state, now - timedelta(days=9), now - timedelta(hours=old))  # type: ignore[arg-type]
         for state, old in hours.items()
     )
-    nothing = Figures((MODEL,), (), {}, {}, {}, 0)
+    nothing = MetricsSnapshot((MODEL,), (), {}, {}, {}, 0)
     name = "homeostat_retraining_oldest_working_run_age_seconds"
     for shown, age in (
         (runs, 5.0),
@@ -533,9 +541,9 @@ def test_the_age_of_the_oldest_run_at_work_knows_nothing_of_those_that_wait() ->
         (runs[:1], 0.0),
         ((), 0.0),
     ):
-        show(metrics, replace(nothing, open_runs=shown), now)
+        update_gauges(metrics, replace(nothing, open_runs=shown), now)
         assert metrics.registry.get_sample_value(name) == age * 3600
-    show(metrics, replace(nothing, open_runs=runs), now - timedelta(days=1))
+    update_gauges(metrics, replace(nothing, open_runs=runs), now - timedelta(days=1))
     assert metrics.registry.get_sample_value(name) == 0
 
 
@@ -544,7 +552,7 @@ def test_whether_verdicts_are_to_be_heard_is_told_also_while_none_can_be(
     tmp_path: Path, listen: bool
 ) -> None:
     settings = SETTINGS.model_copy(update={"listen": listen})
-    metrics = build(make_world(tmp_path, days=2).settings, settings).parts.metrics.registry
+    metrics = build(make_world(tmp_path, days=2).settings, settings).deps.metrics.registry
     assert metrics.get_sample_value("homeostat_retraining_listening") == float(listen)
     assert metrics.get_sample_value("homeostat_retraining_listener_up") == 0
 
@@ -588,7 +596,7 @@ def test_a_deployment_that_makes_no_sense_is_refused_and_changes_nothing(
 
 def test_a_model_that_was_never_deployed_has_its_answer(house: House) -> None:
     answer = house.post("/triggers", {"model": "nothing", "reason": "please"}, 202)["causes"][0]
-    assert (answer["verb"], answer["code"]) == ("wait", "no_project")
+    assert (answer["action"], answer["reason_code"]) == ("wait", "no_project")
 
 
 def test_the_failure_of_a_training_is_told_with_its_log(open_house: Callable[..., House]) -> None:
@@ -596,7 +604,7 @@ def test_the_failure_of_a_training_is_told_with_its_log(open_house: Callable[...
     house.deploy()
     run = house.wait_for_state(house.ask()["run_id"], "failed", "promoted")
     assert run["state"] == "failed"
-    assert "exit code 3; its last lines:\nthe data looks odd" in run["message"]
+    assert "exit code 3; its last lines:\nthe data looks odd" in run["reason"]
     assert (
         house.world.home / "runs" / run["run_id"] / "attempts" / "1" / "train.log"
     ).read_text() == "the data looks odd\n"
@@ -620,10 +628,10 @@ def test_a_training_that_goes_wrong_ends_its_run_and_serving_goes_on(
     )
     house.deploy()
     run = house.wait_for_state(house.ask()["run_id"], "failed", "promoted", "refused")
-    assert (run["state"], told in run["message"]) == (state, True), run["message"]
+    assert (run["state"], told in run["reason"]) == (state, True), run["reason"]
     assert house.served() == [house.world.champion]
     # The loop is not stuck: another cause is decided anew.
-    assert house.ask()["verb"] == "retrain"
+    assert house.ask()["action"] == "retrain"
 
 
 def test_cooldown_and_budget_hold_over_http(open_house: Callable[..., House]) -> None:
@@ -637,11 +645,11 @@ def test_cooldown_and_budget_hold_over_http(open_house: Callable[..., House]) ->
     handle = house.service.controller.handle_cause
     first = handle(Cause.of_verdict(house.world.verdict(14)))
     house.wait_for_state(first.run_id, "refused")
-    assert handle(Cause.of_verdict(house.world.verdict(15))).decision.code == "cooling_down"
+    assert handle(Cause.of_verdict(house.world.verdict(15))).decision.reason_code == "cooling_down"
     second = handle(Cause("person", MODEL, "request", "please", event_time=START + timedelta(days=15)))
     house.wait_for_state(second.run_id, "refused")
     third = Cause("person 2", MODEL, "request", "please", event_time=START + timedelta(days=15))
-    assert handle(third).decision.code == "budget_spent"
+    assert handle(third).decision.reason_code == "budget_spent"
 
 
 def test_event_time_is_the_lakes_not_the_clocks(house: House) -> None:
@@ -656,7 +664,7 @@ def test_new_rows_are_counted_in_the_lake(open_house: Callable[..., House]) -> N
     house = open_house(retraining={"triggers": [{"when": "new_rows", "rows": rows + 1}]})
     house.deploy()
     done = house.service.controller.handle_cause(Cause.of_verdict(house.world.verdict(15, state="ok")))
-    assert done.decision.sentence == f"{rows} new rows with outcomes, wanted {rows + 1}"
+    assert done.decision.reason == f"{rows} new rows with outcomes, wanted {rows + 1}"
 
 
 def test_bad_requests_are_told_what_is_wrong(house: House) -> None:
@@ -680,7 +688,7 @@ def test_what_nobody_foresaw_shows_an_id_and_not_its_text(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr(house.service.parts.ledger, "decisions", broken)
+    monkeypatch.setattr(house.service.deps.ledger, "decisions", broken)
     with structlog.testing.capture_logs() as logs:
         answer = house.get("/decisions", 500)
     assert [entry["error_id"] for entry in logs if entry["event"] == "unknown_error"] == [answer["error_id"]]
@@ -696,9 +704,9 @@ def test_the_ledger_learns_of_releases_a_crash_kept_from_it(house: House) -> Non
             model=MODEL, generation=2, version=version, reason="deployment", actor="ann", released_at=START
         )
     )
-    assert house.service.parts.ledger.releases_of_version(version) == []
-    house.service.controller.mirror_releases()
-    assert [entry["generation"] for entry in house.service.parts.ledger.releases_of_version(version)] == [2]
+    assert house.service.deps.ledger.releases_of_version(version) == []
+    house.service.controller.sync_releases()
+    assert [entry["generation"] for entry in house.service.deps.ledger.releases_of_version(version)] == [2]
 
 
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -30,13 +30,13 @@ class Room:
     def __init__(self, world: World, *, listen: bool = True) -> None:
         self.world = world
         service = build(world.settings, RetrainingSettings(listen=False, mlflow=False))
-        self.parts = replace(service.parts, settings=RetrainingSettings(listen=listen))
-        self.controller = Controller(self.parts, Pipeline(self.parts, Event()), lambda: None)
+        self.deps = replace(service.deps, settings=RetrainingSettings(listen=listen))
+        self.controller = Controller(self.deps, Pipeline(self.deps, Event()), lambda: None)
         self.controller.deploy(MODEL, world.champion, str(world.project), "ann")
 
     @property
     def ledger(self) -> Ledger:
-        return self.parts.ledger
+        return self.deps.ledger
 
     def kafka(self, told: Verdict) -> Recorded:
         return self.controller.handle_cause(Cause.of_verdict(told))
@@ -46,7 +46,7 @@ class Room:
         return [self.controller.handle_cause(cause) for cause in causes]
 
     def codes(self) -> dict[str, str]:
-        return {one["cause_key"]: one["code"] for one in self.ledger.decisions()}
+        return {one["cause_key"]: one["reason_code"] for one in self.ledger.decisions()}
 
 
 def about(told: Verdict | str, *, model: str = MODEL, **changes: Any) -> dict[str, Any]:
@@ -80,13 +80,13 @@ def test_a_verdict_and_five_alerts_about_it_are_one_decision_and_one_run(
     told = room.world.verdict(2)
     if alert_first:
         [early] = room.webhook(about(told))
-        assert (early.cause_key, early.decision.code, early.run_id) == (
+        assert (early.cause_key, early.decision.reason_code, early.run_id) == (
             told.verdict_id,
             "verdict_awaited",
             "",
         )
     decided = room.kafka(told)
-    assert (decided.decision.verb, decided.decision.code, decided.new) == ("retrain", "drift", True)
+    assert (decided.decision.action, decided.decision.reason_code, decided.new) == ("retrain", "drift", True)
     # Also by another alert, from another Alertmanager, of another firing.
     again = [*room.webhook(*(about(told, fingerprint=f"f{n}") for n in range(5))), room.kafka(told)]
     assert {(one.cause_key, one.run_id, one.new) for one in again} == {
@@ -101,7 +101,7 @@ def test_alerts_do_not_pass_the_windows_a_drift_must_hold_for(open_room: Callabl
     room = open_room(triggers=[{"when": "drift", "kinds": ["performance"], "windows": 2}])
     first, second = room.world.verdict(1), room.world.verdict(2)
     room.webhook(about(first))
-    assert "drift in 1 of 2 windows" in room.kafka(first).decision.sentence
+    assert "drift in 1 of 2 windows" in room.kafka(first).decision.reason
     room.webhook(about(first), about(first, startsAt="2013-02-01T08:00:00Z"), about(second))
     assert room.codes() == {first.verdict_id: "healthy", second.verdict_id: "verdict_awaited"}
     assert room.ledger.runs() == []
@@ -111,7 +111,7 @@ def test_alerts_do_not_pass_the_windows_a_drift_must_hold_for(open_room: Callabl
 
 
 @pytest.mark.parametrize(
-    ("policy", "code"),
+    ("policy", "reason_code"),
     [
         ({"cooldown": "9d"}, "cooling_down"),
         ({"cooldown": "1h", "budget": {"runs": 1, "per": "30d"}}, "budget_spent"),
@@ -119,20 +119,20 @@ def test_alerts_do_not_pass_the_windows_a_drift_must_hold_for(open_room: Callabl
 )
 @pytest.mark.parametrize("alert_first", [False, True])
 def test_alerts_do_not_pass_the_brakes(
-    open_room: Callable[..., Room], policy: dict[str, Any], code: str, alert_first: bool
+    open_room: Callable[..., Room], policy: dict[str, Any], reason_code: str, alert_first: bool
 ) -> None:
     room = open_room(**policy)
     asked = Cause("person", MODEL, "request", "please", event_time=START + timedelta(days=1))
-    room.ledger.move(room.controller.handle_cause(asked).run_id, "freezing", NOW)
-    room.ledger.move("run-person", "training", NOW)
-    room.ledger.move("run-person", "failed", NOW)
+    room.ledger.transition(room.controller.handle_cause(asked).run_id, "snapshotting", NOW)
+    room.ledger.transition("run-person", "training", NOW)
+    room.ledger.transition("run-person", "failed", NOW)
     told = room.world.verdict(2)
     if alert_first:
         room.webhook(about(told))
-    assert room.kafka(told).decision.code == code
+    assert room.kafka(told).decision.reason_code == reason_code
     for _ in range(5):
         [late] = room.webhook(about(told))
-        assert (late.decision.code, late.run_id) == (code, "")
+        assert (late.decision.reason_code, late.run_id) == (reason_code, "")
     assert [run.run_id for run in room.ledger.runs()] == ["run-person"]
 
 
@@ -153,10 +153,11 @@ def test_an_alert_that_names_a_verdict_of_another_model_joins_nothing_and_does_n
     theirs = room.world.verdict(2, model="other", verdict_id="b" * 32)
     room.kafka(theirs)
     [wrong] = room.webhook(about(theirs))
-    assert (wrong.decision.verb, wrong.decision.code) == ("wait", "verdict_unclear")
+    assert (wrong.decision.action, wrong.decision.reason_code) == ("wait", "verdict_unclear")
     assert wrong.cause_key != theirs.verdict_id
-    kept = room.ledger.cause(theirs.verdict_id)
-    assert kept is not None
+    found = room.ledger.cause(theirs.verdict_id)
+    assert found is not None
+    kept = found["cause"]
     assert (kept["model"], kept["deliveries"]) == ("other", 1)
     assert room.ledger.runs() == []
 
@@ -167,7 +168,7 @@ def test_an_alert_that_names_no_verdict_where_it_should_does_nothing(
 ) -> None:
     room = open_room()
     [done] = room.webhook(about(told))
-    assert (done.decision.verb, done.decision.code, done.run_id) == ("wait", "verdict_unclear", "")
+    assert (done.decision.action, done.decision.reason_code, done.run_id) == ("wait", "verdict_unclear", "")
 
 
 def test_an_all_clear_is_a_cause_of_its_own_and_leaves_the_drift_as_it_is(
@@ -176,8 +177,8 @@ def test_an_all_clear_is_a_cause_of_its_own_and_leaves_the_drift_as_it_is(
     room = open_room()
     told = room.world.verdict(2)
     [_, clear] = room.webhook(about(told), about(told, status="resolved"))
-    assert (clear.decision.code, clear.cause_key == told.verdict_id) == ("resolved", False)
-    assert room.kafka(told).decision.verb == "retrain"
+    assert (clear.decision.reason_code, clear.cause_key == told.verdict_id) == ("resolved", False)
+    assert room.kafka(told).decision.action == "retrain"
 
 
 def test_a_service_that_hears_no_verdicts_decides_about_the_alert_and_keeps_a_late_verdict(
@@ -186,12 +187,17 @@ def test_a_service_that_hears_no_verdicts_decides_about_the_alert_and_keeps_a_la
     room = open_room(listen=False)
     told = room.world.verdict(2)
     [done] = room.webhook(about(told))
-    assert (done.decision.verb, done.decision.code, done.cause_key) == ("retrain", "alert", told.verdict_id)
+    assert (done.decision.action, done.decision.reason_code, done.cause_key) == (
+        "retrain",
+        "alert",
+        told.verdict_id,
+    )
     late = room.kafka(told)
     assert (late.new, late.run_id) == (False, done.run_id)
     assert len(room.ledger.runs()) == 1
-    kept = room.ledger.cause(told.verdict_id)
-    assert kept is not None
+    found = room.ledger.cause(told.verdict_id)
+    assert found is not None
+    kept = found["cause"]
     assert (kept["state"], kept["verdict"]["verdict_id"]) == ("drift", told.verdict_id)
 
 
@@ -202,7 +208,7 @@ def test_a_service_that_hears_no_verdicts_does_not_answer_the_same_drift_twice(
     room = open_room(listen=False)
     before = room.world.verdict(2, version="c" * 64)
     fault = room.world.verdict(1, state="data_fault")
-    assert [one.decision.code for one in room.webhook(about(before), about(fault))] == [
+    assert [one.decision.reason_code for one in room.webhook(about(before), about(fault))] == [
         "version_replaced",
         "bad_data",
     ]
@@ -214,17 +220,19 @@ def test_an_alert_that_waits_is_decided_about_once_verdicts_are_heard_no_more(
 ) -> None:
     room = open_room()
     told = room.world.verdict(2)
-    assert [one.decision.code for one in room.webhook(about(told), about(told))] == ["verdict_awaited"] * 2
-    deaf = replace(room.parts, settings=RetrainingSettings(listen=False))
+    assert [one.decision.reason_code for one in room.webhook(about(told), about(told))] == [
+        "verdict_awaited"
+    ] * 2
+    deaf = replace(room.deps, settings=RetrainingSettings(listen=False))
     room.controller = Controller(deaf, Pipeline(deaf, Event()), lambda: None)
     [done] = room.webhook(about(told))
-    assert (done.decision.verb, done.decision.code, done.new) == ("retrain", "alert", True)
+    assert (done.decision.action, done.decision.reason_code, done.new) == ("retrain", "alert", True)
 
 
 def test_bad_data_that_an_alert_announced_still_never_retrains(open_room: Callable[..., Room]) -> None:
     room = open_room()
     told = room.world.verdict(2, state="data_fault")
     room.webhook(about(told))
-    assert room.kafka(told).decision.code == "bad_data"
+    assert room.kafka(told).decision.reason_code == "bad_data"
     assert room.ledger.faulty_windows(MODEL) == [(told.window_start, told.window_end)]
     assert room.ledger.runs() == []

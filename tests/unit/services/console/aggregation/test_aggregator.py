@@ -29,7 +29,7 @@ def test_a_loop_that_is_well() -> None:
     assert (model.released.generation, model.released.version) == (3, VERSIONS[2])
     [served] = model.servers
     assert (served.server, served.generation, served.agrees) == ("loop", 3, True)
-    assert (model.frozen_loss, model.served_loss) == (0.57, 0.51)
+    assert (model.baseline_loss, model.served_loss) == (0.57, 0.51)
     assert model.received.prediction == NOW - timedelta(seconds=4)
     assert model.received.lake_row == NOW - timedelta(seconds=8)
     assert model.received.outcome == NOW - timedelta(seconds=90)
@@ -379,7 +379,7 @@ def test_unseen_decisions_are_counted_however_many_came_after_them() -> None:
     for number in range(300):
         loop.decision(f"{number:032x}", state="drift" if number % 2 == 0 else "ok")
     [item] = [item for item in take_snapshot(loop).action_items if item.kind == "decision"]
-    assert (item.count, item.about, item.concern) == (151, f"{298:032x}", "drift")
+    assert (item.count, item.about, item.issue) == (151, f"{298:032x}", "drift")
     assert item.title == "flights: 151 drift verdicts"
 
 
@@ -392,5 +392,5 @@ def test_a_retraining_that_knows_neither_losses_nor_acknowledgements_is_understo
         b'{"ready": true, "models": [{"model": "flights"}], "verdicts": "connected"}'
     )
     snapshot = take_snapshot(loop)
-    assert (snapshot.models[0].frozen_loss, snapshot.models[0].served_loss) == (None, None)
+    assert (snapshot.models[0].baseline_loss, snapshot.models[0].served_loss) == (None, None)
     assert [item.kind for item in snapshot.action_items] == ["run"]

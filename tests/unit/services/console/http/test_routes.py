@@ -78,7 +78,7 @@ def test_a_group_is_acknowledged_as_it_was_shown_and_what_came_later_is_not() ->
     loop = full_loop()
     for number in range(4):
         loop.decision(f"{number:032x}", state="data_fault" if number == 1 else "drift")
-    shown = {"actor": "ada", "and_older": True, "concern": "drift", "expected_older": 3}
+    shown = {"actor": "ada", "and_older": True, "issue": "drift", "expected_older": 3}
 
     async def twice() -> list[httpx.Response]:
         console = Console(loop)
@@ -94,7 +94,7 @@ def test_a_group_is_acknowledged_as_it_was_shown_and_what_came_later_is_not() ->
     behind, first, second = run(twice)
     assert (behind.status_code, "nothing was acknowledged" in behind.json()["error"]) == (409, True)
     assert [answer.json()["acknowledgement"]["acknowledged_older"] for answer in (first, second)] == [3, 0]
-    left = [one["cause_key"] for one in loop.decisions if one["concern"] and not one["acknowledged"]]
+    left = [one["cause_key"] for one in loop.decisions if one["issue"] and not one["acknowledged"]]
     assert left == ["c" * 32, f"{1:032x}"]
     assert {one["acknowledged"]["actor"] for one in loop.decisions if one["acknowledged"]} == {"ada"}
     assert loop.posted[1] == (f"/retraining/causes/{3:032x}/acknowledge", shown)

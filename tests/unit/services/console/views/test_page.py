@@ -83,7 +83,7 @@ def test_what_services_say_is_text(said: str) -> None:
 
 def test_what_services_say_is_shown_whole() -> None:
     loop = full_loop()
-    loop.decisions[0]["sentence"] = "<b>& \"quoted\" 'text'"
+    loop.decisions[0]["reason"] = "<b>& \"quoted\" 'text'"
     html = render_main(take_snapshot(loop))
     assert "<b>& \"quoted\" 'text'" in unescape(html)
     assert "<b>" not in html
@@ -222,7 +222,7 @@ def test_many_unseen_decisions_are_one_card_for_each_model_and_concern() -> None
     assert every.text.startswith("Acknowledge all 4 flights: 4 drift verdicts")
     assert json.loads(every.attributes["data-body"]) == {
         "and_older": True,
-        "concern": "drift",
+        "issue": "drift",
         "expected_older": 3,
     }
     assert every.attributes["data-path"] == f"/api/causes/{2:032x}/acknowledge"

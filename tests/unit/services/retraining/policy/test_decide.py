@@ -61,9 +61,9 @@ def ran(day: float, **more: Any) -> PastRun:
     return PastRun(f"run-{day}", at(day), **{"open": False, **more})
 
 
-def ask(heard: Verdict | Cause, spec: LoopSpec, **past_values: Any) -> Decision:
-    cause = heard if isinstance(heard, Cause) else Cause.of_verdict(heard)
-    history = History(**{"version": VERSION, "born": at(0), **past_values})
+def ask(received: Verdict | Cause, spec: LoopSpec, **past_values: Any) -> Decision:
+    cause = received if isinstance(received, Cause) else Cause.of_verdict(received)
+    history = History(**{"version": VERSION, "trained_at": at(0), **past_values})
     return decide(cause, spec, history, cause.event_time or at(10))
 
 
@@ -72,10 +72,10 @@ def test_drift_of_a_wanted_kind_retrains_and_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "code"),
+    ("state", "reason_code"),
     [("data_fault", "bad_data"), ("insufficient_data", "insufficient_data"), ("warming_up", "warming_up")],
 )
-def test_bad_or_too_little_data_never_retrains_whatever_else_holds(state: str, code: str) -> None:
+def test_bad_or_too_little_data_never_retrains_whatever_else_holds(state: str, reason_code: str) -> None:
     triggers = [
         PERFORMANCE,
         {"when": "floor"},
@@ -84,20 +84,20 @@ def test_bad_or_too_little_data_never_retrains_whatever_else_holds(state: str, c
     ]
     spec = spec_with(triggers=triggers)
     # Even a verdict that contradicts itself, with drift listed and a loss above the floor.
-    heard = verdict(10, state).model_copy(update={"drifted": ("performance", "feature"), "loss": 9.0})
-    decision = ask(heard, spec, rows_since=10**6)
-    assert (decision.verb, decision.code) == ("wait", code)
-    assert "told" in decision.sentence
+    received = verdict(10, state).model_copy(update={"drifted": ("performance", "feature"), "loss": 9.0})
+    decision = ask(received, spec, rows_since=10**6)
+    assert (decision.action, decision.reason_code) == ("wait", reason_code)
+    assert "told" in decision.reason
 
 
 def test_drift_of_another_kind_waits() -> None:
     decision = ask(verdict(10, drifted=("feature",)), spec_with())
-    assert (decision.verb, decision.code) == ("wait", "healthy")
-    assert decision.sentence == "the drift is of kind feature, not performance"
+    assert (decision.action, decision.reason_code) == ("wait", "healthy")
+    assert decision.reason == "the drift is of kind feature, not performance"
 
 
 @pytest.mark.parametrize(
-    ("earlier", "verb"),
+    ("earlier", "action"),
     [
         ([], "wait"),
         ([past(9)], "wait"),
@@ -110,25 +110,25 @@ def test_drift_of_another_kind_waits() -> None:
         ([past(11), past(12)], "wait"),  # later windows do not count
     ],
 )
-def test_drift_must_hold_for_the_windows_asked_for(earlier: list[PastVerdict], verb: str) -> None:
+def test_drift_must_hold_for_the_windows_asked_for(earlier: list[PastVerdict], action: str) -> None:
     spec = spec_with(triggers=[{**PERFORMANCE, "windows": 3}])
     decision = ask(verdict(10), spec, verdicts=tuple(earlier))
-    assert decision.verb == verb
-    if verb == "retrain":
+    assert decision.action == action
+    if action == "retrain":
         assert decision.change_since == min(one.window_start for one in earlier if one.state == "drift")
 
 
 def test_a_loss_above_the_floor_retrains_although_nothing_drifted() -> None:
     spec = spec_with(triggers=[{"when": "floor"}])
-    assert ask(verdict(10, "ok", loss=0.59), spec).code == "healthy"
-    assert ask(verdict(10, "ok", loss=None), spec).code == "healthy"
+    assert ask(verdict(10, "ok", loss=0.59), spec).reason_code == "healthy"
+    assert ask(verdict(10, "ok", loss=None), spec).reason_code == "healthy"
     decision = ask(verdict(10, "ok", loss=0.61), spec)
-    assert (decision.verb, decision.code) == ("retrain", "floor")
-    assert decision.sentence == "log_loss 0.61 is above the floor 0.6"
+    assert (decision.action, decision.reason_code) == ("retrain", "floor")
+    assert decision.reason == "log_loss 0.61 is above the floor 0.6"
 
 
 @pytest.mark.parametrize(
-    ("born", "runs", "fires"),
+    ("trained_at", "runs", "fires"),
     [
         (at(3), (), True),
         (at(3.5), (), False),
@@ -138,12 +138,12 @@ def test_a_loss_above_the_floor_retrains_although_nothing_drifted() -> None:
     ],
 )
 def test_the_schedule_counts_event_time_from_the_last_training(
-    born: datetime | None, runs: tuple[PastRun, ...], fires: bool
+    trained_at: datetime | None, runs: tuple[PastRun, ...], fires: bool
 ) -> None:
     spec = spec_with(triggers=[{"when": "schedule", "every": "7d"}])
-    decision = ask(verdict(10, "ok"), spec, born=born, runs=runs)
-    assert decision.verb == ("retrain" if fires else "wait")
-    assert decision.code == ("schedule" if fires else "healthy")
+    decision = ask(verdict(10, "ok"), spec, trained_at=trained_at, runs=runs)
+    assert decision.action == ("retrain" if fires else "wait")
+    assert decision.reason_code == ("schedule" if fires else "healthy")
 
 
 @pytest.mark.parametrize(("rows", "fires"), [(None, False), (999, False), (1000, True)])
@@ -151,33 +151,33 @@ def test_new_rows_fire_when_enough_arrived(rows: int | None, fires: bool) -> Non
     decision = ask(
         verdict(10, "ok"), spec_with(triggers=[{"when": "new_rows", "rows": 1000}]), rows_since=rows
     )
-    assert decision.code == ("new_rows" if fires else "healthy")
+    assert decision.reason_code == ("new_rows" if fires else "healthy")
 
 
 def test_a_verdict_about_a_version_no_longer_served_waits() -> None:
-    assert ask(verdict(10, version="b" * 64), spec_with()).code == "version_replaced"
+    assert ask(verdict(10, version="b" * 64), spec_with()).reason_code == "version_replaced"
 
 
 def test_nothing_served_or_no_training_command_waits() -> None:
-    assert ask(verdict(10), spec_with(), version="").code == "no_project"
-    assert ask(verdict(10), spec_with(), project=False).code == "no_project"
+    assert ask(verdict(10), spec_with(), version="").reason_code == "no_project"
+    assert ask(verdict(10), spec_with(), project=False).reason_code == "no_project"
 
 
 def test_one_run_at_a_time() -> None:
-    assert ask(verdict(10), spec_with(), runs=(ran(2, open=True),)).code == "run_in_progress"
+    assert ask(verdict(10), spec_with(), runs=(ran(2, open=True),)).reason_code == "run_in_progress"
 
 
 def test_cooldown_holds_machines_back_and_lets_people_pass() -> None:
     spec = spec_with(cooldown="3d")
     decision = ask(verdict(10), spec, runs=(ran(7.5),))
-    assert (decision.verb, decision.code) == ("wait", "cooling_down")
-    assert decision.sentence.startswith("cooling down until 2013-01-11 12:00; asked for by drift")
-    assert ask(verdict(10), spec, runs=(ran(7),)).verb == "retrain"
-    assert ask(verdict(10), spec, runs=(ran(9, counts=False),)).verb == "retrain"
+    assert (decision.action, decision.reason_code) == ("wait", "cooling_down")
+    assert decision.reason.startswith("cooling down until 2013-01-11 12:00; asked for by drift")
+    assert ask(verdict(10), spec, runs=(ran(7),)).action == "retrain"
+    assert ask(verdict(10), spec, runs=(ran(9, counts=False),)).action == "retrain"
     person = Cause("k", MODEL, "request", "please", actor="ann", event_time=at(10))
     assert ask(person, spec, runs=(ran(9),)) == Decision("retrain", "request", "ann asked: please")
     assert (
-        ask(Cause("k", MODEL, "alert", "LossHigh", event_time=at(10)), spec, runs=(ran(9),)).code
+        ask(Cause("k", MODEL, "alert", "LossHigh", event_time=at(10)), spec, runs=(ran(9),)).reason_code
         == "cooling_down"
     )
 
@@ -185,17 +185,17 @@ def test_cooldown_holds_machines_back_and_lets_people_pass() -> None:
 def test_the_budget_binds_people_too() -> None:
     spec = spec_with(budget={"runs": 2, "per": "30d"})
     person = Cause("k", MODEL, "request", "please", event_time=at(40))
-    assert ask(person, spec, runs=(ran(11), ran(35))).code == "budget_spent"
-    assert ask(person, spec, runs=(ran(9), ran(35))).verb == "retrain"
-    assert ask(person, spec, runs=(ran(11, counts=False), ran(35))).verb == "retrain"
+    assert ask(person, spec, runs=(ran(11), ran(35))).reason_code == "budget_spent"
+    assert ask(person, spec, runs=(ran(9), ran(35))).action == "retrain"
+    assert ask(person, spec, runs=(ran(11, counts=False), ran(35))).action == "retrain"
 
 
 def test_a_clock_that_steps_back_gives_no_run_away() -> None:
     spec = spec_with(cooldown="3d", budget={"runs": 1, "per": "30d"})
-    assert ask(verdict(10), spec, runs=(ran(12),)).code == "cooling_down"
-    assert ask(verdict(10), replace_cooldown(spec), runs=(ran(39),)).code == "budget_spent"
+    assert ask(verdict(10), spec, runs=(ran(12),)).reason_code == "cooling_down"
+    assert ask(verdict(10), replace_cooldown(spec), runs=(ran(39),)).reason_code == "budget_spent"
     # A moment far in the future, from a caller whose clock is wrong, does not lock the loop for ever.
-    assert ask(verdict(10), spec, runs=(ran(36500),)).verb == "retrain"
+    assert ask(verdict(10), spec, runs=(ran(36500),)).action == "retrain"
 
 
 def replace_cooldown(spec: LoopSpec) -> LoopSpec:
@@ -207,7 +207,7 @@ def replace_cooldown(spec: LoopSpec) -> LoopSpec:
 def test_the_levels_of_automation() -> None:
     person = Cause("k", MODEL, "request", "please", event_time=at(10))
     assert [
-        ask(verdict(10), spec_with(level)).verb
+        ask(verdict(10), spec_with(level)).action
         for level in ("observe", "suggest", "retrain", "approve", "auto")
     ] == [
         "wait",
@@ -216,39 +216,45 @@ def test_the_levels_of_automation() -> None:
         "retrain",
         "retrain",
     ]
-    assert ask(verdict(10), spec_with("observe")).code == "observe_only"
-    assert ask(person, spec_with("suggest")).verb == "retrain"
-    assert ask(person, spec_with("observe")).code == "observe_only"
+    assert ask(verdict(10), spec_with("observe")).reason_code == "observe_only"
+    assert ask(person, spec_with("suggest")).action == "retrain"
+    assert ask(person, spec_with("observe")).reason_code == "observe_only"
     waiting = (ran(9, open=True, suggested=True),)
-    assert ask(verdict(10), spec_with("suggest"), runs=waiting).code == "suggestion_open"
-    assert ask(person, spec_with("suggest"), runs=waiting).verb == "retrain"
+    assert ask(verdict(10), spec_with("suggest"), runs=waiting).reason_code == "suggestion_open"
+    assert ask(person, spec_with("suggest"), runs=waiting).action == "retrain"
 
 
 def test_an_all_clear_is_information_only() -> None:
-    assert ask(Cause("k", MODEL, "alert", "LossHigh", resolved=True), spec_with()).code == "resolved"
+    assert ask(Cause("k", MODEL, "alert", "LossHigh", resolved=True), spec_with()).reason_code == "resolved"
 
 
 def test_an_alert_about_a_verdict_leaves_it_to_the_verdict() -> None:
     """Whatever else holds: without the verdict neither the triggers nor the version can be asked."""
     about = Cause("k", MODEL, "alert", "LossHigh", about="a" * 32, about_version=VERSION, about_state="drift")
-    assert (ask(about, spec_with()).verb, ask(about, spec_with()).code) == ("wait", "verdict_awaited")
-    # Where no verdict is ever heard the alert is all there is, and the brakes hold it as any other.
-    assert (ask(about, spec_with(), listens=False).verb, ask(about, spec_with(), listens=False).code) == (
+    assert (ask(about, spec_with()).action, ask(about, spec_with()).reason_code) == (
+        "wait",
+        "verdict_awaited",
+    )
+    # Where no verdict is ever received the alert is all there is, and the brakes hold it as any other.
+    assert (
+        ask(about, spec_with(), listens=False).action,
+        ask(about, spec_with(), listens=False).reason_code,
+    ) == (
         "retrain",
         "alert",
     )
-    assert ask(about, spec_with(cooldown="3d"), listens=False, runs=(ran(9),)).code == "cooling_down"
+    assert ask(about, spec_with(cooldown="3d"), listens=False, runs=(ran(9),)).reason_code == "cooling_down"
     unclear = replace(about, about=UNCLEAR)
     for listens in (True, False):
-        assert ask(unclear, spec_with(), listens=listens).code == "verdict_unclear"
-    assert ask(replace(about, about=None), spec_with()).code == "alert"
+        assert ask(unclear, spec_with(), listens=listens).reason_code == "verdict_unclear"
+    assert ask(replace(about, about=None), spec_with()).reason_code == "alert"
 
 
 def test_where_no_verdict_is_heard_what_the_alert_tells_of_it_holds_it_back_as_the_verdict_would() -> None:
-    """Drift goes on judging the windows of a version that was replaced, and its alert is sent again with each."""
+    """Drift goes on evaluating the windows of a version that was replaced, and its alert is sent again with each."""
     about = Cause("k", MODEL, "alert", "LossHigh", about="a" * 32, about_version=VERSION, about_state="drift")
-    assert ask(about, spec_with(), listens=False).verb == "retrain"
-    for version, state, code in (
+    assert ask(about, spec_with(), listens=False).action == "retrain"
+    for version, state, reason_code in (
         ("b" * 64, "drift", "version_replaced"),
         (VERSION, "data_fault", "bad_data"),
         (VERSION, "insufficient_data", "insufficient_data"),
@@ -258,15 +264,15 @@ def test_where_no_verdict_is_heard_what_the_alert_tells_of_it_holds_it_back_as_t
     ):
         told = replace(about, about_version=version, about_state=state)
         held = ask(told, spec_with(), listens=False)
-        assert (held.verb, held.code) == ("wait", code)
-        # Where verdicts are heard, the verdict says it itself.
-        assert ask(told, spec_with()).code == "verdict_awaited"
+        assert (held.action, held.reason_code) == ("wait", reason_code)
+        # Where verdicts are received, the verdict says it itself.
+        assert ask(told, spec_with()).reason_code == "verdict_awaited"
 
 
 def test_the_first_trigger_listed_that_fires_is_the_reason() -> None:
     both = [{"when": "floor"}, PERFORMANCE]
-    assert ask(verdict(10, loss=0.7), spec_with(triggers=both)).code == "floor"
-    assert ask(verdict(10, loss=0.7), spec_with(triggers=both[::-1])).code == "drift"
+    assert ask(verdict(10, loss=0.7), spec_with(triggers=both)).reason_code == "floor"
+    assert ask(verdict(10, loss=0.7), spec_with(triggers=both[::-1])).reason_code == "drift"
 
 
 moments = st.lists(st.integers(0, 400), min_size=1, max_size=60)
@@ -280,7 +286,7 @@ def test_budget_and_cooldown_are_never_exceeded(days: list[int], runs: int, per:
     started: list[PastRun] = []
     for number, day in enumerate(days):
         decision = ask(verdict(day), spec, runs=tuple(started))
-        if decision.verb == "retrain":
+        if decision.action == "retrain":
             started.append(replace(ran(day), run_id=f"run-{number}"))
     times = sorted(run.event_time for run in started)
     for first in range(len(times) - runs):

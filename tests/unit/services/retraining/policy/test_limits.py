@@ -23,7 +23,7 @@ RUN = PastRun("run-1", at(1), open=False)
 
 
 @pytest.mark.parametrize(
-    ("runs", "code"),
+    ("runs", "reason_code"),
     [
         ([], None),
         ([replace(RUN, open=True)], "run_in_progress"),
@@ -35,9 +35,9 @@ RUN = PastRun("run-1", at(1), open=False)
         ([RUN, replace(RUN, open=True)], "run_in_progress"),
     ],
 )
-def test_may_start_gives_the_reason_against_a_run(runs: list[PastRun], code: str | None) -> None:
+def test_may_start_gives_the_reason_against_a_run(runs: list[PastRun], reason_code: str | None) -> None:
     refusal = may_start(runs, BUDGET, at(5))
-    assert (refusal[0] if refusal else None) == code
+    assert (refusal[0] if refusal else None) == reason_code
 
 
 def test_may_start_without_budget() -> None:

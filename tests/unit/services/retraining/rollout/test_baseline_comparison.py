@@ -22,7 +22,7 @@ from services.retraining.bootstrap import Service, build
 from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.rollout.baseline_comparison import Comparison, compare_with_first, first_version
-from services.retraining.rollout.baseline_watch import FrozenWatch
+from services.retraining.rollout.baseline_watch import BaselineWatch
 from services.retraining.settings import RetrainingSettings
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
@@ -73,9 +73,9 @@ def log_loss(p: Any, outcomes: Any) -> float:
     return float(-(outcomes * np.log(p) + (1 - outcomes) * np.log(1 - p)).mean())
 
 
-def compare(world: World, verdict: Verdict, most_rows: int = 1000, **changes: Any) -> Comparison | None:
+def compare(world: World, verdict: Verdict, max_rows: int = 1000, **changes: Any) -> Comparison | None:
     first = replace(first_version(world.store, world.keys, MODEL), **changes)
-    return compare_with_first(world.lake, first, world.spec, verdict, most_rows=most_rows)
+    return compare_with_first(world.lake, first, world.spec, verdict, max_rows=max_rows)
 
 
 @pytest.mark.parametrize("newest", [1000, 10])
@@ -84,7 +84,7 @@ def test_both_losses_are_those_of_the_same_newest_rows(world: World, newest: int
     x, outcomes = rows_of(world, verdict, newest)
     found = compare(world, verdict, newest)
     assert found is not None
-    assert found.frozen_loss == pytest.approx(log_loss(1 / (1 + np.exp(0.5 * x)), outcomes), abs=1e-6)
+    assert found.baseline_loss == pytest.approx(log_loss(1 / (1 + np.exp(0.5 * x)), outcomes), abs=1e-6)
     assert found.served_loss == pytest.approx(math.log(2), abs=1e-12)
     assert (found.rows, found.metric) == (min(96, newest), "log_loss")
     assert (found.window_start, found.window_end) == (verdict.window_start, verdict.window_end)
@@ -102,7 +102,7 @@ class OneMoment(Lake):
 
 def test_rows_of_one_moment_are_bounded_too(world: World) -> None:
     first = first_version(world.store, world.keys, MODEL)
-    found = compare_with_first(OneMoment(world.lake.root), first, world.spec, served(world), most_rows=10)
+    found = compare_with_first(OneMoment(world.lake.root), first, world.spec, served(world), max_rows=10)
     assert found is not None
     assert found.rows == 10
 
@@ -116,7 +116,7 @@ def test_the_root_is_taken_where_the_metric_is_one(world: World) -> None:
         loop_with(prediction={"kind": "value"}, metric={"name": "rmse", "floor": 1})
     )
     first = first_version(world.store, world.keys, MODEL)
-    found = compare_with_first(world.lake, first, spec, served(world), most_rows=1000)
+    found = compare_with_first(world.lake, first, spec, served(world), max_rows=1000)
     assert found is not None
     assert found.served_loss == pytest.approx(0.5, abs=1e-12)
 
@@ -131,7 +131,7 @@ def test_what_the_first_version_cannot_answer_is_not_guessed(world: World) -> No
     fewer = LoopSpec.model_validate(loop_with(features=[{"name": "x", "type": "number", "nullable": True}]))
     first = first_version(world.store, world.keys, MODEL)
     with pytest.raises(UnservableModel, match="takes color, which the loop no longer has"):
-        compare_with_first(world.lake, first, fewer, served(world), most_rows=10)
+        compare_with_first(world.lake, first, fewer, served(world), max_rows=10)
 
 
 def tamper(world: World) -> None:
@@ -167,29 +167,29 @@ class Room:
 
     def __init__(self, world: World, lake: Lake | None = None) -> None:
         self.metrics = RetrainingMetrics()
-        self.watch = FrozenWatch(
+        self.watch = BaselineWatch(
             world.store, lake or world.lake, world.keys, self.metrics, list, Event(), pause=0.01
         )
 
     def losses(self) -> tuple[float | None, float | None]:
-        frozen, served = (
+        baseline, served = (
             self.metrics.registry.get_sample_value(f"homeostat_retraining_{name}_loss", {"model": MODEL})
-            for name in ("frozen", "served")
+            for name in ("baseline", "served")
         )
-        return frozen, served
+        return baseline, served
 
 
 def test_the_newest_waiting_verdict_is_compared_and_no_older_one_after_it(world: World) -> None:
     room = Room(world)
     version = served(world).version
     for day in (1, 3, 2):
-        room.watch.hear(world.verdict(day, version=version))
+        room.watch.observe(world.verdict(day, version=version))
     assert (room.watch.compare_once(), room.watch.compare_once()) == (True, False)
     assert room.watch.found()[MODEL].window_end == START + timedelta(days=3)
     found = room.watch.found()[MODEL]
-    assert room.losses() == (found.frozen_loss, found.served_loss)
-    room.watch.hear(world.verdict(2, version=version))
-    room.watch.hear(world.verdict(3, version=version))
+    assert room.losses() == (found.baseline_loss, found.served_loss)
+    room.watch.observe(world.verdict(2, version=version))
+    room.watch.observe(world.verdict(3, version=version))
     assert not room.watch.compare_once()
 
 
@@ -198,7 +198,7 @@ def test_a_verdict_without_realised_performance_or_that_a_person_asked_for_is_no
     world: World, changes: dict[str, Any]
 ) -> None:
     room = Room(world)
-    room.watch.hear(served(world).model_copy(update=changes))
+    room.watch.observe(served(world).model_copy(update=changes))
     assert not room.watch.compare_once()
 
 
@@ -213,19 +213,19 @@ def test_a_first_version_that_cannot_be_loaded_is_told_once_and_shows_no_number(
     room = Room(world)
     with structlog.testing.capture_logs() as logs:
         for day in (2, 3):
-            room.watch.hear(world.verdict(day, version=served(world).version))
+            room.watch.observe(world.verdict(day, version=served(world).version))
             assert room.watch.compare_once()
-    assert [entry["event"] for entry in logs] == ["frozen_loss_unknown"]
+    assert [entry["event"] for entry in logs] == ["baseline_loss_unavailable"]
     assert (room.losses(), dict(room.watch.found())) == ((None, None), {})
 
 
 def test_a_number_that_is_no_longer_known_is_taken_back(world: World) -> None:
     room = Room(world)
-    room.watch.hear(served(world))
+    room.watch.observe(served(world))
     room.watch.compare_once()
     assert room.losses()[0] is not None
     # A window no row of which has an outcome in the lake.
-    room.watch.hear(
+    room.watch.observe(
         served(world).model_copy(update={"generation": 9, "window_end": START + timedelta(days=4)})
     )
     room.watch.compare_once()
@@ -236,7 +236,7 @@ def test_a_lake_that_is_away_is_asked_again(world: World) -> None:
     lake = MoodyLake(world.lake.root, away=Event())
     lake.away.set()
     room = Room(world, lake)
-    room.watch.hear(served(world))
+    room.watch.observe(served(world))
     with pytest.raises(DependencyUnavailable):
         room.watch.compare_once()
     lake.away.clear()
@@ -247,12 +247,12 @@ def test_a_lake_that_is_away_is_asked_again(world: World) -> None:
 def test_nothing_waits_for_a_comparison_that_hangs(world: World) -> None:
     lake = MoodyLake(world.lake.root, open_again=Event(), asked=Event())
     room, stop = Room(world), Event()
-    watch = FrozenWatch(world.store, lake, world.keys, room.metrics, list, stop)
+    watch = BaselineWatch(world.store, lake, world.keys, room.metrics, list, stop)
     watch.start()
-    watch.hear(world.verdict(2, version=served(world).version))
+    watch.observe(world.verdict(2, version=served(world).version))
     assert lake.asked.wait(20)
     began = time.monotonic()
-    watch.hear(served(world))
+    watch.observe(served(world))
     assert time.monotonic() - began < 1
     assert dict(watch.found()) == {}
     assert lake.open_again is not None
@@ -270,7 +270,9 @@ def test_what_another_service_heard_is_caught_up_with(world: World) -> None:
     """Of several services one hears a verdict; the others find it in the ledger, and all show the same."""
     ledger: list[Verdict] = [world.verdict(1, version=served(world).version)]
     metrics, stop = RetrainingMetrics(), Event()
-    watch = FrozenWatch(world.store, world.lake, world.keys, metrics, lambda: list(ledger), stop, pause=0.01)
+    watch = BaselineWatch(
+        world.store, world.lake, world.keys, metrics, lambda: list(ledger), stop, pause=0.01
+    )
     watch.start()
 
     def shows(day: int) -> bool:
@@ -321,8 +323,8 @@ def shown(client: TestClient) -> dict[str, Any]:
         [found] = client.get("/status").json()["models"]
         return dict(found)
 
-    wait_for(lambda: entry()["frozen_loss"] is not None, 30, "the comparison")
+    wait_for(lambda: entry()["baseline_loss"] is not None, 30, "the comparison")
     told, text = entry(), client.get("/metrics").text
-    for name in ("frozen_loss", "served_loss"):
+    for name in ("baseline_loss", "served_loss"):
         assert f'homeostat_retraining_{name}{{model="toy"}} {told[name]}' in text
     return told

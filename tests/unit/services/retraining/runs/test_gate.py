@@ -58,7 +58,7 @@ def test_an_equal_challenger_is_refused() -> None:
     losses = np.random.default_rng(2).uniform(0, 1, 500)
     result = judged(losses, losses)
     assert failed(result) == ["gain"]
-    assert "wanted more than 0" in result.sentence
+    assert "wanted more than 0" in result.reason
 
 
 def test_a_gain_below_the_least_wanted_is_refused() -> None:
@@ -85,7 +85,7 @@ def test_without_a_comparable_champion_only_the_rest_counts_and_a_person_decides
     assert result.passed
     assert result.gain is None
     assert not compared(result.to_json())
-    assert "a person decides" in result.sentence
+    assert "a person decides" in result.reason
 
 
 def test_a_result_is_a_comparison_where_there_was_one_or_nothing_to_compare_with() -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import update
 
 from services.retraining.cause import Cause
 from services.retraining.controller import Controller
-from services.retraining.dependencies import Parts
+from services.retraining.dependencies import Dependencies
 from services.retraining.ledger.engine import open_engine, writing
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Run
@@ -65,23 +65,23 @@ class Room:
     """A world with the champion served, and a launcher that hands out a good model."""
 
     world: World
-    parts: Parts
+    deps: Dependencies
     launcher: CopyingLauncher
     stop: Event
 
     @property
     def ledger(self) -> Ledger:
-        return self.parts.ledger
+        return self.deps.ledger
 
     def controller(self) -> Controller:
-        return Controller(self.parts, Pipeline(self.parts, self.stop), lambda: None)
+        return Controller(self.deps, Pipeline(self.deps, self.stop), lambda: None)
 
     def ask(self, key: str = "k") -> str:
         cause = Cause(key, MODEL, "request", "please", event_time=START + timedelta(days=30))
         return self.controller().handle_cause(cause).run_id
 
-    def drive(self, run_id: str, parts: Parts | None = None) -> Run:
-        pipeline = Pipeline(parts or self.parts, self.stop)
+    def drive(self, run_id: str, deps: Dependencies | None = None) -> Run:
+        pipeline = Pipeline(deps or self.deps, self.stop)
         while pipeline.step(run_id) in WORKING:
             pass
         return self.ledger.run(run_id)
@@ -122,7 +122,7 @@ def open_room(template: World, good_model: bytes, place: Path, **loop: Any) -> R
         keys=Keys(home / "keys"),
     )
     launcher = CopyingLauncher(good_model)
-    parts = Parts(
+    deps = Dependencies(
         ledger=Ledger(open_engine(f"sqlite:///{home / 'ledger.sqlite'}")),
         store=store,
         lake=world.lake,
@@ -133,7 +133,7 @@ def open_room(template: World, good_model: bytes, place: Path, **loop: Any) -> R
         metrics=RetrainingMetrics(),
         clock=lambda: datetime.now(UTC),
     )
-    made = Room(world, parts, launcher, Event())
+    made = Room(world, deps, launcher, Event())
     made.controller().deploy(MODEL, world.champion, str(world.project), "ann")
     if loop:
         project = made.ledger.project(MODEL)
@@ -151,7 +151,7 @@ def open_room(template: World, good_model: bytes, place: Path, **loop: Any) -> R
 
 def test_a_good_challenger_is_promoted_and_every_link_of_the_chain_is_kept(room: Room) -> None:
     run = room.drive(room.ask())
-    assert (run.state, run.code, run.generation, run.attempts) == ("promoted", "gate_passed", 2, 1)
+    assert (run.state, run.reason_code, run.generation, run.attempts) == ("promoted", "gate_passed", 2, 1)
     release = room.world.store.latest_release(MODEL)
     assert release is not None
     assert (release.version, release.run_id, release.cause_key, release.reason) == (
@@ -189,7 +189,7 @@ def test_the_reference_holds_the_latest_rows_in_order_scored_by_the_version(
 
 
 def test_the_reference_is_bounded_and_keeps_the_newest(room: Room, tmp_path: Path) -> None:
-    bounded = replace(room.parts, settings=room.parts.settings.model_copy(update={"reference_rows": 600}))
+    bounded = replace(room.deps, settings=room.deps.settings.model_copy(update={"reference_rows": 600}))
     run = room.drive(room.ask(), bounded)
     (tmp_path / "r.parquet").write_bytes(room.world.store.get_file(MODEL, run.version, "reference.parquet"))
     rows = pq.read_table(tmp_path / "r.parquet")
@@ -201,7 +201,7 @@ def test_the_reference_is_bounded_and_keeps_the_newest(room: Room, tmp_path: Pat
 def test_the_training_gets_its_folders(room: Room) -> None:
     run = room.drive(room.ask())
     [job] = room.launcher.jobs
-    folder = RunFolder(room.parts.runs / run.run_id)
+    folder = RunFolder(room.deps.runs / run.run_id)
     assert job.directory == room.world.project
     assert job.environment == {
         "HOMEOSTAT_TRAIN": str(folder.snapshot / "train.parquet"),
@@ -229,7 +229,7 @@ def test_a_training_command_cannot_find_the_holdout(room: Room) -> None:
     assert run.snapshot is not None
     assert {path.name for path in seen} >= {"train.parquet", "reference.parquet"}
     assert max(seen.values()) < datetime.fromisoformat(run.snapshot["holdout_from"])
-    assert RunFolder(room.parts.runs / run.run_id).holdout.is_file()
+    assert RunFolder(room.deps.runs / run.run_id).holdout.is_file()
 
 
 def test_a_training_that_failed_ends_the_run_with_its_reason(room: Room) -> None:
@@ -237,8 +237,8 @@ def test_a_training_that_failed_ends_the_run_with_its_reason(room: Room) -> None
         "the training command failed with exit code 3; its last lines:\nno luck"
     )
     run = room.drive(room.ask())
-    assert (run.state, run.code) == ("failed", "training")
-    assert run.message.endswith("no luck")
+    assert (run.state, run.reason_code) == ("failed", "training")
+    assert run.reason.endswith("no luck")
     assert room.world.store.latest_generation(MODEL) == 1
 
 
@@ -256,22 +256,22 @@ def test_a_training_that_failed_ends_the_run_with_its_reason(room: Room) -> None
 def test_metrics_that_are_no_finite_numbers_end_the_run(room: Room, metrics: bytes, told: str) -> None:
     room.launcher.metrics = metrics
     run = room.drive(room.ask())
-    assert (run.state, run.code) == ("failed", "training")
-    assert told in run.message
+    assert (run.state, run.reason_code) == ("failed", "training")
+    assert told in run.reason
 
 
 def test_a_broken_model_ends_the_run(room: Room) -> None:
     room.launcher.model = b"not a model"
     run = room.drive(room.ask())
-    assert (run.state, run.code) == ("failed", "model")
+    assert (run.state, run.reason_code) == ("failed", "model")
     assert room.world.store.latest_generation(MODEL) == 1
 
 
 def test_a_worse_challenger_is_refused(room: Room) -> None:
     room.launcher.model = room.world.store.get_file(MODEL, room.world.champion, "model.onnx")
     run = room.drive(room.ask())
-    assert (run.state, run.code) == ("refused", "gate")
-    assert "gain +0.00000" in run.message
+    assert (run.state, run.reason_code) == ("refused", "gate")
+    assert "gain +0.00000" in run.reason
     assert room.world.store.latest_generation(MODEL) == 1
 
 
@@ -281,30 +281,30 @@ def test_unfit_data_ends_the_run_before_training_and_costs_nothing(
     policy = template.spec.retraining.model_copy(update={"minimum_rows": 10_000})
     room = open_room(template, good_model, tmp_path, retraining=policy)
     run = room.drive(room.ask())
-    assert (run.state, run.code) == ("abandoned", "unfit_data")
-    assert run.message == "2391 training rows with outcomes; retraining.minimum_rows is 10000"
+    assert (run.state, run.reason_code) == ("abandoned", "unfit_data")
+    assert run.reason == "2391 training rows with outcomes; retraining.minimum_rows is 10000"
     assert room.launcher.jobs == []
     assert [past.counts for past in room.ledger.past_runs(MODEL)] == [False]
 
 
 def test_a_champion_changed_by_a_person_meanwhile_is_not_overwritten(room: Room) -> None:
     run_id = room.ask()
-    pipeline = Pipeline(room.parts, room.stop)
-    for _ in ("freeze", "train", "package", "judge"):
+    pipeline = Pipeline(room.deps, room.stop)
+    for _ in ("snapshot", "train", "package", "evaluate"):
         pipeline.step(run_id)
     other = package_poor_champion(
         room.world.project.parent, room.world.spec, room.world.store, room.world.keys, slope=-0.7
     )
     room.controller().deploy(MODEL, other, "", "bob")
     run = room.drive(run_id)
-    assert (run.state, run.code) == ("refused", "champion_changed")
+    assert (run.state, run.reason_code) == ("refused", "champion_changed")
     assert [entry.version for entry in room.world.store.releases(MODEL)] == [room.world.champion, other]
 
 
 def test_a_row_from_the_future_neither_books_the_run_there_nor_empties_its_holdout(room: Room) -> None:
     fill_lake(room.world.lake, datetime(2999, 1, 1, tzinfo=UTC), 1, 4, 8)
     now = START + timedelta(days=30)
-    room = replace(room, parts=replace(room.parts, clock=lambda: now))
+    room = replace(room, deps=replace(room.deps, clock=lambda: now))
     run_id = room.controller().handle_cause(Cause("k", MODEL, "request", "please")).run_id
     assert room.ledger.run(run_id).event_time == now
     assert room.drive(run_id).state == "promoted"
@@ -337,7 +337,7 @@ def test_approve_waits_for_a_yes_to_this_very_result(
     busy = room.controller().handle_cause(
         Cause("k2", MODEL, "request", "again", event_time=START + timedelta(days=30))
     )
-    assert busy.decision.code == "run_in_progress"
+    assert busy.decision.reason_code == "run_in_progress"
     assert room.controller().approve(run.run_id, "ann").state == "promoting"
     done = room.drive(run.run_id)
     assert (done.state, done.generation) == ("promoted", 2)
@@ -370,8 +370,8 @@ def test_what_could_not_be_held_against_the_champion_waits_for_a_person(
 ) -> None:
     room, older = rolled_back(template, good_model, tmp_path, automation)
     run = room.drive(room.ask())
-    assert (run.state, run.code, run.champion) == ("waiting_for_approval", "not_compared", older)
-    assert "a person decides" in run.message
+    assert (run.state, run.reason_code, run.champion) == ("waiting_for_approval", "not_compared", older)
+    assert "a person decides" in run.reason
     assert room.world.store.latest_generation(MODEL) == 4
     room.controller().approve(run.run_id, "bob")
     done = room.drive(run.run_id)
@@ -387,9 +387,9 @@ def test_what_could_not_be_compared_is_not_promoted_without_a_yes(
     """Not even where the run was moved on past everybody."""
     room, _ = rolled_back(template, good_model, tmp_path, "auto")
     run = room.drive(room.ask())
-    room.ledger.move(run.run_id, "promoting", datetime.now(UTC))
+    room.ledger.transition(run.run_id, "promoting", datetime.now(UTC))
     done = room.drive(run.run_id)
-    assert (done.state, done.code) == ("failed", "tampered")
+    assert (done.state, done.reason_code) == ("failed", "tampered")
     assert room.world.store.latest_generation(MODEL) == 4
 
 
@@ -405,8 +405,8 @@ def test_a_no_ends_the_run(template: World, good_model: bytes, tmp_path: Path) -
 
 def promoting(room: Room) -> str:
     run_id = room.ask()
-    pipeline = Pipeline(room.parts, room.stop)
-    for _ in ("freeze", "train", "package", "judge"):
+    pipeline = Pipeline(room.deps, room.stop)
+    for _ in ("snapshot", "train", "package", "evaluate"):
         pipeline.step(run_id)
     assert room.ledger.run(run_id).state == "promoting"
     return run_id
@@ -414,9 +414,9 @@ def promoting(room: Room) -> str:
 
 def test_a_run_that_finds_its_release_made_marks_it_no_second_time(room: Room) -> None:
     board = Pinboard()
-    parts = replace(room.parts, annotator=board)
+    deps = replace(room.deps, annotator=board)
     run_id = room.ask()
-    assert room.drive(run_id, parts).state == "promoted"
+    assert room.drive(run_id, deps).state == "promoted"
     [(_, tags, at)] = board.marks
     assert (tags, at) == (
         ("homeostat", "release", "model:toy"),
@@ -425,10 +425,10 @@ def test_a_run_that_finds_its_release_made_marks_it_no_second_time(room: Room) -
     # As a process leaves it that died between the release and the ledger.
     with writing(room.ledger._engine) as connection:
         connection.execute(update(run_table).values(state="promoting", generation=None, ended_at=None))
-    assert room.drive(run_id, parts).state == "promoted"
+    assert room.drive(run_id, deps).state == "promoted"
     assert (len(board.marks), len(room.world.store.releases(MODEL))) == (1, 2)
     made = {"model": MODEL, "reason": "promotion"}
-    assert parts.metrics.registry.get_sample_value("homeostat_retraining_releases_total", made) == 1
+    assert deps.metrics.registry.get_sample_value("homeostat_retraining_releases_total", made) == 1
 
 
 def test_bytes_changed_between_gate_and_promotion_are_not_released(room: Room) -> None:
@@ -436,7 +436,7 @@ def test_bytes_changed_between_gate_and_promotion_are_not_released(room: Room) -
     stored = room.world.home / "models" / MODEL / "versions" / room.ledger.run(run_id).version / "model.onnx"
     stored.write_bytes(stored.read_bytes() + b"\0")
     run = room.drive(run_id)
-    assert (run.state, run.code) == ("failed", "tampered")
+    assert (run.state, run.reason_code) == ("failed", "tampered")
     assert room.world.store.latest_generation(MODEL) == 1
 
 
@@ -448,7 +448,7 @@ def test_a_gate_result_changed_in_the_ledger_releases_nothing(room: Room) -> Non
     with engine.begin() as connection:
         changed = orjson.dumps({**result, "challenger_loss": 0.1}).decode()
         connection.exec_driver_sql("UPDATE gate SET result = ?", (changed,))
-    assert room.drive(run_id).code == "tampered"
+    assert room.drive(run_id).reason_code == "tampered"
     assert room.world.store.latest_generation(MODEL) == 1
 
 
@@ -466,23 +466,23 @@ def test_a_run_whose_gate_did_not_pass_or_is_about_another_version_is_not_promot
             "UPDATE gate SET result = ?, digest = ?", (orjson.dumps(changed).decode(), digest_of(changed))
         )
     run = room.drive(run_id)
-    assert (run.state, run.code) == ("failed", "tampered")
-    assert "has no passed gate" in run.message
+    assert (run.state, run.reason_code) == ("failed", "tampered")
+    assert "has no passed gate" in run.reason
     assert room.world.store.latest_generation(MODEL) == 1
 
 
 def test_a_byte_of_the_champion_flipped_before_the_gate_ends_the_run(room: Room) -> None:
     """The model still loads and would only answer otherwise: its slope has the other sign."""
     run_id = room.ask()
-    pipeline = Pipeline(room.parts, room.stop)
-    for _ in ("freeze", "train", "package"):
+    pipeline = Pipeline(room.deps, room.stop)
+    for _ in ("snapshot", "train", "package"):
         pipeline.step(run_id)
-    fetched = RunFolder(room.parts.runs / run_id).champion / "model.onnx"
+    fetched = RunFolder(room.deps.runs / run_id).champion / "model.onnx"
     slope, other = np.float32(-0.5).tobytes(), np.float32(0.5).tobytes()
     assert fetched.read_bytes().count(slope) == 1
     fetched.write_bytes(fetched.read_bytes().replace(slope, other))
     run = room.drive(run_id)
-    assert (run.state, run.code, run.gate) == ("failed", "tampered", None)
+    assert (run.state, run.reason_code, run.gate) == ("failed", "tampered", None)
     assert room.world.store.latest_generation(MODEL) == 1
 
 
@@ -490,7 +490,7 @@ def test_a_tampered_champion_is_not_judged_against(room: Room) -> None:
     stored = room.world.home / "models" / MODEL / "versions" / room.world.champion / "model.onnx"
     stored.write_bytes(stored.read_bytes()[:-1])
     run = room.drive(room.ask())
-    assert (run.state, run.code) == ("failed", "tampered")
+    assert (run.state, run.reason_code) == ("failed", "tampered")
     assert room.launcher.jobs == [], "the training command must not be handed bytes nobody signed"
 
 
@@ -532,13 +532,13 @@ class ImpatientEvent(Event):
 
 def test_a_full_disk_is_waited_for_and_the_run_goes_on(room: Room) -> None:
     full = DiskFull(room.launcher, 2)
-    parts = replace(room.parts, launcher=full)
+    deps = replace(room.deps, launcher=full)
     run_id = room.ask()
-    pipeline = Pipeline(parts, ImpatientEvent())
+    pipeline = Pipeline(deps, ImpatientEvent())
     states = [pipeline.step(run_id) for _ in range(5)]
     assert states[-1] == "promoted"
     assert full.left == 0
-    failures = parts.metrics.registry.get_sample_value(
+    failures = deps.metrics.registry.get_sample_value(
         "homeostat_retraining_step_failures_total", {"step": "train"}
     )
     assert failures == 2.0
@@ -562,8 +562,8 @@ def test_a_training_whose_service_always_dies_is_given_up(room: Room) -> None:
         with pytest.raises(Killed):
             room.drive(run_id)
     run = room.drive(run_id)
-    assert (run.state, run.code) == ("failed", "training")
-    assert "begun 3 times" in run.message
+    assert (run.state, run.reason_code) == ("failed", "training")
+    assert "begun 3 times" in run.reason
 
 
 # A death at any moment
@@ -629,14 +629,14 @@ class Meanwhile(Fuse):
             self._act()
 
 
-def dying(parts: Parts, fuse: Fuse) -> Parts:
+def dying(deps: Dependencies, fuse: Fuse) -> Dependencies:
     wrap: Callable[[Any], Any] = lambda part: Dying(part, fuse)  # noqa: E731
     return replace(
-        parts,
-        ledger=wrap(parts.ledger),
-        store=wrap(parts.store),
-        launcher=wrap(parts.launcher),
-        lake=wrap(parts.lake),
+        deps,
+        ledger=wrap(deps.ledger),
+        store=wrap(deps.store),
+        launcher=wrap(deps.launcher),
+        lake=wrap(deps.lake),
     )
 
 
@@ -650,9 +650,9 @@ def test_a_release_while_a_rollback_checks_its_bytes_is_not_taken_back_unseen(ro
     for version in (first, second):
         room.controller().deploy(MODEL, version, "", "ann")
     fuse = Meanwhile("before get_version", lambda: room.controller().deploy(MODEL, third, "", "bob"))
-    parts = dying(room.parts, fuse)
+    deps = dying(room.deps, fuse)
     with pytest.raises(Conflict, match="it is 4: a deployment by bob"):
-        Controller(parts, Pipeline(parts, room.stop), lambda: None).rollback(MODEL, "ann", "", None)
+        Controller(deps, Pipeline(deps, room.stop), lambda: None).rollback(MODEL, "ann", "", None)
     log = [entry.version for entry in room.world.store.releases(MODEL)]
     assert log == [room.world.champion, first, second, third]
 
@@ -662,10 +662,10 @@ def test_the_ledger_names_the_tables_the_snapshot_was_made_of_though_the_lake_gr
 ) -> None:
     run_id = room.ask()
     with pytest.raises(Killed):
-        room.drive(run_id, dying(room.parts, At("before get_version")))
+        room.drive(run_id, dying(room.deps, At("before get_version")))
     pinned = room.ledger.run(run_id)
-    assert (pinned.state, pinned.snapshot) == ("freezing", None)
-    assert (RunFolder(room.parts.runs / run_id).snapshot / "train.parquet").is_file()
+    assert (pinned.state, pinned.snapshot) == ("snapshotting", None)
+    assert (RunFolder(room.deps.runs / run_id).snapshot / "train.parquet").is_file()
     fill_lake(room.world.lake, START + timedelta(days=30), 2, 4, 9)
     run = room.drive(run_id)
     assert run.state == "promoted"
@@ -676,7 +676,7 @@ def test_the_ledger_names_the_tables_the_snapshot_was_made_of_though_the_lake_gr
 def test_killed_before_or_after_every_call_to_a_store_a_run_ends_once(room: Room) -> None:
     """Each run is killed at one moment, then, resumed, at the next few; afterwards: one run, one release, nothing left open."""
     counting = Fuse(0)
-    room.drive(room.ask("count"), dying(room.parts, counting))
+    room.drive(room.ask("count"), dying(room.deps, counting))
     assert len(counting.moments) > 40
     releases = room.world.store.latest_generation(MODEL)
     for moment in range(1, len(counting.moments) + 1, 3):
@@ -686,7 +686,7 @@ def test_killed_before_or_after_every_call_to_a_store_a_run_ends_once(room: Room
         for at in (moment, 3, 7):
             fuse = Fuse(at)
             try:
-                room.drive(run_id, dying(room.parts, fuse))
+                room.drive(run_id, dying(room.deps, fuse))
                 break
             except Killed:
                 continue

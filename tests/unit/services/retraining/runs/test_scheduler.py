@@ -26,11 +26,11 @@ from tests.fakes.retraining_service import wait_for
 from tests.fakes.retraining_world import LOOP, MODEL, START
 
 NEXT: dict[str, State] = {
-    "queued": "freezing",
-    "freezing": "training",
+    "queued": "snapshotting",
+    "snapshotting": "training",
     "training": "packaging",
-    "packaging": "judging",
-    "judging": "promoting",
+    "packaging": "evaluating",
+    "evaluating": "promoting",
     "promoting": "promoted",
 }
 
@@ -76,7 +76,7 @@ class Steps:
                 return state
             self.before(run_id, state)
             self.done.append((run_id, state))
-            return self._ledger.move(run_id, NEXT[state], START).state
+            return self._ledger.transition(run_id, NEXT[state], START).state
         finally:
             with self._lock:
                 self.running.discard(run_id)
@@ -198,8 +198,8 @@ def test_run_continues_after_an_approval(ledger: Ledger, start: Callable[..., Pr
     process = start(leading=False)
 
     def wait_for_approval(_: str, state: str) -> None:
-        if state == "judging":
-            ledger.move(run_id, "waiting_for_approval", START)
+        if state == "evaluating":
+            ledger.transition(run_id, "waiting_for_approval", START)
             raise OperatorError("stop here", hint="none")
 
     process.steps.before = wait_for_approval

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from services.retraining.runs.snapshot import SnapshotSummary, freeze, pin_lake, problem_with
+from services.retraining.runs.snapshot import SnapshotSummary, pin_lake, problem_with, take_snapshot
 from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
 from shared.stores.lake import Lake
@@ -44,7 +44,7 @@ def frozen(
 ) -> SnapshotSummary:
     pin = pin_lake(lake, MODEL, faulty, NOW)
     assert pin is not None
-    return freeze(lake, spec, pin, since, folder)
+    return take_snapshot(lake, spec, pin, since, folder)
 
 
 def test_the_holdout_is_the_last_settled_stretch_and_training_lies_before_it(
@@ -71,13 +71,13 @@ def test_the_same_pin_gives_the_same_digest_although_the_lake_grew(tmp_path: Pat
     fill_lake(lake, START, 10, 4, 7)
     pin = pin_lake(lake, MODEL, (), NOW)
     assert pin is not None
-    first = freeze(lake, spec_with(), pin, None, folder_of(tmp_path, "one"))
+    first = take_snapshot(lake, spec_with(), pin, None, folder_of(tmp_path, "one"))
     fill_lake(lake, START, 10, 4, 8)  # late rows about the same days
-    again = freeze(lake, spec_with(), pin, None, folder_of(tmp_path, "two"))
+    again = take_snapshot(lake, spec_with(), pin, None, folder_of(tmp_path, "two"))
     assert again == first
     later = pin_lake(lake, MODEL, (), NOW)
     assert later is not None
-    assert freeze(lake, spec_with(), later, None, folder_of(tmp_path, "three")).digest != first.digest
+    assert take_snapshot(lake, spec_with(), later, None, folder_of(tmp_path, "three")).digest != first.digest
 
 
 def test_a_snapshot_that_is_there_is_kept_and_half_of_one_is_made_anew(lake: Lake, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_row_from_the_future_moves_nothing(tmp_path: Path) -> None:
     pin = pin_lake(lake, MODEL, (), now)
     assert pin is not None
     assert datetime.fromisoformat(pin.watermark) == now
-    summary = freeze(lake, spec_with(), pin, None, folder_of(tmp_path, "after"))
+    summary = take_snapshot(lake, spec_with(), pin, None, folder_of(tmp_path, "after"))
     assert (summary.holdout_rows, summary.holdout_until) == (sound.holdout_rows, sound.holdout_until)
     assert (summary.train_rows, summary.train_until) == (sound.train_rows, sound.train_until)
     assert problem_with(summary, spec_with(), folder_of(tmp_path, "after")) == ""

@@ -10,7 +10,7 @@ import pytest
 
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
-from services.retraining.tracking.outbox_relay import Mirror, OutboxFeeder
+from services.retraining.tracking.outbox_relay import OutboxRelay, Tracker
 from shared.contracts.release import Release
 from tests.fakes.retraining_service import wait_for
 from tests.fakes.retraining_world import START
@@ -24,11 +24,11 @@ class FakeMirror:
         self.refusals = refusals
         self.opened = 0
 
-    def open(self) -> Mirror:
+    def open(self) -> Tracker:
         self.opened += 1
         return self
 
-    def tell(self, entry: dict[str, Any]) -> None:
+    def send(self, entry: dict[str, Any]) -> None:
         if self.refusals:
             self.refusals -= 1
             raise ConnectionError("nobody is there")
@@ -56,8 +56,8 @@ def release(ledger: Ledger, *generations: int) -> None:
         )
 
 
-def feeder(ledger: Ledger, mirror: FakeMirror, stop: Event, *, busy: bool = False) -> OutboxFeeder:
-    return OutboxFeeder(ledger, mirror.open, pause=0.02, stop=stop, busy=lambda: busy)
+def feeder(ledger: Ledger, mirror: FakeMirror, stop: Event, *, busy: bool = False) -> OutboxRelay:
+    return OutboxRelay(ledger, mirror.open, pause=0.02, stop=stop, busy=lambda: busy)
 
 
 def test_everything_is_told_in_order_and_once(ledger: Ledger) -> None:
@@ -82,10 +82,10 @@ def test_a_broken_mirror_is_tried_again_and_misses_nothing(ledger: Ledger) -> No
 def test_a_mirror_that_cannot_be_opened_says_so_and_nothing_is_lost(ledger: Ledger) -> None:
     stop = Event()
 
-    def broken() -> Mirror:
+    def broken() -> Tracker:
         raise ImportError("no module named mlflow")
 
-    feeding = OutboxFeeder(ledger, broken, pause=0.02, stop=stop, busy=lambda: False)
+    feeding = OutboxRelay(ledger, broken, pause=0.02, stop=stop, busy=lambda: False)
     feeding.start()
     wait_for(lambda: "no module named mlflow" in feeding.problem, 10, "the problem to be told")
     stop.set()

@@ -8,7 +8,7 @@ import pytest
 
 from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.triggers.verdict_consumer import VerdictListener
+from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.contracts.topics import VERDICTS
 from shared.errors import DependencyUnavailable, IntegrityError, NotFound
 from shared.messaging.interfaces import Partition
@@ -20,16 +20,16 @@ PLACE = Partition(VERDICTS.name, 0)
 
 
 class Handler:
-    """Remembers what it heard; raises what it is told to, as often as it is told to."""
+    """Remembers what it received; raises what it is told to, as often as it is told to."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.received: list[str] = []
         self.raises: list[Exception] = []
 
     def __call__(self, cause: Cause) -> None:
         if self.raises:
             raise self.raises.pop()
-        self.heard.append(cause.key)
+        self.received.append(cause.key)
 
 
 class ImpatientEvent(Event):
@@ -46,9 +46,9 @@ class Ear:
         self.broker, self.handler, self.metrics = FakeBroker(), Handler(), RetrainingMetrics()
         self.listener = self.another()
 
-    def another(self) -> VerdictListener:
+    def another(self) -> VerdictConsumer:
         consumer = self.broker.consumer([VERDICTS.name], "homeostat-retraining")
-        return VerdictListener(consumer, self.handler, self.metrics, Event())
+        return VerdictConsumer(consumer, self.handler, self.metrics, Event())
 
     def publish(self, *days: int) -> list[str]:
         made = [verdict(day) for day in days]
@@ -70,8 +70,8 @@ class Ear:
 def test_offsets_are_kept_after_the_ledger_has_it() -> None:
     ear = Ear()
     keys = ear.publish(1, 2, 3)
-    assert ear.listener.listen_once(0.1) == 3
-    assert (ear.handler.heard, ear.committed, ear.count("heard")) == (keys, 3, 3.0)
+    assert ear.listener.consume_once(0.1) == 3
+    assert (ear.handler.received, ear.committed, ear.count("received")) == (keys, 3, 3.0)
 
 
 def test_a_ledger_that_is_away_loses_no_verdict() -> None:
@@ -79,10 +79,10 @@ def test_a_ledger_that_is_away_loses_no_verdict() -> None:
     keys = ear.publish(1, 2, 3)
     ear.handler.raises = [DependencyUnavailable("no ledger")]
     with pytest.raises(DependencyUnavailable):
-        ear.listener.listen_once(0.1)
-    assert (ear.handler.heard, ear.committed) == ([], 0)
-    ear.another().listen_once(0.1)
-    assert (ear.handler.heard, ear.committed) == (keys, 3)
+        ear.listener.consume_once(0.1)
+    assert (ear.handler.received, ear.committed) == ([], 0)
+    ear.another().consume_once(0.1)
+    assert (ear.handler.received, ear.committed) == (keys, 3)
 
 
 def test_what_was_settled_before_a_failure_is_kept() -> None:
@@ -91,20 +91,20 @@ def test_what_was_settled_before_a_failure_is_kept() -> None:
 
     class Second(Handler):
         def __call__(self, cause: Cause) -> None:
-            if len(self.heard) == 1 and not self.raises:
+            if len(self.received) == 1 and not self.raises:
                 self.raises = [DependencyUnavailable("no ledger")]
                 raise self.raises[0]
-            self.heard.append(cause.key)
+            self.received.append(cause.key)
 
     handler = Second()
-    listener = VerdictListener(
+    listener = VerdictConsumer(
         ear.broker.consumer([VERDICTS.name], "homeostat-retraining"), handler, ear.metrics, Event()
     )
     with pytest.raises(DependencyUnavailable):
-        listener.listen_once(0.1)
+        listener.consume_once(0.1)
     assert ear.committed == 1
-    ear.another().listen_once(0.1)
-    assert ear.handler.heard == keys[1:]
+    ear.another().consume_once(0.1)
+    assert ear.handler.received == keys[1:]
 
 
 def test_one_listener_hears_again_what_it_could_not_hand_on() -> None:
@@ -113,23 +113,23 @@ def test_one_listener_hears_again_what_it_could_not_hand_on() -> None:
     keys = ear.publish(1, 2, 3)
     ear.handler.raises = [DependencyUnavailable("no ledger")]
     consumer = ear.broker.consumer([VERDICTS.name], "homeostat-retraining")
-    listener = VerdictListener(consumer, ear.handler, ear.metrics, stop)
+    listener = VerdictConsumer(consumer, ear.handler, ear.metrics, stop)
     listener.start()
     try:
-        wait_for(lambda: len(ear.handler.heard) >= 3, 10, "the three verdicts to be heard")
+        wait_for(lambda: len(ear.handler.received) >= 3, 10, "the three verdicts to be received")
         wait_for(lambda: ear.committed == 3, 10, "their offsets to be kept")
     finally:
         stop.set()
         listener.join()
-    assert ear.handler.heard == keys
+    assert ear.handler.received == keys
 
 
 def test_bytes_that_are_no_verdict_are_counted_and_passed_over() -> None:
     ear = Ear()
     ear.broker.put(VERDICTS.name, b"toy", b"{not json", [])
     keys = ear.publish(1)
-    assert ear.listener.listen_once(0.1) == 2
-    assert (ear.handler.heard, ear.committed, ear.count("unreadable")) == (keys, 2, 1.0)
+    assert ear.listener.consume_once(0.1) == 2
+    assert (ear.handler.received, ear.committed, ear.count("unreadable")) == (keys, 2, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,11 @@ def test_a_verdict_no_retry_can_help_does_not_hold_up_the_rest(problem: Exceptio
     ear = Ear()
     keys = ear.publish(1, 2)
     ear.handler.raises = [problem]
-    assert ear.listener.listen_once(0.1) == 2
-    assert (ear.handler.heard, ear.count("refused")) == (keys[1:], 1.0)
+    assert ear.listener.consume_once(0.1) == 2
+    assert (ear.handler.received, ear.count("refused")) == (keys[1:], 1.0)
 
 
 def test_without_a_broker_it_waits() -> None:
     ear = Ear()
     ear.broker.down = True
-    assert ear.listener.listen_once(0.01) == 0
+    assert ear.listener.consume_once(0.01) == 0

@@ -53,7 +53,7 @@ def grafana(*alerts: dict[str, Any]) -> dict[str, Any]:
         "orgId": 1,
         "title": "[FIRING:1]",
         "state": "alerting",
-        "message": "",
+        "reason": "",
     }
     return {**body, "alerts": [{**one, **extra} for one in alerts]}
 
