@@ -21,14 +21,14 @@ from shared.settings import HomeostatSettings
 
 
 def main() -> int:
-    """Serve until told to stop; the exit code."""
-    # uvicorn stops at this signal and then raises it again; without a handler of ours that second time would look like a crash.
+    """Serve until SIGTERM or SIGINT; return the exit code."""
+    # uvicorn stops on this signal and raises it again; without this handler that would be logged as a crash.
     signal.signal(signal.SIGTERM, _stop)
     log = get_logger(__name__)
     try:
         shared, settings = HomeostatSettings(), RetrainingSettings()
         configure_logs("retraining", shared)
-        door = _open_door(settings.host, settings.port)
+        listening_socket = _open_socket(settings.host, settings.port)
         service = build(shared, settings)
     except ValidationError as error:
         wrong = error.errors()[0]
@@ -37,14 +37,16 @@ def main() -> int:
         log.error(
             "cannot_start",
             problem=f"{name}: {wrong['msg']}",
-            hint="mend the setting; docs/configuration.md lists them",
+            hint="correct the setting; docs/configuration.md lists all settings",
         )
         return 1
     except HomeostatError as error:
         log.error("cannot_start", problem=error.message, hint=error.hint)
         return 1
-    log.info("listening", host=settings.host, port=door.getsockname()[1])
-    uvicorn.Server(uvicorn.Config(service.app, log_config=None, access_log=False)).run(sockets=[door])
+    log.info("listening", host=settings.host, port=listening_socket.getsockname()[1])
+    uvicorn.Server(uvicorn.Config(service.app, log_config=None, access_log=False)).run(
+        sockets=[listening_socket]
+    )
     return 0
 
 
@@ -52,7 +54,7 @@ def _stop(_: int, __: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _open_door(host: str, port: int) -> socket.socket:
+def _open_socket(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128
@@ -60,15 +62,15 @@ def _open_door(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise OperatorError(
             f"port {port} on {host} cannot be opened: {error.strerror}",
-            hint="end what uses the port, or set HOMEOSTAT_RETRAINING_PORT",
+            hint="stop the process that uses the port, or set HOMEOSTAT_RETRAINING_PORT",
         ) from error
 
 
 def run() -> NoReturn:
-    """Serve, then end the process at once.
+    """Serve, then exit without waiting for step threads.
 
-    A step's thread may still be at work. Whatever it does is safe to lose, as in a `kill -9`; to wait for it, or to take the
-    interpreter down beneath the libraries it is in, is not worth a late or unclean exit.
+    A step thread may still be running. Losing its work is safe, as after `kill -9`; waiting for it, or shutting the interpreter
+    down while a library uses it, would make the exit late or unclean.
     """
     try:
         code = main()

@@ -1,4 +1,4 @@
-"""The one place that chooses what retraining really works with."""
+"""Builds the retraining service: the only place that chooses implementations."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ from shared.stores.model_store import open_model_store
 
 _log = get_logger(__name__)
 
-# Seconds that annotations still waiting get when the service ends.
-_LAST_ANNOTATIONS = 1.0
+# Seconds given to queued annotations at shutdown.
+_ANNOTATION_SECONDS = 1.0
 _NOT_COMPARED = {"baseline_loss": None, "served_loss": None, "metric": "", "window": None, "rows": 0}
 
 
 @dataclass(frozen=True)
 class Service:
-    """A whole retraining service, not yet started."""
+    """A retraining service that is built and not yet started."""
 
     app: FastAPI
     controller: Controller
@@ -67,7 +67,7 @@ def build(
     launcher: Launcher | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Service:
-    """Put the service together. Raises OperatorError where a part cannot be opened. Starting is left to the app's life cycle."""
+    """Build the service. The app's life cycle starts it. Raises OperatorError if a store or port cannot be opened."""
     home = shared.home.absolute()
     engine = open_engine(
         with_password(settings.ledger, settings.password_file) or f"sqlite:///{home / 'ledger.sqlite'}"
@@ -102,16 +102,16 @@ def build(
         runs_at_once=settings.runs_at_once,
         stop=stop,
         poll_seconds=settings.poll_seconds,
-        lost=lambda: os.kill(os.getpid(), signal.SIGTERM),
+        on_lease_lost=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     watch = BaselineWatch(deps.store, deps.lake, deps.keys, metrics, lambda: _latest_verdicts(ledger), stop)
     controller = Controller(deps, pipeline, scheduler.wake, watch.observe)
-    listener = None
+    verdict_consumer = None
     if settings.listen:
         consumer = open_consumer(
             shared.kafka, [VERDICTS.name], settings.consumer_group, "homeostat-retraining"
         )
-        listener = VerdictConsumer(consumer, controller.handle_cause, metrics, stop)
+        verdict_consumer = VerdictConsumer(consumer, controller.handle_cause, metrics, stop)
     relay = None
     if settings.mlflow:
         uri = settings.mlflow_uri or f"sqlite:///{home / 'mlflow.sqlite'}"
@@ -122,7 +122,7 @@ def build(
             stop=stop,
             busy=lambda: bool(ledger.working_runs()),
         )
-    lifecycle = _Lifecycle(deps, controller, scheduler, listener, relay, watch, stop)
+    lifecycle = _Lifecycle(deps, controller, scheduler, verdict_consumer, relay, watch, stop)
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_RETRAINING_NAMES")
     routes = RouteDependencies(
         controller,
@@ -139,14 +139,14 @@ def build(
 
 
 class _Lifecycle:
-    """Background work: starts in the order things are needed, ends in the opposite one."""
+    """Starts background threads in order of dependency and stops them in reverse order."""
 
     def __init__(
         self,
         deps: Dependencies,
         controller: Controller,
         scheduler: RunScheduler,
-        listener: VerdictConsumer | None,
+        verdict_consumer: VerdictConsumer | None,
         relay: OutboxRelay | None,
         watch: BaselineWatch,
         stop: Event,
@@ -154,7 +154,7 @@ class _Lifecycle:
         self._annotator = deps.annotator
         self._controller = controller
         self._scheduler = scheduler
-        self._listener = listener
+        self._consumer = verdict_consumer
         self._relay = relay
         self._watch = watch
         self._ledger = deps.ledger
@@ -166,8 +166,8 @@ class _Lifecycle:
         except HomeostatError as error:
             _log.warning("release_sync_failed", problem=str(error))
         self._scheduler.start()
-        if self._listener is not None:
-            self._listener.start()
+        if self._consumer is not None:
+            self._consumer.start()
         if self._relay is not None:
             self._relay.start()
         self._watch.start()
@@ -175,26 +175,26 @@ class _Lifecycle:
     def stop(self) -> None:
         self._stop.set()
         self._watch.wake()
-        if self._listener is not None:
-            self._listener.join()
+        if self._consumer is not None:
+            self._consumer.join()
         self._scheduler.stop()
-        self._annotator.close(_LAST_ANNOTATIONS)
+        self._annotator.close(_ANNOTATION_SECONDS)
         self._ledger.close()
 
     def status(self) -> dict[str, Any]:
         runs = self._ledger.runs(states=WORKING)
-        found = self._watch.found()
+        found = self._watch.comparisons()
         listening = (
             "off"
-            if self._listener is None
-            else ("connected" if self._listener.connected else "waiting for Kafka")
+            if self._consumer is None
+            else ("connected" if self._consumer.connected else "waiting for Kafka")
         )
         return {
             "ready": not self._stop.is_set(),
             "is_leader": self._scheduler.leading,
             "leader": self._scheduler.holder(),
             "verdicts": listening,
-            "mlflow": "off" if self._relay is None else (self._relay.problem or "fine"),
+            "mlflow": "off" if self._relay is None else (self._relay.problem or "connected"),
             "mlflow_pending_entries": self._ledger.unsent_count(),
             "active_runs": [{"run_id": run.run_id, "model": run.model, "state": run.state} for run in runs],
             "models": [
@@ -209,8 +209,8 @@ def _keys(home: Path) -> Keys:
         return ensure_keys(home)
     except OSError as error:
         raise OperatorError(
-            f"the keys below {home} cannot be made: {error.strerror}",
-            hint="set HOMEOSTAT_HOME to a folder of yours",
+            f"the keys in {home} cannot be created: {error.strerror}",
+            hint="set HOMEOSTAT_HOME to a folder that you can write to",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A cause: one reason to think about retraining, named by what caused it and never by how it was delivered."""
+"""A cause: one event that may start a retraining. Its key identifies the event, not the delivery."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ UNCLEAR = ""
 
 @dataclass(frozen=True)
 class Cause:
-    """What policy is asked about. The same `key` is the same cause, however often and by whichever door it comes.
+    """An event for the policy to decide on. Deliveries with the same `key` are the same cause, whatever their number and channel.
 
-    `source` says who speaks: drift (`verdict`), a monitoring system (`alert`), or a person (`request`).
-    `resolved` marks an alert's all-clear: it is recorded and never acts. `about` is the id of the verdict an alert
-    speaks of; None where it speaks of none, UNCLEAR where it names what cannot be one. `about_version` and `about_state` are
-    what that verdict says, as far as the alert tells: empty where it does not.
+    `source` is its origin: drift (`verdict`), a monitoring system (`alert`), or a person (`request`).
+    `resolved` marks the end of an alert: it is recorded and starts nothing. `about` is the id of the verdict that an alert
+    names; None if it names none, UNCLEAR if the id is not valid. `about_version` and `about_state` are the version and state
+    of that verdict according to the alert's annotations; empty if it has none.
     """
 
     key: str
@@ -37,7 +37,7 @@ class Cause:
 
     @classmethod
     def of_verdict(cls, verdict: Verdict) -> Cause:
-        """The cause a verdict is; its key is the verdict's own id."""
+        """The cause for a verdict; its key is the verdict's id."""
         return cls(
             key=verdict.verdict_id,
             model=verdict.model,
@@ -50,5 +50,5 @@ class Cause:
 
 
 def external_key(model: str, *components: str) -> str:
-    """The key of a cause that came through a door of ours: a digest, so that any text makes a safe file name."""
+    """The key of an alert or request: a digest, so that any text gives a safe file name."""
     return sha256("\n".join((model, *components)).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""The one room behind all deps: hears causes, and does what people ask. Kafka and HTTP call the same functions."""
+"""Decides on causes, deploys, rolls back, approves and acknowledges. The Kafka consumer and the HTTP routes both call it."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ _log = get_logger(__name__)
 
 
 class Controller:
-    """Decides about causes and acts on release log and ledger. Safe to call from several threads and processes at once."""
+    """Decides on causes and updates ledger and release log. Safe to call from several threads and processes at once."""
 
     def __init__(
         self,
         deps: Dependencies,
         pipeline: Pipeline,
         wake: Callable[[], None],
-        judged: Callable[[Verdict], None] = lambda _: None,
+        on_verdict: Callable[[Verdict], None] = lambda _: None,
     ) -> None:
-        """`wake` makes the scheduler poll now; `judged` receives every verdict after its decision, and must return at once."""
+        """`wake` makes the scheduler poll now; `on_verdict` receives every verdict after its decision and must return at once."""
         self._deps = deps
         self._pipeline = pipeline
         self._wake = wake
-        self._judged = judged
+        self._on_verdict = on_verdict
         self._ledger: Ledger = deps.ledger
         self._metrics: RetrainingMetrics = deps.metrics
         self._trained_at_cache: dict[tuple[str, str], datetime] = {}
 
     def handle_cause(self, cause: Cause) -> Recorded:
-        """Record and decide about a cause, once; whoever delivers it again gets the answer of then. Raises DependencyUnavailable.
+        """Record a cause and decide on it once; a repeated delivery returns the first decision. Raises DependencyUnavailable.
 
-        1. look up what is served, and the past that is not in the ledger   2. decide and write, in one transaction
-        3. wake the scheduler; if the process dies before, the next poll finds the run in the ledger
+        1. read the served version and the history that is not in the ledger   2. decide and write, in one transaction
+        3. wake the scheduler; if the process dies before that, the next poll finds the run in the ledger
         """
         model = cause.model
         owner = self._ledger.project(model)
@@ -77,7 +77,7 @@ class Controller:
                 counted,
                 runs,
                 verdicts,
-                listens=self._deps.settings.listen,
+                consumes_verdicts=self._deps.settings.listen,
             )
             return decide(accepted, spec, past, now)
 
@@ -85,7 +85,7 @@ class Controller:
             cause, version=version, event_time=now, now=self._deps.clock(), owner=owner, decide=policy
         )
         if cause.verdict is not None:
-            self._judged(cause.verdict)
+            self._on_verdict(cause.verdict)
         if not done.new:
             self._metrics.repeats.labels(model).inc()
             return done
@@ -105,30 +105,30 @@ class Controller:
         return done
 
     def deploy(self, model: str, version: str, directory: str, actor: str) -> tuple[Release, bool]:
-        """Release a version that is in the store, and remember its project. The release, and whether it is new.
+        """Release a stored version and record its project; returns the release and whether it is new.
 
-        1. every byte is what was signed   2. the project is the model's   3. record the project
-        4. release, unless it is served already
+        1. verify signature and digests   2. check that the project belongs to the model   3. record the project
+        4. release, unless the version is served already
         """
         manifest = self._deps.store.manifest(model, version)
         if manifest.model != model:
             raise InvalidRequest(
-                f"version {short(version)} is of model {manifest.model}",
+                f"version {short(version)} belongs to model {manifest.model}",
                 field="version",
-                expected=f"one of {model}",
+                expected=f"a version of {model}",
             )
         self._pipeline.verify_stored(model, version)
         if directory:
             if not Path(directory).is_absolute():
                 raise InvalidRequest(
-                    "project_directory is not absolute",
+                    "project_directory is not an absolute path",
                     field="project_directory",
                     expected="an absolute path",
                 )
             found = read_loop_spec(Path(directory))
             if found.model != model:
                 raise InvalidRequest(
-                    f"the project {directory} is of model {found.model}",
+                    f"the project {directory} belongs to model {found.model}",
                     field="project_directory",
                     expected=f"a project of {model}",
                 )
@@ -154,17 +154,17 @@ class Controller:
         to_generation: int | None,
         expected_generation: int | None = None,
     ) -> Release:
-        """Put an earlier version back. Raises NotFound, Conflict, IntegrityError; then nothing has changed.
+        """Restore an earlier version. Raises NotFound, Conflict, IntegrityError; then nothing has changed.
 
-        With `expected_generation`, the one its caller saw being served, a second try after a lost reply is a Conflict and not
-        a second step back.
+        `expected_generation` is the generation the caller saw as served: with it, a retry after a lost response raises Conflict
+        instead of rolling back twice.
         """
         return self._deps.releaser.roll_back(
             model, actor, reason, to_generation, expected_generation, self._pipeline.verify_stored
         )
 
     def approve(self, run_id: str, actor: str) -> Run:
-        """Start a suggested run, or promote a proven one. Raises Conflict, NotFound."""
+        """Start a suggested run, or promote a run that passed the gate. Raises Conflict, NotFound."""
         waiting = self._ledger.run(run_id)
         now = self._event_time(None, waiting.model)
 
@@ -180,7 +180,7 @@ class Controller:
         return answered
 
     def reject(self, run_id: str, actor: str) -> Run:
-        """Say no to a run that waits. Raises Conflict, NotFound."""
+        """Reject a run that waits for approval. Raises Conflict, NotFound."""
         answered = self._ledger.answer(run_id, answer="no", actor=actor, now=self._deps.clock())
         self._metrics.count_end(answered.model, answered.state, answered.created_at, answered.ended_at)
         _log.info("rejected", run_id=run_id, model=answered.model, actor=actor)
@@ -189,7 +189,7 @@ class Controller:
     def acknowledge(
         self, cause_key: str, actor: str, note: str, older: BulkAcknowledgement | None = None
     ) -> dict[str, Any]:
-        """Record that a person has seen the decision about a cause, and `older` ones; the first word stands.
+        """Record that a person has seen a decision, and the `older` ones; the first acknowledgement counts.
 
         Raises NotFound, Conflict.
         """
@@ -200,13 +200,13 @@ class Controller:
         return seen
 
     def sync_releases(self) -> None:
-        """Bring the ledger's copy of the release logs up to date: a crash may have come between log and ledger."""
+        """Copy missing releases to the ledger: a crash may have happened after the release log was written."""
         self._deps.releaser.record_releases()
 
     def _event_time(self, cause: Cause | None, model: str = "") -> datetime:
-        """Now, as the data tells it: the cause's time, else the lake's newest row, else the newest verdict, else the clock.
+        """The current event time: the cause's, else the lake's watermark, else the newest verdict's, else the clock's.
 
-        Never later than the clock, but for a time the cause names: a run booked in the future would end all schedules.
+        Never later than the clock, except for a time that the cause gives: a run in the future would stop all schedules.
         """
         if cause is not None and cause.event_time is not None:
             return cause.event_time
@@ -220,7 +220,7 @@ class Controller:
         return min(watermark or self._ledger.event_time(name) or clock, clock)
 
     def _trained_at(self, model: str, version: str) -> datetime | None:
-        """Event time at which a version was made: its run's, else its last training row, else its first evaluated window."""
+        """Event time at which a version was trained: from its run, else its last training row, else its first window."""
         known = self._trained_at_cache.get((model, version))
         if known is not None:
             return known
@@ -236,11 +236,11 @@ class Controller:
         return trained_at
 
     def _rows_since(self, model: str, spec: LoopSpec, trained_at: datetime | None) -> int | None:
-        """Predictions whose outcome was observed after the last training; None where no trigger asks or the lake is away."""
+        """Number of outcomes observed since the last training; None if no trigger needs it or the lake is unavailable."""
         if not any(isinstance(trigger, NewRowsTrigger) for trigger in spec.retraining.triggers):
             return None
-        moments = [run.event_time for run in self._ledger.past_runs(model) if run.counts]
-        since = max([*moments, *([trained_at] if trained_at else [])], default=None)
+        run_times = [run.event_time for run in self._ledger.past_runs(model) if run.counts]
+        since = max([*run_times, *([trained_at] if trained_at else [])], default=None)
         try:
             return self._deps.lake.count_observed(model, since)
         except DependencyUnavailable as error:

@@ -1,4 +1,4 @@
-"""What retraining works with: the stores, the keys, the launcher, and the clock; `bootstrap.py` chooses them."""
+"""Dependencies of the controller and the pipeline: stores, keys, launcher and clock. `bootstrap.py` creates them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.stores.model_store import ModelStore
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the controller and the steps of runs work with."""
+    """Dependencies of the controller and of the pipeline steps."""
 
     ledger: Ledger
     store: ModelStore
@@ -36,5 +36,5 @@ class Dependencies:
 
     @property
     def releaser(self) -> Releaser:
-        """The one writer of the release log, with these stores."""
+        """The only writer of the release log, using these stores."""
         return Releaser(self.store, self.ledger, self.metrics, self.annotator, self.clock)

@@ -1,4 +1,4 @@
-"""Gauges that the ledger knows better than this process: set whenever they are asked for, so that a restart changes none."""
+"""Sets gauges from the ledger at each scrape, so that a restart does not change them."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from services.retraining.metrics import RetrainingMetrics
 from services.retraining.run_states import WAITING, WORKING
 
 
-def update_gauges(metrics: RetrainingMetrics, found: MetricsSnapshot, now: datetime) -> None:
-    """Set them. What a model has not had yet, such as a gate, has no series."""
+def update_gauges(metrics: RetrainingMetrics, snapshot: MetricsSnapshot, now: datetime) -> None:
+    """Set the gauges. A model without a value, such as a gate result, has no series."""
     metrics.ledger_up.set(1)
-    metrics.runs_open.set(len(found.open_runs))
-    metrics.mlflow_pending.set(found.unsent)
-    ages = [(now - run.created_at).total_seconds() for run in found.open_runs]
+    metrics.runs_open.set(len(snapshot.open_runs))
+    metrics.mlflow_pending.set(snapshot.unsent)
+    ages = [(now - run.created_at).total_seconds() for run in snapshot.open_runs]
     metrics.oldest_open_run.set(max(0.0, *ages) if ages else 0.0)
-    at_work = [(now - run.since).total_seconds() for run in found.open_runs if run.state in WORKING]
-    metrics.oldest_working_run.set(max([0.0, *at_work]))
-    for model in found.models:
-        waiting = [run for run in found.open_runs if run.model == model and run.state in WAITING]
+    working_ages = [(now - run.since).total_seconds() for run in snapshot.open_runs if run.state in WORKING]
+    metrics.oldest_working_run.set(max([0.0, *working_ages]))
+    for model in snapshot.models:
+        waiting = [run for run in snapshot.open_runs if run.model == model and run.state in WAITING]
         metrics.waiting_runs.labels(model).set(len(waiting))
-    for model in {*found.models, *found.unacknowledged}:
-        metrics.unacknowledged.labels(model).set(found.unacknowledged.get(model, 0))
-    for model, last in found.releases.items():
+    for model in {*snapshot.models, *snapshot.unacknowledged}:
+        metrics.unacknowledged.labels(model).set(snapshot.unacknowledged.get(model, 0))
+    for model, last in snapshot.releases.items():
         metrics.last_release.labels(model).set(last.released_at.timestamp())
         metrics.generation.labels(model).set(last.generation)
-    for model, (result, wanted) in found.gates.items():
+    for model, (result, minimum_gain) in snapshot.gates.items():
         gain = result["gain"] or {"mean": None, "lower": None}
         lower = gain["lower"]
         set_or_remove(metrics.gate_gain, (model, "estimate"), gain["mean"])
         set_or_remove(metrics.gate_gain, (model, "lower"), lower)
-        set_or_remove(metrics.gate_margin, (model,), None if lower is None else lower - wanted)
+        set_or_remove(metrics.gate_margin, (model,), None if lower is None else lower - minimum_gain)
 
 
 def clear_gauges(metrics: RetrainingMetrics) -> None:
-    """The ledger does not answer: show none of its figures rather than old ones, and everything else as ever."""
+    """The ledger is unavailable: remove its values instead of exposing stale ones; other metrics are unchanged."""
     metrics.ledger_up.set(0)
     for plain in (
         metrics.runs_open,
@@ -60,7 +60,7 @@ def clear_gauges(metrics: RetrainingMetrics) -> None:
 
 
 def set_or_remove(gauge: Gauge, labels: tuple[str, ...], value: float | None) -> None:
-    """Show the value; where there is none, show no series rather than an old one."""
+    """Set the gauge; if there is no value, remove the series instead of keeping a stale one."""
     if value is not None:
         gauge.labels(*labels).set(value)
         return

@@ -1,4 +1,4 @@
-"""What retraining counts. Labels are bounded: models, verbs, reason codes, outcomes."""
+"""Metrics of retraining. Label values are bounded: models, actions, reason codes, outcomes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _RUN_SECONDS = (1, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 21600, 86400)
 
 
 class RetrainingMetrics:
-    """All metrics of the service, in a registry of their own."""
+    """All metrics of the service, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.decisions = Counter(
             "homeostat_retraining_decisions_total",
-            "Decisions made, one per cause; where an alert came before its verdict, one to await it and one about it.",
+            "Decisions, one per cause; two if an alert arrived before its verdict: one to await the verdict and one on it.",
             ["model", "action", "reason"],
             registry=self.registry,
         )
         self.repeats = Counter(
             "homeostat_retraining_repeated_causes_total",
-            "Deliveries of a cause that was decided before.",
+            "Repeated deliveries of a cause that was decided already.",
             ["model"],
             registry=self.registry,
         )
@@ -42,13 +42,13 @@ class RetrainingMetrics:
         )
         self.step_failures = Counter(
             "homeostat_retraining_step_failures_total",
-            "Steps that could not go on for now and are tried again.",
+            "Failed attempts of steps that are retried.",
             ["step"],
             registry=self.registry,
         )
         self.gate_margin = Gauge(
             "homeostat_retraining_gate_margin",
-            "Lower end of the gain's interval less the least gain wanted, at the last gate, in the model's metric.",
+            "Lower confidence bound of the gain minus gate.minimum_gain at the latest gate, in the model's metric.",
             ["model"],
             registry=self.registry,
         )
@@ -65,35 +65,39 @@ class RetrainingMetrics:
             registry=self.registry,
         )
         self.runs_open = Gauge(
-            "homeostat_retraining_runs_open", "Runs at work or waiting for a person.", registry=self.registry
+            "homeostat_retraining_runs_open",
+            "Runs in progress or waiting for a person.",
+            registry=self.registry,
         )
         self.verdicts = Counter(
             "homeostat_retraining_verdicts_total",
-            "Records read from the verdicts topic, by what became of them.",
+            "Records read from the verdicts topic, by result: received, refused or unreadable.",
             ["result"],
             registry=self.registry,
         )
         self.listener_up = Gauge(
             "homeostat_retraining_listener_up",
-            "1 while verdicts are read from Kafka.",
+            "1 while verdicts are consumed from Kafka.",
             registry=self.registry,
         )
         self.listening = Gauge(
             "homeostat_retraining_listening",
-            "1 where this process is to read verdicts from Kafka, whether it can or not; 0 where that is switched off.",
+            "1 if this process is configured to consume verdicts from Kafka, connected or not; 0 if that is switched off.",
             registry=self.registry,
         )
         self.leader = Gauge(
-            "homeostat_retraining_leader", "1 while this process drives runs.", registry=self.registry
+            "homeostat_retraining_leader",
+            "1 while this process is the leader and executes runs.",
+            registry=self.registry,
         )
         self.ledger_up = Gauge(
             "homeostat_retraining_ledger_up",
-            "1 where the ledger answered this scrape; 0 where it did not, and then what is read from it has no series or is NaN.",
+            "1 if the ledger answered this scrape; 0 if not: then its metrics have no series or are NaN.",
             registry=self.registry,
         )
         self.run_seconds = Histogram(
             "homeostat_retraining_run_duration_seconds",
-            "Time from a run's cause to its end, waiting for people included.",
+            "Time from a run's creation to its end, including time waiting for approval.",
             ["outcome"],
             buckets=_RUN_SECONDS,
             registry=self.registry,
@@ -106,58 +110,58 @@ class RetrainingMetrics:
         )
         self.oldest_open_run = Gauge(
             "homeostat_retraining_oldest_open_run_age_seconds",
-            "Age of the oldest run that has not ended; 0 where none is open.",
+            "Age of the oldest run that has not ended; 0 if none is open.",
             registry=self.registry,
         )
         self.oldest_working_run = Gauge(
             "homeostat_retraining_oldest_working_run_age_seconds",
-            "Age of the oldest run at work, since it began or a person last let it go on; 0 where none is at work.",
+            "Age of the oldest run in progress, since its creation or last approval; 0 if none is in progress.",
             registry=self.registry,
         )
         self.last_release = Gauge(
             "homeostat_retraining_last_release_timestamp_seconds",
-            "When the newest release was made.",
+            "Time of the newest release.",
             ["model"],
             registry=self.registry,
         )
         self.unacknowledged = Gauge(
             "homeostat_retraining_unacknowledged_decisions",
-            "Decisions that wait for a person to have seen them: faults, runs failed or refused, drift that no run answered.",
+            "Decisions that need an acknowledgement: data faults, failed or refused runs, drift that no run resolved.",
             ["model"],
             registry=self.registry,
         )
         self.gate_gain = Gauge(
             "homeostat_retraining_gate_gain",
-            "The challenger's gain at the last gate, in the model's metric: the estimate, and its interval's lower end.",
+            "The challenger's gain at the latest gate, in the model's metric: the estimate, and its lower confidence bound.",
             ["model", "bound"],
             registry=self.registry,
         )
         self.baseline_loss = Gauge(
             "homeostat_retraining_baseline_loss",
-            "Loss on the newest judged rows had the first released version been left alone, in the model's metric.",
+            "Loss of the first released version on the newest rows with outcomes, in the model's metric.",
             ["model"],
             registry=self.registry,
         )
         self.served_loss = Gauge(
             "homeostat_retraining_served_loss",
-            "Loss on the same rows of what was served, in the model's metric.",
+            "Loss of the served version on the same rows, in the model's metric.",
             ["model"],
             registry=self.registry,
         )
         self.annotations = Counter(
             "homeostat_retraining_annotations_total",
-            "Annotations of releases and rollbacks for Grafana, by what became of them.",
+            "Grafana annotations of releases and rollbacks, by result.",
             ["result"],
             registry=self.registry,
         )
         self.mlflow_pending = Gauge(
             "homeostat_retraining_mlflow_pending_entries",
-            "Ledger entries the MLflow mirror lacks.",
+            "Ledger entries not yet sent to MLflow.",
             registry=self.registry,
         )
 
     def count_end(self, model: str, outcome: str, began: datetime, ended: datetime | None) -> None:
-        """A run ended."""
+        """Count a run that ended, and its duration."""
         self.runs.labels(model, outcome).inc()
         if ended is not None:
             self.run_seconds.labels(outcome).observe(max(0.0, (ended - began).total_seconds()))

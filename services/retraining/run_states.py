@@ -1,4 +1,4 @@
-"""The states of a run and the moves between them."""
+"""The states of a run and the transitions between them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ State = Literal[
     "training",
     "packaging",
     "evaluating",
-    "waiting_for_approval",  # proven; waits for a person to promote it
+    "waiting_for_approval",  # passed the gate; waits for a person to promote it
     "promoting",
-    # ends
+    # final states
     "promoted",  # its version was released
-    "succeeded",  # proven and kept; automation is `retrain`, so a person may deploy it
-    "refused",  # the gate, or the release log, said no
-    "failed",  # training or packaging broke
-    "rejected",  # a person said no
+    "succeeded",  # passed the gate and stored; automation is `retrain`, so a person may deploy it
+    "refused",  # the gate refused it, or the champion changed meanwhile
+    "failed",  # training or packaging failed
+    "rejected",  # a person rejected it
     "abandoned",  # ended before training: too little or unfit data
 ]
 

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class RetrainingSettings(BaseSettings):
-    """Read from the environment (`HOMEOSTAT_RETRAINING_…`); frozen afterwards."""
+    """Read from the environment (`HOMEOSTAT_RETRAINING_…`); immutable."""
 
     model_config = SettingsConfigDict(env_prefix="HOMEOSTAT_RETRAINING_", frozen=True, extra="ignore")
 
@@ -60,7 +60,7 @@ class RetrainingSettings(BaseSettings):
         True,
         description="Whether to exclude rows of windows with verdict data_fault from training and holdout.",
     )
-    mlflow: bool = Field(True, description="Whether runs and versions are mirrored to MLflow.")
+    mlflow: bool = Field(True, description="Whether runs and versions are sent to MLflow.")
     mlflow_uri: str = Field("", description="MLflow tracking URI. Empty: SQLite at `<home>/mlflow.sqlite`.")
     mlflow_seconds: float = Field(
         5.0, gt=0, description="Seconds between attempts to send ledger entries to MLflow."

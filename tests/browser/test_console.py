@@ -243,7 +243,7 @@ def test_a_page_that_is_behind_is_told_so_and_does_nothing(browser: Browser) -> 
         visit.page.get_by_label("Your name").fill("Ada")
         visit.page.keyboard.press("Enter")
         problem = visit.page.get_by_role("alert").filter(
-            has_text="generation 3 was expected to be served, but it is 4"
+            has_text="generation 3 was expected to be served, but generation 4 is"
         )
         expect(problem).to_be_visible()
         expect(visit.page.locator("#dialog-confirm")).to_be_hidden()

@@ -236,7 +236,7 @@ def test_an_approval_is_bound_to_the_gate_result_that_was_shown(ledger: Ledger) 
 def test_a_person_may_say_no(ledger: Ledger) -> None:
     record(ledger, made=replace(RETRAIN, action="suggest"))
     assert ledger.answer("run-k1", answer="no", actor="ann", now=NOW).state == "rejected"
-    with pytest.raises(Conflict, match="only a run that waits"):
+    with pytest.raises(Conflict, match="only a waiting run"):
         ledger.answer("run-k1", answer="yes", actor="ann", now=NOW)
 
 
@@ -544,7 +544,7 @@ def test_what_came_to_need_a_look_after_it_was_shown_is_not_acknowledged_unseen(
     assert groups(ledger) == {(MODEL, "drift"): 2}
     walk(ledger, run_id_of(verdict(1).verdict_id), *PROVEN, "refused")
     shown = BulkAcknowledgement("drift", expected=1)
-    with pytest.raises(Conflict, match="1 older decisions were expected, but 2 wait"):
+    with pytest.raises(Conflict, match="1 older decisions were expected, but there are 2"):
         ledger.acknowledge(last.verdict_id, actor="ann", note="", now=NOW, older=shown)
     assert seen(ledger) == []
     acknowledge(ledger, first.verdict_id)
@@ -649,7 +649,7 @@ def test_projects_are_replaced(ledger: Ledger) -> None:
 
 def test_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OperatorError, match=r"file.* cannot be made"):
+    with pytest.raises(OperatorError, match=r"file.* cannot be created"):
         open_engine(f"sqlite:///{tmp_path / 'file' / 'ledger.sqlite'}")
     (tmp_path / "ledger.sqlite").write_bytes(b"this is no database, it is a text of some length" * 50)
     with pytest.raises(OperatorError, match="cannot be opened: file is not a database"):

@@ -13,17 +13,17 @@ from shared.http.service_app import make_service_app
 
 
 class Lifecycle(Protocol):
-    """What lives as long as the service does."""
+    """Background work that starts and stops with the service."""
 
     def start(self) -> None:
-        """Begin background work."""
+        """Start background work."""
 
     def stop(self) -> None:
-        """End it, within seconds."""
+        """Stop it within seconds."""
 
 
 def make_app(deps: RouteDependencies, lifecycle: Lifecycle) -> FastAPI:
-    """The application; background work starts and ends with it."""
+    """Create the application; it starts and stops `lifecycle`."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""Why: from a prediction to the cause of the version that answered it, and from a cause to the predictions it led to."""
+"""Lineage: from a prediction back to the cause of its version, and from a cause forward to predictions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id:
     if row is None:
         raise NotFound(
             f"the lake has no prediction {prediction_id}",
-            hint="an answer reaches the lake within seconds: ask again",
+            hint="a prediction reaches the lake within seconds: try again",
         )
     manifest = store.manifest(row["model"], row["version"])
     personal = {FEATURE_PREFIX + feature.name for feature in manifest.features if feature.personal}
@@ -39,9 +39,9 @@ def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id:
 
 
 def why_version(ledger: Ledger, store: ModelStore, lake: Lake, version: str) -> dict[str, Any]:
-    """version → run → snapshot → decision → cause, and forth: its releases, the predictions it answered.
+    """version → run → snapshot → decision → cause, and forward to its releases and predictions.
 
-    Takes the short form too. Raises NotFound.
+    Accepts a prefix of at least 8 characters. Raises NotFound.
     """
     for model in store.models():
         for name in store.versions(model):
@@ -52,31 +52,33 @@ def why_version(ledger: Ledger, store: ModelStore, lake: Lake, version: str) -> 
                     **_cause_of(ledger, _run(ledger, manifest.origin.run_id)),
                     "predictions": _predictions(lake, model, name),
                 }
-    raise NotFound(f"there is no version {version}", hint="give its name or at least its first 8 characters")
+    raise NotFound(
+        f"there is no version {version}", hint="give the version or at least its first 8 characters"
+    )
 
 
 def why_run(ledger: Ledger, store: ModelStore, lake: Lake, run_id: str) -> dict[str, Any]:
-    """A run with its cause, and forth to the predictions its version answered. Raises NotFound."""
-    return _forth(ledger, store, lake, ledger.run(run_id))
+    """A run with its cause, and forward to the predictions of its version. Raises NotFound."""
+    return _forward(ledger, store, lake, ledger.run(run_id))
 
 
 def why_cause(ledger: Ledger, store: ModelStore, lake: Lake, key: str) -> dict[str, Any]:
-    """cause → decision → run → version and its releases → predictions, as far as it went. Raises NotFound."""
+    """cause → decision → run → version and its releases → predictions, as far as they exist. Raises NotFound."""
     found = ledger.cause(key)
     if found is None:
-        raise NotFound(f"there is no cause {key}", hint="GET /decisions lists them")
+        raise NotFound(f"there is no cause {key}", hint="GET /decisions lists the cause keys")
     run = _run(ledger, run_id_of(key))
-    return {**found, **({} if run is None else _forth(ledger, store, lake, run))}
+    return {**found, **({} if run is None else _forward(ledger, store, lake, run))}
 
 
-def _forth(ledger: Ledger, store: ModelStore, lake: Lake, run: Run) -> dict[str, Any]:
-    chain = _cause_of(ledger, run)
+def _forward(ledger: Ledger, store: ModelStore, lake: Lake, run: Run) -> dict[str, Any]:
+    backward = _cause_of(ledger, run)
     try:
         made = _version(ledger, store.manifest(run.model, run.version)) if run.version else None
     except NotFound:
-        made = None  # the version was deleted; the ledger still tells the rest
+        made = None  # the version was deleted; the ledger still has the rest
     answered = _predictions(lake, run.model, run.version) if run.version else None
-    return {**chain, "version": made, "predictions": answered}
+    return {**backward, "version": made, "predictions": answered}
 
 
 def _version(ledger: Ledger, manifest: Manifest) -> dict[str, Any]:
@@ -113,10 +115,10 @@ def _run(ledger: Ledger, run_id: str) -> Run | None:
     try:
         return ledger.run(run_id) if run_id else None
     except NotFound:
-        return None  # the ledger is younger than the version, or the cause led to no run: the rest is told
+        return None  # the ledger is newer than the version, or the cause started no run: return the rest
 
 
 def describe_run(run: Run, answers: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """A run for people and programs; the loop specification is left to the manifest."""
+    """A run as JSON, without the loop specification, which the manifest has."""
     shown = {field.name: getattr(run, field.name) for field in fields(run) if field.name != "loop"}
     return {**shown, "automation": run.loop.automation, "approvals": answers or []}

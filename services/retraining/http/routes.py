@@ -1,4 +1,4 @@
-"""The deps of retraining. Each reads its request, asks the controller or the ledger, and answers JSON."""
+"""The HTTP routes of retraining. Each parses its request, calls the controller or the ledger, and returns JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from shared.stores.model_store import ModelStore
 
 @dataclass(frozen=True)
 class RouteDependencies:
-    """What the deps lead to. `status` gives the body of `/status`; its `ready` says whether this process can work."""
+    """Dependencies of the routes. `status` returns the body of `/status`; its `ready` is whether this process can work."""
 
     controller: Controller
     ledger: Ledger
@@ -83,9 +83,9 @@ class Acknowledgement(_Body):
     expected_older: int | None = Field(None, ge=0)
 
     @model_validator(mode="after")
-    def _about_older(self) -> Acknowledgement:
+    def _check_older(self) -> Acknowledgement:
         if not self.and_older and (self.issue is not None or self.expected_older is not None):
-            raise ValueError("issue and expected_older say which older decisions are meant: set and_older")
+            raise ValueError("issue and expected_older select older decisions: set and_older")
         return self
 
 
@@ -98,33 +98,33 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 def make_router(deps: RouteDependencies) -> APIRouter:
-    """All deps. They block on disk and database, so they are plain functions that FastAPI runs in threads."""
+    """All routes. They block on disk and database, so they are plain functions that FastAPI runs in threads."""
     router = APIRouter()
 
     @router.get("/status")
     def status() -> Response:
-        """Who drives the runs, what is open, how far the mirror is."""
+        """Leader, runs in progress, MLflow backlog, and losses of the first and the served version per model."""
         return json_response(deps.status())
 
     @router.get("/metrics")
     def metrics() -> Response:
-        """Prometheus text; it answers without the ledger too, since that is when it is looked at."""
+        """Metrics as Prometheus text; available without the ledger, too."""
         try:
-            figures = deps.ledger.metrics_snapshot()
+            snapshot = deps.ledger.metrics_snapshot()
         except DependencyUnavailable:
             clear_gauges(deps.metrics)
         else:
-            update_gauges(deps.metrics, figures, deps.clock())
+            update_gauges(deps.metrics, snapshot, deps.clock())
         return Response(generate_latest(deps.metrics.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @router.post("/triggers", status_code=202)
     def triggers(document: Document) -> Response:
-        """Hear a cause: our own body, Alertmanager's or Grafana's; the decision about each is the answer."""
-        causes, left_out = read_triggers(document, deps.clock())
+        """Receive causes in our own format, Alertmanager's or Grafana's; returns the decision on each."""
+        causes, ignored = read_triggers(document, deps.clock())
         return json_response(
             {
                 "causes": [_recorded(deps.controller.handle_cause(cause)) for cause in causes],
-                "ignored": left_out,
+                "ignored": ignored,
             },
             202,
         )
@@ -143,17 +143,17 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.post("/models/{model}/deployments", status_code=201)
     def deployments(model: str, document: Document) -> Response:
-        """Release a version; the same version again is not released twice."""
-        asked = parse_model(Deployment, document)
-        release, new = deps.controller.deploy(model, asked.version, asked.project_directory, asked.actor)
+        """Release a version; the served version is not released again."""
+        body = parse_model(Deployment, document)
+        release, new = deps.controller.deploy(model, body.version, body.project_directory, body.actor)
         return json_response({"release": release.model_dump(mode="json"), "new": new}, 201 if new else 200)
 
     @router.post("/models/{model}/rollback", status_code=201)
     def rollback(model: str, document: Document) -> Response:
-        """Release the version before, or that of a given generation, again; 409 unless `expected_generation` is served."""
-        asked = parse_model(Rollback, document)
+        """Restore the previous version, or that of a given generation; 409 unless `expected_generation` is served."""
+        body = parse_model(Rollback, document)
         release = deps.controller.rollback(
-            model, asked.actor, asked.reason, asked.to_generation, asked.expected_generation
+            model, body.actor, body.reason, body.to_generation, body.expected_generation
         )
         return json_response({"release": release.model_dump(mode="json")}, 201)
 
@@ -161,18 +161,20 @@ def make_router(deps: RouteDependencies) -> APIRouter:
     def runs(model: str = "", state: str = "", limit: Limit = 100) -> Response:
         """Runs, newest first, by model and state."""
         if state and state not in TRANSITIONS:
-            raise InvalidRequest(f"there is no state {state}", field="state", expected=", ".join(TRANSITIONS))
+            raise InvalidRequest(
+                f"{state} is not a run state", field="state", expected=", ".join(TRANSITIONS)
+            )
         found = deps.ledger.runs(model, (state,) if state else (), limit)
         return json_response({"runs": [describe_run(run) for run in found]})
 
     @router.get("/runs/{run_id}")
     def run(run_id: str) -> Response:
-        """One run: its steps, what was measured at the gate, who answered."""
+        """One run: its state, gate result and approvals."""
         return json_response(describe_run(deps.ledger.run(run_id), deps.ledger.answers(run_id)))
 
     @router.post("/runs/{run_id}/approve")
     def approve(run_id: str, document: Document) -> Response:
-        """Let a waiting run go on: start what was suggested, promote what is proven."""
+        """Approve a waiting run: start a suggested one, promote one that passed the gate."""
         return json_response(
             describe_run(
                 deps.controller.approve(run_id, parse_model(Answer, document).actor),
@@ -182,7 +184,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.post("/runs/{run_id}/reject")
     def reject(run_id: str, document: Document) -> Response:
-        """End a waiting run."""
+        """Reject a waiting run."""
         return json_response(
             describe_run(
                 deps.controller.reject(run_id, parse_model(Answer, document).actor),
@@ -192,7 +194,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.get("/decisions")
     def decisions(model: str = "", limit: Limit = 100) -> Response:
-        """Every decision with its reason, also those to do nothing, newest first; and what waits to be seen, in groups."""
+        """All decisions with their reasons, newest first, including those to wait; and unacknowledged ones in groups."""
         return json_response(
             {
                 "decisions": deps.ledger.decisions(model, limit),
@@ -202,40 +204,40 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.post("/causes/{key}/acknowledge")
     def acknowledge(key: str, document: Document) -> Response:
-        """Record that a person has seen the decision about a cause, or it and all older ones; the first word stands."""
-        asked = parse_model(Acknowledgement, document)
-        older = BulkAcknowledgement(asked.issue, asked.expected_older) if asked.and_older else None
-        return json_response(deps.controller.acknowledge(key, asked.actor, asked.note, older))
+        """Record that a person has seen a decision, or also older ones; the first acknowledgement counts."""
+        body = parse_model(Acknowledgement, document)
+        older = BulkAcknowledgement(body.issue, body.expected_older) if body.and_older else None
+        return json_response(deps.controller.acknowledge(key, body.actor, body.note, older))
 
     @router.get("/predictions/{prediction_id}/why")
     def prediction_why(prediction_id: str) -> Response:
-        """The chain from a prediction to the cause of the version that answered."""
+        """Lineage from a prediction to the cause of the version that answered it."""
         return json_response(why_prediction(deps.ledger, deps.store, deps.lake, prediction_id))
 
     @router.get("/versions/{version}/why")
     def version_why(version: str) -> Response:
-        """The chain from a version to its cause, its releases, and how many predictions it answered; the short form will do."""
+        """Lineage from a version to its cause, and its releases and number of predictions; accepts a prefix of 8 characters."""
         return json_response(why_version(deps.ledger, deps.store, deps.lake, version))
 
     @router.get("/runs/{run_id}/why")
     def run_why(run_id: str) -> Response:
-        """The chain from a run to its cause, and to the predictions its version answered."""
+        """Lineage from a run to its cause, and to the predictions of its version."""
         return json_response(why_run(deps.ledger, deps.store, deps.lake, run_id))
 
     @router.get("/causes/{key}/why")
     def cause_why(key: str) -> Response:
-        """The chain from a cause to its decision, run, version, releases and predictions, as far as it went."""
+        """Lineage from a cause to its decision, run, version, releases and predictions, as far as they exist."""
         return json_response(why_cause(deps.ledger, deps.store, deps.lake, key))
 
     return router
 
 
-def _recorded(done: Recorded) -> dict[str, Any]:
+def _recorded(recorded: Recorded) -> dict[str, Any]:
     return {
-        "cause_key": done.cause_key,
-        "action": done.decision.action,
-        "reason_code": done.decision.reason_code,
-        "reason": done.decision.reason,
-        "run_id": done.run_id,
-        "new": done.new,
+        "cause_key": recorded.cause_key,
+        "action": recorded.decision.action,
+        "reason_code": recorded.decision.reason_code,
+        "reason": recorded.decision.reason,
+        "run_id": recorded.run_id,
+        "new": recorded.new,
     }

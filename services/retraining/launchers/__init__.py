@@ -1,1 +1,1 @@
-"""Where training commands run: as processes of this machine."""
+"""Launchers: where training commands run. The only one runs them as processes on this machine."""

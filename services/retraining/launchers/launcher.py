@@ -1,4 +1,4 @@
-"""The interface of what runs a training job."""
+"""The interface of launchers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.models.training_command import TrainingJob
 
 
 class Launcher(Protocol):
-    """Runs a training command somewhere."""
+    """Runs training commands."""
 
     def train(self, job: TrainingJob, stop: Event) -> None:
-        """Run it to its end. Raises TrainingFailed, OperatorError, Interrupted."""
+        """Run the command to its end. Raises TrainingFailed, OperatorError, Interrupted."""

@@ -1,4 +1,4 @@
-"""Runs a training command as a process of this machine, and kills what a killed service left of it."""
+"""Runs a training command as a process on this machine, and kills orphans of a killed service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.models.training_command import OUT_VARIABLE, RUN_VARIABLE, TrainingJ
 
 
 class ProcessLauncher:
-    """Runs jobs on this machine. `niceness` lowers their priority, so that serving comes first."""
+    """Runs jobs on this machine. `niceness` lowers their priority in favour of serving."""
 
     def __init__(self, *, niceness: int = 5) -> None:
         self._niceness = niceness
@@ -23,20 +23,20 @@ class ProcessLauncher:
         run_training(job, niceness=self._niceness, stop=stop)
 
     def end_orphans(self, job: TrainingJob) -> int:
-        """Kill processes of this run that a killed service left behind; the number killed.
+        """Kill processes of this run that a killed service left behind; returns their number.
 
         A run's id follows from its cause, so two installations on one machine may each have a run of that id:
         an orphan also writes below the same run's folder.
-        Linux shows a process's environment in /proc. Elsewhere orphans run on, harmless: a new attempt has a folder of its own.
+        Linux shows a process's environment in /proc. Elsewhere orphans continue: harmless, as each attempt has its own folder.
         """
         run = f"{RUN_VARIABLE}={job.run_id}".encode()
         attempts = f"{OUT_VARIABLE}={job.attempts}{os.sep}".encode()
-        ended = 0
+        killed = 0
         for entry in Path("/proc").glob("[0-9]*/environ"):
             with suppress(OSError):
                 environment = entry.read_bytes().split(b"\0")
                 mine = run in environment and any(one.startswith(attempts) for one in environment)
                 if mine and int(entry.parent.name) != os.getpid():
                     os.kill(int(entry.parent.name), signal.SIGKILL)
-                    ended += 1
-        return ended
+                    killed += 1
+        return killed

@@ -1,1 +1,1 @@
-"""The ledger: every cause, decision, run, gate, release, approval and budget entry, also of what was not done and why."""
+"""The ledger: all causes, decisions, runs, gate results, releases, approvals and budget entries, including decisions to wait."""

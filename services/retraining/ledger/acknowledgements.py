@@ -1,4 +1,4 @@
-"""Which decisions wait for a person to have seen them, and who has."""
+"""Decisions that a person must acknowledge, and the acknowledgements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.retraining.ledger.tables import acknowledgement, budget_entry, cau
 from services.retraining.policy.attention import FOLLOWING, EarlierRun, Issue, issue_of
 from shared.errors import Conflict
 
-# What `issues_of` looks at. A query that selects it joins decision and cause, and run where there is one.
+# Columns that `issues_of` needs. A query that selects them joins decision and cause, and outer-joins run.
 ISSUE_COLUMNS = (
     decision.c.id,
     decision.c.cause_key,
@@ -28,13 +28,13 @@ ACKNOWLEDGEMENT_COLUMNS = (
     acknowledgement.c.note.label("acknowledged_note"),
     acknowledgement.c.acknowledged_at,
 )
-# Everything that can issue a person, and more: the rule itself is `issue_of`.
+# A superset of the decisions with an issue; `issue_of` has the rule.
 _MAY_HAVE_ISSUE = or_(cause.c.state.in_(("drift", "data_fault")), run.c.state.in_(("failed", "refused")))
 
 
 @dataclass(frozen=True)
 class UnacknowledgedDecision:
-    """A decision that concerns a person and that nobody has acknowledged."""
+    """A decision with an issue and without an acknowledgement."""
 
     order: int
     cause_key: str
@@ -46,28 +46,28 @@ class UnacknowledgedDecision:
 
 @dataclass(frozen=True)
 class BulkAcknowledgement:
-    """Which decisions before one are acknowledged with it: those of one issue, or of every one.
+    """Which earlier decisions are acknowledged together with one: those with `issue`, or all if it is None.
 
-    `expected` is how many the person was shown; None where nobody counted. More have come to need a look since where a run
-    that they waited for has ended: what was not shown was not seen.
+    `expected` is the number shown to the person; None if unknown. More decisions may have an issue since then, because the run
+    that they waited for has ended: a decision that was not shown is not acknowledged.
     """
 
     issue: Issue | None = None
     expected: int | None = None
 
     def select_keys(self, waiting: Sequence[UnacknowledgedDecision]) -> tuple[str, ...]:
-        """The keys of theirs. Raises Conflict where there are more than were expected."""
+        """Cause keys of the selected decisions. Raises Conflict if there are more than `expected`."""
         keys = tuple(one.cause_key for one in waiting if self.issue in (None, one.issue))
         if self.expected is not None and len(keys) > self.expected:
             raise Conflict(
-                f"nothing was acknowledged: {self.expected} older decisions were expected, but {len(keys)} wait",
-                hint="look at them again, then acknowledge",
+                f"nothing was acknowledged: {self.expected} older decisions were expected, but there are {len(keys)}",
+                hint="list the decisions again, then acknowledge",
             )
         return keys
 
 
 def issues_of(connection: Connection, rows: Sequence[RowMapping | Mapping[str, Any]]) -> list[Issue | None]:
-    """What concerns a person about each row of ISSUE_COLUMNS."""
+    """The issue of each row of ISSUE_COLUMNS; None if it has none."""
     following = [row["cause_state"] == "drift" and row["reason_code"] in FOLLOWING for row in rows]
     runs = _runs_of(
         connection, {row["model"] for row, follows in zip(rows, following, strict=True) if follows}
@@ -86,7 +86,7 @@ def issues_of(connection: Connection, rows: Sequence[RowMapping | Mapping[str, A
 def unacknowledged_decisions(
     connection: Connection, model: str = "", before: int | None = None
 ) -> list[UnacknowledgedDecision]:
-    """Every decision that needs an acknowledgement and has none, newest first; only those made before `before`, where given."""
+    """Decisions with an issue and no acknowledgement, newest first; with `before`, only those with a smaller id."""
     query = (
         select(*ISSUE_COLUMNS, decision.c.event_time, decision.c.decided_at)
         .join(cause, cause.c.key == decision.c.cause_key)
@@ -110,11 +110,11 @@ def unacknowledged_decisions(
 
 
 def unacknowledged_groups(connection: Connection, model: str = "") -> list[dict[str, Any]]:
-    """What is unseen, by model and issue, the group with the newest decision first; each with its newest one's words."""
+    """Unacknowledged decisions grouped by model and issue, newest group first; each with the reason of its newest decision."""
     groups: dict[tuple[str, Issue], list[UnacknowledgedDecision]] = {}
     for one in unacknowledged_decisions(connection, model):
         groups.setdefault((one.model, one.issue), []).append(one)
-    words = _words(connection, [group[0].cause_key for group in groups.values()])
+    reasons = _reasons(connection, [group[0].cause_key for group in groups.values()])
     return [
         {
             "model": group[0].model,
@@ -123,23 +123,23 @@ def unacknowledged_groups(connection: Connection, model: str = "") -> list[dict[
             "since": min(one.event_time for one in group),
             "newest_key": group[0].cause_key,
             "newest_at": group[0].decided_at,
-            "reason": words[group[0].cause_key],
+            "reason": reasons[group[0].cause_key],
         }
         for group in groups.values()
     ]
 
 
 def with_acknowledgement(row: RowMapping) -> dict[str, Any]:
-    """The row, with ACKNOWLEDGEMENT_COLUMNS's columns as one entry `acknowledged`; None where nobody has."""
-    told = plain(row)
-    actor, note, moment = (
-        told.pop(name) for name in ("acknowledged_by", "acknowledged_note", "acknowledged_at")
+    """The row, with ACKNOWLEDGEMENT_COLUMNS combined into `acknowledged`; None if nobody acknowledged it."""
+    values = plain(row)
+    actor, note, at = (
+        values.pop(name) for name in ("acknowledged_by", "acknowledged_note", "acknowledged_at")
     )
-    return {**told, "acknowledged": None if actor is None else {"actor": actor, "note": note, "at": moment}}
+    return {**values, "acknowledged": None if actor is None else {"actor": actor, "note": note, "at": at}}
 
 
 def _runs_of(connection: Connection, models: Iterable[str]) -> dict[str, list[tuple[int, EarlierRun]]]:
-    """The runs of models, oldest first, each with the id of the decision that began it."""
+    """The runs of models, oldest first, each with the id of the decision that created it."""
     query = (
         select(
             decision.c.id, decision.c.action, run.c.model, run.c.state, run.c.event_time, budget_entry.c.state
@@ -150,20 +150,20 @@ def _runs_of(connection: Connection, models: Iterable[str]) -> dict[str, list[tu
         .order_by(decision.c.id)
     )
     found: dict[str, list[tuple[int, EarlierRun]]] = {}
-    for order, verb, model, state, event_time, charge in connection.execute(query) if models else ():
-        begun = EarlierRun(state, event_time, verb == "suggest", charge in ("reserved", "spent"))
-        found.setdefault(model, []).append((order, begun))
+    for order, action, model, state, event_time, charge in connection.execute(query) if models else ():
+        earlier = EarlierRun(state, event_time, action == "suggest", charge in ("reserved", "spent"))
+        found.setdefault(model, []).append((order, earlier))
     return found
 
 
-def _words(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
-    """What to say about causes: how the run ended where that is the matter, else the reason drift gave."""
+def _reasons(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """A reason per cause: the run's if it failed or was refused, else the cause's own."""
     query = (
         select(cause.c.key, cause.c.reason, run.c.state, run.c.reason)
         .outerjoin(run, run.c.cause_key == cause.c.key)
         .where(cause.c.key.in_(keys))
     )
     return {
-        key: message if state in ("failed", "refused") and message else reason
-        for key, reason, state, message in connection.execute(query)
+        key: run_reason if state in ("failed", "refused") and run_reason else cause_reason
+        for key, cause_reason, state, run_reason in connection.execute(query)
     }

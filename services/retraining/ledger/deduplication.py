@@ -1,8 +1,8 @@
-"""One delivery of a cause: under which key it is kept, what was decided before, and what it adds.
+"""Deduplication of causes: the key of a delivery, the earlier decision, and what a repeated delivery changes.
 
-A verdict and the alerts about it are one cause, in whichever order they come. The verdict's id is its key, and an alert that
-names the verdict is kept under it. An alert is not trusted further than that: it joins only what is about the same model, and it
-never keeps a verdict out of the ledger.
+A verdict and the alerts about it are one cause, in any order of arrival. The verdict's id is the key, also of an alert that
+names the verdict. An alert is trusted only for that: it joins a cause of the same model only, and it never prevents a verdict
+from being recorded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from services.retraining.ledger.records import Recorded
 from services.retraining.ledger.tables import cause, decision, run
 from services.retraining.policy.decision import AWAITED, Decision
 
-ANNOUNCED = "announced"  # state of a cause that an alert brought and whose verdict was not received
+ANNOUNCED = "announced"  # state of a cause created by an alert whose verdict has not arrived
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class _ExistingCause:
 
 
 def with_ledger_key(connection: Connection, received: Cause) -> Cause:
-    """The cause under the key it is kept by.
+    """The cause with the key that the ledger uses for it.
 
-    1. a verdict keeps its id, unless an alert of another model took that: then a key made of both, the same at every delivery
-    2. an alert goes to the verdict of its model that it names, received or not
-    3. one that names anything else keeps its own key, and is marked as unclear for policy
+    1. a verdict keeps its id, unless an alert of another model uses it: then the key combines model and id
+    2. an alert takes the key of the verdict of its model that it names, whether or not the verdict has arrived
+    3. an alert that names anything else keeps its own key and is marked as UNCLEAR for the policy
     """
     if received.verdict is not None:
         taken = _existing_cause(connection, received.key)
@@ -45,7 +45,7 @@ def with_ledger_key(connection: Connection, received: Cause) -> Cause:
     for key in (received.about, _combined_key(received, received.about)):
         taken = _existing_cause(connection, key)
         if taken is None:
-            # Nobody has received of the verdict yet. Beside a key that is taken, nothing waits: see 3.
+            # The verdict has not arrived. If its id is in use by another model, see 3.
             return replace(received, key=key) if key == received.about else replace(received, about=UNCLEAR)
         if taken.model == received.model and taken.joinable:
             return replace(received, key=key)
@@ -53,7 +53,7 @@ def with_ledger_key(connection: Connection, received: Cause) -> Cause:
 
 
 def known_cause(connection: Connection, key: str) -> Recorded | None:
-    """What was decided about a cause before; None where it is new."""
+    """The earlier decision about a cause; None if the cause is new."""
     row = connection.execute(
         select(decision.c.action, decision.c.reason_code, decision.c.reason, run.c.run_id)
         .outerjoin(run, run.c.cause_key == decision.c.cause_key)
@@ -65,7 +65,7 @@ def known_cause(connection: Connection, key: str) -> Recorded | None:
 
 
 def insert_cause(connection: Connection, received: Cause, version: str, now: datetime) -> None:
-    """A cause received for the first time; `version` is what is served."""
+    """Insert a new cause; `version` is the served version."""
     values = {
         "key": received.key,
         "model": received.model,
@@ -82,25 +82,24 @@ def insert_cause(connection: Connection, received: Cause, version: str, now: dat
 
 
 def count_delivery(connection: Connection, received: Cause, known: Recorded) -> None:
-    """A cause received again. A verdict that an alert had announced is kept now, whatever was decided meanwhile.
+    """Count a repeated delivery. A verdict that an alert had announced is stored now, whatever was decided meanwhile.
 
-    Where its decision awaited it, the cause is the verdict's from here on; else it stays the alert's, which was decided about.
+    If the decision awaited the verdict, the cause becomes the verdict's; else it stays the alert's.
     """
-    added = {"deliveries": cause.c.deliveries + 1}
-    here = update(cause).where(cause.c.key == received.key)
-    connection.execute(here.values(**added))
+    row = update(cause).where(cause.c.key == received.key)
+    connection.execute(row.values(deliveries=cause.c.deliveries + 1))
     if received.verdict is None:
         return
     values = _of_verdict(received)
     if known.decision.reason_code == AWAITED:
         values |= {"source": received.source, "reason": received.reason, "actor": received.actor}
-    connection.execute(here.where(cause.c.state == ANNOUNCED).values(**values))
+    connection.execute(row.where(cause.c.state == ANNOUNCED).values(**values))
 
 
 def insert_decision(
     connection: Connection, received: Cause, made: Decision, event_time: datetime, now: datetime
 ) -> None:
-    """The decision about a cause; it takes the place of one that awaited its verdict."""
+    """Insert the decision about a cause; it replaces one that awaited the verdict."""
     connection.execute(
         delete(decision).where(decision.c.cause_key == received.key, decision.c.reason_code == AWAITED)
     )

@@ -1,4 +1,4 @@
-"""Opening the ledger's database: SQLite in WAL mode, or Postgres, brought to the newest tables."""
+"""Opens and migrates the ledger's database: SQLite in WAL mode, or Postgres."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOCK = crc32(b"homeostat ledger")
 
 
 def open_engine(url: str) -> Engine:
-    """The engine for `url`, migrated. Raises OperatorError where the database cannot be opened or written."""
+    """The engine for `url`, migrated. Raises OperatorError if the database cannot be opened or written."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database and parsed.database != ":memory:":
@@ -42,14 +42,14 @@ def open_engine(url: str) -> Engine:
         engine.dispose()
         raise OperatorError(
             f"the ledger at {parsed.render_as_string(hide_password=True)} cannot be opened: {_cause(error)}",
-            hint="check that the place can be written and has room, or set HOMEOSTAT_RETRAINING_LEDGER",
+            hint="check that the database is writable and has free space, or set HOMEOSTAT_RETRAINING_LEDGER",
         ) from error
     return engine
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that writes; nobody else writes meanwhile, so what it reads stays true. Raises DependencyUnavailable."""
+    """An exclusive write transaction: no other writer changes what it has read. Raises DependencyUnavailable."""
     try:
         with engine.execution_options(writing=True).begin() as connection:
             if engine.dialect.name == "postgresql":
@@ -61,7 +61,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent look. Raises DependencyUnavailable."""
+    """A consistent read. Raises DependencyUnavailable."""
     try:
         with engine.connect() as connection:
             yield connection
@@ -72,7 +72,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def _unavailable(error: SQLAlchemyError) -> DependencyUnavailable:
     return DependencyUnavailable(
         f"the ledger does not answer: {_cause(error)}",
-        hint="free the disk or start the database; nothing was recorded or done",
+        hint="free disk space or start the database; nothing was recorded",
     )
 
 
@@ -85,18 +85,19 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OperatorError(
-            f"{folder} cannot be made: {error.strerror}", hint="set HOMEOSTAT_HOME to a folder of yours"
+            f"{folder} cannot be created: {error.strerror}",
+            hint="set HOMEOSTAT_HOME to a folder that you can write to",
         ) from error
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # transactions are begun below, not by the driver
+    connection.isolation_level = None  # _begin_sqlite begins transactions, not the driver
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and writes later would fail halfway when another writer came between: take the lock at once.
+    # A transaction that reads and later writes would fail if another writer committed in between: take the lock at the start.
     immediate = connection.get_execution_options().get("writing", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 

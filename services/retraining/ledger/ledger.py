@@ -1,4 +1,4 @@
-"""The ledger's verbs. Every method is one transaction; what must be true together is written together."""
+"""Writes to the ledger. Every method is one transaction."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Decide = Callable[[Cause, tuple[PastRun, ...], tuple[PastVerdict, ...]], Decisio
 
 
 def run_id_of(cause_key: str) -> str:
-    """The id of the one run a cause may have: also the name of its durable workflow and of its folder."""
+    """The id of the one run that a cause may have; also the name of the run's folder."""
     return f"run-{cause_key}"
 
 
@@ -59,7 +59,7 @@ class Ledger(LedgerQueries):
     def record_project(
         self, model: str, directory: str, loop: LoopSpec, version: str, actor: str, now: datetime
     ) -> None:
-        """Remember where a model is trained and by which specification its loop acts."""
+        """Record the project folder and the loop specification of a model."""
         values = {
             "directory": directory,
             "loop": loop.model_dump(mode="json"),
@@ -82,12 +82,12 @@ class Ledger(LedgerQueries):
         owner: Project | None,
         decide: Decide,
     ) -> Recorded:
-        """Decide about a cause, once: cause, decision, run and budget entry are written together or not at all.
+        """Decide on a cause once: cause, decision, run and budget entry are written together or not at all.
 
-        1. find the key it is kept under: an alert about a verdict goes to the verdict's
-        2. a cause known before: count the delivery, give the answer of then; unless that awaited a verdict
-        3. read the past of the model, ask `decide` (pure; it may be asked again if the transaction fails)
-        4. write cause and decision; for retrain and suggest also the run, charged to the budget
+        1. find the cause's key: an alert about a verdict takes the verdict's
+        2. a known cause: count the delivery and return the earlier decision, unless that awaited a verdict
+        3. read the model's history and call `decide` (pure; called again if the transaction is retried)
+        4. write cause and decision; for retrain and suggest also the run, and reserve its budget
         """
         with writing(self._engine) as connection:
             received = with_ledger_key(connection, received)
@@ -121,9 +121,9 @@ class Ledger(LedgerQueries):
         now: datetime,
         older: BulkAcknowledgement | None = None,
     ) -> dict[str, Any]:
-        """A person has seen what was decided about a cause, and the `older` decisions that wait; the first word stands.
+        """Record that a person has seen a decision and the selected `older` ones; the first acknowledgement counts.
 
-        Raises NotFound; Conflict where more wait than the person was shown: then nothing is acknowledged.
+        Raises NotFound; Conflict if there are more older ones than the person was shown: then nothing is acknowledged.
         """
         with writing(self._engine) as connection:
             found = connection.execute(
@@ -152,9 +152,9 @@ class Ledger(LedgerQueries):
             }
 
     def transition(self, run_id: str, to: State, now: datetime, **values: Any) -> Run:
-        """Take a run to another state; to the state it is in already is a repeat and only writes `values`.
+        """Change a run's state; if it has the state already, only write `values`.
 
-        Raises Conflict where the run's state does not allow the move, NotFound where there is no such run.
+        Raises Conflict if the run's state does not allow the transition, NotFound if there is no such run.
         """
         with writing(self._engine) as connection:
             return transition_run(connection, run_of(connection, run_id), to, now, values)
@@ -162,7 +162,7 @@ class Ledger(LedgerQueries):
     def record_gate(
         self, run_id: str, *, passed: bool, digest: str, result: dict[str, Any], now: datetime
     ) -> None:
-        """Keep what the gate measured; the first record stays."""
+        """Record a gate result; the first one counts."""
         with writing(self._engine) as connection:
             insert_once(
                 connection, gate, run_id=run_id, passed=passed, digest=digest, result=result, evaluated_at=now
@@ -178,10 +178,10 @@ class Ledger(LedgerQueries):
         event_time: datetime | None = None,
         objection: Callable[[tuple[PastRun, ...]], str] = lambda _: "",
     ) -> Run:
-        """A person's yes or no to a run that waits for one; bound to the gate result that was shown.
+        """Record a person's approval or rejection of a waiting run; bound to the gate result that was shown.
 
-        The answer, the move and the charge are one transaction. `objection` (pure) sees the other runs and may forbid a start.
-        Answering the same again changes nothing. Raises Conflict where the run does not wait, or where `objection` speaks.
+        Answer, transition and budget entry are one transaction. `objection` (pure) gets the other runs and may forbid a start.
+        Repeating the same answer changes nothing. Raises Conflict if the run does not wait, or if `objection` returns a reason.
         """
         with writing(self._engine) as connection:
             old = run_of(connection, run_id)
@@ -192,7 +192,7 @@ class Ledger(LedgerQueries):
                 if last is not None and last.answer == answer:
                     return old
                 raise Conflict(
-                    f"run {run_id} is {old.state}; only a run that waits can be answered",
+                    f"run {run_id} is {old.state}; only a waiting run can be approved or rejected",
                     hint="GET /runs lists them",
                 )
             starts = old.state == "suggested"
@@ -218,7 +218,7 @@ class Ledger(LedgerQueries):
                     old,
                     "rejected",
                     now,
-                    {"reason_code": "rejected", "reason": f"{actor} said no"},
+                    {"reason_code": "rejected", "reason": f"rejected by {actor}"},
                 )
             if starts:
                 return transition_run(
@@ -227,9 +227,9 @@ class Ledger(LedgerQueries):
             return transition_run(connection, old, "promoting", now, {})
 
     def record_release(self, done: Release) -> None:
-        """Mirror an entry of the release log; a repeat changes nothing."""
+        """Copy an entry of the release log; a repetition changes nothing."""
         with writing(self._engine) as connection:
-            fresh = insert_once(
+            inserted = insert_once(
                 connection,
                 release,
                 model=done.model,
@@ -240,10 +240,10 @@ class Ledger(LedgerQueries):
                 run_id=done.run_id,
                 released_at=done.released_at,
             )
-            if fresh:
+            if inserted:
                 add_to_outbox(connection, "release", done.model_dump(mode="json"))
 
     def mark_sent(self, ids: Sequence[int]) -> None:
-        """The mirror has it."""
+        """Mark outbox entries as sent to MLflow."""
         with writing(self._engine) as connection:
             connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(sent=True))

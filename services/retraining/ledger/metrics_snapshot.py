@@ -1,4 +1,4 @@
-"""What gauges show: read from the ledger whenever they are asked for, so that they are true right after a restart, too."""
+"""Values for gauges, read from the ledger at each scrape: they are correct right after a restart, too."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.retraining.run_states import OPEN, State
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run that has not ended. `since`: when it began, or when a person last let it go on."""
+    """A run that has not ended. `since`: when it was created, or last approved."""
 
     model: str
     state: State
@@ -26,7 +26,7 @@ class OpenRun:
 
 @dataclass(frozen=True)
 class LastRelease:
-    """The newest entry of a model's release log, as far as the ledger knows."""
+    """The newest release of a model in the ledger."""
 
     generation: int
     released_at: datetime
@@ -34,7 +34,7 @@ class LastRelease:
 
 @dataclass(frozen=True)
 class MetricsSnapshot:
-    """One consistent look. `gates` holds each model's last gate result and the least gain that was wanted."""
+    """A consistent read. `gates` has each model's latest gate result and the minimum gain it required."""
 
     models: tuple[str, ...]
     open_runs: tuple[OpenRun, ...]
@@ -45,14 +45,14 @@ class MetricsSnapshot:
 
 
 def read_metrics_snapshot(connection: Connection) -> MetricsSnapshot:
-    """Read them."""
+    """Read all values in one transaction."""
     models = tuple(connection.execute(select(project.c.model).order_by(project.c.model)).scalars())
     answered = (
         select(approval.c.run_id, func.max(approval.c.answered_at).label("at"))
         .group_by(approval.c.run_id)
         .subquery()
     )
-    still = connection.execute(
+    open_runs = connection.execute(
         select(run.c.model, run.c.state, run.c.created_at, answered.c.at)
         .outerjoin(answered, answered.c.run_id == run.c.run_id)
         .where(run.c.state.in_(OPEN))
@@ -71,7 +71,7 @@ def read_metrics_snapshot(connection: Connection) -> MetricsSnapshot:
     return MetricsSnapshot(
         models=models,
         open_runs=tuple(
-            OpenRun(row.model, row.state, row.created_at, row.at or row.created_at) for row in still
+            OpenRun(row.model, row.state, row.created_at, row.at or row.created_at) for row in open_runs
         ),
         unacknowledged=dict(Counter(one.model for one in unacknowledged_decisions(connection))),
         releases={row.model: LastRelease(row.generation, row.released_at) for row in last},

@@ -1,4 +1,4 @@
-"""The database's password, kept in a file of its own: a container mounts it, and no variable holds it."""
+"""Reads the database password from a file, so that no environment variable contains it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.errors import OperatorError
 
 
 def with_password(url: str, file: Path | None) -> str:
-    """`url` with the password from `file`, where it names a user but no password. Raises OperatorError if unreadable."""
+    """`url` with the password from `file`, if it has a user and no password. Raises OperatorError if unreadable."""
     if file is None or not url:
         return url
     parsed = make_url(url)
@@ -21,11 +21,11 @@ def with_password(url: str, file: Path | None) -> str:
     except OSError as error:
         raise OperatorError(
             f"the database's password in {file} cannot be read: {error.strerror}",
-            hint="mend HOMEOSTAT_RETRAINING_PASSWORD_FILE, or the file's owner and mode",
+            hint="correct HOMEOSTAT_RETRAINING_PASSWORD_FILE, or the file's owner and mode",
         ) from error
     if not password:
         raise OperatorError(
             f"the database's password in {file} is empty",
-            hint="write it there; deploy/containers/secrets.sh makes one",
+            hint="write the password to the file; deploy/containers/secrets.sh creates one",
         )
     return parsed.set(password=password).render_as_string(hide_password=False)

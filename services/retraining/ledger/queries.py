@@ -1,4 +1,4 @@
-"""What the ledger is asked: every question is one consistent look."""
+"""Read queries on the ledger. Every method is one consistent read."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class LedgerQueries:
         self._engine = engine
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._engine.dispose()
 
     def project(self, model: str) -> Project | None:
-        """The project of a model; None where it was never deployed."""
+        """The project of a model; None if it was never deployed."""
         with reading(self._engine) as connection:
             row = connection.execute(select(project).where(project.c.model == model)).mappings().first()
         if row is None:
@@ -59,7 +59,7 @@ class LedgerQueries:
             return list(connection.execute(select(project.c.model).order_by(project.c.model)).scalars())
 
     def decisions(self, model: str = "", limit: int = 100) -> list[dict[str, Any]]:
-        """Decisions, newest first, each with its cause, the run it led to, and what about it concerns a person."""
+        """Decisions, newest first, each with its cause, its run and its issue."""
         query = (
             select(
                 *ISSUE_COLUMNS,
@@ -92,7 +92,7 @@ class LedgerQueries:
             ]
 
     def unacknowledged(self, model: str = "") -> list[dict[str, Any]]:
-        """What needs an acknowledgement and has none, as groups by model and issue, the newest first."""
+        """Unacknowledged decisions with an issue, grouped by model and issue, newest group first."""
         with reading(self._engine) as connection:
             return unacknowledged_groups(connection, model)
 
@@ -119,27 +119,27 @@ class LedgerQueries:
     def event_time(self, model: str) -> datetime | None:
         """The latest event time that a verdict in the ledger has for a model."""
         with reading(self._engine) as connection:
-            moment: datetime | None = connection.execute(
+            found: datetime | None = connection.execute(
                 select(cause.c.window_end)
                 .where(cause.c.model == model, cause.c.window_end.is_not(None))
                 .order_by(cause.c.window_end.desc())
                 .limit(1)
             ).scalar()
-        return moment
+        return found
 
     def first_window(self, model: str, version: str) -> datetime | None:
         """The start of the first window a version was evaluated on."""
         with reading(self._engine) as connection:
-            moment: datetime | None = connection.execute(
+            found: datetime | None = connection.execute(
                 select(cause.c.window_start)
                 .where(cause.c.model == model, cause.c.version == version, cause.c.window_start.is_not(None))
                 .order_by(cause.c.window_start)
                 .limit(1)
             ).scalar()
-        return moment
+        return found
 
     def faulty_windows(self, model: str) -> list[tuple[datetime, datetime]]:
-        """Windows whose data drift found faulty; not stretches a person asked about, which may hold sound weeks as well."""
+        """Windows with verdict data_fault; not those a person requested, which may contain weeks of good data."""
         query = select(cause.c.window_start, cause.c.window_end).where(
             cause.c.model == model,
             cause.c.state == "data_fault",
@@ -153,7 +153,7 @@ class LedgerQueries:
             ]
 
     def latest_verdict_with_loss(self, model: str) -> Verdict | None:
-        """The newest verdict of the loop's own that tells a realised loss; None where there is none."""
+        """The newest scheduled verdict with a realised loss; None if there is none."""
         query = (
             select(cause.c.verdict)
             .where(cause.c.model == model, EVALUATED, cause.c.verdict["loss"].as_float().is_not(None))
@@ -165,12 +165,12 @@ class LedgerQueries:
         return None if found is None else Verdict.model_validate(found)
 
     def metrics_snapshot(self) -> MetricsSnapshot:
-        """What the gauges show."""
+        """Values for the gauges."""
         with reading(self._engine) as connection:
             return read_metrics_snapshot(connection)
 
     def run(self, run_id: str) -> Run:
-        """A run with its gate's result. Raises NotFound."""
+        """A run with its gate result. Raises NotFound."""
         with reading(self._engine) as connection:
             return run_of(connection, run_id)
 
@@ -185,13 +185,13 @@ class LedgerQueries:
             return [Run.of_row(row) for row in connection.execute(query).mappings()]
 
     def working_runs(self) -> list[str]:
-        """Ids of runs that somebody must drive, oldest first."""
+        """Ids of runs that need a step, oldest first."""
         query = select(run.c.run_id).where(run.c.state.in_(WORKING)).order_by(run.c.created_at, run.c.run_id)
         with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
 
     def runs_of_version(self, version: str) -> list[Run]:
-        """Runs that made a version (the same bytes made twice are the same version), oldest first."""
+        """Runs that produced a version (identical bytes are the same version), oldest first."""
         with reading(self._engine) as connection:
             rows = connection.execute(
                 RUNS.where(run.c.version == version).order_by(run.c.created_at)
@@ -199,7 +199,7 @@ class LedgerQueries:
             return [Run.of_row(row) for row in rows]
 
     def answers(self, run_id: str) -> list[dict[str, Any]]:
-        """What people said about a run, oldest first."""
+        """Approvals and rejections of a run, oldest first."""
         with reading(self._engine) as connection:
             rows = connection.execute(
                 select(approval).where(approval.c.run_id == run_id).order_by(approval.c.id)
@@ -207,12 +207,12 @@ class LedgerQueries:
             return [plain(row) for row in rows]
 
     def past_runs(self, model: str) -> tuple[PastRun, ...]:
-        """The runs of a model as policy sees them."""
+        """The runs of a model, as input for the policy."""
         with reading(self._engine) as connection:
             return runs_before(connection, model)
 
     def releases_of_version(self, version: str) -> list[dict[str, Any]]:
-        """Releases that put a version into service, oldest first."""
+        """Releases of a version, oldest first."""
         query = (
             select(release)
             .where(release.c.version == version)
@@ -222,13 +222,13 @@ class LedgerQueries:
             return [plain(row) for row in connection.execute(query).mappings()]
 
     def unsent(self, limit: int = 50) -> list[dict[str, Any]]:
-        """What the mirror has not been told yet, oldest first."""
+        """Outbox entries not yet sent to MLflow, oldest first."""
         with reading(self._engine) as connection:
             query = select(outbox).where(outbox.c.sent.is_(False)).order_by(outbox.c.id).limit(limit)
             return [plain(row) for row in connection.execute(query).mappings()]
 
     def unsent_count(self) -> int:
-        """How far the mirror lags, in entries."""
+        """Number of outbox entries not yet sent to MLflow."""
         with reading(self._engine) as connection:
             return int(
                 connection.execute(

@@ -1,4 +1,4 @@
-"""What the ledger gives out: frozen records."""
+"""Immutable records returned by the ledger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.contracts.loop_spec import LoopSpec
 
 @dataclass(frozen=True)
 class Project:
-    """Where a model's training command lives, and the loop specification that was deployed with it."""
+    """A model's project folder, and the loop specification that was deployed with it."""
 
     model: str
     directory: str
@@ -25,7 +25,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of a cause. `new` is False where the same cause came before: nothing was done again."""
+    """The result of recording a cause. `new` is False for a repeated delivery, which changes nothing."""
 
     cause_key: str
     decision: Decision
@@ -35,7 +35,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the ledger knows it. `lake` and `snapshot` are filled once frozen, `version` once packaged."""
+    """A run. `lake` and `snapshot` are set when the snapshot is taken, `version` when the model is packaged."""
 
     run_id: str
     cause_key: str
@@ -62,7 +62,7 @@ class Run:
 
     @classmethod
     def of_row(cls, row: RowMapping) -> Run:
-        """From a row of the table, with `result` and `digest` of the gate where they were joined in."""
+        """From a row of the table, with the gate's `result` and `digest` if they were joined."""
         values = {str(name): value for name, value in row.items()}
         values["loop"] = LoopSpec.model_validate(values["loop"])
         values["gate"] = values.pop("result", None)

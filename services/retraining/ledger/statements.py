@@ -1,4 +1,4 @@
-"""Pieces of transactions: each reads or writes rows on a connection its caller opened."""
+"""SQL statements inside a transaction: each reads or writes rows on the caller's connection."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from services.retraining.policy.decision import Decision, PastRun, PastVerdict
 from services.retraining.run_states import ENDS, OPEN, TRANSITIONS, State
 from shared.errors import Conflict, NotFound
 
-_VERDICTS_KEPT_IN_MIND = 64
+_MAX_VERDICTS = 64
 
 ANSWERS = select(approval.c.answer)
-# The loop's own verdicts tile event time. A person may ask about any stretch, so what drift says then counts once, as a cause.
+# Scheduled verdicts cover event time without overlap. A verdict on a window that a person chose counts as a cause only.
 EVALUATED = cause.c.verdict["detector"].as_string() == "evaluation"
 RUNS = select(run, gate.c.result, gate.c.digest).outerjoin(gate, gate.c.run_id == run.c.run_id)
 
 
 def plain(row: RowMapping) -> dict[str, Any]:
-    """A mapping whose keys are plain strings: SQLAlchemy's own are a subclass that JSON writers refuse."""
+    """A dict with plain string keys: SQLAlchemy's key class is rejected by the JSON encoder."""
     return {str(name): value for name, value in row.items()}
 
 
 def run_of(connection: Connection, run_id: str) -> Run:
-    """A run with its gate's result. Raises NotFound."""
+    """A run with its gate result. Raises NotFound."""
     row = connection.execute(RUNS.where(run.c.run_id == run_id)).mappings().first()
     if row is None:
         raise NotFound(f"there is no run {run_id}", hint="GET /runs lists them")
@@ -37,7 +37,7 @@ def run_of(connection: Connection, run_id: str) -> Run:
 
 
 def runs_before(connection: Connection, model: str) -> tuple[PastRun, ...]:
-    """The runs of a model as policy sees them, oldest first."""
+    """The runs of a model as input for the policy, oldest first."""
     query = (
         select(run.c.run_id, run.c.event_time, run.c.state, budget_entry.c.state.label("charge"))
         .outerjoin(budget_entry, budget_entry.c.run_id == run.c.run_id)
@@ -57,12 +57,12 @@ def runs_before(connection: Connection, model: str) -> tuple[PastRun, ...]:
 
 
 def verdicts_before(connection: Connection, model: str, version: str) -> tuple[PastVerdict, ...]:
-    """The newest verdicts about a version as policy sees them; not those on windows that a person chose."""
+    """The newest verdicts about a version as input for the policy; not those on windows that a person chose."""
     query = (
         select(cause.c.window_start, cause.c.window_end, cause.c.state, cause.c.verdict)
         .where(cause.c.model == model, cause.c.version == version, EVALUATED)
         .order_by(cause.c.window_end.desc())
-        .limit(_VERDICTS_KEPT_IN_MIND)
+        .limit(_MAX_VERDICTS)
     )
     return tuple(
         PastVerdict(row.window_start, row.window_end, row.state, tuple(row.verdict["drifted"]))
@@ -80,7 +80,7 @@ def insert_run(
     now: datetime,
     owner: Project,
 ) -> None:
-    """A new run, queued and charged, or suggested."""
+    """Insert a run: queued, with its budget reserved, or suggested."""
     state: State = "queued" if made.action == "retrain" else "suggested"
     connection.execute(
         run.insert().values(
@@ -108,18 +108,18 @@ def insert_run(
 
 
 def charge(connection: Connection, run_id: str, model: str, event_time: datetime) -> None:
-    """Reserve before anything is done; a crash leaves the reservation, which counts."""
+    """Reserve budget before the run starts; after a crash the reservation remains and counts."""
     connection.execute(
         budget_entry.insert().values(run_id=run_id, model=model, event_time=event_time, state="reserved")
     )
 
 
 def transition_run(connection: Connection, old: Run, to: State, now: datetime, values: dict[str, Any]) -> Run:
-    """Take a run to another state, with all that goes with it. Raises Conflict."""
+    """Change a run's state, its timings, its budget entry and the outbox. Raises Conflict."""
     if old.state != to:
         if to not in TRANSITIONS[old.state]:
             raise Conflict(
-                f"run {old.run_id} is {old.state} and cannot become {to}", hint="look at the run again"
+                f"run {old.run_id} is {old.state} and cannot become {to}", hint="GET the run again"
             )
         spent = round(old.seconds.get(old.state, 0.0) + (now - old.state_changed_at).total_seconds(), 3)
         values = {"state_changed_at": now, "seconds": {**old.seconds, old.state: spent}, **values}
@@ -134,24 +134,24 @@ def transition_run(connection: Connection, old: Run, to: State, now: datetime, v
 
 
 def settle(connection: Connection, old: Run, to: State, spent: float) -> None:
-    """Close the run's budget entry when its training is over, or will never be."""
+    """Close the run's budget entry when its training ended, or the run ended without training."""
     entry = update(budget_entry).where(budget_entry.c.run_id == old.run_id)
     if old.state == "training":
         connection.execute(entry.values(state="spent", train_seconds=spent))
     elif to in ENDS:
-        # Nothing was trained: what was reserved is given back.
+        # Nothing was trained: return the reservation.
         connection.execute(entry.where(budget_entry.c.state == "reserved").values(state="returned"))
 
 
 def add_to_outbox(connection: Connection, kind: str, payload: dict[str, Any]) -> None:
-    """Something for the mirror."""
+    """Queue an entry for MLflow."""
     connection.execute(outbox.insert().values(kind=kind, payload=payload, sent=False))
 
 
 def insert_once(connection: Connection, table: Table, **values: Any) -> bool:
-    """Insert unless the primary key is taken; whether it was inserted."""
+    """Insert unless the primary key exists; returns whether a row was inserted."""
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    # Asked for the row, not the count of rows: Postgres's driver does not count here.
+    # RETURNING instead of the row count: the Postgres driver gives no row count here.
     key = next(iter(table.primary_key.columns))
     return (
         connection.execute(make(table).values(**values).on_conflict_do_nothing().returning(key)).first()

@@ -1,4 +1,4 @@
-"""The ledger's tables, for SQLite and Postgres alike. Migrations make them; this is what code reads and writes through.
+"""The ledger's tables, for SQLite and Postgres. Migrations create them; queries use these definitions.
 
 project   cause ─1:1─ decision   cause ─1:0..1─ acknowledgement   cause ─1:0..1─ run ─ gate, approval, budget_entry
 release   outbox
@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcTimestamp(TypeDecorator[datetime]):
-    """A UTC moment kept as text of fixed width, so that it sorts the same in every database."""
+    """A UTC timestamp stored as text of fixed width, so that it sorts the same in every database."""
 
     impl = String(27)
     cache_ok = True

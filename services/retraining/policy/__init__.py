@@ -1,15 +1,15 @@
-"""Deciding, and nothing else: pure functions from a cause and the past to a decision with its reason.
+"""The policy: pure functions from a cause and the history to a decision with its reason.
 
-How far the loop goes by itself (`automation` in loop.yaml):
+Automation levels (`automation` in loop.yaml):
 
-    observe   writes down what it would do; nothing starts, not even on request
-    suggest   records a run that waits for a person to start it; once proven it waits again for a person to promote it
-    retrain   runs up to the gate and ends there, `succeeded`: the version is kept, and deploying it is a person's own act;
-              the loop is free for the next cause
-    approve   like auto, but the run stays open, `waiting_for_approval`: the promotion is the loop's, made once a person says yes
-              to this very gate result, and refused if the champion changed meanwhile; no other run starts while it waits
-    auto      promotes what the gate lets through
+    observe   records the decision; nothing starts, not even on request
+    suggest   records a run that waits for a person to start it; after the gate it waits for a person to promote it
+    retrain   runs up to the gate and ends as `succeeded`: the version is stored, and a person may deploy it; the next cause may
+              start another run
+    approve   like auto, but the run stays open as `waiting_for_approval` until a person approves this gate result; it is refused
+              if the champion changed meanwhile, and no other run starts while it waits
+    auto      promotes a version that passes the gate
 
-Whatever the level: where the champion could not be held against the challenger (it takes features the loop no longer has), a run
-that passed everything else is `waiting_for_approval`. The loop never undoes a release by itself without having compared.
+At every level: if the champion cannot be compared with the challenger (it takes features the loop no longer has), a run that
+passed all other checks is `waiting_for_approval`. No release is replaced automatically without a comparison.
 """

@@ -1,4 +1,4 @@
-"""From a cause to a decision. Pure: the past and the time are arguments, and the answer always has a reason."""
+"""Turns a cause into a decision with a reason. Pure: history and time are arguments."""
 
 from __future__ import annotations
 
@@ -11,41 +11,39 @@ from services.retraining.policy.triggers import TriggerResult, evaluate_trigger
 from shared.contracts.loop_spec import LoopSpec
 
 _SILENT = {
-    "data_fault": ("bad_data", "the data is faulty; bad data never retrains a model"),
-    "insufficient_data": ("insufficient_data", "too few rows to judge by"),
+    "data_fault": ("bad_data", "the data is faulty; faulty data never starts a retraining"),
+    "insufficient_data": ("insufficient_data", "too few rows to evaluate"),
     "warming_up": ("warming_up", "the detectors are still warming up"),
 }
 
 
 def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Decision:
-    """What to do about `cause`. `now` is event time: the verdict's window end, or the newest row in the lake.
+    """Decide on `cause`. `now` is event time: the verdict's window end, or the newest row in the lake.
 
-    1. nothing served, no training command, an all-clear: wait
-    2. an alert about a verdict: the verdict is what counts, so wait for it; where it cannot be told which, do nothing. Where
-       verdicts are not received, what the alert tells of it has to do: at least its state and its version
-    3. a verdict of data_fault, insufficient_data or warming_up never retrains, whatever the triggers say
-    4. a verdict about a version no longer served says nothing about the one that is
-    5. ask the triggers in the order loop.yaml lists them; a person's request and an alert are triggers of their own
-    6. a run at work, or a suggestion that waits for a person: wait
-    7. cooldown (a person may pass it), then budget (nobody may)
-    8. the automation level says whether to do it, to suggest it, or to write it down
+    1. no version served, no training command, or a resolved alert: wait
+    2. an alert about a verdict: wait for the verdict; if the alert does not say which one, do nothing. If this service does not
+       consume verdicts, decide on the alert's annotations, which must contain the verdict's state and version
+    3. a verdict of data_fault, insufficient_data or warming_up never retrains, whatever the triggers are
+    4. a verdict about a version that is no longer served: wait
+    5. evaluate the triggers in the order of loop.yaml; a person's request and an alert are triggers of their own
+    6. a run in progress, or a suggested run that waits for a person: wait
+    7. cooldown (does not apply to a person's request), then budget (applies to all)
+    8. the automation level: start the run, suggest it, or only record the decision
     """
     if not history.version:
         return _wait("no_project", f"model {cause.model} was never deployed; `homeostat deploy` does")
     if cause.resolved:
-        return _wait("resolved", f"all-clear, nothing to do: {cause.reason}")
+        return _wait("resolved", f"the alert is resolved, nothing to do: {cause.reason}")
     if cause.about == UNCLEAR:
-        return _wait(
-            "verdict_unclear", f"no verdict on {cause.model} is what the alert names as one: {cause.reason}"
-        )
-    if cause.about is not None and history.listens:
-        return _wait(AWAITED, f"the verdict it is about was not received yet and decides: {cause.reason}")
+        return _wait("verdict_unclear", f"the alert names no verdict on {cause.model}: {cause.reason}")
+    if cause.about is not None and history.consumes_verdicts:
+        return _wait(AWAITED, f"waiting for the verdict that the alert names: {cause.reason}")
     verdict = cause.verdict
     state, version, words = cause.about_state, cause.about_version, cause.reason
     if verdict is not None:
         state, version, words = verdict.state, verdict.version, verdict.explanation
     elif cause.about is not None and not (state and version):
-        return _wait("verdict_unclear", f"the alert tells not what its verdict is: {cause.reason}")
+        return _wait("verdict_unclear", f"the alert has no verdict annotations: {cause.reason}")
     if state in _SILENT:
         code, why = _SILENT[state]
         return _wait(code, f"{why}: {words}" if words else why)
@@ -60,7 +58,7 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
         return Decision(
             "wait",
             throttled.reason_code,
-            f"{throttled.reason}; asked for by {result.reason_code}: {result.reason}",
+            f"{throttled.reason}; requested by trigger {result.reason_code}: {result.reason}",
         )
     if not history.project:
         return _wait(
@@ -69,7 +67,7 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
         )
     if spec.automation == "observe":
         return _wait("observe_only", f"automation is observe; would retrain: {result.reason}")
-    # A person who asks for a run has already said yes to it.
+    # A person who requests a run has already approved its start.
     if spec.automation == "suggest" and cause.source != "request":
         return Decision("suggest", result.reason_code, result.reason, result.change_since)
     return Decision("retrain", result.reason_code, result.reason, result.change_since)
@@ -87,12 +85,12 @@ def _evaluate_triggers(cause: Cause, spec: LoopSpec, history: History, now: date
         if result.fires:
             return result
     return TriggerResult(
-        False, "drift", "; ".join(result.reason for result in results) or "loop.yaml names no trigger"
+        False, "drift", "; ".join(result.reason for result in results) or "loop.yaml has no trigger"
     )
 
 
 def _throttled(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Decision | None:
-    """The rate limit that stands against a run; None where none does."""
+    """The limit that prevents a run; None if there is none."""
     refusal = may_start(history.runs, spec.retraining.budget, now)
     if refusal is not None and refusal[0] == "run_in_progress":
         return _wait(*refusal)

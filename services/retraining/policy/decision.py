@@ -1,4 +1,4 @@
-"""What policy concludes, and the past it looks at."""
+"""The decision of the policy, and the history it uses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from shared.contracts.verdict import State
 
 Action = Literal["retrain", "suggest", "wait"]
 ReasonCode = Literal[
-    # retrain and suggest: the trigger that asked for it
+    # retrain and suggest: the trigger that fired
     "drift",
     "floor",
     "schedule",
     "new_rows",
     "alert",
     "request",
-    # wait: what stood against it
+    # wait: why nothing starts
     "bad_data",
     "insufficient_data",
     "warming_up",
@@ -33,36 +33,36 @@ ReasonCode = Literal[
     "cooling_down",
     "budget_spent",
 ]
-# The one decision that is not the last word: when the verdict comes, or an alert after it may act alone, policy is asked again.
+# The only decision that is not final: the policy decides again when the verdict arrives, or when an alert may act alone.
 AWAITED: Final = "verdict_awaited"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """`retrain` starts a run, `suggest` records one for a person to start, `wait` does nothing; each says why."""
+    """`retrain` starts a run, `suggest` records a run for a person to start, `wait` does nothing. Each has a reason."""
 
     action: Action
     reason_code: ReasonCode
     reason: str
-    # Event time at which the change began; the lower end of the training window `since_change`.
+    # Event time at which the drift began; start of the training window `since_change`.
     change_since: datetime | None = None
 
 
 @dataclass(frozen=True)
 class PastRun:
-    """A run that was started: when (event time), and whether it is still at work."""
+    """An earlier run: its event time, and whether it is still open."""
 
     run_id: str
     event_time: datetime
     open: bool
-    # False once it ended before any training began: it then counts neither for the cooldown nor for the budget.
+    # False if it ended before training began: it then counts neither for the cooldown nor for the budget.
     counts: bool = True
     suggested: bool = False
 
 
 @dataclass(frozen=True)
 class PastVerdict:
-    """What an earlier verdict about the served version said."""
+    """An earlier verdict about the served version."""
 
     window_start: datetime
     window_end: datetime
@@ -72,12 +72,12 @@ class PastVerdict:
 
 @dataclass(frozen=True)
 class History:
-    """The past of one model, as the ledger and the lake know it."""
+    """The history of one model, from ledger and lake."""
 
-    version: str = ""  # the version served; empty: nothing was released
-    project: bool = True  # whether a training command is known
-    trained_at: datetime | None = None  # event time at which the served version was made
-    rows_since: int | None = None  # rows with outcomes that arrived since then; None: not counted
+    version: str = ""  # the served version; empty if nothing was released
+    project: bool = True  # whether a project folder is recorded
+    trained_at: datetime | None = None  # event time at which the served version was trained
+    rows_since: int | None = None  # outcomes observed since then; None if not counted
     runs: tuple[PastRun, ...] = ()
-    verdicts: tuple[PastVerdict, ...] = ()  # about the served version, any order
-    listens: bool = True  # whether verdicts are received; where not, an alert about one is all there ever is
+    verdicts: tuple[PastVerdict, ...] = ()  # about the served version, in any order
+    consumes_verdicts: bool = True  # if False, no verdict arrives and an alert about one decides

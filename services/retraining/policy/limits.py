@@ -1,4 +1,4 @@
-"""The rate limits: one run at a time, cooldown and budget; both on event time, both safe against a clock set back."""
+"""The limits on runs: one at a time, cooldown and budget. Both use event time and tolerate a clock that was set back."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from shared.contracts.loop_spec import Budget
 
 
 def may_start(runs: Sequence[PastRun], budget: Budget | None, now: datetime) -> tuple[ReasonCode, str] | None:
-    """Why a run may not start at `now`, as reason code and reason; None where it may. `runs` are the model's other runs.
+    """Why a run may not start at `now`, as reason code and reason; None if it may. `runs` are the model's other runs.
 
-    1. one run at a time: a suggestion is no run yet   2. the budget
+    1. one run at a time, not counting suggestions   2. the budget
     """
     for run in runs:
         if run.open and not run.suggested:
@@ -29,16 +29,16 @@ def counted_times(runs: Sequence[PastRun]) -> list[datetime]:
 
 
 def cooling_until(runs: Sequence[datetime], cooldown: timedelta, now: datetime) -> datetime | None:
-    """The end of the cooldown that `now` falls into; None where a run may start.
+    """The end of the cooldown at `now`; None if a run may start.
 
-    Two runs may never lie closer than `cooldown`, whichever of them has the later event time.
+    Two runs are never closer than `cooldown`, whichever has the later event time.
     """
     near = [run for run in runs if abs(run - now) < cooldown]
     return max(near) + cooldown if near else None
 
 
 def budget_spent(runs: Sequence[datetime], budget: Budget, now: datetime) -> bool:
-    """Whether one more run at `now` would put more than `budget.runs` runs into some stretch of length `budget.per`."""
+    """Whether a run at `now` would give more than `budget.runs` runs in some interval of length `budget.per`."""
     times = sorted([*runs, now])
     place = times.index(now)
     for first in range(max(0, place - budget.runs), place + 1):

@@ -1,4 +1,4 @@
-"""The triggers: each looks at a verdict and the past, and says why it fires or how far off it is."""
+"""The triggers: each evaluates a verdict and the history, and returns whether it fires and why."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.contracts.verdict import Verdict
 
 @dataclass(frozen=True)
 class TriggerResult:
-    """A trigger's answer."""
+    """Whether a trigger fires, and why."""
 
     fires: bool
     reason_code: ReasonCode
@@ -30,7 +30,7 @@ class TriggerResult:
 def evaluate_trigger(
     trigger: Trigger, spec: LoopSpec, verdict: Verdict | None, history: History, now: datetime
 ) -> TriggerResult:
-    """What one trigger says. `verdict` is None where no verdict is at hand; then drift and floor stay silent."""
+    """Evaluate one trigger. Without a verdict, the drift and floor triggers do not fire."""
     if isinstance(trigger, DriftTrigger):
         return _drift(trigger, verdict, history)
     if isinstance(trigger, FloorTrigger):
@@ -44,32 +44,32 @@ def _drift(trigger: DriftTrigger, verdict: Verdict | None, history: History) -> 
     wanted = " or ".join(trigger.kinds)
     if verdict is None or verdict.state != "drift":
         return TriggerResult(False, "drift", f"no {wanted} drift")
-    seen = [kind for kind in verdict.drifted if kind in trigger.kinds]
-    if not seen:
+    matching = [kind for kind in verdict.drifted if kind in trigger.kinds]
+    if not matching:
         return TriggerResult(
             False, "drift", f"the drift is of kind {', '.join(verdict.drifted)}, not {wanted}"
         )
     streak, since = 1, verdict.window_start
     earlier = {past.window_end: past for past in history.verdicts if past.window_end < verdict.window_end}
     for past in sorted(earlier.values(), key=lambda past: past.window_end, reverse=True):
-        if past.state in ("insufficient_data", "warming_up"):  # they saw too little to speak for or against
+        if past.state in ("insufficient_data", "warming_up"):  # too little data to count for or against drift
             continue
         if past.state != "drift" or not set(past.drifted) & set(trigger.kinds):
             break
         streak, since = streak + 1, past.window_start
     if streak < trigger.windows:
         return TriggerResult(
-            False, "drift", f"{', '.join(seen)} drift in {streak} of {trigger.windows} windows in a row"
+            False, "drift", f"{', '.join(matching)} drift in {streak} of {trigger.windows} windows in a row"
         )
     return TriggerResult(
-        True, "drift", f"{', '.join(seen)} drift: {verdict.explanation or 'see the verdict'}", since
+        True, "drift", f"{', '.join(matching)} drift: {verdict.explanation or 'see the verdict'}", since
     )
 
 
 def _floor(spec: LoopSpec, verdict: Verdict | None) -> TriggerResult:
     floor, name = spec.metric.floor, spec.metric.name
     if floor is None or verdict is None or verdict.loss is None:
-        return TriggerResult(False, "floor", f"no realised {name} to hold against the floor")
+        return TriggerResult(False, "floor", f"no realised {name} to compare with the floor")
     if verdict.loss <= floor:
         return TriggerResult(False, "floor", f"{name} {verdict.loss:.4g} is not above the floor {floor:.4g}")
     return TriggerResult(
@@ -77,16 +77,16 @@ def _floor(spec: LoopSpec, verdict: Verdict | None) -> TriggerResult:
     )
 
 
-def _last_try(history: History) -> datetime | None:
-    """When the served version was made, or when a newer one was last tried: schedules count from there."""
-    moments = [run.event_time for run in history.runs if run.counts]
+def _last_training(history: History) -> datetime | None:
+    """When the served version was trained, or a later run happened: schedules count from there."""
+    times = [run.event_time for run in history.runs if run.counts]
     if history.trained_at is not None:
-        moments.append(history.trained_at)
-    return max(moments, default=None)
+        times.append(history.trained_at)
+    return max(times, default=None)
 
 
 def _schedule(trigger: ScheduleTrigger, history: History, now: datetime) -> TriggerResult:
-    since = _last_try(history)
+    since = _last_training(history)
     if since is None:
         return TriggerResult(False, "schedule", "the age of the served version is not known yet")
     age = now - since
@@ -97,7 +97,7 @@ def _schedule(trigger: ScheduleTrigger, history: History, now: datetime) -> Trig
 def _new_rows(trigger: NewRowsTrigger, history: History) -> TriggerResult:
     if history.rows_since is None:
         return TriggerResult(False, "new_rows", "new rows could not be counted")
-    words = f"{history.rows_since} new rows with outcomes, wanted {trigger.rows}"
+    words = f"{history.rows_since} new rows with outcomes, required {trigger.rows}"
     return TriggerResult(history.rows_since >= trigger.rows, "new_rows", words)
 
 

@@ -1,1 +1,1 @@
-"""The release log: promotion, rollback, and the comparison with the first version."""
+"""Releases: promotion, rollback, annotations, and the comparison with the first version."""

@@ -1,4 +1,4 @@
-"""Releases as Grafana annotations: queued once, by the process that made the release."""
+"""Grafana annotations of releases: queued once, by the process that made the release."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Annotator(Protocol):
 
 
 def announce(annotator: Annotator, done: Release) -> None:
-    """Annotate the boards with a release or rollback at its time."""
+    """Queue an annotation for a release or rollback at its time."""
     kind = "rollback" if done.reason == "rollback" else "release"
     text = f"{done.model}: generation {done.generation} is version {short(done.version)}, {done.reason} by {done.actor}"
     annotator.annotate(

@@ -1,4 +1,4 @@
-"""What leaving the first version alone would have cost: its loss and the served one's, on the same rows."""
+"""The baseline comparison: losses of the first released version and the served version on the same rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from shared.stores.model_store import ModelStore
 
 @dataclass(frozen=True)
 class Comparison:
-    """Losses of the first released version and of what was served, in `metric`, on the same `rows` of a judged window."""
+    """Losses of the first released version and of the served one, in `metric`, on the same `rows` of an evaluated window."""
 
     model: str
     baseline_loss: float
@@ -53,7 +53,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class FirstVersion:
-    """The first version a model was released with, ready to score."""
+    """The first released version of a model, loaded."""
 
     version: str
     spec: LoopSpec
@@ -61,7 +61,7 @@ class FirstVersion:
 
 
 def first_version(store: ModelStore, keys: Keys, model: str) -> FirstVersion:
-    """Fetch it from the store and load it, every byte verified before.
+    """Fetch the first released version from the store, verify it and load it.
 
     Raises NotFound, IntegrityError, UnservableModel, DependencyUnavailable.
     """
@@ -76,16 +76,16 @@ def first_version(store: ModelStore, keys: Keys, model: str) -> FirstVersion:
 def compare_with_first(
     lake: Lake, first: FirstVersion, served: LoopSpec, verdict: Verdict, *, max_rows: int
 ) -> Comparison | None:
-    """Both losses on the newest rows with outcomes of the verdict's window, `max_rows` at most; None where there are none.
+    """Both losses on at most `max_rows` newest rows with outcomes in the verdict's window; None if there are none.
 
-    `served` is the specification of the version the verdict is about. Raises UnservableModel where the first version takes what
-    these rows do not have.
+    `served` is the specification of the verdict's version. Raises UnservableModel if these rows lack a feature of the first
+    version.
     """
-    lacking = {item.name for item in first.spec.features} - {item.name for item in served.features}
-    if lacking:
+    missing = {item.name for item in first.spec.features} - {item.name for item in served.features}
+    if missing:
         raise UnservableModel(
-            f"version {short(first.version)} takes {min(lacking)}, which the loop no longer has",
-            hint="nothing to do: what it would have answered cannot be known",
+            f"version {short(first.version)} takes {min(missing)}, which the loop no longer has",
+            hint="no action needed: the two versions cannot be compared",
         )
     rows = _newest_rows(lake, first, verdict, max_rows)
     if rows.num_rows == 0:
@@ -94,7 +94,7 @@ def compare_with_first(
     for feature in first.spec.features:
         if not feature.nullable and columns[feature.name].null_count:
             raise UnservableModel(
-                f"feature {feature.name} is missing in rows, which version {short(first.version)} would refuse"
+                f"feature {feature.name} has missing values, which version {short(first.version)} does not accept"
             )
     outcomes = np.asarray(rows["outcome"].to_numpy(), dtype=np.float64)
     metric = served.metric.name
@@ -110,22 +110,22 @@ def compare_with_first(
 
 
 def _newest_rows(lake: Lake, first: FirstVersion, verdict: Verdict, max_rows: int) -> pa.Table:
-    """Few columns first, to find where the newest rows begin: a window may hold millions."""
-    kept = _known(lake, verdict, verdict.window_start, ())
+    """Read few columns first to find where the newest rows begin: a window may have millions of rows."""
+    scored = _with_outcomes(lake, verdict, verdict.window_start, ())
     start = verdict.window_start
-    if kept.num_rows > max_rows:
-        start = kept["event_time"][kept.num_rows - max_rows].as_py()
+    if scored.num_rows > max_rows:
+        start = scored["event_time"][scored.num_rows - max_rows].as_py()
     features = [feature_column(feature.name) for feature in first.spec.features]
-    rows = _known(lake, verdict, start, features)
+    rows = _with_outcomes(lake, verdict, start, features)
     rows = rows.slice(max(0, rows.num_rows - max_rows))
     return rows.combine_chunks()
 
 
-def _known(lake: Lake, verdict: Verdict, start: datetime, features: Sequence[str]) -> pa.Table:
+def _with_outcomes(lake: Lake, verdict: Verdict, start: datetime, features: Sequence[str]) -> pa.Table:
     columns = ["event_time", "generation", "score", *features]
     rows = lake.read_joined(verdict.model, start, verdict.window_end, columns=columns, with_outcome=True)
-    sound = pc.and_(pc.is_finite(rows["outcome"]), pc.fill_null(pc.is_finite(rows["score"]), False))
-    return rows.filter(pc.and_(sound, pc.equal(rows["generation"], verdict.generation)))
+    valid = pc.and_(pc.is_finite(rows["outcome"]), pc.fill_null(pc.is_finite(rows["score"]), False))
+    return rows.filter(pc.and_(valid, pc.equal(rows["generation"], verdict.generation)))
 
 
 def _mean(metric: MetricName, scores: npt.NDArray[np.float64], outcomes: npt.NDArray[np.float64]) -> float:

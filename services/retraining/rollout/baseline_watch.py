@@ -1,4 +1,4 @@
-"""The thread that holds each newest judged window against the first version. Nothing waits for it."""
+"""A background thread that compares the newest evaluated window with the first version."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _PAUSE = 30.0
 
 
 class BaselineWatch:
-    """Compares, model by model, the newest verdict that is waiting; an older one is forgotten when a newer one comes.
+    """Compares per model the newest pending verdict; a newer verdict replaces an older pending one.
 
-    Of the loop's own verdicts with a realised loss only: a stretch that a person asked about is not the newest of anything.
-    What cannot be compared has no number, rather than an old one; why is logged once.
+    Uses scheduled verdicts with a realised loss only: a window that a person requested may be old. A window that cannot be
+    compared has no value instead of a stale one; the problem is logged once.
 
-    Kafka tells a verdict to one of several services only, and all show these figures: while nothing waits, each looks in the
-    ledger for what another one received.
+    Kafka delivers a verdict to one of several services, and all expose these metrics: while nothing is pending, each service
+    reads the ledger for verdicts that another one received.
     """
 
     def __init__(
@@ -45,75 +45,75 @@ class BaselineWatch:
         lake: Lake,
         keys: Keys,
         metrics: RetrainingMetrics,
-        remembered: Callable[[], list[Verdict]],
+        latest_verdicts: Callable[[], list[Verdict]],
         stop: Event,
         *,
         max_rows: int = MAX_ROWS,
         pause: float = _PAUSE,
     ) -> None:
-        """`remembered` gives each model's newest judged verdict in the ledger: received before a restart, or by another service.
+        """`latest_verdicts` reads each model's newest verdict with a loss from the ledger.
 
-        `pause` is the time in seconds between two looks there, and until what is away is asked again.
+        `pause` is the number of seconds between these reads, and before a retry if a store is unavailable.
         """
         self._store = store
         self._lake = lake
         self._keys = keys
         self._metrics = metrics
-        self._remembered = remembered
+        self._latest_verdicts = latest_verdicts
         self._stop = stop
         self._max_rows = max_rows
         self._pause = pause
         self._changed = Condition()
-        self._waiting: dict[str, Verdict] = {}
+        self._pending: dict[str, Verdict] = {}
         self._done: dict[str, Verdict] = {}
-        self._found: dict[str, Comparison] = {}
+        self._comparisons: dict[str, Comparison] = {}
         self._loaded: dict[str, FirstVersion] = {}
         self._problems: dict[str, str] = {}
-        self._thread = Thread(target=self._work, name="frozen", daemon=True)
+        self._thread = Thread(target=self._work, name="baseline", daemon=True)
 
     def start(self) -> None:
-        """Begin, with what the ledger remembers."""
+        """Start with the verdicts in the ledger."""
         self._thread.start()
 
     def wake(self) -> None:
-        """`stop` was set: end soon. Not waited for, since what it does may be lost."""
+        """`stop` was set: end soon. Nobody joins the thread: its work may be lost."""
         with self._changed:
             self._changed.notify()
 
     def observe(self, verdict: Verdict) -> None:
-        """A verdict came; returns at once."""
+        """Add a verdict; returns at once."""
         if verdict.detector != "evaluation" or verdict.loss is None or not verdict.outcomes:
             return
         with self._changed:
-            known = self._waiting.get(verdict.model) or self._done.get(verdict.model)
+            known = self._pending.get(verdict.model) or self._done.get(verdict.model)
             if known is None or known.window_end < verdict.window_end:
-                self._waiting[verdict.model] = verdict
+                self._pending[verdict.model] = verdict
                 self._changed.notify()
 
-    def found(self) -> Mapping[str, Comparison]:
+    def comparisons(self) -> Mapping[str, Comparison]:
         """The newest comparison of each model that has one."""
-        return dict(self._found)
+        return dict(self._comparisons)
 
     def compare_once(self) -> bool:
-        """Take the next waiting verdict; False where none waits. Raises where a store or the lake is away: it waits on then."""
+        """Compare the next pending verdict; False if there is none. If a store is unavailable, raises and keeps it pending."""
         with self._changed:
-            if not self._waiting:
+            if not self._pending:
                 return False
-            model = next(iter(self._waiting))
-            verdict = self._waiting.pop(model)
+            model = next(iter(self._pending))
+            verdict = self._pending.pop(model)
             before = self._done.get(model)
             self._done[model] = verdict
         try:
             comparison = self._compare(verdict)
         except (DependencyUnavailable, OSError):
             with self._changed:
-                self._waiting.setdefault(model, verdict)
+                self._pending.setdefault(model, verdict)
                 if before is None:
                     del self._done[model]
                 else:
                     self._done[model] = before
             raise
-        self._show(model, comparison)
+        self._publish(model, comparison)
         return True
 
     def _compare(self, verdict: Verdict) -> Comparison | None:
@@ -128,7 +128,7 @@ class BaselineWatch:
         except (DependencyUnavailable, OSError):
             raise
         except HomeostatError as error:
-            self._note(model, str(error))
+            self._log_problem(model, str(error))
             return None
         except Exception as error:
             if self._problems.get(model) != type(error).__name__:
@@ -138,34 +138,34 @@ class BaselineWatch:
         self._problems.pop(model, None)
         return compared
 
-    def _note(self, model: str, problem: str) -> None:
+    def _log_problem(self, model: str, problem: str) -> None:
         if self._problems.get(model) != problem:
             _log.warning("baseline_loss_unavailable", model=model, problem=problem)
         self._problems[model] = problem
 
-    def _show(self, model: str, compared: Comparison | None) -> None:
+    def _publish(self, model: str, compared: Comparison | None) -> None:
         if compared is None:
-            self._found.pop(model, None)
+            self._comparisons.pop(model, None)
         else:
-            self._found[model] = compared
+            self._comparisons[model] = compared
         set_or_remove(self._metrics.baseline_loss, (model,), compared.baseline_loss if compared else None)
         set_or_remove(self._metrics.served_loss, (model,), compared.served_loss if compared else None)
 
     def _work(self) -> None:
-        # This thread alone steps back: on Linux a priority belongs to a thread, and decisions share the processor with it.
+        # Lower the priority of this thread only (Linux has a priority per thread), because decisions share the CPU.
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICENESS)
         while not self._stop.is_set():
             try:
                 if self.compare_once():
                     continue
-                for verdict in self._remembered():
+                for verdict in self._latest_verdicts():
                     self.observe(verdict)
                 with self._changed:
-                    if not self._waiting and not self._stop.is_set():
+                    if not self._pending and not self._stop.is_set():
                         self._changed.wait(self._pause)
             except (HomeostatError, OSError) as error:
-                self._note("", str(error))
+                self._log_problem("", str(error))
                 self._stop.wait(self._pause)
             except Exception as error:
                 log_unknown_error(_log, error)

@@ -1,4 +1,4 @@
-"""The one place that appends to the release log: deployments, promotions, rollbacks, by compare-and-swap on the generation."""
+"""The only writer of the release log: deployments, promotions and rollbacks, by compare-and-swap on the generation."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _log = get_logger(__name__)
 
 
 class Releaser:
-    """Appends to the release log; then the ledger, the metrics and Grafana learn of the release.
+    """Appends to the release log, then updates ledger, metrics and Grafana.
 
-    The log is the truth. A crash after the append loses at most the rest, and `record_releases` brings the ledger up to date.
+    The log is the source of truth. After a crash between the two, `record_releases` updates the ledger.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Releaser:
         self._clock = clock
 
     def deploy(self, model: str, version: str, actor: str) -> Release:
-        """Release a version at a person's request. Raises Conflict where another release was made at the same time."""
+        """Release a version at a person's request. Raises Conflict if another release was made at the same time."""
         return self._append(model, self._store.releases(model), version, "deployment", actor, "")
 
     def promote(
@@ -57,10 +57,10 @@ class Releaser:
     ) -> Release:
         """Find or create the one release of a run.
 
-        Raises Conflict where the champion it was compared with is no longer served.
+        Raises Conflict if the champion it was compared with is no longer served.
 
-        1. a release with this run's id is in the log: that is it   2. the version served must be the one that was beaten
-        3. create the next generation unless it exists by now; then read the log again
+        1. return the release with this run's id, if the log has one   2. check that the champion is still served
+        3. create the next generation; if it exists already, read the log again
         """
         for _ in range(_TRIES):
             log = self._store.releases(model)
@@ -90,10 +90,10 @@ class Releaser:
         expected_generation: int | None,
         verify: Callable[[str, str], None],
     ) -> Release:
-        """Restore an earlier version: of a generation, or the one served before. Raises NotFound, Conflict, IntegrityError.
+        """Restore the version of a generation, or the previous one. Raises NotFound, Conflict, IntegrityError.
 
-        1. the generation served is the expected one   2. find the release to restore   3. `verify` its version's bytes
-        4. append; where another release was made since 1, Conflict and no change
+        1. check that the expected generation is served   2. find the release to restore   3. `verify` its version's bytes
+        4. append; if another release was made since 1, raise Conflict and change nothing
         """
         log = self._store.releases(model)
         check_generation(log, expected_generation)
@@ -105,7 +105,7 @@ class Releaser:
         return self._append(model, current, target.version, "rollback", actor, note)
 
     def record_releases(self) -> None:
-        """Bring the ledger's copy of the release logs up to date: a crash may have come between log and ledger."""
+        """Copy missing releases to the ledger: a crash may have happened after the release log was written."""
         for model in self._store.models():
             for entry in self._store.releases(model):
                 self._record(entry)
@@ -154,10 +154,10 @@ class Releaser:
 
 
 def check_generation(log: list[Release], expected: int | None) -> None:
-    """Raises Conflict where another generation than the expected one is served; None expects nothing."""
+    """Raises Conflict if the served generation is not the expected one; None disables the check."""
     if expected is not None and expected != len(log):
         last = f": a {log[-1].reason} by {log[-1].actor}" if log else ""
         raise Conflict(
-            f"generation {expected} was expected to be served, but it is {len(log)}{last}",
+            f"generation {expected} was expected to be served, but generation {len(log)} is{last}",
             hint="check the releases: the change may have been made already",
         )

@@ -1,4 +1,4 @@
-"""Which release a rollback restores. Pure: the release log comes in, the release to restore goes out."""
+"""Determines which release a rollback restores. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def rollback_target(log: list[Release], to_generation: int | None) -> Release:
 
 
 def default_rollback_generation(log: list[Release]) -> int | None:
-    """The generation that a rollback without a target restores; None where there is none."""
+    """The generation that a rollback without a target restores; None if there is none."""
     try:
         return rollback_target(log, None).generation
     except (NotFound, Conflict):

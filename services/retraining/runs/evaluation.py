@@ -20,10 +20,10 @@ _SAMPLE = 64
 
 
 def check_model(model: OnnxModel, spec: LoopSpec, rows: pa.Table) -> None:
-    """What a model must hold beside its shape. Raises UnservableModel.
+    """Check a model's behaviour. Raises UnservableModel.
 
-    1. the same rows give the same answer twice   2. alone or among others a row gets the same answer
-    3. missing values, where the specification allows them, get a finite score   4. a probability lies in [0, 1]
+    1. the same rows give the same scores twice   2. a row's score does not depend on other rows in the batch
+    3. missing values, if the specification allows them, give a finite score   4. a probability lies in [0, 1]
     """
     sample = rows.slice(0, _SAMPLE)
     if sample.num_rows == 0:
@@ -31,29 +31,30 @@ def check_model(model: OnnxModel, spec: LoopSpec, rows: pa.Table) -> None:
     first, second = model.score(sample), model.score(sample)
     if not np.array_equal(first, second):
         raise UnservableModel(
-            "the model answers the same rows differently each time", hint="switch dropout and sampling off"
+            "the model gives different scores for the same rows", hint="switch dropout and sampling off"
         )
     alone = np.concatenate([model.score(sample.slice(row, 1)) for row in range(min(4, sample.num_rows))])
     if not np.allclose(alone, first[: len(alone)], rtol=_SAME, atol=_SAME):
         raise UnservableModel(
-            "the model's score of a row depends on the rows beside it",
-            hint="normalise by training's values",
+            "the model's score of a row depends on other rows in the batch",
+            hint="normalise with constants from training",
         )
     for feature in spec.features:
         if feature.nullable:
             place = sample.schema.get_field_index(feature.name)
-            nothing = pa.nulls(sample.num_rows, sample.schema.field(place).type)
-            model.score(sample.set_column(place, feature.name, nothing))
+            missing = pa.nulls(sample.num_rows, sample.schema.field(place).type)
+            model.score(sample.set_column(place, feature.name, missing))
     if spec.prediction.kind == "probability" and (first.min() < 0 or first.max() > 1):
         raise UnservableModel(
-            "the model's scores leave [0, 1]; a probability is wanted", hint="end the model in a sigmoid"
+            "the model's scores are outside [0, 1]; a probability is required",
+            hint="end the model with a sigmoid",
         )
 
 
 def latencies(
     champion: OnnxModel | None, challenger: OnnxModel, row: pa.Table, calls: int
 ) -> tuple[float | None, float]:
-    """Median seconds of a call for one row, both models taking turns so that a busy machine slows both alike."""
+    """Median seconds per single-row call; the models alternate, so that load on the machine affects both equally."""
     feeds = [(model, model.feeds(row)) for model in (champion, challenger) if model is not None]
     seconds: list[list[float]] = [[] for _ in feeds]
     for _ in range(calls):
@@ -76,9 +77,9 @@ def compare(
     champion_spec: LoopSpec | None,
     calls: int,
 ) -> GateResult:
-    """Measure both models and evaluate the gate. A challenger that breaks the model contract is refused by the check `contract`.
+    """Measure both models and evaluate the gate. A challenger that violates the model contract fails the check `contract`.
 
-    A champion that takes features the snapshot does not have (the specification changed) cannot be compared: see gate.compared.
+    A champion with features that the snapshot does not have (the specification changed) is not compared: see gate.compared.
     """
     try:
         new = OnnxModel(challenger, spec)

@@ -1,4 +1,4 @@
-"""The gate: whether the challenger may replace the champion, and why. Pure: measurements come in, the result goes out."""
+"""The gate: decides from measurements whether the challenger may replace the champion. Pure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from shared.contracts.loop_spec import Gate
 
 Losses = npt.NDArray[np.float64]
 
-_FEWEST_BLOCKS = 10
+_MIN_BLOCKS = 10
 _BLOCKS = (timedelta(days=1), timedelta(hours=6), timedelta(hours=1))
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How much smaller the challenger's loss is, in the metric's unit; `lower` is the interval's one-sided lower end."""
+    """The reduction of the loss in the metric's unit; `lower` is the one-sided lower confidence bound."""
 
     mean: float
     lower: float
@@ -33,7 +33,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Check:
-    """One of the gate's conditions and what was found."""
+    """One condition of the gate and its result."""
 
     name: str
     passed: bool
@@ -42,7 +42,7 @@ class Check:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What was measured, and each check. `digest` names it: an approval is bound to it."""
+    """Measurements and checks. An approval refers to the `digest`."""
 
     version: str
     champion: str
@@ -61,12 +61,12 @@ class GateResult:
 
     @property
     def reason(self) -> str:
-        """The answer for a person: what failed, or what was gained."""
+        """The failed checks, or all checks if none failed, as text."""
         failed = [check.reason for check in self.checks if not check.passed]
         return "; ".join(failed or [check.reason for check in self.checks])
 
     def to_json(self) -> dict[str, Any]:
-        """For the ledger and for people."""
+        """As JSON for the ledger."""
         result = {
             **asdict(self),
             "checks": [asdict(check) for check in self.checks],
@@ -84,15 +84,15 @@ class GateResult:
 
 
 def compared(result: dict[str, Any]) -> bool:
-    """Whether a gate result, as it is kept, rests on a comparison, or nothing was served that it could be held against.
+    """Whether a stored gate result includes a comparison with the champion, or there was no champion.
 
-    Where a champion is served that could not answer the rows, passing proves nothing about it: only a person may promote then.
+    If the champion could not score the rows, only a person may promote the challenger.
     """
     return result["gain"] is not None or not result["champion"]
 
 
 def digest_of(result: dict[str, Any]) -> str:
-    """SHA-256 of a gate result as it is kept."""
+    """SHA-256 of a stored gate result."""
     return sha256(orjson.dumps(result, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -112,8 +112,8 @@ def evaluate_gate(
     """Compare the challenger with the champion on the same rows.
 
     `timestamps` is event time in microseconds, ascending; losses are per row, in the same order; latencies are seconds per call.
-    `root`: the metric is the root of the mean loss (rmse). Without a champion's losses nothing is proven
-    about it: the check passes, `compared` is False and a person must decide; `champion` is empty where nothing is served.
+    `root`: the metric is the root of the mean loss (rmse). Without the champion's losses the gain check
+    passes, `compared` is False and a person must decide; `champion` is empty if nothing is served.
     """
     rows = len(challenger_losses)
     checks = [
@@ -129,19 +129,19 @@ def evaluate_gate(
         reason = (
             "the champion needs features that these rows do not have, so the two cannot be compared: a person decides"
             if champion
-            else "nothing is served yet, so there is nothing to beat"
+            else "nothing is served yet, so there is no champion to compare with"
         )
         checks.append(Check("gain", True, reason))
     elif rows:
         before = _metric(champion_losses, root)
         gain = gain_of(champion_losses, challenger_losses, timestamps, spec.confidence, root=root)
-        good = gain.lower > spec.minimum_gain
+        sufficient = gain.lower > spec.minimum_gain
         checks.append(
             Check(
                 "gain",
-                good,
+                sufficient,
                 f"{metric} {before:.5f} → {after:.5f}, gain {gain.mean:+.5f}; with {spec.confidence:.0%} confidence at least "
-                f"{gain.lower:+.5f}, wanted more than {spec.minimum_gain:g}",
+                f"{gain.lower:+.5f}, required more than {spec.minimum_gain:g}",
             )
         )
     if champion_latency is not None:
@@ -150,7 +150,7 @@ def evaluate_gate(
             Check(
                 "latency",
                 ratio <= spec.maximum_latency_ratio,
-                f"a call takes {ratio:.2f} times the champion's, at most {spec.maximum_latency_ratio:g}",
+                f"a call takes {ratio:.2f} times as long as the champion's, maximum {spec.maximum_latency_ratio:g}",
             )
         )
     return GateResult(
@@ -234,9 +234,9 @@ def _blocks(timestamps: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], s
     for length in _BLOCKS:
         number = timestamps // int(length.total_seconds() * 1e6)
         _, dense = np.unique(number, return_inverse=True)
-        if dense[-1] + 1 >= _FEWEST_BLOCKS:
+        if dense[-1] + 1 >= _MIN_BLOCKS:
             return dense, f"{length.total_seconds() / 3600:g} h"
-    count = min(_FEWEST_BLOCKS, len(timestamps))
+    count = min(_MIN_BLOCKS, len(timestamps))
     return np.arange(len(timestamps)) * count // len(timestamps), f"{len(timestamps) / count:g} rows"
 
 

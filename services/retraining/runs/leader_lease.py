@@ -1,4 +1,4 @@
-"""Who drives the runs: of several services on one ledger exactly one, the others answer and wait."""
+"""Leader election: exactly one of several services on a ledger executes runs; the others serve HTTP and wait."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _KEY = crc32(b"homeostat retraining leader")
 
 
 class Lease(Protocol):
-    """Held by one process at a time; let go by its end, also a violent one."""
+    """Held by one process at a time; released when the process ends, also after a crash."""
 
     def take(self) -> bool:
-        """Take the lease, or keep it; whether this process holds it now."""
+        """Acquire or keep the lease; returns whether this process holds it."""
 
     def holder(self) -> str:
-        """Who holds it, as far as that is known."""
+        """The holder, if known."""
 
     def release(self) -> None:
-        """Let go."""
+        """Release the lease."""
 
 
 class FileLease:
-    """A lock on a file below the data root: for a ledger in SQLite, whose services share a machine."""
+    """A file lock in HOMEOSTAT_HOME: for a ledger in SQLite, whose services share a machine."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[str] | None = None
 
     def take(self) -> bool:
-        """See Lease. Raises OperatorError where the file cannot be made."""
+        """See Lease. Raises OperatorError if the file cannot be created."""
         if self._file is not None:
             return True
         try:
@@ -47,14 +47,14 @@ class FileLease:
         except OSError as error:
             raise OperatorError(
                 f"{self._path} cannot be opened: {error.strerror}",
-                hint="set HOMEOSTAT_HOME to a folder of yours",
+                hint="set HOMEOSTAT_HOME to a folder that you can write to",
             ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
             return False
-        with suppress(OSError):  # a full disk hides the holder's name, nothing else
+        with suppress(OSError):  # on a full disk only the holder's name is missing
             file.truncate(0)
             file.write(f"process {os.getpid()}")
             file.flush()
@@ -76,14 +76,14 @@ class FileLease:
 
 
 class PostgresLease:
-    """An advisory lock on a connection of its own: for a ledger in Postgres, whose services may be anywhere."""
+    """An advisory lock on its own connection: for a ledger in Postgres, whose services may be on several machines."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
 
     def take(self) -> bool:
-        """See Lease. A connection that broke has lost the lease."""
+        """See Lease. A broken connection loses the lease."""
         try:
             if self._connection is not None:
                 self._connection.execute(text("SELECT 1"))

@@ -1,8 +1,8 @@
-"""The steps of a run. A step may be repeated any number of times, by any process: it finds what is done and does the rest.
+"""The steps of a run. Steps are idempotent: any process may repeat a step, which keeps finished work and does the rest.
 
     snapshot → train → package → evaluate → promote
 
-The run's state in the ledger names the next step; a run in any other state needs none.
+The run's state in the ledger determines the next step; other states need none.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _log = get_logger(__name__)
 
 
 class Pipeline:
-    """Takes runs from state to state. `stop` makes every step give up soon, to be begun again by whoever comes next."""
+    """Executes the steps of runs. When `stop` is set, a step ends soon; the next leader repeats it."""
 
     def __init__(self, deps: Dependencies, stop: Event) -> None:
         self._deps = deps
@@ -62,10 +62,9 @@ class Pipeline:
         }
 
     def step(self, run_id: str) -> State:
-        """Do the step that the run's state names; the state afterwards. Raises Interrupted when the service stops.
+        """Execute the step for the run's state; returns the new state. Raises Interrupted when the service stops.
 
-        The kind of error decides: one of the project or the data ends the run; while a store or disk is unavailable, the step
-        is retried.
+        An error of the project or the data ends the run; while a store or disk is unavailable, the step is retried.
         """
         name = "read"
         failures = 0
@@ -93,15 +92,17 @@ class Pipeline:
                 if self._stop.wait(pause):
                     raise Interrupted(run_id) from error
             except Exception as error:
-                told = f"step {name} broke unexpectedly; the log has error {log_unknown_error(_log, error)}"
-                return self._end(run_id, "failed", "unknown", told).state
+                reason = (
+                    f"unexpected error in step {name}; see error {log_unknown_error(_log, error)} in the log"
+                )
+                return self._end(run_id, "failed", "unknown", reason).state
 
     def _snapshot(self, run: Run, folder: RunFolder) -> Run:
         deps = self._deps
         if run.state == "queued":
             run = self._transition(run, "snapshotting")
         if run.lake is None:
-            # Pinned in the ledger before anything is read: whoever resumes reads the same rows.
+            # Table versions are in the ledger before anything is read, so that a resumed step reads the same rows.
             faulty = deps.ledger.faulty_windows(run.model) if deps.settings.bad_windows else []
             pin = pin_lake(deps.lake, run.model, faulty, deps.clock())
             if pin is None:
@@ -109,7 +110,7 @@ class Pipeline:
                     run.run_id,
                     "abandoned",
                     "no_data",
-                    f"the lake holds no predictions with outcomes of {run.model} yet",
+                    f"the lake has no predictions with outcomes of {run.model} yet",
                 )
             served = deps.store.latest_release(run.model)
             run = self._transition(
@@ -138,8 +139,8 @@ class Pipeline:
         if trained_attempt(folder) is None:
             if run.attempts >= deps.settings.attempts:
                 raise TrainingFailed(
-                    f"the training was begun {run.attempts} times and its service died each time",
-                    hint="look at the memory it needs",
+                    f"the training was started {run.attempts} times and the service died each time",
+                    hint="check the memory it needs",
                 )
             run = self._transition(run, "training", attempts=run.attempts + 1)
         policy = run.loop.retraining
@@ -159,7 +160,7 @@ class Pipeline:
         deps = self._deps
         done = trained_attempt(folder)
         if done is None or run.snapshot is None:
-            raise TrainingFailed("the trained model is gone from the run's folder", hint="ask for a new run")
+            raise TrainingFailed("the trained model is missing from the run's folder", hint="start a new run")
         attempt, metrics = done
         model = folder.attempt(attempt) / "out" / MODEL
         write_reference(folder, model, run.loop, max_rows=deps.settings.reference_rows)
@@ -232,7 +233,7 @@ class Pipeline:
         return self._transition(run, "waiting_for_approval", reason_code="gate_passed", reason=reason)
 
     def _promote(self, run: Run, folder: RunFolder) -> Run:
-        """1. the proof is about these very bytes   2. a person said yes to that proof, where one must   3. release"""
+        """1. verify that the gate result is for these bytes   2. verify the approval, if one is required   3. release"""
         deps = self._deps
         if run.gate is None or not run.gate["passed"] or run.gate["version"] != run.version:
             raise IntegrityError(f"run {run.run_id} has no passed gate for version {short(run.version)}")
@@ -240,16 +241,14 @@ class Pipeline:
             raise IntegrityError(f"the gate result of run {run.run_id} was changed after it was recorded")
         actor = "loop"
         if run.loop.automation != "auto" or not compared(run.gate):
-            yes = [
+            approvals = [
                 one
                 for one in deps.ledger.answers(run.run_id)
                 if one["about"] == "promotion" and one["answer"] == "yes"
             ]
-            if not yes or yes[-1]["gate_digest"] != run.gate_digest:
-                raise IntegrityError(
-                    f"run {run.run_id} has no approval of the gate result it would be promoted on"
-                )
-            actor = yes[-1]["actor"]
+            if not approvals or approvals[-1]["gate_digest"] != run.gate_digest:
+                raise IntegrityError(f"run {run.run_id} has no approval of its gate result")
+            actor = approvals[-1]["actor"]
         self.verify_stored(run.model, run.version)
         done = deps.releaser.promote(
             run.model,
@@ -263,34 +262,36 @@ class Pipeline:
         return self._end(run.run_id, "promoted", run.reason_code, run.reason, generation=done.generation)
 
     def verify_stored(self, model: str, version: str) -> None:
-        """Check every byte of a version in the store. Raises IntegrityError, NotFound."""
-        with tempfile.TemporaryDirectory(prefix="homeostat-") as place:
-            self._deps.store.get_version(model, version, Path(place) / "version")
-            verify_version(Path(place) / "version", version=version, verifying_key=self._deps.keys.verifying)
+        """Verify signature and digests of a stored version. Raises IntegrityError, NotFound."""
+        with tempfile.TemporaryDirectory(prefix="homeostat-") as temporary:
+            self._deps.store.get_version(model, version, Path(temporary) / "version")
+            verify_version(
+                Path(temporary) / "version", version=version, verifying_key=self._deps.keys.verifying
+            )
 
     def _transition(self, run: Run, to: State, **values: object) -> Run:
-        moved = self._deps.ledger.transition(run.run_id, to, self._deps.clock(), **values)
+        updated = self._deps.ledger.transition(run.run_id, to, self._deps.clock(), **values)
         if run.state != to:
             _log.info(
                 "run_state_changed", run_id=run.run_id, cause_id=run.cause_key, model=run.model, state=to
             )
-        return moved
+        return updated
 
     def _end(self, run_id: str, to: State, reason_code: str, reason: str, **values: object) -> Run:
-        moved = self._deps.ledger.transition(
+        updated = self._deps.ledger.transition(
             run_id, to, self._deps.clock(), reason_code=reason_code, reason=reason, **values
         )
-        self._deps.metrics.count_end(moved.model, to, moved.created_at, moved.ended_at)
+        self._deps.metrics.count_end(updated.model, to, updated.created_at, updated.ended_at)
         _log.info(
             "run_ended",
             run_id=run_id,
-            cause_id=moved.cause_key,
-            model=moved.model,
+            cause_id=updated.cause_key,
+            model=updated.model,
             state=to,
             reason_code=reason_code,
             reason=reason,
         )
-        return moved
+        return updated
 
 
 def _code(error: HomeostatError) -> str:

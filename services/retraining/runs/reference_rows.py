@@ -1,4 +1,4 @@
-"""The reference rows of a version: what drift will hold windows against, scored by the version itself."""
+"""The reference rows of a version, scored by the version: drift compares windows with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.models.onnx_runner import OnnxModel
 def write_reference(folder: RunFolder, model: Path, spec: LoopSpec, *, max_rows: int) -> None:
     """Write reference.parquet: the holdout and, before it, the latest training rows, in time order, with `score`.
 
-    The holdout comes last and is kept whole where it fits: the version never saw it, so its losses are honest.
+    The holdout comes last and is complete if it fits: the version was not trained on it, so its losses are unbiased.
     Raises UnservableModel.
     """
     holdout = pq.read_table(folder.holdout)

@@ -1,4 +1,4 @@
-"""Drives runs while this process holds the lease. The state in the ledger names each run's next step; nothing else is kept."""
+"""Executes runs while this process holds the lease. The run's state in the ledger is the only progress record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RunScheduler:
     """Polls the ledger and gives each working run a thread, at most `runs_at_once`, oldest run first.
 
     A thread calls `step` until the run's state needs no more steps. After a crash the next leader finds the run in the ledger and
-    continues with the step that its state names; steps find what is done already.
+    continues with the step for its state; steps keep finished work.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class RunScheduler:
         runs_at_once: int,
         stop: Event,
         poll_seconds: float,
-        lost: Callable[[], None],
+        on_lease_lost: Callable[[], None],
     ) -> None:
-        """`step(run_id)` does one step and returns the run's state.
+        """`step(run_id)` executes one step and returns the run's state.
 
-        `lost` is called when a lease that was held is gone: the process must end, because another one drives the runs now.
+        `on_lease_lost` is called when the lease was lost: the process must end, because another one executes the runs now.
         """
         self._ledger = ledger
         self._lease = lease
@@ -50,7 +50,7 @@ class RunScheduler:
         self._runs_at_once = runs_at_once
         self._stop = stop
         self._poll_seconds = poll_seconds
-        self._lost = lost
+        self._on_lease_lost = on_lease_lost
         self._wake = Event()
         self._thread = Thread(target=self._work, name="scheduler", daemon=True)
         self._lock = Lock()
@@ -64,11 +64,11 @@ class RunScheduler:
         self._thread.start()
 
     def wake(self) -> None:
-        """Poll now: there is a run to drive, or a thread is free."""
+        """Poll now: there is a new run, or a thread is free."""
         self._wake.set()
 
     def stop(self) -> None:
-        """End the threads and release the lease; the `stop` event must be set. What is unfinished stays in the ledger."""
+        """Stop the threads and release the lease; the `stop` event must be set. Unfinished runs stay in the ledger."""
         deadline = time.monotonic() + _STOP_SECONDS
         self._wake.set()
         self._thread.join(timeout=_STOP_SECONDS)
@@ -79,7 +79,7 @@ class RunScheduler:
         self._lease.release()
 
     def holder(self) -> str:
-        """Which process drives the runs."""
+        """Which process is the leader."""
         return "this process" if self.leading else self._lease.holder()
 
     def _work(self) -> None:
@@ -99,12 +99,12 @@ class RunScheduler:
             _log.error(
                 "lease_lost", hint="this process ends; its supervisor restarts it and it waits for the lease"
             )
-            self._lost()
+            self._on_lease_lost()
             self._stop.set()
             return
         if held and not self.leading:
             self.leading = True
-            _log.info("leading")
+            _log.info("lease_acquired")
         self._metrics.leader.set(int(self.leading))
         if self.leading:
             for run_id in self._ledger.working_runs():
@@ -140,7 +140,7 @@ class RunScheduler:
             self._wake.set()
 
     def _postpone(self, run_id: str) -> float:
-        """Wait longer after each failure in a row, so that a step that always fails does not run without pause."""
+        """Increase the pause after each consecutive failure, so that a failing step is not retried in a tight loop."""
         self._failures[run_id] = self._failures.get(run_id, 0) + 1
         pause = _BACKOFF.pause(self._failures[run_id])
         self._not_before[run_id] = time.monotonic() + pause

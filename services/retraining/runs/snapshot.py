@@ -1,4 +1,4 @@
-"""Freezing what a run learns from and is judged on: rows of the lake, read at recorded versions, split by time."""
+"""Training and holdout data of a run: rows of the lake at recorded table versions, split by time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from shared.files import atomic_path
 from shared.stores.lake import Lake, Snapshot
 
 _SUMMARY = "snapshot.json"
-_BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
+_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Pin:
-    """What fixes a snapshot: table versions, the newest event time then, and the stretches left out as faulty."""
+    """What determines a snapshot: table versions, the watermark, and the faulty intervals to exclude."""
 
     predictions: int
     outcomes: int
@@ -36,18 +36,18 @@ class Pin:
 
     def to_json(self) -> dict[str, Any]:
         """For the ledger."""
-        return {**asdict(self), "faulty": [list(stretch) for stretch in self.faulty]}
+        return {**asdict(self), "faulty": [list(interval) for interval in self.faulty]}
 
     @classmethod
-    def of_json(cls, kept: dict[str, Any]) -> Pin:
+    def of_json(cls, stored: dict[str, Any]) -> Pin:
         """From the ledger."""
-        faulty = tuple((str(start), str(end)) for start, end in kept["faulty"])
-        return cls(kept["predictions"], kept["outcomes"], kept["watermark"], faulty)
+        faulty = tuple((str(start), str(end)) for start, end in stored["faulty"])
+        return cls(stored["predictions"], stored["outcomes"], stored["watermark"], faulty)
 
 
 @dataclass(frozen=True)
 class SnapshotSummary:
-    """`snapshot.json`. Moments are ISO 8601; stretches are [from, until]."""
+    """`snapshot.json`. Timestamps are ISO 8601; intervals are [from, until]."""
 
     digest: str
     train_rows: int
@@ -63,9 +63,9 @@ class SnapshotSummary:
 def pin_lake(
     lake: Lake, model: str, faulty: Sequence[tuple[datetime, datetime]], now: datetime
 ) -> Pin | None:
-    """Fix what the lake holds now; None where it holds no prediction or no outcome yet. Raises DependencyUnavailable.
+    """Record the current table versions; None if there is no prediction or no outcome yet. Raises DependencyUnavailable.
 
-    The watermark never lies after `now`: one row from the future must not push every real row out of the holdout.
+    The watermark is at most `now`: one row from the future must not move all real rows out of the holdout.
     """
     try:
         # The watermark is read after the versions: it may be newer than they are, never older.
@@ -73,12 +73,12 @@ def pin_lake(
         watermark = lake.watermark(model)
     except OSError as error:
         raise DependencyUnavailable(
-            f"the lake cannot be read: {error}", hint="the run goes on when it can"
+            f"the lake cannot be read: {error}", hint="the run continues when the lake is available"
         ) from error
     if versions.predictions is None or versions.outcomes is None or watermark is None:
         return None
-    stretches = tuple((start.isoformat(), end.isoformat()) for start, end in faulty)
-    return Pin(versions.predictions, versions.outcomes, min(watermark, now).isoformat(), stretches)
+    intervals = tuple((start.isoformat(), end.isoformat()) for start, end in faulty)
+    return Pin(versions.predictions, versions.outcomes, min(watermark, now).isoformat(), intervals)
 
 
 def take_snapshot(
@@ -86,32 +86,32 @@ def take_snapshot(
 ) -> SnapshotSummary:
     """Find or create the snapshot of a run. The same pin gives the same bytes.
 
-    1. read rows with outcomes at the pinned versions   2. leave out faulty stretches
-    3. the last `gate.holdout` of settled event time is the holdout, the training window lies wholly before it
-    4. write the holdout, then the training rows and the summary in a draft folder
-    5. rename the draft: only now is there a snapshot
+    1. read rows with outcomes at the pinned versions   2. exclude faulty intervals
+    3. split: the last `gate.holdout` of event time with outcomes is the holdout; the training window ends before it
+    4. write the holdout, then the training rows and the summary in a temporary folder
+    5. rename the temporary folder: only now does the snapshot exist
     """
     if (folder.snapshot / _SUMMARY).is_file():
         return SnapshotSummary(**orjson.loads((folder.snapshot / _SUMMARY).read_bytes()))
-    # Younger rows than the usual delay have outcomes only if these came early: they would bend the sample.
+    # Rows newer than outcome.delay have an outcome only if it came early: they would bias the sample.
     settled = datetime.fromisoformat(pin.watermark) - spec.outcome.delay
     holdout_from = settled - spec.gate.holdout
     rows = _read(lake, spec, pin, _oldest_needed(spec, holdout_from, change_since), settled)
-    sound = _without(rows, pin.faulty)
-    times = sound["event_time"]
+    valid = _without(rows, pin.faulty)
+    times = valid["event_time"]
     border = pa.scalar(holdout_from, times.type)
-    holdout = sound.filter(pc.greater_equal(times, border))
-    train = _training_window(sound.filter(pc.less(times, border)), spec, holdout_from, change_since)
+    holdout = valid.filter(pc.greater_equal(times, border))
+    train = _training_window(valid.filter(pc.less(times, border)), spec, holdout_from, change_since)
 
-    draft = folder.root / ".snapshot"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    temporary_folder = folder.root / ".snapshot"
+    shutil.rmtree(temporary_folder, ignore_errors=True)
+    temporary_folder.mkdir(parents=True)
     folder.holdout.parent.mkdir(mode=0o700, exist_ok=True)
     with atomic_path(folder.holdout) as temporary:
         pq.write_table(holdout, temporary, compression="zstd", compression_level=1)
-    pq.write_table(train, draft / folder.train.name, compression="zstd", compression_level=1)
+    pq.write_table(train, temporary_folder / folder.train.name, compression="zstd", compression_level=1)
     digest = sha256(orjson.dumps(pin.to_json(), option=orjson.OPT_SORT_KEYS))
-    for path in (draft / folder.train.name, folder.holdout):
+    for path in (temporary_folder / folder.train.name, folder.holdout):
         digest.update(path.read_bytes())
     summary = SnapshotSummary(
         digest=digest.hexdigest(),
@@ -121,16 +121,16 @@ def take_snapshot(
         train_until=_edge(train, "max"),
         holdout_from=_edge(holdout, "min"),
         holdout_until=_edge(holdout, "max"),
-        left_out_rows=rows.num_rows - sound.num_rows,
+        left_out_rows=rows.num_rows - valid.num_rows,
         pin=pin.to_json(),
     )
-    write_json(draft / _SUMMARY, asdict(summary))
-    draft.rename(folder.snapshot)
+    write_json(temporary_folder / _SUMMARY, asdict(summary))
+    temporary_folder.rename(folder.snapshot)
     return summary
 
 
 def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) -> str:
-    """Why a snapshot is not worth a training; empty where it is."""
+    """Why a snapshot is unfit for training; empty if it is fit."""
     if summary.train_rows < spec.retraining.minimum_rows:
         return f"{summary.train_rows} training rows with outcomes; retraining.minimum_rows is {spec.retraining.minimum_rows}"
     if summary.holdout_rows < spec.gate.minimum_rows:
@@ -138,27 +138,27 @@ def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) ->
     for name, path in (("train.parquet", folder.train), ("the holdout", folder.holdout)):
         outcome = pq.read_table(path, columns=["outcome"])["outcome"]
         if not pc.all(pc.is_finite(outcome)).as_py():
-            return f"{name} holds outcomes that are not finite numbers"
+            return f"{name} contains outcomes that are not finite numbers"
         if spec.prediction.kind == "probability":
             classes = set(pc.unique(outcome).to_pylist())
             if not classes <= {0.0, 1.0}:
-                return f"{name} holds outcomes other than 0 and 1, and the prediction is a probability"
+                return f"{name} contains outcomes other than 0 and 1, but the prediction is a probability"
             if len(classes) < 2:
-                return f"{name} holds outcomes of one class only"
+                return f"{name} contains outcomes of one class only"
     return ""
 
 
 def _oldest_needed(spec: LoopSpec, holdout_from: datetime, change_since: datetime | None) -> datetime:
     window = spec.retraining.window
     if isinstance(window, LastRows) and window.span is not None:
-        return max(_BEGINNING, holdout_from - window.span)
-    return _BEGINNING
+        return max(_EARLIEST, holdout_from - window.span)
+    return _EARLIEST
 
 
 def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) -> pa.Table:
     columns = ["event_time", *(feature_column(feature.name) for feature in spec.features)]
     versions = Snapshot(pin.predictions, pin.outcomes)
-    # A microsecond more: the stretch is half open, and the last settled row belongs to it.
+    # One microsecond more: the interval is half open, and includes the last row.
     until = end + timedelta(microseconds=1)
     try:
         rows = lake.read_joined(
@@ -166,17 +166,17 @@ def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) 
         )
     except OSError as error:
         raise DependencyUnavailable(
-            f"the lake cannot be read: {error}", hint="the run goes on when it can"
+            f"the lake cannot be read: {error}", hint="the run continues when the lake is available"
         ) from error
     names = ["event_time", *(feature.name for feature in spec.features), "outcome", "prediction_id"]
-    places = [*columns, "outcome", "prediction_id"]
-    return pa.table([rows[place].combine_chunks() for place in places], names=names)
+    source = [*columns, "outcome", "prediction_id"]
+    return pa.table([rows[column].combine_chunks() for column in source], names=names)
 
 
 def _without(rows: pa.Table, faulty: tuple[tuple[str, str], ...]) -> pa.Table:
     times = rows["event_time"]
     for start, end in faulty:
-        begin, stop = (pa.scalar(datetime.fromisoformat(moment), times.type) for moment in (start, end))
+        begin, stop = (pa.scalar(datetime.fromisoformat(value), times.type) for value in (start, end))
         rows = rows.filter(pc.or_(pc.less(times, begin), pc.greater_equal(times, stop)))
         times = rows["event_time"]
     return rows
@@ -185,7 +185,7 @@ def _without(rows: pa.Table, faulty: tuple[tuple[str, str], ...]) -> pa.Table:
 def _training_window(
     rows: pa.Table, spec: LoopSpec, holdout_from: datetime, change_since: datetime | None
 ) -> pa.Table:
-    """Rows are in time order, so every window is a tail of them."""
+    """The rows of the training window; rows are in time order, so it is always a tail."""
     window = spec.retraining.window
     if isinstance(window, AllRows):
         return rows
@@ -199,13 +199,13 @@ def _training_window(
             ).as_py()
             or 0
         )
-    wanted = max(since, window.minimum_rows) if change_since is not None else rows.num_rows
-    return rows.slice(max(0, rows.num_rows - wanted))
+    count = max(since, window.minimum_rows) if change_since is not None else rows.num_rows
+    return rows.slice(max(0, rows.num_rows - count))
 
 
 def _edge(rows: pa.Table, side: str) -> str:
     if rows.num_rows == 0:
         return ""
     place = 0 if side == "min" else rows.num_rows - 1
-    moment: datetime = rows["event_time"][place].as_py()
-    return moment.isoformat()
+    event_time: datetime = rows["event_time"][place].as_py()
+    return event_time.isoformat()

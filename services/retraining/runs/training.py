@@ -1,4 +1,4 @@
-"""Training a challenger: hand the project's command its folders, and check what it owes."""
+"""Trains a challenger: runs the project's training command and checks its outputs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from shared.models.training_command import TrainingJob, read_outputs, training_e
 
 
 def trained_attempt(folder: RunFolder) -> tuple[int, dict[str, float]] | None:
-    """The attempt that ended well, with its metrics; None where none has."""
+    """The successful attempt with its metrics; None if there is none."""
     if not folder.trained.is_file():
         return None
-    kept = orjson.loads(folder.trained.read_bytes())
-    return kept["attempt"], kept["metrics"]
+    stored = orjson.loads(folder.trained.read_bytes())
+    return stored["attempt"], stored["metrics"]
 
 
 def train(
@@ -34,27 +34,27 @@ def train(
     attempt: int,
     stop: Event,
 ) -> dict[str, float]:
-    """Find or create the trained model of a run; its metrics.
+    """Find or create the trained model of a run; returns its metrics.
 
-    1. an attempt that ended well is kept   2. a new attempt gets an empty folder   3. the command runs
-    4. what it owes is checked   5. the attempt is named the good one: only now does it exist for the steps that follow
+    1. keep an attempt that succeeded   2. create an empty folder for a new attempt   3. run the command
+    4. check its outputs   5. record the attempt as successful: only now do later steps use it
     """
     done = trained_attempt(folder)
     if done is not None:
         return done[1]
     if not directory.is_dir():
         raise TrainingFailed(
-            f"the project folder {directory} is not there", hint="deploy the model again with its folder"
+            f"the project folder {directory} does not exist", hint="deploy the model again with its folder"
         )
-    place = folder.attempt(attempt)
-    shutil.rmtree(place, ignore_errors=True)
-    out = place / "out"
+    attempt_folder = folder.attempt(attempt)
+    shutil.rmtree(attempt_folder, ignore_errors=True)
+    out = attempt_folder / "out"
     out.mkdir(parents=True)
     environment = training_environment(
         train=folder.train, out=out, champion=folder.champion if folder.champion.is_dir() else None
     )
     launcher.train(
-        TrainingJob(run_id, command, directory, environment, place / "train.log", time_limit), stop
+        TrainingJob(run_id, command, directory, environment, attempt_folder / "train.log", time_limit), stop
     )
     metrics = read_outputs(out)
     write_json(folder.trained, {"attempt": attempt, "metrics": metrics})

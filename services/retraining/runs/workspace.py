@@ -1,4 +1,4 @@
-"""Where a run keeps its files: `runs/<run_id>/…`, and its holdout outside that folder."""
+"""Paths of a run's files: `runs/<run_id>/…`, and its holdout outside that folder."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class RunFolder:
 
     @property
     def train(self) -> Path:
-        """The rows the training command reads."""
+        """The training rows."""
         return self.snapshot / "train.parquet"
 
     @property
     def holdout(self) -> Path:
-        """The rows the gate measures both models on.
+        """The rows on which the gate compares both models.
 
-        They lie outside the run's folder, the only one the training command is told about: a version that trained on
-        its own test rows would pass any gate.
+        The file is outside the run's folder, because the training command receives paths in that folder: a model trained on
+        the holdout would pass any gate.
         """
         return self.root.parent.parent / "holdouts" / f"{self.root.name}.parquet"
 
@@ -41,12 +41,12 @@ class RunFolder:
         return self.root / "champion"
 
     def attempt(self, number: int) -> Path:
-        """A training attempt: its `out` folder and `train.log`. A later attempt never reads an earlier one's."""
+        """A training attempt: its `out` folder and `train.log`. Attempts share no files."""
         return self.root / "attempts" / str(number)
 
     @property
     def trained(self) -> Path:
-        """Says which attempt ended well, and its metrics."""
+        """The number of the successful attempt, and its metrics."""
         return self.root / "trained.json"
 
     @property
@@ -56,11 +56,11 @@ class RunFolder:
 
     @property
     def reference(self) -> Path:
-        """The challenger's reference rows, before they are packaged."""
+        """The challenger's reference rows before packaging."""
         return self.root / "reference.parquet"
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON atomically and durably, and the folder it lies in."""
+    """Write JSON atomically and durably; creates the parent folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS), durable=True)

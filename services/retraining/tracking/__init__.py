@@ -1,1 +1,1 @@
-"""Runs mirrored to MLflow."""
+"""MLflow tracking of runs and releases."""

@@ -1,6 +1,6 @@
-"""The MLflow mirror: runs, metrics, versions and aliases, told from the ledger's outbox. MLflow follows, it never leads.
+"""MLflow tracking: copies runs, metrics, versions and aliases from the ledger's outbox to MLflow. Nothing reads MLflow.
 
-It may be absent, slow or broken: the outbox keeps what it lacks, and nothing else waits. Telling the same again is harmless.
+MLflow may be unavailable, slow or broken: the outbox keeps the entries, and nothing else waits. Sending an entry twice is safe.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _VERSION = "homeostat.version"
 
 
 class MlflowTracker:
-    """Writes to the MLflow at `uri`. Imports MLflow when first used: that takes seconds."""
+    """Writes to MLflow at `uri`. Imports MLflow on first use, because the import takes seconds."""
 
     def __init__(self, uri: str, ledger: Ledger) -> None:
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
         os.environ["DO_NOT_TRACK"] = "true"
-        os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # the service's logs have one form
+        os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # keep the service's own log format
         from mlflow import MlflowClient
 
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -33,7 +33,7 @@ class MlflowTracker:
         self._experiments: dict[str, str] = {}
 
     def send(self, entry: dict[str, Any]) -> None:
-        """Pass one entry of the outbox on."""
+        """Send one outbox entry."""
         if entry["kind"] == "run":
             try:
                 self._run(self._ledger.run(entry["payload"]["run_id"]))
@@ -43,23 +43,23 @@ class MlflowTracker:
             self._release(Release.model_validate(entry["payload"]))
 
     def _run(self, run: Run) -> None:
-        # The run is told as it is now, so one of several entries about it suffices and their order does not matter.
+        # The current state of the run is sent, so one of several entries suffices and their order does not matter.
         experiment = self._experiment(run.model)
-        mirrored = self._mirrored(experiment, run)
-        known = self._client.get_run(mirrored)
+        mlflow_run_id = self._find_or_create_run(experiment, run)
+        known = self._client.get_run(mlflow_run_id)
         for name, value in self._parameters(run).items():
             if name not in known.data.params:
-                self._client.log_param(mirrored, name, value)
+                self._client.log_param(mlflow_run_id, name, value)
         for name, measured in self._measures(run).items():
             if name not in known.data.metrics:
-                self._client.log_metric(mirrored, name, measured)
-        self._client.set_tag(mirrored, "homeostat.state", run.state)
-        self._client.set_tag(mirrored, "homeostat.reason", run.reason[:4000])
+                self._client.log_metric(mlflow_run_id, name, measured)
+        self._client.set_tag(mlflow_run_id, "homeostat.state", run.state)
+        self._client.set_tag(mlflow_run_id, "homeostat.reason", run.reason[:4000])
         if run.version:
-            self._registered(run.model, run.version, mirrored)
+            self._registered(run.model, run.version, mlflow_run_id)
         if run.state in ENDS:
             ended = "FAILED" if run.state == "failed" else "FINISHED"
-            self._client.set_terminated(mirrored, status=ended)
+            self._client.set_terminated(mlflow_run_id, status=ended)
             if run.version and run.state in ("promoted", "succeeded"):
                 self._alias(run.model, "challenger", run.version)
 
@@ -75,7 +75,7 @@ class MlflowTracker:
             self._experiments[model] = found.experiment_id if found else self._client.create_experiment(model)
         return self._experiments[model]
 
-    def _mirrored(self, experiment: str, run: Run) -> str:
+    def _find_or_create_run(self, experiment: str, run: Run) -> str:
         found = self._client.search_runs([experiment], f"tags.`{_RUN}` = '{run.run_id}'", max_results=1)
         if found:
             return str(found[0].info.run_id)
@@ -85,8 +85,8 @@ class MlflowTracker:
         )
         return str(made.info.run_id)
 
-    def _registered(self, model: str, version: str, mirrored: str | None) -> str:
-        """MLflow's number for a version; registered where it is not."""
+    def _registered(self, model: str, version: str, mlflow_run_id: str | None) -> str:
+        """MLflow's number of a version; registers the version if needed."""
         found = self._client.search_model_versions(f"name = '{model}'")
         for entry in found:
             if entry.tags.get(_VERSION) == version:
@@ -96,7 +96,7 @@ class MlflowTracker:
         made = self._client.create_model_version(
             model,
             f"homeostat:/{model}/{version}",
-            run_id=mirrored,
+            run_id=mlflow_run_id,
             tags={_VERSION: version},
             description=short(version),
         )
@@ -106,8 +106,8 @@ class MlflowTracker:
     def _parameters(run: Run) -> dict[str, str]:
         snapshot = run.snapshot or {}
         names: list[str] = ["digest", "train_rows", "holdout_rows", "train_from", "train_until"]
-        told = {name: str(snapshot[name]) for name in names if name in snapshot}
-        return {**told, "cause": run.reason_code, "champion": short(run.champion)}
+        parameters = {name: str(snapshot[name]) for name in names if name in snapshot}
+        return {**parameters, "cause": run.reason_code, "champion": short(run.champion)}
 
     @staticmethod
     def _measures(run: Run) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The thread that empties the ledger's outbox into a mirror, whenever the mirror lets it."""
+"""Outbox relay: a thread that sends the ledger's outbox to MLflow."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _log = get_logger(__name__)
 
 
 class Tracker(Protocol):
-    """What is told about runs and releases."""
+    """Receives runs and releases, such as MLflow."""
 
     def send(self, entry: dict[str, Any]) -> None:
-        """Take one entry; may raise anything, the entry then comes again."""
+        """Send one entry; on any exception the entry is sent again."""
 
 
 class OutboxRelay:
-    """Feeds a mirror. `open_tracker` may be slow and may fail; it is tried again after `pause` seconds."""
+    """Sends outbox entries. `open_tracker` may be slow and may fail; it is retried after `pause` seconds."""
 
     def __init__(
         self,
@@ -31,32 +31,32 @@ class OutboxRelay:
         stop: Event,
         busy: Callable[[], bool],
     ) -> None:
-        """`busy` says that runs are at work: the mirror waits then, for it must never slow them."""
+        """While `busy` returns True, because runs are in progress, nothing is sent."""
         self._ledger = ledger
         self._open_tracker = open_tracker
         self._pause = pause
         self._stop = stop
         self._busy = busy
         self._tracker: Tracker | None = None
-        self._thread = Thread(target=self._work, name="mirror", daemon=True)
+        self._thread = Thread(target=self._work, name="mlflow", daemon=True)
         self.problem = ""
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def _work(self) -> None:
         while not self._stop.wait(self._pause):
             try:
-                while not self._stop.is_set() and not self._busy() and self.feed():
+                while not self._stop.is_set() and not self._busy() and self.send_pending():
                     pass
                 self.problem = ""
-            except Exception as error:  # whatever a mirror raises, it is its own trouble
+            except Exception as error:  # any tracker error: keep the entries and retry
                 self.problem = f"{type(error).__name__}: {error}"[:300]
                 _log.warning("mlflow_retrying", problem=self.problem)
 
-    def feed(self) -> int:
-        """Pass on what is waiting; how many entries went through."""
+    def send_pending(self) -> int:
+        """Send pending entries; returns how many there were."""
         entries = self._ledger.unsent()
         if not entries:
             return 0

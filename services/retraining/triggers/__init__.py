@@ -1,1 +1,1 @@
-"""What may start a retraining: verdicts, webhooks, requests."""
+"""Sources of causes: verdicts from Kafka, webhooks and requests."""

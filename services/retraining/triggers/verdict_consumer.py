@@ -1,4 +1,4 @@
-"""The Kafka door: verdicts in, causes out. At least once; the cause's key makes it once."""
+"""Consumes verdicts from Kafka at least once; the cause's key removes duplicates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PAUSE = 1.0
 
 
 class VerdictConsumer:
-    """Reads the verdicts topic in a thread. Without a broker it waits for one; nothing else does."""
+    """Consumes the verdicts topic in a thread. Only this thread waits if Kafka is unavailable."""
 
     def __init__(
         self, consumer: Consumer, handle: Callable[[Cause], object], metrics: RetrainingMetrics, stop: Event
@@ -33,11 +33,11 @@ class VerdictConsumer:
 
     @property
     def connected(self) -> bool:
-        """Whether a broker has given this process something to read."""
+        """Whether Kafka has assigned partitions to this process."""
         return bool(self._consumer.assigned())
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def join(self) -> None:
@@ -45,29 +45,29 @@ class VerdictConsumer:
         self._thread.join(timeout=10)
 
     def consume_once(self, timeout: float = _WAIT) -> int:
-        """Read what there is; how many records were settled.
+        """Poll once; returns the number of records handled.
 
-        1. poll   2. each record: to the ledger   3. only then keep its offset
+        1. poll   2. record each verdict in the ledger   3. commit the offsets
 
-        A failure in 2 or 3 means reading the record again.
+        After a failure in 2 or 3 the records are read again.
         """
-        settled: dict[Partition, int] = {}
+        handled: dict[Partition, int] = {}
         count = 0
         try:
             for message in self._consumer.poll(timeout):
-                self._settle(message)
-                settled[message.partition] = message.offset + 1
+                self._handle_record(message)
+                handled[message.partition] = message.offset + 1
                 count += 1
         finally:
-            if settled:
-                self._consumer.commit(settled)
+            if handled:
+                self._consumer.commit(handled)
         return count
 
-    def _settle(self, message: Message) -> None:
+    def _handle_record(self, message: Message) -> None:
         try:
             verdict = Verdict.model_validate_json(message.value)
         except ValidationError as error:
-            # Nobody can act on it and reading it again would not help; the log says where it lies.
+            # A retry would not help; the log has its offset.
             self._metrics.verdicts.labels("unreadable").inc()
             _log.error(
                 "verdict_unreadable",
@@ -79,7 +79,7 @@ class VerdictConsumer:
         try:
             self._handle(Cause.of_verdict(verdict))
         except (CallerError, IntegrityError) as error:
-            # A state no retry mends, such as a version that was deleted or changed; other models' verdicts lie behind it.
+            # A retry would not help, for example if the version was deleted; skip it so that later verdicts are read.
             self._metrics.verdicts.labels("refused").inc()
             _log.error(
                 "verdict_refused", cause_id=verdict.verdict_id, model=verdict.model, problem=str(error)
@@ -93,13 +93,13 @@ class VerdictConsumer:
                 self.consume_once()
             except (HomeostatError, OSError) as error:
                 _log.warning("verdict_consumer_retrying", problem=str(error))
-                self._again()
+                self._rewind()
             except Exception as error:
                 log_unknown_error(_log, error)
-                self._again()
+                self._rewind()
             self._metrics.listener_up.set(int(self.connected))
         self._consumer.close()
 
-    def _again(self) -> None:
+    def _rewind(self) -> None:
         self._stop.wait(_PAUSE)
         self._consumer.rewind()

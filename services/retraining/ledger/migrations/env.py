@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection `open_ledger` hands over."""
+"""Alembic entry point: runs the migrations on the connection passed by `open_engine`."""
 
 from __future__ import annotations
 

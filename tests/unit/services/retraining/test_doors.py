@@ -267,7 +267,7 @@ def test_a_rejected_run_is_over(open_house: Callable[..., House]) -> None:
     house.deploy()
     run_id = house.service.controller.handle_cause(Cause.of_verdict(house.world.verdict(15))).run_id
     assert house.post(f"/runs/{run_id}/reject", {"actor": "ann"}, 200)["state"] == "rejected"
-    assert "only a run that waits" in house.post(f"/runs/{run_id}/approve", {"actor": "ann"}, 409)["error"]
+    assert "only a waiting run" in house.post(f"/runs/{run_id}/approve", {"actor": "ann"}, 409)["error"]
     assert [run["run_id"] for run in house.get("/runs?state=rejected")["runs"]] == [run_id]
 
 
@@ -311,7 +311,7 @@ def test_a_rollback_that_is_sent_twice_goes_back_once(house: House) -> None:
     body = {"actor": "ann", "expected_generation": 3}
     assert house.post(f"/models/{MODEL}/rollback", body, 201)["release"]["version"] == second
     again = house.post(f"/models/{MODEL}/rollback", body, 409)["error"]
-    assert "generation 3 was expected to be served, but it is 4: a rollback by ann" in again
+    assert "generation 3 was expected to be served, but generation 4 is: a rollback by ann" in again
     assert house.served() == [first, second, third, second]
     assert house.post(f"/models/{MODEL}/rollback", {**body, "expected_generation": 0}, 422)["field"]
 
@@ -664,7 +664,7 @@ def test_new_rows_are_counted_in_the_lake(open_house: Callable[..., House]) -> N
     house = open_house(retraining={"triggers": [{"when": "new_rows", "rows": rows + 1}]})
     house.deploy()
     done = house.service.controller.handle_cause(Cause.of_verdict(house.world.verdict(15, state="ok")))
-    assert done.decision.reason == f"{rows} new rows with outcomes, wanted {rows + 1}"
+    assert done.decision.reason == f"{rows} new rows with outcomes, required {rows + 1}"
 
 
 def test_bad_requests_are_told_what_is_wrong(house: House) -> None:
@@ -713,5 +713,5 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     from shared.settings import HomeostatSettings
 
     (tmp_path / "home").write_text("in the way")
-    with pytest.raises(OperatorError, match="home cannot be made"):
+    with pytest.raises(OperatorError, match="home cannot be created"):
         build(HomeostatSettings(home=tmp_path / "home"), SETTINGS)

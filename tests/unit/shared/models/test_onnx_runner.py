@@ -178,7 +178,7 @@ def test_a_model_that_answers_differently_each_time_is_refused(tmp_path: Path) -
         helper.make_node("RandomUniformLike", ["n"], ["noise"]),
         helper.make_node("Identity", ["noise"], ["score"]),
     ]
-    with pytest.raises(UnservableModel, match="differently each time"):
+    with pytest.raises(UnservableModel, match="different scores for the same rows"):
         checked(tmp_path, noise)
 
 
@@ -188,7 +188,7 @@ def test_a_model_whose_rows_depend_on_each_other_is_refused(tmp_path: Path) -> N
         helper.make_node("Sub", ["n", "mean"], ["score"]),
     ]
     rows = ROWS.filter(pa.array([True, False, True]))
-    with pytest.raises(UnservableModel, match="depends on the rows beside it"):
+    with pytest.raises(UnservableModel, match="depends on other rows in the batch"):
         checked(tmp_path, nodes, rows)
 
 
@@ -199,7 +199,7 @@ def test_missing_values_that_are_allowed_must_have_a_score(tmp_path: Path) -> No
 
 def test_a_probability_outside_0_and_1_is_refused(tmp_path: Path) -> None:
     rows = ROWS.slice(0, 1).set_column(0, "n", pa.array([3.0]))
-    with pytest.raises(UnservableModel, match=r"leave \[0, 1\]"):
+    with pytest.raises(UnservableModel, match=r"are outside \[0, 1\]"):
         checked(tmp_path, None, rows)  # type: ignore[arg-type]
 
 

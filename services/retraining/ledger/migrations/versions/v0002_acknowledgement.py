@@ -1,4 +1,4 @@
-"""A person's word that a decision was seen."""
+"""The table of acknowledgements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table; what is there already stays as it is."""
+    """Create the table; existing rows are unchanged."""
     op.create_table(
         "acknowledgement",
         sa.Column("cause_key", sa.String(length=64), nullable=False),

@@ -171,7 +171,7 @@ def test_cooldown_holds_machines_back_and_lets_people_pass() -> None:
     spec = spec_with(cooldown="3d")
     decision = ask(verdict(10), spec, runs=(ran(7.5),))
     assert (decision.action, decision.reason_code) == ("wait", "cooling_down")
-    assert decision.reason.startswith("cooling down until 2013-01-11 12:00; asked for by drift")
+    assert decision.reason.startswith("cooling down until 2013-01-11 12:00; requested by trigger drift")
     assert ask(verdict(10), spec, runs=(ran(7),)).action == "retrain"
     assert ask(verdict(10), spec, runs=(ran(9, counts=False),)).action == "retrain"
     person = Cause("k", MODEL, "request", "please", actor="ann", event_time=at(10))
@@ -237,23 +237,26 @@ def test_an_alert_about_a_verdict_leaves_it_to_the_verdict() -> None:
     )
     # Where no verdict is ever received the alert is all there is, and the brakes hold it as any other.
     assert (
-        ask(about, spec_with(), listens=False).action,
-        ask(about, spec_with(), listens=False).reason_code,
+        ask(about, spec_with(), consumes_verdicts=False).action,
+        ask(about, spec_with(), consumes_verdicts=False).reason_code,
     ) == (
         "retrain",
         "alert",
     )
-    assert ask(about, spec_with(cooldown="3d"), listens=False, runs=(ran(9),)).reason_code == "cooling_down"
+    assert (
+        ask(about, spec_with(cooldown="3d"), consumes_verdicts=False, runs=(ran(9),)).reason_code
+        == "cooling_down"
+    )
     unclear = replace(about, about=UNCLEAR)
-    for listens in (True, False):
-        assert ask(unclear, spec_with(), listens=listens).reason_code == "verdict_unclear"
+    for consumes_verdicts in (True, False):
+        assert ask(unclear, spec_with(), consumes_verdicts=consumes_verdicts).reason_code == "verdict_unclear"
     assert ask(replace(about, about=None), spec_with()).reason_code == "alert"
 
 
 def test_where_no_verdict_is_heard_what_the_alert_tells_of_it_holds_it_back_as_the_verdict_would() -> None:
     """Drift goes on evaluating the windows of a version that was replaced, and its alert is sent again with each."""
     about = Cause("k", MODEL, "alert", "LossHigh", about="a" * 32, about_version=VERSION, about_state="drift")
-    assert ask(about, spec_with(), listens=False).action == "retrain"
+    assert ask(about, spec_with(), consumes_verdicts=False).action == "retrain"
     for version, state, reason_code in (
         ("b" * 64, "drift", "version_replaced"),
         (VERSION, "data_fault", "bad_data"),
@@ -263,7 +266,7 @@ def test_where_no_verdict_is_heard_what_the_alert_tells_of_it_holds_it_back_as_t
         (VERSION, "", "verdict_unclear"),
     ):
         told = replace(about, about_version=version, about_state=state)
-        held = ask(told, spec_with(), listens=False)
+        held = ask(told, spec_with(), consumes_verdicts=False)
         assert (held.action, held.reason_code) == ("wait", reason_code)
         # Where verdicts are received, the verdict says it itself.
         assert ask(told, spec_with()).reason_code == "verdict_awaited"

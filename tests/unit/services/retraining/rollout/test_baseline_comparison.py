@@ -126,7 +126,7 @@ def test_what_the_first_version_cannot_answer_is_not_guessed(world: World) -> No
         features=[{"name": "x", "type": "number"}, {"name": "color", "type": "category", "values": ["red"]}]
     )
     strict = LoopSpec.model_validate(spec)
-    with pytest.raises(UnservableModel, match="feature x is missing"):
+    with pytest.raises(UnservableModel, match="feature x has missing values"):
         compare(world, served(world), spec=strict)
     fewer = LoopSpec.model_validate(loop_with(features=[{"name": "x", "type": "number", "nullable": True}]))
     first = first_version(world.store, world.keys, MODEL)
@@ -185,8 +185,8 @@ def test_the_newest_waiting_verdict_is_compared_and_no_older_one_after_it(world:
     for day in (1, 3, 2):
         room.watch.observe(world.verdict(day, version=version))
     assert (room.watch.compare_once(), room.watch.compare_once()) == (True, False)
-    assert room.watch.found()[MODEL].window_end == START + timedelta(days=3)
-    found = room.watch.found()[MODEL]
+    assert room.watch.comparisons()[MODEL].window_end == START + timedelta(days=3)
+    found = room.watch.comparisons()[MODEL]
     assert room.losses() == (found.baseline_loss, found.served_loss)
     room.watch.observe(world.verdict(2, version=version))
     room.watch.observe(world.verdict(3, version=version))
@@ -216,7 +216,7 @@ def test_a_first_version_that_cannot_be_loaded_is_told_once_and_shows_no_number(
             room.watch.observe(world.verdict(day, version=served(world).version))
             assert room.watch.compare_once()
     assert [entry["event"] for entry in logs] == ["baseline_loss_unavailable"]
-    assert (room.losses(), dict(room.watch.found())) == ((None, None), {})
+    assert (room.losses(), dict(room.watch.comparisons())) == ((None, None), {})
 
 
 def test_a_number_that_is_no_longer_known_is_taken_back(world: World) -> None:
@@ -254,11 +254,13 @@ def test_nothing_waits_for_a_comparison_that_hangs(world: World) -> None:
     began = time.monotonic()
     watch.observe(served(world))
     assert time.monotonic() - began < 1
-    assert dict(watch.found()) == {}
+    assert dict(watch.comparisons()) == {}
     assert lake.open_again is not None
     lake.open_again.set()
     wait_for(
-        lambda: MODEL in watch.found() and watch.found()[MODEL].window_end == served(world).window_end,
+        lambda: (
+            MODEL in watch.comparisons() and watch.comparisons()[MODEL].window_end == served(world).window_end
+        ),
         20,
         "both",
     )
@@ -276,11 +278,13 @@ def test_what_another_service_heard_is_caught_up_with(world: World) -> None:
     watch.start()
 
     def shows(day: int) -> bool:
-        return MODEL in watch.found() and watch.found()[MODEL].window_end == START + timedelta(days=day)
+        return MODEL in watch.comparisons() and watch.comparisons()[MODEL].window_end == START + timedelta(
+            days=day
+        )
 
     wait_for(lambda: shows(1), 20, "what the ledger held at the start")
     ledger[:] = [served(world)]
-    wait_for(lambda: watch.found()[MODEL].window_end == served(world).window_end, 20, "what came since")
+    wait_for(lambda: watch.comparisons()[MODEL].window_end == served(world).window_end, 20, "what came since")
     stop.set()
     watch.wake()
 

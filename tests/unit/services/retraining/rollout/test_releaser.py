@@ -91,7 +91,7 @@ def test_rollback_requires_the_expected_generation(releaser: Releaser, store: Mo
     for version in "abc":
         releaser.deploy("toy", version, "ann")
     with pytest.raises(
-        Conflict, match="generation 2 was expected to be served, but it is 3: a deployment by ann"
+        Conflict, match="generation 2 was expected to be served, but generation 3 is: a deployment by ann"
     ):
         roll_back(releaser, 1, expected=2)
     assert versions(store) == "abc"
@@ -102,7 +102,7 @@ def test_rollback_requires_the_expected_generation(releaser: Releaser, store: Mo
 def test_release_during_rollback_verification_is_a_conflict(releaser: Releaser, store: ModelStore) -> None:
     releaser.deploy("toy", "a", "ann")
     releaser.deploy("toy", "b", "ann")
-    with pytest.raises(Conflict, match="generation 2 was expected to be served, but it is 3"):
+    with pytest.raises(Conflict, match="generation 2 was expected to be served, but generation 3 is"):
         releaser.roll_back("toy", "bob", "", None, None, lambda *_: void(releaser.deploy("toy", "c", "ann")))
     assert versions(store) == "abc"
 

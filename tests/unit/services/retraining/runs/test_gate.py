@@ -58,7 +58,7 @@ def test_an_equal_challenger_is_refused() -> None:
     losses = np.random.default_rng(2).uniform(0, 1, 500)
     result = judged(losses, losses)
     assert failed(result) == ["gain"]
-    assert "wanted more than 0" in result.reason
+    assert "required more than 0" in result.reason
 
 
 def test_a_gain_below_the_least_wanted_is_refused() -> None:

@@ -563,7 +563,7 @@ def test_a_training_whose_service_always_dies_is_given_up(room: Room) -> None:
             room.drive(run_id)
     run = room.drive(run_id)
     assert (run.state, run.reason_code) == ("failed", "training")
-    assert "begun 3 times" in run.reason
+    assert "started 3 times" in run.reason
 
 
 # A death at any moment
@@ -651,7 +651,7 @@ def test_a_release_while_a_rollback_checks_its_bytes_is_not_taken_back_unseen(ro
         room.controller().deploy(MODEL, version, "", "ann")
     fuse = Meanwhile("before get_version", lambda: room.controller().deploy(MODEL, third, "", "bob"))
     deps = dying(room.deps, fuse)
-    with pytest.raises(Conflict, match="it is 4: a deployment by bob"):
+    with pytest.raises(Conflict, match="generation 4 is: a deployment by bob"):
         Controller(deps, Pipeline(deps, room.stop), lambda: None).rollback(MODEL, "ann", "", None)
     log = [entry.version for entry in room.world.store.releases(MODEL)]
     assert log == [room.world.champion, first, second, third]

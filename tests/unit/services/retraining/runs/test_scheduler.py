@@ -102,7 +102,7 @@ class Process:
             runs_at_once=runs_at_once,
             stop=self.stop_event,
             poll_seconds=0.005,
-            lost=lambda: self.lost.append("lost"),
+            on_lease_lost=lambda: self.lost.append("lost"),
         )
 
     def stop(self) -> None:

@@ -164,8 +164,8 @@ def test_too_few_rows_are_not_worth_a_training(lake: Lake, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("outcome", "told"),
     [
-        (0.0, "holds outcomes of one class only"),
-        (2.0, "holds outcomes other than 0 and 1"),
+        (0.0, "contains outcomes of one class only"),
+        (2.0, "contains outcomes other than 0 and 1"),
         (float("nan"), "not finite"),
     ],
 )
@@ -178,7 +178,7 @@ def test_outcomes_one_cannot_learn_from_are_named(
     spoilt = holdout.set_column(3, "outcome", pc.add(pc.multiply(holdout["outcome"], 0.0), outcome))
     pq.write_table(spoilt, folder.holdout)
     problem = problem_with(summary, spec_with(), folder)
-    assert problem.startswith("the holdout holds")
+    assert problem.startswith("the holdout contains")
     assert told in problem
 
 

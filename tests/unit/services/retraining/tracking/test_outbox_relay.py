@@ -63,10 +63,10 @@ def feeder(ledger: Ledger, mirror: FakeMirror, stop: Event, *, busy: bool = Fals
 def test_everything_is_told_in_order_and_once(ledger: Ledger) -> None:
     mirror = FakeMirror()
     feeding = feeder(ledger, mirror, Event())
-    assert feeding.feed() == 3
-    assert feeding.feed() == 0
+    assert feeding.send_pending() == 3
+    assert feeding.send_pending() == 0
     release(ledger, 4)
-    feeding.feed()
+    feeding.send_pending()
     assert (mirror.told, mirror.opened, ledger.unsent_count()) == ([1, 2, 3, 4], 1, 0)
 
 

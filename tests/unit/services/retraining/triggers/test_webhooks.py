@@ -150,7 +150,7 @@ def test_without_a_fingerprint_the_labels_are_it() -> None:
 def test_alerts_that_name_no_model_are_left_out_and_told() -> None:
     causes, left_out = read_triggers(alertmanager(alert(labels={"alertname": "DiskFull"}), alert()), NOW)
     assert [cause.model for cause in causes] == ["toy"]
-    assert left_out == ["alerts[0].labels.model is missing or no name of a model"]
+    assert left_out == ["alerts[0].labels.model is missing or is not a model name"]
 
 
 @pytest.mark.parametrize(
