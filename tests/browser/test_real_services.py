@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, expect
 from local_stack.ports import free_port
 from services.console.aggregation.endpoints import Endpoints
 from tests.browser.conftest import console_of, visiting
+from tests.fakes.retraining_installation import MODEL, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
-from tests.fakes.retraining_world import MODEL, make_world
 from tests.fakes.toy_model import ToyStore
 from tests.integration.inference.conftest import InferenceProcess
 
@@ -28,8 +28,8 @@ def before(retraining: str) -> Endpoints:
 def test_approving_and_rolling_back_reach_the_ledger_and_the_release_log(
     browser: Browser, tmp_path: Path, artefacts: Path
 ) -> None:
-    world = make_world(tmp_path, days=15, automation="approve")
-    service = ServiceProcess(world)
+    installation = make_installation(tmp_path, days=15, automation="approve")
+    service = ServiceProcess(installation)
     try:
         service.start()
         service.deploy()
@@ -58,20 +58,20 @@ def test_approving_and_rolling_back_reach_the_ledger_and_the_release_log(
             expect(page.locator("#releases tbody tr")).to_have_count(2)
             page.get_by_role("button", name="Roll back").click()
             expect(page.get_by_role("dialog")).to_contain_text(
-                f"version {world.champion[:12]} of generation 1"
+                f"version {installation.champion[:12]} of generation 1"
             )
             page.get_by_label("Reason").fill("worse at night")
             page.locator("#dialog-confirm").dblclick()
             expect(page.get_by_role("status")).to_contain_text("Rolled back: generation 3 is released.")
             expect(page.locator("#releases tbody tr")).to_have_count(3)
 
-        log = world.store.releases(MODEL)
+        log = installation.store.releases(MODEL)
         assert [(entry.generation, entry.reason, entry.actor) for entry in log] == [
             (1, "deployment", "ann"),
             (2, "promotion", log[1].actor),
             (3, "rollback", "Ada"),
         ]
-        assert (log[2].version, log[2].note) == (world.champion, "worse at night")
+        assert (log[2].version, log[2].note) == (installation.champion, "worse at night")
         assert log[1].run_id == run_id
     finally:
         service.end()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.retraining_world import make_world
+from tests.fakes.retraining_installation import make_installation
 from tests.integration.retraining.test_crashes import crash_through_a_run
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
@@ -14,5 +14,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 @pytest.mark.parametrize("seed", range(100, 120))
 def test_twenty_runs_killed_five_times_each(tmp_path: Path, seed: int) -> None:
-    world = make_world(tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "0.5"]})
-    crash_through_a_run(world, seed, kills=5, longest=4.0)
+    installation = make_installation(
+        tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "0.5"]}
+    )
+    crash_through_a_run(installation, seed, kills=5, longest=4.0)

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.fakes.retraining_installation import MODEL, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
-from tests.fakes.retraining_world import MODEL, make_world
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
 
@@ -43,8 +43,8 @@ def free(place: Path) -> None:
 
 
 def test_a_full_disk_costs_time_and_nothing_else(small_disk: Path, tmp_path: Path) -> None:
-    world = make_world(small_disk / "world", days=15)
-    service = ServiceProcess(world)
+    installation = make_installation(small_disk / "installation", days=15)
+    service = ServiceProcess(installation)
     service.log = tmp_path / "service.log"
     trigger = {"model": MODEL, "reason": "please", "key": "one"}
     try:
@@ -57,7 +57,7 @@ def test_a_full_disk_costs_time_and_nothing_else(small_disk: Path, tmp_path: Pat
         free(small_disk)
 
         run_id = service.post("/triggers", trigger, expect=202)["causes"][0]["run_id"]
-        wait_for(world.trainings, 60, "the training to begin")
+        wait_for(installation.trainings, 60, "the training to begin")
         fill(small_disk)
         with suppress(AssertionError):
             wait_for(service.ended_runs, 8, "a run that ends although the disk is full")
@@ -67,7 +67,7 @@ def test_a_full_disk_costs_time_and_nothing_else(small_disk: Path, tmp_path: Pat
         assert run["run_id"] == run_id
         # The training command may itself have run into the full disk: that is told as its failure.
         assert run["state"] in ("promoted", "failed"), run["reason"]
-        released = [entry.run_id for entry in world.store.releases(MODEL)]
+        released = [entry.run_id for entry in installation.store.releases(MODEL)]
         assert released == (["", run_id] if run["state"] == "promoted" else [""])
     finally:
         service.end()

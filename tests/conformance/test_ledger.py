@@ -28,7 +28,7 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict, cause_key
 from shared.errors import Conflict, NotFound, OperatorError
-from tests.fakes.retraining_world import LOOP, MODEL, START
+from tests.fakes.retraining_installation import LOOP, MODEL, START
 from tests.postgres import Postgres
 
 NOW = START

@@ -21,7 +21,7 @@ from services.inference.runtimes.onnx import OnnxModel as ServerModel
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
 from shared.models.onnx_runner import OnnxModel as DeployedModel
-from tests.fakes.retraining_world import loop_with
+from tests.fakes.retraining_installation import loop_with
 
 CPU = Device("cpu", ("CPUExecutionProvider",), "requested")
 FEATURES = [

@@ -116,7 +116,9 @@ class FakeLoop:
         self.verdicts.insert(0, made)
         return made
 
-    def decision(self, key: str, *, action: str = "wait", reason_code: str = "healthy", state: str = "ok") -> None:
+    def decision(
+        self, key: str, *, action: str = "wait", reason_code: str = "healthy", state: str = "ok"
+    ) -> None:
         """One more decision, the newest; about drift or fault a person should know."""
         self.decisions.insert(
             0,
@@ -142,9 +144,7 @@ class FakeLoop:
 
     def run(self, run_id: str, state: str, *, gate: bool | None = None, digest: str = "") -> None:
         """One more run, the newest."""
-        proven = (
-            {"passed": gate, "reason": "log_loss 0.60 → 0.55, gain +0.05"} if gate is not None else None
-        )
+        proven = {"passed": gate, "reason": "log_loss 0.60 → 0.55, gain +0.05"} if gate is not None else None
         self.runs.insert(
             0,
             {

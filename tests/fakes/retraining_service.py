@@ -1,4 +1,4 @@
-"""The retraining service as a process: started, asked over HTTP, killed."""
+"""The retraining service as a process: start, HTTP requests, kill."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Any
 import httpx
 
 from local_stack.ports import free_port
-from tests.fakes.retraining_world import World
+from tests.fakes.retraining_installation import Installation
 from tests.waiting import patience
 
 
 class ServiceProcess:
-    """`python -m services.retraining` on a port of its own."""
+    """`python -m services.retraining` on a free port."""
 
-    def __init__(self, world: World, *, kafka: str = "", **settings: str) -> None:
+    def __init__(self, installation: Installation, *, kafka: str = "", **settings: str) -> None:
         self.port = free_port()
-        self.world = world
+        self.installation = installation
         self._environment = {
             **os.environ,
-            "HOMEOSTAT_HOME": str(world.home),
+            "HOMEOSTAT_HOME": str(installation.home),
             "HOMEOSTAT_KAFKA": kafka or "127.0.0.1:1",
             "HOMEOSTAT_RETRAINING_PORT": str(self.port),
             "HOMEOSTAT_RETRAINING_MLFLOW": "false",
@@ -34,7 +34,7 @@ class ServiceProcess:
             "HOMEOSTAT_RETRAINING_POLL_SECONDS": "0.05",
             **{f"HOMEOSTAT_RETRAINING_{name.upper()}": value for name, value in settings.items()},
         }
-        self.log = world.home / f"service-{self.port}.log"
+        self.log = installation.home / f"service-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait: bool = True) -> None:
@@ -69,7 +69,7 @@ class ServiceProcess:
             ) from None
 
     def end(self) -> None:
-        """Make sure that nothing is left."""
+        """Kill the process if it still runs."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
@@ -100,8 +100,12 @@ class ServiceProcess:
         return answer.json()
 
     def deploy(self) -> None:
-        """The world's champion and project."""
-        body = {"version": self.world.champion, "project_directory": str(self.world.project), "actor": "ann"}
+        """The installation's champion and project."""
+        body = {
+            "version": self.installation.champion,
+            "project_directory": str(self.installation.project),
+            "actor": "ann",
+        }
         httpx.post(self.url("/models/toy/deployments"), json=body, timeout=20).raise_for_status()
 
     def ended_runs(self) -> list[dict[str, Any]]:

@@ -16,10 +16,6 @@ UNMIRRORED = {
     "tests/unit/cli/test_dashboards.py",
     "tests/unit/cli/test_help.py",
     "tests/unit/cli/test_init.py",
-    "tests/unit/services/retraining/runs/test_doctests.py",
-    "tests/unit/services/retraining/test_doors.py",
-    "tests/unit/services/retraining/test_ledger_password.py",
-    "tests/unit/services/retraining/test_one_cause.py",
 }
 
 

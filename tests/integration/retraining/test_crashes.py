@@ -10,14 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.fakes.retraining_installation import MODEL, Installation, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
-from tests.fakes.retraining_world import MODEL, World, make_world
 
 
-def crash_through_a_run(world: World, seed: int, kills: int, *, longest: float) -> None:
+def crash_through_a_run(installation: Installation, seed: int, kills: int, *, longest: float) -> None:
     """Ask for a run, kill the service `kills` times at random moments, asking again each time; then look at what is left."""
     chance = random.Random(seed)
-    service = ServiceProcess(world, attempts="100")
+    service = ServiceProcess(installation, attempts="100")
     trigger = {"model": MODEL, "reason": "crash test", "key": f"seed {seed}"}
     try:
         service.start()
@@ -32,24 +32,26 @@ def crash_through_a_run(world: World, seed: int, kills: int, *, longest: float) 
         wait_for(service.ready, 60, "the service to be ready")
         service.post("/triggers", trigger, expect=202)
         wait_for(service.ended_runs, 90, f"the run to end; the log: {service.log}")
-        check_one_run_one_release(service, world)
+        check_one_run_one_release(service, installation)
     finally:
         service.end()
 
 
-def check_one_run_one_release(service: ServiceProcess, world: World) -> None:
+def check_one_run_one_release(service: ServiceProcess, installation: Installation) -> None:
     runs = service.get("/runs")["runs"]
     assert [run["state"] for run in runs] == ["promoted"], runs
-    log = world.store.releases(MODEL)
-    assert [entry.version for entry in log] == [world.champion, runs[0]["version"]]
+    log = installation.store.releases(MODEL)
+    assert [entry.version for entry in log] == [installation.champion, runs[0]["version"]]
     assert [entry.run_id for entry in log] == ["", runs[0]["run_id"]]
     assert len(service.get("/decisions")["decisions"]) == 1
-    done = list((world.home / "runs" / runs[0]["run_id"] / "attempts").glob("*/out/metrics.json"))
+    done = list((installation.home / "runs" / runs[0]["run_id"] / "attempts").glob("*/out/metrics.json"))
     assert len(done) >= 1
-    assert set(world.trainings()) == {runs[0]["run_id"]}
+    assert set(installation.trainings()) == {runs[0]["run_id"]}
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_at_any_moment_a_cause_gives_one_run_and_one_release(tmp_path: Path, seed: int) -> None:
-    world = make_world(tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "0.5"]})
-    crash_through_a_run(world, seed, kills=2, longest=3.5)
+    installation = make_installation(
+        tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "0.5"]}
+    )
+    crash_through_a_run(installation, seed, kills=2, longest=3.5)

@@ -9,8 +9,8 @@ from local_stack.kafka.broker import Broker
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.messaging.producer import open_producer
+from tests.fakes.retraining_installation import MODEL, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
-from tests.fakes.retraining_world import MODEL, make_world
 
 
 def publish(broker: Broker, *verdicts: Verdict) -> None:
@@ -23,12 +23,12 @@ def publish(broker: Broker, *verdicts: Verdict) -> None:
 
 
 def test_a_verdict_becomes_a_release_and_a_repeat_does_not(kafka_broker: Broker, tmp_path: Path) -> None:
-    world = make_world(tmp_path, days=15)
-    service = ServiceProcess(world, kafka=kafka_broker.bootstrap, consumer_group=f"test-{uuid4().hex}")
+    installation = make_installation(tmp_path, days=15)
+    service = ServiceProcess(installation, kafka=kafka_broker.bootstrap, consumer_group=f"test-{uuid4().hex}")
     try:
         service.start()
         service.deploy()
-        drift, fault = world.verdict(15), world.verdict(14, state="data_fault")
+        drift, fault = installation.verdict(15), installation.verdict(14, state="data_fault")
         publish(kafka_broker, fault, drift, drift)
         wait_for(service.ended_runs, 90, f"a run; the log: {service.log}")
         assert [run["state"] for run in service.ended_runs()] == ["promoted"]
@@ -44,8 +44,8 @@ def test_a_verdict_becomes_a_release_and_a_repeat_does_not(kafka_broker: Broker,
         service.start()
         wait_for(lambda: deliveries(service, drift) >= 3, 60, "the repeat to be received")
         assert len(service.get("/runs")["runs"]) == 1
-        assert world.store.latest_generation(MODEL) == 2
-        assert world.trainings() == [service.get("/runs")["runs"][0]["run_id"]]
+        assert installation.store.latest_generation(MODEL) == 2
+        assert installation.trainings() == [service.get("/runs")["runs"][0]["run_id"]]
     finally:
         service.end()
 
@@ -56,8 +56,8 @@ def deliveries(service: ServiceProcess, verdict: Verdict) -> int:
 
 
 def test_without_a_broker_triggers_still_work(tmp_path: Path) -> None:
-    world = make_world(tmp_path, days=15)
-    service = ServiceProcess(world, kafka="127.0.0.1:1")
+    installation = make_installation(tmp_path, days=15)
+    service = ServiceProcess(installation, kafka="127.0.0.1:1")
     try:
         service.start()
         service.deploy()

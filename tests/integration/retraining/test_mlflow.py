@@ -7,13 +7,13 @@ from pathlib import Path
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.tracking.mlflow import MlflowTracker
+from tests.fakes.retraining_installation import MODEL, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
-from tests.fakes.retraining_world import MODEL, make_world
 
 
 def test_mlflow_shows_what_the_ledger_knows(tmp_path: Path) -> None:
-    world = make_world(tmp_path, days=15)
-    service = ServiceProcess(world, mlflow="true", mlflow_seconds="0.2")
+    installation = make_installation(tmp_path, days=15)
+    service = ServiceProcess(installation, mlflow="true", mlflow_seconds="0.2")
     try:
         service.start()
         service.deploy()
@@ -32,8 +32,8 @@ def test_mlflow_shows_what_the_ledger_knows(tmp_path: Path) -> None:
 
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{world.home / 'mlflow.sqlite'}"
-    ledger = Ledger(open_engine(f"sqlite:///{world.home / 'ledger.sqlite'}"))
+    uri = f"sqlite:///{installation.home / 'mlflow.sqlite'}"
+    ledger = Ledger(open_engine(f"sqlite:///{installation.home / 'ledger.sqlite'}"))
     run = ledger.run(run_id)
 
     # Told once more, from the beginning: nothing is there twice.
@@ -59,4 +59,4 @@ def test_mlflow_shows_what_the_ledger_knows(tmp_path: Path) -> None:
     versions = {
         entry.tags["homeostat.version"] for entry in client.search_model_versions(f"name = '{MODEL}'")
     }
-    assert versions == {world.champion, run.version}
+    assert versions == {installation.champion, run.version}

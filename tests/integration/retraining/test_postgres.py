@@ -8,20 +8,20 @@ from uuid import uuid4
 from local_stack.kafka.broker import Broker
 from shared.contracts.topics import VERDICTS
 from shared.messaging.producer import open_producer
+from tests.fakes.retraining_installation import MODEL, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
-from tests.fakes.retraining_world import MODEL, make_world
 from tests.postgres import Postgres
 
 
 def test_from_a_verdict_to_a_release(kafka_broker: Broker, postgres: Postgres, tmp_path: Path) -> None:
-    world = make_world(tmp_path, days=15)
+    installation = make_installation(tmp_path, days=15)
     service = ServiceProcess(
-        world,
+        installation,
         kafka=kafka_broker.bootstrap,
         consumer_group=f"test-{uuid4().hex}",
         ledger=postgres.new_database(),
     )
-    told = world.verdict(15)
+    told = installation.verdict(15)
     try:
         service.start()
         service.deploy()
@@ -34,20 +34,22 @@ def test_from_a_verdict_to_a_release(kafka_broker: Broker, postgres: Postgres, t
         wait_for(service.ended_runs, 90, f"a run; the log: {service.log}")
         [run] = service.ended_runs()
         assert (run["state"], run["cause_key"]) == ("promoted", told.verdict_id), run["reason"]
-        assert [entry.run_id for entry in world.store.releases(MODEL)] == ["", run["run_id"]]
-        assert world.trainings() == [run["run_id"]]
+        assert [entry.run_id for entry in installation.store.releases(MODEL)] == ["", run["run_id"]]
+        assert installation.trainings() == [run["run_id"]]
         why = service.get(f"/versions/{run['version']}/why")
         assert why["cause"]["key"] == told.verdict_id
         assert service.stop() == 0
     finally:
         service.end()
-    assert not list(world.home.glob("*.sqlite"))
+    assert not list(installation.home.glob("*.sqlite"))
 
 
 def test_one_leads_its_death_hands_over_and_who_is_cut_off_stops(postgres: Postgres, tmp_path: Path) -> None:
-    world = make_world(tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "3"]})
+    installation = make_installation(
+        tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "3"]}
+    )
     places = {"ledger": postgres.new_database()}
-    first, second, third = (ServiceProcess(world, **places) for _ in range(3))
+    first, second, third = (ServiceProcess(installation, **places) for _ in range(3))
     try:
         first.start()
         wait_for(lambda: first.get("/status")["is_leader"], 30, "the first to drive")
@@ -61,10 +63,10 @@ def test_one_leads_its_death_hands_over_and_who_is_cut_off_stops(postgres: Postg
 
         trigger = {"model": MODEL, "reason": "please", "key": "one"}
         run_id = second.post("/triggers", trigger, expect=202)["causes"][0]["run_id"]
-        wait_for(world.trainings, 60, "the first to train")
+        wait_for(installation.trainings, 60, "the first to train")
         first.kill()
         wait_for(lambda: second.get("/status")["is_leader"], 30, "the second to drive")
-        wait_for(lambda: len(world.trainings()) == 2, 60, "the second to train")
+        wait_for(lambda: len(installation.trainings()) == 2, 60, "the second to train")
 
         # Its database is gone, so somebody else may lead: it ends by itself, and nothing was released.
         assert postgres.cut_off(places["ledger"]) >= 1
@@ -72,13 +74,13 @@ def test_one_leads_its_death_hands_over_and_who_is_cut_off_stops(postgres: Postg
         assert process is not None
         assert process.wait(timeout=60) == 0, second.log.read_text()[-2000:]
         assert "lease_lost" in second.log.read_text()
-        assert world.store.latest_generation(MODEL) == 1
+        assert installation.store.latest_generation(MODEL) == 1
 
         postgres.let_in(places["ledger"])
         third.start()
         wait_for(lambda: third.get(f"/runs/{run_id}")["state"] == "promoted", 90, f"the release; {third.log}")
-        assert [entry.run_id for entry in world.store.releases(MODEL)] == ["", run_id]
-        assert set(world.trainings()) == {run_id}
+        assert [entry.run_id for entry in installation.store.releases(MODEL)] == ["", run_id]
+        assert set(installation.trainings()) == {run_id}
     finally:
         for service in (first, second, third):
             service.end()

@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.retraining_installation import MODEL, Installation, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
-from tests.fakes.retraining_world import MODEL, World, make_world
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return make_world(tmp_path, days=15)
+def installation(tmp_path: Path) -> Installation:
+    return make_installation(tmp_path, days=15)
 
 
-def test_of_two_services_one_drives_and_a_cause_told_to_both_gives_one_run(world: World) -> None:
+def test_of_two_services_one_drives_and_a_cause_told_to_both_gives_one_run(
+    installation: Installation,
+) -> None:
     """Then the driving one is killed while a training runs: the other takes over, and still there is one run and one release."""
-    first, second = ServiceProcess(world), ServiceProcess(world)
+    first, second = ServiceProcess(installation), ServiceProcess(installation)
     try:
         first.start()
         wait_for(lambda: first.get("/status")["is_leader"], 30, "the first to drive")
@@ -35,7 +37,7 @@ def test_of_two_services_one_drives_and_a_cause_told_to_both_gives_one_run(world
         assert [answer["new"] for answer in answers] == [True, False, False]
         run_id = answers[0]["run_id"]
         wait_for(lambda: second.get(f"/runs/{run_id}")["state"] == "promoted", 60, "the run to be promoted")
-        assert world.trainings() == [run_id]
+        assert installation.trainings() == [run_id]
 
         slow = {"model": MODEL, "reason": "a second one", "key": "two"}
         other = second.post("/triggers", slow, expect=202)["causes"][0]["run_id"]
@@ -44,7 +46,7 @@ def test_of_two_services_one_drives_and_a_cause_told_to_both_gives_one_run(world
         wait_for(lambda: second.get("/status")["is_leader"], 30, "the second to drive")
         wait_for(lambda: second.get(f"/runs/{other}")["ended_at"], 60, "the second run to end")
         assert [run["run_id"] for run in second.get("/runs")["runs"]] == [other, run_id]
-        released = [entry.run_id for entry in world.store.releases(MODEL)]
+        released = [entry.run_id for entry in installation.store.releases(MODEL)]
         assert released.count(run_id) == 1
         assert released.count(other) <= 1
     finally:
@@ -53,27 +55,29 @@ def test_of_two_services_one_drives_and_a_cause_told_to_both_gives_one_run(world
 
 
 def test_a_service_told_to_stop_ends_its_training_and_begins_it_again(tmp_path: Path) -> None:
-    world = make_world(tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "3"]})
-    service = ServiceProcess(world)
+    installation = make_installation(
+        tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "3"]}
+    )
+    service = ServiceProcess(installation)
     try:
         service.start()
         service.deploy()
         run_id = service.post("/triggers", {"model": MODEL, "reason": "please"}, expect=202)["causes"][0][
             "run_id"
         ]
-        wait_for(world.trainings, 60, "the training to begin")
+        wait_for(installation.trainings, 60, "the training to begin")
         assert service.stop() == 0
-        assert world.store.latest_generation(MODEL) == 1
+        assert installation.store.latest_generation(MODEL) == 1
         service.start()
         wait_for(lambda: service.get(f"/runs/{run_id}")["state"] == "promoted", 90, "the run to be promoted")
         assert service.get(f"/runs/{run_id}")["attempts"] == 2
-        assert [entry.run_id for entry in world.store.releases(MODEL)] == ["", run_id]
+        assert [entry.run_id for entry in installation.store.releases(MODEL)] == ["", run_id]
     finally:
         service.end()
 
 
-def test_a_port_that_is_taken_is_named(world: World) -> None:
-    service = ServiceProcess(world)
+def test_a_port_that_is_taken_is_named(installation: Installation) -> None:
+    service = ServiceProcess(installation)
     with socket.create_server(("127.0.0.1", service.port)):
         service.start(wait=False)
         process = service._process
@@ -84,8 +88,8 @@ def test_a_port_that_is_taken_is_named(world: World) -> None:
     assert "HOMEOSTAT_RETRAINING_PORT" in told
 
 
-def test_a_setting_that_makes_no_sense_is_named(world: World) -> None:
-    service = ServiceProcess(world, poll_seconds="soon")
+def test_a_setting_that_makes_no_sense_is_named(installation: Installation) -> None:
+    service = ServiceProcess(installation, poll_seconds="soon")
     service.start(wait=False)
     process = service._process
     assert process is not None

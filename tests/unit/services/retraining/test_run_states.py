@@ -5,13 +5,13 @@ from __future__ import annotations
 from services.retraining.run_states import ENDS, OPEN, TRANSITIONS, WAITING, WORKING
 
 
-def test_every_state_is_open_or_an_end() -> None:
+def test_every_state_is_open_or_final() -> None:
     assert {*OPEN, *ENDS} == set(TRANSITIONS)
     assert not set(OPEN) & set(ENDS)
     assert not set(WORKING) & set(WAITING)
 
 
-def test_ends_are_ends_and_every_open_state_leads_to_one() -> None:
+def test_every_open_state_leads_to_a_final_one() -> None:
     assert all(TRANSITIONS[state] == () for state in ENDS)
     for state in OPEN:
         reached, todo = set(), [state]
@@ -23,7 +23,7 @@ def test_ends_are_ends_and_every_open_state_leads_to_one() -> None:
         assert reached & set(ENDS), state
 
 
-def test_nothing_is_promoted_but_through_the_gate() -> None:
+def test_promotion_requires_the_gate() -> None:
     """Every way to `promoting` comes from `evaluating` or from a person who saw its result."""
     assert [state for state, moves in TRANSITIONS.items() if "promoting" in moves] == [
         "evaluating",

@@ -15,7 +15,7 @@ from services.retraining.runs.evaluation import check_model
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
 from shared.models.onnx_runner import OnnxModel
-from tests.fakes.retraining_world import loop_with
+from tests.fakes.retraining_installation import loop_with
 
 FEATURES = [
     {"name": "n", "type": "number", "nullable": True},

@@ -39,7 +39,7 @@ def sleeper(run_id: str, out: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def test_a_command_gets_its_environment_folder_and_log(tmp_path: Path) -> None:
+def test_command_gets_environment_folder_and_log(tmp_path: Path) -> None:
     script = "import os; print(os.environ['GIVEN'], os.environ['DO_NOT_TRACK'], os.getcwd(), os.nice(0))"
     asked = job(tmp_path, script)
     ProcessLauncher(niceness=7).train(asked, Event())
@@ -49,7 +49,7 @@ def test_a_command_gets_its_environment_folder_and_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="orphans are found through /proc")
-def test_what_a_killed_service_left_of_a_run_is_ended_before_the_next_attempt(tmp_path: Path) -> None:
+def test_orphans_are_killed_before_the_next_attempt(tmp_path: Path) -> None:
     run, first = f"run-{tmp_path.name}", Path("attempts", "1", "out")
     orphan = sleeper(run, tmp_path / first)
     others = [

@@ -16,7 +16,7 @@ from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.verdict import Verdict, cause_key
-from tests.fakes.retraining_world import MODEL, START, loop_with
+from tests.fakes.retraining_installation import MODEL, START, loop_with
 
 VERSION = "a" * 64
 PERFORMANCE = {"when": "drift", "kinds": ["performance"]}
@@ -67,7 +67,7 @@ def ask(received: Verdict | Cause, spec: LoopSpec, **past_values: Any) -> Decisi
     return decide(cause, spec, history, cause.event_time or at(10))
 
 
-def test_drift_of_a_wanted_kind_retrains_and_says_why() -> None:
+def test_drift_of_a_trigger_kind_retrains() -> None:
     assert ask(verdict(10), spec_with()) == Decision("retrain", "drift", "performance drift: told", at(9))
 
 
@@ -75,7 +75,7 @@ def test_drift_of_a_wanted_kind_retrains_and_says_why() -> None:
     ("state", "reason_code"),
     [("data_fault", "bad_data"), ("insufficient_data", "insufficient_data"), ("warming_up", "warming_up")],
 )
-def test_bad_or_too_little_data_never_retrains_whatever_else_holds(state: str, reason_code: str) -> None:
+def test_bad_data_never_retrains(state: str, reason_code: str) -> None:
     triggers = [
         PERFORMANCE,
         {"when": "floor"},
@@ -110,7 +110,7 @@ def test_drift_of_another_kind_waits() -> None:
         ([past(11), past(12)], "wait"),  # later windows do not count
     ],
 )
-def test_drift_must_hold_for_the_windows_asked_for(earlier: list[PastVerdict], action: str) -> None:
+def test_drift_must_last_the_configured_windows(earlier: list[PastVerdict], action: str) -> None:
     spec = spec_with(triggers=[{**PERFORMANCE, "windows": 3}])
     decision = ask(verdict(10), spec, verdicts=tuple(earlier))
     assert decision.action == action
@@ -118,7 +118,7 @@ def test_drift_must_hold_for_the_windows_asked_for(earlier: list[PastVerdict], a
         assert decision.change_since == min(one.window_start for one in earlier if one.state == "drift")
 
 
-def test_a_loss_above_the_floor_retrains_although_nothing_drifted() -> None:
+def test_loss_above_the_floor_retrains() -> None:
     spec = spec_with(triggers=[{"when": "floor"}])
     assert ask(verdict(10, "ok", loss=0.59), spec).reason_code == "healthy"
     assert ask(verdict(10, "ok", loss=None), spec).reason_code == "healthy"
@@ -137,7 +137,7 @@ def test_a_loss_above_the_floor_retrains_although_nothing_drifted() -> None:
         (None, (), False),
     ],
 )
-def test_the_schedule_counts_event_time_from_the_last_training(
+def test_schedule_counts_event_time_since_last_training(
     trained_at: datetime | None, runs: tuple[PastRun, ...], fires: bool
 ) -> None:
     spec = spec_with(triggers=[{"when": "schedule", "every": "7d"}])
@@ -147,18 +147,18 @@ def test_the_schedule_counts_event_time_from_the_last_training(
 
 
 @pytest.mark.parametrize(("rows", "fires"), [(None, False), (999, False), (1000, True)])
-def test_new_rows_fire_when_enough_arrived(rows: int | None, fires: bool) -> None:
+def test_new_rows_trigger_fires_at_its_threshold(rows: int | None, fires: bool) -> None:
     decision = ask(
         verdict(10, "ok"), spec_with(triggers=[{"when": "new_rows", "rows": 1000}]), rows_since=rows
     )
     assert decision.reason_code == ("new_rows" if fires else "healthy")
 
 
-def test_a_verdict_about_a_version_no_longer_served_waits() -> None:
+def test_verdict_about_a_replaced_version_waits() -> None:
     assert ask(verdict(10, version="b" * 64), spec_with()).reason_code == "version_replaced"
 
 
-def test_nothing_served_or_no_training_command_waits() -> None:
+def test_no_release_or_project_waits() -> None:
     assert ask(verdict(10), spec_with(), version="").reason_code == "no_project"
     assert ask(verdict(10), spec_with(), project=False).reason_code == "no_project"
 
@@ -167,7 +167,7 @@ def test_one_run_at_a_time() -> None:
     assert ask(verdict(10), spec_with(), runs=(ran(2, open=True),)).reason_code == "run_in_progress"
 
 
-def test_cooldown_holds_machines_back_and_lets_people_pass() -> None:
+def test_cooldown_does_not_apply_to_requests() -> None:
     spec = spec_with(cooldown="3d")
     decision = ask(verdict(10), spec, runs=(ran(7.5),))
     assert (decision.action, decision.reason_code) == ("wait", "cooling_down")
@@ -182,7 +182,7 @@ def test_cooldown_holds_machines_back_and_lets_people_pass() -> None:
     )
 
 
-def test_the_budget_binds_people_too() -> None:
+def test_budget_applies_to_requests() -> None:
     spec = spec_with(budget={"runs": 2, "per": "30d"})
     person = Cause("k", MODEL, "request", "please", event_time=at(40))
     assert ask(person, spec, runs=(ran(11), ran(35))).reason_code == "budget_spent"
@@ -190,7 +190,7 @@ def test_the_budget_binds_people_too() -> None:
     assert ask(person, spec, runs=(ran(11, counts=False), ran(35))).action == "retrain"
 
 
-def test_a_clock_that_steps_back_gives_no_run_away() -> None:
+def test_limits_tolerate_a_clock_set_back() -> None:
     spec = spec_with(cooldown="3d", budget={"runs": 1, "per": "30d"})
     assert ask(verdict(10), spec, runs=(ran(12),)).reason_code == "cooling_down"
     assert ask(verdict(10), replace_cooldown(spec), runs=(ran(39),)).reason_code == "budget_spent"
@@ -204,7 +204,7 @@ def replace_cooldown(spec: LoopSpec) -> LoopSpec:
     )
 
 
-def test_the_levels_of_automation() -> None:
+def test_automation_levels() -> None:
     person = Cause("k", MODEL, "request", "please", event_time=at(10))
     assert [
         ask(verdict(10), spec_with(level)).action
@@ -224,11 +224,11 @@ def test_the_levels_of_automation() -> None:
     assert ask(person, spec_with("suggest"), runs=waiting).action == "retrain"
 
 
-def test_an_all_clear_is_information_only() -> None:
+def test_resolved_alert_starts_nothing() -> None:
     assert ask(Cause("k", MODEL, "alert", "LossHigh", resolved=True), spec_with()).reason_code == "resolved"
 
 
-def test_an_alert_about_a_verdict_leaves_it_to_the_verdict() -> None:
+def test_alert_waits_for_its_verdict() -> None:
     """Whatever else holds: without the verdict neither the triggers nor the version can be asked."""
     about = Cause("k", MODEL, "alert", "LossHigh", about="a" * 32, about_version=VERSION, about_state="drift")
     assert (ask(about, spec_with()).action, ask(about, spec_with()).reason_code) == (
@@ -253,7 +253,7 @@ def test_an_alert_about_a_verdict_leaves_it_to_the_verdict() -> None:
     assert ask(replace(about, about=None), spec_with()).reason_code == "alert"
 
 
-def test_where_no_verdict_is_heard_what_the_alert_tells_of_it_holds_it_back_as_the_verdict_would() -> None:
+def test_alert_annotations_decide_without_verdict_consumer() -> None:
     """Drift goes on evaluating the windows of a version that was replaced, and its alert is sent again with each."""
     about = Cause("k", MODEL, "alert", "LossHigh", about="a" * 32, about_version=VERSION, about_state="drift")
     assert ask(about, spec_with(), consumes_verdicts=False).action == "retrain"
@@ -272,7 +272,7 @@ def test_where_no_verdict_is_heard_what_the_alert_tells_of_it_holds_it_back_as_t
         assert ask(told, spec_with()).reason_code == "verdict_awaited"
 
 
-def test_the_first_trigger_listed_that_fires_is_the_reason() -> None:
+def test_first_firing_trigger_is_the_reason() -> None:
     both = [{"when": "floor"}, PERFORMANCE]
     assert ask(verdict(10, loss=0.7), spec_with(triggers=both)).reason_code == "floor"
     assert ask(verdict(10, loss=0.7), spec_with(triggers=both[::-1])).reason_code == "drift"
@@ -296,4 +296,4 @@ def test_budget_and_cooldown_are_never_exceeded(days: list[int], runs: int, per:
         assert times[first + runs] - times[first] >= timedelta(days=per)
     for earlier, later in pairwise(times):
         assert later - earlier >= timedelta(days=cooldown)
-    assert started, "the first cause always finds room"
+    assert started, "the first cause always finds setup"

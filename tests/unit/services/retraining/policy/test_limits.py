@@ -10,7 +10,7 @@ import pytest
 from services.retraining.policy.decision import PastRun
 from services.retraining.policy.limits import budget_spent, cooling_until, may_start
 from shared.contracts.loop_spec import Budget
-from tests.fakes.retraining_world import START
+from tests.fakes.retraining_installation import START
 
 BUDGET = Budget(runs=2, per=timedelta(days=10))
 
@@ -35,7 +35,7 @@ RUN = PastRun("run-1", at(1), open=False)
         ([RUN, replace(RUN, open=True)], "run_in_progress"),
     ],
 )
-def test_may_start_gives_the_reason_against_a_run(runs: list[PastRun], reason_code: str | None) -> None:
+def test_may_start_returns_the_reason(runs: list[PastRun], reason_code: str | None) -> None:
     refusal = may_start(runs, BUDGET, at(5))
     assert (refusal[0] if refusal else None) == reason_code
 

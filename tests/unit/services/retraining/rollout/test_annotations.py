@@ -18,8 +18,14 @@ from services.retraining.rollout.annotations import announce
 from services.retraining.settings import RetrainingSettings
 from shared.contracts.release import Release
 from tests.fakes.grafana_server import TOKEN, grafana
+from tests.fakes.retraining_installation import (
+    MODEL,
+    START,
+    Installation,
+    make_installation,
+    package_poor_champion,
+)
 from tests.fakes.retraining_service import wait_for
-from tests.fakes.retraining_world import MODEL, START, World, make_world, package_poor_champion
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -42,7 +48,7 @@ class Pinboard:
         pass
 
 
-def test_a_mark_tells_what_is_served_and_who_wanted_it() -> None:
+def test_annotation_names_version_and_actor() -> None:
     board = Pinboard()
     done = Release(
         model=MODEL,
@@ -70,23 +76,25 @@ def test_a_mark_tells_what_is_served_and_who_wanted_it() -> None:
     ]
 
 
-def act(world: World, client: TestClient, better: str) -> None:
+def act(installation: Installation, client: TestClient, better: str) -> None:
     """Deploy two versions, one of them twice, roll back, and have the loop release one."""
-    for version in (world.champion, better, better):
-        body = {"version": version, "project_directory": str(world.project), "actor": "ann"}
+    for version in (installation.champion, better, better):
+        body = {"version": version, "project_directory": str(installation.project), "actor": "ann"}
         client.post(f"/models/{MODEL}/deployments", json=body).raise_for_status()
     client.post(f"/models/{MODEL}/rollback", json={"actor": "bob"}).raise_for_status()
     asked = client.post("/triggers", json={"model": MODEL, "reason": "please"}).json()["causes"][0]
     wait_for(lambda: client.get(f"/runs/{asked['run_id']}").json()["state"] == "promoted", 60, "the release")
 
 
-def open_world(place: Path) -> tuple[World, str]:
-    world = make_world(place, days=15)
-    return world, package_poor_champion(place, world.spec, world.store, world.keys, slope=-0.4)
+def open_world(place: Path) -> tuple[Installation, str]:
+    installation = make_installation(place, days=15)
+    return installation, package_poor_champion(
+        place, installation.spec, installation.store, installation.keys, slope=-0.4
+    )
 
 
-def named(world: World, url: str) -> Any:
-    return world.settings.model_copy(update={"grafana_url": url, "grafana_token": SecretStr(TOKEN)})
+def named(installation: Installation, url: str) -> Any:
+    return installation.settings.model_copy(update={"grafana_url": url, "grafana_token": SecretStr(TOKEN)})
 
 
 def counted(client: TestClient) -> dict[str, float]:
@@ -97,13 +105,13 @@ def counted(client: TestClient) -> dict[str, float]:
     }
 
 
-def test_every_release_is_marked_once(tmp_path: Path) -> None:
-    world, better = open_world(tmp_path)
+def test_every_release_is_annotated_once(tmp_path: Path) -> None:
+    installation, better = open_world(tmp_path)
     with (
         grafana() as server,
-        TestClient(build(named(world, server.url), SETTINGS).app, base_url=HERE) as client,
+        TestClient(build(named(installation, server.url), SETTINGS).app, base_url=HERE) as client,
     ):
-        act(world, client, better)
+        act(installation, client, better)
         wait_for(lambda: counted(client) == {"sent": 4.0}, 20, "four marks")
         assert [mark["tags"] for mark in server.annotations] == [
             ["homeostat", kind, "model:toy"] for kind in ("release", "release", "rollback", "release")
@@ -111,14 +119,14 @@ def test_every_release_is_marked_once(tmp_path: Path) -> None:
         assert server.violations == []
 
 
-def test_nothing_waits_for_a_grafana_that_hangs(tmp_path: Path) -> None:
-    world, better = open_world(tmp_path)
+def test_hanging_grafana_blocks_nothing(tmp_path: Path) -> None:
+    installation, better = open_world(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never says a word
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        client = TestClient(build(named(world, url), SETTINGS).app, base_url=HERE)
+        client = TestClient(build(named(installation, url), SETTINGS).app, base_url=HERE)
         with client:
-            act(world, client, better)
-            assert [entry.reason for entry in world.store.releases(MODEL)] == [
+            act(installation, client, better)
+            assert [entry.reason for entry in installation.store.releases(MODEL)] == [
                 "deployment", "deployment", "rollback", "promotion",
             ]  # fmt: skip
             began = time.monotonic()

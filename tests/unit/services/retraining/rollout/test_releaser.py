@@ -16,7 +16,7 @@ from shared.contracts.release import Release
 from shared.errors import Conflict
 from shared.grafana.annotations import NoAnnotator
 from shared.stores.model_store import ModelStore, open_model_store
-from tests.fakes.retraining_world import START
+from tests.fakes.retraining_installation import START
 
 
 @pytest.fixture

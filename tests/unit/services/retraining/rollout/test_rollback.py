@@ -7,7 +7,7 @@ import pytest
 from services.retraining.rollout.rollback import default_rollback_generation, rollback_target
 from shared.contracts.release import Release
 from shared.errors import Conflict, NotFound
-from tests.fakes.retraining_world import START
+from tests.fakes.retraining_installation import START
 
 
 def log_of(*steps: str) -> list[Release]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
+from services.retraining.runs import gate
 from services.retraining.runs.gate import GateResult, compared, digest_of, evaluate_gate, gain_of
 from shared.contracts.loop_spec import Gate
 
@@ -41,7 +43,7 @@ def failed(result: GateResult) -> list[str]:
     return [check.name for check in result.checks if not check.passed]
 
 
-def test_a_clear_gain_passes() -> None:
+def test_clear_gain_passes() -> None:
     chance = np.random.default_rng(1)
     noise = chance.normal(0, 0.1, 1000)
     result = judged(0.6 + noise, 0.5 + noise)
@@ -54,14 +56,14 @@ def test_a_clear_gain_passes() -> None:
     assert (result.gain.blocks, result.gain.block) == (11, "24 h")
 
 
-def test_an_equal_challenger_is_refused() -> None:
+def test_equal_challenger_is_refused() -> None:
     losses = np.random.default_rng(2).uniform(0, 1, 500)
     result = judged(losses, losses)
     assert failed(result) == ["gain"]
     assert "required more than 0" in result.reason
 
 
-def test_a_gain_below_the_least_wanted_is_refused() -> None:
+def test_gain_below_the_minimum_is_refused() -> None:
     noise = np.random.default_rng(3).normal(0, 0.01, 500)
     assert failed(judged(0.6 + noise, 0.58 + noise, minimum_gain=0.05)) == ["gain"]
     assert judged(0.6 + noise, 0.54 + noise, minimum_gain=0.05).passed
@@ -71,16 +73,16 @@ def test_too_few_rows_are_refused() -> None:
     assert failed(judged(np.ones(19), np.zeros(19))) == ["rows"]
 
 
-def test_no_rows_at_all_are_refused() -> None:
+def test_empty_holdout_is_refused() -> None:
     assert failed(judged(np.ones(0), np.zeros(0))) == ["rows"]
 
 
-def test_a_slow_challenger_is_refused() -> None:
+def test_slow_challenger_is_refused() -> None:
     assert failed(judged(np.ones(100), np.zeros(100), latency=3.5)) == ["latency"]
     assert judged(np.ones(100), np.zeros(100), latency=2.5).passed
 
 
-def test_without_a_comparable_champion_only_the_rest_counts_and_a_person_decides() -> None:
+def test_without_comparison_a_person_decides() -> None:
     result = judged(None, np.ones(100))
     assert result.passed
     assert result.gain is None
@@ -88,13 +90,13 @@ def test_without_a_comparable_champion_only_the_rest_counts_and_a_person_decides
     assert "a person decides" in result.reason
 
 
-def test_a_result_is_a_comparison_where_there_was_one_or_nothing_to_compare_with() -> None:
+def test_compared_result_has_gain_or_no_champion() -> None:
     assert compared(judged(np.ones(100), np.zeros(100)).to_json())
     assert compared(judged(np.ones(1), np.zeros(1)).to_json())  # its interval has no end
     assert compared(judged(None, np.ones(100), champion_version="").to_json())
 
 
-def test_rows_that_err_together_are_not_counted_as_independent_evidence() -> None:
+def test_correlated_rows_are_not_independent_evidence() -> None:
     """A gain that only one day in ten made: by rows it would look certain, by days it is not."""
     difference = np.zeros(24 * 4 * 12)
     difference[: 24 * 4] = 1.0
@@ -106,7 +108,7 @@ def test_rows_that_err_together_are_not_counted_as_independent_evidence() -> Non
 
 
 @pytest.mark.parametrize("minimum_gain", [0.0, 0.02])
-def test_the_lower_end_of_the_gain_is_held_against_the_minimum_and_not_its_mean(minimum_gain: float) -> None:
+def test_lower_bound_is_compared_with_the_minimum(minimum_gain: float) -> None:
     days = 0.05 * np.array([1, 1, 1, 9, 1, 1, 1, 1, -1, 1, 1, 1]).repeat(24 * 4)
     difference = days - days.mean() + 0.05 + minimum_gain
     result = judged(difference, np.zeros_like(difference), minimum_gain=minimum_gain, confidence=0.95)
@@ -119,7 +121,7 @@ def test_the_lower_end_of_the_gain_is_held_against_the_minimum_and_not_its_mean(
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95])
-def test_equal_models_pass_no_oftener_than_the_confidence_allows(confidence: float) -> None:
+def test_false_pass_rate_of_equal_models(confidence: float) -> None:
     """2,000 pairs of equally good models whose differences err together within each day."""
     chance = np.random.default_rng(5)
     moments = hours(24 * 14, per_hour=1)
@@ -142,30 +144,34 @@ def test_equal_models_pass_no_oftener_than_the_confidence_allows(confidence: flo
         (7, 100, 7, "1 rows"),
     ],
 )
-def test_the_longest_blocks_that_are_enough_are_taken(
-    rows: int, per_hour: int, blocks: int, block: str
-) -> None:
+def test_longest_sufficient_blocks_are_used(rows: int, per_hour: int, blocks: int, block: str) -> None:
     gain = gain_of(np.ones(rows), np.zeros(rows), hours(rows, per_hour), 0.9)
     assert (gain.blocks, gain.block) == (blocks, block)
 
 
-def test_one_row_proves_nothing() -> None:
+def test_single_row_is_refused() -> None:
     result = judged(np.ones(1), np.zeros(1))
     assert result.gain is not None
     assert result.gain.lower == -math.inf
     assert result.to_json()["gain"]["lower"] is None
 
 
-def test_for_rmse_the_gain_is_in_the_outcomes_unit() -> None:
+def test_rmse_gain_is_in_the_outcome_unit() -> None:
     result = gain_of(np.full(480, 4.0), np.full(480, 1.0), hours(480), 0.9, root=True)
     assert result.mean == pytest.approx(1.0)
     assert result.lower == pytest.approx(1.0)
 
 
-def test_the_digest_names_every_number() -> None:
+def test_digest_covers_every_number() -> None:
     noise = np.random.default_rng(6).normal(0, 0.1, 100)
     result = judged(0.6 + noise, 0.5 + noise)
     kept = result.to_json()
     assert digest_of(kept) == result.digest
     kept["challenger_loss"] += 1e-12
     assert digest_of(kept) != result.digest
+
+
+def test_gate_formulas_match_their_examples() -> None:
+    result = doctest.testmod(gate)
+    assert result.attempted >= 12
+    assert result.failed == 0

@@ -22,8 +22,8 @@ from shared.backoff import Backoff
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import OperatorError
 from shared.models.training_command import Interrupted
+from tests.fakes.retraining_installation import LOOP, MODEL, START
 from tests.fakes.retraining_service import wait_for
-from tests.fakes.retraining_world import LOOP, MODEL, START
 
 NEXT: dict[str, State] = {
     "queued": "snapshotting",

@@ -15,7 +15,7 @@ from services.retraining.runs.snapshot import SnapshotSummary, pin_lake, problem
 from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
 from shared.stores.lake import Lake
-from tests.fakes.retraining_world import MODEL, START, fill_lake, loop_with
+from tests.fakes.retraining_installation import MODEL, START, fill_lake, loop_with
 
 DAY = timedelta(days=1)
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
@@ -47,9 +47,7 @@ def frozen(
     return take_snapshot(lake, spec, pin, since, folder)
 
 
-def test_the_holdout_is_the_last_settled_stretch_and_training_lies_before_it(
-    lake: Lake, tmp_path: Path
-) -> None:
+def test_holdout_is_last_and_training_ends_before_it(lake: Lake, tmp_path: Path) -> None:
     summary = frozen(lake, spec_with(), folder_of(tmp_path))
     # The newest row is of 23:45; outcomes take 2 h to settle; the holdout is the 5 days before, both ends included.
     assert summary.holdout_until == "2013-01-30T21:45:00+00:00"
@@ -66,7 +64,7 @@ def test_the_holdout_is_the_last_settled_stretch_and_training_lies_before_it(
     assert str(train.schema.field("event_time").type) == "timestamp[us, tz=UTC]"
 
 
-def test_the_same_pin_gives_the_same_digest_although_the_lake_grew(tmp_path: Path) -> None:
+def test_same_pin_gives_same_digest(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     fill_lake(lake, START, 10, 4, 7)
     pin = pin_lake(lake, MODEL, (), NOW)
@@ -80,7 +78,7 @@ def test_the_same_pin_gives_the_same_digest_although_the_lake_grew(tmp_path: Pat
     assert take_snapshot(lake, spec_with(), later, None, folder_of(tmp_path, "three")).digest != first.digest
 
 
-def test_a_snapshot_that_is_there_is_kept_and_half_of_one_is_made_anew(lake: Lake, tmp_path: Path) -> None:
+def test_complete_snapshot_is_kept_partial_is_rewritten(lake: Lake, tmp_path: Path) -> None:
     summary = frozen(lake, spec_with(), folder_of(tmp_path))
     folder = folder_of(tmp_path)
     before = folder.train.stat().st_mtime_ns
@@ -91,7 +89,7 @@ def test_a_snapshot_that_is_there_is_kept_and_half_of_one_is_made_anew(lake: Lak
     assert frozen(lake, spec_with(), folder_of(tmp_path)) == summary
 
 
-def test_a_death_while_writing_leaves_no_snapshot(
+def test_crash_while_writing_leaves_no_snapshot(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
@@ -108,7 +106,7 @@ def test_a_death_while_writing_leaves_no_snapshot(
     assert frozen(lake, spec_with(), folder_of(tmp_path)).train_rows == 2391
 
 
-def test_faulty_stretches_are_left_out_of_both_parts(lake: Lake, tmp_path: Path) -> None:
+def test_faulty_intervals_are_excluded(lake: Lake, tmp_path: Path) -> None:
     faulty = [(START + 3 * DAY, START + 4 * DAY), (START + 28 * DAY, START + 29 * DAY)]
     clean, summary = (
         frozen(lake, spec_with(), folder_of(tmp_path, "a")),
@@ -136,7 +134,7 @@ def test_faulty_stretches_are_left_out_of_both_parts(lake: Lake, tmp_path: Path)
         ({"use": "since_change", "minimum_rows": 200}, None, 2391),  # no change was seen
     ],
 )
-def test_the_training_window(
+def test_training_window(
     lake: Lake, tmp_path: Path, window: dict[str, Any], since: datetime | None, rows: int
 ) -> None:
     summary = frozen(lake, spec_with(retraining={"window": window}), folder_of(tmp_path), since=since)
@@ -144,7 +142,7 @@ def test_the_training_window(
     assert summary.train_until == "2013-01-25T21:30:00+00:00"
 
 
-def test_too_few_rows_are_not_worth_a_training(lake: Lake, tmp_path: Path) -> None:
+def test_too_few_rows_are_unfit(lake: Lake, tmp_path: Path) -> None:
     spec = spec_with(retraining={"window": {"use": "last", "rows": 100}})
     summary = frozen(lake, spec, folder_of(tmp_path, "a"))
     assert problem_with(summary, spec, folder_of(tmp_path, "a")).startswith(
@@ -169,9 +167,7 @@ def test_too_few_rows_are_not_worth_a_training(lake: Lake, tmp_path: Path) -> No
         (float("nan"), "not finite"),
     ],
 )
-def test_outcomes_one_cannot_learn_from_are_named(
-    lake: Lake, tmp_path: Path, outcome: float, told: str
-) -> None:
+def test_unusable_outcomes_are_reported(lake: Lake, tmp_path: Path, outcome: float, told: str) -> None:
     summary = frozen(lake, spec_with(), folder_of(tmp_path))
     folder = folder_of(tmp_path)
     holdout = pq.read_table(folder.holdout)
@@ -182,18 +178,18 @@ def test_outcomes_one_cannot_learn_from_are_named(
     assert told in problem
 
 
-def test_an_empty_lake_cannot_be_pinned(tmp_path: Path) -> None:
+def test_empty_lake_has_no_pin(tmp_path: Path) -> None:
     assert pin_lake(Lake(str(tmp_path)), MODEL, (), NOW) is None
 
 
-def test_moments_are_utc(lake: Lake) -> None:
+def test_timestamps_are_utc(lake: Lake) -> None:
     pin = pin_lake(lake, MODEL, [(START, START + DAY)], NOW)
     assert pin is not None
     assert datetime.fromisoformat(pin.watermark) == datetime(2013, 1, 30, 23, 45, tzinfo=UTC)
     assert pin.faulty == (("2013-01-01T00:00:00+00:00", "2013-01-02T00:00:00+00:00"),)
 
 
-def test_a_row_from_the_future_moves_nothing(tmp_path: Path) -> None:
+def test_future_row_does_not_move_the_split(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     fill_lake(lake, START, 30, 4, 7)
     sound = frozen(lake, spec_with(), folder_of(tmp_path, "before"))

@@ -12,8 +12,8 @@ from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.tracking.outbox_relay import OutboxRelay, Tracker
 from shared.contracts.release import Release
+from tests.fakes.retraining_installation import START
 from tests.fakes.retraining_service import wait_for
-from tests.fakes.retraining_world import START
 
 
 class FakeMirror:
@@ -60,7 +60,7 @@ def feeder(ledger: Ledger, mirror: FakeMirror, stop: Event, *, busy: bool = Fals
     return OutboxRelay(ledger, mirror.open, pause=0.02, stop=stop, busy=lambda: busy)
 
 
-def test_everything_is_told_in_order_and_once(ledger: Ledger) -> None:
+def test_entries_are_sent_once_in_order(ledger: Ledger) -> None:
     mirror = FakeMirror()
     feeding = feeder(ledger, mirror, Event())
     assert feeding.send_pending() == 3
@@ -70,7 +70,7 @@ def test_everything_is_told_in_order_and_once(ledger: Ledger) -> None:
     assert (mirror.told, mirror.opened, ledger.unsent_count()) == ([1, 2, 3, 4], 1, 0)
 
 
-def test_a_broken_mirror_is_tried_again_and_misses_nothing(ledger: Ledger) -> None:
+def test_failing_tracker_is_retried_without_loss(ledger: Ledger) -> None:
     mirror, stop = FakeMirror(refusals=3), Event()
     feeding = feeder(ledger, mirror, stop)
     feeding.start()
@@ -79,7 +79,7 @@ def test_a_broken_mirror_is_tried_again_and_misses_nothing(ledger: Ledger) -> No
     stop.set()
 
 
-def test_a_mirror_that_cannot_be_opened_says_so_and_nothing_is_lost(ledger: Ledger) -> None:
+def test_unavailable_tracker_is_reported_and_retried(ledger: Ledger) -> None:
     stop = Event()
 
     def broken() -> Tracker:
@@ -92,7 +92,7 @@ def test_a_mirror_that_cannot_be_opened_says_so_and_nothing_is_lost(ledger: Ledg
     assert ledger.unsent_count() == 3
 
 
-def test_it_keeps_out_of_the_way_of_runs_at_work(ledger: Ledger) -> None:
+def test_nothing_is_sent_while_runs_are_in_progress(ledger: Ledger) -> None:
     mirror, stop = FakeMirror(), Event()
     feeder(ledger, mirror, stop, busy=True).start()
     assert not stop.wait(0.3)

@@ -67,14 +67,14 @@ class Ear:
         )
 
 
-def test_offsets_are_kept_after_the_ledger_has_it() -> None:
+def test_offsets_are_committed_after_the_ledger_write() -> None:
     ear = Ear()
     keys = ear.publish(1, 2, 3)
     assert ear.listener.consume_once(0.1) == 3
     assert (ear.handler.received, ear.committed, ear.count("received")) == (keys, 3, 3.0)
 
 
-def test_a_ledger_that_is_away_loses_no_verdict() -> None:
+def test_unavailable_ledger_loses_no_verdict() -> None:
     ear = Ear()
     keys = ear.publish(1, 2, 3)
     ear.handler.raises = [DependencyUnavailable("no ledger")]
@@ -85,7 +85,7 @@ def test_a_ledger_that_is_away_loses_no_verdict() -> None:
     assert (ear.handler.received, ear.committed) == (keys, 3)
 
 
-def test_what_was_settled_before_a_failure_is_kept() -> None:
+def test_records_before_a_failure_are_committed() -> None:
     ear = Ear()
     keys = ear.publish(1, 2, 3)
 
@@ -107,7 +107,7 @@ def test_what_was_settled_before_a_failure_is_kept() -> None:
     assert ear.handler.received == keys[1:]
 
 
-def test_one_listener_hears_again_what_it_could_not_hand_on() -> None:
+def test_failed_record_is_read_again() -> None:
     """Its consumer has read past the verdict already: without going back, the next good poll would commit past it."""
     ear, stop = Ear(), ImpatientEvent()
     keys = ear.publish(1, 2, 3)
@@ -124,7 +124,7 @@ def test_one_listener_hears_again_what_it_could_not_hand_on() -> None:
     assert ear.handler.received == keys
 
 
-def test_bytes_that_are_no_verdict_are_counted_and_passed_over() -> None:
+def test_invalid_verdict_is_counted_and_skipped() -> None:
     ear = Ear()
     ear.broker.put(VERDICTS.name, b"toy", b"{not json", [])
     keys = ear.publish(1)
@@ -135,7 +135,7 @@ def test_bytes_that_are_no_verdict_are_counted_and_passed_over() -> None:
 @pytest.mark.parametrize(
     "problem", [NotFound("that version was deleted"), IntegrityError("its manifest was changed")]
 )
-def test_a_verdict_no_retry_can_help_does_not_hold_up_the_rest(problem: Exception) -> None:
+def test_refused_verdict_does_not_block_others(problem: Exception) -> None:
     ear = Ear()
     keys = ear.publish(1, 2)
     ear.handler.raises = [problem]
@@ -143,7 +143,7 @@ def test_a_verdict_no_retry_can_help_does_not_hold_up_the_rest(problem: Exceptio
     assert (ear.handler.received, ear.count("refused")) == (keys[1:], 1.0)
 
 
-def test_without_a_broker_it_waits() -> None:
+def test_consumer_waits_without_broker() -> None:
     ear = Ear()
     ear.broker.down = True
     assert ear.listener.consume_once(0.01) == 0

@@ -58,7 +58,7 @@ def grafana(*alerts: dict[str, Any]) -> dict[str, Any]:
     return {**body, "alerts": [{**one, **extra} for one in alerts]}
 
 
-def test_our_own_body() -> None:
+def test_own_format() -> None:
     [cause], left_out = read_triggers(
         {"model": "toy", "reason": "new data", "key": "ticket 7", "actor": "ann"}, NOW
     )
@@ -68,19 +68,19 @@ def test_our_own_body() -> None:
     assert again.key == cause.key
 
 
-def test_a_request_may_say_of_which_moment_it_is() -> None:
+def test_request_may_have_an_event_time() -> None:
     body = {"model": "toy", "reason": "new data", "event_time": "2013-02-02T01:00:00+01:00"}
     [cause], _ = read_triggers(body, NOW)
     assert cause.event_time == NOW + timedelta(days=1)
 
 
-def test_without_a_key_each_request_is_a_cause_of_its_own() -> None:
+def test_request_without_key_is_a_new_cause() -> None:
     body = {"model": "toy", "reason": "new data"}
     assert read_triggers(body, NOW)[0][0].key != read_triggers(body, NOW)[0][0].key
 
 
 @pytest.mark.parametrize("wrap", [alertmanager, grafana])
-def test_an_alert_is_the_same_cause_however_it_is_delivered(wrap: Any) -> None:
+def test_alert_key_is_independent_of_delivery(wrap: Any) -> None:
     [cause], _ = read_triggers(wrap(alert()), NOW)
     assert (cause.model, cause.source, cause.reason, cause.resolved) == (
         "toy",
@@ -96,7 +96,7 @@ def test_an_alert_is_the_same_cause_however_it_is_delivered(wrap: Any) -> None:
     assert read_triggers(wrap(alert(fingerprint="d4")), NOW)[0][0].key != cause.key
 
 
-def test_an_all_clear_is_another_cause_and_says_so() -> None:
+def test_resolved_alert_is_another_cause() -> None:
     [firing], _ = read_triggers(alertmanager(alert()), NOW)
     [clear], _ = read_triggers(alertmanager(alert(status="resolved"), status="resolved"), NOW)
     assert clear.resolved
@@ -104,7 +104,7 @@ def test_an_all_clear_is_another_cause_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("wrap", [alertmanager, grafana])
-def test_an_alert_may_say_which_verdict_it_is_about(wrap: Any) -> None:
+def test_alert_may_name_its_verdict(wrap: Any) -> None:
     verdict_id = "0123456789abcdef" * 2
     [cause], _ = read_triggers(wrap(alert(annotations={"verdict_id": verdict_id})), NOW)
     assert (cause.source, cause.about) == ("alert", verdict_id)
@@ -114,7 +114,7 @@ def test_an_alert_may_say_which_verdict_it_is_about(wrap: Any) -> None:
 
 
 @pytest.mark.parametrize("wrap", [alertmanager, grafana])
-def test_an_alert_may_say_what_its_verdict_is(wrap: Any) -> None:
+def test_alert_may_have_verdict_annotations(wrap: Any) -> None:
     notes = {"verdict_id": "a" * 32, "version": "b" * 64, "verdict_state": "data_fault"}
     [cause], _ = read_triggers(wrap(alert(annotations=notes)), NOW)
     assert (cause.about_version, cause.about_state) == ("b" * 64, "data_fault")
@@ -127,18 +127,18 @@ def test_an_alert_may_say_what_its_verdict_is(wrap: Any) -> None:
 @pytest.mark.parametrize(
     "told", ["", "<no value>", "0123456789ABCDEF" * 2, "a" * 31, "a" * 33, "a" * 32 + "\n", "../" + "a" * 29, 5, None]
 )  # fmt: skip
-def test_an_alert_that_names_its_verdict_badly_is_not_taken_for_one_that_is_about_none(told: object) -> None:
+def test_invalid_verdict_id_is_unclear(told: object) -> None:
     [cause], left_out = read_triggers(alertmanager(alert(annotations={"verdict_id": told})), NOW)
     assert (cause.about, left_out) == (UNCLEAR, [])
 
 
-def test_an_all_clear_is_about_no_verdict() -> None:
+def test_resolved_alert_names_no_verdict() -> None:
     notes = {"verdict_id": "a" * 32}
     [clear], _ = read_triggers(alertmanager(alert(annotations=notes, status="resolved")), NOW)
     assert (clear.resolved, clear.about) == (True, None)
 
 
-def test_without_a_fingerprint_the_labels_are_it() -> None:
+def test_labels_replace_a_missing_fingerprint() -> None:
     one = alert()
     del one["fingerprint"]
     turned = {**one, "labels": dict(reversed(one["labels"].items()))}
@@ -147,7 +147,7 @@ def test_without_a_fingerprint_the_labels_are_it() -> None:
     )
 
 
-def test_alerts_that_name_no_model_are_left_out_and_told() -> None:
+def test_alerts_without_model_are_ignored_and_reported() -> None:
     causes, left_out = read_triggers(alertmanager(alert(labels={"alertname": "DiskFull"}), alert()), NOW)
     assert [cause.model for cause in causes] == ["toy"]
     assert left_out == ["alerts[0].labels.model is missing or is not a model name"]
@@ -173,7 +173,7 @@ def test_alerts_that_name_no_model_are_left_out_and_told() -> None:
         ({"alerts": ["x"]}, "alerts"),
     ],
 )
-def test_a_body_that_says_nothing_usable_is_refused_by_name(body: object, field: str) -> None:
+def test_invalid_bodies_name_the_field(body: object, field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read_triggers(body, NOW)
     assert refused.value.field == field

@@ -10,7 +10,7 @@ from shared.errors import OperatorError
 URL = "postgresql://homeostat@postgres:5432/ledger"
 
 
-def test_the_password_comes_from_the_file_without_the_line_end(tmp_path: Path) -> None:
+def test_password_is_read_without_line_end(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("a/b c@d\n")
     assert with_password(URL, file) == f"postgresql://homeostat:{'a%2Fb c%40d'}@postgres:5432/ledger"
@@ -20,15 +20,15 @@ def test_the_password_comes_from_the_file_without_the_line_end(tmp_path: Path) -
     "url",
     ["", "sqlite:///ledger.sqlite", "postgresql://postgres:5432/ledger", URL.replace("@", ":own" + "@")],
 )
-def test_what_needs_none_stays_as_it_is(url: str, tmp_path: Path) -> None:
+def test_url_that_needs_no_password_is_unchanged(url: str, tmp_path: Path) -> None:
     assert with_password(url, tmp_path / "is not read") == url
 
 
-def test_without_a_file_nothing_is_added() -> None:
+def test_without_a_file_the_url_is_unchanged() -> None:
     assert with_password(URL, None) == URL
 
 
-def test_a_file_that_is_missing_or_empty_is_named(tmp_path: Path) -> None:
+def test_missing_or_empty_password_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="cannot be read: No such file"):
         with_password(URL, tmp_path / "missing")
     (tmp_path / "empty").write_text("\n")

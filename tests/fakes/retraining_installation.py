@@ -1,4 +1,4 @@
-"""A small world for retraining: a lake with a month of rows, a project that trains in a moment, a poor champion."""
+"""A small installation for retraining: a lake with a month of rows, a project that trains quickly, a poor champion."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from shared.stores.model_store import ModelStore, open_model_store
 START = datetime(2013, 1, 1, tzinfo=UTC)
 MODEL = "toy"
 
-# Logistic regression on x in numpy, written out as ONNX: real, deterministic, done in a moment.
+# Logistic regression on x in numpy, written out as ONNX: real, deterministic and fast.
 TRAINER = """
 import json, os, sys, time
 from pathlib import Path
@@ -111,7 +111,7 @@ LOOP: dict[str, Any] = {
 
 
 def loop_with(**changes: Any) -> dict[str, Any]:
-    """The world's loop.yaml with some of its parts replaced; mappings are merged one level deep."""
+    """The installation's loop.yaml with some values replaced; mappings are merged one level deep."""
     made = dict(LOOP)
     for name, value in changes.items():
         made[name] = (
@@ -123,7 +123,7 @@ def loop_with(**changes: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class World:
+class Installation:
     """Folders and stores of one installation."""
 
     home: Path
@@ -140,7 +140,7 @@ class World:
         return HomeostatSettings(home=self.home, kafka="127.0.0.1:1")
 
     def trainings(self) -> list[str]:
-        """The run of every training that was really begun, in order."""
+        """The run of every training that was started, in order."""
         log = self.project / "trainings.log"
         return log.read_text().split() if log.is_file() else []
 
@@ -175,8 +175,10 @@ class World:
         return Verdict.model_validate(values)
 
 
-def make_world(root: Path, *, days: int = 30, per_hour: int = 4, seed: int = 7, **changes: Any) -> World:
-    """A world below `root`: keys, project, lake with `days` days of rows, and a champion that knows nothing, not yet deployed."""
+def make_installation(
+    root: Path, *, days: int = 30, per_hour: int = 4, seed: int = 7, **changes: Any
+) -> Installation:
+    """An installation below `root`: keys, project, `days` days of rows in the lake, and a poor champion, not yet deployed."""
     home, project = root / "home", root / "project"
     project.mkdir(parents=True)
     (project / "loop.yaml").write_text(yaml.safe_dump(loop_with(**changes)))
@@ -187,7 +189,9 @@ def make_world(root: Path, *, days: int = 30, per_hour: int = 4, seed: int = 7, 
     fill_lake(lake, START, days, per_hour, seed)
     settings = HomeostatSettings(home=home)
     store = open_model_store(settings.model_store_url)
-    return World(home, project, store, lake, keys, spec, package_poor_champion(root, spec, store, keys))
+    return Installation(
+        home, project, store, lake, keys, spec, package_poor_champion(root, spec, store, keys)
+    )
 
 
 def fill_lake(lake: Lake, start: datetime, days: int, per_hour: int, seed: int) -> None:

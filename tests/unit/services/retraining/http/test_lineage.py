@@ -1,0 +1,119 @@
+"""Lineage routes: from predictions, versions and runs back to the cause, and forward again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from services.retraining.cause import Cause
+from tests.fakes.retraining_app import RetrainingApp
+from tests.fakes.retraining_installation import MODEL
+
+
+def test_lineage_of_a_promoted_version(app: RetrainingApp) -> None:
+    """The whole loop, then the chain version → run → snapshot → decision → cause."""
+    app.deploy()
+    verdict = app.installation.verdict(15, explanation="the loss rose")
+    for _ in range(3):
+        app.service.controller.handle_cause(Cause.of_verdict(verdict))
+    [run] = app.get("/runs")["runs"]
+    run = app.wait_for_state(run["run_id"], "promoted", "refused", "failed")
+    assert run["state"] == "promoted", run["reason"]
+    assert app.served() == [app.installation.champion, run["version"]]
+    assert app.installation.trainings() == [run["run_id"]]
+
+    told = app.get(f"/decisions?model={MODEL}")
+    [decision] = told["decisions"]
+    assert (decision["action"], decision["reason_code"], decision["run_id"]) == (
+        "retrain",
+        "drift",
+        run["run_id"],
+    )
+    # The run resolved it: no acknowledgement is needed.
+    assert (decision["needs_acknowledgement"], told["unacknowledged"]) == (False, [])
+    assert decision["deliveries"] == 3
+
+    why = app.get(f"/versions/{run['version'][:12]}/why")
+    assert why["run"]["run_id"] == run["run_id"]
+    assert why["snapshot"]["digest"] == run["snapshot"]["digest"]
+    assert why["cause"]["verdict"]["explanation"] == "the loss rose"
+    assert [entry["generation"] for entry in why["version"]["releases"]] == [2]
+    assert why["predictions"] == {"count": 0, "first_event_time": None, "last_event_time": None}
+    assert (why["decision"]["action"], why["decision"]["reason_code"]) == ("retrain", "drift")
+
+    text = app.client.get("/metrics").text
+    assert 'homeostat_retraining_decisions_total{action="retrain",model="toy",reason="drift"} 1.0' in text
+    assert 'homeostat_retraining_repeated_causes_total{model="toy"} 2.0' in text
+    assert 'homeostat_retraining_runs_total{model="toy",outcome="promoted"} 1.0' in text
+    assert 'homeostat_retraining_generation{model="toy"} 2.0' in text
+    status = app.get("/status")
+    assert (status["ready"], status["is_leader"], status["leader"]) == (True, True, "this process")
+
+
+def test_lineage_of_a_prediction(app: RetrainingApp) -> None:
+    app.deploy()
+    assert "the lake has no prediction nothing" in app.get("/predictions/nothing/why", 404)["error"]
+    from deltalake import DeltaTable, write_deltalake
+
+    place = app.installation.lake.predictions(MODEL)
+    rows = DeltaTable(place).to_pyarrow_table().slice(0, 1)
+    row = rows.set_column(rows.schema.get_field_index("prediction_id"), "prediction_id", [["mine"]])
+    row = row.set_column(row.schema.get_field_index("version"), "version", [[app.installation.champion]])
+    write_deltalake(place, row, mode="append")
+    why = app.get("/predictions/mine/why")
+    assert why["prediction"]["prediction_id"] == "mine"
+    assert why["version"]["version"] == app.installation.champion
+    assert why["release"]["generation"] == 1
+    assert why["version"]["origin"]["kind"] == "deployment"
+    assert why["run"] is None
+
+
+def add_predictions(app: RetrainingApp, version: str, count: int) -> list[str]:
+    """The lake's first rows once more, as if `version` had answered them; their event times."""
+    from deltalake import DeltaTable, write_deltalake
+
+    place = app.installation.lake.predictions(MODEL)
+    rows = DeltaTable(place).to_pyarrow_table().sort_by("event_time").slice(0, count)
+    rows = rows.set_column(rows.schema.get_field_index("version"), "version", [[version] * count])
+    write_deltalake(place, rows, mode="append")
+    return [moment.isoformat() for moment in rows["event_time"].to_pylist()]
+
+
+def test_lineage_from_run_and_cause_to_predictions(app: RetrainingApp) -> None:
+    app.deploy()
+    asked = app.request_run(key="mine")
+    run = app.wait_for_state(asked["run_id"], "promoted")
+    times = add_predictions(app, run["version"], 3)
+    why = app.get(f"/causes/{asked['cause_key']}/why")
+    assert (why["cause"]["key"], why["cause"]["reason"]) == (asked["cause_key"], "please")
+    assert (why["decision"]["action"], why["decision"]["reason"]) == ("retrain", asked["reason"])
+    assert (why["run"]["run_id"], why["snapshot"]) == (run["run_id"], run["snapshot"])
+    assert why["version"]["version"] == run["version"]
+    assert [entry["generation"] for entry in why["version"]["releases"]] == [2]
+    assert why["predictions"] == {
+        "count": 3,
+        "first_event_time": times[0],
+        "last_event_time": times[-1],
+    }
+    assert app.get(f"/runs/{run['run_id']}/why") == why
+
+
+def test_lineage_of_a_cause_without_run(open_app: Callable[..., RetrainingApp]) -> None:
+    app = open_app(automation="observe")
+    app.deploy()
+    asked = app.request_run()
+    why = app.get(f"/causes/{asked['cause_key']}/why")
+    assert (why["decision"]["action"], why["decision"]["reason_code"], "run" in why) == (
+        "wait",
+        "observe_only",
+        False,
+    )
+    assert "there is no cause nothing" in app.get("/causes/nothing/why", 404)["error"]
+    assert "there is no run run-nothing" in app.get("/runs/run-nothing/why", 404)["error"]
+
+
+def test_lineage_of_a_run_without_version(open_app: Callable[..., RetrainingApp]) -> None:
+    app = open_app(retraining={"command": ["python", "train.py", "fail"]})
+    app.deploy()
+    run = app.wait_for_state(app.request_run()["run_id"], "failed")
+    why = app.get(f"/runs/{run['run_id']}/why")
+    assert (why["run"]["state"], why["version"], why["predictions"]) == ("failed", None, None)

@@ -1,0 +1,44 @@
+"""Training failures, on the whole service with real training processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.fakes.retraining_app import RetrainingApp
+
+
+def test_failed_training_keeps_its_log(open_app: Callable[..., RetrainingApp]) -> None:
+    app = open_app(retraining={"command": ["python", "train.py", "fail"]})
+    app.deploy()
+    run = app.wait_for_state(app.request_run()["run_id"], "failed", "promoted")
+    assert run["state"] == "failed"
+    assert "exit code 3; its last lines:\nthe data looks odd" in run["reason"]
+    assert (
+        app.installation.home / "runs" / run["run_id"] / "attempts" / "1" / "train.log"
+    ).read_text() == "the data looks odd\n"
+
+
+@pytest.mark.parametrize(
+    ("how", "state", "told"),
+    [
+        ("hang", "failed", "exceeded its time limit of 3 s and was killed"),
+        ("broken", "failed", "is not an ONNX model"),
+        ("silent", "failed", "metrics.json cannot be read"),
+        ("nan", "failed", "metrics.json is not valid JSON"),
+        ("worse", "refused", "gain -"),
+    ],
+)
+def test_bad_training_ends_the_run_only(
+    open_app: Callable[..., RetrainingApp], how: str, state: str, told: str
+) -> None:
+    app = open_app(
+        retraining={"command": ["python", "train.py", how], "time_limit": "3s" if how == "hang" else "60s"}
+    )
+    app.deploy()
+    run = app.wait_for_state(app.request_run()["run_id"], "failed", "promoted", "refused")
+    assert (run["state"], told in run["reason"]) == (state, True), run["reason"]
+    assert app.served() == [app.installation.champion]
+    # The next cause starts a run again.
+    assert app.request_run()["action"] == "retrain"
