@@ -9,6 +9,7 @@ number: of two writers of the same generation exactly one wins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,6 +20,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 from pydantic import ValidationError
 
+from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.manifest import MANIFEST, SIGNATURE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import Conflict, DependencyUnavailable, IntegrityError, NotFound
@@ -155,6 +157,8 @@ class ModelStore:
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in listing["common_prefixes"])
 
     def _paths(self, prefix: str) -> Iterator[str]:
+        if not _has_model_name(prefix):
+            return
         try:
             for batch in obstore.list(self._store, prefix=prefix):
                 for entry in batch:
@@ -164,6 +168,8 @@ class ModelStore:
 
     def _get(self, path: str) -> bytes:
         try:
+            if not _has_model_name(path):
+                raise FileNotFoundError
             return bytes(obstore.get(self._store, path).bytes())
         except (
             FileNotFoundError,
@@ -187,6 +193,11 @@ class ModelStore:
 def _describe(name: str) -> str:
     version, _, file = name.partition("/")
     return short(version) if file == MANIFEST else f"{short(version)} with a file {file}"
+
+
+def _has_model_name(path: str) -> bool:
+    """Whether a path starts with a valid model name. Other names come from clients, and a store may fail on them."""
+    return re.fullmatch(MODEL_NAME.strip("^$"), path.partition("/")[0]) is not None
 
 
 def _release_path(model: str, generation: int) -> str:

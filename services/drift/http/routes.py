@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -69,7 +70,7 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
     @routes.get("/verdicts")
     def verdicts(model: str | None = None, limit: str = "50") -> Response:
         """The newest verdicts first."""
-        if not limit.isdigit() or not 1 <= int(limit) <= MAX_LIMIT:
+        if not re.fullmatch(r"[0-9]{1,4}", limit) or not 1 <= int(limit) <= MAX_LIMIT:
             raise InvalidRequest(
                 f"limit is {limit!r}", field="limit", expected=f"a whole number from 1 to {MAX_LIMIT}"
             )

@@ -156,7 +156,7 @@ def _input(item: Any, tail: memoryview, offset: int) -> tuple[InferInput, int]:
         )
     name, datatype, shape = item["name"], item.get("datatype"), item.get("shape")
     _only(item, _TENSOR_KEYS, f"input {name[:80]}")
-    if datatype not in _DTYPES and datatype != "BYTES":
+    if not isinstance(datatype, str) or (datatype not in _DTYPES and datatype != "BYTES"):
         raise _bad(name, f"has the datatype {show(datatype)}", f"one of {', '.join((*_DTYPES, 'BYTES'))}")
     if (
         not isinstance(shape, list)

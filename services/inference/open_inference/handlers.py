@@ -184,7 +184,8 @@ def _head_length(request: Request) -> int | None:
     value = request.header(_BINARY_HEADER)
     if not value:
         return None
-    if not value.isdigit():
+    # Python refuses to read thousands of digits.
+    if not value.isdigit() or len(value) > 20:
         raise InvalidRequest(
             "Inference-Header-Content-Length is not a number",
             field="Inference-Header-Content-Length",

@@ -33,6 +33,14 @@ def store(tmp_path: Path) -> ModelStore:
     return open_model_store(tmp_path.as_uri())
 
 
+@pytest.mark.parametrize("model", ["", "..", "\x1e\U0004e38e", "a" * 300, "\x00", "a\n", "-a"])
+def test_invalid_model_name_has_no_files(store: ModelStore, model: str) -> None:
+    assert store.releases(model) == []
+    assert store.latest_generation(model) == 0
+    with pytest.raises(NotFound):
+        store.manifest(model, "0" * 64)
+
+
 def entry(model: str, generation: int) -> str:
     release = {
         "model": model,

@@ -93,7 +93,7 @@ def test_verdicts_by_list_and_by_id(service: Service, released: Manifest) -> Non
     assert service.client.get("/verdicts", params={"model": "nobody"}).json() == {"verdicts": []}
 
 
-@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", ""])
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "²", "9" * 5000])
 def test_a_limit_that_is_none_is_refused(service: Service, limit: str) -> None:
     answer = service.client.get("/verdicts", params={"limit": limit})
     assert answer.status_code == 422

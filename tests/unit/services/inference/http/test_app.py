@@ -4,110 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 import structlog
-from prometheus_client import CollectorRegistry
 
-from services.inference.bootstrap import assemble
-from services.inference.http.app import InferenceApp
-from services.inference.metrics import InferenceMetrics
-from services.inference.models.loader import Loader
-from services.inference.models.release_watcher import ReleaseWatcher
-from services.inference.models.servable import Servable
-from services.inference.models.slot import Slots
-from services.inference.prediction.predictor import Predictor
-from services.inference.prediction.recorder import Recorder
-from services.inference.prediction.spool_collector import SpoolCollector
-from services.inference.runtimes.devices import choose_device
-from services.inference.runtimes.onnx import OnnxModel
-from services.inference.settings import InferenceSettings
 from services.inference.status.page import CONTENT_SECURITY_POLICY
-from services.inference.status.report import Status
-from shared.contracts.prediction_id import PredictionIds
-from tests.fakes.spool import FakeSpool
+from tests.fakes.inference_server import IDS, InferenceServer
 from tests.fakes.toy_model import ROW, ToyStore
-
-IDS = PredictionIds(b"k" * 32)
-
-
-class Installation:
-    """A server without processes and sockets."""
-
-    def __init__(self, toys: ToyStore, *, only: tuple[str, ...] = (), **settings: Any) -> None:
-        self.settings = InferenceSettings(**settings)
-        self.spool = FakeSpool()
-        self.slots: Slots[Servable] = Slots()
-        self.registry = CollectorRegistry()
-        metrics = InferenceMetrics(self.registry)
-        self.registry.register(SpoolCollector(self.spool))
-        device = choose_device("cpu")
-        loader = Loader(
-            toys.store,
-            verifying_key=toys.keys.verifying,
-            engine=lambda model: OnnxModel(model, device=device, threads=1),
-            probe_rows=8,
-            probe_tolerance=1e-3,
-        )
-        self.watcher = ReleaseWatcher(
-            toys.store,
-            self.slots,
-            loader.load,
-            metrics=metrics,
-            on_loop=lambda function: function(),
-            only=only,
-            poll_seconds=0.1,
-            retry_seconds=1.0,
-        )
-        metrics.watch_release_log(self.watcher.seconds_since_read)
-        recorder = Recorder(self.spool)
-        predictor = self.predictor = Predictor(
-            recorder, IDS, metrics, inline_seconds=self.settings.inline_seconds, threads=2
-        )
-        status = Status(
-            self.slots, self.watcher, self.spool, metrics, device="cpu", device_reason="requested"
-        )
-        self.app: InferenceApp = assemble(
-            self.settings,
-            self.slots,
-            recorder,
-            predictor,
-            IDS,
-            metrics,
-            status,
-            known_models=self.watcher.known_models,
-        )
-        self.watcher.poll()
-
-    def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        return self.ask_together(lambda client: client.request(method, path, **arguments))[0]
-
-    def ask_together(self, *calls: Callable[[httpx.AsyncClient], Any]) -> list[httpx.Response]:
-        async def asking() -> list[httpx.Response]:
-            transport = httpx.ASGITransport(app=self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-                return list(await asyncio.gather(*(call(client) for call in calls)))
-
-        return asyncio.run(asking())
-
-    def predict(self, *rows: object, **rest: object) -> httpx.Response:
-        return self.ask("POST", "/predict", json={"rows": list(rows), **rest})
-
-    def sample(self, name: str, **labels: str) -> float | None:
-        return self.registry.get_sample_value(name, labels)
 
 
 @pytest.fixture
-def installation(toys: ToyStore) -> Installation:
+def installation(toys: ToyStore) -> InferenceServer:
     toys.put_and_release(0.5, kind="probability")
-    return Installation(toys)
+    return InferenceServer(toys)
 
 
-def test_response_and_log_agree(installation: Installation) -> None:
+def test_response_and_log_agree(installation: InferenceServer) -> None:
     answer = installation.predict(ROW, ROW, event_time="2026-01-01T00:00:00Z").json()
     (record,) = installation.spool.predictions
     assert (answer["model"], answer["version"], answer["generation"]) == (
@@ -121,7 +36,7 @@ def test_response_and_log_agree(installation: Installation) -> None:
     assert record["columns"]["colour"] == ["red", "red"]
 
 
-def test_predictions_continue_with_full_spool(installation: Installation) -> None:
+def test_predictions_continue_with_full_spool(installation: InferenceServer) -> None:
     installation.spool.full = True
     with structlog.testing.capture_logs() as lines:
         answer = installation.predict(ROW, ROW)
@@ -143,7 +58,7 @@ def test_predictions_continue_with_full_spool(installation: Installation) -> Non
     assert installation.ask("GET", "/status.json").json()["spool"]["dropped"] == {"predictions": {"toy": 2}}
 
 
-def test_full_spool_refuses_outcomes(installation: Installation) -> None:
+def test_full_spool_refuses_outcomes(installation: InferenceServer) -> None:
     identity = installation.predict(ROW).json()["predictions"][0]["prediction_id"]
     installation.spool.full = True
     answer = installation.ask("POST", "/outcomes", json={"prediction_id": identity, "value": 1})
@@ -179,7 +94,7 @@ def test_full_spool_refuses_outcomes(installation: Installation) -> None:
     ],
 )
 def test_bad_request_names_the_field(
-    installation: Installation, body: bytes, status: int, field: str
+    installation: InferenceServer, body: bytes, status: int, field: str
 ) -> None:
     answer = installation.ask("POST", "/predict", content=body)
     assert (answer.status_code, answer.json()["field"]) == (status, field)
@@ -190,7 +105,7 @@ def test_bad_request_names_the_field(
 
 def test_too_many_rows_are_refused(toys: ToyStore) -> None:
     toys.put_and_release(1.0)
-    installation = Installation(toys, maximum_rows=2)
+    installation = InferenceServer(toys, maximum_rows=2)
     assert installation.predict(ROW, ROW).status_code == 200
     assert installation.predict(ROW, ROW, ROW).status_code == 413
 
@@ -211,7 +126,7 @@ def test_too_many_rows_are_refused(toys: ToyStore) -> None:
         ([], 400, "outcomes"),
     ],
 )
-def test_bad_outcome_names_its_row(installation: Installation, item: Any, status: int, field: str) -> None:
+def test_bad_outcome_names_its_row(installation: InferenceServer, item: Any, status: int, field: str) -> None:
     ours = IDS.make("toy")
     bad = (
         {**item, "prediction_id": ours}
@@ -228,7 +143,7 @@ def test_bad_outcome_names_its_row(installation: Installation, item: Any, status
 def test_outcomes_of_several_models(toys: ToyStore) -> None:
     toys.put_and_release(1.0)
     toys.put_and_release(1.0, model="other")
-    installation = Installation(toys)
+    installation = InferenceServer(toys)
     items = [{"prediction_id": IDS.make(model), "value": 7} for model in ("toy", "other", "toy")]
     assert installation.ask("POST", "/outcomes", json={"outcomes": items}).json() == {"accepted": 3}
     counts = {record["model"]: len(record["prediction_ids"]) for record in installation.spool.outcomes}
@@ -238,7 +153,7 @@ def test_outcomes_of_several_models(toys: ToyStore) -> None:
 def test_outcomes_before_model_is_loaded_get_503(toys: ToyStore) -> None:
     toys.put_and_release(1.0)
     toys.put_and_release(1.0, model="other")
-    installation = Installation(toys, only=("toy",))
+    installation = InferenceServer(toys, only=("toy",))
     items = [{"prediction_id": IDS.make(model), "value": 7} for model in ("toy", "other")]
     answer = installation.ask("POST", "/outcomes", json={"outcomes": items})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -249,7 +164,7 @@ def test_outcomes_before_model_is_loaded_get_503(toys: ToyStore) -> None:
 
 
 def test_live_but_not_ready_without_model(toys: ToyStore) -> None:
-    installation = Installation(toys)
+    installation = InferenceServer(toys)
     assert installation.ask("GET", "/v2/health/live").json() == {"live": True}
     assert installation.ask("GET", "/v2/health/ready").status_code == 503
     assert installation.predict(ROW).status_code == 503
@@ -262,7 +177,7 @@ def test_live_but_not_ready_without_model(toys: ToyStore) -> None:
 
 def test_concurrency_limit_returns_503(toys: ToyStore) -> None:
     toys.put_and_release(1.0)
-    installation = Installation(toys, maximum_in_flight=2, inline_seconds=0)
+    installation = InferenceServer(toys, maximum_in_flight=2, inline_seconds=0)
     servable = installation.slots.peek("toy")
     assert servable is not None
     quick = servable.run
@@ -281,7 +196,7 @@ def test_concurrency_limit_returns_503(toys: ToyStore) -> None:
 
 def test_swap_during_call_keeps_version(toys: ToyStore) -> None:
     first = toys.put_and_release(1.0)
-    installation = Installation(toys, inline_seconds=0)
+    installation = InferenceServer(toys, inline_seconds=0)
     servable = installation.slots.peek("toy")
     assert servable is not None
     quick = servable.run
@@ -301,7 +216,7 @@ def test_swap_during_call_keeps_version(toys: ToyStore) -> None:
     assert installation.predict(ROW).json()["generation"] == 2
 
 
-def test_unknown_error_shows_only_its_id(installation: Installation) -> None:
+def test_unknown_error_shows_only_its_id(installation: InferenceServer) -> None:
     servable = installation.slots.peek("toy")
     assert servable is not None
     servable.run = lambda batch: 1 / 0  # type: ignore[method-assign,assignment,return-value]
@@ -319,7 +234,7 @@ def test_unknown_error_shows_only_its_id(installation: Installation) -> None:
     )
 
 
-def test_trace_context_is_logged_if_valid(installation: Installation) -> None:
+def test_trace_context_is_logged_if_valid(installation: InferenceServer) -> None:
     good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     for header in (good, "nonsense"):
         installation.ask("POST", "/predict", json={"rows": [ROW]}, headers={"traceparent": header})
@@ -339,7 +254,7 @@ def test_trace_context_is_logged_if_valid(installation: Installation) -> None:
     ],
 )
 def test_infer_is_validated_like_predict(
-    installation: Installation, change: dict[str, Any], status: int
+    installation: InferenceServer, change: dict[str, Any], status: int
 ) -> None:
     tensors = {
         "amount": {"name": "amount", "datatype": "FP32", "shape": [1, 1], "data": [1.5]},
@@ -358,7 +273,7 @@ def test_infer_is_validated_like_predict(
         assert "error" in answer.json()
 
 
-def test_infer_bounds_event_time_like_predict(installation: Installation) -> None:
+def test_infer_bounds_event_time_like_predict(installation: InferenceServer) -> None:
     tensor = {"name": "count", "datatype": "INT64", "shape": [1], "data": [1]}
     body = {"parameters": {"event_time": "2999-01-01T00:00:00Z"}, "inputs": [tensor]}
     answer = installation.ask("POST", "/v2/models/toy/infer", json=body)
@@ -366,7 +281,7 @@ def test_infer_bounds_event_time_like_predict(installation: Installation) -> Non
     assert "event_time" in answer.json()["error"]
 
 
-def test_infer_by_version(installation: Installation) -> None:
+def test_infer_by_version(installation: InferenceServer) -> None:
     version = installation.slots.current()[0].version
     for name in (version, version[:12]):
         assert installation.ask("GET", f"/v2/models/toy/versions/{name}/ready").json()["ready"] is True
@@ -375,7 +290,7 @@ def test_infer_by_version(installation: Installation) -> None:
     assert version in answer.json()["hint"]
 
 
-def test_metric_labels_are_bounded(installation: Installation) -> None:
+def test_metric_labels_are_bounded(installation: InferenceServer) -> None:
     installation.predict(ROW)
     names = {
         label
@@ -391,20 +306,20 @@ def test_metric_labels_are_bounded(installation: Installation) -> None:
 
 def test_status_page_escapes_errors(toys: ToyStore) -> None:
     toys.put_and_release(1.0)
-    installation = Installation(toys)
+    installation = InferenceServer(toys)
     installation.watcher._store_problem = "<script>alert(1)</script>"
     page = installation.ask("GET", "/status").text
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_status_page_blocks_other_scripts(installation: Installation) -> None:
+def test_status_page_blocks_other_scripts(installation: InferenceServer) -> None:
     headers = installation.ask("GET", "/status").headers
     assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
     assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
 
 
-def test_status_counts_requests_by_outcome(installation: Installation) -> None:
+def test_status_counts_requests_by_outcome(installation: InferenceServer) -> None:
     before = installation.ask("GET", "/status.json").json()
     assert before["requests"] == {
         "answered": 0,
@@ -437,7 +352,7 @@ def test_status_counts_requests_by_outcome(installation: Installation) -> None:
 
 def test_status_reports_failed_first_release(toys: ToyStore) -> None:
     toys.put_and_release(1.0, raw=b"no model")
-    report = Installation(toys).ask("GET", "/status.json").json()
+    report = InferenceServer(toys).ask("GET", "/status.json").json()
     [message] = report["messages"]
     assert message["text"].startswith(
         "The newest release of toy cannot be loaded: model.onnx is not an ONNX model"
@@ -447,7 +362,7 @@ def test_status_reports_failed_first_release(toys: ToyStore) -> None:
 
 def test_wait_for_thread_is_measured(toys: ToyStore) -> None:
     toys.put_and_release(1.0)
-    installation = Installation(toys, inline_seconds=0)  # and two threads
+    installation = InferenceServer(toys, inline_seconds=0)  # and two threads
     servable = installation.slots.peek("toy")
     assert servable is not None
     quick, slept = servable.run, 0.4
@@ -479,7 +394,7 @@ def test_wait_for_thread_is_measured(toys: ToyStore) -> None:
 
 
 def test_inline_and_failed_calls_are_timed(
-    installation: Installation,
+    installation: InferenceServer,
 ) -> None:
     installation.predict(ROW)
     servable = installation.slots.peek("toy")
@@ -492,3 +407,12 @@ def test_inline_and_failed_calls_are_timed(
         installation.sample("homeostat_inference_queue_duration_seconds_bucket", model="toy", le="0.01") == 2
     )
     assert installation.sample("homeostat_inference_batch_rows_count", model="toy") == 1
+
+
+@pytest.mark.parametrize("length", ["-5", "nine", "9" * 5000])
+def test_head_length_that_is_no_length_is_refused(installation: InferenceServer, length: str) -> None:
+    answer = installation.ask(
+        "POST", "/v2/models/toy/infer", content=b"{}", headers={"Inference-Header-Content-Length": length}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["field"] == "Inference-Header-Content-Length"

@@ -50,6 +50,8 @@ def test_binary_strings_are_length_prefixed() -> None:
         (request(), None),
         (request(INPUT, INPUT), None),
         (request({**INPUT, "datatype": "STRING"}), None),
+        (request({**INPUT, "datatype": ["FP32"]}), None),
+        (request({**INPUT, "datatype": {}}), None),
         (request({**INPUT, "shape": [3]}), None),
         (request({**INPUT, "shape": [-2]}), None),
         (request({**INPUT, "shape": []}), None),
