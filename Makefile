@@ -17,6 +17,9 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	"$$name" -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
 PART   ?= 1
+# Of `make fuzz`. The shell has a variable SECONDS of its own, which counts.
+SEED   ?= 1
+SECONDS := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
 IMAGES := prediction_log drift retraining mlflow console
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate
@@ -30,7 +33,7 @@ CONTAINED = $(BIN)/python -m tests.contained $@
 QUICK  := tests/unit tests/conformance tests/repo
 LINT   := lint="$(MAKE) --no-print-directory lint-only"
 
-.PHONY: help venv lock lint lint-only format packages check test demo up down status chaos bench-serving bench-log bench-drift gpu \
+.PHONY: help venv lock lint lint-only format packages check test demo up down status chaos fuzz bench-serving bench-log bench-drift gpu \
 	containers audit clean
 
 help:  ## show this list
@@ -111,6 +114,9 @@ status: venv  ## what runs, and how it is
 
 chaos: venv  ## the long crash runs: kill -9 at many seeded moments, then count
 	@$(CONTAINED) tests="$(PYTEST) -m chaos tests/chaos"
+
+fuzz: venv  ## hostile requests to every service for SECONDS=60 from SEED=1; a 5xx fails
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
 bench-serving: venv  ## this server beside its peers, as ratios in one interleaved run
 	$(BIN)/python -m loadtests.bench_serving

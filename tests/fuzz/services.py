@@ -1,0 +1,177 @@
+"""The services that take requests, each built in this process on small data, with a valid example of every route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+from services.drift.evaluation.evidently_adapter import Sample
+from services.drift.http.app import make_app
+from services.drift.http.reports import Reports
+from services.drift.http.routes import Dependencies
+from services.retraining.bootstrap import build
+from services.retraining.settings import RetrainingSettings
+from services.retraining.triggers.webhooks import read_triggers
+from shared.http.host_check import AllowedHosts
+from tests.fakes.inference_server import IDS, InferenceServer
+from tests.fakes.retraining_world import MODEL, START, make_world
+from tests.fakes.toy_model import ROW, ToyStore
+from tests.fuzz.payloads import Route
+from tests.fuzz.runner import Target
+from tests.unit.services.drift.installation import Installation
+from tests.unit.services.drift.world import World, loop, minutes, ordinary
+
+TIME = "2026-01-01T00:00:00Z"
+
+
+def inference(folder: Path) -> Target:
+    """A server with one model."""
+    toys = ToyStore(folder)
+    version = toys.put_and_release(0.5, kind="probability").version
+    server = InferenceServer(toys)
+    outcome = {"prediction_id": IDS.make("toy"), "value": 1, "observed_at": TIME}
+    tensors = [
+        {"name": "amount", "datatype": "FP64", "shape": [2], "data": [1.5, 2]},
+        {"name": "count", "datatype": "INT64", "shape": [2, 1], "data": [[1], [2]]},
+        {"name": "member", "datatype": "BOOL", "shape": [2], "data": [True, False]},
+        {"name": "colour", "datatype": "BYTES", "shape": [2], "data": ["red", "green"]},
+    ]
+    asked = {
+        "id": "one",
+        "parameters": {"event_time": TIME, "binary_data_output": False},
+        "inputs": tensors,
+        "outputs": [{"name": "score", "parameters": {"binary_data": False}}],
+    }
+    rows = {"model": "toy", "event_time": TIME, "rows": [ROW, ROW]}
+    routes = (
+        Route("POST", "/predict", rows),
+        Route("POST", "/outcomes", outcome),
+        Route("POST", "/outcomes", {"outcomes": [outcome, outcome]}),
+        Route("POST", "/v2/models/{}/infer", asked, ("toy",)),
+        Route("POST", "/v2/models/{}/versions/{}/infer", asked, ("toy", version)),
+        Route("GET", "/v2/models/{}/versions/{}", None, ("toy", version)),
+        Route("GET", "/status"),
+    )
+    return Target("inference", server.app, routes)
+
+
+def drift(folder: Path) -> Target:
+    """A monitor with one model, two verdicts and their reports."""
+    installation = Installation(World(folder))
+    manifest = installation.world.version(loop(), ordinary(1000, 1))
+    installation.world.release(manifest)
+    installation.world.answer(manifest, 1, ordinary(700, 2, shift=1.0))
+    verdict_id = installation.settle()[0].verdict_id
+    ready = Event()
+    ready.set()
+    reports = Reports(
+        folder / "reports",
+        installation.verdicts,
+        installation.references,
+        installation.lake_reader,
+        _Drawer(),
+    )
+    app = make_app(
+        Dependencies(
+            installation.monitor,
+            installation.verdicts,
+            reports,
+            installation.metrics.registry,
+            ready,
+            minutes(0),
+            lambda: minutes(100_000),
+            AllowedHosts.of("127.0.0.1", "drift", "HOMEOSTAT_DRIFT_NAMES"),
+        )
+    )
+    window = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}
+    routes = (
+        Route("POST", "/models/{}/evaluations", window, ("toy",)),
+        Route("POST", "/models/{}/evaluations", {}, ("toy",)),
+        Route("GET", "/verdicts", query={"model": "toy", "limit": "5"}),
+        Route("GET", "/verdicts/{}", None, (verdict_id,)),
+        Route("GET", "/reports/{}", None, (verdict_id,)),
+        Route("GET", "/reports/{}/report.json", None, (verdict_id,)),
+        Route("GET", "/status"),
+    )
+    return Target("drift", app, routes)
+
+
+class _Drawer:
+    """Draws nothing: what a report shows is not the client's choice."""
+
+    def draw(self, title: str, explanation: str, samples: list[Sample]) -> tuple[str, str]:
+        return f"<html>{title}</html>", "{}"
+
+
+def retraining(folder: Path) -> Target:
+    """The service with a deployed model; its background work is not started, so no run trains."""
+    world = make_world(folder, days=15, automation="suggest")
+    service = build(world.settings, RetrainingSettings(listen=False, mlflow=False))
+    deployment = {"version": world.champion, "project_directory": str(world.project), "actor": "ann"}
+    service.controller.deploy(MODEL, world.champion, str(world.project), "ann")
+    alert = {
+        "status": "firing",
+        "labels": {"alertname": "LossHigh", "model": MODEL, "severity": "page"},
+        "annotations": {"summary": "loss is high", "verdict_id": "7" * 32, "version": world.champion},
+        "startsAt": "2013-01-31T08:00:00Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus/graph",
+        "fingerprint": "c1c2c3",
+    }
+    asked = {
+        "model": MODEL,
+        "reason": "new data",
+        "key": "one",
+        "actor": "ann",
+        "event_time": "2013-01-02T00:00:00Z",
+    }
+    actor = {"actor": "ann"}
+    seen = {
+        "actor": "ann",
+        "note": "sensor replaced",
+        "and_older": True,
+        "concern": None,
+        "expected_older": 0,
+    }
+    [cause], _ = read_triggers(asked | {"event_time": None}, START + timedelta(days=14))
+    recorded = service.controller.handle_cause(cause)
+    key, run_id = recorded.cause_key, recorded.run_id
+    if not run_id:
+        raise AssertionError(f"no run to ask about: {recorded.decision.sentence}")
+    routes = (
+        Route("POST", "/triggers", asked),
+        Route("POST", "/triggers", {"version": "4", "status": "firing", "alerts": [alert, alert]}),
+        Route("POST", "/models/{}/deployments", deployment, (MODEL,)),
+        Route(
+            "POST",
+            "/models/{}/rollback",
+            {**actor, "reason": "bad", "to_generation": 1, "expected_generation": 1},
+            (MODEL,),
+        ),
+        Route("GET", "/models/{}/releases", None, (MODEL,)),
+        Route("POST", "/runs/{}/approve", actor, (run_id,)),
+        Route("POST", "/runs/{}/reject", actor, (run_id,)),
+        Route("POST", "/causes/{}/acknowledge", seen, (key,)),
+        Route("GET", "/runs", query={"model": MODEL, "state": "failed", "limit": "5"}),
+        Route("GET", "/decisions", query={"model": MODEL, "limit": "5"}),
+        Route("GET", "/runs/{}", None, (run_id,)),
+        Route("GET", "/predictions/{}/why", None, ("p7-000001",)),
+        Route("GET", "/versions/{}/why", None, (world.champion,)),
+        Route("GET", "/runs/{}/why", None, (run_id,)),
+        Route("GET", "/causes/{}/why", None, (key,)),
+        Route("GET", "/status"),
+    )
+    return Target("retraining", service.app, routes)
+
+
+@contextmanager
+def all_targets(folder: Path) -> Iterator[list[Target]]:
+    """Every service that takes requests, with its data below `folder`."""
+    made = []
+    for name, make in (("inference", inference), ("drift", drift), ("retraining", retraining)):
+        (folder / name).mkdir()
+        made.append(make(folder / name))
+    yield made
