@@ -1,5 +1,5 @@
-"""The doctor's checks, one noun per file: each looks at one thing and says what it found and what would mend it."""
+"""The checks of `homeostat doctor`, one subject per module: each returns results with a hint for every failure."""
 
-from cli.checks.check_result import Finding
+from cli.checks.check_result import CheckResult
 
-__all__ = ["Finding"]
+__all__ = ["CheckResult"]

@@ -1,17 +1,17 @@
-"""What a check found."""
+"""The result of a check."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-# off: a part that is not set up here, which is no failure.
+# off: not configured here, which is no failure.
 State = Literal["ok", "warning", "failure", "off"]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a check found: `state`, the thing `checked`, what was `found`, and the `hint` of a failure."""
+class CheckResult:
+    """The `state` of the thing `checked`, what was `found`, and for a failure a `hint`: the command that fixes it."""
 
     checked: str
     state: State
@@ -19,5 +19,5 @@ class Finding:
     hint: str = ""
 
     def document(self) -> dict[str, str]:
-        """The finding for programs."""
+        """The result as JSON."""
         return asdict(self)

@@ -1,17 +1,17 @@
-"""Grafana, where one is named."""
+"""Grafana, if its URL is set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.checks.check_result import Finding
+from cli.checks.check_result import CheckResult
 from local_stack.settings import LocalStackSettings
 
 
-def grafana(settings: LocalStackSettings) -> Iterator[Finding]:
-    """Whether it works, takes our login, has the data source and the boards."""
+def grafana(settings: LocalStackSettings) -> Iterator[CheckResult]:
+    """Whether it responds, accepts the credentials, and has the data source and the boards."""
     if not settings.grafana_url:
-        yield Finding("grafana", "off", "HOMEOSTAT_GRAFANA_URL is not set")
+        yield CheckResult("grafana", "off", "HOMEOSTAT_GRAFANA_URL is not set")
         return
     from cli.grafana.diagnosis import check_grafana
 

@@ -1,4 +1,4 @@
-"""One question to one address, answered soon or not at all."""
+"""HTTP requests of the checks, with a short timeout."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from shared.errors import DependencyUnavailable
 TIMEOUT_S = 3.0
 
 
-def ask_json(name: str, base: str, path: str) -> Any:
-    """The JSON that `name` answers at `base` + `path`. Raises `DependencyUnavailable` where it does not within seconds."""
+def get_json(name: str, base: str, path: str) -> Any:
+    """The JSON body at `base` + `path` of service `name`. Raises `DependencyUnavailable` otherwise."""
     import orjson
 
     try:
-        return orjson.loads(ask_text(name, base, path))
+        return orjson.loads(get_text(name, base, path))
     except orjson.JSONDecodeError as error:
         raise DependencyUnavailable(
-            f"what answers at {base} is no {name}", hint=f"give {name}'s own address"
+            f"the server at {base} is not {name}", hint=f"give the address of {name}"
         ) from error
 
 
-def ask_text(name: str, base: str, path: str) -> str:
-    """The text that `name` answers. Raises `DependencyUnavailable` where it does not, or answers an error."""
+def get_text(name: str, base: str, path: str) -> str:
+    """The text at `base` + `path` of service `name`. Raises `DependencyUnavailable` for an error or a timeout."""
     import httpx
 
     try:
@@ -30,13 +30,13 @@ def ask_text(name: str, base: str, path: str) -> str:
         response.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DependencyUnavailable(
-            f"{name} does not answer at {base}: {error or type(error).__name__}", hint="homeostat status"
+            f"{name} cannot be reached at {base}: {error or type(error).__name__}", hint="homeostat status"
         ) from error
     return response.text
 
 
-def total(text: str, metric: str, *labels: str) -> float | None:
-    """Sum of a metric in Prometheus text over the series that carry all `labels` (as `name="value"`); None where it has none."""
+def metric_sum(text: str, metric: str, *labels: str) -> float | None:
+    """Sum of a metric in Prometheus text over the series with all `labels` (as `name="value"`); None without such a series."""
     values = [
         float(line.rsplit(" ", 1)[1])
         for line in text.splitlines()

@@ -1,57 +1,57 @@
-"""The lake, the clock beside it, and when data last came."""
+"""The lake, the age of its newest data, and the system clock."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from cli.checks.check_result import Finding
+from cli.checks.check_result import CheckResult
 from local_stack.settings import LocalStackSettings
 from shared.stores.lake import Lake
 
 CLOCK_SLACK = timedelta(seconds=5)
 
 
-def lake(settings: LocalStackSettings, now: datetime) -> Iterator[Finding]:
-    """Whether the lake can be read, and whether the clock is behind what was already written."""
+def lake(settings: LocalStackSettings, now: datetime) -> Iterator[CheckResult]:
+    """Whether the lake can be read, when data last arrived, and whether the clock was set back."""
     try:
         found = Lake(settings.lake_url)
         names = found.models()
         commits = [found.last_commit(name) for name in names]
-    except Exception as error:  # deltalake raises several unrelated kinds; all mean the same here
-        yield Finding(
+    except Exception as error:  # deltalake raises several unrelated types
+        yield CheckResult(
             "lake", "failure", f"{settings.lake_url} cannot be read: {error}", f"ls -l {settings.lake_url}"
         )
         return
-    yield Finding("lake", "ok", f"{len(names)} models at {settings.lake_url}")
-    newest = max((moment for moment in commits if moment is not None), default=None)
+    yield CheckResult("lake", "ok", f"{len(names)} models at {settings.lake_url}")
+    newest = max((commit for commit in commits if commit is not None), default=None)
     yield last_data(newest, now)
     yield clock(newest, now)
 
 
-def last_data(newest_commit: datetime | None, now: datetime) -> Finding:
-    """When a row last arrived. How long is too long only the owner of the traffic knows, so silence is no failure."""
+def last_data(newest_commit: datetime | None, now: datetime) -> CheckResult:
+    """When a row last arrived. No traffic is no failure, since only its owner knows the expected rate."""
     if newest_commit is None:
-        return Finding("last data", "ok", "no row yet; `homeostat inject traffic` sends some")
+        return CheckResult("last data", "ok", "no rows yet; `homeostat inject traffic` sends some")
     age = max(timedelta(0), now - newest_commit)
-    return Finding("last data", "ok", f"{_spoken(age)} ago")
+    return CheckResult("last data", "ok", f"{_format_age(age)} ago")
 
 
-def _spoken(age: timedelta) -> str:
+def _format_age(age: timedelta) -> str:
     for unit, seconds in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if age.total_seconds() >= 2 * seconds:
             return f"{age.total_seconds() / seconds:.0f} {unit}"
     return f"{age.total_seconds():.0f} s"
 
 
-def clock(newest_commit: datetime | None, now: datetime) -> Finding:
-    """A clock behind the lake's newest commit was stepped back: ages and lateness would be wrong."""
+def clock(newest_commit: datetime | None, now: datetime) -> CheckResult:
+    """A clock behind the lake's newest commit was set back: ages and delays would be wrong."""
     if newest_commit is not None and now < newest_commit - CLOCK_SLACK:
         behind = (newest_commit - now).total_seconds()
-        return Finding(
+        return CheckResult(
             "clock",
             "failure",
             f"{behind:.0f} s behind the newest commit of the lake",
             "timedatectl set-ntp true",
         )
-    return Finding("clock", "ok", now.isoformat(timespec="seconds"))
+    return CheckResult("clock", "ok", now.isoformat(timespec="seconds"))

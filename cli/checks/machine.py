@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.checks.check_result import Finding
+from cli.checks.check_result import CheckResult
 from local_stack.kafka.jars import present
 from local_stack.kafka.java import find_java
 from local_stack.ports import holder, is_free
@@ -15,66 +15,66 @@ from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import services
 from shared.errors import HomeostatError
 
-LEAST_FREE_BYTES = 2 << 30
+MIN_FREE_BYTES = 2 << 30
 
 
-def python_version(version: tuple[int, ...]) -> Finding:
-    """Homeostat is locked for Python 3.11."""
+def python_version(version: tuple[int, ...]) -> CheckResult:
+    """The Python version. Dependencies are locked for Python 3.11."""
     shown = ".".join(map(str, version))
     if version[:2] == (3, 11):
-        return Finding("python", "ok", shown)
-    return Finding("python", "failure", f"{shown}; expected 3.11", "make PYTHON=/path/to/python3.11 venv")
+        return CheckResult("python", "ok", shown)
+    return CheckResult("python", "failure", f"{shown}; expected 3.11", "make PYTHON=/path/to/python3.11 venv")
 
 
-def java(settings: LocalStackSettings) -> Finding:
-    """The local broker needs Java."""
+def java(settings: LocalStackSettings) -> CheckResult:
+    """Java for the local broker."""
     try:
         found = find_java(settings.java_home)
     except HomeostatError as error:
-        return Finding("java", "failure", error.message, error.hint)
-    return Finding("java", "ok", f"{found.major} ({found.found}, {found.program})")
+        return CheckResult("java", "failure", error.message, error.hint)
+    return CheckResult("java", "ok", f"{found.major} ({found.found}, {found.program})")
 
 
-def jars(settings: LocalStackSettings) -> Finding:
-    """The local broker's jars; missing ones are fetched at the first start."""
+def jars(settings: LocalStackSettings) -> CheckResult:
+    """The local broker's jars; missing ones are downloaded at the first start."""
     if present(settings.kafka_jars):
-        return Finding("broker jars", "ok", str(settings.kafka_jars))
-    return Finding(
+        return CheckResult("broker jars", "ok", str(settings.kafka_jars))
+    return CheckResult(
         "broker jars",
         "warning",
-        f"not all in {settings.kafka_jars}; the next start fetches them, which needs a network",
+        f"not all are in {settings.kafka_jars}; the next start downloads them, which needs a network",
         "homeostat up",
     )
 
 
-def disk(settings: LocalStackSettings) -> Finding:
-    """Room below the data root."""
+def disk(settings: LocalStackSettings) -> CheckResult:
+    """Free space of the data folder."""
     folder = settings.home.absolute()
     while not folder.exists():
         folder = folder.parent
     if not os.access(folder, os.W_OK):
-        return Finding("disk", "failure", f"{folder} cannot be written", f"chown -R $(id -u) {folder}")
+        return CheckResult("disk", "failure", f"{folder} cannot be written", f"chown -R $(id -u) {folder}")
     free = shutil.disk_usage(folder).free
-    if free < LEAST_FREE_BYTES:
-        return Finding(
+    if free < MIN_FREE_BYTES:
+        return CheckResult(
             "disk",
             "failure",
-            f"{free / 2**30:.1f} GiB free below {folder}; expected {LEAST_FREE_BYTES / 2**30:.0f} GiB",
+            f"{free / 2**30:.1f} GiB free below {folder}; expected {MIN_FREE_BYTES / 2**30:.0f} GiB",
             f"du -xh {folder} | sort -h | tail",
         )
-    return Finding("disk", "ok", f"{free / 2**30:.0f} GiB free below {folder}")
+    return CheckResult("disk", "ok", f"{free / 2**30:.0f} GiB free below {folder}")
 
 
-def device() -> Finding:
-    """Where onnxruntime would run models."""
+def device() -> CheckResult:
+    """The device on which onnxruntime runs models."""
     try:
         import onnxruntime
     except ImportError:
-        return Finding("device", "warning", "onnxruntime is not installed here", "make venv")
+        return CheckResult("device", "warning", "onnxruntime is not installed here", "make venv")
     usable = _cuda_devices()
     if usable and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        return Finding("device", "ok", f"cuda ({usable} found)")
-    return Finding("device", "ok", "cpu (no CUDA device found)")
+        return CheckResult("device", "ok", f"cuda ({usable} found)")
+    return CheckResult("device", "ok", "cpu (no CUDA device found)")
 
 
 def _cuda_devices() -> int:
@@ -85,17 +85,17 @@ def _cuda_devices() -> int:
     )
 
 
-def ports(settings: LocalStackSettings) -> Iterator[Finding]:
-    """Whether `homeostat up` would find its ports free."""
+def ports(settings: LocalStackSettings) -> Iterator[CheckResult]:
+    """Whether the ports of `homeostat up` are free."""
     wanted = [(spec.name, spec.port, spec.setting) for spec in services(settings)]
     wanted.append(("kafka", settings.broker_port, "HOMEOSTAT_BROKER_PORT"))
     wanted.append(("controller", settings.controller_port, "HOMEOSTAT_CONTROLLER_PORT"))
     for name, port, setting in wanted:
         if is_free(settings.host, port):
-            yield Finding(f"port of {name}", "ok", f"{port} is free")
+            yield CheckResult(f"port of {name}", "ok", f"{port} is free")
         else:
             who = holder(port)
-            yield Finding(
+            yield CheckResult(
                 f"port of {name}",
                 "failure",
                 f"{port} is taken" + (f" by {who}" if who else ""),

@@ -12,7 +12,7 @@ from threading import Thread
 from cli.checks import machine
 from cli.checks.alertmanager import alertmanager
 from cli.checks.broker import broker
-from cli.checks.check_result import Finding
+from cli.checks.check_result import CheckResult
 from cli.checks.grafana import grafana
 from cli.checks.lake import lake
 from cli.checks.pipeline import lag, releases, spool
@@ -22,20 +22,20 @@ from cli.checks.stores import ledger, mlflow
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.lock import is_supervised
 
-# A service may need its five seconds, and a machine that is busy some more.
-PATIENCE_S = 8.0
+# A service may take 5 s to respond, and longer on a busy machine.
+TIMEOUT_S = 8.0
 
 
 @dataclass(frozen=True)
 class Check:
-    """A named question; `look` answers with findings."""
+    """A check: its name, and the function that returns its results."""
 
     name: str
-    look: Callable[[], Iterable[Finding]]
+    run: Callable[[], Iterable[CheckResult]]
 
 
 def checks(settings: LocalStackSettings, now: datetime) -> list[Check]:
-    """Every check, in the order in which things depend on each other."""
+    """All checks, in order of dependency."""
     found = [
         Check("python", lambda: [machine.python_version(sys.version_info[:3])]),
         Check("java", lambda: [machine.java(settings)]),
@@ -65,51 +65,53 @@ def checks(settings: LocalStackSettings, now: datetime) -> list[Check]:
     ]
 
 
-def supervisor(settings: LocalStackSettings) -> Finding:
-    """Whether one is at work here."""
+def supervisor(settings: LocalStackSettings) -> CheckResult:
+    """Whether a supervisor runs on this home."""
     if is_supervised(settings.home):
-        return Finding("supervisor", "ok", "at work")
+        return CheckResult("supervisor", "ok", "running")
     if _is_elsewhere(settings):
-        return Finding("supervisor", "ok", "none here; the services are looked for at the addresses given")
-    return Finding("supervisor", "ok", "not running; `homeostat up` starts the stack")
+        return CheckResult("supervisor", "ok", "not running here; the services are checked at the given URLs")
+    return CheckResult("supervisor", "ok", "not running; `homeostat up` starts the stack")
 
 
-def examine(
+def run_all(
     settings: LocalStackSettings,
     now: datetime,
     *,
     on_progress: Callable[[], None] = lambda: None,
-    patience_s: float = PATIENCE_S,
-    among: Callable[[LocalStackSettings, datetime], list[Check]] = checks,
-) -> list[Finding]:
-    """Findings of every check; one that exceeds `patience_s` seconds is a failure. `on_progress` is called after each."""
-    asked = among(settings, now)
-    answers: dict[int, list[Finding]] = {}
+    timeout_s: float = TIMEOUT_S,
+    select: Callable[[LocalStackSettings, datetime], list[Check]] = checks,
+) -> list[CheckResult]:
+    """The results of all checks; one that exceeds `timeout_s` seconds is a failure. `on_progress` is called after each."""
+    selected = select(settings, now)
+    results: dict[int, list[CheckResult]] = {}
 
-    def look(place: int, check: Check) -> None:
+    def run(place: int, check: Check) -> None:
         try:
-            answers[place] = list(check.look())
-        except Exception as error:  # one check's trouble must not hide what the others found
-            answers[place] = [
-                Finding(check.name, "failure", f"{type(error).__name__}: {error}", "homeostat doctor --json")
+            results[place] = list(check.run())
+        except Exception as error:  # an error in one check must not hide the results of the others
+            results[place] = [
+                CheckResult(
+                    check.name, "failure", f"{type(error).__name__}: {error}", "homeostat doctor --json"
+                )
             ]
         on_progress()
 
     threads = [
-        # Daemons: a check that hangs must not keep the command from ending.
-        Thread(target=look, args=(place, check), name=check.name, daemon=True)
-        for place, check in enumerate(asked)
+        # Daemon threads: a check that hangs must not block the command.
+        Thread(target=run, args=(place, check), name=check.name, daemon=True)
+        for place, check in enumerate(selected)
     ]
     for thread in threads:
         thread.start()
-    ends = time.monotonic() + patience_s
+    ends = time.monotonic() + timeout_s
     for thread in threads:
         thread.join(max(0.0, ends - time.monotonic()))
     late = {
-        place: [Finding(check.name, "failure", f"no answer within {patience_s:.0f} s", "homeostat status")]
-        for place, check in enumerate(asked)
+        place: [CheckResult(check.name, "failure", f"no result within {timeout_s:.0f} s", "homeostat status")]
+        for place, check in enumerate(selected)
     }
-    return [finding for place in range(len(asked)) for finding in answers.get(place, late[place])]
+    return [result for place in range(len(selected)) for result in results.get(place, late[place])]
 
 
 def _is_elsewhere(settings: LocalStackSettings) -> bool:

@@ -1,4 +1,4 @@
-"""The services, each by its own word."""
+"""The services, by their readiness routes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cli.checks.check_result import Finding
+from cli.checks.check_result import CheckResult
 from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
@@ -17,34 +17,34 @@ from shared.http.service_client import ServiceClient
 TIMEOUT_S = 4.0
 
 
-def health(settings: LocalStackSettings) -> Iterator[Finding]:
-    """Each service's own word. Without a stack of this home only those are asked whose addresses the settings know."""
+def health(settings: LocalStackSettings) -> Iterator[CheckResult]:
+    """Readiness of each service. Without a stack on this home, only the services with a known URL are checked."""
     where = addresses(settings)
     state = read_state(settings.home)
     shown = {process.name: process for process in state.processes} if state is not None else {}
-    doors = {"inference": where.inference, "drift": where.drift, "retraining": where.retraining}
-    asked = []
+    urls = {"inference": where.inference, "drift": where.drift, "retraining": where.retraining}
+    requests = []
     for spec in services(settings):
         process = shown.get(spec.name)
-        if state is None and spec.name not in doors:
+        if state is None and spec.name not in urls:
             continue
-        base = doors.get(spec.name) or f"http://{settings.host}:{process.port if process else spec.port}"
+        base = urls.get(spec.name) or f"http://{settings.host}:{process.port if process else spec.port}"
         log = Path(process.log) if process else settings.home / "logs" / f"{spec.name}.log"
-        asked.append((spec.name, base, spec.ready_path, log, process.restarts if process else 0))
-    # At once: five silent services would take five times as long as one.
-    with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
-        yield from pool.map(lambda one: _word_of(*one), asked)
+        requests.append((spec.name, base, spec.ready_path, log, process.restarts if process else 0))
+    # In parallel, since each unreachable service takes the whole timeout.
+    with ThreadPoolExecutor(max_workers=max(1, len(requests))) as pool:
+        yield from pool.map(lambda one: _check_service(*one), requests)
 
 
-def _word_of(name: str, base: str, path: str, log: Path, restarts: int) -> Finding:
+def _check_service(name: str, base: str, path: str, log: Path, restarts: int) -> CheckResult:
     try:
-        with ServiceClient(name, base, timeout_s=TIMEOUT_S) as door:
-            door.get(path)
+        with ServiceClient(name, base, timeout_s=TIMEOUT_S) as client:
+            client.get(path)
     except HomeostatError as error:
-        return Finding(name, "failure", error.message, f"less {log}")
-    return Finding(
+        return CheckResult(name, "failure", error.message, f"less {log}")
+    return CheckResult(
         name,
         "warning" if restarts else "ok",
-        f"ready at {base}" + (f", but was restarted {restarts} times" if restarts else ""),
+        f"ready at {base}" + (f", restarted {restarts} times" if restarts else ""),
         f"less {log}" if restarts else "",
     )

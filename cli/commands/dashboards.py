@@ -1,4 +1,4 @@
-"""`homeostat dashboards`: the boards in a Grafana you already have."""
+"""`homeostat dashboards`: publish the boards to an existing Grafana."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cli.options import Json
 from cli.output import FOUND_SOMETHING, command_output
 
 dashboards = typer.Typer(
-    help="Put the boards into a Grafana that runs already, and see whether they are there.",
+    help="Publish the boards to an existing Grafana, and check them.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -40,23 +40,23 @@ def publish(
     prometheus_url: Annotated[
         str,
         typer.Option(
-            help="Prometheus as Grafana reaches it. Default for a new data source: HOMEOSTAT_PROMETHEUS_URL, else this machine."
+            help="URL of Prometheus for Grafana. Default of a new data source: HOMEOSTAT_PROMETHEUS_URL or this machine."
         ),
     ] = "",
     datasource_uid: Annotated[
-        str, typer.Option(help="Use this Prometheus data source of Grafana, and create none.")
+        str, typer.Option(help="Use this existing Prometheus data source of Grafana.")
     ] = "",
-    boards: Annotated[Path | None, typer.Option(help="Folder of boards. Default: those that ship.")] = None,
+    boards: Annotated[Path | None, typer.Option(help="Folder of boards. Default: the shipped ones.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Also replace boards that were changed in Grafana.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the changes.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Put the folder, the Prometheus data source and the boards into Grafana; a second run changes nothing.
+    """Create the folder, the Prometheus data source and the boards in Grafana; a second run changes nothing.
 
     The login comes from HOMEOSTAT_GRAFANA_TOKEN (or a file: HOMEOSTAT_GRAFANA_TOKEN_FILE), never from the command line. Boards
-    that somebody changed in Grafana are kept and told, with exit code 1, unless --overwrite is given.
+    that were changed in Grafana are kept and listed, with exit code 1, unless --overwrite is given.
     """
     from cli.grafana.publisher import Publication, PublishOptions
     from cli.grafana.shipped_boards import SHIPPED, read_boards
@@ -68,7 +68,7 @@ def publish(
         settings = settings_with(None, grafana_url=grafana_url)
         if prometheus_url and datasource_uid:
             raise CallerError(
-                "--prometheus-url and --datasource-uid cannot both say where the numbers come from",
+                "--prometheus-url and --datasource-uid cannot be used together",
                 hint="give one of them",
             )
         if prometheus_url and not prometheus_url.startswith(("http://", "https://")):
@@ -108,16 +108,16 @@ def publish(
 
 @dashboards.command(epilog="Example: homeostat dashboards check --json")
 def check(grafana_url: GrafanaUrl = "", as_json: Json = False) -> None:
-    """Ask Grafana whether it knows our login, reaches Prometheus and has the boards as they ship; exit code 1 when not."""
+    """Check that Grafana accepts the credentials, reaches Prometheus and has the shipped boards; exit code 1 if not."""
     from cli.grafana.diagnosis import check_grafana
 
     with command_output(as_json) as output:
-        findings = list(check_grafana(settings_with(None, grafana_url=grafana_url)))
+        results = list(check_grafana(settings_with(None, grafana_url=grafana_url)))
         table = Table(box=None, show_header=False)
-        for finding in findings:
-            hint = f"\n[bold]hint:[/] {escape(finding.hint)}" if finding.hint else ""
-            table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + hint)
-        failed = any(finding.state == "failure" for finding in findings)
-        output.result({"ok": not failed, "findings": [finding.document() for finding in findings]}, table)
+        for result in results:
+            hint = f"\n[bold]hint:[/] {escape(result.hint)}" if result.hint else ""
+            table.add_row(result.checked, MARKS[result.state], escape(result.found) + hint)
+        failed = any(result.state == "failure" for result in results)
+        output.result({"ok": not failed, "findings": [result.document() for result in results]}, table)
         if failed:
             raise typer.Exit(FOUND_SOMETHING)

@@ -1,4 +1,4 @@
-"""`homeostat doctor`: is this machine, and the stack on it, as it should be."""
+"""`homeostat doctor`: checks this machine and the stack on it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def doctor(
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Check the machine, every part of the loop, and what watches it.
+    """Check the machine, every service, the data path and the monitoring.
 
     Python, Java, jars, ports, disk, device, broker, topics, services, spool, lag, releases, lake, clock, Prometheus,
-    Alertmanager, Grafana, Postgres, MLflow. What is not set up is named and no failure. Each failure comes with the command
-    that mends it; exit code 1 when there is one.
+    Alertmanager, Grafana, Postgres, MLflow. What is not configured is listed and is no failure. Each failure comes with a command
+    that fixes it; the exit code is 1 if there is a failure.
     """
-    from cli.checks.runner import checks, examine
+    from cli.checks.runner import checks, run_all
     from cli.progress import bar
 
     with command_output(as_json) as output:
@@ -38,20 +38,18 @@ def doctor(
             home, inference_url=inference_url, drift_url=drift_url, retraining_url=retraining_url
         )
         now = datetime.now(UTC)
-        with bar(output, "looking", len(checks(settings, now))) as shown:
-            findings = examine(settings, now, on_progress=shown.advance)
+        with bar(output, "checking", len(checks(settings, now))) as shown:
+            results = run_all(settings, now, on_progress=shown.advance)
         table = Table(box=None, show_header=False)
-        for finding in findings:
-            if finding.state == "off":
+        for result in results:
+            if result.state == "off":
                 continue
-            hint = (
-                f"\n[bold]hint:[/] {escape(finding.hint)}" if finding.state != "ok" and finding.hint else ""
-            )
-            table.add_row(finding.checked, MARKS[finding.state], escape(finding.found) + hint)
-        unused = [finding.checked for finding in findings if finding.state == "off"]
+            hint = f"\n[bold]hint:[/] {escape(result.hint)}" if result.state != "ok" and result.hint else ""
+            table.add_row(result.checked, MARKS[result.state], escape(result.found) + hint)
+        unused = [result.checked for result in results if result.state == "off"]
         if unused:
-            table.add_row("[dim]not set up[/]", "", f"[dim]{escape(', '.join(unused))}[/]")
-        failed = [finding.checked for finding in findings if finding.state == "failure"]
-        output.result({"ok": not failed, "findings": [finding.document() for finding in findings]}, table)
+            table.add_row("[dim]not configured[/]", "", f"[dim]{escape(', '.join(unused))}[/]")
+        failed = [result.checked for result in results if result.state == "failure"]
+        output.result({"ok": not failed, "findings": [result.document() for result in results]}, table)
         if failed:
             raise typer.Exit(FOUND_SOMETHING)

@@ -1,6 +1,6 @@
 """The Grafana checks of `homeostat doctor` and `homeostat dashboards check`.
 
-Without a configured Grafana there is one finding with the state off. Each request has `DEADLINE_S`; after the first timeout no
+Without a configured Grafana there is one result, with the state off. Each request has `DEADLINE_S`; after the first timeout no
 further request is made.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cli.checks.check_result import Finding
+from cli.checks.check_result import CheckResult
 from cli.grafana.shipped_boards import (
     DATA_SOURCE_UID,
     SHIPPED,
@@ -33,22 +33,22 @@ NEEDED = {
 }
 
 
-def check_grafana(settings: LocalStackSettings) -> Iterator[Finding]:
+def check_grafana(settings: LocalStackSettings) -> Iterator[CheckResult]:
     """All checks of the configured Grafana."""
     if not settings.grafana_url:
-        yield Finding("grafana", "off", "not configured; set HOMEOSTAT_GRAFANA_URL")
+        yield CheckResult("grafana", "off", "not configured; set HOMEOSTAT_GRAFANA_URL")
         return
     try:
         access = access_from(settings)
     except HomeostatError as error:
-        yield Finding("grafana", "failure", error.message, error.hint)
+        yield CheckResult("grafana", "failure", error.message, error.hint)
         return
     from shared.grafana.client import GrafanaClient
 
     yield from run_checks(GrafanaClient(access, timeout_s=TIMEOUT_S, deadline_s=DEADLINE_S), access.url)
 
 
-def run_checks(grafana: GrafanaInterface, url: str) -> Iterator[Finding]:
+def run_checks(grafana: GrafanaInterface, url: str) -> Iterator[CheckResult]:
     """1. Grafana responds. 2. The credentials are valid. 3. They have the required permissions. 4. The data source is reachable.
     5. The shipped boards are published. If 1 or 2 fails, the rest is skipped."""
     try:
@@ -56,35 +56,35 @@ def run_checks(grafana: GrafanaInterface, url: str) -> Iterator[Finding]:
         yield _version(health.version, url)
         login = grafana.check_login()
     except HomeostatError as error:
-        yield Finding("grafana", "failure", error.message, error.hint)
+        yield CheckResult("grafana", "failure", error.message, error.hint)
         return
-    yield Finding("grafana login", "ok", f"organization {login.organization or login.organization_id}")
+    yield CheckResult("grafana login", "ok", f"organization {login.organization or login.organization_id}")
     for check in (_permissions, _data_source, _boards):
         try:
             yield from check(grafana)
         except DependencyUnavailable as error:
-            yield Finding("grafana", "failure", error.message, error.hint)
+            yield CheckResult("grafana", "failure", error.message, error.hint)
             return
         except HomeostatError as error:
-            yield Finding("grafana", "warning", error.message, error.hint)
+            yield CheckResult("grafana", "warning", error.message, error.hint)
 
 
-def _version(version: str, url: str) -> Finding:
+def _version(version: str, url: str) -> CheckResult:
     major = version.partition(".")[0]
     if major.isdigit() and int(major) < OLDEST:
-        return Finding(
+        return CheckResult(
             "grafana", "warning", f"{version} at {url}; expected {OLDEST} or newer", "update Grafana"
         )
-    return Finding("grafana", "ok", f"{version or 'available'} at {url}")
+    return CheckResult("grafana", "ok", f"{version or 'available'} at {url}")
 
 
-def _permissions(grafana: GrafanaInterface) -> Iterator[Finding]:
+def _permissions(grafana: GrafanaInterface) -> Iterator[CheckResult]:
     may = grafana.permissions()
     if may is None:
         return
     for action, consequence in NEEDED.items():
         if action not in may:
-            yield Finding(
+            yield CheckResult(
                 "grafana permissions",
                 "failure",
                 f"the credentials lack {action}: {consequence}",
@@ -92,7 +92,7 @@ def _permissions(grafana: GrafanaInterface) -> Iterator[Finding]:
             )
 
 
-def _data_source(grafana: GrafanaInterface) -> Iterator[Finding]:
+def _data_source(grafana: GrafanaInterface) -> Iterator[CheckResult]:
     uid = DATA_SOURCE_UID
     for board in read_boards(SHIPPED):
         found = grafana.find_board(board.uid)
@@ -102,14 +102,14 @@ def _data_source(grafana: GrafanaInterface) -> Iterator[Finding]:
     try:
         said = grafana.check_data_source(uid)
     except DependencyUnavailable as error:
-        yield Finding("grafana data source", "failure", error.message, error.hint)
+        yield CheckResult("grafana data source", "failure", error.message, error.hint)
     except HomeostatError as error:
-        yield Finding("grafana data source", "failure", error.message, error.hint or PUBLISH)
+        yield CheckResult("grafana data source", "failure", error.message, error.hint or PUBLISH)
     else:
-        yield Finding("grafana data source", "ok", f"{uid}: {said or 'available'}")
+        yield CheckResult("grafana data source", "ok", f"{uid}: {said or 'available'}")
 
 
-def _boards(grafana: GrafanaInterface) -> Iterator[Finding]:
+def _boards(grafana: GrafanaInterface) -> Iterator[CheckResult]:
     boards = read_boards(SHIPPED)
     states = {board.uid: _state(grafana, board) for board in boards}
 
@@ -117,11 +117,11 @@ def _boards(grafana: GrafanaInterface) -> Iterator[Finding]:
         return [uid for uid, state in states.items() if state in kinds]
 
     if missing := boards_in("missing"):
-        yield Finding("grafana boards", "failure", f"missing: {', '.join(missing)}", PUBLISH)
+        yield CheckResult("grafana boards", "failure", f"missing: {', '.join(missing)}", PUBLISH)
     if older := boards_in("older"):
-        yield Finding("grafana boards", "warning", f"outdated: {', '.join(older)}", PUBLISH)
+        yield CheckResult("grafana boards", "warning", f"outdated: {', '.join(older)}", PUBLISH)
     if edited := boards_in("edited", "moved"):
-        yield Finding(
+        yield CheckResult(
             "grafana boards",
             "warning",
             f"changed in Grafana: {', '.join(edited)}",
@@ -129,7 +129,7 @@ def _boards(grafana: GrafanaInterface) -> Iterator[Finding]:
         )
     good = boards_in("same", "provisioned")
     if len(good) == len(boards):
-        yield Finding("grafana boards", "ok", f"all {len(boards)} are published")
+        yield CheckResult("grafana boards", "ok", f"all {len(boards)} are published")
 
 
 def _state(grafana: GrafanaInterface, board: ShippedBoard) -> BoardState:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from cli.checks.broker import broker
 from cli.checks.lake import clock, lake, last_data
 from cli.checks.machine import disk, jars, java, ports, python_version
-from cli.checks.runner import examine
+from cli.checks.runner import run_all
 from cli.checks.services import health
 from cli.main import app
 from local_stack.ports import free_port
@@ -54,7 +54,7 @@ def test_missing_jars_are_a_warning(settings: LocalStackSettings, tmp_path: Path
 
 def test_a_full_disk_is_a_failure(settings: LocalStackSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     assert disk(settings).state == "ok"
-    monkeypatch.setattr("cli.checks.machine.LEAST_FREE_BYTES", 1 << 62)
+    monkeypatch.setattr("cli.checks.machine.MIN_FREE_BYTES", 1 << 62)
     assert disk(settings).state == "failure"
 
 
@@ -86,7 +86,7 @@ def test_services_elsewhere_are_asked_and_local_ports_are_not(settings: LocalSta
     with fake_service() as drift:
         drift.answers["GET /health/ready"] = (200, {"ready": True})
         elsewhere = settings.model_copy(update={"drift_url": drift.url, "kafka": f"127.0.0.1:{free_port()}"})
-        found = {finding.checked: finding.state for finding in examine(elsewhere, NOW)}
+        found = {finding.checked: finding.state for finding in run_all(elsewhere, NOW)}
     assert (found["drift"], found["retraining"], found["broker"]) == ("ok", "failure", "failure")
     assert not any(name.startswith("port of") for name in found)
 

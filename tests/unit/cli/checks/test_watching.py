@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from cli.checks.alertmanager import alertmanager, routes_to_retraining
-from cli.checks.check_result import Finding
+from cli.checks.check_result import CheckResult
 from cli.checks.grafana import grafana
-from cli.checks.http_client import total
+from cli.checks.http_client import metric_sum
 from cli.checks.pipeline import lag, releases, spool
 from cli.checks.prometheus import JOBS, prometheus
-from cli.checks.runner import Check, examine
+from cli.checks.runner import Check, run_all
 from cli.checks.stores import ledger, mlflow
 from local_stack.observability.config_files import ALERTMANAGER
 from local_stack.ports import free_port
@@ -44,7 +44,7 @@ def service() -> Iterator[FakeService]:
         yield fake
 
 
-def by_name(findings: Any) -> dict[str, Finding]:
+def by_name(findings: Any) -> dict[str, CheckResult]:
     return {finding.checked: finding for finding in findings}
 
 
@@ -159,7 +159,7 @@ def test_what_answers_and_is_no_prometheus_is_told(
 ) -> None:
     service.answers["GET /api/v1/targets"] = (200, ["hello"])
     [found] = prometheus(settings.model_copy(update={"prometheus_url": service.url}))
-    assert (found.state, "no Prometheus" in found.found) == ("failure", True)
+    assert (found.state, "not Prometheus" in found.found) == ("failure", True)
 
 
 def alerting(service: FakeService, config: str, metrics: str = "") -> None:
@@ -185,7 +185,7 @@ receivers: [{name: people}, {name: retraining, webhook_configs: [{url: "%s"}]}]
 
 
 @pytest.mark.parametrize(
-    ("alerts", "url", "leads"),
+    ("alerts", "url", "routed"),
     [
         ("HomeostatDrift|HomeostatPerformanceDrift", "http://r:8003/triggers", {"Drift", "PerformanceDrift"}),
         ("HomeostatDrift|HomeostatPerformanceDrift", "<secret>", {"Drift", "PerformanceDrift"}),
@@ -194,11 +194,11 @@ receivers: [{name: people}, {name: retraining, webhook_configs: [{url: "%s"}]}]
         ("HomeostatDrift", "http://pager.example.com/hook", set()),
     ],
 )
-def test_routes_are_followed_to_the_webhook(alerts: str, url: str, leads: set[str]) -> None:
+def test_routes_are_followed_to_the_webhook(alerts: str, url: str, routed: set[str]) -> None:
     import yaml
 
     config = yaml.safe_load(ROUTE % (alerts, url))
-    assert routes_to_retraining(config) == {f"Homeostat{name}" for name in leads}
+    assert routes_to_retraining(config) == {f"Homeostat{name}" for name in routed}
 
 
 def test_a_missing_route_and_failed_notifications_are_told(
@@ -302,29 +302,29 @@ def test_an_mlflow_that_is_away_is_a_warning(settings: LocalStackSettings, servi
 
 def test_metrics_are_summed_over_their_series() -> None:
     text = '# HELP a_total x\na_total{kind="b"} 1\na_total{kind="c"} 2.5\na_total_more 9\nplain 4\n'
-    assert total(text, "a_total") == 3.5
-    assert total(text, "a_total", 'kind="c"') == 2.5
-    assert total(text, "plain") == 4
-    assert total(text, "absent") is None
+    assert metric_sum(text, "a_total") == 3.5
+    assert metric_sum(text, "a_total", 'kind="c"') == 2.5
+    assert metric_sum(text, "plain") == 4
+    assert metric_sum(text, "absent") is None
 
 
 def test_a_check_that_hangs_or_breaks_hides_nothing_and_holds_nobody_up(settings: LocalStackSettings) -> None:
-    def among(*_: object) -> list[Check]:
+    def select(*_: object) -> list[Check]:
         return [
             Check("slow", lambda: time.sleep(30) or []),  # type: ignore[func-returns-value]
             Check("broken", lambda: [1 / 0]),  # type: ignore[list-item]
-            Check("fine", lambda: [Finding("fine", "ok", "all well")]),
+            Check("fine", lambda: [CheckResult("fine", "ok", "all well")]),
         ]
 
-    heard: list[int] = []
+    calls: list[int] = []
     began = time.monotonic()
-    found = examine(settings, NOW, among=among, patience_s=0.5, on_progress=lambda: heard.append(1))
+    found = run_all(settings, NOW, select=select, timeout_s=0.5, on_progress=lambda: calls.append(1))
     assert time.monotonic() - began < 5
     assert [(one.checked, one.state) for one in found] == [
         ("slow", "failure"),
         ("broken", "failure"),
         ("fine", "ok"),
     ]
-    assert "no answer within" in found[0].found
+    assert "no result within" in found[0].found
     assert "ZeroDivisionError" in found[1].found
-    assert len(heard) == 2
+    assert len(calls) == 2
