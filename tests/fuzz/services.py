@@ -17,7 +17,7 @@ from services.retraining.settings import RetrainingSettings
 from services.retraining.triggers.webhooks import read_triggers
 from shared.http.host_check import AllowedHosts
 from tests.fakes.inference_server import IDS, InferenceServer
-from tests.fakes.retraining_world import MODEL, START, make_world
+from tests.fakes.retraining_installation import MODEL, START, make_installation
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.fuzz.payloads import Route
 from tests.fuzz.runner import Target
@@ -108,7 +108,7 @@ class _Drawer:
 
 def retraining(folder: Path) -> Target:
     """The service with a deployed model; its background work is not started, so no run trains."""
-    world = make_world(folder, days=15, automation="suggest")
+    world = make_installation(folder, days=15, automation="suggest")
     service = build(world.settings, RetrainingSettings(listen=False, mlflow=False))
     deployment = {"version": world.champion, "project_directory": str(world.project), "actor": "ann"}
     service.controller.deploy(MODEL, world.champion, str(world.project), "ann")
@@ -140,7 +140,7 @@ def retraining(folder: Path) -> Target:
     recorded = service.controller.handle_cause(cause)
     key, run_id = recorded.cause_key, recorded.run_id
     if not run_id:
-        raise AssertionError(f"no run to ask about: {recorded.decision.sentence}")
+        raise AssertionError(f"no run to ask about: {recorded.decision.reason}")
     routes = (
         Route("POST", "/triggers", asked),
         Route("POST", "/triggers", {"version": "4", "status": "firing", "alerts": [alert, alert]}),
