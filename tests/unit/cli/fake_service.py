@@ -1,4 +1,4 @@
-"""A service that answers what it is told to and remembers what it was asked."""
+"""An HTTP service with fixed answers that records its requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 class FakeService:
     """`answers` maps "GET /path" (without query) to (status, body); `asked` holds (request, body), in order.
 
-    Requests in `hangs_up` are heard and never answered.
+    Requests in `hangs_up` are received, and the connection is closed without an answer.
     """
 
     url: str = ""

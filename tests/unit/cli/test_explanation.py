@@ -47,7 +47,7 @@ def test_deployed_version_has_no_run() -> None:
     )
 
 
-def test_cause_without_a_run_says_what_was_decided() -> None:
+def test_cause_without_a_run_shows_the_decision() -> None:
     chain = {
         "cause": {"model": "flights"},
         "decision": {"action": "wait", "reason": "the cooldown is not over"},

@@ -1,12 +1,23 @@
-"""How quickly commands start: what they import, and the CPU seconds of real processes."""
+"""The start page of `homeostat`, and how quickly commands start: what they import, and the CPU seconds of real processes."""
 
 from __future__ import annotations
 
 import os
+import re
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from cli.main import PAGE, app
+from docs.reference.commands import all_commands, find_command
+from tests.unit.cli.command import run
 
 ROOT = Path(__file__).parents[3]
 QUICK = (
@@ -91,3 +102,64 @@ def test_commands_import_nothing_heavy(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.stdout.splitlines() == [f"{' '.join(words)} []" for words in QUICK], done.stderr
+
+
+def page(*words: str, width: int = 80) -> str:
+    done = CliRunner().invoke(
+        app, [*words, "--help"], env={"COLUMNS": str(width), "TERMINAL_WIDTH": str(width)}
+    )
+    assert done.exit_code == 0, done.output
+    return re.sub("\x1b\\[[0-9;]*m", "", done.output)
+
+
+def groups() -> dict[str, Any]:
+    """The commands and groups of the first level."""
+    found: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
+    return found
+
+
+def test_help_shows_one_line_per_command_in_panels() -> None:
+    shown = page()
+    order = [shown.index(f"─ {name} ") for name in ("Start", "Your model", "Inspect", "Decide", "Faults")]
+    assert order == sorted(order)
+    lines = shown.splitlines()
+    for name in groups():
+        [place] = [number for number, line in enumerate(lines) if re.match(rf"│ {name} ", line)]
+        # The next line is another command or the panel's end: none goes over two.
+        assert re.match(r"│ \w|╰", lines[place + 1]), lines[place + 1]
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("name", [command.name for command in all_commands()])
+def test_each_command_has_a_valid_example(name: str) -> None:
+    shown = page(*name.split(), width=200)
+    example = re.search(r"Example: (homeostat .*)", shown)
+    assert example is not None, name
+    words = shlex.split(example[1].strip())[1:]
+    command = find_command(words)
+    assert command is not None
+    assert command.name == name
+    options = {word for word in words if word.startswith("--")}
+    assert all(f"[{option}]" in command.usage for option in options)
+
+
+def test_commands_are_ordered_by_panel() -> None:
+    panels = [entry.panel for entry in PAGE]
+    assert panels == sorted(panels, key=panels.index)
+
+
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [(["depoly"], "deploy"), (["inject", "drfit"], "drift"), (["status", "--jsno"], "--json")],
+)
+def test_typing_error_gets_a_suggestion(words: list[str], suggestion: str) -> None:
+    done = CliRunner().invoke(app, words, env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    assert done.exit_code == 2
+    assert suggestion in done.output.replace(" ".join(words), "")
+
+
+def test_every_command_has_help_and_json() -> None:
+    for entry in PAGE:
+        shown = run(entry.name, "--help")
+        assert shown.exit_code == 0
+        assert "--json" in shown.output or not entry.example

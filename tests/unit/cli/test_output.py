@@ -37,11 +37,11 @@ from shared.errors import (
         (HomeostatError("x"), 70),
     ],
 )
-def test_exit_codes_say_who_must_act(error: HomeostatError, code: int) -> None:
+def test_exit_code_of_each_error(error: HomeostatError, code: int) -> None:
     assert exit_code(error) == code
 
 
-def test_an_error_is_one_line_and_its_remedy_another() -> None:
+def test_error_and_hint_are_one_line_each() -> None:
     err = io.StringIO()
     output = Output(False, err=Console(file=err, width=40))
     message = "port 8000 on 127.0.0.1 is taken by [something] with quite a long name"
@@ -49,7 +49,7 @@ def test_an_error_is_one_line_and_its_remedy_another() -> None:
     assert err.getvalue() == f"error: {message}\nhint: set HOMEOSTAT_INFERENCE_PORT\n"
 
 
-def test_json_errors_are_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_error_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as ended, command_output(True):
         raise Conflict("too late", hint="look again")
     assert ended.value.exit_code == 3
@@ -60,27 +60,27 @@ def test_json_errors_are_one_document(capsys: pytest.CaptureFixture[str]) -> Non
     }
 
 
-def test_a_full_disk_is_the_operator_s(capsys: pytest.CaptureFixture[str]) -> None:
+def test_full_disk_is_an_operator_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as ended, command_output(False):
         raise OSError(28, "No space left on device", "/data/models")
     assert ended.value.exit_code == 5
     assert "error: No space left on device: /data/models\nhint: " in capsys.readouterr().err
 
 
-def test_a_fault_of_ours_shows_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unexpected_error_shows_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as ended, command_output(False):
         raise ZeroDivisionError("by nothing")
     assert ended.value.exit_code == 70
     assert "ZeroDivisionError: by nothing" in capsys.readouterr().err
 
 
-def test_notes_are_silent_with_json() -> None:
+def test_notes_are_omitted_with_json() -> None:
     err = io.StringIO()
     Output(True, err=Console(file=err)).note("working")
     assert err.getvalue() == ""
 
 
-def test_brackets_in_other_people_s_words_are_shown_as_they_are() -> None:
+def test_brackets_are_not_markup() -> None:
     out = io.StringIO()
     Output(False, out=Console(file=out, width=80)).result({}, "run [r1]: approved by [/ada]")
     assert out.getvalue() == "run [r1]: approved by [/ada]\n"

@@ -23,12 +23,12 @@ def work(*, terminal: bool, as_json: bool, total: float | None) -> str:
 
 
 @pytest.mark.parametrize("total", [None, 3.0])
-def test_a_person_sees_what_is_done(total: float | None) -> None:
+def test_progress_is_shown_on_a_terminal(total: float | None) -> None:
     drawn = work(terminal=True, as_json=False, total=total)
     assert "waiting for the lake" in drawn
     assert ("2/4" in drawn) is (total is not None)
 
 
 @pytest.mark.parametrize(("terminal", "as_json"), [(True, True), (False, False), (False, True)])
-def test_programs_and_pipes_see_nothing(terminal: bool, as_json: bool) -> None:
+def test_progress_is_hidden_in_pipes_and_json(terminal: bool, as_json: bool) -> None:
     assert work(terminal=terminal, as_json=as_json, total=3) == ""

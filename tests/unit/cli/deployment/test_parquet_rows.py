@@ -48,7 +48,7 @@ def write(path: Path, **changed: Any) -> Path:
     return path
 
 
-def test_rows_come_in_time_order_and_in_the_features_types(tmp_path: Path) -> None:
+def test_rows_are_sorted_and_cast(tmp_path: Path) -> None:
     table = read_rows(write(tmp_path / "rows.parquet", count=[3.0, 2.0, 1.0], more=["x", "y", "z"]), LOOP)
     assert table.column_names == ["event_time", "size", "count", "kind", "outcome", "prediction_id"]
     assert table["count"].to_pylist() == [1, 2, 3]
@@ -59,7 +59,7 @@ def test_rows_come_in_time_order_and_in_the_features_types(tmp_path: Path) -> No
     assert last_moment(table) == "2026-01-01T02:00:00+00:00"
 
 
-def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
+def test_times_without_time_zone_are_utc(tmp_path: Path) -> None:
     naive = [(START + timedelta(hours=hour)).replace(tzinfo=None) for hour in (2, 1, 0)]
     table = read_rows(write(tmp_path / "rows.parquet", event_time=naive), LOOP)
     assert table["event_time"].to_pylist()[0] == START
@@ -77,7 +77,7 @@ def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
         ({"event_time": [START, None, START]}, "column event_time has missing values"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+def test_wrong_rows_are_named(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
     path = write(tmp_path / "rows.parquet", **changed)
     with pytest.raises(ProjectError) as raised:
         read_rows(path, LOOP)
@@ -86,7 +86,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, changed: dict[str, Any], said: s
     assert raised.value.hint
 
 
-def test_a_file_that_is_no_parquet_and_one_without_rows(tmp_path: Path) -> None:
+def test_other_format_and_empty_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("event_time,size")
     with pytest.raises(ProjectError, match="cannot be read as Parquet"):
         read_rows(tmp_path / "text.parquet", LOOP)
@@ -95,9 +95,7 @@ def test_a_file_that_is_no_parquet_and_one_without_rows(tmp_path: Path) -> None:
         read_rows(tmp_path / "none.parquet", LOOP)
 
 
-def test_the_reference_keeps_the_newest_rows_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reference_has_the_newest_rows_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "MOST_REFERENCE_ROWS", 4)
     table = read_rows(write(tmp_path / "rows.parquet"), LOOP)
     kept = newest(table, table)

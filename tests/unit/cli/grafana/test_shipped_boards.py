@@ -43,7 +43,7 @@ def saved(*messages: str) -> list[Save]:
     return [Save(len(messages) - place, message, "sa-1") for place, message in enumerate(messages)]
 
 
-def test_what_ships_can_be_published() -> None:
+def test_shipped_boards_are_valid() -> None:
     boards = read_boards(SHIPPED)
     assert "homeostat-loop" in [board.uid for board in boards]
     for board in boards:
@@ -52,7 +52,7 @@ def test_what_ships_can_be_published() -> None:
         assert len(board.message()) <= 500, "Grafana takes no longer message"
 
 
-def test_pointing_at_a_data_source_changes_its_variable_alone() -> None:
+def test_data_source_changes_only_its_variable() -> None:
     pointed = OURS.with_data_source("mine", "Mine")
     assert current_data_source(OURS.model) == ("homeostat-prometheus", "Prometheus")
     assert [variable["current"]["value"] for variable in pointed.model["templating"]["list"]] == [
@@ -63,51 +63,51 @@ def test_pointing_at_a_data_source_changes_its_variable_alone() -> None:
     assert {**pointed.model, "templating": MODEL["templating"]} == MODEL
 
 
-def test_the_digest_is_of_the_content() -> None:
+def test_digest_depends_on_content() -> None:
     assert (
         OURS.digest == ShippedBoard("u", "t", dict(reversed(MODEL.items())) | {"version": 9, "id": 4}).digest
     )
     assert OURS.digest != NEWER.digest != OURS.with_data_source("mine", "Mine").digest
 
 
-def test_two_saves_of_one_board_are_two() -> None:
+def test_each_save_has_its_own_message() -> None:
     assert OURS.message() != OURS.message()
     assert published_digest(saved(OURS.message(), OURS.message())) == OURS.digest
 
 
-def test_a_board_that_is_not_there() -> None:
+def test_missing_board() -> None:
     assert board_state(None, None, OURS) == "missing"
 
 
-def test_our_last_save_tells_what_is_there_whatever_grafana_made_of_it() -> None:
+def test_state_follows_our_last_save() -> None:
     rewritten = MODEL | {"schemaVersion": 99, "preload": False}
     assert board_state(there(rewritten), saved(OURS.message()), OURS) == "same"
     assert board_state(there(rewritten), saved(OURS.message(), "by hand"), NEWER) == "older"
 
 
-def test_what_somebody_saved_after_us_is_an_edit() -> None:
+def test_later_save_is_an_edit() -> None:
     edited = MODEL | {"title": "Mine"}
     assert board_state(there(edited), saved("", OURS.message()), OURS) == "edited"
     assert board_state(there(edited), saved("nicer colours"), OURS) == "edited"
     assert board_state(there(edited), saved("Restored from version 1", OURS.message()), NEWER) == "edited"
 
 
-def test_a_save_that_repeats_our_message_is_an_edit() -> None:
+def test_save_with_copied_message_is_an_edit() -> None:
     ours = OURS.message()
     assert board_state(there(MODEL | {"title": "Mine"}), saved(ours, ours), OURS) == "edited"
 
 
-def test_the_same_content_needs_no_history() -> None:
+def test_same_content_needs_no_history() -> None:
     assert board_state(there(MODEL | {"id": 7, "version": 3}), saved("imported by hand"), OURS) == "same"
     assert board_state(there(), None, OURS) == "same"
     assert board_state(there(MODEL | {"title": "Mine"}), None, OURS) == "edited"
 
 
-def test_a_board_in_another_folder_was_moved() -> None:
+def test_board_in_another_folder_was_moved() -> None:
     assert board_state(there(folder="team-a"), saved(OURS.message()), OURS) == "moved"
 
 
-def test_a_board_of_a_file_is_grafanas_own() -> None:
+def test_provisioned_board() -> None:
     assert board_state(there(provisioned=True), None, OURS) == "provisioned"
 
 
@@ -121,7 +121,7 @@ def test_a_board_of_a_file_is_grafanas_own() -> None:
         ({"a.json": json.dumps(MODEL), "b.json": json.dumps(MODEL)}, "several boards"),
     ],
 )
-def test_a_folder_without_boards_is_refused(tmp_path: Path, files: dict[str, str], words: str) -> None:
+def test_folder_without_boards_is_refused(tmp_path: Path, files: dict[str, str], words: str) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(OperatorError, match=words):

@@ -1,4 +1,4 @@
-"""`homeostat dashboards`: what it puts into a Grafana, what it leaves, what it says, how it fails."""
+"""`homeostat dashboards`: publishing and checking boards in a fake Grafana."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def grafana(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("HOMEOSTAT_GRAFANA_TOKEN", TOKEN)
     yield server
     server.stop()
-    assert server.violations == [], "a request that Grafana's pages do not describe"
+    assert server.violations == [], "a request that Grafana's documentation does not describe"
 
 
 def run(*arguments: str) -> Result:
@@ -48,7 +48,7 @@ def results(document: dict[str, Any]) -> dict[str, str]:
     return {item["uid"]: item["result"] for item in document["items"]}
 
 
-def test_an_empty_grafana_gets_folder_data_source_and_boards(grafana: FakeGrafana) -> None:
+def test_publish_to_empty_grafana(grafana: FakeGrafana) -> None:
     document = publish("--prometheus-url", "http://prometheus:9090")
     assert (document["version"], document["organization"], document["ok"]) == (
         grafana.version,
@@ -71,7 +71,7 @@ def test_an_empty_grafana_gets_folder_data_source_and_boards(grafana: FakeGrafan
         assert grafana.boards[shipped.uid][-1]["folder"] == "homeostat"
 
 
-def test_a_second_run_changes_nothing(grafana: FakeGrafana) -> None:
+def test_second_run_changes_nothing(grafana: FakeGrafana) -> None:
     publish("--prometheus-url", "http://prometheus:9090")
     before = len(grafana.writes)
     for arguments in ((), ("--prometheus-url", "http://prometheus:9090/"), ("--overwrite",)):
@@ -81,7 +81,7 @@ def test_a_second_run_changes_nothing(grafana: FakeGrafana) -> None:
     assert {uid: len(saves) for uid, saves in grafana.boards.items()} == dict.fromkeys(UIDS, 1)
 
 
-def test_a_dry_run_says_the_same_and_writes_nothing(grafana: FakeGrafana) -> None:
+def test_dry_run_writes_nothing(grafana: FakeGrafana) -> None:
     dry = publish("--dry-run")
     assert dry["dry_run"] is True
     assert grafana.writes == []
@@ -93,7 +93,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(grafana: FakeGrafana) -> Non
     assert len(grafana.writes) == before
 
 
-def test_a_board_that_only_we_changed_is_updated(grafana: FakeGrafana, tmp_path: Path) -> None:
+def test_board_without_edits_is_updated(grafana: FakeGrafana, tmp_path: Path) -> None:
     publish()
     for path in SHIPPED.glob("*.json"):
         model = json.loads(path.read_text())
@@ -108,9 +108,7 @@ def test_a_board_that_only_we_changed_is_updated(grafana: FakeGrafana, tmp_path:
 
 
 @pytest.mark.parametrize("keeps_message", [False, True])
-def test_a_board_edited_in_grafana_is_kept_until_told_otherwise(
-    grafana: FakeGrafana, keeps_message: bool
-) -> None:
+def test_edited_board_is_kept_without_overwrite(grafana: FakeGrafana, keeps_message: bool) -> None:
     publish()
     grafana.edit_by_hand(UIDS[1], title="My inference", keeps_message=keeps_message)
     document = publish(code=1)
@@ -125,7 +123,7 @@ def test_a_board_edited_in_grafana_is_kept_until_told_otherwise(
     assert results(publish())[UIDS[1]] == "unchanged"
 
 
-def test_a_board_moved_to_another_folder_stays_there(grafana: FakeGrafana) -> None:
+def test_moved_board_stays_in_its_folder(grafana: FakeGrafana) -> None:
     publish()
     grafana.boards[UIDS[0]][-1]["folder"] = ""
     document = publish(code=1)
@@ -133,7 +131,7 @@ def test_a_board_moved_to_another_folder_stays_there(grafana: FakeGrafana) -> No
     assert grafana.boards[UIDS[0]][-1]["folder"] == ""
 
 
-def test_somebody_saves_while_we_publish(grafana: FakeGrafana, tmp_path: Path) -> None:
+def test_concurrent_save_is_kept(grafana: FakeGrafana, tmp_path: Path) -> None:
     """Between our look and our save: the version we send is the precondition, and Grafana refuses."""
     publish()
     for path in SHIPPED.glob("*.json"):
@@ -149,7 +147,7 @@ def test_somebody_saves_while_we_publish(grafana: FakeGrafana, tmp_path: Path) -
     assert results(publish("--boards", str(tmp_path)))[UIDS[0]] == "updated"
 
 
-def test_a_run_that_broke_off_is_finished_by_the_next(grafana: FakeGrafana) -> None:
+def test_interrupted_run_is_completed_by_the_next(grafana: FakeGrafana) -> None:
     grafana.troubles.extend(
         [
             Trouble("answer", 204, method="POST", path="/api/folders", carried_out=True),
@@ -163,7 +161,7 @@ def test_a_run_that_broke_off_is_finished_by_the_next(grafana: FakeGrafana) -> N
     assert {uid: len(saves) for uid, saves in grafana.boards.items()} == dict.fromkeys(UIDS, 1)
 
 
-def test_boards_of_a_file_on_grafanas_machine_are_kept_and_told(grafana: FakeGrafana) -> None:
+def test_provisioned_boards_are_kept(grafana: FakeGrafana) -> None:
     publish()
     grafana.provisioned.add(UIDS[0])
     document = publish("--overwrite", code=1)
@@ -171,7 +169,7 @@ def test_boards_of_a_file_on_grafanas_machine_are_kept_and_told(grafana: FakeGra
     assert "provisioned from a file" in str(document["items"])
 
 
-def test_the_url_of_our_data_source_follows_the_option_alone(grafana: FakeGrafana) -> None:
+def test_data_source_url_follows_the_option(grafana: FakeGrafana) -> None:
     publish()
     assert grafana.data_sources["homeostat-prometheus"]["url"] == "http://127.0.0.1:9090"
     grafana.data_sources["homeostat-prometheus"] |= {"name": "Named by hand", "url": "http://by-hand:9090"}
@@ -182,14 +180,14 @@ def test_the_url_of_our_data_source_follows_the_option_alone(grafana: FakeGrafan
     assert (source["url"], source["name"]) == ("http://prometheus:9090", "Named by hand")
 
 
-def test_a_data_source_of_a_file_is_kept_and_told(grafana: FakeGrafana) -> None:
+def test_provisioned_data_source_is_kept(grafana: FakeGrafana) -> None:
     grafana.add_data_source("homeostat-prometheus", "Prometheus", "http://prometheus:9090", readOnly=True)
     document = publish("--prometheus-url", "http://elsewhere:9090", code=1)
     assert results(document)["homeostat-prometheus"] == "kept"
     assert set(results(publish()).values()) == {"unchanged"}
 
 
-def test_an_existing_data_source_is_used_and_stays_in_use(grafana: FakeGrafana) -> None:
+def test_existing_data_source_stays_in_use(grafana: FakeGrafana) -> None:
     grafana.add_data_source("company", "Company Prometheus", "http://prom:9090")
     publish("--datasource-uid", "company")
     assert list(grafana.data_sources) == ["company"]
@@ -198,7 +196,7 @@ def test_an_existing_data_source_is_used_and_stays_in_use(grafana: FakeGrafana) 
     assert list(grafana.data_sources) == ["company"]
 
 
-def test_a_data_source_that_is_gone_does_not_stay_in_use(grafana: FakeGrafana) -> None:
+def test_deleted_data_source_is_replaced(grafana: FakeGrafana) -> None:
     grafana.add_data_source("company", "Company Prometheus", "http://prom:9090")
     publish("--datasource-uid", "company")
     del grafana.data_sources["company"]
@@ -207,7 +205,7 @@ def test_a_data_source_that_is_gone_does_not_stay_in_use(grafana: FakeGrafana) -
     assert current_data_source(grafana.board(UIDS[0]))[0] == "homeostat-prometheus"
 
 
-def test_an_editor_may_publish_with_a_data_source_named(grafana: FakeGrafana) -> None:
+def test_editor_publishes_with_existing_data_source(grafana: FakeGrafana) -> None:
     """Without Grafana's role Admin data sources can neither be read nor created."""
     grafana.role = "Editor"
     shown = run("publish")
@@ -218,7 +216,7 @@ def test_an_editor_may_publish_with_a_data_source_named(grafana: FakeGrafana) ->
     assert current_data_source(grafana.board(UIDS[0])) == ("company", "company")
 
 
-def test_a_data_source_that_is_none_of_prometheus_is_refused(grafana: FakeGrafana) -> None:
+def test_other_kind_of_data_source_is_refused(grafana: FakeGrafana) -> None:
     grafana.add_data_source("logs", "Loki", "http://loki:3100", type="loki")
     assert "is a loki" in json.loads(run("publish", "--datasource-uid", "logs", "--json").stdout)["error"]
     assert (
@@ -227,7 +225,7 @@ def test_a_data_source_that_is_none_of_prometheus_is_refused(grafana: FakeGrafan
     assert grafana.boards == {}
 
 
-def test_a_data_source_whose_name_is_taken_leads_to_the_option(grafana: FakeGrafana) -> None:
+def test_taken_data_source_name_has_a_hint(grafana: FakeGrafana) -> None:
     grafana.add_data_source("other", "Homeostat Prometheus", "http://prom:9090")
     document = publish(code=3)
     assert "--datasource-uid" in document["hint"]
@@ -242,7 +240,7 @@ def test_a_data_source_whose_name_is_taken_leads_to_the_option(grafana: FakeGraf
         (("--grafana-url", "grafana:3000"), 5),
     ],
 )
-def test_a_wrong_option_is_told_before_anything_is_asked(
+def test_wrong_option_is_refused_before_any_request(
     grafana: FakeGrafana, arguments: tuple[str, ...], code: int
 ) -> None:
     assert publish(*arguments, code=code)["hint"] or arguments[0] == "--prometheus-url"
@@ -260,9 +258,7 @@ def test_a_wrong_option_is_told_before_anything_is_asked(
         (Trouble("close"), 5, "the connection was closed"),
     ],
 )
-def test_a_grafana_in_trouble_is_told_with_the_remedy(
-    grafana: FakeGrafana, trouble: Trouble, code: int, words: str
-) -> None:
+def test_grafana_error_has_a_hint(grafana: FakeGrafana, trouble: Trouble, code: int, words: str) -> None:
     grafana.always = trouble
     shown = run("publish")
     assert shown.exit_code == code
@@ -271,7 +267,7 @@ def test_a_grafana_in_trouble_is_told_with_the_remedy(
     assert grafana.writes == []
 
 
-def test_without_a_login_the_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_name_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOMEOSTAT_GRAFANA_URL", raising=False)
     assert "HOMEOSTAT_GRAFANA_URL" in publish(code=5)["hint"]
     assert "HOMEOSTAT_GRAFANA_TOKEN" in publish("--grafana-url", "http://127.0.0.1:1", code=5)["hint"]
@@ -285,7 +281,7 @@ def findings(**changed: Any) -> dict[str, tuple[str, str]]:
     return {finding.checked: (finding.state, finding.found) for finding in found}
 
 
-def test_the_check_of_a_good_grafana(grafana: FakeGrafana) -> None:
+def test_check_of_healthy_grafana(grafana: FakeGrafana) -> None:
     publish()
     before = len(grafana.writes)
     assert findings() == {
@@ -298,7 +294,7 @@ def test_the_check_of_a_good_grafana(grafana: FakeGrafana) -> None:
     assert run("check").exit_code == 0
 
 
-def test_the_check_of_an_empty_grafana(grafana: FakeGrafana) -> None:
+def test_check_of_empty_grafana(grafana: FakeGrafana) -> None:
     found = findings()
     assert found["grafana boards"][0] == "failure"
     assert UIDS[0] in found["grafana boards"][1]
@@ -309,9 +305,7 @@ def test_the_check_of_an_empty_grafana(grafana: FakeGrafana) -> None:
     assert "homeostat dashboards publish" in run("check").stdout
 
 
-def test_the_check_tells_boards_of_another_version_and_edited_ones(
-    grafana: FakeGrafana, tmp_path: Path
-) -> None:
+def test_check_finds_outdated_and_edited_boards(grafana: FakeGrafana, tmp_path: Path) -> None:
     for path in SHIPPED.glob("*.json"):
         model = json.loads(path.read_text())
         (tmp_path / path.name).write_text(
@@ -325,7 +319,7 @@ def test_the_check_tells_boards_of_another_version_and_edited_ones(
     assert run("check").exit_code == 0
 
 
-def test_the_check_asks_the_data_source_that_the_boards_use(grafana: FakeGrafana) -> None:
+def test_check_uses_data_source_of_the_boards(grafana: FakeGrafana) -> None:
     grafana.add_data_source("company", "Company Prometheus", "http://prom:9090")
     publish("--datasource-uid", "company")
     assert findings()["grafana data source"] == ("ok", "company: Successfully queried the Prometheus API.")
@@ -334,7 +328,7 @@ def test_the_check_asks_the_data_source_that_the_boards_use(grafana: FakeGrafana
     assert (state, "connection refused" in said) == ("failure", True)
 
 
-def test_the_check_names_a_permission_that_lacks(grafana: FakeGrafana) -> None:
+def test_check_names_missing_permission(grafana: FakeGrafana) -> None:
     publish()
     grafana.role = "Viewer"
     found = list(check_grafana(LocalStackSettings()))
@@ -345,16 +339,14 @@ def test_the_check_names_a_permission_that_lacks(grafana: FakeGrafana) -> None:
     ]
 
 
-def test_the_check_of_a_wrong_token_asks_no_more(
-    grafana: FakeGrafana, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_check_stops_after_a_wrong_token(grafana: FakeGrafana, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOMEOSTAT_GRAFANA_TOKEN", "glsa_expired")
     found = [finding for finding in check_grafana(LocalStackSettings()) if finding.state == "failure"]
     assert ["HOMEOSTAT_GRAFANA_TOKEN" in finding.found for finding in found] == [True]
     assert [one.path for one in grafana.requests] == ["/api/health", "/api/org"]
 
 
-def test_the_check_of_a_grafana_that_hangs_is_over_soon(grafana: FakeGrafana) -> None:
+def test_check_of_hanging_grafana_is_bounded(grafana: FakeGrafana) -> None:
     publish()
     grafana.always = Trouble("hang", path="/api/access-control")
     start = time.monotonic()
@@ -363,13 +355,13 @@ def test_the_check_of_a_grafana_that_hangs_is_over_soon(grafana: FakeGrafana) ->
     assert (found[-1].state, "no response before the timeout" in found[-1].found) == ("failure", True)
 
 
-def test_the_check_of_an_old_grafana_warns(grafana: FakeGrafana) -> None:
+def test_check_of_old_grafana_warns(grafana: FakeGrafana) -> None:
     publish()
     grafana.version = "10.4.2"
     assert findings()["grafana"][0] == "warning"
 
 
-def test_the_check_without_a_grafana_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_without_grafana_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOMEOSTAT_GRAFANA_URL", raising=False)
     assert [state for state, _ in findings().values()] == ["off"]
     assert run("check").exit_code == 0

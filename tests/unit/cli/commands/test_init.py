@@ -19,14 +19,14 @@ from shared.contracts.loop_spec import read_loop_spec
 from shared.models.onnx_runner import OnnxModel
 
 
-def test_the_project_is_readable_and_named_as_asked(tmp_path: Path) -> None:
+def test_project_has_the_given_name(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["init", str(tmp_path / "mine"), "--model", "letters"])
     assert done.exit_code == 0, done.output
     assert read_loop_spec(tmp_path / "mine").model == "letters"
     assert '"model": "letters"' in (tmp_path / "mine" / "README.md").read_text()
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_existing_files_are_kept(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("mine")
     done = CliRunner().invoke(app, ["init", str(tmp_path)])
     assert done.exit_code == 3
@@ -34,7 +34,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["train.py"]
 
 
-def test_a_name_no_model_may_have_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_invalid_model_name_writes_nothing(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["init", str(tmp_path / "mine"), "--model", "No Name"])
     assert done.exit_code == 4
     assert "model" in done.stderr
@@ -42,9 +42,7 @@ def test_a_name_no_model_may_have_is_refused_before_anything_is_written(tmp_path
 
 
 @pytest.mark.parametrize("library", list(Library))
-def test_every_training_command_writes_a_model_that_keeps_the_contract(
-    library: Library, tmp_path: Path
-) -> None:
+def test_every_training_command_writes_a_valid_model(library: Library, tmp_path: Path) -> None:
     project = tmp_path / "mine"
     done = CliRunner().invoke(app, ["init", str(project), "--with", library.value])
     assert done.exit_code == 0, done.output

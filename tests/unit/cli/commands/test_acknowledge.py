@@ -1,4 +1,4 @@
-"""`homeostat acknowledge`: what it sends, whom it finds by the first characters of a name."""
+"""`homeostat acknowledge`: what it sends, and how it finds a cause."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ def acknowledge(service: FakeService, home: Path, *words: str) -> Result:
 
 
 @pytest.mark.parametrize("name", [KEYS[2], KEYS[2][:6], KEYS[2][:20], "run-1"])
-def test_a_cause_is_known_by_its_key_its_beginning_or_its_run(
-    service: FakeService, tmp_path: Path, name: str
-) -> None:
+def test_cause_is_found_by_key_prefix_or_run(service: FakeService, tmp_path: Path, name: str) -> None:
     done = acknowledge(service, tmp_path, name, "--note", "sensor [1] replaced")
     assert done.exit_code == 0, done.output
     body = {"actor": "ada", "note": "sensor [1] replaced"}
@@ -43,13 +41,13 @@ def test_a_cause_is_known_by_its_key_its_beginning_or_its_run(
     assert "acknowledged by ada, note: sensor [1] replaced" in done.stdout
 
 
-def test_a_note_may_be_left_out_and_the_answer_is_json(service: FakeService, tmp_path: Path) -> None:
+def test_note_is_optional_and_result_is_json(service: FakeService, tmp_path: Path) -> None:
     done = acknowledge(service, tmp_path, KEYS[2], "--json")
     assert service.asked == [(f"POST /causes/{KEYS[2]}/acknowledge", {"actor": "ada"})]
     assert json.loads(done.stdout)["actor"] == "ada"
 
 
-def test_older_ones_are_meant_only_where_they_are_named(service: FakeService, tmp_path: Path) -> None:
+def test_older_decisions_only_with_option(service: FakeService, tmp_path: Path) -> None:
     place = f"POST /causes/{KEYS[2]}/acknowledge"
     service.answers[place] = (200, {"actor": "ada", "note": "", "acknowledged_older": 44})
     done = acknowledge(service, tmp_path, KEYS[2], "--and-older")
@@ -66,7 +64,7 @@ def test_older_ones_are_meant_only_where_they_are_named(service: FakeService, tm
         ("abcdef", "begins with abcdef; the newest are 3fa9c1000000,"),
     ],
 )
-def test_a_name_that_is_no_one_cause_changes_nothing(
+def test_ambiguous_or_unknown_cause_changes_nothing(
     service: FakeService, tmp_path: Path, name: str, said: str
 ) -> None:
     done = acknowledge(service, tmp_path, name)
@@ -76,7 +74,7 @@ def test_a_name_that_is_no_one_cause_changes_nothing(
     assert not [request for request, _ in service.asked if request.startswith("POST")]
 
 
-def test_a_cause_nobody_knows_ends_with_the_service_s_words(service: FakeService, tmp_path: Path) -> None:
+def test_unknown_cause_is_exit_code_3(service: FakeService, tmp_path: Path) -> None:
     service.answers[f"POST /causes/{'ab' * 16}/acknowledge"] = (404, {"error": "there is no cause abab"})
     done = acknowledge(service, tmp_path, "ab" * 16)
     assert (done.exit_code, "there is no cause abab" in done.stderr) == (3, True)

@@ -1,0 +1,123 @@
+"""The checks of Prometheus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cli.checks.check_result import CheckResult
+from cli.checks.prometheus import JOBS, prometheus
+from local_stack.ports import free_port
+from local_stack.settings import LocalStackSettings
+from local_stack.state import write_state
+from shared.contracts.stack_state import ProcessState, StackState
+from tests.unit.cli.fake_service import FakeService
+
+
+def by_name(findings: Any) -> dict[str, CheckResult]:
+    return {finding.checked: finding for finding in findings}
+
+
+def healthy(service: FakeService) -> None:
+    targets = [{"labels": {"job": job}, "health": "up", "lastError": ""} for job in JOBS]
+    rules = [{"name": "HomeostatDrift", "health": "ok"}]
+    service.answers["GET /api/v1/targets"] = (200, {"data": {"activeTargets": targets}})
+    service.answers["GET /api/v1/rules"] = (200, {"data": {"groups": [{"rules": rules}]}})
+    service.answers["GET /api/v1/alertmanagers"] = (
+        200,
+        {"data": {"activeAlertmanagers": [{"url": "http://127.0.0.1:9093/api/v2/alerts"}]}},
+    )
+
+
+def test_healthy_prometheus(settings: LocalStackSettings, service: FakeService) -> None:
+    healthy(service)
+    found = by_name(prometheus(settings.model_copy(update={"prometheus_url": service.url})))
+    assert {name: one.state for name, one in found.items()} == dict.fromkeys(
+        ("prometheus", "targets", "rules", "alerts"), "ok"
+    )
+
+
+def test_unreachable_prometheus_is_a_failure(settings: LocalStackSettings) -> None:
+    unreachable = settings.model_copy(update={"prometheus_url": f"http://127.0.0.1:{free_port()}"})
+    [found] = prometheus(unreachable)
+    assert found.state == "failure"
+    assert "homeostat up --observability" in found.hint
+
+
+def test_started_prometheus_is_expected_to_respond(settings: LocalStackSettings) -> None:
+    part = ProcessState(
+        name="prometheus", pid=1, created=0.0, port=free_port(), restarts=0, log="", ready_url=""
+    )
+    write_state(
+        settings.home,
+        StackState(
+            pid=1,
+            created=0.0,
+            home="",
+            kafka="",
+            started_at="",
+            ports={},
+            urls={},
+            processes=(part,),
+        ),
+    )
+    [found] = prometheus(settings)
+    assert found.state == "failure"
+
+
+def test_missing_targets_are_named(settings: LocalStackSettings, service: FakeService) -> None:
+    healthy(service)
+    targets = [
+        {"labels": {"job": "drift"}, "health": "down", "lastError": "connection refused"},
+        *({"labels": {"job": job}, "health": "up"} for job in ("inference", "shipper", "sink")),
+    ]
+    service.answers["GET /api/v1/targets"] = (200, {"data": {"activeTargets": targets}})
+    found = by_name(prometheus(settings.model_copy(update={"prometheus_url": service.url})))["targets"]
+    assert found.state == "failure"
+    assert "drift (connection refused)" in found.found
+    assert "not scraped: retraining" in found.found
+    assert found.hint
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ([], "none loaded"),
+        (
+            [{"name": "HomeostatDrift", "health": "err", "lastError": "many-to-many"}],
+            "HomeostatDrift: many-to-many",
+        ),
+    ],
+)
+def test_broken_rules_are_a_failure(
+    settings: LocalStackSettings, service: FakeService, rules: list[Any], said: str
+) -> None:
+    healthy(service)
+    service.answers["GET /api/v1/rules"] = (200, {"data": {"groups": [{"rules": rules}]}})
+    found = by_name(prometheus(settings.model_copy(update={"prometheus_url": service.url})))["rules"]
+    assert (found.state, said in found.found) == ("failure", True)
+
+
+def test_missing_alertmanager_is_a_failure(settings: LocalStackSettings, service: FakeService) -> None:
+    healthy(service)
+    service.answers["GET /api/v1/alertmanagers"] = (200, {"data": {"activeAlertmanagers": []}})
+    found = by_name(prometheus(settings.model_copy(update={"prometheus_url": service.url})))["alerts"]
+    assert found.state == "failure"
+
+
+def test_other_prometheus_on_the_default_port_is_ignored(
+    settings: LocalStackSettings, service: FakeService
+) -> None:
+    healthy(service)
+    targets = [{"labels": {"job": "node"}, "health": "down"}]
+    service.answers["GET /api/v1/targets"] = (200, {"data": {"activeTargets": targets}})
+    port = int(service.url.rsplit(":", 1)[1])
+    [found] = prometheus(settings.model_copy(update={"prometheus_port": port}))
+    assert found.state == "off"
+
+
+def test_other_server_is_a_failure(settings: LocalStackSettings, service: FakeService) -> None:
+    service.answers["GET /api/v1/targets"] = (200, ["hello"])
+    [found] = prometheus(settings.model_copy(update={"prometheus_url": service.url}))
+    assert (found.state, "not Prometheus" in found.found) == ("failure", True)

@@ -1,0 +1,12 @@
+"""Runs a command of `homeostat` inside the test process."""
+
+from __future__ import annotations
+
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+
+
+def run(*arguments: str) -> Result:
+    """The exit code and the output of one command."""
+    return CliRunner().invoke(app, list(arguments))

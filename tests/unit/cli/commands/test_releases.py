@@ -1,0 +1,36 @@
+"""`homeostat releases`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.unit.cli.command import run
+from tests.unit.cli.fake_service import FakeService
+
+VERSION = "ab" * 32
+
+
+RELEASES = [
+    {
+        "model": "flights",
+        "generation": number,
+        "version": VERSION,
+        "reason": "deployment",
+        "actor": "ada",
+        "run_id": "",
+        "note": "",
+        "released_at": "2013-01-15T00:00:00Z",
+    }
+    for number in (1, 2)
+]
+
+
+def test_releases_are_listed_newest_first(service: FakeService, tmp_path: Path) -> None:
+    service.answers["GET /models/flights/releases"] = (200, {"releases": RELEASES})
+    shown = run("releases", "flights", "--retraining-url", service.url, "--home", str(tmp_path), "--json")
+    assert shown.exit_code == 0
+    assert [release["generation"] for release in json.loads(shown.stdout)["releases"]] == [2, 1]
+    table = run("releases", "flights", "--retraining-url", service.url, "--home", str(tmp_path))
+    assert VERSION[:12] in table.stdout
+    assert VERSION not in table.stdout
