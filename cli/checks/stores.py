@@ -36,7 +36,7 @@ def mlflow(settings: LocalStackSettings) -> Iterator[CheckResult]:
     """Whether the MLflow server responds. No service depends on it, so its absence is a warning."""
     url = settings.retraining_mlflow_uri
     if not url.startswith(("http://", "https://")):
-        yield CheckResult("mlflow", "off", "the mirror is a local file")
+        yield CheckResult("mlflow", "off", "MLflow tracking uses a local file")
         return
     try:
         get_text("MLflow", url, "/health")

@@ -42,7 +42,7 @@ def free(place: Path) -> None:
         (place / name).unlink()
 
 
-def test_a_full_disk_costs_time_and_nothing_else(small_disk: Path, tmp_path: Path) -> None:
+def test_full_disk_only_delays_runs(small_disk: Path, tmp_path: Path) -> None:
     installation = make_installation(small_disk / "installation", days=15)
     service = ServiceProcess(installation)
     service.log = tmp_path / "service.log"

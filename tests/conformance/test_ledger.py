@@ -34,7 +34,7 @@ from tests.postgres import Postgres
 NOW = START
 SPEC = LoopSpec.model_validate(LOOP)
 OWNER = Project(MODEL, "/project", SPEC, "v1")
-RETRAIN = Decision("retrain", "request", "somebody asked", START)
+RETRAIN = Decision("retrain", "request", "requested", START)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -74,17 +74,17 @@ def walk(ledger: Ledger, run_id: str, *states: State) -> None:
         ledger.transition(run_id, state, NOW)
 
 
-def test_the_migrations_make_exactly_the_tables_the_code_uses(engine: Engine) -> None:
+def test_migrations_create_the_tables_of_the_code(engine: Engine) -> None:
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_opening_again_keeps_everything(url: str, ledger: Ledger) -> None:
+def test_reopening_keeps_everything(url: str, ledger: Ledger) -> None:
     record(ledger)
     assert Ledger(open_engine(url)).run(run_id_of("k1")).state == "queued"
 
 
-def test_a_cause_is_decided_once(ledger: Ledger) -> None:
+def test_cause_is_decided_once(ledger: Ledger) -> None:
     first = record(ledger)
     assert (first.new, first.run_id) == (True, "run-k1")
     again = ledger.record_cause(
@@ -93,7 +93,7 @@ def test_a_cause_is_decided_once(ledger: Ledger) -> None:
         event_time=NOW,
         now=NOW,
         owner=OWNER,
-        decide=lambda *_: pytest.fail("it was asked twice"),
+        decide=lambda *_: pytest.fail("decided twice"),
     )
     assert again == replace(first, new=False, decision=replace(RETRAIN, change_since=None))
     assert [(one["cause_key"], one["deliveries"], one["run_id"]) for one in ledger.decisions()] == [
@@ -102,7 +102,7 @@ def test_a_cause_is_decided_once(ledger: Ledger) -> None:
     assert len(ledger.runs()) == 1
 
 
-def test_what_was_not_done_is_kept_with_its_reason(ledger: Ledger) -> None:
+def test_wait_decision_is_recorded_with_its_reason(ledger: Ledger) -> None:
     done = record(ledger, made=Decision("wait", "cooling_down", "cooling down until tomorrow"))
     assert done.run_id == ""
     [kept] = ledger.decisions(MODEL)
@@ -115,7 +115,7 @@ def test_what_was_not_done_is_kept_with_its_reason(ledger: Ledger) -> None:
     assert ledger.runs() == []
 
 
-def test_a_failure_while_deciding_leaves_nothing(ledger: Ledger) -> None:
+def test_failure_while_deciding_writes_nothing(ledger: Ledger) -> None:
     def broken(*_: object) -> Decision:
         raise ZeroDivisionError
 
@@ -125,7 +125,7 @@ def test_a_failure_while_deciding_leaves_nothing(ledger: Ledger) -> None:
     assert ledger.decisions() == []
 
 
-def test_one_cause_from_many_threads_is_decided_once(url: str) -> None:
+def test_concurrent_deliveries_are_decided_once(url: str) -> None:
     ledgers = [Ledger(open_engine(url)) for _ in range(4)]
     start = Barrier(8)
 
@@ -140,7 +140,7 @@ def test_one_cause_from_many_threads_is_decided_once(url: str) -> None:
     assert ledgers[0].decisions()[0]["deliveries"] == 8
 
 
-def test_deciding_sees_what_others_just_decided(url: str) -> None:
+def test_decision_sees_concurrent_decisions(url: str) -> None:
     """Sixteen causes at once, a policy of one run: exactly one run."""
     ledgers = [Ledger(open_engine(url)) for _ in range(4)]
     start = Barrier(16)
@@ -161,7 +161,7 @@ def test_deciding_sees_what_others_just_decided(url: str) -> None:
     assert len(ledgers[0].runs()) == 1
 
 
-def test_a_run_moves_only_where_it_may(ledger: Ledger) -> None:
+def test_invalid_transition_is_a_conflict(ledger: Ledger) -> None:
     record(ledger)
     with pytest.raises(Conflict, match="is queued and cannot become promoted"):
         ledger.transition("run-k1", "promoted", NOW)
@@ -174,7 +174,7 @@ def test_a_run_moves_only_where_it_may(ledger: Ledger) -> None:
         ledger.transition("run-k2", "snapshotting", NOW)
 
 
-def test_time_in_each_state_is_kept(ledger: Ledger) -> None:
+def test_time_in_each_state_is_recorded(ledger: Ledger) -> None:
     record(ledger)
     ledger.transition("run-k1", "snapshotting", NOW + timedelta(seconds=2))
     ledger.transition("run-k1", "snapshotting", NOW + timedelta(seconds=3), lake={"predictions": 1})
@@ -188,7 +188,7 @@ def counts(ledger: Ledger) -> list[bool]:
     return [run.counts for run in ledger.past_runs(MODEL)]
 
 
-def test_the_budget_is_charged_at_once_and_given_back_only_if_nothing_was_trained(ledger: Ledger) -> None:
+def test_budget_is_returned_only_without_training(ledger: Ledger) -> None:
     record(ledger)
     assert counts(ledger) == [True]
     walk(ledger, "run-k1", "snapshotting", "abandoned")
@@ -201,7 +201,7 @@ def test_the_budget_is_charged_at_once_and_given_back_only_if_nothing_was_traine
     assert counts(ledger) == [False, True, True]
 
 
-def test_a_suggestion_costs_nothing_until_a_person_starts_it(ledger: Ledger) -> None:
+def test_suggestion_reserves_no_budget(ledger: Ledger) -> None:
     record(ledger, made=replace(RETRAIN, action="suggest"))
     assert ledger.run("run-k1").state == "suggested"
     assert counts(ledger) == [False]
@@ -218,7 +218,7 @@ def test_a_suggestion_costs_nothing_until_a_person_starts_it(ledger: Ledger) -> 
         ledger.answer("run-k1", answer="no", actor="bob", now=NOW)
 
 
-def test_an_approval_is_bound_to_the_gate_result_that_was_shown(ledger: Ledger) -> None:
+def test_approval_is_bound_to_the_gate_result(ledger: Ledger) -> None:
     record(ledger)
     walk(ledger, "run-k1", "snapshotting", "training", "packaging", "evaluating")
     ledger.record_gate("run-k1", passed=True, digest="d1", result={"gain": 0.1}, now=NOW)
@@ -233,7 +233,7 @@ def test_an_approval_is_bound_to_the_gate_result_that_was_shown(ledger: Ledger) 
     assert ledger.working_runs() == ["run-k1"]
 
 
-def test_a_person_may_say_no(ledger: Ledger) -> None:
+def test_person_may_reject_a_run(ledger: Ledger) -> None:
     record(ledger, made=replace(RETRAIN, action="suggest"))
     assert ledger.answer("run-k1", answer="no", actor="ann", now=NOW).state == "rejected"
     with pytest.raises(Conflict, match="only a waiting run"):
@@ -253,8 +253,8 @@ def fault(day: int, detector: str) -> Cause:
     )  # fmt: skip
 
 
-def test_only_the_loops_own_windows_are_left_out_and_counted(ledger: Ledger) -> None:
-    """A person who asks about a whole spring with one broken week must not take the spring out of every training."""
+def test_only_scheduled_windows_are_excluded_and_counted(ledger: Ledger) -> None:
+    """A requested verdict on a spring with one faulty week must not exclude the spring from training."""
     seen: list[tuple[PastVerdict, ...]] = []
 
     def wait(_: Cause, __: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
@@ -281,8 +281,8 @@ def verdict(day: int, *, model: str = MODEL, state: str = "drift", **more: objec
     return Verdict.model_validate({**values, **more})
 
 
-def alert_about(told: str | None, *, model: str = MODEL, key: str = "alert") -> Cause:
-    return Cause(key, model, "alert", "LossHigh", actor="prometheus", about=told)
+def alert_about(verdict_id: str | None, *, model: str = MODEL, key: str = "alert") -> Cause:
+    return Cause(key, model, "alert", "LossHigh", actor="prometheus", about=verdict_id)
 
 
 def policy(received: Cause, _: tuple[PastRun, ...], __: tuple[PastVerdict, ...]) -> Decision:
@@ -304,55 +304,53 @@ def deliveries(ledger: Ledger) -> dict[str, tuple[str, int]]:
 
 
 @pytest.mark.parametrize("order", ["verdict first", "alert first"])
-def test_a_verdict_and_the_alert_about_it_are_one_cause(ledger: Ledger, order: str) -> None:
-    told = verdict(1)
-    by_kafka, by_alert = Cause.of_verdict(told), alert_about(told.verdict_id)
+def test_verdict_and_its_alert_are_one_cause(ledger: Ledger, order: str) -> None:
+    reached = verdict(1)
+    by_kafka, by_alert = Cause.of_verdict(reached), alert_about(reached.verdict_id)
     first = by_kafka if order == "verdict first" else by_alert
     results = deliver(ledger, first, by_alert, by_kafka, by_alert, by_kafka)
-    assert {one.cause_key for one in results} == {told.verdict_id}
-    assert deliveries(ledger) == {told.verdict_id: ("request", 5)}
-    assert [run.run_id for run in ledger.runs()] == [run_id_of(told.verdict_id)]
-    found = ledger.cause(told.verdict_id)
+    assert {one.cause_key for one in results} == {reached.verdict_id}
+    assert deliveries(ledger) == {reached.verdict_id: ("request", 5)}
+    assert [run.run_id for run in ledger.runs()] == [run_id_of(reached.verdict_id)]
+    found = ledger.cause(reached.verdict_id)
     assert found is not None
     kept = found["cause"]
-    assert (kept["source"], kept["state"], kept["window_end"]) == ("verdict", "drift", told.window_end)
-    assert kept["verdict"] == told.model_dump(mode="json")
+    assert (kept["source"], kept["state"], kept["window_end"]) == ("verdict", "drift", reached.window_end)
+    assert kept["verdict"] == reached.model_dump(mode="json")
 
 
-def test_an_alert_before_its_verdict_awaits_it_and_is_asked_about_again(ledger: Ledger) -> None:
-    told = verdict(1)
-    [first, again] = deliver(ledger, alert_about(told.verdict_id), alert_about(told.verdict_id))
+def test_alert_before_its_verdict_is_decided_again(ledger: Ledger) -> None:
+    reached = verdict(1)
+    [first, again] = deliver(ledger, alert_about(reached.verdict_id), alert_about(reached.verdict_id))
     assert (first.decision.reason_code, first.new, again.new) == (AWAITED, True, False)
     assert ledger.runs() == []
-    [decided] = deliver(ledger, Cause.of_verdict(told))
+    [decided] = deliver(ledger, Cause.of_verdict(reached))
     assert (decided.decision, decided.new) == (RETRAIN, True)
 
 
-def test_a_verdict_whose_alert_was_decided_about_is_kept_and_counts(ledger: Ledger) -> None:
-    """A service that does not hear verdicts decides about the alert; when it hears again, the verdict is not lost."""
+def test_verdict_after_a_decided_alert_is_recorded(ledger: Ledger) -> None:
+    """Without a verdict consumer the alert decides; a verdict that arrives later is recorded."""
     seen: list[tuple[PastVerdict, ...]] = []
 
     def alone(_: Cause, __: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
         seen.append(verdicts)
         return Decision("retrain", "alert", "LossHigh")
 
-    told = verdict(1)
-    deliver(ledger, alert_about(told.verdict_id), decide=alone)
-    [later] = deliver(ledger, Cause.of_verdict(told), decide=alone)
+    reached = verdict(1)
+    deliver(ledger, alert_about(reached.verdict_id), decide=alone)
+    [later] = deliver(ledger, Cause.of_verdict(reached), decide=alone)
     assert (later.new, later.decision.reason_code) == (False, "alert")
-    found = ledger.cause(told.verdict_id)
+    found = ledger.cause(reached.verdict_id)
     assert found is not None
     kept = found["cause"]
     assert (kept["source"], kept["reason"], kept["state"]) == ("alert", "LossHigh", "drift")
     deliver(ledger, Cause.of_verdict(verdict(2)), decide=alone)
-    assert [past.window_end for past in seen[-1]] == [told.window_end]
+    assert [past.window_end for past in seen[-1]] == [reached.window_end]
     assert len(ledger.runs()) == 2
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_an_alert_never_joins_a_verdict_of_another_model_nor_keeps_it_out(
-    ledger: Ledger, known: bool
-) -> None:
+def test_alert_never_joins_a_verdict_of_another_model(ledger: Ledger, known: bool) -> None:
     theirs, wrong = Cause.of_verdict(verdict(1, model="other")), alert_about(verdict(1).verdict_id)
     results = deliver(ledger, *([theirs, wrong] if known else [wrong, theirs]))
     verdicts = deliver(ledger, theirs)
@@ -366,7 +364,7 @@ def test_an_alert_never_joins_a_verdict_of_another_model_nor_keeps_it_out(
     assert (right.cause_key, right.new) == (verdicts[0].cause_key, False)
 
 
-def test_an_alert_cannot_join_a_cause_that_is_no_verdict(ledger: Ledger) -> None:
+def test_alert_joins_verdicts_only(ledger: Ledger) -> None:
     asked = Cause("a" * 32, MODEL, "request", "please", actor="ann", event_time=START)
     _, named = deliver(ledger, asked, alert_about(asked.key))
     assert (named.cause_key, named.decision.reason_code, named.new) == ("alert", "verdict_unclear", True)
@@ -378,12 +376,12 @@ def acknowledge(
     return ledger.acknowledge(key, actor=actor, note=note, now=NOW)
 
 
-def test_an_acknowledgement_stands_and_is_shown(ledger: Ledger) -> None:
+def test_first_acknowledgement_counts(ledger: Ledger) -> None:
     record(ledger)
     said = {"actor": "ann", "note": "sensor replaced", "at": NOW}
-    told = {"cause_key": "k1", **said, "acknowledged_older": 0}
-    assert acknowledge(ledger, "k1") == told
-    assert acknowledge(ledger, "k1", "bob", "") == told
+    expected = {"cause_key": "k1", **said, "acknowledged_older": 0}
+    assert acknowledge(ledger, "k1") == expected
+    assert acknowledge(ledger, "k1", "bob", "") == expected
     assert [one["acknowledged"] for one in ledger.decisions()] == [said]
     found = ledger.cause("k1")
     assert found is not None
@@ -392,8 +390,8 @@ def test_an_acknowledgement_stands_and_is_shown(ledger: Ledger) -> None:
         acknowledge(ledger, "k2")
 
 
-def test_drift_faults_and_runs_that_came_to_nothing_need_an_acknowledgement(ledger: Ledger) -> None:
-    told = [
+def test_drift_faults_and_failed_runs_need_acknowledgement(ledger: Ledger) -> None:
+    verdicts = [
         verdict(1),
         verdict(2, state="data_fault"),
         verdict(3, state="ok"),
@@ -401,7 +399,7 @@ def test_drift_faults_and_runs_that_came_to_nothing_need_an_acknowledgement(ledg
     ]
     deliver(
         ledger,
-        *(Cause.of_verdict(one) for one in told),
+        *(Cause.of_verdict(one) for one in verdicts),
         decide=lambda *_: Decision("wait", "healthy", "fine"),
     )
     deliver(ledger, alert_about(None))
@@ -414,7 +412,7 @@ def test_drift_faults_and_runs_that_came_to_nothing_need_an_acknowledgement(ledg
         else:
             walk(ledger, run_id_of(key), "snapshotting", "training", "packaging", "evaluating", "refused")
     needed = {one["cause_key"] for one in ledger.decisions() if one["needs_acknowledgement"]}
-    assert needed == {told[0].verdict_id, told[1].verdict_id, "failed", "refused"}
+    assert needed == {verdicts[0].verdict_id, verdicts[1].verdict_id, "failed", "refused"}
     assert ledger.metrics_snapshot().unacknowledged == {MODEL: 4}
     acknowledge(ledger, "refused")
     acknowledge(ledger, "rejected")
@@ -445,9 +443,7 @@ PROVEN: tuple[State, ...] = ("snapshotting", "training", "packaging", "evaluatin
         (("waiting_for_approval",), ["", "", "", ""]),
     ],
 )
-def test_drift_that_a_run_answers_needs_nobody_and_what_waited_for_it_follows(
-    ledger: Ledger, end: tuple[State, ...], then: list[str]
-) -> None:
+def test_drift_resolved_by_a_run_is_no_issue(ledger: Ledger, end: tuple[State, ...], then: list[str]) -> None:
     deliver(ledger, Cause.of_verdict(verdict(1)))
     for day, reason_code in ((2, "run_in_progress"), (3, "cooling_down"), (4, "version_replaced")):
         deliver(ledger, Cause.of_verdict(verdict(day)), decide=wait(reason_code))
@@ -460,7 +456,7 @@ def test_drift_that_a_run_answers_needs_nobody_and_what_waited_for_it_follows(
     assert ledger.metrics_snapshot().unacknowledged == ({MODEL: counted} if counted else {})
 
 
-def test_drift_follows_the_run_it_waited_for_and_no_other(ledger: Ledger) -> None:
+def test_drift_follows_the_run_it_waited_for(ledger: Ledger) -> None:
     """One refused, one promoted, one given up before training, which cools nothing down."""
     for first, end in ((1, ("refused",)), (5, ("promoting", "promoted"))):
         deliver(ledger, Cause.of_verdict(verdict(first)))
@@ -478,22 +474,22 @@ def groups(ledger: Ledger, model: str = "") -> dict[tuple[str, str], int]:
 
 def five(ledger: Ledger) -> list[str]:
     """Drift, a fault, drift of another model, drift, drift; their keys."""
-    told = [
+    verdicts = [
         verdict(1),
         verdict(2, state="data_fault", explanation="missing"),
         verdict(3, model="other", verdict_id="f" * 32),
         verdict(4),
         verdict(5, explanation="the newest"),
     ]
-    deliver(ledger, *map(Cause.of_verdict, told), decide=wait())
-    return [one.verdict_id for one in told]
+    deliver(ledger, *map(Cause.of_verdict, verdicts), decide=wait())
+    return [one.verdict_id for one in verdicts]
 
 
 def seen(ledger: Ledger) -> list[str]:
     return [one["cause_key"] for one in ledger.decisions() if one["acknowledged"]]
 
 
-def test_what_is_unseen_is_told_in_groups(ledger: Ledger) -> None:
+def test_unacknowledged_decisions_are_grouped(ledger: Ledger) -> None:
     keys = five(ledger)
     [newest, other, fault_] = ledger.unacknowledged()
     assert newest == {
@@ -514,7 +510,7 @@ def test_what_is_unseen_is_told_in_groups(ledger: Ledger) -> None:
         ("drift", (0,), {(MODEL, "drift"): 1, (MODEL, "data_fault"): 1, ("other", "drift"): 1}),
     ],
 )
-def test_older_ones_are_acknowledged_with_one_and_no_others(
+def test_bulk_acknowledgement_selects_older_decisions(
     ledger: Ledger, issue: Issue | None, also: tuple[int, ...], left: dict[tuple[str, str], int]
 ) -> None:
     keys = five(ledger)
@@ -534,7 +530,7 @@ def test_older_ones_are_acknowledged_with_one_and_no_others(
     assert ledger.acknowledge(keys[4], actor="ann", note="", now=NOW)["acknowledged_older"] == 0
 
 
-def test_what_came_to_need_a_look_after_it_was_shown_is_not_acknowledged_unseen(ledger: Ledger) -> None:
+def test_decision_not_shown_is_not_acknowledged(ledger: Ledger) -> None:
     """A verdict waits for a run; the page shows those before and after it; then the run is refused."""
     first, waiting, last = verdict(2), verdict(3), verdict(4)
     deliver(ledger, Cause.of_verdict(first), decide=wait())
@@ -553,7 +549,7 @@ def test_what_came_to_need_a_look_after_it_was_shown_is_not_acknowledged_unseen(
     assert groups(ledger) == {(MODEL, "refused"): 1}
 
 
-def test_the_figures_of_gauges_are_the_ledgers(ledger: Ledger) -> None:
+def test_metrics_snapshot_matches_the_ledger(ledger: Ledger) -> None:
     empty = ledger.metrics_snapshot()
     assert (empty.models, empty.open_runs, empty.releases, empty.gates, empty.unsent) == ((), (), {}, {}, 0)
     ledger.record_project(MODEL, "/a", SPEC, "v1", "ann", NOW)
@@ -578,7 +574,7 @@ def test_the_figures_of_gauges_are_the_ledgers(ledger: Ledger) -> None:
     assert found.unsent == 5
 
 
-def test_a_run_is_at_work_since_it_began_or_a_person_let_it_go_on(ledger: Ledger) -> None:
+def test_open_run_since_creation_or_approval(ledger: Ledger) -> None:
     """What a run waited for a person is no time at work."""
     record(ledger, "k1")
     record(ledger, "k2", made=Decision("suggest", "drift", "it drifted"))
@@ -592,19 +588,19 @@ def test_a_run_is_at_work_since_it_began_or_a_person_let_it_go_on(ledger: Ledger
     ]
 
 
-def test_the_newest_verdict_with_a_loss_is_remembered(ledger: Ledger) -> None:
+def test_latest_verdict_with_loss(ledger: Ledger) -> None:
     assert ledger.latest_verdict_with_loss(MODEL) is None
-    told = [
+    verdicts = [
         verdict(1, loss=0.5),
         verdict(3, state="insufficient_data", loss=None),
         verdict(2, loss=0.6),
         verdict(4, loss=0.7, detector="request", verdict_id="f" * 32),
     ]
-    deliver(ledger, *map(Cause.of_verdict, told))
-    assert ledger.latest_verdict_with_loss(MODEL) == told[2]
+    deliver(ledger, *map(Cause.of_verdict, verdicts))
+    assert ledger.latest_verdict_with_loss(MODEL) == verdicts[2]
 
 
-def test_a_ledger_of_the_first_tables_is_brought_up_with_all_it_holds(engine: Engine, ledger: Ledger) -> None:
+def test_migration_from_0001_keeps_rows(engine: Engine, ledger: Ledger) -> None:
     """As an installation before acknowledgements left it: tables of 0001, rows in them."""
     deliver(ledger, Cause.of_verdict(verdict(1)))
     record(ledger, "k2", made=Decision("wait", "cooling_down", "later"))
@@ -622,7 +618,7 @@ def test_a_ledger_of_the_first_tables_is_brought_up_with_all_it_holds(engine: En
         upgraded.dispose()
 
 
-def test_releases_are_mirrored_once(ledger: Ledger) -> None:
+def test_releases_are_recorded_once(ledger: Ledger) -> None:
     done = Release(model=MODEL, generation=1, version="v1", reason="deployment", actor="ann", released_at=NOW)
     ledger.record_release(done)
     ledger.record_release(done)
@@ -630,7 +626,7 @@ def test_releases_are_mirrored_once(ledger: Ledger) -> None:
     assert [entry["kind"] for entry in ledger.unsent()] == ["release"]
 
 
-def test_the_outbox_keeps_what_the_mirror_lacks(ledger: Ledger) -> None:
+def test_outbox_keeps_unsent_entries(ledger: Ledger) -> None:
     record(ledger)
     ledger.transition("run-k1", "snapshotting", NOW)
     entries = ledger.unsent()
@@ -647,7 +643,7 @@ def test_projects_are_replaced(ledger: Ledger) -> None:
     assert ledger.models() == [MODEL]
 
 
-def test_unwritable_folder_is_named(tmp_path: Path) -> None:
+def test_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OperatorError, match=r"file.* cannot be created"):
         open_engine(f"sqlite:///{tmp_path / 'file' / 'ledger.sqlite'}")

@@ -216,7 +216,7 @@ def fill_lake(lake: Lake, start: datetime, days: int, per_hour: int, seed: int) 
         "score": [0.5] * count,
         "traceparent": [""] * count,
     }
-    month = pa.array([partition_of(moment) for moment in times])
+    month = pa.array([partition_of(time) for time in times])
     table = pa.table(
         [pa.array(predictions[field.name], field.type) for field in PREDICTION_COLUMNS],
         schema=PREDICTION_COLUMNS,
@@ -226,7 +226,7 @@ def fill_lake(lake: Lake, start: datetime, days: int, per_hour: int, seed: int) 
     write_deltalake(
         lake.predictions(MODEL), table.append_column("month", month), partition_by=["month"], mode="append"
     )
-    seen = [moment + timedelta(hours=1) for moment in times]
+    seen = [time + timedelta(hours=1) for time in times]
     outcomes = {
         "prediction_id": ids,
         "value": outcome.tolist(),
@@ -240,7 +240,7 @@ def fill_lake(lake: Lake, start: datetime, days: int, per_hour: int, seed: int) 
     known = pa.table(
         [pa.array(outcomes[field.name], field.type) for field in OUTCOME_COLUMNS], schema=OUTCOME_COLUMNS
     )
-    month = pa.array([partition_of(moment) for moment in seen])
+    month = pa.array([partition_of(time) for time in seen])
     write_deltalake(
         lake.outcomes(MODEL), known.append_column("month", month), partition_by=["month"], mode="append"
     )

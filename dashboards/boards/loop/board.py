@@ -65,7 +65,7 @@ def make() -> dashboard.Dashboard:
             Row(
                 "Benefit of retraining",
                 7,
-                [(18, gate.frozen_and_served_loss()), (6, gate.loss_reduction())],
+                [(18, gate.baseline_and_served_loss()), (6, gate.loss_reduction())],
                 more=("homeostat-retraining", "Retraining"),
             ),
         ],

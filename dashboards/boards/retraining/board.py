@@ -48,7 +48,7 @@ def make() -> dashboard.Dashboard:
             Row(
                 "Gate and benefit",
                 7,
-                [(9, gate.gain()), (4, gate.margin()), (11, gate.frozen_and_served_loss())],
+                [(9, gate.gain()), (4, gate.margin()), (11, gate.baseline_and_served_loss())],
             ),
             Row(
                 "Process",
@@ -62,7 +62,7 @@ def make() -> dashboard.Dashboard:
                     ),
                     (4, leadership.leader()),
                     (4, leadership.listener()),
-                    (3, leadership.mirror()),
+                    (3, leadership.mlflow_backlog()),
                     (4, leadership.generation()),
                     (5, leadership.annotations_sent()),
                 ],

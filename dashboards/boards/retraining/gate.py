@@ -53,7 +53,7 @@ def margin() -> SdkPanel:
     )
 
 
-def frozen_and_served_loss() -> SdkPanel:
+def baseline_and_served_loss() -> SdkPanel:
     """Loss: first version and served version."""
     about = About(
         title="Loss: first version and served version",

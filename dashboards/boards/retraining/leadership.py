@@ -1,4 +1,4 @@
-"""Leader, verdict consumer, MLflow mirror."""
+"""Leader, verdict consumer, MLflow backlog."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def listener() -> SdkPanel:
     )
 
 
-def mirror() -> SdkPanel:
+def mlflow_backlog() -> SdkPanel:
     """MLflow backlog."""
     about = About(
         title="MLflow backlog",
         unit="short",
         shows="Ledger entries that have not been written to MLflow.",
         normal="0.",
-        hint="MLflow is unavailable; nothing depends on it, and the mirror catches up later.",
+        hint="MLflow is unavailable; nothing depends on it, and unsent entries are sent later.",
         empty=NO_SERVICE,
     )
     return single_value(

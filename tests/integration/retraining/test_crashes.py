@@ -1,4 +1,4 @@
-"""`kill -9` of the retraining service at seeded moments of a run: then one run and one release per cause, nobody touching it."""
+"""`kill -9` of the retraining service at seeded times of a run: then one run and one release per cause."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fakes.retraining_service import ServiceProcess, wait_for
 
 
 def crash_through_a_run(installation: Installation, seed: int, kills: int, *, longest: float) -> None:
-    """Ask for a run, kill the service `kills` times at random moments, asking again each time; then look at what is left."""
+    """Request a run, kill the service `kills` times at random times, repeating the request each time; then check the result."""
     chance = random.Random(seed)
     service = ServiceProcess(installation, attempts="100")
     trigger = {"model": MODEL, "reason": "crash test", "key": f"seed {seed}"}
@@ -50,7 +50,7 @@ def check_one_run_one_release(service: ServiceProcess, installation: Installatio
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_killed_at_any_moment_a_cause_gives_one_run_and_one_release(tmp_path: Path, seed: int) -> None:
+def test_kill_at_any_time_gives_one_run_and_one_release(tmp_path: Path, seed: int) -> None:
     installation = make_installation(
         tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "0.5"]}
     )

@@ -22,7 +22,7 @@ def publish(broker: Broker, *verdicts: Verdict) -> None:
         producer.close()
 
 
-def test_a_verdict_becomes_a_release_and_a_repeat_does_not(kafka_broker: Broker, tmp_path: Path) -> None:
+def test_repeated_verdict_gives_one_release(kafka_broker: Broker, tmp_path: Path) -> None:
     installation = make_installation(tmp_path, days=15)
     service = ServiceProcess(installation, kafka=kafka_broker.bootstrap, consumer_group=f"test-{uuid4().hex}")
     try:
@@ -38,7 +38,7 @@ def test_a_verdict_becomes_a_release_and_a_repeat_does_not(kafka_broker: Broker,
             "bad_data",
         )
 
-        # Killed and started again, with the verdict told once more: nothing new comes of it.
+        # Killed and started again, with the verdict sent again: nothing changes.
         service.kill()
         publish(kafka_broker, drift)
         service.start()
@@ -55,7 +55,7 @@ def deliveries(service: ServiceProcess, verdict: Verdict) -> int:
     return int(found[0]["deliveries"]) if found else 0
 
 
-def test_without_a_broker_triggers_still_work(tmp_path: Path) -> None:
+def test_triggers_work_without_broker(tmp_path: Path) -> None:
     installation = make_installation(tmp_path, days=15)
     service = ServiceProcess(installation, kafka="127.0.0.1:1")
     try:

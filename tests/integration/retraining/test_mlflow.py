@@ -1,4 +1,4 @@
-"""The mirror on the real MLflow: runs, versions and aliases as the ledger has them, also when it is told late and twice."""
+"""MLflow tracking on a real MLflow: runs, versions and aliases match the ledger, also when sent late and twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fakes.retraining_installation import MODEL, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
 
 
-def test_mlflow_shows_what_the_ledger_knows(tmp_path: Path) -> None:
+def test_mlflow_matches_the_ledger(tmp_path: Path) -> None:
     installation = make_installation(tmp_path, days=15)
     service = ServiceProcess(installation, mlflow="true", mlflow_seconds="0.2")
     try:
@@ -24,7 +24,7 @@ def test_mlflow_shows_what_the_ledger_knows(tmp_path: Path) -> None:
         wait_for(
             lambda: service.get("/status")["mlflow_pending_entries"] == 0,
             120,
-            f"MLflow to be told; {service.log}",
+            f"all entries to be sent; {service.log}",
         )
         assert service.stop() == 0
     finally:
@@ -36,7 +36,7 @@ def test_mlflow_shows_what_the_ledger_knows(tmp_path: Path) -> None:
     ledger = Ledger(open_engine(f"sqlite:///{installation.home / 'ledger.sqlite'}"))
     run = ledger.run(run_id)
 
-    # Told once more, from the beginning: nothing is there twice.
+    # Sent again from the beginning: no duplicates.
     again = MlflowTracker(uri, ledger)
     for entry in (
         {"kind": "run", "payload": {"run_id": run_id}},
@@ -47,14 +47,14 @@ def test_mlflow_shows_what_the_ledger_knows(tmp_path: Path) -> None:
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     experiment = client.get_experiment_by_name(MODEL)
     assert experiment is not None
-    [mirrored] = client.search_runs([experiment.experiment_id])
-    assert mirrored.data.tags["homeostat.run_id"] == run_id
-    assert mirrored.data.tags["homeostat.state"] == "promoted"
-    assert mirrored.info.status == "FINISHED"
+    [tracked] = client.search_runs([experiment.experiment_id])
+    assert tracked.data.tags["homeostat.run_id"] == run_id
+    assert tracked.data.tags["homeostat.state"] == "promoted"
+    assert tracked.info.status == "FINISHED"
     assert run.snapshot is not None
-    assert mirrored.data.params["digest"] == run.snapshot["digest"]
+    assert tracked.data.params["digest"] == run.snapshot["digest"]
     assert run.gate is not None
-    assert mirrored.data.metrics["challenger_loss"] == run.gate["challenger_loss"]
+    assert tracked.data.metrics["challenger_loss"] == run.gate["challenger_loss"]
     assert client.get_model_version_by_alias(MODEL, "champion").tags["homeostat.version"] == run.version
     versions = {
         entry.tags["homeostat.version"] for entry in client.search_model_versions(f"name = '{MODEL}'")

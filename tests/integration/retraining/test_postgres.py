@@ -1,4 +1,4 @@
-"""The whole service on a real Postgres: the ledger is there, one of several drives, and nobody drives without it."""
+"""The service with its ledger on a real Postgres: one of several services is the leader, and none without the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.fakes.retraining_service import ServiceProcess, wait_for
 from tests.postgres import Postgres
 
 
-def test_from_a_verdict_to_a_release(kafka_broker: Broker, postgres: Postgres, tmp_path: Path) -> None:
+def test_verdict_leads_to_a_release(kafka_broker: Broker, postgres: Postgres, tmp_path: Path) -> None:
     installation = make_installation(tmp_path, days=15)
     service = ServiceProcess(
         installation,
@@ -21,30 +21,32 @@ def test_from_a_verdict_to_a_release(kafka_broker: Broker, postgres: Postgres, t
         consumer_group=f"test-{uuid4().hex}",
         ledger=postgres.new_database(),
     )
-    told = installation.verdict(15)
+    verdict = installation.verdict(15)
     try:
         service.start()
         service.deploy()
         producer = open_producer(kafka_broker.bootstrap, "test")
         try:
             for _ in range(2):
-                producer.send(VERDICTS.name, MODEL.encode(), told.model_dump_json().encode(), []).result(20)
+                producer.send(VERDICTS.name, MODEL.encode(), verdict.model_dump_json().encode(), []).result(
+                    20
+                )
         finally:
             producer.close()
         wait_for(service.ended_runs, 90, f"a run; the log: {service.log}")
         [run] = service.ended_runs()
-        assert (run["state"], run["cause_key"]) == ("promoted", told.verdict_id), run["reason"]
+        assert (run["state"], run["cause_key"]) == ("promoted", verdict.verdict_id), run["reason"]
         assert [entry.run_id for entry in installation.store.releases(MODEL)] == ["", run["run_id"]]
         assert installation.trainings() == [run["run_id"]]
         why = service.get(f"/versions/{run['version']}/why")
-        assert why["cause"]["key"] == told.verdict_id
+        assert why["cause"]["key"] == verdict.verdict_id
         assert service.stop() == 0
     finally:
         service.end()
     assert not list(installation.home.glob("*.sqlite"))
 
 
-def test_one_leads_its_death_hands_over_and_who_is_cut_off_stops(postgres: Postgres, tmp_path: Path) -> None:
+def test_leadership_moves_after_a_crash_or_disconnect(postgres: Postgres, tmp_path: Path) -> None:
     installation = make_installation(
         tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "3"]}
     )

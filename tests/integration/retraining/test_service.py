@@ -16,7 +16,7 @@ def installation(tmp_path: Path) -> Installation:
     return make_installation(tmp_path, days=15)
 
 
-def test_of_two_services_one_drives_and_a_cause_told_to_both_gives_one_run(
+def test_two_services_give_one_run_per_cause(
     installation: Installation,
 ) -> None:
     """Then the driving one is killed while a training runs: the other takes over, and still there is one run and one release."""
@@ -30,7 +30,7 @@ def test_of_two_services_one_drives_and_a_cause_told_to_both_gives_one_run(
         assert status["leader"].startswith("process ")
         second.deploy()
 
-        trigger = {"model": MODEL, "reason": "told to both", "key": "one"}
+        trigger = {"model": MODEL, "reason": "sent to both", "key": "one"}
         answers = [
             service.post("/triggers", trigger, expect=202)["causes"][0] for service in (second, first, second)
         ]
@@ -54,7 +54,7 @@ def test_of_two_services_one_drives_and_a_cause_told_to_both_gives_one_run(
         second.end()
 
 
-def test_a_service_told_to_stop_ends_its_training_and_begins_it_again(tmp_path: Path) -> None:
+def test_stopped_service_restarts_its_training(tmp_path: Path) -> None:
     installation = make_installation(
         tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "3"]}
     )
@@ -76,24 +76,24 @@ def test_a_service_told_to_stop_ends_its_training_and_begins_it_again(tmp_path: 
         service.end()
 
 
-def test_a_port_that_is_taken_is_named(installation: Installation) -> None:
+def test_port_in_use_is_reported(installation: Installation) -> None:
     service = ServiceProcess(installation)
     with socket.create_server(("127.0.0.1", service.port)):
         service.start(wait=False)
         process = service._process
         assert process is not None
         assert process.wait(timeout=60) == 1
-    told = service.log.read_text()
-    assert f"port {service.port} on 127.0.0.1 cannot be opened: Address already in use" in told
-    assert "HOMEOSTAT_RETRAINING_PORT" in told
+    log = service.log.read_text()
+    assert f"port {service.port} on 127.0.0.1 cannot be opened: Address already in use" in log
+    assert "HOMEOSTAT_RETRAINING_PORT" in log
 
 
-def test_a_setting_that_makes_no_sense_is_named(installation: Installation) -> None:
+def test_invalid_setting_is_reported(installation: Installation) -> None:
     service = ServiceProcess(installation, poll_seconds="soon")
     service.start(wait=False)
     process = service._process
     assert process is not None
     assert process.wait(timeout=60) == 1
-    told = service.log.read_text()
-    assert "HOMEOSTAT_RETRAINING_POLL_SECONDS: Input should be a valid number" in told
-    assert "Traceback" not in told
+    log = service.log.read_text()
+    assert "HOMEOSTAT_RETRAINING_POLL_SECONDS: Input should be a valid number" in log
+    assert "Traceback" not in log

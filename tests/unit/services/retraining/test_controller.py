@@ -40,8 +40,8 @@ class Setup:
     def ledger(self) -> Ledger:
         return self.deps.ledger
 
-    def kafka(self, told: Verdict) -> Recorded:
-        return self.controller.handle_cause(Cause.of_verdict(told))
+    def kafka(self, verdict: Verdict) -> Recorded:
+        return self.controller.handle_cause(Cause.of_verdict(verdict))
 
     def webhook(self, *alerts: dict[str, Any]) -> list[Recorded]:
         causes, _ = read_triggers(alertmanager(*alerts), NOW)
@@ -51,11 +51,14 @@ class Setup:
         return {one["cause_key"]: one["reason_code"] for one in self.ledger.decisions()}
 
 
-def about(told: Verdict | str, *, model: str = MODEL, **changes: Any) -> dict[str, Any]:
+def about(verdict: Verdict | str, *, model: str = MODEL, **changes: Any) -> dict[str, Any]:
     labels = {"alertname": "HomeostatDrift", "model": model}
-    notes = {"summary": "it drifted", "verdict_id": told if isinstance(told, str) else told.verdict_id}
-    if not isinstance(told, str):
-        notes |= {"version": told.version, "verdict_state": told.state}
+    notes = {
+        "summary": "it drifted",
+        "verdict_id": verdict if isinstance(verdict, str) else verdict.verdict_id,
+    }
+    if not isinstance(verdict, str):
+        notes |= {"version": verdict.version, "verdict_state": verdict.state}
     return alert(labels=labels, annotations=notes, **changes)
 
 
@@ -79,22 +82,22 @@ def open_setup(tmp_path: Path) -> Iterator[Callable[..., Setup]]:
 @pytest.mark.parametrize("alert_first", [False, True])
 def test_verdict_and_its_alerts_are_one_run(open_setup: Callable[..., Setup], alert_first: bool) -> None:
     setup = open_setup()
-    told = setup.installation.verdict(2)
+    verdict = setup.installation.verdict(2)
     if alert_first:
-        [early] = setup.webhook(about(told))
+        [early] = setup.webhook(about(verdict))
         assert (early.cause_key, early.decision.reason_code, early.run_id) == (
-            told.verdict_id,
+            verdict.verdict_id,
             "verdict_awaited",
             "",
         )
-    decided = setup.kafka(told)
+    decided = setup.kafka(verdict)
     assert (decided.decision.action, decided.decision.reason_code, decided.new) == ("retrain", "drift", True)
     # Also by another alert, from another Alertmanager, of another firing.
-    again = [*setup.webhook(*(about(told, fingerprint=f"f{n}") for n in range(5))), setup.kafka(told)]
+    again = [*setup.webhook(*(about(verdict, fingerprint=f"f{n}") for n in range(5))), setup.kafka(verdict)]
     assert {(one.cause_key, one.run_id, one.new) for one in again} == {
-        (told.verdict_id, decided.run_id, False)
+        (verdict.verdict_id, decided.run_id, False)
     }
-    assert setup.codes() == {told.verdict_id: "drift"}
+    assert setup.codes() == {verdict.verdict_id: "drift"}
     assert [run.run_id for run in setup.ledger.runs()] == [decided.run_id]
 
 
@@ -128,23 +131,28 @@ def test_alerts_do_not_bypass_limits(
     setup.ledger.transition(setup.controller.handle_cause(asked).run_id, "snapshotting", NOW)
     setup.ledger.transition("run-person", "training", NOW)
     setup.ledger.transition("run-person", "failed", NOW)
-    told = setup.installation.verdict(2)
+    verdict = setup.installation.verdict(2)
     if alert_first:
-        setup.webhook(about(told))
-    assert setup.kafka(told).decision.reason_code == reason_code
+        setup.webhook(about(verdict))
+    assert setup.kafka(verdict).decision.reason_code == reason_code
     for _ in range(5):
-        [late] = setup.webhook(about(told))
+        [late] = setup.webhook(about(verdict))
         assert (late.decision.reason_code, late.run_id) == (reason_code, "")
     assert [run.run_id for run in setup.ledger.runs()] == ["run-person"]
 
 
 def test_one_delivery_may_have_alerts_of_two_models(open_setup: Callable[..., Setup]) -> None:
     setup = open_setup()
-    told = setup.installation.verdict(2)
-    other = cause_key("other", "evaluation", told.version, told.window_end)
-    setup.kafka(told)
-    mine, theirs = setup.webhook(about(told), about(other, model="other"))
-    assert (mine.cause_key, mine.new, theirs.cause_key, theirs.new) == (told.verdict_id, False, other, True)
+    verdict = setup.installation.verdict(2)
+    other = cause_key("other", "evaluation", verdict.version, verdict.window_end)
+    setup.kafka(verdict)
+    mine, theirs = setup.webhook(about(verdict), about(other, model="other"))
+    assert (mine.cause_key, mine.new, theirs.cause_key, theirs.new) == (
+        verdict.verdict_id,
+        False,
+        other,
+        True,
+    )
     assert {run.model for run in setup.ledger.runs()} == {MODEL}
 
 
@@ -164,10 +172,10 @@ def test_alert_with_verdict_of_another_model_does_nothing(
     assert setup.ledger.runs() == []
 
 
-@pytest.mark.parametrize("told", ["", "nothing", "A" * 32])
-def test_alert_with_invalid_verdict_id_does_nothing(open_setup: Callable[..., Setup], told: str) -> None:
+@pytest.mark.parametrize("verdict", ["", "nothing", "A" * 32])
+def test_alert_with_invalid_verdict_id_does_nothing(open_setup: Callable[..., Setup], verdict: str) -> None:
     setup = open_setup()
-    [done] = setup.webhook(about(told))
+    [done] = setup.webhook(about(verdict))
     assert (done.decision.action, done.decision.reason_code, done.run_id) == ("wait", "verdict_unclear", "")
 
 
@@ -175,30 +183,30 @@ def test_resolved_alert_is_a_separate_cause(
     open_setup: Callable[..., Setup],
 ) -> None:
     setup = open_setup()
-    told = setup.installation.verdict(2)
-    [_, clear] = setup.webhook(about(told), about(told, status="resolved"))
-    assert (clear.decision.reason_code, clear.cause_key == told.verdict_id) == ("resolved", False)
-    assert setup.kafka(told).decision.action == "retrain"
+    verdict = setup.installation.verdict(2)
+    [_, clear] = setup.webhook(about(verdict), about(verdict, status="resolved"))
+    assert (clear.decision.reason_code, clear.cause_key == verdict.verdict_id) == ("resolved", False)
+    assert setup.kafka(verdict).decision.action == "retrain"
 
 
 def test_without_consumer_the_alert_decides(
     open_setup: Callable[..., Setup],
 ) -> None:
     setup = open_setup(listen=False)
-    told = setup.installation.verdict(2)
-    [done] = setup.webhook(about(told))
+    verdict = setup.installation.verdict(2)
+    [done] = setup.webhook(about(verdict))
     assert (done.decision.action, done.decision.reason_code, done.cause_key) == (
         "retrain",
         "alert",
-        told.verdict_id,
+        verdict.verdict_id,
     )
-    late = setup.kafka(told)
+    late = setup.kafka(verdict)
     assert (late.new, late.run_id) == (False, done.run_id)
     assert len(setup.ledger.runs()) == 1
-    found = setup.ledger.cause(told.verdict_id)
+    found = setup.ledger.cause(verdict.verdict_id)
     assert found is not None
     kept = found["cause"]
-    assert (kept["state"], kept["verdict"]["verdict_id"]) == ("drift", told.verdict_id)
+    assert (kept["state"], kept["verdict"]["verdict_id"]) == ("drift", verdict.verdict_id)
 
 
 def test_without_consumer_one_drift_gives_one_run(
@@ -219,22 +227,22 @@ def test_waiting_alert_decides_after_consumer_is_switched_off(
     open_setup: Callable[..., Setup],
 ) -> None:
     setup = open_setup()
-    told = setup.installation.verdict(2)
-    assert [one.decision.reason_code for one in setup.webhook(about(told), about(told))] == [
+    verdict = setup.installation.verdict(2)
+    assert [one.decision.reason_code for one in setup.webhook(about(verdict), about(verdict))] == [
         "verdict_awaited"
     ] * 2
     deaf = replace(setup.deps, settings=RetrainingSettings(listen=False))
     setup.controller = Controller(deaf, Pipeline(deaf, Event()), lambda: None)
-    [done] = setup.webhook(about(told))
+    [done] = setup.webhook(about(verdict))
     assert (done.decision.action, done.decision.reason_code, done.new) == ("retrain", "alert", True)
 
 
 def test_announced_data_fault_never_retrains(open_setup: Callable[..., Setup]) -> None:
     setup = open_setup()
-    told = setup.installation.verdict(2, state="data_fault")
-    setup.webhook(about(told))
-    assert setup.kafka(told).decision.reason_code == "bad_data"
-    assert setup.ledger.faulty_windows(MODEL) == [(told.window_start, told.window_end)]
+    verdict = setup.installation.verdict(2, state="data_fault")
+    setup.webhook(about(verdict))
+    assert setup.kafka(verdict).decision.reason_code == "bad_data"
+    assert setup.ledger.faulty_windows(MODEL) == [(verdict.window_start, verdict.window_end)]
     assert setup.ledger.runs() == []
 
 

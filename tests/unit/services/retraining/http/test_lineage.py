@@ -21,15 +21,15 @@ def test_lineage_of_a_promoted_version(app: RetrainingApp) -> None:
     assert app.served() == [app.installation.champion, run["version"]]
     assert app.installation.trainings() == [run["run_id"]]
 
-    told = app.get(f"/decisions?model={MODEL}")
-    [decision] = told["decisions"]
+    response = app.get(f"/decisions?model={MODEL}")
+    [decision] = response["decisions"]
     assert (decision["action"], decision["reason_code"], decision["run_id"]) == (
         "retrain",
         "drift",
         run["run_id"],
     )
     # The run resolved it: no acknowledgement is needed.
-    assert (decision["needs_acknowledgement"], told["unacknowledged"]) == (False, [])
+    assert (decision["needs_acknowledgement"], response["unacknowledged"]) == (False, [])
     assert decision["deliveries"] == 3
 
     why = app.get(f"/versions/{run['version'][:12]}/why")
@@ -75,17 +75,17 @@ def add_predictions(app: RetrainingApp, version: str, count: int) -> list[str]:
     rows = DeltaTable(place).to_pyarrow_table().sort_by("event_time").slice(0, count)
     rows = rows.set_column(rows.schema.get_field_index("version"), "version", [[version] * count])
     write_deltalake(place, rows, mode="append")
-    return [moment.isoformat() for moment in rows["event_time"].to_pylist()]
+    return [event_time.isoformat() for event_time in rows["event_time"].to_pylist()]
 
 
 def test_lineage_from_run_and_cause_to_predictions(app: RetrainingApp) -> None:
     app.deploy()
-    asked = app.request_run(key="mine")
-    run = app.wait_for_state(asked["run_id"], "promoted")
+    cause = app.request_run(key="mine")
+    run = app.wait_for_state(cause["run_id"], "promoted")
     times = add_predictions(app, run["version"], 3)
-    why = app.get(f"/causes/{asked['cause_key']}/why")
-    assert (why["cause"]["key"], why["cause"]["reason"]) == (asked["cause_key"], "please")
-    assert (why["decision"]["action"], why["decision"]["reason"]) == ("retrain", asked["reason"])
+    why = app.get(f"/causes/{cause['cause_key']}/why")
+    assert (why["cause"]["key"], why["cause"]["reason"]) == (cause["cause_key"], "please")
+    assert (why["decision"]["action"], why["decision"]["reason"]) == ("retrain", cause["reason"])
     assert (why["run"]["run_id"], why["snapshot"]) == (run["run_id"], run["snapshot"])
     assert why["version"]["version"] == run["version"]
     assert [entry["generation"] for entry in why["version"]["releases"]] == [2]
@@ -100,8 +100,8 @@ def test_lineage_from_run_and_cause_to_predictions(app: RetrainingApp) -> None:
 def test_lineage_of_a_cause_without_run(open_app: Callable[..., RetrainingApp]) -> None:
     app = open_app(automation="observe")
     app.deploy()
-    asked = app.request_run()
-    why = app.get(f"/causes/{asked['cause_key']}/why")
+    cause = app.request_run()
+    why = app.get(f"/causes/{cause['cause_key']}/why")
     assert (why["decision"]["action"], why["decision"]["reason_code"], "run" in why) == (
         "wait",
         "observe_only",

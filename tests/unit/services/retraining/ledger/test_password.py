@@ -1,3 +1,5 @@
+"""The database password is read from a file."""
+
 from __future__ import annotations
 
 from pathlib import Path

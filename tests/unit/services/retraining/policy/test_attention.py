@@ -1,4 +1,4 @@
-"""Which decisions issue a person: the whole rule, without a database."""
+"""The rules for issues, without a database."""
 
 from __future__ import annotations
 

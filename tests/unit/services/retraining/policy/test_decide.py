@@ -1,4 +1,4 @@
-"""Deciding: every answer has its reason, and the brakes hold whatever comes."""
+"""The policy: every decision has a reason, and the limits always apply."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def verdict(
         "state": state,
         "drifted": drifted if state == "drift" else (),
         "loss": 0.5,
-        "explanation": "told",
+        "explanation": "the loss rose",
         "reached_at": START,
         **more,
     }
@@ -68,7 +68,9 @@ def ask(received: Verdict | Cause, spec: LoopSpec, **past_values: Any) -> Decisi
 
 
 def test_drift_of_a_trigger_kind_retrains() -> None:
-    assert ask(verdict(10), spec_with()) == Decision("retrain", "drift", "performance drift: told", at(9))
+    assert ask(verdict(10), spec_with()) == Decision(
+        "retrain", "drift", "performance drift: the loss rose", at(9)
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_bad_data_never_retrains(state: str, reason_code: str) -> None:
     received = verdict(10, state).model_copy(update={"drifted": ("performance", "feature"), "loss": 9.0})
     decision = ask(received, spec, rows_since=10**6)
     assert (decision.action, decision.reason_code) == ("wait", reason_code)
-    assert "told" in decision.reason
+    assert "the loss rose" in decision.reason
 
 
 def test_drift_of_another_kind_waits() -> None:
@@ -194,7 +196,7 @@ def test_limits_tolerate_a_clock_set_back() -> None:
     spec = spec_with(cooldown="3d", budget={"runs": 1, "per": "30d"})
     assert ask(verdict(10), spec, runs=(ran(12),)).reason_code == "cooling_down"
     assert ask(verdict(10), replace_cooldown(spec), runs=(ran(39),)).reason_code == "budget_spent"
-    # A moment far in the future, from a caller whose clock is wrong, does not lock the loop for ever.
+    # An event time far in the future, from a caller with a wrong clock, does not block the loop forever.
     assert ask(verdict(10), spec, runs=(ran(36500),)).action == "retrain"
 
 
@@ -229,13 +231,13 @@ def test_resolved_alert_starts_nothing() -> None:
 
 
 def test_alert_waits_for_its_verdict() -> None:
-    """Whatever else holds: without the verdict neither the triggers nor the version can be asked."""
+    """Without the verdict neither the triggers nor the version can be evaluated."""
     about = Cause("k", MODEL, "alert", "LossHigh", about="a" * 32, about_version=VERSION, about_state="drift")
     assert (ask(about, spec_with()).action, ask(about, spec_with()).reason_code) == (
         "wait",
         "verdict_awaited",
     )
-    # Where no verdict is ever received the alert is all there is, and the brakes hold it as any other.
+    # Without a verdict consumer the alert decides, and the limits apply to it.
     assert (
         ask(about, spec_with(), consumes_verdicts=False).action,
         ask(about, spec_with(), consumes_verdicts=False).reason_code,
@@ -265,11 +267,11 @@ def test_alert_annotations_decide_without_verdict_consumer() -> None:
         ("", "drift", "verdict_unclear"),
         (VERSION, "", "verdict_unclear"),
     ):
-        told = replace(about, about_version=version, about_state=state)
-        held = ask(told, spec_with(), consumes_verdicts=False)
+        annotated = replace(about, about_version=version, about_state=state)
+        held = ask(annotated, spec_with(), consumes_verdicts=False)
         assert (held.action, held.reason_code) == ("wait", reason_code)
         # Where verdicts are received, the verdict says it itself.
-        assert ask(told, spec_with()).reason_code == "verdict_awaited"
+        assert ask(annotated, spec_with()).reason_code == "verdict_awaited"
 
 
 def test_first_firing_trigger_is_the_reason() -> None:
@@ -278,13 +280,13 @@ def test_first_firing_trigger_is_the_reason() -> None:
     assert ask(verdict(10, loss=0.7), spec_with(triggers=both[::-1])).reason_code == "drift"
 
 
-moments = st.lists(st.integers(0, 400), min_size=1, max_size=60)
+days_drawn = st.lists(st.integers(0, 400), min_size=1, max_size=60)
 
 
 @settings(max_examples=300, deadline=None)
-@given(days=moments, runs=st.integers(1, 4), per=st.integers(1, 60), cooldown=st.integers(0, 20))
+@given(days=days_drawn, runs=st.integers(1, 4), per=st.integers(1, 60), cooldown=st.integers(0, 20))
 def test_budget_and_cooldown_are_never_exceeded(days: list[int], runs: int, per: int, cooldown: int) -> None:
-    """Drift in any order of event time; afterwards no stretch of event time holds more runs than allowed."""
+    """Drift in any order of event time: no interval of event time has more runs than allowed."""
     spec = spec_with(cooldown=f"{cooldown}d", budget={"runs": runs, "per": f"{per}d"})
     started: list[PastRun] = []
     for number, day in enumerate(days):

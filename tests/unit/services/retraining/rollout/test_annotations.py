@@ -1,4 +1,4 @@
-"""Releases as marks in Grafana: once each, by whoever made it; and a Grafana that hangs or is away holds up nothing."""
+"""Grafana annotations of releases: once per release, and a Grafana that hangs or is unavailable blocks nothing."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ SETTINGS = RetrainingSettings(listen=False, mlflow=False, poll_seconds=0.05, lat
 
 @dataclass
 class Pinboard:
-    """Keeps what it is told."""
+    """Records annotations."""
 
-    marks: list[tuple[str, tuple[str, ...], datetime | None]] = field(default_factory=list)
+    annotations: list[tuple[str, tuple[str, ...], datetime | None]] = field(default_factory=list)
 
     def annotate(self, text: str, tags: Sequence[str], at: datetime | None = None) -> None:
-        self.marks.append((text, tuple(tags), at))
+        self.annotations.append((text, tuple(tags), at))
 
     def close(self, timeout_s: float = 0.0) -> None:
         pass
@@ -62,7 +62,7 @@ def test_annotation_names_version_and_actor() -> None:
     announce(board, done)
     announce(board, done.model_copy(update={"reason": "rollback", "actor": "ann", "note": ""}))
     bees = "b" * 12
-    assert board.marks == [
+    assert board.annotations == [
         (
             f"toy: generation 3 is version {bees}, promotion by loop: gain +0.1",
             ("homeostat", "release", "model:toy"),
@@ -82,8 +82,8 @@ def act(installation: Installation, client: TestClient, better: str) -> None:
         body = {"version": version, "project_directory": str(installation.project), "actor": "ann"}
         client.post(f"/models/{MODEL}/deployments", json=body).raise_for_status()
     client.post(f"/models/{MODEL}/rollback", json={"actor": "bob"}).raise_for_status()
-    asked = client.post("/triggers", json={"model": MODEL, "reason": "please"}).json()["causes"][0]
-    wait_for(lambda: client.get(f"/runs/{asked['run_id']}").json()["state"] == "promoted", 60, "the release")
+    cause = client.post("/triggers", json={"model": MODEL, "reason": "please"}).json()["causes"][0]
+    wait_for(lambda: client.get(f"/runs/{cause['run_id']}").json()["state"] == "promoted", 60, "the release")
 
 
 def open_world(place: Path) -> tuple[Installation, str]:
@@ -113,7 +113,7 @@ def test_every_release_is_annotated_once(tmp_path: Path) -> None:
     ):
         act(installation, client, better)
         wait_for(lambda: counted(client) == {"sent": 4.0}, 20, "four marks")
-        assert [mark["tags"] for mark in server.annotations] == [
+        assert [annotation["tags"] for annotation in server.annotations] == [
             ["homeostat", kind, "model:toy"] for kind in ("release", "release", "rollback", "release")
         ]
         assert server.violations == []

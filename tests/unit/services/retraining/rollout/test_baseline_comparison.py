@@ -1,4 +1,4 @@
-"""Frozen against served: both losses exact and on the same rows, nothing shown that is not known, and nobody waits."""
+"""The baseline comparison: exact losses on the same rows, no stale values, and nothing blocks on it."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def test_both_losses_use_the_same_newest_rows(installation: Installation, newest
     assert (found.window_start, found.window_end) == (verdict.window_start, verdict.window_end)
 
 
-class OneMoment(Lake):
-    """A lake whose rows all came at one moment, as a batch does."""
+class OneTimestamp(Lake):
+    """A lake whose rows all have one timestamp, as in a batch."""
 
     def read_joined(self, *args: Any, **more: Any) -> pa.Table:
         rows = super().read_joined(*args, **more)
@@ -112,7 +112,7 @@ class OneMoment(Lake):
 def test_rows_of_one_timestamp_are_bounded(installation: Installation) -> None:
     first = first_version(installation.store, installation.keys, MODEL)
     found = compare_with_first(
-        OneMoment(installation.lake.root), first, installation.spec, served(installation), max_rows=10
+        OneTimestamp(installation.lake.root), first, installation.spec, served(installation), max_rows=10
     )
     assert found is not None
     assert found.rows == 10
@@ -157,17 +157,17 @@ def test_first_version_is_verified_before_loading(installation: Installation) ->
 
 
 @dataclass(frozen=True)
-class MoodyLake(Lake):
-    """A lake that may be away, or let its readers hang."""
+class UnreliableLake(Lake):
+    """A lake that may be unavailable, or hang."""
 
-    away: Event = field(default_factory=Event)
+    unavailable: Event = field(default_factory=Event)
     open_again: Event | None = None
-    asked: Event = field(default_factory=Event)
+    read_started: Event = field(default_factory=Event)
 
     def read_joined(self, *args: Any, **more: Any) -> pa.Table:
-        self.asked.set()
-        if self.away.is_set():
-            raise DependencyUnavailable("the lake is away")
+        self.read_started.set()
+        if self.unavailable.is_set():
+            raise DependencyUnavailable("the lake is unavailable")
         if self.open_again is not None:
             self.open_again.wait(30)
         return super().read_joined(*args, **more)
@@ -246,24 +246,24 @@ def test_unknown_loss_removes_the_series(installation: Installation) -> None:
 
 
 def test_unavailable_lake_is_retried(installation: Installation) -> None:
-    lake = MoodyLake(installation.lake.root, away=Event())
-    lake.away.set()
+    lake = UnreliableLake(installation.lake.root, unavailable=Event())
+    lake.unavailable.set()
     setup = Setup(installation, lake)
     setup.watch.observe(served(installation))
     with pytest.raises(DependencyUnavailable):
         setup.watch.compare_once()
-    lake.away.clear()
+    lake.unavailable.clear()
     assert setup.watch.compare_once()
     assert setup.losses()[1] == pytest.approx(math.log(2))
 
 
 def test_hanging_comparison_blocks_nothing(installation: Installation) -> None:
-    lake = MoodyLake(installation.lake.root, open_again=Event(), asked=Event())
+    lake = UnreliableLake(installation.lake.root, open_again=Event(), read_started=Event())
     setup, stop = Setup(installation), Event()
     watch = BaselineWatch(installation.store, lake, installation.keys, setup.metrics, list, stop)
     watch.start()
     watch.observe(installation.verdict(2, version=served(installation).version))
-    assert lake.asked.wait(20)
+    assert lake.read_started.wait(20)
     began = time.monotonic()
     watch.observe(served(installation))
     assert time.monotonic() - began < 1
@@ -283,7 +283,7 @@ def test_hanging_comparison_blocks_nothing(installation: Installation) -> None:
 
 
 def test_verdicts_of_other_services_are_compared(installation: Installation) -> None:
-    """Of several services one hears a verdict; the others find it in the ledger, and all show the same."""
+    """One of several services consumes a verdict; the others read it from the ledger, and all expose the same values."""
     ledger: list[Verdict] = [installation.verdict(1, version=served(installation).version)]
     metrics, stop = RetrainingMetrics(), Event()
     watch = BaselineWatch(
@@ -318,7 +318,7 @@ Opened = tuple[Service, TestClient]
 
 @pytest.fixture
 def open_service(installation: Installation) -> Iterator[Callable[[], Opened]]:
-    """The whole service at the installation's home; opened again, the one before has ended."""
+    """The whole service with the installation's home; opening it again stops the previous one."""
     with ExitStack() as stack:
 
         def open_one() -> Opened:
@@ -354,7 +354,7 @@ def shown(client: TestClient) -> dict[str, Any]:
         return dict(found)
 
     wait_for(lambda: entry()["baseline_loss"] is not None, 30, "the comparison")
-    told, text = entry(), client.get("/metrics").text
+    status, text = entry(), client.get("/metrics").text
     for name in ("baseline_loss", "served_loss"):
-        assert f'homeostat_retraining_{name}{{model="toy"}} {told[name]}' in text
-    return told
+        assert f'homeostat_retraining_{name}{{model="toy"}} {status[name]}' in text
+    return status

@@ -22,7 +22,7 @@ def hours(count: int, per_hour: int = 4) -> npt.NDArray[np.int64]:
     return (np.arange(count) * (HOUR // per_hour)).astype(np.int64)
 
 
-def judged(
+def evaluated(
     champion: Any, challenger: Any, *, latency: float = 1.0, champion_version: str = "old", **gate: Any
 ) -> GateResult:
     spec = Gate.model_validate({"holdout": "7d", "minimum_rows": 20, **gate})
@@ -46,7 +46,7 @@ def failed(result: GateResult) -> list[str]:
 def test_clear_gain_passes() -> None:
     chance = np.random.default_rng(1)
     noise = chance.normal(0, 0.1, 1000)
-    result = judged(0.6 + noise, 0.5 + noise)
+    result = evaluated(0.6 + noise, 0.5 + noise)
     assert result.passed
     assert result.gain is not None
     assert result.gain.mean == pytest.approx(0.1)
@@ -58,32 +58,32 @@ def test_clear_gain_passes() -> None:
 
 def test_equal_challenger_is_refused() -> None:
     losses = np.random.default_rng(2).uniform(0, 1, 500)
-    result = judged(losses, losses)
+    result = evaluated(losses, losses)
     assert failed(result) == ["gain"]
     assert "required more than 0" in result.reason
 
 
 def test_gain_below_the_minimum_is_refused() -> None:
     noise = np.random.default_rng(3).normal(0, 0.01, 500)
-    assert failed(judged(0.6 + noise, 0.58 + noise, minimum_gain=0.05)) == ["gain"]
-    assert judged(0.6 + noise, 0.54 + noise, minimum_gain=0.05).passed
+    assert failed(evaluated(0.6 + noise, 0.58 + noise, minimum_gain=0.05)) == ["gain"]
+    assert evaluated(0.6 + noise, 0.54 + noise, minimum_gain=0.05).passed
 
 
 def test_too_few_rows_are_refused() -> None:
-    assert failed(judged(np.ones(19), np.zeros(19))) == ["rows"]
+    assert failed(evaluated(np.ones(19), np.zeros(19))) == ["rows"]
 
 
 def test_empty_holdout_is_refused() -> None:
-    assert failed(judged(np.ones(0), np.zeros(0))) == ["rows"]
+    assert failed(evaluated(np.ones(0), np.zeros(0))) == ["rows"]
 
 
 def test_slow_challenger_is_refused() -> None:
-    assert failed(judged(np.ones(100), np.zeros(100), latency=3.5)) == ["latency"]
-    assert judged(np.ones(100), np.zeros(100), latency=2.5).passed
+    assert failed(evaluated(np.ones(100), np.zeros(100), latency=3.5)) == ["latency"]
+    assert evaluated(np.ones(100), np.zeros(100), latency=2.5).passed
 
 
 def test_without_comparison_a_person_decides() -> None:
-    result = judged(None, np.ones(100))
+    result = evaluated(None, np.ones(100))
     assert result.passed
     assert result.gain is None
     assert not compared(result.to_json())
@@ -91,13 +91,13 @@ def test_without_comparison_a_person_decides() -> None:
 
 
 def test_compared_result_has_gain_or_no_champion() -> None:
-    assert compared(judged(np.ones(100), np.zeros(100)).to_json())
-    assert compared(judged(np.ones(1), np.zeros(1)).to_json())  # its interval has no end
-    assert compared(judged(None, np.ones(100), champion_version="").to_json())
+    assert compared(evaluated(np.ones(100), np.zeros(100)).to_json())
+    assert compared(evaluated(np.ones(1), np.zeros(1)).to_json())  # its interval has no end
+    assert compared(evaluated(None, np.ones(100), champion_version="").to_json())
 
 
 def test_correlated_rows_are_not_independent_evidence() -> None:
-    """A gain that only one day in ten made: by rows it would look certain, by days it is not."""
+    """A gain on one day in ten: significant by rows, not by days."""
     difference = np.zeros(24 * 4 * 12)
     difference[: 24 * 4] = 1.0
     difference += np.random.default_rng(4).normal(0, 0.01, len(difference))
@@ -111,12 +111,12 @@ def test_correlated_rows_are_not_independent_evidence() -> None:
 def test_lower_bound_is_compared_with_the_minimum(minimum_gain: float) -> None:
     days = 0.05 * np.array([1, 1, 1, 9, 1, 1, 1, 1, -1, 1, 1, 1]).repeat(24 * 4)
     difference = days - days.mean() + 0.05 + minimum_gain
-    result = judged(difference, np.zeros_like(difference), minimum_gain=minimum_gain, confidence=0.95)
+    result = evaluated(difference, np.zeros_like(difference), minimum_gain=minimum_gain, confidence=0.95)
     assert result.gain is not None
     assert result.gain.lower < minimum_gain < result.gain.mean
     assert not result.passed
     assert failed(result) == ["gain"]
-    surer = judged(difference + 0.1, np.zeros_like(difference), minimum_gain=minimum_gain, confidence=0.95)
+    surer = evaluated(difference + 0.1, np.zeros_like(difference), minimum_gain=minimum_gain, confidence=0.95)
     assert surer.passed
 
 
@@ -124,12 +124,12 @@ def test_lower_bound_is_compared_with_the_minimum(minimum_gain: float) -> None:
 def test_false_pass_rate_of_equal_models(confidence: float) -> None:
     """2,000 pairs of equally good models whose differences err together within each day."""
     chance = np.random.default_rng(5)
-    moments = hours(24 * 14, per_hour=1)
+    timestamps = hours(24 * 14, per_hour=1)
     wrong = 0
     for _ in range(2000):
         days = chance.normal(0, 0.05, 14).repeat(24)
         difference = days + chance.normal(0, 0.1, len(days))
-        wrong += gain_of(difference, np.zeros_like(difference), moments, confidence).lower > 0
+        wrong += gain_of(difference, np.zeros_like(difference), timestamps, confidence).lower > 0
     expected = 2000 * (1 - confidence)
     assert abs(wrong - expected) < 4 * math.sqrt(expected * confidence)
 
@@ -150,7 +150,7 @@ def test_longest_sufficient_blocks_are_used(rows: int, per_hour: int, blocks: in
 
 
 def test_single_row_is_refused() -> None:
-    result = judged(np.ones(1), np.zeros(1))
+    result = evaluated(np.ones(1), np.zeros(1))
     assert result.gain is not None
     assert result.gain.lower == -math.inf
     assert result.to_json()["gain"]["lower"] is None
@@ -164,7 +164,7 @@ def test_rmse_gain_is_in_the_outcome_unit() -> None:
 
 def test_digest_covers_every_number() -> None:
     noise = np.random.default_rng(6).normal(0, 0.1, 100)
-    result = judged(0.6 + noise, 0.5 + noise)
+    result = evaluated(0.6 + noise, 0.5 + noise)
     kept = result.to_json()
     assert digest_of(kept) == result.digest
     kept["challenger_loss"] += 1e-12

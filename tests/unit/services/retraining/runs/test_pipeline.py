@@ -1,4 +1,4 @@
-"""The steps of a run, without processes: what goes wrong is told, and a death at any moment changes nothing."""
+"""The steps of a run without processes: failures end with a reason, and a crash at any time changes nothing."""
 
 from __future__ import annotations
 
@@ -190,8 +190,8 @@ def test_reference_has_latest_rows_with_scores(setup: Setup, tmp_path: Path) -> 
     rows = pq.read_table(tmp_path / "r.parquet")
     assert rows.column_names == ["event_time", "x", "color", "outcome", "prediction_id", "score"]
     assert rows.num_rows == 2391 + 481
-    moments = rows["event_time"].to_pylist()
-    assert moments == sorted(moments)
+    event_times = rows["event_time"].to_pylist()
+    assert event_times == sorted(event_times)
     assert 0 < min(rows["score"].to_pylist()) < max(rows["score"].to_pylist()) < 1
 
 
@@ -221,7 +221,7 @@ def test_training_gets_its_folders(setup: Setup) -> None:
 
 
 def test_training_command_cannot_find_the_holdout(setup: Setup) -> None:
-    """Whatever lies below the folders it is told about, or in a folder above them, no row is of the holdout's time."""
+    """No file in or above the folders that it receives has a row of the holdout's time."""
     seen: dict[Path, datetime] = {}
 
     def search(job: TrainingJob) -> None:
@@ -252,7 +252,7 @@ def test_failed_training_ends_the_run(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metrics", "told"),
+    ("metrics", "expected"),
     [
         (b'{"loss": NaN}', "metrics.json is not valid JSON"),
         (b'{"loss": "low"}', 'loss is "low"; expected a finite number'),
@@ -262,11 +262,11 @@ def test_failed_training_ends_the_run(setup: Setup) -> None:
         (b"", "metrics.json is not valid JSON"),
     ],
 )
-def test_non_finite_metrics_end_the_run(setup: Setup, metrics: bytes, told: str) -> None:
+def test_non_finite_metrics_end_the_run(setup: Setup, metrics: bytes, expected: str) -> None:
     setup.launcher.metrics = metrics
     run = setup.drive(setup.ask())
     assert (run.state, run.reason_code) == ("failed", "training")
-    assert told in run.reason
+    assert expected in run.reason
 
 
 def test_broken_model_ends_the_run(setup: Setup) -> None:
@@ -363,7 +363,7 @@ def test_approval_is_bound_to_the_gate_result(
 
 
 def rolled_back(template: Installation, good_model: bytes, place: Path, automation: str) -> tuple[Setup, str]:
-    """A setup where a person rolled back to a version that takes a feature which the project's loop no longer has."""
+    """A person rolled back to a version with a feature that the project's loop no longer has."""
     setup = open_setup(template, good_model, place)
     spec = setup.installation.spec
     wider = (*spec.features, spec.features[0].model_copy(update={"name": "y"}))
@@ -420,7 +420,7 @@ def test_rejection_ends_the_run(template: Installation, good_model: bytes, tmp_p
     assert setup.installation.store.latest_generation(MODEL) == 1
 
 
-# Nobody slips bytes or numbers past the gate
+# Integrity of bytes and gate results
 
 
 def promoting(setup: Setup) -> str:
@@ -437,7 +437,7 @@ def test_repeated_promotion_is_annotated_once(setup: Setup) -> None:
     deps = replace(setup.deps, annotator=board)
     run_id = setup.ask()
     assert setup.drive(run_id, deps).state == "promoted"
-    [(_, tags, at)] = board.marks
+    [(_, tags, at)] = board.annotations
     assert (tags, at) == (
         ("homeostat", "release", "model:toy"),
         setup.installation.store.releases(MODEL)[-1].released_at,
@@ -446,7 +446,7 @@ def test_repeated_promotion_is_annotated_once(setup: Setup) -> None:
     with writing(setup.ledger._engine) as connection:
         connection.execute(update(run_table).values(state="promoting", generation=None, ended_at=None))
     assert setup.drive(run_id, deps).state == "promoted"
-    assert (len(board.marks), len(setup.installation.store.releases(MODEL))) == (1, 2)
+    assert (len(board.annotations), len(setup.installation.store.releases(MODEL))) == (1, 2)
     made = {"model": MODEL, "reason": "promotion"}
     assert deps.metrics.registry.get_sample_value("homeostat_retraining_releases_total", made) == 1
 
@@ -535,7 +535,7 @@ def test_tampered_version_is_never_released(setup: Setup) -> None:
     assert setup.installation.store.latest_generation(MODEL) == 2
 
 
-# Away is not broken
+# Unavailable stores are retried
 
 
 class DiskFull:
@@ -595,18 +595,18 @@ def test_training_attempts_are_limited(setup: Setup) -> None:
     assert "started 3 times" in run.reason
 
 
-# A death at any moment
+# A crash at any call to a store
 
 
 class Dying:
-    """Stands before a part and dies before or after its n-th call."""
+    """Wraps a dependency and raises Killed before or after its n-th call."""
 
-    def __init__(self, part: Any, fuse: Fuse) -> None:
-        self._part = part
+    def __init__(self, target: Any, fuse: Fuse) -> None:
+        self._target = target
         self._fuse = fuse
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._part, name)
+        found = getattr(self._target, name)
         if not callable(found):
             return found
 
@@ -621,45 +621,45 @@ class Dying:
 
 @dataclass
 class Fuse:
-    """Kills at the moment numbered `at`; remembers the moments."""
+    """Kills at call number `at`; records the calls."""
 
     at: int
-    moments: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
 
-    def burn(self, moment: str) -> None:
-        self.moments.append(moment)
-        if len(self.moments) == self.at:
-            raise Killed(moment)
+    def burn(self, call: str) -> None:
+        self.calls.append(call)
+        if len(self.calls) == self.at:
+            raise Killed(call)
 
 
 class At(Fuse):
-    """Kills at the first moment of a name."""
+    """Kills at the first call with a name."""
 
-    def __init__(self, moment: str) -> None:
+    def __init__(self, call: str) -> None:
         super().__init__(0)
-        self._moment = moment
+        self._call = call
 
-    def burn(self, moment: str) -> None:
-        if moment == self._moment:
-            raise Killed(moment)
+    def burn(self, call: str) -> None:
+        if call == self._call:
+            raise Killed(call)
 
 
 class Meanwhile(Fuse):
-    """Does something else at the first moment of a name."""
+    """Executes `act` at the first call with a name."""
 
-    def __init__(self, moment: str, act: Callable[[], object]) -> None:
+    def __init__(self, call: str, act: Callable[[], object]) -> None:
         super().__init__(0)
-        self._moment = moment
+        self._call = call
         self._act = act
 
-    def burn(self, moment: str) -> None:
-        if moment == self._moment:
-            self._moment = ""
+    def burn(self, call: str) -> None:
+        if call == self._call:
+            self._call = ""
             self._act()
 
 
 def dying(deps: Dependencies, fuse: Fuse) -> Dependencies:
-    wrap: Callable[[Any], Any] = lambda part: Dying(part, fuse)  # noqa: E731
+    wrap: Callable[[Any], Any] = lambda target: Dying(target, fuse)  # noqa: E731
     return replace(
         deps,
         ledger=wrap(deps.ledger),
@@ -707,26 +707,26 @@ def test_snapshot_uses_pinned_versions_after_a_crash(
 
 
 def test_run_ends_once_after_a_kill_at_any_store_call(setup: Setup) -> None:
-    """Each run is killed at one moment, then, resumed, at the next few; afterwards: one run, one release, nothing left open."""
+    """Each run is killed at one call and at later calls after resuming; then there is one run, one release, and no open run."""
     counting = Fuse(0)
     setup.drive(setup.ask("count"), dying(setup.deps, counting))
-    assert len(counting.moments) > 40
+    assert len(counting.calls) > 40
     releases = setup.installation.store.latest_generation(MODEL)
-    for moment in range(1, len(counting.moments) + 1, 3):
+    for call in range(1, len(counting.calls) + 1, 3):
         setup.controller().rollback(MODEL, "ann", "", 1)
         setup.launcher.jobs.clear()
-        run_id = setup.ask(f"moment {moment}")
-        for at in (moment, 3, 7):
+        run_id = setup.ask(f"call {call}")
+        for at in (call, 3, 7):
             fuse = Fuse(at)
             try:
                 setup.drive(run_id, dying(setup.deps, fuse))
                 break
             except Killed:
                 continue
-        assert setup.drive(run_id).state == "promoted", counting.moments[moment - 1]
+        assert setup.drive(run_id).state == "promoted", counting.calls[call - 1]
         releases += 2
         log = setup.installation.store.releases(MODEL)
-        assert len(log) == releases, counting.moments[moment - 1]
+        assert len(log) == releases, counting.calls[call - 1]
         assert [entry.run_id for entry in log].count(run_id) == 1
         assert 1 <= len(setup.launcher.jobs) <= 3
     assert setup.ledger.working_runs() == []

@@ -1,4 +1,4 @@
-"""The scheduler drives runs only while it holds the lease, one thread per run, and continues what a dead process left."""
+"""The scheduler executes runs only while it holds the lease, one thread per run, and continues after a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Freezing: the right rows, at recorded versions, split by time, byte for byte again."""
+"""Snapshots: the right rows at recorded table versions, split by time, reproducible byte for byte."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def spec_with(**changes: Any) -> LoopSpec:
     return LoopSpec.model_validate(loop_with(**changes))
 
 
-def frozen(
+def snapshot_of(
     lake: Lake, spec: LoopSpec, folder: RunFolder, *, since: datetime | None = None, faulty: Any = ()
 ) -> SnapshotSummary:
     pin = pin_lake(lake, MODEL, faulty, NOW)
@@ -48,7 +48,7 @@ def frozen(
 
 
 def test_holdout_is_last_and_training_ends_before_it(lake: Lake, tmp_path: Path) -> None:
-    summary = frozen(lake, spec_with(), folder_of(tmp_path))
+    summary = snapshot_of(lake, spec_with(), folder_of(tmp_path))
     # The newest row is of 23:45; outcomes take 2 h to settle; the holdout is the 5 days before, both ends included.
     assert summary.holdout_until == "2013-01-30T21:45:00+00:00"
     assert summary.holdout_from == "2013-01-25T21:45:00+00:00"
@@ -79,14 +79,14 @@ def test_same_pin_gives_same_digest(tmp_path: Path) -> None:
 
 
 def test_complete_snapshot_is_kept_partial_is_rewritten(lake: Lake, tmp_path: Path) -> None:
-    summary = frozen(lake, spec_with(), folder_of(tmp_path))
+    summary = snapshot_of(lake, spec_with(), folder_of(tmp_path))
     folder = folder_of(tmp_path)
     before = folder.train.stat().st_mtime_ns
-    assert frozen(lake, spec_with(), folder_of(tmp_path)) == summary
+    assert snapshot_of(lake, spec_with(), folder_of(tmp_path)) == summary
     assert folder.train.stat().st_mtime_ns == before
     shutil.move(folder.snapshot, folder.root / ".snapshot")  # as if killed before the rename
     folder.holdout.write_bytes(b"half")
-    assert frozen(lake, spec_with(), folder_of(tmp_path)) == summary
+    assert snapshot_of(lake, spec_with(), folder_of(tmp_path)) == summary
 
 
 def test_crash_while_writing_leaves_no_snapshot(
@@ -101,16 +101,16 @@ def test_crash_while_writing_leaves_no_snapshot(
     with monkeypatch.context() as patch:
         patch.setattr("services.retraining.runs.snapshot.write_json", dies)
         with pytest.raises(Killed):
-            frozen(lake, spec_with(), folder_of(tmp_path))
+            snapshot_of(lake, spec_with(), folder_of(tmp_path))
     assert not folder_of(tmp_path).snapshot.exists()
-    assert frozen(lake, spec_with(), folder_of(tmp_path)).train_rows == 2391
+    assert snapshot_of(lake, spec_with(), folder_of(tmp_path)).train_rows == 2391
 
 
 def test_faulty_intervals_are_excluded(lake: Lake, tmp_path: Path) -> None:
     faulty = [(START + 3 * DAY, START + 4 * DAY), (START + 28 * DAY, START + 29 * DAY)]
     clean, summary = (
-        frozen(lake, spec_with(), folder_of(tmp_path, "a")),
-        frozen(lake, spec_with(), folder_of(tmp_path, "b"), faulty=faulty),
+        snapshot_of(lake, spec_with(), folder_of(tmp_path, "a")),
+        snapshot_of(lake, spec_with(), folder_of(tmp_path, "b"), faulty=faulty),
     )
     assert summary.train_rows == clean.train_rows - 96
     assert summary.holdout_rows == clean.holdout_rows - 96
@@ -137,45 +137,45 @@ def test_faulty_intervals_are_excluded(lake: Lake, tmp_path: Path) -> None:
 def test_training_window(
     lake: Lake, tmp_path: Path, window: dict[str, Any], since: datetime | None, rows: int
 ) -> None:
-    summary = frozen(lake, spec_with(retraining={"window": window}), folder_of(tmp_path), since=since)
+    summary = snapshot_of(lake, spec_with(retraining={"window": window}), folder_of(tmp_path), since=since)
     assert summary.train_rows == rows
     assert summary.train_until == "2013-01-25T21:30:00+00:00"
 
 
 def test_too_few_rows_are_unfit(lake: Lake, tmp_path: Path) -> None:
     spec = spec_with(retraining={"window": {"use": "last", "rows": 100}})
-    summary = frozen(lake, spec, folder_of(tmp_path, "a"))
+    summary = snapshot_of(lake, spec, folder_of(tmp_path, "a"))
     assert problem_with(summary, spec, folder_of(tmp_path, "a")).startswith(
         "100 training rows with outcomes; retraining.minimum_rows"
     )
     spec = spec_with(gate={"holdout": "2h"})
-    summary = frozen(lake, spec, folder_of(tmp_path, "b"))
+    summary = snapshot_of(lake, spec, folder_of(tmp_path, "b"))
     assert problem_with(summary, spec, folder_of(tmp_path, "b")).startswith("9 holdout rows")
     assert (
         problem_with(
-            frozen(lake, spec_with(), folder_of(tmp_path, "c")), spec_with(), folder_of(tmp_path, "c")
+            snapshot_of(lake, spec_with(), folder_of(tmp_path, "c")), spec_with(), folder_of(tmp_path, "c")
         )
         == ""
     )
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told"),
+    ("outcome", "expected"),
     [
         (0.0, "contains outcomes of one class only"),
         (2.0, "contains outcomes other than 0 and 1"),
         (float("nan"), "not finite"),
     ],
 )
-def test_unusable_outcomes_are_reported(lake: Lake, tmp_path: Path, outcome: float, told: str) -> None:
-    summary = frozen(lake, spec_with(), folder_of(tmp_path))
+def test_unusable_outcomes_are_reported(lake: Lake, tmp_path: Path, outcome: float, expected: str) -> None:
+    summary = snapshot_of(lake, spec_with(), folder_of(tmp_path))
     folder = folder_of(tmp_path)
     holdout = pq.read_table(folder.holdout)
     spoilt = holdout.set_column(3, "outcome", pc.add(pc.multiply(holdout["outcome"], 0.0), outcome))
     pq.write_table(spoilt, folder.holdout)
     problem = problem_with(summary, spec_with(), folder)
     assert problem.startswith("the holdout contains")
-    assert told in problem
+    assert expected in problem
 
 
 def test_empty_lake_has_no_pin(tmp_path: Path) -> None:
@@ -192,13 +192,13 @@ def test_timestamps_are_utc(lake: Lake) -> None:
 def test_future_row_does_not_move_the_split(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     fill_lake(lake, START, 30, 4, 7)
-    sound = frozen(lake, spec_with(), folder_of(tmp_path, "before"))
+    before = snapshot_of(lake, spec_with(), folder_of(tmp_path, "before"))
     fill_lake(lake, datetime(2999, 1, 1, tzinfo=UTC), 1, 4, 8)
-    now = START + 30 * DAY - timedelta(minutes=15)  # the moment of the newest real row
+    now = START + 30 * DAY - timedelta(minutes=15)  # the time of the newest real row
     pin = pin_lake(lake, MODEL, (), now)
     assert pin is not None
     assert datetime.fromisoformat(pin.watermark) == now
     summary = take_snapshot(lake, spec_with(), pin, None, folder_of(tmp_path, "after"))
-    assert (summary.holdout_rows, summary.holdout_until) == (sound.holdout_rows, sound.holdout_until)
-    assert (summary.train_rows, summary.train_until) == (sound.train_rows, sound.train_until)
+    assert (summary.holdout_rows, summary.holdout_until) == (before.holdout_rows, before.holdout_until)
+    assert (summary.train_rows, summary.train_until) == (before.train_rows, before.train_until)
     assert problem_with(summary, spec_with(), folder_of(tmp_path, "after")) == ""

@@ -21,7 +21,7 @@ def test_failed_training_keeps_its_log(open_app: Callable[..., RetrainingApp]) -
 
 
 @pytest.mark.parametrize(
-    ("how", "state", "told"),
+    ("how", "state", "expected"),
     [
         ("hang", "failed", "exceeded its time limit of 3 s and was killed"),
         ("broken", "failed", "is not an ONNX model"),
@@ -31,14 +31,14 @@ def test_failed_training_keeps_its_log(open_app: Callable[..., RetrainingApp]) -
     ],
 )
 def test_bad_training_ends_the_run_only(
-    open_app: Callable[..., RetrainingApp], how: str, state: str, told: str
+    open_app: Callable[..., RetrainingApp], how: str, state: str, expected: str
 ) -> None:
     app = open_app(
         retraining={"command": ["python", "train.py", how], "time_limit": "3s" if how == "hang" else "60s"}
     )
     app.deploy()
     run = app.wait_for_state(app.request_run()["run_id"], "failed", "promoted", "refused")
-    assert (run["state"], told in run["reason"]) == (state, True), run["reason"]
+    assert (run["state"], expected in run["reason"]) == (state, True), run["reason"]
     assert app.served() == [app.installation.champion]
     # The next cause starts a run again.
     assert app.request_run()["action"] == "retrain"

@@ -1,4 +1,4 @@
-"""The outbox feeder: a mirror may be absent, slow or broken; it is told everything in the end, and nobody waits for it."""
+"""The outbox relay: MLflow may be unavailable, slow or broken; all entries are sent in the end."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.fakes.retraining_installation import START
 from tests.fakes.retraining_service import wait_for
 
 
-class FakeMirror:
-    """Remembers what it was told; refuses the first few times."""
+class FakeTracker:
+    """Records sent entries; refuses the first few times."""
 
     def __init__(self, refusals: int = 0) -> None:
-        self.told: list[int] = []
+        self.sent: list[int] = []
         self.refusals = refusals
         self.opened = 0
 
@@ -32,7 +32,7 @@ class FakeMirror:
         if self.refusals:
             self.refusals -= 1
             raise ConnectionError("nobody is there")
-        self.told.append(entry["payload"]["generation"])
+        self.sent.append(entry["payload"]["generation"])
 
 
 @pytest.fixture
@@ -56,26 +56,26 @@ def release(ledger: Ledger, *generations: int) -> None:
         )
 
 
-def feeder(ledger: Ledger, mirror: FakeMirror, stop: Event, *, busy: bool = False) -> OutboxRelay:
-    return OutboxRelay(ledger, mirror.open, pause=0.02, stop=stop, busy=lambda: busy)
+def make_relay(ledger: Ledger, tracker: FakeTracker, stop: Event, *, busy: bool = False) -> OutboxRelay:
+    return OutboxRelay(ledger, tracker.open, pause=0.02, stop=stop, busy=lambda: busy)
 
 
 def test_entries_are_sent_once_in_order(ledger: Ledger) -> None:
-    mirror = FakeMirror()
-    feeding = feeder(ledger, mirror, Event())
-    assert feeding.send_pending() == 3
-    assert feeding.send_pending() == 0
+    tracker = FakeTracker()
+    relay = make_relay(ledger, tracker, Event())
+    assert relay.send_pending() == 3
+    assert relay.send_pending() == 0
     release(ledger, 4)
-    feeding.send_pending()
-    assert (mirror.told, mirror.opened, ledger.unsent_count()) == ([1, 2, 3, 4], 1, 0)
+    relay.send_pending()
+    assert (tracker.sent, tracker.opened, ledger.unsent_count()) == ([1, 2, 3, 4], 1, 0)
 
 
 def test_failing_tracker_is_retried_without_loss(ledger: Ledger) -> None:
-    mirror, stop = FakeMirror(refusals=3), Event()
-    feeding = feeder(ledger, mirror, stop)
-    feeding.start()
-    wait_for(lambda: mirror.told == [1, 2, 3], 10, "the mirror to be told")
-    wait_for(lambda: feeding.problem == "", 10, "the problem to be gone")
+    tracker, stop = FakeTracker(refusals=3), Event()
+    relay = make_relay(ledger, tracker, stop)
+    relay.start()
+    wait_for(lambda: tracker.sent == [1, 2, 3], 10, "all entries to be sent")
+    wait_for(lambda: relay.problem == "", 10, "the problem to be gone")
     stop.set()
 
 
@@ -85,16 +85,16 @@ def test_unavailable_tracker_is_reported_and_retried(ledger: Ledger) -> None:
     def broken() -> Tracker:
         raise ImportError("no module named mlflow")
 
-    feeding = OutboxRelay(ledger, broken, pause=0.02, stop=stop, busy=lambda: False)
-    feeding.start()
-    wait_for(lambda: "no module named mlflow" in feeding.problem, 10, "the problem to be told")
+    relay = OutboxRelay(ledger, broken, pause=0.02, stop=stop, busy=lambda: False)
+    relay.start()
+    wait_for(lambda: "no module named mlflow" in relay.problem, 10, "the problem to be reported")
     stop.set()
     assert ledger.unsent_count() == 3
 
 
 def test_nothing_is_sent_while_runs_are_in_progress(ledger: Ledger) -> None:
-    mirror, stop = FakeMirror(), Event()
-    feeder(ledger, mirror, stop, busy=True).start()
+    tracker, stop = FakeTracker(), Event()
+    make_relay(ledger, tracker, stop, busy=True).start()
     assert not stop.wait(0.3)
     stop.set()
-    assert mirror.opened == 0
+    assert tracker.opened == 0

@@ -1,4 +1,4 @@
-"""The Kafka door: no verdict lost, none acted on twice, none that nobody can read in the way."""
+"""The verdict consumer: no verdict is lost or handled twice, and an invalid one blocks nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLACE = Partition(VERDICTS.name, 0)
 
 
 class Handler:
-    """Remembers what it received; raises what it is told to, as often as it is told to."""
+    """Records causes; raises the configured errors first."""
 
     def __init__(self) -> None:
         self.received: list[str] = []
@@ -33,7 +33,7 @@ class Handler:
 
 
 class ImpatientEvent(Event):
-    """Pauses for a moment where it is told to wait longer."""
+    """Waits briefly, whatever the timeout."""
 
     def wait(self, timeout: float | None = None) -> bool:
         return super().wait(0.01)

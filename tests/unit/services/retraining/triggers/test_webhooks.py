@@ -1,4 +1,4 @@
-"""The bodies of `POST /triggers`: ours, Alertmanager's and Grafana's."""
+"""Bodies of `POST /triggers`: our own format, Alertmanager's and Grafana's."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def grafana(*alerts: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_own_format() -> None:
-    [cause], left_out = read_triggers(
+    [cause], ignored = read_triggers(
         {"model": "toy", "reason": "new data", "key": "ticket 7", "actor": "ann"}, NOW
     )
     assert (cause.model, cause.source, cause.reason, cause.actor) == ("toy", "request", "new data", "ann")
-    assert left_out == []
+    assert ignored == []
     [again], _ = read_triggers({"model": "toy", "reason": "other words", "key": "ticket 7"}, NOW)
     assert again.key == cause.key
 
@@ -125,11 +125,11 @@ def test_alert_may_have_verdict_annotations(wrap: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["", "<no value>", "0123456789ABCDEF" * 2, "a" * 31, "a" * 33, "a" * 32 + "\n", "../" + "a" * 29, 5, None]
+    "verdict_id", ["", "<no value>", "0123456789ABCDEF" * 2, "a" * 31, "a" * 33, "a" * 32 + "\n", "../" + "a" * 29, 5, None]
 )  # fmt: skip
-def test_invalid_verdict_id_is_unclear(told: object) -> None:
-    [cause], left_out = read_triggers(alertmanager(alert(annotations={"verdict_id": told})), NOW)
-    assert (cause.about, left_out) == (UNCLEAR, [])
+def test_invalid_verdict_id_is_unclear(verdict_id: object) -> None:
+    [cause], ignored = read_triggers(alertmanager(alert(annotations={"verdict_id": verdict_id})), NOW)
+    assert (cause.about, ignored) == (UNCLEAR, [])
 
 
 def test_resolved_alert_names_no_verdict() -> None:
@@ -148,9 +148,9 @@ def test_labels_replace_a_missing_fingerprint() -> None:
 
 
 def test_alerts_without_model_are_ignored_and_reported() -> None:
-    causes, left_out = read_triggers(alertmanager(alert(labels={"alertname": "DiskFull"}), alert()), NOW)
+    causes, ignored = read_triggers(alertmanager(alert(labels={"alertname": "DiskFull"}), alert()), NOW)
     assert [cause.model for cause in causes] == ["toy"]
-    assert left_out == ["alerts[0].labels.model is missing or is not a model name"]
+    assert ignored == ["alerts[0].labels.model is missing or is not a model name"]
 
 
 @pytest.mark.parametrize(
