@@ -1,4 +1,4 @@
-"""A headless Chromium, and what every page has to keep to in it."""
+"""A headless Chromium, and checks that every page has to pass."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def artefacts() -> Path:
 
 @dataclass
 class Visit:
-    """An open page, and all it did that it must not: errors told, requests that left its origin."""
+    """An open page with its console errors and its requests to other origins."""
 
     page: Page
     errors: list[str] = field(default_factory=list)
     strayed: list[str] = field(default_factory=list)
-    # Answers a test provokes are told by the browser as errors too.
+    # The browser reports error responses that a test provokes, too.
     expected: list[str] = field(default_factory=list)
 
     def watch(self, origin: str) -> None:
@@ -78,7 +78,7 @@ class Visit:
         self.page.on("request", sent)
 
     def refresh(self) -> None:
-        """What the page does by itself every few seconds, now, and to its end; what it brings is of now, too."""
+        """Refresh now, as the page does every few seconds, with a new snapshot, and wait for the result."""
         before = self.page.locator("#summary time").get_attribute("datetime")
         self.page.wait_for_timeout((KEPT_S + 0.1) * 1000)
         with self.page.expect_response("**/main"):
@@ -88,7 +88,7 @@ class Visit:
         )
 
     def problems(self) -> list[str]:
-        """What axe finds wrong, in words."""
+        """The accessibility violations that axe finds."""
         found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
         return [
             f"{one['id']}: {one['help']} at {[node['target'] for node in one['nodes'][:5]]}" for one in found
@@ -114,7 +114,7 @@ class Visit:
 
 @contextmanager
 def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
-    """Open `url` in a browser of its own; at the end nothing must have gone wrong in it."""
+    """Open `url` in a browser context of its own; fails if the page reported an error or left its origin."""
     context = browser.new_context(reduced_motion="reduce", **options)
     context.set_default_timeout(15_000)
     visit = Visit(context.new_page())

@@ -1,4 +1,4 @@
-"""The console in a real browser, in front of services with a memory."""
+"""The console in a real browser, in front of fake services."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ LOOPS: dict[str, Callable[[], FakeLoop]] = {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", LOOPS)
-def test_nothing_stands_in_anyone_s_way(browser: Browser, artefacts: Path, name: str, scheme: str) -> None:
+def test_page_has_no_accessibility_violations(
+    browser: Browser, artefacts: Path, name: str, scheme: str
+) -> None:
     with console_before(LOOPS[name]()) as url:
         for width, viewport in (("wide", WIDE), ("narrow", NARROW)):
             with visiting(browser, url, color_scheme=scheme, viewport=viewport) as visit:
@@ -42,7 +44,7 @@ def test_nothing_stands_in_anyone_s_way(browser: Browser, artefacts: Path, name:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_dialog_stands_in_nobody_s_way_either(browser: Browser, artefacts: Path, scheme: str) -> None:
+def test_dialog_has_no_accessibility_violations(browser: Browser, artefacts: Path, scheme: str) -> None:
     with (
         console_before(full_loop()) as url,
         visiting(browser, url, color_scheme=scheme, viewport=NARROW) as visit,
@@ -53,7 +55,7 @@ def test_the_dialog_stands_in_nobody_s_way_either(browser: Browser, artefacts: P
         assert visit.problems() == []
 
 
-def test_with_the_keyboard_alone_one_approves_and_rolls_back(browser: Browser) -> None:
+def test_approve_and_roll_back_by_keyboard(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         keys, page = visit.page.keyboard, visit.page
@@ -69,7 +71,7 @@ def test_with_the_keyboard_alone_one_approves_and_rolls_back(browser: Browser) -
         keys.press("Enter")
         expect(page.get_by_role("status")).to_contain_text("Approved; the run is promoting.")
         assert loop.posted == [("/retraining/runs/run-new/approve", {"actor": "Ada"})]
-        # The button is gone; the focus is on the heading above it and not lost.
+        # The button is gone; the focus moves to the heading of its section.
         expect(page.locator("#approve-run-new")).to_have_count(0)
         assert visit.focused() == "Action items"
 
@@ -87,7 +89,7 @@ def test_with_the_keyboard_alone_one_approves_and_rolls_back(browser: Browser) -
         expect(page.locator("#releases")).to_contain_text("worse at night")
 
 
-def test_escape_closes_the_dialog_and_nothing_was_done(browser: Browser) -> None:
+def test_escape_cancels_the_dialog(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.tab_to("Reject run-new")
@@ -98,8 +100,8 @@ def test_escape_closes_the_dialog_and_nothing_was_done(browser: Browser) -> None
         assert loop.posted == []
 
 
-def test_an_answer_is_told_of_what_was_asked_and_of_nothing_else(browser: Browser) -> None:
-    """The dialog stays until the answer is there; where a browser closes it all the same, no other takes its place."""
+def test_result_is_announced_for_its_own_action(browser: Browser) -> None:
+    """The dialog stays until the response arrives; if the browser closes it all the same, no other opens before that."""
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         page, ask = visit.page, visit.page.locator("#dialog")
@@ -122,7 +124,7 @@ def test_an_answer_is_told_of_what_was_asked_and_of_nothing_else(browser: Browse
 
 
 @pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "open"])
-def test_a_refusal_is_told_of_what_was_asked_and_of_nothing_else(browser: Browser, is_closed: bool) -> None:
+def test_error_is_shown_for_its_own_action(browser: Browser, is_closed: bool) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.expected.append("409")
@@ -149,7 +151,7 @@ def test_a_refusal_is_told_of_what_was_asked_and_of_nothing_else(browser: Browse
 
 
 @pytest.mark.parametrize("button", ["Approve run-new", "Reject run-new", "Acknowledge"])
-def test_a_key_held_down_is_no_answer(browser: Browser, button: str) -> None:
+def test_key_repeat_does_not_confirm_the_dialog(browser: Browser, button: str) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.page.evaluate("localStorage.setItem('homeostat-actor', 'Ada')")
@@ -162,22 +164,22 @@ def test_a_key_held_down_is_no_answer(browser: Browser, button: str) -> None:
         expect(visit.page.locator("#dialog")).to_be_visible()
         visit.page.keyboard.up("Enter")
         assert loop.posted == []
-        # What is ready to be pressed without a word more takes nothing for granted.
+        # The focus is on a field, or on Cancel: never on the button that acts.
         assert visit.focused() == ("dialog-note" if button == "Acknowledge" else "Cancel")
-        # Read, chosen and pressed, it is one.
+        # A deliberate key press acts.
         visit.tab_to(button.partition(" ")[0], most=6)
         visit.page.keyboard.press("Enter")
         expect(visit.page.locator("#dialog")).to_be_hidden()
         assert len(loop.posted) == 1
 
 
-def test_the_second_half_of_a_double_click_is_no_answer(browser: Browser) -> None:
+def test_double_click_does_not_confirm_the_dialog(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         page = visit.page
         page.evaluate("localStorage.setItem('homeostat-actor', 'Ada')")
         page.reload()
-        # The button that opens the dialog lies where the dialog's own will be.
+        # Put the button that opens the dialog where the button of the dialog will be.
         page.get_by_role("button", name="Reject").click()
         place = page.locator("#dialog-confirm").bounding_box()
         page.keyboard.press("Escape")
@@ -194,7 +196,7 @@ def test_the_second_half_of_a_double_click_is_no_answer(browser: Browser) -> Non
         assert loop.posted == []
 
 
-def test_the_focus_is_not_lost_where_nothing_has_a_name_of_its_own(browser: Browser) -> None:
+def test_focus_moves_to_the_section_heading_if_the_element_is_gone(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.page.evaluate(
@@ -207,7 +209,7 @@ def test_the_focus_is_not_lost_where_nothing_has_a_name_of_its_own(browser: Brow
         assert visit.focused() == "Action items"
 
 
-def test_another_generation_can_be_chosen(browser: Browser) -> None:
+def test_rollback_to_a_chosen_generation(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.page.get_by_role("button", name="Roll back").click()
@@ -220,7 +222,7 @@ def test_another_generation_can_be_chosen(browser: Browser) -> None:
         assert loop.posted[0][1]["to_generation"] == 1
 
 
-def test_a_double_click_goes_back_once(browser: Browser) -> None:
+def test_double_click_rolls_back_once(browser: Browser) -> None:
     loop = full_loop()
     loop.slow["retraining"] = 0.15
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
@@ -232,7 +234,7 @@ def test_a_double_click_goes_back_once(browser: Browser) -> None:
         assert len(loop.posted) == 1
 
 
-def test_a_page_that_is_behind_is_told_so_and_does_nothing(browser: Browser) -> None:
+def test_outdated_page_cannot_roll_back(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.expected.append("409")
@@ -253,7 +255,7 @@ def test_a_page_that_is_behind_is_told_so_and_does_nothing(browser: Browser) -> 
         expect(visit.page.locator("#releases tbody tr").first).to_contain_text("4")
 
 
-def test_acknowledging_takes_it_off_the_list_with_the_person_s_name(browser: Browser) -> None:
+def test_acknowledgement_removes_the_action_item(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.page.locator("#action-items").get_by_role("button", name="Acknowledge").click()
@@ -265,14 +267,14 @@ def test_acknowledging_takes_it_off_the_list_with_the_person_s_name(browser: Bro
         assert loop.posted == [
             (f"/retraining/causes/{'b' * 32}/acknowledge", {"actor": "Ada", "note": "a holiday"})
         ]
-        # The name is asked once.
+        # The name is asked for once.
         visit.page.reload()
         expect(visit.page.get_by_role("button", name="Acting as Ada")).to_be_visible()
         visit.page.get_by_role("button", name="Reject").click()
         expect(visit.page.get_by_label("Your name")).to_be_hidden()
 
 
-def test_many_alike_are_acknowledged_with_one_button_up_to_what_the_page_showed(browser: Browser) -> None:
+def test_group_is_acknowledged_up_to_what_the_page_showed(browser: Browser) -> None:
     loop = full_loop()
     for number in range(44):
         loop.decision(f"{number:032x}", state="drift")
@@ -288,7 +290,7 @@ def test_many_alike_are_acknowledged_with_one_button_up_to_what_the_page_showed(
         assert left == ["c" * 32]
 
 
-def test_a_refusal_is_said_in_words(browser: Browser) -> None:
+def test_error_of_retraining_is_shown_in_the_dialog(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.expected.append("503")
@@ -302,7 +304,7 @@ def test_a_refusal_is_said_in_words(browser: Browser) -> None:
         expect(visit.page.locator("#dialog-confirm")).to_be_visible()
 
 
-def test_a_refresh_keeps_focus_scroll_and_an_open_dialog(browser: Browser) -> None:
+def test_refresh_keeps_focus_scroll_and_an_open_dialog(browser: Browser) -> None:
     loop = busy_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         page = visit.page
@@ -331,7 +333,7 @@ def test_a_refresh_keeps_focus_scroll_and_an_open_dialog(browser: Browser) -> No
         assert visit.focused() == "dialog-note"
 
 
-def test_what_is_unchanged_is_left_in_place_and_not_told(browser: Browser) -> None:
+def test_unchanged_sections_are_not_replaced_or_announced(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.page.evaluate("document.getElementById('verdicts').same = true")
@@ -341,7 +343,7 @@ def test_what_is_unchanged_is_left_in_place_and_not_told(browser: Browser) -> No
         expect(visit.page.get_by_role("status")).to_have_text("")
 
 
-def test_marked_text_is_not_taken_away(browser: Browser) -> None:
+def test_refresh_keeps_selected_text(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.page.evaluate("getSelection().selectAllChildren(document.querySelector('#decisions tbody'))")
@@ -353,7 +355,7 @@ def test_marked_text_is_not_taken_away(browser: Browser) -> None:
         expect(visit.page.locator("#decisions")).to_contain_text(f"the reason of {'c' * 32}")
 
 
-def test_it_refreshes_by_itself_until_it_is_paused(browser: Browser) -> None:
+def test_page_refreshes_until_it_is_paused(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         loop.away = {"drift"}
@@ -369,14 +371,14 @@ def test_it_refreshes_by_itself_until_it_is_paused(browser: Browser) -> None:
         expect(visit.page.get_by_role("status")).to_contain_text("Resolved: drift is unreachable.")
 
 
-def test_with_every_service_down_the_page_says_what_to_do(browser: Browser, artefacts: Path) -> None:
+def test_every_service_unreachable(browser: Browser, artefacts: Path) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         loop.away = set(SERVICES)
         visit.refresh()
         for service in SERVICES:
             expect(visit.page.locator("#action-items")).to_contain_text(f"{service} is unreachable")
-        # What was known is still there, said to be old.
+        # The last data is still shown, marked as old.
         expect(visit.page.locator("#verdicts .stale")).to_contain_text(
             "drift does not respond; this is its data from"
         )
@@ -385,7 +387,7 @@ def test_with_every_service_down_the_page_says_what_to_do(browser: Browser, arte
         assert visit.problems() == []
 
 
-def test_a_console_that_is_gone_is_said_once_and_the_page_stays(browser: Browser) -> None:
+def test_page_stays_if_the_console_does_not_respond(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.expected += ["ERR_", "Failed to load"]
@@ -400,7 +402,7 @@ def test_a_console_that_is_gone_is_said_once_and_the_page_stays(browser: Browser
         expect(visit.page.locator("#connection")).to_have_text("")
 
 
-def test_without_script_it_can_be_read(browser: Browser, artefacts: Path) -> None:
+def test_page_is_readable_without_javascript(browser: Browser, artefacts: Path) -> None:
     with console_before(full_loop()) as url:
         with visiting(browser, url, java_script_enabled=False, viewport=WIDE) as visit:
             expect(visit.page.get_by_text("Without JavaScript this page shows everything")).to_be_visible()
@@ -412,7 +414,7 @@ def test_without_script_it_can_be_read(browser: Browser, artefacts: Path) -> Non
 HOSTILE = "\"><img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 
 
-def test_words_of_services_do_nothing_in_the_page_nor_in_the_dialog(browser: Browser) -> None:
+def test_hostile_text_of_services_is_not_executed(browser: Browser) -> None:
     loop = full_loop(model="flights")
     for body in (*loop.decisions, *loop.runs, *loop.verdicts):
         for key in ("reason", "cause_reason", "explanation"):
@@ -435,8 +437,8 @@ def test_words_of_services_do_nothing_in_the_page_nor_in_the_dialog(browser: Bro
         assert page.locator("img").count() == 0
 
 
-def test_a_report_is_shut_in(browser: Browser) -> None:
-    """Its script runs, in no origin: it reads nothing of ours, sends nothing to us, and presses no button."""
+def test_report_is_sandboxed(browser: Browser) -> None:
+    """Its script runs without an origin: it cannot read the console, send requests to it or act."""
     loop = full_loop()
     loop.lies[
         f"/drift/reports/{loop.verdicts[0]['verdict_id']}"
@@ -456,8 +458,8 @@ def test_a_report_is_shut_in(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("where", ["location", "top.location", "parent.location"])
-def test_a_report_takes_nothing_elsewhere(browser: Browser, where: str) -> None:
-    """Going somewhere tells it the address, and an address holds text."""
+def test_report_cannot_navigate_elsewhere(browser: Browser, where: str) -> None:
+    """A URL can carry the content of the report to another site."""
     loop, other = full_loop(), FakeLoop()
     with serving(other) as elsewhere, console_before(loop) as url:
         loop.lies[f"/drift/reports/{loop.verdicts[0]['verdict_id']}"] = (
@@ -471,10 +473,10 @@ def test_a_report_takes_nothing_elsewhere(browser: Browser, where: str) -> None:
             visit.page.wait_for_timeout(700)
             assert visit.page.url.startswith(f"{url}/reports/")
             assert other.asked == []
-            visit.strayed.clear()  # what was tried and stopped
+            visit.strayed.clear()  # attempts that the policy stopped
 
 
-def test_the_page_around_a_report_stands_in_nobody_s_way(browser: Browser) -> None:
+def test_report_page_has_no_accessibility_violations(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=NARROW) as visit:
         visit.expected += ["404"]

@@ -1,4 +1,4 @@
-"""The pages before real services: what is pressed in the browser stands in the real ledger and release log."""
+"""The pages with real services: actions in the browser are in the ledger and in the release log."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def inference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InferencePro
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_inference_s_own_page_stands_in_nobody_s_way(
+def test_inference_page_has_no_accessibility_violations(
     browser: Browser, inference: InferenceProcess, artefacts: Path, scheme: str
 ) -> None:
     for width, viewport in (("wide", WIDE), ("narrow", {"width": 360, "height": 740})):
@@ -104,7 +104,7 @@ def test_inference_s_own_page_stands_in_nobody_s_way(
             assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_the_console_shows_what_a_real_server_serves(browser: Browser, inference: InferenceProcess) -> None:
+def test_console_shows_what_a_real_server_serves(browser: Browser, inference: InferenceProcess) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     where = Endpoints(servers=(inference.url,), shipper=nobody, sink=nobody, drift=nobody, retraining=nobody)
     with console_of(where) as url, visiting(browser, url, viewport=WIDE) as visit:
@@ -112,6 +112,4 @@ def test_the_console_shows_what_a_real_server_serves(browser: Browser, inference
         expect(visit.page.locator("#models")).to_contain_text(
             f"serves generation 1, {served['version'][:12]}"
         )
-        expect(visit.page.locator("#models")).to_contain_text(
-            "not known"
-        )  # nobody vouches for the release log
+        expect(visit.page.locator("#models")).to_contain_text("not known")  # the release log is not known

@@ -1,4 +1,4 @@
-"""The console as a process: it starts with nobody to ask, answers, and ends when told to."""
+"""The console as a process: it starts without other services, responds, and stops on a signal."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_console_runs_without_other_services(tmp_path: Path) -> None:
         assert "Traceback" not in process.communicate()[1]
     finally:
         process.kill()
-    assert list(tmp_path.iterdir()) == []  # it keeps nothing
+    assert list(tmp_path.iterdir()) == []  # it stores nothing
 
 
 def test_command_prints_the_url(tmp_path: Path) -> None:

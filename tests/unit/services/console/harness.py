@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 
 class Clock:
-    """A clock that is set by hand, with ticks that go on whatever it is set to."""
+    """A clock that is set by hand, with monotonic ticks."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -75,7 +75,7 @@ class Console:
         )
 
     async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
-        """As the page's script does it."""
+        """A POST as the page's script sends it."""
         sent = {"Origin": "http://localhost:8005", HEADER: "1", **headers}
         return await self.http.post(
             path, json=body, headers={name: value for name, value in sent.items() if value}
@@ -114,7 +114,7 @@ class Element:
 
 
 class Page(HTMLParser):
-    """A page taken apart. Fails where an element is not closed in its turn."""
+    """A parsed page. Fails if elements are not closed in order."""
 
     VOID = frozenset({"meta", "link", "br", "input", "rect", "path", "circle", "line"})
 

@@ -1,4 +1,4 @@
-"""The look at everything: what is said, what is not, and by whom; bounded whatever a service does."""
+"""Snapshots: complete where services respond, marked where they do not, and in bounded time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def conditions(snapshot: object) -> dict[str, str]:
     return {one.name: one.condition for one in snapshot.components}  # type: ignore[attr-defined]
 
 
-def test_a_loop_that_is_well() -> None:
+def test_healthy_loop() -> None:
     snapshot = take_snapshot(full_loop())
     assert conditions(snapshot) == dict.fromkeys(COMPONENTS, "up")
     assert snapshot.stale == {}
@@ -42,7 +42,7 @@ def test_a_loop_that_is_well() -> None:
     ]
 
 
-def test_an_installation_without_a_model_is_empty_and_well() -> None:
+def test_installation_without_a_model() -> None:
     snapshot = take_snapshot(FakeLoop())
     assert conditions(snapshot) == dict.fromkeys(COMPONENTS, "up")
     assert (snapshot.models, snapshot.verdicts, snapshot.runs, snapshot.releases, snapshot.action_items) == (
@@ -51,7 +51,7 @@ def test_an_installation_without_a_model_is_empty_and_well() -> None:
 
 
 @pytest.mark.parametrize("service", ["inference", "shipper", "sink", "drift", "retraining"])
-def test_a_service_that_is_away_is_named_and_the_others_are_shown(service: str) -> None:
+def test_unreachable_service_is_an_action_item(service: str) -> None:
     loop = full_loop()
     loop.away = {service}
     snapshot = take_snapshot(loop)
@@ -63,10 +63,10 @@ def test_a_service_that_is_away_is_named_and_the_others_are_shown(service: str) 
     assert item.hint
 
 
-def test_since_when_is_remembered_until_it_is_back() -> None:
+def test_start_of_a_problem_is_kept_until_it_ends() -> None:
     loop = full_loop()
 
-    async def looks() -> list[object]:
+    async def snapshots() -> list[object]:
         console = Console(loop)
         found: list[object] = []
         for away in (set(), {"drift"}, {"drift"}, set(), {"drift"}):
@@ -77,32 +77,32 @@ def test_since_when_is_remembered_until_it_is_back() -> None:
             found.append(drift.since and (drift.since - NOW).total_seconds())
         return found
 
-    assert run(looks) == [None, 20.0, 20.0, None, 50.0]
+    assert run(snapshots) == [None, 20.0, 20.0, None, 50.0]
 
 
-def test_what_a_service_last_said_stays_with_the_moment_it_was_said() -> None:
+def test_last_data_of_an_unreachable_service_is_kept() -> None:
     loop = full_loop()
 
-    async def looks() -> object:
+    async def snapshots() -> object:
         console = Console(loop)
         await console.aggregator.snapshot()
         loop.away = {"drift", "retraining"}
         console.clock.forward(30)
         return await console.aggregator.snapshot()
 
-    snapshot = run(looks)
+    snapshot = run(snapshots)
     assert len(snapshot.verdicts) == 23
     assert snapshot.models[0].released.generation == 3
     assert snapshot.stale == dict.fromkeys(("verdicts", "decisions", "runs", "releases"), NOW)
 
 
-def test_a_slow_service_holds_the_look_no_longer_than_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_service_delays_a_snapshot_only_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "POLL_WAIT_S", 0.15)
     monkeypatch.setattr(asking, "FIRST_POLL_WAIT_S", 1.0)
     monkeypatch.setattr(asking, "MINIMUM_WAIT_S", 0.05)
     loop = full_loop()
 
-    async def looks() -> tuple[float, object, int]:
+    async def snapshots() -> tuple[float, object, int]:
         console = Console(loop)
         console.aggregator._ticks = time.monotonic
         hanging = asyncio.Event()
@@ -126,7 +126,7 @@ def test_a_slow_service_holds_the_look_no_longer_than_its_patience(monkeypatch: 
         await console.aggregator._poller.close()
         return took, first, asked
 
-    took, snapshot, asked = run(looks)
+    took, snapshot, asked = run(snapshots)
     assert took < 1.7  # what is asked about each model waits within the same patience, not once more
     assert conditions(snapshot)["drift"] == "unreachable"
     assert conditions(snapshot)["retraining"] == "up"
@@ -135,11 +135,11 @@ def test_a_slow_service_holds_the_look_no_longer_than_its_patience(monkeypatch: 
     )  # status, verdicts and those of the model, once each: what is under way is not asked again
 
 
-def test_an_answer_that_is_late_once_is_shown_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_late_response_is_tolerated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "POLL_WAIT_S", 0.1)
     loop = full_loop()
 
-    async def looks() -> list[str]:
+    async def snapshots() -> list[str]:
         console = Console(loop)
         await console.aggregator.snapshot()
         fetch, hanging = console.aggregator._poller._get, asyncio.Event()
@@ -157,7 +157,7 @@ def test_an_answer_that_is_late_once_is_shown_as_it_was(monkeypatch: pytest.Monk
         await console.aggregator._poller.close()
         return found
 
-    assert run(looks) == ["up", "unreachable"]
+    assert run(snapshots) == ["up", "unreachable"]
 
 
 LIES = [
@@ -178,7 +178,7 @@ LIES = [
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_no_lie_of_any_service_takes_the_page_down(lie: bytes) -> None:
+def test_invalid_response_does_not_break_the_page(lie: bytes) -> None:
     from services.console.views.page import render_page
 
     for path in (
@@ -203,7 +203,7 @@ def test_no_lie_of_any_service_takes_the_page_down(lie: bytes) -> None:
         )
 
 
-def test_what_is_not_json_is_said_to_be_so() -> None:
+def test_response_that_is_not_json_is_reported() -> None:
     loop = full_loop()
     loop.lies["/drift/status"] = b"<html>"
     drift = take_snapshot(loop).component("drift")
@@ -212,7 +212,7 @@ def test_what_is_not_json_is_said_to_be_so() -> None:
     assert drift.sentence.startswith("Returns something that is not JSON")
 
 
-def test_kafka_is_judged_by_those_who_talk_to_it() -> None:
+def test_state_of_kafka_comes_from_its_clients() -> None:
     loop = full_loop()
     loop.kafka = False
     assert conditions(take_snapshot(loop))["kafka"] == "unreachable"
@@ -223,29 +223,29 @@ def test_kafka_is_judged_by_those_who_talk_to_it() -> None:
     assert "kafka" not in {item.about for item in snapshot.action_items}
 
 
-def test_a_picture_is_kept_for_a_second_and_looked_for_once() -> None:
+def test_snapshot_is_kept_for_a_second() -> None:
     loop = full_loop()
 
-    async def looks() -> list[int]:
+    async def snapshots() -> list[int]:
         console = Console(loop)
         counts = []
         for seconds in (0.0, 0.5, 0.6):
             console.clock.forward(seconds)
-            snapshots = await asyncio.gather(*(console.aggregator.snapshot() for _ in range(5)))
-            assert all(snapshot is snapshots[0] for snapshot in snapshots)
+            found = await asyncio.gather(*(console.aggregator.snapshot() for _ in range(5)))
+            assert all(snapshot is found[0] for snapshot in found)
             counts.append(loop.asked.count("/drift/status"))
         console.aggregator.invalidate()
         await console.aggregator.snapshot()
         return [*counts, loop.asked.count("/drift/status")]
 
-    assert run(looks) == [1, 1, 2, 3]
+    assert run(snapshots) == [1, 1, 2, 3]
 
 
 @pytest.mark.parametrize("set_by", [-3600.0, 3600.0])
-def test_a_clock_that_is_set_freezes_nothing(set_by: float) -> None:
+def test_clock_change_does_not_freeze_the_snapshot(set_by: float) -> None:
     loop = full_loop()
 
-    async def looks() -> list[object]:
+    async def snapshots() -> list[object]:
         console = Console(loop)
         await console.aggregator.snapshot()
         loop.away = {"inference", "shipper", "sink", "drift", "retraining"}
@@ -255,17 +255,15 @@ def test_a_clock_that_is_set_freezes_nothing(set_by: float) -> None:
         snapshot = await console.aggregator.snapshot()
         return [kept, snapshot.at == console.clock(), conditions(snapshot)["drift"]]
 
-    assert run(looks) == ["up", True, "unreachable"]
+    assert run(snapshots) == ["up", True, "unreachable"]
 
 
 @pytest.mark.parametrize("set_by", [-3600.0, 3600.0])
-def test_a_clock_that_is_set_does_not_decide_how_late_an_answer_is(
-    set_by: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_clock_change_does_not_affect_lateness(set_by: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "POLL_WAIT_S", 0.1)
     loop = full_loop()
 
-    async def looks() -> list[str]:
+    async def snapshots() -> list[str]:
         console = Console(loop)
         await console.aggregator.snapshot()
         hanging = asyncio.Event()
@@ -285,10 +283,10 @@ def test_a_clock_that_is_set_does_not_decide_how_late_an_answer_is(
         await console.aggregator._poller.close()
         return found
 
-    assert run(looks) == ["up", "unreachable"]
+    assert run(snapshots) == ["up", "unreachable"]
 
 
-def test_an_answer_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_response_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "MAXIMUM_RESPONSE_BYTES", 100_000)
     loop = full_loop()
     assert take_snapshot(loop).stale == {}
@@ -296,10 +294,10 @@ def test_an_answer_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> N
     assert take_snapshot(loop).stale == {"verdicts": None}
 
 
-def test_what_nobody_asks_any_more_is_forgotten() -> None:
+def test_results_of_former_requests_are_dropped() -> None:
     loop = full_loop()
 
-    async def looks() -> list[bool]:
+    async def snapshots() -> list[bool]:
         console = Console(loop)
         found = []
         for releases in (loop.releases, []):
@@ -311,10 +309,10 @@ def test_what_nobody_asks_any_more_is_forgotten() -> None:
             found.append("/models/flights/releases" in paths)
         return found
 
-    assert run(looks) == [True, False]
+    assert run(snapshots) == [True, False]
 
 
-def test_what_watches_the_loop_comes_after_the_loop() -> None:
+def test_monitoring_comes_last() -> None:
     loop = full_loop()
     loop.away = {"retraining", "prometheus"}
     where = endpoints(BASE, prometheus=f"{BASE}/prometheus")
@@ -322,7 +320,7 @@ def test_what_watches_the_loop_comes_after_the_loop() -> None:
     assert [item.about for item in needs if item.kind == "component"] == ["retraining", "prometheus"]
 
 
-def test_what_nobody_has_seen_is_found_however_many_decisions_came_after_it() -> None:
+def test_old_unacknowledged_decision_is_an_action_item() -> None:
     loop = full_loop()
     for number in range(150):
         loop.decision(f"{number:032x}")
@@ -331,7 +329,7 @@ def test_what_nobody_has_seen_is_found_however_many_decisions_came_after_it() ->
     assert [item.about for item in snapshot.action_items if item.kind == "decision"] == ["b" * 32]
 
 
-def test_a_run_that_waits_is_found_however_many_came_after_it() -> None:
+def test_old_run_that_awaits_approval_is_found() -> None:
     loop = full_loop()
     for number in range(60):
         loop.run(f"run-{number}", "promoted", gate=True)
@@ -340,7 +338,7 @@ def test_a_run_that_waits_is_found_however_many_came_after_it() -> None:
     assert [item.about for item in snapshot.action_items if item.kind == "run"] == ["run-new"]
 
 
-def test_every_inference_server_is_held_against_the_release_log() -> None:
+def test_each_server_is_compared_with_the_release_log() -> None:
     loop = full_loop()
     loop.away = {"second"}
     where = endpoints(BASE)
@@ -351,7 +349,7 @@ def test_every_inference_server_is_held_against_the_release_log() -> None:
     assert [(served.server, served.agrees) for served in model.servers] == [("loop", True), ("two", None)]
 
 
-def test_a_server_that_stays_behind_the_release_log_needs_someone() -> None:
+def test_server_behind_the_release_log_is_an_action_item() -> None:
     loop = full_loop()
     loop.served = {"generation": 2, "version": VERSIONS[1]}
     [item] = [item for item in take_snapshot(loop).action_items if item.kind == "model"]
@@ -361,7 +359,7 @@ def test_a_server_that_stays_behind_the_release_log_needs_someone() -> None:
     assert [item for item in take_snapshot(loop).action_items if item.kind == "model"] == []
 
 
-def test_needs_come_in_the_order_of_their_urgency() -> None:
+def test_action_items_are_ordered_by_urgency() -> None:
     loop = full_loop()
     loop.away = {"sink"}
     needs = take_snapshot(loop).action_items
@@ -374,7 +372,7 @@ def test_needs_come_in_the_order_of_their_urgency() -> None:
     assert [item.kind for item in take_snapshot(loop).action_items] == ["component", "run"]
 
 
-def test_unseen_decisions_are_counted_however_many_came_after_them() -> None:
+def test_all_unacknowledged_decisions_are_counted() -> None:
     loop = full_loop()
     for number in range(300):
         loop.decision(f"{number:032x}", state="drift" if number % 2 == 0 else "ok")
@@ -383,7 +381,7 @@ def test_unseen_decisions_are_counted_however_many_came_after_them() -> None:
     assert item.title == "flights: 151 drift verdicts"
 
 
-def test_a_retraining_that_knows_neither_losses_nor_acknowledgements_is_understood() -> None:
+def test_losses_and_acknowledgements_are_optional() -> None:
     loop = full_loop()
     loop.losses = {}
     for decision in loop.decisions:

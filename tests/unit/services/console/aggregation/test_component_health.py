@@ -23,17 +23,17 @@ def health_of(name: str, loop: FakeLoop) -> ComponentHealth:
     ],
 )
 @pytest.mark.parametrize("lie", [b"", b"nonsense"])
-def test_figures_nobody_told_are_not_known(name: str, sentence: str, lie: bytes) -> None:
+def test_missing_samples_are_unknown(name: str, sentence: str, lie: bytes) -> None:
     loop = full_loop()
     loop.lies[f"/{name}/metrics"] = lie
     health = health_of(name, loop)
     assert (health.condition, health.sentence, health.details) == ("up", sentence, ())
 
 
-def test_figures_of_before_are_not_told_as_of_now() -> None:
+def test_old_samples_are_not_shown() -> None:
     loop = full_loop()
 
-    async def looks() -> list[str]:
+    async def snapshots() -> list[str]:
         console = Console(loop)
         first = (await console.aggregator.snapshot()).component("sink")
         get = console.aggregator._poller._get
@@ -48,7 +48,7 @@ def test_figures_of_before_are_not_told_as_of_now() -> None:
         second = (await console.aggregator.snapshot()).component("sink")
         return [health.sentence for health in (first, second) if health is not None]
 
-    assert run(looks) == ["7 records behind Kafka", "responds; its lag is unknown"]
+    assert run(snapshots) == ["7 records behind Kafka", "responds; its lag is unknown"]
 
 
 @pytest.mark.parametrize(
@@ -77,21 +77,21 @@ def test_figures_of_before_are_not_told_as_of_now() -> None:
         ),
     ],
 )
-def test_what_is_late_is_trouble(name: str, metrics: str, condition: str, sentence: str) -> None:
+def test_lateness_is_degraded(name: str, metrics: str, condition: str, sentence: str) -> None:
     loop = full_loop()
     loop.lies[f"/{name}/metrics"] = metrics.encode()
     health = health_of(name, loop)
     assert (health.condition, health.sentence) == (condition, sentence)
 
 
-def test_rows_that_were_dropped_are_counted() -> None:
+def test_dropped_rows_are_counted() -> None:
     loop = full_loop()
     loop.lies["/shipper/metrics"] = b'homeostat_shipper_spool_dropped_rows{kind="predictions",model="m"} 5\n'
     assert ("dropped", "5 rows") in health_of("shipper", loop).details
 
 
 @pytest.mark.parametrize(("held", "condition"), [(799, "up"), (800, "degraded")])
-def test_a_spool_that_is_nearly_full_is_trouble(held: int, condition: str) -> None:
+def test_nearly_full_spool_is_degraded(held: int, condition: str) -> None:
     loop = full_loop()
     loop.lies["/inference/status.json"] = b'{"models": [], "spool": {"bytes": %d, "bound": 1000}}' % held
     health = health_of("inference", loop)

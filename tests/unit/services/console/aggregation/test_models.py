@@ -1,4 +1,4 @@
-"""What is known about each model: of its own, of now, and held against a release log of now."""
+"""What is known about each model: current data, compared with a current release log."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tests.unit.services.console.harness import Console, run, take_snapshot
 
 
 def later(loop: FakeLoop, change: Any, seconds: float = 3600) -> Snapshot:
-    """The second of two looks, with a change between them."""
+    """The second of two snapshots, with a change between them."""
 
-    async def looks() -> Snapshot:
+    async def snapshots() -> Snapshot:
         console = Console(loop)
         await console.aggregator.snapshot()
         change(loop)
         console.clock.forward(seconds)
         return await console.aggregator.snapshot()
 
-    found: Snapshot = run(looks)
+    found: Snapshot = run(snapshots)
     return found
 
 
@@ -36,7 +36,7 @@ def log_lies(loop: FakeLoop) -> None:
     loop.lies["/retraining/models/flights/releases"] = b"<html>"
 
 
-def test_a_quiet_model_keeps_its_verdicts_beside_a_busy_one() -> None:
+def test_quiet_model_keeps_its_verdicts() -> None:
     loop = full_loop()
     for number in range(100, 200):
         loop.verdict(number)["model"] = "busy"
@@ -48,8 +48,8 @@ def test_a_quiet_model_keeps_its_verdicts_beside_a_busy_one() -> None:
 
 
 @pytest.mark.parametrize("change", [released_meanwhile, log_lies])
-def test_a_release_log_of_before_accuses_nobody(change: Any) -> None:
-    """Its newest entry is an older one than is served: that says something of the log, and nothing of the server."""
+def test_old_release_log_does_not_disagree_with_servers(change: Any) -> None:
+    """Its newest entry is older than what is served: the server is not behind."""
     snapshot = later(full_loop(), change)
     [model] = snapshot.models
     [served] = model.servers
@@ -59,7 +59,7 @@ def test_a_release_log_of_before_accuses_nobody(change: Any) -> None:
     assert [item for item in snapshot.action_items if item.kind == "model"] == []
 
 
-def test_a_release_log_of_before_vouches_for_nobody_either() -> None:
+def test_old_release_log_does_not_agree_with_servers() -> None:
     def retraining_leaves(loop: FakeLoop) -> None:
         loop.away = {"retraining"}
 
@@ -67,7 +67,7 @@ def test_a_release_log_of_before_vouches_for_nobody_either() -> None:
     assert served.agrees is None
 
 
-def test_a_server_ahead_of_the_log_was_asked_after_it() -> None:
+def test_server_ahead_of_the_release_log_is_no_action_item() -> None:
     loop = full_loop()
     loop.served = {"generation": 4, "version": VERSIONS[3]}
     snapshot = take_snapshot(loop)
@@ -75,14 +75,14 @@ def test_a_server_ahead_of_the_log_was_asked_after_it() -> None:
     assert [item for item in snapshot.action_items if item.kind == "model"] == []
 
 
-def test_a_release_of_a_clock_set_back_is_no_swap_for_ever() -> None:
+def test_release_time_in_the_future_is_no_swap() -> None:
     loop = full_loop()
     loop.served = {"generation": 2, "version": VERSIONS[1]}
     loop.releases[-1]["released_at"] = (NOW + timedelta(hours=5)).isoformat()
     assert [item.about for item in take_snapshot(loop).action_items if item.kind == "model"] == ["flights"]
 
 
-def test_what_is_not_of_now_is_named_with_its_moment() -> None:
+def test_old_data_is_listed_with_its_time() -> None:
     def some_leave(loop: FakeLoop) -> None:
         loop.away = {"drift", "retraining"}
 

@@ -1,4 +1,4 @@
-"""The console's own API: who may act, what is forwarded, what comes back."""
+"""The console's API: access, forwarding to retraining, responses."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def posted(body: dict[str, Any], path: str = APPROVE, **headers: str) -> tuple[h
     return run(once), loop.posted
 
 
-def test_approving_a_run_is_forwarded_in_the_person_s_name() -> None:
+def test_approval_is_forwarded_with_the_user() -> None:
     answer, forwarded = posted(SHOWN)
     assert (answer.status_code, answer.json()["run"]["state"]) == (200, "promoting")
     assert forwarded == [("/retraining/runs/run-new/approve", {"actor": "ada"})]
 
 
-def test_a_run_is_named_whatever_its_name() -> None:
+def test_run_id_is_quoted() -> None:
     loop = full_loop()
     loop.run("a?b", "waiting_for_approval", gate=True, digest="d1")
 
@@ -42,15 +42,15 @@ def test_a_run_is_named_whatever_its_name() -> None:
     assert loop.runs[0]["state"] == "promoting"
 
 
-def test_rejecting_too() -> None:
+def test_rejection_is_forwarded() -> None:
     answer, forwarded = posted(SHOWN, "/api/runs/run-new/reject")
     assert answer.json()["run"]["state"] == "rejected"
     assert forwarded == [("/retraining/runs/run-new/reject", {"actor": "ada"})]
 
 
 @pytest.mark.parametrize("seen", [{"state": "suggested"}, {"gate_digest": "another proof"}])
-def test_a_run_that_has_moved_on_is_not_answered(seen: dict[str, str]) -> None:
-    """Who let a training start has not said yes to what it made, though the button is the same."""
+def test_changed_run_is_not_approved(seen: dict[str, str]) -> None:
+    """Approval of a training is not approval of the version it produced."""
     answer, forwarded = posted({**SHOWN, **seen})
     assert answer.status_code == 409
     assert "nothing was done" in answer.json()["error"]
@@ -58,7 +58,7 @@ def test_a_run_that_has_moved_on_is_not_answered(seen: dict[str, str]) -> None:
     assert forwarded == []
 
 
-def test_acknowledging_is_forwarded_with_its_note_and_the_first_stands() -> None:
+def test_first_acknowledgement_stays() -> None:
     loop = full_loop()
     key = "b" * 32
 
@@ -74,7 +74,7 @@ def test_acknowledging_is_forwarded_with_its_note_and_the_first_stands() -> None
     assert loop.posted == [(place, {"actor": "ada", "note": "seen"}), (place, {"actor": "bob"})]
 
 
-def test_a_group_is_acknowledged_as_it_was_shown_and_what_came_later_is_not() -> None:
+def test_group_is_acknowledged_as_it_was_shown() -> None:
     loop = full_loop()
     for number in range(4):
         loop.decision(f"{number:032x}", state="data_fault" if number == 1 else "drift")
@@ -100,7 +100,7 @@ def test_a_group_is_acknowledged_as_it_was_shown_and_what_came_later_is_not() ->
     assert loop.posted[1] == (f"/retraining/causes/{3:032x}/acknowledge", shown)
 
 
-def test_a_rollback_goes_back_once_however_often_it_is_sent() -> None:
+def test_repeated_rollback_is_refused() -> None:
     loop = full_loop()
 
     async def thrice() -> list[httpx.Response]:
@@ -130,7 +130,7 @@ def test_a_rollback_goes_back_once_however_often_it_is_sent() -> None:
         (APPROVE, {**SHOWN, "actor": "a" * 201}, "actor"),
     ],
 )
-def test_a_wrong_body_is_named_and_not_forwarded(path: str, body: Any, field: str) -> None:
+def test_invalid_body_is_not_forwarded(path: str, body: Any, field: str) -> None:
     answer, forwarded = posted(body, path)
     assert (answer.status_code, answer.json()["field"]) == (422, field)
     assert forwarded == []
@@ -154,7 +154,7 @@ def test_a_wrong_body_is_named_and_not_forwarded(path: str, body: Any, field: st
         ({"Host": "localhost.evil.example"}, 421),
     ],
 )
-def test_another_site_s_page_cannot_act(headers: dict[str, str], status: int) -> None:
+def test_other_sites_cannot_act(headers: dict[str, str], status: int) -> None:
     answer, forwarded = posted(SHOWN, **headers)
     assert answer.status_code == status
     assert answer.json()["error"]
@@ -170,13 +170,13 @@ def test_another_site_s_page_cannot_act(headers: dict[str, str], status: int) ->
         {"Host": "127.0.0.1:8005", "Origin": "https://127.0.0.1:8005"},
     ],
 )
-def test_this_page_and_a_program_can(headers: dict[str, str]) -> None:
+def test_own_page_and_programs_can_act(headers: dict[str, str]) -> None:
     answer, forwarded = posted(SHOWN, **headers)
     assert answer.status_code == 200
     assert len(forwarded) == 1
 
 
-def test_a_foreign_name_reads_nothing_either() -> None:
+def test_unknown_host_reads_nothing() -> None:
     async def looks() -> list[int]:
         console = Console(full_loop())
         return [
@@ -187,20 +187,20 @@ def test_a_foreign_name_reads_nothing_either() -> None:
     assert run(looks) == [421] * 4
 
 
-def test_a_body_without_end_is_refused() -> None:
+def test_large_body_is_refused() -> None:
     answer, forwarded = posted({**SHOWN, "actor": "a" * (20 << 10)})
     assert answer.status_code == 413
     assert forwarded == []
 
 
-def test_nothing_acts_on_a_get() -> None:
+def test_get_does_not_act() -> None:
     async def gets() -> int:
         return (await Console(full_loop()).http.get(APPROVE)).status_code
 
     assert run(gets) == 405
 
 
-def test_retraining_s_words_and_status_come_through() -> None:
+def test_error_of_retraining_is_passed_on() -> None:
     loop = full_loop()
 
     async def once() -> httpx.Response:
@@ -210,7 +210,7 @@ def test_retraining_s_words_and_status_come_through() -> None:
     assert (answer.status_code, answer.json()) == (404, {"error": "there is no cause nobody"})
 
 
-def test_a_retraining_that_is_away_did_nothing() -> None:
+def test_unreachable_retraining_did_nothing() -> None:
     loop = full_loop()
     loop.away = {"retraining"}
 
@@ -222,7 +222,7 @@ def test_a_retraining_that_is_away_did_nothing() -> None:
     assert answer.json()["error"] == "nothing was done: retraining does not respond"
 
 
-def test_a_lost_reply_is_not_told_as_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_response_is_not_reported_as_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = full_loop()
 
     async def once() -> httpx.Response:
@@ -239,7 +239,7 @@ def test_a_lost_reply_is_not_told_as_a_failure(monkeypatch: pytest.MonkeyPatch) 
     assert "it is not known whether the action was done" in answer.json()["error"]
 
 
-def test_who_a_proxy_names_is_who_acts_whatever_the_body_says() -> None:
+def test_user_named_by_the_proxy_wins() -> None:
     loop = full_loop()
 
     async def both() -> list[httpx.Response]:
@@ -253,7 +253,7 @@ def test_who_a_proxy_names_is_who_acts_whatever_the_body_says() -> None:
     assert loop.posted == [("/retraining/runs/run-new/approve", {"actor": "ada"})]
 
 
-def test_after_an_act_the_page_is_of_then() -> None:
+def test_page_is_current_after_an_action() -> None:
     loop = full_loop()
 
     async def acts() -> list[bool]:
@@ -265,7 +265,7 @@ def test_after_an_act_the_page_is_of_then() -> None:
     assert run(acts) == [True, False]
 
 
-def test_every_answer_carries_what_shuts_the_page_in() -> None:
+def test_security_headers_of_every_response() -> None:
     loop = full_loop()
     loop.lies["/drift/reports/v"] = b"<script>parent.document.title='taken'</script>"
 
@@ -296,7 +296,7 @@ def test_every_answer_carries_what_shuts_the_page_in() -> None:
     assert "unsafe" not in found["/"]["Content-Security-Policy"]
 
 
-def test_a_report_nobody_has_is_not_found() -> None:
+def test_missing_report_is_404() -> None:
     async def once() -> httpx.Response:
         return await Console(full_loop()).http.get("/reports/none/content")
 
@@ -305,8 +305,8 @@ def test_a_report_nobody_has_is_not_found() -> None:
 
 
 @pytest.mark.parametrize(("dest", "status"), [("document", 403), ("iframe", 200), ("", 200)])
-def test_a_report_is_no_page_of_its_own(dest: str, status: int) -> None:
-    """It could leave for anywhere, with its text in the address."""
+def test_report_is_served_only_to_frames(dest: str, status: int) -> None:
+    """As a page of its own it could send its content to another site in a URL."""
     loop = full_loop()
     loop.lies["/drift/reports/v"] = b"<p>the report"
     headers = {"Sec-Fetch-Dest": dest} if dest else {}
@@ -318,7 +318,7 @@ def test_a_report_is_no_page_of_its_own(dest: str, status: int) -> None:
     assert (answer.status_code, "the report" in answer.text) == (status, status == 200)
 
 
-def test_the_page_around_a_report_shuts_it_in() -> None:
+def test_report_page_sandboxes_its_frame() -> None:
     async def once() -> str:
         return (await Console(full_loop()).http.get("/reports/%22%3E%3Cscript%3E")).text
 
@@ -330,7 +330,7 @@ def test_the_page_around_a_report_shuts_it_in() -> None:
     assert [link.attributes["href"] for link in page.all("a")] == ["/"]
 
 
-def test_the_same_facts_are_there_as_json() -> None:
+def test_status_json_has_the_same_data() -> None:
     async def once() -> Any:
         return (await Console(full_loop()).http.get("/status.json")).json()
 
@@ -350,7 +350,7 @@ def test_the_same_facts_are_there_as_json() -> None:
     assert facts["action_items"][0]["about"] == "run-new"
 
 
-def test_it_lives_though_everything_else_is_away() -> None:
+def test_console_works_without_other_services() -> None:
     loop = full_loop()
     loop.away = {"inference", "shipper", "sink", "drift", "retraining"}
 

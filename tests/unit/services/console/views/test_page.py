@@ -1,4 +1,4 @@
-"""The page: whole, readable without sight and without script, and deaf to what is hidden in a service's words."""
+"""The page: complete, accessible, and safe against hostile text of services."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def hostile_loop(said: str) -> FakeLoop:
 
 
 @pytest.mark.parametrize("said", HOSTILE)
-def test_what_services_say_is_text(said: str) -> None:
+def test_hostile_text_is_escaped(said: str) -> None:
     html = render_page(take_snapshot(hostile_loop(said)))
     page = Page(html)
     innocent = Page(render_page(take_snapshot(full_loop())))
@@ -81,7 +81,7 @@ def test_what_services_say_is_text(said: str) -> None:
         assert re.match(r"(#|/reports/|/status\.json)", link.attributes["href"]), link.attributes
 
 
-def test_what_services_say_is_shown_whole() -> None:
+def test_special_characters_are_shown() -> None:
     loop = full_loop()
     loop.decisions[0]["reason"] = "<b>& \"quoted\" 'text'"
     html = render_main(take_snapshot(loop))
@@ -117,15 +117,15 @@ def test_headings_ids_and_labels_are_in_order(loop: FakeLoop, away: tuple[str, .
     )
 
 
-def test_whatever_can_have_the_focus_can_be_found_again() -> None:
-    """The script puts the focus back by id when it has put a new part in place."""
+def test_focusable_elements_have_ids() -> None:
+    """The script restores the focus by id when it has replaced a section."""
     page = Page(render_main(take_snapshot(busy_loop())))
     for element in page.elements:
         if element.name in ("a", "button", "input", "select") or "tabindex" in element.attributes:
             assert element.id, element.attributes
 
 
-def test_every_button_says_what_it_is_about_and_carries_what_it_sends() -> None:
+def test_buttons_have_their_subject_and_request() -> None:
     page = page_of(full_loop())
     buttons = [button for button in page.all("button") if "data-action" in button.attributes]
     told = {button.id: button for button in buttons}
@@ -148,7 +148,7 @@ def test_every_button_says_what_it_is_about_and_carries_what_it_sends() -> None:
     assert [one["generation"] for one in json.loads(back["data-choices"])] == [2, 1]
 
 
-def test_nothing_is_rolled_back_where_nothing_was_before() -> None:
+def test_no_rollback_button_without_an_earlier_version() -> None:
     loop = FakeLoop()
     loop.release(0, "deployment")
     assert not [
@@ -156,7 +156,7 @@ def test_nothing_is_rolled_back_where_nothing_was_before() -> None:
     ]
 
 
-def test_a_score_is_a_bar_with_its_meaning_in_words() -> None:
+def test_scores_are_bars_with_text() -> None:
     loop = full_loop()
     page = page_of(loop)
     labels = [drawing.attributes.get("aria-label", "") for drawing in page.all("svg")]
@@ -167,14 +167,14 @@ def test_a_score_is_a_bar_with_its_meaning_in_words() -> None:
     assert page.one("path", class_="over").attributes["d"] == "M0 6h90"  # 1.8 of what is full at 2
 
 
-def test_two_losses_are_told_in_words_and_figures() -> None:
+def test_losses_are_shown_as_text() -> None:
     text = page_of(full_loop()).one("article").text
     assert "frozen0.57served0.51" in text
     assert "11% less loss than the frozen first version" in text
     assert "log_loss on the newest 3,571 rows with outcomes" in text
 
 
-def test_an_empty_loop_says_what_comes() -> None:
+def test_empty_sections_say_why() -> None:
     text = Page(render_main(take_snapshot(FakeLoop()))).one("main").text
     for said in (
         "There are no action items.",
@@ -186,7 +186,7 @@ def test_an_empty_loop_says_what_comes() -> None:
         assert said in text
 
 
-def test_a_list_nobody_vouches_for_says_so() -> None:
+def test_list_of_an_unreachable_service_is_marked() -> None:
     loop = full_loop()
     loop.away = {"drift"}
     text = Page(render_main(take_snapshot(loop))).one("section", id="verdicts").text
@@ -194,7 +194,7 @@ def test_a_list_nobody_vouches_for_says_so() -> None:
     assert "No verdict yet" not in text
 
 
-def test_many_unseen_decisions_are_one_card_for_each_model_and_concern() -> None:
+def test_unacknowledged_decisions_are_grouped_by_model_and_concern() -> None:
     loop = busy_loop()
     loop.decision("f" * 32, state="data_fault")
     loop.decisions[-2]["event_time"] = "2013-02-12T11:00:00+00:00"  # the oldest drift
@@ -230,8 +230,8 @@ def test_many_unseen_decisions_are_one_card_for_each_model_and_concern() -> None
     assert len([one for one in page.all("button") if one.id.startswith("decision-acknowledge-")]) == 5
 
 
-def test_the_page_is_small_and_quickly_drawn() -> None:
-    """50 verdicts, 30 decisions, 20 runs, 20 releases; the bound on time is generous, the usual is a tenth of it."""
+def test_page_is_small_and_renders_quickly() -> None:
+    """50 verdicts, 30 decisions, 20 runs, 20 releases; usually it takes a tenth of the limit."""
     snapshot = take_snapshot(busy_loop())
     assert (len(snapshot.verdicts), len(snapshot.runs)) == (50, 31)
     render_page(snapshot)
@@ -241,7 +241,7 @@ def test_the_page_is_small_and_quickly_drawn() -> None:
     assert len(html.encode()) < LARGEST_PAGE
 
 
-def test_nothing_is_loaded_from_anywhere_and_nothing_is_styled_or_scripted_in_place() -> None:
+def test_page_loads_nothing_and_has_no_inline_handlers() -> None:
     page = page_of(busy_loop())
     for element in page.elements:
         assert "style" not in element.attributes
@@ -253,7 +253,7 @@ def test_nothing_is_loaded_from_anywhere_and_nothing_is_styled_or_scripted_in_pl
     assert "unsafe" not in PAGE_POLICY
 
 
-def test_moments_are_ages_with_the_moment_itself_for_programs() -> None:
+def test_times_are_ages_with_a_machine_readable_time() -> None:
     loop = full_loop()
     loop.releases[-1]["released_at"] = (loop.now - timedelta(hours=3)).isoformat()
     loop.releases[0]["released_at"] = (loop.now + timedelta(hours=2)).isoformat()
@@ -261,7 +261,7 @@ def test_moments_are_ages_with_the_moment_itself_for_programs() -> None:
     assert {"3 h ago", "2 h ahead of this clock"} <= shown
 
 
-def test_who_acts_is_shown_where_a_proxy_says_so() -> None:
+def test_user_named_by_a_proxy_is_in_the_page() -> None:
     page = Page(render_page(take_snapshot(full_loop()), actor='ada "<'))
     assert page.one("meta", name_="homeostat-actor").attributes["content"] == 'ada "<'
     assert not page_of(full_loop()).all("meta", name_="homeostat-actor")
@@ -274,20 +274,20 @@ def marks(*away: str) -> list[str]:
     return [mark.text for mark in page.all("p", class_="stale") if mark.text in inside]
 
 
-def test_nothing_is_marked_while_everyone_answers() -> None:
+def test_current_data_is_not_marked() -> None:
     assert marks() == []
 
 
-def test_what_drift_said_is_marked_beside_the_state_and_at_the_evidence() -> None:
+def test_old_data_of_drift_is_marked() -> None:
     mark = "drift does not respond: data from 1 h ago"
     assert marks("drift") == [mark, "one of the services does not respond: data from 1 h ago", mark]
 
 
-def test_what_retraining_said_is_marked_at_the_release_and_the_losses() -> None:
+def test_old_data_of_retraining_is_marked() -> None:
     assert marks("retraining") == ["retraining does not respond: data from 1 h ago"] * 2
 
 
-def test_what_a_server_said_is_marked_with_its_moment() -> None:
+def test_old_data_of_a_server_is_marked() -> None:
     loop = full_loop()
     page = Page(render_main(later(loop, lambda one: one.away.add("inference"))))
     assert "loop serves generation 3, cccc00000000 ? not known connection refused; data from 1 h ago" in (

@@ -117,7 +117,7 @@ class Page(HTMLParser):
         return [text for _, _, text in takewhile(lambda cell: cell[0] == "td", cells[start + 1 :])]
 
 
-def test_it_says_what_is_served_and_who_asked() -> None:
+def test_page_shows_models_requests_and_spool() -> None:
     page = Page(render_status(REPORT))
     assert page.texts("title") == ["Homeostat inference, ready"]
     assert page.row("flights") == [
@@ -143,7 +143,7 @@ def test_it_says_what_is_served_and_who_asked() -> None:
 
 
 @pytest.mark.parametrize("report", [REPORT, EMPTY], ids=["full", "empty"])
-def test_it_can_be_read_without_eyes_and_without_a_mouse(report: dict[str, Any]) -> None:
+def test_page_is_accessible(report: dict[str, Any]) -> None:
     page = Page(render_status(report))
     assert page.all("html")[0][0]["lang"] == "en"
     assert page.texts("h1") == ["Homeostat inference"]
@@ -165,7 +165,7 @@ def test_it_can_be_read_without_eyes_and_without_a_mouse(report: dict[str, Any])
     assert all(text.strip() for attributes, _, text in page.all("span") if attributes.get("class") == "bad")
 
 
-def test_it_moves_nothing_under_the_reader() -> None:
+def test_refresh_can_be_paused_and_is_announced() -> None:
     page = Page(render_status(REPORT))
     assert [attributes for attributes, _, _ in page.all("meta") if "http-equiv" in attributes] == []
     [(button, ancestors, text)] = page.all("button")
@@ -181,7 +181,7 @@ def test_it_moves_nothing_under_the_reader() -> None:
     assert page.texts("noscript") == ["Reload the page for newer data."]
 
 
-def test_only_its_own_style_and_script_may_run_and_nothing_is_fetched_from_elsewhere() -> None:
+def test_policy_allows_only_own_style_and_script() -> None:
     text = render_status(REPORT)
     page = Page(text)
     for tag, directive in (("style", "style-src"), ("script", "script-src")):
@@ -206,7 +206,7 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("paper", ["paper", "card"])
 @pytest.mark.parametrize("ink", ["ink", "soft", "info", "good", "bad"])
-def test_every_text_stands_out_from_what_is_behind_it(mode: int, paper: str, ink: str) -> None:
+def test_colours_have_enough_contrast(mode: int, paper: str, ink: str) -> None:
     [style] = Page(render_status(REPORT)).texts("style")
     assert "color-scheme: light dark" in style
     colours = {
@@ -217,7 +217,7 @@ def test_every_text_stands_out_from_what_is_behind_it(mode: int, paper: str, ink
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_a_reader_sees_at_once_why_nothing_is_there() -> None:
+def test_empty_page_says_why() -> None:
     page = Page(render_status(EMPTY))
     assert page.texts("title") == ["Homeostat inference, not ready"]
     summary = next(text for attributes, _, text in page.all("p") if attributes.get("id") == "summary")
@@ -228,7 +228,7 @@ def test_a_reader_sees_at_once_why_nothing_is_there() -> None:
     assert "No request failed." in page.texts("p")
 
 
-def test_what_goes_wrong_stands_out_and_is_shown_as_text() -> None:
+def test_problems_are_marked_and_escaped() -> None:
     dropped = {**REPORT["spool"], "dropped": {"predictions": {"flights": 5}}}
     broken = {**MODEL, "name": "<script>x</script>", "version": "", "last_error": "no graph", "since": ""}
     messages = [{"level": "problem", "text": "<img src=x>"}]
@@ -246,6 +246,6 @@ def test_what_goes_wrong_stands_out_and_is_shown_as_text() -> None:
     ("seconds", "said"),
     [(0.0, "0.0 s ago"), (119.9, "119.9 s ago"), (120, "2 min ago"), (7200, "2 h ago"), (259200, "3 d ago")],
 )
-def test_ages_are_said_in_the_unit_a_person_would_use(seconds: float, said: str) -> None:
+def test_ages_are_in_their_largest_unit(seconds: float, said: str) -> None:
     log = {**REPORT["release_log"], "seconds_since_read": seconds}
     assert Page(render_status({**REPORT, "release_log": log})).row("last read") == [said]
