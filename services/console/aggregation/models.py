@@ -17,7 +17,7 @@ from services.console.aggregation.responses import (
     Releases,
     Verdicts,
 )
-from services.console.aggregation.snapshot import LastReceived, Model, ServedModel
+from services.console.aggregation.snapshot import LastReceived, Model, ServedModel, Stale
 from shared.contracts.release import Release
 
 
@@ -121,13 +121,15 @@ def _loaded(status: InferenceStatus | None, name: str) -> LoadedModel:
     return next((model for model in models if model.name == name), LoadedModel(name=name))
 
 
-def stale_of(lists: Mapping[str, Sequence[PollResult[Any]]]) -> dict[str, datetime | None]:
-    """The names with a result that is not current, with the time of the oldest such response."""
-    return {
-        name: min((one.at for one in results if not one.is_fresh and one.at is not None), default=None)
-        for name, results in lists.items()
-        if any(not one.is_fresh for one in results)
-    }
+def stale_of(lists: Mapping[str, Sequence[PollResult[Any]]]) -> dict[str, Stale]:
+    """The names with a result that is not current, with the oldest of these responses."""
+    stale = {}
+    for name, results in lists.items():
+        old = [result for result in results if not result.is_fresh]
+        if old:
+            at = min((result.at for result in old if result.at is not None), default=None)
+            stale[name] = Stale(old[0].problem or "no response yet", at)
+    return stale
 
 
 def _newest(*times: datetime | None) -> datetime | None:

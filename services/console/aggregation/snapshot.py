@@ -16,6 +16,14 @@ Action = Literal["approve", "reject", "acknowledge"]
 
 
 @dataclass(frozen=True)
+class Stale:
+    """Why data is not current, and the time of the last good response; None if there is no data."""
+
+    problem: str
+    at: datetime | None
+
+
+@dataclass(frozen=True)
 class ComponentHealth:
     """The health of one component. `since`: when it stopped being up; `responded_at`: its last response."""
 
@@ -61,8 +69,8 @@ class LastReceived:
 class Model:
     """One model. `rollback_target` is the generation that a rollback restores by default, 0 if there is none.
 
-    Both losses are in the unit of `loss_metric`, on the same newest `loss_rows` rows with outcomes. `stale` names data that is
-    not current (`releases`, `received`, `verdicts`, `losses`), with the time of the last response.
+    Both losses are in the unit of `loss_metric`, on the same newest `loss_rows` rows with outcomes. `stale` has the data that is
+    not current: `releases`, `received`, `verdicts`, `losses`.
     """
 
     name: str
@@ -79,7 +87,7 @@ class Model:
     recent: tuple[Verdict, ...]
     releases: tuple[Release, ...]
     rollback_target: int
-    stale: dict[str, datetime | None] = field(default_factory=dict)
+    stale: dict[str, Stale] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,7 @@ class ActionItem:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything at the time `at`. `stale` names lists that are not current, with the time of the last response."""
+    """Everything at the time `at`. `stale` has the lists that are not current."""
 
     at: datetime
     components: tuple[ComponentHealth, ...]
@@ -116,7 +124,7 @@ class Snapshot:
     runs: tuple[Run, ...]
     releases: tuple[Release, ...]
     action_items: tuple[ActionItem, ...]
-    stale: dict[str, datetime | None]
+    stale: dict[str, Stale]
 
     def component(self, name: str) -> ComponentHealth | None:
         """A component by name."""

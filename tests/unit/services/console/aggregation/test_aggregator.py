@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from services.console.aggregation import poller as asking
+from services.console.aggregation.snapshot import Stale
 from tests.fakes.loop_services import NOW, VERSIONS, FakeLoop, endpoints, full_loop
 from tests.unit.services.console.harness import BASE, Console, run, take_snapshot
 
@@ -93,7 +94,9 @@ def test_last_data_of_an_unreachable_service_is_kept() -> None:
     snapshot = run(snapshots)
     assert len(snapshot.verdicts) == 23
     assert snapshot.models[0].released.generation == 3
-    assert snapshot.stale == dict.fromkeys(("verdicts", "decisions", "runs", "releases"), NOW)
+    assert snapshot.stale == dict.fromkeys(
+        ("verdicts", "decisions", "runs", "releases"), Stale("connection refused", NOW)
+    )
 
 
 def test_slow_service_delays_a_snapshot_only_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,6 +215,19 @@ def test_response_that_is_not_json_is_reported() -> None:
     assert drift.sentence.startswith("Returns something that is not JSON")
 
 
+def test_invalid_list_is_reported_and_the_others_are_shown() -> None:
+    loop = full_loop()
+    loop.verdicts[3]["state"] = "perhaps"
+    snapshot = take_snapshot(loop)
+    assert snapshot.verdicts == ()
+    assert set(snapshot.stale) == {"verdicts"}
+    assert snapshot.stale["verdicts"].problem.startswith(
+        "returns an invalid response: verdicts.3.state is 'perhaps'; expected one of ok, warming_up"
+    )
+    assert conditions(snapshot)["drift"] == "up"
+    assert (len(snapshot.decisions), len(snapshot.releases)) == (2, 3)
+
+
 def test_state_of_kafka_comes_from_its_clients() -> None:
     loop = full_loop()
     loop.kafka = False
@@ -291,7 +307,7 @@ def test_large_response_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = full_loop()
     assert take_snapshot(loop).stale == {}
     loop.lies["/drift/verdicts"] = b'{"verdicts": [], "more": "' + b"a" * 100_000 + b'"}'
-    assert take_snapshot(loop).stale == {"verdicts": None}
+    assert take_snapshot(loop).stale == {"verdicts": Stale("returns more than 0 MiB", None)}
 
 
 def test_results_of_former_requests_are_dropped() -> None:

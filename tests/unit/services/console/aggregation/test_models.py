@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.console.aggregation.snapshot import Snapshot
+from services.console.aggregation.snapshot import Snapshot, Stale
 from tests.fakes.loop_services import NOW, VERSIONS, FakeLoop, full_loop
 from tests.unit.services.console.harness import Console, run, take_snapshot
 
@@ -88,5 +88,7 @@ def test_old_data_is_listed_with_its_time() -> None:
 
     assert take_snapshot(full_loop()).models[0].stale == {}
     [model] = later(full_loop(), some_leave).models
-    assert model.stale == dict.fromkeys(("releases", "received", "verdicts", "losses"), NOW)
+    assert model.stale == dict.fromkeys(
+        ("releases", "received", "verdicts", "losses"), Stale("connection refused", NOW)
+    )
     assert (len(model.recent), model.served_loss) == (23, 0.51)
