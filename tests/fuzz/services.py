@@ -133,7 +133,7 @@ def retraining(folder: Path) -> Target:
         "actor": "ann",
         "note": "sensor replaced",
         "and_older": True,
-        "concern": None,
+        "issue": None,
         "expected_older": 0,
     }
     [cause], _ = read_triggers(asked | {"event_time": None}, START + timedelta(days=14))
