@@ -46,14 +46,14 @@ venv: $(VENV)/.installed  ## create .venv from the hashed locks (skipped when no
 $(UV): | locks/uv.txt
 	@if [ -z "$(PYTHON)" ]; then \
 		echo "error: no Python 3.11 found" >&2; \
-		echo "try: install python3.11 (with its venv module), or name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; \
+		echo "hint: install python3.11 (with its venv module), or name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; \
 		exit 1; fi
 	@"$(PYTHON)" -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' || { \
 		echo "error: $(PYTHON) is no Python 3.11" >&2; \
-		echo "try: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+		echo "hint: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "creating $(VENV) with $(PYTHON)"
 	@"$(PYTHON)" -m venv --clear $(VENV) || { \
-		echo "try: install the venv module of this Python (Debian: apt install python3.11-venv)" >&2; exit 1; }
+		echo "hint: install the venv module of this Python (Debian: apt install python3.11-venv)" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
 
 # 2. Everything else, exactly as locked.

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from local_stack.kafka.broker import local_broker
-from local_stack.kafka.config_files import BrokerPlace
+from local_stack.kafka.config_files import BrokerFiles
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
 from shared.spool import SpoolWriter
@@ -113,7 +113,7 @@ def _append_cost(home: Path) -> tuple[float, float]:
 def _throughput(home: Path) -> tuple[float, float]:
     """Seconds until the lake has all rows of the spool, and median seconds until it has one further row."""
     broker = local_broker(
-        BrokerPlace(home / "kafka", port=free_port(), controller_port=free_port()), LocalStackSettings()
+        BrokerFiles(home / "kafka", port=free_port(), controller_port=free_port()), LocalStackSettings()
     )
     broker.start()
     environment = dict(

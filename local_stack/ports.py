@@ -1,4 +1,4 @@
-"""Ports: whether one is free, who holds it, and a free one for tests."""
+"""TCP ports: whether one is free, which process uses it, and a free one for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.errors import OperatorError
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port nobody listens on right now."""
+    """A port on which no process listens now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
@@ -29,7 +29,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """The process listening on `port` as `name (pid 123)`; empty when the system does not tell us."""
+    """The process listening on `port` as `name (pid 123)`; empty if unknown."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             listens = connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", 0) == port
@@ -41,11 +41,11 @@ def holder(port: int) -> str:
 
 
 def require_free(host: str, port: int, setting: str) -> None:
-    """Raise an `OperatorError` naming port, holder and `setting` when `host:port` is taken."""
+    """Raise an `OperatorError` with port, process and `setting` if `host:port` is taken."""
     if is_free(host, port):
         return
     who = holder(port)
     raise OperatorError(
         f"port {port} on {host} is taken" + (f" by {who}" if who else ""),
-        hint=f"end that process, or choose another port with {setting}",
+        hint=f"stop that process, or choose another port with {setting}",
     )

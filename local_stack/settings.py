@@ -18,7 +18,7 @@ def default_jar_folder() -> Path:
 
 
 class LocalStackSettings(HomeostatSettings):
-    """Read from the environment (`HOMEOSTAT_…`); a command's options go before it."""
+    """Read from the environment (`HOMEOSTAT_…`); options of a command take precedence."""
 
     model_config = SettingsConfigDict(env_prefix="HOMEOSTAT_", frozen=True, extra="ignore")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from local_stack.kafka.broker import Broker, local_broker
-from local_stack.kafka.config_files import BrokerPlace
+from local_stack.kafka.config_files import BrokerFiles
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
 from tests.postgres import Postgres, running_postgres
@@ -32,7 +32,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 @pytest.fixture(scope="session")
 def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A running Apache Kafka with Homeostat's topics. A test that stops or kills it starts it again before it ends."""
-    place = BrokerPlace(tmp_path_factory.mktemp("kafka"), port=free_port(), controller_port=free_port())
+    place = BrokerFiles(tmp_path_factory.mktemp("kafka"), port=free_port(), controller_port=free_port())
     broker = local_broker(place, LocalStackSettings())
     broker.start()
     try:

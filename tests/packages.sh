@@ -25,5 +25,5 @@ if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     tail -n 20 "$log" >&2
 fi
 echo "missing for some tests: ${missing[*]}" >&2
-echo "try: sudo apt-get update && sudo $install" >&2
+echo "hint: sudo apt-get update && sudo $install" >&2
 [ "${CI:-}" != true ]

@@ -99,5 +99,5 @@ def ports(settings: LocalStackSettings) -> Iterator[CheckResult]:
                 f"port of {name}",
                 "failure",
                 f"{port} is taken" + (f" by {who}" if who else ""),
-                f"end that process, or set {setting}",
+                f"stop that process, or set {setting}",
             )

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _replay(running, options, console, started)
     except LoopStalled as error:
-        print(f"error: {error}\ntry: see the logs in {home / 'logs'}", file=sys.stderr)
+        print(f"error: {error}\nhint: read the logs in {home / 'logs'}", file=sys.stderr)
         return 1
     finally:
         if options.keep:

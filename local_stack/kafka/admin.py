@@ -1,4 +1,4 @@
-"""What a broker is asked as an administrator: whether it answers, and for Homeostat's topics."""
+"""Admin requests to the broker: whether it responds, and Homeostat's topics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.errors import DependencyUnavailable
 
 
 def wait_for_broker(bootstrap: str, *, deadline_s: float, alive: Callable[[], bool] = lambda: True) -> None:
-    """Return once a broker answers at `bootstrap`.
+    """Wait until a broker responds at `bootstrap`.
 
     Raises `DependencyUnavailable` after `deadline_s`, or when `alive` turns false.
     """
@@ -26,17 +26,17 @@ def wait_for_broker(bootstrap: str, *, deadline_s: float, alive: Callable[[], bo
             pass
         if time.monotonic() >= ends:
             raise DependencyUnavailable(
-                f"no broker answered at {bootstrap} within {deadline_s:.0f} s", hint="homeostat doctor"
+                f"no broker responded at {bootstrap} within {deadline_s:.0f} s", hint="homeostat doctor"
             )
         time.sleep(0.1)
     raise DependencyUnavailable(
-        f"the broker at {bootstrap} ended while starting",
+        f"the broker at {bootstrap} exited during its start",
         hint="read its log, logs/kafka.log below the home",
     )
 
 
 def create_topics(bootstrap: str, wanted: Sequence[topics.Topic]) -> None:
-    """Create the topics that are missing and wait until they have leaders; existing ones stay as they are.
+    """Create the missing topics and wait until they have leaders; existing topics are not changed.
 
     Raises `DependencyUnavailable` when the broker does not create them.
     """
@@ -61,7 +61,7 @@ def create_topics(bootstrap: str, wanted: Sequence[topics.Topic]) -> None:
 
 
 def missing_topics(bootstrap: str) -> list[str]:
-    """Names of Homeostat's topics the broker lacks. Raises `DependencyUnavailable` when it does not answer."""
+    """Homeostat's topics that do not exist. Raises `DependencyUnavailable` if the broker does not respond."""
     from kafka.errors import KafkaError
 
     try:
@@ -69,7 +69,7 @@ def missing_topics(bootstrap: str) -> list[str]:
             existing = set(admin.list_topics())
     except (KafkaError, OSError) as error:
         raise DependencyUnavailable(
-            f"no broker answers at {bootstrap}", hint="start it with `homeostat up`"
+            f"no broker responds at {bootstrap}", hint="start it with `homeostat up`"
         ) from error
     return [topic.name for topic in topics.ALL if topic.name not in existing]
 

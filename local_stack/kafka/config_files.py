@@ -1,4 +1,4 @@
-"""The files a single-node KRaft broker starts from: its properties and its logging."""
+"""Configuration files of a single-node KRaft broker: properties and logging."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ logger.start.level = info
 
 
 @dataclass(frozen=True)
-class BrokerPlace:
-    """Where a broker lives: its `folder`, the `host` it listens on, `port` for clients, `controller_port` for itself."""
+class BrokerFiles:
+    """The broker's `folder` with its files, the `host` it listens on, the `port` for clients and the `controller_port`."""
 
     folder: Path
     port: int
@@ -31,36 +31,36 @@ class BrokerPlace:
 
     @property
     def properties_file(self) -> Path:
-        """The broker's settings."""
+        """Its server.properties."""
         return self.folder / "server.properties"
 
     @property
     def logging_file(self) -> Path:
-        """The broker's log4j2 settings."""
+        """Its log4j2 configuration."""
         return self.folder / "log4j2.properties"
 
     @property
     def data(self) -> Path:
-        """The broker's data."""
+        """Its data folder."""
         return self.folder / "data"
 
     @property
     def is_formatted(self) -> bool:
-        """Whether the data folder already belongs to a cluster."""
+        """Whether the data folder is formatted."""
         return (self.data / "meta.properties").is_file()
 
 
-def properties(place: BrokerPlace) -> str:
+def properties(files: BrokerFiles) -> str:
     """Text of server.properties: one node that is broker and controller, sized for a shared machine."""
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",
-        "controller.quorum.voters": f"1@{place.host}:{place.controller_port}",
-        "listeners": f"PLAINTEXT://{place.host}:{place.port},CONTROLLER://{place.host}:{place.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{place.host}:{place.port}",
+        "controller.quorum.voters": f"1@{files.host}:{files.controller_port}",
+        "listeners": f"PLAINTEXT://{files.host}:{files.port},CONTROLLER://{files.host}:{files.controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{files.host}:{files.port}",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-        "log.dirs": str(place.data.absolute()),
+        "log.dirs": str(files.data.absolute()),
         "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "4",
         "transaction.state.log.replication.factor": "1",
@@ -70,7 +70,7 @@ def properties(place: BrokerPlace) -> str:
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
         "auto.create.topics.enable": "false",
-        # Retention must count from arrival: a replay of last year, or a clock stepped back, would lose its segments at once.
+        # Retention counts from arrival: otherwise a replay of last year would lose its segments at once.
         "log.message.timestamp.type": "LogAppendTime",
         "message.max.bytes": str(8 * 1024 * 1024),
         "num.network.threads": "2",
@@ -80,11 +80,11 @@ def properties(place: BrokerPlace) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def write_files(place: BrokerPlace) -> None:
-    """Write both files; an existing data folder stays as it is."""
-    place.folder.mkdir(parents=True, exist_ok=True)
-    place.properties_file.write_text(properties(place))
-    place.logging_file.write_text(LOGGING)
+def write_files(files: BrokerFiles) -> None:
+    """Write both files; existing data is kept."""
+    files.folder.mkdir(parents=True, exist_ok=True)
+    files.properties_file.write_text(properties(files))
+    files.logging_file.write_text(LOGGING)
 
 
 def new_cluster_id() -> str:

@@ -1,4 +1,4 @@
-"""The broker's jars: pinned by coordinates and sha256 in `locks/kafka-jars.txt`, fetched once, checked before every start."""
+"""The broker's jars: pinned by coordinates and sha256 in `locks/kafka-jars.txt`, downloaded once, verified before every start."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def ensure_jars(
     fetched: Callable[[int, int], None] = lambda *_: None,
     lock: Path = LOCK,
 ) -> list[Path]:
-    """The class path: every pinned jar in `folder`, fetched where missing, with the bytes the lock names.
+    """The class path: every pinned jar in `folder`, downloaded if missing, verified against the lock.
 
     1. Whatever lies in the folder with the right digest is used as it is; no network is touched.
     2. What is missing or different is fetched beside the folder, checked, and only then moved in.
@@ -69,13 +69,13 @@ def ensure_jars(
     with _alone(folder):
         missing = [jar for jar in jars if not _has(folder, jar)]
         if missing:
-            on_progress(f"fetching {len(missing)} of the broker's {len(jars)} jars into {folder}")
+            on_progress(f"downloading {len(missing)} of the broker's {len(jars)} jars into {folder}")
             _fetch(missing, folder, fetched)
     return [folder / jar.file_name for jar in jars]
 
 
 def present(folder: Path, lock: Path = LOCK) -> bool:
-    """Whether every pinned jar lies in `folder` with the pinned bytes."""
+    """Whether `folder` has every pinned jar with its sha256."""
     return all(_has(folder, jar) for jar in read_lock(lock))
 
 
@@ -101,15 +101,15 @@ def _fetch(jars: list[Jar], folder: Path, fetched: Callable[[int, int], None]) -
                 got = context.project(group, artifact).at_version(version).artifact().resolve()
             except (OSError, RuntimeError) as error:
                 raise DependencyUnavailable(
-                    f"the broker's jar {jar.coordinates} could not be fetched: {error}",
+                    f"the broker's jar {jar.coordinates} could not be downloaded: {error}",
                     hint="check the network, or copy the jars named in locks/kafka-jars.txt into the folder "
                     f"{folder} (setting HOMEOSTAT_KAFKA_JARS)",
                 ) from error
             digest = _sha256(got)
             if digest != jar.sha256:
                 raise OperatorError(
-                    f"the jar fetched for {jar.coordinates} has sha256 {digest}, but locks/kafka-jars.txt pins {jar.sha256}",
-                    hint="find out who serves you other bytes before you go on",
+                    f"the jar downloaded for {jar.coordinates} has sha256 {digest}, but locks/kafka-jars.txt pins {jar.sha256}",
+                    hint="do not use it; check the proxy or mirror that served it",
                 )
             os.replace(got, folder / jar.file_name)
 
@@ -121,7 +121,7 @@ def _fetch(jars: list[Jar], folder: Path, fetched: Callable[[int, int], None]) -
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time fetches into a folder."""
+    """Lock of a folder: one process at a time downloads into it."""
     with (folder / ".lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

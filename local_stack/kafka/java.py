@@ -1,4 +1,4 @@
-"""Finds a Java runtime the broker can run on."""
+"""Finds a Java runtime for the broker."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def find_java(java_home: Path | None = None) -> Java:
 
 
 def java_major(program: Path) -> int | None:
-    """Major version a `java` program reports, or None when it is no working Java."""
+    """Major version a `java` program reports, or None if it is not a working Java."""
     try:
         shown = subprocess.run(
             [str(program), "-version"], capture_output=True, text=True, timeout=30, check=False

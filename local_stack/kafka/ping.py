@@ -1,16 +1,16 @@
-"""Whether a Kafka broker answers, without a Kafka client: that takes longer to import than `homeostat status` may run."""
+"""Whether a Kafka broker responds, without the Kafka client, which takes too long to import for `homeostat status`."""
 
 from __future__ import annotations
 
 import socket
 import struct
 
-# Kafka protocol guide, "ApiVersions": a broker answers version 0 of this request before any login.
+# Kafka protocol guide, "ApiVersions": a broker accepts version 0 of this request before authentication.
 API_VERSIONS, VERSION, CORRELATION_ID = 18, 0, 1
 
 
 def broker_answers(bootstrap: str, *, timeout_s: float = 2.0) -> bool:
-    """Whether the first broker of `bootstrap` answers an ApiVersions request without an error."""
+    """Whether the first broker of `bootstrap` responds to an ApiVersions request without an error."""
     host, _, port = bootstrap.split(",")[0].strip().rpartition(":")
     request = struct.pack(">hhih", API_VERSIONS, VERSION, CORRELATION_ID, -1)
     try:

@@ -1,4 +1,4 @@
-"""The files Prometheus and Alertmanager start from on this machine: the shipped ones, with this stack's addresses in them."""
+"""Configuration of Prometheus and Alertmanager on this machine: the shipped files with this stack's addresses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def prometheus_config(
     interval: str = "5s",
     rules: Sequence[str] = (RULES,),
 ) -> str:
-    """Text of a prometheus.yml that scrapes `targets` (addresses by job) every `interval` and tells `alertmanagers`.
+    """Text of a prometheus.yml that scrapes `targets` (addresses by job) every `interval` and sends alerts to `alertmanagers`.
 
     A job of the shipped file that has no targets here is left out. Raises `OperatorError` for a job the file does not know.
     """
@@ -39,7 +39,7 @@ def prometheus_config(
     if unknown:
         raise OperatorError(
             f"prometheus.yml has no job {unknown[0]}; expected one of {', '.join(jobs)}",
-            hint="give the job to dashboards/prometheus/prometheus.yml",
+            hint="add the job to dashboards/prometheus/prometheus.yml",
         )
     config["global"] = {
         "scrape_interval": interval,
@@ -76,7 +76,7 @@ def _with_whole_paths(value: Any, folder: Path, key: str = "") -> Any:
         return {name: _with_whole_paths(each, folder, str(name)) for name, each in value.items()}
     if isinstance(value, list):
         return [_with_whole_paths(each, folder, key) for each in value]
-    # `folder / path` is the path itself where that is whole already.
+    # `folder / path` is `path` itself if it is absolute.
     return (
         str(folder / value)
         if isinstance(value, str) and (key.endswith("_file") or key == "templates")
@@ -89,8 +89,8 @@ def _read(path: Path) -> dict[str, Any]:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise OperatorError(
-            f"{path} cannot be read: {error}", hint="mend the file, or start without --observability"
+            f"{path} cannot be read: {error}", hint="fix the file, or start without --observability"
         ) from error
     if not isinstance(found, dict):
-        raise OperatorError(f"{path} holds no YAML mapping", hint="mend the file")
+        raise OperatorError(f"{path} is not a YAML mapping", hint="fix the file")
     return found

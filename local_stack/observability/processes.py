@@ -1,4 +1,4 @@
-"""Prometheus and Alertmanager beside the local stack: found on this machine, started for this stack's ports."""
+"""Prometheus and Alertmanager beside the local stack: their programs, configuration and command lines."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from local_stack.supervisor.process_specs import ProcessSpec, services
 from shared.errors import OperatorError
 
 PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
-# Debian gives Alertmanager a longer name; elsewhere both are called what they are.
+# Debian gives Alertmanager a longer name.
 NAMES = {PROMETHEUS: ("prometheus",), ALERTMANAGER: ("prometheus-alertmanager", "alertmanager")}
 INSTALL = "sudo apt-get install -y --no-install-recommends prometheus prometheus-alertmanager"
 READY = "/-/ready"
-# A month, so that an objective over 30 days can be looked at; and never more than the disk of a small machine bears.
+# Long enough for objectives over 30 days, and bounded for a small disk.
 KEPT_FOR, KEPT_BYTES = "31d", "4GB"
 
 
 @dataclass(frozen=True)
 class Observability:
-    """The two processes, the files they start from, and the pages they show."""
+    """The two processes, their configuration files, and the URLs of their pages."""
 
     specs: tuple[ProcessSpec, ...]
     files: Mapping[Path, str]
     links: Mapping[str, str]
 
     def write(self) -> None:
-        """Write the files; data of an earlier start stays."""
+        """Write the files; existing data is kept."""
         for path, text in self.files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
@@ -49,7 +49,7 @@ def find_program(name: str) -> str:
 
 
 def make_observability(settings: LocalStackSettings) -> Observability:
-    """Both for the stack of `settings`. Raises `OperatorError` where a program is missing or a configuration cannot be read."""
+    """Both for the stack of `settings`. Raises `OperatorError` if a program is missing or a configuration cannot be read."""
     host, folder = settings.host, settings.home.absolute() / "observability"
     ports = {PROMETHEUS: settings.prometheus_port, ALERTMANAGER: settings.alertmanager_port}
     # A process without a job in the file is not scraped.
@@ -58,7 +58,7 @@ def make_observability(settings: LocalStackSettings) -> Observability:
     targets = scraped | {name: [f"{host}:{port}"] for name, port in ports.items()}
     places = {name: folder / f"{name}.yml" for name in ports}
     return Observability(
-        # Told before they tell: when Prometheus starts, its Alertmanager listens; when all ends, it is silent first.
+        # Alertmanager starts before Prometheus and stops after it.
         specs=(
             ProcessSpec(
                 ALERTMANAGER,
@@ -110,14 +110,14 @@ def prometheus_command(program: str, config: Path, data: Path, host: str, port: 
         f"--storage.tsdb.retention.size={KEPT_BYTES}",
         f"--web.listen-address={host}:{port}",
         f"--web.external-url=http://{host}:{port}",
-        # Otherwise any page a browser shows may read the metrics of this machine.
+        # Otherwise any web page in a browser could read the metrics of this machine.
         f"--web.cors.origin=http://{re.escape(host)}:{port}",
         "--log.level=warn",
     )
 
 
 def alertmanager_command(program: str, config: Path, data: Path, host: str, port: int) -> tuple[str, ...]:
-    """The command line of an Alertmanager on `host:port`, alone: it looks for no others on the network."""
+    """The command line of an Alertmanager on `host:port`, without cluster peers."""
     return (
         program,
         f"--config.file={config}",

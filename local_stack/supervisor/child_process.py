@@ -1,4 +1,4 @@
-"""One supervised process: started as a process group of its own, looked at, ended."""
+"""One supervised process: started in its own process group, monitored and stopped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_LOG_BYTES = 32 << 20
 
 
 class Child:
-    """A process we keep alive. `restarts` is what it has been through; times are of the monotonic clock."""
+    """A process that is restarted when it exits. `restarts` is its restart history; times are of the monotonic clock."""
 
     def __init__(self, spec: ProcessSpec, environment: Mapping[str, str], log: Path, host: str) -> None:
         self.spec = spec
@@ -34,21 +34,21 @@ class Child:
 
     @property
     def ready_url(self) -> str:
-        """Where its readiness is asked for; empty for the broker, which speaks no HTTP."""
+        """URL of its readiness route; empty for the broker, which has no HTTP."""
         return f"http://{self._host}:{self.spec.port}{self.spec.ready_path}" if self.spec.ready_path else ""
 
     @property
     def was_started(self) -> bool:
-        """Whether it was ever started."""
+        """Whether it has been started."""
         return self._process is not None
 
     @property
     def exit_status(self) -> int | None:
-        """Its exit status once it ended, else None."""
+        """Its exit status; None while it runs."""
         return self._process.poll() if self._process is not None else None
 
     def start(self) -> None:
-        """Start it; what it says is appended to its log. A log that has grown too long becomes `<name>.log.1` first."""
+        """Start it; its output is appended to its log. A log that is too large is renamed to `<name>.log.1` first."""
         if self.log.exists() and self.log.stat().st_size > LONGEST_LOG_BYTES:
             self.log.replace(self.log.with_name(f"{self.log.name}.1"))
         with self.log.open("ab") as log:
@@ -63,11 +63,11 @@ class Child:
         self._started = time.monotonic()
         try:
             self._created = psutil.Process(self._process.pid).create_time()
-        except psutil.Error:  # it is gone already; the next look finds out
+        except psutil.Error:  # it has exited already; the next check notices
             self._created = time.time()
 
     def tend(self, now: float) -> bool:
-        """Start it again when it died and its pause is over; whether something changed.
+        """Restart it if it has exited and its pause is over. Returns whether something changed.
 
         1. It died: what is left of its group is ended, since it may hold the port; the pause is decided.
         2. The pause is over: it is started.
@@ -87,7 +87,7 @@ class Child:
         return False
 
     def stop(self, *, grace_s: float) -> None:
-        """Ask it to end; after `grace_s` seconds end its whole group by force."""
+        """Send SIGTERM; after `grace_s` seconds kill its process group."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -98,7 +98,7 @@ class Child:
         self._process.wait(10)
 
     def state(self) -> ProcessState | None:
-        """What the state file says of it; None before its first start."""
+        """Its entry in the state file; None before its first start."""
         if self._process is None:
             return None
         return ProcessState(

@@ -1,4 +1,4 @@
-"""`run/supervisor.lock`: at most one supervisor per data root, and who it is."""
+"""`run/supervisor.lock`: at most one supervisor per home, and its pid."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ WRITING_S = 2.0
 
 @contextmanager
 def only_one(home: Path) -> Iterator[None]:
-    """Be the only supervisor of `home` inside the block; its pid stands in the lock file.
+    """Hold the lock of `home` inside the block, with this process's pid in the lock file.
 
-    Raises `Conflict` where one is at work.
+    Raises `Conflict` if another supervisor runs.
     """
     folder = run_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def only_one(home: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise Conflict(
                 f"a supervisor (pid {supervisor_pid(home)}) already runs on {home}",
-                hint="look at it with `homeostat status`, end it with `homeostat down`, or use another --home",
+                hint="check it with `homeostat status`, stop it with `homeostat down`, or use another --home",
             ) from error
         handle.truncate(0)
         handle.write(str(os.getpid()))
@@ -39,27 +39,27 @@ def only_one(home: Path) -> Iterator[None]:
 
 
 def supervisor_pid(home: Path) -> int | None:
-    """Pid of the supervisor at work on `home`; None where there is none.
+    """Pid of the running supervisor of `home`; None if there is none.
 
-    The state file cannot tell: until a new supervisor has ended what an older one left, it still speaks of the older one.
+    The state file cannot be used: until a new supervisor has stopped the orphans of an older one, it describes the older one.
     """
     path = run_folder(home) / LOCK
     ends = time.monotonic() + WRITING_S
     while is_supervised(home):
         written = path.read_text()
-        # Empty for the moment between taking the lock and writing; signalling "pid 0" would end the caller's own group.
+        # Empty between locking and writing. Signalling pid 0 would stop the process group of the caller.
         if written.isdigit() and int(written) > 1:
             return int(written)
         if time.monotonic() > ends:
             raise OperatorError(
-                f"{path} is held by a process that is no supervisor", hint=f"find it with `fuser {path}`"
+                f"{path} is locked by a process that is not a supervisor", hint=f"find it with `fuser {path}`"
             )
         time.sleep(0.01)
     return None
 
 
 def is_supervised(home: Path) -> bool:
-    """Whether a supervisor is at work on `home`."""
+    """Whether a supervisor runs on `home`."""
     try:
         with (run_folder(home) / LOCK).open("a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,12 +11,12 @@ from shared.contracts.stack_state import ProcessState
 
 
 def is_alive(process: ProcessState) -> bool:
-    """Whether the recorded process itself still runs."""
+    """Whether the recorded process still runs."""
     return _is_same(process.pid, process.created)
 
 
 def stop_orphans(processes: Iterable[ProcessState], *, grace_s: float = 10.0) -> list[str]:
-    """Stop what an earlier supervisor left running, newest first. Returns the names of the stopped processes."""
+    """Stop the processes of an earlier supervisor, newest first. Returns their names."""
     stopped = []
     for process in reversed(list(processes)):
         if _group(process):
@@ -29,7 +29,7 @@ def stop_orphans(processes: Iterable[ProcessState], *, grace_s: float = 10.0) ->
 
 
 def _group(process: ProcessState) -> list[int]:
-    """Living members of the recorded process group.
+    """Running members of the recorded process group.
 
     The system does not reuse a group's number while the group has members. So its members are ours, unless its leader is
     another process: then the number was free in between.

@@ -1,4 +1,4 @@
-"""The local stack: which processes it has, how each is started, and how one sees that it is ready."""
+"""The processes of the local stack: command, port and readiness route of each."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SOURCES = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One process: its `name`, `command`, the `port` it opens and the `setting` that moves it, and its `ready_path`.
+    """One process: its `name`, `command`, its `port` and the `setting` of the port, and its `ready_path`.
 
-    `needs_broker` says whether it is started only once the broker answers: inference is not, since serving waits for nobody.
-    `is_core` is False for what only watches: nothing waits for it, and it keeps nothing from starting.
+    `needs_broker`: it is started once the topics exist. Inference does not need the broker.
+    `is_core` is False for processes that only observe: no other process waits for them.
     """
 
     name: str
@@ -37,14 +37,14 @@ class ProcessSpec:
 
 
 def services(settings: LocalStackSettings) -> list[ProcessSpec]:
-    """The services in the order they are started. They end in reverse: from where data enters down to where it rests."""
+    """The services in start order. They are stopped in reverse order, which follows the data: inference first."""
     python = sys.executable
     bentoml = (
         *(python, "-m", "bentoml", "serve", "services.inference.service:InferenceService"),
         *("--host", settings.host, "--port", str(settings.inference_port)),
     )
     return [
-        # First and last: who looks sees the others come and go.
+        # Started first and stopped last, so that it shows the others.
         ProcessSpec(
             "console",
             (python, "-m", "services.console"),
@@ -94,7 +94,7 @@ def services(settings: LocalStackSettings) -> list[ProcessSpec]:
 
 
 def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> dict[str, str]:
-    """What every service finds in its environment: this stack's places and ports, and no telemetry."""
+    """The environment of every service: folders and ports of this stack, and telemetry switched off."""
     home = settings.home.absolute()
     found = inherited.get("PYTHONPATH")
     return {
@@ -119,13 +119,13 @@ def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> d
         "BENTOML_HOME": str(home / "run" / "bentoml"),
         "PYTHONPATH": f"{SOURCES}:{found}" if found else str(SOURCES),
         "PYTHONUNBUFFERED": "1",
-        # `python` in a training command means this Python, also when its environment is not switched on.
+        # `python` in a training command is this Python, also if its virtual environment is not activated.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", "")]),
     }
 
 
 def urls(settings: LocalStackSettings) -> dict[str, str]:
-    """Pages worth opening, by what one finds there."""
+    """URLs of the status pages by process."""
     base = f"http://{settings.host}"
     return {
         "console": f"{base}:{settings.console_port}/",

@@ -1,4 +1,4 @@
-"""When a process that died is started again. Pure: no clock, no process."""
+"""When an exited process is restarted. Pure: no clock, no process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ STEADY_AFTER_S = 30.0
 
 @dataclass(frozen=True)
 class Restarts:
-    """What a process has been through: `count` of restarts in all, and how many `in_a_row` without a steady time between."""
+    """Restart history: `count` in total, and `in_a_row` without a stable period between them."""
 
     count: int = 0
     in_a_row: int = 0
     due: float | None = field(default=None)
 
     def died(self, *, started: float, now: float) -> Restarts:
-        """After a death: due again after a pause that doubles with every death in a row.
+        """After an exit: due after a pause that doubles with every exit in a row.
 
         A life of `STEADY_AFTER_S` seconds ends the row. Times are seconds of one monotonic clock.
         """
@@ -31,10 +31,10 @@ class Restarts:
         return self.due is not None and now >= self.due
 
     def started(self) -> Restarts:
-        """After it was started again."""
+        """After a restart."""
         return Restarts(self.count + 1, self.in_a_row, None)
 
 
 def stop_order(started: list[str]) -> list[str]:
-    """The order processes are ended in: what was started last goes first."""
+    """The stop order: the last started process first."""
     return list(reversed(started))

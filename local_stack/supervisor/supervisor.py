@@ -1,4 +1,4 @@
-"""The supervisor: starts the broker and the services, keeps them alive, ends them in order."""
+"""The supervisor: starts the broker and the services, restarts them, and stops them in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psutil
 
 from local_stack.kafka.admin import wait_for_broker
 from local_stack.kafka.broker import Broker, local_broker
-from local_stack.kafka.config_files import BrokerPlace
+from local_stack.kafka.config_files import BrokerFiles
 from local_stack.observability.processes import Observability
 from local_stack.ports import require_free
 from local_stack.settings import LocalStackSettings
@@ -37,8 +37,8 @@ TOPICS_PAUSE_S = 2.0
 class Supervisor:
     """Runs one stack below `settings.home` until `stop` is called.
 
-    `specs` are the processes beside the broker (default: the services), `observability` what watches them, if anything does.
-    `on_progress` hears what happens, a sentence at a time.
+    `specs` are the processes beside the broker (default: the services), `observability` adds Prometheus and Alertmanager.
+    `on_progress` receives one sentence per event.
     """
 
     def __init__(
@@ -57,25 +57,25 @@ class Supervisor:
         self._home = settings.home.absolute()
         self._on_progress = on_progress
         self._children: list[Child] = []
-        self._complaints: set[str] = set()
+        self._reported: set[str] = set()
         self._is_written = True
         self._stopping = threading.Event()
         self._topics_made = threading.Event()
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
     def stop(self) -> None:
-        """Ask `run` to end everything and return; safe in a signal handler."""
+        """Make `run` stop all processes and return; safe in a signal handler."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Keep the stack alive until `stop`. Raises `Conflict` when one runs already, `OperatorError` when it cannot start.
+        """Run the stack until `stop`. Raises `Conflict` if one runs already, `OperatorError` if it cannot start.
 
-        1. Nobody else supervises this home.
-        2. What an earlier supervisor left running is ended, newest first: its ports are ours.
-        3. Every port is free; then keys, folders, the broker's files.
-        4. The broker and whatever waits for nobody start, then what watches them; once the topics exist, the rest.
-        5. What dies starts again after a pause; each change is written down before the next look.
-        6. At the end: the last started goes first, and the state file goes last.
+        1. Take the lock of this home.
+        2. Stop the processes of an earlier supervisor, newest first, which frees their ports.
+        3. Check that every port is free; write keys, folders and the broker's files.
+        4. Start the broker and the processes that do not need it; once the topics exist, the others.
+        5. Restart a process that exits after a pause; write each change to the state file.
+        6. At the end stop the last started process first; remove the state file last.
         """
         with only_one(self._home):
             self._stop_orphans()
@@ -86,7 +86,7 @@ class Supervisor:
                 if not self._stopping.is_set():
                     self._start_all(broker)
                 while not self._stopping.wait(TICK_S):
-                    self._tend()
+                    self._check_all()
             finally:
                 self._stopping.set()
                 self._stop_all()
@@ -115,7 +115,7 @@ class Supervisor:
 
     def _prepared_broker(self) -> Broker:
         settings = self._settings
-        place = BrokerPlace(
+        place = BrokerFiles(
             self._home / "kafka",
             port=settings.broker_port,
             controller_port=settings.controller_port,
@@ -153,30 +153,30 @@ class Supervisor:
                 return
             self._stopping.wait(TOPICS_PAUSE_S)
 
-    def _tend(self) -> None:
+    def _check_all(self) -> None:
         now = time.monotonic()
         changed = False
         for child in self._children:
             try:
-                changed |= self._tend_one(child, now)
+                changed |= self._check(child, now)
             except OSError as error:
-                # A full disk, most likely: tried again at the next look, and the others live on.
-                self._complain(f"{child.spec.name} cannot be started: {error}")
+                # Probably a full disk: retried at the next check, and the other processes keep running.
+                self._report_once(f"{child.spec.name} cannot be started: {error}")
         if changed or not self._is_written:
             self._write()
 
-    def _tend_one(self, child: Child, now: float) -> bool:
-        """Start it the first time once it may, or again when it died; whether something changed."""
+    def _check(self, child: Child, now: float) -> bool:
+        """Start it once it may start, or restart it after an exit. Returns whether something changed."""
         if not child.was_started:
             if self._topics_made.is_set() or not child.spec.needs_broker:
                 child.start()
             return child.was_started
-        lived = child.restarts.due is None
-        if not lived and is_suppressed(self._home, child.spec.name):
+        was_running = child.restarts.due is None
+        if not was_running and is_suppressed(self._home, child.spec.name):
             return False  # kept down by fault injection
         changed = child.tend(now)
-        if changed and lived:
-            self._on_progress(f"{child.spec.name} ended with status {child.exit_status}; it is started again")
+        if changed and was_running:
+            self._on_progress(f"{child.spec.name} exited with status {child.exit_status}; restarting it")
         return changed
 
     def _stop_all(self) -> None:
@@ -188,14 +188,14 @@ class Supervisor:
         try:
             write_state(self._home, self._state())
             self._is_written = True
-        except OSError as error:  # what runs shall not end because a disk is full
+        except OSError as error:  # a full disk must not stop the running processes
             self._is_written = False
-            self._complain(f"the state file cannot be written: {error}")
+            self._report_once(f"the state file cannot be written: {error}")
 
-    def _complain(self, text: str) -> None:
-        """Say a thing once, not at every look."""
-        if text not in self._complaints:
-            self._complaints.add(text)
+    def _report_once(self, text: str) -> None:
+        """Report each problem once, not at every check."""
+        if text not in self._reported:
+            self._reported.add(text)
             self._on_progress(text)
 
     def _state(self) -> StackState:

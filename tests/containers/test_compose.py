@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from docs.reference.settings import all_settings
-from local_stack.kafka.config_files import BrokerPlace, properties
+from local_stack.kafka.config_files import BrokerFiles, properties
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import services as local_services
 from tests.containers.composition import COMPOSE, GPU, ROOT, VARIABLES, is_ours, load, names_of
@@ -168,7 +168,7 @@ def test_alertmanager_tells_retraining_where_it_is() -> None:
 
 
 def test_the_broker_has_the_settings_the_tests_run_a_real_one_with(tmp_path: Path) -> None:
-    local = dict(line.split("=", 1) for line in properties(BrokerPlace(tmp_path, 9092, 19092)).splitlines())
+    local = dict(line.split("=", 1) for line in properties(BrokerFiles(tmp_path, 9092, 19092)).splitlines())
     given = {
         name.removeprefix("KAFKA_").replace("_", ".").lower(): str(value)
         for name, value in SERVICES["kafka"]["environment"].items()

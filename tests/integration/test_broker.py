@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from local_stack.kafka.admin import wait_for_broker
 from local_stack.kafka.broker import Broker, local_broker
-from local_stack.kafka.config_files import BrokerPlace
+from local_stack.kafka.config_files import BrokerFiles
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
 from shared.contracts import topics
@@ -73,7 +73,7 @@ def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         broker = local_broker(
-            BrokerPlace(tmp_path, port=port, controller_port=free_port()), LocalStackSettings()
+            BrokerFiles(tmp_path, port=port, controller_port=free_port()), LocalStackSettings()
         )
         with pytest.raises(OperatorError, match=f"port {port} .*taken.*HOMEOSTAT_BROKER_PORT"):
             broker.start()

@@ -130,7 +130,7 @@ def test_stack_life_cycle(settings: LocalStackSettings, running: Running) -> Non
     until(lambda: process(settings, "late").restarts == 1, 20, "late is started again")
     assert process(settings, "late").pid != before.pid
     assert process(settings, "early") == untouched
-    assert running.said == ["late ended with status -9; it is started again"]
+    assert running.said == ["late exited with status -9; restarting it"]
     wait_ready(settings, running)
 
     # A disk that takes no state file ends nothing, and keeps nobody from being started again.
@@ -256,7 +256,7 @@ def test_lock_of_another_process_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with (tmp_path / "run" / "supervisor.lock").open("a") as stranger:
         fcntl.flock(stranger, fcntl.LOCK_EX)
-        with pytest.raises(OperatorError, match="no supervisor"):
+        with pytest.raises(OperatorError, match="not a supervisor"):
             supervisor_pid(tmp_path)
 
 

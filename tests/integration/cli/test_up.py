@@ -37,7 +37,7 @@ def test_taken_port_is_named_and_nothing_is_left(tmp_path: Path, manner: tuple[s
         as_json = up(tmp_path, f"--drift-port={port}", "--json", *manner)
     assert done.returncode == as_json.returncode == 5
     assert f"error: port {port} on 127.0.0.1 is taken by " in done.stderr
-    assert "hint: end that process, or choose another port with HOMEOSTAT_DRIFT_PORT" in done.stderr
+    assert "hint: stop that process, or choose another port with HOMEOSTAT_DRIFT_PORT" in done.stderr
     assert json.loads(as_json.stdout)["exit_code"] == 5
     assert read_state(tmp_path) is None
     assert supervisor_pid(tmp_path) is None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from local_stack.kafka.config_files import BrokerPlace, new_cluster_id, properties, write_files
+from local_stack.kafka.config_files import BrokerFiles, new_cluster_id, properties, write_files
 
 
 def test_properties_name_ports_host_and_data(tmp_path: Path) -> None:
-    place = BrokerPlace(tmp_path, port=19092, controller_port=19093, host="127.0.0.5")
+    place = BrokerFiles(tmp_path, port=19092, controller_port=19093, host="127.0.0.5")
     lines = dict(line.split("=", 1) for line in properties(place).splitlines())
     assert lines["listeners"] == "PLAINTEXT://127.0.0.5:19092,CONTROLLER://127.0.0.5:19093"
     assert lines["controller.quorum.voters"] == "1@127.0.0.5:19093"
@@ -18,16 +18,16 @@ def test_properties_name_ports_host_and_data(tmp_path: Path) -> None:
 
 
 def test_retention_counts_from_arrival(tmp_path: Path) -> None:
-    assert "log.message.timestamp.type=LogAppendTime\n" in properties(BrokerPlace(tmp_path, 1, 2))
+    assert "log.message.timestamp.type=LogAppendTime\n" in properties(BrokerFiles(tmp_path, 1, 2))
 
 
 def test_files_are_rewritten_and_data_is_kept(tmp_path: Path) -> None:
-    place = BrokerPlace(tmp_path / "kafka", 1, 2)
+    place = BrokerFiles(tmp_path / "kafka", 1, 2)
     write_files(place)
     assert not place.is_formatted
     place.data.mkdir()
     (place.data / "meta.properties").write_text("x")
-    write_files(BrokerPlace(tmp_path / "kafka", 3, 4))
+    write_files(BrokerFiles(tmp_path / "kafka", 3, 4))
     assert place.is_formatted
     assert ":3," in place.properties_file.read_text()
 

@@ -50,6 +50,7 @@ def test_changed_jar_is_never_used(lock: Path, tmp_path: Path, monkeypatch: pyte
     (folder / "no-such-jar-1.0.jar").write_bytes(b"evil")
     assert not present(folder, lock)
     with pytest.raises(
-        DependencyUnavailable, match=r"org.example:no-such-jar:1.0 could not be fetched.*HOMEOSTAT_KAFKA_JARS"
+        DependencyUnavailable,
+        match=r"org.example:no-such-jar:1.0 could not be downloaded.*HOMEOSTAT_KAFKA_JARS",
     ):
         ensure_jars(folder, lock=lock)
