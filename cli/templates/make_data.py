@@ -1,4 +1,4 @@
-"""Makes data to try the project with: thirty days of parcels, the last three of them as holdout.
+"""Generates example data: thirty days of parcels, the last three as holdout.
 
 python make_data.py [--seed 1] [--rows 6000]
 """
@@ -19,7 +19,7 @@ LATENESS = np.array([0.3, -0.4, -1.2])
 
 
 def parcels(rows: int, seed: int) -> pa.Table:
-    """Rows in time order; `outcome` is 1.0 where the parcel came late."""
+    """Rows in time order; `outcome` is 1.0 if the parcel arrived late."""
     random = np.random.default_rng(seed)
     start = datetime(2026, 1, 1, tzinfo=UTC)
     seconds = np.sort(random.uniform(0, DAYS * 86400, rows))

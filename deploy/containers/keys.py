@@ -1,8 +1,8 @@
-"""`python -m deploy.containers.keys`: make the installation's keys, once; a one-shot before the services start.
+"""`python -m deploy.containers.keys`: creates the installation's keys once, before the services start.
 
-1. The keys below `keys` are made where there are none.
-2. What a server needs goes to `server-keys` too: the public half and the secret of the prediction ids. Servers and drift see
-   that folder as their `keys`: who breaks into a server cannot sign a version.
+1. Create the keys in `keys` if they do not exist.
+2. Copy the keys that a server needs to `server-keys`: the public key and the secret of the prediction ids. Inference and drift
+   mount that folder as their `keys`, so an attacker on a server cannot sign a version.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ SERVER_KEYS = "server-keys"
 
 
 def copy_for_servers(keys: Keys, folder: Path) -> None:
-    """Put into `folder` what a server needs, each file atomically; what is there already must be the same."""
+    """Copy the keys that a server needs into `folder`, each file atomically. Raises HomeostatError if it has other keys."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in (keys.prediction_id, keys.verifying):
         target, content = folder / path.name, path.read_bytes()
         if target.exists() and target.read_bytes() != content:
             raise HomeostatError(
-                f"{target} is another key than {path}",
+                f"{target} differs from {path}",
                 hint="restore both volumes, keys and server_keys, from the same copy",
             )
         write_atomic(target, content, mode=path.stat().st_mode & 0o777)
 
 
 def main() -> int:
-    """Make them; twice is harmless."""
+    """Create the keys; existing keys are kept."""
     home = HomeostatSettings().home
     try:
         copy_for_servers(ensure_keys(home), home / SERVER_KEYS)
     except (HomeostatError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"keys: {home / 'keys'}, what servers need of them: {home / SERVER_KEYS}")
+    print(f"keys: {home / 'keys'}, keys for servers: {home / SERVER_KEYS}")
     return 0
 
 

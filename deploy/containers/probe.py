@@ -1,6 +1,6 @@
-"""`python -m deploy.containers.probe URL`: whether a part is ready; exit code 0 for the answer 200, else 1.
+"""`python -m deploy.containers.probe URL`: health check of a container; exit code 0 for status 200, else 1.
 
-For a container's health check, in an image without curl. Only what comes with Python is imported: it runs every few seconds.
+The images have no curl. It runs every few seconds, so it imports the standard library only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TIMEOUT_S = 4.0
 
 
 def probe(url: str) -> str:
-    """Ask `url` once, past every proxy. What is wrong, or nothing."""
+    """Send one GET to `url`, without a proxy. Returns the problem; empty if there is none."""
     address = urlsplit(url)
     connection = HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_S)
     try:
@@ -21,14 +21,14 @@ def probe(url: str) -> str:
         answer = connection.getresponse()
         text = answer.read(300).decode("utf-8", "replace")
     except (OSError, HTTPException) as error:
-        return f"{url} does not answer: {error or type(error).__name__}"
+        return f"{url} cannot be reached: {error or type(error).__name__}"
     finally:
         connection.close()
-    return "" if answer.status == 200 else f"{url} answers {answer.status}: {text}"
+    return "" if answer.status == 200 else f"{url} returned status {answer.status}: {text}"
 
 
 def main(arguments: list[str]) -> int:
-    """Ask; what is wrong goes to standard output, where `docker inspect` shows it."""
+    """Print the problem to standard output, where `docker inspect` shows it."""
     if len(arguments) != 1:
         print("usage: python -m deploy.containers.probe URL")
         return 2

@@ -1,4 +1,4 @@
-"""`python -m deploy.containers.topics`: wait for the broker and make Homeostat's topics; a one-shot before the services start."""
+"""`python -m deploy.containers.topics`: waits for the broker and creates Homeostat's topics, before the services start."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from shared.contracts import topics
 from shared.errors import HomeostatError
 from shared.settings import HomeostatSettings
 
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 
 
 def main() -> int:
-    """Make the topics that are missing; existing ones stay as they are."""
+    """Create the missing topics; existing ones are not changed."""
     kafka = HomeostatSettings().kafka
     try:
-        wait_for_broker(kafka, deadline_s=PATIENCE_S)
+        wait_for_broker(kafka, deadline_s=TIMEOUT_S)
         create_topics(kafka, topics.ALL)
     except HomeostatError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -106,7 +106,7 @@ def test_every_part_is_healthy_and_can_be_scraped(running: Project) -> None:
 def test_the_demo_ends_with_a_version_the_loop_made(running: Project) -> None:
     """Predict, log, judge, decide, train, prove, release, swap: everything the images are for."""
     said = running.run("demo", [*running.command("demo"), "--pause=0"], timeout_s=280)
-    assert "which the loop made" in said, said
+    assert "made by retraining" in said, said
 
     releases = httpx.get(f"{running.url('retraining')}/models/parcels/releases", timeout=10).json()[
         "releases"

@@ -18,12 +18,12 @@ def test_the_exit_code_is_what_the_door_says(
         assert main([f"http://127.0.0.1:{door.port}/health/ready"]) == expected
     finally:
         door.stop()
-    assert ("answers 503" in capsys.readouterr().out) is not ready
+    assert ("returned status 503" in capsys.readouterr().out) is not ready
 
 
 def test_nobody_there_is_not_ready(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([f"http://127.0.0.1:{free_port()}/health/live"]) == 1
-    assert "does not answer" in capsys.readouterr().out
+    assert "cannot be reached" in capsys.readouterr().out
 
 
 def test_no_address_is_a_mistake_of_whoever_asks() -> None:
