@@ -43,7 +43,7 @@ def test_services_answer_no_hostile_request_with_a_server_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with all_targets(tmp_path) as targets:
-        result = fuzz(targets, seconds=60, seed_number=20, maximum_requests=900)
+        result = fuzz(targets, seconds=60, seed_number=20, maximum_requests=600)
     status = report(result, 20)
     output = capsys.readouterr().out
     assert status == 0, output
@@ -67,14 +67,14 @@ def test_a_server_error_fails_the_fuzz(
     status_of: Callable[[str, bytes], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = fuzz(
-        [Target("things", answering(status_of), ROUTES)], seconds=60, seed_number=1, maximum_requests=600
+        [Target("things", answering(status_of), ROUTES)], seconds=60, seed_number=1, maximum_requests=250
     )
     assert result.failures
     assert all(failure.status in (500, 503, NO_ANSWER) for failure in result.failures)
     assert report(result, 1) == 1
     *shown, line = capsys.readouterr().out.splitlines()
     assert any(text.startswith("things: ") and "/things/" in text for text in shown)
-    assert re.match(r"make fuzz: failed in \d+ s with seed 1: 600 requests", line)
+    assert re.match(r"make fuzz: failed in \d+ s with seed 1: 250 requests", line)
     assert f"{len(result.failures)} failures (5xx)" in line
 
 
