@@ -9,7 +9,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.drift.windows import Watermarks
+from services.drift.outcome_readiness import Watermarks
 from shared.contracts.verdict import State, Verdict
 
 STATES: tuple[State, ...] = get_args(State)

@@ -1,26 +1,21 @@
-"""The next window of a generation, and whether it can be evaluated yet. Pure; event time throughout.
+"""The next window of a generation. Pure; event time throughout. When it can be evaluated: outcome_readiness.py.
 
 A generation (one entry of the release log) has windows of its own, tumbling from its first answered row, so that each window
 holds one version only. Rows of another generation that fall into the same time (a swap drains for a moment) belong to that
 generation's windows. Rows after a generation's last complete window, before it was replaced, are not evaluated: nobody would
 act on it. Until a generation's first window is evaluated, its model is `warming_up`.
 
-    open ──(predictions reach end)──▶ closed ──(outcomes are due and complete, or the wait is over)──▶ ready ──▶ evaluated
-
-Each window gives exactly one verdict, reached when it is ready: features, prediction, data and performance together. But of
-a stretch without a row (a gap) only the first window has a verdict, `insufficient_data`: the others would repeat it.
+Each window gives exactly one verdict on features, prediction, data and performance together. But of a time without rows (a gap)
+only the first window has a verdict, `insufficient_data`: the others would repeat it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-
-Progress = Literal["open", "closed", "ready"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
@@ -37,14 +32,6 @@ class Span:
     def length(self) -> timedelta:
         """Event time covered."""
         return self.end - self.start
-
-
-@dataclass(frozen=True)
-class Watermarks:
-    """Event times up to which the lake is taken to be complete; None where it holds nothing."""
-
-    predictions: datetime | None
-    outcomes: datetime | None
 
 
 def window_by_time(start: datetime, every: timedelta) -> Span:
@@ -71,35 +58,6 @@ def last_complete(first: datetime, every: timedelta, watermark: datetime) -> Spa
     """The last window of the grid from `first` that ends at or before `watermark`; None where there is none yet."""
     whole = (watermark - first) // every
     return window_by_time(first + (whole - 1) * every, every) if whole >= 1 else None
-
-
-def ready_until(watermarks: Watermarks, length: timedelta, delay: timedelta) -> datetime | None:
-    """The last end that a window of that length may have to be ready; None while nothing is.
-
-    Outcomes are due when predictions reach end + `delay`, and complete when outcomes reach it too. If no outcomes arrive,
-    the window waits one more window length (or `delay`, if that is longer), then it is evaluated without them.
-    """
-    predictions, outcomes = watermarks.predictions, watermarks.outcomes
-    if predictions is None:
-        return None
-    waited = predictions - delay - max(length, delay)
-    return waited if outcomes is None else max(waited, min(predictions, outcomes) - delay)
-
-
-def progress(span: Span, watermarks: Watermarks, delay: timedelta) -> Progress:
-    """State of a window: `open` until predictions reach its end, then `closed`, and `ready` once its outcomes are complete."""
-    if watermarks.predictions is None or watermarks.predictions < span.end:
-        return "open"
-    limit = ready_until(watermarks, span.length, delay)
-    return "ready" if limit is not None and span.end <= limit else "closed"
-
-
-def until(watermarks: Watermarks, now: datetime) -> Watermarks:
-    """Watermarks limited to `now`: one row dated in the future must not end every window at once."""
-    predictions, outcomes = (
-        None if mark is None else min(mark, now) for mark in (watermarks.predictions, watermarks.outcomes)
-    )
-    return Watermarks(predictions, outcomes)
 
 
 def to_micros(moment: datetime) -> int:

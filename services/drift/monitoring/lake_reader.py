@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from services.drift.evaluation.columns import SCORE, Rows, rows_from_table
+from services.drift.outcome_readiness import Watermarks
 from services.drift.verdicts.store import Generation
-from services.drift.windows import Span, Watermarks
+from services.drift.windows import Span
 from shared.contracts.lake_schema import FEATURE_PREFIX, feature_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.stores.lake import Lake

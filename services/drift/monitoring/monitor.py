@@ -27,8 +27,9 @@ from services.drift.monitoring.model_status import ModelStatus
 from services.drift.monitoring.references import References
 from services.drift.monitoring.schedule import Schedule
 from services.drift.monitoring.watermark_history import WatermarkHistory
+from services.drift.outcome_readiness import Watermarks, progress, ready_until, until
 from services.drift.verdicts.store import Generation, VerdictStore
-from services.drift.windows import Span, Watermarks, progress, ready_until, until
+from services.drift.windows import Span
 from shared.contracts.verdict import Verdict
 from shared.errors import Conflict, HomeostatError, NotFound
 from shared.observability.logs import get_logger, log_unknown_error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from datetime import timedelta
 
-from services.drift.windows import Span, Watermarks, progress
+from services.drift.outcome_readiness import Watermarks, progress
+from services.drift.windows import Span
 
 # Half a day of polls of a growing lake while a version cannot be fetched; beyond it the delay is long in any case.
 MAX_ENTRIES = 10_000

@@ -6,7 +6,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from services.drift.evaluation.classify import Measurements, Subject, classify
 from services.drift.metrics import RESULTS, DriftMetrics
-from services.drift.windows import Span, Watermarks
+from services.drift.outcome_readiness import Watermarks
+from services.drift.windows import Span
 from shared.contracts.verdict import Score, Verdict
 from tests.unit.services.drift.world import minutes
 

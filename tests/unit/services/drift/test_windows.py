@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.drift.windows import (
     Span,
-    Watermarks,
     from_micros,
     last_complete,
-    progress,
-    ready_until,
     skip_empty,
     to_micros,
     window_by_rows,
@@ -21,11 +17,10 @@ from services.drift.windows import (
 )
 from tests.unit.services.drift.world import minutes
 
-HOUR, DELAY = timedelta(hours=1), timedelta(minutes=30)
-FIRST = Span(minutes(0), minutes(60))
+HOUR = timedelta(hours=1)
 
 
-def test_a_window_of_time_begins_where_it_is_told() -> None:
+def test_window_by_time_starts_at_the_given_time() -> None:
     assert window_by_time(minutes(7), HOUR) == Span(minutes(7), minutes(67))
 
 
@@ -35,7 +30,7 @@ def test_a_window_of_rows_ends_just_after_its_last_row() -> None:
     assert span == Span(minutes(0), minutes(2) + timedelta(microseconds=1))
 
 
-def test_rows_of_one_instant_are_never_parted() -> None:
+def test_rows_with_equal_times_are_never_split() -> None:
     times = np.array([to_micros(minutes(0))] * 2 + [to_micros(minutes(1))] * 4 + [to_micros(minutes(2))])
     span = window_by_rows(times, 3)
     assert span is not None
@@ -47,29 +42,7 @@ def test_too_few_rows_make_no_window() -> None:
     assert window_by_rows(np.empty(0, dtype=np.int64), 3) is None
 
 
-@pytest.mark.parametrize(
-    ("predictions", "outcomes", "expected"),
-    [
-        (None, None, "open"),
-        (59, 59, "open"),
-        (60, 60, "closed"),
-        (89.9, 200, "closed"),  # outcomes are not due
-        (90, 89.9, "closed"),  # due, but not in
-        (90, None, "closed"),
-        (90, 90, "ready"),
-        (149.9, None, "closed"),
-        (150, None, "ready"),  # a silent feed is waited for one more window
-        (150, 10, "ready"),
-    ],
-)
-def test_a_window_waits_for_its_outcomes(
-    predictions: float | None, outcomes: float | None, expected: str
-) -> None:
-    marks = Watermarks(*(None if at is None else minutes(at) for at in (predictions, outcomes)))
-    assert progress(FIRST, marks, DELAY) == expected
-
-
-def test_a_gap_is_passed_over_in_one_step_and_stays_on_the_grid() -> None:
+def test_gap_is_skipped_in_one_step_on_the_grid() -> None:
     assert skip_empty(minutes(7), HOUR, minutes(7 + 60 * 1000 + 59)) == minutes(7 + 60 * 1000)
     assert skip_empty(minutes(7), HOUR, minutes(0)) == minutes(7)
 
@@ -89,7 +62,7 @@ def test_micros_keep_every_microsecond() -> None:
     st.lists(st.integers(min_value=0, max_value=200), min_size=1, max_size=120),
     st.integers(min_value=1, max_value=20),
 )
-def test_windows_of_rows_part_the_rows_without_gap_or_overlap(moments: list[int], rows: int) -> None:
+def test_windows_by_rows_cover_the_rows_without_gap_or_overlap(moments: list[int], rows: int) -> None:
     times = np.sort(np.array(moments, dtype=np.int64))
     taken = 0
     rest = times
@@ -107,33 +80,8 @@ def test_windows_of_rows_part_the_rows_without_gap_or_overlap(moments: list[int]
     st.integers(min_value=1, max_value=500),
     st.integers(min_value=0, max_value=10_000),
 )
-def test_a_passed_over_gap_ends_in_the_window_that_holds_the_next_row(
-    start: int, every: int, row: int
-) -> None:
+def test_skipped_gap_ends_in_the_window_of_the_next_row(start: int, every: int, row: int) -> None:
     length, next_row = timedelta(minutes=every), minutes(start + row)
     span = window_by_time(skip_empty(minutes(start), length, next_row), length)
     assert span.start <= next_row < span.end
     assert (span.start - minutes(start)) % length == timedelta(0)
-
-
-MARKS = st.one_of(st.none(), st.integers(min_value=0, max_value=2000).map(minutes))
-
-
-@given(
-    MARKS,
-    MARKS,
-    st.integers(min_value=1, max_value=200),
-    st.integers(min_value=0, max_value=200),
-    st.integers(min_value=0, max_value=2000),
-)
-def test_windows_are_judgeable_up_to_one_moment(
-    predictions: datetime | None, outcomes: datetime | None, length: int, delay: int, end: int
-) -> None:
-    marks, late = Watermarks(predictions, outcomes), timedelta(minutes=delay)
-    span = Span(minutes(end - length), minutes(end))
-    due, wait = span.end + late, max(span.length, late)
-    in_time = predictions is not None and outcomes is not None and min(predictions, outcomes) >= due
-    waited = predictions is not None and predictions >= due + wait
-    assert (progress(span, marks, late) == "ready") == (in_time or waited)
-    limit = ready_until(marks, span.length, late)
-    assert (limit is not None and span.end <= limit) == (in_time or waited)

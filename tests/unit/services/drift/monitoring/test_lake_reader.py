@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.drift.monitoring.lake_reader import DeltaLakeReader
-from services.drift.windows import Span, Watermarks
+from services.drift.outcome_readiness import Watermarks
+from services.drift.windows import Span
 from shared.errors import DependencyUnavailable
 from shared.stores.lake import Lake
 from tests.unit.services.drift.world import World, loop, minutes, ordinary

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from services.drift.monitoring.watermark_history import MAX_ENTRIES, WatermarkHistory
-from services.drift.windows import Span, Watermarks
+from services.drift.outcome_readiness import Watermarks
+from services.drift.windows import Span
 from tests.unit.services.drift.world import minutes
 
 HALF = timedelta(minutes=30)
