@@ -1,6 +1,6 @@
-"""What the shell offers while one types: names of models, versions, runs, causes and parts.
+"""Shell completion of models, versions, runs, causes and processes.
 
-Whoever presses the tab key waits, so each source is asked once, briefly, and what does not answer offers nothing.
+The user waits for it, so each service gets one request with a short timeout; an unavailable service offers nothing.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from typing import Any
 import typer
 
 TIMEOUT_S = 1.0
-MOST = 50
+LIMIT = 50
 SHORT = 12
 
 
 def complete_model(context: typer.Context, incomplete: str) -> list[str]:
-    """Models that are served."""
+    """The served models."""
     return _offer(
-        lambda: [str(one["name"]) for one in _ask(context, "inference", "/status.json", "models")], incomplete
+        lambda: [str(one["name"]) for one in _request(context, "inference", "/status.json", "models")],
+        incomplete,
     )
 
 
 def complete_process(context: typer.Context, incomplete: str) -> list[str]:
-    """Parts of the running stack, from its state file."""
+    """Processes of the running stack, from its state file."""
 
     def find() -> list[str]:
         from cli.command_settings import client_settings
@@ -37,21 +38,21 @@ def complete_process(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_waiting_run(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Runs that wait for a person, with their model and state."""
+    """Runs that wait for approval, with their model and state."""
 
     def find() -> list[tuple[str, str]]:
-        runs = _ask(context, "retraining", f"/runs?limit={MOST}", "runs")
+        runs = _request(context, "retraining", f"/runs?limit={LIMIT}", "runs")
         waiting = [run for run in runs if run["state"] in ("suggested", "waiting_for_approval")]
         return [(str(run["run_id"]), f"{run['model']}, {run['state']}") for run in waiting]
 
-    return _offer_told(find, incomplete)
+    return _offer_described(find, incomplete)
 
 
 def complete_cause(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Causes whose decision nobody has acknowledged yet."""
+    """Causes whose decision is not acknowledged yet."""
 
     def find() -> list[tuple[str, str]]:
-        decisions = _ask(context, "retraining", f"/decisions?limit={MOST}", "decisions")
+        decisions = _request(context, "retraining", f"/decisions?limit={LIMIT}", "decisions")
         open_ones = [
             one for one in decisions if one.get("needs_acknowledgement") and not one.get("acknowledged")
         ]
@@ -60,54 +61,54 @@ def complete_cause(context: typer.Context, incomplete: str) -> list[tuple[str, s
             for one in open_ones
         ]
 
-    return _offer_told(find, incomplete)
+    return _offer_described(find, incomplete)
 
 
 def complete_verdict(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """The newest verdicts."""
 
     def find() -> list[tuple[str, str]]:
-        verdicts = _ask(context, "drift", f"/verdicts?limit={MOST}", "verdicts")
+        verdicts = _request(context, "drift", f"/verdicts?limit={LIMIT}", "verdicts")
         return [(str(one["verdict_id"]), f"{one['model']}, {one['state']}") for one in verdicts]
 
-    return _offer_told(find, incomplete)
+    return _offer_described(find, incomplete)
 
 
 def complete_name(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """What `why` takes: runs, and versions in their short form."""
+    """Runs, and served versions in their short form."""
 
     def find() -> list[tuple[str, str]]:
-        runs = _ask(context, "retraining", f"/runs?limit={MOST}", "runs")
+        runs = _request(context, "retraining", f"/runs?limit={LIMIT}", "runs")
         offered = [(str(run["run_id"]), f"run of {run['model']}, {run['state']}") for run in runs]
-        served = _ask(context, "inference", "/status.json", "models")
+        served = _request(context, "inference", "/status.json", "models")
         offered += [
             (str(one["version"])[:SHORT], f"version of {one['name']}") for one in served if one["version"]
         ]
         return offered
 
-    return _offer_told(find, incomplete)
+    return _offer_described(find, incomplete)
 
 
-def _ask(context: typer.Context, service: str, path: str, name: str) -> list[dict[str, Any]]:
+def _request(context: typer.Context, service: str, path: str, name: str) -> list[dict[str, Any]]:
     from cli.command_settings import client_settings
     from local_stack.addresses import addresses
     from shared.http.service_client import ServiceClient, items
 
     given = {f"{service}_url": context.params.get(f"{service}_url") or ""}
     where = addresses(client_settings(context.params.get("home"), **given))
-    with ServiceClient(service, getattr(where, service), timeout_s=TIMEOUT_S) as door:
-        return items(door.get(path), name)
+    with ServiceClient(service, getattr(where, service), timeout_s=TIMEOUT_S) as client:
+        return items(client.get(path), name)
 
 
 def _offer(find: Callable[[], list[str]], incomplete: str) -> list[str]:
     found: list[str] = []
-    # Nothing runs, a setting is wrong: a shell is no place to say so.
+    # No error output in the shell, for example without a running stack.
     with suppress(Exception):
         found = find()
     return sorted({one for one in found if one.startswith(incomplete)})
 
 
-def _offer_told(find: Callable[[], list[tuple[str, str]]], incomplete: str) -> list[tuple[str, str]]:
+def _offer_described(find: Callable[[], list[tuple[str, str]]], incomplete: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     with suppress(Exception):
         found = find()

@@ -44,7 +44,7 @@ PAGE: tuple[Entry, ...] = (
         START, "demo", "Replay a real year of flights through the loop.", "homeostat demo --part 0.1 --keep"
     ),
     Entry(START, "doctor", "Check the installation; failures come with a fix.", "homeostat doctor"),
-    Entry(MODEL, "init", "Write a model project that works as it is.", "homeostat init my-model"),
+    Entry(MODEL, "init", "Write a complete model project.", "homeostat init my-model"),
     Entry(
         MODEL,
         "deploy",

@@ -65,7 +65,7 @@ class Output:
 
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr)
-    # A file or a pipe has no width to fold a table at.
+    # A file or a pipe has no width, so tables are not wrapped.
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(stderr=stderr, width=WIDE)
     return console
@@ -73,7 +73,7 @@ def _console(*, stderr: bool) -> Console:
 
 @contextmanager
 def command_output(as_json: bool) -> Iterator[Output]:
-    """The output of the block: the project's own errors become one line and an exit code, unexpected ones show their trace."""
+    """The output of the block: a HomeostatError becomes one line and an exit code, an unexpected error shows its traceback."""
     output = Output(as_json)
     try:
         yield output
@@ -98,5 +98,5 @@ def command_output(as_json: bool) -> Iterator[Output]:
 
 
 def short_version(version: str) -> str:
-    """The form of a version that people read: its first 12 characters."""
+    """The first 12 characters of a version, as shown to people."""
     return version[:SHORT]

@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on standard error where a person looks, nothing in a pipe or with --json."""
+"""A progress bar on standard error; nothing in a pipe or with --json."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from cli.output import Output
 
 
 class Bar:
-    """One line: what is done now, and how much of it. Without a `progress` nobody looks and nothing is drawn."""
+    """One line with the current step and its progress. Without a `progress` nothing is shown."""
 
     def __init__(self, progress: Progress | None, task: TaskID | None) -> None:
         self._progress, self._task = progress, task
 
     def advance(self, by: float = 1.0) -> None:
-        """So much more is done."""
+        """Add `by` to the completed amount."""
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task, by)
 
     def set(self, done: float, total: float | None = None) -> None:
-        """So much is done now, of `total` where that has changed."""
+        """Set the completed amount, and the total if it has changed."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done, total=total)
 
     def step(self, text: str) -> None:
-        """What is done from now on."""
+        """Set the description."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=text)
 
 
 @contextmanager
 def bar(output: Output, text: str, total: float | None = None) -> Iterator[Bar]:
-    """A bar for the block. `total` in whatever `advance` counts; None: not known, only the time is shown."""
+    """A progress bar for the block. `total` in the unit of `advance`; None if unknown: only the time is shown."""
     if output.as_json or not output.err.is_terminal:
         yield Bar(None, None)
         return

@@ -54,7 +54,7 @@ def demo(
 
 
 def _run(command: list[str], folder: Path) -> int:
-    """Run in the foreground; an interrupt reaches the demo itself, which then ends its stack, so we only wait."""
+    """Run in the foreground. Ctrl-C also reaches the demo, which then stops its stack; this process only waits for it."""
     from local_stack.supervisor.process_specs import QUIET
 
     process = subprocess.Popen(command, cwd=folder, env={**os.environ, **QUIET})

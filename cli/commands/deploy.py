@@ -1,4 +1,4 @@
-"""`homeostat deploy`: make a version of a model project, release it, and wait until it is served."""
+"""`homeostat deploy`: build a version of a model project, release it, and wait until it is served."""
 
 from __future__ import annotations
 

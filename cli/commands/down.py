@@ -1,4 +1,4 @@
-"""`homeostat down`: stop what `homeostat up` started."""
+"""`homeostat down`: stop the stack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STOP_TIMEOUT_S = 150.0
 
 
 def down(home: Home = None, as_json: Json = False) -> None:
-    """Stop the stack: the supervisor with its processes, then processes an earlier supervisor left running."""
+    """Stop the stack: the supervisor with its processes, and processes left by an earlier supervisor."""
     with command_output(as_json) as output:
         settings = client_settings(home)
         found = read_state(settings.home)

@@ -1,4 +1,4 @@
-"""`homeostat init`: write a model project that works as it stands."""
+"""`homeostat init`: write a model project that works without changes."""
 
 from __future__ import annotations
 

@@ -34,12 +34,12 @@ def report(
             "--open", help="Open the report of this verdict in the browser.", autocompletion=complete_verdict
         ),
     ] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many verdicts, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of verdicts, newest first.")] = 20,
     home: StackHome = None,
     drift_url: DriftUrl = "",
     as_json: Json = False,
 ) -> None:
-    """List the newest verdicts with the addresses of their reports, or open one."""
+    """List the newest verdicts with the URLs of their reports, or open one."""
     import webbrowser
 
     from cli.progress import bar
@@ -52,13 +52,13 @@ def report(
                 with listing(lambda: known_verdicts(where)):
                     verdict = drift.get(f"/verdicts/{open_id}")
                 url = f"{where.drift}/reports/{open_id}"
-                with bar(output, "drawing the report"):
+                with bar(output, "rendering the report"):
                     drift.read(f"/reports/{open_id}")
                 opened = not as_json and webbrowser.open(url)
                 output.result({"verdict": verdict, "report": url}, url if not opened else f"opened {url}")
                 return
-            asked: dict[str, str | int] = {"limit": limit} | ({"model": model} if model else {})
-            verdicts = items(drift.get("/verdicts", **asked), "verdicts")
+            params: dict[str, str | int] = {"limit": limit} | ({"model": model} if model else {})
+            verdicts = items(drift.get("/verdicts", **params), "verdicts")
         served = served_models(where) if model and not verdicts else []
         if served and model not in served:
             raise NotFound(f"there is no model {model}", hint=known_models(where))

@@ -21,24 +21,24 @@ def rollback(
     model: Model,
     to_generation: Annotated[
         int | None,
-        typer.Option(min=1, help="Generation whose version is served again. Default: the one before."),
+        typer.Option(min=1, help="Generation whose version is served again. Default: the previous one."),
     ] = None,
     expected_generation: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Generation that must still be served, else nothing is done. Default: the one served as the command begins.",
+            help="Generation that must be served, else nothing is done. Default: the one served when the command starts.",
         ),
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    reason: Annotated[str, typer.Option(help="Reason for the record.")] = "",
     actor: Actor = "",
     home: StackHome = None,
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Release the version before the present one again, or that of a given generation. History only grows.
+    """Release the previous version again, or that of a given generation, as a new generation.
 
-    The service is told which generation was seen, so a request that arrives late or twice goes back one step at most.
+    The request contains the generation that is served now, so a late or repeated request has no further effect.
     """
     with command_output(as_json) as output:
         home = find_home(home, retraining_url, note=output.note)
@@ -49,16 +49,16 @@ def rollback(
         if to_generation is not None:
             body["to_generation"] = to_generation
         with ServiceClient("retraining", where.retraining) as retraining:
-            seen = expected_generation or served_generation(retraining, model)
-            if not seen:
+            served = expected_generation or served_generation(retraining, model)
+            if not served:
                 raise NotFound(f"{model} has no releases", hint=known_models(where))
-            body["expected_generation"] = seen
+            body["expected_generation"] = served
             try:
                 release = retraining.post(f"/models/{model}/rollback", body)["release"]
             except DependencyUnavailable as error:
                 raise DependencyUnavailable(
                     f"{error.message}; it is unknown whether {model} was rolled back",
-                    hint=f"check with `homeostat releases {model}`; to try again add --expected-generation {seen}",
+                    hint=f"check with `homeostat releases {model}`; to try again add --expected-generation {served}",
                 ) from error
         output.result(
             release,
@@ -67,6 +67,6 @@ def rollback(
 
 
 def served_generation(retraining: ServiceClient, model: str) -> int:
-    """The newest generation of a model; 0 where nothing was released."""
+    """The newest generation of a model; 0 without releases."""
     log = items(retraining.get(f"/models/{model}/releases"), "releases")
     return max((int(release["generation"]) for release in log), default=0)

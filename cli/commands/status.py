@@ -38,7 +38,7 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
         if state is None:
             raise NotFound(
                 f"no stack runs on {settings.home.absolute()}",
-                hint="start one with `homeostat up`, or name its data root with --home",
+                hint="start one with `homeostat up`, or give its home with --home",
             )
         supervised = is_supervised(settings.home)
         processes = [_process(process, state.kafka) for process in state.processes]

@@ -78,9 +78,9 @@ def up(
         if running is not None:
             raise Conflict(
                 f"the stack of {settings.home} is already running (supervisor pid {running})",
-                hint="see it with `homeostat status`, stop it with `homeostat down`, or use another --home",
+                hint="check it with `homeostat status`, stop it with `homeostat down`, or use another --home",
             )
-        watching = make_observability(settings) if observability else None
+        monitoring = make_observability(settings) if observability else None
         # The first start downloads the jars; do that before the readiness timeout begins.
         with bar(output, "the broker's jars") as shown:
             ensure_jars(settings.kafka_jars, on_progress=output.note, fetched=shown.set)
@@ -89,10 +89,10 @@ def up(
             settings,
             wait_s=wait,
             on_ready=lambda state: show_links(output, state),
-            # Standard error, also with --json: a process that exits is news for both readers.
+            # To standard error also with --json, since it reports processes that exit.
             on_progress=lambda text: output.err.print(text, markup=False, highlight=False, soft_wrap=True),
             console=None if as_json else output.err,
-            observability=watching,
+            observability=monitoring,
         )
 
 

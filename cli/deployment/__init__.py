@@ -1,1 +1,1 @@
-"""Making a signed version of a model project, as `homeostat deploy` does it."""
+"""Builds a signed version of a model project for `homeostat deploy`."""

@@ -1,4 +1,4 @@
-"""Parquet files a person hands over: rows with outcomes, checked before anything is made of them."""
+"""Reads and validates the Parquet files of `homeostat deploy`: rows with outcomes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ TYPES: dict[str, pa.DataType | None] = {
     "integer": pa.int64(),
     "boolean": pa.bool_(),
     "category": pa.string(),
-    "tensor": None,  # lists of any number type; the model check knows the shape
+    "tensor": None,  # lists of any number type; the model check verifies the shape
 }
 
 
 def read_rows(path: Path, loop: LoopSpec) -> pa.Table:
-    """The file's rows in time order: event_time (UTC), the features, outcome, prediction_id (empty where the file has none).
+    """The file's rows in time order: event_time (UTC), the features, outcome, prediction_id (empty if the file has none).
 
     Raises `ProjectError` naming the file and column where one is missing, is of another type, or there are no rows.
     """
@@ -36,13 +36,13 @@ def read_rows(path: Path, loop: LoopSpec) -> pa.Table:
             f"{path} cannot be read as Parquet: {error}", hint="write it as a Parquet file"
         ) from error
     if table.num_rows == 0:
-        raise ProjectError(f"{path} has no rows", hint="hand over rows with outcomes")
+        raise ProjectError(f"{path} has no rows", hint="give a file with rows and outcomes")
     wanted = ["event_time", *(feature.name for feature in loop.features), "outcome"]
     missing = [name for name in wanted if name not in table.column_names]
     if missing:
         raise ProjectError(
-            f"{path} lacks the column {missing[0]}; it has {', '.join(table.column_names)}",
-            hint="give it event_time, outcome and one column per feature of loop.yaml",
+            f"{path} has no column {missing[0]}; it has {', '.join(table.column_names)}",
+            hint="it needs event_time, outcome and one column per feature of loop.yaml",
         )
     columns = {name: table.column(name) for name in wanted}
     columns["event_time"] = _moments(path, columns["event_time"])
@@ -62,7 +62,7 @@ def last_moment(table: pa.Table) -> str:
 
 
 def newest(*tables: pa.Table) -> pa.Table:
-    """The last rows of the tables taken one after the other, as many as a reference holds."""
+    """The last rows of the concatenated tables, as many as a reference holds."""
     rows = pa.concat_tables(tables)
     return rows.slice(max(0, rows.num_rows - MOST_REFERENCE_ROWS)).combine_chunks()
 
@@ -76,7 +76,7 @@ def _feature(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.Chunke
     if column.null_count and not feature.nullable:
         raise ProjectError(
             f"{path}: column {feature.name} has missing values",
-            hint="fill them, or say `nullable: true` in loop.yaml",
+            hint="fill them, or set `nullable: true` in loop.yaml",
         )
     kind = TYPES[feature.type]
     return column if kind is None else _cast(path, feature.name, column, kind)
@@ -88,7 +88,9 @@ def _moments(path: Path, column: pa.ChunkedArray) -> pa.ChunkedArray:
             f"{path}: column event_time is {column.type}", hint="write it as a timestamp in UTC"
         )
     if column.null_count:
-        raise ProjectError(f"{path}: column event_time has missing values", hint="every row needs its time")
+        raise ProjectError(
+            f"{path}: column event_time has missing values", hint="every row needs an event time"
+        )
     zoned = column if column.type.tz is not None else pc.assume_timezone(column, "UTC")
     return zoned.cast(MOMENT, safe=False)
 
@@ -98,5 +100,5 @@ def _cast(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> 
         return column.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ProjectError(
-            f"{path}: column {name} is {column.type}; expected {kind}", hint="write the column in that type"
+            f"{path}: column {name} is {column.type}; expected {kind}", hint="write the column with that type"
         ) from error

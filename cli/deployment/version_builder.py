@@ -1,4 +1,4 @@
-"""Makes a signed version out of a model project and puts it into the model store."""
+"""Builds a signed version of a model project and stores it in the model store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from shared.stores.model_store import ModelStore
 
 @dataclass(frozen=True)
 class VersionBuilder:
-    """Packages versions, signs them with `keys` and puts them into `store`; `log` receives the training output.
+    """Packages versions, signs them with `keys` and stores them in `store`; `log` receives the training output.
 
     `on_progress` is called with each step.
     """

@@ -166,7 +166,7 @@ def test_missing_column_is_named(bench: Bench) -> None:
     pq.write_table(pq.read_table(path).drop_columns(["weight_kg"]), path)
     done = bench.deploy()
     assert done.exit_code == 4
-    assert "holdout.parquet lacks the column weight_kg" in done.stderr
+    assert "holdout.parquet has no column weight_kg" in done.stderr
 
 
 def test_unloadable_version_is_reported(bench: Bench) -> None:

@@ -68,8 +68,8 @@ def test_times_without_time_zone_are_utc(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"kind": None}, "lacks the column kind; it has event_time, size"),
-        ({"outcome": None}, "lacks the column outcome"),
+        ({"kind": None}, "has no column kind; it has event_time, size"),
+        ({"outcome": None}, "has no column outcome"),
         ({"count": [3, None, 1]}, "column count has missing values"),
         ({"count": ["three", "two", "one"]}, "column count is string; expected int64"),
         ({"count": [1.5, 2.0, 3.0]}, "column count is double; expected int64"),
