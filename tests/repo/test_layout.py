@@ -28,6 +28,7 @@ HOMES = {
     ),
     "evidently": ("services/drift/evaluation/evidently_adapter.py",),
     "fastapi": ("services/drift", "services/retraining", "services/console", "shared/http", "loadtests"),
+    "jinja2": ("shared/http/pages.py", "services/console/views", "services/inference/status"),
     "kafka": ("shared/messaging", "local_stack", "cli"),
     "obstore": ("shared/stores/model_store.py",),
     "mlflow": ("services/retraining",),
