@@ -285,7 +285,7 @@ class FakeLoop:
         if body["expected_generation"] != len(self.releases):
             return _no(
                 409,
-                f"generation {body['expected_generation']} was expected to be served, but it is {len(self.releases)}",
+                f"generation {body['expected_generation']} was expected to be served, but generation {len(self.releases)} is",
             )
         target = self.releases[body["to_generation"] - 1]
         self.release(VERSIONS.index(target["version"]), "rollback", body["actor"], body["reason"])

@@ -110,7 +110,7 @@ def test_repeated_rollback_is_refused() -> None:
     answers = run(thrice)
     assert [answer.status_code for answer in answers] == [200, 409, 409]
     assert answers[0].json()["release"]["generation"] == 4
-    assert "generation 3 was expected to be served, but it is 4" in answers[1].json()["error"]
+    assert "generation 3 was expected to be served, but generation 4 is" in answers[1].json()["error"]
     assert [(entry["generation"], entry["reason"], entry["note"]) for entry in loop.releases[3:]] == [
         (4, "rollback", "worse at night")
     ]
