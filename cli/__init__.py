@@ -1,1 +1,1 @@
-"""The person's door, `homeostat …`: starts the services on one machine, talks to them over HTTP, and diagnoses."""
+"""The `homeostat` command: starts the services on one machine, calls them over HTTP, and checks them."""

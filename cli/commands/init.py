@@ -24,7 +24,7 @@ class Library(StrEnum):
     torch = "torch"
 
 
-# Where each file of a new project comes from, below PROJECT; train.py comes from the library asked for.
+# Where each file of a new project comes from, below PROJECT; train.py depends on the library.
 SOURCES = {"loop.yaml": "loop.yaml", "make_data.py": "make_data.py", "README.md": "README.md"}
 FILES = ("loop.yaml", "train.py", "make_data.py", "README.md")
 

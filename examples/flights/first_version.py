@@ -18,12 +18,12 @@ REFERENCE = timedelta(days=5)
 
 
 def train_first(flights: pd.DataFrame, folder: Path) -> Path:
-    """Train on everything before `BEGINS`; the artifact's folder. Raises RuntimeError with what the command said."""
+    """Train on all rows before `BEGINS`. Returns the artifact's folder. Raises RuntimeError with the command's output."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = flights[(flights.event_time < BEGINS) & flights.outcome.notna()]
     rows = rows[["event_time", *FEATURES, "outcome"]]
     rows.to_parquet(folder / "train.parquet", index=False)
-    # Drift holds what is served against the last days of these rows; they cover the week's rhythm well enough.
+    # The reference is the last days of these rows, which cover the weekly pattern well enough.
     rows[rows.event_time >= BEGINS - REFERENCE].to_parquet(folder / "reference.parquet", index=False)
     environment = {
         **os.environ,

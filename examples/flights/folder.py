@@ -13,17 +13,17 @@ MARK = Path("demo") / "made-by-the-demo"
 
 
 def clear(home: Path) -> None:
-    """Make `home` an empty data root of the demo's. Raises RuntimeError, having touched nothing, where it may not.
+    """Make `home` an empty data folder for the demo. Raises RuntimeError, before any change, if that is not allowed.
 
-    1. what has no mark of ours is somebody's   2. a stack that may still run must be ended first   3. only then clear, and mark
+    1. Refuse a folder without the demo's marker file.   2. Refuse if a stack may still run.   3. Clear it and write the marker.
     """
     if home.exists() and any(home.iterdir()):
         if not (home / MARK).is_file():
-            raise RuntimeError(f"{home} holds data the demo did not make; name an empty folder with --home")
-        if is_supervised(home) or (run_folder(home) / STATE_FILE).exists():
             raise RuntimeError(
-                f"a stack was left running on {home}; end it with `homeostat down --home {home}`"
+                f"{home} holds data that the demo did not write; give an empty folder with --home"
             )
+        if is_supervised(home) or (run_folder(home) / STATE_FILE).exists():
+            raise RuntimeError(f"a stack still runs on {home}; stop it with `homeostat down --home {home}`")
         shutil.rmtree(home)
     (home / MARK).parent.mkdir(parents=True, exist_ok=True)
     (home / MARK).write_text("The next demo on this folder clears it.\n", encoding="utf-8")

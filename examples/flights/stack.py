@@ -46,13 +46,15 @@ def end(home: Path) -> None:
 
 
 def homeostat(*arguments: str, timeout_s: float = 300.0) -> bytes:
-    """Run a command of the command line; its standard output. Raises RuntimeError with what it said."""
+    """Run a `homeostat` command. Returns its standard output; raises RuntimeError with its error output."""
     done = subprocess.run(
         _command(*arguments), cwd=SOURCES, env=_environment(), capture_output=True, timeout=timeout_s
     )
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip()
-        raise RuntimeError(f"`homeostat {' '.join(arguments)}` ended with status {done.returncode}: {said}")
+        output = (done.stderr or done.stdout).decode(errors="replace").strip()
+        raise RuntimeError(
+            f"`homeostat {' '.join(arguments)}` exited with status {done.returncode}: {output}"
+        )
     return done.stdout
 
 

@@ -37,9 +37,9 @@ def choose_faults(features: Sequence[Feature], feature: str = "", fault: str = "
 
     Raises `CallerError` if inference would reject the fault.
     """
-    asked = [one for one in features if not feature or one.name == feature]
+    selected = [one for one in features if not feature or one.name == feature]
     chosen: dict[str, Fault] = {}
-    for one in asked:
+    for one in selected:
         possible = [kind for kind in possible_faults(one) if not fault or kind == fault]
         if possible:
             chosen[one.name] = possible[0]

@@ -60,7 +60,7 @@ def ensure_jars(
     1. Whatever lies in the folder with the right digest is used as it is; no network is touched.
     2. What is missing or different is fetched beside the folder, checked, and only then moved in.
 
-    `on_progress` hears a sentence when a fetch starts, `fetched` how many of how many jars have come.
+    `on_progress` receives a sentence when a download starts, `fetched` the number of downloaded jars and of all.
     Raises `DependencyUnavailable` when a jar
     can be had from nowhere, `OperatorError` when the fetched bytes are not the pinned ones.
     """

@@ -28,7 +28,7 @@ def test_data_of_others_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "lake").mkdir()
     (tmp_path / "demo").mkdir()
     (tmp_path / "lake" / "precious").write_text("data")
-    with pytest.raises(RuntimeError, match="holds data the demo did not make"):
+    with pytest.raises(RuntimeError, match="holds data that the demo did not write"):
         clear(tmp_path)
     assert (tmp_path / "lake" / "precious").read_text() == "data"
 
