@@ -43,7 +43,7 @@ PAGE: tuple[Entry, ...] = (
     Entry(
         START, "demo", "Replay a real year of flights through the loop.", "homeostat demo --part 0.1 --keep"
     ),
-    Entry(START, "doctor", "Check the installation; failures come with a fix.", "homeostat doctor"),
+    Entry(START, "doctor", "Check the installation; failures come with a hint.", "homeostat doctor"),
     Entry(MODEL, "init", "Write a complete model project.", "homeostat init my-model"),
     Entry(
         MODEL,
@@ -52,7 +52,7 @@ PAGE: tuple[Entry, ...] = (
         "homeostat deploy my-model --train train.parquet --holdout holdout.parquet",
     ),
     Entry(INSPECT, "status", "Show models, then the processes of the stack.", "homeostat status --json"),
-    Entry(INSPECT, "console", "Serve the web page of the whole loop.", "homeostat console --port 8015"),
+    Entry(INSPECT, "console", "Serve the web console.", "homeostat console --port 8015"),
     Entry(INSPECT, "report", "List verdicts, or open a drift report.", "homeostat report parcels --limit 5"),
     Entry(INSPECT, "releases", "List a model's releases, newest first.", "homeostat releases parcels"),
     Entry(INSPECT, "why", "Explain a prediction, version, run or cause.", f"homeostat why {A_RUN}"),
@@ -102,7 +102,7 @@ class LazyGroup(TyperGroup):
 
 app = typer.Typer(
     cls=LazyGroup,
-    help="Model serving and monitoring: logs every prediction, detects drift, retrains, and rolls out what proved better.",
+    help="Model serving and monitoring: logs every prediction, detects drift, retrains, and releases better versions.",
     epilog=epilog(),
     no_args_is_help=True,
     add_completion=True,

@@ -26,4 +26,4 @@ InferenceUrl = Annotated[str, typer.Option(help="Base URL of inference. Default:
 DriftUrl = Annotated[str, typer.Option(help="Base URL of drift. Default: the running stack's.")]
 RetrainingUrl = Annotated[str, typer.Option(help="Base URL of retraining. Default: the running stack's.")]
 Model = Annotated[str, typer.Argument(help="Name of the model.", autocompletion=complete_model)]
-Actor = Annotated[str, typer.Option(help="Who does it, for the record. Default: the user logged in.")]
+Actor = Annotated[str, typer.Option(help="Name to record as the actor. Default: the current user.")]

@@ -39,7 +39,7 @@ def acknowledge(
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Record that you have seen a decision about drift, a data fault, or a run that failed or was rejected.
+    """Record that you have seen a decision about drift, a data fault, or a run that failed or was refused.
 
     The first acknowledgement of a cause is kept; a repeated one changes nothing.
     """

@@ -19,9 +19,7 @@ from shared.http.service_client import ServiceClient
 
 Run = Annotated[
     str,
-    typer.Argument(
-        help="Id of the run, as the console and /runs show it.", autocompletion=complete_waiting_run
-    ),
+    typer.Argument(help="Run id (run-…), as shown in the console.", autocompletion=complete_waiting_run),
 ]
 
 
@@ -32,7 +30,7 @@ def approve(
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Approve a run: its challenger replaces the champion."""
+    """Approve a run: a suggested run starts, or its challenger is released."""
     _decide(run, "approve", actor, home, retraining_url, as_json)
 
 
@@ -43,7 +41,7 @@ def reject(
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Reject a run: its challenger is not released."""
+    """Reject a run: it does not start, or its challenger is not released."""
     _decide(run, "reject", actor, home, retraining_url, as_json)
 
 

@@ -55,7 +55,7 @@ def publish(
 ) -> None:
     """Create the folder, the Prometheus data source and the boards in Grafana; a second run changes nothing.
 
-    The login comes from HOMEOSTAT_GRAFANA_TOKEN (or a file: HOMEOSTAT_GRAFANA_TOKEN_FILE), never from the command line. Boards
+    Credentials are read from HOMEOSTAT_GRAFANA_TOKEN or HOMEOSTAT_GRAFANA_TOKEN_FILE, not from the command line. Boards
     that were changed in Grafana are kept and listed, with exit code 1, unless --overwrite is given.
     """
     from cli.grafana.publisher import Publication, PublishOptions

@@ -34,7 +34,7 @@ def demo(
 ) -> None:
     """Serve flights, detect drift, retrain and roll out new versions; ends with a table and a one-line result.
 
-    Exit code 0 only if no record was lost, no request failed, and retraining reduced the loss.
+    Exit code 0 only if no record was lost and no request failed; for a full year, also only if retraining reduced the loss.
     """
     from local_stack.supervisor.process_specs import SOURCES
 

@@ -103,7 +103,7 @@ def concept_drift(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Send normal rows with reversed outcomes: the model's loss rises, and performance drifts."""
+    """Send normal rows with reversed outcomes: the loss rises, and the verdict is performance drift."""
     from cli.injection.row_makers import normal_with_outcomes
     from cli.injection.scenario_command import ScenarioOptions, run_scenario
 
@@ -132,7 +132,7 @@ def fault(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Send rows as a broken data source would: the verdict is `data_fault`, and no run starts.
+    """Send corrupted rows, as from a defective data source: the verdict is `data_fault`, and no run starts.
 
     Inference rejects unknown categories, and missing values that loop.yaml does not allow; other faults reach drift.
     """

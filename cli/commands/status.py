@@ -29,7 +29,7 @@ STATE_COLOURS = {"ready": "green", "starting": "yellow"}
 def status(home: StackHome = None, as_json: Json = False) -> None:
     """Show each model (generation, last verdict, loss), then each process of the stack.
 
-    `served` and `baseline` are the losses of what was served and of the first released version, on the same rows.
+    `served` and `baseline` are the losses of the served and of the first released version, on the same rows.
     The exit code is 1 when a process is not ready.
     """
     with command_output(as_json) as output:

@@ -35,15 +35,17 @@ def why(
             autocompletion=complete_name,
         ),
     ],
-    full: Annotated[bool, typer.Option("--full", help="Also print the whole chain as a tree.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also print all records behind the explanation as a tree.")
+    ] = False,
     home: StackHome = None,
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Explain in one paragraph which version answered, which run made it, and what caused that run.
+    """Explain in one paragraph which version answered, which run created it, and what caused that run.
 
-    For a run or a cause: what was decided, which version it led to, and the predictions that version answered.
-    `--full` also prints the whole chain as a tree; `--json` prints the chain.
+    For a run or a cause: the decision, the resulting version, and the number of its predictions.
+    `--full` also prints all records of this chain as a tree; `--json` prints them as JSON.
     """
     with command_output(as_json) as output:
         home = find_home(home, retraining_url, note=output.note)

@@ -108,7 +108,7 @@ def text_to_codes() -> onnx.ModelProto:
 
 def write_onnx(path: Path, network: Network, columns: list[Tensor]) -> None:
     """One input [N] per feature under its name, one output `score` [N]."""
-    # It warns of every optional package it could not find.
+    # torch.onnx logs a warning for every optional package that is missing.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     names = [f"{name}_encoded" for name in CATEGORIES] + NUMBERS + INTEGERS
     torch.onnx.export(
