@@ -19,6 +19,7 @@ from shared.models.keys import Keys
 from shared.models.packaging import verify_version
 from shared.stores.model_store import open_model_store
 from tests.unit.cli.fake_service import FakeService, fake_service
+from tests.waiting import patience
 
 
 class Bench:
@@ -116,7 +117,9 @@ def test_existing_model_is_packaged(bench: Bench, tmp_path: Path) -> None:
         "HOMEOSTAT_TRAIN": str(bench.project / "train.parquet"),
         "HOMEOSTAT_OUT": str(out),
     }
-    subprocess.run([sys.executable, "train.py"], cwd=bench.project, env=environment, check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "train.py"], cwd=bench.project, env=environment, check=True, timeout=120 * patience()
+    )
     assert bench.deploy("--artifact", str(out)).exit_code == 4
     (bench.project / "holdout.parquet").rename(out / "reference.parquet")
     done = bench.deploy("--artifact", str(out))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.unit.examples.flights.rows import made_flights
+from tests.waiting import patience
 
 PROJECT = Path(__file__).resolve().parents[4] / "examples" / "flights"
 
@@ -21,7 +22,9 @@ def _train(folder: Path) -> bytes:
         "HOMEOSTAT_CHAMPION": "",
         "HOMEOSTAT_OUT": str(folder),
     }
-    subprocess.run([sys.executable, "train.py"], cwd=PROJECT, env=environment, check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "train.py"], cwd=PROJECT, env=environment, check=True, timeout=120 * patience()
+    )
     return (folder / "model.onnx").read_bytes()
 
 
