@@ -115,7 +115,7 @@ status: venv  ## what runs, and how it is
 chaos: venv  ## the long crash runs: kill -9 at many seeded moments, then count
 	@$(CONTAINED) tests="$(PYTEST) -m chaos tests/chaos"
 
-fuzz: venv  ## hostile requests to every service for SECONDS=60 from SEED=1; a 5xx fails
+fuzz: venv  ## hostile requests to inference, drift and retraining for SECONDS=60 from SEED=1; a 5xx fails
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
 bench-serving: venv  ## this server beside its peers, as ratios in one interleaved run

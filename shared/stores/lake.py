@@ -219,7 +219,8 @@ class Lake:
         """Generations above `after` with predictions, in order. Rows are read only where the files' statistics show one."""
         table = self.open(self.predictions(model))
         newest = None if table is None else greatest(table, "generation")
-        if table is None or newest is None or newest <= after:
+        # Without statistics the rows are read.
+        if table is None or (newest is not None and newest <= after):
             return []
         rows = table.to_pyarrow_dataset().to_table(
             columns=["generation", "version", "event_time"], filter=pc.field("generation") > after
@@ -328,7 +329,8 @@ class Lake:
         try:
             return DeltaTable(location, version=version)
         except DeltaError as error:
-            # A store that does not answer raises OSError.
+            # Raises DependencyUnavailable where the newest version cannot be opened either: then the store fails.
+            self.open(location)
             raise NotFound(
                 f"version {version} of the table {location} no longer exists: {error}",
                 hint="read a newer snapshot; the sink keeps old ones for HOMEOSTAT_SINK_RETENTION_DAYS",

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from shared.errors import DependencyUnavailable
@@ -22,7 +21,7 @@ def raises_dependency_unavailable(read: Callable[P, R]) -> Callable[P, R]:
     def reading(*arguments: P.args, **options: P.kwargs) -> R:
         try:
             return read(*arguments, **options)
-        except (DeltaError, OSError, pa.ArrowException) as error:
+        except (DeltaError, OSError) as error:
             raise DependencyUnavailable(
                 f"the lake cannot be read: {error}", hint="check HOMEOSTAT_LAKE and the store behind it"
             ) from error

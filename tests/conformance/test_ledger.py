@@ -600,14 +600,14 @@ def test_latest_verdict_with_loss(ledger: Ledger) -> None:
     assert ledger.latest_verdict_with_loss(MODEL) == verdicts[2]
 
 
-def test_migration_from_0001_keeps_rows(engine: Engine, ledger: Ledger) -> None:
-    """As an installation before acknowledgements left it: tables of 0001, rows in them."""
+def test_migration_keeps_rows(engine: Engine, ledger: Ledger) -> None:
+    """As an installation before acknowledgements left it: tables of 0101, rows in them."""
     deliver(ledger, Cause.of_verdict(verdict(1)))
     record(ledger, "k2", made=Decision("wait", "cooling_down", "later"))
     before = ledger.decisions()
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE acknowledgement"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0101'"))
     upgraded = open_engine(engine.url.render_as_string(hide_password=False))
     try:
         assert "acknowledgement" in inspect(upgraded).get_table_names()

@@ -321,7 +321,7 @@ def test_each_mounts_only_what_it_works_with() -> None:
         "reports": {"drift"},
         "models": {"retraining", "cli", "demo"},
         "runs": {"retraining"},
-        "holdouts": {"retraining"},
+        "evaluations": {"retraining"},
         "demo": {"demo"},
         "mlflow": {"mlflow"},
     }

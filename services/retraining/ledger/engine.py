@@ -10,6 +10,7 @@ from zlib import crc32
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -43,6 +44,12 @@ def open_engine(url: str) -> Engine:
         raise OperatorError(
             f"the ledger at {parsed.render_as_string(hide_password=True)} cannot be opened: {_cause(error)}",
             hint="check that the database is writable and has free space, or set HOMEOSTAT_RETRAINING_LEDGER",
+        ) from error
+    except CommandError as error:
+        engine.dispose()
+        raise OperatorError(
+            f"the ledger at {parsed.render_as_string(hide_password=True)} was created by a build with other tables: {error}",
+            hint="run the build that created it, or set HOMEOSTAT_RETRAINING_LEDGER to an empty database",
         ) from error
     return engine
 

@@ -27,7 +27,7 @@ from services.retraining.runs.snapshot import Pin, SnapshotSummary, pin_lake, pr
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
 from shared.backoff import Backoff
-from shared.contracts.manifest import MODEL, Origin, short
+from shared.contracts.manifest import MANIFEST, MODEL, Origin, short
 from shared.errors import (
     Conflict,
     HomeostatError,
@@ -126,13 +126,19 @@ class Pipeline:
         return self._transition(run, "training", snapshot=asdict(summary))
 
     def _fetch_champion(self, run: Run, folder: RunFolder) -> None:
-        if not run.champion or folder.champion.is_dir():
+        """1. the complete version, verified, for evaluation   2. its model and manifest for the training command"""
+        if not run.champion:
             return
-        draft = folder.root / ".champion"
-        shutil.rmtree(draft, ignore_errors=True)
-        self._deps.store.get_version(run.model, run.champion, draft)
-        verify_version(draft, version=run.champion, verifying_key=self._deps.keys.verifying)
-        draft.rename(folder.champion)
+        if not folder.champion.is_dir():
+            draft = folder.evaluation / ".champion"
+            shutil.rmtree(draft, ignore_errors=True)
+            self._deps.store.get_version(run.model, run.champion, draft)
+            verify_version(draft, version=run.champion, verifying_key=self._deps.keys.verifying)
+            draft.rename(folder.champion)
+        shutil.rmtree(folder.champion_for_training, ignore_errors=True)
+        folder.champion_for_training.mkdir()
+        for name in (MODEL, MANIFEST):
+            shutil.copyfile(folder.champion / name, folder.champion_for_training / name)
 
     def _train(self, run: Run, folder: RunFolder) -> Run:
         deps = self._deps
@@ -161,11 +167,12 @@ class Pipeline:
         done = trained_attempt(folder)
         if done is None or run.snapshot is None:
             raise TrainingFailed("the trained model is missing from the run's folder", hint="start a new run")
+        _check_holdout(folder)
         attempt, metrics = done
         model = folder.attempt(attempt) / "out" / MODEL
         write_reference(folder, model, run.loop, max_rows=deps.settings.reference_rows)
         summary = SnapshotSummary(**run.snapshot)
-        draft = folder.root / ".version"
+        draft = folder.evaluation / ".version"
         shutil.rmtree(draft, ignore_errors=True)
         manifest = package_version(
             draft,
@@ -191,6 +198,7 @@ class Pipeline:
     def _evaluate(self, run: Run, folder: RunFolder) -> Run:
         deps = self._deps
         if run.gate is None:
+            _check_holdout(folder)
             manifest = verify_version(folder.version, version=run.version, verifying_key=deps.keys.verifying)
             champion = (
                 verify_version(folder.champion, version=run.champion, verifying_key=deps.keys.verifying)
@@ -292,6 +300,11 @@ class Pipeline:
             reason=reason,
         )
         return updated
+
+
+def _check_holdout(folder: RunFolder) -> None:
+    if not folder.holdout.is_file():
+        raise NotFound(f"the holdout {folder.holdout} was deleted", hint="start a new run")
 
 
 def _code(error: HomeostatError) -> str:

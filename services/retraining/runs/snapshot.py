@@ -90,8 +90,9 @@ def take_snapshot(
     3. split: the last `gate.holdout` of event time with outcomes is the holdout; the training window ends before it
     4. write the holdout, then the training rows and the summary in a temporary folder
     5. rename the temporary folder: only now does the snapshot exist
+    A snapshot whose holdout was deleted is created again.
     """
-    if (folder.snapshot / _SUMMARY).is_file():
+    if (folder.snapshot / _SUMMARY).is_file() and folder.holdout.is_file():
         return SnapshotSummary(**orjson.loads((folder.snapshot / _SUMMARY).read_bytes()))
     # Rows newer than outcome.delay have an outcome only if it came early: they would bias the sample.
     settled = datetime.fromisoformat(pin.watermark) - spec.outcome.delay
@@ -106,8 +107,8 @@ def take_snapshot(
     temporary_folder = folder.root / ".snapshot"
     shutil.rmtree(temporary_folder, ignore_errors=True)
     temporary_folder.mkdir(parents=True)
-    folder.holdout.parent.mkdir(mode=0o700, exist_ok=True)
-    with atomic_path(folder.holdout) as temporary:
+    folder.evaluation.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with atomic_path(folder.holdout, durable=True) as temporary:
         pq.write_table(holdout, temporary, compression="zstd", compression_level=1)
     pq.write_table(train, temporary_folder / folder.train.name, compression="zstd", compression_level=1)
     digest = sha256(orjson.dumps(pin.to_json(), option=orjson.OPT_SORT_KEYS))
@@ -125,6 +126,7 @@ def take_snapshot(
         pin=pin.to_json(),
     )
     write_json(temporary_folder / _SUMMARY, asdict(summary))
+    shutil.rmtree(folder.snapshot, ignore_errors=True)
     temporary_folder.rename(folder.snapshot)
     return summary
 

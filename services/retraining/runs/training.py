@@ -51,7 +51,9 @@ def train(
     out = attempt_folder / "out"
     out.mkdir(parents=True)
     environment = training_environment(
-        train=folder.train, out=out, champion=folder.champion if folder.champion.is_dir() else None
+        train=folder.train,
+        out=out,
+        champion=folder.champion_for_training if folder.champion_for_training.is_dir() else None,
     )
     launcher.train(
         TrainingJob(run_id, command, directory, environment, attempt_folder / "train.log", time_limit), stop

@@ -1,4 +1,4 @@
-"""Paths of a run's files: `runs/<run_id>/…`, and its holdout outside that folder."""
+"""Paths of a run's files: what training may see in `runs/<run_id>/`, what evaluation needs in `evaluations/<run_id>/`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from shared.files import write_atomic
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of one run. `root` is `<home>/runs/<run_id>`."""
+    """The files of one run. `root` is `<home>/runs/<run_id>`.
+
+    The training command receives paths below `root`. The holdout, and every file with rows of it, is below `evaluation`: a
+    model trained on the holdout would pass any gate.
+    """
 
     root: Path
 
@@ -28,16 +32,22 @@ class RunFolder:
 
     @property
     def holdout(self) -> Path:
-        """The rows on which the gate compares both models.
+        """The rows on which the gate compares both models."""
+        return self.evaluation / "holdout.parquet"
 
-        The file is outside the run's folder, because the training command receives paths in that folder: a model trained on
-        the holdout would pass any gate.
-        """
-        return self.root.parent.parent / "holdouts" / f"{self.root.name}.parquet"
+    @property
+    def evaluation(self) -> Path:
+        """The folder of files that the training command must not read."""
+        return self.root.parent.parent / "evaluations" / self.root.name
 
     @property
     def champion(self) -> Path:
         """The champion's version folder, verified."""
+        return self.evaluation / "champion"
+
+    @property
+    def champion_for_training(self) -> Path:
+        """The champion's model and manifest. Its reference rows may overlap this run's holdout, so they are left out."""
         return self.root / "champion"
 
     def attempt(self, number: int) -> Path:
@@ -52,12 +62,12 @@ class RunFolder:
     @property
     def version(self) -> Path:
         """The packaged challenger."""
-        return self.root / "version"
+        return self.evaluation / "version"
 
     @property
     def reference(self) -> Path:
         """The challenger's reference rows before packaging."""
-        return self.root / "reference.parquet"
+        return self.evaluation / "reference.parquet"
 
 
 def write_json(path: Path, content: object) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+# "0001" had other column names, in builds before the first release.
+revision = "0101"
 down_revision = None
 branch_labels = None
 depends_on = None

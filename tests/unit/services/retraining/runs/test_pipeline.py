@@ -214,31 +214,48 @@ def test_training_gets_its_folders(setup: Setup) -> None:
     assert job.directory == setup.installation.project
     assert job.environment == {
         "HOMEOSTAT_TRAIN": str(folder.snapshot / "train.parquet"),
-        "HOMEOSTAT_CHAMPION": str(folder.champion),
+        "HOMEOSTAT_CHAMPION": str(folder.champion_for_training),
         "HOMEOSTAT_OUT": str(folder.attempt(1) / "out"),
     }
-    assert (folder.champion / "manifest.json").is_file()
+    assert {path.name for path in folder.champion_for_training.iterdir()} == {"manifest.json", "model.onnx"}
 
 
 def test_training_command_cannot_find_the_holdout(setup: Setup) -> None:
-    """No file in or above the folders that it receives has a row of the holdout's time."""
-    seen: dict[Path, datetime] = {}
+    """No file in or above the folders that it receives, nor in any run's folder, has a row of the holdout's time.
+
+    The second run follows at once: its champion was evaluated on the same holdout.
+    """
+    newest: dict[Path, datetime] = {}
 
     def search(job: TrainingJob) -> None:
         known = [job.directory, *(Path(value) for value in job.environment.values() if value)]
-        run_folder = job.attempts.parent
-        for place in (*known, run_folder):
+        all_runs = job.attempts.parent.parent
+        for place in (*known, all_runs):
             found = place.rglob("*") if place.is_dir() else [place]
             for path in (*found, *(one for above in place.parents for one in above.glob("*.parquet"))):
                 if path.suffix == ".parquet" and path.is_file():
-                    seen[path] = max(pq.read_table(path, columns=["event_time"])["event_time"].to_pylist())
+                    newest[path] = max(pq.read_table(path, columns=["event_time"])["event_time"].to_pylist())
 
     setup.launcher.on_train = search
+    for key, trainings in (("first", 1), ("second", 2)):
+        run = setup.drive(setup.ask(key))
+        assert run.snapshot is not None
+        assert len(newest) == trainings
+        assert max(newest.values()) < datetime.fromisoformat(run.snapshot["holdout_from"])
+        assert RunFolder(setup.deps.runs / run.run_id).holdout.is_file()
+
+
+def test_deleted_holdout_ends_the_run(setup: Setup) -> None:
+    def delete(job: TrainingJob) -> None:
+        RunFolder(job.attempts.parent).holdout.unlink()
+
+    setup.launcher.on_train = delete
     run = setup.drive(setup.ask())
-    assert run.snapshot is not None
-    assert {path.name for path in seen} >= {"train.parquet", "reference.parquet"}
-    assert max(seen.values()) < datetime.fromisoformat(run.snapshot["holdout_from"])
-    assert RunFolder(setup.deps.runs / run.run_id).holdout.is_file()
+    assert (run.state, "was deleted" in run.reason, run.reason.endswith("start a new run)")) == (
+        "failed",
+        True,
+        True,
+    )
 
 
 def test_failed_training_ends_the_run(setup: Setup) -> None:

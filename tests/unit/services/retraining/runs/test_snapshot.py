@@ -87,6 +87,11 @@ def test_complete_snapshot_is_kept_partial_is_rewritten(lake: Lake, tmp_path: Pa
     shutil.move(folder.snapshot, folder.root / ".snapshot")  # as if killed before the rename
     folder.holdout.write_bytes(b"half")
     assert snapshot_of(lake, spec_with(), folder_of(tmp_path)) == summary
+    rows = folder.holdout.read_bytes()
+    folder.holdout.unlink()
+    assert snapshot_of(lake, spec_with(), folder_of(tmp_path)) == summary
+    assert folder.holdout.read_bytes() == rows
+    assert folder.evaluation.stat().st_mode & 0o777 == 0o700
 
 
 def test_crash_while_writing_leaves_no_snapshot(
