@@ -18,7 +18,7 @@ class RetrainingMetrics:
         self.decisions = Counter(
             "homeostat_retraining_decisions_total",
             "Decisions, one per cause; two if an alert arrived before its verdict: one to await the verdict and one on it.",
-            ["model", "action", "reason"],
+            ["model", "action", "reason_code"],
             registry=self.registry,
         )
         self.repeats = Counter(

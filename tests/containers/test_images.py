@@ -99,6 +99,24 @@ def test_it_holds_all_that_its_code_imports_anywhere(images: Project, name: str)
     assert lacking == set()
 
 
+MLFLOW_ON_SQLITE = """
+from mlflow import MlflowClient
+client = MlflowClient(tracking_uri="sqlite:////tmp/mlflow.sqlite", registry_uri="sqlite:////tmp/mlflow.sqlite")
+run = client.create_run(client.create_experiment("toy")).info.run_id
+client.log_metric(run, "loss", 0.5)
+client.create_registered_model("toy")
+client.set_registered_model_alias("toy", "champion", client.create_model_version("toy", "file:///tmp/x", run).version)
+print(client.get_run(run).data.metrics)
+"""
+
+
+def test_retraining_writes_to_sqlite_with_the_mlflow_client_alone(images: Project) -> None:
+    """The default of HOMEOSTAT_RETRAINING_MLFLOW_URI, without the packages of MLflow's server."""
+    done = images.sandbox("retraining").run(["python", "-c", MLFLOW_ON_SQLITE], timeout_s=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == "{'loss': 0.5}"
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_it_holds_no_other_part(images: Project, name: str) -> None:
     others = CODE - {PARTS[name][0]} - ({"local_stack"} if name == "cli" else set())

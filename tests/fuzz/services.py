@@ -169,7 +169,7 @@ def retraining(folder: Path) -> Target:
 
 @contextmanager
 def all_targets(folder: Path) -> Iterator[list[Target]]:
-    """Every service that takes requests, with its data below `folder`."""
+    """The three services that are fuzzed, with their data below `folder`."""
     made = []
     for name, make in (("inference", inference), ("drift", drift), ("retraining", retraining)):
         (folder / name).mkdir()

@@ -43,7 +43,9 @@ def by_reason() -> SdkPanel:
     )
     return time_series(
         about,
-        Query(events("homeostat_retraining_decisions_total", "model, reason"), "{{model}} {{reason}}"),
+        Query(
+            events("homeostat_retraining_decisions_total", "model, reason_code"), "{{model}} {{reason_code}}"
+        ),
         bars=True,
     )
 
@@ -99,6 +101,9 @@ def by_action_and_reason() -> SdkPanel:
     )
     return time_series(
         about,
-        Query(events("homeostat_retraining_decisions_total", "action, reason"), "{{action}}: {{reason}}"),
+        Query(
+            events("homeostat_retraining_decisions_total", "action, reason_code"),
+            "{{action}}: {{reason_code}}",
+        ),
         bars=True,
     )

@@ -41,7 +41,9 @@ def test_lineage_of_a_promoted_version(app: RetrainingApp) -> None:
     assert (why["decision"]["action"], why["decision"]["reason_code"]) == ("retrain", "drift")
 
     text = app.client.get("/metrics").text
-    assert 'homeostat_retraining_decisions_total{action="retrain",model="toy",reason="drift"} 1.0' in text
+    assert (
+        'homeostat_retraining_decisions_total{action="retrain",model="toy",reason_code="drift"} 1.0' in text
+    )
     assert 'homeostat_retraining_repeated_causes_total{model="toy"} 2.0' in text
     assert 'homeostat_retraining_runs_total{model="toy",outcome="promoted"} 1.0' in text
     assert 'homeostat_retraining_generation{model="toy"} 2.0' in text
