@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from local_stack.state import run_folder
 from shared.errors import Conflict, OperatorError
@@ -25,17 +26,31 @@ def only_one(home: Path) -> Iterator[None]:
     folder = run_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Conflict(
-                f"a supervisor (pid {supervisor_pid(home)}) already runs on {home}",
-                hint="check it with `homeostat status`, stop it with `homeostat down`, or use another --home",
-            ) from error
+        _lock(handle, home)
         handle.truncate(0)
         handle.write(str(os.getpid()))
         handle.flush()
         yield
+
+
+def _lock(handle: IO[str], home: Path) -> None:
+    """Lock `handle`, after probes by other commands, which take milliseconds. Raises `Conflict` if another supervisor runs."""
+    ends = time.monotonic() + WRITING_S
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = supervisor_pid(home)
+            if pid is not None:
+                raise Conflict(
+                    f"a supervisor (pid {pid}) already runs on {home}",
+                    hint="check it with `homeostat status`, stop it with `homeostat down`, or use another --home",
+                ) from error
+            if time.monotonic() > ends:
+                raise _locked_by_a_stranger(run_folder(home) / LOCK) from error
+            time.sleep(0.01)
+        else:
+            return
 
 
 def supervisor_pid(home: Path) -> int | None:
@@ -51,9 +66,7 @@ def supervisor_pid(home: Path) -> int | None:
         if written.isdigit() and int(written) > 1:
             return int(written)
         if time.monotonic() > ends:
-            raise OperatorError(
-                f"{path} is locked by a process that is not a supervisor", hint=f"find it with `fuser {path}`"
-            )
+            raise _locked_by_a_stranger(path)
         time.sleep(0.01)
     return None
 
@@ -61,10 +74,17 @@ def supervisor_pid(home: Path) -> int | None:
 def is_supervised(home: Path) -> bool:
     """Whether a supervisor runs on `home`."""
     try:
-        with (run_folder(home) / LOCK).open("a") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with (run_folder(home) / LOCK).open() as handle:
+            # Shared, so that two probes at the same time do not take each other for a supervisor.
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
         return False
     return False
+
+
+def _locked_by_a_stranger(path: Path) -> OperatorError:
+    return OperatorError(
+        f"{path} is locked by a process that is not a supervisor", hint=f"find it with `fuser {path}`"
+    )
