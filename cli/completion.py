@@ -29,9 +29,11 @@ def complete_process(context: typer.Context, incomplete: str) -> list[str]:
 
     def find() -> list[str]:
         from cli.command_settings import client_settings
+        from cli.home import find_home
         from local_stack.state import read_state
 
-        state = read_state(client_settings(context.params.get("home")).home)
+        home = find_home(context.params.get("home"), note=lambda _: None)
+        state = read_state(client_settings(home).home)
         return [process.name for process in state.processes] if state is not None else []
 
     return _offer(find, incomplete)
@@ -91,11 +93,13 @@ def complete_name(context: typer.Context, incomplete: str) -> list[tuple[str, st
 
 def _request(context: typer.Context, service: str, path: str, name: str) -> list[dict[str, Any]]:
     from cli.command_settings import client_settings
+    from cli.home import find_home
     from local_stack.addresses import addresses
     from shared.http.service_client import ServiceClient, items
 
-    given = {f"{service}_url": context.params.get(f"{service}_url") or ""}
-    where = addresses(client_settings(context.params.get("home"), **given))
+    url = context.params.get(f"{service}_url") or ""
+    home = find_home(context.params.get("home"), url, note=lambda _: None)
+    where = addresses(client_settings(home, **{f"{service}_url": url}))
     with ServiceClient(service, getattr(where, service), timeout_s=TIMEOUT_S) as client:
         return items(client.get(path), name)
 

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local_stack.client_settings import ClientSettings
-from shared.errors import CallerError
+from local_stack.running_stacks import is_running, listed
+from shared.errors import CallerError, OperatorError
 
+# Either is enough: `run` is the supervisor's, and a home that was moved or restored may have only its keys and data.
+MADE_BY_A_STACK = ("run", "keys")
 NAMED_BY = ("HOMEOSTAT_HOME", "HOMEOSTAT_INFERENCE_URL", "HOMEOSTAT_DRIFT_URL", "HOMEOSTAT_RETRAINING_URL")
 
 
@@ -23,27 +26,34 @@ def find_home(
     *urls: str,
     note: Callable[[str], None],
     running: Callable[[], list[Path]] = _running_homes,
+    may_be_stopped: bool = False,
 ) -> Path | None:
     """The home to pass on to the settings; None for their default. `urls` are addresses given as options.
 
     1. An option or a variable names the home or a service: nothing is looked up.
-    2. The default home in this folder has had a stack: it is used.
+    2. There is a home in this folder: it is used, but not if its stack is stopped while others run. Without the state file of a
+       running stack the command would call the default ports, and so one of the others. `may_be_stopped` is for a command
+       that does not: it gets the home, and `note` is called with a sentence about the others.
     3. One stack runs elsewhere on this machine: its home is used, and `note` is called with a sentence that says so.
 
-    Raises `CallerError` that lists the homes if several stacks run.
+    Raises `OperatorError` in case 2, `CallerError` if several stacks run elsewhere; both list the homes.
     """
     if given is not None or any(urls) or any(os.environ.get(name) for name in NAMED_BY):
         return given
-    if (ClientSettings.home / "run").is_dir():
+    here = ClientSettings.home
+    if any((here / folder).is_dir() for folder in MADE_BY_A_STACK):
+        others = "" if is_running(here) else listed(running())
+        if others and not may_be_stopped:
+            raise OperatorError(f"no stack runs on {here.absolute()}", hint=others)
+        if others:
+            note(f"no stack runs on {here.absolute()}; {others}")
         return None
     homes = running()
     if not homes:
         return None
     if len(homes) > 1:
-        listed = ", ".join(str(home) for home in homes)
         raise CallerError(
-            f"{len(homes)} stacks run on this machine, and none in this folder",
-            hint=f"name a home with --home: {listed}",
+            f"{len(homes)} stacks run on this machine, and none in this folder", hint=listed(homes)
         )
     note(f"using the home of the running stack: {homes[0]}")
     return homes[0]

@@ -33,7 +33,9 @@ def doctor(
     from cli.progress import bar
 
     with command_output(as_json) as output:
-        home = find_home(home, inference_url, drift_url, retraining_url, note=output.note)
+        home = find_home(
+            home, inference_url, drift_url, retraining_url, note=output.note, may_be_stopped=True
+        )
         settings = settings_with(
             home, inference_url=inference_url, drift_url=drift_url, retraining_url=retraining_url
         )

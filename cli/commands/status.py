@@ -15,6 +15,7 @@ from cli.model_overview import ModelOverview, read_overview
 from cli.options import Json, StackHome
 from cli.output import FOUND_SOMETHING, command_output, short_version
 from local_stack.addresses import addresses
+from local_stack.running_stacks import other_stacks
 from local_stack.state import read_state
 from local_stack.supervisor.lock import is_supervised
 from local_stack.supervisor.orphans import is_alive
@@ -38,7 +39,8 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
         if state is None:
             raise NotFound(
                 f"no stack runs on {settings.home.absolute()}",
-                hint="start one with `homeostat up`, or give its home with --home",
+                hint=other_stacks(settings.home)
+                or "start one with `homeostat up`, or give its home with --home",
             )
         supervised = is_supervised(settings.home)
         processes = [_process(process, state.kafka) for process in state.processes]

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+import typer.core
 
+from cli.completion import complete_model, complete_process
+from cli.home import NAMED_BY
+from local_stack import running_stacks
 from tests.unit.cli.fake_service import FakeService, fake_service
 
 ROOT = Path(__file__).parents[3]
@@ -101,18 +106,39 @@ def test_nothing_is_offered_without_services(tmp_path: Path, shell: str, line: s
     assert complete(shell, line, HOMEOSTAT_HOME=str(tmp_path), **unreachable) == []
 
 
-def test_processes_are_offered_from_the_state_file(tmp_path: Path) -> None:
+def write_state(home: Path, **ports: int) -> None:
+    """The state file of a stack with two processes."""
     process = {"pid": 1, "created": 0.0, "port": 1, "restarts": 0, "log": "", "ready_url": ""}
     state = {
         "pid": 1,
         "created": 0.0,
-        "home": str(tmp_path),
+        "home": str(home),
         "kafka": "",
         "started_at": "",
-        "ports": {},
+        "ports": ports,
         "urls": {},
         "processes": [{"name": "sink", **process}, {"name": "drift", **process}],
     }
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "supervisor.json").write_text(json.dumps(state))
+    (home / "run").mkdir(parents=True, exist_ok=True)
+    (home / "run" / "supervisor.json").write_text(json.dumps(state))
+
+
+def test_processes_are_offered_from_the_state_file(tmp_path: Path) -> None:
+    write_state(tmp_path)
     assert complete("bash", "homeostat inject kill ", HOMEOSTAT_HOME=str(tmp_path)) == ["drift", "sink"]
+
+
+def test_names_of_the_running_stack_are_offered_in_another_folder(
+    tmp_path: Path, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, folder = tmp_path / "running", tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for name in NAMED_BY:
+        monkeypatch.delenv(name, raising=False)
+    # The only one of the machine, whatever else runs there.
+    monkeypatch.setattr(running_stacks, "running_homes", lambda: [running])
+    write_state(running, inference=int(service.url.rpartition(":")[2]))
+    context = typer.Context(typer.core.TyperCommand("any"))
+    assert complete_model(context, "") == ["flights", "parcels"]
+    assert complete_process(context, "") == ["drift", "sink"]

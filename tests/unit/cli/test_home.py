@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.home import NAMED_BY, find_home
-from shared.errors import CallerError
+from cli.home import MADE_BY_A_STACK, NAMED_BY, find_home
+from local_stack.supervisor.lock import only_one
+from shared.errors import CallerError, OperatorError
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +48,34 @@ def test_variable_names_home_or_service(monkeypatch: pytest.MonkeyPatch, name: s
     assert find("/data/stack") == (None, [])
 
 
-def test_home_in_this_folder_is_used(folder: Path) -> None:
+def test_running_home_in_this_folder_is_used(folder: Path) -> None:
+    with only_one(folder / ".homeostat"):
+        assert find("/data/stack") == (None, [])
+
+
+@pytest.mark.parametrize("made", MADE_BY_A_STACK)
+def test_stopped_home_in_this_folder_is_used_if_no_other_stack_runs(folder: Path, made: str) -> None:
+    (folder / ".homeostat" / made).mkdir(parents=True)
+    assert find() == (None, [])
+
+
+@pytest.mark.parametrize("made", MADE_BY_A_STACK)
+def test_stopped_home_in_this_folder_is_refused_while_others_run(folder: Path, made: str) -> None:
+    (folder / ".homeostat" / made).mkdir(parents=True)
+    with pytest.raises(OperatorError, match="no stack runs on") as refused:
+        find("/data/one", "/data/two")
+    assert str(folder / ".homeostat") in refused.value.message
+    assert refused.value.hint == "name the home of a running stack with --home: /data/one, /data/two"
+
+
+def test_stopped_home_is_noted_where_it_may_be_stopped(folder: Path) -> None:
     (folder / ".homeostat" / "run").mkdir(parents=True)
-    assert find("/data/stack") == (None, [])
+    notes: list[str] = []
+    home = find_home(None, note=notes.append, running=lambda: [Path("/data/stack")], may_be_stopped=True)
+    assert home is None
+    [note] = notes
+    assert note.startswith(f"no stack runs on {folder / '.homeostat'}; ")
+    assert note.endswith("/data/stack")
 
 
 def test_folder_without_a_stack_is_no_home(folder: Path) -> None:
@@ -60,4 +86,4 @@ def test_folder_without_a_stack_is_no_home(folder: Path) -> None:
 def test_several_stacks_are_listed() -> None:
     with pytest.raises(CallerError, match="2 stacks run") as refused:
         find("/data/one", "/data/two")
-    assert refused.value.hint == "name a home with --home: /data/one, /data/two"
+    assert refused.value.hint == "name the home of a running stack with --home: /data/one, /data/two"

@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 
 from cli.main import PAGE, app
 from docs.reference.commands import all_commands, find_command
+from local_stack.state import write_state
+from shared.contracts.stack_state import StackState
 from tests.unit.cli.command import run
 
 ROOT = Path(__file__).parents[3]
@@ -56,9 +58,11 @@ ROUNDS = 5
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The environment of a command on an empty home; retraining cannot be reached."""
+    """The environment of a command on a home whose stack has no process yet; no service can be reached."""
+    write_state(home, StackState(1, 0.0, str(home), "", "", {}, {}, ()))
     found = {name: value for name, value in os.environ.items() if not name.startswith("HOMEOSTAT_")}
-    return found | {"HOMEOSTAT_HOME": str(home), "HOMEOSTAT_RETRAINING_URL": "http://127.0.0.1:9"}
+    urls = {f"HOMEOSTAT_{name}_URL": "http://127.0.0.1:9" for name in ("INFERENCE", "DRIFT", "RETRAINING")}
+    return found | urls | {"HOMEOSTAT_HOME": str(home)}
 
 
 def cpu_seconds(*arguments: str, home: Path) -> float:

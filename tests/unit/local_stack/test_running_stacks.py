@@ -7,13 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from local_stack.running_stacks import VARIABLE, other_stacks, running_homes
+import psutil
+
+from local_stack.running_stacks import VARIABLE, is_running, other_stacks, running_homes
 from local_stack.settings import LocalStackSettings
+from local_stack.state import write_state
 from local_stack.supervisor.lock import only_one
 from local_stack.supervisor.process_specs import environment
-from shared.contracts.stack_state import state_path
+from shared.contracts.stack_state import ProcessState, StackState, state_path
 
 
 @contextmanager
@@ -46,6 +50,18 @@ def test_supervised_home_is_found(tmp_path: Path) -> None:
 def test_home_without_supervisor_is_not_running(tmp_path: Path) -> None:
     with process_of(tmp_path):
         assert tmp_path not in running_homes()
+
+
+def test_home_runs_with_a_supervisor_or_with_processes_it_left(tmp_path: Path) -> None:
+    with only_one(tmp_path):
+        assert is_running(tmp_path)
+    this = psutil.Process()
+    process = ProcessState("sink", this.pid, this.create_time(), 1, 0, "", "")
+    state = StackState(1, 0.0, str(tmp_path), "", "", {}, {}, (process,))
+    write_state(tmp_path, state)
+    assert is_running(tmp_path)
+    write_state(tmp_path, replace(state, processes=(replace(process, created=0.0),)))
+    assert not is_running(tmp_path)
 
 
 def test_supervisor_gives_the_variable_to_its_processes(tmp_path: Path) -> None:
