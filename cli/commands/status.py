@@ -30,7 +30,7 @@ STATE_COLOURS = {"ready": "green", "starting": "yellow"}
 def status(home: StackHome = None, as_json: Json = False) -> None:
     """Show each model (generation, last verdict, loss), then each process of the stack.
 
-    `served` and `baseline` are the losses of the served and of the first released version, on the same rows.
+    `served` and `first version` are the losses of the served and of the first released version, on the same rows.
     The exit code is 1 when a process is not ready.
     """
     with command_output(as_json) as output:
@@ -80,7 +80,7 @@ def models_table(models: tuple[ModelOverview, ...]) -> Table:
         "last verdict",
         "window end",
         "served",
-        "baseline",
+        "first version",
         "metric",
     ):
         table.add_column(column)

@@ -88,19 +88,32 @@ def _bounded(value: float) -> float:
     return min(max(value, 0.0), _TOP)
 
 
-class LossChart(NamedTuple):
-    """Both losses with the lengths of their bars, to one scale from 0 to 100, and the comparison in words."""
+class LossBar(NamedTuple):
+    """One loss: its name is the bar's class, its label is shown; the width is on a scale from 0 to 100."""
 
-    bars: tuple[tuple[str, float, str], ...]
+    name: str
+    label: str
+    loss: float
+    width: str
+
+
+class LossChart(NamedTuple):
+    """Both losses as bars on one scale, and the comparison in words."""
+
+    bars: tuple[LossBar, ...]
     comparison: str
 
 
-def loss_chart(frozen: float, served: float) -> LossChart:
-    """The loss of the frozen first version beside the loss of the served versions."""
-    largest = max(frozen, served, 1e-12)
-    gain = (frozen - served) / frozen if frozen > 0 else 0.0
-    comparison = f"{abs(gain):.0%} {'less' if gain >= 0 else 'more'} loss than the frozen first version"
-    losses = (("frozen", frozen), ("served", served))
+def loss_chart(baseline: float, served: float) -> LossChart:
+    """The loss of the first version beside the loss of the served versions."""
+    largest = max(baseline, served, 1e-12)
+    gain = (baseline - served) / baseline if baseline > 0 else 0.0
+    comparison = f"{abs(gain):.0%} {'less' if gain >= 0 else 'more'} loss than the first version"
+    losses = (("baseline", "first version", baseline), ("served", "served", served))
     return LossChart(
-        tuple((name, loss, f"{100 * max(loss, 0.0) / largest:.1f}") for name, loss in losses), comparison
+        tuple(
+            LossBar(name, label, loss, f"{100 * max(loss, 0.0) / largest:.1f}")
+            for name, label, loss in losses
+        ),
+        comparison,
     )

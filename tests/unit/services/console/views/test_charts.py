@@ -44,12 +44,12 @@ def test_sparkline_has_a_column_per_window_oldest_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frozen", "served", "comparison"),
+    ("baseline", "served", "comparison"),
     [
-        (0.57, 0.51, "11% less loss than the frozen first version"),
-        (0.5, 0.6, "20% more loss than the frozen first version"),
-        (0.0, 0.0, "0% less loss than the frozen first version"),
+        (0.57, 0.51, "11% less loss than the first version"),
+        (0.5, 0.6, "20% more loss than the first version"),
+        (0.0, 0.0, "0% less loss than the first version"),
     ],
 )
-def test_losses_are_compared_in_words(frozen: float, served: float, comparison: str) -> None:
-    assert loss_chart(frozen, served).comparison == comparison
+def test_losses_are_compared_in_words(baseline: float, served: float, comparison: str) -> None:
+    assert loss_chart(baseline, served).comparison == comparison

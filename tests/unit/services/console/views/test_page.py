@@ -169,8 +169,8 @@ def test_scores_are_bars_with_text() -> None:
 
 def test_losses_are_shown_as_text() -> None:
     text = page_of(full_loop()).one("article").text
-    assert "frozen0.57served0.51" in text
-    assert "11% less loss than the frozen first version" in text
+    assert "first version0.57served0.51" in text
+    assert "11% less loss than the first version" in text
     assert "log_loss on the newest 3,571 rows with outcomes" in text
 
 
@@ -192,6 +192,34 @@ def test_list_of_an_unreachable_service_is_marked() -> None:
     text = Page(render_main(take_snapshot(loop))).one("section", id="verdicts").text
     assert "drift: connection refused; no data" in text
     assert "No verdict yet" not in text
+
+
+@pytest.mark.parametrize("name", ["decisions", "runs"])
+def test_unreadable_list_is_not_reported_as_no_action_items(name: str) -> None:
+    loop = full_loop()
+    loop.decisions, loop.runs = [], []
+    calm = Page(render_main(take_snapshot(loop)))
+    assert "There are no action items." in calm.by_id("action-items").text
+    assert "All components are up and there are no action items ·" in calm.by_id("summary").text
+
+    loop.lies[f"/retraining/{name}"] = b"[]"
+    page = Page(render_main(take_snapshot(loop)))
+    text = page.by_id("action-items").text
+    assert f"retraining, {name}: returns" in text
+    assert "no data" in text
+    assert "no action items" not in page.one("main").text
+    assert "All components are up; action items may be missing ·" in page.by_id("summary").text
+
+
+def test_action_items_of_old_responses_are_marked() -> None:
+    page = Page(
+        render_main(later(full_loop(), lambda one: one.lies.update({"/retraining/decisions": b"[]"})))
+    )
+    text = page.by_id("action-items").text
+    assert "retraining, decisions: returns" in text
+    assert "data from 1 h ago" in text
+    assert "Approve" in text
+    assert "action items; action items may be missing ·" in page.by_id("summary").text
 
 
 def test_unacknowledged_decisions_are_grouped_by_model_and_concern() -> None:
@@ -268,11 +296,12 @@ def test_user_named_by_a_proxy_is_in_the_page() -> None:
 
 
 def marks(*away: str) -> list[str]:
-    """The marks in the model's card; those of the lists follow it."""
+    """The marks in the model's card: after those of the action items, before those of the lists."""
     loop = full_loop()
     page = Page(render_main(later(loop, lambda one: one.away.update(away))))
     count = page.one("article").text.count("data from")
-    return [mark.text for mark in page.all("p", class_="stale")][:count]
+    start = page.one("section", id="action-items").text.count("data from")
+    return [mark.text for mark in page.all("p", class_="stale")][start : start + count]
 
 
 def test_current_data_is_not_marked() -> None:
