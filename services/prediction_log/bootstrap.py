@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from threading import Event as Flag
 
 from prometheus_client import CollectorRegistry
@@ -43,9 +44,7 @@ def run_shipper() -> int:
         delivery_seconds=settings.delivery_seconds,
     )
 
-    def status() -> dict[str, object]:
-        return {"service": "shipper", "ready": True, "last_error": shipper.last_error}
-
+    status = partial(status_body, "shipper", shipper)
     return _run("shipper", registry, settings.host, settings.port, status, shipper.run, producer.close)
 
 
@@ -68,14 +67,17 @@ def run_sink() -> int:
         retention=timedelta(days=settings.retention_days),
     )
 
-    def status() -> dict[str, object]:
-        return {"service": "sink", "ready": True, "last_error": sink.last_error}
-
     def close() -> None:
         consumer.close()
         producer.close()
 
+    status = partial(status_body, "sink", sink)
     return _run("sink", registry, settings.host, settings.port, status, sink.run, close)
+
+
+def status_body(service: str, process: Shipper | Sink) -> dict[str, object]:
+    """The body of `/status`."""
+    return {"service": service, "ready": True, "last_error": process.last_error}
 
 
 def _run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,25 @@ import pytest
 import structlog
 from pydantic import BaseModel
 
+from docs.reference.metrics import all_metrics
+from services.console.aggregation import prometheus_samples
 from services.console.aggregation.responses import (
     Decisions,
     DriftStatus,
     InferenceStatus,
+    LogStatus,
     Releases,
     Response,
     RetrainingStatus,
     Runs,
     Verdicts,
 )
+from services.prediction_log.bootstrap import status_body
+from shared.http.metrics_server import MetricsServer
 from tests.fakes.retraining_installation import MODEL
 from tests.fuzz.runner import Target
 from tests.fuzz.services import drift, inference, retraining
+from tests.unit.services.prediction_log.conftest import Log
 
 READ: tuple[tuple[Callable[[Path], Target], Mapping[str, type[Response]]], ...] = (
     (inference, {"/status.json": InferenceStatus}),
@@ -81,3 +88,30 @@ def test_responses_have_every_field_that_the_console_reads(
         # Nothing would be missing in an empty list.
         lists = [value for _, value in read if isinstance(value, tuple)]
         assert any(lists), path
+
+
+@pytest.mark.parametrize("service", ["shipper", "sink"])
+def test_log_status_has_every_field_that_the_console_reads(service: str, tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    process = log.shipper if service == "shipper" else log.sink
+    process.last_error = "no broker"
+    server = MetricsServer(log.registry, "127.0.0.1", 0, partial(status_body, service, process))
+    server.start()
+    try:
+        response = httpx.get(f"http://127.0.0.1:{server.port}/status")
+    finally:
+        server.stop()
+        log.spool.close()
+    read = LogStatus.parse(response.content)
+    assert set(missing(read)) == set()
+    assert read.last_error == "no broker"
+
+
+def test_metrics_that_the_console_reads_are_exported() -> None:
+    exported = {metric.name: set(metric.labels) for metric in all_metrics()}
+    assert set(prometheus_samples.READ) - set(exported) == set()
+    # `Samples.value` finds a sample only by exactly its labels.
+    assert exported[prometheus_samples.PREDICTED_AT] == {"model"}
+    assert exported[prometheus_samples.LAKE_ROW_AT] == {"kind", "model"}
+    assert exported[prometheus_samples.SPOOL_BACKLOG] == exported[prometheus_samples.OLDEST_ROW_AGE] == set()
+    assert "topic" in exported[prometheus_samples.SINK_LAG]
