@@ -57,7 +57,7 @@ class LocalStackSettings(HomeostatSettings):
     alertmanager_config: Path | None = Field(
         None,
         description="Configuration file for Alertmanager; retraining's address in it is replaced by this stack's. "
-        "Empty: the shipped file, which shows alerts only on Alertmanager's own page.",
+        "Empty: the shipped file, which notifies nobody; drift alerts also go to retraining.",
     )
     inference_url: str = Field(
         "",
