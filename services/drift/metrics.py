@@ -94,7 +94,7 @@ class DriftMetrics:
         )
         self._last_verdict = Gauge(
             "homeostat_drift_last_verdict_timestamp_seconds",
-            "Time of the last verdict, in seconds since 1970 by this machine's clock.",
+            "Time of the last verdict that was scheduled, not requested, in seconds since 1970 by this machine's clock.",
             ("model",),
             registry=registry,
         )
@@ -106,7 +106,7 @@ class DriftMetrics:
         )
         self._last_verdict_info = Gauge(
             "homeostat_drift_last_verdict_info",
-            "1 for the last verdict, with its version: one series per model.",
+            "1 for the last verdict of a scheduled evaluation, with its version: one series per model.",
             ("model", "verdict_id", "detector", "state", "version"),
             registry=registry,
         )

@@ -15,7 +15,7 @@ def last() -> SdkPanel:
     about = About(
         title="Last verdict",
         unit="s",
-        shows="Time since the last verdict was stored (system clock).",
+        shows="Time since the last scheduled verdict was stored (system clock).",
         normal="up to one window.",
         hint="longer while windows are due: HomeostatNoVerdicts, and drift's log.",
         empty=NO_VERDICT,

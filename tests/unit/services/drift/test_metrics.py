@@ -101,7 +101,8 @@ def test_one_series_per_model_names_the_verdict_that_the_state_is_of() -> None:
     metrics.reached(calm)
     metrics.reached(drifted)
     metrics.reached(drifted)
-    metrics.reached(calm.model_copy(update={"detector": "request", "verdict_id": "ef" * 32}))
+    requested = {"detector": "request", "verdict_id": "ef" * 32, "reached_at": minutes(200)}
+    metrics.reached(calm.model_copy(update=requested))
     metrics.reached(calm.model_copy(update={"model": "other"}))
     rest = {"detector": "evaluation", "version": "ab" * 32}
     assert info(metrics) == [
