@@ -19,7 +19,9 @@ class Release(BaseModel):
     previous: str = Field("", description="The version served before; empty for the first release.")
     reason: Literal["deployment", "promotion", "rollback"] = Field(description="Why it was released.")
     actor: str = Field(description="Who did it: a person's name, or `loop`.")
-    run_id: str = Field("", description="The run that made the version; empty where none did.")
+    run_id: str = Field("", description="The run that produced the version; empty if none did.")
     cause_key: str = Field("", description="The cause of that run.")
-    note: str = Field("", description="What the actor had to say.")
-    released_at: datetime = Field(description="When, by the clock of the one who wrote it.")
+    note: str = Field("", description="The actor's note.")
+    released_at: datetime = Field(
+        description="Time of the release, by the clock of the process that wrote it."
+    )

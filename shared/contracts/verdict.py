@@ -18,16 +18,16 @@ class _Part(BaseModel):
 
 
 class Score(_Part):
-    """One measurement against its threshold. `exceeded` is the detector's vote."""
+    """One measurement against its threshold. `exceeded` is true if it is above."""
 
     signal: Signal = Field(description="What kind of thing is measured.")
-    feature: str = Field("", description="The feature, where the signal is about one.")
+    feature: str = Field("", description="The feature; empty if the signal is not about a single feature.")
     method: str = Field(
-        description="How it was measured, e.g. wasserstein, jensenshannon, missing_share, log_loss."
+        description="Name of the method, e.g. wasserstein, jensenshannon, missing_share, log_loss."
     )
     value: float = Field(description="The measurement, in the method's unit.")
-    threshold: float = Field(description="What it may be, in the same unit.")
-    exceeded: bool = Field(description="Whether it is more: the detector's vote.")
+    threshold: float = Field(description="The limit, in the same unit.")
+    exceeded: bool = Field(description="Whether the value is above the threshold.")
 
 
 class Verdict(_Part):
@@ -35,27 +35,29 @@ class Verdict(_Part):
 
     verdict_id: str = Field(description="The cause key: the same window evaluated again is the same verdict.")
     model: str = Field(description="Name of the model.")
-    version: str = Field(description="The version whose reference the window was held against.")
-    generation: int = Field(description="Generation served when the window was judged.")
-    detector: Literal["evaluation", "request"] = Field(description="`request` where a person asked for it.")
+    version: str = Field(description="The version whose reference the window was compared with.")
+    generation: int = Field(description="Generation served when the window was evaluated.")
+    detector: Literal["evaluation", "request"] = Field(
+        description="`evaluation` if scheduled, `request` if requested."
+    )
     window_start: datetime = Field(description="Event time, inclusive.")
     window_end: datetime = Field(description="Event time, exclusive.")
     rows: int = Field(description="Predictions in the window.")
     outcomes: int = Field(description="Rows of the window whose outcome is known.")
     state: State = Field(description="The conclusion.")
     scores: tuple[Score, ...] = Field(
-        (), description="The measurements behind it: all that exceed, and the strongest of the others."
+        (), description="The measurements: all above their threshold, and the strongest of the others."
     )
     top_drifted_features: tuple[str, ...] = Field(
-        (), description="Features whose scores exceed, strongest first."
+        (), description="Features with scores above their threshold, strongest first."
     )
     drifted: tuple[Literal["feature", "prediction", "performance"], ...] = Field(
-        (), description="Signals that say drift."
+        (), description="Signals in which drift was detected."
     )
     loss: float | None = Field(None, description="Realised loss of the window, in the model's metric.")
     reference_loss: float | None = Field(None, description="Loss of the version on its reference.")
     explanation: str = Field("", description="One sentence for a person.")
-    reached_at: datetime = Field(description="When, by drift's clock.")
+    reached_at: datetime = Field(description="Time of the verdict, by drift's clock.")
 
 
 def cause_key(model: str, detector: str, version: str, window_end: datetime) -> str:
