@@ -1,10 +1,10 @@
-# Homeostat's images: one file, one form, a small image for each part.
+# Homeostat's images: one small image for each service, all from this file.
 #
 #   docker build --target service --build-arg SERVICE=drift --build-arg LOCK=drift --tag homeostat/drift .
 #   docker build --target inference --build-arg LOCK=inference --tag homeostat/inference-cuda .
 #   docker build --target sbom --build-arg LOCK=drift --output sbom .
 #
-# `service` is the part named by SERVICE with the packages of locks/LOCK.txt; compose.yaml names both for every part.
+# `service` is the service named by SERVICE with the packages of locks/LOCK.txt; compose.yaml names both for every service.
 # `inference` is the server with CUDA. It stands on the same slim base, not on nvidia/cuda: the CUDA libraries are wheels in
 # locks/inference.txt, loaded by onnxruntime's preload_dlls, and the driver comes from the host through NVIDIA's container
 # toolkit. A CUDA base would bring the same gigabytes a second time, in versions nobody tested with these wheels.
@@ -48,7 +48,7 @@ WORKDIR /app
 STOPSIGNAL SIGTERM
 USER 10001:10001
 
-# 4. What all parts have in common: the packages, their list, the vocabulary, and the probe that asks whether a part is ready.
+# 4. What all services have in common: the packages, their list, the shared code, and the probe of their health check.
 FROM runtime AS common
 ARG SERVICE
 ARG LOCK
@@ -60,7 +60,7 @@ COPY deploy/__init__.py /app/deploy/
 COPY deploy/containers/__init__.py deploy/containers/probe.py /app/deploy/containers/
 COPY shared /app/shared
 
-# 5. One stage for each part: its own code and nothing of the others, its port, how one sees that it is ready, how it starts.
+# 5. One stage for each service: only its own code, its port, its health check, its command.
 FROM common AS service-inference
 COPY services/__init__.py /app/services/
 COPY services/inference /app/services/inference

@@ -1,6 +1,6 @@
-"""All services of a loop as one fake with a memory: what is posted changes what is answered afterwards.
+"""A stateful fake of all services of a loop: a POST changes later responses.
 
-Each service lives below a path of its own (`/drift/verdicts` is drift's `/verdicts`), so one server stands for all.
+Each service has its own path prefix (`/drift/verdicts` is drift's `/verdicts`), so one server is enough for all.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ SERVICES = ("inference", "shipper", "sink", "drift", "retraining")
 
 @dataclass
 class FakeLoop:
-    """`away` and `slow` (seconds) name services, `lies` paths (`/drift/status`) and what is said there instead.
+    """Services in `away` refuse connections; those in `slow` delay responses by that many seconds.
 
-    `asked` holds every path, `posted` every POST with its body, in order.
+    `lies` replaces the response bodies of paths (`/drift/status`). `asked` records the path of every request, `posted` every POST
+    with its body, in order.
     """
 
     now: datetime = NOW
@@ -51,7 +52,7 @@ class FakeLoop:
     _lock: Lock = field(default_factory=Lock)
 
     def answer(self, method: str, target: str, body: Any = None) -> tuple[int, bytes]:
-        """Status and body. Raises ConnectionRefusedError where the service is away."""
+        """Status and body. Raises ConnectionRefusedError if the service is in `away`."""
         url = urlsplit(target)
         service, _, rest = url.path.removeprefix("/").partition("/")
         if service in self.away:
@@ -70,7 +71,7 @@ class FakeLoop:
             return (200, json.dumps(said).encode()) if said is not None else _no(404, f"there is no {rest}")
 
     def release(self, version: int, reason: str = "promotion", actor: str = "loop", note: str = "") -> None:
-        """One more release, which the server follows at once."""
+        """Add a release; the server serves it immediately."""
         self.releases.append(
             {
                 "model": self.model,
@@ -88,7 +89,7 @@ class FakeLoop:
         self.served = {"generation": len(self.releases), "version": VERSIONS[version]}
 
     def verdict(self, number: int, state: str = "ok", ratio: float = 0.5) -> dict[str, Any]:
-        """One more verdict, the newest; its strongest score is `ratio` times its threshold."""
+        """Add a verdict as the newest; its highest score is `ratio` times its threshold."""
         end = self.now - timedelta(days=100 - number)
         made = {
             "verdict_id": f"{number:032x}",
@@ -119,7 +120,7 @@ class FakeLoop:
     def decision(
         self, key: str, *, action: str = "wait", reason_code: str = "healthy", state: str = "ok"
     ) -> None:
-        """One more decision, the newest; about drift or fault a person should know."""
+        """Add a decision as the newest; with the state drift or data_fault it needs an acknowledgement."""
         self.decisions.insert(
             0,
             {
@@ -143,7 +144,7 @@ class FakeLoop:
         )
 
     def run(self, run_id: str, state: str, *, gate: bool | None = None, digest: str = "") -> None:
-        """One more run, the newest."""
+        """Add a run as the newest."""
         proven = {"passed": gate, "reason": "log_loss 0.60 → 0.55, gain +0.05"} if gate is not None else None
         self.runs.insert(
             0,
@@ -302,7 +303,7 @@ class FakeLoop:
 
 
 def full_loop(model: str = "flights") -> FakeLoop:
-    """A loop with a history: three releases, windows of every kind, a run that waits, a drift nobody has seen."""
+    """A loop with three releases, verdicts of several states, a run that waits for approval and an unacknowledged drift."""
     loop = FakeLoop(
         model=model, losses={"baseline_loss": 0.57, "served_loss": 0.51, "metric": "log_loss", "rows": 3571}
     )
@@ -322,7 +323,7 @@ def full_loop(model: str = "flights") -> FakeLoop:
 
 
 def busy_loop() -> FakeLoop:
-    """A loop whose lists are all full."""
+    """A loop with more entries in every list than the console shows."""
     loop = full_loop()
     for number in range(100, 150):
         loop.verdict(number, "drift" if number % 3 == 0 else "ok", ratio=1.5 if number % 3 == 0 else 0.7)
@@ -337,7 +338,7 @@ def busy_loop() -> FakeLoop:
 
 @contextmanager
 def serving(loop: FakeLoop) -> Iterator[str]:
-    """The fake over real HTTP on a free port; its address."""
+    """Serve the fake over HTTP on a free port; yields its base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -361,7 +362,9 @@ def serving(loop: FakeLoop) -> Iterator[str]:
             """Silence."""
 
     class Server(ThreadingHTTPServer):
-        request_queue_size = 128  # many polls come at once, and five would have the others wait a second
+        request_queue_size = (
+            128  # more simultaneous polls than the default of five, which delays the rest by a second
+        )
 
     server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -376,7 +379,7 @@ def serving(loop: FakeLoop) -> Iterator[str]:
 
 
 def wire(loop: FakeLoop) -> httpx.MockTransport:
-    """The fake behind a client, without a network."""
+    """A transport that calls the fake without a network."""
 
     def handle(request: httpx.Request) -> httpx.Response:
         try:
@@ -390,7 +393,7 @@ def wire(loop: FakeLoop) -> httpx.MockTransport:
 
 
 def endpoints(base: str, **changed: Any) -> Endpoints:
-    """Where the fake's services are."""
+    """The endpoints of the fake's services."""
     found = {name: f"{base}/{name}" for name in SERVICES[1:]}
     return Endpoints(servers=(f"{base}/inference",), **{**found, **changed})
 

@@ -26,10 +26,10 @@ def leader() -> SdkPanel:
             "{{instance}}",
         ),
         words={
-            1: ("drives", GOOD),
-            0: ("waits", GREY),
-            -1: ("ledger away", BAD),
-            -2: ("ledger away", BAD),
+            1: ("leader", GOOD),
+            0: ("standby", GREY),
+            -1: ("ledger unavailable", BAD),
+            -2: ("ledger unavailable", BAD),
         },
     )
 

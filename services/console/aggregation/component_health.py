@@ -178,8 +178,7 @@ def _retraining(result: PollResult[RetrainingStatus], url: str) -> ComponentHeal
         return _not_responding(
             "retraining", result, url, "No decision is made, and the buttons of this page do not work."
         )
-    driver = f"driven by {status.leader}" if status.leader else "not driven by any process"
-    details = [("runs", driver), ("verdicts", status.verdicts)]
+    details = [("leader", status.leader or "none"), ("verdicts", status.verdicts)]
     if status.mlflow not in ("", "off"):
         details.append(("MLflow", status.mlflow))
     problems = [] if status.ready else ["not ready: it cannot use its ledger"]
