@@ -97,3 +97,12 @@ def test_nearly_full_spool_is_degraded(held: int, condition: str) -> None:
     health = health_of("inference", loop)
     assert health.condition == condition
     assert ("its spool is 80% full" in health.sentence) is (condition == "degraded")
+
+
+@pytest.mark.parametrize(("leader", "shown"), [("this process", "this process"), ("", "none")])
+def test_retraining_shows_its_leader(leader: str, shown: str) -> None:
+    loop = full_loop()
+    loop.lies["/retraining/status"] = (
+        b'{"ready": true, "verdicts": "connected", "leader": "%s"}' % leader.encode()
+    )
+    assert ("leader", shown) in health_of("retraining", loop).details
