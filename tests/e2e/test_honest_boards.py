@@ -195,7 +195,7 @@ def test_the_numbers_tell_what_happened(prometheus: RunningPrometheus) -> None:
             if labels.items() <= sample.labels.items() and not math.isnan(sample.value)
         ]
 
-    assert value("Decisions, by reason", action="retrain", reason="drift")[0] >= 1
+    assert value("Decisions, by reason", action="retrain", reason_code="drift")[0] >= 1
     assert value("Finished runs, by outcome", outcome="promoted")[0] >= 1
     assert max(value("Score ÷ threshold")) > 1
     assert value("Requests per second, by outcome", outcome="answered")[0] > 0
