@@ -68,7 +68,7 @@ class Controller:
         def policy(accepted: Cause, runs: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
             if spec is None:
                 return Decision(
-                    "wait", "no_project", f"model {model} was never deployed; `homeostat deploy` does"
+                    "wait", "no_project", f"model {model} has not been deployed; run `homeostat deploy`"
                 )
             past = History(
                 version,

@@ -31,7 +31,7 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     8. the automation level: start the run, suggest it, or only record the decision
     """
     if not history.version:
-        return _wait("no_project", f"model {cause.model} was never deployed; `homeostat deploy` does")
+        return _wait("no_project", f"model {cause.model} has not been deployed; run `homeostat deploy`")
     if cause.resolved:
         return _wait("resolved", f"the alert is resolved, nothing to do: {cause.reason}")
     if cause.about == UNCLEAR:
