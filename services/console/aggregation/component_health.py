@@ -140,11 +140,7 @@ def _kafka(
     elif consumer == "connected":
         connected.append("retraining")
     condition: Condition = "up"
-    sentence = (
-        f"{' and '.join(connected)} are connected"
-        if len(connected) > 1
-        else f"{''.join(connected)} is connected"
-    )
+    sentence = f"connected: {', '.join(connected)}"
     if problems:
         condition, sentence = "degraded" if connected else "unreachable", "; ".join(problems)
     elif not connected:
