@@ -46,11 +46,19 @@ def _run(chain: dict[str, Any]) -> str:
             until = origin.get("trained_until")
             return "It was deployed by hand" + (f", trained on rows until {_time(until)}." if until else ".")
         return ""
+    name, state = run.get("run_id", ""), run.get("state", "in an unknown state")
+    reason = str(run.get("reason") or "").rstrip(".")
+    message = f": {reason}" if reason else ""
+    if state == "suggested":
+        return f"Run {name} is suggested; `homeostat approve {name}` starts it{message}."
+    if run.get("attempts") == 0:
+        return f"Run {name} is {state}, without a training{message}."
     snapshot = chain.get("snapshot") or {}
     rows = f" on {snapshot['train_rows']} rows" if snapshot.get("train_rows") else ""
-    message = f": {run['reason']}" if run.get("reason") else ""
     made = f"made version {_short(run['version'])}" if run.get("version") else "made no version"
-    return f"Run {run.get('run_id', '')} trained{rows} and {made}; it ended {run.get('state', 'in an unknown state')}{message}."
+    if state == "waiting_for_approval":
+        return f"Run {name} trained{rows} and {made}; `homeostat approve {name}` releases it{message}."
+    return f"Run {name} trained{rows} and {made}; it is {state}{message}."
 
 
 def _release(chain: dict[str, Any]) -> str:

@@ -78,9 +78,10 @@ def deploy(
                 output.note(f"training {loop.model} with `{' '.join(loop.retraining.command)}`")
                 manifest = builder.trained(project, loop, rows=train, holdout=holdout)
             else:
+                data = f"--train {project / 'train.parquet'} --holdout {project / 'holdout.parquet'}"
                 raise CallerError(
                     "a deployment needs either --train and --holdout, or --artifact",
-                    hint=f"homeostat deploy {project} --train train.parquet --holdout holdout.parquet",
+                    hint=f"homeostat deploy {project} {data}",
                 )
         output.note(f"packaged and signed version {short_version(manifest.version)} of {loop.model}")
         with ServiceClient("retraining", where.retraining) as retraining:

@@ -60,7 +60,7 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
         else:
             if overview.models:
                 output.result(None, models_table(overview.models))
-            else:
+            elif not overview.unavailable:
                 output.result(None, "no model is served yet; `homeostat deploy` releases the first")
             for service in overview.unavailable:
                 output.note(f"{service} cannot be reached, so its columns are empty")

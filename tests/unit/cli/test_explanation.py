@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cli.explanation import explain
 
 VERSION = "ab" * 32
@@ -29,10 +31,28 @@ def test_prediction_names_version_run_and_cause() -> None:
     assert "\n" not in text
     assert text == (
         "Prediction p1 was answered by flights, version abababababab, generation 3 with score 0.25. "
-        "Run run-1 trained on 5000 rows and made version abababababab; it ended promoted: gain +0.01. "
+        "Run run-1 trained on 5000 rows and made version abababababab; it is promoted: gain +0.01. "
         "It was released as generation 3 on 2013-02-08 10:00 by policy (rollout). "
         "The policy decided to retrain: the loss rose above the floor."
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "attempts", "expected"),
+    [
+        ("suggested", 0, "Run run-1 is suggested; `homeostat approve run-1` starts it: loss 2 above 1."),
+        ("abandoned", 0, "Run run-1 is abandoned, without a training: loss 2 above 1."),
+        ("failed", 2, "Run run-1 trained and made no version; it is failed: loss 2 above 1."),
+        (
+            "waiting_for_approval",
+            1,
+            "Run run-1 trained and made no version; `homeostat approve run-1` releases it: loss 2 above 1.",
+        ),
+    ],
+)
+def test_run_without_version_says_how_far_it_came(state: str, attempts: int, expected: str) -> None:
+    run = {**RUN, "state": state, "attempts": attempts, "version": "", "reason": "loss 2 above 1."}
+    assert expected in explain("run", "run-1", {"run": run})
 
 
 def test_deployed_version_has_no_run() -> None:
