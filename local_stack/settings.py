@@ -57,7 +57,7 @@ class LocalStackSettings(HomeostatSettings):
     alertmanager_config: Path | None = Field(
         None,
         description="Configuration file for Alertmanager; retraining's address in it is replaced by this stack's. "
-        "Empty: the shipped file, which notifies nobody; drift alerts also go to retraining.",
+        "Empty: the shipped file, which sends drift alerts to retraining and notifies no person.",
     )
     inference_url: str = Field(
         "",

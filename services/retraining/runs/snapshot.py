@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from services.retraining.runs.workspace import RunFolder, write_json
 from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import AllRows, LastRows, LoopSpec
-from shared.errors import DependencyUnavailable
 from shared.files import atomic_path
 from shared.stores.lake import Lake, Snapshot
 
@@ -67,14 +66,9 @@ def pin_lake(
 
     The watermark is at most `now`: one row from the future must not move all real rows out of the holdout.
     """
-    try:
-        # The watermark is read after the versions: it may be newer than they are, never older.
-        versions = lake.snapshot(model)
-        watermark = lake.watermark(model)
-    except OSError as error:
-        raise DependencyUnavailable(
-            f"the lake cannot be read: {error}", hint="the run continues when the lake is available"
-        ) from error
+    # The watermark is read after the versions: it may be newer than they are, never older.
+    versions = lake.snapshot(model)
+    watermark = lake.watermark(model)
     if versions.predictions is None or versions.outcomes is None or watermark is None:
         return None
     intervals = tuple((start.isoformat(), end.isoformat()) for start, end in faulty)
@@ -162,14 +156,7 @@ def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) 
     versions = Snapshot(pin.predictions, pin.outcomes)
     # One microsecond more: the interval is half open, and includes the last row.
     until = end + timedelta(microseconds=1)
-    try:
-        rows = lake.read_joined(
-            spec.model, start, until, columns=columns, snapshot=versions, with_outcome=True
-        )
-    except OSError as error:
-        raise DependencyUnavailable(
-            f"the lake cannot be read: {error}", hint="the run continues when the lake is available"
-        ) from error
+    rows = lake.read_joined(spec.model, start, until, columns=columns, snapshot=versions, with_outcome=True)
     names = ["event_time", *(feature.name for feature in spec.features), "outcome", "prediction_id"]
     source = [*columns, "outcome", "prediction_id"]
     return pa.table([rows[column].combine_chunks() for column in source], names=names)

@@ -10,6 +10,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+VERSION = "ab" * 32
+# Two releases, as `GET /models/flights/releases` answers.
+RELEASES = [
+    {
+        "model": "flights",
+        "generation": number,
+        "version": VERSION,
+        "reason": "deployment",
+        "actor": "ada",
+        "run_id": "",
+        "note": "",
+        "released_at": "2013-01-15T00:00:00Z",
+    }
+    for number in (1, 2)
+]
+
 
 @dataclass
 class FakeService:

@@ -5,24 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.unit.cli.command import run
-from tests.unit.cli.fake_service import FakeService
-
-VERSION = "ab" * 32
-
-
-RELEASES = [
-    {
-        "model": "flights",
-        "generation": number,
-        "version": VERSION,
-        "reason": "deployment",
-        "actor": "ada",
-        "run_id": "",
-        "note": "",
-        "released_at": "2013-01-15T00:00:00Z",
-    }
-    for number in (1, 2)
-]
+from tests.unit.cli.fake_service import RELEASES, FakeService
 
 
 def test_rollback_sends_actor_reason_and_generations(service: FakeService, tmp_path: Path) -> None:
