@@ -23,7 +23,7 @@ SECONDS := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
 IMAGES := prediction_log drift retraining mlflow console
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate
-CODE   := shared services local_stack cli dashboards deploy examples loadtests tests docs
+CODE   := shared services local_stack cli homeostat dashboards deploy examples loadtests tests docs
 
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q

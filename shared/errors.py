@@ -8,7 +8,8 @@
     ├── ProjectError           the owner of the model project must fix it (loop.yaml, training command, model file)
     │   ├── InvalidLoopSpec
     │   ├── TrainingFailed
-    │   └── UnservableModel
+    │   ├── UnservableModel
+    │   └── ExportRefused
     ├── OperatorError          the operator must fix it (setting, port, disk, key)
     │   └── DependencyUnavailable  a broker, store or service is unavailable; the work is kept and retried
     └── IntegrityError         files differ from what was signed and must not be used
@@ -90,6 +91,10 @@ class TrainingFailed(ProjectError):
 
 class UnservableModel(ProjectError):
     """The model file cannot be loaded or is against the model contract."""
+
+
+class ExportRefused(ProjectError):
+    """A fitted model cannot be exported, or its export returns other scores than the original."""
 
 
 class OperatorError(HomeostatError):

@@ -52,12 +52,14 @@ def deploy(
     """Train, package, sign and release a version of a model project.
 
     The training command runs on the rows of --train; the rows of --holdout are only scored, as part of the version's
-    reference. With --artifact an existing model is packaged instead. The retraining service releases the version,
+    reference. With --artifact an existing model is packaged instead; without options, the model.onnx in the project's folder, as
+    `homeostat.export` writes it. The retraining service releases the version,
     and the command waits until inference serves it.
     """
     from cli.deployment.version_builder import VersionBuilder
     from cli.progress import bar
     from shared.contracts.loop_spec import read_loop_spec
+    from shared.contracts.manifest import MODEL
     from shared.models.keys import ensure_keys
     from shared.stores.model_store import open_model_store
 
@@ -72,6 +74,8 @@ def deploy(
         store, keys = open_model_store(settings.model_store_url), ensure_keys(settings.home)
         with bar(output, f"deploying {loop.model}") as shown:
             builder = VersionBuilder(store, keys, logs / f"deploy-{loop.model}.log", on_progress=shown.step)
+            if artifact is None and train is None and holdout is None and (project / MODEL).is_file():
+                artifact = project
             if artifact is not None and train is None and holdout is None:
                 manifest = builder.artifact(artifact, loop)
             elif artifact is None and train is not None and holdout is not None:

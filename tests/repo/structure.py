@@ -9,6 +9,7 @@ from pathlib import PurePath
 import grimp
 
 PRODUCT = (
+    "homeostat",
     "shared",
     "services",
     "local_stack",

@@ -9,9 +9,9 @@ from docs.generate import ROOT
 from tests.repo.tracked import tracked
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-PROGRAM = ("cli", "local_stack", "services", "shared")
+PROGRAM = ("cli", "homeostat", "local_stack", "services", "shared")
 # Folders without modules of their own, or below one that the map describes.
-NOT_ON_THE_MAP = {"services", "cli/templates/trainings"}
+NOT_ON_THE_MAP = {"homeostat", "services", "cli/templates/trainings"}
 
 
 def named_paths() -> set[str]:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner, Result
 
+import homeostat
 from cli.main import app
 from shared.contracts.manifest import REFERENCE
 from shared.models.keys import Keys
@@ -192,3 +194,20 @@ def test_missing_data_and_artifact_is_an_error(bench: Bench) -> None:
     done = bench.deploy("--wait", "1")
     assert done.exit_code == 3
     assert "either --train and --holdout, or --artifact" in done.stderr
+
+
+def test_exported_project_is_deployed_without_options(bench: Bench, tmp_path: Path) -> None:
+    rows = pq.read_table(bench.project / "train.parquet").to_pandas()
+    fitted = LogisticRegression(max_iter=500).fit(rows[["distance_km", "parcels_today"]], rows["outcome"])
+    bench.project = tmp_path / "exported"
+    homeostat.export(fitted, rows, bench.project, name="parcels")
+
+    done = bench.deploy("--wait", "60")
+    assert done.exit_code == 0, done.output
+
+    [(_, body)] = bench.releases()
+    store = open_model_store((bench.home / "models").as_uri())
+    store.get_version("parcels", body["version"], tmp_path / "version")
+    reference = pq.read_table(tmp_path / "version" / REFERENCE)
+    expected = fitted.predict_proba(rows[["distance_km", "parcels_today"]])[:, 1]
+    np.testing.assert_allclose(reference["score"], expected, atol=1e-6)

@@ -1,0 +1,189 @@
+"""The columns of the rows that the model reads, and the features they become. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from shared.contracts.loop_spec import RESERVED_NAMES, Feature
+from shared.errors import ExportRefused
+
+LONGEST_NAME = 63
+# An identifier in text form is no category: its values would fill loop.yaml, and nearly every request would be out of range.
+MOST_CATEGORIES = 1000
+_FLOAT32_INTEGERS = 2**24
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name in the rows and the feature it becomes. `keys`: a category's values as the model knows them."""
+
+    source: str
+    feature: Feature
+    keys: tuple[str, ...] | tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The feature's name."""
+        return self.feature.name
+
+
+def infer_columns(rows: pd.DataFrame, names: Sequence[str]) -> tuple[Column, ...]:
+    """A feature for each named column: type, range, categories, and whether values are missing.
+
+    Raises ExportRefused for a column that cannot be a feature.
+    """
+    if missing := [name for name in names if name not in rows.columns]:
+        raise ExportRefused(
+            f"the rows have no column {missing[0]!r}, which the model was fitted with",
+            hint=f"pass rows with the columns the model was fitted with; these have {', '.join(map(str, rows.columns))}",
+        )
+    features = valid_names(names)
+    return tuple(_column(rows[name], features[name]) for name in names)
+
+
+def valid_names(names: Iterable[str]) -> dict[str, str]:
+    """A distinct feature name for each column name.
+
+    >>> valid_names(["petal length (cm)", "age", "Age", "score", "0"])
+    {'petal length (cm)': 'petal_length_cm', 'age': 'age', 'Age': 'Age_2', 'score': 'score_', '0': 'x_0'}
+    """
+    taken: set[str] = set()
+    valid = {}
+    for name in names:
+        text = re.sub(r"[^A-Za-z0-9_]+", "_", str(name))
+        text = (text.strip("_") if text != str(name) else text) or "x"
+        if text[0].isdigit():
+            text = f"x_{text}"
+        if text in RESERVED_NAMES:
+            text = f"{text}_"
+        text = text[:LONGEST_NAME]
+        chosen, number = text, 2
+        while chosen.casefold() in taken:
+            ending = f"_{number}"
+            chosen, number = text[: LONGEST_NAME - len(ending)] + ending, number + 1
+        taken.add(chosen.casefold())
+        valid[name] = chosen
+    return valid
+
+
+def to_table(columns: Sequence[Column], rows: pd.DataFrame) -> pa.Table:
+    """The rows as they are requested and logged: one column per feature, under its name, of its type."""
+    return pa.table({column.name: _to_arrow(column, rows[column.source]) for column in columns})
+
+
+def _column(values: pd.Series[Any], name: str) -> Column:
+    source = str(values.name)
+    if values.notna().sum() == 0:
+        raise ExportRefused(
+            f"column {source!r} has no values, so its type is unknown",
+            hint="pass rows in which each column has values",
+        )
+    nullable = bool(values.isna().any())
+    kind = values.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        return _category(values, source, name, list(kind.categories), nullable)
+    if pd.api.types.is_bool_dtype(kind) and not nullable:
+        return Column(source, Feature(name=name, type="boolean"))
+    if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind):
+        return _number(values, source, name, nullable)
+    known = set(values.dropna().map(type))
+    if known <= {str}:
+        return _category(values, source, name, sorted(values.dropna().unique()), nullable)
+    raise ExportRefused(
+        f"column {source!r} is {kind} with values of type {', '.join(sorted(one.__name__ for one in known))}",
+        hint="a feature is a number, an integer, a boolean or a text; turn dates into numbers before fitting",
+    )
+
+
+def _number(values: pd.Series[Any], source: str, name: str, nullable: bool) -> Column:
+    numbers = values.dropna().astype("float64")
+    if not np.isfinite(numbers).all():
+        raise ExportRefused(
+            f"column {source!r} has infinite values",
+            hint="a request cannot hold infinity; use a missing value or a large number",
+        )
+    low, high = float(numbers.min()), float(numbers.max())
+    whole = pd.api.types.is_integer_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype)
+    if whole and nullable and max(abs(low), abs(high)) > _FLOAT32_INTEGERS:
+        raise ExportRefused(
+            f"column {source!r} has whole numbers above 2^24 and missing values",
+            hint="a feature with missing values is served as float32, which rounds them; fill them before fitting",
+        )
+    minimum, maximum = valid_range(low, high)
+    kind = "integer" if whole and not nullable else "number"
+    return Column(
+        source,
+        Feature.model_validate(
+            {"name": name, "type": kind, "minimum": minimum, "maximum": maximum, "nullable": nullable}
+        ),
+    )
+
+
+def valid_range(low: float, high: float) -> tuple[float, float]:
+    """A generous range around the values seen: wider by their spread on each side; not below zero unless values are.
+
+    A value outside counts as a data fault, not as drift, so the range must leave room for drift.
+
+    >>> valid_range(3.2, 88.0), valid_range(-1.0, 1.0), valid_range(7.0, 7.0)
+    ((0.0, 180.0), (-3.0, 3.0), (0.0, 14.0))
+    """
+    spread = (high - low) or abs(high) or 1.0
+    minimum = 0.0 if 0 <= low <= spread else _outwards(low - spread, np.floor)
+    maximum = 0.0 if -spread <= high <= 0 and low < 0 else _outwards(high + spread, np.ceil)
+    return minimum, maximum
+
+
+def _outwards(value: float, rounding: Any) -> float:
+    """Two significant digits, away from the values seen."""
+    if value == 0:
+        return 0.0
+    digits = 1 - int(np.floor(np.log10(abs(value))))
+    scaled = float(rounding(value * 10.0**digits if digits >= 0 else value / 10.0**-digits))
+    return scaled / 10.0**digits if digits >= 0 else scaled * 10.0**-digits
+
+
+def _category(values: pd.Series[Any], source: str, name: str, known: list[Any], nullable: bool) -> Column:
+    if len(known) > MOST_CATEGORIES:
+        raise ExportRefused(
+            f"column {source!r} has {len(known)} different texts; a category has at most {MOST_CATEGORIES}",
+            hint="group rare values, or drop the column if it is an identifier",
+        )
+    if all(isinstance(value, str) for value in known):
+        if "" in known:
+            raise ExportRefused(
+                f"column {source!r} has an empty text as a value",
+                hint="an empty text means a missing category; use another value, such as 'none'",
+            )
+        feature = Feature(name=name, type="category", values=tuple(known), nullable=nullable)
+        return Column(source, feature, tuple(known))
+    if all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in known):
+        if nullable:
+            raise ExportRefused(
+                f"column {source!r} is a categorical of whole numbers with missing values",
+                hint="an integer cannot be missing; use texts as categories, or a number that means missing",
+            )
+        feature = Feature(name=name, type="integer", minimum=min(known), maximum=max(known))
+        return Column(source, feature, tuple(int(value) for value in known))
+    raise ExportRefused(
+        f"column {source!r} is a categorical of values that are neither texts nor whole numbers",
+        hint="use texts as categories",
+    )
+
+
+def _to_arrow(column: Column, values: pd.Series[Any]) -> pa.Array:
+    kinds = {"number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "category": pa.string()}
+    missing = values.isna().to_numpy(dtype=bool)
+    if column.feature.type == "category":
+        listed = [None if gone else str(value) for value, gone in zip(values, missing, strict=True)]
+        return pa.array(listed, pa.string())
+    if column.feature.type == "number":
+        return pa.array(values.astype("float64").to_numpy(), pa.float64(), mask=missing)
+    whole = values.astype("int64") if column.feature.type == "integer" else values.astype("bool")
+    return pa.array(whole.to_numpy(), kinds[column.feature.type], mask=missing)

@@ -1,0 +1,101 @@
+"""Compares the scores of the original and the exported model, row by row. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from homeostat.model_export.prediction_kind import Floats, PredictionKind
+
+MOST_SHOWN = 5
+_WIDEST = 12
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One set of rows: how many scores differ by more than the tolerance, and a table of the worst.
+
+    `labels`: rows whose label changed (a score on the other side of 0.5). `problem`: why the set was not compared.
+    """
+
+    name: str
+    rows: int
+    differing: int = 0
+    labels: int = 0
+    largest: float = 0.0
+    table: str = ""
+    problem: str = ""
+
+    def accepted(self, share: float) -> bool:
+        """Whether at most this share of the rows differs; a single row is never too many."""
+        return self.differing <= max(1, share * self.rows)
+
+    def __str__(self) -> str:
+        if self.problem:
+            return f"{self.name}: {self.problem}"
+        if not self.differing:
+            return f"{self.name}: {self.rows} rows, all scores equal (largest difference {self.largest:.2g})"
+        changed = f", {self.labels} labels changed" if self.labels else ""
+        return (
+            f"{self.name}: {self.differing} of {self.rows} rows differ ({self.differing / self.rows:.1%}), "
+            f"largest difference {self.largest:.3g}{changed}\n{self.table}"
+        )
+
+
+def compare(
+    name: str,
+    kind: PredictionKind,
+    original: Floats,
+    exported: Floats,
+    rows: pd.DataFrame,
+    *,
+    tolerance: float,
+    scale: float,
+    changed: Sequence[str] = (),
+) -> Comparison:
+    """Compare scores of the same rows.
+
+    A probability differs if it is further away than `tolerance`; a value if it is further away than `tolerance` times the larger
+    of `scale` and its own size. `changed` names the column that a probe changed in each row.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        distance = np.abs(original - exported)
+    both = ~np.isfinite(original) & ~np.isfinite(exported)
+    distance = np.where(both, 0.0, np.where(np.isfinite(distance), distance, np.inf))
+    allowed = tolerance * (
+        np.fmax(np.abs(original), scale) if kind.name == "value" else np.ones(len(original))
+    )
+    allowed = np.where(np.isfinite(allowed), allowed, 0.0)
+    wrong = distance > allowed
+    flipped = (
+        (original >= 0.5) != (exported >= 0.5)
+        if kind.name == "probability"
+        else np.zeros(len(original), bool)
+    )
+    worst = np.argsort(-distance, kind="stable")[: min(MOST_SHOWN, int(wrong.sum()))]
+    shown = pd.DataFrame(
+        {"row": worst, "original": original[worst], "exported": exported[worst]}
+        | ({"changed": [changed[place] for place in worst]} if changed else {})
+    )
+    features = rows.iloc[worst].reset_index(drop=True)
+    if changed:
+        kept = [column for column in features.columns if column in set(shown["changed"])]
+        features = features[kept]
+    table = pd.concat([shown, features.iloc[:, :_WIDEST]], axis=1)
+    return Comparison(
+        name,
+        len(original),
+        differing=int(wrong.sum()),
+        labels=int((flipped & wrong).sum()),
+        largest=float(distance.max(initial=0.0)),
+        table=table.to_string(index=False) if len(worst) else "",
+    )
+
+
+def spread(scores: Floats) -> float:
+    """The range of the original's finite scores: the scale on which a difference counts."""
+    finite = scores[np.isfinite(scores)]
+    return float(finite.max() - finite.min()) if len(finite) else 0.0

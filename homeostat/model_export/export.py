@@ -1,0 +1,178 @@
+"""`homeostat.export`: from a fitted model and rows to a model project.
+
+1. Infer the features from the rows, the prediction kind from the model.
+2. Convert the model to ONNX, with one named input per feature and one score per row.
+3. Compare the scores of both on the rows and beyond them; refuse an export that differs.
+4. Write model.onnx, metrics.json, reference.parquet and, unless the project has one, loop.yaml.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pandas as pd
+import pyarrow as pa
+
+from homeostat.model_export.columns import Column, infer_columns, to_table
+from homeostat.model_export.libraries import source_model
+from homeostat.model_export.loop_yaml import write_loop_yaml
+from homeostat.model_export.prediction_kind import check_outcomes
+from homeostat.model_export.project_files import LOOP, event_times, reference_table, write_project
+from homeostat.model_export.report import ExportReport, ExportWarning
+from homeostat.model_export.source_model import SourceModel
+from homeostat.model_export.verification import (
+    Verification,
+    mean_loss,
+    original_scores,
+    precision_hint,
+    verify,
+)
+from shared.contracts.loop_spec import LoopSpec, parse_loop_spec, read_loop_spec
+from shared.contracts.manifest import REFERENCE
+from shared.errors import ExportRefused, HomeostatError, UnservableModel
+
+ALLOWED_SHARE = 0.001
+TOLERANCE = 1e-4
+
+
+def export(
+    model: Any,
+    rows: pd.DataFrame | pa.Table,
+    project: str | Path,
+    *,
+    name: str = "",
+    outcome: str = "outcome",
+    event_time: str = "event_time",
+    features: Sequence[str] | None = None,
+    positive: Any = None,
+    outcome_delay: str = "1d",
+    tolerance: float = TOLERANCE,
+    allowed_share: float = ALLOWED_SHARE,
+) -> ExportReport:
+    """Write a model project for `homeostat deploy` from a fitted model and rows it can score.
+
+    `rows`: the columns the model was fitted with; with the columns `outcome` and `event_time` they also become the version's
+    reference. `name`: the model's name, by default the folder's. `features`: the columns in the order of the fit, for a model
+    that does not know them. `positive`: the class whose probability is the score, by default the second. An existing loop.yaml is
+    kept, and the model must fit it.
+
+    A score differs if it is further than `tolerance` from the original's: of a probability absolute, of a value relative to the
+    range of the scores. Up to `allowed_share` of the rows may differ, with an ExportWarning that shows them.
+
+    Raises ExportRefused, and writes nothing, if the model cannot be exported or more rows differ.
+    """
+    folder = Path(project)
+    given = rows.to_pandas() if isinstance(rows, pa.Table) else rows
+    if not isinstance(given, pd.DataFrame) or not len(given):
+        raise ExportRefused(
+            "rows is not a table with rows", hint="pass a pandas.DataFrame or a pyarrow.Table with rows"
+        )
+    given = given.rename(columns=str)
+    source = source_model(model, positive=positive)
+    others = {outcome, event_time, "prediction_id"}
+    candidates = (
+        list(features) if features is not None else [one for one in given.columns if one not in others]
+    )
+    columns = infer_columns(given, source.column_names(given, candidates))
+    frame = given[[column.source for column in columns]]
+    if outcome in given:
+        check_outcomes(source.kind, source.classes, given[outcome])
+    times = event_times(given, event_time)
+    text = None
+    if (folder / LOOP).exists():
+        loop = read_loop_spec(folder)
+    else:
+        text = write_loop_yaml(
+            model=name or _model_name(folder),
+            library=source.library,
+            columns=columns,
+            kind=source.kind,
+            event_times=times,
+            rows=len(given),
+            outcome_delay=outcome_delay,
+        )
+        loop = parse_loop_spec(text, origin="the inferred loop.yaml")
+    chosen, verified = _best_conversion(source, columns, frame, loop, tolerance, allowed_share)
+    notes = _differences(verified, columns, frame, allowed_share)
+    outcomes = source.kind.outcomes(given[outcome]) if outcome in given else None
+    reference = None
+    if outcomes is None:
+        notes.append(
+            f"no {REFERENCE} was written: the rows have no column {outcome!r}; name it with outcome="
+        )
+    else:
+        if times is None:
+            times = pd.Series(pd.Timestamp.now(tz="UTC"), index=given.index)
+            notes.append(f"the rows have no column {event_time!r}: {REFERENCE} has the time of this export")
+        reference = reference_table(to_table(columns, frame), times, outcomes)
+    files = write_project(
+        folder,
+        loop_yaml=text,
+        model=chosen.SerializeToString(),
+        metrics={} if outcomes is None else mean_loss(loop, verified.scores, outcomes),
+        reference=reference,
+    )
+    for note in notes:
+        warnings.warn(note, ExportWarning, stacklevel=2)
+    return ExportReport(
+        model=loop.model,
+        project=folder,
+        library=source.library,
+        kind=source.kind,
+        columns=columns,
+        comparisons=verified.comparisons,
+        files=files,
+        warnings=tuple(notes),
+    )
+
+
+def _best_conversion(
+    source: SourceModel,
+    columns: Sequence[Column],
+    frame: pd.DataFrame,
+    loop: LoopSpec,
+    tolerance: float,
+    share: float,
+) -> tuple[onnx.ModelProto, Verification]:
+    """The first conversion without differences that count; without one, the conversion with the fewest."""
+    original = original_scores(source, frame)
+    found: list[tuple[onnx.ModelProto, Verification]] = []
+    problem: HomeostatError | None = None
+    for model in source.conversions(columns):
+        try:
+            verified = verify(source, model, columns, frame, loop, original=original, tolerance=tolerance)
+        except UnservableModel as error:
+            problem = problem or error
+            continue
+        found.append((model, verified))
+        if not verified.differing(share):
+            break
+    if not found:
+        raise problem or ExportRefused("the model has no conversion to ONNX")
+    return min(found, key=lambda one: one[1].differing(share))
+
+
+def _differences(
+    verified: Verification, columns: Sequence[Column], frame: pd.DataFrame, share: float
+) -> list[str]:
+    """What to warn of. Raises ExportRefused if more rows differ than are allowed."""
+    refused = [one for one in verified.comparisons if not one.accepted(share)]
+    if refused:
+        raise ExportRefused(
+            "the exported model returns other scores than the original; nothing was written\n"
+            + "\n".join(map(str, refused)),
+            hint=precision_hint(columns, frame)
+            or "the rows above show where; raise tolerance= or allowed_share= only if that is acceptable",
+        )
+    return [str(one) for one in verified.comparisons if one.differing or one.problem]
+
+
+def _model_name(folder: Path) -> str:
+    """A model name from the folder's name."""
+    text = re.sub(r"[^a-z0-9_-]+", "-", folder.absolute().name.lower()).strip("-_")
+    return text[:63] if text[:1].isalpha() else f"model-{text}"[:63].rstrip("-")

@@ -1,0 +1,115 @@
+"""Writes `loop.yaml` of an exported model. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from homeostat.model_export.columns import Column
+from homeostat.model_export.prediction_kind import PredictionKind
+from shared.contracts.loop_spec import Feature
+
+# Rows that a window should hold, and the lengths to choose from: (text, seconds, the gate's holdout).
+_ROWS_PER_WINDOW = 500
+_WINDOWS = (
+    ("1h", 3600, "12h"),
+    ("6h", 21600, "1d"),
+    ("1d", 86400, "3d"),
+    ("7d", 604800, "14d"),
+    ("30d", 2592000, "30d"),
+)
+_USUAL = ("1d", 86400, "3d")
+
+_TEMPLATE = """\
+# The model, its drift detection and its retraining, inferred from a fitted {library} model and {rows} rows.
+# Check the ranges: a value outside counts as a data fault, not as drift. docs/configuration.md explains every key.
+model: {model}
+
+features:
+{features}
+
+prediction: {{kind: {kind}, output: score}}{positive}
+outcome: {{delay: {delay}}}            # outcomes are usually known after this time
+metric: {{name: {metric}}}
+
+drift:
+  window: {{every: {window}, minimum_rows: 200}}
+  false_alarms_per_30_days: 1
+
+retraining:
+  command: [python, train.py]     # write one when runs are to start: docs/bring-your-own-model.md
+  triggers:
+    - {{when: drift, kinds: [performance]}}
+
+gate: {{holdout: {holdout}, minimum_rows: 200, confidence: 0.9}}
+
+# observe · suggest · retrain · approve · auto: which steps run without a person. observe needs no training command.
+automation: observe
+"""
+
+
+def write_loop_yaml(
+    *,
+    model: str,
+    library: str,
+    columns: Sequence[Column],
+    kind: PredictionKind,
+    event_times: pd.Series[pd.Timestamp] | None,
+    rows: int,
+    outcome_delay: str,
+) -> str:
+    """The text of `loop.yaml`; windows are chosen by the number of rows per time."""
+    window, _, holdout = _window(event_times)
+    positive = f"   # of {kind.positive!r}: its outcome is 1" if kind.positive not in (None, 1) else ""
+    return _TEMPLATE.format(
+        library=library,
+        rows=rows,
+        model=model,
+        features="\n".join(f"  - {_feature(column)}" for column in columns),
+        kind=kind.name,
+        positive=positive.replace("\n", " "),
+        delay=outcome_delay,
+        metric=kind.metric,
+        window=window,
+        holdout=holdout,
+    )
+
+
+def _feature(column: Column) -> str:
+    feature: Feature = column.feature
+    parts = [f"name: {_text(feature.name)}", f"type: {feature.type}"]
+    if feature.values:
+        parts.append(f"values: [{', '.join(map(_text, feature.values))}]")
+    for key, bound in (("minimum", feature.minimum), ("maximum", feature.maximum)):
+        if bound is not None:
+            parts.append(f"{key}: {_number(bound)}")
+    if feature.nullable:
+        parts.append("nullable: true")
+    return f"{{{', '.join(parts)}}}"
+
+
+def _text(value: str) -> str:
+    # `no` and `1` stay text only in quotes. JSON's strings are YAML's.
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", value) and yaml.safe_load(value) == value
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: float) -> str:
+    # YAML 1.1 reads 1e+20 as a text: it wants a point in the mantissa.
+    text = str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return text if "e" not in text or "." in text else text.replace("e", ".0e")
+
+
+def _window(event_times: pd.Series[pd.Timestamp] | None) -> tuple[str, int, str]:
+    if event_times is None or len(event_times) < 2:
+        return _USUAL
+    seconds = (event_times.max() - event_times.min()).total_seconds()
+    if not seconds or np.isnan(seconds):
+        return _USUAL
+    rate = len(event_times) / seconds
+    return next((one for one in _WINDOWS if rate * one[1] >= _ROWS_PER_WINDOW), _WINDOWS[-1])

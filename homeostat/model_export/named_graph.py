@@ -1,0 +1,125 @@
+"""Gives a converted model the shape that is served: one named input per feature, one output `score` with a number per row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, compose, helper, numpy_helper
+
+from homeostat.model_export.columns import Column
+from shared.errors import ExportRefused
+
+SCORE = "score"
+OPSETS = {"": 17, "ai.onnx.ml": 3}
+IR_VERSION = 9
+_INNER = "model/"
+_ELEMENTS = {
+    "number": TensorProto.FLOAT,
+    "integer": TensorProto.INT64,
+    "boolean": TensorProto.BOOL,
+    "category": TensorProto.STRING,
+}
+
+
+class Graph:
+    """Nodes, constants and inputs of a graph under construction; names are made unique."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+        self._taken = {column.name for column in columns}
+        self.inputs = [
+            helper.make_tensor_value_info(column.name, _ELEMENTS[column.feature.type], ["rows", 1])
+            for column in columns
+        ]
+
+    def node(
+        self, kind: str, given: Sequence[str], *, name: str = "", domain: str = "", **attributes: Any
+    ) -> str:
+        """Add a node with one output; returns the output's name."""
+        result = self._unique(name or kind.lower())
+        self._nodes.append(helper.make_node(kind, list(given), [result], domain=domain, **attributes))
+        return result
+
+    def constant(self, value: Any, name: str = "constant") -> str:
+        """Add a constant; returns its name."""
+        chosen = self._unique(name)
+        self._constants.append(numpy_helper.from_array(np.asarray(value), chosen))
+        return chosen
+
+    def matrix(self, columns: Sequence[Column], element: int) -> str:
+        """The columns side by side, [N, columns], each cast to `element`."""
+        parts = []
+        for column in columns:
+            same = _ELEMENTS[column.feature.type] == element
+            parts.append(column.name if same else self.node("Cast", [column.name], to=element))
+        return parts[0] if len(parts) == 1 else self.node("Concat", parts, axis=1)
+
+    def finish(self, scores: str) -> onnx.ModelProto:
+        """The model; `scores` is the tensor with one number per row, [N] or [N, 1]."""
+        flat = self.node("Reshape", [scores, self.constant(np.array([-1], dtype=np.int64), "flat")])
+        self._nodes.append(helper.make_node("Cast", [flat], [SCORE], to=TensorProto.FLOAT))
+        output = helper.make_tensor_value_info(SCORE, TensorProto.FLOAT, ["rows"])
+        graph = helper.make_graph(self._nodes, "exported", self.inputs, [output], self._constants)
+        opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=self._ir_version)
+        model.functions.extend(self._functions)
+        onnx.checker.check_model(model)
+        return model
+
+    def include(self, inner: onnx.ModelProto, feeds: Mapping[str, str], output: str) -> str:
+        """Add the nodes of `inner`, its inputs connected to `feeds`; returns the name of its output."""
+        prefixed = compose.add_prefix(inner, _INNER)
+        self._opsets = {item.domain: item.version for item in inner.opset_import} | {
+            domain: version
+            for domain, version in OPSETS.items()
+            if domain not in {item.domain for item in inner.opset_import}
+        }
+        self._ir_version = inner.ir_version
+        self._functions = list(prefixed.functions)
+        for name, tensor in feeds.items():
+            self._nodes.append(helper.make_node("Identity", [tensor], [_INNER + name]))
+        self._nodes.extend(prefixed.graph.node)
+        self._constants.extend(prefixed.graph.initializer)
+        return _INNER + output
+
+    _opsets: Mapping[str, int] = OPSETS
+    _ir_version: int = IR_VERSION
+    _functions: Sequence[onnx.FunctionProto] = ()
+
+    def _unique(self, name: str) -> str:
+        chosen, number = name, 1
+        while chosen in self._taken or chosen == SCORE:
+            number += 1
+            chosen = f"{name}_{number}"
+        self._taken.add(chosen)
+        return chosen
+
+
+def second_column(graph: Graph, probabilities: str, place: int) -> str:
+    """One column of a matrix [N, classes], as [N]."""
+    return graph.node(
+        "Gather", [probabilities, graph.constant(np.array(place, dtype=np.int64), "place")], axis=1
+    )
+
+
+def without_zipmap(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its probabilities as a matrix, where the exporter wrapped them in a sequence of maps."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    maps = {node.output[0]: node for node in copy.graph.node if node.op_type == "ZipMap"}
+    for output in copy.graph.output:
+        if output.name in maps:
+            node = maps[output.name]
+            matrix = helper.make_tensor_value_info(node.input[0], TensorProto.FLOAT, ["rows", None])
+            output.CopyFrom(matrix)
+            copy.graph.node.remove(node)
+    if any(output.type.WhichOneof("value") != "tensor_type" for output in copy.graph.output):
+        raise ExportRefused(
+            "an output of the ONNX model is not a tensor",
+            hint="export it without ZipMap, with a tensor per output",
+        )
+    return copy

@@ -1,0 +1,88 @@
+"""Rows that the original and the export are compared on beside the given ones: values that training did not see. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from homeostat.model_export.columns import Column
+
+MOST_ROWS = 50
+UNSEEN = "homeostat_unseen"
+_INT64 = 2.0**62
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Rows of one sort; `changed` names the column that was changed in each row."""
+
+    name: str
+    rows: pd.DataFrame
+    changed: tuple[str, ...]
+
+
+def make_probes(columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[Probe]:
+    """Values beyond the range, unseen categories, missing values: each in copies of some of the rows, one column at a time."""
+    picked = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(MOST_ROWS, len(rows))).astype(int))]
+    yield from _collect(
+        "values beyond the range", [part for column in columns for part in _beyond(column, picked, rows)]
+    )
+    yield from _collect("unseen categories", [_unseen(column, picked) for column in columns if column.keys])
+    yield from _collect(
+        "missing values", [_missing(column, picked) for column in columns if column.feature.nullable]
+    )
+
+
+def _collect(name: str, parts: list[tuple[str, pd.DataFrame]]) -> Iterator[Probe]:
+    if parts:
+        changed = tuple(source for source, part in parts for _ in range(len(part)))
+        yield Probe(name, pd.concat([part for _, part in parts], ignore_index=True), changed)
+
+
+def _beyond(column: Column, picked: pd.DataFrame, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    if column.keys or column.feature.type not in ("number", "integer"):
+        return
+    values = rows[column.source].dropna().astype("float64")
+    low, high = float(values.min()), float(values.max())
+    spread = (high - low) or abs(high) or 1.0
+    few = picked.iloc[:: max(1, len(picked) // 10)]
+    for value in (low - spread, high + spread, low - 1000 * spread, high + 1000 * spread):
+        if column.feature.type == "integer":
+            value = float(np.clip(np.round(value), -_INT64, _INT64))
+        changed = few.copy()
+        # The dtype stays: an integer column remains one.
+        changed[column.source] = pd.Series(value, index=few.index).astype(_wide(few[column.source].dtype))
+        yield column.source, changed
+
+
+def _wide(kind: Any) -> Any:
+    # A value beyond the range may not fit into int8 or float16.
+    if isinstance(kind, np.dtype) and kind.kind in "iu":
+        return "int64"
+    if isinstance(kind, np.dtype) and kind.kind == "f":
+        return "float64" if kind.itemsize == 8 else "float32"
+    return kind
+
+
+def _unseen(column: Column, picked: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    unseen: str | int = UNSEEN if column.feature.type == "category" else max(map(int, column.keys)) + 1
+    changed = picked.copy()
+    values = pd.Series(unseen, index=picked.index)
+    kind = picked[column.source].dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        changed[column.source] = values.astype(pd.CategoricalDtype([*kind.categories, unseen], kind.ordered))
+    else:
+        changed[column.source] = values.astype(kind)
+    return column.source, changed
+
+
+def _missing(column: Column, picked: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    changed = picked.copy()
+    changed[column.source] = pd.Series([None] * len(picked), index=picked.index).astype(
+        picked[column.source].dtype
+    )
+    return column.source, changed

@@ -1,0 +1,68 @@
+"""Writes the files of an exported model project, each atomically."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from homeostat.model_export.prediction_kind import Floats
+from shared.contracts.manifest import MODEL, REFERENCE
+from shared.errors import ExportRefused
+from shared.files import atomic_path, write_atomic
+
+LOOP = "loop.yaml"
+METRICS = "metrics.json"
+
+
+def event_times(rows: pd.DataFrame, name: str) -> pd.Series[pd.Timestamp] | None:
+    """The column of event times in UTC; None without such a column."""
+    if name not in rows:
+        return None
+    try:
+        times = pd.to_datetime(rows[name], utc=True)
+    except (TypeError, ValueError) as error:
+        raise ExportRefused(
+            f"the column {name!r} holds values that are not times",
+            hint="name the event time with event_time=",
+        ) from error
+    if times.isna().any():
+        raise ExportRefused(f"the column {name!r} has missing values", hint="every row needs an event time")
+    return times
+
+
+def reference_table(features: pa.Table, times: pd.Series[pd.Timestamp], outcomes: Floats) -> pa.Table:
+    """The rows of the reference: event_time, the features, outcome (null where it is unknown)."""
+    moments = pa.array(times.dt.tz_convert("UTC").to_numpy("datetime64[us]"), pa.timestamp("us"))
+    numbers = pa.array(outcomes, pa.float64(), from_pandas=True)
+    columns = {"event_time": pc.assume_timezone(moments, "UTC")}
+    columns |= {name: features.column(name) for name in features.column_names}
+    return pa.table({**columns, "outcome": numbers})
+
+
+def write_project(
+    folder: Path,
+    *,
+    loop_yaml: str | None,
+    model: bytes,
+    metrics: Mapping[str, float],
+    reference: pa.Table | None,
+) -> tuple[str, ...]:
+    """Write the files into `folder`, created if needed; loop.yaml only if given. Returns their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [MODEL, METRICS]
+    write_atomic(folder / MODEL, model)
+    write_atomic(folder / METRICS, orjson.dumps(dict(metrics)) + b"\n")
+    if reference is not None:
+        with atomic_path(folder / REFERENCE) as path:
+            pq.write_table(reference, path)
+        written.append(REFERENCE)
+    if loop_yaml is not None:
+        write_atomic(folder / LOOP, loop_yaml.encode())
+        written.append(LOOP)
+    return tuple(written)

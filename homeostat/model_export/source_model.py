@@ -1,0 +1,32 @@
+"""The interface of a fitted model, whatever its library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import onnx
+import pandas as pd
+
+from homeostat.model_export.columns import Column
+from homeostat.model_export.prediction_kind import Floats, PredictionKind
+
+
+class SourceModel(Protocol):
+    """A fitted model. `library` names it in messages; `classes` is empty for a regression."""
+
+    library: str
+    kind: PredictionKind
+    classes: Sequence[Any]
+
+    def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
+        """The columns it was fitted with, in order; `candidates` if it does not know."""
+        ...
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """The original's scores, float64 [N]. Raises whatever the library raises."""
+        ...
+
+    def conversions(self, columns: Sequence[Column]) -> Iterator[onnx.ModelProto]:
+        """ONNX models with one input per feature and one output `score`, the preferred one first. Raises ExportRefused."""
+        ...

@@ -1,0 +1,149 @@
+"""Scores rows with the original and with the exported model and compares: the given rows, then rows unlike them."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+
+from homeostat.model_export.columns import Column, to_table
+from homeostat.model_export.comparison import Comparison, compare, spread
+from homeostat.model_export.prediction_kind import Floats
+from homeostat.model_export.probes import Probe, make_probes
+from homeostat.model_export.source_model import SourceModel
+from shared.contracts.loop_spec import LoopSpec
+from shared.errors import ExportRefused, UnservableModel
+from shared.models.losses import row_losses
+from shared.models.onnx_runner import OnnxModel
+
+# A column whose values float32 moves by more than this share of their spread cannot be told apart well enough.
+_LARGEST_ROUNDING = 1e-3
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The comparisons of one conversion, the given rows first, and its scores of the given rows."""
+
+    comparisons: tuple[Comparison, ...]
+    scores: Floats
+
+    def differing(self, share: float) -> float:
+        """Zero if every comparison is accepted; else the sum of the shares of rows that differ."""
+        bad = [one for one in self.comparisons if not one.accepted(share)]
+        return sum(one.differing / one.rows for one in bad)
+
+
+def verify(
+    source: SourceModel,
+    model: onnx.ModelProto,
+    columns: Sequence[Column],
+    frame: pd.DataFrame,
+    loop: LoopSpec,
+    *,
+    original: Floats,
+    tolerance: float,
+) -> Verification:
+    """Compare a conversion with the original. Raises UnservableModel if it is against the model contract."""
+    with tempfile.TemporaryDirectory(prefix="homeostat-export-") as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(model.SerializeToString())
+        served = OnnxModel(path, loop)
+    scale = spread(original)
+    scores = served.score(to_table(columns, frame))
+    found = [compare("the rows", source.kind, original, scores, frame, tolerance=tolerance, scale=scale)]
+    found += [
+        _probe(source, served, columns, probe, tolerance=tolerance, scale=scale)
+        for probe in make_probes(columns, frame)
+    ]
+    return Verification(tuple(found), scores)
+
+
+def original_scores(source: SourceModel, frame: pd.DataFrame) -> Floats:
+    """The original's scores of the given rows. Raises ExportRefused if it fails on them or returns what is not finite."""
+    try:
+        scores = source.score(frame)
+    except ExportRefused:
+        raise
+    except Exception as error:  # whatever the library raises
+        raise ExportRefused(
+            f"the original model fails on the rows: {_first_line(error)}",
+            hint="pass rows that the model can score",
+        ) from error
+    if not np.isfinite(scores).all():
+        row = int(np.argmin(np.isfinite(scores)))
+        raise ExportRefused(
+            f"the original model returns {scores[row]} for row {row}",
+            hint="pass rows with finite scores only",
+        )
+    return scores
+
+
+def precision_hint(columns: Sequence[Column], frame: pd.DataFrame) -> str:
+    """Names the columns whose values are lost in float32, the precision of requests; empty if there are none."""
+    lost = []
+    for column in columns:
+        if column.feature.type != "number":
+            continue
+        values = frame[column.source].dropna().to_numpy(dtype=np.float64)
+        rounding = np.abs(values - values.astype(np.float32).astype(np.float64)).max(initial=0.0)
+        if rounding > _LARGEST_ROUNDING * values.std():
+            lost.append(column.source)
+    if not lost:
+        return ""
+    return (
+        f"features are served as float32, which cannot tell the values of {', '.join(lost)} apart: "
+        "subtract an offset from the column and divide by its spread before fitting"
+    )
+
+
+def mean_loss(loop: LoopSpec, scores: Floats, outcomes: Floats) -> dict[str, float]:
+    """The loop's metric on the rows with an outcome; empty without outcomes."""
+    known = np.isfinite(outcomes)
+    if not known.any():
+        return {}
+    mean = float(row_losses(loop.metric.name, scores[known], outcomes[known]).mean())
+    return {loop.metric.name: mean**0.5 if loop.metric.name == "rmse" else mean}
+
+
+def _probe(
+    source: SourceModel,
+    served: OnnxModel,
+    columns: Sequence[Column],
+    probe: Probe,
+    *,
+    tolerance: float,
+    scale: float,
+) -> Comparison:
+    rows = len(probe.rows)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            original = source.score(probe.rows)
+    except Exception as error:  # whatever the library raises for values it refuses
+        return Comparison(
+            probe.name, rows, problem=f"not compared: the original refuses them: {_first_line(error)}"
+        )
+    try:
+        exported = np.asarray(served.run(served.feeds(to_table(columns, probe.rows))), dtype=np.float64)
+    except UnservableModel as error:
+        return Comparison(probe.name, rows, differing=rows, labels=rows, largest=np.inf, table=error.message)
+    return compare(
+        probe.name,
+        source.kind,
+        original,
+        exported,
+        probe.rows,
+        tolerance=tolerance,
+        scale=scale,
+        changed=probe.changed,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from homeostat.model_export.columns import infer_columns, to_table, valid_names
+from shared.contracts.loop_spec import Feature
+from shared.errors import ExportRefused
+
+ROWS = pd.DataFrame(
+    {
+        "amount (EUR)": [0.5, 88.0, np.nan],
+        "age": [18, 60, 33],
+        "shop": ["travel", None, "no"],
+        "size": pd.Categorical(["S", "L", "S"], categories=["S", "M", "L"]),
+        "weekday": pd.Categorical([1, 7, 1]),
+        "card": [True, False, True],
+    }
+)
+
+
+def test_types_ranges_and_categories_are_inferred() -> None:
+    columns = infer_columns(ROWS, list(ROWS.columns))
+    assert [column.feature for column in columns] == [
+        Feature(name="amount_EUR", type="number", minimum=0, maximum=180, nullable=True),
+        Feature(name="age", type="integer", minimum=0, maximum=110),
+        Feature(name="shop", type="category", values=("no", "travel"), nullable=True),
+        Feature(name="size", type="category", values=("S", "M", "L")),
+        Feature(name="weekday", type="integer", minimum=1, maximum=7),
+        Feature(name="card", type="boolean"),
+    ]
+    assert [column.keys for column in columns] == [(), (), ("no", "travel"), ("S", "M", "L"), (1, 7), ()]
+
+
+def test_rows_become_a_table_under_the_features_names() -> None:
+    columns = infer_columns(ROWS, list(ROWS.columns))
+    assert to_table(columns, ROWS).to_pydict() == {
+        "amount_EUR": [0.5, 88.0, None],
+        "age": [18, 60, 33],
+        "shop": ["travel", None, "no"],
+        "size": ["S", "L", "S"],
+        "weekday": [1, 7, 1],
+        "card": [True, False, True],
+    }
+
+
+def test_names_are_made_valid_and_distinct() -> None:
+    assert valid_names(["a b", "a_b", "event_time", "7", "ü", "ok"]) == {
+        "a b": "a_b",
+        "a_b": "a_b_2",
+        "event_time": "event_time_",
+        "7": "x_7",
+        "ü": "x",
+        "ok": "ok",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([None, None], "has no values"),
+        (pd.to_datetime(["2026-01-01", "2026-01-02"]), "turn dates into numbers"),
+        ([1.0, np.inf], "infinite"),
+        (["a", ""], "empty text"),
+        (pd.Categorical([1, None]), "cannot be missing"),
+        (pd.array([2**40, None], dtype="Int64"), "above 2\\^24"),
+        ([str(number) for number in range(2000)], "2000 different texts"),
+    ],
+)
+def test_a_column_that_cannot_be_served_is_refused_by_name(values: object, message: str) -> None:
+    with pytest.raises(ExportRefused, match=f"(?s)column 'seen'.*{message}"):
+        infer_columns(pd.DataFrame({"seen": values}), ["seen"])
+
+
+def test_a_column_that_the_rows_lack_is_named() -> None:
+    with pytest.raises(ExportRefused, match="no column 'height'"):
+        infer_columns(ROWS, ["age", "height"])

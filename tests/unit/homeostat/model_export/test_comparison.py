@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from homeostat.model_export.comparison import Comparison, compare, spread
+from homeostat.model_export.prediction_kind import VALUE, PredictionKind, of_classes
+
+PROBABILITY = of_classes([0, 1])
+
+
+def compared(original: list[float], exported: list[float], kind: PredictionKind = PROBABILITY) -> Comparison:
+    first, second = np.array(original), np.array(exported)
+    rows = pd.DataFrame({"amount": np.arange(len(first)) * 10})
+    return compare("the rows", kind, first, second, rows, tolerance=1e-3, scale=spread(first))
+
+
+def test_equal_scores_differ_nowhere() -> None:
+    same = compared([0.1, 0.9], [0.1001, 0.9])
+    assert (same.differing, same.labels, same.table) == (0, 0, "")
+    assert same.accepted(0)
+    assert str(same).startswith("the rows: 2 rows, all scores equal")
+
+
+def test_the_worst_rows_are_shown_with_their_values() -> None:
+    found = compared([0.1, 0.49, 0.9, 0.2], [0.1, 0.6, 0.9, 0.25])
+    assert (found.differing, found.labels, round(found.largest, 3)) == (2, 1, 0.11)
+    assert [line.split() for line in found.table.splitlines()] == [
+        ["row", "original", "exported", "amount"],
+        ["1", "0.49", "0.60", "10"],
+        ["3", "0.20", "0.25", "30"],
+    ]
+
+
+def test_one_row_is_never_too_many() -> None:
+    assert compared([0.1, 0.2], [0.1, 0.9]).accepted(0)
+    assert not compared([0.1, 0.2], [0.9, 0.9]).accepted(0.5)
+
+
+def test_a_value_differs_relative_to_the_range_of_scores() -> None:
+    assert compared([0, 1000], [0.9, 1000.9], VALUE).differing == 0
+    assert compared([0, 1000], [1.1, 1002], VALUE).differing == 2
+
+
+def test_a_score_that_is_not_finite_differs_unless_both_are_not() -> None:
+    assert compared([0.1, np.nan], [np.nan, np.nan]).differing == 1

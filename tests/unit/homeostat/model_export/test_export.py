@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+import homeostat
+from shared.contracts.loop_spec import read_loop_spec
+from shared.errors import ExportRefused, UnservableModel
+from shared.models.onnx_runner import OnnxModel
+
+FEATURES = ["shop", "amount (EUR)", "age", "card"]
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    random = np.random.default_rng(4)
+    amount, shop = random.gamma(2, 50, 600), random.choice(["grocer", "no", "travel"], 600)
+    late = random.random(600) < 1 / (1 + np.exp(1 - amount / 100 - (shop == "travel")))
+    return pd.DataFrame(
+        {
+            "event_time": pd.date_range("2026-01-01", periods=600, freq="h", tz="UTC"),
+            "shop": shop,
+            "amount (EUR)": np.where(random.random(600) < 0.05, np.nan, amount),
+            "age": random.integers(18, 90, 600),
+            "card": random.random(600) < 0.5,
+            "outcome": np.where(late, "bad", "good"),
+        }
+    )
+
+
+def pipeline(unknown: str = "ignore") -> Pipeline:
+    columns = ColumnTransformer(
+        [
+            ("shop", OneHotEncoder(handle_unknown=unknown), ["shop"]),
+            ("amount", make_pipeline(SimpleImputer(), StandardScaler()), ["amount (EUR)"]),
+            ("age", StandardScaler(), ["age"]),
+            ("card", "passthrough", ["card"]),
+        ]
+    )
+    return make_pipeline(columns, LogisticRegression())
+
+
+@pytest.fixture(scope="module")
+def fitted(rows: pd.DataFrame) -> Pipeline:
+    return pipeline().fit(rows[FEATURES], rows["outcome"])
+
+
+def test_a_pipeline_becomes_a_project_that_scores_the_same(
+    fitted: Pipeline, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    report = homeostat.export(fitted, rows, tmp_path / "Card Fraud", positive="bad")
+    project = tmp_path / "Card Fraud"
+    assert report.files == ("model.onnx", "metrics.json", "reference.parquet", "loop.yaml")
+    assert report.warnings == ()
+    assert [(one.name, one.rows, one.differing) for one in report.comparisons] == [
+        ("the rows", 600, 0),
+        ("values beyond the range", 80, 0),
+        ("unseen categories", 50, 0),
+        ("missing values", 50, 0),
+    ]
+    loop = read_loop_spec(project)
+    assert loop.model == "card-fraud"
+    reference = pq.read_table(project / "reference.parquet")
+    assert reference.column_names == ["event_time", "shop", "amount_EUR", "age", "card", "outcome"]
+    expected = fitted.predict_proba(rows[FEATURES])[:, 0]
+    np.testing.assert_allclose(OnnxModel(project / "model.onnx", loop).score(reference), expected, atol=1e-6)
+    bad = (rows["outcome"] == "bad").to_numpy()
+    assert reference["outcome"].to_pylist() == bad.tolist()
+    metrics = json.loads((project / "metrics.json").read_text())
+    assert metrics == {"log_loss": pytest.approx(log_loss(bad, expected), abs=1e-5)}
+
+
+def test_a_table_of_arrow_is_taken_too(fitted: Pipeline, rows: pd.DataFrame, tmp_path: Path) -> None:
+    homeostat.export(fitted, pa.Table.from_pandas(rows), tmp_path, name="fraud")
+    assert read_loop_spec(tmp_path).model == "fraud"
+
+
+def test_a_scaler_of_tiny_variance_is_refused_with_the_rows(tmp_path: Path) -> None:
+    """The variance of 1e-10 is fine in float64; in float32, the precision of requests, labels change."""
+    random = np.random.default_rng(2)
+    rows = pd.DataFrame({"usual": random.normal(size=2000), "tiny": 150 + 1e-5 * random.normal(size=2000)})
+    outcome = ((rows.tiny - 150) * 1e5 + 0.3 * rows.usual > 0).astype(int)
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, outcome)
+    with pytest.raises(ExportRefused) as refused:
+        homeostat.export(model, rows.assign(outcome=outcome), tmp_path / "project")
+    changed = int(str(refused.value).partition(" labels changed")[0].rpartition(" ")[2])
+    assert changed > 0.1 * len(rows)
+    assert "row  original  exported" in refused.value.message
+    assert "cannot tell the values of tiny apart" in refused.value.hint
+    assert not (tmp_path / "project").exists()
+
+
+def test_a_conversion_that_computes_something_else_is_refused(
+    rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = LinearRegression().fit(rows[["age"]], rows["age"] * 2.0)
+    true = model.predict
+    monkeypatch.setattr(model, "predict", lambda given: true(given) + (given["age"].to_numpy() > 89 + 70))
+    with pytest.raises(ExportRefused, match="(?s)values beyond the range: 10 of 40.*changed"):
+        homeostat.export(model, rows[["age"]], tmp_path / "project")
+
+
+def test_few_differing_rows_are_warned_of(
+    rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = LinearRegression().fit(rows[["age"]], rows["age"] * 2.0)
+    true = model.predict
+    monkeypatch.setattr(model, "predict", lambda given: true(given) + (np.arange(len(given)) == 599))
+    with pytest.warns(homeostat.ExportWarning, match=r"the rows: 1 of 600 rows differ"):
+        homeostat.export(model, rows[["age"]].assign(outcome=1.0), tmp_path)
+
+
+def test_a_category_that_the_original_refuses_is_warned_of(rows: pd.DataFrame, tmp_path: Path) -> None:
+    model = pipeline("error").fit(rows[FEATURES], rows["outcome"])
+    with pytest.warns(
+        homeostat.ExportWarning, match="unseen categories: not compared: the original refuses them"
+    ):
+        homeostat.export(model, rows, tmp_path)
+
+
+def test_a_step_without_converter_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+    model = make_pipeline(FunctionTransformer(np.log1p), LinearRegression()).fit(rows[["age"]], rows["age"])
+    with pytest.raises(ExportRefused, match="skl2onnx cannot convert this model: .*FunctionTransformer"):
+        homeostat.export(model, rows[["age"]], tmp_path)
+
+
+def test_rows_without_outcome_or_time_are_said(rows: pd.DataFrame, tmp_path: Path) -> None:
+    model = LinearRegression().fit(rows[["age"]], rows["age"])
+    with pytest.warns(homeostat.ExportWarning, match="no reference.parquet was written"):
+        report = homeostat.export(model, rows[["age"]], tmp_path / "bare")
+    assert report.files == ("model.onnx", "metrics.json", "loop.yaml")
+    with pytest.warns(homeostat.ExportWarning, match="no column 'event_time'.*time of this export"):
+        homeostat.export(model, rows[["age"]].assign(outcome=rows["age"]), tmp_path / "timeless")
+
+
+def test_an_edited_loop_yaml_is_kept_and_must_fit(
+    fitted: Pipeline, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    homeostat.export(fitted, rows, tmp_path, name="fraud")
+    edited = (tmp_path / "loop.yaml").read_text().replace("automation: observe", "automation: suggest")
+    (tmp_path / "loop.yaml").write_text(edited)
+    assert homeostat.export(fitted, rows, tmp_path).files == (
+        "model.onnx",
+        "metrics.json",
+        "reference.parquet",
+    )
+    assert (tmp_path / "loop.yaml").read_text() == edited
+    (tmp_path / "loop.yaml").write_text(edited.replace("name: card", "name: chip"))
+    with pytest.raises(UnservableModel, match="inputs missing: chip"):
+        homeostat.export(fitted, rows, tmp_path)
+
+
+def test_columns_of_a_model_without_names_are_given(rows: pd.DataFrame, tmp_path: Path) -> None:
+    model = LinearRegression().fit(rows[["age", "card"]].to_numpy(float), rows["age"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report = homeostat.export(model, rows, tmp_path, outcome="age", features=["age", "card"])
+    assert [column.name for column in report.columns] == ["age", "card"]
+
+
+@pytest.mark.parametrize("given", [{"age": [1]}, pd.DataFrame({"age": []})])
+def test_rows_must_be_a_table_with_rows(given: Any, tmp_path: Path) -> None:
+    with pytest.raises(ExportRefused, match="not a table with rows"):
+        homeostat.export(LinearRegression(), given, tmp_path)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    said = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, homeostat; print({'pandas', 'onnx', 'numpy', 'sklearn'} & set(sys.modules))",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.stdout.strip() == "set()"

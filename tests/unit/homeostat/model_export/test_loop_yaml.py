@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from homeostat.model_export.columns import infer_columns
+from homeostat.model_export.loop_yaml import write_loop_yaml
+from homeostat.model_export.prediction_kind import VALUE, PredictionKind, of_classes
+from shared.contracts.loop_spec import LoopSpec, parse_loop_spec
+
+ROWS = pd.DataFrame(
+    {
+        "shop": ["no", "it's", "on: # sale"],
+        "amount": [1e-7, 3e20, 5.0],
+        "age": [1, 2, 3],
+        "late": [True, False, True],
+    }
+)
+
+
+def written(kind: PredictionKind = VALUE, event_times: pd.Series[pd.Timestamp] | None = None) -> LoopSpec:
+    text = write_loop_yaml(
+        model="fraud",
+        library="scikit-learn",
+        columns=infer_columns(ROWS, list(ROWS.columns)),
+        kind=kind,
+        event_times=event_times,
+        rows=3,
+        outcome_delay="3d",
+    )
+    return parse_loop_spec(text)
+
+
+def test_what_is_written_is_read_back_the_same() -> None:
+    loop = written()
+    assert loop.features == tuple(column.feature for column in infer_columns(ROWS, list(ROWS.columns)))
+    assert (loop.model, loop.prediction.kind, loop.metric.name) == ("fraud", "value", "rmse")
+    assert loop.outcome.delay.days == 3
+    # No training command is there yet, so no run may start.
+    assert loop.automation == "observe"
+
+
+def test_a_positive_class_with_a_line_break_stays_a_comment() -> None:
+    assert written(of_classes(["a", "b\nmodel: other"])).model == "fraud"
+
+
+@pytest.mark.parametrize(
+    ("rows", "apart", "window"),
+    [(1000, "1s", "1h"), (1000, "2min", "1d"), (50, "1d", "30d"), (2, "0s", "1d")],
+)
+def test_a_window_is_long_enough_for_its_rows(rows: int, apart: str, window: str) -> None:
+    times = pd.Series(pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(apart) * pd.RangeIndex(rows))
+    every = written(event_times=times).drift.window.every
+    assert every == pd.to_timedelta(window).to_pytimedelta()

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from homeostat.model_export.prediction_kind import VALUE, check_outcomes, of_classes
+from shared.errors import ExportRefused
+
+
+def test_the_second_class_is_the_positive_one() -> None:
+    kind = of_classes([np.int64(1), np.int64(2)])
+    assert (kind.name, kind.metric, kind.positive) == ("probability", "log_loss", 2)
+    assert kind.outcomes(pd.Series([1, 2, 2])).tolist() == [0, 1, 1]
+
+
+def test_outcomes_of_texts_become_numbers_and_stay_missing() -> None:
+    kind = of_classes(["bad", "good"], positive="bad")
+    np.testing.assert_array_equal(kind.outcomes(pd.Series(["bad", "good", None])), [1, 0, np.nan])
+
+
+def test_three_classes_are_refused() -> None:
+    with pytest.raises(ExportRefused, match="3 classes"):
+        of_classes(["a", "b", "c"])
+
+
+def test_a_positive_class_must_be_a_class() -> None:
+    with pytest.raises(ExportRefused, match="'worse' is not a class.*'bad' and 'good'"):
+        of_classes(["bad", "good"], positive="worse")
+
+
+def test_an_outcome_outside_the_classes_is_refused() -> None:
+    with pytest.raises(ExportRefused, match=r"value 1\b.*'bad', 'good'"):
+        check_outcomes(of_classes(["bad", "good"]), ["bad", "good"], pd.Series([1, 0], name="outcome"))
+
+
+def test_a_regression_needs_numbers_as_outcomes() -> None:
+    np.testing.assert_array_equal(VALUE.outcomes(pd.Series([1, 2.5, None])), [1, 2.5, np.nan])
+    with pytest.raises(ExportRefused, match="'delay' holds values that are not numbers"):
+        VALUE.outcomes(pd.Series(["late"], name="delay"))

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from homeostat.model_export.columns import infer_columns
+from homeostat.model_export.probes import UNSEEN, make_probes
+
+ROWS = pd.DataFrame(
+    {
+        "amount": [1.0, 3.0, np.nan],
+        "age": np.array([1, 3, 2], dtype=np.int8),
+        "shop": pd.Categorical(["a", "b", "a"]),
+        "card": [True, False, True],
+    }
+)
+
+
+def test_each_column_is_changed_alone() -> None:
+    probes = {probe.name: probe for probe in make_probes(infer_columns(ROWS, list(ROWS.columns)), ROWS)}
+    beyond = probes["values beyond the range"]
+    assert sorted(set(beyond.rows.amount[np.array(beyond.changed) == "amount"])) == [-1999, -1, 5, 2003]
+    # int8 could not hold them.
+    assert sorted(set(beyond.rows.age[np.array(beyond.changed) == "age"])) == [-1999, -1, 5, 2003]
+    assert set(beyond.changed) == {"amount", "age"}
+    assert set(probes["unseen categories"].rows["shop"]) == {UNSEEN}
+    assert probes["missing values"].rows["amount"].isna().all()
+    assert set(probes["missing values"].changed) == {"amount"}
+
+
+def test_no_probe_is_made_without_a_column_for_it() -> None:
+    assert [probe.name for probe in make_probes(infer_columns(ROWS, ["card"]), ROWS)] == []

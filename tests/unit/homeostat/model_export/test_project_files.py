@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from homeostat.model_export.project_files import event_times, reference_table, write_project
+from shared.errors import ExportRefused
+
+
+def test_reference_rows_have_times_in_utc_and_outcomes() -> None:
+    rows = pd.DataFrame({"at": ["2026-01-01T01:00:00+01:00", "2026-01-02T00:00:00+00:00"]})
+    times = event_times(rows, "at")
+    assert times is not None
+    table = reference_table(pa.table({"age": [1, 2]}), times, np.array([1.0, np.nan]))
+    assert table.to_pydict() == {
+        "event_time": [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)],
+        "age": [1, 2],
+        "outcome": [1.0, None],
+    }
+
+
+@pytest.mark.parametrize(("value", "message"), [("yesterday-ish", "not times"), (None, "missing values")])
+def test_an_event_time_that_is_none_is_refused(value: object, message: str) -> None:
+    with pytest.raises(ExportRefused, match=message):
+        event_times(pd.DataFrame({"at": ["2026-01-01", value]}), "at")
+
+
+def test_without_event_times_there_are_none() -> None:
+    assert event_times(pd.DataFrame({"age": [1]}), "at") is None
+
+
+def test_only_the_given_files_are_written(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "project"
+    assert write_project(folder, loop_yaml=None, model=b"m", metrics={"mae": 0.5}, reference=None) == (
+        "model.onnx",
+        "metrics.json",
+    )
+    assert (folder / "metrics.json").read_bytes() == b'{"mae":0.5}\n'
+    table = pa.table({"outcome": [1.0]})
+    assert write_project(folder, loop_yaml="model: x", model=b"m", metrics={}, reference=table)[2:] == (
+        "reference.parquet",
+        "loop.yaml",
+    )
+    assert pq.read_table(folder / "reference.parquet").equals(table)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression, RidgeClassifier
+from sklearn.preprocessing import StandardScaler
+
+from homeostat.model_export.sklearn_model import SklearnModel
+from shared.errors import ExportRefused
+
+ROWS = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [0.0, 1.0, 0.0]})
+
+
+def test_a_model_knows_the_columns_of_its_fit() -> None:
+    named = SklearnModel(LinearRegression().fit(ROWS[["b", "a"]], [1, 2, 3]))
+    assert named.column_names(ROWS, ["a", "b", "c"]) == ["b", "a"]
+    unnamed = SklearnModel(LinearRegression().fit(ROWS.to_numpy(), [1, 2, 3]))
+    assert unnamed.column_names(ROWS, ["a", "b"]) == ["a", "b"]
+    with pytest.raises(ExportRefused, match="2 columns without names; the rows have 3"):
+        unnamed.column_names(ROWS, ["a", "b", "c"])
+
+
+def test_a_classifier_without_probabilities_is_refused() -> None:
+    with pytest.raises(ExportRefused, match="RidgeClassifier has no predict_proba.*CalibratedClassifierCV"):
+        SklearnModel(RidgeClassifier().fit(ROWS, [0, 1, 1]))
+
+
+def test_a_transformer_is_no_model() -> None:
+    with pytest.raises(ExportRefused, match="StandardScaler has no predict"):
+        SklearnModel(StandardScaler().fit(ROWS))
+
+
+def test_several_values_per_row_are_refused() -> None:
+    model = SklearnModel(LinearRegression().fit(ROWS, np.ones((3, 2))))
+    with pytest.raises(ExportRefused, match="several values per row"):
+        model.score(ROWS)
