@@ -43,8 +43,10 @@ def complete_waiting_run(context: typer.Context, incomplete: str) -> list[tuple[
     """Runs that wait for approval, with their model and state."""
 
     def find() -> list[tuple[str, str]]:
+        from cli.next_step import APPROVAL
+
         runs = _request(context, "retraining", f"/runs?limit={LIMIT}", "runs")
-        waiting = [run for run in runs if run["state"] in ("suggested", "waiting_for_approval")]
+        waiting = [run for run in runs if run["state"] in APPROVAL]
         return [(str(run["run_id"]), f"{run['model']}, {run['state']}") for run in waiting]
 
     return _offer_described(find, incomplete)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cli.next_step import next_step
 from cli.output import short_version
 
 
@@ -50,14 +51,14 @@ def _run(chain: dict[str, Any]) -> str:
     reason = str(run.get("reason") or "").rstrip(".")
     message = f": {reason}" if reason else ""
     if state == "suggested":
-        return f"Run {name} is suggested; `homeostat approve {name}` starts it{message}."
+        return f"Run {name} is suggested; {next_step(run)}{message}."
     if run.get("attempts") == 0:
         return f"Run {name} is {state}, without a training{message}."
     snapshot = chain.get("snapshot") or {}
     rows = f" on {snapshot['train_rows']} rows" if snapshot.get("train_rows") else ""
     made = f"made version {_short(run['version'])}" if run.get("version") else "made no version"
     if state == "waiting_for_approval":
-        return f"Run {name} trained{rows} and {made}; `homeostat approve {name}` releases it{message}."
+        return f"Run {name} trained{rows} and {made}; {next_step(run)}{message}."
     return f"Run {name} trained{rows} and {made}; it is {state}{message}."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from cli.next_step import APPROVAL
 from cli.output import short_version
 from local_stack.addresses import Addresses
 from shared.errors import HomeostatError, NotFound
@@ -12,7 +13,6 @@ from shared.http.service_client import ServiceClient, items
 
 TIMEOUT_S = 3.0
 LISTED = 5
-WAITING = ("suggested", "waiting_for_approval")
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def waiting_runs(where: Addresses) -> str:
     """The runs that wait for approval, else the newest runs."""
     found = [
         run
-        for state in WAITING
+        for state in APPROVAL
         for run in _values("retraining", where.retraining, f"/runs?state={state}", "runs", "run_id")
     ]
     return _hint("runs waiting for approval", list(dict.fromkeys(found))) or known_runs(where)

@@ -1,4 +1,4 @@
-"""What three services report about each model, in one record: what is served, the last verdict, the losses."""
+"""What three services report about each model, in one record: what is served, the last verdict, the losses; and waiting runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cli.next_step import APPROVAL
 from local_stack.addresses import Addresses
 from shared.errors import HomeostatError
 from shared.http.service_client import ServiceClient, items
@@ -35,24 +36,30 @@ class ModelOverview:
 
 @dataclass(frozen=True)
 class Overview:
-    """All models by name, and the services that could not be reached."""
+    """All models by name, the runs that wait for approval, newest first, and the services that could not be reached."""
 
     models: tuple[ModelOverview, ...]
+    waiting_runs: tuple[dict[str, Any], ...]
     unavailable: tuple[str, ...]
 
 
 def read_overview(where: Addresses) -> Overview:
     """Ask the services, at the same time; one that cannot be reached leaves its fields empty."""
-    requests = {
-        "inference": (where.inference, "/status.json", "models"),
-        "drift": (where.drift, f"/verdicts?limit={NEWEST_VERDICTS}", "verdicts"),
-        "retraining": (where.retraining, "/status", "models"),
-    }
+    requests = [
+        ("inference", where.inference, "/status.json", "models"),
+        ("drift", where.drift, f"/verdicts?limit={NEWEST_VERDICTS}", "verdicts"),
+        ("retraining", where.retraining, "/status", "models"),
+        # By state: many newer runs would hide those that wait.
+        *(("retraining", where.retraining, f"/runs?state={state}", "runs") for state in APPROVAL),
+    ]
     with ThreadPoolExecutor(max_workers=len(requests)) as pool:
-        found = dict(zip(requests, pool.map(lambda one: _read(one, *requests[one]), requests), strict=True))
+        found = list(pool.map(lambda request: _read(*request), requests))
+    failed = [request[0] for request, answer in zip(requests, found, strict=True) if answer is None]
+    waiting = [run for runs in found[3:] for run in runs or []]
     return Overview(
-        models=merge(*(found[name] or [] for name in ("inference", "drift", "retraining"))),
-        unavailable=tuple(name for name, answer in found.items() if answer is None),
+        models=merge(*(answer or [] for answer in found[:3])),
+        waiting_runs=tuple(sorted(waiting, key=lambda run: str(run.get("created_at")), reverse=True)),
+        unavailable=tuple(dict.fromkeys(failed)),
     )
 
 

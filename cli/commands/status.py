@@ -1,8 +1,9 @@
-"""`homeostat status`: the models, then the processes of the stack."""
+"""`homeostat status`: the models, the runs that wait for approval, then the processes of the stack."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -12,6 +13,7 @@ from rich.table import Table
 from cli.command_settings import client_settings
 from cli.home import find_home
 from cli.model_overview import ModelOverview, read_overview
+from cli.next_step import next_step
 from cli.options import Json, StackHome
 from cli.output import FOUND_SOMETHING, command_output, short_version
 from local_stack.addresses import addresses
@@ -25,10 +27,11 @@ from shared.errors import NotFound
 
 VERDICT_COLOURS = {"ok": "green", "drift": "red", "data_fault": "magenta"}
 STATE_COLOURS = {"ready": "green", "starting": "yellow"}
+SHOWN_RUNS = 5
 
 
 def status(home: StackHome = None, as_json: Json = False) -> None:
-    """Show each model (generation, last verdict, loss), then each process of the stack.
+    """Show each model (generation, last verdict, loss), the runs that wait for approval, then each process of the stack.
 
     `served` and `first version` are the losses of the served and of the first released version, on the same rows.
     The exit code is 1 when a process is not ready.
@@ -51,6 +54,16 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
             "supervised": supervised,
             "ready": ready,
             "models": [model.document() for model in overview.models],
+            "waiting_runs": [
+                {
+                    **{
+                        name: run.get(name)
+                        for name in ("run_id", "model", "state", "cause_reason", "created_at")
+                    },
+                    "next_step": next_step(run),
+                }
+                for run in overview.waiting_runs
+            ],
             "unavailable": list(overview.unavailable),
             "urls": state.urls,
             "processes": processes,
@@ -64,6 +77,9 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
                 output.result(None, "no model is served yet; `homeostat deploy` releases the first")
             for service in overview.unavailable:
                 output.note(f"{service} cannot be reached, so its columns are empty")
+            if overview.waiting_runs:
+                output.result(None, "")
+                output.result(None, waiting_lines(overview.waiting_runs))
             output.result(None, "")
             output.result(None, _process_table(processes, supervised))
         if not ready:
@@ -97,6 +113,17 @@ def models_table(models: tuple[ModelOverview, ...]) -> Table:
             model.metric or "–",
         )
     return table
+
+
+def waiting_lines(runs: Sequence[Mapping[str, Any]]) -> str:
+    """The newest runs that wait for approval, each with its cause and the command that approves it."""
+    lines = [f"{len(runs)} run{'s wait' if len(runs) > 1 else ' waits'} for approval:"]
+    for run in runs[:SHOWN_RUNS]:
+        cause = str(run.get("cause_reason") or run.get("source") or "unknown cause").rstrip(".")
+        lines.append(f"  {run.get('model')}, {run.get('state')}: {next_step(run)}. Cause: {cause}")
+    if len(runs) > SHOWN_RUNS:
+        lines.append("  `homeostat runs` lists the others")
+    return "\n".join(lines)
 
 
 def _loss(value: float | None) -> str:

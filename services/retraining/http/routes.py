@@ -159,7 +159,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.get("/runs")
     def runs(model: str = "", state: str = "", limit: Limit = 100) -> Response:
-        """Runs, newest first, by model and state."""
+        """Runs with the source and reason of their causes, newest first, by model and state."""
         if state and state not in TRANSITIONS:
             raise InvalidRequest(
                 f"{state} is not a run state", field="state", expected=", ".join(TRANSITIONS)

@@ -35,7 +35,10 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Run:
-    """A run. `lake` and `snapshot` are set when the snapshot is taken, `version` when the model is packaged."""
+    """A run. `lake` and `snapshot` are set when the snapshot is taken, `version` when the model is packaged.
+
+    `source` and `cause_reason` are those of its cause; `reason` is the decision's, later that of the run's end.
+    """
 
     run_id: str
     cause_key: str
@@ -59,10 +62,12 @@ class Run:
     ended_at: datetime | None
     gate: dict[str, Any] | None = field(default=None)
     gate_digest: str = ""
+    source: str = ""
+    cause_reason: str = ""
 
     @classmethod
     def of_row(cls, row: RowMapping) -> Run:
-        """From a row of the table, with the gate's `result` and `digest` if they were joined."""
+        """From a row of the table, joined with the gate's `result` and `digest`, and the cause's `source` and `cause_reason`."""
         values = {str(name): value for name, value in row.items()}
         values["loop"] = LoopSpec.model_validate(values["loop"])
         values["gate"] = values.pop("result", None)

@@ -20,7 +20,11 @@ _MAX_VERDICTS = 64
 ANSWERS = select(approval.c.answer)
 # Scheduled verdicts cover event time without overlap. A verdict on a window that a person chose counts as a cause only.
 EVALUATED = cause.c.verdict["detector"].as_string() == "evaluation"
-RUNS = select(run, gate.c.result, gate.c.digest).outerjoin(gate, gate.c.run_id == run.c.run_id)
+RUNS = (
+    select(run, gate.c.result, gate.c.digest, cause.c.source, cause.c.reason.label("cause_reason"))
+    .join(cause, cause.c.key == run.c.cause_key)
+    .outerjoin(gate, gate.c.run_id == run.c.run_id)
+)
 
 
 def plain(row: RowMapping) -> dict[str, Any]:

@@ -64,6 +64,14 @@ def test_report_of_unknown_model_lists_models(service: FakeService, tmp_path: Pa
     assert run(service, tmp_path, "report", "flights").exit_code == 0
 
 
+def test_runs_of_unknown_model_list_models(service: FakeService, tmp_path: Path) -> None:
+    service.answers["GET /runs"] = (200, {"runs": []})
+    done = run(service, tmp_path, "runs", "--model", "flihgts")
+    assert done.exit_code == 3
+    assert "hint: known models: flights, parcels" in done.stderr
+    assert run(service, tmp_path, "runs", "--model", "flights").exit_code == 0
+
+
 def test_rollback_of_unknown_model_sends_no_rollback(service: FakeService, tmp_path: Path) -> None:
     run(service, tmp_path, "rollback", "flihgts")
     assert not [request for request, _ in service.asked if request.startswith("POST")]

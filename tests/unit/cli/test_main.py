@@ -28,6 +28,7 @@ QUICK = (
     ("status",),
     ("why", "run-1"),
     ("releases", "parcels"),
+    ("runs",),
     ("init", "--help"),
     ("deploy", "--help"),
     ("doctor", "--help"),

@@ -21,6 +21,15 @@ def test_newest_verdict_and_losses_join_the_served_version() -> None:
     )
 
 
+def test_waiting_runs_are_read_by_state() -> None:
+    with fake_service() as fake:
+        fake.answers["GET /runs"] = (200, {"runs": [{"run_id": "run-1", "created_at": "2013-02-08"}]})
+        found = read_overview(Addresses(fake.url, fake.url, fake.url))
+    assert [run["run_id"] for run in found.waiting_runs] == ["run-1", "run-1"]
+    wanted = {"GET /runs?state=suggested", "GET /runs?state=waiting_for_approval"}
+    assert wanted <= {path for path, _ in fake.asked}
+
+
 def test_unavailable_service_is_named() -> None:
     with fake_service() as fake:
         fake.answers["GET /status.json"] = (200, {"models": SERVED})

@@ -23,6 +23,7 @@ COMMANDS = {
     "releases": ("parcels",),
     "report": (),
     "rollback": ("parcels",),
+    "runs": (),
     "status": (),
     "why": (RUN,),
 }

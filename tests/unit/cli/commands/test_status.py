@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from cli.commands.status import models_table
+from cli.commands.status import models_table, waiting_lines
 from cli.model_overview import ModelOverview
 from local_stack import running_stacks
+from local_stack.state import write_state
 from local_stack.supervisor.lock import only_one
+from shared.contracts.stack_state import StackState
 from tests.unit.cli.command import run
+from tests.unit.cli.fake_service import FakeService
 from tests.unit.local_stack.test_running_stacks import process_of
 
 
@@ -34,3 +38,41 @@ def test_baseline_loss_is_labelled_first_version() -> None:
     table = models_table((ModelOverview(name="a", served_loss=0.51, baseline_loss=0.57),))
     shown = {str(column.header): list(column.cells) for column in table.columns}
     assert (shown["served"], shown["first version"]) == (["0.5100"], ["0.5700"])
+
+
+def test_waiting_run_is_shown_with_the_approving_command() -> None:
+    waiting = {"run_id": "run-1", "model": "a", "state": "suggested", "cause_reason": "dest drifted."}
+    assert waiting_lines([waiting]).splitlines() == [
+        "1 run waits for approval:",
+        "  a, suggested: `homeostat approve run-1` starts it. Cause: dest drifted",
+    ]
+
+
+def test_many_waiting_runs_are_cut() -> None:
+    lines = waiting_lines([{"run_id": f"run-{number}", "state": "suggested"} for number in range(7)])
+    assert lines.splitlines()[0] == "7 runs wait for approval:"
+    assert lines.count("homeostat approve") == 5
+    assert lines.endswith("`homeostat runs` lists the others")
+
+
+def test_status_shows_waiting_runs(
+    service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_state(tmp_path, StackState(1, 0.0, str(tmp_path), "", "", {}, {}, ()))
+    for name in ("INFERENCE", "DRIFT", "RETRAINING"):
+        monkeypatch.setenv(f"HOMEOSTAT_{name}_URL", service.url)
+    service.answers["GET /runs"] = (
+        200,
+        {"runs": [{"run_id": "run-1", "model": "a", "state": "suggested", "created_at": "2013"}]},
+    )
+    shown = run("status", "--home", str(tmp_path))
+    assert "`homeostat approve run-1` starts it" in shown.stdout
+    [first, *_] = json.loads(run("status", "--home", str(tmp_path), "--json").stdout)["waiting_runs"]
+    assert first == {
+        "run_id": "run-1",
+        "model": "a",
+        "state": "suggested",
+        "cause_reason": None,
+        "created_at": "2013",
+        "next_step": "`homeostat approve run-1` starts it",
+    }

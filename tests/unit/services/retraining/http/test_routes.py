@@ -53,6 +53,18 @@ def test_suggested_run_needs_two_approvals(open_app: Callable[..., RetrainingApp
     assert len(app.installation.trainings()) == 1
 
 
+def test_run_has_source_and_reason_of_its_cause(open_app: Callable[..., RetrainingApp]) -> None:
+    app = open_app(automation="suggest")
+    app.deploy()
+    cause = Cause.of_verdict(app.installation.verdict(15, explanation="the loss rose"))
+    run_id = app.service.controller.handle_cause(cause).run_id
+    [listed] = app.get("/runs")["runs"]
+    assert (listed["source"], listed["cause_reason"]) == ("verdict", "the loss rose")
+    app.post(f"/runs/{run_id}/reject", {"actor": "ann"}, 200)
+    rejected = app.get(f"/runs/{run_id}")
+    assert (rejected["cause_reason"], rejected["reason"]) == ("the loss rose", "rejected by ann")
+
+
 def test_rejected_run_cannot_be_approved(open_app: Callable[..., RetrainingApp]) -> None:
     app = open_app(automation="suggest")
     app.deploy()
