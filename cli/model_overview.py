@@ -17,7 +17,11 @@ NEWEST_VERDICTS = 200
 
 @dataclass(frozen=True)
 class ModelOverview:
-    """One model. Losses are None until drift has evaluated a window of both versions; text is empty where nothing is known."""
+    """One model; text is empty and a loss None where nothing is known.
+
+    `verdict` is the last one about a window with rows; `empty_until` is the end of the last window after it, if that had none.
+    Losses are retraining's comparison on the last scheduled window; without one, `served_loss` is that of the verdict.
+    """
 
     name: str
     version: str = ""
@@ -28,6 +32,7 @@ class ModelOverview:
     served_loss: float | None = None
     baseline_loss: float | None = None
     metric: str = ""
+    empty_until: str = ""
 
     def document(self) -> dict[str, Any]:
         """The same for programs."""
@@ -66,12 +71,14 @@ def read_overview(where: Addresses) -> Overview:
 def merge(
     served: list[dict[str, Any]], verdicts: list[dict[str, Any]], compared: list[dict[str, Any]]
 ) -> tuple[ModelOverview, ...]:
-    """One record per served model; of its verdicts the newest, which comes first."""
+    """One record per served model; `verdicts` are the newest first."""
     models = []
     for one in sorted(served, key=lambda each: str(each["name"])):
         name = str(one["name"])
-        last = next((verdict for verdict in verdicts if verdict.get("model") == name), {})
+        last, empty_until = _last_verdict([verdict for verdict in verdicts if verdict.get("model") == name])
         losses = next((each for each in compared if name in (each.get("name"), each.get("model"))), {})
+        if losses.get("served_loss") is None:
+            losses = {"served_loss": last.get("loss"), "metric": _metric(last)}
         models.append(
             ModelOverview(
                 name=name,
@@ -83,9 +90,26 @@ def merge(
                 served_loss=losses.get("served_loss"),
                 baseline_loss=losses.get("baseline_loss"),
                 metric=str(losses.get("metric") or ""),
+                empty_until=empty_until,
             )
         )
     return tuple(models)
+
+
+def _last_verdict(newest_first: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    """The last verdict about a window with rows, and the end of the last window if that is a later one without rows."""
+    if not newest_first:
+        return {}, ""
+    newest = newest_first[0]
+    judged = next((verdict for verdict in newest_first if verdict.get("rows") != 0), newest)
+    end = str(newest.get("window_end") or "")
+    return judged, end if newest is not judged and end > str(judged.get("window_end") or "") else ""
+
+
+def _metric(verdict: dict[str, Any]) -> str:
+    """The metric of a verdict's loss: the method of its score, or of the score against the metric's floor."""
+    methods = [score["method"] for score in verdict.get("scores") or () if score["signal"] == "performance"]
+    return str(methods[0]).removesuffix("_floor") if methods and verdict.get("loss") is not None else ""
 
 
 def _read(service: str, base_url: str, path: str, name: str) -> list[dict[str, Any]] | None:

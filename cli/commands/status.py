@@ -33,7 +33,9 @@ SHOWN_RUNS = 5
 def status(home: StackHome = None, as_json: Json = False) -> None:
     """Show each model (generation, last verdict, loss), the runs that wait for approval, then each process of the stack.
 
+    The last verdict is about a window with rows; later windows without rows are noted.
     `served` and `first version` are the losses of the served and of the first released version, on the same rows.
+    Without a comparison on a scheduled window, `served` is the loss of the last verdict.
     The exit code is 1 when a process is not ready.
     """
     with command_output(as_json) as output:
@@ -102,11 +104,12 @@ def models_table(models: tuple[ModelOverview, ...]) -> Table:
         table.add_column(column)
     for model in models:
         colour = VERDICT_COLOURS.get(model.verdict, "yellow")
+        since = f", no rows until {model.empty_until[:16]}" if model.empty_until else ""
         table.add_row(
             escape(model.name),
             str(model.generation or "–"),
             short_version(model.version) or "–",
-            f"[{colour}]{model.verdict}[/]" if model.verdict else "none yet",
+            f"[{colour}]{model.verdict}[/]{since}" if model.verdict else "none yet",
             model.window_end[:16] or "–",
             _loss(model.served_loss),
             _loss(model.baseline_loss),

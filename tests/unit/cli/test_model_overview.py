@@ -21,6 +21,37 @@ def test_newest_verdict_and_losses_join_the_served_version() -> None:
     )
 
 
+def test_empty_window_does_not_hide_the_last_verdict() -> None:
+    empty = {"model": "a", "state": "insufficient_data", "window_end": "2013-02-15", "rows": 0}
+    [model, _] = merge(SERVED, [empty, VERDICTS[0] | {"rows": 70}], [])
+    assert (model.verdict, model.window_end, model.empty_until) == ("drift", "2013-02-08", "2013-02-15")
+
+
+def test_only_empty_windows_are_insufficient_data() -> None:
+    empty = {"model": "a", "state": "insufficient_data", "window_end": "2013-02-15", "rows": 0}
+    [model, _] = merge(SERVED, [empty], [])
+    assert (model.verdict, model.empty_until) == ("insufficient_data", "")
+
+
+def test_requested_evaluation_of_an_earlier_empty_window_is_no_later_one() -> None:
+    empty = {"model": "a", "state": "insufficient_data", "window_end": "2013-01-01", "rows": 0}
+    [model, _] = merge(SERVED, [empty, *VERDICTS], [])
+    assert (model.verdict, model.empty_until) == ("drift", "")
+
+
+def test_loss_of_the_verdict_is_shown_without_a_comparison() -> None:
+    score = {"signal": "performance", "method": "log_loss_floor"}
+    requested = VERDICTS[0] | {"detector": "request", "loss": 0.49, "scores": [score]}
+    losses = {"name": "a", "served_loss": None, "baseline_loss": None, "metric": None}
+    [model, _] = merge(SERVED, [requested], [losses])
+    assert (model.served_loss, model.baseline_loss, model.metric) == (0.49, None, "log_loss")
+
+
+def test_comparison_is_shown_before_the_loss_of_the_verdict() -> None:
+    [model, _] = merge(SERVED, [VERDICTS[0] | {"loss": 0.49}], LOSSES)
+    assert (model.served_loss, model.baseline_loss) == (0.51, 0.57)
+
+
 def test_waiting_runs_are_read_by_state() -> None:
     with fake_service() as fake:
         fake.answers["GET /runs"] = (200, {"runs": [{"run_id": "run-1", "created_at": "2013-02-08"}]})

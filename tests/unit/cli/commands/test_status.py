@@ -40,6 +40,13 @@ def test_baseline_loss_is_labelled_first_version() -> None:
     assert (shown["served"], shown["first version"]) == (["0.5100"], ["0.5700"])
 
 
+def test_windows_without_rows_are_noted_beside_the_verdict() -> None:
+    model = ModelOverview(name="a", verdict="ok", window_end="2013-02-08", empty_until="2013-02-15T00:00:00Z")
+    table = models_table((model,))
+    [shown] = [list(column.cells) for column in table.columns if column.header == "last verdict"]
+    assert shown == ["[green]ok[/], no rows until 2013-02-15T00:00"]
+
+
 def test_waiting_run_is_shown_with_the_approving_command() -> None:
     waiting = {"run_id": "run-1", "model": "a", "state": "suggested", "cause_reason": "dest drifted."}
     assert waiting_lines([waiting]).splitlines() == [
