@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from shared.contracts.event_time import check_event_time
 from shared.contracts.loop_spec import Feature, LoopSpec
-from shared.errors import ProjectError
+from shared.errors import InvalidRequest, ProjectError
 
 MOST_REFERENCE_ROWS = 20_000
+# The range of Python's datetime, in seconds since 1970.
+_YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799
 MOMENT = pa.timestamp("us", tz="UTC")
 TYPES: dict[str, pa.DataType | None] = {
     "number": pa.float64(),
@@ -24,10 +28,11 @@ TYPES: dict[str, pa.DataType | None] = {
 }
 
 
-def read_rows(path: Path, loop: LoopSpec) -> pa.Table:
+def read_rows(path: Path, loop: LoopSpec, now: datetime) -> pa.Table:
     """The file's rows in time order: event_time (UTC), the features, outcome, prediction_id (empty if the file has none).
 
-    Raises `ProjectError` naming the file and column where one is missing, is of another type, or there are no rows.
+    Raises `ProjectError` naming the file and column where one is missing, is of another type, has a time out of bounds, or
+    there are no rows.
     """
     try:
         table = pq.read_table(path)
@@ -45,7 +50,7 @@ def read_rows(path: Path, loop: LoopSpec) -> pa.Table:
             hint="it needs event_time, outcome and one column per feature of loop.yaml",
         )
     columns = {name: table.column(name) for name in wanted}
-    columns["event_time"] = _moments(path, columns["event_time"])
+    columns["event_time"] = _moments(path, columns["event_time"], now)
     columns["outcome"] = _cast(path, "outcome", columns["outcome"], pa.float64())
     for feature in loop.features:
         columns[feature.name] = _feature(path, feature, columns[feature.name])
@@ -82,7 +87,7 @@ def _feature(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.Chunke
     return column if kind is None else _cast(path, feature.name, column, kind)
 
 
-def _moments(path: Path, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _moments(path: Path, column: pa.ChunkedArray, now: datetime) -> pa.ChunkedArray:
     if not pa.types.is_timestamp(column.type):
         raise ProjectError(
             f"{path}: column event_time is {column.type}", hint="write it as a timestamp in UTC"
@@ -91,8 +96,21 @@ def _moments(path: Path, column: pa.ChunkedArray) -> pa.ChunkedArray:
         raise ProjectError(
             f"{path}: column event_time has missing values", hint="every row needs an event time"
         )
-    zoned = column if column.type.tz is not None else pc.assume_timezone(column, "UTC")
-    return zoned.cast(MOMENT, safe=False)
+    if column.type.tz is None:
+        raise ProjectError(
+            f"{path}: column event_time is {column.type}, without a time zone",
+            hint='write it in UTC; in pandas: rows["event_time"].dt.tz_localize("UTC")',
+        )
+    whole = column.cast(pa.timestamp("s", tz="UTC"), safe=False).cast(pa.int64())
+    for seconds in pc.min_max(whole).as_py().values():
+        moment = datetime.fromtimestamp(min(max(seconds, _YEAR_1), _YEAR_9999), UTC)
+        try:
+            check_event_time(moment, now, field="event_time")
+        except InvalidRequest as error:
+            raise ProjectError(
+                f"{path}: {error.message}", hint=f"expected {error.expected}; correct or remove the row"
+            ) from None
+    return column.cast(MOMENT, safe=False)
 
 
 def _cast(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

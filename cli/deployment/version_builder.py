@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -47,8 +48,8 @@ class VersionBuilder:
         therefore unbiased.
         """
         self.on_progress("reading the rows")
-        training_rows = read_rows(rows, loop)
-        held_out = read_rows(holdout, loop)
+        training_rows = read_rows(rows, loop, datetime.now(UTC))
+        held_out = read_rows(holdout, loop, datetime.now(UTC))
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
             folder = Path(name)
             pq.write_table(training_rows, folder / "train.parquet")
@@ -87,7 +88,7 @@ class VersionBuilder:
                 raise ProjectError(
                     f"{folder} has no {name}", hint=f"put {MODEL}, {METRICS} and {REFERENCE} there"
                 )
-        rows = newest(read_rows(folder / REFERENCE, loop))
+        rows = newest(read_rows(folder / REFERENCE, loop, datetime.now(UTC)))
         self.on_progress(f"scoring {rows.num_rows} reference rows")
         scores = OnnxModel(folder / MODEL, loop).score(rows)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:

@@ -1,5 +1,6 @@
-"""The bounds of event time: times that a request may contain. Pure.
+"""Event time: how a time is written in a request, and its bounds. Pure.
 
+A time has an offset: without one, a sender five hours from UTC would be misread by five hours, and nobody would notice.
 Windows, training and schedules follow the newest event time there is, so one row from the year 2999 would end every window at
 once, and one from the year 1 would open a window two thousand years long. Every entrance refuses it with the same message.
 """
@@ -14,6 +15,28 @@ from shared.errors import InvalidRequest
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 # Clocks go wrong by hours, time zones by less than a day.
 LONGEST_AHEAD = timedelta(days=1)
+
+
+def parse_time(value: object, *, field: str, row: int | None = None) -> datetime:
+    """The time in UTC of ISO 8601 text with an offset. Raises InvalidRequest (422)."""
+    try:
+        if not isinstance(value, str):
+            raise ValueError
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        problem = f"`{field}` is {repr(value)[:60]}"
+    else:
+        problem = f"`{field}` is {value!r}, without an offset from UTC"
+    raise InvalidRequest(
+        problem, field=field, expected="ISO 8601 with an offset, such as 2026-03-01T12:00:00Z", row=row
+    )
+
+
+def parse_event_time(value: object, now: datetime, *, field: str, row: int | None = None) -> datetime:
+    """A time of a request, in UTC and within the bounds. Raises InvalidRequest (422)."""
+    return check_event_time(parse_time(value, field=field, row=row), now, field=field, row=row)
 
 
 def check_event_time(moment: datetime, now: datetime, *, field: str, row: int | None = None) -> datetime:

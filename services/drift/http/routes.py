@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Event
 from typing import Any
 
@@ -19,7 +19,7 @@ from services.drift.http.reports import Reports
 from services.drift.monitoring.model_status import ModelStatus
 from services.drift.monitoring.monitor import Monitor
 from services.drift.verdicts.store import VerdictStore
-from shared.contracts.event_time import check_event_time
+from shared.contracts.event_time import parse_event_time
 from shared.errors import InvalidRequest
 from shared.http.host_check import AllowedHosts
 from shared.http.json_body import read_json
@@ -130,23 +130,7 @@ def _window(body: dict[str, Any], now: datetime) -> tuple[datetime | None, datet
 
 def _timestamp(body: dict[str, Any], name: str, now: datetime) -> datetime | None:
     value = body.get(name)
-    if value is None:
-        return None
-    wrong = InvalidRequest(
-        f"{name} is {value!r}",
-        field=name,
-        expected="an ISO 8601 time with its offset, such as 2026-01-31T00:00:00Z",
-    )
-    if not isinstance(value, str):
-        raise wrong
-    try:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            raise wrong
-        moment = moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise wrong from None
-    return check_event_time(moment, now, field=name)
+    return None if value is None else parse_event_time(value, now, field=name)
 
 
 def _status(status: ModelStatus) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, get_args
 from uuid import uuid4
 
 from services.retraining.cause import UNCLEAR, Cause, external_key
-from shared.contracts.event_time import check_event_time
+from shared.contracts.event_time import parse_event_time, parse_time
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.verdict import State
 from shared.errors import InvalidRequest
@@ -59,11 +59,7 @@ def _own(body: dict[str, Any], now: datetime) -> Cause:
         source="request",
         reason=texts["reason"],
         actor=texts["actor"],
-        event_time=(
-            None
-            if event_time is None
-            else check_event_time(_timestamp(event_time, "event_time"), now, field="event_time")
-        ),
+        event_time=(None if event_time is None else parse_event_time(event_time, now, field="event_time")),
     )
 
 
@@ -94,7 +90,7 @@ def _alert(alert: object, place: str) -> Cause:
     labels = labels if isinstance(labels, dict) else {}
     annotations = annotations if isinstance(annotations, dict) else {}
     model = _model(labels.get("model"), f"{place}.labels.model")
-    starts = _timestamp(alert.get("startsAt"), f"{place}.startsAt")
+    starts = parse_time(alert.get("startsAt"), field=f"{place}.startsAt")
     fingerprint = alert.get("fingerprint") or "\n".join(f"{name}={labels[name]}" for name in sorted(labels))
     resolved = alert.get("status") == "resolved"
     about = None if resolved else _verdict(annotations)
@@ -136,13 +132,3 @@ def _model(value: object, field: str) -> str:
             f"{field} is missing or is not a model name", field=field, expected="the name of a deployed model"
         )
     return value
-
-
-def _timestamp(value: object, field: str) -> datetime:
-    try:
-        parsed = datetime.fromisoformat(str(value))
-        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise InvalidRequest(
-            f"{field} is not a timestamp", field=field, expected="ISO 8601, such as 2013-01-31T00:00:00Z"
-        ) from None

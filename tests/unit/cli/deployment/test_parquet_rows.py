@@ -32,6 +32,9 @@ gate: {holdout: 1d}
 """
 )
 START = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+NAIVE = datetime(2026, 1, 1)
+DAY = timedelta(days=1)
 
 
 def write(path: Path, **changed: Any) -> Path:
@@ -49,7 +52,9 @@ def write(path: Path, **changed: Any) -> Path:
 
 
 def test_rows_are_sorted_and_cast(tmp_path: Path) -> None:
-    table = read_rows(write(tmp_path / "rows.parquet", count=[3.0, 2.0, 1.0], more=["x", "y", "z"]), LOOP)
+    table = read_rows(
+        write(tmp_path / "rows.parquet", count=[3.0, 2.0, 1.0], more=["x", "y", "z"]), LOOP, NOW
+    )
     assert table.column_names == ["event_time", "size", "count", "kind", "outcome", "prediction_id"]
     assert table["count"].to_pylist() == [1, 2, 3]
     assert table["size"].to_pylist() == [0.5, None, 2.5]
@@ -59,9 +64,9 @@ def test_rows_are_sorted_and_cast(tmp_path: Path) -> None:
     assert last_moment(table) == "2026-01-01T02:00:00+00:00"
 
 
-def test_times_without_time_zone_are_utc(tmp_path: Path) -> None:
-    naive = [(START + timedelta(hours=hour)).replace(tzinfo=None) for hour in (2, 1, 0)]
-    table = read_rows(write(tmp_path / "rows.parquet", event_time=naive), LOOP)
+def test_times_are_read_in_utc(tmp_path: Path) -> None:
+    times = pa.array([START + hour * timedelta(hours=1) for hour in (2, 1, 0)], pa.timestamp("ns", "-05:00"))
+    table = read_rows(write(tmp_path / "rows.parquet", event_time=times), LOOP, NOW)
     assert table["event_time"].to_pylist()[0] == START
 
 
@@ -74,13 +79,17 @@ def test_times_without_time_zone_are_utc(tmp_path: Path) -> None:
         ({"count": ["three", "two", "one"]}, "column count is string; expected int64"),
         ({"count": [1.5, 2.0, 3.0]}, "column count is double; expected int64"),
         ({"event_time": ["yesterday", "today", "tomorrow"]}, "column event_time is string"),
+        ({"event_time": [NAIVE] * 3}, "column event_time is timestamp[us], without a time zone"),
+        ({"event_time": [START, NOW + 2 * DAY, START]}, "more than a day ahead of this machine's clock"),
+        ({"event_time": [START, datetime(1969, 12, 31, tzinfo=UTC), START]}, "before 1970-01-02"),
+        ({"event_time": pa.array([2**58] * 3, pa.timestamp("ms", "UTC"))}, "`event_time` is 9999-12-31"),
         ({"event_time": [START, None, START]}, "column event_time has missing values"),
     ],
 )
 def test_wrong_rows_are_named(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
     path = write(tmp_path / "rows.parquet", **changed)
     with pytest.raises(ProjectError) as raised:
-        read_rows(path, LOOP)
+        read_rows(path, LOOP, NOW)
     assert raised.value.message.startswith(str(path))
     assert said in raised.value.message
     assert raised.value.hint
@@ -89,15 +98,15 @@ def test_wrong_rows_are_named(tmp_path: Path, changed: dict[str, Any], said: str
 def test_other_format_and_empty_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("event_time,size")
     with pytest.raises(ProjectError, match="cannot be read as Parquet"):
-        read_rows(tmp_path / "text.parquet", LOOP)
+        read_rows(tmp_path / "text.parquet", LOOP, NOW)
     pq.write_table(pq.read_table(write(tmp_path / "rows.parquet")).slice(0, 0), tmp_path / "none.parquet")
     with pytest.raises(ProjectError, match="has no rows"):
-        read_rows(tmp_path / "none.parquet", LOOP)
+        read_rows(tmp_path / "none.parquet", LOOP, NOW)
 
 
 def test_reference_has_the_newest_rows_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "MOST_REFERENCE_ROWS", 4)
-    table = read_rows(write(tmp_path / "rows.parquet"), LOOP)
+    table = read_rows(write(tmp_path / "rows.parquet"), LOOP, NOW)
     kept = newest(table, table)
     assert kept["count"].to_pylist() == [3, 1, 2, 3]
     assert with_scores(kept, np.array([0.1, 0.2, 0.3, 0.4]))["score"].to_pylist() == [0.1, 0.2, 0.3, 0.4]
