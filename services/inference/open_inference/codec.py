@@ -37,7 +37,8 @@ _DTYPES = {
     "FP64": "<f8",
 }
 _TENSOR_KEYS = frozenset({"name", "datatype", "shape", "data", "parameters"})
-_REQUEST_KEYS = frozenset({"id", "parameters", "inputs", "outputs"})
+# KServe's client also names the model in the body.
+_REQUEST_KEYS = frozenset({"id", "model_name", "model_version", "parameters", "inputs", "outputs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class InferRequest:
     """
 
     id: str | None
+    model_name: str | None
+    model_version: str | None
     parameters: dict[str, Any]
     inputs: dict[str, InferInput]
     outputs: dict[str, bool] | None
@@ -91,9 +94,9 @@ def read_request(body: bytes, head_length: int | None) -> InferRequest:
     tail = memoryview(body)[len(head) :]
     document = parse_json(head, dict)
     _only(document, _REQUEST_KEYS, "the request")
-    identity = document.get("id")
-    if identity is not None and not isinstance(identity, str):
-        raise _bad("id", f"is {show(identity)}", "a string")
+    identity, model_name, model_version = (
+        _text(document, key) for key in ("id", "model_name", "model_version")
+    )
     parameters = _parameters(document, "the request")
     raw = document.get("inputs")
     if not isinstance(raw, list) or not raw:
@@ -118,6 +121,8 @@ def read_request(body: bytes, head_length: int | None) -> InferRequest:
     outputs = _outputs(document.get("outputs"), bool(parameters.get("binary_data_output")))
     return InferRequest(
         identity,
+        model_name,
+        model_version,
         parameters,
         inputs,
         outputs,
@@ -147,6 +152,13 @@ def write_response(
         described.append(entry)
     text = orjson.dumps({**head, "outputs": described}, option=orjson.OPT_SERIALIZE_NUMPY)
     return (b"".join((text, *tails)), len(text)) if tails else (text, None)
+
+
+def _text(document: dict[str, Any], key: str) -> str | None:
+    value = document.get(key)
+    if value is not None and not isinstance(value, str):
+        raise _bad(key, f"is {show(value)}", "a string")
+    return value
 
 
 def _input(item: Any, tail: memoryview, offset: int) -> tuple[InferInput, int]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.open_inference.codec import InferInput, InferRequest
+from services.inference.open_inference.datatypes import check_values
 from shared.contracts.loop_spec import Feature
 from shared.errors import InvalidRequest
 
@@ -99,24 +100,16 @@ def _values(feature: Feature, wire: InferRequest, rows: int) -> npt.NDArray[Any]
             f"input {feature.name} is missing", field=feature.name, expected=f"a tensor of {rows} rows"
         )
     _check_form(feature, tensor, rows)
+    if isinstance(tensor.values, list):
+        check_values(tensor, may_hold_booleans=wire.may_hold_booleans)
     if feature.type != "tensor":
-        if (
-            isinstance(tensor.values, list)
-            and tensor.datatype not in ("BYTES", "BOOL")
-            and wire.may_hold_booleans
-            and bool in set(map(type, tensor.values))
-        ):
-            raise InvalidRequest(
-                f"input {feature.name} contains true or false", field=feature.name, expected=tensor.datatype
-            )
         return tensor.values
     if isinstance(tensor.values, list):
         try:
             array = np.array(tensor.values)
         except (ValueError, OverflowError):
             array = np.array([None])
-        holds_boolean = wire.may_hold_booleans and bool in set(map(type, tensor.values))
-        if array.dtype.kind not in "if" or holds_boolean:
+        if array.dtype.kind not in "if":
             raise InvalidRequest(
                 f"input {feature.name} contains values that are not numbers",
                 field=feature.name,

@@ -112,6 +112,7 @@ class OpenInferenceHandler:
             try:
                 _check_version(servable, name)
                 wire = read_request(request.body, _head_length(request))
+                _check_model(servable, wire)
                 event_time = parse_timestamp(
                     wire.parameters.get("event_time"), field="event_time", now=datetime.now(UTC)
                 )
@@ -197,6 +198,18 @@ def _head_length(request: Request) -> int | None:
 
 def _is_version(servable: Servable, name: str) -> bool:
     return not name or servable.version == name or (len(name) >= SHORT and servable.version.startswith(name))
+
+
+def _check_model(servable: Servable, wire: InferRequest) -> None:
+    """A body may name its model as well; then it has to be the model of the path."""
+    if wire.model_name not in (None, servable.model):
+        raise InvalidRequest(
+            f"`model_name` is {wire.model_name[:80]!r}, but the path names model {servable.model}",
+            field="model_name",
+            expected="the model of the path, or leave it out",
+            status=400,
+        )
+    _check_version(servable, wire.model_version or "")
 
 
 def _check_version(servable: Servable, name: str) -> None:

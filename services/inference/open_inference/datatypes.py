@@ -1,0 +1,58 @@
+"""Values of a JSON tensor, checked against the datatype that the tensor declares. Pure.
+
+A binary tensor cannot hold a value outside its datatype; a JSON tensor can: 300 in UINT8, 1.5 in INT8, 70000 in FP16.
+"""
+
+from __future__ import annotations
+
+import math
+
+from services.inference.models.input_schema import show
+from services.inference.open_inference.codec import InferInput
+from shared.errors import InvalidRequest
+
+_INTEGERS = {f"INT{bits}": range(-(2 ** (bits - 1)), 2 ** (bits - 1)) for bits in (8, 16, 32, 64)} | {
+    f"UINT{bits}": range(2**bits) for bits in (8, 16, 32, 64)
+}
+# From here on a number is rounded to infinity (IEEE 754, round half to even).
+_OVERFLOW = {"FP16": 65520.0, "FP32": 2.0**128 - 2.0**103}
+
+
+def check_values(tensor: InferInput, *, may_hold_booleans: bool) -> None:
+    """Raises InvalidRequest that names the row of the first value outside the datatype; null is a missing value.
+
+    Text, true and false in their own datatypes are left to the feature's check.
+    """
+    values = tensor.values
+    kinds = set(map(type, values)) - {type(None)}
+    if may_hold_booleans and bool in kinds and tensor.datatype != "BOOL":
+        raise _outside(tensor, next(place for place, value in enumerate(values) if type(value) is bool))
+    if not kinds <= {int, float}:
+        return
+    numbers = [value for value in values if value is not None] if None in values else values
+    if not len(numbers):
+        return
+    allowed, overflow = _INTEGERS.get(tensor.datatype), _OVERFLOW.get(tensor.datatype)
+    if allowed is not None and (kinds != {int} or min(numbers) not in allowed or max(numbers) not in allowed):
+        wrong = (
+            place
+            for place, value in enumerate(values)
+            if value is not None and (type(value) is not int or value not in allowed)
+        )
+        raise _outside(tensor, next(wrong))
+    if overflow is not None and not -overflow < min(numbers) <= max(numbers) < overflow:
+        wrong = (
+            place
+            for place, value in enumerate(values)
+            if value is not None and not -overflow < value < overflow
+        )
+        raise _outside(tensor, next(wrong))
+
+
+def _outside(tensor: InferInput, place: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"input {tensor.name} contains {show(tensor.values[place])}, which is no {tensor.datatype}",
+        field=tensor.name,
+        expected=f"values of datatype {tensor.datatype}, as the input declares",
+        row=place // max(1, math.prod(tensor.shape[1:])),
+    )
