@@ -66,11 +66,15 @@ class InferenceApp:
         await _send(send, response, head_only=method == "HEAD")
 
     def _refuse(self, path: str) -> Handler:
-        allowed = sorted({known for known, at in self._routes if at == path})
+        allowed = [
+            method for method in ("GET", "POST") if (method, path) in self._routes or self._find(method, path)
+        ]
+        if "GET" in allowed:
+            allowed.append("HEAD")
 
         async def not_allowed(request: Request) -> Response:
             response = from_error(wrong_method(request.method, path))
-            response.headers += ((b"allow", ", ".join(allowed).encode()),)
+            response.headers += ((b"allow", ", ".join(sorted(allowed)).encode()),)
             return response
 
         return not_allowed if allowed else _not_found

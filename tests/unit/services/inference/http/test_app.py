@@ -82,6 +82,11 @@ def test_full_spool_refuses_outcomes(installation: InferenceServer) -> None:
             "event_time",
         ),
         (
+            b'{"rows": [{"count": 1, "member": true, "colour": "red"}], "event_time": "2026-01-05T10:00:00"}',
+            422,
+            "event_time",
+        ),
+        (
             b'{"rows": [{"count": 1, "member": true, "colour": "red"}], "event_time": "2999-01-01T00:00:00Z"}',
             422,
             "event_time",
@@ -248,6 +253,9 @@ def test_trace_context_is_logged_if_valid(installation: InferenceServer) -> None
         ({"count": {"name": "count", "datatype": "FP32", "shape": [1], "data": [1]}}, 422),
         ({"count": {"name": "count", "datatype": "INT64", "shape": [1, 2], "data": [1, 2]}}, 422),
         ({"count": {"name": "count", "datatype": "INT64", "shape": [1], "data": [True]}}, 422),
+        ({"count": {"name": "count", "datatype": "UINT8", "shape": [1], "data": [200]}}, 200),
+        ({"count": {"name": "count", "datatype": "UINT8", "shape": [1], "data": [300]}}, 422),
+        ({"amount": {"name": "amount", "datatype": "FP16", "shape": [1], "data": [65520]}}, 422),
         ({"count": {"name": "other", "datatype": "INT64", "shape": [1], "data": [1]}}, 422),
         ({"colour": {"name": "colour", "datatype": "BYTES", "shape": [1], "data": ["blue"]}}, 422),
         ({"amount": {"name": "amount", "datatype": "FP32", "shape": [1], "data": [None]}}, 200),
@@ -416,3 +424,64 @@ def test_head_length_that_is_no_length_is_refused(installation: InferenceServer,
     )
     assert answer.status_code == 400
     assert answer.json()["field"] == "Inference-Header-Content-Length"
+
+
+INFER = {
+    "id": "1",
+    "inputs": [
+        {"name": "amount", "datatype": "FP32", "shape": [1], "data": [1.5]},
+        {"name": "count", "datatype": "INT64", "shape": [1], "data": [1]},
+        {"name": "member", "datatype": "BOOL", "shape": [1], "data": [True]},
+        {"name": "colour", "datatype": "BYTES", "shape": [1], "data": ["red"]},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("extra", "status"),
+    [
+        ({"model_name": "toy"}, 200),
+        ({"model_name": None, "model_version": None}, 200),
+        ({"model_name": "other"}, 400),
+        ({"model_name": 1}, 400),
+        ({"model_name": "toy", "model_version": "1"}, 404),
+    ],
+)
+def test_infer_body_may_name_its_model(
+    installation: InferenceServer, extra: dict[str, Any], status: int
+) -> None:
+    answer = installation.ask("POST", "/v2/models/toy/infer", json={**INFER, **extra})
+    assert answer.status_code == status, answer.text
+
+
+def test_infer_body_may_name_the_live_version(installation: InferenceServer) -> None:
+    version = installation.ask("GET", "/v2/models/toy").json()["versions"][0]
+    body = {**INFER, "model_name": "toy", "model_version": version}
+    assert installation.ask("POST", "/v2/models/toy/infer", json=body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/predict", "POST"),
+        ("OPTIONS", "/predict", "POST"),
+        ("DELETE", "/outcomes", "POST"),
+        ("POST", "/status", "GET, HEAD"),
+        ("POST", "/v2", "GET, HEAD"),
+        ("PUT", "/v2/health/ready", "GET, HEAD"),
+        ("POST", "/v2/models/toy", "GET, HEAD"),
+        ("POST", "/v2/models/toy/ready", "GET, HEAD"),
+        ("GET", "/v2/models/toy/infer", "POST"),
+        ("HEAD", "/v2/models/toy/versions/1/infer", "POST"),
+    ],
+)
+def test_wrong_method_names_the_allowed_ones(
+    installation: InferenceServer, method: str, path: str, allow: str
+) -> None:
+    answer = installation.ask(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allow)
+
+
+@pytest.mark.parametrize("path", ["/v2/models/toy/config", "/v3", "/predict/"])
+def test_unknown_path_is_404_for_every_method(installation: InferenceServer, path: str) -> None:
+    assert [installation.ask(method, path).status_code for method in ("GET", "POST", "PUT")] == [404] * 3
