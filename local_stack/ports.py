@@ -1,4 +1,4 @@
-"""TCP ports: whether one is free, which process uses it, and a free one for tests."""
+"""TCP ports: whether one is free, which process or stack uses it, and a free one for tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket
 
 import psutil
 
+from local_stack.running_stacks import home_of
 from shared.errors import OperatorError
 
 
@@ -29,23 +30,46 @@ def is_free(host: str, port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """The process listening on `port` as `name (pid 123)`; empty if unknown."""
+    """The process listening on `port` as `name (pid 123)`, after the stack that it belongs to; empty if unknown."""
+    pid = _listener(port)
     try:
-        for connection in psutil.net_connections(kind="tcp"):
-            listens = connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", 0) == port
-            if listens and connection.pid:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+        if pid is None:
+            return ""
+        process = f"{psutil.Process(pid).name()} (pid {pid})"
     except psutil.Error:
         return ""
-    return ""
+    home = home_of(pid)
+    return process if home is None else f"the stack of {home}: {process}"
+
+
+def remedy(port: int, setting: str) -> str:
+    """What to do about a taken port: the command that stops the stack that uses it, or `setting` for another port."""
+    pid = _listener(port)
+    home = None if pid is None else home_of(pid)
+    if home is None:
+        return f"stop that process, or choose another port with {setting}"
+    return (
+        f"stop that stack with `homeostat down --home {home}`, or choose another port with {setting} "
+        "(`homeostat up` and `homeostat demo` also take --free-ports)"
+    )
 
 
 def require_free(host: str, port: int, setting: str) -> None:
-    """Raise an `OperatorError` with port, process and `setting` if `host:port` is taken."""
+    """Raise an `OperatorError` with port, process or stack, and `setting` if `host:port` is taken."""
     if is_free(host, port):
         return
     who = holder(port)
     raise OperatorError(
-        f"port {port} on {host} is taken" + (f" by {who}" if who else ""),
-        hint=f"stop that process, or choose another port with {setting}",
+        f"port {port} on {host} is taken" + (f" by {who}" if who else ""), hint=remedy(port, setting)
     )
+
+
+def _listener(port: int) -> int | None:
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", 0) == port
+            if listens and connection.pid:
+                return int(connection.pid)
+    except psutil.Error:
+        return None
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,6 +27,20 @@ def running_homes() -> list[Path]:
         if state:
             found.add(Path(state).parent.parent)
     return sorted(home for home in found if (home / "run").is_dir() and is_supervised(home))
+
+
+def home_of(pid: int) -> Path | None:
+    """Home of the stack whose supervisor started the process group of `pid`; None if none did, or if it cannot be read."""
+    import psutil
+
+    try:
+        path = psutil.Process(pid).environ().get(VARIABLE, "")
+        group = os.getpgid(pid)
+    except (psutil.Error, OSError):
+        return None
+    home = Path(path).parent.parent
+    state = read_state(home) if path else None
+    return home if state is not None and group in {process.pid for process in state.processes} else None
 
 
 def is_running(home: Path) -> bool:
