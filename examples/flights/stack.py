@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from local_stack.state import read_state
 
 SOURCES = Path(__file__).resolve().parent.parent.parent
@@ -30,12 +32,14 @@ def start(home: Path, *, free_ports: bool, shown: bool) -> Stack:
     if shown:
         done = subprocess.run(_command(*command), cwd=SOURCES, env=_environment(), stdout=subprocess.DEVNULL)
         if done.returncode != 0:
-            raise RuntimeError("the stack did not start; the lines above say why")
+            raise RuntimeError("error: the stack did not start; the lines above say why")
     else:
         homeostat(*command, "--json")
     state = read_state(home)
     if state is None:
-        raise RuntimeError(f"the stack on {home} is gone again; read {home / 'logs' / 'supervisor.log'}")
+        raise RuntimeError(
+            f"error: the stack on {home} is gone again; read {home / 'logs' / 'supervisor.log'}"
+        )
     places = {name: f"http://127.0.0.1:{state.ports[name]}" for name in ("inference", "drift", "retraining")}
     return Stack(home, **places)
 
@@ -46,16 +50,27 @@ def end(home: Path) -> None:
 
 
 def homeostat(*arguments: str, timeout_s: float = 300.0) -> bytes:
-    """Run a `homeostat` command. Returns its standard output; raises RuntimeError with its error output."""
+    """Run a `homeostat` command. Returns its standard output; raises RuntimeError with its error and hint."""
     done = subprocess.run(
         _command(*arguments), cwd=SOURCES, env=_environment(), capture_output=True, timeout=timeout_s
     )
     if done.returncode != 0:
-        output = (done.stderr or done.stdout).decode(errors="replace").strip()
-        raise RuntimeError(
-            f"`homeostat {' '.join(arguments)}` exited with status {done.returncode}: {output}"
-        )
+        raise RuntimeError(_problem(done.stdout) or _unexplained(arguments, done))
     return done.stdout
+
+
+def _problem(printed: bytes) -> str:
+    """Error and hint of a command with `--json`, as the command shows them without; empty if it printed none."""
+    try:
+        found = orjson.loads(printed)
+        return f"error: {found['error']}\nhint: {found['hint']}"
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ""
+
+
+def _unexplained(arguments: tuple[str, ...], done: subprocess.CompletedProcess[bytes]) -> str:
+    output = (done.stderr or done.stdout).decode(errors="replace").strip()
+    return f"error: `homeostat {' '.join(arguments)}` exited with status {done.returncode}: {output}"
 
 
 def _command(*arguments: str) -> list[str]:
