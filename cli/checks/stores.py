@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from cli.checks.check_result import CheckResult
-from cli.checks.http_client import TIMEOUT_S, get_text
+from cli.checks.http_client import TIMEOUT_S, get_json, get_text
+from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
+from local_stack.supervisor.lock import is_supervised
 from shared.errors import DependencyUnavailable
 
 POSTGRES_PORT = 5432
+CONNECTED = "connected"
 
 
 def ledger(settings: LocalStackSettings) -> Iterator[CheckResult]:
@@ -33,14 +36,33 @@ def ledger(settings: LocalStackSettings) -> Iterator[CheckResult]:
 
 
 def mlflow(settings: LocalStackSettings) -> Iterator[CheckResult]:
-    """Whether the MLflow server responds. No service depends on it, so its absence is a warning."""
+    """MLflow tracking as retraining reports it, and its server if it has one. No service depends on it: problems are warnings."""
+    state = _tracking_state(settings)
     url = settings.retraining_mlflow_uri
-    if not url.startswith(("http://", "https://")):
-        yield CheckResult("mlflow", "off", "MLflow tracking uses a local file")
+    has_server = url.startswith(("http://", "https://"))
+    if state == "off":
+        yield CheckResult("mlflow", "off", "retraining does not send to MLflow (HOMEOSTAT_RETRAINING_MLFLOW)")
+        return
+    if state not in ("", CONNECTED):
+        yield CheckResult("mlflow", "warning", state, f"less {settings.home / 'logs' / 'retraining.log'}")
+        return
+    if not state and not has_server:
+        yield CheckResult("mlflow", "off", "tracking uses a local file, and retraining does not run")
         return
     try:
-        get_text("MLflow", url, "/health")
+        if has_server:
+            get_text("MLflow", url, "/health")
     except DependencyUnavailable as error:
         yield CheckResult("mlflow", "warning", error.message, f"curl {url.rstrip('/')}/health")
     else:
-        yield CheckResult("mlflow", "ok", f"responds at {url}")
+        yield CheckResult("mlflow", "ok", f"responds at {url}" if has_server else "retraining is connected")
+
+
+def _tracking_state(settings: LocalStackSettings) -> str:
+    """`mlflow` of retraining's `/status`, which the console shows too; empty if retraining does not run or cannot be reached."""
+    if not (settings.retraining_url or is_supervised(settings.home)):
+        return ""
+    try:
+        return str(get_json("retraining", addresses(settings).retraining, "/status")["mlflow"])
+    except (DependencyUnavailable, KeyError, TypeError):
+        return ""
