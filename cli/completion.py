@@ -32,7 +32,7 @@ def complete_process(context: typer.Context, incomplete: str) -> list[str]:
         from cli.home import find_home
         from local_stack.state import read_state
 
-        home = find_home(context.params.get("home"), note=lambda _: None)
+        home = find_home(context.params.get("home"), note=lambda _: None, may_be_stopped=True)
         state = read_state(client_settings(home).home)
         return [process.name for process in state.processes] if state is not None else []
 

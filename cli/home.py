@@ -12,7 +12,15 @@ from shared.errors import CallerError, OperatorError
 
 # Either is enough: `run` is the supervisor's, and a home that was moved or restored may have only its keys and data.
 MADE_BY_A_STACK = ("run", "keys")
-NAMED_BY = ("HOMEOSTAT_HOME", "HOMEOSTAT_INFERENCE_URL", "HOMEOSTAT_DRIFT_URL", "HOMEOSTAT_RETRAINING_URL")
+HOME = "HOMEOSTAT_HOME"
+URLS = ("HOMEOSTAT_INFERENCE_URL", "HOMEOSTAT_DRIFT_URL", "HOMEOSTAT_RETRAINING_URL")
+NAMED_BY = (HOME, *URLS)
+
+
+def named_home(given: Path | None) -> Path | None:
+    """The home that an option or the variable names; None if neither does."""
+    variable = os.environ.get(HOME)
+    return given or (Path(variable) if variable else None)
 
 
 def _running_homes() -> list[Path]:
@@ -30,15 +38,26 @@ def find_home(
 ) -> Path | None:
     """The home to pass on to the settings; None for their default. `urls` are addresses given as options.
 
-    1. An option or a variable names the home or a service: nothing is looked up.
-    2. There is a home in this folder: it is used, but not if its stack is stopped while others run. Without the state file of a
-       running stack the command would call the default ports, and so one of the others. `may_be_stopped` is for a command
-       that does not: it gets the home, and `note` is called with a sentence about the others.
-    3. One stack runs elsewhere on this machine: its home is used, and `note` is called with a sentence that says so.
+    1. An option or a variable names a service: nothing is looked up.
+    2. An option or a variable names the home: it is used, but not if its stack is stopped. Without the state file of a running
+       stack the command would call the default ports, and so perhaps another stack. `may_be_stopped` is for a command that
+       does not: it gets the home.
+    3. There is a home in this folder: it is used, but not if its stack is stopped while others run. With `may_be_stopped`
+       `note` is called with a sentence about the others.
+    4. One stack runs elsewhere on this machine: its home is used, and `note` is called with a sentence that says so.
 
-    Raises `OperatorError` in case 2, `CallerError` if several stacks run elsewhere; both list the homes.
+    Raises `OperatorError` in cases 2 and 3, `CallerError` if several stacks run elsewhere; all list the running homes.
     """
-    if given is not None or any(urls) or any(os.environ.get(name) for name in NAMED_BY):
+    if any(urls) or any(os.environ.get(name) for name in URLS):
+        return given
+    named = named_home(given)
+    if named is not None:
+        if not may_be_stopped and not is_running(named):
+            start, others = f"start it with `homeostat up --home {named}`", listed(running())
+            raise OperatorError(
+                f"the stack of {named.absolute()} is not running",
+                hint=f"{start}, or {others}" if others else start,
+            )
         return given
     here = ClientSettings.home
     if any((here / folder).is_dir() for folder in MADE_BY_A_STACK):

@@ -48,6 +48,9 @@ class Overview:
     unavailable: tuple[str, ...]
 
 
+NOT_AVAILABLE = Overview((), (), ("inference", "drift", "retraining"))
+
+
 def read_overview(where: Addresses) -> Overview:
     """Ask the services, at the same time; one that cannot be reached leaves its fields empty."""
     requests = [

@@ -11,13 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.command_settings import client_settings
-from cli.home import find_home
-from cli.model_overview import ModelOverview, read_overview
+from cli.home import find_home, named_home
+from cli.model_overview import NOT_AVAILABLE, ModelOverview, read_overview
 from cli.next_step import next_step
 from cli.options import Json, StackHome
 from cli.output import FOUND_SOMETHING, command_output, short_version
 from local_stack.addresses import addresses
-from local_stack.running_stacks import other_stacks
+from local_stack.running_stacks import is_running, other_stacks
 from local_stack.state import read_state
 from local_stack.supervisor.lock import is_supervised
 from local_stack.supervisor.orphans import is_alive
@@ -39,7 +39,9 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
     The exit code is 1 when a process is not ready.
     """
     with command_output(as_json) as output:
-        settings = client_settings(find_home(home, note=output.note))
+        # Of a stopped stack that is named, the processes are listed.
+        home = find_home(home, note=output.note, may_be_stopped=named_home(home) is not None)
+        settings = client_settings(home)
         state = read_state(settings.home)
         if state is None:
             raise NotFound(
@@ -49,7 +51,11 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
             )
         supervised = is_supervised(settings.home)
         processes = [_process(process, state.kafka) for process in state.processes]
-        overview = read_overview(addresses(settings))
+        has_urls = settings.inference_url or settings.drift_url or settings.retraining_url
+        # The ports of a stopped stack may belong to another one by now.
+        overview = (
+            read_overview(addresses(settings)) if has_urls or is_running(settings.home) else NOT_AVAILABLE
+        )
         ready = supervised and all(process["state"] == "ready" for process in processes)
         document = {
             "home": state.home,

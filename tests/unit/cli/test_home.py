@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.home import MADE_BY_A_STACK, NAMED_BY, find_home
+from cli.home import MADE_BY_A_STACK, NAMED_BY, URLS, find_home
 from local_stack.supervisor.lock import only_one
 from shared.errors import CallerError, OperatorError
 
@@ -34,18 +34,51 @@ def test_default_without_a_running_stack() -> None:
     assert find() == (None, [])
 
 
-def test_given_home_is_used() -> None:
-    assert find("/data/stack", given=Path("mine")) == (Path("mine"), [])
+def test_given_home_is_used_if_its_stack_runs() -> None:
+    with only_one(Path("mine")):
+        assert find("/data/stack", given=Path("mine")) == (Path("mine"), [])
+
+
+def test_given_home_with_a_stopped_stack_is_refused(folder: Path) -> None:
+    with pytest.raises(OperatorError) as refused:
+        find(given=Path("mine"))
+    assert refused.value.message == f"the stack of {folder / 'mine'} is not running"
+    assert refused.value.hint == "start it with `homeostat up --home mine`"
+
+
+def test_variable_with_a_stopped_home_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEOSTAT_HOME", "/data/mine")
+    with pytest.raises(OperatorError, match="the stack of /data/mine is not running") as refused:
+        find("/data/stack")
+    assert refused.value.hint == (
+        "start it with `homeostat up --home /data/mine`, "
+        "or name the home of a running stack with --home: /data/stack"
+    )
+
+
+def test_given_url_wins_over_a_stopped_home() -> None:
+    assert find(given=Path("mine"), url="http://127.0.0.1:1") == (Path("mine"), [])
+
+
+def test_given_home_may_be_stopped_where_the_command_allows_it() -> None:
+    home = find_home(Path("mine"), note=lambda _: None, running=list, may_be_stopped=True)
+    assert home == Path("mine")
 
 
 def test_given_url_needs_no_home() -> None:
     assert find("/data/stack", url="http://127.0.0.1:1") == (None, [])
 
 
-@pytest.mark.parametrize("name", NAMED_BY)
-def test_variable_names_home_or_service(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize("name", URLS)
+def test_variable_that_names_a_service_needs_no_home(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "something")
     assert find("/data/stack") == (None, [])
+
+
+def test_variable_names_a_running_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEOSTAT_HOME", "mine")
+    with only_one(Path("mine")):
+        assert find("/data/stack") == (None, [])
 
 
 def test_running_home_in_this_folder_is_used(folder: Path) -> None:

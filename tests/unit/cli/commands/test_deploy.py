@@ -33,7 +33,7 @@ def test_other_home_is_refused_before_training(project: Path, tmp_path: Path) ->
     with process_of(running), only_one(running):
         done = deploy(project, "--home", str(tmp_path / "empty"))
     assert done.exit_code == 5, done.output
-    assert "no stack runs on" in done.stderr
+    assert f"the stack of {tmp_path / 'empty'} is not running" in done.stderr
     assert str(running) in done.stderr
     assert not (project / "trained").exists()
 

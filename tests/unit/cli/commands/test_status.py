@@ -83,3 +83,14 @@ def test_status_shows_waiting_runs(
         "created_at": "2013",
         "next_step": "`homeostat approve run-1` starts it",
     }
+
+
+def test_stopped_stack_does_not_show_the_models_of_another(service: FakeService, tmp_path: Path) -> None:
+    port = int(service.url.rsplit(":", 1)[1])
+    ports = dict.fromkeys(("inference", "drift", "retraining"), port)
+    write_state(tmp_path, StackState(1, 0.0, str(tmp_path), "", "", ports, {}, ()))
+    run("status", "--home", str(tmp_path))
+    assert service.asked == []
+    with only_one(tmp_path):
+        run("status", "--home", str(tmp_path))
+    assert ("GET /status.json", None) in service.asked
