@@ -14,7 +14,7 @@ from cli.command_settings import client_settings
 from cli.completion import complete_model, complete_waiting_run
 from cli.home import find_home
 from cli.known_names import known_models, listing, served_models, waiting_runs
-from cli.next_step import APPROVAL, next_step
+from cli.next_step import APPROVAL, next_step, options_given
 from cli.options import Actor, Json, RetrainingUrl, StackHome
 from cli.output import command_output
 from local_stack.addresses import addresses
@@ -36,6 +36,7 @@ def runs(
 ) -> None:
     """List the newest retraining runs: state, cause and, for those that wait for a person, the command that approves them."""
     with command_output(as_json) as output:
+        options = options_given(home, retraining_url)
         home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
         with ServiceClient("retraining", where.retraining) as retraining:
@@ -44,12 +45,13 @@ def runs(
         if served and model not in served:
             raise NotFound(f"there is no model {model}", hint=known_models(where))
         for run in found:
-            run["next_step"] = next_step(run)
+            run["next_step"] = next_step(run, options)
         output.result({"runs": found}, runs_table(found) if found else "no runs yet")
         if not as_json:
             for run in found:
                 if run["state"] in APPROVAL:
-                    output.result(None, f"{run['next_step']}, `homeostat reject {run['run_id']}` ends it")
+                    reject = f"`homeostat reject {run['run_id']}{options}`"
+                    output.result(None, f"{run['next_step']}, {reject} ends it")
 
 
 def runs_table(found: list[dict[str, Any]]) -> Table:

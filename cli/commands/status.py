@@ -13,7 +13,7 @@ from rich.table import Table
 from cli.command_settings import client_settings
 from cli.home import find_home, named_home
 from cli.model_overview import NOT_AVAILABLE, ModelOverview, read_overview
-from cli.next_step import next_step
+from cli.next_step import next_step, options_given
 from cli.options import Json, StackHome
 from cli.output import FOUND_SOMETHING, command_output, short_version
 from local_stack.addresses import addresses
@@ -39,6 +39,7 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
     The exit code is 1 when a process is not ready.
     """
     with command_output(as_json) as output:
+        options = options_given(home)
         # Of a stopped stack that is named, the processes are listed.
         home = find_home(home, note=output.note, may_be_stopped=named_home(home) is not None)
         settings = client_settings(home)
@@ -68,7 +69,7 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
                         name: run.get(name)
                         for name in ("run_id", "model", "state", "cause_reason", "created_at")
                     },
-                    "next_step": next_step(run),
+                    "next_step": next_step(run, options),
                 }
                 for run in overview.waiting_runs
             ],
@@ -87,7 +88,7 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
                 output.note(f"{service} cannot be reached, so its columns are empty")
             if overview.waiting_runs:
                 output.result(None, "")
-                output.result(None, waiting_lines(overview.waiting_runs))
+                output.result(None, waiting_lines(overview.waiting_runs, options))
             output.result(None, "")
             output.result(None, _process_table(processes, supervised))
         if not ready:
@@ -124,14 +125,14 @@ def models_table(models: tuple[ModelOverview, ...]) -> Table:
     return table
 
 
-def waiting_lines(runs: Sequence[Mapping[str, Any]]) -> str:
+def waiting_lines(runs: Sequence[Mapping[str, Any]], options: str = "") -> str:
     """The newest runs that wait for approval, each with its cause and the command that approves it."""
     lines = [f"{len(runs)} run{'s wait' if len(runs) > 1 else ' waits'} for approval:"]
     for run in runs[:SHOWN_RUNS]:
         cause = str(run.get("cause_reason") or run.get("source") or "unknown cause").rstrip(".")
-        lines.append(f"  {run.get('model')}, {run.get('state')}: {next_step(run)}. Cause: {cause}")
+        lines.append(f"  {run.get('model')}, {run.get('state')}: {next_step(run, options)}. Cause: {cause}")
     if len(runs) > SHOWN_RUNS:
-        lines.append("  `homeostat runs` lists the others")
+        lines.append(f"  `homeostat runs{options}` lists the others")
     return "\n".join(lines)
 
 

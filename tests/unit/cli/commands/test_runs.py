@@ -47,18 +47,20 @@ def test_runs_are_listed_with_cause_and_approval(service: FakeService, tmp_path:
     service.answers["GET /runs"] = (200, {"runs": [SUGGESTED, FAILED]})
     shown = list_runs(service, tmp_path, "--model", "flights", "--limit", "2")
     assert shown.exit_code == 0, shown.output
+    options = f" --home {tmp_path} --retraining-url {service.url}"
     assert service.asked == [("GET /runs?model=flights&limit=2", None)]
     assert [re.split(" {2,}", line.strip()) for line in shown.stdout.splitlines()[1:]] == [
         ["run-2", "flights", "suggested", "2013-02-08 10:11", "dest [drifted]", "approve or reject"],
         ["run-1", "flights", "failed", "2013-02-08 10:11", "verdict", "why"],
-        ["`homeostat approve run-2` starts it, `homeostat reject run-2` ends it"],
+        [f"`homeostat approve run-2{options}` starts it, `homeostat reject run-2{options}` ends it"],
     ]
 
 
 def test_runs_as_json_have_the_next_step(service: FakeService, tmp_path: Path) -> None:
     service.answers["GET /runs"] = (200, {"runs": [SUGGESTED]})
     shown = json.loads(list_runs(service, tmp_path, "--json").stdout)
-    assert shown == {"runs": [SUGGESTED | {"next_step": "`homeostat approve run-2` starts it"}]}
+    step = f"`homeostat approve run-2 --home {tmp_path} --retraining-url {service.url}` starts it"
+    assert shown == {"runs": [SUGGESTED | {"next_step": step}]}
 
 
 def test_no_runs_are_said(service: FakeService, tmp_path: Path) -> None:

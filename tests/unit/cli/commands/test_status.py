@@ -73,7 +73,7 @@ def test_status_shows_waiting_runs(
         {"runs": [{"run_id": "run-1", "model": "a", "state": "suggested", "created_at": "2013"}]},
     )
     shown = run("status", "--home", str(tmp_path))
-    assert "`homeostat approve run-1` starts it" in shown.stdout
+    assert f"`homeostat approve run-1 --home {tmp_path}` starts it" in shown.stdout
     [first, *_] = json.loads(run("status", "--home", str(tmp_path), "--json").stdout)["waiting_runs"]
     assert first == {
         "run_id": "run-1",
@@ -81,7 +81,7 @@ def test_status_shows_waiting_runs(
         "state": "suggested",
         "cause_reason": None,
         "created_at": "2013",
-        "next_step": "`homeostat approve run-1` starts it",
+        "next_step": f"`homeostat approve run-1 --home {tmp_path}` starts it",
     }
 
 
