@@ -12,7 +12,7 @@ from services.retraining.dependencies import Dependencies
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded, Run
-from services.retraining.metrics import RetrainingMetrics
+from services.retraining.metrics import UNKNOWN_MODEL, RetrainingMetrics
 from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
 from services.retraining.policy.limits import may_start
@@ -86,10 +86,11 @@ class Controller:
         )
         if cause.verdict is not None:
             self._on_verdict(cause.verdict)
+        counted_as = model if spec is not None else UNKNOWN_MODEL
         if not done.new:
-            self._metrics.repeats.labels(model).inc()
+            self._metrics.repeats.labels(counted_as).inc()
             return done
-        self._metrics.decisions.labels(model, done.decision.action, done.decision.reason_code).inc()
+        self._metrics.decisions.labels(counted_as, done.decision.action, done.decision.reason_code).inc()
         _log.info(
             "decided",
             cause_id=done.cause_key,

@@ -304,3 +304,22 @@ def test_sync_releases_repairs_the_ledger(app: RetrainingApp) -> None:
     assert app.service.deps.ledger.releases_of_version(version) == []
     app.service.controller.sync_releases()
     assert [entry["generation"] for entry in app.service.deps.ledger.releases_of_version(version)] == [2]
+
+
+def test_unknown_models_make_no_series(open_setup: Callable[..., Setup]) -> None:
+    setup = open_setup()
+    before = set(setup.deps.metrics.decisions._metrics)
+    for place in range(5):
+        body = {"model": f"ghost-{place}", "reason": "try", "key": "same"}
+        for _ in range(2):
+            [cause], _ = read_triggers(body, NOW)
+            assert setup.controller.handle_cause(cause).decision.reason_code == "no_project"
+    registry = setup.deps.metrics.registry
+    names = {sample.labels.get("model") for metric in registry.collect() for sample in metric.samples}
+    assert not {name for name in names if name and name.startswith("ghost")}
+    labels = {"model": "(unknown)", "action": "wait", "reason_code": "no_project"}
+    assert registry.get_sample_value("homeostat_retraining_decisions_total", labels) == 5
+    assert (
+        registry.get_sample_value("homeostat_retraining_repeated_causes_total", {"model": "(unknown)"}) == 5
+    )
+    assert len(setup.deps.metrics.decisions._metrics) == len(before) + 1
