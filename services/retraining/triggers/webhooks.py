@@ -16,6 +16,9 @@ from shared.errors import InvalidRequest
 VERDICT_ID = "[0-9a-f]{32}"
 VERSION = "[0-9a-f]{64}"
 STATE = "|".join(get_args(State))
+# Grafana's own alerts about a rule, and the reasons it adds to a rule's alert in the annotation `grafana_state_reason`.
+_NO_DATA_ALERTS = frozenset({"DatasourceNoData", "DatasourceError"})
+_NO_DATA_REASONS = frozenset({"NoData", "Error"})
 
 
 def read_triggers(body: object, now: datetime) -> tuple[list[Cause], list[str]]:
@@ -65,15 +68,20 @@ def _own(body: dict[str, Any], now: datetime) -> Cause:
 
 def _alerts(alerts: list[Any]) -> tuple[list[Cause], list[str]]:
     """One cause per alert. Its key is made of fingerprint and startsAt: an alert that is sent again, grouped differently or sent
-    by a second Alertmanager is the same cause."""
+    by a second Alertmanager is the same cause. An alert that a rule got no data says nothing about the model: it is no cause."""
     causes: list[Cause] = []
     ignored: list[str] = []
+    without_data = 0
     for place, alert in enumerate(alerts):
+        if name := _without_data(alert):
+            ignored.append(f"alerts[{place}] ({name}) reports that a rule got no data, which is no cause")
+            without_data += 1
+            continue
         try:
             causes.append(_alert(alert, f"alerts[{place}]"))
         except InvalidRequest as error:
             ignored.append(error.message)
-    if not causes:
+    if not causes and not without_data:
         raise InvalidRequest(
             ignored[0] if ignored else "the body has no alerts",
             field="alerts",
@@ -81,6 +89,19 @@ def _alerts(alerts: list[Any]) -> tuple[list[Cause], list[str]]:
             hint="add the label `model` to the alert rule",
         )
     return causes, ignored
+
+
+def _without_data(alert: object) -> str:
+    """What makes an alert one about missing data: its name or Grafana's reason; empty for any other alert."""
+    if not isinstance(alert, dict):
+        return ""
+    labels, annotations = alert.get("labels"), alert.get("annotations")
+    name = labels.get("alertname") if isinstance(labels, dict) else None
+    if isinstance(name, str) and name in _NO_DATA_ALERTS:
+        return name
+    reason = annotations.get("grafana_state_reason") if isinstance(annotations, dict) else None
+    found = _NO_DATA_REASONS.intersection(reason.split(", ")) if isinstance(reason, str) else ()
+    return next(iter(sorted(found)), "")
 
 
 def _alert(alert: object, place: str) -> Cause:

@@ -153,6 +153,36 @@ def test_alerts_without_model_are_ignored_and_reported() -> None:
     assert ignored == ["alerts[0].labels.model is missing or is not a model name"]
 
 
+def grafana_no_data(**changes: Any) -> dict[str, Any]:
+    labels = {"alertname": "DatasourceNoData", "rulename": "Loss too high", "model": "toy"}
+    return alert(**{"labels": labels, "annotations": {}, **changes})
+
+
+@pytest.mark.parametrize(
+    "about_data",
+    [
+        grafana_no_data(),
+        grafana_no_data(status="resolved"),
+        grafana_no_data(labels={"alertname": "DatasourceError", "model": "toy"}),
+        alert(annotations={"grafana_state_reason": "NoData"}),
+        alert(annotations={"grafana_state_reason": "Error, KeepLast"}),
+    ],
+)
+def test_alert_about_missing_data_is_no_cause(about_data: dict[str, Any]) -> None:
+    causes, ignored = read_triggers(grafana(about_data), NOW)
+    assert (causes, len(ignored)) == ([], 1)
+    assert ignored[0].startswith("alerts[0] (")
+    assert "no cause" in ignored[0]
+    causes, ignored = read_triggers(grafana(alert(), about_data), NOW)
+    assert ([cause.model for cause in causes], len(ignored)) == (["toy"], 1)
+
+
+def test_other_state_reasons_stay_causes() -> None:
+    for reason in ("MissingSeries", "", 5, None):
+        [cause], _ = read_triggers(grafana(alert(annotations={"grafana_state_reason": reason})), NOW)
+        assert cause.model == "toy"
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -165,6 +195,7 @@ def test_alerts_without_model_are_ignored_and_reported() -> None:
         ({"model": "toy", "reason": "x", "key": 5}, "key"),
         ({"model": "toy", "reason": "x", "when": 5}, "when"),
         ({"model": "toy", "reason": "x", "event_time": "soon"}, "event_time"),
+        ({"model": "toy", "reason": "x", "event_time": "2013-01-31T00:00:00"}, "event_time"),
         ({"model": "toy", "reason": "x", "event_time": "2013-02-02T00:00:01Z"}, "event_time"),
         ({"model": "toy", "reason": "x", "event_time": "1970-01-01T00:00:00Z"}, "event_time"),
         ({"model": "toy", "reason": "x", "event_time": "9999-12-31T23:59:59-14:00"}, "event_time"),
