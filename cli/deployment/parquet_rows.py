@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared.contracts.event_time import check_event_time
-from shared.contracts.loop_spec import Feature, LoopSpec
+from shared.contracts.loop_spec import Feature, LoopSpec, Prediction
+from shared.contracts.outcome import expected_outcome, fitting
 from shared.errors import InvalidRequest, ProjectError
 
 MOST_REFERENCE_ROWS = 20_000
@@ -51,7 +52,7 @@ def read_rows(path: Path, loop: LoopSpec, now: datetime) -> pa.Table:
         )
     columns = {name: table.column(name) for name in wanted}
     columns["event_time"] = _moments(path, columns["event_time"], now)
-    columns["outcome"] = _cast(path, "outcome", columns["outcome"], pa.float64())
+    columns["outcome"] = _outcomes(path, loop.prediction, columns["outcome"])
     for feature in loop.features:
         columns[feature.name] = _feature(path, feature, columns[feature.name])
     ids = table.column("prediction_id") if "prediction_id" in table.column_names else None
@@ -111,6 +112,20 @@ def _moments(path: Path, column: pa.ChunkedArray, now: datetime) -> pa.ChunkedAr
                 f"{path}: {error.message}", hint=f"expected {error.expected}; correct or remove the row"
             ) from None
     return column.cast(MOMENT, safe=False)
+
+
+def _outcomes(path: Path, prediction: Prediction, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Outcomes that fit the prediction, or are missing: null or NaN."""
+    outcomes = _cast(path, "outcome", column, pa.float64())
+    known = outcomes.filter(pc.invert(pc.is_null(outcomes, nan_is_null=True)))
+    unfit = known.filter(pc.invert(fitting(prediction, known)))
+    if len(unfit):
+        expected = expected_outcome(prediction)
+        raise ProjectError(
+            f"{path}: column outcome contains {unfit[0].as_py():g}; expected {expected} for a {prediction.kind}",
+            hint=f"write every outcome as {expected}, or leave it empty",
+        )
+    return outcomes
 
 
 def _cast(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

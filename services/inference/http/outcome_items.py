@@ -10,6 +10,8 @@ from typing import Any
 
 from services.inference.http.timestamps import parse_timestamp
 from services.inference.models.input_schema import show
+from shared.contracts.loop_spec import Prediction
+from shared.contracts.outcome import expected_outcome, fits
 from shared.errors import InvalidRequest, NotFound
 
 _KEYS = frozenset({"prediction_id", "value", "observed_at"})
@@ -48,11 +50,16 @@ def split_items(document: dict[str, Any], *, maximum: int) -> list[Any]:
 
 
 def check_item(
-    item: Any, *, row: int, model_of: Callable[[str], str], kind_of: Callable[[str], str], now: datetime
+    item: Any,
+    *,
+    row: int,
+    model_of: Callable[[str], str],
+    prediction_of: Callable[[str], Prediction],
+    now: datetime,
 ) -> OutcomeItem:
     """One outcome. Raises InvalidRequest, NotFound.
 
-    `model_of` names the model an id was made for, or nothing where no server here made it; `kind_of` what it predicts.
+    `model_of` names the model an id was made for, or nothing where no server here made it; `prediction_of` what it predicts.
     """
     if not isinstance(item, dict):
         raise InvalidRequest(
@@ -78,12 +85,12 @@ def check_item(
     if not model:
         raise UnknownOutcome(identity, row)
     number = _number(value)
-    is_probability = kind_of(model) == "probability"
-    if number is None or (is_probability and not 0 <= number <= 1):
+    prediction = prediction_of(model)
+    if number is None or not fits(prediction, number):
         raise InvalidRequest(
             f"`value` of outcome {row} is " + ("missing" if value is None else show(value)),
             field="value",
-            expected="a number from 0 to 1" if is_probability else "a finite number",
+            expected=expected_outcome(prediction),
             row=row,
         )
     observed_at = parse_timestamp(item.get("observed_at"), field="observed_at", now=now, row=row)

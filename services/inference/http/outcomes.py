@@ -45,14 +45,14 @@ class OutcomesHandler:
         """Check every outcome, then record all. A repeated outcome is accepted again; the lake keeps one."""
         document = parse_json(request.body, dict)
         raw = split_items(document, maximum=self._maximum)
-        kinds = {servable.model: servable.manifest.prediction.kind for servable in self._slots.current()}
-        if not kinds:
+        predictions = {servable.model: servable.manifest.prediction for servable in self._slots.current()}
+        if not predictions:
             raise OperatorError(
                 "no model is loaded yet, so prediction ids cannot be checked",
                 hint="retry when /health/ready is 200",
             )
         now = datetime.now(UTC)
-        models = list(kinds)
+        models = list(predictions)
 
         def model_of(identity: str) -> str:
             for model in models:
@@ -71,7 +71,9 @@ class OutcomesHandler:
         for row, item in enumerate(raw):
             if row % _CHECKED_PER_TURN == _CHECKED_PER_TURN - 1:
                 await asyncio.sleep(0)  # a long list must not delay predictions
-            items.append(check_item(item, row=row, model_of=model_of, kind_of=kinds.__getitem__, now=now))
+            items.append(
+                check_item(item, row=row, model_of=model_of, prediction_of=predictions.__getitem__, now=now)
+            )
         by_model: dict[str, list[OutcomeItem]] = {}
         for item in items:
             by_model.setdefault(item.model, []).append(item)

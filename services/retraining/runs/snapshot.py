@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from services.retraining.runs.workspace import RunFolder, write_json
 from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import AllRows, LastRows, LoopSpec
+from shared.contracts.outcome import expected_outcome, fitting
 from shared.files import atomic_path
 from shared.stores.lake import Lake, Snapshot
 
@@ -46,7 +47,10 @@ class Pin:
 
 @dataclass(frozen=True)
 class SnapshotSummary:
-    """`snapshot.json`. Timestamps are ISO 8601; intervals are [from, until]."""
+    """`snapshot.json`. Timestamps are ISO 8601; intervals are [from, until].
+
+    `left_out_rows` are in faulty intervals; `unfit_outcome_rows` are other rows whose outcome does not fit the prediction.
+    """
 
     digest: str
     train_rows: int
@@ -57,6 +61,7 @@ class SnapshotSummary:
     holdout_until: str
     left_out_rows: int
     pin: dict[str, Any]
+    unfit_outcome_rows: int = 0
 
 
 def pin_lake(
@@ -80,7 +85,8 @@ def take_snapshot(
 ) -> SnapshotSummary:
     """Find or create the snapshot of a run. The same pin gives the same bytes.
 
-    1. read rows with outcomes at the pinned versions   2. exclude faulty intervals
+    1. read rows with outcomes at the pinned versions
+    2. exclude faulty intervals, then outcomes that do not fit: one bad outcome must not stop all training of a model
     3. split: the last `gate.holdout` of event time with outcomes is the holdout; the training window ends before it
     4. write the holdout, then the training rows and the summary in a temporary folder
     5. rename the temporary folder: only now does the snapshot exist
@@ -92,7 +98,8 @@ def take_snapshot(
     settled = datetime.fromisoformat(pin.watermark) - spec.outcome.delay
     holdout_from = settled - spec.gate.holdout
     rows = _read(lake, spec, pin, _oldest_needed(spec, holdout_from, change_since), settled)
-    valid = _without(rows, pin.faulty)
+    sound = _without(rows, pin.faulty)
+    valid = sound.filter(fitting(spec.prediction, sound["outcome"]))
     times = valid["event_time"]
     border = pa.scalar(holdout_from, times.type)
     holdout = valid.filter(pc.greater_equal(times, border))
@@ -116,8 +123,9 @@ def take_snapshot(
         train_until=_edge(train, "max"),
         holdout_from=_edge(holdout, "min"),
         holdout_until=_edge(holdout, "max"),
-        left_out_rows=rows.num_rows - valid.num_rows,
+        left_out_rows=rows.num_rows - sound.num_rows,
         pin=pin.to_json(),
+        unfit_outcome_rows=sound.num_rows - valid.num_rows,
     )
     write_json(temporary_folder / _SUMMARY, asdict(summary))
     shutil.rmtree(folder.snapshot, ignore_errors=True)
@@ -127,20 +135,24 @@ def take_snapshot(
 
 def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) -> str:
     """Why a snapshot is unfit for training; empty if it is fit."""
-    if summary.train_rows < spec.retraining.minimum_rows:
-        return f"{summary.train_rows} training rows with outcomes; retraining.minimum_rows is {spec.retraining.minimum_rows}"
-    if summary.holdout_rows < spec.gate.minimum_rows:
-        return f"{summary.holdout_rows} holdout rows with outcomes; gate.minimum_rows is {spec.gate.minimum_rows}"
+    unfit = summary.unfit_outcome_rows
+    left_out = (
+        f"; {unfit} rows were left out: their outcome is not {expected_outcome(spec.prediction)}"
+        if unfit
+        else ""
+    )
+    for rows, name, needed, setting in (
+        (summary.train_rows, "training", spec.retraining.minimum_rows, "retraining.minimum_rows"),
+        (summary.holdout_rows, "holdout", spec.gate.minimum_rows, "gate.minimum_rows"),
+    ):
+        if rows < needed:
+            return f"{rows} {name} rows with outcomes; {setting} is {needed}{left_out}"
+    if spec.prediction.kind != "probability":
+        return ""
     for name, path in (("train.parquet", folder.train), ("the holdout", folder.holdout)):
         outcome = pq.read_table(path, columns=["outcome"])["outcome"]
-        if not pc.all(pc.is_finite(outcome)).as_py():
-            return f"{name} contains outcomes that are not finite numbers"
-        if spec.prediction.kind == "probability":
-            classes = set(pc.unique(outcome).to_pylist())
-            if not classes <= {0.0, 1.0}:
-                return f"{name} contains outcomes other than 0 and 1, but the prediction is a probability"
-            if len(classes) < 2:
-                return f"{name} contains outcomes of one class only"
+        if len(pc.unique(outcome)) < 2:
+            return f"{name} contains outcomes of one class only{left_out}"
     return ""
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from cli.deployment import parquet_rows as rows
 from cli.deployment.parquet_rows import last_moment, newest, read_rows, with_scores
-from shared.contracts.loop_spec import parse_loop_spec
+from shared.contracts.loop_spec import Prediction, parse_loop_spec
 from shared.errors import ProjectError
 
 LOOP = parse_loop_spec(
@@ -31,6 +31,7 @@ retraining: {command: [python, train.py]}
 gate: {holdout: 1d}
 """
 )
+PROBABILITY = LOOP.model_copy(update={"prediction": Prediction.model_validate({"kind": "probability"})})
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 NAIVE = datetime(2026, 1, 1)
@@ -68,6 +69,17 @@ def test_times_are_read_in_utc(tmp_path: Path) -> None:
     times = pa.array([START + hour * timedelta(hours=1) for hour in (2, 1, 0)], pa.timestamp("ns", "-05:00"))
     table = read_rows(write(tmp_path / "rows.parquet", event_time=times), LOOP, NOW)
     assert table["event_time"].to_pylist()[0] == START
+
+
+def test_missing_outcomes_are_kept(tmp_path: Path) -> None:
+    table = read_rows(write(tmp_path / "rows.parquet", outcome=[1, None, 0]), PROBABILITY, NOW)
+    assert table["outcome"].to_pylist() == [0.0, None, 1.0]
+
+
+@pytest.mark.parametrize("outcome", [[1, 2, 1], [0.5, 1, 0], [float("inf"), 1, 0]])
+def test_outcomes_that_do_not_fit_are_refused(tmp_path: Path, outcome: list[float]) -> None:
+    with pytest.raises(ProjectError, match=r"column outcome contains .*; expected 0 or 1 for a probability"):
+        read_rows(write(tmp_path / "rows.parquet", outcome=outcome), PROBABILITY, NOW)
 
 
 @pytest.mark.parametrize(

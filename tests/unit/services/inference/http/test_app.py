@@ -123,6 +123,7 @@ def test_too_many_rows_are_refused(toys: ToyStore) -> None:
         ({"prediction_id": "OURS", "value": "1"}, 422, "value"),
         ({"prediction_id": "OURS", "value": True}, 422, "value"),
         ({"prediction_id": "OURS", "value": 1.5}, 422, "value"),
+        ({"prediction_id": "OURS", "value": 0.5}, 422, "value"),
         ({"prediction_id": "OURS"}, 422, "value"),
         ({"prediction_id": "OURS", "value": 1, "observed_at": "soon"}, 422, "observed_at"),
         ({"prediction_id": "OURS", "value": 1, "observed_at": "2999-01-01T00:00:00Z"}, 422, "observed_at"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from services.retraining.runs.snapshot import SnapshotSummary, pin_lake, problem_with, take_snapshot
 from services.retraining.runs.workspace import RunFolder
@@ -164,23 +166,45 @@ def test_too_few_rows_are_unfit(lake: Lake, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("outcome", "expected"),
-    [
-        (0.0, "contains outcomes of one class only"),
-        (2.0, "contains outcomes other than 0 and 1"),
-        (float("nan"), "not finite"),
-    ],
-)
-def test_unusable_outcomes_are_reported(lake: Lake, tmp_path: Path, outcome: float, expected: str) -> None:
+def test_outcomes_of_one_class_are_unfit(lake: Lake, tmp_path: Path) -> None:
     summary = snapshot_of(lake, spec_with(), folder_of(tmp_path))
     folder = folder_of(tmp_path)
     holdout = pq.read_table(folder.holdout)
-    spoilt = holdout.set_column(3, "outcome", pc.add(pc.multiply(holdout["outcome"], 0.0), outcome))
-    pq.write_table(spoilt, folder.holdout)
-    problem = problem_with(summary, spec_with(), folder)
-    assert problem.startswith("the holdout contains")
-    assert expected in problem
+    ones = holdout.set_column(3, "outcome", pc.add(pc.multiply(holdout["outcome"], 0.0), 1.0))
+    pq.write_table(ones, folder.holdout)
+    assert problem_with(summary, spec_with(), folder) == "the holdout contains outcomes of one class only"
+
+
+def spoil(lake: Lake, rows: int, outcome: float) -> None:
+    """Give the outcomes of the first `rows` rows of the lake another value, as an earlier server accepted it."""
+    path = f"{lake.root}/outcomes/{MODEL}"
+    table = DeltaTable(path).to_pyarrow_table()
+    first = lake.read_joined(MODEL, START, START + 40 * DAY, columns=["event_time"], with_outcome=True)
+    ids = first["prediction_id"].slice(0, rows)
+    place = table.schema.get_field_index("value")
+    values = pc.if_else(pc.is_in(table["prediction_id"], ids.combine_chunks()), outcome, table["value"])
+    write_deltalake(path, table.set_column(place, table.schema.field(place), values), mode="overwrite")
+
+
+@pytest.mark.parametrize("outcome", [0.5, 2.0, -1.0, float("nan"), float("inf")])
+def test_unfit_outcomes_are_left_out_and_counted(tmp_path: Path, outcome: float) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    fill_lake(lake, START, 30, 4, 7)
+    before = snapshot_of(lake, spec_with(), folder_of(tmp_path, "before"))
+    spoil(lake, 3, outcome)
+    after = snapshot_of(lake, spec_with(), folder_of(tmp_path, "after"))
+    assert (before.unfit_outcome_rows, after.unfit_outcome_rows) == (0, 3)
+    assert (after.train_rows, after.holdout_rows) == (before.train_rows - 3, before.holdout_rows)
+    train = pq.read_table(folder_of(tmp_path, "after").train)
+    assert set(train["outcome"].to_pylist()) == {0.0, 1.0}
+    assert problem_with(after, spec_with(), folder_of(tmp_path, "after")) == ""
+
+
+def test_unfit_outcomes_explain_missing_rows(lake: Lake, tmp_path: Path) -> None:
+    spec = spec_with(gate={"holdout": "2h"})
+    summary = replace(snapshot_of(lake, spec, folder_of(tmp_path)), unfit_outcome_rows=7)
+    problem = problem_with(summary, spec, folder_of(tmp_path))
+    assert problem.endswith("; 7 rows were left out: their outcome is not 0 or 1")
 
 
 def test_empty_lake_has_no_pin(tmp_path: Path) -> None:
