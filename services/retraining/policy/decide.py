@@ -25,7 +25,8 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
        consume verdicts, decide on the alert's annotations, which must contain the verdict's state and version
     3. a verdict of data_fault, insufficient_data or warming_up never retrains, whatever the triggers are
     4. a verdict about a version that is no longer served: wait
-    5. evaluate the triggers in the order of loop.yaml; a person's request and an alert are triggers of their own
+    5. evaluate the triggers in the order of loop.yaml; a person's request and an alert are triggers of their own. If none
+       fires: `healthy` if the verdict is ok, `no_trigger` if it is drift
     6. a run in progress, or a suggested run that waits for a person: wait
     7. cooldown (does not apply to a person's request), then budget (applies to all)
     8. the automation level: start the run, suggest it, or only record the decision
@@ -52,7 +53,7 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
 
     result = _evaluate_triggers(cause, spec, history, now)
     if not result.fires:
-        return _wait("healthy", result.reason)
+        return _wait("healthy" if state == "ok" else "no_trigger", result.reason)
     throttled = _throttled(cause, spec, history, now)
     if throttled is not None:
         return Decision(
@@ -84,9 +85,22 @@ def _evaluate_triggers(cause: Cause, spec: LoopSpec, history: History, now: date
     for result in results:
         if result.fires:
             return result
-    return TriggerResult(
-        False, "drift", "; ".join(result.reason for result in results) or "loop.yaml has no trigger"
+    if not results:
+        return TriggerResult(False, "drift", f"{_found(cause)}retraining.triggers in loop.yaml is empty")
+    # Once per trigger: several may have the same name, such as drift of features and drift of performance.
+    whys = "; ".join(
+        f"{trigger.when} ({result.reason})"
+        for trigger, result in zip(spec.retraining.triggers, results, strict=True)
     )
+    return TriggerResult(False, "drift", f"{_found(cause)}no trigger of loop.yaml fired: {whys}")
+
+
+def _found(cause: Cause) -> str:
+    """The drift that no trigger reacts to; empty for a verdict `ok`."""
+    verdict = cause.verdict
+    if verdict is None or verdict.state != "drift":
+        return ""
+    return f"drift of {', '.join(verdict.drifted)}, but " if verdict.drifted else "drift, but "
 
 
 def _throttled(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Decision | None:

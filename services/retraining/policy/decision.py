@@ -26,7 +26,8 @@ ReasonCode = Literal[
     "verdict_unclear",
     "no_project",
     "version_replaced",
-    "healthy",
+    "healthy",  # verdict `ok`
+    "no_trigger",  # verdict `drift`, but no trigger of loop.yaml fired
     "observe_only",
     "suggestion_open",
     "run_in_progress",

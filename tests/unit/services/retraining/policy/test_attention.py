@@ -47,7 +47,7 @@ def test_drift_that_waited_follows_the_run(reason_code: str, run: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reason_code", ["healthy", "observe_only", "no_project", "budget_spent", "verdict_awaited"]
+    "reason_code", ["no_trigger", "observe_only", "no_project", "budget_spent", "verdict_awaited"]
 )
 def test_drift_without_run_is_an_issue(reason_code: str) -> None:
     assert issue_of("drift", reason_code, "", [ran("promoted")]) == "drift"

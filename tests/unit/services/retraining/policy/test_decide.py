@@ -94,8 +94,32 @@ def test_bad_data_never_retrains(state: str, reason_code: str) -> None:
 
 def test_drift_of_another_kind_waits() -> None:
     decision = ask(verdict(10, drifted=("feature",)), spec_with())
+    assert (decision.action, decision.reason_code) == ("wait", "no_trigger")
+    assert decision.reason == (
+        "drift of feature, but no trigger of loop.yaml fired: drift (the drift is of kind feature, not performance)"
+    )
+
+
+def test_unhandled_drift_names_every_trigger() -> None:
+    triggers = [{**PERFORMANCE, "windows": 2}, {"when": "floor"}, {"when": "new_rows", "rows": 1000}]
+    decision = ask(verdict(10, loss=0.5), spec_with(triggers=triggers), rows_since=12)
+    assert (decision.action, decision.reason_code) == ("wait", "no_trigger")
+    assert decision.reason == (
+        "drift of performance, but no trigger of loop.yaml fired: drift (performance drift in 1 of 2 windows in a row); "
+        "floor (log_loss 0.5 is not above the floor 0.6); new_rows (12 new rows with outcomes, required 1000)"
+    )
+
+
+def test_unhandled_drift_without_triggers() -> None:
+    decision = ask(verdict(10), spec_with(triggers=[]))
+    assert (decision.action, decision.reason_code) == ("wait", "no_trigger")
+    assert decision.reason == "drift of performance, but retraining.triggers in loop.yaml is empty"
+
+
+def test_ok_verdict_is_healthy() -> None:
+    decision = ask(verdict(10, "ok"), spec_with())
     assert (decision.action, decision.reason_code) == ("wait", "healthy")
-    assert decision.reason == "the drift is of kind feature, not performance"
+    assert decision.reason == "no trigger of loop.yaml fired: drift (no performance drift)"
 
 
 @pytest.mark.parametrize(
