@@ -188,12 +188,13 @@ def test_bodies_for_predict_are_what_the_projects_take() -> None:
 
 def test_bodies_for_outcomes_are_what_the_door_takes() -> None:
     shown = 0
+    prediction = specifications()["flights"].prediction
     for _, path, body in bodies():
         if path == "/outcomes":
             for row, item in enumerate(split_items(body, maximum=10_000)):
                 now = datetime.now(UTC)
                 check_item(
-                    item, row=row, model_of=lambda _: "flights", kind_of=lambda _: "probability", now=now
+                    item, row=row, model_of=lambda _: "flights", prediction_of=lambda _: prediction, now=now
                 )
                 shown += 1
     assert shown >= 1
