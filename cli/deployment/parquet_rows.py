@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,6 +13,8 @@ from shared.contracts.event_time import check_event_time
 from shared.contracts.loop_spec import Feature, LoopSpec, Prediction
 from shared.contracts.outcome import expected_outcome, fitting
 from shared.errors import InvalidRequest, ProjectError
+from shared.models.classes import answer_columns, outcome_type
+from shared.models.losses import Scores
 
 MOST_REFERENCE_ROWS = 20_000
 # The range of Python's datetime, in seconds since 1970.
@@ -73,9 +73,11 @@ def newest(*tables: pa.Table) -> pa.Table:
     return rows.slice(max(0, rows.num_rows - MOST_REFERENCE_ROWS)).combine_chunks()
 
 
-def with_scores(table: pa.Table, scores: npt.NDArray[np.float64]) -> pa.Table:
-    """The reference: the rows with their scores."""
-    return table.append_column("score", pa.array(scores, pa.float64()))
+def with_scores(table: pa.Table, loop: LoopSpec, scores: Scores) -> pa.Table:
+    """The reference: the rows with the model's answers."""
+    for name, column in answer_columns(loop.prediction, scores).items():
+        table = table.append_column(name, column)
+    return table
 
 
 def _feature(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -116,13 +118,16 @@ def _moments(path: Path, column: pa.ChunkedArray, now: datetime) -> pa.ChunkedAr
 
 def _outcomes(path: Path, prediction: Prediction, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Outcomes that fit the prediction, or are missing: null or NaN."""
-    outcomes = _cast(path, "outcome", column, pa.float64())
+    outcomes = _cast(path, "outcome", column, outcome_type(prediction))
     known = outcomes.filter(pc.invert(pc.is_null(outcomes, nan_is_null=True)))
     unfit = known.filter(pc.invert(fitting(prediction, known)))
     if len(unfit):
         expected = expected_outcome(prediction)
+        value = unfit[0].as_py()
+        shown = f"{value:g}" if isinstance(value, float) else repr(value)
+        kind = "a model with classes" if prediction.kind == "classes" else f"a {prediction.kind}"
         raise ProjectError(
-            f"{path}: column outcome contains {unfit[0].as_py():g}; expected {expected} for a {prediction.kind}",
+            f"{path}: column outcome contains {shown}; expected {expected} for {kind}",
             hint=f"write every outcome as {expected}, or leave it empty",
         )
     return outcomes

@@ -70,7 +70,7 @@ class VersionBuilder:
             self.on_progress(f"scoring {rows_known.num_rows} reference rows")
             scores = OnnxModel(out / MODEL, loop).score(rows_known)
             reference = folder / REFERENCE
-            pq.write_table(with_scores(rows_known, scores), reference)
+            pq.write_table(with_scores(rows_known, loop, scores), reference)
             origin = Origin(
                 kind="deployment",
                 snapshot=sha256((folder / "train.parquet").read_bytes()).hexdigest(),
@@ -93,7 +93,7 @@ class VersionBuilder:
         scores = OnnxModel(folder / MODEL, loop).score(rows)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
             reference = Path(name) / REFERENCE
-            pq.write_table(with_scores(rows, scores), reference)
+            pq.write_table(with_scores(rows, loop, scores), reference)
             origin = Origin(kind="deployment", trained_until=last_moment(rows))
             metrics = read_metrics(folder / METRICS)
             return self._package(

@@ -89,8 +89,8 @@ def topic_table(_: str) -> str:
 def columns_table(subject: str) -> str:
     """Columns of one of the lake's tables."""
     schema: pa.Schema = {
-        "predictions": lake_schema.PREDICTION_COLUMNS,
-        "outcomes": lake_schema.OUTCOME_COLUMNS,
+        "predictions": _with_classes(lake_schema.PREDICTION_COLUMNS, lake_schema.PREDICTION_CLASS_COLUMNS),
+        "outcomes": _with_classes(lake_schema.OUTCOME_COLUMNS, lake_schema.OUTCOME_CLASS_COLUMNS),
         "dead_letters": lake_schema.DEAD_LETTER_COLUMNS,
     }[subject]
     return table(
@@ -116,6 +116,10 @@ def _model_table(model: type[BaseModel], prefix: str) -> str:
         for name, field in model.model_fields.items()
     ]
     return table(("field", "type", "default", "meaning"), rows)
+
+
+def _with_classes(always: pa.Schema, of_classes: pa.Schema) -> pa.Schema:
+    return pa.unify_schemas([always, of_classes])
 
 
 def _unwrapped(annotation: Any) -> tuple[Any, bool]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -73,7 +72,7 @@ def feature_weights(model: Path, loop: LoopSpec, reference: pa.Table, *, seed: i
     random = np.random.default_rng(seed)
     rows = reference.take(random.permutation(reference.num_rows)[:SCORED_ROWS])
     scorer = OnnxModel(model, loop)
-    before: npt.NDArray[np.float64] = scorer.score(rows)
+    before = scorer.score(rows)
     weights = {}
     for feature in loop.features:
         place = rows.column_names.index(feature.name)

@@ -11,6 +11,9 @@ PREDICTIONS = "predictions"
 OUTCOMES = "outcomes"
 DEAD_LETTERS = "dead_letters"
 PARTITION = "month"
+LABEL = "label"
+SCORE = "score"
+SCORES = "scores"
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 PREDICTION_COLUMNS = pa.schema(
@@ -39,6 +42,9 @@ OUTCOME_COLUMNS = pa.schema(
         pa.field("traceparent", pa.string()),
     ]
 )
+# Columns that only the rows of a model with classes have: a table gets them with its first such row, and older rows hold null.
+PREDICTION_CLASS_COLUMNS = pa.schema([pa.field(LABEL, pa.string()), pa.field(SCORES, pa.list_(pa.float32()))])
+OUTCOME_CLASS_COLUMNS = pa.schema([pa.field(LABEL, pa.string())])
 DEAD_LETTER_COLUMNS = pa.schema(
     [
         pa.field("refused_at", TIMESTAMP, nullable=False),

@@ -14,7 +14,9 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
@@ -26,6 +28,14 @@ FEATURE_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 RESERVED_NAMES = frozenset(
     {"event_time", "outcome", "prediction_id", "score", "model", "version", "generation"}
 )
+# Columns of a reference beside those: a model with labels has them.
+CLASS_NAMES = frozenset({"label", "scores"})
+MOST_LABELS = 1000
+LONGEST_LABEL = 100
+_NO_LOSSES = {
+    "accuracy": "a metric is a loss, smaller is better: use error_rate (1 - accuracy); the gate reports accuracy as well",
+    "macro_f1": "it is no mean over rows, so it has no interval: use log_loss or error_rate; the gate reports macro_f1 as well",
+}
 
 _PATTERNS = {
     MODEL_NAME: "lowercase letters, digits, _ and -, beginning with a letter, at most 63 characters",
@@ -111,13 +121,63 @@ class Feature(_Section):
         return self
 
 
+def _parse_label(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(
+            "YAML reads an unquoted yes, no, on or off as true or false: put the label in quotes"
+        )
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise ValueError("a label is at most a 64-bit integer")
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a label is text or an integer")
+    if not value.isprintable() or value != value.strip() or not 1 <= len(value) <= LONGEST_LABEL:
+        raise ValueError(f"a label is 1 to {LONGEST_LABEL} printable characters, without spaces at its ends")
+    return value
+
+
+Label = Annotated[int | str, BeforeValidator(_parse_label)]
+
+
 class Prediction(_Section):
     """What the model answers."""
 
-    kind: Literal["probability", "value", "tensor"] = Field(
-        description="probability (of the positive class), value (a regression), or tensor (anything else; no loss is computed)."
+    kind: Literal["probability", "value", "classes", "tensor"] = Field(
+        description="probability (of the positive class), value (a regression), classes (one probability per label), "
+        "or tensor (anything else; no loss is computed)."
+    )
+    labels: tuple[Label, ...] = Field(
+        (),
+        description="Labels of the classes, in the order of the model's output: all text, or all integers.",
     )
     output: str = Field("", description="Name of the model's output. Empty: the first.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Prediction:
+        if (self.kind == "classes") != bool(self.labels):
+            raise ValueError("a prediction of kind classes needs `labels`, and no other kind has them")
+        if self.labels and not 2 <= len(self.labels) <= MOST_LABELS:
+            raise ValueError(f"`labels` has from 2 to {MOST_LABELS} entries")
+        if len(set(map(type, self.labels))) > 1:
+            raise ValueError("`labels` are all text or all integers: put every label in quotes")
+        twice = next((label for label in self.labels if self.labels.count(label) > 1), None)
+        if twice is not None:
+            raise ValueError(f"`labels` names {twice} twice")
+        return self
+
+    @property
+    def label_texts(self) -> tuple[str, ...]:
+        """The labels as text, as the lake holds them."""
+        return tuple(str(label) for label in self.labels)
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        if not self.labels:
+            # Manifests of other kinds keep the bytes, and so the version names, that they had before there were labels.
+            document.pop("labels", None)
+        return document
 
 
 class Outcome(_Section):
@@ -128,10 +188,21 @@ class Outcome(_Section):
     )
 
 
+def _parse_metric(value: Any) -> Any:
+    if isinstance(value, str) and value in _NO_LOSSES:
+        raise ValueError(_NO_LOSSES[value])
+    return value
+
+
 class Metric(_Section):
     """The loss that measures a version."""
 
-    name: Literal["log_loss", "brier", "mae", "rmse"] = Field(description="Loss; smaller is better.")
+    name: Annotated[
+        Literal["log_loss", "error_rate", "brier", "mae", "rmse"], BeforeValidator(_parse_metric)
+    ] = Field(
+        description="Loss; smaller is better. log_loss or brier for a probability, log_loss or error_rate for classes, "
+        "mae or rmse for values."
+    )
     floor: float | None = Field(
         None,
         description="Realised loss above which performance counts as drifted, regardless of the reference.",
@@ -319,7 +390,18 @@ class LoopSpec(_Section):
         twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
         if twice:
             raise ValueError(f"features named twice (capitals do not count): {', '.join(twice)}")
-        fits = {"probability": {"log_loss", "brier"}, "value": {"mae", "rmse"}, "tensor": {"mae", "rmse"}}
+        if self.prediction.kind == "classes":
+            taken = [name for name in names if name in CLASS_NAMES]
+            if taken:
+                raise ValueError(
+                    f"feature name {taken[0]!r} is reserved in a model of kind classes; choose another"
+                )
+        fits = {
+            "probability": {"log_loss", "brier"},
+            "value": {"mae", "rmse"},
+            "classes": {"log_loss", "error_rate"},
+            "tensor": {"mae", "rmse"},
+        }
         if self.metric.name not in fits[self.prediction.kind]:
             allowed = ", ".join(sorted(fits[self.prediction.kind]))
             raise ValueError(

@@ -16,12 +16,17 @@ import pyarrow.compute as pc
 
 from shared.contracts.lake_schema import (
     FEATURE_PREFIX,
+    LABEL,
+    OUTCOME_CLASS_COLUMNS,
     OUTCOME_COLUMNS,
+    PREDICTION_CLASS_COLUMNS,
     PREDICTION_COLUMNS,
+    SCORES,
     TIMESTAMP,
     feature_column,
 )
 from shared.contracts.loop_spec import FEATURE_NAME
+from shared.models.classes import list_column
 from shared.spool.record import OutcomeRecord, PredictionRecord
 
 CONTENT_TYPE = "application/vnd.apache.arrow.stream"
@@ -58,12 +63,15 @@ def predictions_batch(records: Sequence[PredictionRecord], *, writer: str, epoch
         "score": pa.array(scores, pa.float64()),
         "traceparent": _repeated([record.traceparent for record in records], counts, pa.string()),
     }
+    if any(record.classes is not None for record in records):
+        columns |= _classes(records, counts)
     for name in dict.fromkeys(name for record in records for name in (*record.columns, *record.tensors)):
         values = _feature(name, records, counts)
         if not pa.types.is_null(values.type):  # a column without values has no type; the lake fills in null
             columns[feature_column(name)] = values
+    known = pa.unify_schemas([PREDICTION_COLUMNS, PREDICTION_CLASS_COLUMNS])
     fields = [
-        PREDICTION_COLUMNS.field(name) if name in PREDICTION_COLUMNS.names else pa.field(name, array.type)
+        known.field(name) if name in known.names else pa.field(name, array.type)
         for name, array in columns.items()
     ]
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=pa.schema(fields))
@@ -83,7 +91,14 @@ def outcomes_batch(records: Sequence[OutcomeRecord], *, writer: str, epoch: int)
         _sequences(records),
         _repeated([record.traceparent for record in records], counts, pa.string()),
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=OUTCOME_COLUMNS)
+    schema = OUTCOME_COLUMNS
+    if any(record.labels is not None for record in records):
+        schema = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_CLASS_COLUMNS])
+        labels: list[str | None] = []
+        for record in records:
+            labels.extend(record.labels if record.labels is not None else [None] * len(record))
+        arrays.append(pa.array(labels, pa.string()))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def to_bytes(batch: pa.RecordBatch) -> bytes:
@@ -118,10 +133,11 @@ def from_bytes(value: bytes, *, columns: pa.Schema) -> pa.RecordBatch:
     return batch
 
 
-def find_flaw(batch: pa.RecordBatch, *, columns: pa.Schema, features: bool) -> str:
+def find_flaw(batch: pa.RecordBatch, *, columns: pa.Schema, optional: pa.Schema, features: bool) -> str:
     """Why the lake cannot store a batch that `from_bytes` has read; empty where it can.
 
-    Valid are `columns` with times of the years 1 to 9999 and, with `features`, feature columns as predictions_batch makes them.
+    Valid are `columns` with times of the years 1 to 9999, `optional` columns of their type and, with `features`, feature columns
+    as predictions_batch makes them.
     Any other column could break the table's schema, and a table with a broken schema rejects all writes.
     """
     seen: set[str] = set()
@@ -131,6 +147,10 @@ def find_flaw(batch: pa.RecordBatch, *, columns: pa.Schema, features: bool) -> s
             return f"column {name[:80]} appears twice (case is ignored)"
         seen.add(name.casefold())
         if name in columns.names:
+            continue
+        if name in optional.names:
+            if field.type != optional.field(name).type:
+                return f"column {name} has type {field.type}, expected {optional.field(name).type}"
             continue
         if not features or not name.startswith(FEATURE_PREFIX):
             return f"column {name[:80]} is not a column of the lake"
@@ -163,6 +183,19 @@ def _sequences(records: Sequence[PredictionRecord] | Sequence[OutcomeRecord]) ->
     return pa.array(
         np.concatenate([np.arange(len(record)) + record.sequence for record in records]), pa.int64()
     )
+
+
+def _classes(records: Sequence[PredictionRecord], counts: Sequence[int]) -> dict[str, pa.Array]:
+    labels: list[str | None] = []
+    scores = []
+    for record, count in zip(records, counts, strict=True):
+        labels.extend(record.classes.labels if record.classes else [None] * count)
+        scores.append(
+            list_column(record.classes.scores)
+            if record.classes
+            else pa.nulls(count, PREDICTION_CLASS_COLUMNS.field(SCORES).type)
+        )
+    return {LABEL: pa.array(labels, pa.string()), SCORES: pa.concat_arrays(scores)}
 
 
 def _feature(name: str, records: Sequence[PredictionRecord], counts: Sequence[int]) -> pa.Array:

@@ -1,8 +1,9 @@
 """The model contract: what a model file takes and returns. Deployment, the gate and the server check it with this module.
 
 - Inputs: one per feature, under its name, of its type; shape [N] or [N, 1], for a tensor [N, *shape]. The row axis N is free.
-- Output: `prediction.output`, or the first one: float or double; one score per row, [N] or [N, 1], or one tensor per row.
-- Every output value is finite.
+- Output: `prediction.output`, or the first one: float or double; one score per row, [N] or [N, 1], one probability per row and
+  label, [N, K], or one tensor per row.
+- Every output value is finite; the probabilities of a row are not negative and sum to 1.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ INPUT_TYPES: Final = {
     "tensor": "tensor(float)",
 }
 OUTPUT_TYPES: Final = ("tensor(float)", "tensor(double)")
+# The server answers these beside the probabilities of classes.
+CLASS_OUTPUTS: Final = frozenset({"label", "score", "prediction_id"})
+# A softmax in float32 misses 1 by 1e-6, in half precision by 1e-3.
+SUM_TOLERANCE: Final = 2e-3
 
 
 @dataclass(frozen=True)
@@ -79,16 +84,29 @@ def to_inputs(features: Sequence[Feature], rows: pa.Table) -> dict[str, Array]:
     return {feature.name: _to_array(feature, rows.column(feature.name)) for feature in features}
 
 
-def check_rows(output: Array, rows: int, *, scores: bool) -> Array:
-    """The output with one score or one tensor per row. Raises UnservableModel for another number of rows."""
+def check_rows(output: Array, rows: int, *, scores: bool, classes: int = 0) -> Array:
+    """The output with one score, one probability per class, or one tensor per row. Raises UnservableModel for another shape."""
     if scores and output.size == rows:
         return output.reshape(rows)
-    if not scores and output.ndim and len(output) == rows:
+    if not scores and output.ndim and len(output) == rows and (not classes or output.shape[1:] == (classes,)):
         return output
+    expected = "score" if scores else f"row of {classes} probabilities" if classes else "tensor"
     raise UnservableModel(
         f"the model returned shape {list(output.shape)} for {rows} rows",
-        hint=f"return one {'score' if scores else 'tensor'} per row",
+        hint=f"return one {expected} per row",
     )
+
+
+def check_probabilities(output: Array, *, first_row: int = 0) -> None:
+    """Raises UnservableModel that names the first row that is no distribution over the classes."""
+    sums = output.sum(axis=1, dtype=np.float64)
+    fits = (np.abs(sums - 1) <= SUM_TOLERANCE) & (output.min(axis=1) >= 0)
+    if not fits.all():
+        row = int(np.argmin(fits))
+        raise UnservableModel(
+            f"the probabilities of row {first_row + row} sum to {sums[row]:.4g}, the smallest is {output[row].min():.4g}",
+            hint="end the model with a softmax over the classes (axis 1), so that each row sums to 1",
+        )
 
 
 def check_finite(output: Array, *, first_row: int = 0) -> None:
@@ -146,7 +164,12 @@ def _find_output(prediction: Prediction, outputs: Sequence[TensorType]) -> Tenso
             hint=f"set prediction.output in loop.yaml to one of: {names}",
         )
     if found.kind not in OUTPUT_TYPES:
-        raise UnservableModel(f"output {found.name} is {found.kind}", hint="expected tensor(float)")
+        usable = ", ".join(tensor.name for tensor in outputs if tensor.kind in OUTPUT_TYPES)
+        hint = "expected tensor(float)" + (f"; set prediction.output to one of: {usable}" if usable else "")
+        raise UnservableModel(f"output {found.name} is {found.kind}", hint=hint)
+    if prediction.kind == "classes":
+        _check_class_output(found, len(prediction.labels))
+        return found
     scores = prediction.kind != "tensor"
     fixed = bool(found.shape) and found.shape[0] is not None
     one_score = len(found.shape) == 1 or (len(found.shape) == 2 and found.shape[1] in (1, None))
@@ -156,6 +179,19 @@ def _find_output(prediction: Prediction, outputs: Sequence[TensorType]) -> Tenso
             hint=f"expected {'[N] or [N, 1]' if scores else '[N, …]'}, with a dynamic row axis N",
         )
     return found
+
+
+def _check_class_output(found: TensorType, classes: int) -> None:
+    if not _fits(found.shape, (classes,)):
+        raise UnservableModel(
+            f"output {found.name} has shape {_show(found.shape)}",
+            hint=f"expected [N, {classes}], one probability per entry of prediction.labels, with a dynamic row axis N",
+        )
+    if found.name in CLASS_OUTPUTS:
+        raise UnservableModel(
+            f"the output of the probabilities is named {found.name}, which the server uses for another output",
+            hint="rename it, for example to probabilities",
+        )
 
 
 def _show(shape: tuple[int | None, ...]) -> str:

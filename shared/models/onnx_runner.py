@@ -13,7 +13,14 @@ import pyarrow as pa
 
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
-from shared.models.contract import TensorType, check_finite, check_rows, check_signature, to_inputs
+from shared.models.contract import (
+    TensorType,
+    check_finite,
+    check_probabilities,
+    check_rows,
+    check_signature,
+    to_inputs,
+)
 from shared.models.file_safety import check_model_file
 
 Array = npt.NDArray[Any]
@@ -46,7 +53,8 @@ class OnnxModel:
             [TensorType.of(item) for item in self._session.get_inputs()],
             [TensorType.of(item) for item in self._session.get_outputs()],
         )
-        self._scores = spec.prediction.kind != "tensor"
+        self._scores = spec.prediction.kind in ("probability", "value")
+        self._classes = len(spec.prediction.labels)
 
     def feeds(self, rows: pa.Table) -> dict[str, Array]:
         """The model's inputs for rows with one column per feature."""
@@ -54,24 +62,33 @@ class OnnxModel:
         return {**feeds, **{name: feeds[name].reshape(-1, 1) for name in self._signature.columns}}
 
     def run(self, feeds: Mapping[str, Array]) -> Array:
-        """One call: a score, or a flat tensor, per row. Raises UnservableModel if the model fails."""
+        """One call: a score, probabilities or a flat tensor per row. Raises UnservableModel if the model fails."""
         try:
             output = np.asarray(self._session.run([self._signature.output.name], dict(feeds))[0])
         except Exception as error:
             raise UnservableModel(f"the model failed on valid rows: {_first_line(error)}") from error
         rows = len(next(iter(feeds.values())))
-        output = check_rows(output, rows, scores=self._scores)
+        output = check_rows(output, rows, scores=self._scores, classes=self._classes)
         return output if self._scores else output.reshape(rows, -1)
 
-    def score(self, rows: pa.Table) -> npt.NDArray[np.float64]:
-        """A score per row, float64 [N]; of a tensor, its mean. Raises UnservableModel if an output is not finite."""
+    def score(self, rows: pa.Table) -> Array:
+        """A score per row, float64 [N]; of classes their probabilities, float32 [N, K]; of a tensor, its mean.
+
+        Raises UnservableModel if an output is not finite, or if the probabilities of a row do not sum to 1.
+        """
         feeds = self.feeds(rows)
         chunks = []
         for start in range(0, rows.num_rows, _ROWS_PER_CALL):
             chunk = self.run({name: array[start : start + _ROWS_PER_CALL] for name, array in feeds.items()})
             check_finite(chunk, first_row=start)
-            chunks.append(chunk.mean(axis=1) if chunk.ndim == 2 else chunk)
-        return np.concatenate(chunks).astype(np.float64) if chunks else np.empty(0)
+            if self._classes:
+                check_probabilities(chunk, first_row=start)
+                chunks.append(chunk.astype(np.float32, copy=False))
+            else:
+                chunks.append((chunk.mean(axis=1) if chunk.ndim == 2 else chunk).astype(np.float64))
+        if not chunks:
+            return np.empty((0, self._classes), np.float32) if self._classes else np.empty(0)
+        return np.concatenate(chunks)
 
 
 def _first_line(error: Exception) -> str:

@@ -2,8 +2,9 @@
 
     frame    magic "HSP1" | length of payload (u32) | crc32 of payload (u32)
     payload  first sequence (u64) | length of head (u32) | head (JSON) | tensors (raw little-endian float32, in the head's order)
+             | of a model with classes: probabilities (raw little-endian float32, rows x classes)
 
-The head holds everything but tensors. JSON costs about a microsecond a row; Arrow would cost ninety.
+The head holds everything but tensors and probabilities. JSON costs about a microsecond a row; Arrow would cost ninety.
 """
 
 from __future__ import annotations
@@ -31,6 +32,14 @@ class BrokenRecord(ValueError):
 
 
 @dataclass(frozen=True)
+class Classes:
+    """What a model with classes answered: the most probable label of each row, and all probabilities, float32 [n, classes]."""
+
+    labels: Sequence[str]
+    scores: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
 class PredictionRecord:
     """Rows of one answered request, in order; row i has sequence `sequence` + i."""
 
@@ -45,6 +54,7 @@ class PredictionRecord:
     columns: Mapping[str, Sequence[Any]]
     tensors: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     traceparent: str = ""
+    classes: Classes | None = None
 
     @property
     def kind(self) -> Kind:
@@ -57,7 +67,7 @@ class PredictionRecord:
 
 @dataclass(frozen=True)
 class OutcomeRecord:
-    """Outcomes of one request, in order; row i has sequence `sequence` + i."""
+    """Outcomes of one request, in order; row i has sequence `sequence` + i. Those of classes are `labels`, without values."""
 
     model: str
     sequence: int
@@ -66,6 +76,7 @@ class OutcomeRecord:
     values: Sequence[float | None]
     observed_at: Sequence[datetime]
     traceparent: str = ""
+    labels: Sequence[str] | None = None
 
     @property
     def kind(self) -> Kind:
@@ -106,6 +117,7 @@ def decode(payload: bytes | memoryview) -> Record:
                 values=head["values"],
                 observed_at=[_time(text) for text in head["observed_at"]],
                 traceparent=head["traceparent"],
+                labels=head.get("labels"),
             )
         if head["kind"] != "predictions":
             raise BrokenRecord(f"kind is {head['kind']!r}, expected predictions or outcomes")
@@ -114,6 +126,12 @@ def decode(payload: bytes | memoryview) -> Record:
             count = int(np.prod(shape, dtype=np.int64))
             tensors[name] = np.frombuffer(view, "<f4", count, start).reshape(shape)
             start += 4 * count
+        labels = head.get("labels")
+        classes = None
+        if labels is not None:
+            shape = (len(labels), head["classes"])
+            scores = np.frombuffer(view, "<f4", shape[0] * shape[1], start).reshape(shape)
+            classes = Classes(labels, scores)
         return PredictionRecord(
             model=head["model"],
             sequence=sequence,
@@ -126,6 +144,7 @@ def decode(payload: bytes | memoryview) -> Record:
             columns=head["columns"],
             tensors=tensors,
             traceparent=head["traceparent"],
+            classes=classes,
         )
     except BrokenRecord:
         raise

@@ -21,7 +21,7 @@ import orjson
 from shared.errors import OperatorError
 from shared.spool.drop_counter import DropCounter
 from shared.spool.lock import lock_folder, next_epoch
-from shared.spool.record import OPTIONS, Kind, frame
+from shared.spool.record import OPTIONS, Classes, Kind, frame
 from shared.spool.segment import SegmentId, list_segments
 
 _RECOUNT_SECONDS = 0.1
@@ -101,10 +101,12 @@ class SpoolWriter:
         scores: Sequence[float] | None,
         columns: Mapping[str, Sequence[object] | np.ndarray[Any, Any]],
         traceparent: str = "",
+        classes: Classes | None = None,
     ) -> bool:
         """Append answered rows; False if they were dropped and counted, which uses up their sequences.
 
         `columns` holds per feature a list (strings, floats, integers, booleans, None) or, for tensors, float32 [n, *shape].
+        `classes`: labels and probabilities, of a model that has them.
         Raises ValueError when lengths differ; never for a disk failure.
         """
         rows = len(prediction_ids)
@@ -121,23 +123,28 @@ class SpoolWriter:
                 tensors.append(np.ascontiguousarray(values, "<f4").data.cast("B"))
             else:
                 plain[name] = values
-        head = orjson.dumps(
-            {
-                "kind": "predictions",
-                "model": model,
-                "version": version,
-                "generation": generation,
-                "event_time": event_time,
-                "answered_at": answered_at,
-                "ids": prediction_ids,
-                "scores": scores,
-                "columns": plain,
-                "tensors": shapes,
-                "traceparent": traceparent,
-            },
-            option=OPTIONS,
-        )
-        return self._append("predictions", model, rows, head, tensors)
+        document: dict[str, object] = {
+            "kind": "predictions",
+            "model": model,
+            "version": version,
+            "generation": generation,
+            "event_time": event_time,
+            "answered_at": answered_at,
+            "ids": prediction_ids,
+            "scores": scores,
+            "columns": plain,
+            "tensors": shapes,
+            "traceparent": traceparent,
+        }
+        if classes is not None:
+            if not len(classes.labels) == len(classes.scores) == rows:
+                raise ValueError(
+                    f"{rows} ids, {len(classes.labels)} labels, {len(classes.scores)} rows of scores: expected the same number"
+                )
+            document["labels"] = classes.labels
+            document["classes"] = classes.scores.shape[1]
+            tensors.append(np.ascontiguousarray(classes.scores, "<f4").data.cast("B"))
+        return self._append("predictions", model, rows, orjson.dumps(document, option=OPTIONS), tensors)
 
     def append_outcomes(
         self,
@@ -145,31 +152,34 @@ class SpoolWriter:
         model: str,
         received_at: datetime,
         prediction_ids: Sequence[str],
-        values: Sequence[float],
+        values: Sequence[float | None],
         observed_at: Sequence[datetime],
         traceparent: str = "",
+        labels: Sequence[str] | None = None,
     ) -> bool:
-        """Append outcomes; False if they were dropped and counted, which uses up their sequences."""
+        """Append outcomes; False if they were dropped and counted, which uses up their sequences.
+
+        `labels`: the outcomes of a model with classes; their `values` are None.
+        """
         rows = len(prediction_ids)
         if rows == 0:
             return True
-        if len(values) != rows or len(observed_at) != rows:
+        if len(values) != rows or len(observed_at) != rows or len(labels or values) != rows:
             raise ValueError(
                 f"{rows} ids, {len(values)} values, {len(observed_at)} times: expected the same number"
             )
-        head = orjson.dumps(
-            {
-                "kind": "outcomes",
-                "model": model,
-                "received_at": received_at,
-                "ids": prediction_ids,
-                "values": values,
-                "observed_at": observed_at,
-                "traceparent": traceparent,
-            },
-            option=OPTIONS,
-        )
-        return self._append("outcomes", model, rows, head, [])
+        document: dict[str, object] = {
+            "kind": "outcomes",
+            "model": model,
+            "received_at": received_at,
+            "ids": prediction_ids,
+            "values": values,
+            "observed_at": observed_at,
+            "traceparent": traceparent,
+        }
+        if labels is not None:
+            document["labels"] = labels
+        return self._append("outcomes", model, rows, orjson.dumps(document, option=OPTIONS), [])
 
     def statistics(self) -> SpoolStatistics:
         """Current state of the spool."""

@@ -6,6 +6,7 @@
 
 Every predictions table has the columns of PREDICTION_COLUMNS, then one column per feature under the feature's own name, prefixed
 `f_` so that no feature can shadow a column. A tensor feature is a flat list, row-major; the manifest knows its shape.
+Rows of a model with classes have `label` and `scores` as well, and their outcomes a `label` instead of a `value`.
 A prediction may have several outcomes (the same one sent again, or a correction): the last by (received_at, epoch, sequence)
 counts.
 
@@ -28,6 +29,7 @@ from pyarrow import fs
 
 from shared.contracts.lake_schema import (
     DEAD_LETTERS,
+    LABEL,
     OUTCOME_COLUMNS,
     OUTCOMES,
     PARTITION,
@@ -167,13 +169,15 @@ class Lake:
         columns: Sequence[str] | None = None,
         snapshot: Snapshot | None = None,
         with_outcome: bool = False,
+        labels: bool = False,
     ) -> pa.Table:
         """Predictions with event time in [start, end), each with its outcome, in order of (event_time, writer, epoch, sequence).
 
         Adds two columns: `outcome` (float64) and `observed_at`; both null where the outcome is not known. Each prediction
         appears once; of several outcomes the last received counts. `known_until`: only outcomes observed up to and including that
         time count. `snapshot`: read these versions of the tables. `with_outcome`: leave out predictions
-        without outcome. `columns` as in read_predictions; prediction_id is always included.
+        without outcome. `labels`: `outcome` is the label (text), as the outcomes of a model with classes are. `columns` as in
+        read_predictions; prediction_id is always included.
         """
         wanted = None if columns is None else list(dict.fromkeys(["prediction_id", *columns]))
         seen = snapshot if snapshot is not None else self.snapshot(model)
@@ -182,9 +186,11 @@ class Lake:
         else:
             predictions = self.read_predictions(model, start, end, wanted, seen.predictions)
         received = None if seen.outcomes is None else self._open_at(self.outcomes(model), seen.outcomes)
-        latest = latest_outcomes(received, shifted(start, -_CLOCK_SLACK), known_until, order=_ARRIVAL)
+        latest = latest_outcomes(
+            received, shifted(start, -_CLOCK_SLACK), known_until, order=_ARRIVAL, labels=labels
+        )
         rows = pc.index_in(predictions["prediction_id"], value_set=latest["prediction_id"])
-        joined = predictions.append_column("outcome", latest["value"].take(rows))
+        joined = predictions.append_column("outcome", latest["outcome"].take(rows))
         joined = joined.append_column("observed_at", latest["observed_at"].take(rows))
         return joined.filter(pc.is_valid(joined["outcome"])) if with_outcome else joined
 
@@ -259,10 +265,11 @@ class Lake:
             row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
             row.pop(PARTITION, None)
             outcome = self._latest_outcome(name, prediction_id)
+            label = outcome.get(LABEL)
             return {
                 "model": name,
                 **row,
-                "outcome": outcome.get("value"),
+                "outcome": outcome.get("value") if label is None else label,
                 "observed_at": outcome.get("observed_at"),
             }
         return None

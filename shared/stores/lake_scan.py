@@ -10,7 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from shared.contracts.lake_schema import FEATURE_PREFIX, OUTCOME_COLUMNS, PARTITION, TIMESTAMP
+from shared.contracts.lake_schema import (
+    FEATURE_PREFIX,
+    LABEL,
+    OUTCOME_CLASS_COLUMNS,
+    OUTCOME_COLUMNS,
+    PARTITION,
+    PREDICTION_CLASS_COLUMNS,
+    TIMESTAMP,
+)
 from shared.errors import NotFound
 
 _STATISTICS_SLACK = timedelta(seconds=1)
@@ -30,7 +38,11 @@ def read_time_range(
     known = [name for name in dataset.schema.names if name != PARTITION]
     wanted = known if columns is None else list(columns)
     absent = [name for name in wanted if name not in known]
-    unknown = [name for name in absent if not name.startswith(FEATURE_PREFIX)]
+    unknown = [
+        name
+        for name in absent
+        if not name.startswith(FEATURE_PREFIX) and name not in PREDICTION_CLASS_COLUMNS.names
+    ]
     if unknown:
         raise NotFound(f"the lake has no column {', '.join(unknown)}; it has {', '.join(known)}")
     condition = (pc.field(time_column) >= pa.scalar(start, TIMESTAMP)) & (
@@ -39,27 +51,42 @@ def read_time_range(
     present = [name for name in wanted if name in known]
     rows = dataset.to_table(columns=list(dict.fromkeys([*present, *order])), filter=condition)
     for name in absent:
-        rows = rows.append_column(name, pa.nulls(rows.num_rows))
+        rows = rows.append_column(_absent(name), pa.nulls(rows.num_rows, _absent(name).type))
     return rows.sort_by(ascending(order)).select(wanted)
 
 
 def latest_outcomes(
-    table: DeltaTable | None, since: datetime, known_until: datetime | None, *, order: tuple[str, ...]
+    table: DeltaTable | None,
+    since: datetime,
+    known_until: datetime | None,
+    *,
+    order: tuple[str, ...],
+    labels: bool = False,
 ) -> pa.Table:
-    """The last outcome of each prediction by `order`, among those observed in [since, known_until]."""
+    """The last outcome of each prediction by `order`, among those observed in [since, known_until].
+
+    The columns are prediction_id, outcome (the value, or with `labels` the label) and observed_at.
+    """
+    source = LABEL if labels else "value"
+    columns = ["prediction_id", source, "observed_at"]
+    names = ["prediction_id", "outcome", "observed_at"]
     if table is None:
-        return empty_rows(OUTCOME_COLUMNS, ["prediction_id", "value", "observed_at"])
+        schema = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_CLASS_COLUMNS])
+        return empty_rows(schema, columns).rename_columns(names)
     condition = pc.field("observed_at") >= pa.scalar(since, TIMESTAMP)
     if known_until is not None:
         condition &= pc.field("observed_at") <= pa.scalar(known_until, TIMESTAMP)
-    files = files_between("observed_at", since, known_until)
-    received = table.to_pyarrow_dataset(file_pruning_predicate=files).to_table(
-        columns=list(dict.fromkeys(["prediction_id", "value", "observed_at", *order])), filter=condition
+    dataset = table.to_pyarrow_dataset(
+        file_pruning_predicate=files_between("observed_at", since, known_until)
     )
+    present = [name for name in columns if name in dataset.schema.names]
+    received = dataset.to_table(columns=list(dict.fromkeys([*present, *order])), filter=condition)
+    if source not in present:
+        received = received.append_column(source, pa.nulls(received.num_rows, pa.string()))
     received = received.sort_by(ascending(order))
     received = received.append_column("row", pa.array(range(received.num_rows), pa.int64()))
     last = received.group_by("prediction_id").aggregate([("row", "max")])
-    return received.select(["prediction_id", "value", "observed_at"]).take(last["row_max"])
+    return received.select(columns).rename_columns(names).take(last["row_max"])
 
 
 def greatest(table: DeltaTable, column: str) -> Any:
@@ -101,5 +128,11 @@ def empty_rows(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Table:
     """A table without rows. Features are not known before the first row, so a requested feature becomes a null column."""
     if columns is None:
         return schema.empty_table()
-    fields = [schema.field(name) if name in schema.names else pa.field(name, pa.null()) for name in columns]
+    fields = [schema.field(name) if name in schema.names else _absent(name) for name in columns]
     return pa.schema(fields).empty_table()
+
+
+def _absent(name: str) -> pa.Field:
+    """A column that a table does not have yet: no row of it has such a value."""
+    known = name in PREDICTION_CLASS_COLUMNS.names
+    return PREDICTION_CLASS_COLUMNS.field(name) if known else pa.field(name, pa.null())

@@ -43,23 +43,30 @@ def spec(kind: str = "probability", output: str = "") -> LoopSpec:
     return LoopSpec.model_validate(loop_with(features=FEATURES, prediction=prediction, metric=metric))
 
 
+def of_classes(*labels: int) -> LoopSpec:
+    prediction = {"kind": "classes", "labels": list(labels)}
+    return LoopSpec.model_validate(loop_with(features=FEATURES, prediction=prediction))
+
+
 def model(
     *nodes: Any,
     inputs: dict[str, Any] | None = None,
     shape: Sequence[str | int] | None = ("N",),
     kind: int = TensorProto.FLOAT,
+    output: str = "score",
 ) -> bytes:
     """A model whose output `score` is made by `nodes`, by default a copy of x."""
     constants = [
         helper.make_tensor("column", TensorProto.INT64, [2], [-1, 1]),
         helper.make_tensor("flat", TensorProto.INT64, [1], [-1]),
         helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0]),
+        helper.make_tensor("first", TensorProto.BOOL, [2], [True, False]),
     ]
     graph = helper.make_graph(
         list(nodes) or [node("Identity", "x", "score")],
         "m",
         [helper.make_tensor_value_info(name, *given) for name, given in (inputs or INPUTS).items()],
-        [helper.make_tensor_value_info("score", kind, shape)],
+        [helper.make_tensor_value_info(output, kind, shape)],
         constants,
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -148,6 +155,17 @@ BAD: dict[str, tuple[bytes, LoopSpec, str]] = {
         spec("tensor"),
         "output score has shape [1, 2]",
     ),
+    "one output for three labels": (
+        model(node("Softmax", "t", "p"), shape=["N", 2], output="p"),
+        of_classes(1, 2, 3),
+        "output p has shape [N, 2]",
+    ),
+    "one score for two labels": (model(), of_classes(1, 2), "output score has shape [N]"),
+    "probabilities named as another output": (
+        model(node("Softmax", "t", "score"), shape=["N", 2]),
+        of_classes(1, 2),
+        "the output of the probabilities is named score, which the server uses for another output",
+    ),
 }
 
 
@@ -184,8 +202,19 @@ def test_bad_signature(raw: bytes, using: LoopSpec, message: str, tmp_path: Path
             spec("tensor"),
             "the model returned a value that is not finite for row 0",
         ),
+        (
+            model(node("Compress", "t first", "p", axis=1), shape=["N", "K"], output="p"),
+            of_classes(1, 2),
+            "the model returned shape [3, 1] for 3 rows",
+        ),
     ],
-    ids=["two scores per row", "two tensors per row", "infinite score", "infinite tensor"],
+    ids=[
+        "two scores per row",
+        "two tensors per row",
+        "infinite score",
+        "infinite tensor",
+        "no class per label",
+    ],
 )
 def test_bad_output(raw: bytes, using: LoopSpec, message: str, tmp_path: Path) -> None:
     with pytest.raises(UnservableModel) as by_deploy:
@@ -194,6 +223,19 @@ def test_bad_output(raw: bytes, using: LoopSpec, message: str, tmp_path: Path) -
         served(raw, using).run(batch_of(manifest(using), ROWS))
     assert by_deploy.value.message == by_server.value.message == message
     assert by_deploy.value.hint == by_server.value.hint != ""
+
+
+def test_probabilities_are_those_of_the_server(tmp_path: Path) -> None:
+    raw = model(node("Softmax", "t", "p", axis=1), shape=["N", "K"], output="p")
+    by_server = served(raw, of_classes(1, 2)).run(batch_of(manifest(of_classes(1, 2)), ROWS))
+    np.testing.assert_array_equal(deployed(raw, of_classes(1, 2), tmp_path).score(ROWS), by_server)
+    assert by_server.shape == (3, 2)
+
+
+def test_deployment_refuses_what_is_no_distribution(tmp_path: Path) -> None:
+    raw = model(node("Identity", "t", "p"), shape=["N", 2], output="p")
+    with pytest.raises(UnservableModel, match="the probabilities of row 0 sum to 3, the smallest is 1"):
+        deployed(raw, of_classes(1, 2), tmp_path).score(ROWS)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+
 from shared.spool import SpoolWriter
+from shared.spool.record import Classes
 
 NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)
 VERSION = "a" * 64
@@ -50,4 +53,35 @@ def append_outcomes(
         prediction_ids=[f"{prefix}{number}" for number in range(first, first + count)],
         values=[value] * count,
         observed_at=[NOON + timedelta(hours=1, seconds=number) for number in range(first, first + count)],
+    )
+
+
+def append_class_rows(spool: SpoolWriter, first: int, labels: list[str], *, model: str = "flights") -> bool:
+    """One request answered by a model with three classes: row i has the label given, with probability 0.5."""
+    numbers = range(first, first + len(labels))
+    return spool.append_predictions(
+        model=model,
+        version=VERSION,
+        generation=1,
+        event_time=NOON + timedelta(seconds=first),
+        answered_at=datetime.now(UTC),
+        prediction_ids=[str(number) for number in numbers],
+        scores=[0.5] * len(labels),
+        columns={"distance": [float(number) for number in numbers]},
+        classes=Classes(labels, np.array([[0.5, 0.25, 0.25]] * len(labels), np.float32)),
+    )
+
+
+def append_label_outcomes(
+    spool: SpoolWriter, first: int, labels: list[str], *, model: str = "flights"
+) -> bool:
+    """The labels that turned out to be true of row `first` and the following, observed an hour later."""
+    numbers = range(first, first + len(labels))
+    return spool.append_outcomes(
+        model=model,
+        received_at=datetime.now(UTC),
+        prediction_ids=[str(number) for number in numbers],
+        values=[None] * len(labels),
+        observed_at=[NOON + timedelta(hours=1, seconds=number) for number in numbers],
+        labels=labels,
     )

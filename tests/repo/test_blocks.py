@@ -19,6 +19,7 @@ from docs.reference.commands import find_command
 from docs.reference.routes import all_routes
 from services.inference.http.outcome_items import check_item, split_items
 from services.inference.models.input_schema import Schema
+from services.inference.models.labels import Labels
 from shared.contracts.loop_spec import LoopSpec, parse_loop_spec
 from tests.repo.tracked import tracked
 
@@ -194,7 +195,12 @@ def test_bodies_for_outcomes_are_what_the_door_takes() -> None:
             for row, item in enumerate(split_items(body, maximum=10_000)):
                 now = datetime.now(UTC)
                 check_item(
-                    item, row=row, model_of=lambda _: "flights", prediction_of=lambda _: prediction, now=now
+                    item,
+                    row=row,
+                    model_of=lambda _: "flights",
+                    prediction_of=lambda _: prediction,
+                    labels_of=lambda _: Labels(prediction),
+                    now=now,
                 )
                 shown += 1
     assert shown >= 1

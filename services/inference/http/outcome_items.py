@@ -10,6 +10,7 @@ from typing import Any
 
 from services.inference.http.timestamps import parse_timestamp
 from services.inference.models.input_schema import show
+from services.inference.models.labels import Labels
 from shared.contracts.loop_spec import Prediction
 from shared.contracts.outcome import expected_outcome, fits
 from shared.errors import InvalidRequest, NotFound
@@ -19,12 +20,13 @@ _KEYS = frozenset({"prediction_id", "value", "observed_at"})
 
 @dataclass(frozen=True, slots=True)
 class OutcomeItem:
-    """The outcome of one prediction, checked."""
+    """The outcome of one prediction, checked: a `value`, or of a model with classes a `label`."""
 
     model: str
     prediction_id: str
-    value: float
+    value: float | None
     observed_at: datetime
+    label: str = ""
 
 
 def split_items(document: dict[str, Any], *, maximum: int) -> list[Any]:
@@ -55,11 +57,13 @@ def check_item(
     row: int,
     model_of: Callable[[str], str],
     prediction_of: Callable[[str], Prediction],
+    labels_of: Callable[[str], Labels],
     now: datetime,
 ) -> OutcomeItem:
     """One outcome. Raises InvalidRequest, NotFound.
 
-    `model_of` names the model an id was made for, or nothing where no server here made it; `prediction_of` what it predicts.
+    `model_of` names the model an id was made for, or nothing where no server here made it; `prediction_of` what it predicts, and
+    `labels_of` its labels.
     """
     if not isinstance(item, dict):
         raise InvalidRequest(
@@ -84,8 +88,12 @@ def check_item(
     model = model_of(identity)
     if not model:
         raise UnknownOutcome(identity, row)
-    number = _number(value)
     prediction = prediction_of(model)
+    if prediction.kind == "classes":
+        label = _label(value, prediction, labels_of(model), row)
+        observed_at = parse_timestamp(item.get("observed_at"), field="observed_at", now=now, row=row)
+        return OutcomeItem(model, identity, None, observed_at, label)
+    number = _number(value)
     if number is None or not fits(prediction, number):
         raise InvalidRequest(
             f"`value` of outcome {row} is " + ("missing" if value is None else show(value)),
@@ -95,6 +103,19 @@ def check_item(
         )
     observed_at = parse_timestamp(item.get("observed_at"), field="observed_at", now=now, row=row)
     return OutcomeItem(model, identity, number, observed_at)
+
+
+def _label(value: object, prediction: Prediction, labels: Labels, row: int) -> str:
+    """The label as the log holds it. Raises InvalidRequest that names the known ones."""
+    text = labels.text_of(value)
+    if text is None:
+        raise InvalidRequest(
+            f"`value` of outcome {row} is " + ("missing" if value is None else show(value)),
+            field="value",
+            expected=expected_outcome(prediction),
+            row=row,
+        )
+    return text
 
 
 def _number(value: object) -> float | None:

@@ -45,8 +45,10 @@ class OutcomesHandler:
         """Check every outcome, then record all. A repeated outcome is accepted again; the lake keeps one."""
         document = parse_json(request.body, dict)
         raw = split_items(document, maximum=self._maximum)
-        predictions = {servable.model: servable.manifest.prediction for servable in self._slots.current()}
-        if not predictions:
+        loaded = {servable.model: servable for servable in self._slots.current()}
+        predictions = {model: servable.manifest.prediction for model, servable in loaded.items()}
+        labels = {model: servable.labels for model, servable in loaded.items()}
+        if not loaded:
             raise OperatorError(
                 "no model is loaded yet, so prediction ids cannot be checked",
                 hint="retry when /health/ready is 200",
@@ -72,7 +74,14 @@ class OutcomesHandler:
             if row % _CHECKED_PER_TURN == _CHECKED_PER_TURN - 1:
                 await asyncio.sleep(0)  # a long list must not delay predictions
             items.append(
-                check_item(item, row=row, model_of=model_of, prediction_of=predictions.__getitem__, now=now)
+                check_item(
+                    item,
+                    row=row,
+                    model_of=model_of,
+                    prediction_of=predictions.__getitem__,
+                    labels_of=labels.__getitem__,
+                    now=now,
+                )
             )
         by_model: dict[str, list[OutcomeItem]] = {}
         for item in items:
@@ -85,6 +94,7 @@ class OutcomesHandler:
                 observed_at=[item.observed_at for item in group],
                 received_at=now,
                 traceparent=request.traceparent(),
+                labels=[item.label for item in group] if labels[model] else None,
             )
             if not stored:
                 # A prediction is useful even if it is not logged; an outcome is not.

@@ -15,6 +15,7 @@ from services.inference.metrics import InferenceMetrics
 from services.inference.models.input_schema import show
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
+from services.inference.prediction.class_scores import scores_by_label
 from services.inference.prediction.predictor import Prediction, Predictor
 from shared.errors import InvalidRequest
 from shared.http.json_body import parse_json
@@ -53,7 +54,7 @@ class PredictHandler:
             prediction = await self._predictor.predict(
                 servable, batch, event_time=event_time, traceparent=request.traceparent()
             )
-            response = Response(200, servable.reply_head + orjson.dumps(_items(prediction)) + b"}")
+            response = Response(200, servable.reply_head + orjson.dumps(_items(servable, prediction)) + b"}")
             self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
             return response
         finally:
@@ -86,7 +87,9 @@ class PredictHandler:
         return rows
 
 
-def _items(prediction: Prediction) -> list[dict[str, Any]]:
+def _items(servable: Servable, prediction: Prediction) -> list[dict[str, Any]]:
+    if prediction.classes is not None:
+        return _class_items(servable, prediction)
     if prediction.scores is not None:
         return [
             {"prediction_id": identity, "score": score}
@@ -95,4 +98,20 @@ def _items(prediction: Prediction) -> list[dict[str, Any]]:
     return [
         {"prediction_id": identity, "output": output}
         for identity, output in zip(prediction.prediction_ids, prediction.output.tolist(), strict=True)
+    ]
+
+
+def _class_items(servable: Servable, prediction: Prediction) -> list[dict[str, Any]]:
+    assert prediction.classes is not None
+    assert prediction.scores is not None
+    values = servable.labels.values
+    return [
+        {"prediction_id": identity, "label": values[place], "score": score, "scores": scores}
+        for identity, place, score, scores in zip(
+            prediction.prediction_ids,
+            prediction.classes.tolist(),
+            prediction.scores,
+            scores_by_label(prediction.output, servable.labels),
+            strict=True,
+        )
     ]

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.inference.models.input_schema import Batch
-from services.inference.models.servable import Engine, Servable
+from services.inference.models.servable import Array, Engine, Servable
 from shared.contracts.manifest import MODEL, REFERENCE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import IntegrityError, ProjectError, UnservableModel
+from shared.models.classes import read_outcomes
 from shared.models.contract import to_inputs
 from shared.models.file_safety import check_model_file
 from shared.models.packaging import verify_version
@@ -75,7 +76,9 @@ class Loader:
 
     def _probe(self, servable: Servable, reference: pa.Table) -> None:
         answered = servable.run(batch_of(servable.manifest, reference))
-        if not servable.scores:
+        if servable.labels:
+            answered = self._of_recorded_labels(servable, reference, answered)
+        elif not servable.scores:
             return
         if "score" not in reference.column_names:
             raise UnservableModel(
@@ -92,6 +95,21 @@ class Loader:
                 hint="package it again with this onnxruntime, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
             )
 
+    def _of_recorded_labels(self, servable: Servable, reference: pa.Table, answered: Array) -> Array:
+        """The probability of each row's recorded label: of two equal ones either may be the greatest."""
+        if "label" not in reference.column_names:
+            raise UnservableModel(
+                f"{REFERENCE} of version {servable.version_short} has no column `label`",
+                hint="package the version again",
+            )
+        places = read_outcomes(servable.manifest.prediction, reference["label"])
+        if not (places >= 0).all():
+            raise UnservableModel(
+                f"{REFERENCE} of version {servable.version_short} has a label that is not in prediction.labels",
+                hint="package the version again",
+            )
+        return answered[np.arange(len(places)), places.astype(np.intp)]
+
 
 def read_reference(manifest: Manifest, reference: bytes, maximum: int) -> pa.Table:
     """At most `maximum` reference rows, spread evenly over the file. Raises UnservableModel."""
@@ -103,7 +121,9 @@ def read_reference(manifest: Manifest, reference: bytes, maximum: int) -> pa.Tab
             raise UnservableModel(
                 f"{REFERENCE} has no column {missing[0]!r}", hint="package the version again"
             )
-        table = file.read(columns=[*names, *({"score"} & set(file.schema_arrow.names))])
+        table = file.read(
+            columns=[*names, *(({"score", "label"} - set(names)) & set(file.schema_arrow.names))]
+        )
     except (pa.ArrowException, OSError) as error:
         raise UnservableModel(
             f"{REFERENCE} cannot be read: {error}", hint="package the version again"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import orjson
 
 from services.inference.models.input_schema import Batch, Schema
+from services.inference.models.labels import Labels
 from shared.contracts.manifest import Manifest, short
 from shared.contracts.release import Release
 from shared.errors import UnservableModel
@@ -53,7 +54,9 @@ class Servable:
         signature = check_signature(manifest.features, manifest.prediction, engine.inputs, engine.outputs)
         self.inputs = signature.inputs
         self.output = signature.output
-        self.scores = manifest.prediction.kind != "tensor"
+        self.scores = manifest.prediction.kind in ("probability", "value")
+        self.labels = Labels(manifest.prediction)
+        self._classes = len(self.labels)
         self._columns = signature.columns
         self._engine: Engine | None = engine
         self._seconds_per_call = 0.0
@@ -67,14 +70,14 @@ class Servable:
         )
 
     def run(self, batch: Batch) -> Array:
-        """The output for checked rows: one score or one tensor per row. Raises UnservableModel."""
+        """The output for checked rows: one score, one probability per class or one tensor per row. Raises UnservableModel."""
         if self._engine is None:
             raise UnservableModel(f"version {self.version_short} of {self.model} was unloaded")
         feeds = batch.feeds
         if self._columns:
             feeds = {**feeds, **{name: feeds[name].reshape(-1, 1) for name in self._columns}}
         output = self._engine.run(self.output.name, feeds)
-        output = check_rows(output, batch.rows, scores=self.scores)
+        output = check_rows(output, batch.rows, scores=self.scores, classes=self._classes)
         check_finite(output)
         return output
 

@@ -15,6 +15,8 @@ from shared.contracts.loop_spec import Feature
 from shared.errors import InvalidRequest
 
 PREDICTION_ID = "prediction_id"
+LABEL = "label"
+SCORE = "score"
 
 _DATATYPES = {"number": "FP32", "integer": "INT64", "boolean": "BOOL", "category": "BYTES", "tensor": "FP32"}
 _ACCEPTED = {
@@ -43,15 +45,21 @@ def describe(servable: Servable) -> dict[str, Any]:
     shape = (
         [-1] if servable.scores else [-1, *(axis if axis is not None else -1 for axis in output.shape[1:])]
     )
+    answer: dict[str, Any] = {"name": output.name, "datatype": output_type(output.kind), "shape": shape}
+    extra: list[dict[str, Any]] = []
+    if servable.labels:
+        answer["shape"] = [-1, len(servable.labels)]
+        answer["parameters"] = {"labels": "\n".join(servable.labels.texts)}
+        extra = [
+            {"name": LABEL, "datatype": label_type(servable), "shape": [-1]},
+            {"name": SCORE, "datatype": output_type(output.kind), "shape": [-1]},
+        ]
     return {
         "name": servable.model,
         "versions": [servable.version],
         "platform": "onnxruntime_onnx",
         "inputs": inputs,
-        "outputs": [
-            {"name": output.name, "datatype": output_type(output.kind), "shape": shape},
-            {"name": PREDICTION_ID, "datatype": "BYTES", "shape": [-1]},
-        ],
+        "outputs": [answer, *extra, {"name": PREDICTION_ID, "datatype": "BYTES", "shape": [-1]}],
     }
 
 
@@ -133,6 +141,11 @@ def _check_form(feature: Feature, tensor: InferInput, rows: int) -> None:
             field=feature.name,
             expected=f"shape {' or '.join(str(list(shape)) for shape in shapes)}",
         )
+
+
+def label_type(servable: Servable) -> str:
+    """The protocol's datatype of a model's labels."""
+    return "INT64" if isinstance(servable.labels.values[0], int) else "BYTES"
 
 
 def output_type(kind: str) -> str:

@@ -9,6 +9,8 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+
 from services.inference.http.request import Request
 from services.inference.http.response import Response, json_response
 from services.inference.http.timestamps import parse_timestamp
@@ -16,7 +18,15 @@ from services.inference.metrics import InferenceMetrics
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from services.inference.open_inference.codec import InferOutput, InferRequest, read_request, write_response
-from services.inference.open_inference.features import PREDICTION_ID, describe, output_type, read_batch
+from services.inference.open_inference.features import (
+    LABEL,
+    PREDICTION_ID,
+    SCORE,
+    describe,
+    label_type,
+    output_type,
+    read_batch,
+)
 from services.inference.prediction.predictor import Prediction, Predictor
 from services.inference.status.report import Status
 from shared.contracts.manifest import SHORT
@@ -148,6 +158,8 @@ def _respond(
         ),
         PREDICTION_ID: InferOutput(PREDICTION_ID, "BYTES", (rows,), prediction.prediction_ids),
     }
+    if prediction.classes is not None:
+        found |= _class_outputs(servable, prediction)
     parameters: dict[str, Any] = {"generation": servable.generation}
     if PREDICTION_ID not in outputs:
         # A client that leaves the ids out of the outputs still gets them as a parameter.
@@ -166,8 +178,25 @@ def _respond(
     return Response(200, body, headers)
 
 
+def _class_outputs(servable: Servable, prediction: Prediction) -> dict[str, InferOutput]:
+    """The most probable label of each row, and its probability."""
+    assert prediction.classes is not None
+    rows, best = len(prediction.prediction_ids), prediction.classes
+    labels = (
+        np.asarray(servable.labels.values, np.int64)[best]
+        if label_type(servable) == "INT64"
+        else [servable.labels.texts[place] for place in best.tolist()]
+    )
+    scores = prediction.output[np.arange(rows), best]
+    return {
+        LABEL: InferOutput(LABEL, label_type(servable), (rows,), labels),
+        SCORE: InferOutput(SCORE, output_type(servable.output.kind), (rows,), scores),
+    }
+
+
 def _requested_outputs(servable: Servable, wire: InferRequest) -> dict[str, bool]:
-    known = (servable.output.name, PREDICTION_ID)
+    classes = (LABEL, SCORE) if servable.labels else ()
+    known = (servable.output.name, *classes, PREDICTION_ID)
     if wire.outputs is None:
         return dict.fromkeys(known, wire.binary_by_default)
     for name in wire.outputs:

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
+from services.inference.prediction.class_scores import most_probable
 from services.inference.prediction.recorder import Recorder, as_numbers
 from shared.contracts.prediction_id import PredictionIds
+from shared.spool.record import Classes
 
 
 class _Call:
@@ -40,11 +43,15 @@ class _Call:
 
 @dataclass(slots=True)
 class Prediction:
-    """Prediction ids, the model's output, and its scores as numbers (None for tensor outputs)."""
+    """Prediction ids, the model's output, and its scores as numbers (None for tensor outputs).
+
+    Of classes: `scores` are the probabilities of the most probable ones, `classes` their places among the labels.
+    """
 
     prediction_ids: list[str]
     output: npt.NDArray[Any]
     scores: list[float] | None
+    classes: npt.NDArray[np.intp] | None = None
 
 
 class Predictor:
@@ -88,6 +95,11 @@ class Predictor:
                 )
         prediction_ids = self._ids.make_many(servable.model, batch.rows)
         scores = as_numbers(output) if servable.scores else None
+        best = classes = None
+        if servable.labels:
+            best, scores = most_probable(output)
+            texts = servable.labels.texts
+            classes = Classes([texts[place] for place in best.tolist()], output)
         self._recorder.prediction(
             servable,
             batch,
@@ -95,8 +107,9 @@ class Predictor:
             scores=scores,
             event_time=event_time,
             traceparent=traceparent,
+            classes=classes,
         )
-        return Prediction(prediction_ids, output, scores)
+        return Prediction(prediction_ids, output, scores, best)
 
     def queued(self) -> int:
         """Calls waiting for a thread."""

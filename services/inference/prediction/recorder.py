@@ -13,6 +13,7 @@ from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.prediction.drop_warnings import DropWarnings
 from shared.spool import SpoolStatistics
+from shared.spool.record import Classes
 
 
 class Spool(Protocol):
@@ -49,6 +50,7 @@ class Recorder:
         scores: Sequence[float] | None,
         event_time: datetime,
         traceparent: str,
+        classes: Classes | None = None,
     ) -> bool:
         """Log answered rows under what answered them; False where they were dropped."""
         kept = self.spool.append_predictions(
@@ -61,6 +63,7 @@ class Recorder:
             scores=scores,
             columns=batch.columns,
             traceparent=traceparent,
+            classes=classes,
         )
         if not kept:
             self._drops.add("predictions", servable.model, prediction_ids)
@@ -71,12 +74,13 @@ class Recorder:
         model: str,
         *,
         prediction_ids: Sequence[str],
-        values: Sequence[float],
+        values: Sequence[float | None],
         observed_at: Sequence[datetime],
         received_at: datetime,
         traceparent: str,
+        labels: Sequence[str] | None = None,
     ) -> bool:
-        """Log outcomes of one model; False where they were dropped."""
+        """Log outcomes of one model, as values or as labels; False where they were dropped."""
         kept = self.spool.append_outcomes(
             model=model,
             received_at=received_at,
@@ -84,6 +88,7 @@ class Recorder:
             values=values,
             observed_at=observed_at,
             traceparent=traceparent,
+            labels=labels,
         )
         if not kept:
             self._drops.add("outcomes", model, prediction_ids)

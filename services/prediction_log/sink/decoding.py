@@ -11,7 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.prediction_log.dead_letters import DeadLetter
-from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
+from shared.contracts.lake_schema import (
+    OUTCOME_CLASS_COLUMNS,
+    OUTCOME_COLUMNS,
+    PREDICTION_CLASS_COLUMNS,
+    PREDICTION_COLUMNS,
+)
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.topics import OUTCOMES, PREDICTIONS
 from shared.messaging.arrow import CONTENT_TYPE, UndecodableBatch, find_flaw, from_bytes, in_lake_columns
@@ -75,10 +80,10 @@ def read_message(
         event = Event.from_headers(message.headers)
     except ValueError as error:
         return DeadLetter.headerless(message, place, str(error))
-    topic, kind, columns = (
-        (PREDICTIONS, "predictions", PREDICTION_COLUMNS)
+    topic, kind, columns, optional = (
+        (PREDICTIONS, "predictions", PREDICTION_COLUMNS, PREDICTION_CLASS_COLUMNS)
         if message.partition.topic == PREDICTIONS.name
-        else (OUTCOMES, "outcomes", OUTCOME_COLUMNS)
+        else (OUTCOMES, "outcomes", OUTCOME_COLUMNS, OUTCOME_CLASS_COLUMNS)
     )
     wrong = _wrong_attribute(event, topic.event_type)
     if wrong:
@@ -88,7 +93,7 @@ def read_message(
         sequences = _checked_sequences(batch, event.source)
     except UndecodableBatch as error:
         return DeadLetter.undecodable(message, place, str(error))
-    flaw = find_flaw(batch, columns=columns, features=kind == "predictions")
+    flaw = find_flaw(batch, columns=columns, optional=optional, features=kind == "predictions")
     epoch = batch["epoch"][0].as_py()
     return DecodedBatch(
         kind,

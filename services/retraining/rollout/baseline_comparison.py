@@ -21,7 +21,7 @@ from shared.contracts.manifest import MODEL, short
 from shared.contracts.verdict import Verdict
 from shared.errors import UnservableModel
 from shared.models.keys import Keys
-from shared.models.losses import MetricName, row_losses
+from shared.models.losses import MetricName, Scores, row_losses
 from shared.models.onnx_runner import OnnxModel
 from shared.models.packaging import verify_version
 from shared.stores.lake import Lake
@@ -128,6 +128,6 @@ def _with_outcomes(lake: Lake, verdict: Verdict, start: datetime, features: Sequ
     return rows.filter(pc.and_(valid, pc.equal(rows["generation"], verdict.generation)))
 
 
-def _mean(metric: MetricName, scores: npt.NDArray[np.float64], outcomes: npt.NDArray[np.float64]) -> float:
+def _mean(metric: MetricName, scores: Scores, outcomes: npt.NDArray[np.float64]) -> float:
     mean = float(row_losses(metric, scores, outcomes).mean())
     return math.sqrt(mean) if metric == "rmse" else mean

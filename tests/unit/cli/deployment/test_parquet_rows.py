@@ -13,8 +13,9 @@ import pytest
 
 from cli.deployment import parquet_rows as rows
 from cli.deployment.parquet_rows import last_moment, newest, read_rows, with_scores
-from shared.contracts.loop_spec import Prediction, parse_loop_spec
+from shared.contracts.loop_spec import LoopSpec, Prediction, parse_loop_spec
 from shared.errors import ProjectError
+from tests.fakes.class_model import TABLE, class_loop
 
 LOOP = parse_loop_spec(
     """
@@ -121,4 +122,64 @@ def test_reference_has_the_newest_rows_in_order(tmp_path: Path, monkeypatch: pyt
     table = read_rows(write(tmp_path / "rows.parquet"), LOOP, NOW)
     kept = newest(table, table)
     assert kept["count"].to_pylist() == [3, 1, 2, 3]
-    assert with_scores(kept, np.array([0.1, 0.2, 0.3, 0.4]))["score"].to_pylist() == [0.1, 0.2, 0.3, 0.4]
+    assert with_scores(kept, LOOP, np.array([0.1, 0.2, 0.3, 0.4]))["score"].to_pylist() == [
+        0.1,
+        0.2,
+        0.3,
+        0.4,
+    ]
+
+
+ANIMALS = class_loop()
+DIGITS = class_loop((3, 5, 8))
+
+
+def write_lines(path: Path, outcome: Any) -> Path:
+    times = [START + timedelta(hours=hour) for hour in range(len(outcome))]
+    pq.write_table(
+        pa.table({"event_time": times, "line": list(range(len(outcome))), "outcome": outcome}), path
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("loop", "outcome", "expected"),
+    [
+        (ANIMALS, ["dog", None], ["dog", None]),
+        (ANIMALS, pa.array(["dog", "cat"]).dictionary_encode(), ["dog", "cat"]),
+        (DIGITS, [5, 8], [5, 8]),
+        (DIGITS, [5.0, 8.0], [5, 8]),
+    ],
+)
+def test_outcomes_of_classes_are_labels(
+    tmp_path: Path, loop: LoopSpec, outcome: Any, expected: list[Any]
+) -> None:
+    table = read_rows(write_lines(tmp_path / "rows.parquet", outcome), loop, now=NOW)
+    assert table["outcome"].to_pylist() == expected
+    assert table.schema.field("outcome").type == (pa.string() if loop is ANIMALS else pa.int64())
+
+
+@pytest.mark.parametrize(
+    ("loop", "outcome", "said"),
+    [
+        (
+            ANIMALS,
+            ["dog", "fish"],
+            "column outcome contains 'fish'; expected one of cat, dog, bird for a model with classes",
+        ),
+        (DIGITS, [5, 6], "column outcome contains 6; expected one of 3, 5, 8 for a model with classes"),
+        (DIGITS, ["five"], "column outcome is string; expected int64"),
+    ],
+)
+def test_outcome_that_is_no_label_is_named(tmp_path: Path, loop: LoopSpec, outcome: Any, said: str) -> None:
+    with pytest.raises(ProjectError) as raised:
+        read_rows(write_lines(tmp_path / "rows.parquet", outcome), loop, now=NOW)
+    assert said in raised.value.message
+
+
+def test_reference_of_classes_has_label_score_and_scores(tmp_path: Path) -> None:
+    table = read_rows(write_lines(tmp_path / "rows.parquet", ["cat", "cat", "bird"]), ANIMALS, now=NOW)
+    scored = with_scores(table, ANIMALS, TABLE)
+    assert scored["label"].to_pylist() == ["cat", "dog", "bird"]
+    assert scored["score"].to_pylist() == [0.75, 0.625, 0.625]
+    assert scored["scores"].to_pylist() == TABLE.tolist()

@@ -145,6 +145,10 @@ def test_a_feature_that_contradicts_itself_is_refused(entry: dict[str, Any], exp
         Feature.model_validate(entry)
 
 
+def classes(*labels: Any) -> dict[str, Any]:
+    return {"kind": "classes", "labels": list(labels)}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
@@ -165,6 +169,29 @@ def test_a_feature_that_contradicts_itself_is_refused(entry: dict[str, Any], exp
             "value",
             "metric log_loss does not fit a prediction of kind value: use mae, rmse",
         ),
+        (
+            "metric.name",
+            "accuracy",
+            "metric.name: a metric is a loss, smaller is better: use error_rate (1 - accuracy)",
+        ),
+        ("metric.name", "macro_f1", "metric.name: it is no mean over rows"),
+        ("prediction", {"kind": "classes"}, "prediction: a prediction of kind classes needs `labels`"),
+        (
+            "prediction",
+            {"kind": "probability", "labels": ["a", "b"]},
+            "kind classes needs `labels`, and no other kind has them",
+        ),
+        ("prediction", classes("a"), "`labels` has from 2 to 1000 entries"),
+        ("prediction", classes(*range(1001)), "`labels` has from 2 to 1000 entries"),
+        ("prediction", classes("a", "b", "a"), "`labels` names a twice"),
+        ("prediction", classes("a", 1), "`labels` are all text or all integers"),
+        ("prediction", classes("a", True), "prediction.labels.1: YAML reads an unquoted yes, no, on or off"),
+        ("prediction", classes(0, 1.5), "prediction.labels.1: a label is text or an integer, got 1.5"),
+        ("prediction", classes("a", " b"), "without spaces at its ends, got ' b'"),
+        ("prediction", classes("a", "b\nc"), "printable characters"),
+        ("prediction", classes("a", ""), "a label is 1 to 100 printable characters"),
+        ("prediction", classes("a", "b" * 101), "a label is 1 to 100 printable characters"),
+        ("prediction", classes(0, 2**63), "a label is at most a 64-bit integer"),
         ("metric.floor", float("inf"), "metric.floor"),
         ("retraining.triggers", [{"when": "floor"}], "a trigger when: floor needs metric.floor"),
         ("retraining.triggers", [{"when": "moon"}], "retraining.triggers.0"),
@@ -204,6 +231,40 @@ def test_a_refusal_names_the_key(
     assert expected in refusal.value.message
     assert refusal.value.message.startswith("loop.yaml: ")
     assert refusal.value.hint
+
+
+def of_classes(document: dict[str, Any], metric: str = "log_loss", **changes: Any) -> dict[str, Any]:
+    return {**document, "prediction": classes("cat", "dog"), "metric": {"name": metric}, **changes}
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "error_rate"])
+def test_classes_are_measured_by_a_loss_of_classes(loop_document: dict[str, Any], metric: str) -> None:
+    spec = LoopSpec.model_validate(of_classes(loop_document, metric))
+    assert (spec.prediction.labels, spec.metric.name) == (("cat", "dog"), metric)
+    with pytest.raises(
+        ValidationError, match="brier does not fit a prediction of kind classes: use error_rate"
+    ):
+        LoopSpec.model_validate(of_classes(loop_document, "brier"))
+
+
+def test_a_model_with_classes_needs_its_columns_itself(loop_document: dict[str, Any]) -> None:
+    features = [{"name": "label", "type": "number"}]
+    assert LoopSpec.model_validate({**loop_document, "features": features}).features[0].name == "label"
+    with pytest.raises(ValidationError, match="feature name 'label' is reserved in a model of kind classes"):
+        LoopSpec.model_validate(of_classes(loop_document, features=features))
+
+
+def test_labels_are_read_as_they_were_written(loop_document: dict[str, Any]) -> None:
+    for labels in (("3", "5"), (3, 5)):
+        document = of_classes(loop_document, prediction=classes(*labels))
+        spec = LoopSpec.model_validate(document)
+        again = LoopSpec.model_validate(spec.model_dump(mode="json"))
+        assert again.prediction.labels == labels
+        assert [type(label) for label in again.prediction.labels] == [type(label) for label in labels]
+
+
+def test_other_kinds_are_written_without_labels(loop_spec: LoopSpec) -> None:
+    assert loop_spec.model_dump(mode="json")["prediction"] == {"kind": "probability", "output": ""}
 
 
 def test_a_bare_no_in_a_list_of_values_is_refused_with_the_remedy(loop_document: dict[str, Any]) -> None:

@@ -25,3 +25,13 @@ def test_outcome_fits_by_kind(kind: str, good: list[float], bad: list[float], ex
     assert [fits(prediction, value) for value in (*good, *bad)] == [True] * len(good) + [False] * len(bad)
     assert fitting(prediction, column).to_pylist() == [True] * len(good) + [False] * (len(bad) + 1)
     assert expected_outcome(prediction) == expected
+
+
+@pytest.mark.parametrize("labels", [("3", "5"), (3, 5)])
+def test_outcome_of_classes_is_a_label(labels: tuple[int | str, ...]) -> None:
+    prediction = Prediction(kind="classes", labels=labels)
+    for column in (pa.array(["3", "5", "4", None]), pa.array([3, 5, 4, None])):
+        assert fitting(prediction, pa.chunked_array([column])).to_pylist() == [True, True, False, False]
+    assert expected_outcome(prediction) == "one of 3, 5"
+    many = Prediction(kind="classes", labels=tuple(range(30)))
+    assert expected_outcome(many).endswith("18, 19, …")

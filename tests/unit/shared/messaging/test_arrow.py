@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
+from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_CLASS_COLUMNS, PREDICTION_COLUMNS
 from shared.messaging.arrow import UndecodableBatch, from_bytes, outcomes_batch, predictions_batch, to_bytes
-from shared.spool.record import OutcomeRecord, PredictionRecord
+from shared.spool.record import Classes, OutcomeRecord, PredictionRecord
 
 NOW = datetime(2013, 1, 1, tzinfo=UTC)
 
@@ -80,6 +80,23 @@ def test_a_tensor_is_a_flat_list_per_row() -> None:
 def test_an_answer_without_a_score_has_none() -> None:
     batch = predictions_batch([record(0, 2, scores=None)], writer="w", epoch=1)
     assert batch["score"].to_pylist() == [None, None]
+
+
+def test_classes_become_a_label_and_a_list_of_scores() -> None:
+    classes = Classes(["cat", "dog"], np.array([[0.75, 0.25], [0.5, 0.5]], np.float32))
+    batch = predictions_batch([record(0, 2, classes=classes), record(2, 1)], writer="w", epoch=1)
+    assert batch.schema.names == [*PREDICTION_COLUMNS.names, "label", "scores", "f_carrier"]
+    assert batch.schema.field("scores") == PREDICTION_CLASS_COLUMNS.field("scores")
+    assert batch["label"].to_pylist() == ["cat", "dog", None]
+    assert batch["scores"].to_pylist() == [[0.75, 0.25], [0.5, 0.5], None]
+
+
+def test_outcomes_of_classes_have_labels() -> None:
+    labelled = OutcomeRecord("flights", 0, NOW, ["a"], [None], [NOW], labels=["cat"])
+    plain = OutcomeRecord("flights", 1, NOW, ["b"], [1.0], [NOW])
+    batch = outcomes_batch([labelled, plain], writer="w", epoch=1)
+    assert batch.schema.names == [*OUTCOME_COLUMNS.names, "label"]
+    assert (batch["label"].to_pylist(), batch["value"].to_pylist()) == (["cat", None], [None, 1.0])
 
 
 def test_outcomes_become_rows() -> None:

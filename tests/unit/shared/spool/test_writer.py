@@ -13,8 +13,9 @@ from shared.errors import OperatorError
 from shared.spool import SpoolWriter
 from shared.spool.drop_counter import read_drops
 from shared.spool.reader import SpoolReader
+from shared.spool.record import Classes, OutcomeRecord, PredictionRecord
 from shared.spool.segment import list_segments
-from tests.fakes.rows import append_outcomes, append_rows
+from tests.fakes.rows import NOON, append_label_outcomes, append_outcomes, append_rows
 
 
 def test_sequences_are_gap_free_per_kind_and_model(root: Path, spool: SpoolWriter) -> None:
@@ -181,3 +182,60 @@ def test_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("a file where the folder should be")
     with pytest.raises(OperatorError, match="the spool .* cannot be written"):
         SpoolWriter.open(tmp_path / "spool", maximum_bytes=1000)
+
+
+def test_classes_are_read_as_they_were_written(root: Path, spool: SpoolWriter) -> None:
+    image = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    scores = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32)
+    spool.append_predictions(
+        model="animals",
+        version="v",
+        generation=1,
+        event_time=NOON,
+        answered_at=NOON,
+        prediction_ids=["a", "b"],
+        scores=[0.7, 0.8],
+        columns={"image": image},
+        classes=Classes(["cat", "bird"], scores),
+    )
+    append_label_outcomes(spool, 0, ["cat"])
+    predictions, outcomes = (entry.record for entry in SpoolReader(root / spool.writer).read())
+    assert isinstance(predictions, PredictionRecord)
+    assert predictions.classes is not None
+    assert predictions.classes.labels == ["cat", "bird"]
+    np.testing.assert_array_equal(predictions.classes.scores, scores)
+    np.testing.assert_array_equal(predictions.tensors["image"], image)
+    assert isinstance(outcomes, OutcomeRecord)
+    assert (outcomes.labels, outcomes.values) == (["cat"], [None])
+
+
+def test_other_records_have_neither_labels_nor_probabilities(root: Path, spool: SpoolWriter) -> None:
+    append_rows(spool, 0)
+    append_outcomes(spool, 0)
+    for entry in SpoolReader(root / spool.writer).read():
+        assert b"labels" not in entry.payload
+        assert b"classes" not in entry.payload
+
+
+def test_a_label_per_row_is_required(spool: SpoolWriter) -> None:
+    with pytest.raises(ValueError, match="1 ids, 2 labels, 1 rows of scores"):
+        spool.append_predictions(
+            model="animals",
+            version="v",
+            generation=1,
+            event_time=NOON,
+            answered_at=NOON,
+            prediction_ids=["a"],
+            scores=[0.5],
+            columns={},
+            classes=Classes(["cat", "dog"], np.full((1, 2), 0.5, np.float32)),
+        )
+    with pytest.raises(ValueError, match="expected the same number"):
+        spool.append_outcomes(
+            model="animals",
+            received_at=NOON,
+            prediction_ids=["a"],
+            values=[None],
+            observed_at=[NOON],
+            labels=["cat", "dog"],
+        )

@@ -12,8 +12,10 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from shared.contracts.lake_schema import (
+    OUTCOME_CLASS_COLUMNS,
     OUTCOME_COLUMNS,
     PARTITION,
+    PREDICTION_CLASS_COLUMNS,
     PREDICTION_COLUMNS,
     TIMESTAMP,
     partition_of,
@@ -106,8 +108,8 @@ def test_requested_columns_and_null_for_an_unknown_feature(lake: Lake) -> None:
 
 def test_unknown_column_is_named(lake: Lake) -> None:
     predict(lake, [0])
-    with pytest.raises(NotFound, match="no column scores; it has prediction_id"):
-        lake.read_predictions("flights", at(0), at(1), ["scores"])
+    with pytest.raises(NotFound, match="no column loss; it has prediction_id"):
+        lake.read_predictions("flights", at(0), at(1), ["loss"])
 
 
 def test_model_without_tables_has_no_rows_and_all_columns(lake: Lake) -> None:
@@ -306,3 +308,34 @@ def test_broken_table_raises_dependency_unavailable(lake: Lake) -> None:
         entry.write_text("{")
     with pytest.raises(DependencyUnavailable, match="the lake cannot be read"):
         lake.snapshot("flights")
+
+
+def test_table_without_labels_has_null_labels(lake: Lake) -> None:
+    predict(lake, [1])
+    observe(lake, 1, 0.5, observed=2, received=2)
+    columns = ["label", "scores"]
+    expected = [PREDICTION_CLASS_COLUMNS.field(name) for name in columns]
+    for table in (
+        lake.read_predictions("flights", at(0), at(2), columns),
+        lake.read_predictions("unknown", at(0), at(2), columns),
+    ):
+        assert list(table.schema) == expected
+        assert table["label"].null_count == table.num_rows
+    for labels, outcome in ((False, [0.5]), (True, [None])):
+        joined = lake.read_joined("flights", at(0), at(2), columns=["score"], labels=labels)
+        assert joined.column_names == ["prediction_id", "score", "outcome", "observed_at"]
+        assert joined["outcome"].to_pylist() == outcome
+    assert lake.read_joined("flights", at(0), at(2), labels=True, with_outcome=True).num_rows == 0
+
+
+def test_prediction_is_found_with_its_label(lake: Lake) -> None:
+    predict(lake, [1, 2])
+    observe(lake, 1, 0.5, observed=2, received=2)
+    row: dict[str, object] = {
+        "prediction_id": "p2", "value": None, "label": "cat", "observed_at": at(3), "received_at": at(3),
+        "writer": "w", "epoch": 1, "sequence": 9, "traceparent": "",
+    }  # fmt: skip
+    schema = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_CLASS_COLUMNS])
+    write(lake.outcomes("flights"), [row], schema, "observed_at")
+    found = [lake.find_prediction(name, "flights") for name in ("p1", "p2")]
+    assert [row["outcome"] for row in found if row] == [0.5, "cat"]

@@ -4,15 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from services.inference.models.loader import Loader
-from services.inference.models.servable import Engine
+from services.inference.models.servable import Engine, Servable
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.onnx import OnnxModel
 from shared.contracts.manifest import MANIFEST, MODEL, Manifest
 from shared.errors import IntegrityError, NotFound, UnservableModel
 from shared.models.packaging import verify_version
+from tests.fakes.class_model import TABLE, put_classes
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
 
 CPU = Device("cpu", ("CPUExecutionProvider",), "requested")
@@ -127,3 +129,32 @@ def test_unservable_model_is_refused(loader: Loader, toys: ToyStore, raw: bytes,
 def test_scores_of_shape_n_by_1(loader: Loader, toys: ToyStore) -> None:
     servable = loader.load(toys.put_and_release(4.0, raw=toy_onnx(4.0, score_rank=2)))
     assert servable.run(servable.schema.batch([ROW, ROW])).tolist() == [4.0, 4.0]
+
+
+def load_classes(loader: Loader, toys: ToyStore, **changed: Any) -> Servable:
+    return loader.load(toys.release(put_classes(toys, changed=changed).version, model="animals"))
+
+
+def test_model_with_classes_is_probed_by_its_recorded_labels(loader: Loader, toys: ToyStore) -> None:
+    servable = load_classes(loader, toys)
+    np.testing.assert_array_equal(servable.run(servable.schema.batch([{"line": 2}])), TABLE[2:])
+    with pytest.raises(
+        UnservableModel, match="scores reference row 1 as 0.25; when it was packaged .* 0.625"
+    ):
+        load_classes(loader, toys, label=pa.array(["cat", "cat", "bird"]))
+
+
+def test_of_two_equal_probabilities_either_label_passes_the_probe(loader: Loader, toys: ToyStore) -> None:
+    changed = {"label": pa.array(["cat", "dog", "dog"]), "score": pa.array([0.75, 0.625, 0.25])}
+    assert load_classes(loader, toys, **changed).labels.values == ("cat", "dog", "bird")
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [(None, "has no column `label`"), (pa.array(["cat", None, "fish"]), "has a label that is not in")],
+)
+def test_reference_without_known_labels_is_refused(
+    loader: Loader, toys: ToyStore, label: pa.Array | None, said: str
+) -> None:
+    with pytest.raises(UnservableModel, match=said):
+        load_classes(loader, toys, label=label)

@@ -48,6 +48,11 @@ FLAWED: dict[str, tuple[pa.RecordBatch, str]] = {
         "month is not a column of the lake",
     ),
     "a column nobody knows": (with_column("colour", ONE), "colour is not a column of the lake"),
+    "labels that are numbers": (with_column("label", ONE), "column label has type double, expected string"),
+    "scores in double precision": (
+        with_column("scores", pa.array([[1.0]])),
+        "column scores has type list<item: double>, expected list<item: float>",
+    ),
     "a column repeated": (with_column("f_distance", ONE), "f_distance appears twice"),
     "a column in capitals": (with_column("f_Distance", ONE), "f_Distance appears twice"),
     "the lake's column in capitals": (with_column("Epoch", ONE), "Epoch appears twice"),

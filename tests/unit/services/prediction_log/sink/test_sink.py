@@ -17,7 +17,7 @@ from shared.messaging.arrow import CONTENT_TYPE, predictions_batch, to_bytes
 from shared.messaging.events import Event
 from shared.messaging.interfaces import Message, Partition
 from shared.spool.record import PredictionRecord
-from tests.fakes.rows import NOON, append_outcomes, append_rows
+from tests.fakes.rows import NOON, append_class_rows, append_label_outcomes, append_outcomes, append_rows
 
 
 def batch(
@@ -438,3 +438,23 @@ def test_outcomes_have_their_own_sequence(log: Any) -> None:
     assert len(log.broker.messages(OUTCOMES.name)) == 1
     assert log.metric("homeostat_sink_missing_rows_total", kind="outcomes", model="flights") == 0
     assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
+
+
+def test_tables_from_before_the_labels_get_them_with_the_first_row(log: Any) -> None:
+    append_rows(log.spool, 0, 2)
+    append_outcomes(log.spool, 0, 2)
+    log.drain()
+    assert "label" not in log.predictions().column_names
+    append_class_rows(log.spool, 2, ["cat", "dog"])
+    append_label_outcomes(log.spool, 2, ["cat", "bird"])
+    append_rows(log.spool, 4)
+    log.drain()
+    rows = log.predictions().sort_by("sequence")
+    assert rows["label"].to_pylist() == [None, None, "cat", "dog", None]
+    assert rows["scores"].to_pylist() == [None, None, [0.5, 0.25, 0.25], [0.5, 0.25, 0.25], None]
+    assert rows["f_distance"].to_pylist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    start, end = NOON, NOON + timedelta(days=1)
+    joined = log.lake.read_joined("flights", start, end, labels=True, with_outcome=True)
+    assert joined["outcome"].to_pylist() == ["cat", "bird"]
+    assert log.lake.read_joined("flights", start, end, with_outcome=True)["outcome"].to_pylist() == [1.0, 1.0]
+    assert log.dead_letters() == []

@@ -1,0 +1,33 @@
+"""The answer of a model with classes: the most probable label of each row, and probabilities within a limit of bytes. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from services.inference.models.labels import Labels
+
+# A reply with every probability of a thousand classes would have 30 KB a row. The log holds them all.
+MOST_SCORES = 20
+
+
+def most_probable(output: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], list[float]]:
+    """The class of each row (of equal ones the first), and its probability."""
+    best = output.argmax(axis=1)
+    scores: list[float] = output[np.arange(len(output)), best].tolist()
+    return best, scores
+
+
+def scores_by_label(output: npt.NDArray[Any], labels: Labels) -> list[dict[str, float]]:
+    """Per row the probabilities by label, in the order of the labels; of many labels the most probable, in descending order."""
+    texts = labels.texts
+    if len(texts) <= MOST_SCORES:
+        return [dict(zip(texts, row, strict=True)) for row in output.tolist()]
+    first = np.argsort(-output, axis=1, kind="stable")[:, :MOST_SCORES]
+    kept = np.take_along_axis(output, first, axis=1).tolist()
+    return [
+        {texts[place]: score for place, score in zip(places, scores, strict=True)}
+        for places, scores in zip(first.tolist(), kept, strict=True)
+    ]
