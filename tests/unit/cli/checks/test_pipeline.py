@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
 from cli.checks.pipeline import lag, releases, spool
 from local_stack.settings import LocalStackSettings
-from local_stack.state import write_state
 from shared.contracts.release import Release
-from shared.contracts.stack_state import StackState
 from shared.stores.model_store import open_model_store
 from tests.unit.cli.fake_service import FakeService
 
@@ -53,22 +52,13 @@ def test_older_served_generation_is_a_failure(settings: LocalStackSettings, serv
 
 @pytest.mark.parametrize(("behind", "state"), [("3.0", "ok"), ("20001.0", "failure")])
 def test_high_consumer_lag_is_a_failure(
-    settings: LocalStackSettings, service: FakeService, behind: str, state: str
+    settings: LocalStackSettings,
+    started: Callable[..., None],
+    service: FakeService,
+    behind: str,
+    state: str,
 ) -> None:
-    port = int(service.url.rsplit(":", 1)[1])
-    write_state(
-        settings.home,
-        StackState(
-            pid=1,
-            created=0.0,
-            home="",
-            kafka="",
-            started_at="",
-            ports={"sink": port},
-            urls={},
-            processes=(),
-        ),
-    )
+    started(sink=int(service.url.rsplit(":", 1)[1]))
     service.answers["GET /metrics"] = (
         200,
         f'homeostat_sink_lag_records{{topic="homeostat.predictions"}} {behind}\n'.encode(),

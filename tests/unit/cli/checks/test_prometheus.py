@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,8 +11,7 @@ from cli.checks.check_result import CheckResult
 from cli.checks.prometheus import JOBS, prometheus
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
-from local_stack.state import write_state
-from shared.contracts.stack_state import ProcessState, StackState
+from shared.contracts.stack_state import ProcessState
 from tests.unit.cli.fake_service import FakeService
 
 
@@ -45,23 +45,10 @@ def test_unreachable_prometheus_is_a_failure(settings: LocalStackSettings) -> No
     assert "homeostat up --observability" in found.hint
 
 
-def test_started_prometheus_is_expected_to_respond(settings: LocalStackSettings) -> None:
-    part = ProcessState(
-        name="prometheus", pid=1, created=0.0, port=free_port(), restarts=0, log="", ready_url=""
-    )
-    write_state(
-        settings.home,
-        StackState(
-            pid=1,
-            created=0.0,
-            home="",
-            kafka="",
-            started_at="",
-            ports={},
-            urls={},
-            processes=(part,),
-        ),
-    )
+def test_started_prometheus_is_expected_to_respond(
+    settings: LocalStackSettings, started: Callable[..., None]
+) -> None:
+    started(ProcessState("prometheus", 1, 0.0, free_port(), 0, "", ""))
     [found] = prometheus(settings)
     assert found.state == "failure"
 
