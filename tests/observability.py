@@ -65,7 +65,7 @@ def eventually(found: Callable[[], Any], what: str, seconds: float = 30.0) -> An
 
 
 class Program:
-    """One running program with an HTTP door at `url`. Use it as a context: at the end it is ended by its pid."""
+    """One running program with an HTTP server at `url`. Use it as a context: at the end it is ended by its pid."""
 
     def __init__(self, name: str, command: Sequence[str], port: int, log: Path) -> None:
         self.name = name
@@ -168,12 +168,12 @@ class RunningAlertmanager(Program):
     """An Alertmanager with the shipped routes."""
 
     def alerts(self) -> list[dict[str, Any]]:
-        """What it has been told and is not over."""
+        """The alerts that it has received and that are not resolved."""
         found: list[dict[str, Any]] = self.get("/api/v2/alerts").json()
         return found
 
     def notifications(self, integration: str = "webhook", *, failed: bool = False) -> int:
-        """How often it has told somebody by `integration`, as its own metrics count."""
+        """Number of notifications sent by `integration`, from its own metrics."""
         name = "alertmanager_notifications" + ("_failed_total" if failed else "_total")
         pattern = rf'^{name}{{integration="{integration}"}} (\S+)$'
         found = re.search(pattern, self.get("/metrics").text, re.MULTILINE)

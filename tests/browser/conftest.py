@@ -65,7 +65,7 @@ class Visit:
     expected: list[str] = field(default_factory=list)
 
     def watch(self, origin: str) -> None:
-        def told(message: ConsoleMessage) -> None:
+        def record_message(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning") and not any(one in message.text for one in self.expected):
                 self.errors.append(message.text)
 
@@ -73,7 +73,7 @@ class Visit:
             if not request.url.startswith((origin + "/", "data:")):
                 self.strayed.append(request.url)
 
-        self.page.on("console", told)
+        self.page.on("console", record_message)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", sent)
 

@@ -51,9 +51,9 @@ def test_full_disk_only_delays_runs(small_disk: Path, tmp_path: Path) -> None:
         service.start()
         service.deploy()
         fill(small_disk)
-        told = httpx.post(service.url("/triggers"), json=trigger, timeout=60)
-        assert told.status_code == 503
-        assert "database or disk is full" in told.json()["error"]
+        response = httpx.post(service.url("/triggers"), json=trigger, timeout=60)
+        assert response.status_code == 503
+        assert "database or disk is full" in response.json()["error"]
         free(small_disk)
 
         run_id = service.post("/triggers", trigger, expect=202)["causes"][0]["run_id"]
@@ -65,7 +65,7 @@ def test_full_disk_only_delays_runs(small_disk: Path, tmp_path: Path) -> None:
         wait_for(service.ended_runs, 180, f"the run to end; the log: {service.log}")
         [run] = service.ended_runs()
         assert run["run_id"] == run_id
-        # The training command may itself have run into the full disk: that is told as its failure.
+        # The training command may itself have run into the full disk: that is reported as its failure.
         assert run["state"] in ("promoted", "failed"), run["reason"]
         released = [entry.run_id for entry in installation.store.releases(MODEL)]
         assert released == (["", run_id] if run["state"] == "promoted" else [""])

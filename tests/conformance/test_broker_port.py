@@ -127,7 +127,7 @@ def test_a_record_too_large_for_the_broker_is_refused_and_not_away(parts: Parts)
     send(parts, b"a small one behind it")
 
 
-def test_assignment_and_lag_are_told(parts: Parts, group: str) -> None:
+def test_assignment_and_lag_are_reported(parts: Parts, group: str) -> None:
     values = values_for("lag")
     send(parts, *values)
     consumer = parts.consumer(group)

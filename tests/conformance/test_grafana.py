@@ -76,12 +76,12 @@ def test_health_needs_no_login(grafana: FakeGrafana) -> None:
     assert GrafanaClient(GrafanaAccess(grafana.url, token="glsa_expired")).health().database == "ok"
 
 
-def test_permissions_are_told(grafana: FakeGrafana, port: GrafanaInterface) -> None:
+def test_permissions_are_returned(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     grafana.role = "Viewer"
-    told = port.permissions()
-    assert told is not None
-    assert told["dashboards:read"] == ["*"]
-    assert "dashboards:write" not in told
+    granted = port.permissions()
+    assert granted is not None
+    assert granted["dashboards:read"] == ["*"]
+    assert "dashboards:write" not in granted
 
 
 def test_a_folder_is_found_once_created(port: GrafanaInterface) -> None:
@@ -184,7 +184,7 @@ def test_the_newest_saves_of_a_board_come_first(grafana: FakeGrafana, port: Graf
     ]
 
 
-def test_a_board_from_a_file_is_told_and_refused(grafana: FakeGrafana, port: GrafanaInterface) -> None:
+def test_a_board_from_a_file_is_reported_and_refused(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     grafana.add_board(dict(BOARD), provisioned=True)
     found = port.find_board("homeostat-loop")
     assert found is not None

@@ -23,7 +23,7 @@ from services.inference.bootstrap import assemble
 from services.inference.metrics import InferenceMetrics
 from services.inference.settings import InferenceSettings
 from services.retraining.http.app import make_app as make_retraining
-from services.retraining.http.routes import RouteDependencies as RetrainingDoors
+from services.retraining.http.routes import RouteDependencies as RetrainingDependencies
 from shared.errors import DependencyUnavailable
 from shared.http.errors import UNKNOWN_ERROR
 from shared.http.host_check import AllowedHosts
@@ -87,15 +87,17 @@ def inference(failing: Any) -> Iterator[Server]:
 
 def drift(failing: Any) -> Iterator[Server]:
     now = datetime.now(UTC)
-    door = DriftDependencies(failing, failing, failing, CollectorRegistry(), Event(), now, lambda: now, HOSTS)
-    yield Server(in_memory(make_drift(door)), "/verdicts", "/models/toy/evaluations")
+    dependencies = DriftDependencies(
+        failing, failing, failing, CollectorRegistry(), Event(), now, lambda: now, HOSTS
+    )
+    yield Server(in_memory(make_drift(dependencies)), "/verdicts", "/models/toy/evaluations")
 
 
 def retraining(failing: Any) -> Iterator[Server]:
-    doors = RetrainingDoors(
+    dependencies = RetrainingDependencies(
         failing, failing, failing, failing, failing, failing, lambda: datetime.now(UTC), HOSTS, LIMIT
     )
-    yield Server(in_memory(make_retraining(doors, failing)), "/decisions", "/models/toy/rollback")
+    yield Server(in_memory(make_retraining(dependencies, failing)), "/decisions", "/models/toy/rollback")
 
 
 def console(failing: Any) -> Iterator[Server]:

@@ -13,7 +13,7 @@ from tests.containers.dockerfile import Image, image
 from tests.containers.images import environment_of, lay_out
 from tests.containers.sandbox import Mount, Process, Sandbox, python_mounts
 
-# Which setting moves the door of a part: the machine is shared, so that no part can have its own port here.
+# The setting of each service's port: the machine is shared, so that no service can have its default port here.
 PORT_SETTINGS = {
     "inference": "HOMEOSTAT_INFERENCE_PORT",
     "shipper": "HOMEOSTAT_SHIPPER_PORT",

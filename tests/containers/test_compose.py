@@ -355,9 +355,9 @@ def named(services: dict[str, Any]) -> dict[str, set[str]]:
 
 
 def test_only_what_runs_is_named_to_who_would_miss_it() -> None:
-    """A part that is named and does not answer is told as a fault: the default start must not name what is in a profile."""
+    """A part that is named and does not answer is reported as a fault: the default start must not name what is in a profile."""
     optional = {name for name, service in SERVICES.items() if "profiles" in service}
-    # MLflow is a mirror: a run's record waits for it, and nobody is told of it as a fault.
+    # MLflow is a mirror: a run's record waits for it, and its absence is not reported as a fault.
     missing = {name: others & optional - {"mlflow"} for name, others in named(SERVICES).items()}
     assert {name: others for name, others in missing.items() if others} == {}
     watched = named(WATCHED)
@@ -367,7 +367,7 @@ def test_only_what_runs_is_named_to_who_would_miss_it() -> None:
     page = (ROOT / "docs/containers.md").read_text(encoding="utf-8")
     assert "echo COMPOSE_PROFILES=observability >>.env" in page
     for text in (page, COMPOSE.read_text(encoding="utf-8")):
-        assert "--profile observability" not in text, "then nobody is told where they are"
+        assert "--profile observability" not in text, "then no service has their addresses"
 
 
 def test_the_default_start_expects_nothing_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +376,7 @@ def test_the_default_start_expects_nothing_that_is_not_there(monkeypatch: pytest
     from services.console.aggregation.endpoints import find_endpoints
     from services.console.settings import ConsoleSettings
 
-    def told(services: dict[str, Any]) -> tuple[list[str], bool]:
+    def monitoring_of(services: dict[str, Any]) -> tuple[list[str], bool]:
         for variable, value in services["console"]["environment"].items():
             monkeypatch.setenv(variable, str(value))
         settings = LocalStackSettings()
@@ -384,8 +384,8 @@ def test_the_default_start_expects_nothing_that_is_not_there(monkeypatch: pytest
         watching = [endpoints.prometheus, endpoints.alertmanager, endpoints.grafana]
         return watching, endpoint_of(settings, None, "prometheus", settings.prometheus_url, 9090)[1]
 
-    assert told(SERVICES) == (["", "", ""], False)
-    assert told(WATCHED) == (
+    assert monitoring_of(SERVICES) == (["", "", ""], False)
+    assert monitoring_of(WATCHED) == (
         ["http://prometheus:9090", "http://alertmanager:9093", "http://grafana:3000"],
         True,
     )

@@ -123,7 +123,7 @@ def test_the_demo_ends_with_a_version_the_loop_made(running: Project) -> None:
 
 
 def test_the_run_is_mirrored_to_mlflow(running: Project) -> None:
-    """Over the network, by a name that MLflow must have been told to answer to."""
+    """Over the network, by a host name that MLflow must be configured to accept."""
 
     def mirrored() -> list[str]:
         answer = httpx.get(f"{running.url(MIRROR)}/api/2.0/mlflow/registered-models/search", timeout=10)

@@ -156,7 +156,7 @@ class ShortLoop:
                 "rows": [parcel.features for parcel in asked],
             }
             answer = self.post("inference", "/predict", body).raise_for_status().json()
-            told = [
+            outcomes = [
                 {
                     "prediction_id": prediction["prediction_id"],
                     "value": 1 - parcel.outcome if turned else parcel.outcome,
@@ -164,7 +164,7 @@ class ShortLoop:
                 }
                 for prediction, parcel in zip(answer["predictions"], asked, strict=True)
             ]
-            self.post("inference", "/outcomes", {"outcomes": told}).raise_for_status()
+            self.post("inference", "/outcomes", {"outcomes": outcomes}).raise_for_status()
 
     def _days(self) -> list[list[Parcel]]:
         folder = self.home.parent / "served"

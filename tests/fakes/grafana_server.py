@@ -186,7 +186,7 @@ class FakeGrafana:
             while not self._stopping.wait(0.05):
                 handler.wfile.write(b" ")
         elif trouble.kind == "answer":
-            # Said aloud: who is not told keeps the connection, and meets its end with the next request.
+            # Without this header a client keeps the connection, and its next request fails.
             self._send(handler, trouble.status, trouble.body, (*trouble.headers, ("Connection", "close")))
 
     def _send(

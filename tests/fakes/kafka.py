@@ -6,7 +6,7 @@ broker.messages("homeostat.verdicts")      # what was sent
 broker.committed["retraining"]             # what was committed
 broker.down = True                         # nobody answers
 broker.fail_next(2)                        # the next two records are not acknowledged and not kept
-broker.lose_next_acknowledgements(1)       # kept, but the sender is told it failed
+broker.lose_next_acknowledgements(1)       # kept, but the sender receives an error
 broker.recreate("homeostat.predictions")   # deleted and made again: another topic id, empty
 """
 

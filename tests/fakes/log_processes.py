@@ -49,7 +49,7 @@ class LogProcesses:
 
     def start(self, *names: str) -> None:
         """Start `load`, `shipper` or `sink` and wait until they work; their output goes to a file below `home`."""
-        heard = {name: len(self.output(name)) for name in names}
+        length = {name: len(self.output(name)) for name in names}
         for name in names:
             self._starts += 1
             if name == "load":
@@ -64,7 +64,7 @@ class LogProcesses:
                     [sys.executable, *command], env=self._environment, stdout=output, stderr=output
                 )
         for name in names:
-            self.wait_for(lambda name=name: "started" in self.output(name)[heard[name] :], f"{name} started")  # type: ignore[misc]
+            self.wait_for(lambda name=name: "started" in self.output(name)[length[name] :], f"{name} started")  # type: ignore[misc]
 
     def kill(self, name: str) -> None:
         """kill -9."""
@@ -134,34 +134,36 @@ class LogProcesses:
             time.sleep(0.2)
 
     def wait_until_settled(self, seconds: float = 60) -> None:
-        """Wait until everything answered and told is in the lake."""
-        answered, told = set(self.listed("answered")), set(self.listed("told"))
+        """Wait until everything answered and every acknowledged outcome is in the lake."""
+        answered, acknowledged = set(self.listed("answered")), set(self.listed("acknowledged"))
         self.wait_for(lambda: answered <= set(self.in_lake()), "everything answered is in the lake", seconds)
         self.wait_for(
-            lambda: told <= set(self.outcomes_in_lake()), "every outcome told is in the lake", seconds
+            lambda: acknowledged <= set(self.outcomes_in_lake()),
+            "every acknowledged outcome is in the lake",
+            seconds,
         )
 
     def check_conservation(self, *, kills_of_load: int) -> None:
         """answered = lake + counted drops, exactly; no repeats; nothing from nowhere.
 
-        A writer killed between its append and its reply leaves one request in the lake that nobody was told of, and one killed
+        A writer killed between its append and its reply leaves one request in the lake without a reply, and one killed
         between an append that did not hold and its note leaves one counted drop: at most one request a kill, five rows at most.
         """
         lake, answered = self.in_lake(), set(self.listed("answered"))
         begun, dropped = set(self.listed("begun")), set(self.listed("dropped"))
         assert len(lake) == len(set(lake)), "repeats in the lake"
         assert answered <= set(lake), f"lost: {sorted(answered - set(lake))[:10]}"
-        untold = set(lake) - answered
-        assert untold <= begun - dropped
-        assert len(untold) <= 5 * kills_of_load
+        unanswered = set(lake) - answered
+        assert unanswered <= begun - dropped
+        assert len(unanswered) <= 5 * kills_of_load
         assert 0 <= self.dropped_on_disk() - len(dropped) <= 5 * kills_of_load
         if not kills_of_load:
             assert len(begun) == len(lake) + self.dropped_on_disk()
-        outcomes, told = self.outcomes_in_lake(), set(self.listed("told"))
+        outcomes, acknowledged = self.outcomes_in_lake(), set(self.listed("acknowledged"))
         assert len(outcomes) == len(set(outcomes)), "repeated outcomes in the lake"
-        assert told <= set(outcomes), f"lost outcomes: {sorted(told - set(outcomes))[:10]}"
-        assert set(outcomes) - told <= begun
-        assert len(set(outcomes) - told) <= kills_of_load
+        assert acknowledged <= set(outcomes), f"lost outcomes: {sorted(acknowledged - set(outcomes))[:10]}"
+        assert set(outcomes) - acknowledged <= begun
+        assert len(set(outcomes) - acknowledged) <= kills_of_load
 
     def close(self) -> None:
         """End what still runs."""

@@ -174,11 +174,11 @@ class FakeLoop:
             models = [{"model": self.model, "error": ""}] if self.releases else []
             asked = query.get("model", [""])[0]
             verdicts = [one for one in self.verdicts if asked in ("", one["model"])]
-            told: dict[str, dict[str, Any]] = {
+            bodies: dict[str, dict[str, Any]] = {
                 "status": {"service": "drift", "ready": True, "unpublished": 0, "models": models},
                 "verdicts": {"verdicts": verdicts[:limit]},
             }
-            return told.get(path)
+            return bodies.get(path)
         if service == "retraining":
             return self._retraining(path, query, limit)
         return {"service": service, "ready": True, "last_error": "" if self.kafka else "no broker answers"}
@@ -196,7 +196,7 @@ class FakeLoop:
             return next((run for run in self.runs if run["run_id"] == path.removeprefix("runs/")), None)
         states = query.get("state")
         runs = [run for run in self.runs if states is None or run["state"] in states]
-        told: dict[str, dict[str, Any]] = {
+        bodies: dict[str, dict[str, Any]] = {
             "status": {
                 "ready": True,
                 "leader": "this process",
@@ -207,7 +207,7 @@ class FakeLoop:
             "decisions": {"decisions": self.decisions[:limit], "unacknowledged": self._unseen_groups()},
             "runs": {"runs": runs[:limit]},
         }
-        return told.get(path)
+        return bodies.get(path)
 
     def _unseen(self) -> list[dict[str, Any]]:
         return [

@@ -180,9 +180,9 @@ def test_a_runbook_names_metrics_and_settings_that_exist() -> None:
     assert named <= {setting.variable for setting in all_settings()}
 
 
-def test_what_retraining_hears_tells_of_its_verdict() -> None:
-    told = {rule.name: set(rule.annotations) & ABOUT_A_VERDICT for rule in ALERTS}
-    assert {name: noted for name, noted in told.items() if noted} == dict.fromkeys(
+def test_alerts_sent_to_retraining_have_verdict_annotations() -> None:
+    annotated = {rule.name: set(rule.annotations) & ABOUT_A_VERDICT for rule in ALERTS}
+    assert {name: noted for name, noted in annotated.items() if noted} == dict.fromkeys(
         TO_RETRAINING | {"HomeostatDataFault"}, ABOUT_A_VERDICT
     )
 
@@ -286,7 +286,7 @@ def test_amtool_agrees_with_the_routes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rule", ALERTS, ids=str)
 def test_an_alert_reaches_whom_it_concerns(rule: Rule) -> None:
     people = rule.labels["severity"]
-    told = ["retraining", people] if rule.name in TO_RETRAINING else [people]
+    receivers = ["retraining", people] if rule.name in TO_RETRAINING else [people]
     labels = {"alertname": rule.name, "model": "flights", **rule.labels}
     said = run(
         "amtool",
@@ -295,11 +295,11 @@ def test_an_alert_reaches_whom_it_concerns(rule: Rule) -> None:
             "routes",
             "test",
             f"--config.file={ALERTMANAGER}",
-            f"--verify.receivers={','.join(told)}",
+            f"--verify.receivers={','.join(receivers)}",
         ),
         *(f"{name}={value}" for name, value in labels.items()),
     )
-    assert ",".join(told) in said
+    assert ",".join(receivers) in said
 
 
 def test_one_alert_is_one_group_and_names_in_routes_exist() -> None:

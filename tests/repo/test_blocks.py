@@ -1,4 +1,4 @@
-"""The code blocks of README and docs are alive: commands exist, YAML and JSON are what the doors take, Python runs."""
+"""The code blocks of README and docs are alive: commands exist, YAML and JSON are what the services accept, Python runs."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_bodies_for_predict_are_what_the_projects_take() -> None:
     assert shown == set(specifications())
 
 
-def test_bodies_for_outcomes_are_what_the_door_takes() -> None:
+def test_bodies_for_outcomes_are_accepted() -> None:
     shown = 0
     prediction = specifications()["flights"].prediction
     for _, path, body in bodies():

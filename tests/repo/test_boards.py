@@ -178,7 +178,7 @@ def test_every_graph_has_a_legend_and_every_series_a_name(board: dict[str, Any])
                 assert any(label in labels for labels in kept), f"{panel['title']}: {label}"
 
 
-def test_colours_can_be_told_apart(board: dict[str, Any]) -> None:
+def test_colours_can_be_distinguished(board: dict[str, Any]) -> None:
     """Only colours of the palette, so none that a colour-blind person takes for another."""
     assert set(re.findall(r'"(#[0-9A-Fa-f]{6})"', json.dumps(board))) <= PALETTE
     named = re.findall(r'"(?:color|fixedColor|iconColor)": "([^"]+)"', json.dumps(board))

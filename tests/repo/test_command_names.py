@@ -1,4 +1,4 @@
-"""Whatever the program and its pages tell people to type is a command that exists, with options it takes."""
+"""Every command that the program and its pages name exists, with the options that it takes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, "".join(str(part) for part in parts)
 
 
-def told() -> Iterator[tuple[str, str]]:
-    """(where, the words after `homeostat`) of every command that somebody is told."""
+def named_commands() -> Iterator[tuple[str, str]]:
+    """(where, the words after `homeostat`) of every command that texts and pages name."""
     for path in tracked():
         place = str(path.relative_to(ROOT))
         if place.startswith("tests/") or place == "CHANGELOG.md":
@@ -60,8 +60,8 @@ def wrong_with(said: str) -> str:
     return f"{command.name} takes no {', '.join(sorted(unknown))}" if unknown else ""
 
 
-def test_every_command_that_is_told_exists() -> None:
-    found = sorted(set(told()))
+def test_every_named_command_exists() -> None:
+    found = sorted(set(named_commands()))
     assert len({place.partition(":")[0] for place, _ in found}) > 40
     wrong = {place: f"homeostat {said}: {wrong_with(said)}" for place, said in found if wrong_with(said)}
     assert wrong == {}

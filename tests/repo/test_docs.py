@@ -56,7 +56,7 @@ def test_every_owner_of_routes_has_its_table() -> None:
     assert {route.owner for route in all_routes()} == subjects("routes")
 
 
-def test_every_service_has_settings_metrics_and_a_door() -> None:
+def test_every_service_has_settings_metrics_and_routes() -> None:
     assert {setting.owner for setting in all_settings()} >= SERVICES
     assert {metric.owner for metric in all_metrics()} >= SERVICES
     assert {route.owner for route in all_routes()} == SERVICES
@@ -166,14 +166,16 @@ def test_what_retraining_really_answers_is_what_is_documented() -> None:
     assert answered_by(make_retraining_routes(cast(Any, None))) == documented("services.retraining")
 
 
-def test_what_the_metrics_door_really_answers_is_what_is_documented() -> None:
-    door = MetricsServer(CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": True})
-    door.start()
+def test_routes_of_the_metrics_server_are_those_documented() -> None:
+    server = MetricsServer(CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": True})
+    server.start()
     try:
         for method, path in documented("services.prediction_log"):
-            assert httpx.request(method, f"http://127.0.0.1:{door.port}{path}", timeout=10).status_code == 200
+            assert (
+                httpx.request(method, f"http://127.0.0.1:{server.port}{path}", timeout=10).status_code == 200
+            )
     finally:
-        door.stop()
+        server.stop()
 
 
 def test_the_topics_are_those_of_the_contract() -> None:

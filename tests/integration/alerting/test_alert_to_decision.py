@@ -110,7 +110,7 @@ class Loop:
         return found
 
     def wait_until_sent(self, times: int) -> None:
-        """Return once Alertmanager has told retraining `times` more times."""
+        """Return once Alertmanager has notified retraining `times` more times."""
         before = self.alertmanager.notifications()
         eventually(
             lambda: self.alertmanager.notifications() >= before + times,
@@ -146,7 +146,7 @@ def publish(broker: Broker, verdict: dict[str, Any]) -> None:
         producer.close()
 
 
-def told_once(loop: Loop, verdict: dict[str, Any]) -> dict[str, Any]:
+def only_decision(loop: Loop, verdict: dict[str, Any]) -> dict[str, Any]:
     """The one decision about the drifted window; there is no second one under another key, and one run at most."""
     about = [each for each in loop.decisions() if each["cause_key"] == verdict["verdict_id"]]
     assert len(about) == 1
@@ -177,17 +177,17 @@ def test_an_alert_alone_leads_to_one_decision_and_its_verdict_to_no_second(
     assert alert["labels"] == {"alertname": "HomeostatDrift", "model": MODEL, "severity": "ticket"}
     assert alert["annotations"]["verdict_id"] == verdict["verdict_id"]
     loop.wait_until_sent(SENT)
-    decision = told_once(loop, verdict)
+    decision = only_decision(loop, verdict)
     assert (decision["action"], decision["deliveries"] >= SENT) == ("suggest", True)
 
     loop.retraining.end()
     before = loop.listen(kafka_broker)
     publish(kafka_broker, loop.drift.get(f"/verdicts/{verdict['verdict_id']}"))
     eventually(
-        lambda: told_once(loop, verdict)["deliveries"] == before["deliveries"] + 1,
+        lambda: only_decision(loop, verdict)["deliveries"] == before["deliveries"] + 1,
         "the verdict is received over Kafka",
     )
-    after = told_once(loop, verdict)
+    after = only_decision(loop, verdict)
     # What was decided stands; the verdict itself is kept with it, and counts among the windows in a row.
     decided = (
         "cause_key",
@@ -212,9 +212,9 @@ def test_a_verdict_and_the_alert_after_it_are_one_cause(
     loop.wait_until_sent(SENT)
     # Whoever listens lets the verdict decide, also where the alert was quicker.
     decision = eventually(
-        lambda: (found := told_once(loop, verdict))["run_id"] and found, "the verdict leads to a run", 60
+        lambda: (found := only_decision(loop, verdict))["run_id"] and found, "the verdict leads to a run", 60
     )
     assert (decision["action"], decision["reason_code"]) == ("suggest", "drift")
     assert decision["deliveries"] >= SENT + 1
     loop.wait_until_sent(1)
-    assert told_once(loop, verdict)["run_id"] == decision["run_id"]
+    assert only_decision(loop, verdict)["run_id"] == decision["run_id"]

@@ -1,4 +1,4 @@
-"""What hides what: a real Alertmanager with the shipped rules is told of everything at once."""
+"""Which alert inhibits which: a real Alertmanager with the shipped rules receives all alerts at once."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def everything() -> list[Labels]:
                     severity = rule["labels"]["severity"]
                     known = severities.get(rule["alert"], severity)
                     severities[rule["alert"]] = severity if known == "page" else known
-    told = [
+    alerts = [
         {"alertname": name, "severity": severity, "model": "m"}
         for name, severity in severities.items()
         if name not in SOURCES
     ]
-    return [*told, {"alertname": "HomeostatDataFault", "severity": "page", "model": "faulty"}]
+    return [*alerts, {"alertname": "HomeostatDataFault", "severity": "page", "model": "faulty"}]
 
 
 @pytest.fixture(scope="module")
@@ -149,14 +149,14 @@ def test_what_explains_another_alert_hides_that_and_nothing_else(
     alertmanager: RunningAlertmanager, case: str
 ) -> None:
     causes, wanted = CASES[case]
-    told = [*everything(), *causes]
-    tell(alertmanager, told)
+    alerts = [*everything(), *causes]
+    tell(alertmanager, alerts)
     try:
-        eventually(lambda: len(alertmanager.alerts()) == len(told), "all alerts are there", 10)
+        eventually(lambda: len(alertmanager.alerts()) == len(alerts), "all alerts are there", 10)
         eventually(
             lambda: hidden(alertmanager) == wanted, f"hidden is {wanted}, not {hidden(alertmanager)}", 3
         )
-        # It hears of alerts one after another: what it hides too much may be seen a moment later.
+        # It receives alerts one after another: what it hides too much may be seen a moment later.
         time.sleep(SETTLED)
         assert hidden(alertmanager) == wanted
         if "retraining" in case:
@@ -167,5 +167,5 @@ def test_what_explains_another_alert_hides_that_and_nothing_else(
             }
             assert ways == {"webhook": True, "slack": False, None: False}
     finally:
-        tell(alertmanager, told, over=True)
+        tell(alertmanager, alerts, over=True)
         eventually(lambda: not alertmanager.alerts(), "all alerts are over", 10)

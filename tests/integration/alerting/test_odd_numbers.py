@@ -39,7 +39,7 @@ def address() -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_log_that_was_never_read_is_told_and_an_unknown_loss_is_not(tmp_path: Path, address: str) -> None:
+def test_a_log_that_was_never_read_fires_and_an_unknown_loss_does_not(tmp_path: Path, address: str) -> None:
     rules = tmp_path / "rules"
     rules.mkdir()
     jobs = {job: [address] for job in ("inference", "shipper", "sink", "drift", "retraining")}

@@ -1,4 +1,4 @@
-"""A small real service for supervisor tests: answers /ready on the port it is given until it is told to end.
+"""A small real service for supervisor tests: answers /ready on the port it is given until it receives a signal.
 
     python small_service.py PORT [stubborn]
 

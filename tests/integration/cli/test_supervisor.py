@@ -159,7 +159,7 @@ def test_stack_life_cycle(settings: LocalStackSettings, running: Running) -> Non
 
 
 def test_observability_does_not_delay_the_start(settings: LocalStackSettings, tmp_path: Path) -> None:
-    """One that cannot be started at all is told once and tried on; one that dies is started again; both are no part of ready."""
+    """One that cannot be started at all is reported once and retried; one that dies is restarted; both are no part of ready."""
     unable = replace(spec("prometheus", needs_broker=False), command=("/nowhere/prometheus",), is_core=False)
     able = replace(spec("alertmanager", needs_broker=False), is_core=False)
     config = tmp_path / "home" / "observability" / "prometheus.yml"

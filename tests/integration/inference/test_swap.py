@@ -34,7 +34,7 @@ def test_starts_without_model(server: InferenceProcess, toys: ToyStore) -> None:
 
 
 class Asker(threading.Thread):
-    """Asks without a pause until told to stop; notes each answer's status, version, generation and scores."""
+    """Sends requests without a pause until stopped; notes each answer's status, version, generation and scores."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
@@ -98,14 +98,16 @@ def test_swaps_under_load_drop_and_mix_nothing(server: InferenceProcess, toys: T
         10,
     )
 
-    told = {identity: (version, generation) for version, generation, _, ids in answers for identity in ids}
+    answered = {
+        identity: (version, generation) for version, generation, _, ids in answers for identity in ids
+    }
     logged = {
         identity: (record.version, record.generation)
         for record in spooled(toys.home)
         if isinstance(record, PredictionRecord)
         for identity in record.prediction_ids
     }
-    assert told.items() <= logged.items()
+    assert answered.items() <= logged.items()
 
 
 def test_tampered_version_is_refused(server: InferenceProcess, toys: ToyStore) -> None:

@@ -1,4 +1,4 @@
-"""The real inference server under clients that never rest, and what they were told: ids, scores and features of every answer."""
+"""The real inference server under clients that never rest, and what they received: ids, scores and features of every answer."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class AskedServer:
         )
 
     def all_answers_are_in_lake(self) -> bool:
-        """Whether everything the clients were told has arrived."""
+        """Whether everything acknowledged to the clients has arrived."""
         outcomes = self._lake.read_outcomes(self.model, NOON, NOON + _LONG)["prediction_id"].to_pylist()
         return self.answered.keys() <= set(
             self.rows_in_lake()["prediction_id"].to_pylist()
@@ -81,10 +81,10 @@ class AskedServer:
         assert len(lake) == len(rows), "repeats in the lake"
         assert {identity: lake.get(identity) for identity in self.answered} == self.answered
         assert len(lake) - len(self.answered) <= _ROWS * len(self.cut_requests)
-        told = self._lake.read_outcomes(self.model, NOON, NOON + _LONG)["prediction_id"].to_pylist()
-        assert len(told) == len(set(told)), "outcomes twice"
-        assert self.outcomes <= set(told)
-        assert len(set(told) - self.outcomes) <= len(self.cut_requests)
+        stored = self._lake.read_outcomes(self.model, NOON, NOON + _LONG)["prediction_id"].to_pylist()
+        assert len(stored) == len(set(stored)), "outcomes twice"
+        assert self.outcomes <= set(stored)
+        assert len(set(stored) - self.outcomes) <= len(self.cut_requests)
 
     def _end_clients(self) -> None:
         self._stop.set()

@@ -9,15 +9,13 @@ from shared.http.metrics_server import MetricsServer
 
 
 @pytest.mark.parametrize(("ready", "expected"), [(True, 0), (False, 1)])
-def test_the_exit_code_is_what_the_door_says(
-    ready: bool, expected: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    door = MetricsServer(CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": ready})
-    door.start()
+def test_exit_code_follows_readiness(ready: bool, expected: int, capsys: pytest.CaptureFixture[str]) -> None:
+    server = MetricsServer(CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": ready})
+    server.start()
     try:
-        assert main([f"http://127.0.0.1:{door.port}/health/ready"]) == expected
+        assert main([f"http://127.0.0.1:{server.port}/health/ready"]) == expected
     finally:
-        door.stop()
+        server.stop()
     assert ("returned status 503" in capsys.readouterr().out) is not ready
 
 

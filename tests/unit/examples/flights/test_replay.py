@@ -20,7 +20,7 @@ class RememberingServer(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.received: list[tuple[str, dict[str, Any]]] = []
         self.refuse: set[str] = set()
 
     @property
@@ -28,7 +28,7 @@ class RememberingServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def rows(self) -> int:
-        return sum(len(body["rows"]) for path, body in self.heard if path == "/predict")
+        return sum(len(body["rows"]) for path, body in self.received if path == "/predict")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -40,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path in self.server.refuse:
             return self._answer(503, {"error": "not ready"})
         base = self.server.rows()
-        self.server.heard.append((self.path, body))
+        self.server.received.append((self.path, body))
         if self.path == "/outcomes":
             return self._answer(202, {"accepted": len(body["outcomes"])})
         predictions = [{"prediction_id": f"p{base + n}", "score": 0.25} for n in range(len(body["rows"]))]
@@ -75,7 +75,7 @@ def _free_view() -> LoopView:
 def test_each_hour_is_one_request_and_every_reply_is_kept(server: RememberingServer) -> None:
     flights = made_flights(100)
     answers = Replay(flights, server.url, "flights", _free_view()).run()
-    asked = [body for path, body in server.heard if path == "/predict"]
+    asked = [body for path, body in server.received if path == "/predict"]
     assert [len(body["rows"]) for body in asked] == [10] * 10
     assert asked[3]["event_time"] == "2013-01-15T08:00:00+00:00"
     assert answers.answered == 100
@@ -89,27 +89,27 @@ def test_a_missing_number_is_sent_as_null(server: RememberingServer) -> None:
     flights = made_flights(10)
     flights.loc[4, "pressure"] = np.nan
     Replay(flights, server.url, "flights", _free_view()).run()
-    rows = server.heard[0][1]["rows"]
+    rows = server.received[0][1]["rows"]
     assert rows[4]["pressure"] is None
     assert set(rows[0]) == set(flights.columns) - {"event_time", "outcome_time", "outcome"}
 
 
-def test_an_outcome_is_told_once_and_never_before_its_flight_has_landed(server: RememberingServer) -> None:
+def test_an_outcome_is_sent_once_and_never_before_landing(server: RememberingServer) -> None:
     flights = made_flights(100)
     flights.loc[7, ["outcome", "outcome_time"]] = [np.nan, None]
     answers = Replay(flights, server.url, "flights", _free_view()).run()
-    now, told = "", []
-    for path, body in server.heard[:-1]:
+    now, outcomes = "", []
+    for path, body in server.received[:-1]:
         if path == "/predict":
             now = body["event_time"]
         else:
-            told += body["outcomes"]
+            outcomes += body["outcomes"]
             hour = datetime.fromisoformat(now) + timedelta(hours=1)
             assert all(datetime.fromisoformat(item["observed_at"]) <= hour for item in body["outcomes"])
-    told += server.heard[-1][1]["outcomes"]
-    assert sorted(item["prediction_id"] for item in told) == sorted(f"p{n}" for n in range(100) if n != 7)
+    outcomes += server.received[-1][1]["outcomes"]
+    assert sorted(item["prediction_id"] for item in outcomes) == sorted(f"p{n}" for n in range(100) if n != 7)
     assert answers.outcome_sent.sum() == 99
-    assert {item["value"] for item in told} == {0.0, 1.0}
+    assert {item["value"] for item in outcomes} == {0.0, 1.0}
 
 
 def test_while_held_traffic_goes_on_in_small_pieces(server: RememberingServer) -> None:
@@ -123,7 +123,7 @@ def test_while_held_traffic_goes_on_in_small_pieces(server: RememberingServer) -
             view.evaluated = datetime.fromisoformat("2014-01-01T00:00:00+00:00")
 
     answers = Replay(flights, server.url, "flights", view, pause=pause).run()
-    asked = [body for path, body in server.heard if path == "/predict"]
+    asked = [body for path, body in server.received if path == "/predict"]
     limit = datetime.fromisoformat("2013-01-18T05:00:00+00:00")
     early = [body for body in asked if datetime.fromisoformat(body["event_time"]) < limit]
     assert [len(body["rows"]) for body in early] == [10] * 72

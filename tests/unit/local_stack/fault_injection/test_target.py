@@ -27,8 +27,8 @@ def serve(inference: FakeService, **versions: str) -> None:
 
 
 def find(inference: FakeService, toys: ToyStore, model: str = "") -> Target:
-    with ServiceClient("inference", inference.url) as door:
-        return find_target(door, toys.store, toys.keys, model, seed=0)
+    with ServiceClient("inference", inference.url) as client:
+        return find_target(client, toys.store, toys.keys, model, seed=0)
 
 
 def test_served_version_is_read(inference: FakeService, tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def verdict(day: int, *, generation: int = 1, rows: int = 400, name: str = "v") 
 
 
 def wait(drift: FakeService, timeline: Timeline = TIMELINE) -> dict[str, Any] | None:
-    with ServiceClient("drift", drift.url) as door:
-        return wait_for_verdict(door, "parcels", 1, timeline, within_s=0.0)
+    with ServiceClient("drift", drift.url) as client:
+        return wait_for_verdict(client, "parcels", 1, timeline, within_s=0.0)
 
 
 def test_verdict_of_the_window_is_found(drift: FakeService) -> None:

@@ -58,22 +58,22 @@ def test_alertmanager_sends_to_retraining(programs: Path, tmp_path: Path) -> Non
 
 
 def test_command_line_options(programs: Path, tmp_path: Path) -> None:
-    told, tells = make_observability(settings(tmp_path, host="127.0.0.2")).specs
-    assert (told.name, tells.name) == ("alertmanager", "prometheus")
-    assert told.command[0] == str(programs / "prometheus-alertmanager")
+    alertmanager, prometheus = make_observability(settings(tmp_path, host="127.0.0.2")).specs
+    assert (alertmanager.name, prometheus.name) == ("alertmanager", "prometheus")
+    assert alertmanager.command[0] == str(programs / "prometheus-alertmanager")
     assert {"--web.listen-address=127.0.0.2:19093", "--cluster.listen-address=", "--data.retention=120h"} <= {
-        *told.command
+        *alertmanager.command
     }
     assert {
         "--web.listen-address=127.0.0.2:19090",
         "--storage.tsdb.retention.time=31d",
         "--storage.tsdb.retention.size=4GB",
         r"--web.cors.origin=http://127\.0\.0\.2:19090",
-    } <= {*tells.command}
-    assert not told.is_core
-    assert not tells.is_core
-    assert (told.ready_path, tells.ready_path) == ("/-/ready", "/-/ready")
-    assert not any(each.needs_broker for each in (told, tells))
+    } <= {*prometheus.command}
+    assert not alertmanager.is_core
+    assert not prometheus.is_core
+    assert (alertmanager.ready_path, prometheus.ready_path) == ("/-/ready", "/-/ready")
+    assert not any(each.needs_broker for each in (alertmanager, prometheus))
 
 
 def test_missing_program_hint_names_installation(programs: Path, tmp_path: Path) -> None:

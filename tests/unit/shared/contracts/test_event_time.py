@@ -28,7 +28,7 @@ def test_within_the_bounds_a_moment_stays_itself(moment: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "told"),
+    ("moment", "message"),
     [
         (datetime(1, 1, 1, tzinfo=UTC), "before 1970-01-02"),
         (datetime(1970, 1, 2, tzinfo=UTC) - INSTANT, "before 1970-01-02"),
@@ -36,8 +36,8 @@ def test_within_the_bounds_a_moment_stays_itself(moment: datetime) -> None:
         (datetime(2999, 1, 1, tzinfo=UTC), "more than a day ahead"),
     ],
 )
-def test_outside_of_them_it_is_refused_by_name(moment: datetime, told: str) -> None:
-    with pytest.raises(InvalidRequest, match=told) as caught:
+def test_outside_of_them_it_is_refused_by_name(moment: datetime, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message) as caught:
         check_event_time(moment, NOW, field="observed_at", row=3)
     assert (caught.value.status, caught.value.field, caught.value.row) == (422, "observed_at", 3)
 

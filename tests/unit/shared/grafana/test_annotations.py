@@ -59,19 +59,19 @@ class Notebook:
 
 
 class Results:
-    """What `on_result` heard."""
+    """The results that `on_result` received."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.received: list[str] = []
         self._lock = Lock()
 
     def __call__(self, result: str) -> None:
         with self._lock:
-            self.heard.append(result)
+            self.received.append(result)
 
     def wait_for(self, count: int, seconds: float = 10) -> list[str]:
-        wait_until(lambda: len(self.heard) >= count, seconds)
-        return list(self.heard)
+        wait_until(lambda: len(self.received) >= count, seconds)
+        return list(self.received)
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
@@ -220,7 +220,7 @@ def test_what_does_not_fit_into_the_queue_is_dropped_and_counted(results: Result
     annotator = Annotator(stuck, results, capacity=10)
     for number in range(25):
         annotator.annotate(str(number), TAGS, AT)
-    assert results.heard == ["dropped"] * 15
+    assert results.received == ["dropped"] * 15
     stuck.let_go.set()
     assert Counter(results.wait_for(25)) == {"dropped": 15, "sent": 10}
     assert [one.text for one in stuck.kept] == [str(number) for number in range(10)]
@@ -232,10 +232,10 @@ def test_the_queue_of_a_service_holds_a_thousand(results: Results) -> None:
     annotator = Annotator(stuck, results)
     for _ in range(1001):
         annotator.annotate("x", TAGS, AT)
-    assert results.heard == ["dropped"]
+    assert results.received == ["dropped"]
     stuck.let_go.set()
     annotator.close(10)
-    assert Counter(results.heard) == {"sent": 1000, "dropped": 1}
+    assert Counter(results.received) == {"sent": 1000, "dropped": 1}
 
 
 def test_closing_sends_what_waits(results: Results) -> None:
@@ -247,7 +247,7 @@ def test_closing_sends_what_waits(results: Results) -> None:
     start = time.monotonic()
     annotator.close(5)
     assert time.monotonic() - start < 10, "a pause held up the end of the service"
-    assert sorted(results.heard) == ["dropped", "sent"]
+    assert sorted(results.received) == ["dropped", "sent"]
     assert [one.text for one in notebook.kept] == ["b"]
 
 
@@ -261,14 +261,14 @@ def test_closing_is_bounded_and_counts_what_is_left_once(results: Results) -> No
     start = time.monotonic()
     annotator.close(0.2)
     assert 0.2 <= time.monotonic() - start < 5
-    assert results.heard == ["dropped"] * 5
+    assert results.received == ["dropped"] * 5
     annotator.annotate("late", TAGS, AT)
     annotator.close(0.2)
-    assert results.heard == ["dropped"] * 6
+    assert results.received == ["dropped"] * 6
     stuck.let_go.set()
     annotator._thread.join(5)
     assert not annotator._thread.is_alive()
-    assert results.heard == ["dropped"] * 6, "one annotation came to two results"
+    assert results.received == ["dropped"] * 6, "one annotation came to two results"
 
 
 def test_annotating_takes_less_than_a_millisecond_while_grafana_hangs(results: Results) -> None:
@@ -286,7 +286,7 @@ def test_annotating_takes_less_than_a_millisecond_while_grafana_hangs(results: R
         start = time.monotonic()
         annotator.close(0.3)
         assert time.monotonic() - start < 5
-        assert Counter(results.heard) == {"dropped": 1501}
+        assert Counter(results.received) == {"dropped": 1501}
 
 
 def test_a_real_grafana_has_each_annotation_once_whatever_befalls(results: Results) -> None:
@@ -330,7 +330,7 @@ def test_without_a_grafana_nothing_is_started(results: Results) -> None:
     assert isinstance(annotator, NoAnnotator)
     annotator.annotate("x", TAGS, AT)
     annotator.close(1)
-    assert results.heard == []
+    assert results.received == []
     assert active_count() == threads
     assert isinstance(annotator_from(HomeostatSettings(), results), NoAnnotator)
 
@@ -366,7 +366,7 @@ def test_settings_that_cannot_work_refuse_and_do_not_raise(results: Results, url
         annotator = make_annotator(url, token, "", "", results)
         annotator.annotate("x", TAGS, AT)
         annotator.close(1)
-    assert results.heard == ["refused"]
+    assert results.received == ["refused"]
     assert [line["event"] for line in lines] == ["annotations_refused"]
     assert "two words" not in str(lines)
 
@@ -391,7 +391,7 @@ def test_a_secret_file_that_is_not_there_refuses_and_does_not_raise(results: Res
     )
     annotator = annotator_from(settings, results)
     annotator.annotate("x", TAGS, AT)
-    assert results.heard == ["refused"]
+    assert results.received == ["refused"]
 
 
 def test_a_given_token_goes_before_its_file(tmp_path: Path, results: Results) -> None:
@@ -419,7 +419,7 @@ def test_a_grafana_that_comes_back_gets_what_waited(results: Results) -> None:
     )
     annotator.annotate("before it was there", TAGS, AT)
     time.sleep(0.2)
-    assert results.heard == []
+    assert results.received == []
     with grafana(port=port) as back:
         assert results.wait_for(1) == ["sent"]
         assert [one["time"] for one in back.annotations] == [int(AT.timestamp() * 1000)]

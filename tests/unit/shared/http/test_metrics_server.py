@@ -1,4 +1,4 @@
-"""The door of services without an HTTP server of their own."""
+"""The HTTP server of services that have no other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.http.metrics_server import MetricsServer
 
 
 class Service:
-    """What stands behind the door: says whether it is ready."""
+    """The service behind the server: reports whether it is ready."""
 
     def __init__(self) -> None:
         self.ready = False
@@ -30,44 +30,44 @@ def service() -> Service:
 
 
 @pytest.fixture
-def door(service: Service) -> Iterator[str]:
+def url(service: Service) -> Iterator[str]:
     opened = MetricsServer(service.registry, "127.0.0.1", 0, service.status)
     opened.start()
     yield f"http://127.0.0.1:{opened.port}"
     opened.stop()
 
 
-def test_metrics_are_those_of_the_registry_handed_over(door: str, service: Service) -> None:
+def test_metrics_are_those_of_the_registry_handed_over(url: str, service: Service) -> None:
     service.rows.inc(5)
-    answer = httpx.get(f"{door}/metrics?name[]=homeostat_rows_total")
+    answer = httpx.get(f"{url}/metrics?name[]=homeostat_rows_total")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert "homeostat_rows_total 5.0\n" in answer.text
     assert "python_info" not in answer.text
 
 
-def test_ready_follows_the_status_and_live_does_not(door: str, service: Service) -> None:
-    assert httpx.get(f"{door}/health/ready").status_code == 503
-    assert httpx.get(f"{door}/health/live").status_code == 200
-    assert httpx.get(f"{door}/status").json() == {"ready": False, "lag": 3}
+def test_ready_follows_the_status_and_live_does_not(url: str, service: Service) -> None:
+    assert httpx.get(f"{url}/health/ready").status_code == 503
+    assert httpx.get(f"{url}/health/live").status_code == 200
+    assert httpx.get(f"{url}/status").json() == {"ready": False, "lag": 3}
     service.ready = True
-    assert httpx.get(f"{door}/health/ready").status_code == 200
+    assert httpx.get(f"{url}/health/ready").status_code == 200
 
 
-def test_unknown_path_is_404(door: str) -> None:
-    answer = httpx.get(f"{door}/metric")
+def test_unknown_path_is_404(url: str) -> None:
+    answer = httpx.get(f"{url}/metric")
     assert answer.status_code == 404
     assert answer.json() == {"error": "there is no route /metric"}
 
 
-def test_a_taken_port_is_named_with_the_remedy(door: str, service: Service) -> None:
-    port = int(door.rsplit(":", 1)[1])
+def test_a_taken_port_is_named_with_the_remedy(url: str, service: Service) -> None:
+    port = int(url.rsplit(":", 1)[1])
     with pytest.raises(OperatorError, match=f"port {port} on 127.0.0.1 cannot be opened") as refusal:
         MetricsServer(service.registry, "127.0.0.1", port, service.status)
     assert refusal.value.hint
 
 
-def test_a_door_closes_and_its_port_is_free_again(service: Service) -> None:
+def test_stopped_server_frees_its_port(service: Service) -> None:
     first = MetricsServer(service.registry, "127.0.0.1", 0, service.status)
     port = first.port
     first.start()
@@ -76,5 +76,5 @@ def test_a_door_closes_and_its_port_is_free_again(service: Service) -> None:
     second.stop()
 
 
-def test_a_door_that_never_answered_can_be_closed(service: Service) -> None:
+def test_server_that_was_never_started_can_be_stopped(service: Service) -> None:
     MetricsServer(service.registry, "127.0.0.1", 0, service.status).stop()

@@ -108,10 +108,10 @@ def test_custom_operators_are_refused_at_any_depth(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "message"),
     [(b"\xff\xffno model", "model.onnx is not an ONNX model"), (b"", "model.onnx holds no graph")],
 )
-def test_invalid_model_bytes_are_refused(raw: bytes, told: str) -> None:
+def test_invalid_model_bytes_are_refused(raw: bytes, message: str) -> None:
     with pytest.raises(UnservableModel) as caught:
         check_model_file(raw)
-    assert caught.value.message == told
+    assert caught.value.message == message

@@ -106,7 +106,7 @@ def test_other_inputs_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "told"),
+    ("name", "kind", "message"),
     [
         ("i", (TensorProto.FLOAT, ["N"]), "input i is tensor(float)"),
         ("n", (TensorProto.FLOAT, [3]), "input n has shape [3]"),
@@ -115,11 +115,13 @@ def test_other_inputs_are_named(tmp_path: Path) -> None:
         ("t", (TensorProto.FLOAT, ["N", 2, 3]), "input t has shape [N, 2, 3]"),
     ],
 )
-def test_inputs_of_another_type_or_shape_are_named(tmp_path: Path, name: str, kind: Any, told: str) -> None:
+def test_inputs_of_another_type_or_shape_are_named(
+    tmp_path: Path, name: str, kind: Any, message: str
+) -> None:
     nodes = [helper.make_node("Identity", ["half"], ["score"])]
     assert (
         refused(model(tmp_path, nodes, kinds={**KINDS, name: kind}, output=("score", TensorProto.FLOAT, [])))
-        == told
+        == message
     )
 
 

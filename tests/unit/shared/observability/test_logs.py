@@ -87,8 +87,8 @@ def test_kafka_client_errors_are_hidden() -> None:
 
 def test_unknown_error_is_logged_with_its_id() -> None:
     line, last = log_of(
-        "try:\n    {}['secret']\nexcept KeyError as error:\n    told = log_unknown_error(log, error)\n"
-        "log.info('told', error_id=told)"
+        "try:\n    {}['secret']\nexcept KeyError as error:\n    error_id = log_unknown_error(log, error)\n"
+        "log.info('returned', error_id=error_id)"
     )
     assert line["event"] == "unknown_error"
     assert line["error_id"] == last["error_id"]

@@ -128,20 +128,20 @@ def test_focusable_elements_have_ids() -> None:
 def test_buttons_have_their_subject_and_request() -> None:
     page = page_of(full_loop())
     buttons = [button for button in page.all("button") if "data-action" in button.attributes]
-    told = {button.id: button for button in buttons}
-    assert set(told) == {
+    by_id = {button.id: button for button in buttons}
+    assert set(by_id) == {
         "approve-run-new",
         "reject-run-new",
         "rollback-flights",
         "item-acknowledge-flights-drift",
         f"decision-acknowledge-{'b' * 32}",
     }
-    assert told["approve-run-new"].text == "Approve run-new"
+    assert by_id["approve-run-new"].text == "Approve run-new"
     assert (
-        told["approve-run-new"].attributes["data-body"]
+        by_id["approve-run-new"].attributes["data-body"]
         == '{"state":"waiting_for_approval","gate_digest":"d1"}'
     )
-    back = told["rollback-flights"].attributes
+    back = by_id["rollback-flights"].attributes
     assert back["data-body"] == '{"expected_generation":3}'
     assert (back["data-default"], back["data-next"]) == ("2", "4")
     assert "generation 3" in back["data-served"]

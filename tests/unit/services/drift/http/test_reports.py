@@ -26,8 +26,8 @@ def test_columns_the_verdict_has_scores_of_come_first(installation: Installation
     world.answer(manifest, 1, ordinary(720, 2))
     [reached] = installation.settle()
     kept = tuple(score for score in reached.scores if score.feature != "x")
-    told = reached.model_copy(update={"verdict_id": "ab" * 16, "scores": kept})
-    installation.verdicts.put(told)
+    published = reached.model_copy(update={"verdict_id": "ab" * 16, "scores": kept})
+    installation.verdicts.put(published)
     drawer = Remembering()
     reports = Reports(
         world.home / "reports",
@@ -36,7 +36,7 @@ def test_columns_the_verdict_has_scores_of_come_first(installation: Installation
         installation.lake_reader,
         drawer,
     )
-    assert "toy" in reports.read(told.verdict_id, "html")
+    assert "toy" in reports.read(published.verdict_id, "html")
     assert list(drawer.thresholds) == ["score", "c", "x"]
     assert drawer.thresholds["c"] > 0
 

@@ -28,7 +28,7 @@ class CountingDrawer:
 
 
 class Service:
-    """The door over an installation."""
+    """The HTTP application of an installation."""
 
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
@@ -41,7 +41,7 @@ class Service:
             installation.lake_reader,
             self.drawer,
         )
-        door = Dependencies(
+        dependencies = Dependencies(
             installation.monitor,
             installation.verdicts,
             reports,
@@ -52,7 +52,7 @@ class Service:
             AllowedHosts.of("127.0.0.1", "drift", "HOMEOSTAT_DRIFT_NAMES"),
         )
         self.client = TestClient(
-            make_app(door), base_url="http://127.0.0.1:8002", raise_server_exceptions=False
+            make_app(dependencies), base_url="http://127.0.0.1:8002", raise_server_exceptions=False
         )
 
 

@@ -288,7 +288,7 @@ def test_rows_that_come_late_are_judged_where_no_window_was_passed_over_yet(
     world.answer(released, 1, ordinary(HOUR, 2))
     world.answer(released, 1, ordinary(1, 7, start=minutes(200_000)), delay=None)
     assert [verdict.rows for verdict in installation.settle()] == [HOUR, 0]
-    # With nothing heard since, windows until 510 are over; late rows of before are not judged, those of after are.
+    # With no rows received since, windows until 510 are over; late rows of before are not judged, those of after are.
     world.answer(released, 1, ordinary(HOUR, 3, start=minutes(300)))
     world.answer(released, 1, ordinary(HOUR, 4, start=minutes(540)))
     installation.now = minutes(700)

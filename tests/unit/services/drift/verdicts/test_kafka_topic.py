@@ -33,7 +33,7 @@ def test_what_was_not_acknowledged_is_dropped_with_its_connection() -> None:
     assert (producer.resets, len(broker.messages(VERDICTS.name))) == (1, 1)
 
 
-def test_a_verdict_the_broker_will_never_take_is_told_apart() -> None:
+def test_a_verdict_the_broker_will_never_take_is_refused() -> None:
     broker = FakeBroker(maximum_bytes=10)
     with pytest.raises(RecordRefused):
         KafkaVerdicts(broker.producer(), 1.0).send(verdict(60))

@@ -1,4 +1,4 @@
-"""All doors together, in memory: real engine and loader, a spool with a memory."""
+"""All routes together, in memory: real engine and loader, a spool with a memory."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_crash_before_offset_commit_repeats_nothing(log: Any, numbers: list[str]
 
 
 def test_record_at_a_stored_offset_is_skipped(log: Any) -> None:
-    """Rows are told apart by sequence; the offset is the second line of defence, against rows that changed their numbers."""
+    """Rows are distinguished by sequence; the offset is the second line of defence, against rows that changed their numbers."""
     place = Partition(PREDICTIONS.name, 0)
     identity = log.broker.identity(PREDICTIONS.name)
     table = TableWriter(
