@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +20,7 @@ from cli.next_step import APPROVAL, next_step, options_given
 from cli.options import Actor, Json, RetrainingUrl, StackHome
 from cli.output import command_output
 from local_stack.addresses import addresses
-from shared.errors import NotFound
+from shared.errors import Conflict, HomeostatError, NotFound
 from shared.http.service_client import ServiceClient, items
 
 Run = Annotated[
@@ -102,7 +104,21 @@ def _decide(run: str, word: str, actor: str, home: Path | None, retraining_url: 
         with (
             ServiceClient("retraining", where.retraining) as retraining,
             listing(lambda: waiting_runs(where)),
+            _explaining(retraining, run, options_given(home, retraining_url)),
         ):
             answer = retraining.post(f"/runs/{run}/{word}", {"actor": actor or getpass.getuser()})
         state = answer.get("state") if isinstance(answer, dict) else None
         output.result(answer, f"run {run}: {word}d" + (f", now {state}" if state else ""))
+
+
+@contextmanager
+def _explaining(retraining: ServiceClient, run: str, options: str) -> Iterator[None]:
+    """The hint of a `Conflict` raised in the block also gets the next command, by the run's state."""
+    try:
+        yield
+    except Conflict as error:
+        try:
+            step = next_step(retraining.get(f"/runs/{run}"), options)
+        except HomeostatError:
+            step = ""  # the error itself is what matters
+        raise Conflict(error.message, hint="; ".join(filter(None, (step, error.hint)))) from error

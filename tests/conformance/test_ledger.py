@@ -233,10 +233,28 @@ def test_approval_is_bound_to_the_gate_result(ledger: Ledger) -> None:
     assert ledger.working_runs() == ["run-k1"]
 
 
+@pytest.mark.parametrize("end", ["abandoned", "failed"])
+def test_approving_again_after_another_end_is_a_conflict(ledger: Ledger, end: State) -> None:
+    record(ledger, made=replace(RETRAIN, action="suggest"))
+    ledger.answer("run-k1", answer="yes", actor="ann", now=NOW)
+    ledger.transition("run-k1", "snapshotting", NOW)
+    assert ledger.answer("run-k1", answer="yes", actor="ann", now=NOW).state == "snapshotting"
+    ledger.transition("run-k1", end, NOW, reason_code="unfit_data", reason="0 training rows")
+    for answer, word in (("yes", "approved"), ("no", "rejected")):
+        with pytest.raises(Conflict) as caught:
+            ledger.answer("run-k1", answer=answer, actor="ann", now=NOW)
+        assert caught.value.message == (
+            f"run run-k1 is {end} and cannot be {word}; only a waiting run can: 0 training rows"
+        )
+        assert "the next cause starts another run" in caught.value.hint
+    assert len(ledger.answers("run-k1")) == 1
+
+
 def test_person_may_reject_a_run(ledger: Ledger) -> None:
     record(ledger, made=replace(RETRAIN, action="suggest"))
     assert ledger.answer("run-k1", answer="no", actor="ann", now=NOW).state == "rejected"
-    with pytest.raises(Conflict, match="only a waiting run"):
+    assert ledger.answer("run-k1", answer="no", actor="ann", now=NOW).state == "rejected"
+    with pytest.raises(Conflict, match="is rejected and cannot be approved"):
         ledger.answer("run-k1", answer="yes", actor="ann", now=NOW)
 
 

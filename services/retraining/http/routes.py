@@ -174,7 +174,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.post("/runs/{run_id}/approve")
     def approve(run_id: str, document: Document) -> Response:
-        """Approve a waiting run: start a suggested one, promote one that passed the gate."""
+        """Approve a waiting run: start a suggested one, promote one that passed the gate; 409 if it does not wait."""
         return json_response(
             describe_run(
                 deps.controller.approve(run_id, parse_model(Answer, document).actor),
@@ -184,7 +184,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.post("/runs/{run_id}/reject")
     def reject(run_id: str, document: Document) -> Response:
-        """Reject a waiting run."""
+        """Reject a waiting run; 409 if it does not wait."""
         return json_response(
             describe_run(
                 deps.controller.reject(run_id, parse_model(Answer, document).actor),

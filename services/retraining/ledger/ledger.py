@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from services.retraining.cause import Cause
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement, unacknowledged_decisions
+from services.retraining.ledger.approvals import is_repeated, not_waiting
 from services.retraining.ledger.deduplication import (
     count_delivery,
     insert_cause,
@@ -181,7 +182,8 @@ class Ledger(LedgerQueries):
         """Record a person's approval or rejection of a waiting run; bound to the gate result that was shown.
 
         Answer, transition and budget entry are one transaction. `objection` (pure) gets the other runs and may forbid a start.
-        Repeating the same answer changes nothing. Raises Conflict if the run does not wait, or if `objection` returns a reason.
+        Repeating the same answer changes nothing. Raises Conflict if the run does not wait, also if it ended otherwise after the
+        same answer, or if `objection` returns a reason.
         """
         with writing(self._engine) as connection:
             old = run_of(connection, run_id)
@@ -189,12 +191,9 @@ class Ledger(LedgerQueries):
                 last = connection.execute(
                     ANSWERS.where(approval.c.run_id == run_id).order_by(approval.c.id.desc())
                 ).first()
-                if last is not None and last.answer == answer:
+                if last is not None and is_repeated(old, last.answer, answer):
                     return old
-                raise Conflict(
-                    f"run {run_id} is {old.state}; only a waiting run can be approved or rejected",
-                    hint="GET /runs lists them",
-                )
+                raise not_waiting(old, answer)
             starts = old.state == "suggested"
             if starts and answer == "yes":
                 others = tuple(past for past in runs_before(connection, old.model) if past.run_id != run_id)

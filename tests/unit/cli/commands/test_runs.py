@@ -28,6 +28,19 @@ def test_conflict_is_exit_code_3(service: FakeService, tmp_path: Path) -> None:
     assert "run r1 was rejected by bob" in shown.stderr
 
 
+def test_conflict_shows_the_next_command(service: FakeService, tmp_path: Path) -> None:
+    service.answers["POST /runs/run-1/approve"] = (
+        409,
+        {"error": "run run-1 is abandoned and cannot be approved", "hint": "it has ended"},
+    )
+    service.answers["GET /runs/run-1"] = (200, {"run_id": "run-1", "state": "abandoned"})
+    shown = run("approve", "run-1", "--retraining-url", service.url, "--home", str(tmp_path))
+    assert shown.exit_code == 3
+    assert shown.stdout == ""
+    why = f"`homeostat why run-1 --home {tmp_path} --retraining-url {service.url}` explains it"
+    assert f"run run-1 is abandoned and cannot be approved\nhint: {why}; it has ended\n" in shown.stderr
+
+
 SUGGESTED = {
     "run_id": "run-2",
     "model": "flights",
