@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from cli.command_settings import client_settings
@@ -64,18 +65,45 @@ def report(
             raise NotFound(f"there is no model {model}", hint=known_models(where))
         for verdict in verdicts:
             verdict["report"] = f"{where.drift}/reports/{verdict['verdict_id']}"
-        table = Table(box=None)
-        for column in ("model", "window", "verdict", "top drifted features", "rows", "id"):
-            table.add_column(column)
-        for verdict in verdicts:
-            state = str(verdict["state"])
-            window = f"{str(verdict['window_start'])[:16]} – {str(verdict['window_end'])[:16]}"
-            table.add_row(
-                str(verdict["model"]),
-                window,
-                f"[{COLOURS.get(state, 'white')}]{state}[/]",
-                ", ".join(verdict.get("top_drifted_features") or ()),
-                str(verdict["rows"]),
-                f"[link={verdict['report']}]{verdict['verdict_id']}[/]",
-            )
-        output.result({"verdicts": verdicts}, table if verdicts else "no verdicts yet")
+        of_model = f" of {model}" if model else ""
+        if of_model and not served:
+            of_model += "; inference serves no model or cannot be reached, so the name was not checked"
+        table = verdicts_table(verdicts, urls=not output.out.is_terminal)
+        output.result({"verdicts": verdicts}, table if verdicts else f"no verdicts yet{of_model}")
+
+
+def verdicts_table(verdicts: list[dict[str, Any]], *, urls: bool) -> Table:
+    """One line per verdict, with the reason for every state but `ok`.
+
+    `urls`: print the URLs of the reports; a terminal has them as links of the ids.
+    """
+    table = Table(box=None)
+    for column in ("model", "window", "verdict", "reason", "rows", "id", *(("report",) if urls else ())):
+        table.add_column(column, no_wrap=column in ("id", "report"), overflow="fold")
+    for verdict in verdicts:
+        state, url = str(verdict["state"]), str(verdict["report"])
+        window = f"{str(verdict['window_start'])[:16]} – {str(verdict['window_end'])[:16]}"
+        table.add_row(
+            escape(str(verdict["model"])),
+            window,
+            f"[{COLOURS.get(state, 'white')}]{state}[/]",
+            escape(_reason(verdict)),
+            str(verdict["rows"]),
+            f"[link={url}]{verdict['verdict_id']}[/]",
+            *((url,) if urls else ()),
+        )
+    return table
+
+
+def _reason(verdict: dict[str, Any]) -> str:
+    """What drifted or is faulty: the kinds, and the features that did most. Without either, the explanation; empty for `ok`."""
+    if verdict["state"] == "ok":
+        return ""
+    features = ", ".join(verdict.get("top_drifted_features") or ())
+    kinds = list(verdict.get("drifted") or ())
+    if not kinds:
+        return features or str(verdict.get("explanation") or "")
+    if features and "feature" in kinds:
+        kinds[kinds.index("feature")] = f"feature ({features})"
+    loss = f" (loss {verdict['loss']:.4g})" if isinstance(verdict.get("loss"), int | float) else ""
+    return ", ".join(f"performance{loss}" if kind == "performance" else kind for kind in kinds)

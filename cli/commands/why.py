@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 PREDICTION_ID_LENGTH = 32
 CAUSE_KEY = re.compile("[0-9a-f]{32}")
+VERSION = re.compile("[0-9a-f]{8,64}")
+FORMS = (
+    f"a prediction id has {PREDICTION_ID_LENGTH} characters, a version 64 hex digits, of which the first 8 are enough, "
+    "a run id starts with run-, a cause key has 32 hex digits"
+)
 BACK = ("prediction", "release", "version", "run", "snapshot", "decision", "cause")
 FORTH = ("cause", "decision", "run", "snapshot", "version", "predictions")
 
@@ -58,7 +63,7 @@ def why(
 
 
 def find_chain(retraining: ServiceClient, where: Addresses, name: str) -> tuple[str, dict[str, Any]]:
-    """The kind of a name and the chain through it. Raises NotFound, with a hint that lists known names.
+    """The kind of a name and the chain through it. Raises NotFound, with a hint that lists known names or says where it looked.
 
     A cause key is 32 hex digits. A prediction id is 32 characters of a wider alphabet, and may consist of hex digits by chance:
     such a name is tried as a cause first.
@@ -70,12 +75,23 @@ def find_chain(retraining: ServiceClient, where: Addresses, name: str) -> tuple[
         try:
             return "cause", retraining.get(f"/causes/{name}/why")
         except NotFound:
-            with listing(lambda: known_causes(where)):
+            with listing(lambda: "; ".join(filter(None, (known_causes(where), _searched(where))))):
                 return "prediction", retraining.get(f"/predictions/{name}/why")
     if len(name) == PREDICTION_ID_LENGTH:
-        return "prediction", retraining.get(f"/predictions/{name}/why")
+        with listing(lambda: _searched(where)):
+            return "prediction", retraining.get(f"/predictions/{name}/why")
+    if not VERSION.fullmatch(name):
+        raise NotFound(f"{name} is no prediction id, version, run id or cause key", hint=FORMS)
     with listing(lambda: known_versions(where)):
         return "version", retraining.get(f"/versions/{name}/why")
+
+
+def _searched(where: Addresses) -> str:
+    """Where a prediction id was looked up."""
+    return (
+        f"predictions were looked up in the lake of retraining at {where.retraining}; a new one reaches it within seconds, "
+        "for one of another stack give that stack's --home or --retraining-url"
+    )
 
 
 def draw(title: str, chain: dict[str, Any], links: tuple[str, ...]) -> Tree:

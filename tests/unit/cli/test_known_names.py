@@ -42,7 +42,6 @@ def run(service: FakeService, home: Path, *words: str) -> Result:
         (["report", "--open", "unknown"], "newest verdicts: c0ffee"),
         (["why", "run-3"], "newest runs: run-2, run-1"),
         (["why", "0123456789ab"], f"served versions: {'ab' * 6}, {'cd' * 6}"),
-        (["why", "01" * 16], f"newest causes: {'ab' * 16}"),
         (["approve", "run-3"], "runs waiting for approval: run-2, run-1"),
         (["reject", "run-3"], "runs waiting for approval: run-2, run-1"),
     ],
@@ -62,6 +61,28 @@ def test_report_of_unknown_model_lists_models(service: FakeService, tmp_path: Pa
     assert done.exit_code == 3
     assert "hint: known models: flights, parcels" in done.stderr
     assert run(service, tmp_path, "report", "flights").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["01" * 16, "v" * 32])
+def test_unknown_prediction_says_where_it_was_looked_up(
+    service: FakeService, tmp_path: Path, name: str
+) -> None:
+    done = run(service, tmp_path, "why", name)
+    assert done.exit_code == 3, done.output
+    causes = f"newest causes: {'ab' * 16}; " if name.startswith("01") else ""
+    assert (
+        f"hint: {causes}predictions were looked up in the lake of retraining at {service.url}; a new one reaches it "
+        "within seconds, for one of another stack give that stack's --home or --retraining-url"
+    ) in done.stderr.splitlines()
+
+
+@pytest.mark.parametrize("name", ["c3f1a2b4-0d5e-4f6a-8b7c-9d0e1f2a3b4c", "0123456", "parcels"])
+def test_name_of_no_form_is_not_looked_up(service: FakeService, tmp_path: Path, name: str) -> None:
+    done = run(service, tmp_path, "why", name)
+    assert done.exit_code == 3, done.output
+    assert f"{name} is no prediction id, version, run id or cause key" in done.stderr
+    assert "hint: a prediction id has 32 characters" in done.stderr
+    assert service.asked == []
 
 
 def test_runs_of_unknown_model_list_models(service: FakeService, tmp_path: Path) -> None:
