@@ -43,10 +43,7 @@ def _run(chain: dict[str, Any]) -> str:
     run, version = chain.get("run") or {}, chain.get("version") or {}
     origin = version.get("origin") or {}
     if not run:
-        if version and origin.get("kind") == "deployment":
-            until = origin.get("trained_until")
-            return "It was deployed by hand" + (f", trained on rows until {_time(until)}." if until else ".")
-        return ""
+        return _deployment(origin) if version and origin.get("kind") == "deployment" else ""
     name, state = run.get("run_id", ""), run.get("state", "in an unknown state")
     reason = str(run.get("reason") or "").rstrip(".")
     message = f": {reason}" if reason else ""
@@ -60,6 +57,14 @@ def _run(chain: dict[str, Any]) -> str:
     if state == "waiting_for_approval":
         return f"Run {name} trained{rows} and {made}; {next_step(run)}{message}."
     return f"Run {name} trained{rows} and {made}; it is {state}{message}."
+
+
+def _deployment(origin: dict[str, Any]) -> str:
+    until = origin.get("trained_until")
+    if origin.get("snapshot"):  # the digest of the rows that `homeostat deploy` trained on
+        return "It was deployed by hand" + (f", trained on rows until {_time(until)}." if until else ".")
+    newest = f"; its newest reference row is from {_time(until)}" if until else ""
+    return f"It was trained elsewhere and deployed by hand as an artifact, so its training rows are not recorded{newest}."
 
 
 def _release(chain: dict[str, Any]) -> str:

@@ -46,11 +46,15 @@ class Origin(_Part):
     run_id: str = Field("", description="The run; empty for a deployment.")
     cause_key: str = Field("", description="The cause the run answered to.")
     snapshot: str = Field(
-        "", description="Digest of the training snapshot, with the lake version it was read at."
+        "",
+        description="Digest of the training snapshot, with the lake version it was read at; of a deployment, of its training "
+        "rows. Empty for a model that was trained elsewhere.",
     )
     parent: str = Field("", description="The version that was champion then.")
     trained_until: str = Field(
-        "", description="Event time of the last training row, ISO 8601; empty if unknown."
+        "",
+        description="Event time of the last training row, ISO 8601; without a snapshot, of the newest reference row; "
+        "empty if unknown.",
     )
 
 

@@ -59,11 +59,27 @@ def test_deployed_version_has_no_run() -> None:
     version = {
         "version": VERSION,
         "model": "flights",
-        "origin": {"kind": "deployment", "trained_until": "2013-01-15T05:00:00+00:00"},
+        "origin": {"kind": "deployment", "snapshot": "c0ffee", "trained_until": "2013-01-15T05:00:00+00:00"},
         "releases": [],
     }
     assert explain("version", VERSION, {"version": version, "run": None}) == (
         "Version abababababab is a version of flights. It was deployed by hand, trained on rows until 2013-01-15 05:00."
+    )
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [
+        ("2013-01-15T05:00:00+00:00", "; its newest reference row is from 2013-01-15 05:00."),
+        ("", "."),
+    ],
+)
+def test_artifact_claims_no_training_rows(until: str, expected: str) -> None:
+    origin = {"kind": "deployment", "snapshot": "", "trained_until": until}
+    version = {"version": VERSION, "model": "flights", "origin": origin, "releases": []}
+    assert explain("version", VERSION, {"version": version, "run": None}) == (
+        "Version abababababab is a version of flights. It was trained elsewhere and deployed by hand as an artifact, so its "
+        f"training rows are not recorded{expected}"
     )
 
 
