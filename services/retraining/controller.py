@@ -17,8 +17,9 @@ from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
 from services.retraining.policy.limits import may_start
 from services.retraining.runs.pipeline import Pipeline
+from shared.contracts.lake_schema import FEATURE_TYPES, check_columns
 from shared.contracts.loop_spec import LoopSpec, NewRowsTrigger, read_loop_spec
-from shared.contracts.manifest import short
+from shared.contracts.manifest import Manifest, short
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict
 from shared.errors import DependencyUnavailable, InvalidRequest
@@ -108,8 +109,9 @@ class Controller:
     def deploy(self, model: str, version: str, directory: str, actor: str) -> tuple[Release, bool]:
         """Release a stored version and record its project; returns the release and whether it is new.
 
-        1. verify signature and digests   2. check that the project belongs to the model   3. record the project
-        4. release, unless the version is served already
+        1. verify signature and digests   2. check that the lake can hold the features
+        3. check that the project belongs to the model   4. record the project
+        5. release, unless the version is served already
         """
         manifest = self._deps.store.manifest(model, version)
         if manifest.model != model:
@@ -119,6 +121,8 @@ class Controller:
                 expected=f"a version of {model}",
             )
         self._pipeline.verify_stored(model, version)
+        served = self._deps.store.latest_release(model)
+        self._check_columns(manifest, served)
         if directory:
             if not Path(directory).is_absolute():
                 raise InvalidRequest(
@@ -142,7 +146,6 @@ class Controller:
             actor,
             self._deps.clock(),
         )
-        served = self._deps.store.latest_release(model)
         if served is not None and served.version == version:
             return served, False
         return self._deps.releaser.deploy(model, version, actor), True
@@ -219,6 +222,15 @@ class Controller:
             watermark = None
         clock = self._deps.clock()
         return min(watermark or self._ledger.event_time(name) or clock, clock)
+
+    def _check_columns(self, manifest: Manifest, served: Release | None) -> None:
+        """Raises UnservableModel where the lake could not hold the version's rows: a feature has changed its type.
+
+        Rows of the served version may be on their way to the lake, so its features count as well as the lake's columns.
+        """
+        before = self._deps.store.manifest(manifest.model, served.version).features if served else ()
+        known = {feature.name: FEATURE_TYPES[feature.type] for feature in before}
+        check_columns(manifest.features, known | self._deps.lake.feature_types(manifest.model))
 
     def _trained_at(self, model: str, version: str) -> datetime | None:
         """Event time at which a version was trained: from its run, else its last training row, else its first window."""

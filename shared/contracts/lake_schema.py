@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import pyarrow as pa
+
+from shared.contracts.loop_spec import Feature
+from shared.errors import UnservableModel
 
 FEATURE_PREFIX = "f_"
 PREDICTIONS = "predictions"
@@ -59,6 +63,47 @@ DEAD_LETTER_COLUMNS = pa.schema(
         pa.field("value", pa.binary()),
     ]
 )
+
+
+# The type a feature's column gets from the first rows with a value; it stays that type.
+FEATURE_TYPES = {
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "category": pa.string(),
+    "tensor": pa.list_(pa.float32()),
+}
+
+
+def type_family(kind: pa.DataType) -> str:
+    """A name shared by types that differ only in their Arrow layout."""
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return "string"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"list of {kind.value_type}"
+    return str(kind)
+
+
+def check_columns(features: Iterable[Feature], known: Mapping[str, pa.DataType]) -> None:
+    """Raises UnservableModel that names the first feature whose rows would become dead letters.
+
+    `known`: the types that features have in the lake, by name. A feature that is not known gets a new column.
+    """
+    spelled = {name.casefold(): name for name in known}
+    for feature in features:
+        name, wanted = feature.name, FEATURE_TYPES[feature.type]
+        before = spelled.get(name.casefold(), name)
+        if before != name:
+            raise UnservableModel(
+                f"feature {name} differs only in case from {before}, which the prediction log has",
+                hint=f"name it {before}, or give it another name",
+            )
+        kind = known.get(name, wanted)
+        if not pa.types.is_null(kind) and type_family(kind) != type_family(wanted):
+            raise UnservableModel(
+                f"feature {name} is of type {feature.type} ({wanted}), but the prediction log has it as {kind}",
+                hint=f"keep the feature's type, or give the new feature another name, such as {name}_{feature.type}",
+            )
 
 
 def feature_column(name: str) -> str:

@@ -29,6 +29,7 @@ from pyarrow import fs
 
 from shared.contracts.lake_schema import (
     DEAD_LETTERS,
+    FEATURE_PREFIX,
     LABEL,
     OUTCOME_COLUMNS,
     OUTCOMES,
@@ -115,6 +116,18 @@ class Lake:
             files, path = fs.LocalFileSystem(), f"{self.root}/{PREDICTIONS}"
         found = files.get_file_info(fs.FileSelector(path, allow_not_found=True))
         return sorted(entry.base_name for entry in found if entry.type == fs.FileType.Directory)
+
+    @raises_dependency_unavailable
+    def feature_types(self, model: str) -> dict[str, pa.DataType]:
+        """The types of a model's features in its predictions table, by name; a feature that never had a value is not there."""
+        table = self.open(self.predictions(model))
+        if table is None:
+            return {}
+        return {
+            field.name.removeprefix(FEATURE_PREFIX): field.type
+            for field in pa.schema(table.schema().to_arrow())
+            if field.name.startswith(FEATURE_PREFIX)
+        }
 
     @raises_dependency_unavailable
     def snapshot(self, model: str) -> Snapshot:

@@ -21,7 +21,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from services.prediction_log.sink.decoding import DecodedBatch, SchemaMismatch
-from shared.contracts.lake_schema import FEATURE_PREFIX, PARTITION
+from shared.contracts.lake_schema import FEATURE_PREFIX, PARTITION, type_family
 from shared.errors import Conflict
 
 _CHECKPOINT_COMMITS = 50
@@ -206,7 +206,7 @@ def _fit(batch: pa.RecordBatch, known: dict[str, pa.DataType]) -> pa.Table | str
         if wanted is None or wanted == kind:
             continue
         numbers = _is_number(wanted) and _is_number(kind)
-        if not numbers and _family(wanted) != _family(kind):
+        if not numbers and type_family(wanted) != type_family(kind):
             return f"feature column {name} has type {kind}, the lake's has {wanted}"
         try:
             index = rows.schema.get_field_index(name)
@@ -218,12 +218,3 @@ def _fit(batch: pa.RecordBatch, known: dict[str, pa.DataType]) -> pa.Table | str
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
-def _family(kind: pa.DataType) -> str:
-    """A name shared by types that differ only in their Arrow layout."""
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return "string"
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return f"list of {kind.value_type}"
-    return str(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -19,10 +20,20 @@ from services.retraining.ledger.records import Recorded
 from services.retraining.runs.pipeline import Pipeline
 from services.retraining.settings import RetrainingSettings
 from services.retraining.triggers.webhooks import read_triggers
+from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict, cause_key
+from shared.errors import UnservableModel
 from tests.fakes.retraining_app import RetrainingApp
-from tests.fakes.retraining_installation import MODEL, START, Installation, make_installation
+from tests.fakes.retraining_installation import (
+    LOOP,
+    MODEL,
+    START,
+    Installation,
+    loop_with,
+    make_installation,
+    package_poor_champion,
+)
 from tests.unit.services.retraining.triggers.test_webhooks import NOW, alert, alertmanager
 
 
@@ -323,3 +334,32 @@ def test_unknown_models_make_no_series(open_setup: Callable[..., Setup]) -> None
         registry.get_sample_value("homeostat_retraining_repeated_causes_total", {"model": "(unknown)"}) == 5
     )
     assert len(setup.deps.metrics.decisions._metrics) == len(before) + 1
+
+
+def with_type_of_x(setup: Setup, kind: str) -> str:
+    """A version whose feature x is of another type; nothing but its features differs from the champion."""
+    installation = setup.installation
+    features = [{**one, "type": kind} if one["name"] == "x" else one for one in LOOP["features"]]
+    for one in features:
+        if one["name"] == "x" and kind != "number":
+            one.pop("nullable", None)
+    spec = LoopSpec.model_validate(loop_with(features=features))
+    return package_poor_champion(
+        installation.project.parent, spec, installation.store, installation.keys, slope=-0.25
+    )
+
+
+def test_deployment_keeps_the_types_of_the_lake(open_setup: Callable[..., Setup]) -> None:
+    setup = open_setup()
+    version = with_type_of_x(setup, "integer")
+    with pytest.raises(UnservableModel, match=r"feature x is of type integer .* has it as double"):
+        setup.controller.deploy(MODEL, version, "", "ann")
+    assert [entry.generation for entry in setup.deps.store.releases(MODEL)] == [1]
+
+
+def test_deployment_keeps_the_types_of_the_served_version(open_setup: Callable[..., Setup]) -> None:
+    setup = open_setup()
+    version = with_type_of_x(setup, "integer")
+    shutil.rmtree(Path(setup.deps.lake.predictions(MODEL)))  # its rows are still on their way
+    with pytest.raises(UnservableModel, match="feature x is of type integer"):
+        setup.controller.deploy(MODEL, version, "", "ann")
