@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -176,7 +177,9 @@ def _find_output(prediction: Prediction, outputs: Sequence[TensorType]) -> Tenso
     if fixed or (scores and not one_score):
         raise UnservableModel(
             f"output {found.name} has shape {_show(found.shape)}",
-            hint=f"expected {'[N] or [N, 1]' if scores else '[N, …]'}, with a dynamic row axis N",
+            hint=f"expected {'[N] or [N, 1]' if scores else '[N, …]'}, with a dynamic row axis N: export with "
+            f"dynamic_axes={{'{found.name}': {{0: 'N'}}}}"
+            + ("; end a model whose output has no shape with a Reshape to [-1]" if not found.shape else ""),
         )
     return found
 
@@ -206,8 +209,7 @@ def _to_array(feature: Feature, column: pa.ChunkedArray) -> Array:
             text = pc.fill_null(pc.cast(column, pa.string()), "")
             return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
         if feature.type == "tensor":
-            flat = pc.list_flatten(column, recursive=True).to_numpy(zero_copy_only=False)
-            return np.asarray(flat, dtype=np.float32).reshape(len(column), *feature.shape)
+            return _to_tensors(column, feature.shape)
         if feature.type == "number":
             numbers = pc.fill_null(pc.cast(column, pa.float64()), float("nan"))
             return np.asarray(numbers.to_numpy(), dtype=np.float32)
@@ -219,3 +221,22 @@ def _to_array(feature: Feature, column: pa.ChunkedArray) -> Array:
         raise UnservableModel(
             f"column {feature.name} of the rows cannot be read as {feature.type}: {error}"
         ) from error
+
+
+def _to_tensors(column: pa.ChunkedArray, shape: tuple[int, ...]) -> Array:
+    """Flat lists, or lists nested like the shape, as float32 [N, *shape]. Raises ValueError that names the first wrong row."""
+    kind = column.type
+    is_nested = hasattr(kind, "value_type") and hasattr(kind.value_type, "value_type")
+    values, width = column, 1  # `width` lists at this level make one row
+    for length in shape if is_nested else (math.prod(shape),):
+        if values.null_count:
+            raise ValueError(f"row {pc.index(pc.is_null(values), True).as_py() // width} has missing values")
+        lengths = pc.list_value_length(values)
+        wrong = pc.index(pc.not_equal(lengths, length), True).as_py()
+        if wrong >= 0:
+            raise ValueError(f"row {wrong // width} has a list of {lengths[wrong]} values, expected {length}")
+        values, width = pc.list_flatten(values), width * length
+    if values.null_count:
+        raise ValueError(f"row {pc.index(pc.is_null(values), True).as_py() // width} has missing values")
+    flat = values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
+    return np.asarray(flat, dtype=np.float32).reshape(len(column), *shape)

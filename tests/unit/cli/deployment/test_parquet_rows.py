@@ -13,7 +13,7 @@ import pytest
 
 from cli.deployment import parquet_rows as rows
 from cli.deployment.parquet_rows import last_moment, newest, read_rows, with_scores
-from shared.contracts.loop_spec import LoopSpec, Prediction, parse_loop_spec
+from shared.contracts.loop_spec import Feature, LoopSpec, Prediction, parse_loop_spec
 from shared.errors import ProjectError
 from tests.fakes.class_model import TABLE, class_loop
 
@@ -183,3 +183,41 @@ def test_reference_of_classes_has_label_score_and_scores(tmp_path: Path) -> None
     assert scored["label"].to_pylist() == ["cat", "dog", "bird"]
     assert scored["score"].to_pylist() == [0.75, 0.625, 0.625]
     assert scored["scores"].to_pylist() == TABLE.tolist()
+
+
+@pytest.mark.parametrize(
+    ("column", "advice"),
+    [
+        ({"count": [3, None, 1]}, "declare the feature as `type: number`"),
+        ({"kind": ["a", None, "b"]}, "set `nullable: true`"),
+    ],
+)
+def test_advice_for_missing_values_fits_the_type(tmp_path: Path, column: dict[str, Any], advice: str) -> None:
+    with pytest.raises(ProjectError, match="has missing values") as raised:
+        read_rows(write(tmp_path / "rows.parquet", **column), LOOP, NOW)
+    assert advice in raised.value.hint
+
+
+def test_followed_advice_for_a_missing_integer_works(tmp_path: Path) -> None:
+    number = Feature(name="count", type="number", nullable=True)
+    features = tuple(number if feature.name == "count" else feature for feature in LOOP.features)
+    path = write(tmp_path / "rows.parquet", count=pa.array([3, None, 1], pa.int64()))
+    table = read_rows(path, LOOP.model_copy(update={"features": features}), NOW)
+    assert table["count"].to_pylist() == [1.0, None, 3.0]
+
+
+TENSOR = LOOP.model_copy(update={"features": (Feature(name="v", type="tensor", shape=(2, 2)),)})
+
+
+@pytest.mark.parametrize("row", [[1, 2, 3, 4], [[1, 2], [3, 4]], [1.0, 2.0, 3.0, 4.0]])
+def test_tensor_columns_become_flat_lists(tmp_path: Path, row: list[Any]) -> None:
+    table = read_rows(write(tmp_path / "rows.parquet", v=[row] * 3), TENSOR, NOW)
+    assert table.schema.field("v").type == pa.list_(pa.float32())
+    assert table["v"].to_pylist() == [[1.0, 2.0, 3.0, 4.0]] * 3
+
+
+def test_tensor_rows_of_unequal_length_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ProjectError, match=r"rows\.parquet: column v .* row 0 has a list of 3 values, expected 4"
+    ):
+        read_rows(write(tmp_path / "rows.parquet", v=[[1.0] * 3, [1.0] * 5, [1.0] * 4]), TENSOR, NOW)

@@ -44,6 +44,11 @@ def test_column_becomes_input(kind: str, column: pa.Array, expected: Any) -> Non
         ("boolean", pa.array([True, None])),
         ("boolean", pa.array(["yes, maybe"])),
         ("tensor", pa.array([[1.0, 2.0, 3.0]])),
+        ("tensor", pa.array([[[1.0, 2.0, 3.0, 4.0]]])),
+        ("tensor", pa.array([[[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0, 3.0], [4.0]]])),
+        ("tensor", pa.array([[1.0, 2.0, 3.0, None]])),
+        ("tensor", pa.array([1.0])),
+        ("tensor", pa.array([["a", "b", "c", "d"]])),
         ("tensor", pa.array([[1.0, 2.0, 3.0, 4.0], None])),
     ],
 )
@@ -89,3 +94,24 @@ def test_first_row_that_is_no_distribution_is_named(row: list[float], said: str)
 
 def test_rounding_of_a_softmax_is_tolerated() -> None:
     check_probabilities(np.array([[0.5, 0.501]], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        ([[1.0] * 4, [1.0] * 3, [1.0] * 5], "row 1 has a list of 3 values, expected 4"),
+        ([[[1.0] * 2] * 2, [[1.0] * 2, [1.0] * 3]], "row 1 has a list of 3 values, expected 2"),
+        ([[1.0] * 4, None], "row 1 has missing values"),
+        ([[1.0] * 4, [1.0, None, 1.0, 1.0]], "row 1 has missing values"),
+        ([[[1.0] * 2] * 2, [[1.0] * 2, None]], "row 1 has missing values"),
+    ],
+)
+def test_first_row_of_another_shape_is_named(column: list[Any], told: str) -> None:
+    with pytest.raises(UnservableModel, match=told):
+        to_inputs([feature("tensor")], pa.table({"f": column}))
+
+
+def test_tensors_of_several_chunks_are_read() -> None:
+    chunks = pa.chunked_array([[[1.0, 2.0, 3.0, 4.0]], [[5.0, 6.0, 7.0, 8.0]]])
+    made = to_inputs([feature("tensor")], pa.table({"f": chunks}))["f"]
+    assert made.tolist() == [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]

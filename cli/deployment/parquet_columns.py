@@ -1,0 +1,110 @@
+"""Columns of a Parquet file as training and the reference need them. Each raises ProjectError that names file and column."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.contracts.event_time import check_event_time
+from shared.contracts.lake_schema import FEATURE_TYPES, TIMESTAMP
+from shared.contracts.loop_spec import Feature, Prediction
+from shared.contracts.outcome import expected_outcome, fitting
+from shared.errors import InvalidRequest, ProjectError, UnservableModel
+from shared.models.classes import list_column, outcome_type
+from shared.models.contract import to_inputs
+
+_NULLABLE = "fill them, or set `nullable: true` in loop.yaml"
+_NUMBER = (
+    "declare the feature as `type: number`, which can be nullable, and export the model with a float input"
+)
+_MISSING = {
+    "number": _NULLABLE,
+    "category": _NULLABLE,
+    "integer": f"fill them, or {_NUMBER}",
+    "boolean": f"fill them, or {_NUMBER}",
+    "tensor": "fill them, or remove the rows: a tensor has no value that means missing",
+}
+# The range of Python's datetime, in seconds since 1970.
+_YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799
+
+
+def feature_column(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column in the type that the lake has for the feature; a nullable one may have missing values."""
+    if column.null_count and not feature.nullable:
+        raise ProjectError(
+            f"{path}: column {feature.name} has missing values",
+            hint=_MISSING[feature.type],
+        )
+    if feature.type == "tensor":
+        return _tensors(path, feature, column)
+    return cast_column(path, feature.name, column, FEATURE_TYPES[feature.type])
+
+
+def _tensors(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.Array:
+    """Flat lists of float32, as the lake has them."""
+    try:
+        tensors = to_inputs([feature], pa.table({feature.name: column}))[feature.name]
+    except UnservableModel as error:
+        raise ProjectError(
+            f"{path}: {error.message}",
+            hint=f"write every row as a list of {math.prod(feature.shape)} numbers, or nested of shape {list(feature.shape)}",
+        ) from error
+    return list_column(tensors.reshape(len(tensors), -1))
+
+
+def time_column(path: Path, column: pa.ChunkedArray, now: datetime) -> pa.ChunkedArray:
+    """Event times in UTC, within the bounds of every request."""
+    if not pa.types.is_timestamp(column.type):
+        raise ProjectError(
+            f"{path}: column event_time is {column.type}", hint="write it as a timestamp in UTC"
+        )
+    if column.null_count:
+        raise ProjectError(
+            f"{path}: column event_time has missing values", hint="every row needs an event time"
+        )
+    if column.type.tz is None:
+        raise ProjectError(
+            f"{path}: column event_time is {column.type}, without a time zone",
+            hint='write it in UTC; in pandas: rows["event_time"].dt.tz_localize("UTC")',
+        )
+    whole = column.cast(pa.timestamp("s", tz="UTC"), safe=False).cast(pa.int64())
+    for seconds in pc.min_max(whole).as_py().values():
+        moment = datetime.fromtimestamp(min(max(seconds, _YEAR_1), _YEAR_9999), UTC)
+        try:
+            check_event_time(moment, now, field="event_time")
+        except InvalidRequest as error:
+            raise ProjectError(
+                f"{path}: {error.message}", hint=f"expected {error.expected}; correct or remove the row"
+            ) from None
+    return column.cast(TIMESTAMP, safe=False)
+
+
+def outcome_column(path: Path, prediction: Prediction, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Outcomes that fit the prediction, or are missing: null or NaN."""
+    outcomes = cast_column(path, "outcome", column, outcome_type(prediction))
+    known = outcomes.filter(pc.invert(pc.is_null(outcomes, nan_is_null=True)))
+    unfit = known.filter(pc.invert(fitting(prediction, known)))
+    if len(unfit):
+        expected = expected_outcome(prediction)
+        value = unfit[0].as_py()
+        shown = f"{value:g}" if isinstance(value, float) else repr(value)
+        kind = "a model with classes" if prediction.kind == "classes" else f"a {prediction.kind}"
+        raise ProjectError(
+            f"{path}: column outcome contains {shown}; expected {expected} for {kind}",
+            hint=f"write every outcome as {expected}, or leave it empty",
+        )
+    return outcomes
+
+
+def cast_column(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """The column cast to `kind`."""
+    try:
+        return column.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ProjectError(
+            f"{path}: column {name} is {column.type}; expected {kind}", hint="write the column with that type"
+        ) from error
