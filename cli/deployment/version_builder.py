@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cli.deployment.parquet_rows import last_moment, newest, read_rows, with_scores
@@ -16,8 +17,10 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MODEL, REFERENCE, Manifest, Origin
 from shared.errors import ProjectError
 from shared.models.keys import Keys
+from shared.models.losses import Scores
 from shared.models.onnx_runner import OnnxModel
 from shared.models.packaging import package_version
+from shared.models.probe import probe
 from shared.models.training_command import (
     METRICS,
     TrainingJob,
@@ -68,7 +71,7 @@ class VersionBuilder:
             metrics = read_outputs(out)
             rows_known = newest(training_rows, held_out)
             self.on_progress(f"scoring {rows_known.num_rows} reference rows")
-            scores = OnnxModel(out / MODEL, loop).score(rows_known)
+            scores = _scores(out / MODEL, loop, rows_known)
             reference = folder / REFERENCE
             pq.write_table(with_scores(rows_known, loop, scores), reference)
             origin = Origin(
@@ -90,7 +93,7 @@ class VersionBuilder:
                 )
         rows = newest(read_rows(folder / REFERENCE, loop, datetime.now(UTC)))
         self.on_progress(f"scoring {rows.num_rows} reference rows")
-        scores = OnnxModel(folder / MODEL, loop).score(rows)
+        scores = _scores(folder / MODEL, loop, rows)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
             reference = Path(name) / REFERENCE
             pq.write_table(with_scores(rows, loop, scores), reference)
@@ -117,3 +120,10 @@ class VersionBuilder:
             )
             self.store.put_version(loop.model, manifest.version, folder)
             return manifest
+
+
+def _scores(model: Path, loop: LoopSpec, rows: pa.Table) -> Scores:
+    """The scores of reference rows by a probed model. Raises UnservableModel."""
+    loaded = OnnxModel(model, loop)
+    probe(loaded.outputs, loop.features, loop.prediction, rows)
+    return loaded.score(rows)

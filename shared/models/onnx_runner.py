@@ -22,6 +22,7 @@ from shared.models.contract import (
     to_inputs,
 )
 from shared.models.file_safety import check_model_file
+from shared.models.runtime_errors import cannot_load, reason
 
 Array = npt.NDArray[Any]
 
@@ -43,9 +44,7 @@ class OnnxModel:
         try:
             self._session = onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no common base
-            raise UnservableModel(
-                f"onnxruntime cannot load model.onnx: {_first_line(error)}", hint="export the model again"
-            ) from error
+            raise cannot_load(error) from error
         self._features = spec.features
         self._signature = check_signature(
             spec.features,
@@ -66,13 +65,13 @@ class OnnxModel:
         try:
             output = np.asarray(self._session.run([self._signature.output.name], dict(feeds))[0])
         except Exception as error:
-            raise UnservableModel(f"the model failed on valid rows: {_first_line(error)}") from error
+            raise UnservableModel(f"the model failed on valid rows: {reason(error)}") from error
         rows = len(next(iter(feeds.values())))
         output = check_rows(output, rows, scores=self._scores, classes=self._classes)
         return output if self._scores else output.reshape(rows, -1)
 
-    def score(self, rows: pa.Table) -> Array:
-        """A score per row, float64 [N]; of classes their probabilities, float32 [N, K]; of a tensor, its mean.
+    def outputs(self, rows: pa.Table) -> Array:
+        """One score, one probability per class, or one flat tensor, per row.
 
         Raises UnservableModel if an output is not finite, or if the probabilities of a row do not sum to 1.
         """
@@ -83,13 +82,17 @@ class OnnxModel:
             check_finite(chunk, first_row=start)
             if self._classes:
                 check_probabilities(chunk, first_row=start)
-                chunks.append(chunk.astype(np.float32, copy=False))
-            else:
-                chunks.append((chunk.mean(axis=1) if chunk.ndim == 2 else chunk).astype(np.float64))
+            chunks.append(chunk)
         if not chunks:
             return np.empty((0, self._classes), np.float32) if self._classes else np.empty(0)
         return np.concatenate(chunks)
 
+    def score(self, rows: pa.Table) -> Array:
+        """A score per row, float64 [N]; of classes their probabilities, float32 [N, K]; of a tensor, its mean.
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        Raises UnservableModel like `outputs`.
+        """
+        outputs = self.outputs(rows)
+        if self._classes:
+            return outputs.astype(np.float32, copy=False)
+        return (outputs.mean(axis=1) if outputs.ndim == 2 else outputs).astype(np.float64)

@@ -22,6 +22,7 @@ from shared.models.classes import read_outcomes
 from shared.models.contract import to_inputs
 from shared.models.file_safety import check_model_file
 from shared.models.packaging import verify_version
+from shared.models.probe import probe
 from shared.stores.model_store import ModelStore
 
 _MEASURED_ROWS = 64
@@ -51,7 +52,7 @@ class Loader:
         1. fetch into a private folder    2. verify digests and signature
         3. read the bytes, and compare them with the verified digests
         4. check the operators and weights in the file    5. load it    6. check inputs and output
-        7. warm it up    8. probe it: it must score the reference rows as it did when it was packaged
+        7. warm it up    8. probe it on reference rows    9. compare its scores of them with those of its packaging
         """
         with tempfile.TemporaryDirectory(prefix="homeostat-version-") as name:
             folder = Path(name)
@@ -67,14 +68,20 @@ class Loader:
         servable = Servable(release, manifest, self._engine(model), loaded_at=datetime.now(UTC))
         rows = read_reference(manifest, reference, self._probe_rows)
         self._warm(servable, rows)
-        self._probe(servable, rows)
+        probe(
+            lambda table: servable.run(batch_of(manifest, table)),
+            manifest.features,
+            manifest.prediction,
+            rows,
+        )
+        self._compare(servable, rows)
         return servable
 
     def _warm(self, servable: Servable, reference: pa.Table) -> None:
         one, many = reference.slice(0, 1), reference.slice(0, _MEASURED_ROWS)
         servable.measure(batch_of(servable.manifest, one), batch_of(servable.manifest, many))
 
-    def _probe(self, servable: Servable, reference: pa.Table) -> None:
+    def _compare(self, servable: Servable, reference: pa.Table) -> None:
         answered = servable.run(batch_of(servable.manifest, reference))
         if servable.labels:
             answered = self._of_recorded_labels(servable, reference, answered)

@@ -12,6 +12,7 @@ import onnxruntime
 from services.inference.runtimes.devices import Device
 from shared.errors import UnservableModel
 from shared.models.contract import TensorType
+from shared.models.runtime_errors import cannot_load, reason
 
 Array = npt.NDArray[Any]
 
@@ -31,10 +32,7 @@ class OnnxModel:
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=list(device.providers))
         except Exception as error:  # onnxruntime has no common base for what it raises
-            raise UnservableModel(
-                f"onnxruntime cannot load the model: {_first_line(error)}",
-                hint="check model.onnx with onnx.checker and onnxruntime",
-            ) from error
+            raise cannot_load(error) from error
         used = self._session.get_providers()[0]
         if used != device.providers[0]:
             raise UnservableModel(f"onnxruntime put the model on {used} instead of {device.providers[0]}")
@@ -47,9 +45,5 @@ class OnnxModel:
         try:
             result: Array = self._session.run([output], feeds)[0]
         except Exception as error:
-            raise UnservableModel(f"the model failed: {_first_line(error)}") from error
+            raise UnservableModel(f"the model failed: {reason(error)}") from error
         return np.asarray(result)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

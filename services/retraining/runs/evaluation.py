@@ -10,45 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.retraining.runs.gate import Check, GateResult, evaluate_gate
+from shared.contracts.lake_schema import check_columns
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
 from shared.models.losses import row_losses
 from shared.models.onnx_runner import OnnxModel
-
-_SAME = 1e-4
-_SAMPLE = 64
-
-
-def check_model(model: OnnxModel, spec: LoopSpec, rows: pa.Table) -> None:
-    """Check a model's behaviour. Raises UnservableModel.
-
-    1. the same rows give the same scores twice   2. a row's score does not depend on other rows in the batch
-    3. missing values, if the specification allows them, give a finite score   4. a probability lies in [0, 1]
-    """
-    sample = rows.slice(0, _SAMPLE)
-    if sample.num_rows == 0:
-        return
-    first, second = model.score(sample), model.score(sample)
-    if not np.array_equal(first, second):
-        raise UnservableModel(
-            "the model gives different scores for the same rows", hint="switch dropout and sampling off"
-        )
-    alone = np.concatenate([model.score(sample.slice(row, 1)) for row in range(min(4, sample.num_rows))])
-    if not np.allclose(alone, first[: len(alone)], rtol=_SAME, atol=_SAME):
-        raise UnservableModel(
-            "the model's score of a row depends on other rows in the batch",
-            hint="normalise with constants from training",
-        )
-    for feature in spec.features:
-        if feature.nullable:
-            place = sample.schema.get_field_index(feature.name)
-            missing = pa.nulls(sample.num_rows, sample.schema.field(place).type)
-            model.score(sample.set_column(place, feature.name, missing))
-    if spec.prediction.kind == "probability" and (first.min() < 0 or first.max() > 1):
-        raise UnservableModel(
-            "the model's scores are outside [0, 1]; a probability is required",
-            hint="end the model with a sigmoid",
-        )
+from shared.models.probe import probe
 
 
 def latencies(
@@ -83,7 +50,10 @@ def compare(
     """
     try:
         new = OnnxModel(challenger, spec)
-        check_model(new, spec, holdout)
+        check_columns(
+            spec.features, {item.name: holdout.schema.field(item.name).type for item in spec.features}
+        )
+        probe(new.outputs, spec.features, spec.prediction, holdout)
         scores = new.score(holdout)
     except UnservableModel as error:
         check = Check("contract", False, error.message)

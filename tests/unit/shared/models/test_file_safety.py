@@ -66,6 +66,9 @@ FINE = {
     "a graph in a node": written(graph([either(graph([constant()], branch=True))])),
     "a function": written(PLAIN, constant()),
     "standard domains": written(graph([identity("ai.onnx.ml")], [tensor("w")]), domains=["ai.onnx.ml"]),
+    "domains listed and not used": written(
+        PLAIN, domains=["com.microsoft.nchwc", "ai.onnx.preview.training"]
+    ),
 }
 ELSEWHERE = graph([identity()], [tensor("w", outside=True)], branch=True)
 OUTSIDE = {
@@ -79,7 +82,6 @@ OUTSIDE = {
 }
 STRANGE = {
     "operator": written(graph([identity("com.example")], [tensor("w")])),
-    "announced": written(PLAIN, domains=["com.example"]),
     "operator of a graph in a node": written(
         graph([either(graph([identity("com.example")], [tensor("w")], branch=True))])
     ),

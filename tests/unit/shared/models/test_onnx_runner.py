@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import pyarrow as pa
 import pytest
 from onnx import TensorProto, helper
 
-from services.retraining.runs.evaluation import check_model
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
 from shared.models.onnx_runner import OnnxModel
@@ -83,7 +83,6 @@ def test_every_type_of_feature_reaches_the_model(tmp_path: Path) -> None:
         "t": (3, 2, 2),
     }
     assert feeds["c"].ravel().tolist() == ["red", "", "blue"]
-    check_model(loaded, spec(), ROWS)
 
 
 def test_no_rows_have_no_scores(tmp_path: Path) -> None:
@@ -171,40 +170,6 @@ def test_one_answer_for_all_rows_is_refused(tmp_path: Path) -> None:
         OnnxModel(model(tmp_path, nodes), spec()).score(ROWS)
 
 
-def checked(path: Path, nodes: list[Any], rows: pa.Table = ROWS.slice(0, 1)) -> None:  # noqa: B008
-    check_model(OnnxModel(model(path, nodes), spec()), spec(), rows)
-
-
-def test_a_model_that_answers_differently_each_time_is_refused(tmp_path: Path) -> None:
-    noise = [
-        helper.make_node("RandomUniformLike", ["n"], ["noise"]),
-        helper.make_node("Identity", ["noise"], ["score"]),
-    ]
-    with pytest.raises(UnservableModel, match="different scores for the same rows"):
-        checked(tmp_path, noise)
-
-
-def test_a_model_whose_rows_depend_on_each_other_is_refused(tmp_path: Path) -> None:
-    nodes = [
-        helper.make_node("ReduceMean", ["n"], ["mean"], keepdims=1),
-        helper.make_node("Sub", ["n", "mean"], ["score"]),
-    ]
-    rows = ROWS.filter(pa.array([True, False, True]))
-    with pytest.raises(UnservableModel, match="depends on other rows in the batch"):
-        checked(tmp_path, nodes, rows)
-
-
-def test_missing_values_that_are_allowed_must_have_a_score(tmp_path: Path) -> None:
-    with pytest.raises(UnservableModel, match="not finite"):
-        checked(tmp_path, [helper.make_node("Identity", ["n"], ["score"])])
-
-
-def test_a_probability_outside_0_and_1_is_refused(tmp_path: Path) -> None:
-    rows = ROWS.slice(0, 1).set_column(0, "n", pa.array([3.0]))
-    with pytest.raises(UnservableModel, match=r"are outside \[0, 1\]"):
-        checked(tmp_path, None, rows)  # type: ignore[arg-type]
-
-
 def test_many_rows_are_scored_in_parts(tmp_path: Path) -> None:
     count = 40_000
     numbers = np.linspace(0, 1, count)
@@ -218,3 +183,30 @@ def test_many_rows_are_scored_in_parts(tmp_path: Path) -> None:
         }
     )
     assert OnnxModel(model(tmp_path), spec()).score(rows) == pytest.approx(numbers, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ir_version", "opset", "expected"),
+    [
+        (99, 17, r"model.onnx has IR version 99; the installed onnxruntime supports versions up to \d+"),
+        (9, 99, r"model.onnx uses opset 99 of ai.onnx; the installed onnxruntime supports opsets up to \d+"),
+    ],
+)
+def test_model_that_is_too_new_names_the_newest_supported(
+    tmp_path: Path, ir_version: int, opset: int, expected: str
+) -> None:
+    path = model(tmp_path)
+    changed = onnx.load(str(path))
+    changed.ir_version = ir_version
+    changed.opset_import[0].version = opset
+    path.write_bytes(changed.SerializeToString())
+    assert re.fullmatch(expected, refused(path))
+
+
+def test_domains_that_are_listed_and_not_used_are_served(tmp_path: Path) -> None:
+    path = model(tmp_path)
+    changed = onnx.load(str(path))
+    for domain in ("com.microsoft.nchwc", "ai.onnx.preview.training"):
+        changed.opset_import.append(helper.make_opsetid(domain, 1))
+    path.write_bytes(changed.SerializeToString())
+    assert OnnxModel(path, spec()).score(ROWS) == pytest.approx([0.25, 0.5, 0.75])

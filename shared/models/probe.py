@@ -1,0 +1,78 @@
+"""The probe: a model's behaviour on a sample of rows. Deployment, the gate and the server make it before they use a model.
+
+The server answers rows alone and in batches of any size, so the output for a row may depend on nothing but that row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from shared.contracts.loop_spec import Feature, Prediction
+from shared.errors import UnservableModel
+from shared.models.contract import check_probabilities
+
+Array = npt.NDArray[Any]
+Run = Callable[[pa.Table], Array]
+
+SAMPLE: Final = 32
+_SMALL_BATCH = 5
+# Sums of float32 in another order differ by less, absolute and relative.
+_SAME = 1e-4
+# The mean of many trees' probabilities of 1 may be 1.0000001.
+_ROUNDING = 1e-6
+
+
+def probe(run: Run, features: Sequence[Feature], prediction: Prediction, rows: pa.Table) -> None:
+    """Probe a model on rows spread over `rows`. Raises UnservableModel.
+
+    `run` returns one finite score or tensor per row, and raises UnservableModel where it cannot.
+
+    1. the sample gives the same output twice   2. so do its rows in small batches, and each row alone
+    3. missing values, where a feature may have them, give a finite output
+    4. a probability lies in [0, 1]; the probabilities of classes sum to 1
+    """
+    if rows.num_rows == 0:
+        return
+    places = _spread(rows.num_rows)
+    sample = rows.take(places)
+    whole = run(sample)
+    if not _is_same(run(sample), whole):
+        raise UnservableModel(
+            "the model gives different scores for the same rows",
+            hint="export it in evaluation mode: switch dropout and sampling off",
+        )
+    for size in (_SMALL_BATCH, 1):
+        for start in range(0, len(places), size):
+            wanted = whole[start : start + size]
+            if not _is_same(run(sample.slice(start, size)), wanted):
+                raise UnservableModel(
+                    f"the model's score of row {places[start]} depends on other rows in the batch",
+                    hint="normalise with constants from training, and switch dropout and sampling off",
+                )
+    for feature in features:
+        if feature.nullable:
+            place = sample.schema.get_field_index(feature.name)
+            missing = pa.nulls(sample.num_rows, sample.schema.field(place).type)
+            run(sample.set_column(place, feature.name, missing))
+    if prediction.kind == "classes":
+        check_probabilities(whole)
+    if prediction.kind == "probability" and (whole.min() < -_ROUNDING or whole.max() > 1 + _ROUNDING):
+        raise UnservableModel(
+            "the model's scores are outside [0, 1]; a probability is required",
+            hint="end the model with a sigmoid",
+        )
+
+
+def _spread(rows: int) -> npt.NDArray[np.int64]:
+    """Places of the sample: spread over the rows, and repeated where there are fewer than make two small batches."""
+    places = np.linspace(0, rows - 1, min(SAMPLE, rows)).astype(np.int64)
+    return np.resize(places, max(len(places), _SMALL_BATCH + 1))
+
+
+def _is_same(output: Array, wanted: Array) -> bool:
+    return output.shape == wanted.shape and np.allclose(output, wanted, rtol=_SAME, atol=_SAME)

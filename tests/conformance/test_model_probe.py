@@ -1,0 +1,175 @@
+"""One probe: deployment, the gate and the server refuse the same models, with the same message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from onnx import TensorProto, helper
+
+from cli.deployment.version_builder import VersionBuilder
+from services.inference.models.loader import Loader
+from services.inference.runtimes.devices import Device
+from services.inference.runtimes.onnx import OnnxModel
+from services.retraining.runs.evaluation import compare
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.manifest import Origin
+from shared.contracts.release import Release
+from shared.errors import UnservableModel
+from shared.models.keys import ensure_keys
+from shared.models.packaging import package_version
+from shared.stores.model_store import open_model_store
+from tests.fakes.retraining_installation import loop_with
+
+CPU = Device("cpu", ("CPUExecutionProvider",), "requested")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SPEC = LoopSpec.model_validate(loop_with(features=[{"name": "x", "type": "number"}]))
+ROWS = pa.table(
+    {
+        "event_time": [START + timedelta(minutes=minute) for minute in range(100)],
+        "x": np.linspace(0.01, 0.99, 100),
+        "outcome": [0.0, 1.0] * 50,
+        "prediction_id": [""] * 100,
+    }
+)
+
+
+def node(operator: str, inputs: str, output: str, **attributes: Any) -> Any:
+    return helper.make_node(operator, inputs.split(), [output], **attributes)
+
+
+def model(*nodes: Any) -> bytes:
+    """A model of x whose output `score` is made by `nodes`."""
+    constants = [
+        helper.make_tensor("half", TensorProto.FLOAT, [], [0.5]),
+        helper.make_tensor("two", TensorProto.FLOAT, [], [2.0]),
+        helper.make_tensor("training", TensorProto.BOOL, [], [True]),
+    ]
+    graph = helper.make_graph(
+        list(nodes),
+        "m",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N"])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["N"])],
+        constants,
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(made.SerializeToString())
+
+
+GOOD = model(node("Identity", "x", "score"))
+BAD = {
+    "dropout left on": (
+        model(node("Dropout", "x half training", "dropped"), node("Mul", "dropped half", "score")),
+        "the model gives different scores for the same rows",
+    ),
+    "batch mean": (
+        model(
+            node("ReduceMean", "x", "mean", keepdims=1),
+            node("Sub", "x mean", "centred"),
+            node("Sigmoid", "centred", "score"),
+        ),
+        "the model's score of row 0 depends on other rows in the batch",
+    ),
+    "no probability": (model(node("Mul", "x two", "score")), "the model's scores are outside [0, 1]"),
+}
+
+
+def deploy(raw: bytes, home: Path) -> None:
+    folder = home / "artifact"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(raw)
+    (folder / "metrics.json").write_text('{"log_loss": 0.6}')
+    pq.write_table(ROWS, folder / "reference.parquet")
+    store = open_model_store((home / "models").as_uri())
+    VersionBuilder(store, ensure_keys(home), home / "deploy.log").artifact(folder, SPEC)
+
+
+def gate(raw: bytes, home: Path) -> None:
+    (home / "model.onnx").write_bytes(raw)
+    result = compare(
+        SPEC,
+        ROWS,
+        version="0" * 64,
+        challenger=home / "model.onnx",
+        champion_version="",
+        champion=None,
+        champion_spec=None,
+        calls=1,
+    )
+    failed = [check for check in result.checks if check.name == "contract"]
+    if failed:
+        assert not result.passed
+        raise UnservableModel(failed[0].reason)
+
+
+def server(raw: bytes, home: Path) -> None:
+    """Load a version that was packaged without a probe."""
+    keys, store = ensure_keys(home), open_model_store((home / "models").as_uri())
+    (home / "model.onnx").write_bytes(raw)
+    pq.write_table(ROWS.append_column("score", ROWS["x"]), home / "reference.parquet")
+    manifest = package_version(
+        home / "version",
+        loop=SPEC,
+        model=home / "model.onnx",
+        reference=home / "reference.parquet",
+        origin=Origin(kind="deployment"),
+        metrics={},
+        signing_key=keys.signing,
+    )
+    store.put_version(SPEC.model, manifest.version, home / "version")
+    release = Release(
+        model=SPEC.model,
+        generation=1,
+        version=manifest.version,
+        previous="",
+        reason="deployment",
+        actor="test",
+        released_at=datetime.now(UTC),
+    )
+    loader = Loader(
+        store,
+        verifying_key=keys.verifying,
+        engine=lambda content: OnnxModel(content, device=CPU, threads=1),
+        probe_rows=64,
+        probe_tolerance=1e-3,
+    )
+    loader.load(release)
+
+
+@pytest.mark.parametrize("use", [deploy, gate, server])
+def test_good_model_passes(use: Callable[[bytes, Path], None], tmp_path: Path) -> None:
+    use(GOOD, tmp_path)
+
+
+@pytest.mark.parametrize("use", [deploy, gate, server])
+@pytest.mark.parametrize(("raw", "message"), BAD.values(), ids=BAD)
+def test_bad_behaviour_is_refused(
+    use: Callable[[bytes, Path], None], raw: bytes, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UnservableModel) as refused:
+        use(raw, tmp_path)
+    assert refused.value.message.startswith(message)
+    assert not list((tmp_path / "models").rglob("model.onnx")) or use is server
+
+
+def test_gate_refuses_a_feature_of_another_type_than_the_lake(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(GOOD)
+    holdout = ROWS.set_column(1, "x", pa.array([0] * 100, pa.int64()))
+    result = compare(
+        SPEC,
+        holdout,
+        version="0" * 64,
+        challenger=tmp_path / "model.onnx",
+        champion_version="",
+        champion=None,
+        champion_spec=None,
+        calls=1,
+    )
+    assert [(check.name, check.passed) for check in result.checks] == [("contract", False)]
+    assert "feature x is of type number (double)" in result.reason
