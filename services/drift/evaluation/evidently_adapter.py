@@ -18,6 +18,7 @@ import orjson
 
 from services.drift.evaluation.columns import Floats, Objects
 from services.drift.evaluation.data_quality import missing
+from services.drift.evaluation.script_data import escape_script_data
 from shared.observability.logs import get_logger
 
 Method = Literal["wasserstein", "jensenshannon"]
@@ -105,7 +106,8 @@ class EvidentlyAdapter:
             for s in usable
         ]
         snapshot = evidently.report(metrics, include_tests=False).run(window, reference)
-        return _page(title, explanation, snapshot.get_html_str(as_iframe=False)), _json(snapshot.dict())
+        document = escape_script_data(snapshot.get_html_str(as_iframe=False))
+        return _page(title, explanation, document), _json(snapshot.dict())
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,24 @@ def test_a_report_shows_the_columns_in_order_and_loads_nothing_from_outside(
     assert metrics[1]["value"] == pytest.approx(ScipyDistances().distance(NORMAL), rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    "value", ["</script><script>document.title = 1</script>", "<body>", "<head>", "<!--"]
+)
+def test_category_values_stay_text_in_a_report(adapter: EvidentlyAdapter, value: str) -> None:
+    levels = np.array(["plain", value] * 50, dtype=object)
+    plain = np.array(["plain", "other"] * 50, dtype=object)
+    (page, document), (usual, _) = (
+        adapter.draw("toy", "because", [Sample("c", "category", side, side)]) for side in (levels, plain)
+    )
+    assert page.count(value) == usual.count(value)
+    assert value.replace("<", r"\u003c") in page
+    assert [page.count(end) for end in ("<script", "</script>")] == [
+        usual.count(end) for end in ("<script", "</script>")
+    ]
+    assert page.index("because") < page.index("window.drawDashboard(")
+    assert orjson.loads(document)["metrics"]
+
+
 def test_a_report_of_nothing_is_still_a_page(adapter: EvidentlyAdapter) -> None:
     page, document = adapter.draw(
         "toy", "an empty window", [Sample("x", "numeric", np.empty(0), np.empty(0))]

@@ -1,0 +1,34 @@
+"""Escapes the data in Evidently's page. Pure.
+
+The page's first script holds two JSON documents with values of features, as they were sent. Evidently writes them unescaped: a
+category `</script>…` would end the script, and the browser would run the rest of the value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+_STARTS = (re.compile(r"<script>\s*var \w+ = "), re.compile(r";\s*var additional_graphs_\w+ = "))
+_decoder = json.JSONDecoder()
+
+
+def escape_script_data(page: str) -> str:
+    """The page with every `<` of its data as `\\u003c`, which JavaScript reads as the same text.
+
+    Raises ValueError where the data are not found, as in a page of another version of Evidently: it must not be shown.
+
+    >>> escape_script_data('<script>var a = {"v": "</script>"}; var additional_graphs_a = {};</script>')
+    '<script>var a = {"v": "\\\\u003c/script>"}; var additional_graphs_a = {};</script>'
+    """
+    parts: list[str] = []
+    place = 0
+    for pattern in _STARTS:
+        found = pattern.search(page, place)
+        if found is None or (parts and found.start() != place):
+            raise ValueError("the report has another form than Evidently's pages had")
+        start = found.end()
+        _, end = _decoder.raw_decode(page, start)
+        parts += [page[place:start], page[start:end].replace("<", r"\u003c")]
+        place = end
+    return "".join((*parts, page[place:]))
