@@ -16,6 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	"$$name" -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
+LIBRARIES := build/export-libraries
 PART   ?= 1
 # Of `make fuzz`. The shell has a variable SECONDS of its own, which counts.
 SEED   ?= 1
@@ -33,7 +34,7 @@ CONTAINED = $(BIN)/python -m tests.contained $@
 QUICK  := tests/unit tests/conformance tests/repo
 LINT   := lint="$(MAKE) --no-print-directory lint-only"
 
-.PHONY: help venv lock lint lint-only format packages check test demo up down status chaos fuzz bench-serving bench-log bench-drift gpu \
+.PHONY: help venv lock lint lint-only format packages export-libraries check test demo up down status chaos fuzz bench-serving bench-log bench-drift gpu \
 	containers audit clean
 
 help:  ## show this list
@@ -74,8 +75,18 @@ lock: | $(UV)  ## resolve anew: one hashed file per image, all agreeing with loc
 	$(UV) $(COMPILE) pyproject.toml --extra inference --extra cuda --constraint locks/dev.txt --output-file locks/inference.txt
 	$(UV) $(COMPILE) pyproject.toml --extra inference --constraint locks/dev.txt --output-file locks/inference_cpu.txt
 	$(UV) $(COMPILE) pyproject.toml --extra cli --extra local --constraint locks/dev.txt --output-file locks/cli.txt
+	printf 'xgboost-cpu<3.3\nlightgbm\ncatboost\n' | $(UV) $(COMPILE) - --no-deps --constraint locks/dev.txt --output-file locks/export.txt
 	echo cyclonedx-bom | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/sbom.txt
 	echo uv | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/uv.txt
+
+# Only tests of the export read them: they stay out of the environment. What they depend on is in it.
+$(LIBRARIES)/.installed: locks/export.txt | venv
+	@rm -rf $(LIBRARIES)
+	@$(UV) pip install --quiet --no-deps --require-hashes --target $(LIBRARIES) -r locks/export.txt
+	@touch $@
+
+export-libraries: $(LIBRARIES)/.installed  ## XGBoost, LightGBM and CatBoost, for the tests of the export
+	@:
 
 lint: venv  ## ruff, mypy --strict, import contracts
 	@$(CONTAINED) $(LINT)
@@ -96,9 +107,9 @@ packages:  ## the Debian programs the tests run for real: Prometheus, Alertmanag
 check: venv  ## lint, types and the quick tests: unit, conformance, repository rules
 	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) $(QUICK)"
 
-test: venv packages  ## lint and every test except chaos and GPU
+test: venv packages export-libraries  ## lint and every test except chaos and GPU
 	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) $(QUICK)"
-	@$(CONTAINED) tests="$(PYTEST) tests/integration tests/containers tests/browser tests/e2e tests/gpu"
+	@$(CONTAINED) tests="$(PYTEST) tests/integration tests/export tests/containers tests/browser tests/e2e tests/gpu"
 
 demo: venv  ## replay a year of flights through the loop (PART=0.1 for a quick look)
 	$(BIN)/homeostat demo --part $(PART)

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from homeostat.model_export.columns import Column, infer_columns, to_table
-from homeostat.model_export.libraries import source_model
+from homeostat.model_export.libraries.choice import source_model
 from homeostat.model_export.loop_yaml import write_loop_yaml
 from homeostat.model_export.prediction_kind import check_outcomes
 from homeostat.model_export.project_files import LOOP, event_times, reference_table, write_project
@@ -143,7 +143,7 @@ def _best_conversion(
     original = original_scores(source, frame)
     found: list[tuple[onnx.ModelProto, Verification]] = []
     problem: HomeostatError | None = None
-    for model in source.conversions(columns):
+    for model in source.conversions(columns, frame):
         try:
             verified = verify(source, model, columns, frame, loop, original=original, tolerance=tolerance)
         except UnservableModel as error:

@@ -70,14 +70,16 @@ class Graph:
         onnx.checker.check_model(model)
         return model
 
-    def include(self, inner: onnx.ModelProto, feeds: Mapping[str, str], output: str) -> str:
-        """Add the nodes of `inner`, its inputs connected to `feeds`; returns the name of its output."""
+    def include(
+        self, inner: onnx.ModelProto, feeds: Mapping[str, str], output: str, *, raise_opsets: bool = False
+    ) -> str:
+        """Add the nodes of `inner`, its inputs connected to `feeds`; returns the name of its output.
+
+        `raise_opsets`: its nodes are of `OPSETS`, whatever lower versions it declares.
+        """
         prefixed = compose.add_prefix(inner, _INNER)
-        self._opsets = {item.domain: item.version for item in inner.opset_import} | {
-            domain: version
-            for domain, version in OPSETS.items()
-            if domain not in {item.domain for item in inner.opset_import}
-        }
+        declared = {item.domain: item.version for item in inner.opset_import}
+        self._opsets = OPSETS | ({} if raise_opsets else declared)
         self._ir_version = inner.ir_version
         self._functions = list(prefixed.functions)
         for name, tensor in feeds.items():

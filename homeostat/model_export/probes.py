@@ -38,9 +38,15 @@ def make_probes(columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[Probe
 
 
 def _collect(name: str, parts: list[tuple[str, pd.DataFrame]]) -> Iterator[Probe]:
-    if parts:
-        changed = tuple(source for source, part in parts for _ in range(len(part)))
-        yield Probe(name, pd.concat([part for _, part in parts], ignore_index=True), changed)
+    if not parts:
+        return
+    changed = tuple(source for source, part in parts for _ in range(len(part)))
+    together = pd.concat([part for _, part in parts], ignore_index=True)
+    for source, part in parts:
+        # Parts whose categories differ would become a column of objects.
+        if isinstance(part[source].dtype, pd.CategoricalDtype):
+            together[source] = together[source].astype(part[source].dtype)
+    yield Probe(name, together, changed)
 
 
 def _beyond(column: Column, picked: pd.DataFrame, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

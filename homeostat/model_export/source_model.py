@@ -13,11 +13,22 @@ from homeostat.model_export.prediction_kind import Floats, PredictionKind
 
 
 class SourceModel(Protocol):
-    """A fitted model. `library` names it in messages; `classes` is empty for a regression."""
+    """A fitted model."""
 
-    library: str
-    kind: PredictionKind
-    classes: Sequence[Any]
+    @property
+    def library(self) -> str:
+        """The library's name, for messages."""
+        ...
+
+    @property
+    def kind(self) -> PredictionKind:
+        """What it predicts."""
+        ...
+
+    @property
+    def classes(self) -> Sequence[Any]:
+        """A classifier's classes; empty for a regression."""
+        ...
 
     def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
         """The columns it was fitted with, in order; `candidates` if it does not know."""
@@ -27,6 +38,6 @@ class SourceModel(Protocol):
         """The original's scores, float64 [N]. Raises whatever the library raises."""
         ...
 
-    def conversions(self, columns: Sequence[Column]) -> Iterator[onnx.ModelProto]:
+    def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[onnx.ModelProto]:
         """ONNX models with one input per feature and one output `score`, the preferred one first. Raises ExportRefused."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -146,4 +147,6 @@ def _probe(
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    line = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    # XGBoost begins with the time and the place in its source.
+    return re.sub(r"^\[[\d:]+\] \S+:\d+: ", "", line)

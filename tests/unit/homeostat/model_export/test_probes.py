@@ -30,3 +30,10 @@ def test_each_column_is_changed_alone() -> None:
 
 def test_no_probe_is_made_without_a_column_for_it() -> None:
     assert [probe.name for probe in make_probes(infer_columns(ROWS, ["card"]), ROWS)] == []
+
+
+def test_columns_keep_their_dtype() -> None:
+    rows = ROWS.assign(size=pd.Categorical(["S", "L", "S"]))
+    [unseen] = make_probes(infer_columns(rows, ["shop", "size"]), rows)
+    assert list(unseen.rows["shop"].cat.categories) == ["a", "b", UNSEEN]
+    assert list(unseen.rows["size"].cat.categories) == ["L", "S", UNSEEN]

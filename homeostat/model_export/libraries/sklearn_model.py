@@ -11,8 +11,13 @@ import pandas as pd
 from onnx import TensorProto
 
 from homeostat.model_export.columns import Column
+from homeostat.model_export.libraries.columnwise import NotColumnwise, through_steps
+from homeostat.model_export.libraries.ensembles import read_ensemble
 from homeostat.model_export.named_graph import OPSETS, Graph, second_column
 from homeostat.model_export.prediction_kind import VALUE, Floats, PredictionKind, of_classes
+from homeostat.model_export.trees.ensemble import Ensemble
+from homeostat.model_export.trees.tree_graph import add_matrix_ensemble
+from homeostat.model_export.trees.tree_model import ensemble_conversions, names_or_candidates
 from shared.errors import ExportRefused
 
 _PROBABILITIES = "probabilities"
@@ -43,12 +48,7 @@ class SklearnModel:
         if known is not None:
             return [str(name) for name in known]
         count = getattr(self._estimator, "n_features_in_", len(candidates))
-        if count != len(candidates):
-            raise ExportRefused(
-                f"the model was fitted with {count} columns without names; the rows have {len(candidates)}",
-                hint="name the columns in the order of the fit: export(..., features=[...])",
-            )
-        return candidates
+        return names_or_candidates((), count, candidates)
 
     def score(self, rows: pd.DataFrame) -> Floats:
         """The probability of the positive class, or the predicted value."""
@@ -64,19 +64,36 @@ class SklearnModel:
             )
         return predicted.reshape(len(rows))
 
-    def conversions(self, columns: Sequence[Column]) -> Iterator[onnx.ModelProto]:
-        """In float32 as scikit-learn computes for float32 rows, then in float64."""
+    def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[onnx.ModelProto]:
+        """Of trees: their own thresholds and leaves, after steps in float64, then float32. Of others: float32 first."""
+        steps, last = _steps(self._estimator)
+        ensemble = read_ensemble(last, class_place=self._place())
+        if ensemble is not None and not steps:
+            yield from ensemble_conversions(ensemble, columns, rows)
+            return
         problems = []
         found = False
-        for whole, real in (
+        if ensemble is not None:
+            try:
+                raw = through_steps(steps, ensemble, columns, rows)
+            except NotColumnwise as error:
+                problems.append(str(error))
+            else:
+                yield from ensemble_conversions(raw, columns, rows)
+                return
+        precisions = [
             (TensorProto.INT64, TensorProto.FLOAT),
             (TensorProto.FLOAT, TensorProto.FLOAT),
             (TensorProto.DOUBLE, TensorProto.DOUBLE),
-        ):
+        ]
+        for whole, real in precisions if ensemble is None else reversed(precisions):
             if whole == TensorProto.INT64 and not self._takes_columns():
                 continue
             try:
-                model = self._convert(columns, whole, real)
+                if ensemble is None:
+                    model = self._convert(columns, whole, real)
+                else:
+                    model = self._convert_steps(steps, ensemble, columns, whole, real)
             except ExportRefused:
                 raise
             except Exception as error:  # skl2onnx raises its own classes, RuntimeError, ValueError and others
@@ -102,10 +119,30 @@ class SklearnModel:
             first = first.steps[0][1]
         return isinstance(first, ColumnTransformer)
 
+    def _place(self) -> int | None:
+        return list(self.classes).index(self.kind.positive) if self.kind.name == "probability" else None
+
     def _convert(self, columns: Sequence[Column], whole: int, real: int) -> onnx.ModelProto:
+        graph = Graph(columns)
+        options = {"zipmap": False} if self.classes else None
+        output = self._include(graph, self._estimator, columns, whole, real, options)
+        place = self._place()
+        return graph.finish(output if place is None else second_column(graph, output, place))
+
+    def _convert_steps(
+        self, steps: Any, ensemble: Ensemble, columns: Sequence[Column], whole: int, real: int
+    ) -> onnx.ModelProto:
+        """The steps before the last by skl2onnx; the last one's trees on the matrix that they return."""
+        graph = Graph(columns)
+        matrix = self._include(graph, steps, columns, whole, real, None)
+        numbers = graph.node("Cast", [matrix], to=TensorProto.DOUBLE)
+        return graph.finish(add_matrix_ensemble(graph, ensemble, numbers))
+
+    def _include(
+        self, graph: Graph, estimator: Any, columns: Sequence[Column], whole: int, real: int, options: Any
+    ) -> str:
         from skl2onnx import to_onnx
 
-        graph = Graph(columns)
         feeds: list[str] = []
         types: list[tuple[str, Any]] = []
         if self._takes_columns():
@@ -123,15 +160,24 @@ class SklearnModel:
             element = TensorProto.STRING if True in texts else real
             feeds.append(graph.matrix(columns, element))
             types.append(("X", _type(element, len(columns))))
-        options = {"zipmap": False} if self.classes else None
-        inner = to_onnx(self._estimator, initial_types=types, options=options, target_opset=OPSETS)
+        inner = to_onnx(estimator, initial_types=types, options=options, target_opset=OPSETS)
         names = [output.name for output in inner.graph.output]
         # skl2onnx renames inputs whose names are no identifiers, and keeps their order.
         connected = dict(zip((one.name for one in inner.graph.input), feeds, strict=True))
-        output = graph.include(inner, connected, _PROBABILITIES if _PROBABILITIES in names else names[-1])
-        if self.kind.name == "probability":
-            output = second_column(graph, output, list(self.classes).index(self.kind.positive))
-        return graph.finish(output)
+        output = _PROBABILITIES if _PROBABILITIES in names else names[-1]
+        # It declares the lowest versions that have the operators, and writes them as asked for.
+        return graph.include(inner, connected, output, raise_opsets=True)
+
+
+def _steps(estimator: Any) -> tuple[Any, Any]:
+    """The pipeline before its last step (None if there is nothing before), and the last step."""
+    from sklearn.pipeline import Pipeline
+
+    if not isinstance(estimator, Pipeline):
+        return None, estimator
+    if len(estimator.steps) == 1:
+        return None, estimator.steps[0][1]
+    return estimator[:-1], estimator.steps[-1][1]
 
 
 def _element(column: Column, whole: int, real: int) -> int:

@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, RidgeClassifier
 from sklearn.preprocessing import StandardScaler
 
-from homeostat.model_export.sklearn_model import SklearnModel
+from homeostat.model_export.libraries.sklearn_model import SklearnModel
 from shared.errors import ExportRefused
 
 ROWS = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [0.0, 1.0, 0.0]})

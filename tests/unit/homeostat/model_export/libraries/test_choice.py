@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from homeostat.model_export.libraries import source_model
+from homeostat.model_export.libraries.choice import source_model
 from shared.errors import ExportRefused
 
 

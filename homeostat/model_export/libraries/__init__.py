@@ -1,0 +1,1 @@
+"""One module per library that models are fitted with."""

@@ -1,0 +1,235 @@
+"""CatBoost: `CatBoost`, `CatBoostClassifier`, `CatBoostRegressor` with symmetric trees, read from the model's JSON.
+
+A model keeps hashes of categories and statistics of them, not the categories. So the splits by category are found by asking the
+model: each tree's leaf number has one bit per split, and the bits for every known category are the split.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from homeostat.model_export.columns import Column
+from homeostat.model_export.prediction_kind import VALUE, of_classes
+from homeostat.model_export.probes import UNSEEN
+from homeostat.model_export.trees.ensemble import CategoryTable, Ensemble, Link, Node, Tree
+from homeostat.model_export.trees.tree_model import TreeModel
+from shared.errors import ExportRefused
+
+_LINKS: dict[str, Link] = {
+    "Logloss": "sigmoid",
+    "CrossEntropy": "sigmoid",
+    "RMSE": "identity",
+    "MAE": "identity",
+    "MAPE": "identity",
+    "Quantile": "identity",
+    "Huber": "identity",
+    "LogCosh": "identity",
+    "Expectile": "identity",
+    "Poisson": "exp",
+    "Tweedie": "exp",
+}
+_MOST_KEYS = 2000
+
+
+def catboost_model(model: Any, *, positive: Any = None) -> TreeModel:
+    """A fitted model of any of CatBoost's classes."""
+    loss = str(model.get_all_params()["loss_function"]).partition(":")[0]
+    if loss not in _LINKS:
+        raise ExportRefused(
+            f"CatBoost's loss function {loss} has no export",
+            hint=f"fit with one of: {', '.join(sorted(_LINKS))}",
+        )
+    classes = tuple(model.classes_) if _LINKS[loss] == "sigmoid" else ()
+    kind = of_classes(classes, positive=positive) if classes else VALUE
+    place = list(classes).index(kind.positive) if classes else 0
+    names = list(model.feature_names_)
+    named = names != [str(number) for number in range(len(names))]
+
+    def predict(rows: pd.DataFrame) -> Any:
+        given: Any = rows if named else rows.to_numpy()
+        if classes:
+            return np.asarray(model.predict(given, prediction_type="Probability"))[:, place]
+        return model.predict(given, prediction_type="Exponent" if _LINKS[loss] == "exp" else "RawFormulaVal")
+
+    return TreeModel(
+        library="CatBoost",
+        kind=kind,
+        classes=classes,
+        names=names if named else (),
+        count=len(names),
+        predict=predict,
+        read=lambda columns, rows: _read(
+            model, _LINKS[loss], columns, rows, named=named, flipped=bool(classes) and place == 0
+        ),
+    )
+
+
+def _read(
+    model: Any, link: Link, columns: Sequence[Column], rows: pd.DataFrame, *, named: bool, flipped: bool
+) -> Ensemble:
+    with tempfile.TemporaryDirectory(prefix="homeostat-export-") as folder:
+        path = Path(folder) / "model.json"
+        model.save_model(str(path), format="json")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    if "oblivious_trees" not in content:
+        raise ExportRefused(
+            "CatBoost's asymmetric trees have no export", hint="fit with grow_policy='SymmetricTree'"
+        )
+    scale, [bias, *others] = content["scale_and_bias"]
+    if others:
+        raise ExportRefused("the model predicts several values per row", hint="fit one model per target")
+    splits = _Splits(content["features_info"], columns, rows)
+    trees = content["oblivious_trees"]
+    asked = _Asked(model, columns, rows, splits.tables, named=named)
+    sign = -scale if flipped else scale
+    return Ensemble(
+        tuple(_tree(number, tree, splits, asked, sign) for number, tree in enumerate(trees)),
+        base=-bias if flipped else bias,
+        link=link,
+        float32=True,
+        categories=splits.tables,
+    )
+
+
+class _Splits:
+    """Where the columns of CatBoost's splits are among the model's columns."""
+
+    def __init__(self, info: Mapping[str, Any], columns: Sequence[Column], rows: pd.DataFrame) -> None:
+        self._numbers = {one["feature_index"]: one for one in info.get("float_features", ())}
+        texts = {
+            one["feature_index"]: one["flat_feature_index"] for one in info.get("categorical_features", ())
+        }
+        self._texts = texts
+        self.tables = {place: _table(columns[place], rows) for place in texts.values()}
+        # CatBoost numbers splits through: borders of numbers, then single categories, then statistics.
+        first = sum(len(one["borders"]) for one in info.get("float_features", ()))
+        first += sum(len(one.get("values", ())) for one in info.get("categorical_features", ()))
+        self._statistics: dict[int, Sequence[Mapping[str, Any]]] = {}
+        for one in info.get("ctrs", ()):
+            for _ in one["borders"]:
+                self._statistics[first] = one["elements"]
+                first += 1
+
+    def number(self, split: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The number that a split compares; None if it is a split by category."""
+        if split["split_type"] != "FloatFeature":
+            return None
+        found: Mapping[str, Any] = self._numbers[split["float_feature_index"]]
+        return found
+
+    def categories(self, split: Mapping[str, Any]) -> tuple[int, ...]:
+        """The category columns whose combination a split is about."""
+        if split["split_type"] == "OneHotFeature":
+            return (self._texts[split["cat_feature_index"]],)
+        elements = self._statistics.get(split["split_index"], ())
+        if not elements or any("cat_feature_index" not in one for one in elements):
+            raise ExportRefused(
+                "the model combines categories with numbers",
+                hint="fit with max_ctr_complexity=1, or one_hot_max_size=255",
+            )
+        return tuple(sorted({self._texts[one["cat_feature_index"]] for one in elements}))
+
+
+class _Asked:
+    """Leaf numbers of every tree for the known categories of a column, asked once."""
+
+    def __init__(
+        self,
+        model: Any,
+        columns: Sequence[Column],
+        rows: pd.DataFrame,
+        tables: Mapping[int, CategoryTable],
+        *,
+        named: bool,
+    ) -> None:
+        self._model, self._columns, self._rows = model, columns, rows
+        self._tables, self._named = tables, named
+        self._leaves: dict[int, Any] = {}
+
+    def positions_with_bit(self, column: int, tree: int, bit: int) -> frozenset[int]:
+        """Positions of the column's categories for which that bit of the tree's leaf number is set."""
+        if column not in self._leaves:
+            self._leaves[column] = self._ask(column)
+        return frozenset(np.flatnonzero(self._leaves[column][:, tree] >> bit & 1).tolist())
+
+    def _ask(self, column: int) -> Any:
+        table, source = self._tables[column], self._columns[column].source
+        values = [*table.keys, *[UNSEEN] * 2]
+        if self._columns[column].feature.type != "category":
+            unseen = max(map(int, table.keys)) + 1
+            values = [*table.keys, unseen, unseen]
+        frame = (
+            self._rows.iloc[np.zeros(len(values), dtype=int)].reset_index(drop=True).astype({source: object})
+        )
+        frame[source] = values
+        return self._model.calc_leaf_indexes(_pool(self._model, frame, named=self._named))
+
+
+def _pool(model: Any, frame: pd.DataFrame, *, named: bool) -> Any:
+    from catboost import Pool
+
+    return Pool(
+        frame if named else frame.to_numpy(dtype=object), cat_features=model.get_cat_feature_indices()
+    )
+
+
+def _table(column: Column, rows: pd.DataFrame) -> CategoryTable:
+    keys: Sequence[Any] = column.keys
+    if not keys and column.feature.type in ("integer", "boolean"):
+        keys = sorted(map(int, rows[column.source].unique()))
+    if not 0 < len(keys) <= _MOST_KEYS:
+        raise ExportRefused(
+            f"column {column.source!r} has too many categories to export, or they are numbers with a fraction",
+            hint="use at most 2000 texts or whole numbers as categories",
+        )
+    return CategoryTable(tuple(keys))
+
+
+def _tree(number: int, tree: Mapping[str, Any], splits: _Splits, asked: _Asked, factor: float) -> Tree:
+    """A symmetric tree as nodes: the root tests the highest bit of the leaf's number, each level the next."""
+    depth = len(tree["splits"])
+    nodes = []
+    for level in range(depth):
+        bit = depth - 1 - level
+        split = tree["splits"][bit]
+        for place in range(2**level):
+            first = 2 ** (level + 1) - 1 + 2 * place
+            nodes.append(_node(number, bit, split, splits, asked, first))
+    return (*nodes, *(Node(value=value * factor) for value in tree["leaf_values"]))
+
+
+def _node(
+    number: int, bit: int, split: Mapping[str, Any], splits: _Splits, asked: _Asked, first: int
+) -> Node:
+    feature = splits.number(split)
+    if feature is not None:
+        # A bit is set, and the row goes right, where the number is above the border.
+        return Node(
+            column=int(feature["flat_feature_index"]),
+            threshold=float(split["border"]),
+            missing_left=feature["nan_value_treatment"] != "AsTrue",
+            left=first,
+            right=first + 1,
+        )
+    columns = splits.categories(split)
+    if len(columns) > 1:
+        raise ExportRefused(
+            "the model combines several categories",
+            hint="fit with max_ctr_complexity=1, or one_hot_max_size=255",
+        )
+    [column] = columns
+    table = splits.tables[column]
+    right = asked.positions_with_bit(column, number, bit)
+    return Node(
+        column=column,
+        left_positions=frozenset(range(table.missing + 1)) - right,
+        left=first,
+        right=first + 1,
+    )

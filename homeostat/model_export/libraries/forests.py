@@ -1,0 +1,82 @@
+"""scikit-learn's decision trees, forests and gradient boosting, read from their `tree_` arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from homeostat.model_export.trees.ensemble import Ensemble, Node, Tree
+from shared.errors import ExportRefused
+
+FORESTS = frozenset(
+    {
+        "DecisionTreeClassifier",
+        "DecisionTreeRegressor",
+        "ExtraTreeClassifier",
+        "ExtraTreeRegressor",
+        "RandomForestClassifier",
+        "RandomForestRegressor",
+        "ExtraTreesClassifier",
+        "ExtraTreesRegressor",
+    }
+)
+BOOSTING = frozenset({"GradientBoostingClassifier", "GradientBoostingRegressor"})
+
+
+def read_forest(estimator: Any, *, class_place: int | None) -> Ensemble:
+    """The mean over the trees: of the share of one class, or of the value."""
+    trees = getattr(estimator, "estimators_", None) or [estimator]
+    count = len(trees)
+
+    def leaf(values: Any) -> float:
+        if values.shape[0] != 1:
+            raise ExportRefused("the model predicts several values per row", hint="fit one model per target")
+        weights = values[0]
+        # Before scikit-learn 1.3 these are counts; a share is the same of both.
+        return float(
+            (weights[class_place] / weights.sum() if class_place is not None else weights[0]) / count
+        )
+
+    return Ensemble(tuple(_tree(tree.tree_, leaf) for tree in trees), float32=True)
+
+
+def read_gradient_boosting(estimator: Any, *, flipped: bool = False) -> Ensemble:
+    """The sum over the stages, scaled by the learning rate."""
+    sign = -1.0 if flipped else 1.0
+    rate = sign * estimator.learning_rate
+    classifier = hasattr(estimator, "predict_proba")
+    if classifier and estimator.loss != "log_loss":
+        raise ExportRefused(
+            f"GradientBoostingClassifier with loss={estimator.loss} has no export", hint="use log_loss"
+        )
+    if estimator.estimators_.shape[1] != 1:
+        raise ExportRefused("the model has several trees per stage", hint="fit one model per class")
+    first = np.zeros((1, estimator.n_features_in_))
+    base = sign * float(np.ravel(estimator._raw_predict_init(first))[0])
+    if estimator.init not in (None, "zero"):
+        raise ExportRefused(
+            "gradient boosting that starts from another estimator (init=) has no export",
+            hint="fit with init=None",
+        )
+    trees = tuple(
+        _tree(stage.tree_, lambda values: rate * float(values[0, 0])) for stage in estimator.estimators_[:, 0]
+    )
+    return Ensemble(trees, base=base, link="sigmoid" if classifier else "identity", float32=True)
+
+
+def _tree(tree: Any, leaf: Callable[[Any], float]) -> Tree:
+    missing = getattr(tree, "missing_go_to_left", np.zeros(tree.node_count, dtype=np.uint8))
+    return tuple(
+        Node(value=leaf(tree.value[number]))
+        if tree.children_left[number] < 0
+        else Node(
+            column=int(tree.feature[number]),
+            threshold=float(tree.threshold[number]),
+            missing_left=bool(missing[number]),
+            left=int(tree.children_left[number]),
+            right=int(tree.children_right[number]),
+        )
+        for number in range(tree.node_count)
+    )

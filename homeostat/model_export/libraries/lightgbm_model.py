@@ -1,0 +1,163 @@
+"""LightGBM: `Booster`, `LGBMClassifier`, `LGBMRegressor`, read from the booster's dump."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from homeostat.model_export.columns import Column
+from homeostat.model_export.prediction_kind import VALUE, of_classes
+from homeostat.model_export.trees.ensemble import (
+    CategoryTable,
+    Ensemble,
+    Link,
+    Node,
+    Tree,
+    left_positions,
+    scaled,
+)
+from homeostat.model_export.trees.tree_model import TreeModel
+from shared.errors import ExportRefused
+
+_LINKS: dict[str, Link] = {
+    "binary": "sigmoid",
+    "cross_entropy": "sigmoid",
+    "regression": "identity",
+    "regression_l1": "identity",
+    "huber": "identity",
+    "fair": "identity",
+    "quantile": "identity",
+    "mape": "identity",
+    "poisson": "exp",
+    "gamma": "exp",
+    "tweedie": "exp",
+}
+
+
+def lightgbm_model(model: Any, *, positive: Any = None) -> TreeModel:
+    """A booster, or an estimator of LightGBM's scikit-learn interface."""
+    import lightgbm
+
+    if isinstance(model, lightgbm.Booster):
+        booster = model
+        classes: tuple[Any, ...] = (0, 1) if _objective(model)[:1] == ["binary"] else ()
+    else:
+        booster = model.booster_
+        classes = tuple(model.classes_) if hasattr(model, "predict_proba") else ()
+    kind = of_classes(classes, positive=positive) if classes else VALUE
+    flipped = bool(classes) and kind.positive == classes[0]
+    names = booster.feature_name()
+    named = names != [f"Column_{number}" for number in range(len(names))]
+
+    def predict(rows: pd.DataFrame) -> Any:
+        scores = booster.predict(rows if named else rows.to_numpy())
+        return 1 - np.asarray(scores, dtype=np.float64) if flipped else scores
+
+    return TreeModel(
+        library="LightGBM",
+        kind=kind,
+        classes=classes,
+        names=list(names) if named else (),
+        count=len(names),
+        predict=predict,
+        read=lambda columns, rows: read_booster(booster, columns, rows, flipped=flipped),
+    )
+
+
+def read_booster(
+    booster: Any, columns: Sequence[Column], rows: pd.DataFrame | None, *, flipped: bool = False
+) -> Ensemble:
+    """The trees up to the best iteration. `flipped`: the score is the probability of the first class."""
+    dump = booster.dump_model(num_iteration=booster.best_iteration if booster.best_iteration > 0 else None)
+    words = dump.get("objective", "custom").split()
+    if words[0] not in _LINKS or dump["num_tree_per_iteration"] != 1:
+        raise ExportRefused(
+            f"LightGBM's objective {words[0]} has no export",
+            hint=f"fit with one of: {', '.join(sorted(_LINKS))}",
+        )
+    options = dict(word.split(":", 1) for word in words[1:] if ":" in word)
+    link: Link = "signed_square" if "sqrt" in words[1:] else _LINKS[words[0]]
+    found = dump["tree_info"]
+    tables = _tables(booster, columns, rows, [tree["tree_structure"] for tree in found])
+    trees = [_tree(tree["tree_structure"], tables) for tree in found]
+    factor = 1 / len(trees) if dump.get("average_output") and trees else 1.0
+    factor = -factor if flipped else factor
+    return Ensemble(
+        tuple(scaled(tree, factor) if factor != 1.0 else tree for tree in trees),
+        link=link,
+        scale=float(options.get("sigmoid", 1.0)) if link == "sigmoid" else 1.0,
+        categories=tables,
+    )
+
+
+def _objective(booster: Any) -> list[str]:
+    return str(booster.dump_model(num_iteration=1).get("objective", "custom")).split()
+
+
+def _tables(
+    booster: Any, columns: Sequence[Column], rows: pd.DataFrame | None, trees: Sequence[dict[str, Any]]
+) -> dict[int, CategoryTable]:
+    """Categoricals of pandas by the booster's own list, in their order; others are whole numbers in the splits."""
+    listed = [
+        place
+        for place, column in enumerate(columns)
+        if rows is not None and isinstance(rows[column.source].dtype, pd.CategoricalDtype)
+    ]
+    known = booster.pandas_categorical or []
+    if len(known) != len(listed):
+        raise ExportRefused(
+            f"the model was fitted with {len(known)} pandas categoricals; the rows have {len(listed)}",
+            hint="pass rows with the dtypes of the fit",
+        )
+    tables = {place: CategoryTable(tuple(keys)) for place, keys in zip(listed, known, strict=True)}
+    codes: dict[int, set[int]] = {}
+    for tree in trees:
+        for node in _splits(tree):
+            if node["decision_type"] == "==" and node["split_feature"] not in tables:
+                codes.setdefault(node["split_feature"], set()).update(_codes(node))
+    return tables | {place: CategoryTable(tuple(range(max(seen) + 1))) for place, seen in codes.items()}
+
+
+def _splits(root: dict[str, Any]) -> list[dict[str, Any]]:
+    found, pending = [], [root]
+    while pending:
+        node = pending.pop()
+        if "split_feature" in node:
+            found.append(node)
+            pending += [node["left_child"], node["right_child"]]
+    return found
+
+
+def _tree(root: dict[str, Any], tables: dict[int, CategoryTable]) -> Tree:
+    """Nodes in the order they are reached, the root first."""
+    reached: list[dict[str, Any]] = [root]
+    nodes = []
+    for node in reached:  # grows while it is walked
+        if "split_feature" not in node:
+            nodes.append(Node(value=float(node["leaf_value"])))
+            continue
+        left = len(reached)
+        reached += [node["left_child"], node["right_child"]]
+        nodes.append(_split(node, tables, left))
+    return tuple(nodes)
+
+
+def _split(node: dict[str, Any], tables: dict[int, CategoryTable], left: int) -> Node:
+    column = int(node["split_feature"])
+    if node["decision_type"] == "==":
+        # A category that is unseen or missing goes right.
+        members = left_positions(tables[column], _codes(node), unseen_left=False, missing_left=False)
+        return Node(column=column, left_positions=members, left=left, right=left + 1)
+    threshold = float(node["threshold"])
+    if node["missing_type"] == "Zero":
+        raise ExportRefused("LightGBM's zero_as_missing has no export", hint="fit with zero_as_missing=False")
+    # Where no value was missing in the fit, a missing one counts as zero.
+    missing_left = bool(node["default_left"]) if node["missing_type"] == "NaN" else threshold >= 0
+    return Node(column=column, threshold=threshold, missing_left=missing_left, left=left, right=left + 1)
+
+
+def _codes(node: dict[str, Any]) -> frozenset[int]:
+    return frozenset(int(code) for code in str(node["threshold"]).split("||"))

@@ -1,0 +1,185 @@
+"""XGBoost: `Booster`, `XGBClassifier`, `XGBRegressor` and their relatives, read from the booster's JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from homeostat.model_export.columns import Column
+from homeostat.model_export.prediction_kind import VALUE, of_classes
+from homeostat.model_export.trees.ensemble import (
+    CategoryTable,
+    Ensemble,
+    Link,
+    Node,
+    Tree,
+    left_positions,
+    scaled,
+)
+from homeostat.model_export.trees.tree_model import TreeModel
+from shared.errors import ExportRefused
+
+_LINKS: dict[str, Link] = {
+    "binary:logistic": "sigmoid",
+    "reg:logistic": "sigmoid",
+    "reg:squarederror": "identity",
+    "reg:squaredlogerror": "identity",
+    "reg:absoluteerror": "identity",
+    "reg:pseudohubererror": "identity",
+    "reg:quantileerror": "identity",
+    "count:poisson": "exp",
+    "reg:gamma": "exp",
+    "reg:tweedie": "exp",
+}
+
+
+def xgboost_model(model: Any, *, positive: Any = None) -> TreeModel:
+    """A booster, or an estimator of xgboost's scikit-learn interface."""
+    import xgboost
+
+    if isinstance(model, xgboost.Booster):
+        booster = model
+        classes: tuple[Any, ...] = (0, 1) if _objective(model) == "binary:logistic" else ()
+        iterations = booster.num_boosted_rounds()
+    else:
+        booster, iterations = model.get_booster(), used_iterations(model)
+        classes = tuple(model.classes_) if hasattr(model, "predict_proba") else ()
+    kind = of_classes(classes, positive=positive) if classes else VALUE
+    flipped = bool(classes) and kind.positive == classes[0]
+
+    def predict(rows: pd.DataFrame) -> Any:
+        given: Any = rows if booster.feature_names else rows.to_numpy()
+        matrix = xgboost.DMatrix(given, enable_categorical=True)
+        scores = booster.predict(matrix, iteration_range=(0, iterations))
+        return 1 - np.asarray(scores, dtype=np.float64) if flipped else scores
+
+    return TreeModel(
+        library="XGBoost",
+        kind=kind,
+        classes=classes,
+        names=list(booster.feature_names or ()),
+        count=booster.num_features(),
+        predict=predict,
+        read=lambda columns, _: read_booster(booster, columns, iterations, flipped=flipped),
+    )
+
+
+def read_booster(
+    booster: Any, columns: Sequence[Column], iterations: int, *, flipped: bool = False
+) -> Ensemble:
+    """The trees of the first `iterations`. `flipped`: the score is the probability of the first class."""
+    learner = json.loads(bytes(booster.save_raw("json")))["learner"]
+    objective = learner["objective"]["name"]
+    if objective not in _LINKS:
+        raise ExportRefused(
+            f"XGBoost's objective {objective} has no export",
+            hint=f"fit with one of: {', '.join(sorted(_LINKS))}",
+        )
+    boosting = learner["gradient_booster"]
+    weights: Sequence[float] = boosting.get("weight_drop", ())
+    boosting = boosting.get("gbtree", boosting)
+    if "model" not in boosting or "trees" not in boosting["model"]:
+        raise ExportRefused(
+            "XGBoost's linear booster has no export", hint="fit with booster='gbtree' or 'dart'"
+        )
+    tables = {
+        place: CategoryTable(column.keys) for place, column in enumerate(columns) if column.keys
+    } | _stored_categories(boosting["model"], columns)
+    used = boosting["model"]["iteration_indptr"][iterations]
+    trees = [_tree(tree, tables) for tree in boosting["model"]["trees"][:used]]
+    if weights:
+        trees = [scaled(tree, weight) for tree, weight in zip(trees, weights, strict=False)]
+    link = _LINKS[objective]
+    base = _base(learner["learner_model_param"]["base_score"], link)
+    sign = -1.0 if flipped else 1.0
+    return Ensemble(
+        tuple(scaled(tree, sign) if flipped else tree for tree in trees),
+        base=sign * base,
+        link=link,
+        strict=True,
+        float32=True,
+        gaps_are_missing=True,
+        categories=tables,
+    )
+
+
+def used_iterations(model: Any) -> int:
+    """Up to the best iteration where training stopped early, as the estimator itself predicts."""
+    best = (
+        model.best_iteration if model.early_stopping_rounds else model.get_booster().num_boosted_rounds() - 1
+    )
+    return int(best) + 1
+
+
+def _objective(booster: Any) -> str:
+    return str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+
+
+def _base(text: str, link: Link) -> float:
+    score = float(np.float32(text.strip("[]")))
+    if "," in text:
+        raise ExportRefused("the model predicts several values per row", hint="fit one model per target")
+    if link == "sigmoid":
+        return -math.log(1 / score - 1)
+    return math.log(score) if link == "exp" else score
+
+
+def _stored_categories(model: dict[str, Any], columns: Sequence[Column]) -> dict[int, CategoryTable]:
+    """The categories that the booster keeps, since XGBoost 3.1; older ones go by the order in the rows."""
+    found: dict[int, CategoryTable] = {}
+    encoders = (model.get("cats") or {}).get("enc", [])
+    for place, (encoder, column) in enumerate(zip(encoders, columns, strict=False)):
+        values = encoder.get("values")
+        if not values:
+            continue
+        if "offsets" in encoder:
+            text = bytes(value % 256 for value in values)
+            ends = encoder["offsets"]
+            keys = tuple(text[start:end].decode() for start, end in pairwise(ends))
+            found[place] = CategoryTable(keys)
+        elif column.feature.type == "integer":
+            found[place] = CategoryTable(tuple(int(value) for value in values))
+    return found
+
+
+def _tree(tree: dict[str, Any], tables: dict[int, CategoryTable]) -> Tree:
+    members: dict[int, frozenset[int]] = {}
+    for node, start, size in zip(
+        tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True
+    ):
+        members[node] = frozenset(tree["categories"][start : start + size])
+    nodes = []
+    for number, left in enumerate(tree["left_children"]):
+        condition = float(np.float32(tree["split_conditions"][number]))
+        if left < 0:
+            nodes.append(Node(value=condition))
+            continue
+        column, default = int(tree["split_indices"][number]), bool(tree["default_left"][number])
+        positions = None
+        if number in members:
+            if column not in tables:
+                raise ExportRefused(
+                    f"the categories of column {column} are unknown",
+                    hint="pass rows with pandas categoricals, as in the fit",
+                )
+            table = tables[column]
+            # A category of the node's set goes right.
+            codes = frozenset(range(len(table.keys))) - members[number]
+            positions = left_positions(table, codes, unseen_left=default, missing_left=default)
+        nodes.append(
+            Node(
+                column=column,
+                threshold=condition,
+                missing_left=default,
+                left_positions=positions,
+                left=int(left),
+                right=int(tree["right_children"][number]),
+            )
+        )
+    return tuple(nodes)

@@ -1,0 +1,1 @@
+"""Tree ensembles of every library in one form, and that form as ONNX."""

@@ -1,0 +1,93 @@
+"""A fitted tree ensemble as a model to export; the modules of the libraries say how it is read and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+from onnx import TensorProto
+
+from homeostat.model_export.columns import Column
+from homeostat.model_export.named_graph import Graph
+from homeostat.model_export.prediction_kind import Floats, PredictionKind
+from homeostat.model_export.trees.ensemble import CategoryTable, Ensemble, for_rounded_numbers
+from homeostat.model_export.trees.tree_graph import add_ensemble, add_number_positions, add_text_positions
+from shared.errors import ExportRefused
+
+
+@dataclass(frozen=True)
+class TreeModel:
+    """`names`: the columns of the fit, empty if unknown. `predict` scores rows; `read` returns the ensemble for the columns."""
+
+    library: str
+    kind: PredictionKind
+    classes: Sequence[Any]
+    names: Sequence[str]
+    count: int
+    predict: Callable[[pd.DataFrame], Any]
+    read: Callable[[Sequence[Column], pd.DataFrame], Ensemble]
+
+    def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
+        """The names of the fit; without names, the candidates, if they are as many."""
+        return names_or_candidates(self.names, self.count, candidates)
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """The library's own scores."""
+        scores = np.asarray(self.predict(rows), dtype=np.float64)
+        if scores.size != len(rows):
+            raise ExportRefused(
+                "the model predicts several values per row",
+                hint="fit one model per target; one value per row is served",
+            )
+        return scores.reshape(len(rows))
+
+    def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[onnx.ModelProto]:
+        """The ensemble's own thresholds and leaves, in float64."""
+        yield from ensemble_conversions(self.read(columns, rows), columns, rows)
+
+
+def ensemble_conversions(
+    ensemble: Ensemble, columns: Sequence[Column], rows: pd.DataFrame
+) -> Iterator[onnx.ModelProto]:
+    """The one conversion of an ensemble whose columns are the features."""
+    wide = {
+        place: np.unique(rows[column.source].dropna().to_numpy(dtype=np.float64))
+        for place, column in enumerate(columns)
+        if column.feature.type == "number" and rows[column.source].dtype != np.float32
+    }
+    ensemble = for_rounded_numbers(ensemble, wide)
+    tables = ensemble.tables()
+    numbers = [column for column in columns if column.feature.type != "category"]
+    places = {place: numbers.index(column) for place, column in enumerate(columns) if column in numbers}
+    split = {node.column for tree in ensemble.trees for node in tree if node.left_positions is None}
+    for place in split - {-1} - set(places):
+        raise ExportRefused(
+            f"the model compares the column {columns[place].source!r}, a text, as a number",
+            hint="pass rows with pandas categoricals, as in the fit",
+        )
+    graph = Graph(columns)
+    matrix = graph.matrix(numbers, TensorProto.DOUBLE) if numbers else ""
+    positions = {place: _positions(graph, columns[place], table) for place, table in tables.items()}
+    yield graph.finish(add_ensemble(graph, ensemble, numbers=matrix, places=places, positions=positions))
+
+
+def names_or_candidates(names: Sequence[str], count: int, candidates: Sequence[str]) -> Sequence[str]:
+    """The names of the fit; without names, the candidates. Raises ExportRefused if these are not as many as the fit had."""
+    if names:
+        return names
+    if count != len(candidates):
+        raise ExportRefused(
+            f"the model was fitted with {count} columns without names; the rows have {len(candidates)}",
+            hint="name the columns in the order of the fit: export(..., features=[...])",
+        )
+    return candidates
+
+
+def _positions(graph: Graph, column: Column, table: CategoryTable) -> str:
+    if column.feature.type == "category":
+        return add_text_positions(graph, column.name, table)
+    return add_number_positions(graph, column.name, table)

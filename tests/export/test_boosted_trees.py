@@ -1,0 +1,268 @@
+"""XGBoost, LightGBM and CatBoost: each model and its export return the same scores, also beyond the rows of the fit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+import homeostat
+from shared.errors import ExportRefused
+from tests.export.conftest import Export
+
+FEATURES = ["amount", "age", "shop", "weekday", "card"]
+NUMBERS = ["amount", "age", "card"]
+SETS = ["the rows", "values beyond the range", "unseen categories", "missing values"]
+
+
+@pytest.fixture(autouse=True)
+def no_warning() -> Iterator[None]:
+    """Every warning of an export fails the test that does not expect it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", homeostat.ExportWarning)
+        yield
+
+
+def assert_equal(report: homeostat.ExportReport, sets: list[str]) -> None:
+    found = {one.name: (one.differing, one.problem) for one in report.comparisons}
+    assert found == dict.fromkeys(sets, (0, ""))
+    assert all(one.largest < 1e-5 for one in report.comparisons)
+
+
+def xgb_classifier(rows: pd.DataFrame, **options: Any) -> Any:
+    import xgboost
+
+    given = {"n_estimators": 40, "enable_categorical": True, **options}
+    return xgboost.XGBClassifier(**given).fit(rows[FEATURES], rows["outcome"])
+
+
+def xgb_regressor(rows: pd.DataFrame, **options: Any) -> Any:
+    import xgboost
+
+    given = {"n_estimators": 40, "enable_categorical": True, **options}
+    return xgboost.XGBRegressor(**given).fit(rows[FEATURES], rows["value"].clip(0.1))
+
+
+def lgb_classifier(rows: pd.DataFrame, **options: Any) -> Any:
+    import lightgbm
+
+    return lightgbm.LGBMClassifier(n_estimators=40, verbose=-1, **options).fit(
+        rows[FEATURES], rows["outcome"]
+    )
+
+
+def lgb_regressor(rows: pd.DataFrame, **options: Any) -> Any:
+    import lightgbm
+
+    model = lightgbm.LGBMRegressor(n_estimators=40, verbose=-1, **options)
+    return model.fit(rows[FEATURES], rows["value"].clip(0.1))
+
+
+def for_catboost(rows: pd.DataFrame) -> pd.DataFrame:
+    """CatBoost refuses missing categories."""
+    return rows.assign(
+        shop=rows["shop"].cat.add_categories("none").fillna("none"), weekday=rows["weekday"].astype(int)
+    )
+
+
+def catboost(name: str, rows: pd.DataFrame, outcome: pd.Series[Any], **options: Any) -> Any:
+    import catboost
+
+    given = {
+        "iterations": 40,
+        "verbose": 0,
+        "allow_writing_files": False,
+        "thread_count": 2,
+        "random_seed": 1,
+    }
+    return getattr(catboost, name)(**given, **options).fit(rows, outcome)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"booster": "dart", "rate_drop": 0.3},
+        {"max_cat_to_onehot": 1, "max_depth": 3},
+        {"base_score": 0.2, "scale_pos_weight": 3},
+    ],
+)
+def test_xgboost_classifier(rows: pd.DataFrame, export: Export, options: dict[str, Any]) -> None:
+    model = xgb_classifier(rows, **options)
+    # It refuses unseen categories itself.
+    with pytest.warns(homeostat.ExportWarning, match="the original refuses them: Found a category not in"):
+        report = export(model, rows, features=FEATURES)
+    kept = [one for one in report.comparisons if not one.problem]
+    assert [(one.name, one.differing) for one in kept] == [(name, 0) for name in SETS if name != SETS[2]]
+    assert (report.library, report.kind.name) == ("XGBoost", "probability")
+    assert [column.feature.type for column in report.columns] == [
+        "number",
+        "integer",
+        "category",
+        "integer",
+        "boolean",
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"objective": "count:poisson"}, {"objective": "reg:absoluteerror"}, {"objective": "reg:gamma"}],
+)
+def test_xgboost_regressor(rows: pd.DataFrame, export: Export, options: dict[str, Any]) -> None:
+    with pytest.warns(homeostat.ExportWarning, match="the original refuses them"):
+        report = export(xgb_regressor(rows, **options), rows, outcome="value", features=FEATURES)
+    assert [one.differing for one in report.comparisons] == [0, 0, 0, 0]
+    assert report.kind.name == "value"
+
+
+def test_xgboost_stops_at_the_best_iteration(rows: pd.DataFrame, export: Export) -> None:
+    import xgboost
+
+    early, late = rows[:900], rows[900:]
+    model = xgboost.XGBClassifier(n_estimators=200, early_stopping_rounds=3, learning_rate=0.5)
+    model.fit(early[NUMBERS], early["outcome"], eval_set=[(late[NUMBERS], late["outcome"])], verbose=False)
+    assert model.best_iteration < model.get_booster().num_boosted_rounds() - 1
+    assert_equal(export(model, rows), [SETS[0], SETS[1], SETS[3]])
+
+
+def test_xgboost_booster_without_names(rows: pd.DataFrame, export: Export) -> None:
+    import xgboost
+
+    matrix = xgboost.DMatrix(rows[NUMBERS].to_numpy(float), rows["outcome"])
+    booster = xgboost.train({"objective": "binary:logistic"}, matrix, 10)
+    assert_equal(export(booster, rows, features=NUMBERS, positive=0), [SETS[0], SETS[1], SETS[3]])
+
+
+def test_xgboost_of_three_classes_is_refused(rows: pd.DataFrame, export: Export) -> None:
+    import xgboost
+
+    classes = pd.cut(rows["value"], 3, labels=False)
+    model = xgboost.XGBClassifier(n_estimators=2).fit(rows[NUMBERS], classes)
+    with pytest.raises(ExportRefused, match="3 classes"):
+        export(model, rows)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"boosting_type": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
+        {"boosting_type": "dart"},
+        {"min_data_per_group": 1, "cat_smooth": 0, "max_cat_to_onehot": 1},
+    ],
+)
+@pytest.mark.parametrize("positive", [0, 1])
+def test_lightgbm_classifier(
+    rows: pd.DataFrame, export: Export, options: dict[str, Any], positive: int
+) -> None:
+    assert_equal(export(lgb_classifier(rows, **options), rows, positive=positive), SETS)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"objective": "poisson"}, {"objective": "gamma"}, {"reg_sqrt": True}, {"objective": "mae"}],
+)
+def test_lightgbm_regressor(rows: pd.DataFrame, export: Export, options: dict[str, Any]) -> None:
+    assert_equal(export(lgb_regressor(rows, **options), rows, outcome="value"), SETS)
+
+
+def test_lightgbm_that_saw_no_missing_value(rows: pd.DataFrame, export: Export) -> None:
+    """A missing value then counts as zero."""
+    assert_equal(export(lgb_classifier(rows.fillna({"amount": 50.0})), rows), SETS)
+
+
+def test_lightgbm_categories_of_whole_numbers(rows: pd.DataFrame, export: Export) -> None:
+    import lightgbm
+
+    given = rows.assign(weekday=rows["weekday"].astype(int))
+    model = lightgbm.LGBMClassifier(n_estimators=20, verbose=-1)
+    model.fit(given[["age", "weekday"]], given["outcome"], categorical_feature=["weekday"])
+    assert_equal(export(model, given), SETS[:2])
+
+
+def test_lightgbm_with_zero_as_missing_is_refused(rows: pd.DataFrame, export: Export) -> None:
+    import lightgbm
+
+    model = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1, zero_as_missing=True)
+    model.fit(rows[NUMBERS].assign(age=rows["age"] % 3), rows["outcome"])
+    with pytest.raises(ExportRefused, match="zero_as_missing has no export"):
+        export(model, rows.assign(age=rows["age"] % 3))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_ctr_complexity": 1}, {"one_hot_max_size": 255}, {"max_ctr_complexity": 1, "nan_mode": "Max"}],
+)
+@pytest.mark.parametrize("positive", [0, 1])
+def test_catboost_classifier(
+    rows: pd.DataFrame, export: Export, options: dict[str, Any], positive: int
+) -> None:
+    given = for_catboost(rows)
+    model = catboost(
+        "CatBoostClassifier", given[FEATURES], given["outcome"], cat_features=["shop", "weekday"], **options
+    )
+    assert_equal(export(model, given, positive=positive), SETS)
+
+
+@pytest.mark.parametrize("loss", ["RMSE", "Poisson", "MAE"])
+def test_catboost_regressor(rows: pd.DataFrame, export: Export, loss: str) -> None:
+    model = catboost("CatBoostRegressor", rows[NUMBERS], rows["value"].clip(0.1), loss_function=loss)
+    assert_equal(export(model, rows, outcome="value"), [SETS[0], SETS[1], SETS[3]])
+
+
+def test_catboost_with_asymmetric_trees_is_refused(rows: pd.DataFrame, export: Export) -> None:
+    model = catboost("CatBoostClassifier", rows[NUMBERS], rows["outcome"], grow_policy="Lossguide")
+    with pytest.raises(ExportRefused, match="asymmetric trees"):
+        export(model, rows)
+
+
+def in_pipeline(name: str) -> Any:
+    import lightgbm
+    import xgboost
+
+    if name == "XGBoost":
+        return xgboost.XGBClassifier(n_estimators=30)
+    return lightgbm.LGBMClassifier(n_estimators=30, verbose=-1)
+
+
+@pytest.mark.parametrize("name", ["XGBoost", "LightGBM"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_last_step_of_a_pipeline(rows: pd.DataFrame, export: Export, name: str, sparse: bool) -> None:
+    given = rows.assign(shop=rows["shop"].astype(object).fillna("none"), weekday=rows["weekday"].astype(int))
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=sparse)
+    columns = ColumnTransformer(
+        [("encoded", encoder, ["shop", "weekday"]), ("scaled", StandardScaler(), ["amount", "age"])],
+        sparse_threshold=1.0 if sparse else 0.0,
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*feature names")
+        model = make_pipeline(columns, in_pipeline(name)).fit(given[FEATURES[:4]], given["outcome"])
+        assert_equal(export(model, given), SETS)
+
+
+@pytest.mark.parametrize("make", [xgb_classifier, lgb_classifier])
+def test_difference_beyond_the_rows_is_refused(
+    rows: pd.DataFrame, export: Export, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export that sends missing values to the other side is caught, though no row has one."""
+    whole = rows.dropna().reset_index(drop=True)
+    model = make(rows)
+    from homeostat.model_export.trees import tree_graph
+
+    plain = tree_graph._attributes
+
+    def swapped(*given: Any) -> dict[str, Any]:
+        attributes = plain(*given)
+        sides = np.array(attributes["nodes_missing_value_tracks_true"])
+        return attributes | {"nodes_missing_value_tracks_true": (1 - sides).tolist()}
+
+    monkeypatch.setattr(tree_graph, "_attributes", swapped)
+    with pytest.raises(ExportRefused, match="(?s)missing values: .* rows differ"):
+        export(model, pd.concat([whole, rows[rows["amount"].isna()][:1]]), features=FEATURES)

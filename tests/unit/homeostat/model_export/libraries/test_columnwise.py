@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from homeostat.model_export.columns import infer_columns
+from homeostat.model_export.libraries.columnwise import NotColumnwise, through_steps
+from homeostat.model_export.trees.ensemble import CategoryTable, Ensemble, Node
+
+ROWS = pd.DataFrame(
+    {
+        "amount": [10.0, 20.0, None, 40.0] * 30,
+        "shop": ["web", "mall", "web", "corner"] * 30,
+        "day": [3, 4, 5, 4] * 30,
+    }
+)
+FIRST, SECOND = Node(value=1), Node(value=2)
+
+
+def rewritten(steps: Any, node: Node, **options: Any) -> tuple[Node, dict[int, CategoryTable]]:
+    columns = infer_columns(ROWS, list(ROWS.columns))
+    ensemble = Ensemble(((node, FIRST, SECOND),), **options)
+    raw = through_steps(steps.fit(ROWS), ensemble, columns, ROWS)
+    return raw.trees[0][0], raw.tables()
+
+
+def split(column: int, threshold: float) -> Node:
+    return Node(column=column, threshold=threshold, left=1, right=2)
+
+
+def test_threshold_of_a_scaled_number_is_one_of_the_raw_number() -> None:
+    steps = ColumnTransformer([("n", make_pipeline(SimpleImputer(), StandardScaler()), ["amount"])])
+    # The mean is 70 / 3, where the scaled number is 0; a missing value counts as the mean.
+    node, _ = rewritten(steps, split(0, 0.0))
+    assert node.column == 0
+    assert node.threshold == pytest.approx(70 / 3, abs=1e-12)
+    assert node.missing_left
+    assert not rewritten(steps, split(0, -0.1))[0].missing_left
+
+
+def test_falling_number_swaps_the_sides() -> None:
+    steps = ColumnTransformer([("n", FunctionTransformer(np.negative), ["day"])])
+    node, _ = rewritten(steps, split(0, -4.5))
+    assert (node.column, node.left, node.right) == (2, 2, 1)
+    assert node.threshold == pytest.approx(4.5)
+
+
+def test_encoded_texts_become_a_table() -> None:
+    steps = ColumnTransformer([("c", OneHotEncoder(handle_unknown="ignore"), ["shop"])])
+    # Encoded are corner, mall, web; a split at 0.5 sends one of them to the right, everything else to the left.
+    node, tables = rewritten(steps, split(1, 0.5))
+    assert tables == {1: CategoryTable(("corner", "mall", "web"))}
+    assert (node.column, node.left_positions) == (1, frozenset({0, 2, 3, 4}))
+
+
+def test_encoded_whole_numbers_become_a_table() -> None:
+    steps = ColumnTransformer([("c", OneHotEncoder(handle_unknown="ignore"), ["day"])])
+    node, tables = rewritten(steps, split(1, 0.5))
+    assert tables == {2: CategoryTable((3, 4, 5))}
+    assert (node.column, node.left_positions) == (2, frozenset({0, 2, 3, 4}))
+
+
+def test_categories_of_the_fit_are_known_without_a_row() -> None:
+    steps = ColumnTransformer([("c", OrdinalEncoder(), ["shop"])]).fit(ROWS)
+    few = ROWS[ROWS["shop"] != "mall"].reset_index(drop=True)
+    raw = through_steps(
+        steps, Ensemble(((split(0, 0.5), FIRST, SECOND),)), infer_columns(few, list(few.columns)), few
+    )
+    assert raw.tables() == {1: CategoryTable(("corner", "web", "mall"))}
+    assert raw.trees[0][0].left_positions == frozenset({0})
+
+
+def test_split_by_category_after_an_encoder() -> None:
+    steps = ColumnTransformer([("c", OrdinalEncoder(), ["shop"])])
+    node = Node(column=0, left_positions=frozenset({0, 2}), left=1, right=2)
+    found, _ = rewritten(steps, node, categories={0: CategoryTable((0, 1, 2))})
+    assert found.left_positions == frozenset({0, 2})
+
+
+def test_gaps_of_a_sparse_matrix_may_be_missing() -> None:
+    steps = ColumnTransformer([("c", OneHotEncoder(handle_unknown="ignore"), ["shop"])], sparse_threshold=1.0)
+    node = split(1, 0.5)
+    assert rewritten(steps, node, gaps_are_missing=True)[0].left_positions == frozenset()
+    assert rewritten(steps, node)[0].left_positions == frozenset({0, 2, 3, 4})
+
+
+def test_columns_that_mix_are_not_rewritten() -> None:
+    steps = ColumnTransformer([("n", make_pipeline(SimpleImputer(), PCA(2)), ["amount", "day"])])
+    with pytest.raises(NotColumnwise, match="depends on several raw columns"):
+        rewritten(steps, split(0, 0.0))
