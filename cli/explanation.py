@@ -25,7 +25,8 @@ def _subject(kind: str, name: str, chain: dict[str, Any]) -> str:
     version = chain.get("version") or {}
     if kind == "prediction":
         row = chain.get("prediction") or {}
-        score = f" with score {row['score']:.4g}" if isinstance(row.get("score"), int | float) else ""
+        label = f" with label {row['label']}," if row.get("label") is not None else " with"
+        score = f"{label} score {row['score']:.4g}" if isinstance(row.get("score"), int | float) else ""
         model, used = row.get("model") or version.get("model") or "the model", _short(row.get("version"))
         asked = f" at event time {_time(row['event_time'])}" if row.get("event_time") else ""
         generation = row.get("generation", "unknown")

@@ -23,11 +23,15 @@ MAX_FAILURES_SHOWN = 3
 
 @dataclass
 class Responses:
-    """For each row: the prediction id (empty if not answered), the score (NaN if not answered) and the event time."""
+    """For each row: the prediction id (empty if not answered), the score (NaN if not answered) and the event time.
+
+    `by_label`: probabilities by label, of a model with classes.
+    """
 
     ids: list[str]
     scores: npt.NDArray[np.float64]
     event_times: list[datetime]
+    by_label: dict[int, dict[str, float]] = field(default_factory=dict)
     failed: int = 0
     failures: list[str] = field(default_factory=list)
 
@@ -99,6 +103,8 @@ def send_rows(
                 responses.ids[place] = str(item["prediction_id"])
                 responses.event_times[place] = event_times[start]
                 responses.scores[place] = item.get("score", np.nan)
+                if "scores" in item:
+                    responses.by_label[place] = item["scores"]
         on_progress(len(batch))
     return responses
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from local_stack.fault_injection.labels import LabelSource, outcomes
+from local_stack.fault_injection.labels import LabelSource, label_outcomes, outcomes
 from local_stack.fault_injection.lake_checks import read_event_range, wait_for_outcomes, wait_for_rows
 from local_stack.fault_injection.limits import duration_for
 from local_stack.fault_injection.requests import Responses, as_rows, send_outcomes, send_rows
@@ -204,22 +204,36 @@ class Scenario:
         if labels is None:
             return 0
         wait = self.target.loop.outcome.delay if delay is None else delay
-        own = np.asarray(table.column("outcome").to_numpy(), dtype=np.float64)
-        scored = np.asarray(table.column("score").to_numpy(), dtype=np.float64)
-        values = outcomes(labels, self.target.loop, own, scored, responses.scores, random)
         items = [
             {
                 "prediction_id": prediction_id,
-                "value": float(value),
+                "value": value,
                 "observed_at": min(event_time + wait, now).isoformat(),
             }
             for prediction_id, value, event_time in zip(
-                responses.ids, values, responses.event_times, strict=True
+                responses.ids,
+                self._outcomes(table, responses, labels, random),
+                responses.event_times,
+                strict=True,
             )
-            if prediction_id and np.isfinite(value)
+            if prediction_id and value is not None
         ]
         try:
             return send_outcomes(self.inference, items) if items else 0
         except HomeostatError as error:
             responses.failures.append(error.message)
             return 0
+
+    def _outcomes(
+        self, table: pa.Table, responses: Responses, labels: LabelSource, random: np.random.Generator
+    ) -> list[Any]:
+        """An outcome per row, as /outcomes takes it; None for a row without one."""
+        loop = self.target.loop
+        if loop.prediction.kind == "classes":
+            answered = [responses.by_label.get(place) for place in range(len(responses.ids))]
+            own_labels = table.column("outcome").to_pylist()
+            return label_outcomes(labels, loop.prediction, own_labels, answered, random)
+        own = np.asarray(table.column("outcome").to_numpy(), dtype=np.float64)
+        scored = np.asarray(table.column("score").to_numpy(), dtype=np.float64)
+        values = outcomes(labels, loop, own, scored, responses.scores, random)
+        return [float(value) if np.isfinite(value) else None for value in values]

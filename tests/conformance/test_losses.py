@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from services.drift.evaluation.performance import measure_loss
+from services.drift.monitoring.lake_reader import DeltaLakeReader
+from services.drift.windows import Span
 from services.retraining.rollout import baseline_comparison
+from services.retraining.rollout.baseline_comparison import FirstVersion, compare_with_first
 from services.retraining.runs import evaluation
+from services.retraining.runs.snapshot import pin_lake, take_snapshot
+from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
-from shared.models.losses import MetricName
+from shared.models.losses import MetricName, row_losses
+from shared.models.onnx_runner import OnnxModel
+from shared.stores.lake import Lake
+from tests.fakes.class_lake import START, fill_class_lake
+from tests.fakes.class_model import TABLE, class_loop, class_onnx
 from tests.unit.services.drift.world import loop
 
 SCORES = np.array([0.0, 1.0, 0.0, 1.0, 0.25, 0.9, 1e-9, 1 - 1e-9] * 10)
@@ -31,6 +42,8 @@ class ColumnModel:
     def score(self, rows: pa.Table) -> npt.NDArray[np.float64]:
         scores: npt.NDArray[np.float64] = np.nan_to_num(rows["x"].to_numpy().astype(np.float64))
         return scores
+
+    outputs = score
 
     def feeds(self, rows: pa.Table) -> dict[str, Any]:
         return {}
@@ -64,7 +77,50 @@ def test_monitor_and_gate_compute_the_same_loss(metric: MetricName, monkeypatch:
         champion_spec=spec,
         calls=1,
     )
-    monitored = measure_loss(metric, SCORES, OUTCOMES)
+    monitored = measure_loss(metric, row_losses(metric, SCORES, OUTCOMES))
     assert monitored is not None
     assert gate.challenger_loss == gate.champion_loss == monitored.value
     assert baseline_comparison._mean(metric, SCORES, OUTCOMES) == monitored.value
+
+
+@pytest.mark.parametrize("labels", [("cat", "dog", "bird"), (3, 5, 8)])
+@pytest.mark.parametrize("metric", ["log_loss", "error_rate"])
+def test_losses_of_classes_are_the_same_from_the_lake_to_the_gate(
+    metric: MetricName, labels: tuple[int | str, ...], tmp_path: Path
+) -> None:
+    """Rows of the lake: the monitor's loss of the window, the baseline comparison's, and the gate's of the holdout."""
+    spec = class_loop(labels, metric={"name": metric}, outcome={"delay": "0s"}, gate={"holdout": "40d"})
+    random = np.random.default_rng(3)
+    lines = random.integers(0, 3, 400).tolist()
+    outcomes = [labels[random.choice(3, p=TABLE[line])] for line in lines]
+    lake = Lake(str(tmp_path / "lake"))
+    fill_class_lake(lake, spec, lines, outcomes)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(class_onnx())
+    end = START + timedelta(days=1)
+    rows = DeltaLakeReader(lake).rows(spec.model, spec, Span(START, end), 1)
+    monitored = measure_loss(metric, rows.loss)
+
+    pin = pin_lake(lake, spec.model, (), end)
+    assert pin is not None
+    folder = RunFolder(tmp_path / "run")
+    folder.root.mkdir()
+    take_snapshot(lake, spec, pin, None, folder)
+    gate = evaluation.compare(
+        spec,
+        pq.read_table(folder.holdout),
+        version="new",
+        challenger=path,
+        champion_version="old",
+        champion=path,
+        champion_spec=spec,
+        calls=1,
+    )
+    verdict: Any = SimpleNamespace(model=spec.model, window_start=START, window_end=end, generation=1)
+    first = FirstVersion("0" * 64, spec, OnnxModel(path, spec))
+    compared = compare_with_first(lake, first, spec, verdict, max_rows=1000)
+    assert monitored is not None
+    assert compared is not None
+    assert monitored.rows == gate.rows == compared.rows == 400
+    assert gate.challenger_loss == gate.champion_loss == monitored.value
+    assert compared.served_loss == compared.baseline_loss == monitored.value

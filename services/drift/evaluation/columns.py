@@ -11,12 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.contracts.lake_schema import LABEL, SCORE, SCORES
 from shared.contracts.loop_spec import Feature, LoopSpec
+from shared.models.classes import read_outcomes, read_scores
+from shared.models.losses import row_losses
 
 Floats = npt.NDArray[np.float64]
 Objects = npt.NDArray[np.object_]
-
-SCORE = "score"
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Rows:
-    """Columns by name, all in ascending `event_time` (µs since 1970). Missing: NaN, or None in a category."""
+    """Columns by name, all in ascending `event_time` (µs since 1970). Missing: NaN, or None in a category.
+
+    `prediction`: what the model answered, a score or a label; `outcome`: a number, or the place of a label; `loss`: NaN where a
+    row has no outcome or no answer.
+    """
 
     event_time: npt.NDArray[np.int64]
     columns: Mapping[str, Floats | Objects]
-    score: Floats
+    prediction: Floats | Objects
     outcome: Floats
+    loss: Floats
 
     def __len__(self) -> int:
         return int(self.event_time.size)
@@ -47,8 +53,9 @@ class Rows:
             self,
             event_time=self.event_time[places],
             columns={name: values[places] for name, values in self.columns.items()},
-            score=self.score[places],
+            prediction=self.prediction[places],
             outcome=self.outcome[places],
+            loss=self.loss[places],
         )
 
 
@@ -69,8 +76,18 @@ def columns_of(loop: LoopSpec) -> tuple[Column, ...]:
     return tuple(columns)
 
 
+def prediction_column(loop: LoopSpec) -> tuple[str, Literal["numeric", "category"]]:
+    """What of an answer is measured: the score, or of a model with classes the label."""
+    return (LABEL, "category") if loop.prediction.kind == "classes" else (SCORE, "numeric")
+
+
+def answer_columns(loop: LoopSpec) -> tuple[str, ...]:
+    """The columns of the lake and of a reference that hold an answer."""
+    return (LABEL, SCORES) if loop.prediction.kind == "classes" else (SCORE,)
+
+
 def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcome: str = "outcome") -> Rows:
-    """Read a table with `event_time`, `score`, the column named `outcome` and one column per feature, named with `prefix`.
+    """Read a table with `event_time`, the answer, the column named `outcome` and one column per feature, named with `prefix`.
 
     A column that the table lacks counts as missing in every row. Non-finite numbers count as missing.
     """
@@ -86,12 +103,10 @@ def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcom
         source = prefix + column.feature.name
         values = table[source] if source in table.column_names else pa.nulls(len(table))
         columns[column.name] = _read(values, column)[order]
-    return Rows(
-        event_time=times[order],
-        columns=columns,
-        score=_numbers_or_missing(table, SCORE)[order],
-        outcome=_numbers_or_missing(table, outcome)[order],
-    )
+    if loop.prediction.kind == "classes":
+        return _class_rows(table, loop, times[order], columns, order, outcome)
+    scores, outcomes = _numbers_or_missing(table, SCORE)[order], _numbers_or_missing(table, outcome)[order]
+    return Rows(times[order], columns, scores, outcomes, row_losses(loop.metric.name, scores, outcomes))
 
 
 def sample(rows: Rows, most: int, seed: int) -> Rows:
@@ -103,11 +118,33 @@ def sample(rows: Rows, most: int, seed: int) -> Rows:
     return rows.take(np.random.default_rng(seed).integers(low, high))
 
 
+def _class_rows(
+    table: pa.Table,
+    loop: LoopSpec,
+    times: npt.NDArray[np.int64],
+    columns: Mapping[str, Floats | Objects],
+    order: npt.NDArray[np.int64],
+    outcome: str,
+) -> Rows:
+    """The probabilities are read here only: of a thousand classes they would need more memory than all that is measured."""
+    for name in (*answer_columns(loop), outcome):
+        if name not in table.column_names:
+            kind = pa.list_(pa.float32()) if name == SCORES else pa.string()
+            table = table.append_column(name, pa.nulls(len(table), kind))
+    outcomes = read_outcomes(loop.prediction, table[outcome])
+    losses = row_losses(loop.metric.name, read_scores(loop.prediction, table), outcomes)
+    return Rows(times, columns, _texts(table[LABEL])[order], outcomes[order], losses[order])
+
+
 def _read(values: pa.ChunkedArray | pa.Array, column: Column) -> Floats | Objects:
     if column.summary:
         return _summaries(values, column.summary)
     if column.kind == "numeric":
         return _numbers(values)
+    return _texts(values)
+
+
+def _texts(values: pa.ChunkedArray | pa.Array) -> Objects:
     text = pc.cast(values, pa.string())
     result: Objects = text.to_numpy(zero_copy_only=False) if isinstance(text, pa.Array) else text.to_numpy()
     return result.astype(object)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from services.drift.evaluation.classify import Measurements, Subject
-from services.drift.evaluation.columns import SCORE, Column, Rows, sample
+from services.drift.evaluation.columns import Column, Rows, prediction_column, sample
 from services.drift.evaluation.data_quality import SCORES_PER_COLUMN, data_quality_scores, missing
 from services.drift.evaluation.evidently_adapter import METHODS, Sample
 from services.drift.evaluation.performance import loss_threshold, measure_loss
@@ -108,10 +108,15 @@ class Evaluator:
             )
             if kind == "category":
                 scores.append(_new_categories(column, window, reference, rates.feature))
+        name, kind = prediction_column(reference.loop)
         sizes = _sizes(
-            window.score, window_sample.score, reference.rows.score, reference_sample.score, expected
+            window.prediction,
+            window_sample.prediction,
+            reference.rows.prediction,
+            reference_sample.prediction,
+            expected,
         )
-        pair = Sample(SCORE, "numeric", window_sample.score, reference_sample.score)
+        pair = Sample(name, kind, window_sample.prediction, reference_sample.prediction)
         scores.append(self._score(pair, "prediction", "", "", reference, sizes, rates.prediction))
         return [score for score in scores if score is not None]
 
@@ -137,7 +142,7 @@ class Evaluator:
     ) -> tuple[list[Score], float | None]:
         loop = reference.loop
         metric = metric_of(loop)
-        loss = measure_loss(metric, window.score, window.outcome) if has_loss(loop) else None
+        loss = measure_loss(metric, window.loss) if has_loss(loop) else None
         if loss is None or loss.rows < loop.drift.window.minimum_rows:
             return [], None
         scores: list[Score | None] = []

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from shared.models.losses import MetricName, row_losses
+from shared.models.losses import MetricName
 
 Floats = npt.NDArray[np.float64]
 
@@ -26,23 +26,22 @@ class Loss:
     blocks: int
 
 
-def measure_loss(metric: MetricName, score: Floats, outcome: Floats) -> Loss | None:
-    """Loss over the rows, in time order, that have a finite score and an outcome; None if there are none.
+def measure_loss(metric: MetricName, losses: Floats) -> Loss | None:
+    """Loss over the rows, in time order, that have one (`row_losses`; NaN: no answer or no outcome); None if there are none.
 
     Rows close in time are correlated, so the standard error is that of `BLOCKS` batch means (Schmeiser 1982), and never less than
     for independent rows. For rmse it is carried from the mean square to its root by the delta method (Casella and Berger
     2002, section 5.5.4).
 
     >>> rng = np.random.default_rng(11)
-    >>> loss = measure_loss("mae", rng.normal(size=1_000), np.zeros(1_000))
+    >>> loss = measure_loss("mae", np.abs(rng.normal(size=1_000)))
     >>> round(loss.value, 2), round(loss.error, 3), loss.rows, loss.blocks  # E|N(0, 1)| = 0.80
     (0.8, 0.019, 1000, 10)
-    >>> loss = measure_loss("mae", np.repeat(rng.normal(size=20), 50), np.zeros(1_000))  # twenty independent values
+    >>> loss = measure_loss("mae", np.abs(np.repeat(rng.normal(size=20), 50)))  # twenty independent values
     >>> round(loss.error, 2)
     0.24
     """
-    known = np.isfinite(score) & np.isfinite(outcome)
-    losses = row_losses(metric, score[known], outcome[known])
+    losses = losses[np.isfinite(losses)]
     if losses.size == 0:
         return None
     mean = float(losses.mean())

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from services.drift.evaluation.columns import SCORE, Column, Floats, Objects, Rows, columns_of
+from services.drift.evaluation.columns import Column, Floats, Objects, Rows, columns_of, prediction_column
 from services.drift.evaluation.data_quality import missing
 from services.drift.evaluation.performance import Loss, measure_loss
 from services.drift.thresholds.calibration import Baseline, category_baseline, numeric_baseline
@@ -51,13 +51,14 @@ class Reference:
 def build_reference(
     version: str, loop: LoopSpec, rows: Rows, trained_until: datetime | None = None
 ) -> Reference:
-    """Compute the baselines of every measured column and of the score, and the reference's loss.
+    """Compute the baselines of every measured column and of the prediction, and the reference's loss.
 
     `trained_until`: event time of the last row the version was trained on; None where that is not known.
     """
     columns = columns_of(loop)
     baselines = {column.name: _baseline(column.kind, rows.columns[column.name]) for column in columns}
-    baselines[SCORE] = _baseline("numeric", rows.score)
+    name, kind = prediction_column(loop)
+    baselines[name] = _baseline(kind, rows.prediction)
     loss, loss_rows = _loss(loop, rows, trained_until)
     return Reference(version, loop, rows, columns, baselines, loss, loss_rows)
 
@@ -69,15 +70,15 @@ def _loss(loop: LoopSpec, rows: Rows, trained_until: datetime | None) -> tuple[L
     metric = metric_of(loop)
     if trained_until is not None:
         later = rows.take(np.flatnonzero(rows.event_time > to_micros(trained_until)))
-        loss = measure_loss(metric, later.score, later.outcome)
+        loss = measure_loss(metric, later.loss)
         if loss is not None and loss.rows >= loop.drift.window.minimum_rows:
             return loss, "held out"
-    loss = measure_loss(metric, rows.score, rows.outcome)
+    loss = measure_loss(metric, rows.loss)
     return loss, "all" if loss else ""
 
 
 def has_loss(loop: LoopSpec) -> bool:
-    """Whether the model's predictions are single numbers that outcomes can be compared with."""
+    """Whether the model's predictions are numbers or classes that outcomes can be compared with."""
     return loop.prediction.kind != "tensor"
 
 

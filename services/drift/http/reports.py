@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, Protocol
 
-from services.drift.evaluation.columns import SCORE, Column, sample
+from services.drift.evaluation.columns import Column, prediction_column, sample
 from services.drift.evaluation.evidently_adapter import Sample
 from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.monitoring.references import References
@@ -69,8 +69,9 @@ class Reports:
             )
             for column in _order(verdict, reference.columns)
         ]
-        score = Sample(
-            SCORE, "numeric", window_sample.score, reference_sample.score, _threshold(verdict, "", "")
+        name, kind = prediction_column(reference.loop)
+        prediction = Sample(
+            name, kind, window_sample.prediction, reference_sample.prediction, _threshold(verdict, "", "")
         )
         title = (
             f"{verdict.model}, {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC: {verdict.state}"
@@ -78,7 +79,7 @@ class Reports:
         page, document = self.drawer.draw(
             f"{title} (version {short(verdict.version)})",
             verdict.explanation,
-            [score, *samples][: MAX_COLUMNS + 1],
+            [prediction, *samples][: MAX_COLUMNS + 1],
         )
         folder = self.folder / verdict.model
         folder.mkdir(parents=True, exist_ok=True)

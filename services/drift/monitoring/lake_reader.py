@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from services.drift.evaluation.columns import SCORE, Rows, rows_from_table
+from services.drift.evaluation.columns import Rows, answer_columns, rows_from_table
 from services.drift.outcome_readiness import Watermarks
 from services.drift.verdicts.store import Generation
 from services.drift.windows import Span
@@ -74,7 +74,11 @@ class DeltaLakeReader:
         """The joined rows, as columns in time order. A feature the lake does not have yet is missing in every row."""
         features = [feature_column(feature.name) for feature in loop.features]
         joined = self.lake.read_joined(
-            model, span.start, span.end, columns=["event_time", "generation", SCORE, *features]
+            model,
+            span.start,
+            span.end,
+            columns=["event_time", "generation", *answer_columns(loop), *features],
+            labels=loop.prediction.kind == "classes",
         )
         return rows_from_table(
             joined.filter(pc.field("generation") == generation), loop, prefix=FEATURE_PREFIX

@@ -15,11 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.contracts.lake_schema import feature_column
+from shared.contracts.lake_schema import SCORES, feature_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MODEL, short
 from shared.contracts.verdict import Verdict
 from shared.errors import UnservableModel
+from shared.models.classes import read_outcomes, read_scores
 from shared.models.keys import Keys
 from shared.models.losses import MetricName, Scores, row_losses
 from shared.models.onnx_runner import OnnxModel
@@ -87,7 +88,12 @@ def compare_with_first(
             f"version {short(first.version)} takes {min(missing)}, which the loop no longer has",
             hint="no action needed: the two versions cannot be compared",
         )
-    rows = _newest_rows(lake, first, verdict, max_rows)
+    if (first.spec.prediction.kind == "classes") != (served.prediction.kind == "classes"):
+        raise UnservableModel(
+            f"version {short(first.version)} predicts a {first.spec.prediction.kind}, the served one {served.prediction.kind}",
+            hint="no action needed: the two versions cannot be compared",
+        )
+    rows = _newest_rows(lake, first, served, verdict, max_rows)
     if rows.num_rows == 0:
         return None
     columns = {item.name: rows[feature_column(item.name)] for item in first.spec.features}
@@ -96,12 +102,13 @@ def compare_with_first(
             raise UnservableModel(
                 f"feature {feature.name} has missing values, which version {short(first.version)} does not accept"
             )
-    outcomes = np.asarray(rows["outcome"].to_numpy(), dtype=np.float64)
     metric = served.metric.name
+    outcomes = read_outcomes(served.prediction, rows["outcome"])
+    outcomes_of_first = read_outcomes(first.spec.prediction, rows["outcome"])
     return Comparison(
         verdict.model,
-        _mean(metric, first.model.score(pa.table(columns)), outcomes),
-        _mean(metric, np.asarray(rows["score"].to_numpy(), dtype=np.float64), outcomes),
+        _mean(metric, first.model.score(pa.table(columns)), outcomes_of_first),
+        _mean(metric, read_scores(served.prediction, rows), outcomes),
         metric,
         verdict.window_start,
         verdict.window_end,
@@ -109,22 +116,30 @@ def compare_with_first(
     )
 
 
-def _newest_rows(lake: Lake, first: FirstVersion, verdict: Verdict, max_rows: int) -> pa.Table:
+def _newest_rows(
+    lake: Lake, first: FirstVersion, served: LoopSpec, verdict: Verdict, max_rows: int
+) -> pa.Table:
     """Read few columns first to find where the newest rows begin: a window may have millions of rows."""
-    scored = _with_outcomes(lake, verdict, verdict.window_start, ())
+    classes = served.prediction.kind == "classes"
+    scored = _with_outcomes(lake, verdict, verdict.window_start, (), labels=classes)
     start = verdict.window_start
     if scored.num_rows > max_rows:
         start = scored["event_time"][scored.num_rows - max_rows].as_py()
-    features = [feature_column(feature.name) for feature in first.spec.features]
-    rows = _with_outcomes(lake, verdict, start, features)
+    more = [feature_column(feature.name) for feature in first.spec.features] + ([SCORES] if classes else [])
+    rows = _with_outcomes(lake, verdict, start, more, labels=classes)
     rows = rows.slice(max(0, rows.num_rows - max_rows))
     return rows.combine_chunks()
 
 
-def _with_outcomes(lake: Lake, verdict: Verdict, start: datetime, features: Sequence[str]) -> pa.Table:
-    columns = ["event_time", "generation", "score", *features]
-    rows = lake.read_joined(verdict.model, start, verdict.window_end, columns=columns, with_outcome=True)
-    valid = pc.and_(pc.is_finite(rows["outcome"]), pc.fill_null(pc.is_finite(rows["score"]), False))
+def _with_outcomes(
+    lake: Lake, verdict: Verdict, start: datetime, more: Sequence[str], *, labels: bool
+) -> pa.Table:
+    columns = ["event_time", "generation", "score", *more]
+    rows = lake.read_joined(
+        verdict.model, start, verdict.window_end, columns=columns, with_outcome=True, labels=labels
+    )
+    known = pc.is_valid(rows["outcome"]) if labels else pc.is_finite(rows["outcome"])
+    valid = pc.and_(known, pc.fill_null(pc.is_finite(rows["score"]), False))
     return rows.filter(pc.and_(valid, pc.equal(rows["generation"], verdict.generation)))
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.retraining.runs.gate import Check, GateResult, evaluate_gate
+from services.retraining.runs.gate import Check, GateResult, Reported, evaluate_gate
 from shared.contracts.lake_schema import check_columns
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
-from shared.models.losses import row_losses
+from shared.models.classes import read_outcomes
+from shared.models.losses import Floats, Scores, macro_f1, row_losses
 from shared.models.onnx_runner import OnnxModel
 from shared.models.probe import probe
 
@@ -46,7 +47,8 @@ def compare(
 ) -> GateResult:
     """Measure both models and evaluate the gate. A challenger that violates the model contract fails the check `contract`.
 
-    A champion with features that the snapshot does not have (the specification changed) is not compared: see gate.compared.
+    A champion with features that the snapshot does not have, or whose answers are no classes where the challenger's are (the
+    specification changed), is not compared: see gate.compared. One that lacks a label gives it probability 0.
     """
     try:
         new = OnnxModel(challenger, spec)
@@ -65,10 +67,16 @@ def compare(
         champion is not None
         and champion_spec is not None
         and {item.name for item in champion_spec.features} <= set(holdout.column_names)
+        and (champion_spec.prediction.kind == "classes") == (spec.prediction.kind == "classes")
     ):
         old = OnnxModel(champion, champion_spec)
-    outcomes = np.asarray(holdout["outcome"].to_numpy(), dtype=np.float64)
+    outcomes = read_outcomes(spec.prediction, holdout["outcome"])
     metric = spec.metric.name
+    champion_losses = reported_of_champion = None
+    if old is not None and champion_spec is not None:
+        known, old_scores = read_outcomes(champion_spec.prediction, holdout["outcome"]), old.score(holdout)
+        champion_losses = row_losses(metric, old_scores, known)
+        reported_of_champion = _reported(old_scores, known)
     before, after = latencies(old, new, holdout.slice(0, 1), calls) if holdout.num_rows else (None, 0.0)
     return evaluate_gate(
         spec.gate,
@@ -76,9 +84,19 @@ def compare(
         champion=champion_version,
         metric=metric,
         timestamps=np.asarray(pc.cast(holdout["event_time"], pa.int64()).to_numpy()),
-        champion_losses=None if old is None else row_losses(metric, old.score(holdout), outcomes),
+        champion_losses=champion_losses,
         challenger_losses=row_losses(metric, scores, outcomes),
         champion_latency=before,
         challenger_latency=after,
         root=metric == "rmse",
+        reported=Reported(reported_of_champion, _reported(scores, outcomes)),
     )
+
+
+def _reported(scores: Scores, outcomes: Floats) -> dict[str, float]:
+    """What people ask of classes and no interval covers: accuracy and macro-F1; nothing for other predictions."""
+    if scores.ndim != 2 or not len(scores):
+        return {}
+    errors = row_losses("error_rate", scores, outcomes)
+    predicted = scores.argmax(axis=1).astype(np.float64)
+    return {"accuracy": 1 - float(errors.mean()), "macro_f1": macro_f1(predicted, outcomes)}

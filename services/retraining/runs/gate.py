@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -41,6 +42,24 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """Metrics by name that are reported beside the loss and not gated, of both models; none of the champion if not compared."""
+
+    champion: Mapping[str, float] | None = None
+    challenger: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """As part of a sentence; empty if there are none."""
+        before = self.champion or {}
+        parts = [
+            f"{name} {before[name]:.3f} → {value:.3f}" if name in before else f"{name} {value:.3f}"
+            for name, value in self.challenger.items()
+        ]
+        return "".join(f"; {part}" for part in parts)
+
+
+@dataclass(frozen=True)
 class GateResult:
     """Measurements and checks. An approval refers to the `digest`."""
 
@@ -53,6 +72,7 @@ class GateResult:
     gain: Gain | None
     latency_ratio: float | None
     checks: tuple[Check, ...]
+    reported: Reported = Reported()
 
     @property
     def passed(self) -> bool:
@@ -73,6 +93,8 @@ class GateResult:
             "passed": self.passed,
             "reason": self.reason,
         }
+        if not self.reported.challenger:
+            del result["reported"]
         if self.gain is not None and not math.isfinite(self.gain.lower):
             result["gain"]["lower"] = None  # JSON has no infinity
         return result
@@ -108,12 +130,13 @@ def evaluate_gate(
     champion_latency: float | None,
     challenger_latency: float,
     root: bool = False,
+    reported: Reported = Reported(),
 ) -> GateResult:
     """Compare the challenger with the champion on the same rows.
 
     `timestamps` is event time in microseconds, ascending; losses are per row, in the same order; latencies are seconds per call.
     `root`: the metric is the root of the mean loss (rmse). Without the champion's losses the gain check
-    passes, `compared` is False and a person must decide; `champion` is empty if nothing is served.
+    passes, `compared` is False and a person must decide; `champion` is empty if nothing is served. `reported` decides nothing.
     """
     rows = len(challenger_losses)
     checks = [
@@ -127,11 +150,12 @@ def evaluate_gate(
     after = _metric(challenger_losses, root)
     if champion_losses is None:
         reason = (
-            "the champion needs features that these rows do not have, so the two cannot be compared: a person decides"
+            "the champion cannot be measured on these rows (it needs other features, or predicts another kind of thing), so the "
+            "two cannot be compared: a person decides"
             if champion
             else "nothing is served yet, so there is no champion to compare with"
         )
-        checks.append(Check("gain", True, reason))
+        checks.append(Check("gain", True, reason + reported.text))
     elif rows:
         before = _metric(champion_losses, root)
         gain = gain_of(champion_losses, challenger_losses, timestamps, spec.confidence, root=root)
@@ -141,7 +165,7 @@ def evaluate_gate(
                 "gain",
                 sufficient,
                 f"{metric} {before:.5f} → {after:.5f}, gain {gain.mean:+.5f}; with {spec.confidence:.0%} confidence at least "
-                f"{gain.lower:+.5f}, required more than {spec.minimum_gain:g}",
+                f"{gain.lower:+.5f}, required more than {spec.minimum_gain:g}{reported.text}",
             )
         )
     if champion_latency is not None:
@@ -154,7 +178,7 @@ def evaluate_gate(
             )
         )
     return GateResult(
-        version, champion, rows, metric, before, after if rows else None, gain, ratio, tuple(checks)
+        version, champion, rows, metric, before, after if rows else None, gain, ratio, tuple(checks), reported
     )
 
 

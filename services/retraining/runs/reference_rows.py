@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
 from shared.files import atomic_path
+from shared.models.classes import answer_columns
 from shared.models.onnx_runner import OnnxModel
 
 
 def write_reference(folder: RunFolder, model: Path, spec: LoopSpec, *, max_rows: int) -> None:
-    """Write reference.parquet: the holdout and, before it, the latest training rows, in time order, with `score`.
+    """Write reference.parquet: the holdout and, before it, the latest training rows, in time order, with the answers.
 
     The holdout comes last and is complete if it fits: the version was not trained on it, so its losses are unbiased.
     Raises UnservableModel.
@@ -24,6 +25,7 @@ def write_reference(folder: RunFolder, model: Path, spec: LoopSpec, *, max_rows:
     train = pq.read_table(folder.train)
     tail = train.slice(max(0, train.num_rows - (max_rows - holdout.num_rows)))
     rows = pa.concat_tables([tail, holdout]).combine_chunks()
-    scored = rows.append_column("score", pa.array(OnnxModel(model, spec).score(rows), pa.float64()))
+    for name, column in answer_columns(spec.prediction, OnnxModel(model, spec).score(rows)).items():
+        rows = rows.append_column(name, column)
     with atomic_path(folder.reference) as temporary:
-        pq.write_table(scored, temporary, compression="zstd", compression_level=1)
+        pq.write_table(rows, temporary, compression="zstd", compression_level=1)

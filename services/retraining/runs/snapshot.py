@@ -19,6 +19,7 @@ from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import AllRows, LastRows, LoopSpec
 from shared.contracts.outcome import expected_outcome, fitting
 from shared.files import atomic_path
+from shared.models.classes import outcome_type
 from shared.stores.lake import Lake, Snapshot
 
 _SUMMARY = "snapshot.json"
@@ -99,7 +100,7 @@ def take_snapshot(
     holdout_from = settled - spec.gate.holdout
     rows = _read(lake, spec, pin, _oldest_needed(spec, holdout_from, change_since), settled)
     sound = _without(rows, pin.faulty)
-    valid = sound.filter(fitting(spec.prediction, sound["outcome"]))
+    valid = _with_typed_outcomes(sound.filter(fitting(spec.prediction, sound["outcome"])), spec)
     times = valid["event_time"]
     border = pa.scalar(holdout_from, times.type)
     holdout = valid.filter(pc.greater_equal(times, border))
@@ -147,7 +148,7 @@ def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) ->
     ):
         if rows < needed:
             return f"{rows} {name} rows with outcomes; {setting} is {needed}{left_out}"
-    if spec.prediction.kind != "probability":
+    if spec.prediction.kind not in ("probability", "classes"):
         return ""
     for name, path in (("train.parquet", folder.train), ("the holdout", folder.holdout)):
         outcome = pq.read_table(path, columns=["outcome"])["outcome"]
@@ -168,10 +169,24 @@ def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) 
     versions = Snapshot(pin.predictions, pin.outcomes)
     # One microsecond more: the interval is half open, and includes the last row.
     until = end + timedelta(microseconds=1)
-    rows = lake.read_joined(spec.model, start, until, columns=columns, snapshot=versions, with_outcome=True)
+    rows = lake.read_joined(
+        spec.model,
+        start,
+        until,
+        columns=columns,
+        snapshot=versions,
+        with_outcome=True,
+        labels=spec.prediction.kind == "classes",
+    )
     names = ["event_time", *(feature.name for feature in spec.features), "outcome", "prediction_id"]
     source = [*columns, "outcome", "prediction_id"]
     return pa.table([rows[column].combine_chunks() for column in source], names=names)
+
+
+def _with_typed_outcomes(rows: pa.Table, spec: LoopSpec) -> pa.Table:
+    """The lake holds labels as text; training receives them as `loop.yaml` has them."""
+    place = rows.schema.get_field_index("outcome")
+    return rows.set_column(place, "outcome", pc.cast(rows["outcome"], outcome_type(spec.prediction)))
 
 
 def _without(rows: pa.Table, faulty: tuple[tuple[str, str], ...]) -> pa.Table:

@@ -37,6 +37,13 @@ def test_prediction_names_version_run_and_cause() -> None:
     )
 
 
+def test_prediction_of_classes_names_its_label() -> None:
+    row = {"model": "digits", "version": VERSION, "generation": 1, "score": 0.75}
+    for label in (0, "cat"):
+        text = explain("prediction", "p1", {"prediction": {**row, "label": label}})
+        assert f"generation 1 with label {label}, score 0.75." in text
+
+
 @pytest.mark.parametrize(
     ("state", "attempts", "expected"),
     [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from local_stack.fault_injection.labels import outcomes
-from shared.contracts.loop_spec import LoopSpec
+from local_stack.fault_injection.labels import label_outcomes, outcomes
+from shared.contracts.loop_spec import LoopSpec, Prediction
 from tests.unit.local_stack.fault_injection.reference import loop
 
 RANDOM = np.random.default_rng(1)
@@ -40,3 +40,16 @@ def test_expected_outcomes_keep_the_loss() -> None:
 
 def test_unanswered_row_has_no_outcome() -> None:
     assert np.isnan(outcomes("expected", loop(), OWN, SCORED, np.full(4, np.nan), RANDOM)).all()
+
+
+@pytest.mark.parametrize("labels", [("cat", "dog", "bird"), (3, 5, 8)])
+def test_outcomes_of_classes_are_labels(labels: tuple[int | str, ...]) -> None:
+    prediction = Prediction(kind="classes", labels=labels)
+    own = [labels[0], labels[2], None]
+    rows = [{str(labels[0]): 0.2, str(labels[1]): 0.8}, None, {str(labels[2]): 1.0}]
+    assert label_outcomes("own", prediction, own, rows, RANDOM) == own
+    assert label_outcomes("reversed", prediction, own, rows, RANDOM) == [labels[1], labels[0], None]
+    assert label_outcomes("expected", prediction, own, rows, RANDOM)[1:] == [None, labels[2]]
+    drawn = label_outcomes("expected", prediction, own * 1000, rows[:1] * 3000, RANDOM)
+    assert drawn.count(labels[1]) / 3000 == pytest.approx(0.8, abs=0.03)
+    assert set(drawn) == set(labels[:2])

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from services.drift.evaluation.columns import columns_of, rows_from_table, sample
+from tests.fakes.class_model import TABLE, class_loop
 from tests.unit.services.drift.world import loop, minutes, ordinary
 
 TENSOR = {
@@ -27,7 +28,7 @@ def test_rows_come_in_time_order_and_keep_what_is_missing() -> None:
     rows = rows_from_table(table, loop(), prefix="f_")
     assert np.array_equal(rows.columns["x"].astype(float), [np.nan, np.nan, 2.0], equal_nan=True)
     assert rows.columns["c"].tolist() == [None, "b", "a"]
-    assert np.array_equal(rows.score, [0.0, np.nan, 0.2], equal_nan=True)
+    assert np.array_equal(rows.prediction, [0.0, np.nan, 0.2], equal_nan=True)
     assert np.array_equal(rows.outcome, [np.nan, 0.0, 1.0], equal_nan=True)
 
 
@@ -35,7 +36,7 @@ def test_a_column_the_table_lacks_is_missing_in_every_row() -> None:
     rows = rows_from_table(pa.table({"event_time": [minutes(0)]}), loop())
     assert rows.columns["c"].tolist() == [None]
     assert np.isnan(rows.columns["x"].astype(float)).all()
-    assert np.isnan(rows.score).all()
+    assert np.isnan(rows.prediction).all()
 
 
 def test_no_rows_are_rows_too() -> None:
@@ -73,3 +74,38 @@ def test_a_sample_is_seeded_and_spread_over_all_of_the_time() -> None:
 def test_fewer_rows_than_asked_for_stay_as_they_are() -> None:
     rows = rows_from_table(pa.table(ordinary(10, 1)), loop())
     assert sample(rows, 10, seed=1) is rows
+
+
+def class_table(**changes: object) -> pa.Table:
+    columns: dict[str, object] = {
+        "event_time": [minutes(2), minutes(0), minutes(1)],
+        "line": [2, 0, 1],
+        "label": ["bird", "cat", None],
+        "scores": pa.array([TABLE[2], TABLE[0], None], pa.list_(pa.float32())),
+        "outcome": ["cat", "cat", "dog"],
+    }
+    return pa.table({name: column for name, column in (columns | changes).items() if column is not None})
+
+
+def test_of_classes_the_label_is_measured_and_the_loss_is_of_the_true_one() -> None:
+    rows = rows_from_table(class_table(), class_loop())
+    assert rows.prediction.tolist() == ["cat", None, "bird"]
+    assert rows.outcome.tolist() == [0.0, 1.0, 0.0]
+    assert rows.loss == pytest.approx([-np.log(0.75), np.nan, -np.log(0.125)], nan_ok=True)
+    by_errors = rows_from_table(class_table(), class_loop(metric={"name": "error_rate"}))
+    assert by_errors.loss == pytest.approx([0.0, np.nan, 1.0], nan_ok=True)
+    assert rows.take(np.array([2])).loss == rows.loss[2:]
+
+
+def test_integer_labels_are_compared_as_text() -> None:
+    table = class_table(label=["8", "3", None], outcome=[3, 3, 5])
+    rows = rows_from_table(table, class_loop((3, 5, 8)))
+    assert rows.prediction.tolist() == ["3", None, "8"]
+    assert rows.outcome.tolist() == [0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("lacking", ["label", "scores", "outcome"])
+def test_an_answer_column_the_table_lacks_is_missing_in_every_row(lacking: str) -> None:
+    rows = rows_from_table(class_table(**{lacking: None}), class_loop())
+    assert np.isnan(rows.loss).all() == (lacking != "label")
+    assert (rows.prediction == np.array(None)).all() == (lacking == "label")

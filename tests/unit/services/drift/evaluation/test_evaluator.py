@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from services.drift.evaluation.reference_profile import Reference, build_referen
 from services.drift.windows import Span
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.verdict import Verdict
+from tests.fakes.class_model import TABLE, class_loop
 from tests.unit.services.drift.distances import ScipyDistances
 from tests.unit.services.drift.world import loop, minutes, ordinary
 
@@ -322,3 +324,45 @@ def test_a_model_that_answers_tensors_is_never_judged_by_loss() -> None:
     reference = ordinary(5000, 1) | {"score": [None] * 5000}
     verdict = judged(columns, reference, spec)
     assert (verdict.state, verdict.loss) == ("ok", None)
+
+
+CLASS_DRIFT = {"window": {"every": "1h", "minimum_rows": 100}, "loss_increase": 0.02}
+
+
+def class_rows(
+    rows: int, seed: int, spec: LoopSpec, *, shares: tuple[float, ...], wrong: float = 0.0
+) -> Rows:
+    """A world where line i is asked with its share, and the outcome is drawn from its probabilities, or is `wrong`."""
+    random = np.random.default_rng(seed)
+    lines = random.choice(3, rows, p=shares)
+    outcomes = np.array([random.choice(3, p=TABLE[line]) for line in lines])
+    outcomes = np.where(random.random(rows) < wrong, (outcomes + 1) % 3, outcomes)
+    names = np.array(spec.prediction.label_texts)
+    columns = {"line": lines, "label": names[lines], "scores": list(TABLE[lines]), "outcome": names[outcomes]}
+    step = timedelta(seconds=3.6)
+    return rows_from_table(
+        pa.table({"event_time": [minutes(0) + step * place for place in range(rows)], **columns}), spec
+    )
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "error_rate"])
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"shares": (0.4, 0.3, 0.3)}, ()),
+        ({"shares": (0.0, 0.5, 0.5)}, ("feature", "prediction")),
+        ({"shares": (0.4, 0.3, 0.3), "wrong": 0.5}, ("performance",)),
+    ],
+)
+def test_labels_and_losses_of_classes_are_measured(
+    metric: str, changes: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    spec = class_loop(drift=CLASS_DRIFT, metric={"name": metric})
+    reference = build_reference(VERSION, spec, class_rows(4000, 1, spec, shares=(0.4, 0.3, 0.3)))
+    window = class_rows(1000, 2, spec, **changes)
+    measured = Evaluator(ScipyDistances()).evaluate(subject(), window, reference)
+    exceeded = {score.signal for score in measured.scores if score.exceeded}
+    assert exceeded - {"data"} == set(expected)
+    assert [score.method for score in measured.scores if score.signal == "prediction"] == ["jensenshannon"]
+    assert [score.method for score in measured.scores if score.signal == "performance"] == [metric]
+    assert (measured.outcomes, measured.loss_expected) == (1000, True)

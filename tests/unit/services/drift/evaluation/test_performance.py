@@ -7,27 +7,31 @@ import numpy as np
 import pytest
 
 from services.drift.evaluation import performance
-from services.drift.evaluation.performance import Loss, loss_threshold, measure_loss
-from shared.models.losses import MetricName
+from services.drift.evaluation.performance import Floats, Loss, loss_threshold, measure_loss
+from shared.models.losses import MetricName, row_losses
+
+
+def loss_of(metric: MetricName, scores: Floats, outcomes: Floats) -> Loss | None:
+    return measure_loss(metric, row_losses(metric, scores, outcomes))
 
 
 def test_rmse_is_the_root_of_the_mean() -> None:
-    loss = measure_loss("rmse", np.array([0.0, 0.0]), np.array([3.0, 4.0]))
+    loss = loss_of("rmse", np.array([0.0, 0.0]), np.array([3.0, 4.0]))
     assert loss is not None
     assert loss.value == pytest.approx(math.sqrt(12.5))
 
 
 def test_only_rows_with_score_and_outcome_count() -> None:
-    loss = measure_loss("mae", np.array([1.0, np.nan, 3.0]), np.array([2.0, 2.0, np.nan]))
+    loss = loss_of("mae", np.array([1.0, np.nan, 3.0]), np.array([2.0, 2.0, np.nan]))
     assert loss is not None
     assert (loss.value, loss.rows) == (1.0, 1)
-    assert measure_loss("mae", np.array([1.0]), np.array([np.nan])) is None
-    assert measure_loss("mae", np.empty(0), np.empty(0)) is None
+    assert loss_of("mae", np.array([1.0]), np.array([np.nan])) is None
+    assert loss_of("mae", np.empty(0), np.empty(0)) is None
 
 
 def test_the_error_of_independent_rows_is_the_standard_error() -> None:
     random = np.random.default_rng(1)
-    errors = [measure_loss("mae", random.normal(size=2000), np.zeros(2000)) for _ in range(50)]
+    errors = [loss_of("mae", random.normal(size=2000), np.zeros(2000)) for _ in range(50)]
     plain = np.sqrt(1 - 2 / np.pi) / np.sqrt(2000)
     assert np.mean([loss.error for loss in errors if loss]) == pytest.approx(plain, rel=0.25)
 
@@ -35,8 +39,8 @@ def test_the_error_of_independent_rows_is_the_standard_error() -> None:
 def test_rows_that_share_their_fate_have_a_larger_error() -> None:
     random = np.random.default_rng(2)
     days = np.repeat(random.normal(3, 1, 20), 100)
-    together = measure_loss("mae", days, np.zeros(2000))
-    apart = measure_loss("mae", random.permutation(days), np.zeros(2000))
+    together = loss_of("mae", days, np.zeros(2000))
+    apart = loss_of("mae", random.permutation(days), np.zeros(2000))
     assert together is not None
     assert apart is not None
     assert together.error > 3 * apart.error
@@ -56,7 +60,7 @@ def test_a_single_row_can_never_exceed() -> None:
 def test_numbers_beyond_every_unit_keep_a_finite_loss_and_limit(metric: MetricName) -> None:
     score = np.full(200, 0.5)
     outcome = np.where(np.arange(200) % 50, 1.0, 1.7e308)
-    loss = measure_loss(metric, score, outcome)
+    loss = loss_of(metric, score, outcome)
     assert loss is not None
     assert math.isfinite(loss.value)
     assert math.isfinite(loss_threshold(loss, loss, 0.0, 0.01))
@@ -70,8 +74,8 @@ def test_the_limit_holds_its_chance_of_alarm() -> None:
     random = np.random.default_rng(3)
     alarms = 0
     for _ in range(600):
-        reference = measure_loss("mae", random.normal(size=2000), np.zeros(2000))
-        window = measure_loss("mae", random.normal(size=500), np.zeros(500))
+        reference = loss_of("mae", random.normal(size=2000), np.zeros(2000))
+        window = loss_of("mae", random.normal(size=500), np.zeros(500))
         assert window is not None
         assert reference is not None
         alarms += window.value > loss_threshold(window, reference, 0.0, 0.05)

@@ -9,6 +9,8 @@ from services.drift.outcome_readiness import Watermarks
 from services.drift.windows import Span
 from shared.errors import DependencyUnavailable
 from shared.stores.lake import Lake
+from tests.fakes.class_lake import fill_class_lake
+from tests.fakes.class_model import class_loop
 from tests.unit.services.drift.world import World, loop, minutes, ordinary
 
 
@@ -34,6 +36,13 @@ def test_rows_come_with_their_outcomes(world: World, lake_reader: DeltaLakeReade
     assert np.array_equal(rows.outcome, [1.0, np.nan] * 15, equal_nan=True)
     assert rows.columns["x"] == pytest.approx(np.asarray(columns["x"])[:30], rel=1e-6)
     assert rows.columns["c"].tolist() == np.asarray(columns["c"])[:30].tolist()
+
+
+def test_rows_of_classes_come_with_labels_and_losses(world: World, lake_reader: DeltaLakeReader) -> None:
+    fill_class_lake(world.lake, class_loop(), [0, 1, 2], ["cat", None, "cat"])
+    rows = lake_reader.rows("animals", class_loop(), Span(minutes(0), minutes(60)), 1)
+    assert rows.prediction.tolist() == ["cat", "dog", "bird"]
+    assert rows.loss == pytest.approx([-np.log(0.75), np.nan, -np.log(0.125)], nan_ok=True)
 
 
 def test_a_feature_the_lake_does_not_have_yet_is_missing(world: World, lake_reader: DeltaLakeReader) -> None:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from services.retraining.cause import Cause
+from services.retraining.http.lineage import why_prediction
+from shared.stores.lake import Lake
+from tests.fakes.class_lake import fill_class_lake
+from tests.fakes.class_model import put_classes
 from tests.fakes.retraining_app import RetrainingApp
 from tests.fakes.retraining_installation import MODEL
+from tests.fakes.toy_model import ToyStore
 
 
 def test_lineage_of_a_promoted_version(app: RetrainingApp) -> None:
@@ -119,3 +129,18 @@ def test_lineage_of_a_run_without_version(open_app: Callable[..., RetrainingApp]
     run = app.wait_for_state(app.request_run()["run_id"], "failed")
     why = app.get(f"/runs/{run['run_id']}/why")
     assert (why["run"]["state"], why["version"], why["predictions"]) == ("failed", None, None)
+
+
+@pytest.mark.parametrize(("labels", "outcome"), [(("cat", "dog", "bird"), "bird"), ((3, 5, 8), 8)])
+def test_prediction_of_classes_is_shown_with_its_labels(
+    tmp_path: Path, labels: tuple[int | str, ...], outcome: int | str
+) -> None:
+    toys = ToyStore(tmp_path)
+    manifest = put_classes(toys, labels=labels)
+    lake = Lake(str(tmp_path / "lake"))
+    fill_class_lake(lake, manifest.loop, [1, 0], [outcome, None], version=manifest.version)
+    ledger: Any = SimpleNamespace(releases_of_version=lambda _: [])
+    row = why_prediction(ledger, toys.store, lake, "p0")["prediction"]
+    assert (row["label"], row["outcome"], row["score"]) == (labels[1], outcome, 0.625)
+    assert row["scores"] == dict(zip(map(str, labels), [0.25, 0.625, 0.125], strict=True))
+    assert why_prediction(ledger, toys.store, lake, "p1")["prediction"]["outcome"] is None

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -17,10 +18,13 @@ from services.retraining.runs.snapshot import SnapshotSummary, pin_lake, problem
 from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
 from shared.stores.lake import Lake
+from tests.fakes.class_lake import fill_class_lake
+from tests.fakes.class_model import class_loop
 from tests.fakes.retraining_installation import MODEL, START, fill_lake, loop_with
 
 DAY = timedelta(days=1)
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
+TRAINING = {"command": ["python", "train.py"], "minimum_rows": 50}
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +235,41 @@ def test_future_row_does_not_move_the_split(tmp_path: Path) -> None:
     assert (summary.holdout_rows, summary.holdout_until) == (before.holdout_rows, before.holdout_until)
     assert (summary.train_rows, summary.train_until) == (before.train_rows, before.train_until)
     assert problem_with(summary, spec_with(), folder_of(tmp_path, "after")) == ""
+
+
+@pytest.mark.parametrize(("labels", "kind"), [(("cat", "dog", "bird"), pa.string()), ((3, 5, 8), pa.int64())])
+def test_outcomes_of_classes_are_labels_as_in_the_loop(
+    tmp_path: Path, labels: tuple[int | str, ...], kind: pa.DataType
+) -> None:
+    spec = class_loop(labels, gate={"holdout": "10m", "minimum_rows": 20}, outcome={"delay": "0s"})
+    lake = Lake(str(tmp_path / "lake"))
+    outcomes: list[int | str | None] = [labels[row % 3] for row in range(60)]
+    outcomes[0], outcomes[1] = "fish", None
+    fill_class_lake(lake, spec, [row % 3 for row in range(60)], outcomes)
+    pin = pin_lake(lake, spec.model, (), datetime(2026, 3, 1, tzinfo=UTC))
+    assert pin is not None
+    folder = folder_of(tmp_path)
+    summary = take_snapshot(lake, spec, pin, None, folder)
+    train, holdout = pq.read_table(folder.train), pq.read_table(folder.holdout)
+    assert (summary.train_rows, summary.holdout_rows, summary.unfit_outcome_rows) == (47, 11, 1)
+    assert train.schema.field("outcome").type == holdout.schema.field("outcome").type == kind
+    assert train["outcome"].to_pylist() == outcomes[2:49]
+    shown = ", ".join(map(str, labels))
+    assert problem_with(summary, class_loop(labels), folder) == (
+        "47 training rows with outcomes; retraining.minimum_rows is 1000; 1 rows were left out: "
+        f"their outcome is not one of {shown}"
+    )
+
+
+def test_outcomes_of_one_class_only_are_unfit(tmp_path: Path) -> None:
+    spec = class_loop(
+        gate={"holdout": "30m", "minimum_rows": 20}, outcome={"delay": "0s"}, retraining=TRAINING
+    )
+    lake = Lake(str(tmp_path / "lake"))
+    fill_class_lake(lake, spec, [0] * 120, ["cat"] * 120)
+    pin = pin_lake(lake, spec.model, (), datetime(2026, 3, 1, tzinfo=UTC))
+    assert pin is not None
+    folder = folder_of(tmp_path)
+    summary = take_snapshot(lake, spec, pin, None, folder)
+    assert summary.train_rows >= 50
+    assert problem_with(summary, spec, folder) == "train.parquet contains outcomes of one class only"

@@ -1,0 +1,101 @@
+"""Both versions of a model with classes on the same holdout rows, also where the specification changed in between."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from services.retraining.runs.evaluation import compare
+from services.retraining.runs.gate import GateResult, compared
+from shared.contracts.loop_spec import LoopSpec
+from tests.fakes.class_lake import START
+from tests.fakes.class_model import ANIMALS, TABLE, class_loop, class_onnx
+from tests.fakes.toy_model import toy_onnx
+
+# Lines 0, 1 and 2 are answered with cat, dog and bird.
+LINES = [0, 1, 2, 2] * 10
+OUTCOMES = ["cat", "dog", "bird", "cat"] * 10
+
+
+def spec_of(labels: tuple[int | str, ...] = ANIMALS, **changes: Any) -> LoopSpec:
+    return class_loop(
+        labels, gate={"holdout": "1d", "minimum_rows": 20, "maximum_latency_ratio": 1000}, **changes
+    )
+
+
+def holdout(outcomes: list[str] = OUTCOMES) -> pa.Table:
+    times = [START + timedelta(hours=row) for row in range(len(LINES))]
+    return pa.table(
+        {"event_time": pa.array(times, pa.timestamp("us", "UTC")), "line": LINES, "outcome": outcomes}
+    )
+
+
+def gate(
+    folder: Path,
+    spec: LoopSpec,
+    champion_spec: LoopSpec | None,
+    *,
+    challenger: bytes = class_onnx(),
+    champion: bytes = class_onnx(),
+    rows: pa.Table | None = None,
+) -> GateResult:
+    (folder / "new.onnx").write_bytes(challenger)
+    (folder / "old.onnx").write_bytes(champion)
+    return compare(
+        spec,
+        holdout() if rows is None else rows,
+        version="new",
+        challenger=folder / "new.onnx",
+        champion_version="old" if champion_spec else "",
+        champion=folder / "old.onnx" if champion_spec else None,
+        champion_spec=champion_spec,
+        calls=1,
+    )
+
+
+def test_error_rate_is_gated_and_accuracy_and_macro_f1_are_reported(tmp_path: Path) -> None:
+    spec = spec_of(metric={"name": "error_rate"})
+    worse = np.ascontiguousarray(TABLE[[0, 0, 2]])
+    result = gate(tmp_path, spec, spec, champion=class_onnx(worse))
+    assert (result.champion_loss, result.challenger_loss) == (0.5, 0.25)
+    # cat: 10 of 20 found, none wrong; dog: all right; bird: 10 right, 10 wrong.
+    assert result.reported.challenger == pytest.approx(
+        {"accuracy": 0.75, "macro_f1": (2 / 3 + 1 + 2 / 3) / 3}
+    )
+    assert result.reported.champion == pytest.approx({"accuracy": 0.5, "macro_f1": (0.5 + 0 + 2 / 3) / 3})
+    assert "; accuracy 0.500 → 0.750; macro_f1 0.389 → 0.778" in result.reason
+    assert result.to_json()["reported"]["challenger"]["accuracy"] == 0.75
+
+
+def test_label_that_the_champion_lacks_has_probability_zero(tmp_path: Path) -> None:
+    pair = np.array([[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]], np.float32)
+    result = gate(tmp_path, spec_of(), spec_of(ANIMALS[:2]), champion=class_onnx(pair))
+    losses = [-np.log(0.75), -np.log(0.75), -np.log(1e-7), -np.log(0.5)]
+    assert result.champion_loss == pytest.approx(np.mean(losses))
+    assert result.reported.champion is not None
+    assert result.reported.champion["accuracy"] == 0.75
+
+
+def test_labels_in_another_order_are_the_same_labels(tmp_path: Path) -> None:
+    turned = np.ascontiguousarray(TABLE[:, ::-1])
+    result = gate(tmp_path, spec_of(), spec_of(ANIMALS[::-1]), champion=class_onnx(turned))
+    assert result.champion_loss == result.challenger_loss
+
+
+def test_champion_of_another_kind_is_not_compared(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"prediction": {"kind": "value"}, "metric": {"name": "mae"}}
+    result = gate(tmp_path, spec_of(), spec_of(**changes), champion=toy_onnx(1.0))
+    assert not compared(result.to_json())
+    assert "predicts another kind of thing" in result.reason
+    assert result.reported.champion is None
+
+
+def test_probabilities_that_do_not_sum_to_one_fail_the_contract(tmp_path: Path) -> None:
+    result = gate(tmp_path, spec_of(), None, challenger=class_onnx(TABLE * 2))
+    assert [(check.name, check.passed) for check in result.checks] == [("contract", False)]
+    assert "sum to 2" in result.reason
