@@ -50,7 +50,7 @@ class InferenceSettings(BaseSettings):
     probe_tolerance: float = Field(
         1e-3,
         gt=0,
-        description="Maximum difference to the score recorded at packaging, absolute and relative.",
+        description="Maximum difference to the score recorded at packaging, and between batches, absolute and relative.",
     )
     maximum_body_bytes: int = Field(
         16 << 20, ge=1024, description="Maximum size of a request body in bytes, also after decompression."

@@ -21,16 +21,24 @@ Run = Callable[[pa.Table], Array]
 
 SAMPLE: Final = 32
 _SMALL_BATCH = 5
-# Sums of float32 in another order differ by less, absolute and relative.
-_SAME = 1e-4
+# Sums of float32 in another order differ by less on a CPU, absolute and relative.
+TOLERANCE: Final = 1e-4
 # The mean of many trees' probabilities of 1 may be 1.0000001.
 _ROUNDING = 1e-6
 
 
-def probe(run: Run, features: Sequence[Feature], prediction: Prediction, rows: pa.Table) -> None:
+def probe(
+    run: Run,
+    features: Sequence[Feature],
+    prediction: Prediction,
+    rows: pa.Table,
+    *,
+    tolerance: float = TOLERANCE,
+) -> None:
     """Probe a model on rows spread over `rows`. Raises UnservableModel.
 
-    `run` returns one finite score or tensor per row, and raises UnservableModel where it cannot.
+    `run` returns one finite score or tensor per row, and raises UnservableModel where it cannot. `tolerance`: how much equal
+    outputs may differ; a GPU chooses its algorithms by the size of the batch.
 
     1. the sample gives the same output twice   2. so do its rows in small batches, and each row alone
     3. missing values, where a feature may have them, give a finite output
@@ -41,7 +49,7 @@ def probe(run: Run, features: Sequence[Feature], prediction: Prediction, rows: p
     places = _spread(rows.num_rows)
     sample = rows.take(places)
     whole = run(sample)
-    if not _is_same(run(sample), whole):
+    if not _is_same(run(sample), whole, tolerance):
         raise UnservableModel(
             "the model gives different scores for the same rows",
             hint="export it in evaluation mode: switch dropout and sampling off",
@@ -49,7 +57,7 @@ def probe(run: Run, features: Sequence[Feature], prediction: Prediction, rows: p
     for size in (_SMALL_BATCH, 1):
         for start in range(0, len(places), size):
             wanted = whole[start : start + size]
-            if not _is_same(run(sample.slice(start, size)), wanted):
+            if not _is_same(run(sample.slice(start, size)), wanted, tolerance):
                 raise UnservableModel(
                     f"the model's score of row {places[start]} depends on other rows in the batch",
                     hint="normalise with constants from training, and switch dropout and sampling off",
@@ -74,5 +82,5 @@ def _spread(rows: int) -> npt.NDArray[np.int64]:
     return np.resize(places, max(len(places), _SMALL_BATCH + 1))
 
 
-def _is_same(output: Array, wanted: Array) -> bool:
-    return output.shape == wanted.shape and np.allclose(output, wanted, rtol=_SAME, atol=_SAME)
+def _is_same(output: Array, wanted: Array, tolerance: float) -> bool:
+    return output.shape == wanted.shape and np.allclose(output, wanted, rtol=tolerance, atol=tolerance)

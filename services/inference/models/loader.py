@@ -73,6 +73,7 @@ class Loader:
             manifest.features,
             manifest.prediction,
             rows,
+            tolerance=self._tolerance,
         )
         self._compare(servable, rows)
         return servable

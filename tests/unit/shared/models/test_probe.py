@@ -87,6 +87,12 @@ def test_first_row_that_depends_on_the_batch_is_named() -> None:
     assert "score of row 199 depends" in refused(last_is_wrong).message
 
 
+def test_difference_within_the_tolerance_passes() -> None:
+    nearly = lambda rows: x_of(rows) * (1 + 5e-4 * (rows.num_rows == 1))  # noqa: E731
+    assert "depends on other rows" in refused(nearly).message
+    probe(nearly, FEATURES, Prediction(kind="probability"), ROWS, tolerance=1e-3)
+
+
 def test_tensors_of_another_shape_in_another_batch_are_refused() -> None:
     wide = lambda rows: np.zeros((rows.num_rows, rows.num_rows))  # noqa: E731
     assert "depends on other rows" in refused(wide, kind="tensor").message

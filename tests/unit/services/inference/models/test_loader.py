@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,34 @@ def test_reference_without_known_labels_is_refused(
 ) -> None:
     with pytest.raises(UnservableModel, match=said):
         load_classes(loader, toys, label=label)
+
+
+class UnevenEngine:
+    """An engine whose scores of single rows are a little off, as another algorithm of a GPU gives them."""
+
+    def __init__(self, engine: Engine, error: float) -> None:
+        self._engine = engine
+        self._error = error
+        self.device, self.inputs, self.outputs = engine.device, engine.inputs, engine.outputs
+
+    def run(self, output: str, feeds: Mapping[str, Any]) -> Any:
+        scores = self._engine.run(output, feeds)
+        return scores * (1 + self._error) if len(scores) == 1 else scores
+
+
+def test_scores_may_differ_between_batches_by_the_tolerance(toys: ToyStore) -> None:
+    release = toys.put_and_release(4.0)
+
+    def load(error: float) -> Servable:
+        made = Loader(
+            toys.store,
+            verifying_key=toys.keys.verifying,
+            engine=lambda model: UnevenEngine(OnnxModel(model, device=CPU, threads=1), error),
+            probe_rows=16,
+            probe_tolerance=1e-2,
+        )
+        return made.load(release)
+
+    assert load(5e-3).version == release.version
+    with pytest.raises(UnservableModel, match="depends on other rows in the batch"):
+        load(5e-2)
