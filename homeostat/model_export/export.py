@@ -50,16 +50,19 @@ def export(
     event_time: str = "event_time",
     features: Sequence[str] | None = None,
     positive: Any = None,
+    kind: str = "",
+    output: str = "",
     outcome_delay: str = "1d",
     tolerance: float = TOLERANCE,
     allowed_share: float = ALLOWED_SHARE,
 ) -> ExportReport:
     """Write a model project for `homeostat deploy` from a fitted model and rows it can score.
 
-    `rows`: the columns the model was fitted with; with the columns `outcome` and `event_time` they also become the version's
-    reference. `name`: the model's name, by default the folder's. `features`: the columns in the order of the fit, for a model
-    that does not know them. `positive`: the class whose probability is the score, by default the second. An existing loop.yaml is
-    kept, and the model must fit it.
+    `model`: a fitted model, the path of one, or an MLflow URI. `rows`: the columns the model was fitted with; with the columns
+    `outcome` and `event_time` they also become the version's reference. `name`: the model's name, by default the folder's.
+    `features`: the columns in the order of the fit, for a model that does not know them. `positive`: the class whose probability
+    is the score, by default the second. `kind` (probability or value) and `output` (a name): of a torch module or ONNX model, if
+    they cannot be told. An existing loop.yaml is kept, and the model must fit it.
 
     A score differs if it is further than `tolerance` from the original's: of a probability absolute, of a value relative to the
     range of the scores. Up to `allowed_share` of the rows may differ, with an ExportWarning that shows them.
@@ -73,10 +76,15 @@ def export(
             "rows is not a table with rows", hint="pass a pandas.DataFrame or a pyarrow.Table with rows"
         )
     given = given.rename(columns=str)
-    source = source_model(model, positive=positive)
     others = {outcome, event_time, "prediction_id"}
     candidates = (
         list(features) if features is not None else [one for one in given.columns if one not in others]
+    )
+    source = source_model(
+        model,
+        given[[one for one in candidates if one in given]],
+        given.get(outcome),
+        options={"positive": positive, "kind": kind, "output": output},
     )
     columns = infer_columns(given, source.column_names(given, candidates))
     frame = given[[column.source for column in columns]]

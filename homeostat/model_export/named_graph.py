@@ -116,7 +116,9 @@ def without_zipmap(model: onnx.ModelProto) -> onnx.ModelProto:
     for output in copy.graph.output:
         if output.name in maps:
             node = maps[output.name]
-            matrix = helper.make_tensor_value_info(node.input[0], TensorProto.FLOAT, ["rows", None])
+            labels = next(one for one in node.attribute if one.name.startswith("classlabels_"))
+            width = len(labels.ints) or len(labels.strings)
+            matrix = helper.make_tensor_value_info(node.input[0], TensorProto.FLOAT, ["rows", width])
             output.CopyFrom(matrix)
             copy.graph.node.remove(node)
     if any(output.type.WhichOneof("value") != "tensor_type" for output in copy.graph.output):

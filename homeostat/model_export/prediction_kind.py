@@ -66,6 +66,29 @@ def of_classes(classes: Sequence[Any], *, positive: Any = None) -> PredictionKin
     return PredictionKind("probability", "log_loss", positive)
 
 
+def kind_of_scores(scores: Floats, outcomes: pd.Series[Any] | None, *, kind: str = "") -> PredictionKind:
+    """The kind of a model that does not say it: a probability if outcomes are 0 and 1 and scores lie between.
+
+    `kind`: what the caller says, if anything. Raises ExportRefused for outcomes 0 and 1 with other scores.
+    """
+    if kind not in ("", "probability", "value"):
+        raise ExportRefused(f"kind={kind!r} is unknown", hint="expected 'probability' or 'value'")
+    between = bool(((scores >= 0) & (scores <= 1)).all())
+    binary = outcomes is not None and bool(outcomes.dropna().isin([0, 1]).all())
+    if kind == "probability" and not between:
+        raise ExportRefused(
+            "the model returns scores that are no probabilities", hint="end it with a sigmoid"
+        )
+    if kind == "value" or (not kind and not binary):
+        return VALUE
+    if not between:
+        raise ExportRefused(
+            "the outcomes are 0 and 1, and the model returns scores outside of that range",
+            hint="end the model with a sigmoid, or say kind='value'",
+        )
+    return of_classes((0, 1))
+
+
 def check_outcomes(kind: PredictionKind, classes: Sequence[Any], column: pd.Series[Any]) -> None:
     """Raises ExportRefused if outcomes of a classifier are not among its classes."""
     if kind.name != "probability":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -266,3 +267,18 @@ def test_difference_beyond_the_rows_is_refused(
     monkeypatch.setattr(tree_graph, "_attributes", swapped)
     with pytest.raises(ExportRefused, match="(?s)missing values: .* rows differ"):
         export(model, pd.concat([whole, rows[rows["amount"].isna()][:1]]), features=FEATURES)
+
+
+def test_files_of_the_libraries_are_read(rows: pd.DataFrame, export: Export, tmp_path: Path) -> None:
+    xgb_classifier(rows).save_model(tmp_path / "model.ubj")
+    lgb_classifier(rows).booster_.save_model(tmp_path / "model.txt")
+    given = for_catboost(rows)
+    options = {"cat_features": ["shop", "weekday"], "max_ctr_complexity": 1}
+    catboost("CatBoostClassifier", given[FEATURES], given["outcome"], **options).save_model(
+        tmp_path / "model.cbm"
+    )
+    with pytest.warns(homeostat.ExportWarning, match="unseen categories: not compared"):
+        assert export(tmp_path / "model.ubj", rows).library == "XGBoost"
+    assert_equal(export(tmp_path / "model.txt", rows, name="other"), SETS)
+    report = homeostat.export(tmp_path / "model.cbm", given, tmp_path / "cat")
+    assert (report.library, report.kind.name) == ("CatBoost", "probability")

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from homeostat.model_export.source_model import SourceModel
 from shared.errors import ExportRefused
 
 
-def source_model(model: Any, *, positive: Any = None) -> SourceModel:
-    """The model behind its library's interface. Raises ExportRefused for a class that no module knows."""
+def source_model(
+    given: Any, rows: pd.DataFrame, outcomes: pd.Series[Any] | None, *, options: dict[str, Any]
+) -> SourceModel:
+    """The model behind its library's interface. Raises ExportRefused for a class that no module knows.
+
+    `given`: the model, its path, or an MLflow URI; `rows`: the candidates for its columns; `options`: of the export.
+    """
+    model = given
+    if isinstance(given, str | Path):
+        from homeostat.model_export.model_file import load_model
+
+        model = load_model(given)
+    positive = options.get("positive")
     packages = {one.__module__.partition(".")[0] for one in type(model).__mro__}
     if "xgboost" in packages:
         from homeostat.model_export.libraries.xgboost_model import xgboost_model
@@ -27,7 +41,16 @@ def source_model(model: Any, *, positive: Any = None) -> SourceModel:
         from homeostat.model_export.libraries.sklearn_model import SklearnModel
 
         return SklearnModel(model, positive=positive)
+    if "torch" in packages:
+        from homeostat.model_export.libraries.torch_model import torch_model
+
+        return torch_model(model, rows, outcomes, options=options)
+    if "onnx" in packages:
+        from homeostat.model_export.libraries.onnx_model import onnx_model
+
+        return onnx_model(model, rows, outcomes, options=options)
     name = f"{type(model).__module__}.{type(model).__qualname__}"
     raise ExportRefused(
-        f"{name} is not a model that can be exported", hint="known: scikit-learn, XGBoost, LightGBM, CatBoost"
+        f"{name} is not a model that can be exported",
+        hint="known: models of scikit-learn, XGBoost, LightGBM, CatBoost, torch (nn.Module), ONNX, and their files",
     )

@@ -1,0 +1,157 @@
+"""Any ONNX model: one matrix of columns, or one input per column; its scores are one of its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+from onnx import TensorProto
+
+from homeostat.model_export.columns import Column
+from homeostat.model_export.named_graph import Graph, second_column, without_zipmap
+from homeostat.model_export.prediction_kind import Floats, PredictionKind, kind_of_scores, of_classes
+from homeostat.model_export.trees.tree_model import names_or_candidates
+from shared.errors import ExportRefused
+
+_TYPES: dict[int, Any] = {
+    TensorProto.FLOAT: np.float32,
+    TensorProto.DOUBLE: np.float64,
+    TensorProto.INT64: np.int64,
+    TensorProto.INT32: np.int32,
+    TensorProto.BOOL: np.bool_,
+    TensorProto.STRING: np.object_,
+}
+
+
+@dataclass(frozen=True)
+class OnnxSource:
+    """An ONNX model as it was given. `place`: the column of its output that is the score; None if the output is the score."""
+
+    library: str
+    kind: PredictionKind
+    classes: Sequence[Any]
+    model: onnx.ModelProto
+    output: str
+    place: int | None
+    run: Callable[[Sequence[Any]], Any]
+    names: Sequence[str] = ()
+
+    def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
+        """Its inputs' names, where it has one input per column; else the candidates, if they are as many."""
+        inputs = self.model.graph.input
+        if len(inputs) > 1:
+            return list(self.names) or [one.name for one in inputs]
+        width = _width(inputs[0])
+        return names_or_candidates((), len(candidates) if width is None else width, candidates)
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """The scores of the model as it was given."""
+        scores = np.asarray(self.run(feeds(self.model, rows)), dtype=np.float64)
+        if self.place is not None:
+            scores = scores.reshape(len(rows), -1)[:, self.place]
+        if scores.size != len(rows):
+            raise ExportRefused(
+                f"the model returns shape {list(scores.shape)} for {len(rows)} rows",
+                hint="one score per row is served; name another output with output=",
+            )
+        return scores.reshape(len(rows))
+
+    def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[onnx.ModelProto]:
+        """The model behind one input per feature."""
+        graph = Graph(columns)
+        inputs = self.model.graph.input
+        if len(inputs) == 1:
+            connected = {inputs[0].name: graph.matrix(columns, _element(inputs[0]))}
+        else:
+            connected = {
+                one.name: _single(graph, column, one) for one, column in zip(inputs, columns, strict=True)
+            }
+        scores = graph.include(self.model, connected, self.output)
+        yield graph.finish(scores if self.place is None else second_column(graph, scores, self.place))
+
+
+def onnx_model(
+    given: onnx.ModelProto, rows: pd.DataFrame, outcomes: pd.Series[Any] | None, *, options: dict[str, Any]
+) -> OnnxSource:
+    """The model in a file. `options`: `output`, `kind` and `positive` of the export."""
+    import onnxruntime
+
+    model = without_zipmap(given)
+    weights = {one.name for one in model.graph.initializer}
+    kept = [one for one in model.graph.input if one.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    output = _choose_output(model, options.get("output") or "")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+    def run(tensors: Sequence[Any]) -> Any:
+        return session.run([output.name], dict(zip((one.name for one in kept), tensors, strict=True)))[0]
+
+    if _width(output) == 2:
+        kind = of_classes((0, 1), positive=options.get("positive"))
+        return OnnxSource("ONNX", kind, (0, 1), model, output.name, int(kind.positive), run)
+    source = OnnxSource("ONNX", of_classes((0, 1)), (), model, output.name, None, run)
+    candidates = source.column_names(rows, list(rows.columns))
+    kind = kind_of_scores(source.score(rows[list(candidates)]), outcomes, kind=options.get("kind") or "")
+    return OnnxSource(
+        "ONNX", kind, (0, 1) if kind.name == "probability" else (), model, output.name, None, run
+    )
+
+
+def feeds(model: onnx.ModelProto, rows: pd.DataFrame) -> list[Any]:
+    """Rows as the model's inputs: one matrix, or one tensor per column."""
+    inputs = model.graph.input
+    if len(inputs) == 1:
+        return [rows.to_numpy(dtype=_TYPES[_element(inputs[0])])]
+    return [
+        rows[column].to_numpy(dtype=_TYPES[_element(one)]).reshape([-1] + [1] * (_rank(one) - 1))
+        for one, column in zip(inputs, rows.columns, strict=True)
+    ]
+
+
+def _single(graph: Graph, column: Column, wanted: onnx.ValueInfoProto) -> str:
+    tensor = graph.matrix([column], _element(wanted))
+    if _rank(wanted) == 1:
+        return graph.node("Reshape", [tensor, graph.constant(np.array([-1], dtype=np.int64), "flat")])
+    return tensor
+
+
+def _choose_output(model: onnx.ModelProto, name: str) -> onnx.ValueInfoProto:
+    outputs: dict[str, onnx.ValueInfoProto] = {one.name: one for one in model.graph.output}
+    if name:
+        if name not in outputs:
+            raise ExportRefused(
+                f"the model has no output {name!r}", hint=f"its outputs are {', '.join(outputs)}"
+            )
+        return outputs[name]
+    real = [one for one in outputs.values() if _element(one) in (TensorProto.FLOAT, TensorProto.DOUBLE)]
+    if not real:
+        raise ExportRefused(
+            "the model has no output of scores",
+            hint="export it with probabilities or values, not with labels only",
+        )
+    # Converters of classifiers write the label first.
+    return real[-1]
+
+
+def _element(value: onnx.ValueInfoProto) -> int:
+    element = int(value.type.tensor_type.elem_type)
+    if element not in _TYPES:
+        raise ExportRefused(
+            f"{value.name} of the model is a tensor of {TensorProto.DataType.Name(element)}",
+            hint="export it with float, double, int64, int32, bool or string tensors",
+        )
+    return element
+
+
+def _rank(value: onnx.ValueInfoProto) -> int:
+    return len(value.type.tensor_type.shape.dim)
+
+
+def _width(value: onnx.ValueInfoProto) -> int | None:
+    sizes = value.type.tensor_type.shape.dim
+    return int(sizes[1].dim_value) or None if len(sizes) == 2 else None

@@ -1,0 +1,88 @@
+"""Reads a model from a file or from MLflow, in the process of the person who names it.
+
+A pickle runs code when it is read. Services never read one; here it is read only because its owner asks for it.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from shared.errors import ExportRefused
+
+RUNS_CODE = (".pkl", ".pickle", ".joblib")
+SUFFIXES = (".onnx", ".cbm", ".ubj", ".json", ".txt", *RUNS_CODE)
+_MLFLOW = ("models:", "runs:", "mlflow-artifacts:")
+
+
+def load_model(place: str | Path) -> Any:
+    """The model at an MLflow URI or a path, read as its suffix says.
+
+    .onnx, .cbm of CatBoost, .ubj or .json of XGBoost, .txt of LightGBM; .pkl, .pickle and .joblib run the code in them.
+    """
+    path = Path(place)
+    if str(place).startswith(_MLFLOW) or (path / "MLmodel").is_file():
+        from homeostat.model_export.libraries.mlflow_model import load_mlflow_model
+
+        return load_mlflow_model(str(place))
+    if not path.is_file():
+        raise ExportRefused(
+            f"{path} is no file",
+            hint="give a model, the path of one, or an MLflow URI such as models:/fraud/3",
+        )
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ExportRefused(f"{path} has an unknown suffix", hint=f"known: {', '.join(SUFFIXES)}")
+    try:
+        return _READERS.get(suffix, _read_pickle)(path)
+    except (ImportError, AttributeError) as error:
+        raise ExportRefused(
+            f"{path} needs a module that this Python does not have: {error}",
+            hint="run with the Python and in the folder where the model was fitted",
+        ) from error
+    except Exception as error:  # each library raises its own
+        raise ExportRefused(f"{path} cannot be read: {error}", hint="save the model again") from error
+
+
+def _read_onnx(path: Path) -> Any:
+    import onnx
+
+    return onnx.load(path)
+
+
+def _read_catboost(path: Path) -> Any:
+    import catboost
+
+    return catboost.CatBoost().load_model(str(path))
+
+
+def _read_xgboost(path: Path) -> Any:
+    import xgboost
+
+    return xgboost.Booster(model_file=str(path))
+
+
+def _read_lightgbm(path: Path) -> Any:
+    import lightgbm
+
+    return lightgbm.Booster(model_file=str(path))
+
+
+def _read_pickle(path: Path) -> Any:
+    try:
+        import joblib
+    except ImportError:
+        with path.open("rb") as file:
+            return pickle.load(file)
+    # It reads plain pickles as well.
+    return joblib.load(path)
+
+
+_READERS = {
+    ".onnx": _read_onnx,
+    ".cbm": _read_catboost,
+    ".ubj": _read_xgboost,
+    ".json": _read_xgboost,
+    ".txt": _read_lightgbm,
+}

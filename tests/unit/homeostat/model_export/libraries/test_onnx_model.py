@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from skl2onnx import to_onnx
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+import homeostat
+from shared.contracts.loop_spec import read_loop_spec
+from shared.errors import ExportRefused
+from shared.models.onnx_runner import OnnxModel
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    random = np.random.default_rng(3)
+    rows = pd.DataFrame({"amount": random.gamma(2, 50, 400), "age": random.integers(18, 90, 400)})
+    rows["outcome"] = (rows["amount"] > 100).astype(int)
+    rows["event_time"] = pd.date_range("2026-01-01", periods=400, freq="h", tz="UTC")
+    return rows
+
+
+def matrix(rows: pd.DataFrame) -> Any:
+    return rows[["amount", "age"]].to_numpy(np.float32)
+
+
+@pytest.mark.parametrize("options", [{}, {"zipmap": False}])
+@pytest.mark.parametrize("positive", [0, 1])
+def test_classifier_on_one_matrix(
+    rows: pd.DataFrame, tmp_path: Path, options: dict[str, Any], positive: int
+) -> None:
+    fitted = LogisticRegression(max_iter=500).fit(matrix(rows), rows["outcome"])
+    given = to_onnx(fitted, matrix(rows)[:1], options=options, target_opset={"": 17, "ai.onnx.ml": 3})
+    onnx.save(given, tmp_path / "existing.onnx")
+    report = homeostat.export(tmp_path / "existing.onnx", rows, tmp_path / "fraud", positive=positive)
+    assert (report.kind.name, report.warnings) == ("probability", ())
+    loop = read_loop_spec(tmp_path / "fraud")
+    table = homeostat.model_export.columns.to_table(report.columns, rows)
+    scores = OnnxModel(tmp_path / "fraud" / "model.onnx", loop).score(table)
+    np.testing.assert_allclose(scores, fitted.predict_proba(matrix(rows))[:, positive], atol=1e-6)
+
+
+def test_regression_with_an_old_opset(rows: pd.DataFrame, tmp_path: Path) -> None:
+    fitted = LinearRegression().fit(matrix(rows), rows["amount"] * 2)
+    given = to_onnx(fitted, matrix(rows)[:1], target_opset={"": 9, "ai.onnx.ml": 1})
+    report = homeostat.export(given, rows.assign(outcome=rows["amount"] * 2), tmp_path)
+    assert (report.kind.name, report.comparisons[0].differing) == ("value", 0)
+
+
+def test_file_that_imports_the_trees_domain_alone(rows: pd.DataFrame, tmp_path: Path) -> None:
+    """As XGBoost's converter writes it."""
+    split = helper.make_node(
+        "TreeEnsembleClassifier",
+        ["X"],
+        ["label", "probabilities"],
+        domain="ai.onnx.ml",
+        nodes_treeids=[0, 0, 0],
+        nodes_nodeids=[0, 1, 2],
+        nodes_featureids=[0, 0, 0],
+        nodes_modes=["BRANCH_LT", "LEAF", "LEAF"],
+        nodes_values=[60.0, 0.0, 0.0],
+        nodes_truenodeids=[1, 0, 0],
+        nodes_falsenodeids=[2, 0, 0],
+        class_treeids=[0, 0],
+        class_nodeids=[1, 2],
+        class_ids=[0, 0],
+        class_weights=[-0.4, 0.4],
+        classlabels_int64s=[0, 1],
+        post_transform="LOGISTIC",
+    )
+    graph = helper.make_graph(
+        [split],
+        "trees",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, [None, 2])],
+        [
+            helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 2]),
+        ],
+    )
+    given = helper.make_model(graph, opset_imports=[helper.make_opsetid("ai.onnx.ml", 1)], ir_version=8)
+    report = homeostat.export(given, rows, tmp_path)
+    assert [one.differing for one in report.comparisons] == [0, 0]
+
+
+def test_one_input_per_column(rows: pd.DataFrame, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", ["age"], ["years"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["amount", "years"], ["sum"]),
+        helper.make_node("Mul", ["sum", "scale"], ["scaled"]),
+        helper.make_node("Sigmoid", ["scaled"], ["out"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "inputs",
+        [
+            helper.make_tensor_value_info("age", TensorProto.INT32, [None]),
+            helper.make_tensor_value_info("amount", TensorProto.FLOAT, [None]),
+        ],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [None])],
+        [numpy_helper.from_array(np.array(0.001, np.float32), "scale")],
+    )
+    given = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    report = homeostat.export(given, rows, tmp_path)
+    assert [column.name for column in report.columns] == ["age", "amount"]
+    assert report.kind.name == "probability"
+    assert report.comparisons[0].differing == 0
+
+
+def test_scores_that_are_logits_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+    given = to_onnx(LinearRegression().fit(matrix(rows), rows["amount"]), matrix(rows)[:1], target_opset=17)
+    with pytest.raises(ExportRefused, match="outcomes are 0 and 1.*sigmoid, or say kind='value'"):
+        homeostat.export(given, rows, tmp_path)
+    assert homeostat.export(given, rows, tmp_path, kind="value").kind.name == "value"
+
+
+def test_unknown_output_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+    given = to_onnx(LinearRegression().fit(matrix(rows), rows["amount"]), matrix(rows)[:1], target_opset=17)
+    with pytest.raises(ExportRefused, match="no output 'score'.*its outputs are variable"):
+        homeostat.export(given, rows, tmp_path, output="score")
