@@ -56,7 +56,7 @@ class Servable:
         self.output = signature.output
         self.scores = manifest.prediction.kind in ("probability", "value")
         self.labels = Labels(manifest.prediction)
-        self._classes = len(self.labels)
+        self.classes = len(self.labels)
         self._columns = signature.columns
         self._engine: Engine | None = engine
         self._seconds_per_call = 0.0
@@ -77,7 +77,7 @@ class Servable:
         if self._columns:
             feeds = {**feeds, **{name: feeds[name].reshape(-1, 1) for name in self._columns}}
         output = self._engine.run(self.output.name, feeds)
-        output = check_rows(output, batch.rows, scores=self.scores, classes=self._classes)
+        output = check_rows(output, batch.rows, scores=self.scores, classes=self.classes)
         check_finite(output)
         return output
 

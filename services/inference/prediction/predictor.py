@@ -96,7 +96,7 @@ class Predictor:
         prediction_ids = self._ids.make_many(servable.model, batch.rows)
         scores = as_numbers(output) if servable.scores else None
         best = classes = None
-        if servable.labels:
+        if servable.classes:
             best, scores = most_probable(output)
             texts = servable.labels.texts
             classes = Classes([texts[place] for place in best.tolist()], output)
