@@ -150,6 +150,15 @@ def tamper(installation: Installation) -> None:
     stored.write_bytes(stored.read_bytes() + b"\0")
 
 
+def test_versions_of_different_kinds_cannot_be_compared(installation: Installation) -> None:
+    first = first_version(installation.store, installation.keys, MODEL)
+    classes = loop_with(prediction={"kind": "classes", "labels": [0, 1]})
+    with pytest.raises(UnservableModel, match="predicts a probability, the served one classes"):
+        compare_with_first(
+            installation.lake, first, LoopSpec.model_validate(classes), installation.verdict(2), max_rows=10
+        )
+
+
 def test_first_version_is_verified_before_loading(installation: Installation) -> None:
     tamper(installation)
     with pytest.raises(IntegrityError, match="another digest"):
