@@ -3,7 +3,7 @@
 Gaps of the library are closed here, and nowhere else:
 
     gap                                                     added here
-    empty responses (204) and proxy pages raise             `_Session` gives it only JSON objects and lists, or raises our errors
+    empty responses (204) and proxy pages raise             `GrafanaSession` gives it only JSON, or raises our errors
     a message that is text or null breaks its own errors    the same
     redirects are followed, a POST then becomes a GET       never followed: credentials go to the configured host only
     the timeout is per read, a slow response never ends     `Deadline` limits the complete call
@@ -14,43 +14,38 @@ Gaps of the library are closed here, and nowhere else:
 from __future__ import annotations
 
 import ipaddress
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import orjson
 import requests
 from grafana_api.grafana_api import GrafanaException
 from grafana_api.grafana_face import GrafanaFace
-from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from shared.errors import DependencyUnavailable, HomeostatError, NotFound, OperatorError
-from shared.grafana.access import URL, GrafanaAccess
+from shared.errors import DependencyUnavailable, NotFound, OperatorError
+from shared.grafana.access import GrafanaAccess
 from shared.grafana.deadline import Deadline
-from shared.grafana.error_mapping import GrafanaClientError, error_for
+from shared.grafana.error_mapping import NOT_GRAFANA, GrafanaClientError, error_for
 from shared.grafana.interface import (
     Annotation,
     Board,
     DataSource,
     Folder,
-    GrafanaOutcomeUnknown,
-    GrafanaUnavailable,
     Health,
     Json,
     Login,
     Save,
 )
+from shared.grafana.session import GrafanaSession
+from shared.grafana.transport_errors import transport_error
 
 TIMEOUT_S = 5.0
 DEADLINE_S = 15.0
-MAX_RESPONSE_BYTES = 32 << 20
 # Fields of a data source that can be written; everything else in Grafana's response is its own.
 _DATA_SOURCE_FIELDS = (
     "uid", "name", "type", "access", "url", "user", "database", "basicAuth", "basicAuthUser", "withCredentials",
     "isDefault", "jsonData", "version",
 )  # fmt: skip
-_NOT_GRAFANA = f"check {URL}: it must be Grafana's base URL, without a proxy that requires its own login"
 
 
 class GrafanaClient:
@@ -77,7 +72,7 @@ class GrafanaClient:
             verify=True,
             timeout=timeout_s,
         )
-        self._session = _Session(self.url)
+        self._session = GrafanaSession(self.url)
         # Proxy and certificate settings of the environment apply, except for loopback addresses.
         self._session.trust_env = not _is_loopback(host)
         self._grafana.api.s = self._session
@@ -90,7 +85,7 @@ class GrafanaClient:
         """Grafana's health."""
         found = self._object(lambda: self._grafana.api.GET("/health"), "report its health")
         if "database" not in found:
-            raise OperatorError(f"the server at {self.url} is not Grafana", hint=_NOT_GRAFANA)
+            raise OperatorError(f"the server at {self.url} is not Grafana", hint=NOT_GRAFANA)
         return Health(version=_text(found, "version"), database=_text(found, "database"))
 
     def check_login(self) -> Login:
@@ -299,91 +294,11 @@ class GrafanaClient:
             raise error_for(self._access, error.status_code, error.response, doing, needs) from None
         except requests.RequestException as error:
             # Neither chained nor quoted: the library's message may contain what we sent.
-            raise self._trouble(error) from None
-
-    def _trouble(self, error: requests.RequestException) -> HomeostatError:
-        unavailable = f"Grafana at {self.url} is not available"
-        hint = f"check that it runs and that {URL} is correct"
-        cause = error.args[0] if error.args else None
-        reason = cause.reason if isinstance(cause, MaxRetryError) else None
-        if isinstance(error, requests.exceptions.SSLError):
-            if "CERTIFICATE_VERIFY_FAILED" in str(error) or isinstance(reason, ssl.SSLCertVerificationError):
-                return OperatorError(
-                    f"the certificate of Grafana at {self.url} cannot be verified",
-                    hint="set REQUESTS_CA_BUNDLE to the file of the authority that signed it",
-                )
-            return GrafanaOutcomeUnknown(f"{unavailable}: no secure connection", hint=hint)
-        if isinstance(error, requests.exceptions.ProxyError):
-            return GrafanaUnavailable(
-                f"{unavailable}: the proxy does not respond", hint="check HTTPS_PROXY and NO_PROXY"
-            )
-        if isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(reason, NewConnectionError):
-            return GrafanaUnavailable(f"{unavailable}: no connection", hint=hint)
-        if isinstance(error, requests.exceptions.Timeout):
-            return GrafanaOutcomeUnknown(f"{unavailable}: no response before the timeout", hint=hint)
-        if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.ChunkedEncodingError):
-            return GrafanaOutcomeUnknown(f"{unavailable}: the connection was closed", hint=hint)
-        return OperatorError(
-            f"the request to Grafana at {self.url} failed: {type(error).__name__}", hint=_NOT_GRAFANA
-        )
+            raise transport_error(self.url, error) from None
 
     def _unexpected_format(self, doing: str) -> OperatorError:
         return OperatorError(
-            f"the server at {self.url} did not {doing} in the format of Grafana", hint=_NOT_GRAFANA
-        )
-
-
-class _Session(requests.Session):
-    """The library's connection. Returns only responses that the library can parse: a JSON object or list, and for an error an
-    object. Raises OperatorError for responses that are not from Grafana."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self._url = url
-
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        answer = super().send(request, **(options | {"allow_redirects": False, "stream": True}))
-        with answer:
-            if 300 <= answer.status_code < 400:
-                where = urlsplit(answer.headers.get("Location", ""))
-                raise OperatorError(
-                    f"Grafana at {self._url} redirects to {where.scheme}://{where.netloc}{where.path}"
-                    if where.netloc
-                    else f"Grafana at {self._url} redirects to {where.path or 'nowhere'}",
-                    hint=f"set {URL} to the final address; credentials are not sent to another host",
-                )
-            answer._content = orjson.dumps(self._readable(answer, self._body(answer)))
-            return answer
-
-    def _body(self, answer: requests.Response) -> bytes:
-        pieces, size = [], 0
-        for piece in answer.iter_content(1 << 16):
-            size += len(piece)
-            if size > MAX_RESPONSE_BYTES:
-                raise OperatorError(
-                    f"Grafana at {self._url} sent a response of more than {MAX_RESPONSE_BYTES >> 20} MiB",
-                    hint=_NOT_GRAFANA,
-                )
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def _readable(self, answer: requests.Response, body: bytes) -> Any:
-        status = answer.status_code
-        if not body.strip() and status < 400:
-            return {}
-        try:
-            found = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            found = None
-        if status < 400 and isinstance(found, dict | list):
-            return found
-        if status >= 400 and isinstance(found, dict):
-            return found
-        if status >= 500 or status == 429:  # a proxy's error page while Grafana is unavailable
-            return {"message": ""}
-        raise OperatorError(
-            f"the server at {self._url} is not Grafana: status {status} without Grafana's JSON",
-            hint=_NOT_GRAFANA,
+            f"the server at {self.url} did not {doing} in the format of Grafana", hint=NOT_GRAFANA
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.errors import CallerError, Conflict, HomeostatError, NotFound
-from shared.grafana.access import USER, GrafanaAccess
+from shared.grafana.access import URL, USER, GrafanaAccess
 from shared.grafana.interface import (
     GrafanaForbidden,
     GrafanaOutcomeUnknown,
@@ -14,6 +14,7 @@ from shared.grafana.interface import (
 )
 
 LONGEST_MESSAGE = 300
+NOT_GRAFANA = f"check {URL}: it must be Grafana's base URL, without a proxy that requires its own login"
 
 
 class GrafanaClientError(CallerError):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import HomeostatError, OperatorError
-from shared.grafana import client as client_module
+from shared.grafana import session as session_module
 from shared.grafana.access import GrafanaAccess
 from shared.grafana.client import GrafanaClient
 from shared.grafana.interface import (
@@ -171,7 +171,7 @@ def test_a_message_without_end_is_cut(server: FakeGrafana, client: GrafanaClient
 def test_an_answer_too_large_is_refused(
     server: FakeGrafana, client: GrafanaClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "MAX_RESPONSE_BYTES", 1 << 20)
+    monkeypatch.setattr(session_module, "MAX_RESPONSE_BYTES", 1 << 20)
     server.always = Trouble("answer", 200, b'{"database": "' + b"x" * (1 << 21) + b'"}')
     with pytest.raises(OperatorError, match="more than 1 MiB"):
         client.health()
