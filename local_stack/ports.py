@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 
 import psutil
@@ -9,12 +10,21 @@ import psutil
 from local_stack.running_stacks import home_of
 from shared.errors import OperatorError
 
+# Below the ports that Linux (from 32768) and others (from 49152) give to outgoing connections: one of those could take the port
+# between the choice and the start of the server.
+_CANDIDATES = range(15_000, 32_000)
+
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port on which no process listens now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A random port on which no process listens now. Raises `OperatorError` if a thousand candidates are taken."""
+    for _ in range(1000):
+        port = secrets.choice(_CANDIDATES)
+        if is_free(host, port):
+            return port
+    raise OperatorError(
+        f"no free port found on {host} between {_CANDIDATES.start} and {_CANDIDATES.stop}",
+        hint="choose the ports with HOMEOSTAT_INFERENCE_PORT and the other port settings",
+    )
 
 
 def is_free(host: str, port: int) -> bool:
