@@ -3,10 +3,13 @@
 1. Folders of long tests come first, so that no worker ends with one alone.
 2. Tests that share an expensive fixture run in one worker: it is started once in the run.
 3. The limit of a test grows with the load. pytest-timeout ends a slow test by a signal, so it fails alone and the run goes on.
+4. A test that hangs in C code never sees that signal: at twice its limit its worker ends with a traceback, xdist reports the test
+   as failed and starts another worker.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 from collections.abc import Generator
 from types import FrameType
@@ -63,11 +66,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # A wrapper, since pytest-timeout reads the limit in one.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Scale the limit by the load."""
+    """Scale the limit by the load, and end the process if the test exceeds twice the limit."""
     limit_s = limit_of(item) * patience()
-    if limit_s:
-        item.add_marker(pytest.mark.timeout(limit_s), append=False)
-    return (yield)
+    if not limit_s:
+        return (yield)
+    item.add_marker(pytest.mark.timeout(limit_s), append=False)
+    faulthandler.dump_traceback_later(2 * limit_s, exit=True)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What a run of the tests promises: a slow test fails alone, and a run that is cut off leaves no process behind."""
+"""What a run of the tests promises: a slow or hanging test fails alone, and a run that is cut off leaves no process behind."""
 
 from __future__ import annotations
 
@@ -40,6 +40,18 @@ def test_too_slow():
 def test_quick_after():
     pass
 """
+HANGING = """
+import collections, itertools
+
+def test_quick_before():
+    pass
+
+def test_hangs_in_c():
+    collections.deque(itertools.repeat(0), maxlen=0)  # loops in C and looks at no signal
+
+def test_quick_after():
+    pass
+"""
 
 
 def suite(folder: Path, source: str, limit: str = "60") -> dict[str, str]:
@@ -64,6 +76,15 @@ def test_slow_test_fails_alone_with_its_name(tmp_path: Path, workers: tuple[str,
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150)
     assert done.returncode == 1
     assert "FAILED test_one.py::test_too_slow" in done.stdout
+    assert "1 failed, 2 passed" in done.stdout
+
+
+def test_worker_that_hangs_in_c_is_replaced(tmp_path: Path) -> None:
+    environment = suite(tmp_path, HANGING, limit="2")
+    command = [sys.executable, "-m", "pytest", "-n", "1"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 1
+    assert "crashed while running 'test_one.py::test_hangs_in_c'" in done.stdout
     assert "1 failed, 2 passed" in done.stdout
 
 
