@@ -87,11 +87,14 @@ class ShortLoop:
         )
         self.homeostat("deploy", str(self.project), *data)
 
-    def run(self) -> None:
-        """Ask and tell day after day, until a version that the loop made is served and was judged."""
+    def run(self, *, first_day: Callable[[], None] = lambda: None) -> None:
+        """Ask and tell day after day, until a version that the loop made is served and was judged.
+
+        `first_day` is called after each hour of the first day, when all is well.
+        """
         days = self._days()
         for day in range(MOST_DAYS):
-            self._live(days[day], turned=day >= SOUND_DAYS)
+            self._live(days[day], turned=day >= SOUND_DAYS, after_hour=first_day if day == 0 else None)
             last_hour = BEGINS + timedelta(days=day, hours=22)
             until(lambda: self._evaluated() >= last_hour, 30, f"day {day} is looked at")  # noqa: B023
             until(lambda: not self._at_work(), 60, "a run ends")
@@ -145,7 +148,9 @@ class ShortLoop:
         waiting = any(model["error"] for model in self.get("drift", "/status")["models"])
         return waiting or any(run["state"] in WORKING for run in self.get("retraining", "/runs")["runs"])
 
-    def _live(self, parcels: list[Parcel], *, turned: bool) -> None:
+    def _live(
+        self, parcels: list[Parcel], *, turned: bool, after_hour: Callable[[], None] | None = None
+    ) -> None:
         hours: dict[datetime, list[Parcel]] = {}
         for parcel in parcels:
             hours.setdefault(parcel.event_time.replace(minute=0, second=0, microsecond=0), []).append(parcel)
@@ -165,6 +170,8 @@ class ShortLoop:
                 for prediction, parcel in zip(answer["predictions"], asked, strict=True)
             ]
             self.post("inference", "/outcomes", {"outcomes": outcomes}).raise_for_status()
+            if after_hour is not None:
+                after_hour()
 
     def _days(self) -> list[list[Parcel]]:
         folder = self.home.parent / "served"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import promql_parser
 import pytest
 import yaml
 
+from local_stack.settings import LocalStackSettings
+from local_stack.supervisor.process_specs import services
 from tests.boards import (
     ROOT,
     Expression,
@@ -23,19 +26,50 @@ from tests.boards import (
     with_values,
 )
 from tests.e2e.short_loop import MODEL, ShortLoop, until
-from tests.observability import RunningPrometheus, program, running_prometheus, with_short_waits
+from tests.observability import (
+    SHIPPED_RULES,
+    RunningPrometheus,
+    program,
+    running_prometheus,
+    with_short_waits,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
-SERVICES = ("inference", "shipper", "sink", "drift", "retraining")
+SERVICES = [spec.name for spec in services(LocalStackSettings())]
 QUIET = ROOT / "dashboards" / "quiet_expressions.yaml"
 # Prometheus does not keep an empty label: a score of performance is about no feature.
 MAY_BE_EMPTY = {"feature"}
 # Long enough to hold all of this loop: a series that was there a minute ago was there.
 WINDOW = "10m"
+# Between two hours of the first day: the alerts wait a second or two, so each has time to fire.
+HEALTHY_PAUSE_S = 1.0
+
+
+@dataclass
+class HealthyDay:
+    """What Prometheus showed on the first day, when all was well."""
+
+    alerts: dict[str, str] = field(default_factory=dict)
+    error_ratio: list[float] = field(default_factory=list)
+
+    def look(self, prometheus: RunningPrometheus) -> None:
+        """Note the alerts that fire now, and the share of refused requests."""
+        time.sleep(HEALTHY_PAUSE_S)
+        for alert in prometheus.alerts():
+            self.alerts[alert["labels"]["alertname"]] = alert["annotations"]["description"]
+        self.error_ratio += [one.value for one in prometheus.query("homeostat:request_errors:ratio_rate5m")]
 
 
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPrometheus]:
+def healthy_day() -> HealthyDay:
+    """Filled while the loop runs."""
+    return HealthyDay()
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    tmp_path_factory: pytest.TempPathFactory, healthy_day: HealthyDay
+) -> Iterator[RunningPrometheus]:
     """A Prometheus that has seen a whole loop: drift, a retraining, its release, and a person who takes it back."""
     program("prometheus")  # where it is missing, say so before the stack is started
     folder = tmp_path_factory.mktemp("honest")
@@ -49,7 +83,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProm
         with running_prometheus(folder / "prometheus", targets, rules=rules) as running:
             running.wait_for_targets()
             loop.deploy()
-            loop.run()
+            loop.run(first_day=lambda: healthy_day.look(running))
             people(loop)
             newest = f'homeostat_inference_generation{{model="{MODEL}"}} >= 3'
             running.wait_for(newest)
@@ -82,6 +116,16 @@ def people(loop: ShortLoop) -> None:
     loop.post(
         "retraining", f"/models/{MODEL}/rollback", {"actor": "somebody", "reason": "to see it"}
     ).raise_for_status()
+
+
+def test_no_alert_fires_while_all_is_well(prometheus: RunningPrometheus, healthy_day: HealthyDay) -> None:
+    # Its real wait of two hours tells a late mirror from one at work; with a short wait it fires at once.
+    healthy_day.alerts.pop("HomeostatMlflowSyncBehind", None)
+    assert healthy_day.alerts == {}
+    assert set(healthy_day.error_ratio) == {0.0}
+    groups = prometheus.get("/api/v1/rules").json()["data"]["groups"]
+    assert len({group["file"] for group in groups}) == len(SHIPPED_RULES)
+    assert [rule["name"] for group in groups for rule in group["rules"] if rule["health"] != "ok"] == []
 
 
 def values(prometheus: RunningPrometheus, text: str) -> list[float]:
