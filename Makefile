@@ -29,7 +29,7 @@ CODE   := shared services local_stack cli homeostat dashboards deploy examples l
 # Tests wait as much as they compute: three workers keep two cores busy.
 WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest -q
-PARALLEL := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Runs named commands side by side, kills what they leave behind and ends in one line.
 CONTAINED = $(BIN)/python -m tests.contained $@
 QUICK  := tests/unit tests/conformance tests/repo

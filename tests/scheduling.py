@@ -1,9 +1,9 @@
-"""The order of the tests, which of them share one worker, and how long each may take.
+"""The order of the tests, and how long each may take.
 
-1. Folders of long tests come first, so that no worker ends with one alone.
-2. Tests that share an expensive fixture run in one worker: it is started once in the run.
-3. The limit of a test grows with the load. pytest-timeout ends a slow test by a signal, so it fails alone and the run goes on.
-4. A test that hangs in C code never sees that signal: at twice its limit its worker ends with a traceback, xdist reports the test
+1. Folders of long tests come first, so that no worker ends with one alone. `--dist loadfile` keeps the tests of a file together
+   in one worker, in their order, with their module's fixtures.
+2. The limit of a test grows with the load. pytest-timeout ends a slow test by a signal, so it fails alone and the run goes on.
+3. A test that hangs in C code never sees that signal: at twice its limit its worker ends with a traceback, xdist reports the test
    as failed and starts another worker.
 """
 
@@ -19,9 +19,6 @@ import pytest
 from tests.waiting import patience
 
 LONGEST_FIRST = ("e2e", "integration", "containers", "browser", "conformance", "repo", "unit")
-SHARED_FIXTURES = ("kafka_broker", "postgres")
-# Folders whose own session fixtures cost more than running their tests one after the other.
-SHARED_FOLDERS = ("containers",)
 
 
 def folder_of(item: pytest.Item) -> str:
@@ -36,17 +33,6 @@ def rank(item: pytest.Item) -> int:
     return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
-def group_of(item: pytest.Item) -> str:
-    """The group that runs in one worker: a shared fixture, a folder, or else the test's file."""
-    folder = folder_of(item)
-    if folder in SHARED_FOLDERS:
-        return folder
-    for fixture in SHARED_FIXTURES:
-        if fixture in getattr(item, "fixturenames", ()):
-            return fixture
-    return item.path.relative_to(item.config.rootpath).as_posix()
-
-
 def limit_of(item: pytest.Item) -> float:
     """The seconds that the test may take on an idle machine."""
     marker = item.get_closest_marker("timeout")
@@ -57,10 +43,8 @@ def limit_of(item: pytest.Item) -> float:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest folders first and give each test its group."""
+    """Put the longest folders first."""
     items.sort(key=rank)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
 
 
 # A wrapper, since pytest-timeout reads the limit in one.

@@ -14,9 +14,15 @@ import pytest
 from tests.repo.tracked import ROOT
 from tests.waiting import eventually
 
-CONFTEST = (
-    "from tests.scheduling import pytest_collection_modifyitems, pytest_configure, pytest_runtest_protocol\n"
-)
+CONFTEST = "from tests.scheduling import *\n"
+SHARED = """
+import os, pytest
+
+@pytest.mark.parametrize("number", range(6))
+def test_of_one_file(number):
+    with open("workers", "a") as file:
+        file.write(os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+"""
 DAEMON = """
 import os, subprocess, sys, time
 
@@ -77,6 +83,16 @@ def test_slow_test_fails_alone_with_its_name(tmp_path: Path, workers: tuple[str,
     assert done.returncode == 1
     assert "FAILED test_one.py::test_too_slow" in done.stdout
     assert "1 failed, 2 passed" in done.stdout
+
+
+def test_tests_of_one_file_share_a_worker(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "loadfile"]
+    environment = suite(tmp_path, SHARED)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150)
+    assert "6 passed" in done.stdout, done.stdout
+    workers = (tmp_path / "workers").read_text().split()
+    assert len(workers) == 6
+    assert len(set(workers)) == 1
 
 
 def test_worker_that_hangs_in_c_is_replaced(tmp_path: Path) -> None:
