@@ -20,6 +20,11 @@ def patience() -> float:
     return min(MOST, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
+def bound(seconds: float) -> float:
+    """The bound of a time that a test measures, for this machine's load."""
+    return seconds * patience()
+
+
 def eventually(read: Callable[[], T], what: str, *, within_s: float = 30.0, every_s: float = 0.05) -> T:
     """Call `read` until it returns something true, and return that; fail with `what` after `within_s` times the patience."""
     bound_s = within_s * patience()

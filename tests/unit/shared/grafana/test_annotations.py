@@ -28,7 +28,7 @@ from shared.grafana.client import GrafanaClient
 from shared.grafana.interface import Annotation, GrafanaForbidden, GrafanaOutcomeUnknown, GrafanaUnavailable
 from shared.settings import HomeostatSettings
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, Trouble, answers, grafana, page
-from tests.waiting import patience
+from tests.waiting import bound, patience
 
 AT = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 TAGS = ("homeostat", "drift", "model:flights")
@@ -116,7 +116,7 @@ def test_pauses_grow_and_the_last_repeats(results: Results) -> None:
     start = time.monotonic()
     annotator.annotate("x", TAGS, AT)
     results.wait_for(1)
-    assert 0.25 <= time.monotonic() - start < 10
+    assert 0.25 <= time.monotonic() - start < bound(10)
     annotator.close(1)
 
 
@@ -246,7 +246,7 @@ def test_closing_sends_what_waits(results: Results) -> None:
     annotator.annotate("b", TAGS, AT)
     start = time.monotonic()
     annotator.close(5)
-    assert time.monotonic() - start < 10, "a pause held up the end of the service"
+    assert time.monotonic() - start < bound(10), "a pause held up the end of the service"
     assert sorted(results.received) == ["dropped", "sent"]
     assert [one.text for one in notebook.kept] == ["b"]
 
@@ -260,7 +260,7 @@ def test_closing_is_bounded_and_counts_what_is_left_once(results: Results) -> No
     assert stuck.asked.wait(5)
     start = time.monotonic()
     annotator.close(0.2)
-    assert 0.2 <= time.monotonic() - start < 5
+    assert 0.2 <= time.monotonic() - start < bound(5)
     assert results.received == ["dropped"] * 5
     annotator.annotate("late", TAGS, AT)
     annotator.close(0.2)
@@ -285,7 +285,7 @@ def test_annotating_takes_less_than_a_millisecond_while_grafana_hangs(results: R
         assert sorted(spent)[len(spent) * 99 // 100] < 0.001
         start = time.monotonic()
         annotator.close(0.3)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < bound(5)
         assert Counter(results.received) == {"dropped": 1501}
 
 
