@@ -10,10 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
+from kafka import KafkaConsumer, TopicPartition
+from kafka.structs import OffsetAndMetadata
 
 from local_stack.ports import free_port
+from shared.contracts.topics import VERDICTS
 from tests.fakes.retraining_installation import Installation
 from tests.waiting import patience
 
@@ -110,6 +114,20 @@ class ServiceProcess:
 
     def ended_runs(self) -> list[dict[str, Any]]:
         return [run for run in self.get("/runs")["runs"] if run["ended_at"]]
+
+
+def group_from_now(bootstrap: str) -> str:
+    """A consumer group that has read all verdicts so far: those of earlier tests on this broker have the same ids."""
+    group = f"test-{uuid4().hex}"
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    try:
+        parts = [TopicPartition(VERDICTS.name, part) for part in range(VERDICTS.partitions)]
+        ends = consumer.end_offsets(parts)
+        consumer.assign(parts)
+        consumer.commit({part: OffsetAndMetadata(ends[part], "", -1) for part in parts})
+    finally:
+        consumer.close()
+    return group
 
 
 def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:

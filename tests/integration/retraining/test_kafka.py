@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from uuid import uuid4
 
 from local_stack.kafka.broker import Broker
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.messaging.producer import open_producer
 from tests.fakes.retraining_installation import MODEL, make_installation
-from tests.fakes.retraining_service import ServiceProcess, wait_for
+from tests.fakes.retraining_service import ServiceProcess, group_from_now, wait_for
 
 
 def publish(broker: Broker, *verdicts: Verdict) -> None:
@@ -24,7 +23,9 @@ def publish(broker: Broker, *verdicts: Verdict) -> None:
 
 def test_repeated_verdict_gives_one_release(kafka_broker: Broker, tmp_path: Path) -> None:
     installation = make_installation(tmp_path, days=15)
-    service = ServiceProcess(installation, kafka=kafka_broker.bootstrap, consumer_group=f"test-{uuid4().hex}")
+    service = ServiceProcess(
+        installation, kafka=kafka_broker.bootstrap, consumer_group=group_from_now(kafka_broker.bootstrap)
+    )
     try:
         service.start()
         service.deploy()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from uuid import uuid4
 
 from local_stack.kafka.broker import Broker
 from shared.contracts.topics import VERDICTS
 from shared.messaging.producer import open_producer
 from tests.fakes.retraining_installation import MODEL, make_installation
-from tests.fakes.retraining_service import ServiceProcess, wait_for
+from tests.fakes.retraining_service import ServiceProcess, group_from_now, wait_for
 from tests.postgres import Postgres
 
 
@@ -18,7 +17,7 @@ def test_verdict_leads_to_a_release(kafka_broker: Broker, postgres: Postgres, tm
     service = ServiceProcess(
         installation,
         kafka=kafka_broker.bootstrap,
-        consumer_group=f"test-{uuid4().hex}",
+        consumer_group=group_from_now(kafka_broker.bootstrap),
         ledger=postgres.new_database(),
     )
     verdict = installation.verdict(15)
