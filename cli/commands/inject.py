@@ -18,6 +18,7 @@ from cli.injection.options import (
     Seed,
     Wait,
     Windows,
+    WindowsForRun,
     Yes,
 )
 from cli.options import Home, Json
@@ -94,7 +95,7 @@ def drift(
 def concept_drift(
     model: OneModel = "",
     rows: Rows = None,
-    windows: Windows = 1,
+    windows: WindowsForRun = None,
     rate: Rate = 200.0,
     duration: MaxDuration = "",
     seed: Seed = 0,
@@ -103,7 +104,10 @@ def concept_drift(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Send normal rows with reversed outcomes: the loss rises, and the verdict is performance drift."""
+    """Send normal rows with reversed outcomes: the loss rises, and the verdict is performance drift.
+
+    They are enough windows for a run: it trains on the first, and the gate compares the versions on the last.
+    """
     from cli.injection.row_makers import normal_with_outcomes
     from cli.injection.scenario_command import ScenarioOptions, run_scenario
 

@@ -18,6 +18,12 @@ Rows = Annotated[
     int | None, typer.Option(min=1, max=200_000, help="Rows to send. Default: enough for --windows.")
 ]
 Windows = Annotated[int, typer.Option(min=1, max=100, help="Drift windows to fill.")]
+WindowsForRun = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=100, help="Drift windows to fill. Default: enough for a run to train and be evaluated on."
+    ),
+]
 Rate = Annotated[float, typer.Option(min=0.1, max=10_000, help="Rows per second.")]
 Duration = Annotated[str, typer.Option("--for", help="Duration, such as 30s or 2m; at most 10m.")]
 MaxDuration = Annotated[

@@ -32,7 +32,7 @@ class ScenarioOptions:
 
     model: str
     rows: int | None
-    windows: int
+    windows: int | None
     rate: float
     duration: str
     seed: int
@@ -71,7 +71,9 @@ def run_scenario(
             require_confirmation(target, lake, log, yes=options.yes)
             scenario = Scenario(target, inference, drift, lake, lambda: datetime.now(UTC), log.add)
             make_rows = make(target, output.note)
-            rows, _ = scenario.size(workload)
+            rows = scenario.size(workload).rows
+            for warning in scenario.warnings(workload, labels):
+                output.note(f"warning: {warning}")
             output.note(f"sending {rows} rows to {target.model}, generation {target.generation}")
             with bar(output, text, rows) as shown:
                 result = scenario.run(

@@ -14,8 +14,14 @@ from local_stack.fault_injection.labels import LabelSource, label_outcomes, outc
 from local_stack.fault_injection.lake_checks import read_event_range, wait_for_outcomes, wait_for_rows
 from local_stack.fault_injection.limits import duration_for
 from local_stack.fault_injection.requests import Responses, as_rows, send_outcomes, send_rows
+from local_stack.fault_injection.row_counts import (
+    RowCount,
+    row_count,
+    too_few_for_a_run,
+    too_few_for_a_verdict,
+)
 from local_stack.fault_injection.target import Target
-from local_stack.fault_injection.timeline import Timeline, plan, rows_per_window
+from local_stack.fault_injection.timeline import Timeline, plan
 from local_stack.fault_injection.verdicts import wait_for_verdict
 from shared.errors import HomeostatError
 from shared.http.service_client import ServiceClient
@@ -27,14 +33,14 @@ MakeRows = Callable[[int, np.random.Generator], pa.Table]
 
 @dataclass(frozen=True)
 class Workload:
-    """How much is sent: `rows` in total (None: as many as fill `windows`), `rate` rows per second, for at most `seconds`
-    (None: as long as the rows need).
+    """How much is sent: `rows` in total (None: as many as fill `windows`; both None: enough for a run), `rate` rows per second,
+    for at most `seconds` (None: as long as the rows need).
 
     `wait_s`: seconds to wait for a verdict; 0 does not wait.
     """
 
     rows: int | None = None
-    windows: int = 1
+    windows: int | None = 1
     rate: float = 200.0
     seconds: float | None = None
     wait_s: float = 60.0
@@ -84,11 +90,19 @@ class Scenario:
     now: Callable[[], datetime]
     record: Callable[[int, datetime, datetime], None] = lambda rows, start, end: None
 
-    def size(self, pace: Workload) -> tuple[int, int]:
+    def size(self, pace: Workload) -> RowCount:
         """Number of rows and windows to send."""
-        each = rows_per_window(self.target.loop.drift.window, read_event_range(self.lake, self.target))
-        rows = pace.rows or each * pace.windows
-        return rows, max(pace.windows, rows // each)
+        event_range = read_event_range(self.lake, self.target)
+        return row_count(self.target.loop, event_range, pace.rows, pace.windows)
+
+    def warnings(self, pace: Workload, labels: LabelSource | None) -> list[str]:
+        """What the rows are too few for: a verdict, or a run about the drift that reversed outcomes are."""
+        loop, count = self.target.loop, self.size(pace)
+        event_range = read_event_range(self.lake, self.target)
+        found = too_few_for_a_verdict(loop, count)
+        if not found and labels == "reversed":
+            found = too_few_for_a_run(loop, event_range, count)
+        return [found] if found else []
 
     def run(
         self,
@@ -112,18 +126,20 @@ class Scenario:
         """
         random = np.random.default_rng(seed)
         loop = self.target.loop
-        count, windows = self.size(pace)
-        timeline = plan(
-            loop.drift.window,
-            loop.outcome.delay,
-            read_event_range(self.lake, self.target),
-            windows,
-            self.now(),
-        )
+        size = self.size(pace)
+        count = size.rows
         seconds = duration_for(count, pace.rate) if pace.seconds is None else pace.seconds
         table = make(count + 1, random)
         rows = as_rows(table, loop)
         labels = None if loop.prediction.kind == "tensor" else labels
+        timeline = plan(
+            loop.drift.window,
+            loop.outcome.delay,
+            read_event_range(self.lake, self.target),
+            size.windows,
+            self.now(),
+            with_outcomes=labels is not None and has_outcome(table, count),
+        )
         responses = send_rows(
             self.inference,
             self.target.model,
@@ -237,3 +253,9 @@ class Scenario:
         scored = np.asarray(table.column("score").to_numpy(), dtype=np.float64)
         values = outcomes(labels, loop, own, scored, responses.scores, random)
         return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def has_outcome(table: pa.Table, row: int) -> bool:
+    """Whether a row of the reference has an outcome."""
+    value = table.column("outcome")[row].as_py()
+    return value is not None and value == value  # NaN differs from itself

@@ -2,7 +2,8 @@
 
 Drift divides a generation's rows into windows, starting at its first row. It evaluates a window once predictions have reached its
 end and its outcomes are due; if outcomes are missing, one window length later. With present event times that would take days.
-So injected rows get event times in the past, after all rows that the lake already holds:
+So injected rows get event times in the past, after all rows that the lake already holds. With outcomes, the last row lies no
+later than it must: a run counts its holdout back from there, and rows that lie further back are no part of it.
 
     first row ── windows on a grid ──▶ │ window: the injected rows │ ··· nothing ··· │ one last row, on the grid again
                                        start                      end   outcomes due  last
@@ -19,6 +20,8 @@ from datetime import datetime, timedelta
 from shared.contracts.loop_spec import Window
 
 INSTANT = timedelta(microseconds=1)
+# Drift reads the newest event times from statistics that are cut to milliseconds.
+STATISTICS = timedelta(milliseconds=1)
 # Number of scenarios that fit between the reference and the present.
 ROOM = 40
 MAX_ROWS = 2000
@@ -64,13 +67,39 @@ def rows_per_window(window: Window, event_range: EventRange) -> int:
     )
 
 
-def plan(window: Window, delay: timedelta, event_range: EventRange, windows: int, now: datetime) -> Timeline:
-    """The event times of `windows` windows of injected rows."""
-    length = window.every or timedelta(seconds=2 * (window.rows or 0) / _density(event_range))
-    needed = length * windows + delay + max(length, delay) + (window.every or timedelta(0))
+def window_length(window: Window, event_range: EventRange) -> timedelta:
+    """The event time that the rows of one window take."""
+    return window.every or timedelta(seconds=2 * (window.rows or 0) / _density(event_range))
+
+
+def closing_gap(window: Window, delay: timedelta, event_range: EventRange) -> timedelta:
+    """How much later than `delay` after the last window the row comes that closes it, if rows have outcomes.
+
+    It lies on the grid, so that the next scenario begins with it, and no later than its statistics would show.
+    """
+    if window.every is None:
+        return STATISTICS
+    first = event_range.generation_first
+    slack = STATISTICS if first is not None and first.microsecond % 1000 else timedelta(0)
+    return -(delay + slack) % window.every + slack
+
+
+def plan(
+    window: Window,
+    delay: timedelta,
+    event_range: EventRange,
+    windows: int,
+    now: datetime,
+    *,
+    with_outcomes: bool,
+) -> Timeline:
+    """The event times of `windows` windows of injected rows. `with_outcomes`: each row, also the last, gets an outcome."""
+    length = window_length(window, event_range)
+    wait = delay + (closing_gap(window, delay, event_range) if with_outcomes else max(length, delay))
+    needed = length * windows + wait + (window.every or timedelta(0))
     start = _start(window, event_range, needed, now)
     end = start + length * windows
-    due = end + delay + max(length, delay)
+    due = end + wait
     last = due if window.every is None else start + math.ceil((due - start) / window.every) * window.every
     if last <= now:
         return Timeline(start, end, last)
@@ -87,7 +116,7 @@ def _start(window: Window, event_range: EventRange, needed: timedelta, now: date
         late = event_range.newest or newest
         return on_grid + max(0, math.ceil((late - on_grid) / window.every)) * window.every
     if event_range.newest is not None:
-        return event_range.newest + INSTANT
+        return event_range.newest.replace(microsecond=0) + timedelta(seconds=1)  # a grid without fractions
     return min(event_range.reference_end, now - ROOM * needed).replace(microsecond=0)
 
 

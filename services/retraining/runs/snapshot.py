@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from services.retraining.runs.cut_offs import cut_offs, explain_cut_offs
 from services.retraining.runs.workspace import RunFolder, write_json
 from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import AllRows, LastRows, LoopSpec
@@ -23,7 +24,6 @@ from shared.models.classes import outcome_type
 from shared.stores.lake import Lake, Snapshot
 
 _SUMMARY = "snapshot.json"
-_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,14 @@ def take_snapshot(
     """
     if (folder.snapshot / _SUMMARY).is_file() and folder.holdout.is_file():
         return SnapshotSummary(**orjson.loads((folder.snapshot / _SUMMARY).read_bytes()))
-    # Rows newer than outcome.delay have an outcome only if it came early: they would bias the sample.
-    settled = datetime.fromisoformat(pin.watermark) - spec.outcome.delay
-    holdout_from = settled - spec.gate.holdout
-    rows = _read(lake, spec, pin, _oldest_needed(spec, holdout_from, change_since), settled)
+    cut = cut_offs(spec, datetime.fromisoformat(pin.watermark))
+    rows = _read(lake, spec, pin, cut.training_from, cut.settled)
     sound = _without(rows, pin.faulty)
     valid = _with_typed_outcomes(sound.filter(fitting(spec.prediction, sound["outcome"])), spec)
     times = valid["event_time"]
-    border = pa.scalar(holdout_from, times.type)
+    border = pa.scalar(cut.holdout_from, times.type)
     holdout = valid.filter(pc.greater_equal(times, border))
-    train = _training_window(valid.filter(pc.less(times, border)), spec, holdout_from, change_since)
+    train = _training_window(valid.filter(pc.less(times, border)), spec, change_since)
 
     temporary_folder = folder.root / ".snapshot"
     shutil.rmtree(temporary_folder, ignore_errors=True)
@@ -142,12 +140,25 @@ def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) ->
         if unfit
         else ""
     )
-    for rows, name, needed, setting in (
-        (summary.train_rows, "training", spec.retraining.minimum_rows, "retraining.minimum_rows"),
-        (summary.holdout_rows, "holdout", spec.gate.minimum_rows, "gate.minimum_rows"),
+    if summary.left_out_rows:
+        left_out += f"; {summary.left_out_rows} rows in windows with data faults were left out"
+    cut = cut_offs(spec, datetime.fromisoformat(summary.pin["watermark"]))
+    for rows, name, interval, needed, setting in (
+        (
+            summary.train_rows,
+            "training",
+            cut.training(),
+            spec.retraining.minimum_rows,
+            "retraining.minimum_rows",
+        ),
+        (summary.holdout_rows, "holdout", cut.holdout(), spec.gate.minimum_rows, "gate.minimum_rows"),
     ):
         if rows < needed:
-            return f"{rows} {name} rows with outcomes; {setting} is {needed}{left_out}"
+            # The intervals, because the newest row may lie far from all others: then they hold nothing.
+            return (
+                f"{rows} {name} rows with outcomes {interval}; {setting} is {needed}{left_out}. "
+                f"{explain_cut_offs(spec, cut)}"
+            )
     if spec.prediction.kind not in ("probability", "classes"):
         return ""
     for name, path in (("train.parquet", folder.train), ("the holdout", folder.holdout)):
@@ -155,13 +166,6 @@ def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) ->
         if len(pc.unique(outcome)) < 2:
             return f"{name} contains outcomes of one class only{left_out}"
     return ""
-
-
-def _oldest_needed(spec: LoopSpec, holdout_from: datetime, change_since: datetime | None) -> datetime:
-    window = spec.retraining.window
-    if isinstance(window, LastRows) and window.span is not None:
-        return max(_EARLIEST, holdout_from - window.span)
-    return _EARLIEST
 
 
 def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) -> pa.Table:
@@ -198,9 +202,7 @@ def _without(rows: pa.Table, faulty: tuple[tuple[str, str], ...]) -> pa.Table:
     return rows
 
 
-def _training_window(
-    rows: pa.Table, spec: LoopSpec, holdout_from: datetime, change_since: datetime | None
-) -> pa.Table:
+def _training_window(rows: pa.Table, spec: LoopSpec, change_since: datetime | None) -> pa.Table:
     """The rows of the training window; rows are in time order, so it is always a tail."""
     window = spec.retraining.window
     if isinstance(window, AllRows):

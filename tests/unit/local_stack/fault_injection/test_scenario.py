@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from local_stack.fault_injection.requests import ROWS_PER_REQUEST
-from local_stack.fault_injection.scenario import Scenario, Workload
+from local_stack.fault_injection.scenario import Scenario, Workload, has_outcome
 from local_stack.fault_injection.target import Target
 from shared.contracts.lake_schema import PREDICTION_COLUMNS
 from shared.http.service_client import ServiceClient
@@ -76,3 +76,31 @@ def test_unsent_rows_are_reported(service: FakeService) -> None:
     assert "40 rows were not sent" in failure
     assert "--for" in failure
     assert [rows for rows, _, _ in recorded] == [0]
+
+
+def scenario_of(client: ServiceClient) -> Scenario:
+    target = Target("parcels", "ab" * 32, 1, loop(), reference(200), {})
+    return Scenario(target, client, client, cast(Lake, EmptyLake()), lambda: NOW)
+
+
+def test_too_few_rows_for_a_verdict_are_warned_about(service: FakeService) -> None:
+    with ServiceClient("inference", service.url) as client:
+        scenario = scenario_of(client)
+        [warning] = scenario.warnings(Workload(rows=199), None)
+        assert "the only possible verdict is insufficient_data" in warning
+        assert scenario.warnings(Workload(rows=199), "reversed") == [warning]
+        assert scenario.warnings(Workload(rows=200), None) == []
+
+
+def test_too_few_reversed_rows_for_a_run_are_warned_about(service: FakeService) -> None:
+    with ServiceClient("inference", service.url) as client:
+        scenario = scenario_of(client)
+        [warning] = scenario.warnings(Workload(), "reversed")
+        assert "a run on these rows alone is abandoned" in warning
+        assert scenario.warnings(Workload(), "own") == []
+        assert scenario.warnings(Workload(windows=None), "reversed") == []
+
+
+@pytest.mark.parametrize(("outcome", "expected"), [(1.0, True), (float("nan"), False), (None, False)])
+def test_closing_row_without_outcome_is_recognised(outcome: float | None, expected: bool) -> None:
+    assert has_outcome(pa.table({"outcome": [0.0, outcome]}), 1) is expected

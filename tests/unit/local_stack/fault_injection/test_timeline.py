@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from local_stack.fault_injection.timeline import EventRange, plan, rows_per_window
+import pytest
+
+from local_stack.fault_injection.timeline import EventRange, closing_gap, plan, rows_per_window
 from shared.contracts.loop_spec import Window
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -16,17 +18,29 @@ DAILY = Window.model_validate({"every": "1d", "minimum_rows": 200})
 
 
 def test_first_scenario_begins_after_the_reference() -> None:
-    timeline = plan(DAILY, DELAY, KNOWN, 1, NOW)
+    timeline = plan(DAILY, DELAY, KNOWN, 1, NOW, with_outcomes=True)
     assert timeline.start <= KNOWN.reference_end
     assert timeline.end - timeline.start == DAY
-    # The window's outcomes are due and, should they stay away, waited for long enough.
+    # The window's outcomes are due.
+    assert timeline.last == timeline.start + 4 * DAY
+
+
+def test_without_outcomes_the_last_row_ends_the_wait() -> None:
+    timeline = plan(DAILY, DELAY, KNOWN, 1, NOW, with_outcomes=False)
     assert timeline.last == timeline.start + 7 * DAY
+
+
+@pytest.mark.parametrize(("delay", "days"), [(timedelta(0), 1), (timedelta(hours=1), 2), (1.5 * DAY, 3)])
+def test_last_row_lies_on_the_grid(delay: timedelta, days: int) -> None:
+    timeline = plan(DAILY, delay, KNOWN, 1, NOW, with_outcomes=True)
+    assert timeline.last == timeline.start + days * DAY
+    assert timeline.last - delay - timeline.end == closing_gap(DAILY, delay, KNOWN)
 
 
 def test_recent_reference_leaves_room_for_scenarios() -> None:
     known = replace(KNOWN, reference_end=NOW - DAY)
     for _ in range(30):
-        timeline = plan(DAILY, DELAY, known, 1, NOW)
+        timeline = plan(DAILY, DELAY, known, 1, NOW, with_outcomes=True)
         assert timeline.last is not None
         known = replace(
             known,
@@ -37,31 +51,47 @@ def test_recent_reference_leaves_room_for_scenarios() -> None:
 
 
 def test_next_scenario_begins_at_the_last_row() -> None:
-    first = plan(DAILY, DELAY, KNOWN, 1, NOW)
+    first = plan(DAILY, DELAY, KNOWN, 1, NOW, with_outcomes=True)
     known = replace(KNOWN, newest=first.last, generation_first=first.start, generation_newest=first.last)
-    assert plan(DAILY, DELAY, known, 1, NOW).start == first.last
+    assert plan(DAILY, DELAY, known, 1, NOW, with_outcomes=True).start == first.last
 
 
 def test_windows_align_with_the_generation() -> None:
     first = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
     newest = first + 2.4 * DAY
     known = replace(KNOWN, newest=newest, generation_first=first, generation_newest=newest)
-    timeline = plan(DAILY, DELAY, known, 2, NOW)
+    timeline = plan(DAILY, DELAY, known, 2, NOW, with_outcomes=True)
     assert timeline.start == first + 3 * DAY
     assert timeline.end == first + 5 * DAY
     assert timeline.last is not None
     assert (timeline.last - first) % DAY == timedelta(0)
 
 
+def test_grid_with_fractions_of_a_millisecond_closes_one_window_later() -> None:
+    """The watermarks are cut to milliseconds: at the same place on the grid they would stay below the end."""
+    first = datetime(2026, 3, 1, 7, 30, 0, 1, tzinfo=UTC)
+    known = replace(KNOWN, newest=first, generation_first=first, generation_newest=first)
+    assert plan(DAILY, DELAY, known, 1, NOW, with_outcomes=True).last == first + 5 * DAY
+    window = Window.model_validate({"rows": 500})
+    timeline = plan(window, DELAY, KNOWN, 1, NOW, with_outcomes=True)
+    assert timeline.last == timeline.end + DELAY + timedelta(milliseconds=1)
+
+
+def test_new_generation_has_a_grid_without_fractions() -> None:
+    newest = datetime(2026, 5, 1, 0, 0, 0, 250_001, tzinfo=UTC)
+    timeline = plan(DAILY, DELAY, replace(KNOWN, newest=newest), 1, NOW, with_outcomes=True)
+    assert timeline.start == datetime(2026, 5, 1, 0, 0, 1, tzinfo=UTC)
+
+
 def test_new_generation_begins_after_older_rows() -> None:
     newest = datetime(2026, 5, 1, tzinfo=UTC)
-    assert plan(DAILY, DELAY, replace(KNOWN, newest=newest), 1, NOW).start > newest
+    assert plan(DAILY, DELAY, replace(KNOWN, newest=newest), 1, NOW, with_outcomes=True).start > newest
 
 
 def test_rows_of_the_present_have_no_last_row() -> None:
     newest = NOW - timedelta(minutes=5)
     known = replace(KNOWN, newest=newest, generation_first=newest, generation_newest=newest)
-    timeline = plan(DAILY, DELAY, known, 1, NOW)
+    timeline = plan(DAILY, DELAY, known, 1, NOW, with_outcomes=True)
     assert timeline.last is None
     assert newest < timeline.start < timeline.end <= NOW
     assert all(newest < event_time <= NOW for event_time in timeline.event_times(100))
@@ -70,7 +100,7 @@ def test_rows_of_the_present_have_no_last_row() -> None:
 def test_row_windows_contain_one_complete_window() -> None:
     window = Window.model_validate({"rows": 500})
     assert rows_per_window(window, KNOWN) == 1000
-    timeline = plan(window, DELAY, KNOWN, 1, NOW)
+    timeline = plan(window, DELAY, KNOWN, 1, NOW, with_outcomes=True)
     assert timeline.last is not None
     assert timeline.last >= timeline.end + DELAY
     assert timeline.last <= NOW
@@ -83,7 +113,7 @@ def test_rows_per_window_are_bounded() -> None:
 
 
 def test_event_times_are_ordered_and_inside_the_window() -> None:
-    timeline = plan(DAILY, DELAY, KNOWN, 1, NOW)
+    timeline = plan(DAILY, DELAY, KNOWN, 1, NOW, with_outcomes=True)
     event_times = timeline.event_times(7)
     assert event_times == sorted(set(event_times))
     assert event_times[0] == timeline.start

@@ -153,15 +153,29 @@ def test_training_window(
     assert summary.train_until == "2013-01-25T21:30:00+00:00"
 
 
+def test_faulty_windows_are_named_among_the_missing_rows(lake: Lake, tmp_path: Path) -> None:
+    faulty = ((START, START + 29 * DAY),)
+    summary = snapshot_of(lake, spec_with(), folder_of(tmp_path), faulty=faulty)
+    problem = problem_with(summary, spec_with(), folder_of(tmp_path))
+    assert problem.startswith("0 training rows with outcomes from the first row until 2013-01-25 21:45")
+    assert f"{29 * 24 * 4} rows in windows with data faults were left out." in problem
+
+
 def test_too_few_rows_are_unfit(lake: Lake, tmp_path: Path) -> None:
     spec = spec_with(retraining={"window": {"use": "last", "rows": 100}})
     summary = snapshot_of(lake, spec, folder_of(tmp_path, "a"))
     assert problem_with(summary, spec, folder_of(tmp_path, "a")).startswith(
-        "100 training rows with outcomes; retraining.minimum_rows"
+        "100 training rows with outcomes from the first row until 2013-01-25 21:45; "
+        "retraining.minimum_rows is "
     )
     spec = spec_with(gate={"holdout": "2h"})
     summary = snapshot_of(lake, spec, folder_of(tmp_path, "b"))
-    assert problem_with(summary, spec, folder_of(tmp_path, "b")).startswith("9 holdout rows")
+    problem = problem_with(summary, spec, folder_of(tmp_path, "b"))
+    assert problem.startswith(
+        "9 holdout rows with outcomes from 2013-01-30 19:45 to 2013-01-30 21:45; gate.minimum_rows is "
+    )
+    assert "The newest prediction is of 2013-01-30 23:45" in problem
+    assert "left out" not in problem
     assert (
         problem_with(
             snapshot_of(lake, spec_with(), folder_of(tmp_path, "c")), spec_with(), folder_of(tmp_path, "c")
@@ -208,7 +222,7 @@ def test_unfit_outcomes_explain_missing_rows(lake: Lake, tmp_path: Path) -> None
     spec = spec_with(gate={"holdout": "2h"})
     summary = replace(snapshot_of(lake, spec, folder_of(tmp_path)), unfit_outcome_rows=7)
     problem = problem_with(summary, spec, folder_of(tmp_path))
-    assert problem.endswith("; 7 rows were left out: their outcome is not 0 or 1")
+    assert "; 7 rows were left out: their outcome is not 0 or 1. The newest prediction" in problem
 
 
 def test_empty_lake_has_no_pin(tmp_path: Path) -> None:
@@ -255,9 +269,9 @@ def test_outcomes_of_classes_are_labels_as_in_the_loop(
     assert train.schema.field("outcome").type == holdout.schema.field("outcome").type == kind
     assert train["outcome"].to_pylist() == outcomes[2:49]
     shown = ", ".join(map(str, labels))
-    assert problem_with(summary, class_loop(labels), folder) == (
-        "47 training rows with outcomes; retraining.minimum_rows is 1000; 1 rows were left out: "
-        f"their outcome is not one of {shown}"
+    assert problem_with(summary, class_loop(labels), folder).startswith(
+        "47 training rows with outcomes from the first row until 2025-12-30 23:59; retraining.minimum_rows is 1000; "
+        f"1 rows were left out: their outcome is not one of {shown}. The newest prediction is of 2026-01-01 00:59"
     )
 
 

@@ -1,0 +1,65 @@
+"""The event times that divide the lake's rows into training rows, holdout rows and rows that a run does not use. Pure.
+
+training_from ──────────▶ holdout_from ────────────────▶ settled ─────────────────▶ watermark (newest prediction)
+              training rows             gate.holdout              outcome.delay: not used
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from shared.contracts.loop_spec import LastRows, LoopSpec
+
+_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class CutOffs:
+    """`training_from` is the earliest time if the training window has no span."""
+
+    training_from: datetime
+    holdout_from: datetime
+    settled: datetime
+    watermark: datetime
+
+    def training(self) -> str:
+        """The interval of the training rows."""
+        since = "the first row" if self.training_from == _EARLIEST else _time(self.training_from)
+        return f"from {since} until {_time(self.holdout_from)}"
+
+    def holdout(self) -> str:
+        """The interval of the holdout rows."""
+        return f"from {_time(self.holdout_from)} to {_time(self.settled)}"
+
+
+def cut_offs(spec: LoopSpec, watermark: datetime) -> CutOffs:
+    """Counted back from the newest prediction.
+
+    Rows newer than outcome.delay have an outcome only if it came early: they would bias the sample.
+    """
+    settled = watermark - spec.outcome.delay
+    holdout_from = settled - spec.gate.holdout
+    window, training_from = spec.retraining.window, _EARLIEST
+    if isinstance(window, LastRows) and window.span is not None:
+        training_from = max(_EARLIEST, holdout_from - window.span)
+    return CutOffs(training_from, holdout_from, settled, watermark)
+
+
+def explain_cut_offs(spec: LoopSpec, cut: CutOffs) -> str:
+    """Where the intervals come from, and what gives a run more rows."""
+    return (
+        f"The newest prediction is of {_time(cut.watermark)}: the last {_length(spec.outcome.delay)} before it "
+        f"(outcome.delay) are not used, the {_length(spec.gate.holdout)} before those (gate.holdout) are the holdout. Wait "
+        "until there are predictions and outcomes for these intervals, or change gate.holdout or the minimum in loop.yaml "
+        "and deploy again"
+    )
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _length(length: timedelta) -> str:
+    seconds = length.total_seconds()
+    return f"{seconds / 86400:g} d" if seconds >= 86400 else f"{seconds / 3600:g} h"
