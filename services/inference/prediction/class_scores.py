@@ -25,9 +25,15 @@ def scores_by_label(output: npt.NDArray[Any], labels: Labels) -> list[dict[str, 
     texts = labels.texts
     if len(texts) <= MOST_SCORES:
         return [dict(zip(texts, row, strict=True)) for row in output.tolist()]
-    first = np.argsort(-output, axis=1, kind="stable")[:, :MOST_SCORES]
-    kept = np.take_along_axis(output, first, axis=1).tolist()
+    # Sorting all would take ten times as long, and other requests wait for it.
+    first = np.sort(np.argpartition(output, -MOST_SCORES, axis=1)[:, -MOST_SCORES:], axis=1)
+    # Of many equal probabilities any may be chosen, but the answer is among them.
+    lacking = ~(first == output.argmax(axis=1)[:, None]).any(axis=1)
+    first[lacking] = np.argsort(-output[lacking], axis=1, kind="stable")[:, :MOST_SCORES]
+    kept = np.take_along_axis(output, first, axis=1)
+    order = np.argsort(-kept, axis=1, kind="stable")
+    places, scores = (np.take_along_axis(array, order, axis=1).tolist() for array in (first, kept))
     return [
-        {texts[place]: score for place, score in zip(places, scores, strict=True)}
-        for places, scores in zip(first.tolist(), kept, strict=True)
+        {texts[place]: score for place, score in zip(*row, strict=True)}
+        for row in zip(places, scores, strict=True)
     ]

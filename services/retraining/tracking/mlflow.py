@@ -118,4 +118,5 @@ class MlflowTracker:
                     measures[name] = float(run.gate[name])
             if run.gate.get("gain"):
                 measures["gain"] = float(run.gate["gain"]["mean"])
+            measures |= (run.gate.get("reported") or {"challenger": {}})["challenger"]
         return measures

@@ -31,3 +31,13 @@ def test_many_classes_have_the_greatest_probabilities_first() -> None:
     assert list(rows[1])[:2] == ["0", "1"]
     assert [len(row) for row in rows] == [MOST_SCORES] * 2
     assert rows[0][str(count - 1)] == count / 1000
+
+
+def test_of_many_equal_probabilities_the_answer_is_shown() -> None:
+    count = 50 * MOST_SCORES
+    output = np.full((3, count), 1 / count, np.float32)
+    output[1, 500] = 0.5
+    best, _ = most_probable(output)
+    rows = scores_by_label(output, labels(*range(count)))
+    assert [next(iter(row)) for row in rows] == [str(place) for place in best] == ["0", "500", "0"]
+    assert [len(row) for row in rows] == [MOST_SCORES] * 3

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from services.retraining.runs import gate
-from services.retraining.runs.gate import GateResult, compared, digest_of, evaluate_gate, gain_of
+from services.retraining.runs.gate import GateResult, Reported, compared, digest_of, evaluate_gate, gain_of
 from shared.contracts.loop_spec import Gate
 
 HOUR = 3_600_000_000
@@ -175,3 +175,25 @@ def test_gate_formulas_match_their_examples() -> None:
     result = doctest.testmod(gate)
     assert result.attempted >= 12
     assert result.failed == 0
+
+
+def test_reported_metrics_decide_nothing() -> None:
+    losses = np.random.default_rng(4).uniform(0, 1, 500)
+    spec = Gate.model_validate({"holdout": "7d", "minimum_rows": 20})
+    given: dict[str, Any] = {
+        "version": "new",
+        "champion": "old",
+        "metric": "error_rate",
+        "timestamps": hours(500),
+        "champion_losses": losses + 0.5,
+        "challenger_losses": losses,
+        "champion_latency": None,
+        "challenger_latency": 1.0,
+    }
+    plain = evaluate_gate(spec, **given)
+    worse = evaluate_gate(spec, **given, reported=Reported({"accuracy": 0.9}, {"accuracy": 0.1}))
+    assert plain.passed
+    assert worse.passed
+    assert "reported" not in plain.to_json()
+    assert worse.to_json()["reported"] == {"champion": {"accuracy": 0.9}, "challenger": {"accuracy": 0.1}}
+    assert worse.reason == plain.reason + "; accuracy 0.900 → 0.100"
