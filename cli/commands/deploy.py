@@ -29,7 +29,12 @@ File = Annotated[
 
 
 def deploy(
-    project: Annotated[Path, typer.Argument(help="Folder of the model project, with its loop.yaml.")],
+    project: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of the model project, with its loop.yaml; with --reference a model file or MLflow URI."
+        ),
+    ],
     train: File = None,
     holdout: File = None,
     artifact: Annotated[
@@ -38,6 +43,20 @@ def deploy(
             exists=True,
             file_okay=False,
             help="Package this folder instead of training: model.onnx, metrics.json, reference.parquet.",
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Export a fitted model first: Parquet file of rows with outcomes that it can score.",
+        ),
+    ] = None,
+    python: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Python that reads the model to export; default: this one."
         ),
     ] = None,
     actor: Actor = "",
@@ -52,10 +71,12 @@ def deploy(
     """Train, package, sign and release a version of a model project.
 
     The training command runs on the rows of --train; the rows of --holdout are only scored, as part of the version's
-    reference. With --artifact an existing model is packaged instead; without options, the model.onnx in the project's folder, as
-    `homeostat.export` writes it. The retraining service releases the version,
-    and the command waits until inference serves it.
+    reference. With --artifact an existing model is packaged instead; without options, the model.onnx in the project's folder,
+    as `homeostat.export` writes it. With --reference a fitted model is exported first, into a folder named like it: a pickle
+    or MLflow model runs the code in it. The retraining service releases the version, and the command waits until inference
+    serves it.
     """
+    from cli.deployment.model_export import export_project
     from cli.deployment.version_builder import VersionBuilder
     from cli.progress import bar
     from shared.contracts.loop_spec import read_loop_spec
@@ -66,8 +87,21 @@ def deploy(
     with command_output(as_json) as output:
         home = find_home(home, inference_url, retraining_url, note=output.note)
         settings = settings_with(home, inference_url=inference_url, retraining_url=retraining_url)
-        loop = read_loop_spec(project)
         where = addresses(settings)
+        if reference is not None:
+            if train is not None or holdout is not None or artifact is not None:
+                raise CallerError(
+                    "--reference exports a fitted model; --train, --holdout and --artifact do not go with it",
+                    hint=f"homeostat deploy {project} --reference {reference}",
+                )
+            _require_retraining(settings, where.retraining)
+            project = export_project(str(project), reference, python=python, note=output.note)
+        elif project.is_file():
+            raise CallerError(
+                f"{project} is a file, not the folder of a model project",
+                hint=f"export it first, with rows it can score: homeostat deploy {project} --reference rows.parquet",
+            )
+        loop = read_loop_spec(project)
         _require_retraining(settings, where.retraining)
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)

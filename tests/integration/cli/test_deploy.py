@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -211,3 +212,21 @@ def test_exported_project_is_deployed_without_options(bench: Bench, tmp_path: Pa
     reference = pq.read_table(tmp_path / "version" / REFERENCE)
     expected = fitted.predict_proba(rows[["distance_km", "parcels_today"]])[:, 1]
     np.testing.assert_allclose(reference["score"], expected, atol=1e-6)
+
+
+def test_model_file_is_exported_and_deployed(bench: Bench, tmp_path: Path) -> None:
+    rows = pq.read_table(bench.project / "train.parquet").to_pandas()
+    fitted = LogisticRegression(max_iter=500).fit(rows[["distance_km", "parcels_today"]], rows["outcome"])
+    reference = str(bench.project / "train.parquet")
+    bench.project = tmp_path / "parcels.pkl"
+    bench.project.write_bytes(pickle.dumps(fitted))
+
+    refused = bench.deploy("--wait", "60")
+    assert refused.exit_code == 3, refused.output
+    assert "is a file, not the folder" in refused.stderr
+
+    done = bench.deploy("--reference", reference)
+    assert done.exit_code == 0, done.output
+    assert f"reading {bench.project} runs the code in it" in done.stderr
+    [(_, body)] = bench.releases()
+    assert body["project_directory"] == str(tmp_path / "parcels")

@@ -1,0 +1,80 @@
+"""Exports a model file for `homeostat deploy`, in a Python process of its own.
+
+The command itself never reads the model: a pickle runs code when it is read, and needs the packages it was fitted with.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from shared.errors import ProjectError
+
+_PACKAGE = "homeostat.model_export"
+_RUNS_CODE = (".pkl", ".pickle", ".joblib")
+_TIME_LIMIT_S = 900.0
+
+
+def project_of(model: str) -> Path:
+    """The folder of the project for a model: beside its file and named like it, or named like the MLflow model.
+
+    >>> project_of("models/fraud.pkl"), project_of("models:/fraud/3")
+    (PosixPath('models/fraud'), PosixPath('fraud'))
+    """
+    scheme, _, rest = model.partition(":/")
+    if rest:
+        parts = [part for part in rest.split("/") if part]
+        return Path((parts[0] if scheme == "models" else parts[-1]).partition("@")[0])
+    path = Path(model)
+    return path.with_suffix("") if path.suffix else path.with_name(f"{path.name}-project")
+
+
+def export_project(model: str, rows: Path, *, python: Path | None, note: Callable[[str], None]) -> Path:
+    """Export the model and return the project's folder. Raises `ProjectError` with what the export said.
+
+    `python`: the interpreter that reads the model; by default this one.
+    """
+    project = project_of(model)
+    interpreter = str(python or sys.executable)
+    if model.endswith(_RUNS_CODE) or ":/" in model:
+        note(f"reading {model} runs the code in it, with {interpreter}")
+    command = [interpreter, "-m", _PACKAGE, model, str(rows), str(project)]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_TIME_LIMIT_S,
+            check=False,
+        )
+    except OSError as error:
+        raise ProjectError(
+            f"{interpreter} cannot be started: {error.strerror}", hint="give another --python"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ProjectError(
+            f"the export of {model} took longer than {_TIME_LIMIT_S:.0f} s and was ended",
+            hint="call homeostat.export in your own program, with fewer rows",
+        ) from error
+    if done.returncode != 0:
+        raise _problem(done.stderr, model, interpreter)
+    note(done.stdout.strip())
+    return project
+
+
+def _problem(said: str, model: str, interpreter: str) -> ProjectError:
+    if f"No module named '{_PACKAGE.partition('.')[0]}'" in said or "No module named 'pandas'" in said:
+        return ProjectError(
+            f"{interpreter} lacks homeostat or pandas, which an export needs",
+            hint="install homeostat[export] there, or give the Python that has it: --python",
+        )
+    message, _, hint = said.partition("\nhint: ")
+    if not hint:
+        last = said.strip().splitlines()[-1] if said.strip() else "it printed nothing"
+        return ProjectError(
+            f"the export of {model} failed: {last}", hint="call homeostat.export in your own program"
+        )
+    return ProjectError(message.removeprefix("error: "), hint=hint.strip())

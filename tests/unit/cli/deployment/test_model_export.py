@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pickle
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from cli.deployment.model_export import export_project, project_of
+from shared.contracts.loop_spec import read_loop_spec
+from shared.errors import ProjectError
+
+ROWS = pd.DataFrame(
+    {
+        "amount": [float(number) for number in range(50)],
+        "outcome": [2.0 * number for number in range(50)],
+        "event_time": pd.date_range("2026-01-01", periods=50, freq="h", tz="UTC"),
+    }
+)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.parquet"
+    ROWS.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("model", "folder"),
+    [
+        ("fraud.pkl", "fraud"),
+        ("some/fraud.onnx", "some/fraud"),
+        ("models:/fraud/3", "fraud"),
+        ("models:/fraud@champion", "fraud"),
+        ("runs:/0123/model", "model"),
+        ("logged", "logged-project"),
+    ],
+)
+def test_project_is_named_like_the_model(model: str, folder: str) -> None:
+    assert project_of(model) == Path(folder)
+
+
+def test_pickle_is_exported_and_said_to_run_code(tmp_path: Path, rows: Path) -> None:
+    model = tmp_path / "fraud.pkl"
+    model.write_bytes(pickle.dumps(LinearRegression().fit(ROWS[["amount"]], ROWS["outcome"])))
+    notes: list[str] = []
+    project = export_project(str(model), rows, python=None, note=notes.append)
+    assert project == tmp_path / "fraud"
+    assert read_loop_spec(project).model == "fraud"
+    assert (project / "reference.parquet").is_file()
+    assert notes[0] == f"reading {model} runs the code in it, with {sys.executable}"
+    assert "the rows: 50 rows, all scores equal" in notes[1]
+
+
+def test_refusal_is_reported_with_its_hint(tmp_path: Path, rows: Path) -> None:
+    model = tmp_path / "fraud.onnx"
+    model.write_bytes(b"no model")
+    notes: list[str] = []
+    with pytest.raises(ProjectError) as refused:
+        export_project(str(model), rows, python=None, note=notes.append)
+    assert refused.value.message.startswith(f"{model} cannot be read")
+    assert refused.value.hint == "save the model again"
+    assert notes == []
+
+
+def test_python_without_the_package_is_named(tmp_path: Path, rows: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S -I "$@"\n')
+    python.chmod(0o755)
+    with pytest.raises(ProjectError, match="lacks homeostat or pandas.*--python"):
+        export_project("fraud.onnx", rows, python=python, note=print)
+    with pytest.raises(ProjectError, match="cannot be started"):
+        export_project("fraud.onnx", rows, python=tmp_path, note=print)
