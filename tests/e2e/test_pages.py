@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.observability.processes import NAMES
-from tests.e2e.walking import Walker, statements
+from tests.e2e.walking import Walker, program, statements
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, grafana
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -89,8 +89,9 @@ def test_the_readme_read_in_order_works(walker: Walker, boards: FakeGrafana) -> 
 def test_the_quickstart_and_then_a_model_of_ones_own(walker: Walker) -> None:
     walk(walker, "docs/quickstart.md")
     assert json.loads(walker.type("homeostat releases parcels --json"))["releases"]
-    # What "trained elsewhere" stands for: a folder with a model, its metrics and its rows.
     page = "docs/bring-your-own-model.md"
+    (walker.folder / "fit.py").write_text(program(page, "# fit.py"), encoding="utf-8")
+    # What "trained elsewhere" stands for: a folder with a model, its metrics and its rows.
     *before, last = statements(page)
     assert last == "homeostat deploy fraud --artifact trained-elsewhere"
     for statement in before:
@@ -104,3 +105,6 @@ def test_the_quickstart_and_then_a_model_of_ones_own(walker: Walker) -> None:
     walker.type(last)
     releases = json.loads(walker.type("homeostat releases fraud --json"))["releases"]
     assert [one["generation"] for one in releases] == [2, 1]
+    # The model from its pickle is the version that fit.py exported, so one release is enough.
+    releases = json.loads(walker.type("homeostat releases late --json"))["releases"]
+    assert [one["generation"] for one in releases] == [1]

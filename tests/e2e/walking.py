@@ -42,6 +42,12 @@ def statements(page: str) -> list[str]:
     return found
 
 
+def program(page: str, first_line: str) -> str:
+    """The Python block of a page that begins with this line."""
+    found: list[str] = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.M | re.S)
+    return next(block for block in found if block.startswith(f"{first_line}\n"))
+
+
 def recipe(target: str) -> str:
     """What `make target` does once the environment is installed."""
     match = re.search(

@@ -1,58 +1,98 @@
-"""The page on bringing a model: its way of giving names to a matrix works on a file that knows none, as written there."""
+"""The page on bringing a model: its programs work as written there."""
 
 from __future__ import annotations
 
-import re
+import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import pyarrow as pa
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
-from shared.contracts.loop_spec import parse_loop_spec
-from shared.errors import UnservableModel
+from shared.contracts.loop_spec import read_loop_spec
 from shared.models.onnx_runner import OnnxModel
+from tests.e2e.walking import program
 
-PAGE = (Path(__file__).parents[2] / "docs" / "bring-your-own-model.md").read_text(encoding="utf-8")
-LOOP = """
-model: fraud
-features:
-  - {name: amount, type: number}
-  - {name: account_age_days, type: integer}
-prediction: {kind: probability}
-outcome: {delay: 1d}
-metric: {name: log_loss}
-drift: {window: {every: 1d}}
-retraining: {command: [python, train.py]}
-gate: {holdout: 1d}
-"""
+PAGE = "docs/bring-your-own-model.md"
+ROOT = Path(__file__).parents[2]
 
 
-def test_a_graph_in_front_gives_names_to_a_matrix(tmp_path: Path) -> None:
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The folder `my-model` of the quickstart, with its data."""
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    shutil.copy(ROOT / "cli" / "templates" / "make_data.py", folder)
+    run(folder, "make_data.py")
+    return folder
+
+
+def run(folder: Path, *arguments: str, **more: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=os.environ | more,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_fitted_pipeline_becomes_a_project(data: Path, tmp_path: Path) -> None:
+    said = run(tmp_path, "-W", "error::UserWarning", "-c", program(PAGE, "# fit.py"))
+    assert said.count("all scores equal") == 4
+    loop = read_loop_spec(tmp_path / "late")
+    assert [(feature.name, feature.type) for feature in loop.features] == [
+        ("service", "category"),
+        ("distance_km", "number"),
+        ("weight_kg", "number"),
+        ("parcels_today", "integer"),
+    ]
+    assert (loop.prediction.kind, loop.automation) == ("probability", "observe")
+    reference = pq.read_table(tmp_path / "late" / "reference.parquet")
+    assert reference.num_rows == pq.read_table(data / "holdout.parquet").num_rows
+    assert OnnxModel(tmp_path / "late" / "model.onnx", loop).score(reference).std() > 0.1
+
+
+def test_training_command_exports_what_the_project_serves(data: Path, tmp_path: Path) -> None:
+    run(tmp_path, "-c", program(PAGE, "# fit.py"))
+    out = tmp_path / "out"
+    out.mkdir()
+    environment = {"HOMEOSTAT_TRAIN": str(data / "train.parquet"), "HOMEOSTAT_OUT": str(out)}
+    run(tmp_path, "-c", program(PAGE, "# train.py"), **environment)
+    assert set(json.loads((out / "metrics.json").read_text())) == {"log_loss"}
+    loop = read_loop_spec(tmp_path / "late")
+    reference = pq.read_table(tmp_path / "late" / "reference.parquet")
+    assert OnnxModel(out / "model.onnx", loop).score(reference).std() > 0.1
+
+
+def test_file_with_one_matrix_gets_names(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     rows = np.column_stack([random.gamma(2, 50, 500), random.integers(0, 3000, 500)]).astype(np.float32)
     outcome = (rows[:, 0] > 100).astype(np.int64)
     fitted = LogisticRegression(max_iter=500).fit(rows, outcome)
-    existing = to_onnx(fitted, rows[:1], options={"zipmap": False}, target_opset={"": 17, "ai.onnx.ml": 3})
+    existing = to_onnx(fitted, rows[:1], target_opset={"": 17, "ai.onnx.ml": 3})
     (tmp_path / "existing.onnx").write_bytes(existing.SerializeToString())
-    spec = parse_loop_spec(LOOP)
-    with pytest.raises(UnservableModel, match="inputs differ from the features"):
-        OnnxModel(tmp_path / "existing.onnx", spec)
 
-    program = re.search(r"^```python\n(import onnx\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert program is not None
-    done = subprocess.run(
-        [sys.executable, "-c", program[1]], cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
+    [block] = [one for one in programs() if "existing.onnx" in one]
+    run(tmp_path, "-c", block)
 
-    table = pa.table({"amount": rows[:, 0], "account_age_days": rows[:, 1].astype(np.int64)})
-    scores = OnnxModel(tmp_path / "model.onnx", spec).score(table)
-    session = onnxruntime.InferenceSession(existing.SerializeToString(), providers=["CPUExecutionProvider"])
-    np.testing.assert_allclose(scores, session.run(None, {"X": rows})[1][:, 1], atol=1e-6)
-    assert scores.std() > 0.1
+    frame = pd.DataFrame({"amount": rows[:, 0], "account_age_days": rows[:, 1].astype(np.int64)})
+    feeds = {name: frame[[name]].to_numpy() for name in frame}
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(["score"], feeds)[0], fitted.predict_proba(rows)[:, 1], atol=1e-6)
+
+
+def programs() -> list[str]:
+    text = (ROOT / PAGE).read_text(encoding="utf-8")
+    return [block.split("```")[0] for block in text.split("```python\n")[1:]]

@@ -46,7 +46,8 @@ class SklearnModel:
         """The names it was fitted with; fitted without names, the candidates, if they are as many."""
         known = getattr(self._estimator, "feature_names_in_", None)
         if known is not None:
-            return [str(name) for name in known]
+            used = _used_places(_first_step(self._estimator), len(known))
+            return [str(name) for place, name in enumerate(known) if place in used]
         count = getattr(self._estimator, "n_features_in_", len(candidates))
         return names_or_candidates((), count, candidates)
 
@@ -112,12 +113,8 @@ class SklearnModel:
     def _takes_columns(self) -> bool:
         """Whether the first step selects columns by name; anything else takes one matrix."""
         from sklearn.compose import ColumnTransformer
-        from sklearn.pipeline import Pipeline
 
-        first = self._estimator
-        while isinstance(first, Pipeline):
-            first = first.steps[0][1]
-        return isinstance(first, ColumnTransformer)
+        return isinstance(_first_step(self._estimator), ColumnTransformer)
 
     def _place(self) -> int | None:
         return list(self.classes).index(self.kind.positive) if self.kind.name == "probability" else None
@@ -167,6 +164,23 @@ class SklearnModel:
         output = _PROBABILITIES if _PROBABILITIES in names else names[-1]
         # It declares the lowest versions that have the operators, and writes them as asked for.
         return graph.include(inner, connected, output, raise_opsets=True)
+
+
+def _first_step(estimator: Any) -> Any:
+    from sklearn.pipeline import Pipeline
+
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[0][1]
+    return estimator
+
+
+def _used_places(first: Any, count: int) -> set[int]:
+    """Places of the columns that a ColumnTransformer does not drop: it is often fitted on frames that hold the outcome too."""
+    places = getattr(first, "_transformer_to_input_indices", None)
+    if places is None:
+        return set(range(count))
+    kept = [name for name, step, _ in first.transformers_ if not (isinstance(step, str) and step == "drop")]
+    return {int(place) for name in kept for place in places[name]}
 
 
 def _steps(estimator: Any) -> tuple[Any, Any]:

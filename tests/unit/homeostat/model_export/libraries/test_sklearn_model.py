@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LinearRegression, RidgeClassifier
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
+import homeostat
 from homeostat.model_export.libraries.sklearn_model import SklearnModel
 from shared.errors import ExportRefused
 
@@ -19,6 +25,18 @@ def test_a_model_knows_the_columns_of_its_fit() -> None:
     assert unnamed.column_names(ROWS, ["a", "b"]) == ["a", "b"]
     with pytest.raises(ExportRefused, match="2 columns without names; the rows have 3"):
         unnamed.column_names(ROWS, ["a", "b", "c"])
+
+
+def test_columns_that_a_pipeline_drops_are_no_features(tmp_path: Path) -> None:
+    """It is often fitted on frames that hold the outcome and more."""
+    rows = pd.DataFrame({"id": range(60), "a": np.arange(60.0), "outcome": [0, 1] * 30})
+    columns = ColumnTransformer([("a", StandardScaler(), ["a"]), ("none", "drop", ["id"])])
+    for last in (LogisticRegression(), DecisionTreeClassifier()):
+        model = make_pipeline(columns, last).fit(rows, rows["outcome"])
+        assert SklearnModel(model).column_names(rows, []) == ["a"]
+        with pytest.warns(homeostat.ExportWarning, match="event_time"):
+            report = homeostat.export(model, rows, tmp_path / type(last).__name__)
+        assert report.comparisons[0].differing == 0
 
 
 def test_a_classifier_without_probabilities_is_refused() -> None:
