@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
@@ -18,6 +22,7 @@ from shared.files import atomic_path, write_atomic
 
 LOOP = "loop.yaml"
 METRICS = "metrics.json"
+_OFFSET = re.compile(r"(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})\s*$", re.IGNORECASE)
 
 
 def event_times(rows: pd.DataFrame, name: str) -> pd.Series[pd.Timestamp] | None:
@@ -33,7 +38,24 @@ def event_times(rows: pd.DataFrame, name: str) -> pd.Series[pd.Timestamp] | None
         ) from error
     if times.isna().any():
         raise ExportRefused(f"the column {name!r} has missing values", hint="every row needs an event time")
+    if _lacks_offset(rows[name]):
+        raise ExportRefused(
+            f"the column {name!r} has times without an offset from UTC",
+            hint=f'write them in UTC: rows["{name}"] = pd.to_datetime(rows["{name}"]).dt.tz_localize("UTC")',
+        )
     return times
+
+
+def _lacks_offset(column: pd.Series[Any]) -> bool:
+    """Whether a time has no offset: it would be read as UTC, whatever the owner meant."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "M":
+        return True
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return False
+    return any(
+        _OFFSET.search(value) is None if isinstance(value, str) else getattr(value, "tzinfo", UTC) is None
+        for value in column.unique()
+    )
 
 
 def reference_table(features: pa.Table, times: pd.Series[pd.Timestamp], outcomes: Floats) -> pa.Table:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,38 @@ def test_reference_rows_have_times_in_utc_and_outcomes() -> None:
 def test_an_event_time_that_is_none_is_refused(value: object, message: str) -> None:
     with pytest.raises(ExportRefused, match=message):
         event_times(pd.DataFrame({"at": ["2026-01-01", value]}), "at")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2026-01-01", "2026-01-02"],
+        ["2026-01-01T05:00:00"],
+        pd.to_datetime(["2026-01-01"]),
+        [datetime(2026, 1, 1)],
+        np.array(["2026-01-01"], "datetime64[us]"),
+    ],
+)
+def test_event_times_without_offset_are_refused(times: Any) -> None:
+    with pytest.raises(ExportRefused, match="'at' has times without an offset") as refused:
+        event_times(pd.DataFrame({"at": times}), "at")
+    assert 'tz_localize("UTC")' in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.date_range("2026-01-01", periods=1, tz="Europe/Rome").shift(1, "h"),
+        ["2026-01-01T01:00:00+01:00"],
+        ["2026-01-01 00:00 UTC"],
+        ["2026-01-01T00:00:00.000Z"],
+        [datetime(2026, 1, 1, tzinfo=UTC)],
+    ],
+)
+def test_event_times_with_offset_are_read_in_utc(times: Any) -> None:
+    read = event_times(pd.DataFrame({"at": times}), "at")
+    assert read is not None
+    assert read[0] == pd.Timestamp("2026-01-01T00:00:00Z")
 
 
 def test_without_event_times_there_are_none() -> None:
