@@ -253,3 +253,29 @@ def test_good_model(raw: bytes, kind: str, tmp_path: Path) -> None:
     by_deploy = deployed(raw, using, tmp_path)
     by_server = served(raw, using).run(batch_of(manifest(using), ROWS))
     np.testing.assert_array_equal(by_deploy.run(by_deploy.feeds(ROWS)), by_server)
+
+
+def test_converted_classifier_is_served_by_its_probabilities(tmp_path: Path) -> None:
+    """What docs/bring-your-own-model.md says of scikit-learn: the first output is the label, `probabilities` the second."""
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.linear_model import LogisticRegression
+
+    points = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]] * 5, np.float32)
+    fitted = LogisticRegression().fit(points, ["cat", "dog", "bird"] * 5)
+    raw = to_onnx(
+        fitted,
+        initial_types=[("t", FloatTensorType([None, 2]))],
+        options={"zipmap": False},
+        target_opset={"": 17, "ai.onnx.ml": 3},
+    ).SerializeToString()
+
+    def loop(output: str) -> LoopSpec:
+        prediction = {"kind": "classes", "labels": fitted.classes_.tolist(), "output": output}
+        return LoopSpec.model_validate(loop_with(features=FEATURES[2:], prediction=prediction))
+
+    scores = deployed(raw, loop("probabilities"), tmp_path).score(ROWS)
+    assert scores == pytest.approx(fitted.predict_proba([[1.0, 2.0]] * 3), abs=1e-5)
+    with pytest.raises(UnservableModel, match=r"output label is tensor\(string\)") as refused:
+        deployed(raw, loop(""), tmp_path)
+    assert refused.value.hint.endswith("set prediction.output to one of: probabilities")
