@@ -18,13 +18,15 @@ from shared.models.classes import list_column, outcome_type
 from shared.models.contract import to_inputs
 
 _NULLABLE = "fill them, or set `nullable: true` in loop.yaml"
+_NULLABLE_INTEGER = f"{_NULLABLE} and export the model with a float input for it (missing is NaN)"
 _NUMBER = (
     "declare the feature as `type: number`, which can be nullable, and export the model with a float input"
 )
 _MISSING = {
     "number": _NULLABLE,
     "category": _NULLABLE,
-    "integer": f"fill them, or {_NUMBER}",
+    "text": _NULLABLE,
+    "integer": _NULLABLE_INTEGER,
     "boolean": f"fill them, or {_NUMBER}",
     "tensor": "fill them, or remove the rows: a tensor has no value that means missing",
 }
@@ -41,6 +43,9 @@ def feature_column(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.
         )
     if feature.type == "tensor":
         return _tensors(path, feature, column)
+    if feature.type == "integer" and feature.nullable and pa.types.is_floating(column.type):
+        # pandas holds whole numbers with missing ones as floats; a fraction is still an error of the cast below.
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     return cast_column(path, feature.name, column, FEATURE_TYPES[feature.type])
 
 

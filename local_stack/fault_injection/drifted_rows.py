@@ -43,7 +43,7 @@ def drifted_rows(
     `shift` is in standard deviations of the reference; None: two, in the direction with more room. For a category or a
     boolean the rarest value becomes the most frequent.
     """
-    if feature.type in ("category", "boolean"):
+    if feature.type in ("category", "boolean", "text"):
         return _resampled(reference, feature, count, random)
     rows = sample_rows(reference, count, random)
     place = rows.column_names.index(feature.name)

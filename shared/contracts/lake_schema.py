@@ -71,6 +71,7 @@ FEATURE_TYPES = {
     "integer": pa.int64(),
     "boolean": pa.bool_(),
     "category": pa.string(),
+    "text": pa.string(),
     "tensor": pa.list_(pa.float32()),
 }
 

@@ -86,10 +86,15 @@ class Feature(_Section):
     name: str = Field(
         pattern=FEATURE_NAME, description="Name of the feature, in requests, in the lake and in the model."
     )
-    type: Literal["number", "integer", "boolean", "category", "tensor"] = Field(
-        description="number (float32), integer (int64), boolean, category (string) or tensor (float32 of `shape`)."
+    type: Literal["number", "integer", "boolean", "category", "text", "tensor"] = Field(
+        description="number (float32), integer (int64; float32 where nullable), boolean, category (string), text (any string) "
+        "or tensor (float32 of `shape`)."
     )
-    values: tuple[str, ...] = Field((), description="Allowed values of a category.")
+    values: tuple[str, ...] = Field((), description="Known values of a category.")
+    unknown: Literal["refuse", "serve"] = Field(
+        "refuse",
+        description="A category that `values` lacks: refuse the request, or serve it; with serve the list may be empty.",
+    )
     minimum: float | None = Field(
         None, description="Smallest valid value; smaller ones count as out of range."
     )
@@ -104,8 +109,10 @@ class Feature(_Section):
     def _consistent(self) -> Feature:
         if self.name in RESERVED_NAMES:
             raise ValueError(f"name {self.name!r} is reserved; choose another")
-        if self.type == "category" and not self.values:
-            raise ValueError("a category needs `values`, the list of allowed values")
+        if self.type == "category" and not self.values and self.unknown == "refuse":
+            raise ValueError("a category needs `values`, the list of known values, or `unknown: serve`")
+        if self.type != "category" and self.unknown == "serve":
+            raise ValueError("only a category has `unknown`")
         if self.type != "category" and self.values:
             raise ValueError("only a category has `values`")
         if len(set(self.values)) != len(self.values):
@@ -114,11 +121,24 @@ class Feature(_Section):
             raise ValueError("a tensor needs `shape`, and only a tensor has one")
         if any(axis < 1 for axis in self.shape):
             raise ValueError("`shape` holds whole numbers of at least 1")
-        if self.nullable and self.type in ("integer", "boolean", "tensor"):
+        if self.nullable and self.type in ("boolean", "tensor"):
             raise ValueError(f"a {self.type} cannot be nullable: it has no value that means missing")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError("`minimum` is above `maximum`")
         return self
+
+    @property
+    def takes_any_text(self) -> bool:
+        """Whether every string is valid: a text, or a category whose unknown values are served."""
+        return self.type == "text" or self.unknown == "serve"
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        if self.unknown == "refuse":
+            # The default is left out: manifests from before this key keep their bytes, and so their versions' names.
+            document.pop("unknown", None)
+        return document
 
 
 def _parse_label(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The model contract: what a model file takes and returns. Deployment, the gate and the server check it with this module.
 
 - Inputs: one per feature, under its name, of its type; shape [N] or [N, 1], for a tensor [N, *shape]. The row axis N is free.
+  Missing values are NaN, or the empty string. A nullable integer is a float input, since int64 has no value for missing.
 - Output: `prediction.output`, or the first one: float or double; one score per row, [N] or [N, 1], one probability per row and
   label, [N, K], or one tensor per row.
 - Every output value is finite; the probabilities of a row are not negative and sum to 1.
@@ -23,13 +24,16 @@ from shared.errors import UnservableModel
 
 Array = npt.NDArray[Any]
 
-INPUT_TYPES: Final = {
+_INPUT_TYPES: Final = {
     "number": "tensor(float)",
     "integer": "tensor(int64)",
     "boolean": "tensor(bool)",
     "category": "tensor(string)",
+    "text": "tensor(string)",
     "tensor": "tensor(float)",
 }
+# Up to here float32 holds every whole number.
+LARGEST_FLOAT_INTEGER: Final = 2**24
 OUTPUT_TYPES: Final = ("tensor(float)", "tensor(double)")
 # The server answers these beside the probabilities of classes.
 CLASS_OUTPUTS: Final = frozenset({"label", "score", "prediction_id"})
@@ -59,6 +63,12 @@ class Signature:
     inputs: Mapping[str, TensorType]
     output: TensorType
     columns: tuple[str, ...]
+
+
+def input_type(feature: Feature) -> str:
+    """The type of a feature's input, as onnxruntime names it."""
+    is_float = feature.type == "integer" and feature.nullable
+    return "tensor(float)" if is_float else _INPUT_TYPES[feature.type]
 
 
 def check_signature(
@@ -133,10 +143,11 @@ def _check_names(features: set[str], inputs: set[str]) -> None:
 
 
 def _check_input(feature: Feature, tensor: TensorType) -> None:
-    wanted = INPUT_TYPES[feature.type]
+    wanted = input_type(feature)
     if tensor.kind != wanted:
+        kind = f"nullable {feature.type}" if feature.nullable else feature.type
         raise UnservableModel(
-            f"input {feature.name} is {tensor.kind}", hint=f"feature type {feature.type} is {wanted}"
+            f"input {feature.name} is {tensor.kind}", hint=f"feature type {kind} is {wanted}"
         )
     row_shapes: list[tuple[int, ...]] = [feature.shape] if feature.type == "tensor" else [(), (1,)]
     if not any(_fits(tensor.shape, shape) for shape in row_shapes):
@@ -204,8 +215,8 @@ def _show(shape: tuple[int | None, ...]) -> str:
 
 def _to_array(feature: Feature, column: pa.ChunkedArray) -> Array:
     try:
-        if feature.type == "category":
-            # A missing category reaches the model as an empty string.
+        if feature.type in ("category", "text"):
+            # A missing category or text reaches the model as an empty string.
             text = pc.fill_null(pc.cast(column, pa.string()), "")
             return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
         if feature.type == "tensor":
@@ -213,6 +224,8 @@ def _to_array(feature: Feature, column: pa.ChunkedArray) -> Array:
         if feature.type == "number":
             numbers = pc.fill_null(pc.cast(column, pa.float64()), float("nan"))
             return np.asarray(numbers.to_numpy(), dtype=np.float32)
+        if feature.type == "integer" and feature.nullable:
+            return _to_floats(column)
         if column.null_count:
             raise ValueError(f"{column.null_count} values are missing")
         kind = pa.int64() if feature.type == "integer" else pa.bool_()
@@ -221,6 +234,19 @@ def _to_array(feature: Feature, column: pa.ChunkedArray) -> Array:
         raise UnservableModel(
             f"column {feature.name} of the rows cannot be read as {feature.type}: {error}"
         ) from error
+
+
+def _to_floats(column: pa.ChunkedArray) -> Array:
+    """Whole numbers as float32, missing ones as NaN. Raises ValueError for one that float32 would round."""
+    whole = pc.cast(column, pa.int64())
+    large = pc.greater(pc.abs(whole), LARGEST_FLOAT_INTEGER)
+    if pc.any(large).as_py():
+        value = whole.filter(large)[0].as_py()
+        raise ValueError(
+            f"{value} is beyond {LARGEST_FLOAT_INTEGER}, up to where float32 holds every whole number"
+        )
+    numbers = pc.fill_null(pc.cast(whole, pa.float32()), float("nan"))
+    return np.asarray(numbers.to_numpy(), dtype=np.float32)
 
 
 def _to_tensors(column: pa.ChunkedArray, shape: tuple[int, ...]) -> Array:

@@ -22,6 +22,7 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
 from shared.models.onnx_runner import OnnxModel as DeployedModel
 from tests.fakes.retraining_installation import loop_with
+from tests.fakes.text_model import text_loop, text_onnx
 
 CPU = Device("cpu", ("CPUExecutionProvider",), "requested")
 FEATURES = [
@@ -279,3 +280,17 @@ def test_converted_classifier_is_served_by_its_probabilities(tmp_path: Path) -> 
     with pytest.raises(UnservableModel, match=r"output label is tensor\(string\)") as refused:
         deployed(raw, loop(""), tmp_path)
     assert refused.value.hint.endswith("set prediction.output to one of: probabilities")
+
+
+def test_texts_open_categories_and_missing_integers_are_scored_alike(tmp_path: Path) -> None:
+    using = text_loop()
+    rows = pa.table(
+        {
+            "review": ["good good bad", None, "bad", "neither"],
+            "town": ["Bern", "Bern", "Ürgüp", "Bern"],
+            "stars": pa.array([5, 1, 2, None], pa.int64()),
+        }
+    )
+    by_server = served(text_onnx(), using).run(batch_of(manifest(using), rows))
+    np.testing.assert_array_equal(deployed(text_onnx(), using, tmp_path).score(rows), by_server)
+    assert by_server.tolist() == [1.0, 0.0, 9.0, 100.0]

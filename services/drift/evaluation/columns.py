@@ -20,14 +20,17 @@ Floats = npt.NDArray[np.float64]
 Objects = npt.NDArray[np.object_]
 
 
+Summary = Literal["", "mean", "std", "length"]
+
+
 @dataclass(frozen=True)
 class Column:
-    """A column that is measured: `feature` is what it is about, `summary` which summary of a tensor (empty otherwise)."""
+    """A column that is measured: `feature` is what it is about, `summary` which summary of a tensor or text (empty otherwise)."""
 
     name: str
     feature: Feature
     kind: Literal["numeric", "category"]
-    summary: Literal["", "mean", "std"] = ""
+    summary: Summary = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Rows:
 
 
 def columns_of(loop: LoopSpec) -> tuple[Column, ...]:
-    """The measured columns of a model: one per feature, two summaries (mean and spread of a row) per tensor."""
+    """The measured columns of a model: one per feature; of a tensor mean and spread of a row, of a text its length."""
     columns: list[Column] = []
     for feature in loop.features:
         if feature.type == "tensor":
@@ -68,6 +71,8 @@ def columns_of(loop: LoopSpec) -> tuple[Column, ...]:
                 Column(f"{feature.name}.mean", feature, "numeric", "mean"),
                 Column(f"{feature.name}.std", feature, "numeric", "std"),
             ]
+        elif feature.type == "text":
+            columns.append(Column(f"{feature.name}.length", feature, "numeric", "length"))
         else:
             kind: Literal["numeric", "category"] = (
                 "numeric" if feature.type in ("number", "integer") else "category"
@@ -137,6 +142,8 @@ def _class_rows(
 
 
 def _read(values: pa.ChunkedArray | pa.Array, column: Column) -> Floats | Objects:
+    if column.summary == "length":
+        return _numbers(pc.utf8_length(pc.cast(values, pa.string())))
     if column.summary:
         return _summaries(values, column.summary)
     if column.kind == "numeric":
@@ -167,7 +174,7 @@ def _numbers_or_missing(table: pa.Table, name: str) -> Floats:
     return _numbers(table[name]) if numeric else np.full(len(table), np.nan)
 
 
-def _summaries(values: pa.ChunkedArray | pa.Array, summary: Literal["mean", "std"]) -> Floats:
+def _summaries(values: pa.ChunkedArray | pa.Array, summary: Summary) -> Floats:
     found = np.full(len(values), np.nan)
     for place, value in enumerate(values.to_pylist()):
         if value is not None:

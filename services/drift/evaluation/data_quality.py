@@ -96,7 +96,7 @@ def _design_effect(absent: npt.NDArray[np.bool_], expected: float) -> float:
 def _outside(column: Column, present: Floats | Objects) -> int | None:
     """Values outside what loop.yaml allows; None where it sets no bounds."""
     feature = column.feature
-    if column.summary:
+    if column.summary or feature.takes_any_text:
         return None
     if feature.type == "category":
         allowed = frozenset(feature.values)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from shared.contracts.loop_spec import Feature
 from shared.errors import InvalidRequest
+from shared.models.contract import LARGEST_FLOAT_INTEGER
 
 Array = npt.NDArray[Any]
 
@@ -37,7 +38,7 @@ class Schema:
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = tuple(features)
-        self._checks = tuple(_CHECKS[feature.type](feature) for feature in features)
+        self._checks = tuple(_check_of(feature)(feature) for feature in features)
         self._names = frozenset(feature.name for feature in features)
 
     def batch(self, rows: Sequence[object], *, may_hold_booleans: bool = True) -> Batch:
@@ -119,7 +120,9 @@ def is_finite(array: Array) -> bool:
 
 def expected(feature: Feature) -> str:
     """The expected values of a feature, in words."""
-    if feature.type == "category":
+    if feature.takes_any_text:
+        words = "a string"
+    elif feature.type == "category":
         shown = ", ".join(feature.values[:20]) + (", …" if len(feature.values) > 20 else "")
         words = f"one of {shown}"
     elif feature.type == "tensor":
@@ -127,7 +130,9 @@ def expected(feature: Feature) -> str:
     else:
         words = {
             "number": "a finite number",
-            "integer": "a 64-bit integer",
+            "integer": f"a whole number from -{LARGEST_FLOAT_INTEGER} to {LARGEST_FLOAT_INTEGER}"
+            if feature.nullable
+            else "a 64-bit integer",
             "boolean": "true or false",
         }[feature.type]
     return f"{words}, or null" if feature.nullable else words
@@ -188,19 +193,46 @@ class _Number(_Check):
 
 
 class _Integer(_Check):
+    """Whole numbers; `3.0` is one, since many clients write every number as a float."""
+
     def __call__(
         self, values: list[Any], may_hold_booleans: bool = True
     ) -> tuple[Array, Sequence[object] | Array]:
         if set(map(type, values)) != {int}:
-            row = next(index for index, value in enumerate(values) if type(value) is not int)
-            raise _wrong(
-                self.feature, row, "is missing" if values[row] is None else f"is {show(values[row])}"
-            )
+            values = self._whole(values)
         try:
             return np.array(values, np.int64), values
         except OverflowError:
             row = next(index for index, value in enumerate(values) if value not in _INT64)
             raise _wrong(self.feature, row, f"is {show(values[row])}") from None
+
+    def _whole(self, values: list[Any]) -> list[Any]:
+        found = list(values)
+        for row, value in enumerate(values):
+            if type(value) is float and value.is_integer():
+                found[row] = int(value)
+            elif type(value) is not int and not (value is None and self.feature.nullable):
+                raise _wrong(self.feature, row, "is missing" if value is None else f"is {show(value)}")
+        return found
+
+
+class _NullableInteger(_Integer):
+    """Whole numbers that may be missing: float32 for the model, integers for the log."""
+
+    def __call__(
+        self, values: list[Any], may_hold_booleans: bool = True
+    ) -> tuple[Array, Sequence[object] | Array]:
+        if not set(map(type, values)) <= {int, type(None)}:
+            values = self._whole(values)
+        try:
+            array = np.array(values, np.float64)  # numpy reads None as NaN
+            large = np.abs(array) > LARGEST_FLOAT_INTEGER
+        except OverflowError:
+            large = np.array([value is not None and abs(value) > LARGEST_FLOAT_INTEGER for value in values])
+        if large.any():
+            row = int(np.argmax(large))
+            raise _wrong(self.feature, row, f"is {show(values[row])}")
+        return array.astype(_FLOAT32), values
 
 
 class _Boolean(_Check):
@@ -238,6 +270,26 @@ class _Category(_Check):
 
     def _is_allowed(self, value: object) -> bool:
         return (value is None or isinstance(value, str)) and value in self._allowed
+
+
+class _Text(_Check):
+    """Any string: a text, or a category whose unknown values are served."""
+
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(feature)
+        self._types = frozenset({str, type(None)} if feature.nullable else {str})
+
+    def __call__(
+        self, values: list[Any], may_hold_booleans: bool = True
+    ) -> tuple[Array, Sequence[object] | Array]:
+        if not set(map(type, values)) <= self._types:
+            row = next(index for index, value in enumerate(values) if type(value) not in self._types)
+            raise _wrong(
+                self.feature, row, "is missing" if values[row] is None else f"is {show(values[row])}"
+            )
+        array = np.empty(len(values), object)
+        array[:] = ["" if value is None else value for value in values] if self.feature.nullable else values
+        return array, values
 
 
 class _Tensor(_Check):
@@ -299,5 +351,14 @@ _CHECKS: dict[str, type[_Check]] = {
     "integer": _Integer,
     "boolean": _Boolean,
     "category": _Category,
+    "text": _Text,
     "tensor": _Tensor,
 }
+
+
+def _check_of(feature: Feature) -> type[_Check]:
+    if feature.takes_any_text:
+        return _Text
+    if feature.type == "integer" and feature.nullable:
+        return _NullableInteger
+    return _CHECKS[feature.type]

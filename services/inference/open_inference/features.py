@@ -18,7 +18,16 @@ PREDICTION_ID = "prediction_id"
 LABEL = "label"
 SCORE = "score"
 
-_DATATYPES = {"number": "FP32", "integer": "INT64", "boolean": "BOOL", "category": "BYTES", "tensor": "FP32"}
+_DATATYPES = {
+    "number": "FP32",
+    "integer": "INT64",
+    "boolean": "BOOL",
+    "category": "BYTES",
+    "text": "BYTES",
+    "tensor": "FP32",
+}
+# NaN is a missing integer.
+_NULLABLE_INTEGER = frozenset({"FP32", "FP64"})
 _ACCEPTED = {
     "number": frozenset(
         {"FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32"}
@@ -26,6 +35,7 @@ _ACCEPTED = {
     "integer": frozenset({"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32"}),
     "boolean": frozenset({"BOOL"}),
     "category": frozenset({"BYTES"}),
+    "text": frozenset({"BYTES"}),
     "tensor": frozenset({"FP16", "FP32", "FP64"}),
 }
 
@@ -36,7 +46,7 @@ def describe(servable: Servable) -> dict[str, Any]:
     inputs = [
         {
             "name": feature.name,
-            "datatype": _DATATYPES[feature.type],
+            "datatype": _datatype(feature),
             "shape": [-1, *feature.shape],
             "parameters": _allowed(feature),
         }
@@ -63,9 +73,19 @@ def describe(servable: Servable) -> dict[str, Any]:
     }
 
 
+def _is_nullable_integer(feature: Feature) -> bool:
+    return feature.type == "integer" and feature.nullable
+
+
+def _datatype(feature: Feature) -> str:
+    return "FP64" if _is_nullable_integer(feature) else _DATATYPES[feature.type]
+
+
 def _allowed(feature: Feature) -> dict[str, Any]:
     """The manifest's description of a feature, as protocol parameters."""
     parameters: dict[str, Any] = {"type": feature.type, "nullable": feature.nullable}
+    if feature.unknown == "serve":
+        parameters["unknown"] = feature.unknown
     if feature.values:
         parameters["values"] = "\n".join(feature.values)
     if feature.minimum is not None:
@@ -128,11 +148,12 @@ def _values(feature: Feature, wire: InferRequest, rows: int) -> npt.NDArray[Any]
 
 
 def _check_form(feature: Feature, tensor: InferInput, rows: int) -> None:
-    if tensor.datatype not in _ACCEPTED[feature.type]:
+    accepted = _ACCEPTED[feature.type] | (_NULLABLE_INTEGER if _is_nullable_integer(feature) else frozenset())
+    if tensor.datatype not in accepted:
         raise InvalidRequest(
             f"input {feature.name} is {tensor.datatype}",
             field=feature.name,
-            expected=f"{_DATATYPES[feature.type]} for a {feature.type}",
+            expected=f"{_datatype(feature)} for a {feature.type}",
         )
     shapes = [(rows, *feature.shape)] if feature.type == "tensor" else [(rows,), (rows, 1)]
     if tensor.shape not in shapes:

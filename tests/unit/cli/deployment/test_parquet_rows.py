@@ -188,7 +188,10 @@ def test_reference_of_classes_has_label_score_and_scores(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("column", "advice"),
     [
-        ({"count": [3, None, 1]}, "declare the feature as `type: number`"),
+        (
+            {"count": [3, None, 1]},
+            "set `nullable: true` in loop.yaml and export the model with a float input",
+        ),
         ({"kind": ["a", None, "b"]}, "set `nullable: true`"),
     ],
 )
@@ -199,11 +202,14 @@ def test_advice_for_missing_values_fits_the_type(tmp_path: Path, column: dict[st
 
 
 def test_followed_advice_for_a_missing_integer_works(tmp_path: Path) -> None:
-    number = Feature(name="count", type="number", nullable=True)
-    features = tuple(number if feature.name == "count" else feature for feature in LOOP.features)
-    path = write(tmp_path / "rows.parquet", count=pa.array([3, None, 1], pa.int64()))
-    table = read_rows(path, LOOP.model_copy(update={"features": features}), NOW)
-    assert table["count"].to_pylist() == [1.0, None, 3.0]
+    nullable = Feature(name="count", type="integer", nullable=True)
+    features = tuple(nullable if feature.name == "count" else feature for feature in LOOP.features)
+    loop = LOOP.model_copy(update={"features": features})
+    for column in (pa.array([3, None, 1], pa.int64()), pa.array([3.0, float("nan"), 1.0])):
+        table = read_rows(write(tmp_path / "rows.parquet", count=column), loop, NOW)
+        assert table["count"].to_pylist() == [1, None, 3]
+    with pytest.raises(ProjectError, match="column count is double; expected int64"):
+        read_rows(write(tmp_path / "rows.parquet", count=pa.array([3.0, float("nan"), 1.5])), loop, NOW)
 
 
 TENSOR = LOOP.model_copy(update={"features": (Feature(name="v", type="tensor", shape=(2, 2)),)})

@@ -32,7 +32,7 @@ def test_arrow_layouts_of_one_type_fit() -> None:
 @pytest.mark.parametrize("kind", FEATURE_TYPES)
 @pytest.mark.parametrize("before", FEATURE_TYPES)
 def test_other_type_is_refused_by_name(kind: str, before: str) -> None:
-    if kind == before:
+    if FEATURE_TYPES[kind] == FEATURE_TYPES[before]:  # a category may become a text
         return
     with pytest.raises(UnservableModel, match=f"feature age is of type {kind}") as error:
         check_columns([feature("number", "size"), feature(kind)], {"age": FEATURE_TYPES[before]})

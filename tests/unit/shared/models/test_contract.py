@@ -10,12 +10,12 @@ import pytest
 
 from shared.contracts.loop_spec import Feature
 from shared.errors import UnservableModel
-from shared.models.contract import check_finite, check_probabilities, check_rows, to_inputs
+from shared.models.contract import check_finite, check_probabilities, check_rows, input_type, to_inputs
 
 
-def feature(kind: str) -> Feature:
+def feature(kind: str, **more: Any) -> Feature:
     extra: dict[str, dict[str, Any]] = {"category": {"values": ["red"]}, "tensor": {"shape": [2, 2]}}
-    return Feature.model_validate({"name": "f", "type": kind, **extra.get(kind, {})})
+    return Feature.model_validate({"name": "f", "type": kind, **extra.get(kind, {}), **more})
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ def feature(kind: str) -> Feature:
         ("integer", pa.array([1.0, 2.0]), np.array([1, 2], np.int64)),
         ("boolean", pa.array([True, False]), np.array([True, False])),
         ("category", pa.array(["red", None]), np.array(["red", ""], object)),
+        ("text", pa.array(["red wine", None]), np.array(["red wine", ""], object)),
         ("tensor", pa.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[[1, 2], [3, 4]]], np.float32)),
         ("tensor", pa.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[[1, 2], [3, 4]]], np.float32)),
     ],
@@ -55,6 +56,15 @@ def test_column_becomes_input(kind: str, column: pa.Array, expected: Any) -> Non
 def test_unreadable_column_is_named(kind: str, column: pa.Array) -> None:
     with pytest.raises(UnservableModel, match=f"column f of the rows cannot be read as {kind}"):
         to_inputs([feature(kind)], pa.table({"f": column}))
+
+
+def test_nullable_integer_is_a_float_input() -> None:
+    nullable = feature("integer", nullable=True)
+    made = to_inputs([nullable], pa.table({"f": pa.array([2**24, None])}))["f"]
+    np.testing.assert_array_equal(made, np.array([2**24, np.nan], np.float32))
+    assert input_type(nullable) == "tensor(float)"
+    with pytest.raises(UnservableModel, match="16777217 is beyond 16777216"):
+        to_inputs([nullable], pa.table({"f": pa.array([1, 2**24 + 1])}))
 
 
 def test_first_row_that_is_not_finite() -> None:

@@ -44,6 +44,22 @@ def test_no_rows_are_rows_too() -> None:
     assert len(rows) == 0
 
 
+def test_a_text_is_summarised_by_its_length() -> None:
+    spec = loop(
+        features=[{"name": "t", "type": "text"}], prediction={"kind": "value"}, metric={"name": "mae"}
+    )
+    table = pa.table(
+        {
+            "event_time": [minutes(0), minutes(1), minutes(2)],
+            "t": ["käse", None, ""],
+            "score": [1.0, 2.0, 3.0],
+        }
+    )
+    [column] = columns_of(spec)
+    assert (column.name, column.kind, column.summary) == ("t.length", "numeric", "length")
+    np.testing.assert_array_equal(rows_from_table(table, spec).columns["t.length"], [4.0, np.nan, 0.0])
+
+
 def test_a_tensor_is_summarised_by_mean_and_spread() -> None:
     spec = loop(**TENSOR)
     table = pa.table(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import doctest
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +95,15 @@ def test_a_category_outside_the_allowed_values_is_a_fault() -> None:
         "missing_share": False,
         "out_of_range_share": True,
     }
+
+
+def test_a_category_that_serves_unknown_values_has_no_range() -> None:
+    served = replace(C, feature=C.feature.model_copy(update={"unknown": "serve"}))
+    reference = np.array(["a", "b"] * 500, dtype=object)
+    window = np.array(["?"] * 100, dtype=object)
+    baseline = category_baseline(reference)
+    found = data_quality_scores(served, window, reference, baseline, LOOP.drift, 100, CHANCE)
+    assert [score.method for score in found] == ["missing_share"]
 
 
 def test_an_empty_window_has_no_scores() -> None:

@@ -16,6 +16,14 @@ from tests.fakes.toy_model import ROW, toy_loop
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 
 SCHEMA = Schema(toy_loop().features)
+OPEN = Schema(
+    [
+        Feature(name="review", type="text", nullable=True),
+        Feature(name="town", type="category", values=("Bern",), unknown="serve"),
+        Feature(name="rooms", type="integer", nullable=True),
+    ]
+)
+HOME = {"review": "Quiet, and ”warm”", "town": "Bern", "rooms": 3}
 IMAGE = Schema([Feature(name="x", type="tensor", shape=(2, 2))])
 
 
@@ -53,6 +61,50 @@ def test_nullable_feature_may_be_missing() -> None:
     assert batch.columns["amount"] == [1.5, None]
 
 
+def test_whole_floats_are_integers() -> None:
+    batch = SCHEMA.batch([{**ROW, "count": 3.0}, ROW])
+    assert batch.columns["count"] == [3, 2]
+    assert batch.feeds["count"].tolist() == [3, 2]
+    assert type(batch.columns["count"][0]) is int
+
+
+def test_texts_and_unknown_categories_are_served() -> None:
+    batch = OPEN.batch([HOME, {"review": None, "town": "Ürgüp", "rooms": 3.0}, {"town": ""}])
+    assert batch.feeds["review"].tolist() == ["Quiet, and ”warm”", "", ""]
+    assert batch.columns["review"] == ["Quiet, and ”warm”", None, None]
+    assert batch.feeds["town"].tolist() == batch.columns["town"] == ["Bern", "Ürgüp", ""]
+
+
+def test_missing_integer_is_nan_for_the_model() -> None:
+    batch = OPEN.batch([HOME, {**HOME, "rooms": None}, {**HOME, "rooms": 2**24}])
+    np.testing.assert_array_equal(batch.feeds["rooms"], np.array([3, np.nan, 2**24], np.float32))
+    assert batch.feeds["rooms"].dtype == np.float32
+    assert batch.columns["rooms"] == [3, None, 2**24]
+
+
+def test_missing_integers_in_a_tensor_are_nan() -> None:
+    tensors: dict[str, Any] = {"review": ["a", "b"], "town": ["c", "d"], "rooms": np.array([4.0, np.nan])}
+    batch = OPEN.batch_of_tensors(tensors, 2)
+    assert batch.columns["rooms"] == [4, None]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("review", 3, "a string, or null"),
+        ("town", None, "a string"),
+        ("town", ["Bern"], "a string"),
+        ("rooms", 2**24 + 1, "a whole number from -16777216 to 16777216, or null"),
+        ("rooms", -(10**400), "a whole number from -16777216 to 16777216, or null"),
+        ("rooms", 2.5, "a whole number from -16777216 to 16777216, or null"),
+        ("rooms", True, "a whole number from -16777216 to 16777216, or null"),
+        ("rooms", "3", "a whole number from -16777216 to 16777216, or null"),
+    ],
+)
+def test_wrong_value_of_an_open_feature_names_field_and_row(field: str, value: object, expected: str) -> None:
+    assert refused(HOME, {**HOME, field: value}, schema=OPEN) == (422, field, 1, expected)
+
+
 def test_out_of_range_values_are_accepted() -> None:
     assert SCHEMA.batch([{**ROW, "amount": -1e6}]).columns["amount"] == [-1e6]
 
@@ -66,7 +118,8 @@ def test_out_of_range_values_are_accepted() -> None:
         ("amount", 1e39, "a finite number, or null"),
         ("amount", float("nan"), "a finite number, or null"),
         ("amount", float("inf"), "a finite number, or null"),
-        ("count", 1.0, "a 64-bit integer"),
+        ("count", 1.5, "a 64-bit integer"),
+        ("count", 1e19, "a 64-bit integer"),
         ("count", True, "a 64-bit integer"),
         ("count", None, "a 64-bit integer"),
         ("count", 2**63, "a 64-bit integer"),
