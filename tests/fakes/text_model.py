@@ -33,7 +33,12 @@ def text_loop(**changes: Any) -> LoopSpec:
 
 def text_onnx() -> bytes:
     """Counts of `good` minus `bad`, plus 10 for a town other than Bern, plus 100 for missing stars."""
-    texts = {"pool_strings": ["good", "bad"], "ngram_counts": [0], "ngram_indexes": [0, 1], "mode": "TF"}
+    texts: dict[str, Any] = {
+        "pool_strings": ["good", "bad"],
+        "ngram_counts": [0],
+        "ngram_indexes": [0, 1],
+        "mode": "TF",
+    }
     nodes = [
         helper.make_node("StringSplit", ["review"], ["words", "lengths"], delimiter=" "),
         helper.make_node(

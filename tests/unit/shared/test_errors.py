@@ -14,6 +14,7 @@ STATUS = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.ProjectError: 422,
+    errors.ExportRefused: 422,
     errors.InvalidLoopSpec: 422,
     errors.TrainingFailed: 422,
     errors.UnservableModel: 422,
