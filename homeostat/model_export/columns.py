@@ -34,7 +34,9 @@ class Column:
         return self.feature.name
 
 
-def infer_columns(rows: pd.DataFrame, names: Sequence[str]) -> tuple[Column, ...]:
+def infer_columns(
+    rows: pd.DataFrame, names: Sequence[str], *, reserved: frozenset[str] = RESERVED_NAMES
+) -> tuple[Column, ...]:
     """A feature for each named column: type, range, categories, and whether values are missing.
 
     Raises ExportRefused for a column that cannot be a feature.
@@ -44,11 +46,11 @@ def infer_columns(rows: pd.DataFrame, names: Sequence[str]) -> tuple[Column, ...
             f"the rows have no column {missing[0]!r}, which the model was fitted with",
             hint=f"pass rows with the columns the model was fitted with; these have {', '.join(map(str, rows.columns))}",
         )
-    features = valid_names(names)
+    features = valid_names(names, reserved=reserved)
     return tuple(_column(rows[name], features[name]) for name in names)
 
 
-def valid_names(names: Iterable[str]) -> dict[str, str]:
+def valid_names(names: Iterable[str], *, reserved: frozenset[str] = RESERVED_NAMES) -> dict[str, str]:
     """A distinct feature name for each column name.
 
     >>> valid_names(["petal length (cm)", "age", "Age", "score", "0"])
@@ -61,7 +63,7 @@ def valid_names(names: Iterable[str]) -> dict[str, str]:
         text = (text.strip("_") if text != str(name) else text) or "x"
         if text[0].isdigit():
             text = f"x_{text}"
-        if text in RESERVED_NAMES:
+        if text in reserved:
             text = f"{text}_"
         text = text[:LONGEST_NAME]
         chosen, number = text, 2

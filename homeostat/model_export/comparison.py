@@ -58,9 +58,17 @@ def compare(
 ) -> Comparison:
     """Compare scores of the same rows.
 
-    A probability differs if it is further away than `tolerance`; a value if it is further away than `tolerance` times the larger
+    A probability, also of one of several classes, differs if it is further away than `tolerance`; a
+    value if it is further away than `tolerance` times the larger
     of `scale` and its own size. `changed` names the column that a probe changed in each row.
     """
+    labels = {}
+    if kind.name == "classes":
+        labels = {"label": original.argmax(axis=1), "exported label": exported.argmax(axis=1)}
+        # The row's largest difference, and the two probabilities that it is between.
+        with np.errstate(invalid="ignore"):
+            place = np.nan_to_num(np.abs(original - exported), nan=np.inf).argmax(axis=1)[:, None]
+        original, exported = (np.take_along_axis(one, place, axis=1)[:, 0] for one in (original, exported))
     with np.errstate(invalid="ignore", over="ignore"):
         distance = np.abs(original - exported)
     both = ~np.isfinite(original) & ~np.isfinite(exported)
@@ -70,14 +78,15 @@ def compare(
     )
     allowed = np.where(np.isfinite(allowed), allowed, 0.0)
     wrong = distance > allowed
-    flipped = (
-        (original >= 0.5) != (exported >= 0.5)
-        if kind.name == "probability"
-        else np.zeros(len(original), bool)
-    )
+    flipped = np.zeros(len(original), bool)
+    if kind.name == "probability":
+        flipped = (original >= 0.5) != (exported >= 0.5)
+    elif labels:
+        flipped = labels["label"] != labels["exported label"]
     worst = np.argsort(-distance, kind="stable")[: min(MOST_SHOWN, int(wrong.sum()))]
     shown = pd.DataFrame(
         {"row": worst, "original": original[worst], "exported": exported[worst]}
+        | {name: [kind.labels[place] for place in places[worst]] for name, places in labels.items()}
         | ({"changed": [changed[place] for place in worst]} if changed else {})
     )
     features = rows.iloc[worst].reset_index(drop=True)

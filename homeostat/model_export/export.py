@@ -32,7 +32,7 @@ from homeostat.model_export.verification import (
     precision_hint,
     verify,
 )
-from shared.contracts.loop_spec import LoopSpec, parse_loop_spec, read_loop_spec
+from shared.contracts.loop_spec import CLASS_NAMES, RESERVED_NAMES, LoopSpec, parse_loop_spec, read_loop_spec
 from shared.contracts.manifest import REFERENCE
 from shared.errors import ExportRefused, HomeostatError, UnservableModel
 
@@ -86,7 +86,8 @@ def export(
         given.get(outcome),
         options={"positive": positive, "kind": kind, "output": output},
     )
-    columns = infer_columns(given, source.column_names(given, candidates))
+    reserved = RESERVED_NAMES | (CLASS_NAMES if source.kind.name == "classes" else frozenset())
+    columns = infer_columns(given, source.column_names(given, candidates), reserved=reserved)
     frame = given[[column.source for column in columns]]
     if outcome in given:
         check_outcomes(source.kind, source.classes, given[outcome])
@@ -117,7 +118,7 @@ def export(
         if times is None:
             times = pd.Series(pd.Timestamp.now(tz="UTC"), index=given.index)
             notes.append(f"the rows have no column {event_time!r}: {REFERENCE} has the time of this export")
-        reference = reference_table(to_table(columns, frame), times, outcomes)
+        reference = reference_table(to_table(columns, frame), times, source.kind.outcome_column(outcomes))
     files = write_project(
         folder,
         loop_yaml=text,

@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from homeostat.model_export.columns import Column
+from homeostat.model_export.named_graph import PROBABILITIES, SCORE
 from homeostat.model_export.prediction_kind import PredictionKind
 from shared.contracts.loop_spec import Feature
 
@@ -33,7 +34,7 @@ model: {model}
 features:
 {features}
 
-prediction: {{kind: {kind}, output: score}}{positive}
+prediction: {{{prediction}}}{positive}
 outcome: {{delay: {delay}}}            # outcomes are usually known after this time
 metric: {{name: {metric}}}
 
@@ -71,13 +72,20 @@ def write_loop_yaml(
         rows=rows,
         model=model,
         features="\n".join(f"  - {_feature(column)}" for column in columns),
-        kind=kind.name,
+        prediction=_prediction(kind),
         positive=positive.replace("\n", " "),
         delay=outcome_delay,
         metric=kind.metric,
         window=window,
         holdout=holdout,
     )
+
+
+def _prediction(kind: PredictionKind) -> str:
+    if kind.name != "classes":
+        return f"kind: {kind.name}, output: {SCORE}"
+    labels = ", ".join(str(label) if isinstance(label, int) else _text(label) for label in kind.labels)
+    return f"kind: classes, labels: [{labels}], output: {PROBABILITIES}"
 
 
 def _feature(column: Column) -> str:

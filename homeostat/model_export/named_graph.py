@@ -1,4 +1,4 @@
-"""Gives a converted model the shape that is served: one named input per feature, one output `score` with a number per row."""
+"""Gives a converted model the shape that is served: one named input per feature, one output with a score or probabilities."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from homeostat.model_export.columns import Column
 from shared.errors import ExportRefused
 
 SCORE = "score"
+PROBABILITIES = "probabilities"
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 IR_VERSION = 9
 _INNER = "model/"
@@ -58,11 +59,14 @@ class Graph:
             parts.append(column.name if same else self.node("Cast", [column.name], to=element))
         return parts[0] if len(parts) == 1 else self.node("Concat", parts, axis=1)
 
-    def finish(self, scores: str) -> onnx.ModelProto:
-        """The model; `scores` is the tensor with one number per row, [N] or [N, 1]."""
-        flat = self.node("Reshape", [scores, self.constant(np.array([-1], dtype=np.int64), "flat")])
-        self._nodes.append(helper.make_node("Cast", [flat], [SCORE], to=TensorProto.FLOAT))
-        output = helper.make_tensor_value_info(SCORE, TensorProto.FLOAT, ["rows"])
+    def finish(self, scores: str, *, classes: int = 0) -> onnx.ModelProto:
+        """The model; `scores` is the tensor with one number per row, [N] or [N, 1], or one per class, [N, classes]."""
+        name, shape = (PROBABILITIES, [-1, classes]) if classes else (SCORE, [-1])
+        shaped = self.node("Reshape", [scores, self.constant(np.array(shape, dtype=np.int64), "shape")])
+        self._nodes.append(helper.make_node("Cast", [shaped], [name], to=TensorProto.FLOAT))
+        output = helper.make_tensor_value_info(
+            name, TensorProto.FLOAT, ["rows", *([classes] if classes else [])]
+        )
         graph = helper.make_graph(self._nodes, "exported", self.inputs, [output], self._constants)
         opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=self._ir_version)
@@ -94,7 +98,7 @@ class Graph:
 
     def _unique(self, name: str) -> str:
         chosen, number = name, 1
-        while chosen in self._taken or chosen == SCORE:
+        while chosen in self._taken or chosen in (SCORE, PROBABILITIES):
             number += 1
             chosen = f"{name}_{number}"
         self._taken.add(chosen)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from shared.errors import ExportRefused
 
@@ -20,17 +21,27 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PredictionKind:
-    """The kind of prediction and its metric; `positive` is the class whose probability is the score."""
+    """The kind of prediction and its metric.
 
-    name: Literal["probability", "value"]
+    `positive`: the class whose probability is the score. `labels`: of several classes, in the order of the model's output.
+    """
+
+    name: Literal["probability", "value", "classes"]
     metric: Literal["log_loss", "rmse"]
     positive: Any = None
+    labels: tuple[int, ...] | tuple[str, ...] = ()
 
     def outcomes(self, column: pd.Series[Any]) -> Floats:
-        """The outcome column as numbers, NaN where unknown: 1 for the positive class and 0 for the other, or the value."""
+        """The outcome column as numbers, NaN where unknown.
+
+        The value; 1 for the positive class and 0 for the other; of several classes the place of the label.
+        """
         missing = column.isna().to_numpy(dtype=bool)
         if self.name == "probability":
             numbers = (column == self.positive).fillna(False).to_numpy(dtype=np.float64)
+        elif self.name == "classes":
+            places = {label: place for place, label in enumerate(self.labels)}
+            numbers = np.array([places.get(_plain(value), -1) for value in column], dtype=np.float64)
         else:
             try:
                 numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -41,21 +52,30 @@ class PredictionKind:
                 ) from error
         return np.where(missing, np.nan, numbers)
 
+    def outcome_column(self, outcomes: Floats) -> pa.Array:
+        """What the reference holds of `outcomes`: numbers, or labels; null where unknown."""
+        if self.name != "classes":
+            return pa.array(outcomes, pa.float64(), from_pandas=True)
+        kind = pa.int64() if isinstance(self.labels[0], int) else pa.string()
+        return pa.array(
+            [None if value != value else self.labels[int(value)] for value in outcomes.tolist()], kind
+        )
+
 
 VALUE = PredictionKind("value", "rmse")
 
 
 def of_classes(classes: Sequence[Any], *, positive: Any = None) -> PredictionKind:
-    """A classifier's kind. `positive`: the class whose probability is the score; by default the second.
+    """A classifier's kind: a probability of two classes, else classes.
 
-    Raises ExportRefused for any number of classes but two.
+    `positive`: the one of two classes whose probability is the score; by default the second. Raises ExportRefused for more than
+    two classes that are neither texts nor whole numbers.
     """
     known = [_plain(one) for one in classes]
-    if len(known) != 2:
-        raise ExportRefused(
-            f"the model has {len(known)} classes; a probability needs two",
-            hint="fit one model per class (this class or any other); several classes in one model are not served yet",
-        )
+    if len(known) > 2:
+        return _of_several(known, positive)
+    if len(known) < 2:
+        raise ExportRefused("the model has one class", hint="fit it on rows of two classes or more")
     if positive is None:
         positive = known[1]
     if positive not in known:
@@ -64,6 +84,20 @@ def of_classes(classes: Sequence[Any], *, positive: Any = None) -> PredictionKin
             hint=f"its classes are {known[0]!r} and {known[1]!r}",
         )
     return PredictionKind("probability", "log_loss", positive)
+
+
+def _of_several(known: Sequence[Any], positive: Any) -> PredictionKind:
+    if positive is not None:
+        raise ExportRefused(
+            f"positive={positive!r} is for two classes; the model has {len(known)}", hint="leave it out"
+        )
+    whole = [int(one) if isinstance(one, float) and one.is_integer() else one for one in known]
+    if all(isinstance(one, str) for one in whole) or all(type(one) is int for one in whole):
+        return PredictionKind("classes", "log_loss", labels=tuple(whole))
+    raise ExportRefused(
+        f"the classes {', '.join(map(repr, known[:5]))} are neither all texts nor all whole numbers",
+        hint="fit with texts or whole numbers as classes",
+    )
 
 
 def kind_of_scores(scores: Floats, outcomes: pd.Series[Any] | None, *, kind: str = "") -> PredictionKind:
@@ -91,7 +125,7 @@ def kind_of_scores(scores: Floats, outcomes: pd.Series[Any] | None, *, kind: str
 
 def check_outcomes(kind: PredictionKind, classes: Sequence[Any], column: pd.Series[Any]) -> None:
     """Raises ExportRefused if outcomes of a classifier are not among its classes."""
-    if kind.name != "probability":
+    if kind.name == "value":
         return
     known = {_plain(one) for one in classes}
     strange = [value for value in map(_plain, column.dropna().unique()) if value not in known]

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from homeostat.model_export.prediction_kind import Floats
 from shared.contracts.manifest import MODEL, REFERENCE
 from shared.errors import ExportRefused
 from shared.files import atomic_path, write_atomic
@@ -58,13 +57,12 @@ def _lacks_offset(column: pd.Series[Any]) -> bool:
     )
 
 
-def reference_table(features: pa.Table, times: pd.Series[pd.Timestamp], outcomes: Floats) -> pa.Table:
+def reference_table(features: pa.Table, times: pd.Series[pd.Timestamp], outcomes: pa.Array) -> pa.Table:
     """The rows of the reference: event_time, the features, outcome (null where it is unknown)."""
     moments = pa.array(times.dt.tz_convert("UTC").to_numpy("datetime64[us]"), pa.timestamp("us"))
-    numbers = pa.array(outcomes, pa.float64(), from_pandas=True)
     columns = {"event_time": pc.assume_timezone(moments, "UTC")}
     columns |= {name: features.column(name) for name in features.column_names}
-    return pa.table({**columns, "outcome": numbers})
+    return pa.table({**columns, "outcome": outcomes})
 
 
 def write_project(

@@ -35,9 +35,9 @@ class SourceModel(Protocol):
         ...
 
     def score(self, rows: pd.DataFrame) -> Floats:
-        """The original's scores, float64 [N]. Raises whatever the library raises."""
+        """The original's scores, float64 [N]; of several classes [N, classes]. Raises whatever the library raises."""
         ...
 
     def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[onnx.ModelProto]:
-        """ONNX models with one input per feature and one output `score`, the preferred one first. Raises ExportRefused."""
+        """ONNX models with one input per feature and one output, the preferred one first. Raises ExportRefused."""
         ...

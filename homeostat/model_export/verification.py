@@ -76,8 +76,9 @@ def original_scores(source: SourceModel, frame: pd.DataFrame) -> Floats:
             f"the original model fails on the rows: {_first_line(error)}",
             hint="pass rows that the model can score",
         ) from error
-    if not np.isfinite(scores).all():
-        row = int(np.argmin(np.isfinite(scores)))
+    finite = np.isfinite(scores).reshape(len(scores), -1).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
         raise ExportRefused(
             f"the original model returns {scores[row]} for row {row}",
             hint="pass rows with finite scores only",

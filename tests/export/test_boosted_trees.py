@@ -141,13 +141,24 @@ def test_xgboost_booster_without_names(rows: pd.DataFrame, export: Export) -> No
     assert_equal(export(booster, rows, features=NUMBERS, positive=0), [SETS[0], SETS[1], SETS[3]])
 
 
-def test_xgboost_of_three_classes_is_refused(rows: pd.DataFrame, export: Export) -> None:
+def several_classes(name: str) -> Any:
+    import catboost
+    import lightgbm
     import xgboost
 
-    classes = pd.cut(rows["value"], 3, labels=False)
-    model = xgboost.XGBClassifier(n_estimators=2).fit(rows[NUMBERS], classes)
-    with pytest.raises(ExportRefused, match="3 classes"):
-        export(model, rows)
+    if name == "XGBoost":
+        return xgboost.XGBClassifier(n_estimators=10)
+    if name == "LightGBM":
+        return lightgbm.LGBMClassifier(n_estimators=10, verbose=-1)
+    return catboost.CatBoostClassifier(iterations=10, verbose=0, allow_writing_files=False)
+
+
+@pytest.mark.parametrize("name", ["XGBoost", "LightGBM", "CatBoost"])
+def test_several_classes(rows: pd.DataFrame, export: Export, name: str) -> None:
+    classes = pd.Series(pd.cut(rows["value"], 3, labels=False))
+    report = export(several_classes(name).fit(rows[NUMBERS], classes), rows.assign(outcome=classes))
+    assert_equal(report, [SETS[0], SETS[1], SETS[3]])
+    assert (report.library, report.kind.labels) == (name, (0, 1, 2))
 
 
 @pytest.mark.parametrize(

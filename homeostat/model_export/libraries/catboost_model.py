@@ -25,6 +25,7 @@ from shared.errors import ExportRefused
 _LINKS: dict[str, Link] = {
     "Logloss": "sigmoid",
     "CrossEntropy": "sigmoid",
+    "MultiClass": "softmax",
     "RMSE": "identity",
     "MAE": "identity",
     "MAPE": "identity",
@@ -46,16 +47,17 @@ def catboost_model(model: Any, *, positive: Any = None) -> TreeModel:
             f"CatBoost's loss function {loss} has no export",
             hint=f"fit with one of: {', '.join(sorted(_LINKS))}",
         )
-    classes = tuple(model.classes_) if _LINKS[loss] == "sigmoid" else ()
+    classes = tuple(model.classes_) if _LINKS[loss] in ("sigmoid", "softmax") else ()
     kind = of_classes(classes, positive=positive) if classes else VALUE
-    place = list(classes).index(kind.positive) if classes else 0
+    place = list(classes).index(kind.positive) if kind.name == "probability" else None
     names = list(model.feature_names_)
     named = names != [str(number) for number in range(len(names))]
 
     def predict(rows: pd.DataFrame) -> Any:
         given: Any = rows if named else rows.to_numpy()
         if classes:
-            return np.asarray(model.predict(given, prediction_type="Probability"))[:, place]
+            probabilities = np.asarray(model.predict(given, prediction_type="Probability"))
+            return probabilities if place is None else probabilities[:, place]
         return model.predict(given, prediction_type="Exponent" if _LINKS[loss] == "exp" else "RawFormulaVal")
 
     return TreeModel(
@@ -65,9 +67,7 @@ def catboost_model(model: Any, *, positive: Any = None) -> TreeModel:
         names=names if named else (),
         count=len(names),
         predict=predict,
-        read=lambda columns, rows: _read(
-            model, _LINKS[loss], columns, rows, named=named, flipped=bool(classes) and place == 0
-        ),
+        read=lambda columns, rows: _read(model, _LINKS[loss], columns, rows, named=named, flipped=place == 0),
     )
 
 
@@ -82,16 +82,18 @@ def _read(
         raise ExportRefused(
             "CatBoost's asymmetric trees have no export", hint="fit with grow_policy='SymmetricTree'"
         )
-    scale, [bias, *others] = content["scale_and_bias"]
-    if others:
+    scale, bias = content["scale_and_bias"]
+    width = len(bias) if link == "softmax" else 0
+    if len(bias) > 1 and not width:
         raise ExportRefused("the model predicts several values per row", hint="fit one model per target")
     splits = _Splits(content["features_info"], columns, rows)
     trees = content["oblivious_trees"]
     asked = _Asked(model, columns, rows, splits.tables, named=named)
     sign = -scale if flipped else scale
     return Ensemble(
-        tuple(_tree(number, tree, splits, asked, sign) for number, tree in enumerate(trees)),
-        base=-bias if flipped else bias,
+        tuple(_tree(number, tree, splits, asked, sign, width) for number, tree in enumerate(trees)),
+        base=tuple(bias) if width else -bias[0] if flipped else bias[0],
+        width=width,
         link=link,
         float32=True,
         categories=splits.tables,
@@ -192,7 +194,9 @@ def _table(column: Column, rows: pd.DataFrame) -> CategoryTable:
     return CategoryTable(tuple(keys))
 
 
-def _tree(number: int, tree: Mapping[str, Any], splits: _Splits, asked: _Asked, factor: float) -> Tree:
+def _tree(
+    number: int, tree: Mapping[str, Any], splits: _Splits, asked: _Asked, factor: float, width: int
+) -> Tree:
     """A symmetric tree as nodes: the root tests the highest bit of the leaf's number, each level the next."""
     depth = len(tree["splits"])
     nodes = []
@@ -202,7 +206,9 @@ def _tree(number: int, tree: Mapping[str, Any], splits: _Splits, asked: _Asked, 
         for place in range(2**level):
             first = 2 ** (level + 1) - 1 + 2 * place
             nodes.append(_node(number, bit, split, splits, asked, first))
-    return (*nodes, *(Node(value=value * factor) for value in tree["leaf_values"]))
+    values = np.array(tree["leaf_values"], dtype=np.float64) * factor
+    leaves = map(tuple, values.reshape(-1, width).tolist()) if width else values.tolist()
+    return (*nodes, *(Node(value=value) for value in leaves))
 
 
 def _node(

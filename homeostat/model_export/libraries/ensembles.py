@@ -7,10 +7,10 @@ from typing import Any
 from homeostat.model_export.trees.ensemble import Ensemble
 
 
-def read_ensemble(estimator: Any, *, class_place: int | None) -> Ensemble | None:
+def read_ensemble(estimator: Any, *, class_place: int | None, classes: int = 0) -> Ensemble | None:
     """The ensemble of an estimator on a matrix of numbers; None if it is none.
 
-    `class_place`: the place of the class whose probability is the score; None for a regression.
+    `class_place`: the place of the class whose probability is the score, if it is one of two; `classes`: how many, if several.
     """
     name, package = type(estimator).__name__, type(estimator).__module__.partition(".")[0]
     flipped = class_place == 0
@@ -23,7 +23,7 @@ def read_ensemble(estimator: Any, *, class_place: int | None) -> Ensemble | None
         )
 
         if name in FORESTS:
-            return read_forest(estimator, class_place=class_place)
+            return read_forest(estimator, class_place=class_place, classes=classes)
         if name in BOOSTING:
             return read_gradient_boosting(estimator, flipped=flipped)
         if name.startswith("HistGradientBoosting"):

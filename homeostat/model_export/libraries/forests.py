@@ -25,21 +25,23 @@ FORESTS = frozenset(
 BOOSTING = frozenset({"GradientBoostingClassifier", "GradientBoostingRegressor"})
 
 
-def read_forest(estimator: Any, *, class_place: int | None) -> Ensemble:
-    """The mean over the trees: of the share of one class, or of the value."""
+def read_forest(estimator: Any, *, class_place: int | None, classes: int = 0) -> Ensemble:
+    """The mean over the trees: of the share of one class, of the shares of all, or of the value."""
     trees = getattr(estimator, "estimators_", None) or [estimator]
     count = len(trees)
 
-    def leaf(values: Any) -> float:
+    def leaf(values: Any) -> float | tuple[float, ...]:
         if values.shape[0] != 1:
             raise ExportRefused("the model predicts several values per row", hint="fit one model per target")
         weights = values[0]
         # Before scikit-learn 1.3 these are counts; a share is the same of both.
+        if classes:
+            return tuple((weights / weights.sum() / count).tolist())
         return float(
             (weights[class_place] / weights.sum() if class_place is not None else weights[0]) / count
         )
 
-    return Ensemble(tuple(_tree(tree.tree_, leaf) for tree in trees), float32=True)
+    return Ensemble(tuple(_tree(tree.tree_, leaf) for tree in trees), width=classes, float32=True)
 
 
 def read_gradient_boosting(estimator: Any, *, flipped: bool = False) -> Ensemble:
@@ -51,22 +53,23 @@ def read_gradient_boosting(estimator: Any, *, flipped: bool = False) -> Ensemble
         raise ExportRefused(
             f"GradientBoostingClassifier with loss={estimator.loss} has no export", hint="use log_loss"
         )
-    if estimator.estimators_.shape[1] != 1:
-        raise ExportRefused("the model has several trees per stage", hint="fit one model per class")
     first = np.zeros((1, estimator.n_features_in_))
-    base = sign * float(np.ravel(estimator._raw_predict_init(first))[0])
+    bases = tuple((sign * np.ravel(estimator._raw_predict_init(first))).tolist())
     if estimator.init not in (None, "zero"):
         raise ExportRefused(
             "gradient boosting that starts from another estimator (init=) has no export",
             hint="fit with init=None",
         )
     trees = tuple(
-        _tree(stage.tree_, lambda values: rate * float(values[0, 0])) for stage in estimator.estimators_[:, 0]
+        _tree(stage.tree_, lambda values: rate * float(values[0, 0]))
+        for stage in estimator.estimators_.ravel()
     )
-    return Ensemble(trees, base=base, link="sigmoid" if classifier else "identity", float32=True)
+    if len(bases) > 1:
+        return Ensemble(trees, base=bases, width=len(bases), link="softmax", float32=True)
+    return Ensemble(trees, base=bases[0], link="sigmoid" if classifier else "identity", float32=True)
 
 
-def _tree(tree: Any, leaf: Callable[[Any], float]) -> Tree:
+def _tree(tree: Any, leaf: Callable[[Any], float | tuple[float, ...]]) -> Tree:
     missing = getattr(tree, "missing_go_to_left", np.zeros(tree.node_count, dtype=np.uint8))
     return tuple(
         Node(value=leaf(tree.value[number]))

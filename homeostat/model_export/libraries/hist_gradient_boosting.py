@@ -23,25 +23,28 @@ _LINKS: dict[str, Link] = {
     "LogitLink": "sigmoid",
     "HalfLogitLink": "sigmoid",
     "LogLink": "exp",
+    "MultinomialLogit": "softmax",
 }
 
 
 def read_hist_gradient_boosting(estimator: Any, *, flipped: bool = False) -> Ensemble:
     """The ensemble; columns are numbered as in the fit. `flipped`: the score is the probability of the first class."""
     name = type(estimator._loss.link).__name__
-    predictors = [stage[0] for stage in estimator._predictors]
-    if name not in _LINKS or any(len(stage) != 1 for stage in estimator._predictors):
+    predictors = [predictor for stage in estimator._predictors for predictor in stage]
+    if name not in _LINKS:
         raise ExportRefused(
             f"{type(estimator).__name__} with the link {name} has no export",
-            hint="fit a model with one value per row",
+            hint="fit with another loss",
         )
     order, tables = _columns(estimator)
     factor = -1.0 if flipped else 1.0
     scale = 2.0 if name == "HalfLogitLink" else 1.0
     trees = [scaled(tree, factor) if flipped else tree for tree in _trees(predictors, order, tables)]
+    bases = tuple((factor * np.ravel(estimator._baseline_prediction)).tolist())
     return Ensemble(
         tuple(trees),
-        base=factor * float(np.ravel(estimator._baseline_prediction)[0]),
+        base=bases if len(bases) > 1 else bases[0],
+        width=len(bases) if len(bases) > 1 else 0,
         link=_LINKS[name],
         scale=scale,
         categories=tables,

@@ -24,6 +24,7 @@ from shared.errors import ExportRefused
 
 _LINKS: dict[str, Link] = {
     "binary": "sigmoid",
+    "multiclass": "softmax",
     "cross_entropy": "sigmoid",
     "regression": "identity",
     "regression_l1": "identity",
@@ -48,7 +49,7 @@ def lightgbm_model(model: Any, *, positive: Any = None) -> TreeModel:
         booster = model.booster_
         classes = tuple(model.classes_) if hasattr(model, "predict_proba") else ()
     kind = of_classes(classes, positive=positive) if classes else VALUE
-    flipped = bool(classes) and kind.positive == classes[0]
+    flipped = kind.name == "probability" and kind.positive == classes[0]
     names = booster.feature_name()
     named = names != [f"Column_{number}" for number in range(len(names))]
 
@@ -73,7 +74,7 @@ def read_booster(
     """The trees up to the best iteration. `flipped`: the score is the probability of the first class."""
     dump = booster.dump_model(num_iteration=booster.best_iteration if booster.best_iteration > 0 else None)
     words = dump.get("objective", "custom").split()
-    if words[0] not in _LINKS or dump["num_tree_per_iteration"] != 1:
+    if words[0] not in _LINKS:
         raise ExportRefused(
             f"LightGBM's objective {words[0]} has no export",
             hint=f"fit with one of: {', '.join(sorted(_LINKS))}",
@@ -83,11 +84,13 @@ def read_booster(
     found = dump["tree_info"]
     tables = _tables(booster, columns, rows, [tree["tree_structure"] for tree in found])
     trees = [_tree(tree["tree_structure"], tables) for tree in found]
-    factor = 1 / len(trees) if dump.get("average_output") and trees else 1.0
+    width = int(dump["num_class"]) if link == "softmax" else 0
+    factor = max(1, width) / len(trees) if dump.get("average_output") and trees else 1.0
     factor = -factor if flipped else factor
     return Ensemble(
         tuple(scaled(tree, factor) if factor != 1.0 else tree for tree in trees),
         link=link,
+        width=width,
         scale=float(options.get("sigmoid", 1.0)) if link == "sigmoid" else 1.0,
         categories=tables,
     )

@@ -54,9 +54,10 @@ class SklearnModel:
     def score(self, rows: pd.DataFrame) -> Floats:
         """The probability of the positive class, or the predicted value."""
         given: Any = rows if hasattr(self._estimator, "feature_names_in_") else rows.to_numpy()
-        if self.kind.name == "probability":
-            place = list(self.classes).index(self.kind.positive)
-            return np.asarray(self._estimator.predict_proba(given)[:, place], dtype=np.float64)
+        if self.classes:
+            probabilities = np.asarray(self._estimator.predict_proba(given), dtype=np.float64)
+            place = self._place()
+            return probabilities if place is None else probabilities[:, place]
         predicted = np.asarray(self._estimator.predict(given), dtype=np.float64)
         if predicted.size != len(rows):
             raise ExportRefused(
@@ -68,7 +69,7 @@ class SklearnModel:
     def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[onnx.ModelProto]:
         """Of trees: their own thresholds and leaves, after steps in float64, then float32. Of others: float32 first."""
         steps, last = _steps(self._estimator)
-        ensemble = read_ensemble(last, class_place=self._place())
+        ensemble = read_ensemble(last, class_place=self._place(), classes=len(self.kind.labels))
         if ensemble is not None and not steps:
             yield from ensemble_conversions(ensemble, columns, rows)
             return
@@ -124,7 +125,9 @@ class SklearnModel:
         options = {"zipmap": False} if self.classes else None
         output = self._include(graph, self._estimator, columns, whole, real, options)
         place = self._place()
-        return graph.finish(output if place is None else second_column(graph, output, place))
+        return graph.finish(
+            output if place is None else second_column(graph, output, place), classes=len(self.kind.labels)
+        )
 
     def _convert_steps(
         self, steps: Any, ensemble: Ensemble, columns: Sequence[Column], whole: int, real: int
@@ -133,7 +136,7 @@ class SklearnModel:
         graph = Graph(columns)
         matrix = self._include(graph, steps, columns, whole, real, None)
         numbers = graph.node("Cast", [matrix], to=TensorProto.DOUBLE)
-        return graph.finish(add_matrix_ensemble(graph, ensemble, numbers))
+        return graph.finish(add_matrix_ensemble(graph, ensemble, numbers), classes=ensemble.width)
 
     def _include(
         self, graph: Graph, estimator: Any, columns: Sequence[Column], whole: int, real: int, options: Any

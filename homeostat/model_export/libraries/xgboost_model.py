@@ -26,6 +26,7 @@ from homeostat.model_export.trees.tree_model import TreeModel
 from shared.errors import ExportRefused
 
 _LINKS: dict[str, Link] = {
+    "multi:softprob": "softmax",
     "binary:logistic": "sigmoid",
     "reg:logistic": "sigmoid",
     "reg:squarederror": "identity",
@@ -51,7 +52,7 @@ def xgboost_model(model: Any, *, positive: Any = None) -> TreeModel:
         booster, iterations = model.get_booster(), used_iterations(model)
         classes = tuple(model.classes_) if hasattr(model, "predict_proba") else ()
     kind = of_classes(classes, positive=positive) if classes else VALUE
-    flipped = bool(classes) and kind.positive == classes[0]
+    flipped = kind.name == "probability" and kind.positive == classes[0]
 
     def predict(rows: pd.DataFrame) -> Any:
         given: Any = rows if booster.feature_names else rows.to_numpy()
@@ -96,11 +97,20 @@ def read_booster(
     if weights:
         trees = [scaled(tree, weight) for tree, weight in zip(trees, weights, strict=False)]
     link = _LINKS[objective]
-    base = _base(learner["learner_model_param"]["base_score"], link)
+    scores = learner["learner_model_param"]["base_score"].strip("[]").split(",")
+    bases = tuple(_base(score, link) for score in scores)
+    width = int(learner["learner_model_param"]["num_class"])
+    if len(bases) > 1 and not width:
+        raise ExportRefused("the model predicts several values per row", hint="fit one model per target")
+    if int(boosting["model"]["gbtree_model_param"]["num_parallel_tree"]) > 1 and width:
+        raise ExportRefused(
+            "XGBoost's forests of several classes have no export", hint="fit with num_parallel_tree=1"
+        )
     sign = -1.0 if flipped else 1.0
     return Ensemble(
         tuple(scaled(tree, sign) if flipped else tree for tree in trees),
-        base=sign * base,
+        base=bases if len(bases) > 1 else sign * bases[0],
+        width=width,
         link=link,
         strict=True,
         float32=True,
@@ -122,9 +132,7 @@ def _objective(booster: Any) -> str:
 
 
 def _base(text: str, link: Link) -> float:
-    score = float(np.float32(text.strip("[]")))
-    if "," in text:
-        raise ExportRefused("the model predicts several values per row", hint="fit one model per target")
+    score = float(np.float32(text))
     if link == "sigmoid":
         return -math.log(1 / score - 1)
     return math.log(score) if link == "exp" else score

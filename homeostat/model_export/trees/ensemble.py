@@ -11,7 +11,7 @@ import numpy as np
 
 from homeostat.model_export.prediction_kind import Floats
 
-Link = Literal["identity", "sigmoid", "exp", "signed_square"]
+Link = Literal["identity", "sigmoid", "exp", "signed_square", "softmax"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Node:
     `missing_left`. A category goes left if its position is in `left_positions`: see `CategoryTable`.
     """
 
-    value: float = 0.0
+    value: float | tuple[float, ...] = 0.0
     column: int = -1
     threshold: float = 0.0
     missing_left: bool = False
@@ -60,11 +60,13 @@ class Ensemble:
 
     `strict`: numbers are compared by < instead of <=. `float32`: the library rounds numbers to float32 before it compares.
     `gaps_are_missing`: what a sparse matrix does not store is missing to the library, not zero.
-    `categories`: the table of each column that trees split by category.
+    `width`: the number of classes, if there are several; a leaf then holds a value per class, or only that of the class whose
+    turn its tree is. `categories`: the table of each column that trees split by category.
     """
 
     trees: tuple[Tree, ...]
-    base: float = 0.0
+    base: float | tuple[float, ...] = 0.0
+    width: int = 0
     link: Link = "identity"
     scale: float = 1.0
     strict: bool = False
@@ -128,4 +130,8 @@ def rounded_threshold(threshold: float, values: Floats, *, strict: bool) -> floa
 
 def scaled(tree: Tree, factor: float) -> Tree:
     """The tree with every leaf's value multiplied."""
-    return tuple(Node(value=node.value * factor) if node.column < 0 else node for node in tree)
+    return tuple(Node(value=_times(node.value, factor)) if node.column < 0 else node for node in tree)
+
+
+def _times(value: float | tuple[float, ...], factor: float) -> float | tuple[float, ...]:
+    return tuple(one * factor for one in value) if isinstance(value, tuple) else value * factor

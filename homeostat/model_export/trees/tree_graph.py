@@ -21,7 +21,7 @@ _SIDES = 0.5  # between left (0) and right (1)
 def add_ensemble(
     graph: Graph, ensemble: Ensemble, *, numbers: str, places: Mapping[int, int], positions: Mapping[int, str]
 ) -> str:
-    """Add the ensemble; returns the tensor of scores, [N, 1].
+    """Add the ensemble; returns the tensor of scores, [N, 1] or [N, classes].
 
     `numbers`: matrix of all numbers, or empty; `places`: where each number column is in it; `positions`: tensor int64 [N] of
     positions for each category column.
@@ -52,7 +52,7 @@ def add_ensemble(
 
 
 def add_matrix_ensemble(graph: Graph, ensemble: Ensemble, numbers: str) -> str:
-    """Add an ensemble whose columns are those of one matrix of numbers; returns the tensor of scores, [N, 1]."""
+    """Add an ensemble whose columns are those of one matrix of numbers; returns the tensor of scores, [N, 1] or [N, classes]."""
     positions = {}
     for column, table in ensemble.tables().items():
         place = graph.constant(np.array([column], dtype=np.int64), "place")
@@ -119,12 +119,17 @@ def _attributes(
         return sides[node.column, node.left_positions]
 
     thresholds = [_SIDES if node.left_positions is not None else node.threshold for _, _, node in nodes]
-    weights = [node.value for _, _, node in leaves]
+    weights = [
+        (tree, number, target, weight)
+        for tree, number, node in leaves
+        for target, weight in _targets(node, tree, ensemble.width)
+    ]
+    base = ensemble.base if isinstance(ensemble.base, tuple) else (ensemble.base,) * max(1, ensemble.width)
     return {
-        "n_targets": 1,
+        "n_targets": max(1, ensemble.width),
         "aggregate_function": "SUM",
         "post_transform": "NONE",
-        "base_values_as_tensor": _doubles("base", [ensemble.base]),
+        "base_values_as_tensor": _doubles("base", list(base)),
         "nodes_treeids": [tree for tree, _, _ in nodes],
         "nodes_nodeids": [number for _, number, _ in nodes],
         "nodes_featureids": [column(node) for _, _, node in nodes],
@@ -133,11 +138,18 @@ def _attributes(
         "nodes_truenodeids": [max(node.left, 0) for _, _, node in nodes],
         "nodes_falsenodeids": [max(node.right, 0) for _, _, node in nodes],
         "nodes_missing_value_tracks_true": [int(node.missing_left) for _, _, node in nodes],
-        "target_treeids": [tree for tree, _, _ in leaves],
-        "target_nodeids": [number for _, number, _ in leaves],
-        "target_ids": [0] * len(leaves),
-        "target_weights_as_tensor": _doubles("leaves", weights),
+        "target_treeids": [tree for tree, _, _, _ in weights],
+        "target_nodeids": [number for _, number, _, _ in weights],
+        "target_ids": [target for _, _, target, _ in weights],
+        "target_weights_as_tensor": _doubles("leaves", [weight for _, _, _, weight in weights]),
     }
+
+
+def _targets(node: Node, tree: int, width: int) -> list[tuple[int, float]]:
+    """The classes that a leaf adds to: all of them, or the one whose turn the tree is."""
+    if isinstance(node.value, tuple):
+        return list(enumerate(node.value))
+    return [(tree % width if width else 0, node.value)]
 
 
 def _doubles(name: str, values: list[float]) -> Any:
@@ -150,6 +162,8 @@ def _linked(graph: Graph, ensemble: Ensemble, raw: str) -> str:
         if ensemble.scale != 1.0:
             scaled = graph.node("Mul", [raw, graph.constant(np.array(ensemble.scale, dtype=np.float64))])
         return graph.node("Sigmoid", [scaled])
+    if ensemble.link == "softmax":
+        return graph.node("Softmax", [raw], axis=1)
     if ensemble.link == "exp":
         return graph.node("Exp", [raw])
     if ensemble.link == "signed_square":

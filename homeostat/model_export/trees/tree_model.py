@@ -38,6 +38,8 @@ class TreeModel:
     def score(self, rows: pd.DataFrame) -> Floats:
         """The library's own scores."""
         scores = np.asarray(self.predict(rows), dtype=np.float64)
+        if self.kind.name == "classes":
+            return scores.reshape(len(rows), len(self.classes))
         if scores.size != len(rows):
             raise ExportRefused(
                 "the model predicts several values per row",
@@ -72,7 +74,8 @@ def ensemble_conversions(
     graph = Graph(columns)
     matrix = graph.matrix(numbers, TensorProto.DOUBLE) if numbers else ""
     positions = {place: _positions(graph, columns[place], table) for place, table in tables.items()}
-    yield graph.finish(add_ensemble(graph, ensemble, numbers=matrix, places=places, positions=positions))
+    scores = add_ensemble(graph, ensemble, numbers=matrix, places=places, positions=positions)
+    yield graph.finish(scores, classes=ensemble.width)
 
 
 def names_or_candidates(names: Sequence[str], count: int, candidates: Sequence[str]) -> Sequence[str]:

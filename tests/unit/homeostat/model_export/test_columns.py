@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from homeostat.model_export.columns import infer_columns, to_table, valid_names
-from shared.contracts.loop_spec import Feature
+from shared.contracts.loop_spec import CLASS_NAMES, Feature
 from shared.errors import ExportRefused
 
 ROWS = pd.DataFrame(
@@ -71,6 +71,12 @@ def test_names_are_made_valid_and_distinct() -> None:
 def test_a_column_that_cannot_be_served_is_refused_by_name(values: object, message: str) -> None:
     with pytest.raises(ExportRefused, match=f"(?s)column 'seen'.*{message}"):
         infer_columns(pd.DataFrame({"seen": values}), ["seen"])
+
+
+def test_reserved_names_are_changed() -> None:
+    rows = pd.DataFrame({"label": [1.0, 2.0]})
+    assert infer_columns(rows, ["label"])[0].name == "label"
+    assert infer_columns(rows, ["label"], reserved=CLASS_NAMES)[0].name == "label_"
 
 
 def test_a_column_that_the_rows_lack_is_named() -> None:

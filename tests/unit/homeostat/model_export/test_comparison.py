@@ -44,3 +44,13 @@ def test_a_value_differs_relative_to_the_range_of_scores() -> None:
 
 def test_a_score_that_is_not_finite_differs_unless_both_are_not() -> None:
     assert compared([0.1, np.nan], [np.nan, np.nan]).differing == 1
+
+
+def test_classes_differ_by_their_largest_distance() -> None:
+    kind = of_classes(["cat", "dog", "bird"])
+    original = np.array([[0.5, 0.3, 0.2], [0.4, 0.35, 0.25]])
+    exported = np.array([[0.5, 0.3, 0.2], [0.3, 0.45, 0.25]])
+    rows = pd.DataFrame({"amount": [1, 2]})
+    found = compare("the rows", kind, original, exported, rows, tolerance=1e-3, scale=1.0)
+    assert (found.differing, found.labels, round(found.largest, 3)) == (1, 1, 0.1)
+    assert found.table.split()[-6:] == ["1", "0.4", "0.3", "cat", "dog", "2"]

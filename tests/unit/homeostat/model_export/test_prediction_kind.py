@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from homeostat.model_export.prediction_kind import VALUE, check_outcomes, of_classes
@@ -19,9 +20,28 @@ def test_outcomes_of_texts_become_numbers_and_stay_missing() -> None:
     np.testing.assert_array_equal(kind.outcomes(pd.Series(["bad", "good", None])), [1, 0, np.nan])
 
 
-def test_three_classes_are_refused() -> None:
-    with pytest.raises(ExportRefused, match="3 classes"):
-        of_classes(["a", "b", "c"])
+def test_three_classes_are_labels_in_the_models_order() -> None:
+    kind = of_classes(["cat", "dog", "bird"])
+    assert (kind.name, kind.metric, kind.labels) == ("classes", "log_loss", ("cat", "dog", "bird"))
+    places = kind.outcomes(pd.Series(["dog", None, "cat"]))
+    np.testing.assert_array_equal(places, [1, np.nan, 0])
+    assert kind.outcome_column(places).to_pylist() == ["dog", None, "cat"]
+
+
+def test_classes_of_whole_numbers_keep_their_type() -> None:
+    kind = of_classes([np.float64(3), np.float64(5), np.float64(7)])
+    assert kind.labels == (3, 5, 7)
+    column = kind.outcome_column(kind.outcomes(pd.Series([7.0, 3.0])))
+    assert (column.type, column.to_pylist()) == (pa.int64(), [7, 3])
+
+
+def test_classes_of_other_kinds_are_refused() -> None:
+    with pytest.raises(ExportRefused, match="neither all texts nor all whole numbers"):
+        of_classes([0.5, 1.5, 2.5])
+    with pytest.raises(ExportRefused, match="one class"):
+        of_classes([1])
+    with pytest.raises(ExportRefused, match="positive=2 is for two classes"):
+        of_classes([1, 2, 3], positive=2)
 
 
 def test_a_positive_class_must_be_a_class() -> None:

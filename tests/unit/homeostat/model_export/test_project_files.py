@@ -18,7 +18,7 @@ def test_reference_rows_have_times_in_utc_and_outcomes() -> None:
     rows = pd.DataFrame({"at": ["2026-01-01T01:00:00+01:00", "2026-01-02T00:00:00+00:00"]})
     times = event_times(rows, "at")
     assert times is not None
-    table = reference_table(pa.table({"age": [1, 2]}), times, np.array([1.0, np.nan]))
+    table = reference_table(pa.table({"age": [1, 2]}), times, pa.array([1.0, None]))
     assert table.to_pydict() == {
         "event_time": [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)],
         "age": [1, 2],

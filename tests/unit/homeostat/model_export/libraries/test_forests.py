@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import (
     ExtraTreesRegressor,
@@ -15,10 +17,14 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.tree import DecisionTreeClassifier
 
 import homeostat
+from shared.contracts.loop_spec import read_loop_spec
 from shared.errors import ExportRefused
+from shared.models.onnx_runner import OnnxModel
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,34 @@ def test_classifier(model: Any, positive: str, rows: pd.DataFrame, tmp_path: Pat
 def test_regressor(model: Any, rows: pd.DataFrame, tmp_path: Path) -> None:
     model.fit(rows[["amount", "age"]], rows["value"])
     assert_equal(homeostat.export(model, rows, tmp_path, outcome="value"))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RandomForestClassifier(20, random_state=1),
+        GradientBoostingClassifier(n_estimators=10),
+        HistGradientBoostingClassifier(max_iter=10),
+        LogisticRegression(max_iter=2000),
+    ],
+)
+@pytest.mark.parametrize("labels", [["calm", "late", "lost"], [10, 20, 30]])
+def test_several_classes(
+    model: Any, labels: list[str] | list[int], rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    outcome = pd.cut(rows["value"], [0, 1.5, 3, np.inf], labels=labels).astype(type(labels[0]))
+    model.fit(rows[["amount", "age"]], outcome)
+    report = homeostat.export(model, rows.assign(outcome=outcome), tmp_path)
+    assert_equal(report)
+    loop = read_loop_spec(tmp_path)
+    assert (loop.prediction.kind, list(loop.prediction.labels)) == ("classes", labels)
+    reference = pq.read_table(tmp_path / "reference.parquet")
+    assert reference["outcome"].to_pylist() == outcome.tolist()
+    scores = OnnxModel(tmp_path / "model.onnx", loop).score(reference)
+    assert scores.shape == (600, 3)
+    expected = log_loss(outcome, model.predict_proba(rows[["amount", "age"]]), labels=labels)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics == {"log_loss": pytest.approx(expected, abs=1e-4)}
 
 
 def test_missing_values_take_the_side_of_the_fit(rows: pd.DataFrame, tmp_path: Path) -> None:
