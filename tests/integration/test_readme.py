@@ -117,6 +117,26 @@ def test_the_python_of_the_readme_runs_as_written(server: InferenceProcess) -> N
     assert kinds == {"PredictionRecord", "OutcomeRecord"}
 
 
+def test_the_client_of_the_readme_runs_as_written(server: InferenceProcess) -> None:
+    row = f"row = {posted_row()!r}\n"
+    program = row + block("python", "homeostat.Client").replace("http://localhost:8000", server.url)
+    before = len(spooled(server.home))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    kinds = [type(record).__name__ for record in spooled(server.home)[before:]]
+    assert kinds == ["PredictionRecord", "OutcomeRecord"]
+
+
+def test_the_example_of_the_client_page_runs_as_written(server: InferenceProcess) -> None:
+    page = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+    [program] = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    program = program.replace("http://localhost:8000", server.url)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    version = server.served("flights")["version"][:12]
+    assert [line.split()[1:] for line in done.stdout.splitlines()] == [[str(SCORE), version, "1"]] * 2
+
+
 def test_the_answer_has_the_form_that_is_shown(server: InferenceProcess) -> None:
     shown = orjson.loads(block("json", "predictions"))
     answer = server.http.post("/predict", json={"model": "flights", "rows": [posted_row()]})

@@ -1,0 +1,1 @@
+"""A client for inference: predictions, and outcomes sent from a buffer."""

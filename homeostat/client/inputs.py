@@ -1,0 +1,145 @@
+"""The inputs of a model, as the server describes them, and the check of rows against them. Pure.
+
+The server checks again and decides; this check says earlier, with the row, what it would refuse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from homeostat.client.plain_values import plain
+from shared.errors import InvalidRequest
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input: its name, its type (number, integer, boolean, category, text or tensor), and the values it accepts."""
+
+    name: str
+    type: str
+    nullable: bool = False
+    values: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+
+    @property
+    def expected(self) -> str:
+        """The accepted values, in words."""
+        words = {
+            "number": "a finite number",
+            "integer": "a 64-bit integer",
+            "boolean": "true or false",
+            "tensor": f"finite numbers of shape {list(self.shape)}",
+        }.get(self.type, "text")
+        if self.values:
+            words = f"one of {', '.join(self.values[:20])}" + (", …" if len(self.values) > 20 else "")
+        return f"{words}, or null" if self.nullable else words
+
+    def convert(self, value: Any, row: int) -> Any:
+        """The value as it is sent. A whole float is an integer to an integer input. Raises InvalidRequest."""
+        value = plain(value)
+        if value is None:
+            if self.nullable:
+                return None
+            raise self._wrong(row, "is missing")
+        if self.type == "integer" and type(value) is float and value.is_integer():
+            value = int(value)  # pandas has no integers in a column with missing values
+        if not self._accepts(value):
+            raise self._wrong(row, f"is {repr(value)[:60]}")
+        return value
+
+    def _accepts(self, value: Any) -> bool:
+        if self.type == "number":
+            return type(value) in (int, float) and _is_finite(value)
+        if self.type == "integer":
+            return type(value) is int and -(2**63) <= value < 2**63
+        if self.type == "boolean":
+            return type(value) is bool
+        if self.type == "tensor":
+            return _has_shape(value, self.shape)
+        return type(value) is str and (not self.values or value in self.values)
+
+    def _wrong(self, row: int, problem: str) -> InvalidRequest:
+        return InvalidRequest(
+            f"feature {self.name} of row {row} {problem}; expected {self.expected}",
+            field=self.name,
+            expected=self.expected,
+            row=row,
+        )
+
+
+class ModelInputs(Sequence[Input]):
+    """The inputs of one version of a model."""
+
+    def __init__(self, model: str, version: str, inputs: Sequence[Input]) -> None:
+        self.model = model
+        self.version = version
+        self._by_name = {one.name: one for one in inputs}
+
+    @classmethod
+    def from_metadata(cls, document: Mapping[str, Any]) -> ModelInputs:
+        """From the answer of `/v2/models/<model>`."""
+        inputs = []
+        for each in document["inputs"]:
+            parameters = each.get("parameters") or {}
+            # A category may accept values that loop.yaml does not list.
+            values = "" if parameters.get("unknown") == "serve" else str(parameters.get("values") or "")
+            inputs.append(
+                Input(
+                    each["name"],
+                    str(parameters.get("type", "")),
+                    bool(parameters.get("nullable")),
+                    tuple(values.split("\n")) if values else (),
+                    tuple(each["shape"][1:]),
+                )
+            )
+        return cls(document["name"], document["versions"][0], inputs)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the inputs, in the model's order."""
+        return list(self._by_name)
+
+    def __getitem__(self, place: Any) -> Any:
+        return list(self._by_name.values())[place]
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __iter__(self) -> Iterator[Input]:
+        return iter(self._by_name.values())
+
+    def convert(self, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """The rows as they are sent. Raises InvalidRequest that names the first wrong field, its row and what was expected."""
+        return [self._row(row, number) for number, row in enumerate(rows)]
+
+    def _row(self, row: Mapping[str, Any], number: int) -> Row:
+        for name in row:
+            if name not in self._by_name:
+                raise InvalidRequest(
+                    f"model {self.model} has no input {str(name)[:80]!r} (row {number})",
+                    field=str(name)[:80],
+                    expected=f"only {', '.join(self._by_name)}",
+                    row=number,
+                    hint=f"leave it out; the inputs are {', '.join(self._by_name)}",
+                )
+        return {name: one.convert(row.get(name), number) for name, one in self._by_name.items()}
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond the range of floats
+        return False
+
+
+def _has_shape(value: Any, shape: tuple[int, ...]) -> bool:
+    """Whether nested lists of finite numbers have a shape; -1 fits any length."""
+    if not shape:
+        return type(value) in (int, float) and _is_finite(value)
+    fits = type(value) is list and (shape[0] < 0 or len(value) == shape[0])
+    return fits and all(_has_shape(item, shape[1:]) for item in value)

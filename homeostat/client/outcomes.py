@@ -1,0 +1,161 @@
+"""Outcomes, checked when they are given, and the buffer they wait in. Pure: no I/O, and time is an argument."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from homeostat.client.errors import (
+    OutcomeBufferFull,
+    OutcomesNotSent,
+    OutcomesRefused,
+    RefusedOutcome,
+    RequestRefused,
+)
+from homeostat.client.plain_values import plain, time_text
+from shared.errors import InvalidRequest
+
+_log = logging.getLogger("homeostat.client")
+_KEPT_REFUSALS = 100
+_KEYS = frozenset({"prediction_id", "value", "observed_at"})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What turned out to be true of one prediction."""
+
+    prediction_id: str
+    value: float | int | str
+    observed_at: str
+
+
+@dataclass(frozen=True)
+class OutcomeCounts:
+    """Outcomes that the server accepted, that it refused, and that wait in the buffer."""
+
+    accepted: int
+    refused: int
+    waiting: int
+
+
+def make_outcome(prediction_id: Any, value: Any, observed_at: Any, now: datetime) -> Outcome:
+    """An outcome as it is sent; true and false are 1 and 0. `observed_at` None is `now`. Raises InvalidRequest."""
+    if not isinstance(prediction_id, str) or not prediction_id:
+        raise InvalidRequest(
+            f"`prediction_id` is {repr(prediction_id)[:60]}",
+            field="prediction_id",
+            expected="the id of a prediction",
+        )
+    value = plain(value)
+    if isinstance(value, bool):
+        value = int(value)
+    if not isinstance(value, int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
+        raise InvalidRequest(
+            f"`value` of prediction {prediction_id} is " + ("missing" if value is None else repr(value)[:60]),
+            field="value",
+            expected="a finite number or a label",
+            hint="send an outcome when it is known",
+        )
+    moment = time_text(now if observed_at is None else observed_at, field="observed_at")
+    return Outcome(plain(prediction_id), value, str(moment))
+
+
+def make_outcomes(given: Iterable[Any], now: datetime) -> list[Outcome]:
+    """Outcomes from mappings, or from tuples of id, value and perhaps a time. Raises InvalidRequest."""
+    made = []
+    for number, each in enumerate(given):
+        if isinstance(each, Mapping) and set(each) <= _KEYS:
+            parts: Sequence[Any] = (
+                each.get("prediction_id"),
+                each.get("value"),
+                each.get("observed_at"),
+            )
+        elif isinstance(each, tuple | list) and len(each) in (2, 3):
+            parts = (*each, None)[:3]
+        else:
+            raise InvalidRequest(
+                f"outcome {number} is {repr(each)[:60]}",
+                field="outcomes",
+                expected="a dictionary of prediction_id, value and observed_at, or a tuple of them",
+                row=number,
+            )
+        made.append(make_outcome(parts[0], parts[1], parts[2], now))
+    return made
+
+
+class OutcomeBuffer:
+    """Outcomes that the server has not accepted yet, oldest first. One sender at a time; the caller locks."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting: deque[tuple[Outcome, float]] = deque()
+        self._refused: list[RefusedOutcome] = []
+        self._refused_count = 0
+        self._accepted = 0
+        self._refused_ever = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, outcomes: Sequence[Outcome], now: float) -> int:
+        """Take as many as there is space for; how many."""
+        taken = outcomes[: max(0, self._limit - len(self._waiting))]
+        self._waiting.extend((outcome, now) for outcome in taken)
+        return len(taken)
+
+    def age(self, now: float) -> float:
+        """Seconds since the oldest was added; 0 if the buffer is empty."""
+        return now - self._waiting[0][1] if self._waiting else 0.0
+
+    def oldest(self, most: int) -> list[Outcome]:
+        """The next outcomes to send; they stay in the buffer."""
+        return [self._waiting[place][0] for place in range(min(most, len(self._waiting)))]
+
+    def drop_accepted(self, count: int) -> None:
+        """The server has accepted the oldest."""
+        for _ in range(count):
+            self._waiting.popleft()
+        self._accepted += count
+
+    def drop_refused(self, row: int, reason: RequestRefused) -> None:
+        """The server refused one of the oldest; the others remain."""
+        outcome, _ = self._waiting[row]
+        del self._waiting[row]
+        self._refused_ever += 1
+        self._refused_count += 1
+        if len(self._refused) < _KEPT_REFUSALS:
+            self._refused.append(RefusedOutcome(outcome, reason))
+        _log.warning("outcome of prediction %s refused: %s", outcome.prediction_id, reason)
+
+    @property
+    def counts(self) -> OutcomeCounts:
+        """Outcomes so far."""
+        return OutcomeCounts(self._accepted, self._refused_ever, len(self))
+
+    def raise_refused(self) -> None:
+        """Raise OutcomesRefused if outcomes were refused since the last call."""
+        refused, count = self._refused, self._refused_count
+        self._refused, self._refused_count = [], 0
+        if refused:
+            raise OutcomesRefused(refused, count)
+
+    def full(self, taken: int, reason: str) -> OutcomeBufferFull:
+        """The error for outcomes without space."""
+        return OutcomeBufferFull(
+            f"the buffer holds {len(self)} outcomes and has no space for more: {reason}",
+            hint="keep these outcomes and try later, or give the client a larger `buffer_size`",
+            taken=taken,
+        )
+
+    def not_sent(self, reason: str) -> OutcomesNotSent:
+        """The error for outcomes that are left."""
+        return OutcomesNotSent(
+            f"{len(self)} outcomes were not sent: {reason}",
+            hint="they are in `outcomes` of this error: store them, and send them again when the server answers",
+            outcomes=self.oldest(len(self)),
+        )

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from homeostat.client.inputs import Input, ModelInputs
+from shared.errors import InvalidRequest
+from tests.fakes.scripted_inference import INPUTS
+
+TENSOR = Input("image", "tensor", shape=(2, 2))
+
+
+def test_metadata_names_types_and_values() -> None:
+    inputs = ModelInputs.from_metadata({"name": "toy", "versions": ["v"], "inputs": INPUTS})
+    assert inputs.names == ["amount", "count", "member", "colour"]
+    assert [one.type for one in inputs] == ["number", "integer", "boolean", "category"]
+    assert (inputs[0].nullable, inputs[3].values) == (True, ("red", "green"))
+
+
+def test_category_that_serves_unknown_values_takes_any_text() -> None:
+    colour = {**INPUTS[3], "parameters": {**INPUTS[3]["parameters"], "unknown": "serve"}}
+    inputs = ModelInputs.from_metadata({"name": "toy", "versions": ["v"], "inputs": [colour]})
+    assert inputs.convert([{"colour": "blue"}]) == [{"colour": "blue"}]
+
+
+def test_unknown_input_is_refused_with_the_known_ones() -> None:
+    inputs = ModelInputs("toy", "v", [Input("amount", "number")])
+    with pytest.raises(InvalidRequest, match=r"no input 'color' \(row 1\).*the inputs are amount") as refused:
+        inputs.convert([{"amount": 1}, {"amount": 1, "color": 2}])
+    assert (refused.value.field, refused.value.row) == ("color", 1)
+
+
+@pytest.mark.parametrize(
+    ("one", "given", "sent"),
+    [
+        (Input("a", "number"), np.float32(0.5), 0.5),
+        (Input("a", "number", nullable=True), np.nan, None),
+        (Input("a", "integer"), 3.0, 3),
+        (Input("a", "integer"), np.int8(3), 3),
+        (Input("a", "boolean"), np.True_, True),
+        (Input("a", "category"), np.str_("x"), "x"),
+        (TENSOR, np.eye(2), [[1.0, 0.0], [0.0, 1.0]]),
+        (TENSOR, ((1, 2), (3, 4)), [[1, 2], [3, 4]]),
+    ],
+)
+def test_values_are_converted(one: Input, given: Any, sent: Any) -> None:
+    converted = one.convert(given, 0)
+    assert converted == sent
+    assert type(converted) is type(sent)
+
+
+@pytest.mark.parametrize(
+    ("one", "given", "words"),
+    [
+        (Input("a", "number"), True, "is True; expected a finite number"),
+        (Input("a", "number"), float("inf"), "is inf; expected a finite number"),
+        (Input("a", "number"), 10**400, "expected a finite number"),
+        (Input("a", "number"), "1", "is '1'"),
+        (Input("a", "number"), None, "is missing; expected a finite number"),
+        (Input("a", "integer"), 3.5, "is 3.5; expected a 64-bit integer"),
+        (Input("a", "integer"), 2**63, "expected a 64-bit integer"),
+        (Input("a", "boolean"), 1, "is 1; expected true or false"),
+        (Input("a", "category", values=("x",)), "y", "is 'y'; expected one of x"),
+        (Input("a", "category"), 3, "is 3; expected text"),
+        (Input("a", "number"), np.datetime64("2026-03-01T00:00:00", "ns"), "expected a finite number"),
+        (TENSOR, [[1, 2]], r"expected finite numbers of shape \[2, 2\]"),
+        (TENSOR, [[1, 2], [3, float("nan")]], r"expected finite numbers of shape \[2, 2\]"),
+    ],
+)
+def test_wrong_values_are_refused(one: Input, given: Any, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words) as refused:
+        one.convert(given, 4)
+    assert (refused.value.field, refused.value.row) == (one.name, 4)
