@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,13 @@ def valid_names(names: Iterable[str], *, reserved: frozenset[str] = RESERVED_NAM
         taken.add(chosen.casefold())
         valid[name] = chosen
     return valid
+
+
+def open_category(column: Column) -> Column:
+    """The column as one whose unknown categories are served, as the model itself takes them; other columns as they are."""
+    if column.feature.type != "category":
+        return column
+    return replace(column, feature=column.feature.model_copy(update={"unknown": "serve"}))
 
 
 def to_table(columns: Sequence[Column], rows: pd.DataFrame) -> pa.Table:

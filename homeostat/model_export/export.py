@@ -18,10 +18,11 @@ import onnx
 import pandas as pd
 import pyarrow as pa
 
-from homeostat.model_export.columns import Column, infer_columns, to_table
+from homeostat.model_export.columns import Column, infer_columns, open_category, to_table
 from homeostat.model_export.libraries.choice import source_model
 from homeostat.model_export.loop_yaml import write_loop_yaml
 from homeostat.model_export.prediction_kind import check_outcomes
+from homeostat.model_export.probes import UNSEEN_CATEGORIES
 from homeostat.model_export.project_files import LOOP, event_times, reference_table, write_project
 from homeostat.model_export.report import ExportReport, ExportWarning
 from homeostat.model_export.source_model import SourceModel
@@ -92,22 +93,28 @@ def export(
     if outcome in given:
         check_outcomes(source.kind, source.classes, given[outcome])
     times = event_times(given, event_time)
-    text = None
-    if (folder / LOOP).exists():
-        loop = read_loop_spec(folder)
-    else:
-        text = write_loop_yaml(
+
+    def inferred(shown: Sequence[Column]) -> str:
+        return write_loop_yaml(
             model=name or _model_name(folder),
             library=source.library,
-            columns=columns,
+            columns=shown,
             kind=source.kind,
             event_times=times,
             rows=len(given),
             outcome_delay=outcome_delay,
         )
-        loop = parse_loop_spec(text, origin="the inferred loop.yaml")
+
+    kept = (folder / LOOP).exists()
+    loop = (
+        read_loop_spec(folder)
+        if kept
+        else parse_loop_spec(inferred(columns), origin="the inferred loop.yaml")
+    )
     chosen, verified = _best_conversion(source, columns, frame, loop, tolerance, allowed_share)
     notes = _differences(verified, columns, frame, allowed_share)
+    if any(one.name == UNSEEN_CATEGORIES and not one.problem for one in verified.comparisons):
+        columns = tuple(map(open_category, columns))
     outcomes = source.kind.outcomes(given[outcome]) if outcome in given else None
     reference = None
     if outcomes is None:
@@ -121,7 +128,7 @@ def export(
         reference = reference_table(to_table(columns, frame), times, source.kind.outcome_column(outcomes))
     files = write_project(
         folder,
-        loop_yaml=text,
+        loop_yaml=None if kept else inferred(columns),
         model=chosen.SerializeToString(),
         metrics={} if outcomes is None else mean_loss(loop, verified.scores, outcomes),
         reference=reference,

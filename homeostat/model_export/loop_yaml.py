@@ -93,6 +93,8 @@ def _feature(column: Column) -> str:
     parts = [f"name: {_text(feature.name)}", f"type: {feature.type}"]
     if feature.values:
         parts.append(f"values: [{', '.join(map(_text, feature.values))}]")
+    if feature.unknown != "refuse":
+        parts.append(f"unknown: {feature.unknown}")
     for key, bound in (("minimum", feature.minimum), ("maximum", feature.maximum)):
         if bound is not None:
             parts.append(f"{key}: {_number(bound)}")

@@ -13,6 +13,7 @@ from homeostat.model_export.columns import Column
 
 MOST_ROWS = 50
 UNSEEN = "homeostat_unseen"
+UNSEEN_CATEGORIES = "unseen categories"
 _INT64 = 2.0**62
 
 
@@ -31,7 +32,7 @@ def make_probes(columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[Probe
     yield from _collect(
         "values beyond the range", [part for column in columns for part in _beyond(column, picked, rows)]
     )
-    yield from _collect("unseen categories", [_unseen(column, picked) for column in columns if column.keys])
+    yield from _collect(UNSEEN_CATEGORIES, [_unseen(column, picked) for column in columns if column.keys])
     yield from _collect(
         "missing values", [_missing(column, picked) for column in columns if column.feature.nullable]
     )

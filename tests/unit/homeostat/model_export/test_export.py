@@ -76,6 +76,8 @@ def test_a_pipeline_becomes_a_project_that_scores_the_same(
     ]
     loop = read_loop_spec(project)
     assert loop.model == "card-fraud"
+    # The pipeline takes unknown categories, so they are served.
+    assert [feature.unknown for feature in loop.features if feature.type == "category"] == ["serve"]
     reference = pq.read_table(project / "reference.parquet")
     assert reference.column_names == ["event_time", "shop", "amount_EUR", "age", "card", "outcome"]
     expected = fitted.predict_proba(rows[FEATURES])[:, 0]
@@ -132,6 +134,7 @@ def test_a_category_that_the_original_refuses_is_warned_of(rows: pd.DataFrame, t
         homeostat.ExportWarning, match="unseen categories: not compared: the original refuses them"
     ):
         homeostat.export(model, rows, tmp_path)
+    assert read_loop_spec(tmp_path).feature("shop").unknown == "refuse"
 
 
 def test_a_step_without_converter_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
