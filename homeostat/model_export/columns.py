@@ -123,10 +123,10 @@ def _number(values: pd.Series[Any], source: str, name: str, nullable: bool) -> C
     if whole and nullable and max(abs(low), abs(high)) > _FLOAT32_INTEGERS:
         raise ExportRefused(
             f"column {source!r} has whole numbers above 2^24 and missing values",
-            hint="a feature with missing values is served as float32, which rounds them; fill them before fitting",
+            hint="an integer with missing values is served as float32, which rounds them; fill them before fitting",
         )
     minimum, maximum = valid_range(low, high)
-    kind = "integer" if whole and not nullable else "number"
+    kind = "integer" if whole else "number"
     return Column(
         source,
         Feature.model_validate(
@@ -173,12 +173,9 @@ def _category(values: pd.Series[Any], source: str, name: str, known: list[Any], 
         feature = Feature(name=name, type="category", values=tuple(known), nullable=nullable)
         return Column(source, feature, tuple(known))
     if all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in known):
-        if nullable:
-            raise ExportRefused(
-                f"column {source!r} is a categorical of whole numbers with missing values",
-                hint="an integer cannot be missing; use texts as categories, or a number that means missing",
-            )
-        feature = Feature(name=name, type="integer", minimum=min(known), maximum=max(known))
+        feature = Feature(
+            name=name, type="integer", minimum=min(known), maximum=max(known), nullable=nullable
+        )
         return Column(source, feature, tuple(int(value) for value in known))
     raise ExportRefused(
         f"column {source!r} is a categorical of values that are neither texts nor whole numbers",
@@ -187,12 +184,13 @@ def _category(values: pd.Series[Any], source: str, name: str, known: list[Any], 
 
 
 def _to_arrow(column: Column, values: pd.Series[Any]) -> pa.Array:
-    kinds = {"number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "category": pa.string()}
     missing = values.isna().to_numpy(dtype=bool)
     if column.feature.type == "category":
         listed = [None if gone else str(value) for value, gone in zip(values, missing, strict=True)]
         return pa.array(listed, pa.string())
     if column.feature.type == "number":
         return pa.array(values.astype("float64").to_numpy(), pa.float64(), mask=missing)
-    whole = values.astype("int64") if column.feature.type == "integer" else values.astype("bool")
-    return pa.array(whole.to_numpy(), kinds[column.feature.type], mask=missing)
+    if column.feature.type == "integer":
+        numbers = [0 if gone else int(value) for value, gone in zip(values, missing, strict=True)]
+        return pa.array(np.array(numbers, dtype=np.int64), pa.int64(), mask=missing)
+    return pa.array(values.astype("bool").to_numpy(), pa.bool_())

@@ -25,6 +25,13 @@ _ELEMENTS = {
 }
 
 
+def input_element(column: Column) -> int:
+    """The element type in which a feature is served. A nullable integer is a float, since int64 has no value for missing."""
+    if column.feature.type == "integer" and column.feature.nullable:
+        return TensorProto.FLOAT
+    return _ELEMENTS[column.feature.type]
+
+
 class Graph:
     """Nodes, constants and inputs of a graph under construction; names are made unique."""
 
@@ -33,7 +40,7 @@ class Graph:
         self._constants: list[onnx.TensorProto] = []
         self._taken = {column.name for column in columns}
         self.inputs = [
-            helper.make_tensor_value_info(column.name, _ELEMENTS[column.feature.type], ["rows", 1])
+            helper.make_tensor_value_info(column.name, input_element(column), ["rows", 1])
             for column in columns
         ]
 
@@ -55,7 +62,7 @@ class Graph:
         """The columns side by side, [N, columns], each cast to `element`."""
         parts = []
         for column in columns:
-            same = _ELEMENTS[column.feature.type] == element
+            same = input_element(column) == element
             parts.append(column.name if same else self.node("Cast", [column.name], to=element))
         return parts[0] if len(parts) == 1 else self.node("Concat", parts, axis=1)
 

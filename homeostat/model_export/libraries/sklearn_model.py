@@ -198,6 +198,8 @@ def _steps(estimator: Any) -> tuple[Any, Any]:
 
 
 def _element(column: Column, whole: int, real: int) -> int:
+    if column.feature.type == "integer" and column.feature.nullable:
+        return real
     kinds = {"number": real, "integer": whole, "category": TensorProto.STRING}
     return kinds.get(column.feature.type, whole)
 

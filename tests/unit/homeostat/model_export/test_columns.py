@@ -33,6 +33,13 @@ def test_types_ranges_and_categories_are_inferred() -> None:
     assert [column.keys for column in columns] == [(), (), ("no", "travel"), ("S", "M", "L"), (1, 7), ()]
 
 
+def test_whole_numbers_may_be_missing() -> None:
+    rows = pd.DataFrame({"age": pd.array([4, None], dtype="Int64"), "day": pd.Categorical([1, None])})
+    columns = infer_columns(rows, ["age", "day"])
+    assert [(one.feature.type, one.feature.nullable) for one in columns] == [("integer", True)] * 2
+    assert to_table(columns, rows).to_pydict() == {"age": [4, None], "day": [1, None]}
+
+
 def test_rows_become_a_table_under_the_features_names() -> None:
     columns = infer_columns(ROWS, list(ROWS.columns))
     assert to_table(columns, ROWS).to_pydict() == {
@@ -63,7 +70,6 @@ def test_names_are_made_valid_and_distinct() -> None:
         (pd.to_datetime(["2026-01-01", "2026-01-02"]), "turn dates into numbers"),
         ([1.0, np.inf], "infinite"),
         (["a", ""], "empty text"),
-        (pd.Categorical([1, None]), "cannot be missing"),
         (pd.array([2**40, None], dtype="Int64"), "above 2\\^24"),
         ([str(number) for number in range(2000)], "2000 different texts"),
     ],

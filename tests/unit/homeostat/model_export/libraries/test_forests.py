@@ -109,10 +109,11 @@ def test_missing_values_take_the_side_of_the_fit(rows: pd.DataFrame, tmp_path: P
 def test_categoricals_of_pandas(rows: pd.DataFrame, tmp_path: Path) -> None:
     given = rows.assign(
         shop=pd.Categorical(rows["age"].map(lambda age: [None, "web", "mall", "corner"][age % 4])),
-        day=pd.Categorical(rows["age"] % 5 + 3),
+        day=pd.Categorical((rows["age"] % 5 + 3).where(rows["age"] % 11 != 0).astype("Int64")),
+        days=(rows["age"] * 2).where(rows["age"] % 13 != 0).astype("Int64"),
     )
     model = HistGradientBoostingClassifier(max_iter=30, categorical_features="from_dtype")
-    model.fit(given[["shop", "amount", "day"]], given["age"] % 4 > 1)
+    model.fit(given[["shop", "amount", "day", "days"]], given["age"] % 4 > 1)
     report = homeostat.export(model, given.assign(outcome=given["age"] % 4 > 1), tmp_path)
     assert [one.name for one in report.comparisons][-2:] == ["unseen categories", "missing values"]
     assert_equal(report)
