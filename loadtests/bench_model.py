@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from onnx import TensorProto, helper, numpy_helper
 
-from shared.contracts.loop_spec import parse_loop_spec
+from shared.contracts.loop_yaml import parse_loop_spec
 from shared.contracts.manifest import Origin
 from shared.contracts.release import Release
 from shared.models.keys import ensure_keys

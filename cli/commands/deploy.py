@@ -79,7 +79,7 @@ def deploy(
     from cli.deployment.model_export import export_project
     from cli.deployment.version_builder import VersionBuilder
     from cli.progress import bar
-    from shared.contracts.loop_spec import read_loop_spec
+    from shared.contracts.loop_yaml import read_loop_spec
     from shared.contracts.manifest import MODEL
     from shared.models.keys import ensure_keys
     from shared.stores.model_store import open_model_store

@@ -41,7 +41,7 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Write a small model project: loop.yaml, a training command, a data generator and a README."""
-    from shared.contracts.loop_spec import parse_loop_spec
+    from shared.contracts.loop_yaml import parse_loop_spec
 
     with command_output(as_json) as output:
         taken = [name for name in FILES if (folder / name).exists()]

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.contracts.event_time import check_event_time
+from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import FEATURE_TYPES, TIMESTAMP
-from shared.contracts.loop_spec import Feature, Prediction
+from shared.contracts.loop_spec import Prediction
 from shared.contracts.outcome import expected_outcome, fitting
 from shared.errors import InvalidRequest, ProjectError, UnservableModel
 from shared.models.classes import list_column, outcome_type

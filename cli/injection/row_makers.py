@@ -8,7 +8,7 @@ from local_stack.fault_injection.drifted_rows import choose_feature, drifted_row
 from local_stack.fault_injection.faulty_rows import choose_faults, faulty_rows
 from local_stack.fault_injection.scenario import MakeRows
 from local_stack.fault_injection.target import Target
-from shared.contracts.loop_spec import Feature
+from shared.contracts.feature import Feature
 from shared.errors import CallerError, NotFound
 
 Note = Callable[[str], None]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from shared.contracts.loop_spec import RESERVED_NAMES, Feature
+from shared.contracts.feature import RESERVED_NAMES, Feature
 from shared.errors import ExportRefused
 
 LONGEST_NAME = 63

@@ -33,7 +33,9 @@ from homeostat.model_export.verification import (
     precision_hint,
     verify,
 )
-from shared.contracts.loop_spec import CLASS_NAMES, RESERVED_NAMES, LoopSpec, parse_loop_spec, read_loop_spec
+from shared.contracts.feature import RESERVED_NAMES
+from shared.contracts.loop_spec import CLASS_NAMES, LoopSpec
+from shared.contracts.loop_yaml import parse_loop_spec, read_loop_spec
 from shared.contracts.manifest import REFERENCE
 from shared.errors import ExportRefused, HomeostatError, UnservableModel
 

@@ -13,7 +13,7 @@ import yaml
 from homeostat.model_export.columns import Column
 from homeostat.model_export.named_graph import PROBABILITIES, SCORE
 from homeostat.model_export.prediction_kind import PredictionKind
-from shared.contracts.loop_spec import Feature
+from shared.contracts.feature import Feature
 
 # Rows that a window should hold, and the lengths to choose from: (text, seconds, the gate's holdout).
 _ROWS_PER_WINDOW = 500

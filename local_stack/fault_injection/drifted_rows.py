@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from shared.contracts.loop_spec import Feature
+from shared.contracts.feature import Feature
 
 Floats = npt.NDArray[np.float64]
 

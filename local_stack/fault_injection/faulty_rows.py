@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from shared.contracts.loop_spec import Feature
+from shared.contracts.feature import Feature
 from shared.errors import CallerError
 
 Fault = Literal["missing", "out_of_range", "frozen"]

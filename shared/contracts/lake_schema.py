@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from shared.contracts.loop_spec import Feature
+from shared.contracts.feature import Feature
 from shared.errors import UnservableModel
 
 FEATURE_PREFIX = "f_"

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
     SerializerFunctionWrapHandler,
-    ValidationError,
     model_serializer,
     model_validator,
 )
 
-from shared.errors import InvalidLoopSpec
-from shared.validation_text import problem_text
+from shared.contracts.duration import Duration, Length
+from shared.contracts.feature import Feature, Section
 
 MODEL_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
-FEATURE_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
-RESERVED_NAMES = frozenset(
-    {"event_time", "outcome", "prediction_id", "score", "model", "version", "generation"}
-)
 # Columns of a reference beside those: a model with labels has them.
 CLASS_NAMES = frozenset({"label", "scores"})
 MOST_LABELS = 1000
@@ -36,109 +25,6 @@ _NO_LOSSES = {
     "accuracy": "a metric is a loss, smaller is better: use error_rate (1 - accuracy); the gate reports accuracy as well",
     "macro_f1": "it is no mean over rows, so it has no interval: use log_loss or error_rate; the gate reports macro_f1 as well",
 }
-
-_PATTERNS = {
-    MODEL_NAME: "lowercase letters, digits, _ and -, beginning with a letter, at most 63 characters",
-    FEATURE_NAME: "letters, digits and _, not beginning with a digit, at most 63 characters",
-}
-# pydantic adds a union's tag to the path of a key; it is not in the file.
-_TAGS = frozenset({"drift", "floor", "schedule", "new_rows", "all", "last", "since_change"})
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST = timedelta(days=36500)
-
-
-def _parse_duration(value: Any) -> Any:
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value)
-        if match is None:
-            raise ValueError("expected a number and a unit of s, m, h or d, such as 90m or 7d")
-        seconds = float(match[1]) * _UNITS[match[2]]
-        if seconds > _LONGEST.total_seconds():
-            raise ValueError(f"a duration is at most {_LONGEST.days}d")
-        return timedelta(seconds=seconds)
-    if isinstance(value, timedelta):
-        return value
-    raise ValueError("expected a duration such as 90m or 7d")
-
-
-def _write_duration(value: timedelta) -> str:
-    seconds = value.total_seconds()
-    for unit in ("d", "h", "m"):
-        if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
-            return f"{int(seconds // _UNITS[unit])}{unit}"
-    return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
-
-
-Duration = Annotated[
-    timedelta, BeforeValidator(_parse_duration), PlainSerializer(_write_duration, return_type=str)
-]
-Length = Annotated[Duration, Field(gt=timedelta(0))]
-
-
-class _Section(BaseModel):
-    # JSON has no NaN and no infinity: a version's manifest could not be read again.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Feature(_Section):
-    """One input of the model."""
-
-    name: str = Field(
-        pattern=FEATURE_NAME, description="Name of the feature, in requests, in the lake and in the model."
-    )
-    type: Literal["number", "integer", "boolean", "category", "text", "tensor"] = Field(
-        description="number (float32), integer (int64; float32 where nullable), boolean, category (string), text (any string) "
-        "or tensor (float32 of `shape`)."
-    )
-    values: tuple[str, ...] = Field((), description="Known values of a category.")
-    unknown: Literal["refuse", "serve"] = Field(
-        "refuse",
-        description="A category that `values` lacks: refuse the request, or serve it; with serve the list may be empty.",
-    )
-    minimum: float | None = Field(
-        None, description="Smallest valid value; smaller ones count as out of range."
-    )
-    maximum: float | None = Field(None, description="Largest valid value; larger ones count as out of range.")
-    nullable: bool = Field(
-        False, description="Whether the value may be missing (null; NaN inside the model)."
-    )
-    personal: bool = Field(False, description="Personal data: kept out of reports and logs.")
-    shape: tuple[int, ...] = Field((), description="Shape of a tensor, without the row axis.")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Feature:
-        if self.name in RESERVED_NAMES:
-            raise ValueError(f"name {self.name!r} is reserved; choose another")
-        if self.type == "category" and not self.values and self.unknown == "refuse":
-            raise ValueError("a category needs `values`, the list of known values, or `unknown: serve`")
-        if self.type != "category" and self.unknown == "serve":
-            raise ValueError("only a category has `unknown`")
-        if self.type != "category" and self.values:
-            raise ValueError("only a category has `values`")
-        if len(set(self.values)) != len(self.values):
-            raise ValueError("`values` names a value twice")
-        if (self.type == "tensor") != bool(self.shape):
-            raise ValueError("a tensor needs `shape`, and only a tensor has one")
-        if any(axis < 1 for axis in self.shape):
-            raise ValueError("`shape` holds whole numbers of at least 1")
-        if self.nullable and self.type in ("boolean", "tensor"):
-            raise ValueError(f"a {self.type} cannot be nullable: it has no value that means missing")
-        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise ValueError("`minimum` is above `maximum`")
-        return self
-
-    @property
-    def takes_any_text(self) -> bool:
-        """Whether every string is valid: a text, or a category whose unknown values are served."""
-        return self.type == "text" or self.unknown == "serve"
-
-    @model_serializer(mode="wrap")
-    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        document: dict[str, Any] = write(self)
-        if self.unknown == "refuse":
-            # The default is left out: manifests from before this key keep their bytes, and so their versions' names.
-            document.pop("unknown", None)
-        return document
 
 
 def _parse_label(value: Any) -> Any:
@@ -160,7 +46,7 @@ def _parse_label(value: Any) -> Any:
 Label = Annotated[int | str, BeforeValidator(_parse_label)]
 
 
-class Prediction(_Section):
+class Prediction(Section):
     """What the model answers."""
 
     kind: Literal["probability", "value", "classes", "tensor"] = Field(
@@ -200,7 +86,7 @@ class Prediction(_Section):
         return document
 
 
-class Outcome(_Section):
+class Outcome(Section):
     """The true value of a prediction, which arrives later."""
 
     delay: Duration = Field(
@@ -214,7 +100,7 @@ def _parse_metric(value: Any) -> Any:
     return value
 
 
-class Metric(_Section):
+class Metric(Section):
     """The loss that measures a version."""
 
     name: Annotated[
@@ -229,7 +115,7 @@ class Metric(_Section):
     )
 
 
-class Window(_Section):
+class Window(Section):
     """What one verdict covers: a length of event time, or a number of rows."""
 
     every: Length | None = Field(None, description="Length of a window in event time.")
@@ -243,7 +129,7 @@ class Window(_Section):
         return self
 
 
-class Drift(_Section):
+class Drift(Section):
     """What counts as drift."""
 
     window: Window
@@ -268,7 +154,7 @@ class Drift(_Section):
     )
 
 
-class DriftTrigger(_Section):
+class DriftTrigger(Section):
     """Retrain when a verdict is `drift` and a signal of one of these kinds drifted."""
 
     when: Literal["drift"]
@@ -278,13 +164,13 @@ class DriftTrigger(_Section):
     windows: int = Field(1, ge=1, description="Number of consecutive verdicts with such drift.")
 
 
-class FloorTrigger(_Section):
+class FloorTrigger(Section):
     """Retrain when the realised loss lies above the metric's floor."""
 
     when: Literal["floor"]
 
 
-class ScheduleTrigger(_Section):
+class ScheduleTrigger(Section):
     """Retrain when the served version is this old in event time."""
 
     when: Literal["schedule"]
@@ -293,7 +179,7 @@ class ScheduleTrigger(_Section):
     )
 
 
-class NewRowsTrigger(_Section):
+class NewRowsTrigger(Section):
     """Retrain when this many rows with outcomes arrived since the served version was trained."""
 
     when: Literal["new_rows"]
@@ -306,20 +192,20 @@ Trigger = Annotated[
 ]
 
 
-class Budget(_Section):
+class Budget(Section):
     """At most `runs` runs in any interval of event time of length `per`."""
 
     runs: int = Field(ge=1, description="Maximum number of runs in the interval.")
     per: Length = Field(description="Length of the interval, in event time.")
 
 
-class AllRows(_Section):
+class AllRows(Section):
     """Train on everything logged so far."""
 
     use: Literal["all"]
 
 
-class LastRows(_Section):
+class LastRows(Section):
     """Train on the last `span` of event time, or the last `rows` rows."""
 
     use: Literal["last"]
@@ -333,7 +219,7 @@ class LastRows(_Section):
         return self
 
 
-class SinceChange(_Section):
+class SinceChange(Section):
     """Train on rows since the window in which drift was first detected; at least `minimum_rows`."""
 
     use: Literal["since_change"]
@@ -345,7 +231,7 @@ class SinceChange(_Section):
 TrainingWindow = Annotated[AllRows | LastRows | SinceChange, Field(discriminator="use")]
 
 
-class Retraining(_Section):
+class Retraining(Section):
     """The policy: triggers, training data and limits on the number of runs."""
 
     command: tuple[str, ...] = Field(
@@ -368,7 +254,7 @@ class Retraining(_Section):
     )
 
 
-class Gate(_Section):
+class Gate(Section):
     """The requirements that a challenger must meet to replace the champion."""
 
     holdout: Length = Field(
@@ -386,7 +272,7 @@ class Gate(_Section):
     )
 
 
-class LoopSpec(_Section):
+class LoopSpec(Section):
     """The contents of `loop.yaml`."""
 
     model: str = Field(pattern=MODEL_NAME, description="Name of the model.")
@@ -437,70 +323,3 @@ class LoopSpec(_Section):
             if feature.name == name:
                 return feature
         raise KeyError(name)
-
-
-class _OneValuePerKey(yaml.SafeLoader):
-    """YAML without objects that refuses a key given twice, where plain YAML silently keeps the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode) and key.value != "<<":
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value} is given twice", key.start_mark
-                )
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        return mapping
-
-
-def parse_loop_spec(text: str, *, origin: str = "loop.yaml") -> LoopSpec:
-    """Read a loop specification. Raises InvalidLoopSpec, naming the key and what was expected."""
-    try:
-        document = yaml.load(text, _OneValuePerKey)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark is not None else ""
-        what = getattr(error, "problem", None) or "a character that YAML does not allow"
-        raise InvalidLoopSpec(
-            f"{origin} is not YAML{where}: {what}", hint="fix the file and run the command again"
-        ) from error
-    if not isinstance(document, dict):
-        raise InvalidLoopSpec(
-            f"{origin} is not a YAML mapping of keys", hint="`homeostat init` writes one that works"
-        )
-    try:
-        return LoopSpec.model_validate(document)
-    except ValidationError as error:
-        raise InvalidLoopSpec(
-            f"{origin}: {_first_problem(error, document)}", hint="see docs/configuration.md, loop.yaml"
-        ) from error
-
-
-def read_loop_spec(project: Path) -> LoopSpec:
-    """Read `loop.yaml` of the model project at `project`. Raises InvalidLoopSpec."""
-    path = project / "loop.yaml"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidLoopSpec(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}",
-            hint="give the folder of a model project; `homeostat init DIR` writes one",
-        ) from error
-    return parse_loop_spec(text, origin=str(path))
-
-
-def _first_problem(error: ValidationError, document: dict[str, Any]) -> str:
-    problem = error.errors()[0]
-    keys = problem["loc"]
-    place = [key for key in keys if not (keys[0] == "retraining" and key in _TAGS)]
-    path = ".".join(str(part) for part in place) or "the file"
-    features = document.get("features")
-    if isinstance(features, list) and len(place) > 1 and place[0] == "features" and isinstance(place[1], int):
-        entry = features[place[1]]
-        if isinstance(entry, dict) and "name" in entry:
-            path += f" (feature {entry['name']})"
-    if problem["type"] == "string_pattern_mismatch":
-        return f"{path} is {problem['input']!r}; expected {_PATTERNS[problem['ctx']['pattern']]}"
-    return problem_text(path, problem)

@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.contracts.loop_spec import Feature, LoopSpec, Prediction
+from shared.contracts.feature import Feature
+from shared.contracts.loop_spec import LoopSpec, Prediction
 from shared.errors import IntegrityError
 
 MANIFEST = "manifest.json"

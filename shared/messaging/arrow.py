@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.contracts.feature import FEATURE_NAME
 from shared.contracts.lake_schema import (
     FEATURE_PREFIX,
     LABEL,
@@ -25,7 +26,6 @@ from shared.contracts.lake_schema import (
     TIMESTAMP,
     feature_column,
 )
-from shared.contracts.loop_spec import FEATURE_NAME
 from shared.models.classes import list_column
 from shared.spool.record import OutcomeRecord, PredictionRecord
 

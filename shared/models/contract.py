@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.contracts.loop_spec import Feature, Prediction
+from shared.contracts.feature import Feature
+from shared.contracts.loop_spec import Prediction
 from shared.errors import UnservableModel
 
 Array = npt.NDArray[Any]

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from shared.contracts.loop_spec import Feature, Prediction
+from shared.contracts.feature import Feature
+from shared.contracts.loop_spec import Prediction
 from shared.errors import UnservableModel
 from shared.models.contract import check_probabilities
 

@@ -16,7 +16,8 @@ import yaml
 from deltalake import write_deltalake
 
 from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS, TIMESTAMP, partition_of
-from shared.contracts.loop_spec import LoopSpec, read_loop_spec
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.loop_yaml import read_loop_spec
 from shared.contracts.manifest import Origin
 from shared.contracts.verdict import Verdict, cause_key
 from shared.models.keys import Keys, ensure_keys

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from onnx import TensorProto, helper
 
-from shared.contracts.loop_spec import LoopSpec, parse_loop_spec
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.loop_yaml import parse_loop_spec
 from shared.contracts.manifest import Manifest, Origin
 from shared.contracts.release import Release
 from shared.models.keys import ensure_keys

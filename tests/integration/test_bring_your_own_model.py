@@ -17,7 +17,7 @@ import pytest
 from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
-from shared.contracts.loop_spec import read_loop_spec
+from shared.contracts.loop_yaml import read_loop_spec
 from shared.models.onnx_runner import OnnxModel
 from tests.e2e.walking import program
 

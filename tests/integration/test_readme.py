@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper
 
-from shared.contracts.loop_spec import LoopSpec, read_loop_spec
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.loop_yaml import read_loop_spec
 from shared.contracts.manifest import Origin
 from shared.contracts.release import Release
 from shared.models.keys import ensure_keys

@@ -20,7 +20,8 @@ from docs.reference.routes import all_routes
 from services.inference.http.outcome_items import check_item, split_items
 from services.inference.models.input_schema import Schema
 from services.inference.models.labels import Labels
-from shared.contracts.loop_spec import LoopSpec, parse_loop_spec
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.loop_yaml import parse_loop_spec
 from tests.repo.tracked import tracked
 
 PAGES = sorted(path for path in tracked() if path.suffix == ".md")

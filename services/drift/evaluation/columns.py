@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import LABEL, SCORE, SCORES
-from shared.contracts.loop_spec import Feature, LoopSpec
+from shared.contracts.loop_spec import LoopSpec
 from shared.models.classes import read_outcomes, read_scores
 from shared.models.losses import row_losses
 

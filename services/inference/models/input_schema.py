@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shared.contracts.loop_spec import Feature
+from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 from shared.models.contract import LARGEST_FLOAT_INTEGER
 

@@ -11,7 +11,7 @@ from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.open_inference.codec import InferInput, InferRequest
 from services.inference.open_inference.datatypes import check_values
-from shared.contracts.loop_spec import Feature
+from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 
 PREDICTION_ID = "prediction_id"

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from cli.commands.init import Library
 from cli.main import app
-from shared.contracts.loop_spec import read_loop_spec
+from shared.contracts.loop_yaml import read_loop_spec
 from shared.models.onnx_runner import OnnxModel
 
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from cli.deployment.model_export import export_project, project_of
-from shared.contracts.loop_spec import read_loop_spec
+from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ProjectError
 
 ROWS = pd.DataFrame(

@@ -13,7 +13,9 @@ import pytest
 
 from cli.deployment import parquet_rows as rows
 from cli.deployment.parquet_rows import last_moment, newest, read_rows, with_scores
-from shared.contracts.loop_spec import Feature, LoopSpec, Prediction, parse_loop_spec
+from shared.contracts.feature import Feature
+from shared.contracts.loop_spec import LoopSpec, Prediction
+from shared.contracts.loop_yaml import parse_loop_spec
 from shared.errors import ProjectError
 from tests.fakes.class_model import TABLE, class_loop
 

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from examples.flights.data import FEATURES, load_flights
-from shared.contracts.loop_spec import LoopSpec, read_loop_spec
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.loop_yaml import read_loop_spec
 
 PROJECT = Path(__file__).resolve().parents[4] / "examples" / "flights"
 

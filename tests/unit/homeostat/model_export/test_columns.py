@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from homeostat.model_export.columns import infer_columns, to_table, valid_names
-from shared.contracts.loop_spec import CLASS_NAMES, Feature
+from shared.contracts.feature import Feature
+from shared.contracts.loop_spec import CLASS_NAMES
 from shared.errors import ExportRefused
 
 ROWS = pd.DataFrame(

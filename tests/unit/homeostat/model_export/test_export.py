@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 import homeostat
-from shared.contracts.loop_spec import read_loop_spec
+from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ExportRefused, UnservableModel
 from shared.models.onnx_runner import OnnxModel
 

@@ -6,7 +6,8 @@ import pytest
 from homeostat.model_export.columns import infer_columns
 from homeostat.model_export.loop_yaml import write_loop_yaml
 from homeostat.model_export.prediction_kind import VALUE, PredictionKind, of_classes
-from shared.contracts.loop_spec import LoopSpec, parse_loop_spec
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.loop_yaml import parse_loop_spec
 
 ROWS = pd.DataFrame(
     {

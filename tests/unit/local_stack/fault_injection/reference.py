@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from shared.contracts.loop_spec import LoopSpec, parse_loop_spec
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.loop_yaml import parse_loop_spec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LOOP = """

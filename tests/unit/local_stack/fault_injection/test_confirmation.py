@@ -11,7 +11,7 @@ import pytest
 
 from local_stack.fault_injection.confirmation import InjectionLog, require_confirmation
 from local_stack.fault_injection.target import Target
-from shared.contracts.loop_spec import read_loop_spec
+from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import CallerError
 from shared.stores.lake import Lake
 

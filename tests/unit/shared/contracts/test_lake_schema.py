@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import FEATURE_TYPES, check_columns
-from shared.contracts.loop_spec import Feature
 from shared.errors import UnservableModel
 
 EXTRA: dict[str, dict[str, Any]] = {"category": {"values": ["a"]}, "tensor": {"shape": [2]}}

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from shared.contracts.loop_spec import (
-    RESERVED_NAMES,
-    AllRows,
-    Duration,
-    Feature,
-    LoopSpec,
-    parse_loop_spec,
-    read_loop_spec,
-)
+from shared.contracts.loop_spec import AllRows, LoopSpec
+from shared.contracts.loop_yaml import parse_loop_spec
 from shared.errors import InvalidLoopSpec
-
-DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 
 
 def at(document: dict[str, Any], path: str, value: object) -> dict[str, Any]:
@@ -63,88 +51,6 @@ def test_a_specification_survives_being_written_and_read(loop_document: dict[str
     at(loop_document, "retraining.window", {"use": "last", "span": "1234567s"})
     spec = LoopSpec.model_validate(loop_document)
     assert LoopSpec.model_validate(spec.model_dump(mode="json")) == spec
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90s", 90),
-        ("90m", 5400),
-        ("1.5h", 5400),
-        ("7d", 604800),
-        (" 7 d ", 604800),
-        ("0d", 0),
-        ("0.25s", 0.25),
-    ],
-)
-def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
-    assert DURATION.validate_python(text) == timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize(
-    "text", ["7", "d", "", "7w", "-1d", "1d2h", "P7D", "1e3s", "7 days", 7, 7.5, True, None]
-)
-def test_what_is_no_duration_is_refused_with_an_example(text: object) -> None:
-    with pytest.raises(ValidationError, match="such as 90m or 7d"):
-        DURATION.validate_python(text)
-
-
-def test_a_duration_beyond_a_lifetime_is_refused_and_does_not_overflow() -> None:
-    with pytest.raises(ValidationError, match="at most 36500d"):
-        DURATION.validate_python("99999999999999d")
-
-
-@pytest.mark.parametrize(
-    ("duration", "text"),
-    [
-        (timedelta(days=14), "14d"),
-        (timedelta(hours=36), "36h"),
-        (timedelta(minutes=90), "90m"),
-        (timedelta(seconds=1234567), "1234567s"),
-        (timedelta(seconds=0.5), "0.5s"),
-        (timedelta(0), "0s"),
-    ],
-)
-def test_a_duration_is_written_in_its_greatest_whole_unit(duration: timedelta, text: str) -> None:
-    assert DURATION.dump_python(duration, mode="json") == text
-
-
-@given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=36500)))
-def test_every_duration_is_read_as_it_was_written(duration: timedelta) -> None:
-    assert DURATION.validate_python(DURATION.dump_python(duration, mode="json")) == duration
-
-
-@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
-def test_no_feature_may_take_the_name_of_a_column_of_ours(name: str) -> None:
-    with pytest.raises(ValidationError, match="reserved"):
-        Feature(name=name, type="number")
-
-
-@pytest.mark.parametrize(
-    ("entry", "expected"),
-    [
-        ({"name": "c", "type": "category"}, "needs `values`"),
-        ({"name": "c", "type": "category", "values": ["a", "a"]}, "twice"),
-        ({"name": "n", "type": "number", "values": ["a"]}, "only a category"),
-        ({"name": "t", "type": "tensor"}, "needs `shape`"),
-        ({"name": "n", "type": "number", "shape": [3]}, "only a tensor"),
-        ({"name": "t", "type": "tensor", "shape": [0]}, "at least 1"),
-        ({"name": "b", "type": "boolean", "nullable": True}, "cannot be nullable"),
-        ({"name": "t", "type": "tensor", "shape": [2], "nullable": True}, "cannot be nullable"),
-        ({"name": "n", "type": "number", "minimum": 2, "maximum": 1}, "above `maximum`"),
-        ({"name": "n", "type": "number", "minimum": float("nan")}, "finite"),
-        ({"name": "n", "type": "word"}, "'number', 'integer'"),
-        ({"name": "n", "type": "text", "values": ["a"]}, "only a category"),
-        ({"name": "n", "type": "text", "unknown": "serve"}, "only a category has `unknown`"),
-        ({"name": "c", "type": "category", "unknown": "ignore"}, "'refuse' or 'serve'"),
-        ({"name": "no-hyphen", "type": "number"}, "pattern"),
-        ({"name": "1st", "type": "number"}, "pattern"),
-        ({"name": "n", "type": "number", "unit": "m"}, "Extra inputs"),
-    ],
-)
-def test_a_feature_that_contradicts_itself_is_refused(entry: dict[str, Any], expected: str) -> None:
-    with pytest.raises(ValidationError, match=expected):
-        Feature.model_validate(entry)
 
 
 def classes(*labels: Any) -> dict[str, Any]:
@@ -284,56 +190,3 @@ def test_on_cannot_be_meant_as_the_key_of_a_trigger(loop_document: dict[str, Any
     text = text.replace("retraining:\n", "retraining:\n  triggers:\n  - on: drift\n")
     with pytest.raises(InvalidLoopSpec, match=r"retraining.triggers.0: expected the key when"):
         parse_loop_spec(text)
-
-
-def test_a_key_given_twice_is_refused_rather_than_half_read(loop_document: dict[str, Any]) -> None:
-    text = yaml.safe_dump(loop_document) + "automation: auto\nautomation: observe\n"
-    with pytest.raises(InvalidLoopSpec, match=r"line \d+: the key automation is given twice"):
-        parse_loop_spec(text)
-
-
-@pytest.mark.parametrize("text", ["", "just words", "- a\n- list", "12"])
-def test_a_file_that_is_no_mapping_is_refused(text: str) -> None:
-    with pytest.raises(InvalidLoopSpec, match="is not a YAML mapping of keys"):
-        parse_loop_spec(text)
-
-
-@pytest.mark.parametrize("text", ["model: [", "a: b: c", "\x00", "model: !!python/object/apply:os.getcwd []"])
-def test_a_file_that_is_no_plain_yaml_is_refused(text: str) -> None:
-    with pytest.raises(InvalidLoopSpec, match="is not YAML"):
-        parse_loop_spec(text)
-
-
-def test_the_line_of_a_slip_is_named() -> None:
-    with pytest.raises(InvalidLoopSpec, match="at line 3"):
-        parse_loop_spec("model: a\ndescription: b\n\tfeatures: c\n")
-
-
-def test_a_project_is_read_from_its_folder(tmp_path: Path, loop_document: dict[str, Any]) -> None:
-    (tmp_path / "loop.yaml").write_text(yaml.safe_dump(loop_document), encoding="utf-8")
-    assert read_loop_spec(tmp_path).model == "flights"
-
-
-def test_a_folder_without_the_file_gets_the_command_that_writes_one(tmp_path: Path) -> None:
-    with pytest.raises(InvalidLoopSpec, match="homeostat init") as refusal:
-        read_loop_spec(tmp_path / "nowhere")
-    assert str(tmp_path / "nowhere" / "loop.yaml") in refusal.value.message
-
-
-def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "loop.yaml").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(InvalidLoopSpec, match="cannot be read"):
-        read_loop_spec(tmp_path)
-
-
-def test_category_without_a_list_is_open() -> None:
-    town = Feature(name="town", type="category", unknown="serve")
-    assert town.values == ()
-    assert town.takes_any_text
-    assert town.model_dump()["unknown"] == "serve"
-
-
-def test_default_of_a_new_key_is_not_written() -> None:
-    colour = Feature(name="colour", type="category", values=("red",))
-    assert not colour.takes_any_text
-    assert "unknown" not in colour.model_dump()

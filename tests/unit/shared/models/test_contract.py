@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from shared.contracts.loop_spec import Feature
+from shared.contracts.feature import Feature
 from shared.errors import UnservableModel
 from shared.models.contract import check_finite, check_probabilities, check_rows, input_type, to_inputs
 

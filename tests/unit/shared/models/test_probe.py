@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from shared.contracts.loop_spec import Feature, Prediction
+from shared.contracts.feature import Feature
+from shared.contracts.loop_spec import Prediction
 from shared.errors import UnservableModel
 from shared.models.probe import SAMPLE, Run, probe
 

@@ -22,7 +22,7 @@ from sklearn.metrics import log_loss
 from sklearn.tree import DecisionTreeClassifier
 
 import homeostat
-from shared.contracts.loop_spec import read_loop_spec
+from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ExportRefused
 from shared.models.onnx_runner import OnnxModel
 

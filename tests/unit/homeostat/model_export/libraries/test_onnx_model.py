@@ -12,7 +12,7 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import homeostat
-from shared.contracts.loop_spec import read_loop_spec
+from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ExportRefused
 from shared.models.onnx_runner import OnnxModel
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.inference.models.input_schema import Schema
-from shared.contracts.loop_spec import Feature
+from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 from tests.fakes.toy_model import ROW, toy_loop
 

@@ -1,0 +1,40 @@
+"""Durations in `loop.yaml`: a number and a unit, such as 90m or 7d."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = timedelta(days=36500)
+
+
+def _parse_duration(value: Any) -> Any:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value)
+        if match is None:
+            raise ValueError("expected a number and a unit of s, m, h or d, such as 90m or 7d")
+        seconds = float(match[1]) * _UNITS[match[2]]
+        if seconds > _LONGEST.total_seconds():
+            raise ValueError(f"a duration is at most {_LONGEST.days}d")
+        return timedelta(seconds=seconds)
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError("expected a duration such as 90m or 7d")
+
+
+def _write_duration(value: timedelta) -> str:
+    seconds = value.total_seconds()
+    for unit in ("d", "h", "m"):
+        if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
+            return f"{int(seconds // _UNITS[unit])}{unit}"
+    return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(_parse_duration), PlainSerializer(_write_duration, return_type=str)
+]
+Length = Annotated[Duration, Field(gt=timedelta(0))]

@@ -1,0 +1,87 @@
+"""A feature in `loop.yaml`: name, type and valid values of one input of the model."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+FEATURE_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+RESERVED_NAMES = frozenset(
+    {"event_time", "outcome", "prediction_id", "score", "model", "version", "generation"}
+)
+
+
+class Section(BaseModel):
+    """A part of `loop.yaml`: unknown keys are refused, and nothing changes after it was read."""
+
+    # JSON has no NaN and no infinity: a version's manifest could not be read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Feature(Section):
+    """One input of the model."""
+
+    name: str = Field(
+        pattern=FEATURE_NAME, description="Name of the feature, in requests, in the lake and in the model."
+    )
+    type: Literal["number", "integer", "boolean", "category", "text", "tensor"] = Field(
+        description="number (float32), integer (int64; float32 where nullable), boolean, category (string), text (any string) "
+        "or tensor (float32 of `shape`)."
+    )
+    values: tuple[str, ...] = Field((), description="Known values of a category.")
+    unknown: Literal["refuse", "serve"] = Field(
+        "refuse",
+        description="A category that `values` lacks: refuse the request, or serve it; with serve the list may be empty.",
+    )
+    minimum: float | None = Field(
+        None, description="Smallest valid value; smaller ones count as out of range."
+    )
+    maximum: float | None = Field(None, description="Largest valid value; larger ones count as out of range.")
+    nullable: bool = Field(
+        False, description="Whether the value may be missing (null; NaN inside the model)."
+    )
+    personal: bool = Field(False, description="Personal data: kept out of reports and logs.")
+    shape: tuple[int, ...] = Field((), description="Shape of a tensor, without the row axis.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Feature:
+        if self.name in RESERVED_NAMES:
+            raise ValueError(f"name {self.name!r} is reserved; choose another")
+        if self.type == "category" and not self.values and self.unknown == "refuse":
+            raise ValueError("a category needs `values`, the list of known values, or `unknown: serve`")
+        if self.type != "category" and self.unknown == "serve":
+            raise ValueError("only a category has `unknown`")
+        if self.type != "category" and self.values:
+            raise ValueError("only a category has `values`")
+        if len(set(self.values)) != len(self.values):
+            raise ValueError("`values` names a value twice")
+        if (self.type == "tensor") != bool(self.shape):
+            raise ValueError("a tensor needs `shape`, and only a tensor has one")
+        if any(axis < 1 for axis in self.shape):
+            raise ValueError("`shape` holds whole numbers of at least 1")
+        if self.nullable and self.type in ("boolean", "tensor"):
+            raise ValueError(f"a {self.type} cannot be nullable: it has no value that means missing")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError("`minimum` is above `maximum`")
+        return self
+
+    @property
+    def takes_any_text(self) -> bool:
+        """Whether every string is valid: a text, or a category whose unknown values are served."""
+        return self.type == "text" or self.unknown == "serve"
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        if self.unknown == "refuse":
+            # The default is left out: manifests from before this key keep their bytes, and so their versions' names.
+            document.pop("unknown", None)
+        return document

@@ -1,0 +1,88 @@
+"""Reads `loop.yaml`, and says in one sentence what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from shared.contracts.feature import FEATURE_NAME
+from shared.contracts.loop_spec import MODEL_NAME, LoopSpec
+from shared.errors import InvalidLoopSpec
+from shared.validation_text import problem_text
+
+_PATTERNS = {
+    MODEL_NAME: "lowercase letters, digits, _ and -, beginning with a letter, at most 63 characters",
+    FEATURE_NAME: "letters, digits and _, not beginning with a digit, at most 63 characters",
+}
+# pydantic adds a union's tag to the path of a key; it is not in the file.
+_TAGS = frozenset({"drift", "floor", "schedule", "new_rows", "all", "last", "since_change"})
+
+
+class _OneValuePerKey(yaml.SafeLoader):
+    """YAML without objects that refuses a key given twice, where plain YAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} is given twice", key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
+
+
+def parse_loop_spec(text: str, *, origin: str = "loop.yaml") -> LoopSpec:
+    """Read a loop specification. Raises InvalidLoopSpec, naming the key and what was expected."""
+    try:
+        document = yaml.load(text, _OneValuePerKey)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        what = getattr(error, "problem", None) or "a character that YAML does not allow"
+        raise InvalidLoopSpec(
+            f"{origin} is not YAML{where}: {what}", hint="fix the file and run the command again"
+        ) from error
+    if not isinstance(document, dict):
+        raise InvalidLoopSpec(
+            f"{origin} is not a YAML mapping of keys", hint="`homeostat init` writes one that works"
+        )
+    try:
+        return LoopSpec.model_validate(document)
+    except ValidationError as error:
+        raise InvalidLoopSpec(
+            f"{origin}: {_first_problem(error, document)}", hint="see docs/configuration.md, loop.yaml"
+        ) from error
+
+
+def read_loop_spec(project: Path) -> LoopSpec:
+    """Read `loop.yaml` of the model project at `project`. Raises InvalidLoopSpec."""
+    path = project / "loop.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidLoopSpec(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}",
+            hint="give the folder of a model project; `homeostat init DIR` writes one",
+        ) from error
+    return parse_loop_spec(text, origin=str(path))
+
+
+def _first_problem(error: ValidationError, document: dict[str, Any]) -> str:
+    problem = error.errors()[0]
+    keys = problem["loc"]
+    place = [key for key in keys if not (keys[0] == "retraining" and key in _TAGS)]
+    path = ".".join(str(part) for part in place) or "the file"
+    features = document.get("features")
+    if isinstance(features, list) and len(place) > 1 and place[0] == "features" and isinstance(place[1], int):
+        entry = features[place[1]]
+        if isinstance(entry, dict) and "name" in entry:
+            path += f" (feature {entry['name']})"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{path} is {problem['input']!r}; expected {_PATTERNS[problem['ctx']['pattern']]}"
+    return problem_text(path, problem)

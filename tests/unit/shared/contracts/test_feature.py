@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from shared.contracts.feature import RESERVED_NAMES, Feature
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
+def test_no_feature_may_take_the_name_of_a_column_of_ours(name: str) -> None:
+    with pytest.raises(ValidationError, match="reserved"):
+        Feature(name=name, type="number")
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"name": "c", "type": "category"}, "needs `values`"),
+        ({"name": "c", "type": "category", "values": ["a", "a"]}, "twice"),
+        ({"name": "n", "type": "number", "values": ["a"]}, "only a category"),
+        ({"name": "t", "type": "tensor"}, "needs `shape`"),
+        ({"name": "n", "type": "number", "shape": [3]}, "only a tensor"),
+        ({"name": "t", "type": "tensor", "shape": [0]}, "at least 1"),
+        ({"name": "b", "type": "boolean", "nullable": True}, "cannot be nullable"),
+        ({"name": "t", "type": "tensor", "shape": [2], "nullable": True}, "cannot be nullable"),
+        ({"name": "n", "type": "number", "minimum": 2, "maximum": 1}, "above `maximum`"),
+        ({"name": "n", "type": "number", "minimum": float("nan")}, "finite"),
+        ({"name": "n", "type": "word"}, "'number', 'integer'"),
+        ({"name": "n", "type": "text", "values": ["a"]}, "only a category"),
+        ({"name": "n", "type": "text", "unknown": "serve"}, "only a category has `unknown`"),
+        ({"name": "c", "type": "category", "unknown": "ignore"}, "'refuse' or 'serve'"),
+        ({"name": "no-hyphen", "type": "number"}, "pattern"),
+        ({"name": "1st", "type": "number"}, "pattern"),
+        ({"name": "n", "type": "number", "unit": "m"}, "Extra inputs"),
+    ],
+)
+def test_a_feature_that_contradicts_itself_is_refused(entry: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
+        Feature.model_validate(entry)
+
+
+def test_category_without_a_list_is_open() -> None:
+    town = Feature(name="town", type="category", unknown="serve")
+    assert town.values == ()
+    assert town.takes_any_text
+    assert town.model_dump()["unknown"] == "serve"
+
+
+def test_default_of_a_new_key_is_not_written() -> None:
+    colour = Feature(name="colour", type="category", values=("red",))
+    assert not colour.takes_any_text
+    assert "unknown" not in colour.model_dump()

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.contracts.loop_yaml import parse_loop_spec, read_loop_spec
+from shared.errors import InvalidLoopSpec
+
+
+def test_a_key_given_twice_is_refused_rather_than_half_read(loop_document: dict[str, Any]) -> None:
+    text = yaml.safe_dump(loop_document) + "automation: auto\nautomation: observe\n"
+    with pytest.raises(InvalidLoopSpec, match=r"line \d+: the key automation is given twice"):
+        parse_loop_spec(text)
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- list", "12"])
+def test_a_file_that_is_no_mapping_is_refused(text: str) -> None:
+    with pytest.raises(InvalidLoopSpec, match="is not a YAML mapping of keys"):
+        parse_loop_spec(text)
+
+
+@pytest.mark.parametrize("text", ["model: [", "a: b: c", "\x00", "model: !!python/object/apply:os.getcwd []"])
+def test_a_file_that_is_no_plain_yaml_is_refused(text: str) -> None:
+    with pytest.raises(InvalidLoopSpec, match="is not YAML"):
+        parse_loop_spec(text)
+
+
+def test_the_line_of_a_slip_is_named() -> None:
+    with pytest.raises(InvalidLoopSpec, match="at line 3"):
+        parse_loop_spec("model: a\ndescription: b\n\tfeatures: c\n")
+
+
+def test_a_project_is_read_from_its_folder(tmp_path: Path, loop_document: dict[str, Any]) -> None:
+    (tmp_path / "loop.yaml").write_text(yaml.safe_dump(loop_document), encoding="utf-8")
+    assert read_loop_spec(tmp_path).model == "flights"
+
+
+def test_a_folder_without_the_file_gets_the_command_that_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(InvalidLoopSpec, match="homeostat init") as refusal:
+        read_loop_spec(tmp_path / "nowhere")
+    assert str(tmp_path / "nowhere" / "loop.yaml") in refusal.value.message
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop.yaml").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InvalidLoopSpec, match="cannot be read"):
+        read_loop_spec(tmp_path)
