@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from services.inference.http.timestamps import parse_timestamp
-from services.inference.models.input_schema import show
+from services.inference.models.column_checks import show
 from services.inference.models.labels import Labels
 from shared.contracts.loop_spec import Prediction
 from shared.contracts.outcome import expected_outcome, fits

@@ -12,7 +12,7 @@ from services.inference.http.request import Request
 from services.inference.http.response import Response
 from services.inference.http.timestamps import parse_timestamp
 from services.inference.metrics import InferenceMetrics
-from services.inference.models.input_schema import show
+from services.inference.models.column_checks import show
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from services.inference.prediction.class_scores import scores_by_label

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from services.inference.models.input_schema import show
+from services.inference.models.column_checks import show
 from shared.errors import InvalidRequest
 from shared.http.json_body import parse_json
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from services.inference.models.input_schema import show
+from services.inference.models.column_checks import show
 from services.inference.open_inference.codec import InferInput
 from shared.errors import InvalidRequest
 

@@ -1,0 +1,280 @@
+"""Checks the values of one feature, and turns them into a model input and a column of the log. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.contracts.feature import Feature
+from shared.errors import InvalidRequest
+from shared.models.contract import LARGEST_FLOAT_INTEGER
+
+Array = npt.NDArray[Any]
+
+_FLOAT32 = np.dtype(np.float32)
+_INT64 = range(-(2**63), 2**63)
+
+
+def wrong_value(feature: Feature, row: int, problem: str) -> InvalidRequest:
+    """The error for a value of a row."""
+    return InvalidRequest(
+        f"feature {feature.name} of row {row} {problem}",
+        field=feature.name,
+        expected=expected(feature),
+        row=row,
+    )
+
+
+def is_finite(array: Array) -> bool:
+    """Whether every number is finite."""
+    return bool(np.isfinite(array).all())
+
+
+def expected(feature: Feature) -> str:
+    """The expected values of a feature, in words."""
+    if feature.takes_any_text:
+        words = "a string"
+    elif feature.type == "category":
+        shown = ", ".join(feature.values[:20]) + (", …" if len(feature.values) > 20 else "")
+        words = f"one of {shown}"
+    elif feature.type == "tensor":
+        words = f"nested lists of finite numbers of shape {list(feature.shape)}"
+    else:
+        words = {
+            "number": "a finite number",
+            "integer": f"a whole number from -{LARGEST_FLOAT_INTEGER} to {LARGEST_FLOAT_INTEGER}"
+            if feature.nullable
+            else "a 64-bit integer",
+            "boolean": "true or false",
+        }[feature.type]
+    return f"{words}, or null" if feature.nullable else words
+
+
+def show(value: object) -> str:
+    """A value for a message, shortened."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+class ColumnCheck:
+    """Turns a column of decoded JSON into a model input and a log column."""
+
+    def __init__(self, feature: Feature) -> None:
+        self.feature = feature
+
+    def __call__(
+        self, values: list[Any], may_hold_booleans: bool = True
+    ) -> tuple[Array, Sequence[object] | Array]:
+        raise NotImplementedError
+
+    def array(self, values: Array) -> tuple[Array, Sequence[object] | Array]:
+        """The same for an array; NaN is a missing value."""
+        listed: list[Any] = values.tolist()
+        if self.feature.nullable and values.dtype.kind == "f":
+            listed = [None if value != value else value for value in listed]
+        return self(listed)
+
+
+class _Number(ColumnCheck):
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(feature)
+        self._types = frozenset({float, int, type(None)} if feature.nullable else {float, int})
+
+    def __call__(
+        self, values: list[Any], may_hold_booleans: bool = True
+    ) -> tuple[Array, Sequence[object] | Array]:
+        kinds = set(map(type, values))
+        if not kinds <= self._types:
+            row = next(index for index, value in enumerate(values) if type(value) not in self._types)
+            raise wrong_value(
+                self.feature, row, "is missing" if values[row] is None else f"is {show(values[row])}"
+            )
+        if int in kinds:
+            values = [float(value) if type(value) is int else value for value in values]
+        array = np.array(values, _FLOAT32)  # numpy reads None as NaN
+        if type(None) in kinds:
+            finite = np.isfinite(array) | np.array([value is None for value in values])
+        elif is_finite(array):
+            return array, values
+        else:
+            finite = np.isfinite(array)
+        if not finite.all():
+            row = int(np.argmin(finite))
+            raise wrong_value(self.feature, row, f"is {show(values[row])}, which does not fit into float32")
+        return array, values
+
+
+class _Integer(ColumnCheck):
+    """Whole numbers; `3.0` is one, since many clients write every number as a float."""
+
+    def __call__(
+        self, values: list[Any], may_hold_booleans: bool = True
+    ) -> tuple[Array, Sequence[object] | Array]:
+        if set(map(type, values)) != {int}:
+            values = self._whole(values)
+        try:
+            return np.array(values, np.int64), values
+        except OverflowError:
+            row = next(index for index, value in enumerate(values) if value not in _INT64)
+            raise wrong_value(self.feature, row, f"is {show(values[row])}") from None
+
+    def _whole(self, values: list[Any]) -> list[Any]:
+        found = list(values)
+        for row, value in enumerate(values):
+            if type(value) is float and value.is_integer():
+                found[row] = int(value)
+            elif type(value) is not int and not (value is None and self.feature.nullable):
+                raise wrong_value(self.feature, row, "is missing" if value is None else f"is {show(value)}")
+        return found
+
+
+class _NullableInteger(_Integer):
+    """Whole numbers that may be missing: float32 for the model, integers for the log."""
+
+    def __call__(
+        self, values: list[Any], may_hold_booleans: bool = True
+    ) -> tuple[Array, Sequence[object] | Array]:
+        if not set(map(type, values)) <= {int, type(None)}:
+            values = self._whole(values)
+        try:
+            array = np.array(values, np.float64)  # numpy reads None as NaN
+            large = np.abs(array) > LARGEST_FLOAT_INTEGER
+        except OverflowError:
+            large = np.array([value is not None and abs(value) > LARGEST_FLOAT_INTEGER for value in values])
+        if large.any():
+            row = int(np.argmax(large))
+            raise wrong_value(self.feature, row, f"is {show(values[row])}")
+        return array.astype(_FLOAT32), values
+
+
+class _Boolean(ColumnCheck):
+    def __call__(
+        self, values: list[Any], may_hold_booleans: bool = True
+    ) -> tuple[Array, Sequence[object] | Array]:
+        if set(map(type, values)) != {bool}:
+            row = next(index for index, value in enumerate(values) if type(value) is not bool)
+            raise wrong_value(
+                self.feature, row, "is missing" if values[row] is None else f"is {show(values[row])}"
+            )
+        return np.array(values, np.bool_), values
+
+
+class _Category(ColumnCheck):
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(feature)
+        self._allowed = frozenset((*feature.values, None)) if feature.nullable else frozenset(feature.values)
+
+    def __call__(
+        self, values: list[Any], may_hold_booleans: bool = True
+    ) -> tuple[Array, Sequence[object] | Array]:
+        try:
+            known = self._allowed.issuperset(values)
+        except TypeError:  # a list or an object is not hashable
+            known = False
+        if not known:
+            row = next(index for index, value in enumerate(values) if not self._is_allowed(value))
+            raise wrong_value(
+                self.feature, row, "is missing" if values[row] is None else f"is {show(values[row])}"
+            )
+        array = np.empty(len(values), object)
+        array[:] = ["" if value is None else value for value in values] if self.feature.nullable else values
+        return array, values
+
+    def _is_allowed(self, value: object) -> bool:
+        return (value is None or isinstance(value, str)) and value in self._allowed
+
+
+class _Text(ColumnCheck):
+    """Any string: a text, or a category whose unknown values are served."""
+
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(feature)
+        self._types = frozenset({str, type(None)} if feature.nullable else {str})
+
+    def __call__(
+        self, values: list[Any], may_hold_booleans: bool = True
+    ) -> tuple[Array, Sequence[object] | Array]:
+        if not set(map(type, values)) <= self._types:
+            row = next(index for index, value in enumerate(values) if type(value) not in self._types)
+            raise wrong_value(
+                self.feature, row, "is missing" if values[row] is None else f"is {show(values[row])}"
+            )
+        array = np.empty(len(values), object)
+        array[:] = ["" if value is None else value for value in values] if self.feature.nullable else values
+        return array, values
+
+
+class _Tensor(ColumnCheck):
+    def __call__(
+        self, values: list[Any], may_hold_booleans: bool = True
+    ) -> tuple[Array, Sequence[object] | Array]:
+        shape = (len(values), *self.feature.shape)
+        try:
+            array = np.array(values)
+            fits = (
+                array.dtype.kind in "if"
+                and array.shape == shape
+                and not (may_hold_booleans and _holds_boolean(values))
+            )
+        except (ValueError, OverflowError):  # ragged lists
+            fits = False
+        if fits:
+            return self.array(array)
+        if len(values) == 1:
+            raise wrong_value(self.feature, 0, _shape_problem(values[0]))
+        for row, value in enumerate(values):
+            try:
+                self([value])
+            except InvalidRequest:
+                raise wrong_value(self.feature, row, _shape_problem(value)) from None
+        raise wrong_value(self.feature, 0, "has a wrong shape")
+
+    def array(self, values: Array) -> tuple[Array, Sequence[object] | Array]:
+        array = np.ascontiguousarray(values, _FLOAT32)
+        if not is_finite(array):
+            row = int(np.argmin(np.isfinite(array.reshape(len(values), -1)).all(axis=1)))
+            raise wrong_value(self.feature, row, "contains a number that does not fit into float32")
+        return array, array
+
+
+def _holds_boolean(values: list[Any]) -> bool:
+    """Whether there is a boolean, which numpy would read as a number."""
+    while values and type(values[0]) is list:
+        values = [item for value in values for item in value]
+    return bool in set(map(type, values))
+
+
+def _shape_problem(value: object) -> str:
+    if value is None:
+        return "is missing"
+    try:
+        array = np.array(value)
+    except (ValueError, OverflowError):
+        return "has lists of unequal length, or values that are not numbers"
+    return (
+        f"has shape {list(array.shape)}"
+        if array.dtype.kind in "if"
+        else "contains values that are not numbers"
+    )
+
+
+_CHECKS: dict[str, type[ColumnCheck]] = {
+    "number": _Number,
+    "integer": _Integer,
+    "boolean": _Boolean,
+    "category": _Category,
+    "text": _Text,
+    "tensor": _Tensor,
+}
+
+
+def check_of(feature: Feature) -> ColumnCheck:
+    """The check for a feature's column."""
+    if feature.takes_any_text:
+        return _Text(feature)
+    if feature.type == "integer" and feature.nullable:
+        return _NullableInteger(feature)
+    return _CHECKS[feature.type](feature)
