@@ -28,7 +28,8 @@ class Entry:
 
     def load(self) -> Any:
         """The command itself; imports its module."""
-        found = getattr(import_module(f"cli.commands.{self.module or self.name}"), self.name)
+        module = self.module or self.name
+        found = getattr(import_module(module if "." in module else f"cli.commands.{module}"), self.name)
         if isinstance(found, typer.Typer):
             return typer.main.get_group(found)
         app = typer.Typer(rich_markup_mode="rich", add_completion=False, pretty_exceptions_show_locals=False)
@@ -50,6 +51,13 @@ PAGE: tuple[Entry, ...] = (
         "deploy",
         "Train, package, sign and release a version.",
         "homeostat deploy my-model --train train.parquet --holdout holdout.parquet",
+    ),
+    Entry(
+        MODEL,
+        "replay",
+        "Send history from a Parquet file to inference.",
+        "homeostat replay history.parquet --model parcels --delay 1h",
+        "cli.replay.command",
     ),
     Entry(INSPECT, "status", "Show models, waiting runs and the processes.", "homeostat status --json"),
     Entry(INSPECT, "console", "Serve the web console.", "homeostat console --port 8015"),

@@ -62,26 +62,24 @@ def _tensors(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.Array:
     return list_column(tensors.reshape(len(tensors), -1))
 
 
-def time_column(path: Path, column: pa.ChunkedArray, now: datetime) -> pa.ChunkedArray:
+def time_column(
+    path: Path, column: pa.ChunkedArray, now: datetime, name: str = "event_time"
+) -> pa.ChunkedArray:
     """Event times in UTC, within the bounds of every request."""
     if not pa.types.is_timestamp(column.type):
-        raise ProjectError(
-            f"{path}: column event_time is {column.type}", hint="write it as a timestamp in UTC"
-        )
+        raise ProjectError(f"{path}: column {name} is {column.type}", hint="write it as a timestamp in UTC")
     if column.null_count:
-        raise ProjectError(
-            f"{path}: column event_time has missing values", hint="every row needs an event time"
-        )
+        raise ProjectError(f"{path}: column {name} has missing values", hint="every row needs an event time")
     if column.type.tz is None:
         raise ProjectError(
-            f"{path}: column event_time is {column.type}, without a time zone",
-            hint='write it in UTC; in pandas: rows["event_time"].dt.tz_localize("UTC")',
+            f"{path}: column {name} is {column.type}, without a time zone",
+            hint=f'write it in UTC; in pandas: rows["{name}"].dt.tz_localize("UTC")',
         )
     whole = column.cast(pa.timestamp("s", tz="UTC"), safe=False).cast(pa.int64())
     for seconds in pc.min_max(whole).as_py().values():
         moment = datetime.fromtimestamp(min(max(seconds, _YEAR_1), _YEAR_9999), UTC)
         try:
-            check_event_time(moment, now, field="event_time")
+            check_event_time(moment, now, field=name)
         except InvalidRequest as error:
             raise ProjectError(
                 f"{path}: {error.message}", hint=f"expected {error.expected}; correct or remove the row"

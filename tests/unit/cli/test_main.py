@@ -31,6 +31,7 @@ QUICK = (
     ("runs",),
     ("init", "--help"),
     ("deploy", "--help"),
+    ("replay", "--help"),
     ("doctor", "--help"),
     ("inject", "--help"),
 )

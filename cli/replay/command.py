@@ -1,0 +1,132 @@
+"""`homeostat replay`: send history from a Parquet file to inference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.command_settings import client_settings
+from cli.completion import complete_model
+from cli.exit_codes import INTERRUPTED, exit_code
+from cli.home import find_home
+from cli.options import InferenceUrl, Json, StackHome
+from cli.output import FOUND_SOMETHING, Output, command_output
+from local_stack.addresses import addresses
+from shared.errors import CallerError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from cli.replay.history import History
+
+OUTCOME = "outcome"
+# A server that is away at the start is an error, later an outage that the replay waits for.
+START_S, RETRY_S = 3.0, 60.0
+
+
+def replay(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="Parquet file: event time, the model's inputs, outcome."
+        ),
+    ],
+    delay: Annotated[str, typer.Option(help="Event time from a row to its outcome, such as 30m, 1h or 7d.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Name of the model. Default: the only one that is served.", autocompletion=complete_model
+        ),
+    ] = "",
+    speed: Annotated[
+        str, typer.Option(help="Seconds of event time per second, such as 100; or max, as fast as possible.")
+    ] = "max",
+    outcome_column: Annotated[
+        str, typer.Option(help="Column with the outcomes; rows without a value get none.")
+    ] = OUTCOME,
+    time_column: Annotated[str, typer.Option(help="Column with the event times.")] = "event_time",
+    batch: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Most rows in one request. They have the same event time.")
+    ] = 100,
+    limit: Annotated[int | None, typer.Option(min=1, help="Send only the first rows.")] = None,
+    home: StackHome = None,
+    inference_url: InferenceUrl = "",
+    as_json: Json = False,
+) -> None:
+    """Send history to inference: rows in event-time order, and each outcome when it would have been known.
+
+    Rows are logged with their event time, so drift evaluates the windows of that time; outcomes have the event time plus --delay.
+    A file in event-time order is read in batches; any other is sorted in memory. Refused rows are counted and the others
+    sent; the exit code is then 1.
+    """
+    from cli.progress import bar
+    from cli.replay.replayer import Replayer, ReplayOptions
+    from homeostat.client.client import Client
+
+    with command_output(as_json) as output:
+        options = ReplayOptions(_delay(delay), _speed(speed), batch, limit)
+        home = find_home(home, inference_url, note=output.note)
+        url = addresses(client_settings(home, inference_url=inference_url)).inference
+        with Client(url, model or None, retry_s=START_S) as client:
+            inputs = client.inputs()
+        history = _history(output, file, time_column, outcome_column, inputs.names)
+        total = min(history.rows, limit or history.rows)
+        with bar(output, f"replaying {inputs.model}", total) as shown:
+
+            def progress(rows: int, moment: object) -> None:
+                shown.advance(rows)
+                shown.step(f"replaying {inputs.model}, {str(moment)[:16]}")
+
+            client = Client(url, inputs.model, retry_s=RETRY_S)
+            result = Replayer(client, inputs.model, options, on_progress=progress).run(history)
+        for reason in result.reasons:
+            output.note(reason)
+        output.result(result.document(), result.text())
+        if result.interrupted:
+            raise typer.Exit(INTERRUPTED)
+        if result.stopped_by is not None:
+            # With --json the document above has the error, and there is one document only.
+            code = exit_code(result.stopped_by) if as_json else output.error(result.stopped_by)
+            raise typer.Exit(code)
+        if not result.is_complete:
+            raise typer.Exit(FOUND_SOMETHING)
+
+
+def _history(output: Output, file: Path, time: str, outcome: str, inputs: list[str]) -> History:
+    from datetime import UTC, datetime
+
+    from cli.replay.history import Columns, History, open_parquet
+
+    if outcome == OUTCOME and OUTCOME not in open_parquet(file).schema_arrow.names:
+        output.note(f"{file} has no column {OUTCOME}, so no outcomes are sent")
+        outcome = ""
+    history = History(file, Columns(time, outcome, inputs), datetime.now(UTC))
+    if not history.is_sorted:
+        output.note(f"{file} is not in order of {time}; sorting its {history.rows} rows in memory")
+    return history
+
+
+def _speed(text: str) -> float | None:
+    try:
+        speed = None if text == "max" else float(text)
+    except ValueError:
+        speed = 0.0
+    if speed is not None and not 0 < speed < float("inf"):
+        raise CallerError(f"--speed is {text!r}; expected a number above 0, or max", hint="--speed 100")
+    return speed
+
+
+def _delay(text: str) -> timedelta:
+    from pydantic import TypeAdapter, ValidationError
+
+    from shared.contracts.duration import Duration
+
+    try:
+        delay: timedelta = TypeAdapter(Duration).validate_python(text)
+    except ValidationError as error:
+        raise CallerError(
+            f"--delay is {text!r}; expected a number and a unit of s, m, h or d", hint="--delay 1h"
+        ) from error
+    return delay

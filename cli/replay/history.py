@@ -1,0 +1,119 @@
+"""Reads history from a Parquet file: rows in event-time order, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cli.deployment.parquet_columns import time_column
+from shared.errors import CallerError, ProjectError
+
+# A file that is not in order is sorted in memory up to this size, uncompressed.
+MOST_SORTED_BYTES = 1 << 30
+_READ_ROWS = 8192
+_TIMES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that are read: the event time, the outcome (empty: none), and the model's inputs."""
+
+    time: str
+    outcome: str
+    inputs: Sequence[str]
+
+    @property
+    def names(self) -> list[str]:
+        """All of them, each once."""
+        return list(dict.fromkeys([self.time, *([self.outcome] if self.outcome else []), *self.inputs]))
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """One row: when it happened, its inputs, and its outcome if that is known."""
+
+    event_time: datetime
+    inputs: dict[str, Any]
+    outcome: Any
+
+
+class History:
+    """The rows of a Parquet file. A file in event-time order is read in batches; any other is sorted in memory."""
+
+    def __init__(
+        self, path: Path, columns: Columns, now: datetime, *, most_sorted_bytes: int = MOST_SORTED_BYTES
+    ) -> None:
+        """Reads the column of times once. Raises `ProjectError` naming the column that is wrong or missing, `CallerError` if
+        the file is not in order and too large to sort."""
+        self._path, self._columns = path, columns
+        self._file = open_parquet(path)
+        missing = [name for name in columns.names if name not in self._file.schema_arrow.names]
+        if missing:
+            raise ProjectError(
+                f"{path} has no column {missing[0]}; it has {', '.join(self._file.schema_arrow.names)}",
+                hint="it needs a column for the event time and one for each input of the model; see --time-column",
+            )
+        self.rows = int(self._file.metadata.num_rows)
+        if self.rows == 0:
+            raise ProjectError(f"{path} has no rows", hint="give a file with rows")
+        self.is_sorted = self._check_times(now)
+        size = sum(
+            self._file.metadata.row_group(group).total_byte_size
+            for group in range(self._file.metadata.num_row_groups)
+        )
+        if not self.is_sorted and size > most_sorted_bytes:
+            raise CallerError(
+                f"{path} is not in order of {columns.time}, and with {size >> 20} MiB too large to be sorted here",
+                hint=f"write it sorted by {columns.time}: a sorted file is read in batches, whatever its size",
+            )
+
+    def __iter__(self) -> Iterator[HistoryRow]:
+        names = self._columns.names
+        if self.is_sorted:
+            for batch in self._file.iter_batches(_READ_ROWS, columns=names):
+                yield from self._rows_of(pa.Table.from_batches([batch]))
+            return
+        table = self._file.read(columns=names).sort_by(self._columns.time)
+        for start in range(0, table.num_rows, _READ_ROWS):
+            yield from self._rows_of(table.slice(start, _READ_ROWS))
+
+    def _rows_of(self, table: pa.Table) -> Iterator[HistoryRow]:
+        columns = self._columns
+        times = table.column(columns.time).cast(pa.timestamp("us", "UTC"), safe=False).to_pylist()
+        outcomes = table.column(columns.outcome).to_pylist() if columns.outcome else [None] * len(times)
+        inputs = table.select(list(columns.inputs)).to_pylist()
+        for moment, row, outcome in zip(times, inputs, outcomes, strict=True):
+            yield HistoryRow(moment, row, None if outcome != outcome else outcome)
+
+    def _check_times(self, now: datetime) -> bool:
+        """Whether the file is in order. Raises `ProjectError` for a time that inference would refuse."""
+        name, last, is_sorted = self._columns.time, None, True
+        for batch in self._file.iter_batches(_TIMES, columns=[name]):
+            times = time_column(
+                self._path, pa.chunked_array([batch.column(0)]), now, name=name
+            ).combine_chunks()
+            if not len(times):
+                continue
+            first, newest = times[0].as_py(), times[-1].as_py()
+            if last is not None and first < last:
+                is_sorted = False
+            is_sorted = is_sorted and pc.all(pc.less_equal(times[:-1], times[1:]), min_count=0).as_py()
+            last = newest
+        return is_sorted
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """The file. Raises `ProjectError`."""
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ProjectError(
+            f"{path} cannot be read as Parquet: {error}", hint="write it as a Parquet file"
+        ) from error

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import Result
+
+from tests.fakes.scripted_inference import INPUTS, VERSION
+from tests.unit.cli.command import run
+from tests.unit.cli.fake_service import FakeService
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def inference(service: FakeService) -> FakeService:
+    """A server of one model, toy, that answers one prediction whatever it is asked."""
+    service.answers |= {
+        "GET /status.json": (200, {"models": [{"name": "toy", "version": VERSION}]}),
+        "GET /v2/models/toy": (200, {"name": "toy", "versions": [VERSION], "inputs": INPUTS[:1]}),
+        "POST /predict": (
+            200,
+            {"model": "toy", "version": VERSION, "generation": 1, "predictions": [{"prediction_id": "p"}]},
+        ),
+        "POST /outcomes": (202, {"accepted": 1}),
+    }
+    return service
+
+
+def write(path: Path, *hours: int, **changed: Any) -> str:
+    columns: dict[str, Any] = {
+        "event_time": pa.array([NOON + timedelta(hours=hour) for hour in hours], pa.timestamp("us", "UTC")),
+        "amount": [float(hour) for hour in hours],
+        "outcome": [1.0] * len(hours),
+    }
+    kept = {name: column for name, column in (columns | changed).items() if column is not None}
+    pq.write_table(pa.table(kept), path / "history.parquet")
+    return str(path / "history.parquet")
+
+
+def replay(inference: FakeService, file: str, *options: str) -> Result:
+    return run("replay", file, "--delay", "1h", "--inference-url", inference.url, *options)
+
+
+def posted(inference: FakeService, path: str) -> list[Any]:
+    return [body for asked, body in inference.asked if asked == f"POST {path}"]
+
+
+def test_history_is_sent_and_counted(inference: FakeService, tmp_path: Path) -> None:
+    done = replay(inference, write(tmp_path, 0, 1))
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("toy: 2 rows, 2 answered, 0 refused, 2 outcomes, ")
+    assert done.stdout.endswith(" rows per second\n")
+    assert [body["rows"] for body in posted(inference, "/predict")] == [[{"amount": 0.0}], [{"amount": 1.0}]]
+
+
+def test_document_has_the_numbers(inference: FakeService, tmp_path: Path) -> None:
+    done = replay(inference, write(tmp_path, 0, 1, 2), "--json", "--limit", "2")
+    document = orjson.loads(done.stdout)
+    assert (document["model"], document["rows"], document["answered"], document["outcomes"]) == (
+        "toy",
+        2,
+        2,
+        2,
+    )
+
+
+def test_refused_row_gives_exit_code_1_and_its_reason(inference: FakeService, tmp_path: Path) -> None:
+    file = write(tmp_path, 0, 1, amount=["much", "more"])
+    done = replay(inference, file)
+    assert done.exit_code == 1
+    assert "2 rows, 0 answered, 2 refused" in done.stdout
+    assert "feature amount of row 0 is 'much'; expected a finite number, or null" in done.stderr
+
+
+def test_unordered_file_is_noted(inference: FakeService, tmp_path: Path) -> None:
+    done = replay(inference, write(tmp_path, 1, 0))
+    assert "history.parquet is not in order of event_time; sorting its 2 rows in memory" in done.stderr
+    assert [body["rows"][0]["amount"] for body in posted(inference, "/predict")] == [0.0, 1.0]
+
+
+def test_file_without_outcomes_sends_none(inference: FakeService, tmp_path: Path) -> None:
+    file = write(tmp_path, 0, outcome=None)
+    done = replay(inference, file)
+    assert done.exit_code == 0
+    assert "no outcomes are sent" in done.stderr
+    assert posted(inference, "/outcomes") == []
+    named = replay(inference, file, "--outcome-column", "late")
+    assert named.exit_code == 4
+    assert "has no column late" in named.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--speed", "fast"), "--speed is 'fast'; expected a number above 0, or max"),
+        (("--speed", "-1"), "--speed is '-1'"),
+        (("--delay", "soon"), "--delay is 'soon'; expected a number and a unit"),
+    ],
+)
+def test_wrong_option_is_refused(
+    inference: FakeService, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    done = replay(inference, write(tmp_path, 0), *options)
+    assert done.exit_code == 3
+    assert words in done.stderr
+    assert inference.asked == []
+
+
+def test_server_that_fails_is_an_error_after_the_numbers(inference: FakeService, tmp_path: Path) -> None:
+    inference.answers["POST /predict"] = (500, {"error": "internal error", "error_id": "e1"})
+    done = replay(inference, write(tmp_path, 0))
+    assert done.exit_code == 5
+    assert done.stdout.startswith("toy: 0 rows, 0 answered")
+    assert "e1" in done.stderr
+    document = orjson.loads(replay(inference, write(tmp_path, 0), "--json").stdout)
+    assert "e1" in document["error"]
+
+
+def test_unreachable_server_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.replay.command.START_S", 0.2)
+    done = run("replay", write(tmp_path, 0), "--delay", "1h", "--inference-url", "http://127.0.0.1:9")
+    assert done.exit_code == 5
+    assert "inference cannot be reached at http://127.0.0.1:9" in done.stderr
