@@ -9,4 +9,5 @@ from cli.main import app
 
 def run(*arguments: str) -> Result:
     """The exit code and the output of one command."""
-    return CliRunner().invoke(app, list(arguments))
+    # pytest's workers are given the width of a terminal, which the command does not write to.
+    return CliRunner(env={"COLUMNS": None}).invoke(app, list(arguments))
