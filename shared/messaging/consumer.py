@@ -9,8 +9,12 @@ from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicParti
 from kafka.errors import KafkaError
 
 from shared.errors import DependencyUnavailable
+from shared.messaging.assignment_watch import AssignmentWatch
 from shared.messaging.connection import HINT, Connection
 from shared.messaging.interfaces import Message, Partition, TopicIdentity
+from shared.observability.logs import get_logger
+
+_log = get_logger(__name__)
 
 
 class LogConsumer:
@@ -35,12 +39,16 @@ class LogConsumer:
         self._connection: Connection[KafkaConsumer] = Connection(bootstrap, self._connect)
         self._admin: Connection[KafkaAdminClient] = Connection(bootstrap, self._connect_admin)
         self._cluster_id = ""
+        self._watch = AssignmentWatch()
 
     def poll(self, timeout: float, maximum: int = 500) -> list[Message]:
         """New records in order per partition; an empty list while no broker answers."""
         try:
             client = self._connection.open()
             polled = client.poll(timeout_ms=int(timeout * 1000), max_records=maximum)
+            if self._watch.must_rejoin(has_partitions=bool(client.assignment())):
+                _log.warning("consumer_without_partitions", group=self._group, topics=self._topics)
+                self.reset()
         except DependencyUnavailable:
             time.sleep(min(timeout, 0.2))
             return []

@@ -2,10 +2,49 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any, ClassVar
+
 import pytest
 
 from shared.errors import DependencyUnavailable
+from shared.messaging import assignment_watch
+from shared.messaging import consumer as consumer_module
 from shared.messaging.consumer import open_consumer
+
+
+class Member:
+    """A client that its group's leader gave no partitions; `made` are all such clients, in order."""
+
+    made: ClassVar[list[Member]] = []
+
+    def __init__(self, **_: Any) -> None:
+        self.closed = False
+        Member.made.append(self)
+
+    def subscribe(self, topics: list[str]) -> None:
+        assert topics == ["topic"]
+
+    def poll(self, **_: Any) -> dict[Any, Any]:
+        return {}
+
+    def assignment(self) -> set[Any]:
+        return set()
+
+    def close(self, **_: Any) -> None:
+        self.closed = True
+
+
+def test_member_without_partitions_leaves_and_joins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Member, "made", [])
+    monkeypatch.setattr(consumer_module, "KafkaConsumer", Member)
+    monkeypatch.setattr(assignment_watch, "FIRST_S", 0.05)
+    consumer = open_consumer("127.0.0.1:1", ["topic"], "group", "test")
+    assert consumer.poll(0.01) == []
+    time.sleep(0.06)
+    assert consumer.poll(0.01) == []
+    assert consumer.poll(0.01) == []
+    assert [member.closed for member in Member.made] == [True, False]
 
 
 def test_without_broker_poll_is_empty_and_commit_raises(no_broker: str) -> None:
