@@ -128,6 +128,9 @@ FROM common AS service-cli
 COPY deploy/containers/keys.py deploy/containers/topics.py deploy/containers/demo.py /app/deploy/containers/
 COPY dashboards /app/dashboards
 COPY local_stack /app/local_stack
+# `homeostat replay` uses the client; models are exported where they are trained.
+COPY homeostat/__init__.py /app/homeostat/
+COPY homeostat/client /app/homeostat/client
 COPY cli /app/cli
 CMD ["python", "-m", "cli"]
 

@@ -42,6 +42,8 @@ COMMON = {
 EXTRA = {
     "cli": {
         "dashboards",
+        "homeostat/__init__.py",
+        "homeostat/client",
         "local_stack",
         "deploy/containers/keys.py",
         "deploy/containers/topics.py",
@@ -152,7 +154,17 @@ def test_every_lock_that_is_named_exists() -> None:
 def test_the_builder_is_given_what_it_copies_and_no_more() -> None:
     allowed = {path.relative_to(ROOT).parts[0] for path in tracked() if path.exists() and not ignored(path)}
     assert allowed == {
-        *("LICENSE", "cli", "dashboards", "deploy", "local_stack", "locks", "services", "shared"),
+        *(
+            "LICENSE",
+            "cli",
+            "dashboards",
+            "deploy",
+            "homeostat",
+            "local_stack",
+            "locks",
+            "services",
+            "shared",
+        ),
     }
     for secret in (
         ".env",

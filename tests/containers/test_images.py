@@ -32,8 +32,8 @@ CODE = {
     *("services.inference", "services.prediction_log", "services.drift", "services.retraining"),
     *("services.console", "cli", "local_stack"),
 }
-# Imported where it is used and there alone: a broker of one's own, which no container starts.
-NOT_IN_IMAGES = {"jgo"}
+# Imported where it is used and there alone: a broker of one's own, which no container starts, and the export of models.
+NOT_IN_IMAGES = {"jgo", "homeostat.model_export.export", "homeostat.model_export.report"}
 # Imports every module of a package, then looks for whatever these files, and those of ours that they loaded, import anywhere.
 IMPORTS = """
 import ast, importlib, importlib.util, pathlib, pkgutil, sys

@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": (),
     "reject": (RUN,),
     "releases": ("parcels",),
+    "replay": (__file__, "--model", "parcels", "--delay", "1h"),
     "report": (),
     "rollback": ("parcels",),
     "runs": (),
