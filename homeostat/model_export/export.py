@@ -185,7 +185,7 @@ def _differences(
             "the exported model returns other scores than the original; nothing was written\n"
             + "\n".join(map(str, refused)),
             hint=precision_hint(columns, frame)
-            or "the rows above show where; raise tolerance= or allowed_share= only if that is acceptable",
+            or "the rows above show where; if that is acceptable, export in Python with a larger tolerance= or allowed_share=",
         )
     return [str(one) for one in verified.comparisons if one.differing or one.problem]
 

@@ -112,6 +112,21 @@ def test_xgboost_classifier(rows: pd.DataFrame, export: Export, options: dict[st
     ]
 
 
+def test_xgboost_with_categories_after_any_unseen_one(rows: pd.DataFrame, export: Export) -> None:
+    """XGBoost scores an unknown text as the next one in order: a comparison with that would refuse a sound export."""
+    names = {"corner": "kiosk", "mall": "online", "web": "travel", "kiosk": "zoo"}
+    renamed = rows.assign(shop=rows["shop"].cat.rename_categories(names))
+    features = ["amount", "shop"]
+    import xgboost
+
+    model = xgboost.XGBClassifier(n_estimators=40, enable_categorical=True)
+    model.fit(renamed[features], renamed["outcome"])
+    with pytest.warns(homeostat.ExportWarning, match="unseen categories: not compared: the original refuses"):
+        report = export(model, renamed, features=features)
+    assert [one.differing for one in report.comparisons] == [0, 0, 0, 0]
+    assert {column.feature.unknown for column in report.columns} == {"refuse"}
+
+
 @pytest.mark.parametrize(
     "options",
     [{}, {"objective": "count:poisson"}, {"objective": "reg:absoluteerror"}, {"objective": "reg:gamma"}],

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -18,6 +19,7 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 from shared.contracts.loop_yaml import read_loop_spec
+from shared.models.file_safety import check_model_file
 from shared.models.onnx_runner import OnnxModel
 from tests.e2e.walking import program
 
@@ -96,3 +98,16 @@ def test_file_with_one_matrix_gets_names(tmp_path: Path) -> None:
 def programs() -> list[str]:
     text = (ROOT / PAGE).read_text(encoding="utf-8")
     return [block.split("```")[0] for block in text.split("```python\n")[1:]]
+
+
+def test_text_model_scores_like_its_pipeline(tmp_path: Path) -> None:
+    namespace: dict[str, Any] = {}
+    code = program(PAGE, "# text.py").replace('"model.onnx"', repr(str(tmp_path / "model.onnx")))
+    exec(code, namespace)  # the page's own program
+    check_model_file((tmp_path / "model.onnx").read_bytes())
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    texts = ["clean and cold", "unknown words", "quiet quiet  dirty", "loud"]
+    scores = session.run(None, {"review": np.array(texts, object)})[0]
+    expected = namespace["pipeline"].predict_proba(texts)[:, 1]
+    np.testing.assert_allclose(scores[:, 0], expected, atol=1e-6)
+    assert expected.std() > 0.05

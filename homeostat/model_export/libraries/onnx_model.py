@@ -56,7 +56,7 @@ class OnnxSource:
         if scores.size != len(rows):
             raise ExportRefused(
                 f"the model returns shape {list(scores.shape)} for {len(rows)} rows",
-                hint="one score per row is served; name another output with output=",
+                hint="name an output with one score per row with output=; for several classes see docs/bring-your-own-model.md",
             )
         return scores.reshape(len(rows))
 

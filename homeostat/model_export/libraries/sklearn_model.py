@@ -106,6 +106,11 @@ class SklearnModel:
             found = True
             yield model
         if not found:
+            if "com.microsoft" in problems[0]:
+                raise ExportRefused(
+                    "the tokenizer of this model has no form with standard ONNX operators",
+                    hint="write the model as docs/bring-your-own-model.md shows for text",
+                )
             raise ExportRefused(
                 f"skl2onnx cannot convert this model: {problems[0]}",
                 hint="use estimators and transformers from https://onnx.ai/sklearn-onnx/supported.html",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pandas as pd
 
@@ -27,6 +28,11 @@ def torch_model(
 ) -> OnnxSource:
     """The module in evaluation mode. `rows`: the columns it takes, in order."""
     texts = [name for name in rows.columns if not pd.api.types.is_numeric_dtype(rows[name].dtype)]
+    if texts and isinstance(rows[texts[0]].iloc[0], list | tuple | np.ndarray):
+        raise ExportRefused(
+            f"the column {texts[0]!r} holds lists, which `homeostat.export` does not convert",
+            hint="pass one column per number and reshape in forward(), or see `type: tensor` in docs/bring-your-own-model.md",
+        )
     if texts:
         raise ExportRefused(
             f"a torch module cannot take the column {texts[0]!r}, which is not numeric",

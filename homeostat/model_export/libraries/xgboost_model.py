@@ -55,6 +55,7 @@ def xgboost_model(model: Any, *, positive: Any = None) -> TreeModel:
     flipped = kind.name == "probability" and kind.positive == classes[0]
 
     def predict(rows: pd.DataFrame) -> Any:
+        _refuse_unseen_texts(booster, rows)
         given: Any = rows if booster.feature_names else rows.to_numpy()
         matrix = xgboost.DMatrix(given, enable_categorical=True)
         scores = booster.predict(matrix, iteration_range=(0, iterations))
@@ -119,6 +120,17 @@ def read_booster(
     )
 
 
+def _refuse_unseen_texts(booster: Any, rows: pd.DataFrame) -> None:
+    """XGBoost finds a text by binary search: an unknown one is scored as the next category, or refused after the last one."""
+    if not any(isinstance(kind, pd.CategoricalDtype) for kind in rows.dtypes):
+        return
+    model = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]
+    for place, texts in _stored_texts(model.get("gbtree", model).get("model") or {}).items():
+        given = set(rows.iloc[:, place].dropna().unique())
+        if unseen := given - set(texts):
+            raise ValueError(f"Found a category not in the training set: {sorted(map(str, unseen))[0]!r}")
+
+
 def used_iterations(model: Any) -> int:
     """Up to the best iteration where training stopped early, as the estimator itself predicts."""
     best = (
@@ -142,17 +154,25 @@ def _stored_categories(model: dict[str, Any], columns: Sequence[Column]) -> dict
     """The categories that the booster keeps, since XGBoost 3.1; older ones go by the order in the rows."""
     found: dict[int, CategoryTable] = {}
     encoders = (model.get("cats") or {}).get("enc", [])
+    texts = _stored_texts(model)
     for place, (encoder, column) in enumerate(zip(encoders, columns, strict=False)):
         values = encoder.get("values")
         if not values:
             continue
-        if "offsets" in encoder:
-            text = bytes(value % 256 for value in values)
-            ends = encoder["offsets"]
-            keys = tuple(text[start:end].decode() for start, end in pairwise(ends))
-            found[place] = CategoryTable(keys)
+        if place in texts:
+            found[place] = CategoryTable(texts[place])
         elif column.feature.type == "integer":
             found[place] = CategoryTable(tuple(int(value) for value in values))
+    return found
+
+
+def _stored_texts(model: dict[str, Any]) -> dict[int, tuple[str, ...]]:
+    """The categories that are texts, by the place of their column."""
+    found: dict[int, tuple[str, ...]] = {}
+    for place, encoder in enumerate((model.get("cats") or {}).get("enc", [])):
+        if encoder.get("values") and "offsets" in encoder:
+            text = bytes(value % 256 for value in encoder["values"])
+            found[place] = tuple(text[start:end].decode() for start, end in pairwise(encoder["offsets"]))
     return found
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss
@@ -141,6 +142,15 @@ def test_a_step_without_converter_is_refused(rows: pd.DataFrame, tmp_path: Path)
     model = make_pipeline(FunctionTransformer(np.log1p), LinearRegression()).fit(rows[["age"]], rows["age"])
     with pytest.raises(ExportRefused, match="skl2onnx cannot convert this model: .*FunctionTransformer"):
         homeostat.export(model, rows[["age"]], tmp_path)
+
+
+def test_a_tokenizer_is_refused_with_the_page_on_text(tmp_path: Path) -> None:
+    reviews = pd.DataFrame({"review": ["good room", "bad room", "good", "bad"] * 20})
+    columns = ColumnTransformer([("words", TfidfVectorizer(), "review")])
+    model = make_pipeline(columns, LinearRegression()).fit(reviews, [1.0, 0.0, 1.0, 0.0] * 20)
+    with pytest.raises(ExportRefused, match="the tokenizer of this model has no form") as refused:
+        homeostat.export(model, reviews, tmp_path)
+    assert "docs/bring-your-own-model.md" in refused.value.hint
 
 
 def test_rows_without_outcome_or_time_are_said(rows: pd.DataFrame, tmp_path: Path) -> None:

@@ -54,3 +54,10 @@ def test_module_for_other_columns_is_refused(rows: pd.DataFrame, tmp_path: Path)
 def test_texts_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(ExportRefused, match="column 'shop', which is not numeric"):
         homeostat.export(nn.Linear(3, 1), rows.assign(shop="web"), tmp_path)
+
+
+def test_images_are_refused_with_the_way_to_serve_them(rows: pd.DataFrame, tmp_path: Path) -> None:
+    images = rows.assign(image=[[[0.0, 1.0]]] * len(rows))
+    with pytest.raises(ExportRefused, match="the column 'image' holds lists") as refused:
+        homeostat.export(nn.Linear(3, 1), images[["image"]], tmp_path)
+    assert "type: tensor" in refused.value.hint
