@@ -19,7 +19,8 @@ Home = Annotated[
 StackHome = Annotated[
     Path | None,
     typer.Option(
-        help="Data folder of the installation. Default: HOMEOSTAT_HOME, else .homeostat in this folder, else the running stack's."
+        help="Data folder of the installation. Default: HOMEOSTAT_HOME, else .homeostat in this folder, else the home of "
+        "the only running stack."
     ),
 ]
 InferenceUrl = Annotated[str, typer.Option(help="Base URL of inference. Default: the running stack's.")]

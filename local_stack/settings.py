@@ -56,7 +56,8 @@ class LocalStackSettings(HomeostatSettings):
     )
     alertmanager_config: Path | None = Field(
         None,
-        description="Configuration file for Alertmanager; retraining's address in it is replaced by this stack's. "
+        description="Configuration file for Alertmanager; the address of retraining in it is replaced by the address in "
+        "this stack. "
         "Empty: the shipped file, which sends drift alerts to retraining and notifies no person.",
     )
     inference_url: str = Field(

@@ -34,7 +34,8 @@ def demo(
 ) -> None:
     """Serve flights, detect drift, retrain and roll out new versions; ends with a table and a one-line result.
 
-    Exit code 0 only if no record was lost and no request failed; for a full year, also only if retraining reduced the loss.
+    The exit code is 0 if no record was lost and no request failed. For the full year, at least three versions must also
+    be promoted, with a clearly lower loss.
     """
     from local_stack.supervisor.process_specs import SOURCES
 

@@ -71,9 +71,10 @@ def deploy(
     """Train, package, sign and release a version of a model project.
 
     The training command runs on the rows of --train; the rows of --holdout are only scored, as part of the version's
-    reference. With --artifact an existing model is packaged instead; without options, the model.onnx in the project's folder,
-    as `homeostat.export` writes it. With --reference a fitted model is exported first, into a folder named like it: a pickle
-    or MLflow model runs the code in it. The retraining service releases the version, and the command waits until inference
+    reference. With --artifact, an existing model is packaged and nothing is trained. Without options, the files that
+    `homeostat.export` wrote to the project's folder are packaged. With --reference, PROJECT is a fitted model; it is
+    first exported to a folder of its name. Warning: loading a pickle or an MLflow model runs code stored in it. The
+    retraining service releases the version, and the command waits until inference
     serves it.
     """
     from cli.deployment.model_export import export_project

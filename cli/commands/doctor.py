@@ -26,8 +26,8 @@ def doctor(
     """Check the machine, every service, the data path and the monitoring.
 
     Python, Java, jars, ports, disk, device, broker, topics, services, spool, lag, releases, lake, clock, Prometheus,
-    Alertmanager, Grafana, Postgres, MLflow. What is not configured is listed and is no failure. Each failure comes with a command
-    that fixes it; the exit code is 1 if there is a failure.
+    Alertmanager, Grafana, Postgres, MLflow. What is not configured is listed and is no failure. Each failure comes with a
+    hint; the exit code is 1 if there is a failure.
     """
     from cli.checks.runner import checks, run_all
     from cli.progress import bar

@@ -106,7 +106,8 @@ def concept_drift(
 ) -> None:
     """Send normal rows with reversed outcomes: the loss rises, and the verdict is performance drift.
 
-    They are enough windows for a run: it trains on the first, and the gate compares the versions on the last.
+    By default enough windows are sent for one retraining run: the first are its training rows, the last are the holdout
+    that the gate uses.
     """
     from cli.injection.row_makers import normal_with_outcomes
     from cli.injection.scenario_command import ScenarioOptions, run_scenario
@@ -119,7 +120,10 @@ def concept_drift(
 def fault(
     model: OneModel = "",
     feature: Annotated[
-        str, typer.Option(help="Feature with faulty values. Default: every feature that allows them.")
+        str,
+        typer.Option(
+            help="Feature with faulty values. Default: every feature that can have this kind of fault."
+        ),
     ] = "",
     kind: Annotated[
         str,

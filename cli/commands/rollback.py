@@ -38,7 +38,8 @@ def rollback(
 ) -> None:
     """Release the previous version again, or that of a given generation, as a new generation.
 
-    The request contains the generation that is served now, so a late or repeated request has no further effect.
+    The request names the generation that is served when the command starts: if another one is served when it arrives, nothing
+    changes. The command run twice goes back two versions; --expected-generation prevents that.
     """
     with command_output(as_json) as output:
         home = find_home(home, retraining_url, note=output.note)

@@ -33,9 +33,9 @@ SHOWN_RUNS = 5
 def status(home: StackHome = None, as_json: Json = False) -> None:
     """Show each model (generation, last verdict, loss), the runs that wait for approval, then each process of the stack.
 
-    The last verdict is about a window with rows; later windows without rows are noted.
+    The last verdict is the newest one whose window has rows. If newer windows are empty, the line says so.
     `served` and `first version` are the losses of the served and of the first released version, on the same rows.
-    Without a comparison on a scheduled window, `served` is the loss of the last verdict.
+    If there is no such comparison yet, `served` is the loss of the last verdict.
     The exit code is 1 when a process is not ready.
     """
     with command_output(as_json) as output:

@@ -17,7 +17,15 @@ from shared.errors import Conflict
 if TYPE_CHECKING:
     from shared.contracts.stack_state import StackState
 
-Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False, help="Port of this process.")]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=65535,
+        show_default=False,
+        help="Port of the process that the option names. Default: its HOMEOSTAT_…_PORT setting.",
+    ),
+]
 
 
 def up(

@@ -33,7 +33,9 @@ def replay(
             exists=True, dir_okay=False, help="Parquet file: event time, the model's inputs, outcome."
         ),
     ],
-    delay: Annotated[str, typer.Option(help="Event time from a row to its outcome, such as 30m, 1h or 7d.")],
+    delay: Annotated[
+        str, typer.Option(help="Time between a row and its outcome, in event time, such as 30m, 1h or 7d.")
+    ],
     model: Annotated[
         str,
         typer.Option(
@@ -48,14 +50,19 @@ def replay(
     ] = OUTCOME,
     time_column: Annotated[str, typer.Option(help="Column with the event times.")] = "event_time",
     batch: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Most rows in one request. They have the same event time.")
+        int,
+        typer.Option(
+            min=1,
+            max=10_000,
+            help="Maximum rows in one request. Only rows with the same event time share a request.",
+        ),
     ] = 100,
     limit: Annotated[int | None, typer.Option(min=1, help="Send only the first rows.")] = None,
     home: StackHome = None,
     inference_url: InferenceUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Send history to inference: rows in event-time order, and each outcome when it would have been known.
+    """Send history to inference: rows in event-time order, and each outcome --delay later.
 
     Rows are logged with their event time, so drift evaluates the windows of that time; outcomes have the event time plus --delay.
     A file in event-time order is read in batches; any other is sorted in memory. Refused rows are counted and the others

@@ -15,7 +15,8 @@ class DriftSettings(BaseSettings):
     port: int = Field(8002, ge=1, le=65535, description="Port of the HTTP server.")
     names: str = Field(
         "",
-        description="More host names allowed in the Host header, comma separated; loopback names and `host` always are.",
+        description="Additional host names accepted in the Host header, comma separated. Loopback names and the value of "
+        "`HOMEOSTAT_DRIFT_HOST` are always accepted.",
     )
     poll_seconds: float = Field(
         0.5, gt=0, le=60, description="Seconds between two polls of the lake and the release log."

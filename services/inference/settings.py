@@ -29,7 +29,9 @@ class InferenceSettings(BaseSettings):
         1, ge=0, description="Threads onnxruntime uses inside one call; 0: one per core."
     )
     call_threads: int = Field(
-        2, ge=1, description="Threads for model calls that are expected to exceed inline_seconds."
+        2,
+        ge=1,
+        description="Threads for model calls that are expected to exceed `HOMEOSTAT_INFERENCE_INLINE_SECONDS`.",
     )
     inline_seconds: float = Field(
         0.004,
@@ -50,7 +52,8 @@ class InferenceSettings(BaseSettings):
     probe_tolerance: float = Field(
         1e-3,
         gt=0,
-        description="Maximum difference to the score recorded at packaging, and between batches, absolute and relative.",
+        description="Maximum difference, absolute or relative, between a score and the score recorded at packaging, and "
+        "between scores of the same row in different batches.",
     )
     maximum_body_bytes: int = Field(
         16 << 20, ge=1024, description="Maximum size of a request body in bytes, also after decompression."
@@ -70,5 +73,6 @@ class InferenceSettings(BaseSettings):
     spool_bytes: int = Field(
         2 << 30,
         ge=1 << 20,
-        description="Maximum size of the spool in bytes. If it is full, predictions are answered and counted as dropped.",
+        description="Maximum size of the spool in bytes. If it is full, requests are still answered, but their rows are "
+        "not logged; they are counted as dropped.",
     )

@@ -56,5 +56,6 @@ class SinkSettings(BaseSettings):
     retention_days: float = Field(
         7.0,
         ge=1,
-        description="Days for which old table versions stay readable; retraining runs read the version of their snapshot.",
+        description="Days for which old table versions stay readable. A retraining run reads the version that was current "
+        "when it took its snapshot.",
     )

@@ -17,7 +17,8 @@ class RetrainingSettings(BaseSettings):
     port: int = Field(8003, ge=0, le=65535, description="Port; 0 takes a free one.")
     names: str = Field(
         "",
-        description="More host names allowed in the Host header, comma separated; loopback names and `host` always are.",
+        description="Additional host names accepted in the Host header, comma separated. Loopback names and the value of "
+        "`HOMEOSTAT_RETRAINING_HOST` are always accepted.",
     )
     ledger: str = Field(
         "", description="SQLAlchemy URL of the ledger: SQLite or Postgres. Empty: `<home>/ledger.sqlite`."

@@ -39,7 +39,8 @@ class Feature(Section):
     values: tuple[str, ...] = Field((), description="Known values of a category.")
     unknown: Literal["refuse", "serve"] = Field(
         "refuse",
-        description="A category that `values` lacks: refuse the request, or serve it; with serve the list may be empty.",
+        description="What to do with a value that is not in `values`: refuse the request, or serve it. With `serve`, "
+        "`values` may be empty.",
     )
     minimum: float | None = Field(
         None, description="Smallest valid value; smaller ones count as out of range."

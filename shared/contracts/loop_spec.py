@@ -139,10 +139,14 @@ class Drift(Section):
     minimum_effect: float = Field(
         0.1,
         ge=0,
-        description="Tolerance for feature and prediction drift, in the method's unit; sampling noise is added.",
+        description="Tolerance for feature and prediction drift; sampling noise is added. Unit: reference standard "
+        "deviations for numbers, Jensen-Shannon distance for categories.",
     )
     missing_increase: float = Field(
-        0.1, gt=0, le=1, description="Increase of a feature's share of missing values that is a data fault."
+        0.1,
+        gt=0,
+        le=1,
+        description="A window is a data fault if a feature's share of missing values exceeds the reference by more than this.",
     )
     out_of_range: float = Field(
         0.01, gt=0, le=1, description="Share of values out of range that is a data fault."
@@ -171,11 +175,12 @@ class FloorTrigger(Section):
 
 
 class ScheduleTrigger(Section):
-    """Retrain when the served version is this old in event time."""
+    """Retrain when the served version is older than `every`, in event time."""
 
     when: Literal["schedule"]
     every: Length = Field(
-        description="Event time since the served version was created or the last run, whichever is later."
+        description="Interval in event time, counted from the creation of the served version or from the last run, "
+        "whichever is later."
     )
 
 

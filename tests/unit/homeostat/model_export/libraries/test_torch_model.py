@@ -57,7 +57,7 @@ def test_texts_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
 
 
 def test_images_are_refused_with_the_way_to_serve_them(rows: pd.DataFrame, tmp_path: Path) -> None:
-    images = rows.assign(image=[[[0.0, 1.0]]] * len(rows))
+    images = rows.assign(image=pd.Series([[[0.0, 1.0]]] * len(rows), index=rows.index))
     with pytest.raises(ExportRefused, match="the column 'image' holds lists") as refused:
         homeostat.export(nn.Linear(3, 1), images[["image"]], tmp_path)
     assert "type: tensor" in refused.value.hint
