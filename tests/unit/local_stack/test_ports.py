@@ -51,6 +51,22 @@ def test_free_port_is_accepted() -> None:
     require_free("127.0.0.1", port, "HOMEOSTAT_DRIFT_PORT")
 
 
+def test_free_port_has_no_closing_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    closing, other = free_port(), free_port()
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", closing))
+        server.listen()
+        client = socket.create_connection(("127.0.0.1", closing))
+        accepted, _ = server.accept()
+        accepted.close()  # this side closes first, and keeps the port in TIME_WAIT
+        client.close()
+    assert is_free("127.0.0.1", closing)
+    choices = iter([closing, other])
+    monkeypatch.setattr("local_stack.ports.secrets.choice", lambda _: next(choices))
+    assert free_port() == other
+
+
 def test_taken_port_names_process_and_setting() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
