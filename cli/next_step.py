@@ -13,7 +13,7 @@ EXPLAINED = ("failed", "refused", "abandoned", "succeeded")
 
 
 def next_step(run: Mapping[str, Any], options: str = "") -> str:
-    """The command and what it does; empty for a run that nobody has to do anything about.
+    """The command and what it does; empty if the run needs no action.
 
     `options` are those of the command that shows it, as `options_given` returns them: the next one needs them too.
     """

@@ -19,12 +19,8 @@ def free_port(host: str = "127.0.0.1") -> int:
     """A random port on which no process listens now. Raises `OperatorError` if a thousand candidates are taken."""
     for _ in range(1000):
         port = secrets.choice(_CANDIDATES)
-        # Without SO_REUSEADDR, unlike `is_free`: not every server can take a port with a connection in TIME_WAIT.
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
+        # Not every server can take a port with a connection in TIME_WAIT.
+        if _can_bind(host, port, reuse=False):
             return port
     raise OperatorError(
         f"no free port found on {host} between {_CANDIDATES.start} and {_CANDIDATES.stop}",
@@ -34,9 +30,14 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 def is_free(host: str, port: int) -> bool:
     """Whether a server could listen on `host:port` now."""
+    return _can_bind(host, port, reuse=True)
+
+
+def _can_bind(host: str, port: int, *, reuse: bool) -> bool:
+    """`reuse`: with SO_REUSEADDR, which ignores connections in TIME_WAIT."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         try:
             probe.bind((host, port))
         except OSError:

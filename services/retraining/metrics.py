@@ -10,7 +10,7 @@ _SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200)
 _RUN_SECONDS = (1, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 21600, 86400)
 
 
-# The label `model` of causes that name a model nobody deployed: names from outside must not make series. No model has this name.
+# Label `model` of causes whose model is not deployed: names from requests must not create series. No model has this name.
 UNKNOWN_MODEL = "(unknown)"
 
 

@@ -1,6 +1,6 @@
 """Event time: how a time is written in a request, and its bounds. Pure.
 
-A time has an offset: without one, a sender five hours from UTC would be misread by five hours, and nobody would notice.
+A time has an offset: without one, a sender five hours from UTC would be misread by five hours without an error.
 Windows, training and schedules follow the newest event time there is, so one row from the year 2999 would end every window at
 once, and one from the year 1 would open a window two thousand years long. Every entrance refuses it with the same message.
 """

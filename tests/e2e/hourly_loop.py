@@ -16,6 +16,21 @@ BEGINS = datetime(2026, 2, 1, tzinfo=UTC)
 WINDOW = timedelta(hours=6)
 ROWS_AN_HOUR = 40
 Row = dict[str, Any]
+# The rest of every model's loop.yaml: windows of six hours, and nobody is asked.
+POLICY = """
+outcome: {delay: 10m}
+metric: {name: log_loss}
+drift: {window: {every: 6h, minimum_rows: 100}}
+retraining:
+  command: [python, train.py]
+  triggers:
+    - {when: drift, kinds: [performance], windows: 2}
+  cooldown: 12h
+  window: {use: last, span: 6h}
+  minimum_rows: 100
+gate: {holdout: 5h, minimum_rows: 100, maximum_latency_ratio: 20}
+automation: auto
+"""
 
 
 class HourlyLoop(ShortLoop):
@@ -38,7 +53,7 @@ class HourlyLoop(ShortLoop):
     def deploy(self) -> None:
         """Write the project, train it on two days of rows and release it."""
         self.project.mkdir(parents=True)
-        (self.project / "loop.yaml").write_text(self.spec)
+        (self.project / "loop.yaml").write_text(self.spec + POLICY)
         (self.project / "train.py").write_text(self.trainer)
         for name, hours, rows in (("train", -96, 1500), ("holdout", -24, 700)):
             self._write_rows(self.project / f"{name}.parquet", BEGINS + timedelta(hours=hours), rows)

@@ -17,18 +17,6 @@ description: Which digit is written in the picture?
 features:
   - {name: pixels, type: tensor, shape: [64]}
 prediction: {kind: classes, labels: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], output: probabilities}
-outcome: {delay: 10m}
-metric: {name: log_loss}
-drift: {window: {every: 6h, minimum_rows: 100}}
-retraining:
-  command: [python, train.py]
-  triggers:
-    - {when: drift, kinds: [performance], windows: 2}
-  cooldown: 12h
-  window: {use: last, span: 6h}
-  minimum_rows: 100
-gate: {holdout: 5h, minimum_rows: 100, maximum_latency_ratio: 20}
-automation: auto
 """
 
 # Softmax regression in numpy, written out as ONNX. Labels are read as the project's owner would: integers in `outcome`.

@@ -119,7 +119,7 @@ def people(loop: ShortLoop) -> None:
 
 
 def test_no_alert_fires_while_all_is_well(prometheus: RunningPrometheus, healthy_day: HealthyDay) -> None:
-    # Its real wait of two hours tells a late mirror from one at work; with a short wait it fires at once.
+    # With its real wait of two hours it ignores a short backlog; with the short wait of this test it fires at once.
     healthy_day.alerts.pop("HomeostatMlflowSyncBehind", None)
     assert healthy_day.alerts == {}
     assert set(healthy_day.error_ratio) == {0.0}

@@ -17,18 +17,6 @@ features:
   - {name: town, type: category, unknown: serve}
   - {name: stars, type: integer, nullable: true, minimum: 1, maximum: 5}
 prediction: {kind: probability}
-outcome: {delay: 10m}
-metric: {name: log_loss}
-drift: {window: {every: 6h, minimum_rows: 100}}
-retraining:
-  command: [python, train.py]
-  triggers:
-    - {when: drift, kinds: [performance], windows: 2}
-  cooldown: 12h
-  window: {use: last, span: 6h}
-  minimum_rows: 100
-gate: {holdout: 5h, minimum_rows: 100, maximum_latency_ratio: 20}
-automation: auto
 """
 
 # Logistic regression on counts of words, with ONNX's standard operators: StringSplit is one since operator set 20.

@@ -70,6 +70,9 @@ class ColumnCheck:
     ) -> tuple[Array, Sequence[object] | Array]:
         raise NotImplementedError
 
+    def _wrong(self, row: int, value: object) -> InvalidRequest:
+        return wrong_value(self.feature, row, "is missing" if value is None else f"is {show(value)}")
+
     def array(self, values: Array) -> tuple[Array, Sequence[object] | Array]:
         """The same for an array; NaN is a missing value."""
         listed: list[Any] = values.tolist()
@@ -89,9 +92,7 @@ class _Number(ColumnCheck):
         kinds = set(map(type, values))
         if not kinds <= self._types:
             row = next(index for index, value in enumerate(values) if type(value) not in self._types)
-            raise wrong_value(
-                self.feature, row, "is missing" if values[row] is None else f"is {show(values[row])}"
-            )
+            raise self._wrong(row, values[row])
         if int in kinds:
             values = [float(value) if type(value) is int else value for value in values]
         array = np.array(values, _FLOAT32)  # numpy reads None as NaN
@@ -119,7 +120,7 @@ class _Integer(ColumnCheck):
             return np.array(values, np.int64), values
         except OverflowError:
             row = next(index for index, value in enumerate(values) if value not in _INT64)
-            raise wrong_value(self.feature, row, f"is {show(values[row])}") from None
+            raise self._wrong(row, values[row]) from None
 
     def _whole(self, values: list[Any]) -> list[Any]:
         found = list(values)
@@ -127,7 +128,7 @@ class _Integer(ColumnCheck):
             if type(value) is float and value.is_integer():
                 found[row] = int(value)
             elif type(value) is not int and not (value is None and self.feature.nullable):
-                raise wrong_value(self.feature, row, "is missing" if value is None else f"is {show(value)}")
+                raise self._wrong(row, value)
         return found
 
 
@@ -146,7 +147,7 @@ class _NullableInteger(_Integer):
             large = np.array([value is not None and abs(value) > LARGEST_FLOAT_INTEGER for value in values])
         if large.any():
             row = int(np.argmax(large))
-            raise wrong_value(self.feature, row, f"is {show(values[row])}")
+            raise self._wrong(row, values[row])
         return array.astype(_FLOAT32), values
 
 
@@ -156,9 +157,7 @@ class _Boolean(ColumnCheck):
     ) -> tuple[Array, Sequence[object] | Array]:
         if set(map(type, values)) != {bool}:
             row = next(index for index, value in enumerate(values) if type(value) is not bool)
-            raise wrong_value(
-                self.feature, row, "is missing" if values[row] is None else f"is {show(values[row])}"
-            )
+            raise self._wrong(row, values[row])
         return np.array(values, np.bool_), values
 
 
@@ -176,9 +175,7 @@ class _Category(ColumnCheck):
             known = False
         if not known:
             row = next(index for index, value in enumerate(values) if not self._is_allowed(value))
-            raise wrong_value(
-                self.feature, row, "is missing" if values[row] is None else f"is {show(values[row])}"
-            )
+            raise self._wrong(row, values[row])
         array = np.empty(len(values), object)
         array[:] = ["" if value is None else value for value in values] if self.feature.nullable else values
         return array, values
@@ -199,9 +196,7 @@ class _Text(ColumnCheck):
     ) -> tuple[Array, Sequence[object] | Array]:
         if not set(map(type, values)) <= self._types:
             row = next(index for index, value in enumerate(values) if type(value) not in self._types)
-            raise wrong_value(
-                self.feature, row, "is missing" if values[row] is None else f"is {show(values[row])}"
-            )
+            raise self._wrong(row, values[row])
         array = np.empty(len(values), object)
         array[:] = ["" if value is None else value for value in values] if self.feature.nullable else values
         return array, values
