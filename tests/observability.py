@@ -52,15 +52,15 @@ def program(name: str) -> str:
     pytest.skip(missing)
 
 
-def eventually(found: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    """Ask until there is an answer that counts as true; fails with `what` after `seconds`."""
+def eventually(found: Callable[[], Any], what: str | Callable[[], str], seconds: float = 30.0) -> Any:
+    """Ask until there is an answer that counts as true; fails with `what` after `seconds`; a callable is asked then."""
     deadline = time.monotonic() + seconds * patience()
     while True:
         answer = found()
         if answer:
             return answer
         if time.monotonic() >= deadline:
-            pytest.fail(f"not within {seconds:g} s: {what}")
+            pytest.fail(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
         time.sleep(0.1)
 
 

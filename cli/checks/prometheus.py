@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,14 +16,18 @@ from shared.errors import DependencyUnavailable
 NAME = "prometheus"
 JOBS = ("inference", "shipper", "sink", "drift", "retraining")
 RESTART = "homeostat down && homeostat up --observability --detach"
+# A local stack is scraped every 5 s; a service that was starting at the last scrape is up at the next.
+NEXT_SCRAPE_S = 6.0
 
 
-def prometheus(settings: LocalStackSettings) -> Iterator[CheckResult]:
-    """Each problem that leaves a board empty or an alert unsent."""
+def prometheus(
+    settings: LocalStackSettings, *, next_scrape_s: float = NEXT_SCRAPE_S
+) -> Iterator[CheckResult]:
+    """Each problem that leaves a board empty or an alert unsent. A target that is down gets `next_scrape_s` to come up."""
     state = read_state(settings.home)
     base, is_expected = endpoint_of(settings, state, NAME, settings.prometheus_url, settings.prometheus_port)
     try:
-        targets = get_json("Prometheus", base, "/api/v1/targets?state=active")["data"]["activeTargets"]
+        targets = _scraped_targets(base, next_scrape_s)
         groups = get_json("Prometheus", base, "/api/v1/rules")["data"]["groups"]
         managers = get_json("Prometheus", base, "/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
     except DependencyUnavailable as error:
@@ -62,6 +67,18 @@ def missing(
         return CheckResult(name, "off", "not running; `homeostat up --observability` starts it")
     log = settings.home / "logs" / f"{name}.log"
     return CheckResult(name, "failure", error.message, f"less {log}" if log.exists() else RESTART)
+
+
+def _scraped_targets(base: str, next_scrape_s: float) -> list[dict[str, Any]]:
+    ends = time.monotonic() + next_scrape_s
+    while True:
+        targets: list[dict[str, Any]] = get_json("Prometheus", base, "/api/v1/targets?state=active")["data"][
+            "activeTargets"
+        ]
+        ours = [target for target in targets if target["labels"].get("job") in JOBS]
+        if all(target["health"] != "down" for target in ours) or time.monotonic() > ends:
+            return targets
+        time.sleep(0.3)
 
 
 def _targets(targets: list[dict[str, Any]], by_job: dict[str, dict[str, Any]]) -> CheckResult:

@@ -125,6 +125,11 @@ class Loop:
         self.retraining.start()
         return self.decisions()[0]
 
+    def logs(self) -> str:
+        """What the two services wrote last, for a failure's message."""
+        logs = (self.retraining.log, self.home / "drift.log")
+        return "\n".join(f"{log.name}:\n{log.read_text()[-4000:]}" for log in logs)
+
     def decisions(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.retraining.get(f"/decisions?model={MODEL}")["decisions"]
         return found
@@ -212,7 +217,9 @@ def test_a_verdict_and_the_alert_after_it_are_one_cause(
     loop.wait_until_sent(SENT)
     # Whoever listens lets the verdict decide, also where the alert was quicker.
     decision = eventually(
-        lambda: (found := only_decision(loop, verdict))["run_id"] and found, "the verdict leads to a run", 60
+        lambda: (found := only_decision(loop, verdict))["run_id"] and found,
+        lambda: f"the verdict leads to a run; {loop.logs()}",
+        60,
     )
     assert (decision["action"], decision["reason_code"]) == ("suggest", "drift")
     assert decision["deliveries"] >= SENT + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -60,11 +61,26 @@ def test_missing_targets_are_named(settings: LocalStackSettings, service: FakeSe
         *({"labels": {"job": job}, "health": "up"} for job in ("inference", "shipper", "sink")),
     ]
     service.answers["GET /api/v1/targets"] = (200, {"data": {"activeTargets": targets}})
-    found = by_name(prometheus(settings.model_copy(update={"prometheus_url": service.url})))["targets"]
+    there = settings.model_copy(update={"prometheus_url": service.url})
+    found = by_name(prometheus(there, next_scrape_s=0))["targets"]
     assert found.state == "failure"
     assert "drift (connection refused)" in found.found
     assert "not scraped: retraining" in found.found
     assert found.hint
+
+
+def test_a_service_that_was_starting_is_up_at_the_next_scrape(
+    settings: LocalStackSettings, service: FakeService
+) -> None:
+    healthy(service)
+    up = service.answers["GET /api/v1/targets"]
+    down = [{"labels": {"job": job}, "health": "down", "lastError": "refused"} for job in JOBS]
+    service.answers["GET /api/v1/targets"] = (200, {"data": {"activeTargets": down}})
+    next_scrape = Timer(0.5, lambda: service.answers.update({"GET /api/v1/targets": up}))
+    next_scrape.start()
+    found = by_name(prometheus(settings.model_copy(update={"prometheus_url": service.url})))["targets"]
+    next_scrape.join()
+    assert (found.state, found.found) == ("ok", f"{len(JOBS)} targets")
 
 
 @pytest.mark.parametrize(
