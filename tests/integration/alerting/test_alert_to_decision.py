@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import yaml
@@ -18,7 +17,7 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.messaging.producer import open_producer
-from tests.fakes.retraining_service import ServiceProcess
+from tests.fakes.retraining_service import ServiceProcess, group_from_now
 from tests.integration.drift.test_process import Process
 from tests.observability import (
     RunningAlertmanager,
@@ -93,7 +92,7 @@ class Loop:
         made = ServiceProcess(
             self.world,  # type: ignore[arg-type]  # asked for its home only
             kafka=kafka,
-            consumer_group=f"test-{uuid4().hex}",
+            consumer_group=group_from_now(kafka) if kafka else "",
         )
         self._stack.callback(made.end)
         return made
