@@ -16,7 +16,7 @@ from shared.contracts.loop_spec import Prediction
 from shared.contracts.outcome import expected_outcome, fitting
 from shared.errors import InvalidRequest, ProjectError, UnservableModel
 from shared.models.classes import list_column, outcome_type
-from shared.models.contract import to_inputs
+from shared.models.feature_arrays import to_arrays
 
 _NULLABLE = "fill them, or set `nullable: true` in loop.yaml"
 _NULLABLE_INTEGER = f"{_NULLABLE} and export the model with a float input for it (missing is NaN)"
@@ -53,7 +53,7 @@ def feature_column(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.
 def _tensors(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.Array:
     """Flat lists of float32, as the lake has them."""
     try:
-        tensors = to_inputs([feature], pa.table({feature.name: column}))[feature.name]
+        tensors = to_arrays([feature], pa.table({feature.name: column}))[feature.name]
     except UnservableModel as error:
         raise ProjectError(
             f"{path}: {error.message}",

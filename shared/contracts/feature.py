@@ -1,7 +1,8 @@
-"""A feature in `loop.yaml`: name, type and valid values of one input of the model."""
+"""Features in `loop.yaml`: name, type and valid values of each, and the matrix that several of them may form for the model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import (
@@ -17,6 +18,9 @@ FEATURE_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 RESERVED_NAMES = frozenset(
     {"event_time", "outcome", "prediction_id", "score", "model", "version", "generation"}
 )
+
+# The types that are a number in each row: the columns of a matrix.
+MATRIX_TYPES = frozenset({"number", "integer", "boolean"})
 
 
 class Section(BaseModel):
@@ -86,3 +90,38 @@ class Feature(Section):
             # The default is left out: manifests from before this key keep their bytes, and so their versions' names.
             document.pop("unknown", None)
         return document
+
+
+class Matrix(Section):
+    """One float32 input [N, columns] of the model that holds several features, for a model without an input per feature."""
+
+    input: str = Field(min_length=1, description="Name of the model's input.")
+    features: tuple[str, ...] = Field(
+        (),
+        description="Features that are its columns, in order. Empty: every number, integer and boolean, in the order of "
+        "`features`. A missing value is NaN. Integers have at most 2^24 here, up to where float32 holds every whole number.",
+    )
+
+    def columns(self, features: Sequence[Feature]) -> tuple[str, ...]:
+        """The names of its columns, in order."""
+        return self.features or tuple(one.name for one in features if one.type in MATRIX_TYPES)
+
+    def check(self, features: Sequence[Feature]) -> None:
+        """Raises ValueError that names the first column which cannot be one."""
+        types = {one.name: one.type for one in features}
+        for name in self.features:
+            if name not in types:
+                raise ValueError(f"matrix.features names {name}, which is no feature")
+            if types[name] not in MATRIX_TYPES:
+                raise ValueError(
+                    f"matrix.features names {name}, a {types[name]}; a column of a matrix is a number, an integer or a boolean"
+                )
+        if len(set(self.features)) != len(self.features):
+            raise ValueError("matrix.features names a feature twice")
+        columns = self.columns(features)
+        if not columns:
+            raise ValueError("`matrix` needs a feature that is a number, an integer or a boolean")
+        if self.input in types.keys() - set(columns):
+            raise ValueError(
+                f"matrix.input is {self.input}, which is a feature with an input of its own; rename the feature"
+            )

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from shared.contracts.duration import Duration, Length
-from shared.contracts.feature import Feature, Section
+from shared.contracts.feature import Feature, Matrix, Section
 
 MODEL_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 # Columns of a reference beside those: a model with labels has them.
@@ -283,6 +283,7 @@ class LoopSpec(Section):
     model: str = Field(pattern=MODEL_NAME, description="Name of the model.")
     description: str = Field("", description="Free text that describes the model.")
     features: tuple[Feature, ...] = Field(min_length=1)
+    matrix: Matrix | None = None
     prediction: Prediction
     outcome: Outcome
     metric: Metric
@@ -301,6 +302,8 @@ class LoopSpec(Section):
         twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
         if twice:
             raise ValueError(f"features named twice (capitals do not count): {', '.join(twice)}")
+        if self.matrix is not None:
+            self.matrix.check(self.features)
         if self.prediction.kind == "classes":
             taken = [name for name in names if name in CLASS_NAMES]
             if taken:
@@ -322,9 +325,22 @@ class LoopSpec(Section):
             raise ValueError("a trigger when: floor needs metric.floor")
         return self
 
+    @property
+    def matrix_columns(self) -> tuple[str, ...]:
+        """Features that reach the model as columns of its matrix, in order; empty if each feature has an input of its own."""
+        return self.matrix.columns(self.features) if self.matrix is not None else ()
+
     def feature(self, name: str) -> Feature:
         """The feature of that name; KeyError where there is none."""
         for feature in self.features:
             if feature.name == name:
                 return feature
         raise KeyError(name)
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        if self.matrix is None:
+            # Manifests from before this key keep their bytes, and so their versions' names.
+            document.pop("matrix", None)
+        return document

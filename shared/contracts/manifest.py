@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.contracts.feature import Feature
+from shared.contracts.feature import Feature, Matrix
 from shared.contracts.loop_spec import LoopSpec, Prediction
 from shared.errors import IntegrityError
 
@@ -75,6 +75,11 @@ class Manifest(_Part):
     def features(self) -> tuple[Feature, ...]:
         """The inputs, in order."""
         return self.loop.features
+
+    @property
+    def matrix(self) -> Matrix | None:
+        """The input that holds several features, if the model has one."""
+        return self.loop.matrix
 
     @property
     def prediction(self) -> Prediction:

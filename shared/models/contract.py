@@ -2,6 +2,7 @@
 
 - Inputs: one per feature, under its name, of its type; shape [N] or [N, 1], for a tensor [N, *shape]. The row axis N is free.
   Missing values are NaN, or the empty string. A nullable integer is a float input, since int64 has no value for missing.
+- With `matrix` in loop.yaml, its features are the columns of one float input [N, F] instead.
 - Output: `prediction.output`, or the first one: float or double; one score per row, [N] or [N, 1], one probability per row and
   label, [N, K], or one tensor per row.
 - Every output value is finite; the probabilities of a row are not negative and sum to 1.
@@ -9,17 +10,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from shared.contracts.feature import Feature
+from shared.contracts.feature import MATRIX_TYPES, Feature, Matrix
 from shared.contracts.loop_spec import Prediction
 from shared.errors import UnservableModel
 
@@ -33,8 +31,7 @@ _INPUT_TYPES: Final = {
     "text": "tensor(string)",
     "tensor": "tensor(float)",
 }
-# Up to here float32 holds every whole number.
-LARGEST_FLOAT_INTEGER: Final = 2**24
+_SHOWN: Final = 20
 OUTPUT_TYPES: Final = ("tensor(float)", "tensor(double)")
 # The server answers these beside the probabilities of classes.
 CLASS_OUTPUTS: Final = frozenset({"label", "score", "prediction_id"})
@@ -59,11 +56,34 @@ class TensorType:
 
 @dataclass(frozen=True)
 class Signature:
-    """The checked inputs and output of a model. `columns`: scalar inputs of shape [N, 1]."""
+    """The checked inputs and output of a model. `columns`: scalar inputs of shape [N, 1].
+
+    `matrix` and `matrix_columns`: the input that holds several features, and these; empty if the model has none.
+    """
 
     inputs: Mapping[str, TensorType]
     output: TensorType
     columns: tuple[str, ...]
+    matrix: str = ""
+    matrix_columns: tuple[str, ...] = ()
+
+    @property
+    def takes_arrays(self) -> bool:
+        """Whether the model takes the features' arrays as they are, so that `arrange` changes nothing."""
+        return not self.columns and not self.matrix
+
+    def arrange(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+        """The model's inputs from one array per feature, [N] or [N, *shape]: columns [N, 1], and the matrix float32 [N, F]."""
+        inputs = dict(arrays)
+        if self.matrix:
+            columns = [inputs.pop(name) for name in self.matrix_columns]
+            matrix = np.empty((len(columns[0]), len(columns)), np.float32)
+            for place, column in enumerate(columns):
+                matrix[:, place] = column
+            inputs[self.matrix] = matrix
+        for name in self.columns:
+            inputs[name] = inputs[name].reshape(-1, 1)
+        return inputs
 
 
 def input_type(feature: Feature) -> str:
@@ -77,23 +97,31 @@ def check_signature(
     prediction: Prediction,
     inputs: Sequence[TensorType],
     outputs: Sequence[TensorType],
+    *,
+    matrix: Matrix | None = None,
 ) -> Signature:
     """Raises UnservableModel that names the first input or output against the contract."""
     by_name = {tensor.name: tensor for tensor in inputs}
-    _check_names({feature.name for feature in features}, set(by_name))
-    for feature in features:
+    inside = matrix.columns(features) if matrix is not None else ()
+    alone = [feature for feature in features if feature.name not in inside]
+    wanted = {feature.name for feature in alone} | ({matrix.input} if matrix is not None else set())
+    _check_names(wanted, features, by_name)
+    for feature in alone:
         _check_input(feature, by_name[feature.name])
+    if matrix is not None:
+        _check_matrix(by_name[matrix.input], inside)
     columns = (
         feature.name
-        for feature in features
+        for feature in alone
         if feature.type != "tensor" and len(by_name[feature.name].shape) == 2
     )
-    return Signature(by_name, _find_output(prediction, outputs), tuple(columns))
-
-
-def to_inputs(features: Sequence[Feature], rows: pa.Table) -> dict[str, Array]:
-    """Rows with one column per feature, as model inputs of shape [N] or [N, *shape]. Raises UnservableModel."""
-    return {feature.name: _to_array(feature, rows.column(feature.name)) for feature in features}
+    return Signature(
+        by_name,
+        _find_output(prediction, outputs),
+        tuple(columns),
+        matrix.input if matrix is not None else "",
+        inside,
+    )
 
 
 def check_rows(output: Array, rows: int, *, scores: bool, classes: int = 0) -> Array:
@@ -132,14 +160,34 @@ def check_finite(output: Array, *, first_row: int = 0) -> None:
         )
 
 
-def _check_names(features: set[str], inputs: set[str]) -> None:
-    missing, extra = sorted(features - inputs), sorted(inputs - features)
+def _check_names(wanted: set[str], features: Sequence[Feature], inputs: Mapping[str, TensorType]) -> None:
+    missing, extra = sorted(wanted - inputs.keys()), sorted(inputs.keys() - wanted)
     problems = [f"inputs missing: {', '.join(missing)}"] if missing else []
     problems += [f"inputs that are not features: {', '.join(extra)}"] if extra else []
     if problems:
+        numbers = [feature.name for feature in features if feature.type in MATRIX_TYPES]
+        matrix = inputs[extra[0]] if len(extra) == 1 else None
+        is_matrix = matrix is not None and missing == sorted(numbers) and _holds(matrix, len(numbers))
         raise UnservableModel(
             f"the model's inputs differ from the features; {'; '.join(problems)}",
-            hint="export the model with one input per feature",
+            hint=f"the model takes one matrix: add `matrix: {{input: {extra[0]}}}` to loop.yaml; its columns are then "
+            f"{', '.join(numbers[:_SHOWN])}{', …' if len(numbers) > _SHOWN else ''}"
+            if is_matrix
+            else "export the model with one input per feature",
+        )
+
+
+def _holds(tensor: TensorType, columns: int) -> bool:
+    """Whether it is a matrix of floats with that many columns."""
+    return tensor.kind == "tensor(float)" and _fits(tensor.shape, (columns,))
+
+
+def _check_matrix(tensor: TensorType, columns: Sequence[str]) -> None:
+    if not _holds(tensor, len(columns)):
+        raise UnservableModel(
+            f"input {tensor.name} is {tensor.kind} of shape {_show(tensor.shape)}",
+            hint=f"`matrix` has {len(columns)} columns: expected tensor(float) of shape [N, {len(columns)}], with a dynamic "
+            "row axis N; name its columns with matrix.features",
         )
 
 
@@ -212,58 +260,3 @@ def _check_class_output(found: TensorType, classes: int) -> None:
 def _show(shape: tuple[int | None, ...]) -> str:
     free = iter(["N"] if shape[:1] == (None,) else [])
     return f"[{', '.join(next(free, '?') if axis is None else str(axis) for axis in shape)}]"
-
-
-def _to_array(feature: Feature, column: pa.ChunkedArray) -> Array:
-    try:
-        if feature.type in ("category", "text"):
-            # A missing category or text reaches the model as an empty string.
-            text = pc.fill_null(pc.cast(column, pa.string()), "")
-            return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
-        if feature.type == "tensor":
-            return _to_tensors(column, feature.shape)
-        if feature.type == "number":
-            numbers = pc.fill_null(pc.cast(column, pa.float64()), float("nan"))
-            return np.asarray(numbers.to_numpy(), dtype=np.float32)
-        if feature.type == "integer" and feature.nullable:
-            return _to_floats(column)
-        if column.null_count:
-            raise ValueError(f"{column.null_count} values are missing")
-        kind = pa.int64() if feature.type == "integer" else pa.bool_()
-        return np.asarray(pc.cast(column, kind).to_numpy(zero_copy_only=False))
-    except (ValueError, TypeError, pa.ArrowException) as error:
-        raise UnservableModel(
-            f"column {feature.name} of the rows cannot be read as {feature.type}: {error}"
-        ) from error
-
-
-def _to_floats(column: pa.ChunkedArray) -> Array:
-    """Whole numbers as float32, missing ones as NaN. Raises ValueError for one that float32 would round."""
-    whole = pc.cast(column, pa.int64())
-    large = pc.greater(pc.abs(whole), LARGEST_FLOAT_INTEGER)
-    if pc.any(large).as_py():
-        value = whole.filter(large)[0].as_py()
-        raise ValueError(
-            f"{value} is beyond {LARGEST_FLOAT_INTEGER}, up to where float32 holds every whole number"
-        )
-    numbers = pc.fill_null(pc.cast(whole, pa.float32()), float("nan"))
-    return np.asarray(numbers.to_numpy(), dtype=np.float32)
-
-
-def _to_tensors(column: pa.ChunkedArray, shape: tuple[int, ...]) -> Array:
-    """Flat lists, or lists nested like the shape, as float32 [N, *shape]. Raises ValueError that names the first wrong row."""
-    kind = column.type
-    is_nested = hasattr(kind, "value_type") and hasattr(kind.value_type, "value_type")
-    values, width = column, 1  # `width` lists at this level make one row
-    for length in shape if is_nested else (math.prod(shape),):
-        if values.null_count:
-            raise ValueError(f"row {pc.index(pc.is_null(values), True).as_py() // width} has missing values")
-        lengths = pc.list_value_length(values)
-        wrong = pc.index(pc.not_equal(lengths, length), True).as_py()
-        if wrong >= 0:
-            raise ValueError(f"row {wrong // width} has a list of {lengths[wrong]} values, expected {length}")
-        values, width = pc.list_flatten(values), width * length
-    if values.null_count:
-        raise ValueError(f"row {pc.index(pc.is_null(values), True).as_py() // width} has missing values")
-    flat = values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
-    return np.asarray(flat, dtype=np.float32).reshape(len(column), *shape)

@@ -19,8 +19,8 @@ from shared.models.contract import (
     check_probabilities,
     check_rows,
     check_signature,
-    to_inputs,
 )
+from shared.models.feature_arrays import to_arrays
 from shared.models.file_safety import check_model_file
 from shared.models.runtime_errors import cannot_load, reason
 
@@ -51,14 +51,15 @@ class OnnxModel:
             spec.prediction,
             [TensorType.of(item) for item in self._session.get_inputs()],
             [TensorType.of(item) for item in self._session.get_outputs()],
+            matrix=spec.matrix,
         )
         self._scores = spec.prediction.kind in ("probability", "value")
         self._classes = len(spec.prediction.labels)
 
-    def feeds(self, rows: pa.Table) -> dict[str, Array]:
+    def feeds(self, rows: pa.Table) -> Mapping[str, Array]:
         """The model's inputs for rows with one column per feature."""
-        feeds = to_inputs(self._features, rows)
-        return {**feeds, **{name: feeds[name].reshape(-1, 1) for name in self._signature.columns}}
+        arrays = to_arrays(self._features, rows, matrix_columns=self._signature.matrix_columns)
+        return self._signature.arrange(arrays)
 
     def run(self, feeds: Mapping[str, Array]) -> Array:
         """One call: a score, probabilities or a flat tensor per row. Raises UnservableModel if the model fails."""

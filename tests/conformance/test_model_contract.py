@@ -19,7 +19,7 @@ from services.inference.models.servable import Servable
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.onnx import OnnxModel as ServerModel
 from shared.contracts.loop_spec import LoopSpec
-from shared.errors import UnservableModel
+from shared.errors import InvalidRequest, UnservableModel
 from shared.models.onnx_runner import OnnxModel as DeployedModel
 from tests.fakes.retraining_installation import loop_with
 from tests.fakes.text_model import text_loop, text_onnx
@@ -61,6 +61,7 @@ def model(
         helper.make_tensor("column", TensorProto.INT64, [2], [-1, 1]),
         helper.make_tensor("flat", TensorProto.INT64, [1], [-1]),
         helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0]),
+        helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]),
         helper.make_tensor("first", TensorProto.BOOL, [2], [True, False]),
     ]
     graph = helper.make_graph(
@@ -91,7 +92,49 @@ def served(raw: bytes, using: LoopSpec) -> Servable:
 
 
 def manifest(using: LoopSpec) -> Any:
-    return SimpleNamespace(features=using.features, prediction=using.prediction)
+    return SimpleNamespace(features=using.features, prediction=using.prediction, matrix=using.matrix)
+
+
+MATRIX_FEATURES = [
+    {"name": "x", "type": "number", "nullable": True},
+    {"name": "c", "type": "category", "values": ["a", "b"]},
+    {"name": "i", "type": "integer"},
+    {"name": "k", "type": "integer", "nullable": True},
+    {"name": "b", "type": "boolean"},
+]
+MATRIX_ROWS = pa.table(
+    {
+        "x": [0.25, None, 0.75],
+        "c": ["a", "b", "a"],
+        "i": [1, 2, 2**24],
+        "k": pa.array([None, 7, 9], pa.int64()),
+        "b": [True, False, True],
+    }
+)
+
+
+def of_matrix(**matrix: Any) -> LoopSpec:
+    tensor = {"prediction": {"kind": "tensor"}, "metric": {"name": "mae"}}
+    return LoopSpec.model_validate(
+        loop_with(features=MATRIX_FEATURES, matrix={"input": "X", **matrix}, **tensor)
+    )
+
+
+def without_matrix() -> LoopSpec:
+    return of_matrix().model_copy(update={"matrix": None})
+
+
+def matrix_model(width: int | str = 4, kind: int = TensorProto.FLOAT, alone: bool = False) -> bytes:
+    """A model that returns its matrix `X`, with -1 for a missing value; unless it is `alone`, `c` has an input of its own."""
+    inputs = {"X": (kind, ["N", width])} | ({} if alone else {"c": (TensorProto.STRING, ["N", 1])})
+    nodes = [node("Identity", "X", "score")]
+    if kind == TensorProto.FLOAT:
+        nodes = [
+            node("IsNaN", "X", "gone"),
+            node("Sub", "zero one", "minus"),
+            node("Where", "gone minus X", "score"),
+        ]
+    return model(*nodes, inputs=inputs, shape=["N", width], kind=kind)
 
 
 BAD: dict[str, tuple[bytes, LoopSpec, str]] = {
@@ -167,6 +210,27 @@ BAD: dict[str, tuple[bytes, LoopSpec, str]] = {
         of_classes(1, 2),
         "the output of the probabilities is named score, which the server uses for another output",
     ),
+    "matrix that loop.yaml does not declare": (
+        matrix_model(),
+        without_matrix(),
+        "the model's inputs differ from the features; inputs missing: b, i, k, x; inputs that are not features: X",
+    ),
+    "matrix under another name": (
+        matrix_model(),
+        of_matrix(input="matrix"),
+        "the model's inputs differ from the features; inputs missing: matrix; inputs that are not features: X",
+    ),
+    "matrix of another width": (matrix_model(3), of_matrix(), "input X is tensor(float) of shape [N, 3]"),
+    "matrix of another type": (
+        matrix_model(kind=TensorProto.DOUBLE),
+        of_matrix(),
+        "input X is tensor(double) of shape [N, 4]",
+    ),
+    "matrix without the category": (
+        matrix_model(alone=True),
+        of_matrix(),
+        "the model's inputs differ from the features; inputs missing: c",
+    ),
 }
 
 
@@ -178,6 +242,26 @@ def test_bad_signature(raw: bytes, using: LoopSpec, message: str, tmp_path: Path
         served(raw, using)
     assert by_deploy.value.message == by_server.value.message == message
     assert by_deploy.value.hint == by_server.value.hint != ""
+
+
+@pytest.mark.parametrize(
+    ("width", "hint"),
+    [
+        (
+            4,
+            "the model takes one matrix: add `matrix: {input: X}` to loop.yaml; its columns are then x, i, k, b",
+        ),
+        (
+            "F",
+            "the model takes one matrix: add `matrix: {input: X}` to loop.yaml; its columns are then x, i, k, b",
+        ),
+        (5, "export the model with one input per feature"),
+    ],
+)
+def test_matrix_that_holds_the_numbers_is_hinted_at(width: int | str, hint: str) -> None:
+    with pytest.raises(UnservableModel) as refused:
+        served(matrix_model(width), without_matrix())
+    assert refused.value.hint == hint
 
 
 @pytest.mark.parametrize(
@@ -294,3 +378,50 @@ def test_texts_open_categories_and_missing_integers_are_scored_alike(tmp_path: P
     by_server = served(text_onnx(), using).run(batch_of(manifest(using), rows))
     np.testing.assert_array_equal(deployed(text_onnx(), using, tmp_path).score(rows), by_server)
     assert by_server.tolist() == [1.0, 0.0, 9.0, 100.0]
+
+
+@pytest.mark.parametrize("width", [4, "F"])
+def test_matrix_is_assembled_alike(width: int | str, tmp_path: Path) -> None:
+    using = of_matrix()
+    by_deploy = deployed(matrix_model(width), using, tmp_path).outputs(MATRIX_ROWS)
+    servable = served(matrix_model(width), using)
+    by_server = servable.run(batch_of(manifest(using), MATRIX_ROWS))
+    rows = MATRIX_ROWS.to_pylist()
+    by_request = servable.run(servable.schema.batch(rows))
+    expected = np.array([[0.25, 1, -1, 1], [-1, 2, 7, 0], [0.75, 2**24, 9, 1]], np.float32)
+    for output in (by_deploy, by_server, by_request):
+        np.testing.assert_array_equal(output, expected)
+
+
+def test_matrix_has_the_named_features_in_their_order(tmp_path: Path) -> None:
+    using = of_matrix(features=["b", "x"])
+    inputs = {
+        "X": (TensorProto.FLOAT, ["N", 2]),
+        "c": (TensorProto.STRING, ["N"]),
+        "i": (TensorProto.INT64, ["N", 1]),
+        "k": (TensorProto.FLOAT, ["N"]),
+    }
+    raw = model(node("Identity", "X", "score"), inputs=inputs, shape=["N", 2])
+    by_deploy = deployed(raw, using, tmp_path)
+    servable = served(raw, using)
+    rows = MATRIX_ROWS.slice(2)
+    expected = [[1.0, 0.75]]
+    assert (
+        by_deploy.outputs(rows).tolist() == servable.run(batch_of(manifest(using), rows)).tolist() == expected
+    )
+    assert servable.run(servable.schema.batch(rows.to_pylist())).tolist() == expected
+
+
+def test_integer_that_the_matrix_would_round_is_refused(tmp_path: Path) -> None:
+    using = of_matrix()
+    place = MATRIX_ROWS.column_names.index("i")
+    rows = MATRIX_ROWS.set_column(place, "i", pa.array([1, 2, 2**24 + 1]))
+    with pytest.raises(
+        UnservableModel, match="column i of the rows cannot be read as integer: 16777217 is beyond"
+    ):
+        deployed(matrix_model(), using, tmp_path).outputs(rows)
+    with pytest.raises(InvalidRequest, match="feature i of row 2 is 16777217") as refused:
+        served(matrix_model(), using).schema.batch(rows.to_pylist())
+    assert refused.value.expected == "a whole number from -16777216 to 16777216"
+    with pytest.raises(InvalidRequest, match="feature i of row 0 is missing"):
+        served(matrix_model(), using).schema.batch([{**rows.to_pylist()[0], "i": None}])

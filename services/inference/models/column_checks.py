@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
-from shared.models.contract import LARGEST_FLOAT_INTEGER
+from shared.models.feature_arrays import LARGEST_FLOAT_INTEGER
 
 Array = npt.NDArray[Any]
 
@@ -18,39 +18,9 @@ _FLOAT32 = np.dtype(np.float32)
 _INT64 = range(-(2**63), 2**63)
 
 
-def wrong_value(feature: Feature, row: int, problem: str) -> InvalidRequest:
-    """The error for a value of a row."""
-    return InvalidRequest(
-        f"feature {feature.name} of row {row} {problem}",
-        field=feature.name,
-        expected=expected(feature),
-        row=row,
-    )
-
-
 def is_finite(array: Array) -> bool:
     """Whether every number is finite."""
     return bool(np.isfinite(array).all())
-
-
-def expected(feature: Feature) -> str:
-    """The expected values of a feature, in words."""
-    if feature.takes_any_text:
-        words = "a string"
-    elif feature.type == "category":
-        shown = ", ".join(feature.values[:20]) + (", …" if len(feature.values) > 20 else "")
-        words = f"one of {shown}"
-    elif feature.type == "tensor":
-        words = f"nested lists of finite numbers of shape {list(feature.shape)}"
-    else:
-        words = {
-            "number": "a finite number",
-            "integer": f"a whole number from -{LARGEST_FLOAT_INTEGER} to {LARGEST_FLOAT_INTEGER}"
-            if feature.nullable
-            else "a 64-bit integer",
-            "boolean": "true or false",
-        }[feature.type]
-    return f"{words}, or null" if feature.nullable else words
 
 
 def show(value: object) -> str:
@@ -70,8 +40,24 @@ class ColumnCheck:
     ) -> tuple[Array, Sequence[object] | Array]:
         raise NotImplementedError
 
-    def _wrong(self, row: int, value: object) -> InvalidRequest:
-        return wrong_value(self.feature, row, "is missing" if value is None else f"is {show(value)}")
+    @property
+    def words(self) -> str:
+        """The values that are not missing, in words."""
+        raise NotImplementedError
+
+    def wrong(self, row: int, problem: str) -> InvalidRequest:
+        """The error for the value of a row."""
+        name = self.feature.name
+        return InvalidRequest(
+            f"feature {name} of row {row} {problem}",
+            field=name,
+            expected=f"{self.words}, or null" if self.feature.nullable else self.words,
+            row=row,
+        )
+
+    def wrong_value(self, row: int, value: object) -> InvalidRequest:
+        """The error for a value that is missing, or is not one of this feature."""
+        return self.wrong(row, "is missing" if value is None else f"is {show(value)}")
 
     def array(self, values: Array) -> tuple[Array, Sequence[object] | Array]:
         """The same for an array; NaN is a missing value."""
@@ -92,7 +78,7 @@ class _Number(ColumnCheck):
         kinds = set(map(type, values))
         if not kinds <= self._types:
             row = next(index for index, value in enumerate(values) if type(value) not in self._types)
-            raise self._wrong(row, values[row])
+            raise self.wrong_value(row, values[row])
         if int in kinds:
             values = [float(value) if type(value) is int else value for value in values]
         array = np.array(values, _FLOAT32)  # numpy reads None as NaN
@@ -104,8 +90,12 @@ class _Number(ColumnCheck):
             finite = np.isfinite(array)
         if not finite.all():
             row = int(np.argmin(finite))
-            raise wrong_value(self.feature, row, f"is {show(values[row])}, which does not fit into float32")
+            raise self.wrong(row, f"is {show(values[row])}, which does not fit into float32")
         return array, values
+
+    @property
+    def words(self) -> str:
+        return "a finite number"
 
 
 class _Integer(ColumnCheck):
@@ -120,7 +110,7 @@ class _Integer(ColumnCheck):
             return np.array(values, np.int64), values
         except OverflowError:
             row = next(index for index, value in enumerate(values) if value not in _INT64)
-            raise self._wrong(row, values[row]) from None
+            raise self.wrong_value(row, values[row]) from None
 
     def _whole(self, values: list[Any]) -> list[Any]:
         found = list(values)
@@ -128,17 +118,25 @@ class _Integer(ColumnCheck):
             if type(value) is float and value.is_integer():
                 found[row] = int(value)
             elif type(value) is not int and not (value is None and self.feature.nullable):
-                raise self._wrong(row, value)
+                raise self.wrong_value(row, value)
         return found
 
+    @property
+    def words(self) -> str:
+        return "a 64-bit integer"
 
-class _NullableInteger(_Integer):
-    """Whole numbers that may be missing: float32 for the model, integers for the log."""
+
+class _FloatInteger(_Integer):
+    """Whole numbers that are float32 in the model, since they may be missing or are in a matrix; integers for the log."""
+
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(feature)
+        self._types = frozenset({int, type(None)} if feature.nullable else {int})
 
     def __call__(
         self, values: list[Any], may_hold_booleans: bool = True
     ) -> tuple[Array, Sequence[object] | Array]:
-        if not set(map(type, values)) <= {int, type(None)}:
+        if not set(map(type, values)) <= self._types:
             values = self._whole(values)
         try:
             array = np.array(values, np.float64)  # numpy reads None as NaN
@@ -147,8 +145,12 @@ class _NullableInteger(_Integer):
             large = np.array([value is not None and abs(value) > LARGEST_FLOAT_INTEGER for value in values])
         if large.any():
             row = int(np.argmax(large))
-            raise self._wrong(row, values[row])
+            raise self.wrong_value(row, values[row])
         return array.astype(_FLOAT32), values
+
+    @property
+    def words(self) -> str:
+        return f"a whole number from -{LARGEST_FLOAT_INTEGER} to {LARGEST_FLOAT_INTEGER}"
 
 
 class _Boolean(ColumnCheck):
@@ -157,8 +159,12 @@ class _Boolean(ColumnCheck):
     ) -> tuple[Array, Sequence[object] | Array]:
         if set(map(type, values)) != {bool}:
             row = next(index for index, value in enumerate(values) if type(value) is not bool)
-            raise self._wrong(row, values[row])
+            raise self.wrong_value(row, values[row])
         return np.array(values, np.bool_), values
+
+    @property
+    def words(self) -> str:
+        return "true or false"
 
 
 class _Category(ColumnCheck):
@@ -175,13 +181,18 @@ class _Category(ColumnCheck):
             known = False
         if not known:
             row = next(index for index, value in enumerate(values) if not self._is_allowed(value))
-            raise self._wrong(row, values[row])
+            raise self.wrong_value(row, values[row])
         array = np.empty(len(values), object)
         array[:] = ["" if value is None else value for value in values] if self.feature.nullable else values
         return array, values
 
     def _is_allowed(self, value: object) -> bool:
         return (value is None or isinstance(value, str)) and value in self._allowed
+
+    @property
+    def words(self) -> str:
+        known = self.feature.values
+        return f"one of {', '.join(known[:20])}" + (", …" if len(known) > 20 else "")
 
 
 class _Text(ColumnCheck):
@@ -196,10 +207,14 @@ class _Text(ColumnCheck):
     ) -> tuple[Array, Sequence[object] | Array]:
         if not set(map(type, values)) <= self._types:
             row = next(index for index, value in enumerate(values) if type(value) not in self._types)
-            raise self._wrong(row, values[row])
+            raise self.wrong_value(row, values[row])
         array = np.empty(len(values), object)
         array[:] = ["" if value is None else value for value in values] if self.feature.nullable else values
         return array, values
+
+    @property
+    def words(self) -> str:
+        return "a string"
 
 
 class _Tensor(ColumnCheck):
@@ -219,20 +234,24 @@ class _Tensor(ColumnCheck):
         if fits:
             return self.array(array)
         if len(values) == 1:
-            raise wrong_value(self.feature, 0, _shape_problem(values[0]))
+            raise self.wrong(0, _shape_problem(values[0]))
         for row, value in enumerate(values):
             try:
                 self([value])
             except InvalidRequest:
-                raise wrong_value(self.feature, row, _shape_problem(value)) from None
-        raise wrong_value(self.feature, 0, "has a wrong shape")
+                raise self.wrong(row, _shape_problem(value)) from None
+        raise self.wrong(0, "has a wrong shape")
 
     def array(self, values: Array) -> tuple[Array, Sequence[object] | Array]:
         array = np.ascontiguousarray(values, _FLOAT32)
         if not is_finite(array):
             row = int(np.argmin(np.isfinite(array.reshape(len(values), -1)).all(axis=1)))
-            raise wrong_value(self.feature, row, "contains a number that does not fit into float32")
+            raise self.wrong(row, "contains a number that does not fit into float32")
         return array, array
+
+    @property
+    def words(self) -> str:
+        return f"nested lists of finite numbers of shape {list(self.feature.shape)}"
 
 
 def _holds_boolean(values: list[Any]) -> bool:
@@ -266,10 +285,10 @@ _CHECKS: dict[str, type[ColumnCheck]] = {
 }
 
 
-def check_of(feature: Feature) -> ColumnCheck:
-    """The check for a feature's column."""
+def check_of(feature: Feature, *, as_float: bool = False) -> ColumnCheck:
+    """The check for a feature's column. `as_float`: an integer that is float32 in the model, although it cannot be missing."""
     if feature.takes_any_text:
         return _Text(feature)
-    if feature.type == "integer" and feature.nullable:
-        return _NullableInteger(feature)
+    if feature.type == "integer" and (feature.nullable or as_float):
+        return _FloatInteger(feature)
     return _CHECKS[feature.type](feature)

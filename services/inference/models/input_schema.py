@@ -6,13 +6,13 @@ invalid row. A number outside `minimum`/`maximum` is accepted: it is a data faul
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from services.inference.models.column_checks import Array, check_of, wrong_value
+from services.inference.models.column_checks import Array, ColumnCheck, check_of
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 
@@ -29,11 +29,11 @@ class Batch:
 
 
 class Schema:
-    """Checks rows of a version."""
+    """Checks rows of a version. `matrix_columns`: the features that reach the model as float32 in its matrix."""
 
-    def __init__(self, features: Sequence[Feature]) -> None:
+    def __init__(self, features: Sequence[Feature], *, matrix_columns: Collection[str] = ()) -> None:
         self.features = tuple(features)
-        self._checks = tuple(check_of(feature) for feature in features)
+        self._checks = tuple(check_of(one, as_float=one.name in matrix_columns) for one in features)
         self._names = frozenset(feature.name for feature in features)
 
     def batch(self, rows: Sequence[object], *, may_hold_booleans: bool = True) -> Batch:
@@ -60,7 +60,7 @@ class Schema:
             try:
                 values = [row[name] for row in rows]  # type: ignore[index]
             except KeyError:
-                values, gone = _with_gaps(rows, check.feature)
+                values, gone = _with_gaps(rows, check)
                 absent += gone
             feeds[name], columns[name] = check(values, may_hold_booleans)
         if sum(map(len, rows)) + absent != len(rows) * len(self._checks):  # type: ignore[arg-type]
@@ -91,9 +91,8 @@ class Schema:
                     )
 
 
-def _with_gaps(rows: Sequence[Any], feature: Feature) -> tuple[list[object], int]:
-    values = [row.get(feature.name, _MISSING) for row in rows]
-    if not feature.nullable:
-        row = values.index(_MISSING)
-        raise wrong_value(feature, row, "is missing")
+def _with_gaps(rows: Sequence[Any], check: ColumnCheck) -> tuple[list[object], int]:
+    values = [row.get(check.feature.name, _MISSING) for row in rows]
+    if not check.feature.nullable:
+        raise check.wrong(values.index(_MISSING), "is missing")
     return [None if value is _MISSING else value for value in values], values.count(_MISSING)

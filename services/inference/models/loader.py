@@ -19,7 +19,7 @@ from shared.contracts.manifest import MODEL, REFERENCE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import IntegrityError, ProjectError, UnservableModel
 from shared.models.classes import read_outcomes
-from shared.models.contract import to_inputs
+from shared.models.feature_arrays import to_arrays
 from shared.models.file_safety import check_model_file
 from shared.models.packaging import verify_version
 from shared.models.probe import probe
@@ -145,7 +145,8 @@ def read_reference(manifest: Manifest, reference: bytes, maximum: int) -> pa.Tab
 
 def batch_of(manifest: Manifest, rows: pa.Table) -> Batch:
     """Reference rows as model inputs. Allowed values are not checked again: these rows are history."""
-    return Batch(rows.num_rows, to_inputs(manifest.features, rows), {})
+    inside = manifest.matrix.columns(manifest.features) if manifest.matrix is not None else ()
+    return Batch(rows.num_rows, to_arrays(manifest.features, rows, matrix_columns=inside), {})
 
 
 def _verified_bytes(folder: Path, manifest: Manifest, name: str) -> bytes:

@@ -46,18 +46,20 @@ class Servable:
         self.generation = release.generation
         self.release = release
         self.manifest = manifest
-        self.schema = Schema(manifest.features)
         self.loaded_at = loaded_at
         self.device = engine.device
         self.in_flight = 0
         self.retired = False
-        signature = check_signature(manifest.features, manifest.prediction, engine.inputs, engine.outputs)
+        signature = check_signature(
+            manifest.features, manifest.prediction, engine.inputs, engine.outputs, matrix=manifest.matrix
+        )
+        self.schema = Schema(manifest.features, matrix_columns=signature.matrix_columns)
         self.inputs = signature.inputs
         self.output = signature.output
         self.scores = manifest.prediction.kind in ("probability", "value")
         self.labels = Labels(manifest.prediction)
         self.classes = len(self.labels)
-        self._columns = signature.columns
+        self._arrange = None if signature.takes_arrays else signature.arrange
         self._engine: Engine | None = engine
         self._seconds_per_call = 0.0
         self._seconds_per_row = 0.0
@@ -74,8 +76,8 @@ class Servable:
         if self._engine is None:
             raise UnservableModel(f"version {self.version_short} of {self.model} was unloaded")
         feeds = batch.feeds
-        if self._columns:
-            feeds = {**feeds, **{name: feeds[name].reshape(-1, 1) for name in self._columns}}
+        if self._arrange is not None:
+            feeds = self._arrange(feeds)
         output = self._engine.run(self.output.name, feeds)
         output = check_rows(output, batch.rows, scores=self.scores, classes=self.classes)
         check_finite(output)

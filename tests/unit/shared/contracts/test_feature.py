@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.contracts.feature import RESERVED_NAMES, Feature
+from shared.contracts.feature import RESERVED_NAMES, Feature, Matrix
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
@@ -52,3 +52,43 @@ def test_default_of_a_new_key_is_not_written() -> None:
     colour = Feature(name="colour", type="category", values=("red",))
     assert not colour.takes_any_text
     assert "unknown" not in colour.model_dump()
+
+
+FEATURES = (
+    Feature(name="x", type="number", nullable=True),
+    Feature(name="colour", type="category", values=("red",)),
+    Feature(name="i", type="integer"),
+    Feature(name="note", type="text"),
+    Feature(name="b", type="boolean"),
+    Feature(name="t", type="tensor", shape=(2,)),
+)
+
+
+@pytest.mark.parametrize(("named", "columns"), [([], ("x", "i", "b")), (["b", "x"], ("b", "x"))])
+def test_columns_of_a_matrix_are_the_named_or_all_numbers(named: list[str], columns: tuple[str, ...]) -> None:
+    matrix = Matrix.model_validate({"input": "float_input:0", "features": named})
+    matrix.check(FEATURES)
+    assert matrix.columns(FEATURES) == columns
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"input": "X", "features": ["y"]}, "names y, which is no feature"),
+        (
+            {"input": "X", "features": ["colour"]},
+            "names colour, a category; a column of a matrix is a number",
+        ),
+        ({"input": "X", "features": ["x", "x"]}, "matrix.features names a feature twice"),
+        ({"input": "note"}, "matrix.input is note, which is a feature with an input of its own"),
+        ({"input": "i", "features": ["x"]}, "matrix.input is i, which is a feature with an input of its own"),
+    ],
+)
+def test_matrix_that_contradicts_the_features_is_refused(entry: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        Matrix.model_validate(entry).check(FEATURES)
+
+
+def test_matrix_without_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="`matrix` needs a feature that is a number"):
+        Matrix(input="X").check(FEATURES[1:2])

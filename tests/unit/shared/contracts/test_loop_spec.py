@@ -53,6 +53,19 @@ def test_a_specification_survives_being_written_and_read(loop_document: dict[str
     assert LoopSpec.model_validate(spec.model_dump(mode="json")) == spec
 
 
+def test_matrix_is_written_only_where_it_is_set(loop_document: dict[str, Any]) -> None:
+    plain = LoopSpec.model_validate(loop_document)
+    assert "matrix" not in plain.model_dump(mode="json")
+    assert plain.matrix_columns == ()
+    spec = LoopSpec.model_validate(at(loop_document, "matrix.input", "X"))
+    assert spec.model_dump(mode="json")["matrix"] == {"input": "X", "features": []}
+    assert LoopSpec.model_validate(spec.model_dump(mode="json")) == spec
+    assert "carrier" not in spec.matrix_columns
+    assert spec.matrix_columns
+    with pytest.raises(ValidationError, match="matrix.features names weather, which is no feature"):
+        LoopSpec.model_validate(at(loop_document, "matrix.features", ["weather"]))
+
+
 def classes(*labels: Any) -> dict[str, Any]:
     return {"kind": "classes", "labels": list(labels)}
 
