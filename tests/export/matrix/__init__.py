@@ -1,0 +1,6 @@
+"""What `homeostat.export` takes and what it refuses: one case per model. `docs/what-fits.md` shows the same table."""
+
+from tests.export.matrix.boosters import CATBOOST, LIGHTGBM, XGBOOST
+from tests.export.matrix.scikit_learn import SCIKIT_LEARN
+
+LIBRARIES = {"scikit-learn": SCIKIT_LEARN, "XGBoost": XGBOOST, "LightGBM": LIGHTGBM, "CatBoost": CATBOOST}
