@@ -36,6 +36,11 @@ class Output:
         if not self.as_json:
             self.err.print(text, highlight=False, markup=False, soft_wrap=True)
 
+    def warning(self, text: str) -> None:
+        """Print a warning in yellow. With `--json` the result has it."""
+        if not self.as_json:
+            self.err.print(f"warning: {text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
     def result(self, document: Any, shown: RenderableType) -> None:
         """Print the result: `document` for programs, `shown` for people."""
         if self.as_json:

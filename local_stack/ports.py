@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from pathlib import Path
 
 import psutil
 
@@ -58,10 +59,15 @@ def holder(port: int) -> str:
     return process if home is None else f"the stack of {home}: {process}"
 
 
+def home_on(port: int) -> Path | None:
+    """Home of the stack whose process listens on `port`; None if none does, or if it cannot be read."""
+    pid = _listener(port)
+    return None if pid is None else home_of(pid)
+
+
 def remedy(port: int, setting: str) -> str:
     """What to do about a taken port: the command that stops the stack that uses it, or `setting` for another port."""
-    pid = _listener(port)
-    home = None if pid is None else home_of(pid)
+    home = home_on(port)
     if home is None:
         return f"stop that process, or choose another port with {setting}"
     return (

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import getpass
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.command_settings import settings_with
+from cli.deployment.stack_home import require_home_of
 from cli.home import find_home
 from cli.options import Actor, InferenceUrl, Json, RetrainingUrl, StackHome
 from cli.output import command_output, short_version
@@ -73,11 +75,12 @@ def deploy(
     The training command runs on the rows of --train; the rows of --holdout are only scored, as part of the version's
     reference. With --artifact, an existing model is packaged and nothing is trained. Without options, the files that
     `homeostat.export` wrote to the project's folder are packaged. With --reference, PROJECT is a fitted model; it is
-    first exported to a folder of its name. Warning: loading a pickle or an MLflow model runs code stored in it. The
-    retraining service releases the version, and the command waits until inference
-    serves it.
+    first exported to a folder of its name. Warning: loading a pickle or an MLflow model runs code stored in it. Settings of
+    loop.yaml that do not suit the rows are warnings, which change nothing. The retraining service releases the version, and
+    the command waits until inference serves it.
     """
     from cli.deployment.model_export import export_project
+    from cli.deployment.review.review import review
     from cli.deployment.version_builder import VersionBuilder
     from cli.progress import bar
     from shared.contracts.loop_yaml import read_loop_spec
@@ -95,7 +98,7 @@ def deploy(
                     "--reference exports a fitted model; --train, --holdout and --artifact do not go with it",
                     hint=f"homeostat deploy {project} --reference {reference}",
                 )
-            _require_retraining(settings, where.retraining)
+            _require_retraining(settings, where.retraining, project)
             project = export_project(str(project), reference, python=python, note=output.note)
         elif project.is_file():
             raise CallerError(
@@ -103,7 +106,7 @@ def deploy(
                 hint=f"export it first, with rows it can score: homeostat deploy {project} --reference rows.parquet",
             )
         loop = read_loop_spec(project)
-        _require_retraining(settings, where.retraining)
+        _require_retraining(settings, where.retraining, project)
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         store, keys = open_model_store(settings.model_store_url), ensure_keys(settings.home)
@@ -112,16 +115,19 @@ def deploy(
             if artifact is None and train is None and holdout is None and (project / MODEL).is_file():
                 artifact = project
             if artifact is not None and train is None and holdout is None:
-                manifest = builder.artifact(artifact, loop)
+                built = builder.artifact(artifact, loop)
             elif artifact is None and train is not None and holdout is not None:
                 output.note(f"training {loop.model} with `{' '.join(loop.retraining.command)}`")
-                manifest = builder.trained(project, loop, rows=train, holdout=holdout)
+                built = builder.trained(project, loop, rows=train, holdout=holdout)
             else:
                 data = f"--train {project / 'train.parquet'} --holdout {project / 'holdout.parquet'}"
                 raise CallerError(
                     "a deployment needs either --train and --holdout, or --artifact",
                     hint=f"homeostat deploy {project} {data}",
                 )
+        manifest, warnings = built.manifest, review(loop, built.rows)
+        for warning in warnings:
+            output.warning(warning.text)
         output.note(f"packaged and signed version {short_version(manifest.version)} of {loop.model}")
         with ServiceClient("retraining", where.retraining) as retraining:
             answer = retraining.post(
@@ -146,18 +152,20 @@ def deploy(
                 "generation": generation,
                 "metrics": manifest.metrics,
                 "served": wait > 0,
+                "warnings": [asdict(warning) for warning in warnings],
             },
             f"{loop.model}: version {short_version(manifest.version)} is "
             + (f"served as generation {generation}" if wait > 0 else f"released as generation {generation}"),
         )
 
 
-def _require_retraining(settings: LocalStackSettings, base_url: str) -> None:
+def _require_retraining(settings: LocalStackSettings, base_url: str, project: Path) -> None:
     """Before the training: raise `OperatorError` if retraining cannot be reached, or belongs to the stack of another home."""
     if not settings.retraining_url and read_state(settings.home) is None:
         others = other_stacks(settings.home)
         if others:
             raise OperatorError(f"no stack runs on {settings.home.absolute()}", hint=others)
+    require_home_of(base_url, settings.home, project=str(project))
     with ServiceClient("retraining", base_url) as retraining:
         retraining.read("/health/live")
 

@@ -53,9 +53,10 @@ def read_rows(path: Path, loop: LoopSpec, now: datetime) -> pa.Table:
     return pa.table(columns).sort_by("event_time")
 
 
-def last_moment(table: pa.Table) -> str:
-    """Event time of the newest row, ISO 8601."""
-    return str(pc.max(table.column("event_time")).as_py().isoformat())
+def newest_time(table: pa.Table) -> datetime:
+    """Event time of the newest row."""
+    found: datetime = pc.max(table.column("event_time")).as_py()
+    return found
 
 
 def newest(*tables: pa.Table) -> pa.Table:

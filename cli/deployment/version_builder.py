@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cli.deployment.parquet_rows import last_moment, newest, read_rows, with_scores
+from cli.deployment.parquet_rows import newest, newest_time, read_rows, with_scores
+from cli.deployment.review.deployed_rows import DeployedRows
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MODEL, REFERENCE, Manifest, Origin
 from shared.errors import ProjectError
@@ -33,6 +34,14 @@ from shared.stores.model_store import ModelStore
 
 
 @dataclass(frozen=True)
+class BuiltVersion:
+    """A version in the store, and the rows that it was built from."""
+
+    manifest: Manifest
+    rows: DeployedRows
+
+
+@dataclass(frozen=True)
 class VersionBuilder:
     """Packages versions, signs them with `keys` and stores them in `store`; `log` receives the training output.
 
@@ -44,7 +53,7 @@ class VersionBuilder:
     log: Path
     on_progress: Callable[[str], None] = lambda _: None
 
-    def trained(self, project: Path, loop: LoopSpec, *, rows: Path, holdout: Path) -> Manifest:
+    def trained(self, project: Path, loop: LoopSpec, *, rows: Path, holdout: Path) -> BuiltVersion:
         """Run the training command on `rows` and package what it writes. The command never sees the holdout.
 
         The reference holds the newest training rows, then the holdout: rows the model was not trained on, whose losses are
@@ -73,15 +82,20 @@ class VersionBuilder:
             self.on_progress(f"scoring {rows_known.num_rows} reference rows")
             scores = _scores(out / MODEL, loop, rows_known)
             reference = folder / REFERENCE
-            pq.write_table(with_scores(rows_known, loop, scores), reference)
+            scored = with_scores(rows_known, loop, scores)
+            pq.write_table(scored, reference)
             origin = Origin(
                 kind="deployment",
                 snapshot=sha256((folder / "train.parquet").read_bytes()).hexdigest(),
-                trained_until=last_moment(training_rows),
+                trained_until=newest_time(training_rows).isoformat(),
             )
-            return self._package(loop, model=out / MODEL, reference=reference, origin=origin, metrics=metrics)
+            manifest = self._package(
+                loop, model=out / MODEL, reference=reference, origin=origin, metrics=metrics
+            )
+        given = pa.concat_tables([training_rows, held_out])
+        return BuiltVersion(manifest, DeployedRows(given, scored, newest_time(training_rows)))
 
-    def artifact(self, folder: Path, loop: LoopSpec) -> Manifest:
+    def artifact(self, folder: Path, loop: LoopSpec) -> BuiltVersion:
         """Package a model that was trained elsewhere: model.onnx, metrics.json, reference.parquet.
 
         The newest reference row counts as the end of its training data: nothing else says how old the model is.
@@ -91,17 +105,20 @@ class VersionBuilder:
                 raise ProjectError(
                     f"{folder} has no {name}", hint=f"put {MODEL}, {METRICS} and {REFERENCE} there"
                 )
-        rows = newest(read_rows(folder / REFERENCE, loop, datetime.now(UTC)))
+        given = read_rows(folder / REFERENCE, loop, datetime.now(UTC))
+        rows = newest(given)
         self.on_progress(f"scoring {rows.num_rows} reference rows")
         scores = _scores(folder / MODEL, loop, rows)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
             reference = Path(name) / REFERENCE
-            pq.write_table(with_scores(rows, loop, scores), reference)
-            origin = Origin(kind="deployment", trained_until=last_moment(rows))
+            scored = with_scores(rows, loop, scores)
+            pq.write_table(scored, reference)
+            origin = Origin(kind="deployment", trained_until=newest_time(rows).isoformat())
             metrics = read_metrics(folder / METRICS)
-            return self._package(
+            manifest = self._package(
                 loop, model=folder / MODEL, reference=reference, origin=origin, metrics=metrics
             )
+        return BuiltVersion(manifest, DeployedRows(given, scored))
 
     def _package(
         self, loop: LoopSpec, *, model: Path, reference: Path, origin: Origin, metrics: dict[str, float]

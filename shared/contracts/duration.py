@@ -26,7 +26,12 @@ def _parse_duration(value: Any) -> Any:
     raise ValueError("expected a duration such as 90m or 7d")
 
 
-def _write_duration(value: timedelta) -> str:
+def duration_text(value: timedelta) -> str:
+    """As in `loop.yaml`.
+
+    >>> duration_text(timedelta(hours=36)), duration_text(timedelta(days=2))
+    ('36h', '2d')
+    """
     seconds = value.total_seconds()
     for unit in ("d", "h", "m"):
         if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
@@ -35,6 +40,6 @@ def _write_duration(value: timedelta) -> str:
 
 
 Duration = Annotated[
-    timedelta, BeforeValidator(_parse_duration), PlainSerializer(_write_duration, return_type=str)
+    timedelta, BeforeValidator(_parse_duration), PlainSerializer(duration_text, return_type=str)
 ]
 Length = Annotated[Duration, Field(gt=timedelta(0))]

@@ -120,7 +120,11 @@ class Window(Section):
 
     every: Length | None = Field(None, description="Length of a window in event time.")
     rows: int | None = Field(None, ge=50, description="Length of a window in rows.")
-    minimum_rows: int = Field(200, ge=20, description="Rows below which a window is `insufficient_data`.")
+    minimum_rows: int = Field(
+        200,
+        ge=20,
+        description="Rows below which a window is `insufficient_data`, and the reference `warming_up`.",
+    )
 
     @model_validator(mode="after")
     def _one_of(self) -> Window:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -53,6 +54,15 @@ def row_losses(metric: MetricName, scores: Scores, outcomes: Floats) -> Floats:
         return np.abs(scores - outcomes)
     losses = np.square(scores - outcomes)
     return losses
+
+
+def in_unit(metric: MetricName, mean: float) -> float:
+    """The metric from the mean of `row_losses`: of rmse the root, else the mean itself.
+
+    >>> in_unit("rmse", 9.0), in_unit("mae", 9.0)
+    (3.0, 9.0)
+    """
+    return math.sqrt(mean) if metric == "rmse" else mean
 
 
 def macro_f1(predicted: Floats, outcomes: Floats) -> float:

@@ -102,6 +102,7 @@ def test_the_first_hour(person: Person) -> None:
     data = [f"--train={person.project / 'train.parquet'}", f"--holdout={person.project / 'holdout.parquet'}"]
     first = person.run("deploy", str(person.project), *data)
     assert (first["model"], first["generation"], first["served"]) == ("parcels", 1, True)
+    assert first["warnings"] == []
 
     # Ask, and tell the truth.
     rows = [{"service": "economy", "distance_km": 820, "weight_kg": None, "parcels_today": 431}]

@@ -14,6 +14,7 @@ from services.drift.evaluation.scores import score_or_none
 from services.drift.thresholds.calibration import Baseline
 from shared.contracts.loop_spec import Drift
 from shared.contracts.verdict import Score
+from shared.models.valid_values import outside
 
 # Scores that a column can have; the alarm budget is split over them.
 SCORES_PER_COLUMN = 3
@@ -48,10 +49,10 @@ def data_quality_scores(
     absent = missing(window)
     scores = [_missing_score(column, absent, missing(reference), drift, expected, alpha)]
     present = window[~absent]
-    outside = _outside(column, present)
-    if outside is not None and present.size:
+    invalid = _outside(column, present)
+    if invalid is not None and present.size:
         limit = float(stats.binom.isf(alpha, present.size, drift.out_of_range)) / present.size
-        scores.append(_score(column, "out_of_range_share", outside / present.size, limit))
+        scores.append(_score(column, "out_of_range_share", invalid / present.size, limit))
     if column.kind == "numeric" and present.size > 1:
         scores.append(_frozen_score(column, present, reference, baseline, expected, alpha))
     return [score for score in scores if score is not None]
@@ -95,17 +96,8 @@ def _design_effect(absent: npt.NDArray[np.bool_], expected: float) -> float:
 
 def _outside(column: Column, present: Floats | Objects) -> int | None:
     """Values outside what loop.yaml allows; None where it sets no bounds."""
-    feature = column.feature
-    if column.summary or feature.takes_any_text:
-        return None
-    if feature.type == "category":
-        allowed = frozenset(feature.values)
-        return sum(1 for value in present if value not in allowed)
-    if feature.minimum is None and feature.maximum is None:
-        return None
-    low = -math.inf if feature.minimum is None else feature.minimum
-    high = math.inf if feature.maximum is None else feature.maximum
-    return int(np.count_nonzero((present < low) | (present > high)))
+    found = None if column.summary else outside(column.feature, present)
+    return None if found is None else int(np.count_nonzero(found))
 
 
 def _frozen_score(

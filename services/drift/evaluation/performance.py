@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from shared.models.losses import MetricName
+from shared.models.losses import MetricName, in_unit
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,14 +47,14 @@ def measure_loss(metric: MetricName, losses: Floats) -> Loss | None:
     mean = float(losses.mean())
     blocks = min(BLOCKS, losses.size)
     if blocks < 2:
-        return Loss(_in_unit(metric, mean), math.inf, int(losses.size), blocks)
+        return Loss(in_unit(metric, mean), math.inf, int(losses.size), blocks)
     means = np.array([block.mean() for block in np.array_split(losses, blocks)])
     error = max(
         float(means.std(ddof=1)) / math.sqrt(blocks), float(losses.std(ddof=1)) / math.sqrt(losses.size)
     )
     if metric == "rmse" and mean > 0:
         error /= 2 * math.sqrt(mean)
-    return Loss(_in_unit(metric, mean), error, int(losses.size), blocks)
+    return Loss(in_unit(metric, mean), error, int(losses.size), blocks)
 
 
 def loss_threshold(window: Loss, reference: Loss, increase: float, alpha: float) -> float:
@@ -75,7 +75,3 @@ def loss_threshold(window: Loss, reference: Loss, increase: float, alpha: float)
     denominator = window.error**4 / (window.blocks - 1) + reference.error**4 / (reference.blocks - 1)
     degrees = error**4 / denominator if denominator > 0 else float(window.blocks - 1)
     return reference.value + increase + error * float(stats.t.isf(alpha, degrees))
-
-
-def _in_unit(metric: MetricName, mean: float) -> float:
-    return math.sqrt(mean) if metric == "rmse" else mean

@@ -16,8 +16,7 @@ from services.drift.thresholds.calibration import Baseline, category_baseline, n
 from services.drift.windows import INSTANT, to_micros
 from shared.contracts.loop_spec import LoopSpec
 from shared.models.losses import MetricName
-
-LossRows = Literal["", "held out", "all"]
+from shared.models.reference_loss import LossRows, reference_losses
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Reference:
     columns: tuple[Column, ...]
     baselines: Mapping[str, Baseline]
     loss: Loss | None
-    loss_rows: LossRows = ""
+    loss_rows: LossRows | Literal[""] = ""
 
     @property
     def length(self) -> timedelta:
@@ -63,18 +62,16 @@ def build_reference(
     return Reference(version, loop, rows, columns, baselines, loss, loss_rows)
 
 
-def _loss(loop: LoopSpec, rows: Rows, trained_until: datetime | None) -> tuple[Loss | None, LossRows]:
+def _loss(
+    loop: LoopSpec, rows: Rows, trained_until: datetime | None
+) -> tuple[Loss | None, LossRows | Literal[""]]:
     """A model fits the rows it was trained on: compared with their loss, every later window would seem to drift."""
     if not has_loss(loop):
         return None, ""
-    metric = metric_of(loop)
-    if trained_until is not None:
-        later = rows.take(np.flatnonzero(rows.event_time > to_micros(trained_until)))
-        loss = measure_loss(metric, later.loss)
-        if loss is not None and loss.rows >= loop.drift.window.minimum_rows:
-            return loss, "held out"
-    loss = measure_loss(metric, rows.loss)
-    return loss, "all" if loss else ""
+    until = None if trained_until is None else to_micros(trained_until)
+    losses, loss_rows = reference_losses(rows.loss, rows.event_time, until, loop.drift.window.minimum_rows)
+    loss = measure_loss(metric_of(loop), losses)
+    return loss, loss_rows if loss else ""
 
 
 def has_loss(loop: LoopSpec) -> bool:

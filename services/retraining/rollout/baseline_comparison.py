@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from shared.contracts.verdict import Verdict
 from shared.errors import UnservableModel
 from shared.models.classes import read_outcomes, read_scores
 from shared.models.keys import Keys
-from shared.models.losses import MetricName, Scores, row_losses
+from shared.models.losses import MetricName, Scores, in_unit, row_losses
 from shared.models.onnx_runner import OnnxModel
 from shared.models.packaging import verify_version
 from shared.stores.lake import Lake
@@ -144,5 +143,4 @@ def _with_outcomes(
 
 
 def _mean(metric: MetricName, scores: Scores, outcomes: npt.NDArray[np.float64]) -> float:
-    mean = float(row_losses(metric, scores, outcomes).mean())
-    return math.sqrt(mean) if metric == "rmse" else mean
+    return in_unit(metric, float(row_losses(metric, scores, outcomes).mean()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
@@ -83,6 +84,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_new_project_is_trained_signed_and_released(bench: Bench, tmp_path: Path) -> None:
     done = bench.deploy()
     assert done.exit_code == 0, done.output
+    assert "warning" not in done.stderr
 
     [(request, body)] = bench.releases()
     assert request == "POST /models/parcels/deployments"
@@ -105,6 +107,25 @@ def test_new_project_is_trained_signed_and_released(bench: Bench, tmp_path: Path
     p, outcome = validated["score"].to_numpy(), validated["outcome"].to_numpy()
     loss = -np.mean(outcome * np.log(p) + (1 - outcome) * np.log(1 - p))
     assert loss == pytest.approx(manifest.metrics["log_loss"], abs=1e-5)
+
+
+def test_unsuitable_settings_are_warnings(bench: Bench) -> None:
+    bench.edit("loop.yaml", "every: 1d", "every: 1h")
+    bench.edit("loop.yaml", "floor: 0.65", "floor: 0.1")
+    done = bench.deploy()
+    assert done.exit_code == 0, done.output
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert warnings[0] == (
+        "warning: drift.window.every: 719 of the 719 windows of 1h in these rows hold fewer rows (usually 8) than "
+        "drift.window.minimum_rows (200), so their verdict would be `insufficient_data`; set drift.window.every to 2d or lower "
+        "drift.window.minimum_rows"
+    )
+    assert [warning.split(":")[1].strip() for warning in warnings] == ["drift.window.every", "metric.floor"]
+    data = [f"--{name}={bench.project / name}.parquet" for name in ("train", "holdout")]
+    document = json.loads(bench.deploy(*data, "--json").stdout)
+    assert [warning["key"] for warning in document["warnings"]] == ["drift.window.every", "metric.floor"]
+    assert set(document["warnings"][0]) == {"key", "message", "hint"}
+    assert len(bench.releases()) == 2
 
 
 def test_same_files_give_same_version(bench: Bench) -> None:
@@ -205,6 +226,7 @@ def test_exported_project_is_deployed_without_options(bench: Bench, tmp_path: Pa
 
     done = bench.deploy("--wait", "60")
     assert done.exit_code == 0, done.output
+    assert "warning" not in done.stderr
 
     [(_, body)] = bench.releases()
     store = open_model_store((bench.home / "models").as_uri())

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local_stack.ports import free_port, holder, is_free, require_free
+from local_stack.ports import free_port, holder, home_on, is_free, require_free
 from local_stack.running_stacks import VARIABLE
 from local_stack.state import write_state
 from shared.contracts.stack_state import ProcessState, StackState, state_path
@@ -98,3 +98,11 @@ def test_console_of_its_own_is_no_part_of_the_stack(tmp_path: Path) -> None:
             require_free("127.0.0.1", port, "HOMEOSTAT_CONSOLE_PORT")
     assert "the stack of" not in raised.value.message
     assert raised.value.hint == "stop that process, or choose another port with HOMEOSTAT_CONSOLE_PORT"
+
+
+def test_home_on_a_port_is_that_of_its_stack(tmp_path: Path) -> None:
+    with listener_of(tmp_path) as (pid, port):
+        assert home_on(port) is None
+        write_stack(tmp_path, pid, port)
+        assert home_on(port) == tmp_path
+    assert home_on(free_port()) is None

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from local_stack.ports import free_port
 from local_stack.supervisor.lock import only_one
+from tests.unit.local_stack.test_ports import listener_of, write_stack
 from tests.unit.local_stack.test_running_stacks import process_of
 
 
@@ -44,3 +45,14 @@ def test_unreachable_retraining_is_reported_before_training(project: Path, tmp_p
     assert done.exit_code == 5, done.output
     assert "retraining cannot be reached" in done.stderr
     assert not (project / "trained").exists()
+
+
+def test_stack_of_another_home_is_refused_before_training(project: Path, tmp_path: Path) -> None:
+    with listener_of(tmp_path / "theirs") as (pid, port):
+        write_stack(tmp_path / "theirs", pid, port)
+        url = f"http://127.0.0.1:{port}"
+        done = deploy(project, "--home", str(tmp_path / "ours"), "--retraining-url", url)
+    assert done.exit_code == 5, done.output
+    assert f"the stack at {url} runs on {tmp_path / 'theirs'}" in done.stderr
+    assert not (project / "trained").exists()
+    assert not (tmp_path / "ours").exists()

@@ -6,14 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from cli.commands.init import Library
+from cli.deployment.parquet_rows import newest_time, read_rows, with_scores
+from cli.deployment.review.deployed_rows import DeployedRows
+from cli.deployment.review.review import review
 from cli.main import app
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.models.onnx_runner import OnnxModel
@@ -42,7 +47,7 @@ def test_invalid_model_name_writes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("library", list(Library))
-def test_every_training_command_writes_a_valid_model(library: Library, tmp_path: Path) -> None:
+def test_every_training_command_writes_a_model_without_warnings(library: Library, tmp_path: Path) -> None:
     project = tmp_path / "mine"
     done = CliRunner().invoke(app, ["init", str(project), "--with", library.value])
     assert done.exit_code == 0, done.output
@@ -60,9 +65,17 @@ def test_every_training_command_writes_a_valid_model(library: Library, tmp_path:
         )
         assert ran.returncode == 0, ran.stderr
         assert ran.stderr == ""
+    loop = read_loop_spec(project)
+    model = OnnxModel(project / "out" / "model.onnx", loop)
+    train, holdout = (
+        read_rows(project / f"{name}.parquet", loop, datetime.now(UTC)) for name in ("train", "holdout")
+    )
+    known = pa.concat_tables([train, holdout]).combine_chunks()
+    scored = with_scores(known, loop, model.score(known))
+    assert review(loop, DeployedRows(known, scored, newest_time(train))) == []
     rows = pq.read_table(project / "train.parquet")
     newest = rows.slice(int(rows.num_rows * 0.9))
-    scores = OnnxModel(project / "out" / "model.onnx", read_loop_spec(project)).score(newest)
+    scores = model.score(newest)
     outcome = newest["outcome"].to_numpy()
     loss = -np.mean(outcome * np.log(scores) + (1 - outcome) * np.log(1 - scores))
     # What was trained is what is served, missing weights included, and it has learned something.

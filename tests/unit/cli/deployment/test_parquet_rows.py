@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli.deployment import parquet_rows as rows
-from cli.deployment.parquet_rows import last_moment, newest, read_rows, with_scores
+from cli.deployment.parquet_rows import newest, newest_time, read_rows, with_scores
 from shared.contracts.feature import Feature
 from shared.contracts.loop_spec import LoopSpec, Prediction
 from shared.contracts.loop_yaml import parse_loop_spec
@@ -65,7 +65,7 @@ def test_rows_are_sorted_and_cast(tmp_path: Path) -> None:
     assert table.schema.field("count").type == pa.int64()
     assert table.schema.field("event_time").type == pa.timestamp("us", tz="UTC")
     assert table["prediction_id"].to_pylist() == ["", "", ""]
-    assert last_moment(table) == "2026-01-01T02:00:00+00:00"
+    assert newest_time(table).isoformat() == "2026-01-01T02:00:00+00:00"
 
 
 def test_times_are_read_in_utc(tmp_path: Path) -> None:

@@ -3,9 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from cli.deployment.review.deployed_rows import DeployedRows
+from cli.deployment.review.review import review
 from examples.flights.data import FEATURES, load_flights
+from examples.flights.first_version import BEGINS, REFERENCE
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import read_loop_spec
 
@@ -58,3 +62,13 @@ def test_no_real_value_is_refused_or_out_of_range(flights: pd.DataFrame, loop: L
         assert feature.minimum is not None
         assert feature.maximum is not None
         assert present.between(feature.minimum, feature.maximum).all(), feature.name
+
+
+def test_first_deployment_has_no_warnings(flights: pd.DataFrame, loop: LoopSpec) -> None:
+    """The rows of version 1, scored by the share of late flights at each hour of the days before."""
+    known = flights[(flights.event_time < BEGINS) & flights.outcome.notna()]
+    reference = known[known.event_time >= BEGINS - REFERENCE]
+    late = known[known.event_time < BEGINS - REFERENCE].groupby("hour").outcome.mean()
+    scored = reference.assign(score=reference.hour.map(late).fillna(late.mean()).clip(0.02, 0.98))
+    table = pa.Table.from_pandas(scored, preserve_index=False)
+    assert review(loop, DeployedRows(table, table)) == []
