@@ -11,10 +11,10 @@ from cli.command_settings import client_settings
 from cli.completion import complete_model
 from cli.exit_codes import INTERRUPTED, exit_code
 from cli.home import find_home
-from cli.options import InferenceUrl, Json, StackHome
+from cli.options import DriftUrl, InferenceUrl, Json, StackHome
 from cli.output import FOUND_SOMETHING, Output, command_output
 from local_stack.addresses import addresses
-from shared.errors import CallerError
+from shared.errors import CallerError, HomeostatError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -60,11 +60,13 @@ def replay(
     limit: Annotated[int | None, typer.Option(min=1, help="Send only the first rows.")] = None,
     home: StackHome = None,
     inference_url: InferenceUrl = "",
+    drift_url: DriftUrl = "",
     as_json: Json = False,
 ) -> None:
     """Send history to inference: rows in event-time order, and each outcome --delay later.
 
     Rows are logged with their event time, so drift evaluates the windows of that time; outcomes have the event time plus --delay.
+    Rows that are older than windows already evaluated, or than the first live prediction, get no verdict: a warning says so.
     A file in event-time order is read in batches; any other is sorted in memory. Refused rows are counted and the others
     sent; the exit code is then 1.
     """
@@ -74,12 +76,20 @@ def replay(
 
     with command_output(as_json) as output:
         options = ReplayOptions(_delay(delay), _speed(speed), batch, limit)
-        home = find_home(home, inference_url, note=output.note)
-        url = addresses(client_settings(home, inference_url=inference_url)).inference
+        home = find_home(home, inference_url, drift_url, note=output.note)
+        settings = client_settings(home, inference_url=inference_url, drift_url=drift_url)
+        where = addresses(settings)
+        url = where.inference
         with Client(url, model or None, retry_s=START_S) as client:
             inputs = client.inputs()
         history = _history(output, file, time_column, outcome_column, inputs.names)
         total = min(history.rows, limit or history.rows)
+        # With the address of inference alone, nothing tells which drift belongs to it.
+        warnings = (
+            []
+            if settings.inference_url and not settings.drift_url
+            else _warnings(output, where.drift, inputs.model, history, file, total)
+        )
         with bar(output, f"replaying {inputs.model}", total) as shown:
 
             def progress(rows: int, moment: object) -> None:
@@ -90,7 +100,7 @@ def replay(
             result = Replayer(client, inputs.model, options, on_progress=progress).run(history)
         for reason in result.reasons:
             output.note(reason)
-        output.result(result.document(), result.text())
+        output.result({**result.document(), "warnings": warnings}, result.text())
         if result.interrupted:
             raise typer.Exit(INTERRUPTED)
         if result.stopped_by is not None:
@@ -113,6 +123,25 @@ def _history(output: Output, file: Path, time: str, outcome: str, inputs: list[s
     if not history.is_sorted:
         output.note(f"{file} is not in order of {time}; sorting its {history.rows} rows in memory")
     return history
+
+
+def _warnings(
+    output: Output, drift_url: str, model: str, history: History, file: Path, rows: int
+) -> list[str]:
+    """Prints and returns the warning about rows that will get no verdict, if there are such rows."""
+    from cli.replay.unevaluated import next_window, problem_text, unevaluated_text
+
+    try:
+        following = next_window(drift_url, model)
+    except HomeostatError as error:
+        output.note(problem_text(error))
+        return []
+    if following is None:
+        return []
+    text = unevaluated_text(file, model, following, min(rows, history.rows_before(following.start)), rows)
+    if text:
+        output.warning(text)
+    return [text] if text else []
 
 
 def _speed(text: str) -> float | None:

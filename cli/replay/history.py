@@ -37,11 +37,12 @@ class Columns:
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One row: when it happened, its inputs, and its outcome if that is known."""
+    """One row: when it happened, its inputs, its outcome if that is known, and its place in the file, from 0."""
 
     event_time: datetime
     inputs: dict[str, Any]
     outcome: Any
+    number: int = 0
 
 
 class History:
@@ -77,20 +78,32 @@ class History:
     def __iter__(self) -> Iterator[HistoryRow]:
         names = self._columns.names
         if self.is_sorted:
+            start = 0
             for batch in self._file.iter_batches(_READ_ROWS, columns=names):
-                yield from self._rows_of(pa.Table.from_batches([batch]))
+                yield from self._rows_of(pa.Table.from_batches([batch]), range(start, start + len(batch)))
+                start += len(batch)
             return
-        table = self._file.read(columns=names).sort_by(self._columns.time)
+        table = self._file.read(columns=names)
+        order = pc.sort_indices(table, [(self._columns.time, "ascending")])
         for start in range(0, table.num_rows, _READ_ROWS):
-            yield from self._rows_of(table.slice(start, _READ_ROWS))
+            numbers = order.slice(start, _READ_ROWS)
+            yield from self._rows_of(table.take(numbers), numbers.to_pylist())
 
-    def _rows_of(self, table: pa.Table) -> Iterator[HistoryRow]:
+    def rows_before(self, moment: datetime) -> int:
+        """Number of rows with an earlier event time."""
+        name, earlier = self._columns.time, 0
+        for batch in self._file.iter_batches(_TIMES, columns=[name]):
+            times = batch.column(0).cast(pa.timestamp("us", "UTC"), safe=False)
+            earlier += pc.sum(pc.less(times, pa.scalar(moment, times.type)), min_count=0).as_py()
+        return earlier
+
+    def _rows_of(self, table: pa.Table, numbers: Sequence[int]) -> Iterator[HistoryRow]:
         columns = self._columns
         times = table.column(columns.time).cast(pa.timestamp("us", "UTC"), safe=False).to_pylist()
         outcomes = table.column(columns.outcome).to_pylist() if columns.outcome else [None] * len(times)
         inputs = table.select(list(columns.inputs)).to_pylist()
-        for moment, row, outcome in zip(times, inputs, outcomes, strict=True):
-            yield HistoryRow(moment, row, None if outcome != outcome else outcome)
+        for moment, row, outcome, number in zip(times, inputs, outcomes, numbers, strict=True):
+            yield HistoryRow(moment, row, None if outcome != outcome else outcome, number)
 
     def _check_times(self, now: datetime) -> bool:
         """Whether the file is in order. Raises `ProjectError` for a time that inference would refuse."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -92,13 +93,13 @@ class Replayer:
                 )
             except (InvalidRequest, RequestRefused) as error:
                 # None of the others was taken either, so they are sent again without this one.
-                refused = len(left) if error.row is None else 1
+                refused = left if error.row is None else left[error.row : error.row + 1]
                 left = [] if error.row is None else [*left[: error.row], *left[error.row + 1 :]]
-                result.refused += refused
-                result.add_reason(f"row of {moment.isoformat()} refused: {error.message}")
+                result.refused += len(refused)
+                result.add_reason(f"{_place(refused)} refused: {_in_file(error, refused[0].number)}")
             except AnswerLost as error:
                 result.lost += len(left)
-                result.add_reason(f"row of {moment.isoformat()}: {error.message}")
+                result.add_reason(f"{_place(left)}: {error.message}")
                 return
             except KeyboardInterrupt:
                 result.lost += len(left)
@@ -133,6 +134,23 @@ class Replayer:
         counts = self._client.outcome_counts
         result.outcomes = counts.accepted
         result.outcomes_refused += counts.refused
+
+
+def _place(rows: list[HistoryRow]) -> str:
+    """Where rows of one event time are in the file, counted from 0."""
+    first, last, moment = rows[0].number, rows[-1].number, rows[0].event_time.isoformat()
+    if len(rows) == 1:
+        return f"row {first} of {moment}"
+    return f"{len(rows)} rows of {moment} from row {first} to row {last}"
+
+
+def _in_file(error: InvalidRequest | RequestRefused, number: int) -> str:
+    """The message with the row's number in the file; client and server count the rows of a request."""
+    return (
+        error.message
+        if error.row is None
+        else re.sub(rf"\brow {error.row}\b", f"row {number}", error.message)
+    )
 
 
 def moments(rows: Iterable[HistoryRow], most: int) -> Iterator[list[HistoryRow]]:

@@ -13,6 +13,8 @@ class ModelStatus:
     """Shown by `/status`. Times are event times.
 
     `watermark`: every window that is ready at this time is evaluated. `evaluated_until`: end of the last evaluated window.
+    `next_window_start`: start of the next window of `generation`; rows that arrive later with an earlier event time are not
+    evaluated. None before the first row of that generation.
     `reference_loss_rows`: the rows of its reference that the loss was measured on, `held out` of the training or `all`.
     `next_window_end`: end of the window that is evaluated next; `next_window_ready_at`: the event time that both predictions and
     outcomes must reach for that. `version` and `generation`: the newest release whose reference was verified.
@@ -25,6 +27,7 @@ class ModelStatus:
     watermark: datetime | None = None
     outcomes_watermark: datetime | None = None
     evaluated_until: datetime | None = None
+    next_window_start: datetime | None = None
     next_window_end: datetime | None = None
     next_window_ready_at: datetime | None = None
     last_verdict: Verdict | None = None

@@ -173,6 +173,7 @@ class Monitor:
             version=release.version,
             generation=release.generation,
             reference_loss_rows=reference.loss_rows,
+            next_window_start=self._next_window_start(model, release.generation),
         )
         return ""
 
@@ -196,12 +197,18 @@ class Monitor:
         self._update(
             model,
             evaluated_until=last.window_end if last else None,
+            next_window_start=self._next_window_start(model, state.status.generation),
             next_window_end=next_end,
             next_window_ready_at=ready_at,
             outcomes_watermark=watermarks.outcomes,
             **({} if state.busy else {"watermark": watermarks.predictions}),
         )
         return evaluated
+
+    def _next_window_start(self, model: str, generation: int) -> datetime | None:
+        """Where the generation's next window starts; None before its first row."""
+        known = self.verdicts.generations(model)
+        return next((seen.evaluated_until for seen in known if seen.generation == generation), None)
 
     def _record_generations(self, model: str) -> Watermarks:
         state = self._state_of(model)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import Result
 
+from local_stack.ports import free_port
 from tests.fakes.scripted_inference import INPUTS, VERSION
 from tests.unit.cli.command import run
 from tests.unit.cli.fake_service import FakeService
@@ -47,6 +48,14 @@ def replay(inference: FakeService, file: str, *options: str) -> Result:
     return run("replay", file, "--delay", "1h", "--inference-url", inference.url, *options)
 
 
+def drift_from(service: FakeService, hour: float | None, generation: int = 2) -> tuple[str, str]:
+    """Drift answers that its next window starts at that hour. Returns the option with its address."""
+    start = None if hour is None else (NOON + timedelta(hours=hour)).isoformat()
+    status = {"model": "toy", "generation": generation, "next_window_start": start}
+    service.answers["GET /status"] = (200, {"models": [{"model": "other"}, status]})
+    return "--drift-url", service.url
+
+
 def posted(inference: FakeService, path: str) -> list[Any]:
     return [body for asked, body in inference.asked if asked == f"POST {path}"]
 
@@ -75,7 +84,50 @@ def test_refused_row_gives_exit_code_1_and_its_reason(inference: FakeService, tm
     done = replay(inference, file)
     assert done.exit_code == 1
     assert "2 rows, 0 answered, 2 refused" in done.stdout
-    assert "feature amount of row 0 is 'much'; expected a finite number, or null" in done.stderr
+    assert (
+        "row 1 of 2026-03-01T13:00:00+00:00 refused: feature amount of row 1 is 'more'; expected a"
+        in done.stderr
+    )
+
+
+def test_rows_without_a_verdict_are_a_warning(inference: FakeService, tmp_path: Path) -> None:
+    file = write(tmp_path, 0, 1, 2, 3)
+    drift = drift_from(inference, 1.5)
+    done = replay(inference, file, *drift)
+    assert done.exit_code == 0
+    assert done.stderr.splitlines()[0] == (
+        f"warning: 2 of the 4 rows of {file} will get no verdict: drift evaluates generation 2 of toy from "
+        "2026-03-01T13:30:00Z on, "
+        "because newer rows were logged before. They are logged, and used for training. For verdicts, deploy the next "
+        "version and "
+        "replay before its first live prediction"
+    )
+    document = orjson.loads(replay(inference, file, *drift, "--json", "--limit", "1").stdout)
+    assert [warning.split(" of ")[0] for warning in document["warnings"]] == ["every row"]
+    assert "4 rows" in replay(inference, file, *drift).stdout
+
+
+@pytest.mark.parametrize("hour", [0, None])
+def test_rows_that_get_verdicts_are_no_warning(
+    inference: FakeService, tmp_path: Path, hour: float | None
+) -> None:
+    done = replay(inference, write(tmp_path, 0, 1), *drift_from(inference, hour))
+    assert done.exit_code == 0
+    assert "warning" not in done.stderr
+
+
+def test_unreachable_drift_is_a_note(inference: FakeService, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    done = replay(inference, write(tmp_path, 0), "--drift-url", url)
+    assert done.exit_code == 0
+    assert "drift cannot be reached" in done.stderr
+    assert "so it is not known whether these rows will be evaluated" in done.stderr
+
+
+def test_drift_of_an_unknown_stack_is_not_asked(inference: FakeService, tmp_path: Path) -> None:
+    drift_from(inference, 9)
+    replay(inference, write(tmp_path, 0))
+    assert "GET /status" not in [asked for asked, _ in inference.asked]
 
 
 def test_unordered_file_is_noted(inference: FakeService, tmp_path: Path) -> None:

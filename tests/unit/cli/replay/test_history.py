@@ -53,6 +53,22 @@ def test_unordered_file_is_sorted(tmp_path: Path, order: list[int]) -> None:
     assert hours(history) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
+def test_rows_have_their_places_in_the_file(
+    tmp_path: Path, order: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.replay.history._READ_ROWS", 3)
+    history = History(write(tmp_path / "h.parquet", order), COLUMNS, NOW)
+    assert [(row.number, row.inputs["amount"]) for row in history] == [
+        (order.index(hour), hour) for hour in range(4)
+    ]
+
+
+def test_earlier_rows_are_counted(tmp_path: Path) -> None:
+    history = History(write(tmp_path / "h.parquet", [2, 0, 3, 1]), COLUMNS, NOW)
+    assert [history.rows_before(NOON + timedelta(hours=hour)) for hour in (0, 1, 9)] == [0, 1, 4]
+
+
 def test_disorder_between_two_reads_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cli.replay.history._TIMES", 2)
     assert not History(write(tmp_path / "h.parquet", [2, 3, 0, 1]), COLUMNS, NOW).is_sorted

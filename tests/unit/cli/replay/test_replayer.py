@@ -17,9 +17,9 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def row(hour: float, amount: Any = 1.5, outcome: Any = 1.0) -> HistoryRow:
+def row(hour: float, amount: Any = 1.5, outcome: Any = 1.0, number: int = 0) -> HistoryRow:
     inputs = {"amount": amount, "count": 2, "member": True, "colour": "red"}
-    return HistoryRow(NOON + hour * HOUR, inputs, outcome)
+    return HistoryRow(NOON + hour * HOUR, inputs, outcome, number)
 
 
 def client(server: ScriptedInference, retry_s: float = 5.0) -> Client:
@@ -68,19 +68,30 @@ def test_limit_ends_the_replay(server: ScriptedInference) -> None:
 
 
 def test_wrong_row_is_counted_and_the_others_are_sent(server: ScriptedInference) -> None:
-    result = replay(server, [row(0), row(0, amount="much"), row(0)])
-    assert (result.answered, result.refused, result.outcomes) == (2, 1, 2)
+    result = replay(server, [row(0), row(0, amount="much", number=17), row(0), row(0, amount=[1], number=19)])
+    assert (result.answered, result.refused, result.outcomes) == (2, 2, 2)
     assert result.reasons == [
-        "row of 2026-03-01T12:00:00+00:00 refused: "
-        "feature amount of row 1 is 'much'; expected a finite number, or null"
+        f"row {number} of 2026-03-01T12:00:00+00:00 refused: "
+        f"feature amount of row {number} is {shown}; expected a finite number, or null"
+        for number, shown in ((17, "'much'"), (19, "[1]"))
     ]
     assert not result.is_complete
 
 
 def test_refusal_of_the_whole_request_counts_every_row(server: ScriptedInference) -> None:
     server.script = [lambda request: httpx.Response(413, json={"error": "too large"})]
-    result = replay(server, [row(0), row(0), row(1)])
+    result = replay(server, [row(0, number=40), row(0, number=41), row(1)])
     assert (result.answered, result.refused) == (1, 2)
+    assert result.reasons == ["2 rows of 2026-03-01T12:00:00+00:00 from row 40 to row 41 refused: too large"]
+
+
+def test_refusal_of_the_server_has_the_place_in_the_file(server: ScriptedInference) -> None:
+    refusal = {"error": "feature amount of row 1 is wrong", "row": 1}
+    server.script = [lambda request: httpx.Response(422, json=refusal)]
+    result = replay(server, [row(0, number=6), row(0, number=70)])
+    assert result.reasons == [
+        "row 70 of 2026-03-01T12:00:00+00:00 refused: feature amount of row 70 is wrong"
+    ]
 
 
 def test_lost_answer_is_counted_and_not_repeated(server: ScriptedInference) -> None:

@@ -85,3 +85,20 @@ def test_constant_score_is_named(make_loop: MakeLoop) -> None:
     assert texts(make_loop(), rows(score=np.full(ROWS, 0.25))) == [
         "prediction: the model's score is 0.25 for every reference row; check prediction.output and the export of the model"
     ]
+
+
+def test_tensors_and_booleans_are_read(make_loop: MakeLoop) -> None:
+    loop = make_loop(
+        features=[
+            {"name": "image", "type": "tensor", "shape": [2]},
+            {"name": "paid", "type": "boolean"},
+            {"name": "count", "type": "integer", "minimum": 1},
+        ]
+    )
+    made = rows(
+        image=pa.array([[1.0, 2.0]] * ROWS, pa.list_(pa.float32())),
+        paid=[True] * ROWS,
+        count=pa.array([1, 2] * (ROWS // 2), pa.int64()),
+    )
+    [found] = column_warnings(loop, made)
+    assert "in all reference rows: paid (True); drift" in found.message

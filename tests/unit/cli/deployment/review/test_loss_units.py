@@ -48,6 +48,18 @@ def test_default_tolerance_is_nothing_for_minutes(make_loop: MakeLoop) -> None:
     assert texts(make_loop(kind="value", drift=WINDOW | {"loss_increase": 0}), rows(**minutes())) == []
 
 
+def test_small_tolerance_is_a_choice_where_losses_have_no_unit(make_loop: MakeLoop) -> None:
+    assert texts(make_loop(drift=WINDOW | {"loss_increase": 0.001}), rows()) == []
+
+
+def test_constant_answer_of_mae_is_the_median(make_loop: MakeLoop) -> None:
+    """Of an exponential distribution with mean 10 the mean absolute deviation from the median is 10 ln 2, from the mean 20 / e."""
+    outcome = np.random.default_rng(7).exponential(10, ROWS)
+    loop = make_loop(kind="value", drift=WINDOW | {"loss_increase": 6.5})
+    [found] = loss_warnings(loop, rows(outcome=outcome, score=outcome + 1))
+    assert "the 6.957 of always giving the same answer" in found.message
+
+
 def test_rmse_is_in_the_unit_of_the_outcome(make_loop: MakeLoop) -> None:
     [found] = loss_warnings(make_loop(kind="value", metric={"name": "rmse"}), rows(**minutes()))
     assert "0.05% of the reference's rmse of 43.94," in found.message

@@ -35,6 +35,7 @@ def test_a_model_without_rows_is_warming(installation: Installation, released: M
         1,
         "",
     )
+    assert status.next_window_start is None
 
 
 def test_each_window_is_judged_once_when_its_outcomes_are_in(
@@ -48,6 +49,7 @@ def test_each_window_is_judged_once_when_its_outcomes_are_in(
     assert installation.settle() == verdicts
     [status] = installation.monitor.statuses()
     assert status.evaluated_until == minutes(120)
+    assert status.next_window_start == minutes(120)
     assert (status.next_window_end, status.next_window_ready_at) == (minutes(180), minutes(210))
     assert status.watermark == minutes(180) - timedelta(seconds=10)
 
@@ -108,6 +110,22 @@ def test_a_swap_begins_new_windows_against_the_new_reference(
         (2, challenger.version, minutes(150)),
     ]
     assert {verdict.state for verdict in verdicts} == {"ok"}
+
+
+def test_windows_of_a_new_release_have_no_start_before_its_first_row(
+    installation: Installation, released: Manifest
+) -> None:
+    world = installation.world
+    world.answer(released, 1, ordinary(HOUR * 3, 2))
+    installation.settle()
+    challenger = world.version(loop(), ordinary(5000, 9), "two")
+    world.release(challenger)
+    installation.settle()
+    [status] = installation.monitor.statuses()
+    assert (status.generation, status.next_window_start) == (2, None)
+    world.answer(challenger, 2, ordinary(10, 3, start=minutes(200)))
+    installation.settle()
+    assert installation.monitor.statuses()[0].next_window_start == minutes(200)
 
 
 def test_a_generation_that_is_done_with_costs_no_later_look(
