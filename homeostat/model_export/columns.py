@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,11 +35,15 @@ class Column:
 
 
 def infer_columns(
-    rows: pd.DataFrame, names: Sequence[str], *, reserved: frozenset[str] = RESERVED_NAMES
+    rows: pd.DataFrame,
+    names: Sequence[str],
+    *,
+    reserved: frozenset[str] = RESERVED_NAMES,
+    texts: Collection[str] = (),
 ) -> tuple[Column, ...]:
     """A feature for each named column: type, range, categories, and whether values are missing.
 
-    Raises ExportRefused for a column that cannot be a feature.
+    `texts`: the columns that hold running text. Raises ExportRefused for a column that cannot be a feature.
     """
     if missing := [name for name in names if name not in rows.columns]:
         raise ExportRefused(
@@ -47,7 +51,10 @@ def infer_columns(
             hint=f"pass rows with the columns the model was fitted with; these have {', '.join(map(str, rows.columns))}",
         )
     features = valid_names(names, reserved=reserved)
-    return tuple(_column(rows[name], features[name]) for name in names)
+    return tuple(
+        _text(rows[name], features[name]) if name in texts else _column(rows[name], features[name])
+        for name in names
+    )
 
 
 def valid_names(names: Iterable[str], *, reserved: frozenset[str] = RESERVED_NAMES) -> dict[str, str]:
@@ -109,6 +116,16 @@ def _column(values: pd.Series[Any], name: str) -> Column:
         f"column {source!r} is {kind} with values of type {', '.join(sorted(one.__name__ for one in known))}",
         hint="a feature is a number, an integer, a boolean or a text; turn dates into numbers before fitting",
     )
+
+
+def _text(values: pd.Series[Any], name: str) -> Column:
+    strange = sorted({type(value).__name__ for value in values.dropna() if not isinstance(value, str)})
+    if strange:
+        raise ExportRefused(
+            f"column {str(values.name)!r} holds values of type {', '.join(strange)}, and the model reads it as text",
+            hint="pass rows in which every value of the column is a text",
+        )
+    return Column(str(values.name), Feature(name=name, type="text", nullable=bool(values.isna().any())))
 
 
 def _number(values: pd.Series[Any], source: str, name: str, nullable: bool) -> Column:
@@ -185,7 +202,7 @@ def _category(values: pd.Series[Any], source: str, name: str, known: list[Any], 
 
 def _to_arrow(column: Column, values: pd.Series[Any]) -> pa.Array:
     missing = values.isna().to_numpy(dtype=bool)
-    if column.feature.type == "category":
+    if column.feature.type in ("category", "text"):
         listed = [None if gone else str(value) for value, gone in zip(values, missing, strict=True)]
         return pa.array(listed, pa.string())
     if column.feature.type == "number":

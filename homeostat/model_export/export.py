@@ -90,7 +90,8 @@ def export(
         options={"positive": positive, "kind": kind, "output": output},
     )
     reserved = RESERVED_NAMES | (CLASS_NAMES if source.kind.name == "classes" else frozenset())
-    columns = infer_columns(given, source.column_names(given, candidates), reserved=reserved)
+    names = source.column_names(given, candidates)
+    columns = infer_columns(given, names, reserved=reserved, texts=source.text_columns(names))
     frame = given[[column.source for column in columns]]
     if outcome in given:
         check_outcomes(source.kind, source.classes, given[outcome])

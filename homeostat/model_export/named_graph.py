@@ -22,6 +22,7 @@ _ELEMENTS = {
     "integer": TensorProto.INT64,
     "boolean": TensorProto.BOOL,
     "category": TensorProto.STRING,
+    "text": TensorProto.STRING,
 }
 
 
@@ -82,15 +83,20 @@ class Graph:
         return model
 
     def include(
-        self, inner: onnx.ModelProto, feeds: Mapping[str, str], output: str, *, raise_opsets: bool = False
+        self,
+        inner: onnx.ModelProto,
+        feeds: Mapping[str, str],
+        output: str,
+        *,
+        opsets: Mapping[str, int] | None = None,
     ) -> str:
         """Add the nodes of `inner`, its inputs connected to `feeds`; returns the name of its output.
 
-        `raise_opsets`: its nodes are of `OPSETS`, whatever lower versions it declares.
+        `opsets`: the versions of its nodes, whatever lower ones it declares.
         """
         prefixed = compose.add_prefix(inner, _INNER)
         declared = {item.domain: item.version for item in inner.opset_import}
-        self._opsets = OPSETS | ({} if raise_opsets else declared)
+        self._opsets = {**OPSETS, **(declared if opsets is None else opsets)}
         self._ir_version = inner.ir_version
         self._functions = list(prefixed.functions)
         for name, tensor in feeds.items():

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from homeostat.model_export.columns import Column
+from homeostat.model_export.text.text_probes import unlike
 
 MOST_ROWS = 50
 UNSEEN = "homeostat_unseen"
@@ -27,12 +28,18 @@ class Probe:
 
 
 def make_probes(columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[Probe]:
-    """Values beyond the range, unseen categories, missing values: each in copies of some of the rows, one column at a time."""
+    """Values beyond the range, unseen categories, other texts, missing values.
+
+    Each is in copies of some of the rows, one column at a time.
+    """
     picked = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(MOST_ROWS, len(rows))).astype(int))]
     yield from _collect(
         "values beyond the range", [part for column in columns for part in _beyond(column, picked, rows)]
     )
     yield from _collect(UNSEEN_CATEGORIES, [_unseen(column, picked) for column in columns if column.keys])
+    yield from _collect(
+        "other texts", [_texts(column, picked) for column in columns if column.feature.type == "text"]
+    )
     yield from _collect(
         "missing values", [_missing(column, picked) for column in columns if column.feature.nullable]
     )
@@ -84,6 +91,13 @@ def _unseen(column: Column, picked: pd.DataFrame) -> tuple[str, pd.DataFrame]:
         changed[column.source] = values.astype(pd.CategoricalDtype([*kind.categories, unseen], kind.ordered))
     else:
         changed[column.source] = values.astype(kind)
+    return column.source, changed
+
+
+def _texts(column: Column, picked: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    texts = list(unlike(picked[column.source].dropna().tolist()))
+    changed = picked.iloc[np.arange(len(texts)) % len(picked)].copy()
+    changed[column.source] = texts
     return column.source, changed
 
 

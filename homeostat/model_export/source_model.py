@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 import onnx
@@ -32,6 +32,10 @@ class SourceModel(Protocol):
 
     def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
         """The columns it was fitted with, in order; `candidates` if it does not know."""
+        ...
+
+    def text_columns(self, names: Sequence[str]) -> Collection[str]:
+        """Those of the columns that it reads as running text, not as categories."""
         ...
 
     def score(self, rows: pd.DataFrame) -> Floats:

@@ -10,12 +10,15 @@ from onnx import GraphProto, NodeProto, SparseTensorProto, TensorProto
 from shared.errors import UnservableModel
 
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+# Part of every build of onnxruntime, no library of its own: the ADR on text says why this one, and no other, is served.
+_BUILT_IN = frozenset({("com.microsoft", "Tokenizer")})
 
 
 def check_model_file(model: bytes) -> None:
     """Refuse a model that is not self-contained or not standard. Raises UnservableModel.
 
-    1. it is an ONNX model   2. every operator is in a standard domain   3. no tensor is in another file
+    1. it is an ONNX model   2. every operator is in a standard domain, or is Tokenizer of onnxruntime
+    3. no tensor is in another file
     Domains that the file lists without using them are harmless: onnxruntime lists its own in models it saves.
     """
     try:
@@ -27,10 +30,11 @@ def check_model_file(model: bytes) -> None:
     steps = [node for function in proto.functions for node in function.node]
     graphs = [*_graphs(proto.graph), *_subgraphs(steps)]
     nodes = [*steps, *(node for graph in graphs for node in graph.node)]
-    domains = {item.domain for item in (*proto.functions, *nodes)}
-    if unknown := sorted(domains - _DOMAINS):
+    used = {(node.domain, node.op_type) for node in nodes if (node.domain, node.op_type) not in _BUILT_IN}
+    used |= {(function.domain, function.name) for function in proto.functions}
+    if unknown := sorted(one for one in used if one[0] not in _DOMAINS):
         raise UnservableModel(
-            f"model.onnx uses operators of the domain {unknown[0]!r}",
+            f"model.onnx uses operators of the domain {unknown[0][0]!r}: {unknown[0][1]}",
             hint="only the standard domains (ai.onnx and ai.onnx.ml) are served; export without custom operators",
         )
     for tensor in (*_weights(graphs), *_constants(nodes)):

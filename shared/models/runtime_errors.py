@@ -12,6 +12,7 @@ from shared.errors import UnservableModel
 _SHOWN = 300
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _IR_VERSION = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
+_LOCALE = re.compile(r"Failed to construct locale with name:([\w.@-]+?):")
 _OPSET = re.compile(r"Opset (\d+) is under development .* support for domain (\S+) is till opset (\d+)")
 
 
@@ -29,6 +30,11 @@ def cannot_load(error: Exception) -> UnservableModel:
         return UnservableModel(
             f"model.onnx uses opset {have} of {domain}; the installed onnxruntime supports opsets up to {most}",
             hint=f"export again with opset {most} or lower, such as `opset_version=17`",
+        )
+    if found := _LOCALE.search(text):
+        return UnservableModel(
+            f"model.onnx needs the locale {found.group(1)}, which this machine does not have",
+            hint="install it: C.UTF-8 is part of Debian's package libc-bin and of Fedora's glibc-minimal-langpack",
         )
     return UnservableModel(
         f"onnxruntime cannot load model.onnx: {reason(error)}",

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -19,7 +18,6 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 from shared.contracts.loop_yaml import read_loop_spec
-from shared.models.file_safety import check_model_file
 from shared.models.onnx_runner import OnnxModel
 from tests.e2e.walking import program
 
@@ -100,14 +98,10 @@ def programs() -> list[str]:
     return [block.split("```")[0] for block in text.split("```python\n")[1:]]
 
 
-def test_text_model_scores_like_its_pipeline(tmp_path: Path) -> None:
-    namespace: dict[str, Any] = {}
-    code = program(PAGE, "# text.py").replace('"model.onnx"', repr(str(tmp_path / "model.onnx")))
-    exec(code, namespace)  # the page's own program
-    check_model_file((tmp_path / "model.onnx").read_bytes())
-    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
-    texts = ["clean and cold", "unknown words", "quiet quiet  dirty", "loud"]
-    scores = session.run(None, {"review": np.array(texts, object)})[0]
-    expected = namespace["pipeline"].predict_proba(texts)[:, 1]
-    np.testing.assert_allclose(scores[:, 0], expected, atol=1e-6)
-    assert expected.std() > 0.05
+def test_text_model_becomes_a_project(tmp_path: Path) -> None:
+    said = run(tmp_path, "-W", "error::UserWarning", "-c", program(PAGE, "# text.py"))
+    assert said.count("all scores equal") == 3
+    loop = read_loop_spec(tmp_path / "reviews")
+    assert [(one.name, one.type) for one in loop.features] == [("review", "text"), ("nights", "integer")]
+    reference = pq.read_table(tmp_path / "reviews" / "reference.parquet")
+    assert OnnxModel(tmp_path / "reviews" / "model.onnx", loop).score(reference).std() > 0.1

@@ -19,6 +19,7 @@ import pandas as pd
 from homeostat.model_export.columns import Column
 from homeostat.model_export.prediction_kind import Floats
 from homeostat.model_export.probes import UNSEEN
+from homeostat.model_export.text.vectorizers import parts
 from homeostat.model_export.trees.ensemble import CategoryTable, Ensemble, Node
 
 _ROWS = 200
@@ -45,6 +46,8 @@ def through_steps(steps: Any, ensemble: Ensemble, columns: Sequence[Column], row
     1. Find which raw column each prepared column comes from.   2. Tabulate the categories, and numbers that are encoded.
     3. Find the thresholds of the other numbers.   4. Rewrite the splits.
     """
+    if texts := [column.source for column in columns if column.feature.type == "text"]:
+        raise NotColumnwise(f"prepared columns come from words of the text {texts[0]}")
     prepare = _Preparation(steps, columns, rows, ensemble)
     used = sorted({node.column for tree in ensemble.trees for node in tree if node.column >= 0})
     sources = prepare.sources(used)
@@ -221,7 +224,7 @@ class _Preparation:
 
     def _known(self, kind: type) -> Iterator[Any]:
         """Categories that any encoder of the steps was fitted with: those of other columns do no harm."""
-        for encoder in _parts(self._steps):
+        for encoder in parts(self._steps):
             for values in getattr(encoder, "categories_", ()):
                 for value in np.asarray(values).tolist():
                     if isinstance(value, kind) and not isinstance(value, bool) and value != "":
@@ -240,14 +243,3 @@ def _left(node: Node, ensemble: Ensemble, prepared: Floats) -> npt.NDArray[np.bo
         return np.array([position in node.left_positions for position in positions])
     below = prepared < node.threshold if ensemble.strict else prepared <= node.threshold
     return np.where(np.isnan(prepared), node.missing_left, below)
-
-
-def _parts(step: Any) -> Iterator[Any]:
-    """A step and the fitted steps inside it."""
-    yield step
-    inside = [one for _, one in getattr(step, "steps", ())]
-    inside += [one[1] for one in getattr(step, "transformers_", ())]
-    inside += [one[1] for one in getattr(step, "transformer_list", ())]
-    for one in inside:
-        if not isinstance(one, str):
-            yield from _parts(one)

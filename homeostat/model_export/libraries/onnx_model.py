@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,10 @@ class OnnxSource:
             return list(self.names) or [one.name for one in inputs]
         width = _width(inputs[0])
         return names_or_candidates((), len(candidates) if width is None else width, candidates)
+
+    def text_columns(self, names: Sequence[str]) -> Collection[str]:
+        """None: a string input of an ONNX model is taken as a category."""
+        return ()
 
     def score(self, rows: pd.DataFrame) -> Floats:
         """The scores of the model as it was given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,13 @@ from homeostat.model_export.libraries.columnwise import NotColumnwise, through_s
 from homeostat.model_export.libraries.ensembles import read_ensemble
 from homeostat.model_export.named_graph import OPSETS, Graph, second_column
 from homeostat.model_export.prediction_kind import VALUE, Floats, PredictionKind, of_classes
+from homeostat.model_export.text.vectorizers import (
+    TEXT_OPSETS,
+    check_vectorizers,
+    converters,
+    has_vectorizer,
+    text_columns,
+)
 from homeostat.model_export.trees.ensemble import Ensemble
 from homeostat.model_export.trees.tree_graph import add_matrix_ensemble
 from homeostat.model_export.trees.tree_model import ensemble_conversions, names_or_candidates
@@ -30,6 +37,8 @@ class SklearnModel:
 
     def __init__(self, estimator: Any, *, positive: Any = None) -> None:
         self._estimator = estimator
+        check_vectorizers(estimator)
+        self._reads_one_text = text_columns(estimator) is None
         self.classes: Sequence[Any] = tuple(getattr(estimator, "classes_", ()))
         if self.classes and not hasattr(estimator, "predict_proba"):
             raise ExportRefused(
@@ -43,7 +52,9 @@ class SklearnModel:
         self.kind: PredictionKind = of_classes(self.classes, positive=positive) if self.classes else VALUE
 
     def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
-        """The names it was fitted with; fitted without names, the candidates, if they are as many."""
+        """The names it was fitted with; fitted without names, the candidates, if they are as many. Of a vectorizer, the text."""
+        if self._reads_one_text:
+            return [_only_text(rows, candidates)]
         known = getattr(self._estimator, "feature_names_in_", None)
         if known is not None:
             used = _used_places(_first_step(self._estimator), len(known))
@@ -51,9 +62,16 @@ class SklearnModel:
         count = getattr(self._estimator, "n_features_in_", len(candidates))
         return names_or_candidates((), count, candidates)
 
+    def text_columns(self, names: Sequence[str]) -> Collection[str]:
+        """The columns that vectorizers read."""
+        known = text_columns(self._estimator)
+        return frozenset(names) if known is None else known
+
     def score(self, rows: pd.DataFrame) -> Floats:
         """The probability of the positive class, or the predicted value."""
         given: Any = rows if hasattr(self._estimator, "feature_names_in_") else rows.to_numpy()
+        if self._reads_one_text:
+            given = rows.iloc[:, 0]
         if self.classes:
             probabilities = np.asarray(self._estimator.predict_proba(given), dtype=np.float64)
             place = self._place()
@@ -106,11 +124,6 @@ class SklearnModel:
             found = True
             yield model
         if not found:
-            if "com.microsoft" in problems[0]:
-                raise ExportRefused(
-                    "the tokenizer of this model has no form with standard ONNX operators",
-                    hint="write the model as docs/bring-your-own-model.md shows for text",
-                )
             raise ExportRefused(
                 f"skl2onnx cannot convert this model: {problems[0]}",
                 hint="use estimators and transformers from https://onnx.ai/sklearn-onnx/supported.html",
@@ -146,7 +159,7 @@ class SklearnModel:
     def _include(
         self, graph: Graph, estimator: Any, columns: Sequence[Column], whole: int, real: int, options: Any
     ) -> str:
-        from skl2onnx import to_onnx
+        from skl2onnx import convert_sklearn
 
         feeds: list[str] = []
         types: list[tuple[str, Any]] = []
@@ -156,7 +169,7 @@ class SklearnModel:
                 feeds.append(graph.matrix([column], element))
                 types.append((column.source, _type(element, 1)))
         else:
-            texts = {column.feature.type == "category" for column in columns}
+            texts = {column.feature.type in ("category", "text") for column in columns}
             if len(texts) > 1:
                 raise ExportRefused(
                     "the model takes texts and numbers in one matrix",
@@ -165,13 +178,29 @@ class SklearnModel:
             element = TensorProto.STRING if True in texts else real
             feeds.append(graph.matrix(columns, element))
             types.append(("X", _type(element, len(columns))))
-        inner = to_onnx(estimator, initial_types=types, options=options, target_opset=OPSETS)
+        opsets, extra = OPSETS, {}
+        if has_vectorizer(estimator):
+            opsets, extra = OPSETS | TEXT_OPSETS, converters(real)
+        inner = convert_sklearn(estimator, initial_types=types, options=options, target_opset=opsets, **extra)
         names = [output.name for output in inner.graph.output]
         # skl2onnx renames inputs whose names are no identifiers, and keeps their order.
         connected = dict(zip((one.name for one in inner.graph.input), feeds, strict=True))
         output = _PROBABILITIES if _PROBABILITIES in names else names[-1]
         # It declares the lowest versions that have the operators, and writes them as asked for.
-        return graph.include(inner, connected, output, raise_opsets=True)
+        return graph.include(inner, connected, output, opsets=opsets)
+
+
+def _only_text(rows: pd.DataFrame, candidates: Sequence[str]) -> str:
+    """The column that a pipeline beginning with a vectorizer reads: the only candidate, or the only one with texts."""
+    known = [name for name in candidates if name in rows]
+    texts = [name for name in known if any(isinstance(value, str) for value in rows[name])]
+    found = known if len(known) == 1 else texts
+    if len(found) != 1:
+        raise ExportRefused(
+            f"the model reads one column of texts, and the rows have {', '.join(found) or 'none'}",
+            hint="name the column: export(..., features=['review'])",
+        )
+    return str(found[0])
 
 
 def _first_step(estimator: Any) -> Any:
@@ -205,7 +234,7 @@ def _steps(estimator: Any) -> tuple[Any, Any]:
 def _element(column: Column, whole: int, real: int) -> int:
     if column.feature.type == "integer" and column.feature.nullable:
         return real
-    kinds = {"number": real, "integer": whole, "category": TensorProto.STRING}
+    kinds = {"number": real, "integer": whole, "category": TensorProto.STRING, "text": TensorProto.STRING}
     return kinds.get(column.feature.type, whole)
 
 

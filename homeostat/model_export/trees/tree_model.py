@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,10 @@ class TreeModel:
     def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
         """The names of the fit; without names, the candidates, if they are as many."""
         return names_or_candidates(self.names, self.count, candidates)
+
+    def text_columns(self, names: Sequence[str]) -> Collection[str]:
+        """None: a tree compares categories, it reads no texts."""
+        return ()
 
     def score(self, rows: pd.DataFrame) -> Floats:
         """The library's own scores."""

@@ -13,11 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.compose import ColumnTransformer
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.naive_bayes import BernoulliNB, MultinomialNB
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 import homeostat
@@ -144,13 +147,89 @@ def test_a_step_without_converter_is_refused(rows: pd.DataFrame, tmp_path: Path)
         homeostat.export(model, rows[["age"]], tmp_path)
 
 
-def test_a_tokenizer_is_refused_with_the_page_on_text(tmp_path: Path) -> None:
-    reviews = pd.DataFrame({"review": ["good room", "bad room", "good", "bad"] * 20})
-    columns = ColumnTransformer([("words", TfidfVectorizer(), "review")])
-    model = make_pipeline(columns, LinearRegression()).fit(reviews, [1.0, 0.0, 1.0, 0.0] * 20)
-    with pytest.raises(ExportRefused, match="the tokenizer of this model has no form") as refused:
+@pytest.fixture(scope="module")
+def reviews() -> pd.DataFrame:
+    random = np.random.default_rng(5)
+    words = ["Good", "bad,", "room", "Été", "it's", "COLD!", "the"]
+    texts = [" ".join(random.choice(words, 7)) for _ in range(300)]
+    return pd.DataFrame(
+        {
+            "event_time": pd.date_range("2026-01-01", periods=300, freq="h", tz="UTC"),
+            "review": texts,
+            "town": random.choice(["Bern", "Basel"], 300),
+            "stars": random.integers(1, 6, 300),
+            "outcome": [int(text.count("Good") > text.count("bad")) for text in texts],
+        }
+    )
+
+
+@pytest.mark.parametrize("last", [LogisticRegression(), RandomForestClassifier(10, random_state=1)])
+def test_texts_beside_numbers_and_categories(last: Any, reviews: pd.DataFrame, tmp_path: Path) -> None:
+    columns = ColumnTransformer(
+        [
+            ("words", TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), "review"),
+            ("town", OneHotEncoder(handle_unknown="ignore"), ["town"]),
+            ("stars", StandardScaler(), ["stars"]),
+        ]
+    )
+    model = make_pipeline(columns, last).fit(reviews, reviews["outcome"])
+    report = homeostat.export(model, reviews, tmp_path, name="m")
+    assert report.warnings == ()
+    assert [(one.name, one.differing) for one in report.comparisons] == [
+        ("the rows", 0),
+        ("values beyond the range", 0),
+        ("unseen categories", 0),
+        ("other texts", 0),
+    ]
+    loop = read_loop_spec(tmp_path)
+    assert [(one.name, one.type) for one in loop.features] == [
+        ("review", "text"),
+        ("town", "category"),
+        ("stars", "integer"),
+    ]
+    reference = pq.read_table(tmp_path / "reference.parquet")
+    assert reference["review"].to_pylist() == reviews["review"].tolist()
+    scores = OnnxModel(tmp_path / "model.onnx", loop).score(reference)
+    np.testing.assert_allclose(scores, model.predict_proba(reviews)[:, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (CountVectorizer(binary=True), BernoulliNB()),
+        (CountVectorizer(ngram_range=(1, 2)), TfidfTransformer(norm="l1"), MultinomialNB()),
+        (TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4)), Ridge()),
+        (
+            FeatureUnion([("a", TfidfVectorizer()), ("b", CountVectorizer(analyzer="char"))]),
+            TruncatedSVD(4),
+            LogisticRegression(),
+        ),
+    ],
+    ids=["bernoulli", "multinomial", "ridge", "union"],
+)
+def test_pipeline_of_one_text_column(steps: Any, reviews: pd.DataFrame, tmp_path: Path) -> None:
+    model = make_pipeline(*steps).fit(reviews["review"], reviews["outcome"])
+    report = homeostat.export(model, reviews.drop(columns=["town"]), tmp_path)
+    assert [one.differing for one in report.comparisons] == [0, 0]
+    assert [(one.name, one.feature.type) for one in report.columns] == [("review", "text")]
+
+
+def test_column_of_texts_is_named_where_there_are_two(reviews: pd.DataFrame, tmp_path: Path) -> None:
+    model = make_pipeline(CountVectorizer(), MultinomialNB()).fit(reviews["review"], reviews["outcome"])
+    with pytest.raises(ExportRefused, match="one column of texts, and the rows have review, town"):
         homeostat.export(model, reviews, tmp_path)
-    assert "docs/bring-your-own-model.md" in refused.value.hint
+    assert homeostat.export(model, reviews, tmp_path, features=["review"]).columns[0].name == "review"
+    with pytest.raises(ExportRefused, match="column 'review' holds values of type int"):
+        homeostat.export(model, reviews.assign(review=1), tmp_path, features=["review"])
+
+
+def test_lower_case_that_differs_is_refused_with_the_rows(reviews: pd.DataFrame, tmp_path: Path) -> None:
+    """Python writes a dotted capital I as two characters, of which the second ends the word."""
+    turkish = reviews.assign(review=["İstanbul " + text for text in reviews["review"]])
+    model = make_pipeline(CountVectorizer(), LogisticRegression()).fit(turkish["review"], turkish["outcome"])
+    model[-1].coef_[:] = 1
+    with pytest.raises(ExportRefused, match="the rows: 300 of 300 rows differ"):
+        homeostat.export(model, turkish, tmp_path, features=["review"])
 
 
 def test_rows_without_outcome_or_time_are_said(rows: pd.DataFrame, tmp_path: Path) -> None:

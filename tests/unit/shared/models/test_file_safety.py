@@ -33,8 +33,8 @@ def either(inner: GraphProto) -> NodeProto:
     return helper.make_node("If", ["c"], ["score"], then_branch=inner, else_branch=inner)
 
 
-def identity(domain: str = "") -> NodeProto:
-    return helper.make_node("Identity", ["w"], ["score"], domain=domain)
+def identity(domain: str = "", kind: str = "Identity") -> NodeProto:
+    return helper.make_node(kind, ["w"], ["score"], domain=domain)
 
 
 def constant(*, outside: bool = False) -> NodeProto:
@@ -66,6 +66,9 @@ FINE = {
     "a graph in a node": written(graph([either(graph([constant()], branch=True))])),
     "a function": written(PLAIN, constant()),
     "standard domains": written(graph([identity("ai.onnx.ml")], [tensor("w")]), domains=["ai.onnx.ml"]),
+    "the tokenizer of onnxruntime": written(
+        graph([either(graph([identity("com.microsoft", "Tokenizer")], [tensor("w")], branch=True))])
+    ),
     "domains listed and not used": written(
         PLAIN, domains=["com.microsoft.nchwc", "ai.onnx.preview.training"]
     ),
@@ -106,6 +109,18 @@ def test_external_weights_are_refused_at_any_depth(raw: bytes) -> None:
 @pytest.mark.parametrize("raw", STRANGE.values(), ids=STRANGE.keys())
 def test_custom_operators_are_refused_at_any_depth(raw: bytes) -> None:
     with pytest.raises(UnservableModel, match=r"uses operators of the domain 'com\.example'"):
+        check_model_file(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        written(graph([identity("com.microsoft", "MurmurHash3")], [tensor("w")])),
+        written(graph([identity("com.example", "Tokenizer")], [tensor("w")])),
+    ],
+)
+def test_only_the_tokenizer_of_onnxruntime_is_allowed(raw: bytes) -> None:
+    with pytest.raises(UnservableModel, match="uses operators of the domain"):
         check_model_file(raw)
 
 

@@ -23,6 +23,13 @@ FAIL = "[ONNXRuntimeError] : 1 : FAIL : /src/core/graph/model.cc:256 onnxruntime
             "model.onnx uses opset 27 of ai.onnx.ml; the installed onnxruntime supports opsets up to 5",
             "opset 5 or lower",
         ),
+        (
+            FAIL
+            + "Failed to construct locale with name:C.UTF-8:locale::facet::_S_create_c_locale name not valid:"
+            "Please, install necessary language-pack-XX and configure locales",
+            "model.onnx needs the locale C.UTF-8, which this machine does not have",
+            "libc-bin",
+        ),
         (FAIL + "Type Error\nmore", "onnxruntime cannot load model.onnx: /src", "onnx.checker"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Vectorizers of text as ONNX: regular expressions of tokens, n-grams, counts."""

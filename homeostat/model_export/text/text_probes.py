@@ -1,0 +1,41 @@
+"""Texts unlike those of the rows, which the original and the export are compared on. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+
+MOST_TEXTS = 6
+_LONGEST = 100_000
+_REWRITTEN: tuple[Callable[[str], str], ...] = (
+    str.upper,
+    str.title,
+    str.swapcase,
+    lambda text: ", ".join(text.split()) + "!",
+    lambda text: "-".join(text.split()),
+    lambda text: "\u00a0\t\n".join(text.split()),
+    lambda text: unicodedata.normalize("NFD", text),
+    lambda text: unicodedata.normalize("NFC", text),
+    lambda text: f"123 {text}\U0001f600 4.5 \U0001f44d\U0001f3fd",
+    lambda text: "".join(text.split()),
+)
+_FIXED = (
+    "",
+    " \n\t",
+    "!?",
+    "0 1 234 5_6",
+    "\U0001f600\U0001f389",
+    "Été à Zürich, ÉTÉ À ZÜRICH",
+    "Привет ПРИВЕТ мир",
+    "a b c 中文 日本語",
+)
+
+
+def unlike(texts: Sequence[str]) -> Iterator[str]:
+    """Upper case, punctuation, accents, emojis, digits, white space, no text, and one long text."""
+    for text in texts[:MOST_TEXTS]:
+        yield from (rewrite(text) for rewrite in _REWRITTEN)
+    yield from _FIXED
+    if any(texts):
+        together = " ".join(texts)
+        yield (together + " ") * (_LONGEST // (len(together) + 1) + 1)
