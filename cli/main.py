@@ -83,6 +83,13 @@ PAGE: tuple[Entry, ...] = (
     Entry(OBSERVABILITY, "dashboards", "Publish the boards to a Grafana."),
 )
 ENTRIES = {entry.name: entry for entry in PAGE}
+# Names that people try, which no spelling of a command resembles.
+ELSEWHERE = {
+    "export": "In Python, homeostat.export(model, rows, 'project') exports a fitted model; "
+    "`homeostat deploy MODEL --reference ROWS` exports a model file and deploys it.",
+    "train": "`homeostat deploy PROJECT --train ROWS --holdout ROWS` trains a version and deploys it.",
+    "predict": "`homeostat replay ROWS --delay 1h` sends the rows of a file; in Python, homeostat.Client().predict(rows).",
+}
 
 
 class LazyGroup(TyperGroup):
@@ -106,6 +113,8 @@ class LazyGroup(TyperGroup):
         """The command that `args` begin with, imported now."""
         if args and args[0] in ENTRIES:
             return args[0], ENTRIES[args[0]].load(), args[1:]
+        if args and args[0] in ELSEWHERE:
+            ctx.fail(f"No such command {args[0]!r}. {ELSEWHERE[args[0]]}")
         return super().resolve_command(ctx, args)
 
 

@@ -10,7 +10,7 @@ What may be sent again:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -31,6 +31,11 @@ from shared.errors import CallerError
 
 _START = "start it with `homeostat up`, or give its address as `url`"
 _TRY_AGAIN = frozenset({408, 425, 429, 502, 503, 504})
+_TOO_LARGE = 413
+_IN_PARTS = (
+    "call predict for parts of the rows, such as frame[start : start + 5000]; it does not divide them, since one version "
+    "answers a call, and parts may be answered by two"
+)
 _SAYS_NOT_ANSWERED = frozenset({408, 429, 503})
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -118,6 +123,8 @@ def failure_of_response(call: Call, response: httpx.Response) -> Failure | None:
         return Failure(ServerUnavailable(message.error, hint=message.hint), True, after)
     if status >= 500:
         return Failure(ServerFailed(message))
+    if status == _TOO_LARGE and call.is_prediction and not message.hint:
+        message = replace(message, hint=_IN_PARTS)
     return Failure(RequestRefused(message))
 
 

@@ -14,6 +14,7 @@ from homeostat.client.plain_values import plain
 from shared.errors import InvalidRequest
 
 Row = dict[str, Any]
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,25 @@ class Input:
     nullable: bool = False
     values: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def valid(self) -> str:
+        """Known values, shape or range, in words; empty if there are none. Numbers outside a range are served and logged.
+
+        >>> Input("age", "number", minimum=0).valid, Input("image", "tensor", shape=(1, 8)).valid
+        ('at least 0', 'shape [1, 8]')
+        """
+        if self.values:
+            return ", ".join(self.values[:_SHOWN]) + (", …" if len(self.values) > _SHOWN else "")
+        if self.shape:
+            return f"shape {list(self.shape)}"
+        if self.minimum is not None and self.maximum is not None:
+            return f"{self.minimum:g} to {self.maximum:g}"
+        if self.minimum is not None:
+            return f"at least {self.minimum:g}"
+        return f"at most {self.maximum:g}" if self.maximum is not None else ""
 
     @property
     def expected(self) -> str:
@@ -95,6 +115,8 @@ class ModelInputs(Sequence[Input]):
                     bool(parameters.get("nullable")),
                     tuple(values.split("\n")) if values else (),
                     tuple(each["shape"][1:]),
+                    parameters.get("minimum"),
+                    parameters.get("maximum"),
                 )
             )
         return cls(document["name"], document["versions"][0], inputs)
@@ -103,6 +125,19 @@ class ModelInputs(Sequence[Input]):
     def names(self) -> list[str]:
         """The names of the inputs, in the model's order."""
         return list(self._by_name)
+
+    def __repr__(self) -> str:
+        """A table of the inputs for people."""
+        table = [("name", "type", "missing", "valid")]
+        table += [(one.name, one.type, "yes" if one.nullable else "no", one.valid) for one in self]
+        widths = [max(len(row[column]) for row in table) for column in range(3)]
+        lines = [
+            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
+            for row in table
+        ]
+        return "\n".join(
+            [f"{len(self)} inputs of {self.model}, version {self.version[:12]}", *map(str.rstrip, lines)]
+        )
 
     def __getitem__(self, place: Any) -> Any:
         return list(self._by_name.values())[place]
@@ -125,7 +160,8 @@ class ModelInputs(Sequence[Input]):
                     field=str(name)[:80],
                     expected=f"only {', '.join(self._by_name)}",
                     row=number,
-                    hint=f"leave it out; the inputs are {', '.join(self._by_name)}",
+                    hint=f"leave it out; the inputs are {', '.join(self._by_name)}. From a DataFrame: "
+                    "client.predict(frame[client.inputs().names])",
                 )
         return {name: one.convert(row.get(name), number) for name, one in self._by_name.items()}
 

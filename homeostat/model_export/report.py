@@ -31,7 +31,8 @@ class ExportReport:
         renamed = [f"{one.source!r} is {one.name}" for one in self.columns if one.source != one.name]
         return "\n".join(
             [
-                f"{self.model}: {self.library} model with {len(self.columns)} features, predicts a {self.kind.name}",
+                f"{self.model}: {self.library} model with {len(self.columns)} features; prediction of kind "
+                f"{self.kind.name}",
                 *(f"feature names: {', '.join(renamed)}" for _ in renamed[:1]),
                 *map(str, self.comparisons),
                 f"wrote {', '.join(self.files)} to {self.project}",

@@ -89,7 +89,8 @@ def compare_with_first(
         )
     if (first.spec.prediction.kind == "classes") != (served.prediction.kind == "classes"):
         raise UnservableModel(
-            f"version {short(first.version)} predicts a {first.spec.prediction.kind}, the served one {served.prediction.kind}",
+            f"predictions of version {short(first.version)} are of kind {first.spec.prediction.kind}, those of the served one of "
+            f"kind {served.prediction.kind}",
             hint="no action needed: the two versions cannot be compared",
         )
     rows = _newest_rows(lake, first, served, verdict, max_rows)

@@ -15,7 +15,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from cli.main import PAGE, app
+from cli.main import ELSEWHERE, PAGE, app
 from docs.reference.commands import all_commands, find_command
 from local_stack.state import write_state
 from shared.contracts.stack_state import StackState
@@ -162,6 +162,22 @@ def test_typing_error_gets_a_suggestion(words: list[str], suggestion: str) -> No
     done = CliRunner().invoke(app, words, env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
     assert done.exit_code == 2
     assert suggestion in done.output.replace(" ".join(words), "")
+
+
+@pytest.mark.parametrize("name", list(ELSEWHERE))
+def test_unknown_command_names_what_does_it(name: str) -> None:
+    done = CliRunner().invoke(app, [name, "model.pkl"])
+    assert done.exit_code == 2
+    text = " ".join(done.output.replace("│", " ").split())  # it is shown in a box
+    assert f"No such command '{name}'. {ELSEWHERE[name]}" in text
+    assert "Did you mean" not in done.output
+
+
+def test_commands_named_for_unknown_ones_exist() -> None:
+    for words in re.findall(r"`homeostat ([^`]+)`", " ".join(ELSEWHERE.values())):
+        command = find_command(words.split()[:1])
+        assert command is not None
+        assert all(f"[{option}]" in command.usage for option in words.split() if option.startswith("--"))
 
 
 def test_every_command_has_help_and_json() -> None:

@@ -176,6 +176,22 @@ def test_errors_carry_what_the_server_said(server: ScriptedInference) -> None:
     assert (failed.value.error_id, failed.value.status) == ("e1", 500)
 
 
+def test_too_many_rows_are_refused_with_the_limit_and_a_remedy(server: ScriptedInference) -> None:
+    refusal = {
+        "error": "`rows` has 10001 rows",
+        "expected": "at most 10000 rows in one request",
+        "field": "rows",
+    }
+    server.script = [lambda request: httpx.Response(413, json=refusal)]
+    with client(server) as ours, pytest.raises(RequestRefused) as refused:
+        ours.predict([ROW] * 10_001)
+    assert refused.value.message == "`rows` has 10001 rows; expected at most 10000 rows in one request"
+    assert refused.value.hint.startswith(
+        "call predict for parts of the rows, such as frame[start : start + 5000]"
+    )
+    assert server.logged == []
+
+
 def test_outcomes_wait_until_there_are_enough(server: ScriptedInference) -> None:
     with client(server, flush_at=3) as ours:
         ours.outcome("a", 1)

@@ -19,6 +19,30 @@ def test_metadata_names_types_and_values() -> None:
     assert (inputs[0].nullable, inputs[3].values) == (True, ("red", "green"))
 
 
+def test_inputs_are_printed_as_a_table() -> None:
+    temperature = {
+        "name": "temp",
+        "datatype": "FP32",
+        "shape": [-1],
+        "parameters": {"type": "number", "nullable": True, "minimum": -40.0, "maximum": 130.0},
+    }
+    image = {"name": "image", "datatype": "FP32", "shape": [-1, 1, 8], "parameters": {"type": "tensor"}}
+    document = {"name": "toy", "versions": ["ab" * 32], "inputs": [*INPUTS[2:], temperature, image]}
+    assert str(ModelInputs.from_metadata(document)).splitlines() == [
+        "4 inputs of toy, version abababababab",
+        "name    type      missing  valid",
+        "member  boolean   no",
+        "colour  category  no       red, green",
+        "temp    number    yes      -40 to 130",
+        "image   tensor    no       shape [1, 8]",
+    ]
+
+
+def test_long_lists_of_values_are_cut() -> None:
+    assert Input("a", "category", values=tuple("abcdefghij")).valid == "a, b, c, d, e, f, g, h, …"
+    assert Input("a", "number", maximum=5.0).valid == "at most 5"
+
+
 def test_category_that_serves_unknown_values_takes_any_text() -> None:
     colour = {**INPUTS[3], "parameters": {**INPUTS[3]["parameters"], "unknown": "serve"}}
     inputs = ModelInputs.from_metadata({"name": "toy", "versions": ["v"], "inputs": [colour]})
@@ -30,6 +54,7 @@ def test_unknown_input_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InvalidRequest, match=r"no input 'color' \(row 1\).*the inputs are amount") as refused:
         inputs.convert([{"amount": 1}, {"amount": 1, "color": 2}])
     assert (refused.value.field, refused.value.row) == ("color", 1)
+    assert "client.predict(frame[client.inputs().names])" in refused.value.hint
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_small_tolerance_is_a_choice_where_losses_have_no_unit(make_loop: MakeLo
 
 
 def test_constant_answer_of_mae_is_the_median(make_loop: MakeLoop) -> None:
-    """Of an exponential distribution with mean 10 the mean absolute deviation from the median is 10 ln 2, from the mean 20 / e."""
+    """Of an exponential distribution with mean 10, it is 10 ln 2 from the median, and 20 / e from the mean."""
     outcome = np.random.default_rng(7).exponential(10, ROWS)
     loop = make_loop(kind="value", drift=WINDOW | {"loss_increase": 6.5})
     [found] = loss_warnings(loop, rows(outcome=outcome, score=outcome + 1))

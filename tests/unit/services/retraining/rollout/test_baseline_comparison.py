@@ -154,7 +154,9 @@ def tamper(installation: Installation) -> None:
 def test_versions_of_different_kinds_cannot_be_compared(installation: Installation) -> None:
     first = first_version(installation.store, installation.keys, MODEL)
     classes = loop_with(prediction={"kind": "classes", "labels": [0, 1]})
-    with pytest.raises(UnservableModel, match="predicts a probability, the served one classes"):
+    with pytest.raises(
+        UnservableModel, match="are of kind probability, those of the served one of kind classes"
+    ):
         compare_with_first(
             installation.lake, first, LoopSpec.model_validate(classes), installation.verdict(2), max_rows=10
         )
