@@ -7,6 +7,8 @@ from typing import Any
 from cli.next_step import next_step
 from cli.output import short_version
 
+SHOWN_VALUES = 10
+
 
 def explain(kind: str, name: str, chain: dict[str, Any]) -> str:
     """Plain sentences: what it is, which version answered, the run that made it, why the run started, what came of it."""
@@ -27,6 +29,10 @@ def _subject(kind: str, name: str, chain: dict[str, Any]) -> str:
         row = chain.get("prediction") or {}
         label = f" with label {row['label']}," if row.get("label") is not None else " with"
         score = f"{label} score {row['score']:.4g}" if isinstance(row.get("score"), int | float) else ""
+        values = row.get("values")
+        if isinstance(values, dict):
+            listed = [f"{name} {number:.4g}" for name, number in list(values.items())[:SHOWN_VALUES]]
+            score = f" with {', '.join(listed)}" + (", …" if len(values) > SHOWN_VALUES else "")
         model, used = row.get("model") or version.get("model") or "the model", _short(row.get("version"))
         asked = f" at event time {_time(row['event_time'])}" if row.get("event_time") else ""
         generation = row.get("generation", "unknown")

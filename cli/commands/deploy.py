@@ -117,7 +117,8 @@ def deploy(
             if artifact is not None and train is None and holdout is None:
                 built = builder.artifact(artifact, loop)
             elif artifact is None and train is not None and holdout is not None:
-                output.note(f"training {loop.model} with `{' '.join(loop.retraining.command)}`")
+                if loop.retraining is not None:
+                    output.note(f"training {loop.model} with `{' '.join(loop.retraining.command)}`")
                 built = builder.trained(project, loop, rows=train, holdout=holdout)
             else:
                 data = f"--train {project / 'train.parquet'} --holdout {project / 'holdout.parquet'}"

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from shared.contracts.event_time import check_event_time
 from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import FEATURE_TYPES, TIMESTAMP
-from shared.contracts.loop_spec import Prediction
-from shared.contracts.outcome import expected_outcome, fitting
+from shared.contracts.outcome import expected_outcome, fitting, numbers_of
+from shared.contracts.prediction import Prediction
 from shared.errors import InvalidRequest, ProjectError, UnservableModel
-from shared.models.classes import list_column, outcome_type
+from shared.models.answers import list_column, outcome_type, typed_outcomes
 from shared.models.feature_arrays import to_arrays
 
 _NULLABLE = "fill them, or set `nullable: true` in loop.yaml"
@@ -89,19 +89,38 @@ def time_column(
 
 def outcome_column(path: Path, prediction: Prediction, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Outcomes that fit the prediction, or are missing: null or NaN."""
-    outcomes = cast_column(path, "outcome", column, outcome_type(prediction))
-    known = outcomes.filter(pc.invert(pc.is_null(outcomes, nan_is_null=True)))
+    try:
+        outcomes = typed_outcomes(prediction, column)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError) as error:
+        raise ProjectError(
+            f"{path}: column outcome is {column.type}; expected {outcome_type(prediction)}",
+            hint="write the column with that type",
+        ) from error
+    known = outcomes.filter(_is_known(prediction, outcomes))
     unfit = known.filter(pc.invert(fitting(prediction, known)))
     if len(unfit):
         expected = expected_outcome(prediction)
         value = unfit[0].as_py()
         shown = f"{value:g}" if isinstance(value, float) else repr(value)
-        kind = "a model with classes" if prediction.kind == "classes" else f"a {prediction.kind}"
+        kind = {"classes": "a model with classes", "values": "several values"}.get(
+            prediction.kind, f"a {prediction.kind}"
+        )
         raise ProjectError(
             f"{path}: column outcome contains {shown}; expected {expected} for {kind}",
             hint=f"write every outcome as {expected}, or leave it empty",
         )
     return outcomes
+
+
+def _is_known(
+    prediction: Prediction, outcomes: pa.ChunkedArray | pa.Array
+) -> pa.ChunkedArray | pa.BooleanArray:
+    """Per row, whether it has an outcome; of several values, whether at least one number is there."""
+    parts = [numbers_of(name, outcomes) for name in prediction.names] or [outcomes]
+    known = pc.invert(pc.is_null(parts[0], nan_is_null=True))
+    for part in parts[1:]:
+        known = pc.or_(known, pc.invert(pc.is_null(part, nan_is_null=True)))
+    return known
 
 
 def cast_column(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

@@ -12,14 +12,15 @@ import pyarrow.parquet as pq
 from cli.deployment.parquet_columns import cast_column, feature_column, outcome_column, time_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import ProjectError
-from shared.models.classes import answer_columns
+from shared.models.answers import answer_columns
 from shared.models.losses import Scores
 
 MOST_REFERENCE_ROWS = 20_000
 
 
 def read_rows(path: Path, loop: LoopSpec, now: datetime) -> pa.Table:
-    """The file's rows in time order: event_time (UTC), the features, outcome, prediction_id (empty if the file has none).
+    """The file's rows in time order: event_time (UTC), the features, outcome (of a kind with a loss), prediction_id (empty if the
+    file has none).
 
     Raises `ProjectError` naming the file and column where one is missing, is of another type, has a time out of bounds, or
     there are no rows.
@@ -32,16 +33,18 @@ def read_rows(path: Path, loop: LoopSpec, now: datetime) -> pa.Table:
         ) from error
     if table.num_rows == 0:
         raise ProjectError(f"{path} has no rows", hint="give a file with rows and outcomes")
-    wanted = ["event_time", *(feature.name for feature in loop.features), "outcome"]
+    outcome = ["outcome"] if loop.prediction.has_loss else []
+    wanted = ["event_time", *(feature.name for feature in loop.features), *outcome]
     missing = [name for name in wanted if name not in table.column_names]
     if missing:
         raise ProjectError(
             f"{path} has no column {missing[0]}; it has {', '.join(table.column_names)}",
-            hint="it needs event_time, outcome and one column per feature of loop.yaml",
+            hint=f"it needs {', '.join(['event_time', *outcome])} and one column per feature of loop.yaml",
         )
     columns = {name: table.column(name) for name in wanted}
     columns["event_time"] = time_column(path, columns["event_time"], now)
-    columns["outcome"] = outcome_column(path, loop.prediction, columns["outcome"])
+    if outcome:
+        columns["outcome"] = outcome_column(path, loop.prediction, columns["outcome"])
     for feature in loop.features:
         columns[feature.name] = feature_column(path, feature, columns[feature.name])
     ids = table.column("prediction_id") if "prediction_id" in table.column_names else None

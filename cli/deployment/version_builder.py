@@ -59,6 +59,12 @@ class VersionBuilder:
         The reference holds the newest training rows, then the holdout: rows the model was not trained on, whose losses are
         therefore unbiased.
         """
+        policy = loop.retraining
+        if policy is None:
+            raise ProjectError(
+                f"loop.yaml of {loop.model} has no retraining.command to train with",
+                hint="add `retraining: {command: [...]}`, or package a trained model with --artifact",
+            )
         self.on_progress("reading the rows")
         training_rows = read_rows(rows, loop, datetime.now(UTC))
         held_out = read_rows(holdout, loop, datetime.now(UTC))
@@ -70,11 +76,11 @@ class VersionBuilder:
             self.on_progress(f"training on {training_rows.num_rows} rows")
             job = TrainingJob(
                 run_id=f"deploy-{loop.model}",
-                command=loop.retraining.command,
+                command=policy.command,
                 directory=project,
                 environment=training_environment(train=folder / "train.parquet", out=out),
                 log=self.log,
-                time_limit=loop.retraining.time_limit,
+                time_limit=policy.time_limit,
             )
             run_training(job)
             metrics = read_outputs(out)

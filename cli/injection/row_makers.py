@@ -21,9 +21,9 @@ def normal(target: Target, note: Note) -> MakeRows:
 
 def normal_with_outcomes(target: Target, note: Note) -> MakeRows:
     """Rows of the reference. Raises `CallerError` if the model is not evaluated by outcomes."""
-    if target.loop.prediction.kind == "tensor":
+    if not target.loop.prediction.has_loss:
         raise CallerError(
-            f"{target.model} predicts tensors, which are not evaluated by outcomes",
+            f"the prediction of {target.model} is of kind {target.loop.prediction.kind}, which is not evaluated by outcomes",
             hint="run `homeostat inject drift`",
         )
     return normal(target, note)

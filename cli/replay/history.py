@@ -103,7 +103,7 @@ class History:
         outcomes = table.column(columns.outcome).to_pylist() if columns.outcome else [None] * len(times)
         inputs = table.select(list(columns.inputs)).to_pylist()
         for moment, row, outcome, number in zip(times, inputs, outcomes, numbers, strict=True):
-            yield HistoryRow(moment, row, None if outcome != outcome else outcome, number)
+            yield HistoryRow(moment, row, None if _is_missing(outcome) else outcome, number)
 
     def _check_times(self, now: datetime) -> bool:
         """Whether the file is in order. Raises `ProjectError` for a time that inference would refuse."""
@@ -120,6 +120,12 @@ class History:
             is_sorted = is_sorted and pc.all(pc.less_equal(times[:-1], times[1:]), min_count=0).as_py()
             last = newest
         return is_sorted
+
+
+def _is_missing(outcome: Any) -> bool:
+    """Null or NaN; of a struct of several values: all of them."""
+    parts = list(outcome.values()) if isinstance(outcome, dict) else [outcome]
+    return all(part is None or part != part for part in parts)
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:

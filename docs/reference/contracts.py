@@ -89,8 +89,10 @@ def topic_table(_: str) -> str:
 def columns_table(subject: str) -> str:
     """Columns of one of the lake's tables."""
     schema: pa.Schema = {
-        "predictions": _with_classes(lake_schema.PREDICTION_COLUMNS, lake_schema.PREDICTION_CLASS_COLUMNS),
-        "outcomes": _with_classes(lake_schema.OUTCOME_COLUMNS, lake_schema.OUTCOME_CLASS_COLUMNS),
+        "predictions": _with_optional(
+            lake_schema.PREDICTION_COLUMNS, lake_schema.PREDICTION_OPTIONAL_COLUMNS
+        ),
+        "outcomes": _with_optional(lake_schema.OUTCOME_COLUMNS, lake_schema.OUTCOME_OPTIONAL_COLUMNS),
         "dead_letters": lake_schema.DEAD_LETTER_COLUMNS,
     }[subject]
     return table(
@@ -118,8 +120,8 @@ def _model_table(model: type[BaseModel], prefix: str) -> str:
     return table(("field", "type", "default", "meaning"), rows)
 
 
-def _with_classes(always: pa.Schema, of_classes: pa.Schema) -> pa.Schema:
-    return pa.unify_schemas([always, of_classes])
+def _with_optional(always: pa.Schema, optional: pa.Schema) -> pa.Schema:
+    return pa.unify_schemas([always, optional])
 
 
 def _unwrapped(annotation: Any) -> tuple[Any, bool]:

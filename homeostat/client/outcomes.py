@@ -30,7 +30,7 @@ class Outcome:
     """What turned out to be true of one prediction."""
 
     prediction_id: str
-    value: float | int | str
+    value: float | int | str | dict[str, float]
     observed_at: str
 
 
@@ -51,18 +51,32 @@ def make_outcome(prediction_id: Any, value: Any, observed_at: Any, now: datetime
             field="prediction_id",
             expected="the id of a prediction",
         )
-    value = plain(value)
+    value = (
+        {name: plain(each) for name, each in value.items()} if isinstance(value, Mapping) else plain(value)
+    )
     if isinstance(value, bool):
         value = int(value)
-    if not isinstance(value, int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
+    if not (isinstance(value, str) or _is_number(value) or _are_numbers(value)):
         raise InvalidRequest(
             f"`value` of prediction {prediction_id} is " + ("missing" if value is None else repr(value)[:60]),
             field="value",
-            expected="a finite number or a label",
+            expected="a finite number, a label, or a dictionary of finite numbers by name",
             hint="send an outcome when it is known",
         )
     moment = time_text(now if observed_at is None else observed_at, field="observed_at")
     return Outcome(plain(prediction_id), value, str(moment))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_numbers(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(name, str) and _is_number(each) for name, each in value.items())
+    )
 
 
 def make_outcomes(given: Iterable[Any], now: datetime) -> list[Outcome]:

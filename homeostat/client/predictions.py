@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_KNOWN = frozenset({"prediction_id", "score", "label", "scores", "output"})
+_KNOWN = frozenset({"prediction_id", "score", "label", "scores", "values", "embedding", "output"})
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,9 @@ class Prediction:
     """The probability or value; of a model with classes, the probability of `label`."""
     label: str | int | None = None
     scores: Mapping[str, float] | None = None
+    values: Mapping[str, float] | None = None
+    """The numbers by name, of a model that predicts several values."""
+    embedding: Sequence[float] | None = None
     output: Any = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 

@@ -34,9 +34,10 @@ from homeostat.model_export.verification import (
     verify,
 )
 from shared.contracts.feature import RESERVED_NAMES
-from shared.contracts.loop_spec import CLASS_NAMES, LoopSpec
+from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec, read_loop_spec
 from shared.contracts.manifest import REFERENCE
+from shared.contracts.prediction import ANSWER_NAMES
 from shared.errors import ExportRefused, HomeostatError, UnservableModel
 
 ALLOWED_SHARE = 0.001
@@ -89,7 +90,7 @@ def export(
         given.get(outcome),
         options={"positive": positive, "kind": kind, "output": output},
     )
-    reserved = RESERVED_NAMES | (CLASS_NAMES if source.kind.name == "classes" else frozenset())
+    reserved = RESERVED_NAMES | ANSWER_NAMES.get(source.kind.name, frozenset())
     names = source.column_names(given, candidates)
     columns = infer_columns(given, names, reserved=reserved, texts=source.text_columns(names))
     frame = given[[column.source for column in columns]]

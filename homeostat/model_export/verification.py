@@ -109,8 +109,9 @@ def mean_loss(loop: LoopSpec, scores: Floats, outcomes: Floats) -> dict[str, flo
     known = np.isfinite(outcomes)
     if not known.any():
         return {}
-    mean = float(row_losses(loop.metric.name, scores[known], outcomes[known]).mean())
-    return {loop.metric.name: mean**0.5 if loop.metric.name == "rmse" else mean}
+    metric = loop.require_performance().metric.name
+    mean = float(row_losses(metric, scores[known], outcomes[known]).mean())
+    return {metric: mean**0.5 if metric == "rmse" else mean}
 
 
 def _probe(

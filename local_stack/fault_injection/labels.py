@@ -8,8 +8,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from shared.contracts.loop_spec import LoopSpec, Prediction
-from shared.models.classes import label_of
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.prediction import Prediction
+from shared.models.answers import label_of
+from shared.models.losses import Scores
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,13 +25,13 @@ def outcomes(
     source: LabelSource,
     loop: LoopSpec,
     own: Floats,
-    scored: Floats,
+    scored: Scores,
     answered: Floats,
     random: np.random.Generator,
 ) -> Floats:
-    """One outcome per row; NaN for a row without an outcome.
+    """One outcome per row, or a row of outcomes, one for each name; NaN for a row without an outcome.
 
-    `own` and `scored`: outcomes and scores of the reference rows; `answered`: scores of the responses.
+    `own` and `scored`: outcomes and scores of the reference rows; `answered`: scores of the responses. All have one shape.
     """
     if source == "own":
         return own
@@ -42,8 +44,8 @@ def outcomes(
         return answered + (own - scored)
     if probability:
         return 1.0 - own
-    spread = float(np.nanstd(own)) or 1.0
-    return own + 3.0 * spread
+    spread = np.nanstd(own, axis=0)
+    return own + 3.0 * np.where(spread == 0, 1.0, spread)
 
 
 def label_outcomes(

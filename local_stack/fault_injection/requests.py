@@ -25,13 +25,14 @@ MAX_FAILURES_SHOWN = 3
 class Responses:
     """For each row: the prediction id (empty if not answered), the score (NaN if not answered) and the event time.
 
-    `by_label`: probabilities by label, of a model with classes.
+    `by_label`: probabilities by label, of a model with classes; `by_name`: the numbers of several values.
     """
 
     ids: list[str]
     scores: npt.NDArray[np.float64]
     event_times: list[datetime]
     by_label: dict[int, dict[str, float]] = field(default_factory=dict)
+    by_name: dict[int, dict[str, float]] = field(default_factory=dict)
     failed: int = 0
     failures: list[str] = field(default_factory=list)
 
@@ -105,6 +106,8 @@ def send_rows(
                 responses.scores[place] = item.get("score", np.nan)
                 if "scores" in item:
                     responses.by_label[place] = item["scores"]
+                if "values" in item:
+                    responses.by_name[place] = item["values"]
         on_progress(len(batch))
     return responses
 

@@ -37,12 +37,13 @@ def rows_for_run(loop: LoopSpec, event_range: EventRange) -> RowCount | None:
     The holdout ends where the last window ends, because the row that closes it comes only outcome.delay later.
     """
     length, holdout = window_length(loop.drift.window, event_range), _holdout(loop, event_range)
-    if holdout <= timedelta(0):
+    performance = loop.performance
+    if holdout <= timedelta(0) or performance is None:
         return None
-    training_rows, window = loop.retraining.minimum_rows + 1, loop.retraining.window
+    training_rows, window = performance.retraining.minimum_rows + 1, performance.retraining.window
     each = max(
         rows_per_window(loop.drift.window, event_range),
-        math.ceil((loop.gate.minimum_rows + 1) * (length / holdout)),
+        math.ceil((performance.gate.minimum_rows + 1) * (length / holdout)),
     )
     if isinstance(window, LastRows) and window.span is not None:
         each = max(each, math.ceil(training_rows * (length / window.span)))
@@ -71,10 +72,12 @@ def too_few_for_a_verdict(loop: LoopSpec, count: RowCount) -> str:
 
 def too_few_for_a_run(loop: LoopSpec, event_range: EventRange, count: RowCount) -> str:
     """A warning if a run on the rows of `count` alone is abandoned; else empty."""
+    performance = loop.require_performance()
+    gate, retraining = performance.gate, performance.retraining
     length = window_length(loop.drift.window, event_range) * count.windows
     share = min(1.0, max(0.0, _holdout(loop, event_range) / length))
     in_holdout = math.floor(count.rows * share)
-    if in_holdout >= loop.gate.minimum_rows and count.rows - in_holdout >= loop.retraining.minimum_rows:
+    if in_holdout >= gate.minimum_rows and count.rows - in_holdout >= retraining.minimum_rows:
         return ""
     needed = rows_for_run(loop, event_range)
     advice = (
@@ -84,11 +87,14 @@ def too_few_for_a_run(loop: LoopSpec, event_range: EventRange, count: RowCount) 
     )
     return (
         f"a run on these rows alone is abandoned: of {count.rows}, {in_holdout} are in its holdout (gate.minimum_rows is "
-        f"{loop.gate.minimum_rows}) and {count.rows - in_holdout} before it (retraining.minimum_rows is "
-        f"{loop.retraining.minimum_rows}); {advice}"
+        f"{gate.minimum_rows}) and {count.rows - in_holdout} before it (retraining.minimum_rows is "
+        f"{retraining.minimum_rows}); {advice}"
     )
 
 
 def _holdout(loop: LoopSpec, event_range: EventRange) -> timedelta:
-    """The part of the holdout in which injected rows lie."""
-    return loop.gate.holdout - closing_gap(loop.drift.window, loop.outcome.delay, event_range)
+    """The part of the holdout in which injected rows lie; none of a model without a loss."""
+    performance = loop.performance
+    if performance is None:
+        return timedelta(0)
+    return performance.gate.holdout - closing_gap(loop.drift.window, performance.outcome.delay, event_range)

@@ -25,6 +25,7 @@ from local_stack.fault_injection.timeline import Timeline, plan
 from local_stack.fault_injection.verdicts import wait_for_verdict
 from shared.errors import HomeostatError
 from shared.http.service_client import ServiceClient
+from shared.models.answers import read_outcomes, read_scores
 from shared.stores.lake import Lake
 
 SETTLING_S = 60.0
@@ -131,10 +132,10 @@ class Scenario:
         seconds = duration_for(count, pace.rate) if pace.seconds is None else pace.seconds
         table = make(count + 1, random)
         rows = as_rows(table, loop)
-        labels = None if loop.prediction.kind == "tensor" else labels
+        labels = labels if loop.prediction.has_loss else None
         timeline = plan(
             loop.drift.window,
-            loop.outcome.delay,
+            self._outcome_delay,
             read_event_range(self.lake, self.target),
             size.windows,
             self.now(),
@@ -193,7 +194,7 @@ class Scenario:
         if timeline.last is None:
             return
         if labels is not None and result.outcomes:
-            delay = self.target.loop.outcome.delay
+            delay = self._outcome_delay
             wait_for_outcomes(
                 self.lake,
                 self.target.model,
@@ -219,7 +220,7 @@ class Scenario:
     ) -> int:
         if labels is None:
             return 0
-        wait = self.target.loop.outcome.delay if delay is None else delay
+        wait = self._outcome_delay if delay is None else delay
         items = [
             {
                 "prediction_id": prediction_id,
@@ -240,6 +241,11 @@ class Scenario:
             responses.failures.append(error.message)
             return 0
 
+    @property
+    def _outcome_delay(self) -> timedelta:
+        performance = self.target.loop.performance
+        return performance.outcome.delay if performance is not None else timedelta(0)
+
     def _outcomes(
         self, table: pa.Table, responses: Responses, labels: LabelSource, random: np.random.Generator
     ) -> list[Any]:
@@ -249,8 +255,17 @@ class Scenario:
             answered = [responses.by_label.get(place) for place in range(len(responses.ids))]
             own_labels = table.column("outcome").to_pylist()
             return label_outcomes(labels, loop.prediction, own_labels, answered, random)
-        own = np.asarray(table.column("outcome").to_numpy(), dtype=np.float64)
-        scored = np.asarray(table.column("score").to_numpy(), dtype=np.float64)
+        own = read_outcomes(loop.prediction, table.column("outcome"))
+        scored = read_scores(loop.prediction, table)
+        if loop.prediction.names:
+            names = loop.prediction.names
+            found = [responses.by_name.get(place) for place in range(len(responses.ids))]
+            numbers = np.array([[np.nan if row is None else row[name] for name in names] for row in found])
+            values = outcomes(labels, loop, own, scored, numbers, random)
+            return [
+                dict(zip(names, row.tolist(), strict=True)) if np.isfinite(row).all() else None
+                for row in values
+            ]
         values = outcomes(labels, loop, own, scored, responses.scores, random)
         return [float(value) if np.isfinite(value) else None for value in values]
 
@@ -258,4 +273,6 @@ class Scenario:
 def has_outcome(table: pa.Table, row: int) -> bool:
     """Whether a row of the reference has an outcome."""
     value = table.column("outcome")[row].as_py()
+    if isinstance(value, dict):
+        return all(number is not None and number == number for number in value.values())
     return value is not None and value == value  # NaN differs from itself

@@ -22,20 +22,21 @@ class Watermarks:
     outcomes: datetime | None
 
 
-def ready_until(watermarks: Watermarks, length: timedelta, delay: timedelta) -> datetime | None:
+def ready_until(watermarks: Watermarks, length: timedelta, delay: timedelta | None) -> datetime | None:
     """The last end that a window of that length may have to be ready; None while nothing is.
 
     Outcomes are due when predictions reach end + `delay`, and complete when outcomes reach it too. If no outcomes arrive,
-    the window waits one more window length (or `delay`, if that is longer), then it is evaluated without them.
+    the window waits one more window length (or `delay`, if that is longer), then it is evaluated without them. `delay` is None
+    for a model without outcomes: its windows wait for predictions only.
     """
     predictions, outcomes = watermarks.predictions, watermarks.outcomes
-    if predictions is None:
-        return None
+    if predictions is None or delay is None:
+        return predictions
     waited = predictions - delay - max(length, delay)
     return waited if outcomes is None else max(waited, min(predictions, outcomes) - delay)
 
 
-def progress(span: Span, watermarks: Watermarks, delay: timedelta) -> Progress:
+def progress(span: Span, watermarks: Watermarks, delay: timedelta | None) -> Progress:
     """State of a window: `open` until predictions reach its end, then `closed`, and `ready` once its outcomes are complete."""
     if watermarks.predictions is None or watermarks.predictions < span.end:
         return "open"

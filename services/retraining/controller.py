@@ -174,7 +174,7 @@ class Controller:
         now = self._event_time(None, waiting.model)
 
         def objection(others: tuple[PastRun, ...]) -> str:
-            refusal = may_start(others, waiting.loop.retraining.budget, now)
+            refusal = may_start(others, waiting.loop.require_performance().retraining.budget, now)
             return "" if refusal is None else refusal[1]
 
         answered = self._ledger.answer(
@@ -251,7 +251,8 @@ class Controller:
 
     def _rows_since(self, model: str, spec: LoopSpec, trained_at: datetime | None) -> int | None:
         """Number of outcomes observed since the last training; None if no trigger needs it or the lake is unavailable."""
-        if not any(isinstance(trigger, NewRowsTrigger) for trigger in spec.retraining.triggers):
+        triggers = spec.performance.retraining.triggers if spec.performance else ()
+        if not any(isinstance(trigger, NewRowsTrigger) for trigger in triggers):
             return None
         run_times = [run.event_time for run in self._ledger.past_runs(model) if run.counts]
         since = max([*run_times, *([trained_at] if trained_at else [])], default=None)

@@ -18,6 +18,8 @@ PARTITION = "month"
 LABEL = "label"
 SCORE = "score"
 SCORES = "scores"
+VALUE = "value"
+VALUES = "values"
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 PREDICTION_COLUMNS = pa.schema(
@@ -46,9 +48,14 @@ OUTCOME_COLUMNS = pa.schema(
         pa.field("traceparent", pa.string()),
     ]
 )
-# Columns that only the rows of a model with classes have: a table gets them with its first such row, and older rows hold null.
-PREDICTION_CLASS_COLUMNS = pa.schema([pa.field(LABEL, pa.string()), pa.field(SCORES, pa.list_(pa.float32()))])
-OUTCOME_CLASS_COLUMNS = pa.schema([pa.field(LABEL, pa.string())])
+# Columns that only rows of some kinds of models have: a table gets them with its first such row, and older rows hold null.
+# Labels and names belong to the version, outcomes to none: outcomes hold the label's text, or each number by its name.
+PREDICTION_OPTIONAL_COLUMNS = pa.schema(
+    [pa.field(LABEL, pa.string()), pa.field(SCORES, pa.list_(pa.float32()))]
+)
+OUTCOME_OPTIONAL_COLUMNS = pa.schema(
+    [pa.field(LABEL, pa.string()), pa.field(VALUES, pa.map_(pa.string(), pa.float64()))]
+)
 DEAD_LETTER_COLUMNS = pa.schema(
     [
         pa.field("refused_at", TIMESTAMP, nullable=False),

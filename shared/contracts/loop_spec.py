@@ -2,88 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationError,
     model_serializer,
     model_validator,
 )
 
 from shared.contracts.duration import Duration, Length
 from shared.contracts.feature import Feature, Matrix, Section
+from shared.contracts.prediction import ANSWER_NAMES, LOSSES, Metric, Prediction
+from shared.errors import ProjectError
 
 MODEL_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
-# Columns of a reference beside those: a model with labels has them.
-CLASS_NAMES = frozenset({"label", "scores"})
-MOST_LABELS = 1000
-LONGEST_LABEL = 100
-_NO_LOSSES = {
-    "accuracy": "a metric is a loss, smaller is better: use error_rate (1 - accuracy); the gate reports accuracy as well",
-    "macro_f1": "it is no mean over rows, so it has no interval: use log_loss or error_rate; the gate reports macro_f1 as well",
-}
-
-
-def _parse_label(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError(
-            "YAML reads an unquoted yes, no, on or off as true or false: put the label in quotes"
-        )
-    if isinstance(value, int):
-        if not -(2**63) <= value < 2**63:
-            raise ValueError("a label is at most a 64-bit integer")
-        return value
-    if not isinstance(value, str):
-        raise ValueError("a label is text or an integer")
-    if not value.isprintable() or value != value.strip() or not 1 <= len(value) <= LONGEST_LABEL:
-        raise ValueError(f"a label is 1 to {LONGEST_LABEL} printable characters, without spaces at its ends")
-    return value
-
-
-Label = Annotated[int | str, BeforeValidator(_parse_label)]
-
-
-class Prediction(Section):
-    """What the model answers."""
-
-    kind: Literal["probability", "value", "classes", "tensor"] = Field(
-        description="probability (of the positive class), value (a regression), classes (one probability per label), "
-        "or tensor (anything else; no loss is computed)."
-    )
-    labels: tuple[Label, ...] = Field(
-        (),
-        description="Labels of the classes, in the order of the model's output: all text, or all integers.",
-    )
-    output: str = Field("", description="Name of the model's output. Empty: the first.")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Prediction:
-        if (self.kind == "classes") != bool(self.labels):
-            raise ValueError("a prediction of kind classes needs `labels`, and no other kind has them")
-        if self.labels and not 2 <= len(self.labels) <= MOST_LABELS:
-            raise ValueError(f"`labels` has from 2 to {MOST_LABELS} entries")
-        if len(set(map(type, self.labels))) > 1:
-            raise ValueError("`labels` are all text or all integers: put every label in quotes")
-        twice = next((label for label in self.labels if self.labels.count(label) > 1), None)
-        if twice is not None:
-            raise ValueError(f"`labels` names {twice} twice")
-        return self
-
-    @property
-    def label_texts(self) -> tuple[str, ...]:
-        """The labels as text, as the lake holds them."""
-        return tuple(str(label) for label in self.labels)
-
-    @model_serializer(mode="wrap")
-    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        document: dict[str, Any] = write(self)
-        if not self.labels:
-            # Manifests of other kinds keep the bytes, and so the version names, that they had before there were labels.
-            document.pop("labels", None)
-        return document
 
 
 class Outcome(Section):
@@ -91,27 +27,6 @@ class Outcome(Section):
 
     delay: Duration = Field(
         description="Time after which outcomes have usually arrived; windows are evaluated after it."
-    )
-
-
-def _parse_metric(value: Any) -> Any:
-    if isinstance(value, str) and value in _NO_LOSSES:
-        raise ValueError(_NO_LOSSES[value])
-    return value
-
-
-class Metric(Section):
-    """The loss that measures a version."""
-
-    name: Annotated[
-        Literal["log_loss", "error_rate", "brier", "mae", "rmse"], BeforeValidator(_parse_metric)
-    ] = Field(
-        description="Loss; smaller is better. log_loss or brier for a probability, log_loss or error_rate for classes, "
-        "mae or rmse for values."
-    )
-    floor: float | None = Field(
-        None,
-        description="Realised loss above which performance counts as drifted, regardless of the reference.",
     )
 
 
@@ -281,6 +196,19 @@ class Gate(Section):
     )
 
 
+_WITH_LOSS = "Required for a kind with a loss; refused for others."
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What only a model has whose answers are compared with outcomes: how it is measured, and retrained."""
+
+    outcome: Outcome
+    metric: Metric
+    retraining: Retraining
+    gate: Gate
+
+
 class LoopSpec(Section):
     """The contents of `loop.yaml`."""
 
@@ -289,14 +217,33 @@ class LoopSpec(Section):
     features: tuple[Feature, ...] = Field(min_length=1)
     matrix: Matrix | None = None
     prediction: Prediction
-    outcome: Outcome
-    metric: Metric
-    drift: Drift
-    retraining: Retraining
-    gate: Gate
-    automation: Literal["observe", "suggest", "retrain", "approve", "auto"] = Field(
-        "suggest", description="Automation level: see the concepts page."
+    outcome: Outcome | None = Field(
+        None, description=f"The true value of a prediction, which arrives later. {_WITH_LOSS}"
     )
+    metric: Metric | None = Field(None, description=f"The loss that measures a version. {_WITH_LOSS}")
+    drift: Drift
+    retraining: Retraining | None = Field(
+        None,
+        description="The policy: triggers, training data and limits on the number of runs. Required for a kind with a loss; "
+        "others may have `command` and `time_limit`, for `homeostat deploy`.",
+    )
+    gate: Gate | None = Field(
+        None,
+        description=f"The requirements that a challenger must meet to replace the champion. {_WITH_LOSS}",
+    )
+    automation: Literal["observe", "suggest", "retrain", "approve", "auto"] = Field(
+        "suggest",
+        description="Automation level: see the concepts page. Only observe for a kind without a loss, also by default.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _observe_without_loss(cls, document: Any) -> Any:
+        if not isinstance(document, dict) or "automation" in document:
+            return document
+        prediction = document.get("prediction")
+        kind = prediction.get("kind") if isinstance(prediction, dict) else None
+        return {**document, "automation": "observe"} if LOSSES.get(str(kind)) == frozenset() else document
 
     @model_validator(mode="after")
     def _consistent(self) -> LoopSpec:
@@ -308,22 +255,25 @@ class LoopSpec(Section):
             raise ValueError(f"features named twice (capitals do not count): {', '.join(twice)}")
         if self.matrix is not None:
             self.matrix.check(self.features)
-        if self.prediction.kind == "classes":
-            taken = [name for name in names if name in CLASS_NAMES]
-            if taken:
-                raise ValueError(
-                    f"feature name {taken[0]!r} is reserved in a model of kind classes; choose another"
-                )
-        fits = {
-            "probability": {"log_loss", "brier"},
-            "value": {"mae", "rmse"},
-            "classes": {"log_loss", "error_rate"},
-            "tensor": {"mae", "rmse"},
-        }
-        if self.metric.name not in fits[self.prediction.kind]:
-            allowed = ", ".join(sorted(fits[self.prediction.kind]))
+        kind = self.prediction.kind
+        taken = [name for name in names if name in ANSWER_NAMES.get(kind, ())]
+        if taken:
             raise ValueError(
-                f"metric {self.metric.name} does not fit a prediction of kind {self.prediction.kind}: use {allowed}"
+                f"feature name {taken[0]!r} is reserved in a model of kind {kind}; choose another"
+            )
+        if not self.prediction.has_loss:
+            return self
+        for key in ("outcome", "metric", "retraining", "gate"):
+            if getattr(self, key) is None:
+                raise ValidationError.from_exception_data(
+                    "LoopSpec", [{"type": "missing", "loc": (key,), "input": None}]
+                )
+        assert self.metric is not None
+        assert self.retraining is not None
+        if self.metric.name not in LOSSES[kind]:
+            allowed = ", ".join(sorted(LOSSES[kind]))
+            raise ValueError(
+                f"metric {self.metric.name} does not fit a prediction of kind {kind}: use {allowed}"
             )
         if any(trigger.when == "floor" for trigger in self.retraining.triggers) and self.metric.floor is None:
             raise ValueError("a trigger when: floor needs metric.floor")
@@ -333,6 +283,27 @@ class LoopSpec(Section):
     def matrix_columns(self) -> tuple[str, ...]:
         """Features that reach the model as columns of its matrix, in order; empty if each feature has an input of its own."""
         return self.matrix.columns(self.features) if self.matrix is not None else ()
+
+    @property
+    def performance(self) -> Performance | None:
+        """How the model is measured and retrained; None for a kind without a loss.
+
+        A version of kind tensor from before these keys were optional has them: nothing could ever be computed with them.
+        """
+        parts = self.outcome, self.metric, self.retraining, self.gate
+        if not self.prediction.has_loss or None in parts:
+            return None
+        return Performance(*parts)  # type: ignore[arg-type]
+
+    def require_performance(self) -> Performance:
+        """`performance`, for what only a model with a loss reaches. Raises ProjectError."""
+        performance = self.performance
+        if performance is None:
+            raise ProjectError(
+                f"the prediction of {self.model} is of kind {self.prediction.kind}, which has no loss, so it is not retrained",
+                hint="deploy a new version with `homeostat deploy`",
+            )
+        return performance
 
     def feature(self, name: str) -> Feature:
         """The feature of that name; KeyError where there is none."""
@@ -344,7 +315,5 @@ class LoopSpec(Section):
     @model_serializer(mode="wrap")
     def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document: dict[str, Any] = write(self)
-        if self.matrix is None:
-            # Manifests from before this key keep their bytes, and so their versions' names.
-            document.pop("matrix", None)
-        return document
+        # Manifests from before a key keep their bytes, and so their versions' names.
+        return {name: value for name, value in document.items() if value is not None}

@@ -17,6 +17,8 @@ _PATTERNS = {
     MODEL_NAME: "lowercase letters, digits, _ and -, beginning with a letter, at most 63 characters",
     FEATURE_NAME: "letters, digits and _, not beginning with a digit, at most 63 characters",
 }
+# What `homeostat deploy` needs of `retraining` to train a version by hand.
+_TRAINING = frozenset({"command", "time_limit"})
 # pydantic adds a union's tag to the path of a key; it is not in the file.
 _TAGS = frozenset({"drift", "floor", "schedule", "new_rows", "all", "last", "since_change"})
 
@@ -53,11 +55,14 @@ def parse_loop_spec(text: str, *, origin: str = "loop.yaml") -> LoopSpec:
             f"{origin} is not a YAML mapping of keys", hint="`homeostat init` writes one that works"
         )
     try:
-        return LoopSpec.model_validate(document)
+        spec = LoopSpec.model_validate(document)
     except ValidationError as error:
         raise InvalidLoopSpec(
             f"{origin}: {_first_problem(error, document)}", hint="see docs/configuration.md, loop.yaml"
         ) from error
+    if not spec.prediction.has_loss:
+        _refuse_performance(spec, origin)
+    return spec
 
 
 def read_loop_spec(project: Path) -> LoopSpec:
@@ -71,6 +76,24 @@ def read_loop_spec(project: Path) -> LoopSpec:
             hint="give the folder of a model project; `homeostat init DIR` writes one",
         ) from error
     return parse_loop_spec(text, origin=str(path))
+
+
+def _refuse_performance(spec: LoopSpec, origin: str) -> None:
+    """Raise InvalidLoopSpec for a key that needs a loss. Here, not in LoopSpec: older versions of kind tensor have these keys."""
+    kind = spec.prediction.kind
+    given = [str(key) for key in ("outcome", "metric", "gate") if key in spec.model_fields_set]
+    if spec.retraining is not None:
+        given += [f"retraining.{key}" for key in sorted(spec.retraining.model_fields_set - _TRAINING)]
+    if given:
+        raise InvalidLoopSpec(
+            f"{origin}: {given[0]} does not go with a prediction of kind {kind}, which has no loss",
+            hint=f"remove {', '.join(given)}; `homeostat deploy` uses {' and '.join(sorted(_TRAINING))} of retraining",
+        )
+    if spec.automation != "observe":
+        raise InvalidLoopSpec(
+            f"{origin}: automation is {spec.automation}; expected observe, since a prediction of kind {kind} has no loss",
+            hint="set automation: observe, and deploy new versions by hand",
+        )
 
 
 def _first_problem(error: ValidationError, document: dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.contracts.feature import Feature, Matrix
-from shared.contracts.loop_spec import LoopSpec, Prediction
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.prediction import Prediction
 from shared.errors import IntegrityError
 
 MANIFEST = "manifest.json"

@@ -18,15 +18,16 @@ from shared.contracts.feature import FEATURE_NAME
 from shared.contracts.lake_schema import (
     FEATURE_PREFIX,
     LABEL,
-    OUTCOME_CLASS_COLUMNS,
     OUTCOME_COLUMNS,
-    PREDICTION_CLASS_COLUMNS,
+    OUTCOME_OPTIONAL_COLUMNS,
     PREDICTION_COLUMNS,
+    PREDICTION_OPTIONAL_COLUMNS,
     SCORES,
     TIMESTAMP,
+    VALUES,
     feature_column,
 )
-from shared.models.classes import list_column
+from shared.models.answers import list_column
 from shared.spool.record import OutcomeRecord, PredictionRecord
 
 CONTENT_TYPE = "application/vnd.apache.arrow.stream"
@@ -65,11 +66,13 @@ def predictions_batch(records: Sequence[PredictionRecord], *, writer: str, epoch
     }
     if any(record.classes is not None for record in records):
         columns |= _classes(records, counts)
+    if any(record.vectors is not None for record in records):
+        columns[SCORES] = _scores([record.vectors for record in records], counts)
     for name in dict.fromkeys(name for record in records for name in (*record.columns, *record.tensors)):
         values = _feature(name, records, counts)
         if not pa.types.is_null(values.type):  # a column without values has no type; the lake fills in null
             columns[feature_column(name)] = values
-    known = pa.unify_schemas([PREDICTION_COLUMNS, PREDICTION_CLASS_COLUMNS])
+    known = pa.unify_schemas([PREDICTION_COLUMNS, PREDICTION_OPTIONAL_COLUMNS])
     fields = [
         known.field(name) if name in known.names else pa.field(name, array.type)
         for name, array in columns.items()
@@ -91,14 +94,23 @@ def outcomes_batch(records: Sequence[OutcomeRecord], *, writer: str, epoch: int)
         _sequences(records),
         _repeated([record.traceparent for record in records], counts, pa.string()),
     ]
-    schema = OUTCOME_COLUMNS
-    if any(record.labels is not None for record in records):
-        schema = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_CLASS_COLUMNS])
-        labels: list[str | None] = []
-        for record in records:
-            labels.extend(record.labels if record.labels is not None else [None] * len(record))
-        arrays.append(pa.array(labels, pa.string()))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    fields = list(OUTCOME_COLUMNS)
+    # Of one model, but perhaps of two versions of it: their kinds may differ.
+    optional: dict[str, list[Sequence[Any] | None]] = {
+        LABEL: [record.labels for record in records],
+        VALUES: [
+            None if record.numbers is None else [list(numbers.items()) for numbers in record.numbers]
+            for record in records
+        ],
+    }
+    for name, parts in optional.items():
+        if any(part is not None for part in parts):
+            column: list[Any] = []
+            for part, count in zip(parts, counts, strict=True):
+                column.extend(part if part is not None else [None] * count)
+            fields.append(OUTCOME_OPTIONAL_COLUMNS.field(name))
+            arrays.append(pa.array(column, fields[-1].type))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
 
 def to_bytes(batch: pa.RecordBatch) -> bytes:
@@ -187,15 +199,20 @@ def _sequences(records: Sequence[PredictionRecord] | Sequence[OutcomeRecord]) ->
 
 def _classes(records: Sequence[PredictionRecord], counts: Sequence[int]) -> dict[str, pa.Array]:
     labels: list[str | None] = []
-    scores = []
     for record, count in zip(records, counts, strict=True):
         labels.extend(record.classes.labels if record.classes else [None] * count)
-        scores.append(
-            list_column(record.classes.scores)
-            if record.classes
-            else pa.nulls(count, PREDICTION_CLASS_COLUMNS.field(SCORES).type)
-        )
-    return {LABEL: pa.array(labels, pa.string()), SCORES: pa.concat_arrays(scores)}
+    scores = [record.classes.scores if record.classes else None for record in records]
+    return {LABEL: pa.array(labels, pa.string()), SCORES: _scores(scores, counts)}
+
+
+def _scores(matrices: Sequence[np.ndarray[Any, Any] | None], counts: Sequence[int]) -> pa.Array:
+    kind = PREDICTION_OPTIONAL_COLUMNS.field(SCORES).type
+    return pa.concat_arrays(
+        [
+            pa.nulls(count, kind) if matrix is None else list_column(matrix)
+            for matrix, count in zip(matrices, counts, strict=True)
+        ]
+    )
 
 
 def _feature(name: str, records: Sequence[PredictionRecord], counts: Sequence[int]) -> pa.Array:

@@ -3,8 +3,8 @@
 - Inputs: one per feature, under its name, of its type; shape [N] or [N, 1], for a tensor [N, *shape]. The row axis N is free.
   Missing values are NaN, or the empty string. A nullable integer is a float input, since int64 has no value for missing.
 - With `matrix` in loop.yaml, its features are the columns of one float input [N, F] instead.
-- Output: `prediction.output`, or the first one: float or double; one score per row, [N] or [N, 1], one probability per row and
-  label, [N, K], or one tensor per row.
+- Output: `prediction.output`, or the first one: float or double; one score per row, [N] or [N, 1]; a row of numbers, [N, K]: one
+  per label or name, or an embedding; or one tensor per row.
 - Every output value is finite; the probabilities of a row are not negative and sum to 1.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.contracts.feature import MATRIX_TYPES, Feature, Matrix
-from shared.contracts.loop_spec import Prediction
+from shared.contracts.prediction import Prediction
 from shared.errors import UnservableModel
 
 Array = npt.NDArray[Any]
@@ -35,6 +35,12 @@ _SHOWN: Final = 20
 OUTPUT_TYPES: Final = ("tensor(float)", "tensor(double)")
 # The server answers these beside the probabilities of classes.
 CLASS_OUTPUTS: Final = frozenset({"label", "score", "prediction_id"})
+_ROWS: Final = {
+    "classes": "one probability per entry of prediction.labels",
+    "values": "one number per entry of prediction.names",
+    "embedding": "prediction.size numbers per row",
+}
+_ANSWERS: Final = {"classes": "probabilities", "values": "numbers", "embedding": "embeddings"}
 # A softmax in float32 misses 1 by 1e-6, in half precision by 1e-3.
 SUM_TOLERANCE: Final = 2e-3
 
@@ -124,13 +130,13 @@ def check_signature(
     )
 
 
-def check_rows(output: Array, rows: int, *, scores: bool, classes: int = 0) -> Array:
-    """The output with one score, one probability per class, or one tensor per row. Raises UnservableModel for another shape."""
+def check_rows(output: Array, rows: int, *, scores: bool, width: int = 0) -> Array:
+    """The output with one score, `width` numbers, or one tensor per row. Raises UnservableModel for another shape."""
     if scores and output.size == rows:
         return output.reshape(rows)
-    if not scores and output.ndim and len(output) == rows and (not classes or output.shape[1:] == (classes,)):
+    if not scores and output.ndim and len(output) == rows and (not width or output.shape[1:] == (width,)):
         return output
-    expected = "score" if scores else f"row of {classes} probabilities" if classes else "tensor"
+    expected = "score" if scores else f"row of {width} numbers" if width else "tensor"
     raise UnservableModel(
         f"the model returned shape {list(output.shape)} for {rows} rows",
         hint=f"return one {expected} per row",
@@ -228,10 +234,10 @@ def _find_output(prediction: Prediction, outputs: Sequence[TensorType]) -> Tenso
         usable = ", ".join(tensor.name for tensor in outputs if tensor.kind in OUTPUT_TYPES)
         hint = "expected tensor(float)" + (f"; set prediction.output to one of: {usable}" if usable else "")
         raise UnservableModel(f"output {found.name} is {found.kind}", hint=hint)
-    if prediction.kind == "classes":
-        _check_class_output(found, len(prediction.labels))
+    if prediction.width:
+        _check_row_output(found, prediction)
         return found
-    scores = prediction.kind != "tensor"
+    scores = prediction.has_score
     fixed = bool(found.shape) and found.shape[0] is not None
     one_score = len(found.shape) == 1 or (len(found.shape) == 2 and found.shape[1] in (1, None))
     if fixed or (scores and not one_score):
@@ -244,16 +250,16 @@ def _find_output(prediction: Prediction, outputs: Sequence[TensorType]) -> Tenso
     return found
 
 
-def _check_class_output(found: TensorType, classes: int) -> None:
-    if not _fits(found.shape, (classes,)):
+def _check_row_output(found: TensorType, prediction: Prediction) -> None:
+    if not _fits(found.shape, (prediction.width,)):
         raise UnservableModel(
             f"output {found.name} has shape {_show(found.shape)}",
-            hint=f"expected [N, {classes}], one probability per entry of prediction.labels, with a dynamic row axis N",
+            hint=f"expected [N, {prediction.width}], {_ROWS[prediction.kind]}, with a dynamic row axis N",
         )
-    if found.name in CLASS_OUTPUTS:
+    if found.name in (CLASS_OUTPUTS if prediction.labels else {"prediction_id"}):
         raise UnservableModel(
-            f"the output of the probabilities is named {found.name}, which the server uses for another output",
-            hint="rename it, for example to probabilities",
+            f"the output of the {_ANSWERS[prediction.kind]} is named {found.name}, which the server uses for another output",
+            hint=f"rename it, for example to {_ANSWERS[prediction.kind]}",
         )
 
 

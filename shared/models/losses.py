@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-# Classes: the probability of each class, [N, K], as the model and the lake have them.
+# Classes: the probability of each class, [N, K]; values: the number of each name, [N, K]; as the model and the lake have them.
 Scores = Floats | npt.NDArray[np.float32]
 # The outcome of a row whose label is no class of the model: such a class has probability 0.
 UNKNOWN_CLASS = -1.0
@@ -41,8 +41,15 @@ def row_losses(metric: MetricName, scores: Scores, outcomes: Floats) -> Floats:
     array([0.357, 1.204])
     >>> row_losses("error_rate", probabilities, np.array([0.0, 2.0]))
     array([0., 1.])
+
+    One number per name, [N, K], and outcomes alike: the mean over the names, of |p - y| or of (p - y)², as scikit-learn's
+    `multioutput="uniform_average"`. The metric rmse is the root of the mean over rows and names; scikit-learn's
+    `root_mean_squared_error` is the mean of one root per name, which is no root of a mean over rows, so no interval covers it.
+
+    >>> row_losses("mae", np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([[2.0, 2.0], [0.0, np.nan]]))
+    array([0.5, nan])
     """
-    if scores.ndim == 2:
+    if scores.ndim == 2 and outcomes.ndim == 1:
         return _class_losses(metric, scores, outcomes)
     scores = np.clip(np.asarray(scores, dtype=np.float64), -MAX_MAGNITUDE, MAX_MAGNITUDE)
     outcomes = np.clip(outcomes, -MAX_MAGNITUDE, MAX_MAGNITUDE)
@@ -50,10 +57,8 @@ def row_losses(metric: MetricName, scores: Scores, outcomes: Floats) -> Floats:
         p = np.clip(scores, PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
         losses: Floats = -(outcomes * np.log(p) + (1 - outcomes) * np.log1p(-p))
         return losses
-    if metric == "mae":
-        return np.abs(scores - outcomes)
-    losses = np.square(scores - outcomes)
-    return losses
+    losses = np.abs(scores - outcomes) if metric == "mae" else np.square(scores - outcomes)
+    return losses.mean(axis=1) if losses.ndim == 2 else losses
 
 
 def in_unit(metric: MetricName, mean: float) -> float:

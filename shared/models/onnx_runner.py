@@ -57,8 +57,9 @@ class OnnxModel:
         )
         has_text = any(feature.type == "text" for feature in spec.features)
         self._rows_per_call = _TEXTS_PER_CALL if has_text else _ROWS_PER_CALL
-        self._scores = spec.prediction.kind in ("probability", "value")
-        self._classes = len(spec.prediction.labels)
+        self._scores = spec.prediction.has_score
+        self._width = spec.prediction.width
+        self._classes = bool(spec.prediction.labels)
 
     def feeds(self, rows: pa.Table) -> Mapping[str, Array]:
         """The model's inputs for rows with one column per feature."""
@@ -66,17 +67,17 @@ class OnnxModel:
         return self._signature.arrange(arrays)
 
     def run(self, feeds: Mapping[str, Array]) -> Array:
-        """One call: a score, probabilities or a flat tensor per row. Raises UnservableModel if the model fails."""
+        """One call: a score, a row of numbers or a flat tensor per row. Raises UnservableModel if the model fails."""
         try:
             output = np.asarray(self._session.run([self._signature.output.name], dict(feeds))[0])
         except Exception as error:
             raise UnservableModel(f"the model failed on valid rows: {reason(error)}") from error
         rows = len(next(iter(feeds.values())))
-        output = check_rows(output, rows, scores=self._scores, classes=self._classes)
+        output = check_rows(output, rows, scores=self._scores, width=self._width)
         return output if self._scores else output.reshape(rows, -1)
 
     def outputs(self, rows: pa.Table) -> Array:
-        """One score, one probability per class, or one flat tensor, per row.
+        """One score, one row of numbers (see `Prediction.width`), or one flat tensor, per row.
 
         Raises UnservableModel if an output is not finite, or if the probabilities of a row do not sum to 1.
         """
@@ -90,15 +91,15 @@ class OnnxModel:
                 check_probabilities(chunk, first_row=start)
             chunks.append(chunk)
         if not chunks:
-            return np.empty((0, self._classes), np.float32) if self._classes else np.empty(0)
+            return np.empty((0, self._width), np.float32) if self._width else np.empty(0)
         return np.concatenate(chunks)
 
     def score(self, rows: pa.Table) -> Array:
-        """A score per row, float64 [N]; of classes their probabilities, float32 [N, K]; of a tensor, its mean.
+        """A score per row, float64 [N]; a row of numbers, float32 [N, K]; of a tensor, its mean.
 
         Raises UnservableModel like `outputs`.
         """
         outputs = self.outputs(rows)
-        if self._classes:
+        if self._width:
             return outputs.astype(np.float32, copy=False)
         return (outputs.mean(axis=1) if outputs.ndim == 2 else outputs).astype(np.float64)

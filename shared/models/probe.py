@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from shared.contracts.feature import Feature
-from shared.contracts.loop_spec import Prediction
+from shared.contracts.prediction import Prediction
 from shared.errors import UnservableModel
 from shared.models.contract import check_probabilities
 

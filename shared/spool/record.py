@@ -2,9 +2,9 @@
 
     frame    magic "HSP1" | length of payload (u32) | crc32 of payload (u32)
     payload  first sequence (u64) | length of head (u32) | head (JSON) | tensors (raw little-endian float32, in the head's order)
-             | of a model with classes: probabilities (raw little-endian float32, rows x classes)
+             | of classes: probabilities, of values or embeddings: the answers (raw little-endian float32, rows x width)
 
-The head holds everything but tensors and probabilities. JSON costs about a microsecond a row; Arrow would cost ninety.
+The head holds everything but tensors and these. JSON costs about a microsecond a row; Arrow would cost ninety.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ class PredictionRecord:
     tensors: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     traceparent: str = ""
     classes: Classes | None = None
+    vectors: np.ndarray[Any, Any] | None = None
+    """Answers that are values or embeddings, float32 [n, width]."""
 
     @property
     def kind(self) -> Kind:
@@ -67,7 +69,8 @@ class PredictionRecord:
 
 @dataclass(frozen=True)
 class OutcomeRecord:
-    """Outcomes of one request, in order; row i has sequence `sequence` + i. Those of classes are `labels`, without values."""
+    """Outcomes of one request, in order; row i has sequence `sequence` + i. Those of classes are `labels`, those of
+    several values `numbers` by name; their `values` are None."""
 
     model: str
     sequence: int
@@ -77,6 +80,7 @@ class OutcomeRecord:
     observed_at: Sequence[datetime]
     traceparent: str = ""
     labels: Sequence[str] | None = None
+    numbers: Sequence[Mapping[str, float]] | None = None
 
     @property
     def kind(self) -> Kind:
@@ -118,6 +122,7 @@ def decode(payload: bytes | memoryview) -> Record:
                 observed_at=[_time(text) for text in head["observed_at"]],
                 traceparent=head["traceparent"],
                 labels=head.get("labels"),
+                numbers=head.get("numbers"),
             )
         if head["kind"] != "predictions":
             raise BrokenRecord(f"kind is {head['kind']!r}, expected predictions or outcomes")
@@ -126,8 +131,11 @@ def decode(payload: bytes | memoryview) -> Record:
             count = int(np.prod(shape, dtype=np.int64))
             tensors[name] = np.frombuffer(view, "<f4", count, start).reshape(shape)
             start += 4 * count
-        labels = head.get("labels")
-        classes = None
+        labels, width = head.get("labels"), head.get("width")
+        classes = vectors = None
+        if width is not None:
+            count = len(head["ids"])
+            vectors = np.frombuffer(view, "<f4", count * width, start).reshape(count, width)
         if labels is not None:
             shape = (len(labels), head["classes"])
             scores = np.frombuffer(view, "<f4", shape[0] * shape[1], start).reshape(shape)
@@ -145,6 +153,7 @@ def decode(payload: bytes | memoryview) -> Record:
             tensors=tensors,
             traceparent=head["traceparent"],
             classes=classes,
+            vectors=vectors,
         )
     except BrokenRecord:
         raise

@@ -102,11 +102,12 @@ class SpoolWriter:
         columns: Mapping[str, Sequence[object] | np.ndarray[Any, Any]],
         traceparent: str = "",
         classes: Classes | None = None,
+        vectors: np.ndarray[Any, Any] | None = None,
     ) -> bool:
         """Append answered rows; False if they were dropped and counted, which uses up their sequences.
 
         `columns` holds per feature a list (strings, floats, integers, booleans, None) or, for tensors, float32 [n, *shape].
-        `classes`: labels and probabilities, of a model that has them.
+        `classes`: labels and probabilities, of a model that has them. `vectors`: answers that are values or embeddings.
         Raises ValueError when lengths differ; never for a disk failure.
         """
         rows = len(prediction_ids)
@@ -144,6 +145,11 @@ class SpoolWriter:
             document["labels"] = classes.labels
             document["classes"] = classes.scores.shape[1]
             tensors.append(np.ascontiguousarray(classes.scores, "<f4").data.cast("B"))
+        if vectors is not None:
+            if len(vectors) != rows:
+                raise ValueError(f"{rows} ids, {len(vectors)} rows of vectors: expected the same number")
+            document["width"] = vectors.shape[1]
+            tensors.append(np.ascontiguousarray(vectors, "<f4").data.cast("B"))
         return self._append("predictions", model, rows, orjson.dumps(document, option=OPTIONS), tensors)
 
     def append_outcomes(
@@ -156,10 +162,11 @@ class SpoolWriter:
         observed_at: Sequence[datetime],
         traceparent: str = "",
         labels: Sequence[str] | None = None,
+        numbers: Sequence[Mapping[str, float]] | None = None,
     ) -> bool:
         """Append outcomes; False if they were dropped and counted, which uses up their sequences.
 
-        `labels`: the outcomes of a model with classes; their `values` are None.
+        `labels`: the outcomes of a model with classes; `numbers`: of several values; their `values` are None.
         """
         rows = len(prediction_ids)
         if rows == 0:
@@ -179,6 +186,8 @@ class SpoolWriter:
         }
         if labels is not None:
             document["labels"] = labels
+        if numbers is not None:
+            document["numbers"] = numbers
         return self._append("outcomes", model, rows, orjson.dumps(document, option=OPTIONS), [])
 
     def statistics(self) -> SpoolStatistics:

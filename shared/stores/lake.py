@@ -6,7 +6,8 @@
 
 Every predictions table has the columns of PREDICTION_COLUMNS, then one column per feature under the feature's own name, prefixed
 `f_` so that no feature can shadow a column. A tensor feature is a flat list, row-major; the manifest knows its shape.
-Rows of a model with classes have `label` and `scores` as well, and their outcomes a `label` instead of a `value`.
+Rows of a model with classes have `label` and `scores` as well, and their outcomes a `label` instead of a `value`. An answer of
+several values or an embedding is in `scores` alone; the outcomes of values are in `values`, by name.
 A prediction may have several outcomes (the same one sent again, or a correction): the last by (received_at, epoch, sequence)
 counts.
 
@@ -37,6 +38,8 @@ from shared.contracts.lake_schema import (
     PREDICTION_COLUMNS,
     PREDICTIONS,
     TIMESTAMP,
+    VALUE,
+    VALUES,
     partition_of,
 )
 from shared.errors import NotFound
@@ -182,15 +185,15 @@ class Lake:
         columns: Sequence[str] | None = None,
         snapshot: Snapshot | None = None,
         with_outcome: bool = False,
-        labels: bool = False,
+        source: str = VALUE,
     ) -> pa.Table:
         """Predictions with event time in [start, end), each with its outcome, in order of (event_time, writer, epoch, sequence).
 
-        Adds two columns: `outcome` (float64) and `observed_at`; both null where the outcome is not known. Each prediction
+        Adds two columns: `outcome` and `observed_at`; both null where the outcome is not known. Each prediction
         appears once; of several outcomes the last received counts. `known_until`: only outcomes observed up to and including that
         time count. `snapshot`: read these versions of the tables. `with_outcome`: leave out predictions
-        without outcome. `labels`: `outcome` is the label (text), as the outcomes of a model with classes are. `columns` as in
-        read_predictions; prediction_id is always included.
+        without outcome. `source`: the column of the outcomes that `outcome` is read from, which depends on the kind of the model
+        (shared/models/answers.py). `columns` as in read_predictions; prediction_id is always included.
         """
         wanted = None if columns is None else list(dict.fromkeys(["prediction_id", *columns]))
         seen = snapshot if snapshot is not None else self.snapshot(model)
@@ -200,7 +203,7 @@ class Lake:
             predictions = self.read_predictions(model, start, end, wanted, seen.predictions)
         received = None if seen.outcomes is None else self._open_at(self.outcomes(model), seen.outcomes)
         latest = latest_outcomes(
-            received, shifted(start, -_CLOCK_SLACK), known_until, order=_ARRIVAL, labels=labels
+            received, shifted(start, -_CLOCK_SLACK), known_until, order=_ARRIVAL, source=source
         )
         rows = pc.index_in(predictions["prediction_id"], value_set=latest["prediction_id"])
         joined = predictions.append_column("outcome", latest["outcome"].take(rows))
@@ -278,11 +281,14 @@ class Lake:
             row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
             row.pop(PARTITION, None)
             outcome = self._latest_outcome(name, prediction_id)
-            label = outcome.get(LABEL)
+            found_in = (
+                outcome[column] for column in (LABEL, VALUES, VALUE) if outcome.get(column) is not None
+            )
+            value = next(found_in, None)
             return {
                 "model": name,
                 **row,
-                "outcome": outcome.get("value") if label is None else label,
+                "outcome": dict(value) if isinstance(value, list) else value,
                 "observed_at": outcome.get("observed_at"),
             }
         return None

@@ -12,12 +12,12 @@ from deltalake import DeltaTable
 
 from shared.contracts.lake_schema import (
     FEATURE_PREFIX,
-    LABEL,
-    OUTCOME_CLASS_COLUMNS,
     OUTCOME_COLUMNS,
+    OUTCOME_OPTIONAL_COLUMNS,
     PARTITION,
-    PREDICTION_CLASS_COLUMNS,
+    PREDICTION_OPTIONAL_COLUMNS,
     TIMESTAMP,
+    VALUE,
 )
 from shared.errors import NotFound
 
@@ -41,7 +41,7 @@ def read_time_range(
     unknown = [
         name
         for name in absent
-        if not name.startswith(FEATURE_PREFIX) and name not in PREDICTION_CLASS_COLUMNS.names
+        if not name.startswith(FEATURE_PREFIX) and name not in PREDICTION_OPTIONAL_COLUMNS.names
     ]
     if unknown:
         raise NotFound(f"the lake has no column {', '.join(unknown)}; it has {', '.join(known)}")
@@ -61,17 +61,16 @@ def latest_outcomes(
     known_until: datetime | None,
     *,
     order: tuple[str, ...],
-    labels: bool = False,
+    source: str = VALUE,
 ) -> pa.Table:
     """The last outcome of each prediction by `order`, among those observed in [since, known_until].
 
-    The columns are prediction_id, outcome (the value, or with `labels` the label) and observed_at.
+    The columns are prediction_id, outcome (the column `source`: see shared/models/answers.py) and observed_at.
     """
-    source = LABEL if labels else "value"
     columns = ["prediction_id", source, "observed_at"]
     names = ["prediction_id", "outcome", "observed_at"]
     if table is None:
-        schema = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_CLASS_COLUMNS])
+        schema = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_OPTIONAL_COLUMNS])
         return empty_rows(schema, columns).rename_columns(names)
     condition = pc.field("observed_at") >= pa.scalar(since, TIMESTAMP)
     if known_until is not None:
@@ -82,7 +81,9 @@ def latest_outcomes(
     present = [name for name in columns if name in dataset.schema.names]
     received = dataset.to_table(columns=list(dict.fromkeys([*present, *order])), filter=condition)
     if source not in present:
-        received = received.append_column(source, pa.nulls(received.num_rows, pa.string()))
+        received = received.append_column(
+            source, pa.nulls(received.num_rows, OUTCOME_OPTIONAL_COLUMNS.field(source).type)
+        )
     received = received.sort_by(ascending(order))
     received = received.append_column("row", pa.array(range(received.num_rows), pa.int64()))
     last = received.group_by("prediction_id").aggregate([("row", "max")])
@@ -134,5 +135,5 @@ def empty_rows(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Table:
 
 def _absent(name: str) -> pa.Field:
     """A column that a table does not have yet: no row of it has such a value."""
-    known = name in PREDICTION_CLASS_COLUMNS.names
-    return PREDICTION_CLASS_COLUMNS.field(name) if known else pa.field(name, pa.null())
+    known = name in PREDICTION_OPTIONAL_COLUMNS.names
+    return PREDICTION_OPTIONAL_COLUMNS.field(name) if known else pa.field(name, pa.null())

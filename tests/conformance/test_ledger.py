@@ -588,7 +588,9 @@ def test_metrics_snapshot_matches_the_ledger(ledger: Ledger) -> None:
     assert [(one.model, one.state, one.created_at) for one in found.open_runs] == [(MODEL, "queued", NOW)]
     last = found.releases[MODEL]
     assert (last.generation, last.released_at) == (2, NOW + timedelta(hours=2))
-    assert found.gates == {MODEL: ({"gain": {"mean": 0.2, "lower": 0.1}}, SPEC.gate.minimum_gain)}
+    assert found.gates == {
+        MODEL: ({"gain": {"mean": 0.2, "lower": 0.1}}, SPEC.require_performance().gate.minimum_gain)
+    }
     assert found.unsent == 5
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.metrics import mean_absolute_error, mean_squared_error
 
 from services.drift.evaluation.performance import measure_loss
 from services.drift.monitoring.lake_reader import DeltaLakeReader
@@ -22,11 +23,14 @@ from services.retraining.runs import evaluation
 from services.retraining.runs.snapshot import pin_lake, take_snapshot
 from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
+from shared.errors import UnservableModel
 from shared.models.losses import MetricName, row_losses
 from shared.models.onnx_runner import OnnxModel
 from shared.stores.lake import Lake
 from tests.fakes.class_lake import START, fill_class_lake
 from tests.fakes.class_model import TABLE, class_loop, class_onnx
+from tests.fakes.values_lake import fill_values_lake
+from tests.fakes.vector_model import LINES, NAMES, values_loop
 from tests.unit.services.drift.world import loop
 
 SCORES = np.array([0.0, 1.0, 0.0, 1.0, 0.25, 0.9, 1e-9, 1 - 1e-9] * 10)
@@ -124,3 +128,79 @@ def test_losses_of_classes_are_the_same_from_the_lake_to_the_gate(
     assert monitored.rows == gate.rows == compared.rows == 400
     assert gate.challenger_loss == gate.champion_loss == monitored.value
     assert compared.served_loss == compared.baseline_loss == monitored.value
+
+
+@pytest.mark.parametrize("metric", ["mae", "rmse"])
+def test_losses_of_values_are_the_same_from_the_lake_to_the_gate(metric: MetricName, tmp_path: Path) -> None:
+    """Of a champion with the same names in another order as well; scikit-learn gives the same number."""
+    spec = values_loop(metric={"name": metric}, outcome={"delay": "0s"}, gate={"holdout": "40d"})
+    turned = values_loop(NAMES[::-1], metric={"name": metric})
+    random = np.random.default_rng(5)
+    lines = random.integers(0, 3, 400).tolist()
+    true = LINES[lines] + random.normal(0, [1.0, 2.0, 5.0], (400, 3))
+    lake = Lake(str(tmp_path / "lake"))
+    outcomes = [dict(zip(NAMES, row, strict=True)) for row in true.tolist()]
+    fill_values_lake(lake, spec, lines, LINES[lines], outcomes)
+    path, older = tmp_path / "model.onnx", tmp_path / "older.onnx"
+    path.write_bytes(class_onnx(LINES, name="numbers"))
+    older.write_bytes(class_onnx(LINES[:, ::-1].copy(), name="numbers"))
+    end = START + timedelta(days=1)
+    monitored = measure_loss(metric, DeltaLakeReader(lake).rows(spec.model, spec, Span(START, end), 1).loss)
+
+    pin = pin_lake(lake, spec.model, (), end)
+    assert pin is not None
+    folder = RunFolder(tmp_path / "run")
+    folder.root.mkdir()
+    take_snapshot(lake, spec, pin, None, folder)
+    gate = evaluation.compare(
+        spec,
+        pq.read_table(folder.holdout),
+        version="new",
+        challenger=path,
+        champion_version="old",
+        champion=older,
+        champion_spec=turned,
+        calls=1,
+    )
+    verdict: Any = SimpleNamespace(model=spec.model, window_start=START, window_end=end, generation=1)
+    first = FirstVersion("0" * 64, turned, OnnxModel(older, turned))
+    compared = compare_with_first(lake, first, spec, verdict, max_rows=1000)
+    assert monitored is not None
+    assert compared is not None
+    assert monitored.rows == gate.rows == compared.rows == 400
+    assert gate.challenger_loss == compared.served_loss == monitored.value
+    assert gate.champion_loss == compared.baseline_loss == pytest.approx(monitored.value, rel=1e-12)
+    error = mean_absolute_error if metric == "mae" else mean_squared_error
+    mean = error(true, LINES[lines], multioutput="uniform_average")
+    assert monitored.value == pytest.approx(mean if metric == "mae" else mean**0.5, rel=1e-12)
+
+
+def test_versions_with_other_names_are_not_compared(tmp_path: Path) -> None:
+    """A mean over other names is another loss: a person decides."""
+    spec, before = values_loop(outcome={"delay": "0s"}), values_loop(("low", "mid", "top"))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(class_onnx(LINES, name="numbers"))
+    holdout = pa.table(
+        {
+            "event_time": pa.array([START, START + timedelta(hours=1)], pa.timestamp("us", "UTC")),
+            "line": [0, 1],
+            "outcome": [dict.fromkeys(NAMES, 1.0)] * 2,
+        }
+    )
+    gate = evaluation.compare(
+        spec,
+        holdout,
+        version="new",
+        challenger=path,
+        champion_version="old",
+        champion=path,
+        champion_spec=before,
+        calls=1,
+    )
+    assert (gate.gain, gate.champion_loss) == (None, None)
+    first = FirstVersion("0" * 64, before, OnnxModel(path, before))
+    verdict: Any = SimpleNamespace(model=spec.model, window_start=START, window_end=START, generation=1)
+    with pytest.raises(
+        UnservableModel, match="are of kind values, those of the served one of kind values of other names"
+    ):
+        compare_with_first(Lake(str(tmp_path / "lake")), first, spec, verdict, max_rows=10)

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 # The rest of every model's loop.yaml: windows of six hours, and nobody is asked.
 POLICY = """
 outcome: {delay: 10m}
-metric: {name: log_loss}
+metric: {name: METRIC}
 drift: {window: {every: 6h, minimum_rows: 100}}
 retraining:
   command: [python, train.py]
@@ -39,6 +39,7 @@ class HourlyLoop(ShortLoop):
     model: str
     spec: str
     trainer: str
+    metric = "log_loss"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -53,7 +54,7 @@ class HourlyLoop(ShortLoop):
     def deploy(self) -> None:
         """Write the project, train it on two days of rows and release it."""
         self.project.mkdir(parents=True)
-        (self.project / "loop.yaml").write_text(self.spec + POLICY)
+        (self.project / "loop.yaml").write_text(self.spec + POLICY.replace("METRIC", self.metric))
         (self.project / "train.py").write_text(self.trainer)
         for name, hours, rows in (("train", -96, 1500), ("holdout", -24, 700)):
             self._write_rows(self.project / f"{name}.parquet", BEGINS + timedelta(hours=hours), rows)
@@ -83,6 +84,11 @@ class HourlyLoop(ShortLoop):
         """The verdicts about windows with rows of a generation, the oldest first."""
         found = self.get("drift", f"/verdicts?model={self.model}")["verdicts"]
         return [one for one in reversed(found) if one["generation"] == generation and one["rows"]]
+
+    def decision_on(self, cause_key: str) -> dict[str, Any] | None:
+        """The decision on a verdict, once it is made."""
+        found: list[dict[str, Any]] = self.get("retraining", f"/decisions?model={self.model}")["decisions"]
+        return next((one for one in found if one["cause_key"] == cause_key), None)
 
     def ended_run(self) -> dict[str, Any] | None:
         """The model's newest run, once it has ended."""

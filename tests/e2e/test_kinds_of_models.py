@@ -1,4 +1,4 @@
-"""Kinds of models through the whole loop on one stack: ten classes with labels, and texts with an open category.
+"""Kinds of models through the whole loop on one stack: ten classes, texts, several values per row, and embeddings.
 
 Answers and outcomes are as the kind has them, their drift is measured, and a better version is trained and served.
 """
@@ -6,13 +6,19 @@ Answers and outcomes are as the kind has them, their drift is measured, and a be
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from shared.stores.lake import Lake
+from tests.e2e.arrival_ranges import NAMES, ArrivalRanges
+from tests.e2e.hourly_loop import BEGINS
 from tests.e2e.short_loop import ShortLoop, until
 from tests.e2e.ten_classes import TenClasses
 from tests.e2e.text_reviews import TextReviews
+from tests.e2e.word_vectors import SIZE, WordVectors
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
 
@@ -97,3 +103,80 @@ def test_texts_go_round_the_loop(stack: Path) -> None:
     why = loop.homeostat("why", answered["prediction_id"])
     assert why["prediction"]["score"] == pytest.approx(answered["score"])
     assert why["version"]["origin"]["kind"] == "run"
+
+
+def test_several_values_go_round_the_loop(stack: Path) -> None:
+    loop = ArrivalRanges(stack)
+    loop.deploy()
+    until(lambda: loop.serves(1), 30, "the model is served")
+    loop.live(0, 1, turned=False)
+    answered = loop.last["predictions"][0]
+    assert set(answered) == {"prediction_id", "values"}
+    assert tuple(answered["values"]) == NAMES
+
+    one = {"prediction_id": answered["prediction_id"], "value": {"low": 1.0, "mid": 2.0}}
+    refused = loop.post("inference", "/outcomes", one)
+    expected = "an object with a finite number for each of low, mid, high"
+    assert (refused.status_code, refused.json()["expected"]) == (422, expected)
+
+    loop.live(1, 3, turned=True)
+    run = until(loop.ended_run, 60, "a run ends")
+    assert run["state"] == "promoted", run["reason"]
+    sound, *turned = loop.verdicts_of(1)
+    assert (sound["state"], sound["drifted"]) == ("ok", [])
+    methods = {score["method"] for score in sound["scores"] if score["signal"] == "prediction"}
+    assert methods == {f"wasserstein.{name}" for name in NAMES}
+    assert all(verdict["drifted"] == ["performance"] for verdict in turned)
+    assert turned[0]["loss"] > 10 > 2 > sound["loss"]
+
+    until(lambda: loop.serves(2), 20, "the new version is served")
+    loop.live(4, 2, turned=True)
+    [again] = until(lambda: loop.verdicts_of(2), 40, "the new version is judged")
+    assert "performance" not in again["drifted"], again["explanation"]
+    compared = until(lambda: loop.comparison(again), 40, "the first version is compared")
+    assert compared["served_loss"] < 2 < 10 < compared["baseline_loss"]
+    assert compared["metric"] == "mae"
+
+    row = loop.homeostat("why", answered["prediction_id"])["prediction"]
+    assert row["values"] == pytest.approx(answered["values"])
+    assert set(row["outcome"]) == set(NAMES)
+
+
+def test_embeddings_are_served_logged_and_watched(stack: Path) -> None:
+    loop = WordVectors(stack)
+    loop.deploy_version(1)
+    until(lambda: loop.serves(1), 30, "the model is served")
+    loop.ask(0, 1, turned=False)
+    answered = loop.last["predictions"][0]
+    assert set(answered) == {"prediction_id", "embedding"}
+    assert len(answered["embedding"]) == SIZE
+
+    inputs = [{"name": name, "datatype": "FP32", "shape": [2], "data": [1.0, 2.0]} for name in ("x", "y")]
+    asked = {"inputs": inputs, "parameters": {"event_time": BEGINS.isoformat()}}
+    infer = loop.post("inference", "/v2/models/vectors/infer", asked)
+    output = infer.json()["outputs"][0]
+    assert (output["datatype"], output["shape"]) == ("FP32", [2, SIZE])
+
+    refused = loop.post("inference", "/outcomes", {"prediction_id": answered["prediction_id"], "value": 1})
+    assert refused.status_code == 422
+    assert "of kind embedding" in refused.json()["error"]
+
+    loop.ask(1, 2, turned=True)
+    sound, turned = until(lambda: found if len(found := loop.verdicts_of(1)) == 2 else [], 40, "two verdicts")
+    assert (sound["state"], sound["loss"], sound["outcomes"]) == ("ok", None, 0)
+    assert (turned["state"], turned["drifted"]) == ("drift", ["feature"])
+    decision = until(lambda: loop.decision_on(turned["verdict_id"]), 20, "the verdict is decided on")
+    assert decision["reason_code"] == "observe_only"
+
+    logged = Lake(str(loop.home / "lake")).read_predictions(
+        "vectors", BEGINS, BEGINS + timedelta(days=1), ["scores", "score"]
+    )
+    assert np.stack(logged["scores"].to_numpy()).shape[1] == SIZE
+    assert logged["score"].null_count == logged.num_rows
+
+    loop.deploy_version(2)
+    until(lambda: loop.serves(2), 30, "the new version is served")
+    loop.ask(3, 1, turned=False)
+    assert loop.last["generation"] == 2
+    why = loop.homeostat("why", answered["prediction_id"])
+    assert why["prediction"]["embedding"] == pytest.approx(answered["embedding"])

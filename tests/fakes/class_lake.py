@@ -59,14 +59,14 @@ def fill_class_lake(
         for row, time in enumerate(times)
         if outcomes[row] is not None
     ]
-    _append(
+    append_batch(
         lake.predictions(loop.model),
         PREDICTION_COLUMNS,
         "event_time",
         predictions_batch(predictions, writer="w", epoch=1),
     )
     if observed:
-        _append(
+        append_batch(
             lake.outcomes(loop.model),
             OUTCOME_COLUMNS,
             "observed_at",
@@ -74,7 +74,8 @@ def fill_class_lake(
         )
 
 
-def _append(location: str, columns: pa.Schema, time_column: str, batch: pa.RecordBatch) -> None:
+def append_batch(location: str, columns: pa.Schema, time_column: str, batch: pa.RecordBatch) -> None:
+    """Append to a table as the sink makes it."""
     writer = TableWriter(location, columns, time_column=time_column, retention=timedelta(days=7))
     rows = pa.Table.from_batches([batch])
     month = pa.array([partition_of(moment) for moment in rows[time_column].to_pylist()])

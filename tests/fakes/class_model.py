@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
-from shared.models.classes import answer_columns
+from shared.models.answers import answer_columns
 from shared.models.packaging import package_version
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ToyStore
@@ -59,10 +59,21 @@ def put_classes(
     changed: dict[str, pa.Array] | None = None,
 ) -> Manifest:
     """Package a version; `changed` replaces columns of its reference, None leaves one out."""
-    loop = class_loop(labels)
-    draft = toys.home / "drafts" / f"classes-{len(list(toys.home.glob('drafts/*')))}"
+    outcome = pa.array([labels[0]] * len(table))
+    return put_table(toys, class_loop(labels), table, changed={"outcome": outcome} | (changed or {}))
+
+
+def put_table(
+    toys: ToyStore,
+    loop: LoopSpec,
+    table: npt.NDArray[np.float32],
+    *,
+    changed: dict[str, pa.Array] | None = None,
+) -> Manifest:
+    """Package a version that answers lines of `table`; `changed` as in `put_classes`."""
+    draft = toys.home / "drafts" / f"table-{len(list(toys.home.glob('drafts/*')))}"
     draft.mkdir(parents=True)
-    (draft / "model.onnx").write_bytes(class_onnx(table))
+    (draft / "model.onnx").write_bytes(class_onnx(table, name=loop.prediction.output or "probabilities"))
     _write_reference(draft / "reference.parquet", loop, table, changed or {})
     manifest = package_version(
         draft / "version",
@@ -90,9 +101,8 @@ def _write_reference(
     columns = {
         "event_time": pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * rows, pa.timestamp("us", "UTC")),
         "line": pa.array(range(rows)),
-        "outcome": pa.array([loop.prediction.labels[0]] * rows),
         "prediction_id": pa.array([""] * rows),
-        **answer_columns(loop.prediction, table),
+        **answer_columns(loop.prediction, table if loop.prediction.width else table.mean(axis=1)),
         **changed,
     }
     pq.write_table(pa.table({name: column for name, column in columns.items() if column is not None}), path)

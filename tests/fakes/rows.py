@@ -85,3 +85,36 @@ def append_label_outcomes(
         observed_at=[NOON + timedelta(hours=1, seconds=number) for number in numbers],
         labels=labels,
     )
+
+
+def append_value_rows(
+    spool: SpoolWriter, first: int, numbers: list[list[float]], *, model: str = "flights"
+) -> bool:
+    """One request answered by a model of several values."""
+    rows = range(first, first + len(numbers))
+    return spool.append_predictions(
+        model=model,
+        version=VERSION,
+        generation=1,
+        event_time=NOON + timedelta(seconds=first),
+        answered_at=datetime.now(UTC),
+        prediction_ids=[str(row) for row in rows],
+        scores=None,
+        columns={"distance": [float(row) for row in rows]},
+        vectors=np.array(numbers, np.float32),
+    )
+
+
+def append_value_outcomes(
+    spool: SpoolWriter, first: int, numbers: list[dict[str, float]], *, model: str = "flights"
+) -> bool:
+    """The numbers that turned out to be true of row `first` and the following, observed an hour later."""
+    rows = range(first, first + len(numbers))
+    return spool.append_outcomes(
+        model=model,
+        received_at=datetime.now(UTC),
+        prediction_ids=[str(row) for row in rows],
+        values=[None] * len(numbers),
+        observed_at=[NOON + timedelta(hours=1, seconds=row) for row in rows],
+        numbers=numbers,
+    )

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cli.deployment.review.deployed_rows import DeployedRows, has_outcome
-from cli.deployment.review.row_counts import has_loss
 from cli.deployment.review.warning import LoopWarning, named
 from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import SCORE
 from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.outcome import numbers_of
 from shared.models.valid_values import outside
 
 _SHOWN_CHARACTERS = 40
@@ -92,7 +92,7 @@ def _invalid(loop: LoopSpec, feature: Feature, present: pa.ChunkedArray) -> Loop
 
 
 def _outcomes(loop: LoopSpec, reference: pa.Table) -> list[LoopWarning]:
-    if not has_loss(loop):
+    if loop.performance is None:
         return []
     known = reference["outcome"].filter(has_outcome(reference))
     if not len(known):
@@ -103,7 +103,8 @@ def _outcomes(loop: LoopSpec, reference: pa.Table) -> list[LoopWarning]:
                 "give rows with outcomes",
             )
         ]
-    if len(known) > 1 and len(pc.unique(known)) == 1:
+    numbers = [numbers_of(name, known) for name in loop.prediction.names] or [known]
+    if len(known) > 1 and all(len(pc.unique(one)) == 1 for one in numbers):
         return [
             LoopWarning(
                 "outcome",

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 class DeployedRows:
     """`given`: all rows of the files; `reference`: those that the version keeps, with the model's answers.
 
-    Both have `event_time` and `outcome`. `trained_until`: event time of the newest training row, in UTC; None if nothing tells
-    which rows the model was trained on.
+    Both have `event_time`, and `outcome` unless the model has no loss. `trained_until`: event time of the newest training row,
+    in UTC; None if nothing tells which rows the model was trained on.
     """
 
     given: pa.Table
@@ -37,5 +37,14 @@ def micros(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
 
 
 def has_outcome(table: pa.Table) -> pa.ChunkedArray:
-    """Per row, whether its outcome is known: neither null nor NaN."""
-    return pc.invert(pc.is_null(table["outcome"], nan_is_null=True))
+    """Per row, whether its outcome is known: neither null nor NaN; of several values, every number."""
+    if "outcome" not in table.column_names:
+        return pa.chunked_array([pa.repeat(False, table.num_rows)])
+    outcome = table["outcome"]
+    if not pa.types.is_struct(outcome.type):
+        return pc.invert(pc.is_null(outcome, nan_is_null=True))
+    known = pc.is_valid(outcome)
+    for field in outcome.type:
+        number = pc.struct_field(outcome, field.name)
+        known = pc.and_(known, pc.invert(pc.is_null(number, nan_is_null=True)))
+    return known

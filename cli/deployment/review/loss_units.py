@@ -19,10 +19,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from cli.deployment.review.deployed_rows import DeployedRows, micros
-from cli.deployment.review.row_counts import has_loss
 from cli.deployment.review.warning import LoopWarning
-from shared.contracts.loop_spec import LoopSpec
-from shared.models.classes import read_outcomes, read_scores
+from shared.contracts.loop_spec import LoopSpec, Performance
+from shared.contracts.prediction import Metric
+from shared.models.answers import read_outcomes, read_scores
 from shared.models.losses import Floats, MetricName, Scores, in_unit, row_losses
 from shared.models.reference_loss import reference_losses
 
@@ -34,9 +34,10 @@ _SCALED: tuple[MetricName, ...] = ("mae", "rmse")
 
 def loss_warnings(loop: LoopSpec, rows: DeployedRows) -> list[LoopWarning]:
     """Warnings about the rows of the reference's loss, and about numbers that are compared with it; none without a loss."""
-    if not has_loss(loop):
+    performance = loop.performance
+    if performance is None:
         return []
-    metric, table = loop.metric.name, rows.reference
+    metric, table = performance.metric.name, rows.reference
     scores, outcomes = read_scores(loop.prediction, table), read_outcomes(loop.prediction, table["outcome"])
     all_losses = row_losses(metric, scores, outcomes)
     until = None if rows.trained_until is None else (rows.trained_until - _EPOCH) // timedelta(microseconds=1)
@@ -51,15 +52,22 @@ def loss_warnings(loop: LoopSpec, rows: DeployedRows) -> list[LoopWarning]:
         held_out = int(np.count_nonzero(np.isfinite(all_losses[times > until])))
         found.append(_trained_on(loop, held_out))
     found += [
-        _floor(loop, loss),
-        _increase(loop, loss, _constant_loss(metric, scores, outcomes)),
-        _gain(loop, loss),
+        _floor(performance.metric, loss),
+        _increase(loop, metric, loss, _constant_loss(metric, scores, outcomes)),
+        _gain(performance, loss),
     ]
     return [one for one in found if one is not None]
 
 
 def _constant_loss(metric: MetricName, scores: Scores, outcomes: Floats) -> float:
-    """Loss of the best answer that is the same for all rows: the median for mae, else the mean or the shares of the labels."""
+    """Loss of the best answer that is the same for all rows: the median for mae, else the mean or the shares of the labels.
+
+    Of several values the median or the mean of each.
+    """
+    if outcomes.ndim == 2:
+        known = outcomes[np.isfinite(outcomes).all(axis=1)]
+        best = np.median(known, axis=0) if metric == "mae" else known.mean(axis=0)
+        return in_unit(metric, float(row_losses(metric, np.tile(best, (len(known), 1)), known).mean()))
     known = outcomes[np.isfinite(outcomes)]
     if scores.ndim == 2:
         shares = np.array([np.mean(known == place) for place in range(scores.shape[1])])
@@ -79,8 +87,8 @@ def _trained_on(loop: LoopSpec, held_out: int) -> LoopWarning:
     )
 
 
-def _floor(loop: LoopSpec, loss: float) -> LoopWarning | None:
-    floor, metric = loop.metric.floor, loop.metric.name
+def _floor(of: Metric, loss: float) -> LoopWarning | None:
+    floor, metric = of.floor, of.name
     if floor is None or floor >= loss:
         return None
     return LoopWarning(
@@ -91,8 +99,8 @@ def _floor(loop: LoopSpec, loss: float) -> LoopWarning | None:
     )
 
 
-def _increase(loop: LoopSpec, loss: float, constant: float) -> LoopWarning | None:
-    increase, metric = loop.drift.loss_increase, loop.metric.name
+def _increase(loop: LoopSpec, metric: MetricName, loss: float, constant: float) -> LoopWarning | None:
+    increase = loop.drift.loss_increase
     if increase > loss and loss + increase > constant:
         return LoopWarning(
             "drift.loss_increase",
@@ -111,8 +119,8 @@ def _increase(loop: LoopSpec, loss: float, constant: float) -> LoopWarning | Non
     return None
 
 
-def _gain(loop: LoopSpec, loss: float) -> LoopWarning | None:
-    gain, metric = loop.gate.minimum_gain, loop.metric.name
+def _gain(performance: Performance, loss: float) -> LoopWarning | None:
+    gain, metric = performance.gate.minimum_gain, performance.metric.name
     if gain < loss or gain == 0:
         return None
     return LoopWarning(

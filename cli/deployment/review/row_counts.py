@@ -8,7 +8,7 @@ from cli.deployment.review.deployed_rows import DeployedRows
 from cli.deployment.review.intervals import IntervalRows, Times, interval_rows, sufficient_length
 from cli.deployment.review.warning import LoopWarning
 from shared.contracts.duration import duration_text
-from shared.contracts.loop_spec import LastRows, LoopSpec
+from shared.contracts.loop_spec import Gate, LastRows, LoopSpec, Retraining
 
 
 def row_count_warnings(loop: LoopSpec, rows: DeployedRows) -> list[LoopWarning]:
@@ -20,16 +20,11 @@ def row_count_warnings(loop: LoopSpec, rows: DeployedRows) -> list[LoopWarning]:
     found = [_reference(loop, rows)]
     window = _window(loop, times)
     found.append(window)
-    if window is None and has_loss(loop) and len(answered):
+    if window is None and loop.performance is not None and len(answered):
         found.append(_window_outcomes(loop, answered, len(answered) / len(times)))
-    if loop.automation != "observe" and len(answered):
-        found += [_holdout(loop, answered), _training(loop, answered)]
+    if loop.performance is not None and loop.automation != "observe" and len(answered):
+        found += [_holdout(loop.performance.gate, answered), _training(loop.performance.retraining, answered)]
     return [one for one in found if one is not None]
-
-
-def has_loss(loop: LoopSpec) -> bool:
-    """Whether outcomes are compared with the model's answers."""
-    return loop.prediction.kind != "tensor"
 
 
 def _reference(loop: LoopSpec, rows: DeployedRows) -> LoopWarning | None:
@@ -89,8 +84,7 @@ def _window_outcomes(loop: LoopSpec, answered: Times, share: float) -> LoopWarni
     )
 
 
-def _holdout(loop: LoopSpec, answered: Times) -> LoopWarning | None:
-    gate = loop.gate
+def _holdout(gate: Gate, answered: Times) -> LoopWarning | None:
     found = interval_rows(answered, gate.holdout)
     if found is None or not found.mostly_too_few(gate.minimum_rows):
         return None
@@ -102,8 +96,8 @@ def _holdout(loop: LoopSpec, answered: Times) -> LoopWarning | None:
     )
 
 
-def _training(loop: LoopSpec, answered: Times) -> LoopWarning | None:
-    window, minimum = loop.retraining.window, loop.retraining.minimum_rows
+def _training(policy: Retraining, answered: Times) -> LoopWarning | None:
+    window, minimum = policy.window, policy.minimum_rows
     if not isinstance(window, LastRows):
         return None
     if window.span is None:

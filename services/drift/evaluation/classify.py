@@ -45,7 +45,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Measurements:
-    """The results of an evaluation. `loss_expected`: whether the model has a loss (single numbers as predictions)."""
+    """The results of an evaluation. `loss_expected`: whether the model has a loss."""
 
     rows: int
     outcomes: int

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.contracts.feature import Feature
-from shared.contracts.lake_schema import LABEL, SCORE, SCORES
+from shared.contracts.lake_schema import LABEL, PREDICTION_OPTIONAL_COLUMNS, SCORE
 from shared.contracts.loop_spec import LoopSpec
-from shared.models.classes import read_outcomes, read_scores
-from shared.models.losses import row_losses
+from shared.contracts.prediction import Prediction
+from shared.models.answers import lake_columns, outcome_type, read_outcomes, read_scores
+from shared.models.losses import MetricName, row_losses
 
 Floats = npt.NDArray[np.float64]
 Objects = npt.NDArray[np.object_]
@@ -38,13 +39,13 @@ class Column:
 class Rows:
     """Columns by name, all in ascending `event_time` (µs since 1970). Missing: NaN, or None in a category.
 
-    `prediction`: what the model answered, a score or a label; `outcome`: a number, or the place of a label; `loss`: NaN where a
-    row has no outcome or no answer.
+    `predictions`: what the model answered, by the names of `prediction_columns`; `outcome`: a number, the place of a label, or
+    the mean of several values, NaN where it is not known; `loss`: NaN where a row has no outcome or no answer.
     """
 
     event_time: npt.NDArray[np.int64]
     columns: Mapping[str, Floats | Objects]
-    prediction: Floats | Objects
+    predictions: Mapping[str, Floats | Objects]
     outcome: Floats
     loss: Floats
 
@@ -57,7 +58,7 @@ class Rows:
             self,
             event_time=self.event_time[places],
             columns={name: values[places] for name, values in self.columns.items()},
-            prediction=self.prediction[places],
+            predictions={name: values[places] for name, values in self.predictions.items()},
             outcome=self.outcome[places],
             loss=self.loss[places],
         )
@@ -82,14 +83,30 @@ def columns_of(loop: LoopSpec) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def prediction_column(loop: LoopSpec) -> tuple[str, Literal["numeric", "category"]]:
-    """What of an answer is measured: the score, or of a model with classes the label."""
-    return (LABEL, "category") if loop.prediction.kind == "classes" else (SCORE, "numeric")
+@dataclass(frozen=True)
+class AnswerColumn:
+    """What of an answer is measured: `name` is no feature's; `summary`: the name of a number among several (empty otherwise)."""
+
+    name: str
+    kind: Literal["numeric", "category"]
+    summary: str = ""
+
+
+def prediction_columns(loop: LoopSpec) -> tuple[AnswerColumn, ...]:
+    """The score, the label of classes, each of several values; nothing of tensors and embeddings."""
+    prediction = loop.prediction
+    if not prediction.has_loss:
+        return ()
+    if prediction.kind == "classes":
+        return (AnswerColumn(LABEL, "category"),)
+    return tuple(AnswerColumn(f"{SCORE}.{name}", "numeric", name) for name in prediction.names) or (
+        AnswerColumn(SCORE, "numeric"),
+    )
 
 
 def answer_columns(loop: LoopSpec) -> tuple[str, ...]:
-    """The columns of the lake and of a reference that hold an answer."""
-    return (LABEL, SCORES) if loop.prediction.kind == "classes" else (SCORE,)
+    """The columns of the lake and of a reference that are read of an answer."""
+    return lake_columns(loop.prediction) if loop.prediction.has_loss else ()
 
 
 def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcome: str = "outcome") -> Rows:
@@ -109,10 +126,13 @@ def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcom
         source = prefix + column.feature.name
         values = table[source] if source in table.column_names else pa.nulls(len(table))
         columns[column.name] = _read(values, column)[order]
-    if loop.prediction.kind == "classes":
-        return _class_rows(table, loop, times[order], columns, order, outcome)
-    scores, outcomes = _numbers_or_missing(table, SCORE)[order], _numbers_or_missing(table, outcome)[order]
-    return Rows(times[order], columns, scores, outcomes, row_losses(loop.metric.name, scores, outcomes))
+    performance = loop.performance
+    if performance is None:
+        unknown = np.full(len(table), np.nan)
+        return Rows(times[order], columns, {}, unknown, unknown)
+    predictions, outcomes, losses = _answers(table, loop.prediction, performance.metric.name, outcome)
+    found = {name: values[order] for name, values in predictions.items()}
+    return Rows(times[order], columns, found, outcomes[order], losses[order])
 
 
 def sample(rows: Rows, most: int, seed: int) -> Rows:
@@ -124,22 +144,30 @@ def sample(rows: Rows, most: int, seed: int) -> Rows:
     return rows.take(np.random.default_rng(seed).integers(low, high))
 
 
-def _class_rows(
-    table: pa.Table,
-    loop: LoopSpec,
-    times: npt.NDArray[np.int64],
-    columns: Mapping[str, Floats | Objects],
-    order: npt.NDArray[np.int64],
-    outcome: str,
-) -> Rows:
-    """The probabilities are read here only: of a thousand classes they would need more memory than all that is measured."""
-    for name in (*answer_columns(loop), outcome):
+def _answers(
+    table: pa.Table, prediction: Prediction, metric: MetricName, outcome: str
+) -> tuple[dict[str, Floats | Objects], Floats, Floats]:
+    """Predictions by column, outcomes and losses, in the table's order.
+
+    Probabilities are read here only: of a thousand classes they would need more memory than all that is measured.
+    """
+    if not prediction.width:
+        single, outcomes = _numbers_or_missing(table, SCORE), _numbers_or_missing(table, outcome)
+        return {SCORE: single}, outcomes, row_losses(metric, single, outcomes)
+    for name in (*lake_columns(prediction), outcome):
         if name not in table.column_names:
-            kind = pa.list_(pa.float32()) if name == SCORES else pa.string()
+            known = name in PREDICTION_OPTIONAL_COLUMNS.names
+            kind = PREDICTION_OPTIONAL_COLUMNS.field(name).type if known else outcome_type(prediction)
             table = table.append_column(name, pa.nulls(len(table), kind))
-    outcomes = read_outcomes(loop.prediction, table[outcome])
-    losses = row_losses(loop.metric.name, read_scores(loop.prediction, table), outcomes)
-    return Rows(times, columns, _texts(table[LABEL])[order], outcomes[order], losses[order])
+    scores, outcomes = read_scores(prediction, table), read_outcomes(prediction, table[outcome])
+    losses = row_losses(metric, scores, outcomes)
+    if prediction.kind == "classes":
+        return {LABEL: _texts(table[LABEL])}, outcomes, losses
+    numbers = scores.astype(np.float64)
+    predictions: dict[str, Floats | Objects] = {
+        f"{SCORE}.{name}": numbers[:, place] for place, name in enumerate(prediction.names)
+    }
+    return predictions, outcomes.mean(axis=1), losses
 
 
 def _read(values: pa.ChunkedArray | pa.Array, column: Column) -> Floats | Objects:

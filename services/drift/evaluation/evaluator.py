@@ -9,11 +9,11 @@ import numpy as np
 from scipy import stats
 
 from services.drift.evaluation.classify import Measurements, Subject
-from services.drift.evaluation.columns import Column, Rows, prediction_column, sample
+from services.drift.evaluation.columns import Column, Rows, prediction_columns, sample
 from services.drift.evaluation.data_quality import SCORES_PER_COLUMN, data_quality_scores, missing
 from services.drift.evaluation.evidently_adapter import METHODS, Sample
 from services.drift.evaluation.performance import loss_threshold, measure_loss
-from services.drift.evaluation.reference_profile import Reference, has_loss, metric_of
+from services.drift.evaluation.reference_profile import Reference
 from services.drift.evaluation.scores import score_or_none
 from services.drift.thresholds.alarm_budget import FalseAlarmRates, split_budget
 from services.drift.thresholds.calibration import Sizes, distance_threshold
@@ -42,7 +42,7 @@ class Evaluator:
             outcomes=outcomes,
             reference_rows=len(reference.rows),
             reference_loss=reference.loss.value if reference.loss else None,
-            loss_expected=has_loss(loop),
+            loss_expected=loop.performance is not None,
             minimum_rows=loop.drift.window.minimum_rows,
         )
         if min(measurements.rows, measurements.reference_rows) < measurements.minimum_rows:
@@ -108,16 +108,21 @@ class Evaluator:
             )
             if kind == "category":
                 scores.append(_new_categories(column, window, reference, rates.feature))
-        name, kind = prediction_column(reference.loop)
-        sizes = _sizes(
-            window.prediction,
-            window_sample.prediction,
-            reference.rows.prediction,
-            reference_sample.prediction,
-            expected,
-        )
-        pair = Sample(name, kind, window_sample.prediction, reference_sample.prediction)
-        scores.append(self._score(pair, "prediction", "", "", reference, sizes, rates.prediction))
+        for answer in prediction_columns(reference.loop):
+            name = answer.name
+            sizes = _sizes(
+                window.predictions[name],
+                window_sample.predictions[name],
+                reference.rows.predictions[name],
+                reference_sample.predictions[name],
+                expected,
+            )
+            pair = Sample(
+                name, answer.kind, window_sample.predictions[name], reference_sample.predictions[name]
+            )
+            scores.append(
+                self._score(pair, "prediction", "", answer.summary, reference, sizes, rates.prediction)
+            )
         return [score for score in scores if score is not None]
 
     def _score(
@@ -140,17 +145,19 @@ class Evaluator:
     def _performance(
         self, window: Rows, reference: Reference, rates: FalseAlarmRates
     ) -> tuple[list[Score], float | None]:
-        loop = reference.loop
-        metric = metric_of(loop)
-        loss = measure_loss(metric, window.loss) if has_loss(loop) else None
+        loop, performance = reference.loop, reference.loop.performance
+        if performance is None:
+            return [], None
+        metric, floor = performance.metric.name, performance.metric.floor
+        loss = measure_loss(metric, window.loss)
         if loss is None or loss.rows < loop.drift.window.minimum_rows:
             return [], None
         scores: list[Score | None] = []
         if reference.loss is not None:
             limit = loss_threshold(loss, reference.loss, loop.drift.loss_increase, rates.performance)
             scores.append(score_or_none("performance", "", metric, loss.value, limit))
-        if loop.metric.floor is not None:
-            scores.append(score_or_none("performance", "", f"{metric}_floor", loss.value, loop.metric.floor))
+        if floor is not None:
+            scores.append(score_or_none("performance", "", f"{metric}_floor", loss.value, floor))
         return [score for score in scores if score is not None], loss.value
 
 
@@ -162,6 +169,7 @@ def _false_alarm_rates(subject: Subject, reference: Reference) -> FalseAlarmRate
         subject.span.length,
         feature_scores=columns + categories,
         data_scores=columns * SCORES_PER_COLUMN,
+        prediction_scores=len(prediction_columns(reference.loop)),
     )
 
 

@@ -9,13 +9,12 @@ from typing import Literal
 
 import numpy as np
 
-from services.drift.evaluation.columns import Column, Floats, Objects, Rows, columns_of, prediction_column
+from services.drift.evaluation.columns import Column, Floats, Objects, Rows, columns_of, prediction_columns
 from services.drift.evaluation.data_quality import missing
 from services.drift.evaluation.performance import Loss, measure_loss
 from services.drift.thresholds.calibration import Baseline, category_baseline, numeric_baseline
 from services.drift.windows import INSTANT, to_micros
 from shared.contracts.loop_spec import LoopSpec
-from shared.models.losses import MetricName
 from shared.models.reference_loss import LossRows, reference_losses
 
 
@@ -56,8 +55,8 @@ def build_reference(
     """
     columns = columns_of(loop)
     baselines = {column.name: _baseline(column.kind, rows.columns[column.name]) for column in columns}
-    name, kind = prediction_column(loop)
-    baselines[name] = _baseline(kind, rows.prediction)
+    for answer in prediction_columns(loop):
+        baselines[answer.name] = _baseline(answer.kind, rows.predictions[answer.name])
     loss, loss_rows = _loss(loop, rows, trained_until)
     return Reference(version, loop, rows, columns, baselines, loss, loss_rows)
 
@@ -66,22 +65,12 @@ def _loss(
     loop: LoopSpec, rows: Rows, trained_until: datetime | None
 ) -> tuple[Loss | None, LossRows | Literal[""]]:
     """A model fits the rows it was trained on: compared with their loss, every later window would seem to drift."""
-    if not has_loss(loop):
+    if loop.performance is None:
         return None, ""
     until = None if trained_until is None else to_micros(trained_until)
     losses, loss_rows = reference_losses(rows.loss, rows.event_time, until, loop.drift.window.minimum_rows)
-    loss = measure_loss(metric_of(loop), losses)
+    loss = measure_loss(loop.performance.metric.name, losses)
     return loss, loss_rows if loss else ""
-
-
-def has_loss(loop: LoopSpec) -> bool:
-    """Whether the model's predictions are numbers or classes that outcomes can be compared with."""
-    return loop.prediction.kind != "tensor"
-
-
-def metric_of(loop: LoopSpec) -> MetricName:
-    """The loss that measures the model."""
-    return loop.metric.name
 
 
 def _baseline(kind: str, values: Floats | Objects) -> Baseline:

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, Protocol
 
-from services.drift.evaluation.columns import Column, prediction_column, sample
+from services.drift.evaluation.columns import Column, prediction_columns, sample
 from services.drift.evaluation.evidently_adapter import Sample
 from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.monitoring.references import References
@@ -69,17 +69,23 @@ class Reports:
             )
             for column in _order(verdict, reference.columns)
         ]
-        name, kind = prediction_column(reference.loop)
-        prediction = Sample(
-            name, kind, window_sample.prediction, reference_sample.prediction, _threshold(verdict, "", "")
-        )
+        answers = [
+            Sample(
+                answer.name,
+                answer.kind,
+                window_sample.predictions[answer.name],
+                reference_sample.predictions[answer.name],
+                _threshold(verdict, "", answer.summary),
+            )
+            for answer in prediction_columns(reference.loop)
+        ]
         title = (
             f"{verdict.model}, {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC: {verdict.state}"
         )
         page, document = self.drawer.draw(
             f"{title} (version {short(verdict.version)})",
             verdict.explanation,
-            [prediction, *samples][: MAX_COLUMNS + 1],
+            [*answers[:MAX_COLUMNS], *samples][: MAX_COLUMNS + 1],
         )
         folder = self.folder / verdict.model
         folder.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from services.drift.verdicts.store import Generation
 from services.drift.windows import Span
 from shared.contracts.lake_schema import FEATURE_PREFIX, feature_column
 from shared.contracts.loop_spec import LoopSpec
+from shared.models.answers import outcome_source
 from shared.stores.lake import Lake
 
 
@@ -78,7 +79,7 @@ class DeltaLakeReader:
             span.start,
             span.end,
             columns=["event_time", "generation", *answer_columns(loop), *features],
-            labels=loop.prediction.kind == "classes",
+            source=outcome_source(loop.prediction),
         )
         return rows_from_table(
             joined.filter(pc.field("generation") == generation), loop, prefix=FEATURE_PREFIX

@@ -56,11 +56,12 @@ class _ModelState:
 
 @dataclass
 class _Cursor:
-    """Position in the windows of one generation. `in_gap`: the last window had no rows, and its verdict is stored."""
+    """Position in the windows of one generation. `delay`: of outcomes, None for a model without them. `in_gap`: the last window
+    had no rows, and its verdict is stored."""
 
     seen: Generation
     schedule: Schedule
-    delay: timedelta
+    delay: timedelta | None
     replaced: datetime | None
     watermarks: Watermarks
     start: datetime
@@ -234,7 +235,7 @@ class Monitor:
             cursor = self._cursor(model, seen, replaced, watermarks)
             while evaluated < WINDOWS_PER_POLL and (span := self._next_window(cursor)) is not None:
                 if progress(span, watermarks, cursor.delay) != "ready":
-                    waiting = (span.end, span.end + cursor.delay)
+                    waiting = (span.end, span.end + (cursor.delay or timedelta(0)))
                     break
                 evaluated += self._evaluate_or_skip(model, cursor, span)
         return evaluated, *waiting
@@ -248,7 +249,8 @@ class Monitor:
         # The stored verdict, not memory, says whether this gap has its verdict: so it is right after a restart.
         last = self.verdicts.last_of_generation(model, seen.generation) if start > seen.first else None
         in_gap = last is not None and last.rows == 0
-        return _Cursor(seen, schedule, loop.outcome.delay, replaced, watermarks, start, in_gap)
+        delay = loop.performance.outcome.delay if loop.performance else None
+        return _Cursor(seen, schedule, delay, replaced, watermarks, start, in_gap)
 
     def _next_window(self, cursor: _Cursor) -> Span | None:
         """The next window of the generation; None if its end is unknown, or if the generation was replaced before it."""

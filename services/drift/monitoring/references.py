@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from services.drift.evaluation.columns import rows_from_table
 from services.drift.evaluation.reference_profile import Reference, build_reference
+from shared.contracts.lake_schema import SCORES
 from shared.contracts.manifest import REFERENCE, short
 from shared.contracts.release import Release
 from shared.errors import IntegrityError
@@ -79,7 +80,10 @@ class StoredReferences:
             self._store.get_version(model, version, folder)
             manifest = verify_version(folder, version=version, verifying_key=self._verifying_key)
             try:
-                table = pq.read_table(folder / REFERENCE)
+                file = pq.ParquetFile(folder / REFERENCE)
+                # Embeddings are not measured, and a reference of them may have a hundred megabytes.
+                unused = {SCORES} if manifest.prediction.kind == "embedding" else set()
+                table = file.read(columns=[name for name in file.schema_arrow.names if name not in unused])
                 rows = rows_from_table(table, manifest.loop)
                 trained_until = _timestamp(manifest.origin.trained_until)
                 return build_reference(version, manifest.loop, rows, trained_until)

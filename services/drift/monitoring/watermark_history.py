@@ -23,7 +23,7 @@ class WatermarkHistory:
         if not self._seen or self._seen[-1][1] != watermarks:
             self._seen.append((at, watermarks))
 
-    def first_ready(self, span: Span, delay: timedelta) -> float:
+    def first_ready(self, span: Span, delay: timedelta | None) -> float:
         """When the window was first seen ready. Call in order of windows: entries with earlier watermarks are removed.
 
         Raises LookupError for a window that no poll has seen ready.

@@ -28,7 +28,12 @@ class FalseAlarmRates:
 
 
 def split_budget(
-    false_alarms_per_30_days: float, window: timedelta, *, feature_scores: int, data_scores: int
+    false_alarms_per_30_days: float,
+    window: timedelta,
+    *,
+    feature_scores: int,
+    data_scores: int,
+    prediction_scores: int = 1,
 ) -> FalseAlarmRates:
     """Split the budget by the union bound (Boole's inequality; Bonferroni 1936, Dunn 1961).
 
@@ -46,7 +51,7 @@ def split_budget(
     per_window = min(MAX_PER_WINDOW, false_alarms_per_30_days / windows)
     return FalseAlarmRates(
         feature=FEATURE_SHARE * per_window / max(1, feature_scores),
-        prediction=PREDICTION_SHARE * per_window,
+        prediction=PREDICTION_SHARE * per_window / max(1, prediction_scores),
         performance=PERFORMANCE_SHARE * per_window,
         data=DATA_SHARE * per_window / max(1, data_scores),
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from services.inference.http.timestamps import parse_timestamp
 from services.inference.models.column_checks import show
 from services.inference.models.labels import Labels
-from shared.contracts.loop_spec import Prediction
-from shared.contracts.outcome import expected_outcome, fits
+from shared.contracts.outcome import expected_outcome, finite_number, fits, numbers_by_name
+from shared.contracts.prediction import Prediction
 from shared.errors import InvalidRequest, NotFound
 
 _KEYS = frozenset({"prediction_id", "value", "observed_at"})
@@ -20,13 +19,14 @@ _KEYS = frozenset({"prediction_id", "value", "observed_at"})
 
 @dataclass(frozen=True, slots=True)
 class OutcomeItem:
-    """The outcome of one prediction, checked: a `value`, or of a model with classes a `label`."""
+    """The outcome of one prediction, checked: a `value`, a `label` of classes, or `numbers` by name of several values."""
 
     model: str
     prediction_id: str
     value: float | None
     observed_at: datetime
     label: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 def split_items(document: dict[str, Any], *, maximum: int) -> list[Any]:
@@ -89,12 +89,24 @@ def check_item(
     if not model:
         raise UnknownOutcome(identity, row)
     prediction = prediction_of(model)
+    if not prediction.has_loss:
+        raise InvalidRequest(
+            f"outcome {row} is of model {model}, whose prediction is of kind {prediction.kind}",
+            field="value",
+            expected="outcomes of other models only: answers of this kind are not compared with outcomes",
+            row=row,
+        )
+    number, label, numbers = None, "", {}
     if prediction.kind == "classes":
-        label = _label(value, prediction, labels_of(model), row)
-        observed_at = parse_timestamp(item.get("observed_at"), field="observed_at", now=now, row=row)
-        return OutcomeItem(model, identity, None, observed_at, label)
-    number = _number(value)
-    if number is None or not fits(prediction, number):
+        found = labels_of(model).text_of(value)
+        fit, label = found is not None, found or ""
+    elif prediction.kind == "values":
+        by_name = numbers_by_name(prediction, value)
+        fit, numbers = by_name is not None, by_name or {}
+    else:
+        number = finite_number(value)
+        fit = number is not None and fits(prediction, number)
+    if not fit:
         raise InvalidRequest(
             f"`value` of outcome {row} is " + ("missing" if value is None else show(value)),
             field="value",
@@ -102,31 +114,7 @@ def check_item(
             row=row,
         )
     observed_at = parse_timestamp(item.get("observed_at"), field="observed_at", now=now, row=row)
-    return OutcomeItem(model, identity, number, observed_at)
-
-
-def _label(value: object, prediction: Prediction, labels: Labels, row: int) -> str:
-    """The label as the log holds it. Raises InvalidRequest that names the known ones."""
-    text = labels.text_of(value)
-    if text is None:
-        raise InvalidRequest(
-            f"`value` of outcome {row} is " + ("missing" if value is None else show(value)),
-            field="value",
-            expected=expected_outcome(prediction),
-            row=row,
-        )
-    return text
-
-
-def _number(value: object) -> float | None:
-    """A finite number as a float; None for anything else (true and false are no numbers)."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    return OutcomeItem(model, identity, number, observed_at, label, numbers)
 
 
 class UnknownOutcome(InvalidRequest, NotFound):

@@ -95,6 +95,7 @@ class OutcomesHandler:
                 received_at=now,
                 traceparent=request.traceparent(),
                 labels=[item.label for item in group] if labels[model] else None,
+                numbers=[item.numbers for item in group] if predictions[model].names else None,
             )
             if not stored:
                 # A prediction is useful even if it is not logged; an outcome is not.

@@ -54,7 +54,8 @@ class PredictHandler:
             prediction = await self._predictor.predict(
                 servable, batch, event_time=event_time, traceparent=request.traceparent()
             )
-            response = Response(200, servable.reply_head + orjson.dumps(_items(servable, prediction)) + b"}")
+            items = orjson.dumps(_items(servable, prediction), option=orjson.OPT_SERIALIZE_NUMPY)
+            response = Response(200, servable.reply_head + items + b"}")
             self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
             return response
         finally:
@@ -94,6 +95,17 @@ def _items(servable: Servable, prediction: Prediction) -> list[dict[str, Any]]:
         return [
             {"prediction_id": identity, "score": score}
             for identity, score in zip(prediction.prediction_ids, prediction.scores, strict=True)
+        ]
+    if servable.names:
+        return [
+            {"prediction_id": identity, "values": dict(zip(servable.names, row, strict=True))}
+            for identity, row in zip(prediction.prediction_ids, prediction.output.tolist(), strict=True)
+        ]
+    if servable.is_vector:
+        # As arrays: orjson writes the shortest text of each float32, half as long as that of the float64 of the same value.
+        return [
+            {"prediction_id": identity, "embedding": row}
+            for identity, row in zip(prediction.prediction_ids, prediction.output, strict=True)
         ]
     return [
         {"prediction_id": identity, "output": output}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.contracts.loop_spec import Prediction
+from shared.contracts.prediction import Prediction
 
 
 class Labels:

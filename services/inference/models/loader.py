@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Array, Engine, Servable
+from shared.contracts.lake_schema import SCORE, SCORES
 from shared.contracts.manifest import MODEL, REFERENCE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import IntegrityError, ProjectError, UnservableModel
-from shared.models.classes import read_outcomes
+from shared.models.answers import lake_columns, read_outcomes, read_scores
 from shared.models.feature_arrays import to_arrays
 from shared.models.file_safety import check_model_file
 from shared.models.packaging import verify_version
@@ -84,6 +85,9 @@ class Loader:
 
     def _compare(self, servable: Servable, reference: pa.Table) -> None:
         answered = servable.run(batch_of(servable.manifest, reference))
+        if servable.is_vector:
+            self._compare_vectors(servable, reference, answered)
+            return
         if servable.labels:
             answered = self._of_recorded_labels(servable, reference, answered)
         elif not servable.scores:
@@ -100,6 +104,24 @@ class Loader:
             raise UnservableModel(
                 f"version {servable.version_short} scores reference row {row} as {answered[row]:.6g}; "
                 f"when it was packaged the score was {wanted[row]:.6g}",
+                hint="package it again with this onnxruntime, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
+            )
+
+    def _compare_vectors(self, servable: Servable, reference: pa.Table, answered: Array) -> None:
+        """Values and embeddings: every number of a row."""
+        if SCORES not in reference.column_names:
+            raise UnservableModel(
+                f"{REFERENCE} of version {servable.version_short} has no column `{SCORES}`",
+                hint="package the version again",
+            )
+        wanted = read_scores(servable.manifest.prediction, reference)
+        near = np.isclose(answered, wanted, rtol=self._tolerance, atol=self._tolerance).all(axis=1)
+        if not near.all():
+            row = int(np.argmin(near))
+            place = int(np.argmax(np.abs(answered[row] - wanted[row])))
+            raise UnservableModel(
+                f"version {servable.version_short} answers reference row {row} with {answered[row, place]:.6g} at place {place}; "
+                f"when it was packaged the number was {wanted[row, place]:.6g}",
                 hint="package it again with this onnxruntime, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
             )
 
@@ -129,9 +151,10 @@ def read_reference(manifest: Manifest, reference: bytes, maximum: int) -> pa.Tab
             raise UnservableModel(
                 f"{REFERENCE} has no column {missing[0]!r}", hint="package the version again"
             )
-        table = file.read(
-            columns=[*names, *(({"score", "label"} - set(names)) & set(file.schema_arrow.names))]
+        answers = {SCORE, *(lake_columns(manifest.prediction))} - (
+            {SCORES} if manifest.prediction.labels else set()
         )
+        table = file.read(columns=[*names, *((answers - set(names)) & set(file.schema_arrow.names))])
     except (pa.ArrowException, OSError) as error:
         raise UnservableModel(
             f"{REFERENCE} cannot be read: {error}", hint="package the version again"

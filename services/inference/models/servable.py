@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 import orjson
 
@@ -56,9 +57,13 @@ class Servable:
         self.schema = Schema(manifest.features, matrix_columns=signature.matrix_columns)
         self.inputs = signature.inputs
         self.output = signature.output
-        self.scores = manifest.prediction.kind in ("probability", "value")
+        self.scores = manifest.prediction.has_score
+        self.width = manifest.prediction.width
+        self.names = manifest.prediction.names
         self.labels = Labels(manifest.prediction)
         self.classes = len(self.labels)
+        # Values and embeddings: the log holds float32, and the reply the same numbers.
+        self.is_vector = self.width > self.classes
         self._arrange = None if signature.takes_arrays else signature.arrange
         self._engine: Engine | None = engine
         self._seconds_per_call = 0.0
@@ -72,14 +77,17 @@ class Servable:
         )
 
     def run(self, batch: Batch) -> Array:
-        """The output for checked rows: one score, one probability per class or one tensor per row. Raises UnservableModel."""
+        """The output for checked rows: one score, `width` numbers or one tensor per row. Raises UnservableModel."""
         if self._engine is None:
             raise UnservableModel(f"version {self.version_short} of {self.model} was unloaded")
         feeds = batch.feeds
         if self._arrange is not None:
             feeds = self._arrange(feeds)
         output = self._engine.run(self.output.name, feeds)
-        output = check_rows(output, batch.rows, scores=self.scores, classes=self.classes)
+        output = check_rows(output, batch.rows, scores=self.scores, width=self.width)
+        if self.is_vector:
+            with np.errstate(over="ignore"):  # becomes infinite, and is refused
+                output = np.ascontiguousarray(output, np.float32)
         check_finite(output)
         return output
 

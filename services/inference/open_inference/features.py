@@ -55,14 +55,17 @@ def describe(servable: Servable) -> dict[str, Any]:
     shape = (
         [-1] if servable.scores else [-1, *(axis if axis is not None else -1 for axis in output.shape[1:])]
     )
-    answer: dict[str, Any] = {"name": output.name, "datatype": output_type(output.kind), "shape": shape}
+    answer: dict[str, Any] = {"name": output.name, "datatype": answer_type(servable), "shape": shape}
     extra: list[dict[str, Any]] = []
+    if servable.width:
+        answer["shape"] = [-1, servable.width]
+    if servable.names:
+        answer["parameters"] = {"names": "\n".join(servable.names)}
     if servable.labels:
-        answer["shape"] = [-1, len(servable.labels)]
         answer["parameters"] = {"labels": "\n".join(servable.labels.texts)}
         extra = [
             {"name": LABEL, "datatype": label_type(servable), "shape": [-1]},
-            {"name": SCORE, "datatype": output_type(output.kind), "shape": [-1]},
+            {"name": SCORE, "datatype": answer_type(servable), "shape": [-1]},
         ]
     return {
         "name": servable.model,
@@ -169,6 +172,6 @@ def label_type(servable: Servable) -> str:
     return "INT64" if isinstance(servable.labels.values[0], int) else "BYTES"
 
 
-def output_type(kind: str) -> str:
-    """The protocol's datatype of an output."""
-    return "FP64" if kind == "tensor(double)" else "FP32"
+def answer_type(servable: Servable) -> str:
+    """The protocol's datatype of a model's output."""
+    return "FP64" if servable.output.kind == "tensor(double)" and not servable.is_vector else "FP32"

@@ -22,9 +22,9 @@ from services.inference.open_inference.features import (
     LABEL,
     PREDICTION_ID,
     SCORE,
+    answer_type,
     describe,
     label_type,
-    output_type,
     read_batch,
 )
 from services.inference.prediction.predictor import Prediction, Predictor
@@ -153,9 +153,7 @@ def _respond(
     rows = len(prediction.prediction_ids)
     output = prediction.output
     found = {
-        servable.output.name: InferOutput(
-            servable.output.name, output_type(servable.output.kind), output.shape, output
-        ),
+        servable.output.name: InferOutput(servable.output.name, answer_type(servable), output.shape, output),
         PREDICTION_ID: InferOutput(PREDICTION_ID, "BYTES", (rows,), prediction.prediction_ids),
     }
     if prediction.classes is not None:
@@ -190,7 +188,7 @@ def _class_outputs(servable: Servable, prediction: Prediction) -> dict[str, Infe
     scores = prediction.output[np.arange(rows), best]
     return {
         LABEL: InferOutput(LABEL, label_type(servable), (rows,), labels),
-        SCORE: InferOutput(SCORE, output_type(servable.output.kind), (rows,), scores),
+        SCORE: InferOutput(SCORE, answer_type(servable), (rows,), scores),
     }
 
 

@@ -43,7 +43,7 @@ class _Call:
 
 @dataclass(slots=True)
 class Prediction:
-    """Prediction ids, the model's output, and its scores as numbers (None for tensor outputs).
+    """Prediction ids, the model's output, and its scores as numbers (None where an answer is no single number).
 
     Of classes: `scores` are the probabilities of the most probable ones, `classes` their places among the labels.
     """
@@ -100,6 +100,7 @@ class Predictor:
             best, scores = most_probable(output)
             texts = servable.labels.texts
             classes = Classes([texts[place] for place in best.tolist()], output)
+        vectors = output if servable.is_vector else None
         self._recorder.prediction(
             servable,
             batch,
@@ -108,6 +109,7 @@ class Predictor:
             event_time=event_time,
             traceparent=traceparent,
             classes=classes,
+            vectors=vectors,
         )
         return Prediction(prediction_ids, output, scores, best)
 

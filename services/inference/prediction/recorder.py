@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -51,6 +51,7 @@ class Recorder:
         event_time: datetime,
         traceparent: str,
         classes: Classes | None = None,
+        vectors: npt.NDArray[np.float32] | None = None,
     ) -> bool:
         """Log answered rows under what answered them; False where they were dropped."""
         kept = self.spool.append_predictions(
@@ -64,6 +65,7 @@ class Recorder:
             columns=batch.columns,
             traceparent=traceparent,
             classes=classes,
+            vectors=vectors,
         )
         if not kept:
             self._drops.add("predictions", servable.model, prediction_ids)
@@ -79,8 +81,9 @@ class Recorder:
         received_at: datetime,
         traceparent: str,
         labels: Sequence[str] | None = None,
+        numbers: Sequence[Mapping[str, float]] | None = None,
     ) -> bool:
-        """Log outcomes of one model, as values or as labels; False where they were dropped."""
+        """Log outcomes of one model, as values, labels or numbers by name; False where they were dropped."""
         kept = self.spool.append_outcomes(
             model=model,
             received_at=received_at,
@@ -89,6 +92,7 @@ class Recorder:
             observed_at=observed_at,
             traceparent=traceparent,
             labels=labels,
+            numbers=numbers,
         )
         if not kept:
             self._drops.add("outcomes", model, prediction_ids)

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from services.prediction_log.dead_letters import DeadLetter
 from shared.contracts.lake_schema import (
-    OUTCOME_CLASS_COLUMNS,
     OUTCOME_COLUMNS,
-    PREDICTION_CLASS_COLUMNS,
+    OUTCOME_OPTIONAL_COLUMNS,
     PREDICTION_COLUMNS,
+    PREDICTION_OPTIONAL_COLUMNS,
 )
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.topics import OUTCOMES, PREDICTIONS
@@ -81,9 +81,9 @@ def read_message(
     except ValueError as error:
         return DeadLetter.headerless(message, place, str(error))
     topic, kind, columns, optional = (
-        (PREDICTIONS, "predictions", PREDICTION_COLUMNS, PREDICTION_CLASS_COLUMNS)
+        (PREDICTIONS, "predictions", PREDICTION_COLUMNS, PREDICTION_OPTIONAL_COLUMNS)
         if message.partition.topic == PREDICTIONS.name
-        else (OUTCOMES, "outcomes", OUTCOME_COLUMNS, OUTCOME_CLASS_COLUMNS)
+        else (OUTCOMES, "outcomes", OUTCOME_COLUMNS, OUTCOME_OPTIONAL_COLUMNS)
     )
     wrong = _wrong_attribute(event, topic.event_type)
     if wrong:

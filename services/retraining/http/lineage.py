@@ -7,11 +7,11 @@ from typing import Any
 
 from services.retraining.ledger.ledger import Ledger, run_id_of
 from services.retraining.ledger.records import Run
-from shared.contracts.lake_schema import FEATURE_PREFIX, LABEL, SCORES
-from shared.contracts.loop_spec import Prediction
+from shared.contracts.lake_schema import FEATURE_PREFIX, LABEL, SCORE, SCORES
 from shared.contracts.manifest import Manifest
+from shared.contracts.prediction import Prediction
 from shared.errors import DependencyUnavailable, NotFound
-from shared.models.classes import label_of
+from shared.models.answers import label_of
 from shared.observability.logs import get_logger
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
@@ -33,15 +33,21 @@ def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id:
     version = _version(ledger, manifest)
     served_by = [entry for entry in version["releases"] if entry["generation"] == row["generation"]]
     return {
-        "prediction": _with_labels(manifest.prediction, shown),
+        "prediction": _named(manifest.prediction, shown),
         "release": served_by[0] if served_by else None,
         "version": version,
         **_cause_of(ledger, _run(ledger, manifest.origin.run_id)),
     }
 
 
-def _with_labels(prediction: Prediction, row: dict[str, Any]) -> dict[str, Any]:
-    """The row of a model with classes with labels as in `loop.yaml`, and the probabilities by label."""
+def _named(prediction: Prediction, row: dict[str, Any]) -> dict[str, Any]:
+    """The row with labels as in `loop.yaml`, probabilities by label and values by name; without empty columns of other kinds."""
+    if prediction.width and not prediction.labels and row.get(SCORES) is not None:
+        numbers = row[SCORES]
+        kept = {name: value for name, value in row.items() if name not in (LABEL, SCORE, SCORES)}
+        if prediction.names:
+            return {**kept, "values": dict(zip(prediction.names, numbers, strict=False))}
+        return {**kept, "embedding": numbers}
     if prediction.kind != "classes" or row.get(SCORES) is None:
         return {
             name: value for name, value in row.items() if value is not None or name not in (LABEL, SCORES)

@@ -8,7 +8,7 @@ from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.policy.decision import AWAITED, Decision, History
 from services.retraining.policy.limits import cooling_until, counted_times, may_start
 from services.retraining.policy.triggers import TriggerResult, evaluate_trigger
-from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.loop_spec import LoopSpec, Retraining
 
 _SILENT = {
     "data_fault": ("bad_data", "the data is faulty; faulty data never starts a retraining"),
@@ -25,11 +25,12 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
        consume verdicts, decide on the alert's annotations, which must contain the verdict's state and version
     3. a verdict of data_fault, insufficient_data or warming_up never retrains, whatever the triggers are
     4. a verdict about a version that is no longer served: wait
-    5. evaluate the triggers in the order of loop.yaml; a person's request and an alert are triggers of their own. If none
+    5. a model without a loss: record only, since no gate could prove a new version better
+    6. evaluate the triggers in the order of loop.yaml; a person's request and an alert are triggers of their own. If none
        fires: `healthy` if the verdict is ok, `no_trigger` if it is drift
-    6. a run in progress, or a suggested run that waits for a person: wait
-    7. cooldown (does not apply to a person's request), then budget (applies to all)
-    8. the automation level: start the run, suggest it, or only record the decision
+    7. a run in progress, or a suggested run that waits for a person: wait
+    8. cooldown (does not apply to a person's request), then budget (applies to all)
+    9. the automation level: start the run, suggest it, or only record the decision
     """
     if not history.version:
         return _wait("no_project", f"model {cause.model} has not been deployed; run `homeostat deploy`")
@@ -51,10 +52,18 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     if version and version != history.version:
         return _wait("version_replaced", f"the verdict is about {version[:12]}, which is no longer served")
 
-    result = _evaluate_triggers(cause, spec, history, now)
+    if spec.performance is None:
+        if state == "ok":
+            return _wait("healthy", words)
+        without = (
+            f"a prediction of kind {spec.prediction.kind} has no loss that could prove a new version better"
+        )
+        return _wait("observe_only", f"{without}; deploy one by hand{f': {words}' if words else ''}")
+    policy = spec.performance.retraining
+    result = _evaluate_triggers(cause, spec, policy, history, now)
     if not result.fires:
         return _wait("healthy" if state == "ok" else "no_trigger", result.reason)
-    throttled = _throttled(cause, spec, history, now)
+    throttled = _throttled(cause, policy, history, now)
     if throttled is not None:
         return Decision(
             "wait",
@@ -74,14 +83,14 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     return Decision("retrain", result.reason_code, result.reason, result.change_since)
 
 
-def _evaluate_triggers(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> TriggerResult:
+def _evaluate_triggers(
+    cause: Cause, spec: LoopSpec, policy: Retraining, history: History, now: datetime
+) -> TriggerResult:
     if cause.source == "request":
         return TriggerResult(True, "request", f"{cause.actor} asked: {cause.reason}")
     if cause.source == "alert":
         return TriggerResult(True, "alert", cause.reason)
-    results = [
-        evaluate_trigger(trigger, spec, cause.verdict, history, now) for trigger in spec.retraining.triggers
-    ]
+    results = [evaluate_trigger(trigger, spec, cause.verdict, history, now) for trigger in policy.triggers]
     for result in results:
         if result.fires:
             return result
@@ -89,8 +98,7 @@ def _evaluate_triggers(cause: Cause, spec: LoopSpec, history: History, now: date
         return TriggerResult(False, "drift", f"{_found(cause)}retraining.triggers in loop.yaml is empty")
     # Once per trigger: several may have the same name, such as drift of features and drift of performance.
     whys = "; ".join(
-        f"{trigger.when} ({result.reason})"
-        for trigger, result in zip(spec.retraining.triggers, results, strict=True)
+        f"{trigger.when} ({result.reason})" for trigger, result in zip(policy.triggers, results, strict=True)
     )
     return TriggerResult(False, "drift", f"{_found(cause)}no trigger of loop.yaml fired: {whys}")
 
@@ -103,16 +111,16 @@ def _found(cause: Cause) -> str:
     return f"drift of {', '.join(verdict.drifted)}, but " if verdict.drifted else "drift, but "
 
 
-def _throttled(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Decision | None:
+def _throttled(cause: Cause, policy: Retraining, history: History, now: datetime) -> Decision | None:
     """The limit that prevents a run; None if there is none."""
-    refusal = may_start(history.runs, spec.retraining.budget, now)
+    refusal = may_start(history.runs, policy.budget, now)
     if refusal is not None and refusal[0] == "run_in_progress":
         return _wait(*refusal)
     if cause.source != "request":
         for run in history.runs:
             if run.open and run.suggested:
                 return _wait("suggestion_open", f"run {run.run_id} is already suggested")
-        until = cooling_until(counted_times(history.runs), spec.retraining.cooldown, now)
+        until = cooling_until(counted_times(history.runs), policy.cooldown, now)
         if until is not None:
             return _wait("cooling_down", f"cooling down until {until:%Y-%m-%d %H:%M}")
     return None if refusal is None else _wait(*refusal)

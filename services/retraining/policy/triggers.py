@@ -67,7 +67,8 @@ def _drift(trigger: DriftTrigger, verdict: Verdict | None, history: History) -> 
 
 
 def _floor(spec: LoopSpec, verdict: Verdict | None) -> TriggerResult:
-    floor, name = spec.metric.floor, spec.metric.name
+    metric = spec.require_performance().metric
+    floor, name = metric.floor, metric.name
     if floor is None or verdict is None or verdict.loss is None:
         return TriggerResult(False, "floor", f"no realised {name} to compare with the floor")
     if verdict.loss <= floor:

@@ -14,12 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.contracts.lake_schema import SCORES, feature_column
+from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MODEL, short
+from shared.contracts.outcome import fitting
+from shared.contracts.prediction import Prediction
 from shared.contracts.verdict import Verdict
 from shared.errors import UnservableModel
-from shared.models.classes import read_outcomes, read_scores
+from shared.models.answers import are_comparable, lake_columns, outcome_source, read_outcomes, read_scores
 from shared.models.keys import Keys
 from shared.models.losses import MetricName, Scores, in_unit, row_losses
 from shared.models.onnx_runner import OnnxModel
@@ -87,10 +89,12 @@ def compare_with_first(
             f"version {short(first.version)} takes {min(missing)}, which the loop no longer has",
             hint="no action needed: the two versions cannot be compared",
         )
-    if (first.spec.prediction.kind == "classes") != (served.prediction.kind == "classes"):
+    if not are_comparable(first.spec.prediction, served.prediction):
+        before, now = first.spec.prediction, served.prediction
+        names = " of other names" if before.names and now.names else ""
         raise UnservableModel(
-            f"predictions of version {short(first.version)} are of kind {first.spec.prediction.kind}, those of the served one of "
-            f"kind {served.prediction.kind}",
+            f"predictions of version {short(first.version)} are of kind {before.kind}, those of the served one of kind "
+            f"{now.kind}{names}",
             hint="no action needed: the two versions cannot be compared",
         )
     rows = _newest_rows(lake, first, served, verdict, max_rows)
@@ -102,7 +106,7 @@ def compare_with_first(
             raise UnservableModel(
                 f"feature {feature.name} has missing values, which version {short(first.version)} does not accept"
             )
-    metric = served.metric.name
+    metric = served.require_performance().metric.name
     outcomes = read_outcomes(served.prediction, rows["outcome"])
     outcomes_of_first = read_outcomes(first.spec.prediction, rows["outcome"])
     return Comparison(
@@ -120,26 +124,35 @@ def _newest_rows(
     lake: Lake, first: FirstVersion, served: LoopSpec, verdict: Verdict, max_rows: int
 ) -> pa.Table:
     """Read few columns first to find where the newest rows begin: a window may have millions of rows."""
-    classes = served.prediction.kind == "classes"
-    scored = _with_outcomes(lake, verdict, verdict.window_start, (), labels=classes)
+    prediction = served.prediction
+    scored = _with_outcomes(lake, verdict, verdict.window_start, (), prediction)
     start = verdict.window_start
     if scored.num_rows > max_rows:
         start = scored["event_time"][scored.num_rows - max_rows].as_py()
-    more = [feature_column(feature.name) for feature in first.spec.features] + ([SCORES] if classes else [])
-    rows = _with_outcomes(lake, verdict, start, more, labels=classes)
+    more = [feature_column(feature.name) for feature in first.spec.features]
+    rows = _with_outcomes(lake, verdict, start, [*more, *lake_columns(prediction)], prediction)
     rows = rows.slice(max(0, rows.num_rows - max_rows))
     return rows.combine_chunks()
 
 
 def _with_outcomes(
-    lake: Lake, verdict: Verdict, start: datetime, more: Sequence[str], *, labels: bool
+    lake: Lake, verdict: Verdict, start: datetime, more: Sequence[str], prediction: Prediction
 ) -> pa.Table:
-    columns = ["event_time", "generation", "score", *more]
+    """Answered rows of the verdict's generation whose outcome is known: a label, a number, or all numbers of `values`."""
+    columns = list(dict.fromkeys(["event_time", "generation", "score", *more]))
     rows = lake.read_joined(
-        verdict.model, start, verdict.window_end, columns=columns, with_outcome=True, labels=labels
+        verdict.model,
+        start,
+        verdict.window_end,
+        columns=columns,
+        with_outcome=True,
+        source=outcome_source(prediction),
     )
-    known = pc.is_valid(rows["outcome"]) if labels else pc.is_finite(rows["outcome"])
-    valid = pc.and_(known, pc.fill_null(pc.is_finite(rows["score"]), False))
+    if prediction.names:
+        valid = fitting(prediction, rows["outcome"])
+    else:
+        known = pc.is_valid(rows["outcome"]) if prediction.labels else pc.is_finite(rows["outcome"])
+        valid = pc.and_(known, pc.fill_null(pc.is_finite(rows["score"]), False))
     return rows.filter(pc.and_(valid, pc.equal(rows["generation"], verdict.generation)))
 
 

@@ -38,9 +38,10 @@ def cut_offs(spec: LoopSpec, watermark: datetime) -> CutOffs:
 
     Rows newer than outcome.delay have an outcome only if it came early: they would bias the sample.
     """
-    settled = watermark - spec.outcome.delay
-    holdout_from = settled - spec.gate.holdout
-    window, training_from = spec.retraining.window, _EARLIEST
+    performance = spec.require_performance()
+    settled = watermark - performance.outcome.delay
+    holdout_from = settled - performance.gate.holdout
+    window, training_from = performance.retraining.window, _EARLIEST
     if isinstance(window, LastRows) and window.span is not None:
         training_from = max(_EARLIEST, holdout_from - window.span)
     return CutOffs(training_from, holdout_from, settled, watermark)
@@ -48,9 +49,11 @@ def cut_offs(spec: LoopSpec, watermark: datetime) -> CutOffs:
 
 def explain_cut_offs(spec: LoopSpec, cut: CutOffs) -> str:
     """Where the intervals come from, and what gives a run more rows."""
+    performance = spec.require_performance()
+    delay, holdout = _length(performance.outcome.delay), _length(performance.gate.holdout)
     return (
-        f"The newest prediction is of {_time(cut.watermark)}: the last {_length(spec.outcome.delay)} before it "
-        f"(outcome.delay) are not used, the {_length(spec.gate.holdout)} before those (gate.holdout) are the holdout. Wait "
+        f"The newest prediction is of {_time(cut.watermark)}: the last {delay} before it "
+        f"(outcome.delay) are not used, the {holdout} before those (gate.holdout) are the holdout. Wait "
         "until there are predictions and outcomes for these intervals, or change gate.holdout or the minimum in loop.yaml "
         "and deploy again"
     )

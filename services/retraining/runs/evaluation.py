@@ -13,7 +13,7 @@ from services.retraining.runs.gate import Check, GateResult, Reported, evaluate_
 from shared.contracts.lake_schema import check_columns
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
-from shared.models.classes import read_outcomes
+from shared.models.answers import are_comparable, read_outcomes
 from shared.models.losses import Floats, Scores, macro_f1, row_losses
 from shared.models.onnx_runner import OnnxModel
 from shared.models.probe import probe
@@ -47,9 +47,11 @@ def compare(
 ) -> GateResult:
     """Measure both models and evaluate the gate. A challenger that violates the model contract fails the check `contract`.
 
-    A champion with features that the snapshot does not have, or whose answers are no classes where the challenger's are (the
-    specification changed), is not compared: see gate.compared. One that lacks a label gives it probability 0.
+    A champion with features that the snapshot does not have, or whose answers are of a kind that cannot be compared with the
+    challenger's (see `answers.are_comparable`; the specification changed), is not compared: see gate.compared.
     """
+    performance = spec.require_performance()
+    metric = performance.metric.name
     try:
         new = OnnxModel(challenger, spec)
         check_columns(
@@ -60,26 +62,25 @@ def compare(
     except UnservableModel as error:
         check = Check("contract", False, error.message)
         return GateResult(
-            version, champion_version, holdout.num_rows, spec.metric.name, None, None, None, None, (check,)
+            version, champion_version, holdout.num_rows, metric, None, None, None, None, (check,)
         )
     old = None
     if (
         champion is not None
         and champion_spec is not None
         and {item.name for item in champion_spec.features} <= set(holdout.column_names)
-        and (champion_spec.prediction.kind == "classes") == (spec.prediction.kind == "classes")
+        and are_comparable(champion_spec.prediction, spec.prediction)
     ):
         old = OnnxModel(champion, champion_spec)
     outcomes = read_outcomes(spec.prediction, holdout["outcome"])
-    metric = spec.metric.name
     champion_losses = reported_of_champion = None
     if old is not None and champion_spec is not None:
         known, old_scores = read_outcomes(champion_spec.prediction, holdout["outcome"]), old.score(holdout)
         champion_losses = row_losses(metric, old_scores, known)
-        reported_of_champion = _reported(old_scores, known)
+        reported_of_champion = _reported(champion_spec, old_scores, known)
     before, after = latencies(old, new, holdout.slice(0, 1), calls) if holdout.num_rows else (None, 0.0)
     return evaluate_gate(
-        spec.gate,
+        performance.gate,
         version=version,
         champion=champion_version,
         metric=metric,
@@ -89,13 +90,13 @@ def compare(
         champion_latency=before,
         challenger_latency=after,
         root=metric == "rmse",
-        reported=Reported(reported_of_champion, _reported(scores, outcomes)),
+        reported=Reported(reported_of_champion, _reported(spec, scores, outcomes)),
     )
 
 
-def _reported(scores: Scores, outcomes: Floats) -> dict[str, float]:
+def _reported(spec: LoopSpec, scores: Scores, outcomes: Floats) -> dict[str, float]:
     """What people ask of classes and no interval covers: accuracy and macro-F1; nothing for other predictions."""
-    if scores.ndim != 2 or not len(scores):
+    if spec.prediction.kind != "classes" or not len(scores):
         return {}
     errors = row_losses("error_rate", scores, outcomes)
     predicted = scores.argmax(axis=1).astype(np.float64)

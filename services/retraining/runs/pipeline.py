@@ -149,7 +149,7 @@ class Pipeline:
                     hint="check the memory it needs",
                 )
             run = self._transition(run, "training", attempts=run.attempts + 1)
-        policy = run.loop.retraining
+        policy = run.loop.require_performance().retraining
         train(
             deps.launcher,
             run_id=run.run_id,

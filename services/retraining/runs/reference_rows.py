@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
 from shared.files import atomic_path
-from shared.models.classes import answer_columns
+from shared.models.answers import answer_columns
 from shared.models.onnx_runner import OnnxModel
 
 

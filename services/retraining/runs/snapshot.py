@@ -20,7 +20,7 @@ from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import AllRows, LastRows, LoopSpec
 from shared.contracts.outcome import expected_outcome, fitting
 from shared.files import atomic_path
-from shared.models.classes import outcome_type
+from shared.models.answers import outcome_source, typed_outcomes
 from shared.stores.lake import Lake, Snapshot
 
 _SUMMARY = "snapshot.json"
@@ -143,15 +143,16 @@ def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) ->
     if summary.left_out_rows:
         left_out += f"; {summary.left_out_rows} rows in windows with data faults were left out"
     cut = cut_offs(spec, datetime.fromisoformat(summary.pin["watermark"]))
+    performance = spec.require_performance()
     for rows, name, interval, needed, setting in (
         (
             summary.train_rows,
             "training",
             cut.training(),
-            spec.retraining.minimum_rows,
+            performance.retraining.minimum_rows,
             "retraining.minimum_rows",
         ),
-        (summary.holdout_rows, "holdout", cut.holdout(), spec.gate.minimum_rows, "gate.minimum_rows"),
+        (summary.holdout_rows, "holdout", cut.holdout(), performance.gate.minimum_rows, "gate.minimum_rows"),
     ):
         if rows < needed:
             # The intervals, because the newest row may lie far from all others: then they hold nothing.
@@ -180,7 +181,7 @@ def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) 
         columns=columns,
         snapshot=versions,
         with_outcome=True,
-        labels=spec.prediction.kind == "classes",
+        source=outcome_source(spec.prediction),
     )
     names = ["event_time", *(feature.name for feature in spec.features), "outcome", "prediction_id"]
     source = [*columns, "outcome", "prediction_id"]
@@ -188,9 +189,9 @@ def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) 
 
 
 def _with_typed_outcomes(rows: pa.Table, spec: LoopSpec) -> pa.Table:
-    """The lake holds labels as text; training receives them as `loop.yaml` has them."""
+    """Training receives labels as `loop.yaml` has them, and values as a struct with the names of `loop.yaml`."""
     place = rows.schema.get_field_index("outcome")
-    return rows.set_column(place, "outcome", pc.cast(rows["outcome"], outcome_type(spec.prediction)))
+    return rows.set_column(place, "outcome", typed_outcomes(spec.prediction, rows["outcome"]))
 
 
 def _without(rows: pa.Table, faulty: tuple[tuple[str, str], ...]) -> pa.Table:
@@ -204,7 +205,7 @@ def _without(rows: pa.Table, faulty: tuple[tuple[str, str], ...]) -> pa.Table:
 
 def _training_window(rows: pa.Table, spec: LoopSpec, change_since: datetime | None) -> pa.Table:
     """The rows of the training window; rows are in time order, so it is always a tail."""
-    window = spec.retraining.window
+    window = spec.require_performance().retraining.window
     if isinstance(window, AllRows):
         return rows
     if isinstance(window, LastRows):

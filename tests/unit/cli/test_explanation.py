@@ -98,3 +98,10 @@ def test_cause_without_a_run_shows_the_decision() -> None:
     assert explain("cause", "c1", chain) == (
         "Cause c1 concerns flights. The policy decided to wait: the cooldown is not over."
     )
+
+
+def test_prediction_of_several_values_names_them() -> None:
+    row = {"model": "ranges", "version": VERSION, "generation": 1, "values": {"low": 1.25, "high": 4.0}}
+    assert "generation 1 with low 1.25, high 4." in explain("prediction", "p1", {"prediction": row})
+    many = row | {"values": {f"n{place}": float(place) for place in range(12)}}
+    assert "n9 9, …." in explain("prediction", "p1", {"prediction": many})

@@ -14,10 +14,13 @@ import pytest
 from cli.deployment import parquet_rows as rows
 from cli.deployment.parquet_rows import newest, newest_time, read_rows, with_scores
 from shared.contracts.feature import Feature
-from shared.contracts.loop_spec import LoopSpec, Prediction
+from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec
+from shared.contracts.prediction import Prediction
 from shared.errors import ProjectError
+from shared.models.answers import read_outcomes
 from tests.fakes.class_model import TABLE, class_loop
+from tests.fakes.vector_model import embedding_loop, values_loop
 
 LOOP = parse_loop_spec(
     """
@@ -229,3 +232,42 @@ def test_tensor_rows_of_unequal_length_are_refused(tmp_path: Path) -> None:
         ProjectError, match=r"rows\.parquet: column v .* row 0 has a list of 3 values, expected 4"
     ):
         read_rows(write(tmp_path / "rows.parquet", v=[[1.0] * 3, [1.0] * 5, [1.0] * 4]), TENSOR, NOW)
+
+
+RANGES = values_loop(("low", "high"))
+WHOLE, GAP = {"high": 4, "low": 1, "mid": 2}, {"high": None, "low": None, "mid": 2}
+
+
+@pytest.mark.parametrize("missing", [None, GAP])
+def test_outcomes_of_values_are_structs_with_the_names(tmp_path: Path, missing: Any) -> None:
+    table = read_rows(write_lines(tmp_path / "rows.parquet", [WHOLE, missing]), RANGES, now=NOW)
+    assert table.schema.field("outcome").type == pa.struct([("low", pa.float64()), ("high", pa.float64())])
+    assert table["outcome"].to_pylist()[0] == {"low": 1.0, "high": 4.0}
+    assert read_outcomes(RANGES.prediction, table["outcome"])[1].tolist() == pytest.approx(
+        [np.nan, np.nan], nan_ok=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        ([1.0, 2.0], "column outcome is double; expected struct<low: double, high: double>"),
+        ([{"low": 1.0}], "column outcome is struct<low: double>; expected struct<low: double, high: double>"),
+        (
+            [{"low": 1.0, "high": float("nan")}],
+            "column outcome contains {'low': 1.0, 'high': nan}; expected an object with a finite number for each of low, high",
+        ),
+    ],
+)
+def test_outcome_without_every_number_is_named(tmp_path: Path, outcome: Any, said: str) -> None:
+    with pytest.raises(ProjectError) as raised:
+        read_rows(write_lines(tmp_path / "rows.parquet", outcome), RANGES, now=NOW)
+    assert said in raised.value.message
+
+
+def test_rows_of_a_kind_without_loss_need_no_outcome(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "rows.parquet", [1.0])
+    pq.write_table(pq.read_table(path).drop_columns(["outcome"]), path)
+    assert read_rows(path, embedding_loop(), now=NOW).column_names == ["event_time", "line", "prediction_id"]
+    with pytest.raises(ProjectError, match="has no column outcome"):
+        read_rows(path, RANGES, now=NOW)

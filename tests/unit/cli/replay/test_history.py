@@ -106,3 +106,9 @@ def test_file_must_be_parquet_with_rows(tmp_path: Path) -> None:
         History(tmp_path / "text.parquet", COLUMNS, NOW)
     with pytest.raises(ProjectError, match="has no rows"):
         History(write(tmp_path / "h.parquet", []), COLUMNS, NOW)
+
+
+def test_outcomes_of_several_values_are_dictionaries(tmp_path: Path) -> None:
+    rows = [{"low": 1.0, "high": 2.0}, None, {"low": None, "high": float("nan")}]
+    file = write(tmp_path / "h.parquet", [0, 1, 2], outcome=pa.array(rows))
+    assert [row.outcome for row in History(file, COLUMNS, NOW)] == [rows[0], None, None]

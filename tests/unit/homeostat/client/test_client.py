@@ -340,3 +340,13 @@ def test_client_imports_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=dict(os.environ)
     )
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_outcome_of_several_values_is_a_dictionary(server: ScriptedInference) -> None:
+    with client(server) as ours:
+        ours.outcome("a", {"low": np.float32(1.5), "high": 2})
+        for value in ({}, {"low": None}, {"low": float("nan")}, {"low": True}, {"low": [1.0]}, {1: 2.0}):
+            with pytest.raises(InvalidRequest, match="a dictionary of finite numbers by name|`value`"):
+                ours.outcome("b", value)
+        ours.flush()
+    assert sent_values(server) == [{"low": 1.5, "high": 2}]

@@ -6,7 +6,7 @@ import pytest
 
 from homeostat.model_export.columns import infer_columns, to_table, valid_names
 from shared.contracts.feature import Feature
-from shared.contracts.loop_spec import CLASS_NAMES
+from shared.contracts.prediction import ANSWER_NAMES
 from shared.errors import ExportRefused
 
 ROWS = pd.DataFrame(
@@ -83,7 +83,7 @@ def test_a_column_that_cannot_be_served_is_refused_by_name(values: object, messa
 def test_reserved_names_are_changed() -> None:
     rows = pd.DataFrame({"label": [1.0, 2.0]})
     assert infer_columns(rows, ["label"])[0].name == "label"
-    assert infer_columns(rows, ["label"], reserved=CLASS_NAMES)[0].name == "label_"
+    assert infer_columns(rows, ["label"], reserved=ANSWER_NAMES["classes"])[0].name == "label_"
 
 
 def test_a_column_that_the_rows_lack_is_named() -> None:

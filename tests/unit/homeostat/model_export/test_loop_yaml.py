@@ -35,8 +35,12 @@ def written(kind: PredictionKind = VALUE, event_times: pd.Series[pd.Timestamp] |
 def test_what_is_written_is_read_back_the_same() -> None:
     loop = written()
     assert loop.features == tuple(column.feature for column in infer_columns(ROWS, list(ROWS.columns)))
-    assert (loop.model, loop.prediction.kind, loop.metric.name) == ("fraud", "value", "rmse")
-    assert loop.outcome.delay.days == 3
+    assert (loop.model, loop.prediction.kind, loop.require_performance().metric.name) == (
+        "fraud",
+        "value",
+        "rmse",
+    )
+    assert loop.require_performance().outcome.delay.days == 3
     # No training command is there yet, so no run may start.
     assert loop.automation == "observe"
 

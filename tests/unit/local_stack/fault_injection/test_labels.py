@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from local_stack.fault_injection.labels import label_outcomes, outcomes
-from shared.contracts.loop_spec import LoopSpec, Prediction
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.prediction import Prediction
+from tests.fakes.vector_model import values_loop
 from tests.unit.local_stack.fault_injection.reference import loop
 
 RANDOM = np.random.default_rng(1)
@@ -53,3 +55,16 @@ def test_outcomes_of_classes_are_labels(labels: tuple[int | str, ...]) -> None:
     drawn = label_outcomes("expected", prediction, own * 1000, rows[:1] * 3000, RANDOM)
     assert drawn.count(labels[1]) / 3000 == pytest.approx(0.8, abs=0.03)
     assert set(drawn) == set(labels[:2])
+
+
+def test_outcomes_of_several_values_are_rows_of_numbers() -> None:
+    spec = values_loop(("low", "high"))
+    own = np.array([[1.0, 10.0], [3.0, 10.0]])
+    scored = own - [0.5, 1.0]
+    assert outcomes("own", spec, own, scored, scored, RANDOM) is own
+    moved = outcomes("reversed", spec, own, scored, scored, RANDOM) - own
+    assert moved.tolist() == [[3.0, 3.0]] * 2  # three standard deviations; a constant moves by three
+    answered = np.array([[7.0, 8.0], [np.nan, np.nan]])
+    expected = outcomes("expected", spec, own, scored, answered, RANDOM)
+    assert expected.tolist()[0] == [7.5, 9.0]
+    assert np.isnan(expected[1]).all()

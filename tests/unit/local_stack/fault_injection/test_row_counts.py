@@ -70,14 +70,21 @@ def test_rows_for_a_run_are_holdout_and_training_rows() -> None:
 def test_run_on_these_rows_alone_has_enough(spec: LoopSpec) -> None:
     count = rows_for_run(spec, KNOWN)
     assert count is not None
-    timeline = plan(spec.drift.window, spec.outcome.delay, KNOWN, count.windows, NOW, with_outcomes=True)
+    timeline = plan(
+        spec.drift.window,
+        spec.require_performance().outcome.delay,
+        KNOWN,
+        count.windows,
+        NOW,
+        with_outcomes=True,
+    )
     assert timeline.last is not None
     cut = cut_offs(spec, timeline.last)
     times = timeline.event_times(count.rows)
     training = sum(cut.training_from <= one < cut.holdout_from for one in times)
     holdout = sum(cut.holdout_from <= one <= cut.settled for one in times)
-    assert training >= spec.retraining.minimum_rows
-    assert holdout >= spec.gate.minimum_rows
+    assert training >= spec.require_performance().retraining.minimum_rows
+    assert holdout >= spec.require_performance().gate.minimum_rows
     assert too_few_for_a_run(spec, KNOWN, count) == ""
 
 
@@ -87,11 +94,18 @@ def test_generation_with_fractions_has_enough_for_a_run() -> None:
     spec = loop_with()
     count = rows_for_run(spec, known)
     assert count == RowCount(2000, 5)  # of the holdout's three days the last has no rows
-    timeline = plan(spec.drift.window, spec.outcome.delay, known, count.windows, NOW, with_outcomes=True)
+    timeline = plan(
+        spec.drift.window,
+        spec.require_performance().outcome.delay,
+        known,
+        count.windows,
+        NOW,
+        with_outcomes=True,
+    )
     assert timeline.last is not None
     cut = cut_offs(spec, timeline.last)
     times = timeline.event_times(count.rows)
-    assert sum(one < cut.holdout_from for one in times) >= spec.retraining.minimum_rows
+    assert sum(one < cut.holdout_from for one in times) >= spec.require_performance().retraining.minimum_rows
     assert sum(cut.holdout_from <= one <= cut.settled for one in times) == 800
 
 

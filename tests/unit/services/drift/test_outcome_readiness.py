@@ -59,3 +59,13 @@ def test_ready_until_is_the_last_end_that_is_ready(
     assert (progress(span, marks, late) == "ready") == (in_time or waited)
     limit = ready_until(marks, span.length, late)
     assert (limit is not None and span.end <= limit) == (in_time or waited)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "expected"), [(None, "open"), (59, "open"), (60, "ready"), (200, "ready")]
+)
+def test_a_window_of_a_model_without_outcomes_waits_for_predictions(
+    predictions: float | None, expected: str
+) -> None:
+    marks = Watermarks(None if predictions is None else minutes(predictions), None)
+    assert progress(FIRST, marks, None) == expected

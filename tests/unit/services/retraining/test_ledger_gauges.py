@@ -36,7 +36,8 @@ def test_gauges_are_correct_after_a_restart(open_app: Callable[..., RetrainingAp
         'unacknowledged_decisions{model="toy"}': 0.0,
         'gate_gain{bound="estimate",model="toy"}': gain["mean"],
         'gate_gain{bound="lower",model="toy"}': gain["lower"],
-        'gate_margin{model="toy"}': gain["lower"] - app.installation.spec.gate.minimum_gain,
+        'gate_margin{model="toy"}': gain["lower"]
+        - app.installation.spec.require_performance().gate.minimum_gain,
     }
     assert {name: float(shown[f"homeostat_retraining_{name}"]) for name in expected} == expected
     assert 0 < float(shown["homeostat_retraining_oldest_open_run_age_seconds"]) < 600

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from shared.contracts.loop_spec import AllRows, LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec
-from shared.errors import InvalidLoopSpec
+from shared.errors import InvalidLoopSpec, ProjectError
 
 
 def at(document: dict[str, Any], path: str, value: object) -> dict[str, Any]:
@@ -30,12 +30,12 @@ def at(document: dict[str, Any], path: str, value: object) -> dict[str, Any]:
 
 def test_the_least_file_gets_careful_defaults(loop_spec: LoopSpec) -> None:
     assert loop_spec.automation == "suggest"
-    assert loop_spec.retraining.triggers == ()
-    assert loop_spec.retraining.window == AllRows(use="all")
-    assert loop_spec.retraining.time_limit == timedelta(minutes=30)
-    assert loop_spec.retraining.cooldown == timedelta(0)
-    assert loop_spec.retraining.budget is None
-    assert loop_spec.gate.confidence == 0.9
+    assert loop_spec.require_performance().retraining.triggers == ()
+    assert loop_spec.require_performance().retraining.window == AllRows(use="all")
+    assert loop_spec.require_performance().retraining.time_limit == timedelta(minutes=30)
+    assert loop_spec.require_performance().retraining.cooldown == timedelta(0)
+    assert loop_spec.require_performance().retraining.budget is None
+    assert loop_spec.require_performance().gate.confidence == 0.9
     assert loop_spec.feature("carrier").values == ("AA", "UA")
     with pytest.raises(KeyError):
         loop_spec.feature("weather")
@@ -161,7 +161,7 @@ def of_classes(document: dict[str, Any], metric: str = "log_loss", **changes: An
 @pytest.mark.parametrize("metric", ["log_loss", "error_rate"])
 def test_classes_are_measured_by_a_loss_of_classes(loop_document: dict[str, Any], metric: str) -> None:
     spec = LoopSpec.model_validate(of_classes(loop_document, metric))
-    assert (spec.prediction.labels, spec.metric.name) == (("cat", "dog"), metric)
+    assert (spec.prediction.labels, spec.require_performance().metric.name) == (("cat", "dog"), metric)
     with pytest.raises(
         ValidationError, match="brier does not fit a prediction of kind classes: use error_rate"
     ):
@@ -203,3 +203,51 @@ def test_on_cannot_be_meant_as_the_key_of_a_trigger(loop_document: dict[str, Any
     text = text.replace("retraining:\n", "retraining:\n  triggers:\n  - on: drift\n")
     with pytest.raises(InvalidLoopSpec, match=r"retraining.triggers.0: expected the key when"):
         parse_loop_spec(text)
+
+
+def without_loss(document: dict[str, Any], prediction: dict[str, Any]) -> dict[str, Any]:
+    kept = ("model", "features", "drift")
+    return {key: document[key] for key in kept} | {"prediction": prediction}
+
+
+@pytest.mark.parametrize("prediction", [{"kind": "embedding", "size": 4}, {"kind": "tensor"}])
+def test_kind_without_loss_needs_features_and_drift_only(
+    loop_document: dict[str, Any], prediction: dict[str, Any]
+) -> None:
+    spec = parse_loop_spec(yaml.safe_dump(without_loss(loop_document, prediction)))
+    assert (spec.performance, spec.automation) == (None, "observe")
+    with pytest.raises(ProjectError, match=f"is of kind {prediction['kind']}, which has no loss"):
+        spec.require_performance()
+    written = spec.model_dump(mode="json")
+    assert not {"outcome", "metric", "retraining", "gate"} & set(written)
+    assert LoopSpec.model_validate(written) == spec
+
+
+@pytest.mark.parametrize("key", ["outcome", "metric", "retraining", "gate"])
+def test_kind_with_loss_needs_every_part(loop_document: dict[str, Any], key: str) -> None:
+    del loop_document[key]
+    with pytest.raises(InvalidLoopSpec, match=f"loop.yaml: {key} is missing"):
+        parse_loop_spec(yaml.safe_dump(loop_document))
+
+
+def test_version_of_kind_tensor_from_before_keeps_its_bytes(loop_document: dict[str, Any]) -> None:
+    """Such a manifest has a metric that nothing was ever computed with."""
+    before = {
+        **loop_document,
+        "prediction": {"kind": "tensor"},
+        "metric": {"name": "mae"},
+        "automation": "auto",
+    }
+    spec = LoopSpec.model_validate(before)
+    assert spec.performance is None
+    written = spec.model_dump(mode="json")
+    assert written["prediction"] == {"kind": "tensor", "output": ""}
+    assert set(written) == {*before, "description"}
+    assert LoopSpec.model_validate(written).model_dump(mode="json") == written
+
+
+@pytest.mark.parametrize("kind", [{"kind": "values", "names": ["a", "b"]}, {"kind": "embedding", "size": 2}])
+def test_a_column_of_answers_is_no_feature(loop_document: dict[str, Any], kind: dict[str, Any]) -> None:
+    document = without_loss(loop_document, kind) | {"features": [{"name": "scores", "type": "number"}]}
+    with pytest.raises(ValidationError, match=f"'scores' is reserved in a model of kind {kind['kind']}"):
+        LoopSpec.model_validate(document)

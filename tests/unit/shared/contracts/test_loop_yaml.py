@@ -48,3 +48,38 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "loop.yaml").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(InvalidLoopSpec, match="cannot be read"):
         read_loop_spec(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "hint"),
+    [
+        (
+            {"metric": {"name": "mae"}},
+            "metric does not go with a prediction of kind embedding",
+            "remove metric;",
+        ),
+        (
+            {"outcome": {"delay": "1d"}, "gate": {"holdout": "1d"}},
+            "outcome does not go with",
+            "remove outcome, gate;",
+        ),
+        (
+            {"retraining": {"command": ["x"], "cooldown": "1d", "triggers": []}},
+            "retraining.cooldown does not go with",
+            "remove retraining.cooldown, retraining.triggers; `homeostat deploy` uses command and time_limit",
+        ),
+        ({"automation": "auto"}, "automation is auto; expected observe", "set automation: observe"),
+    ],
+)
+def test_what_needs_a_loss_is_refused_where_there_is_none(
+    loop_document: dict[str, Any], changes: dict[str, Any], said: str, hint: str
+) -> None:
+    document = {key: loop_document[key] for key in ("model", "features", "drift")}
+    document |= {
+        "prediction": {"kind": "embedding", "size": 3},
+        "retraining": {"command": ["python", "train.py"]},
+    }
+    assert parse_loop_spec(yaml.safe_dump(document)).automation == "observe"
+    with pytest.raises(InvalidLoopSpec, match=f"^loop.yaml: {said}") as refusal:
+        parse_loop_spec(yaml.safe_dump(document | changes))
+    assert str(refusal.value.hint).startswith(hint)

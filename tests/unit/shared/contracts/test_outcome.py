@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from shared.contracts.loop_spec import Prediction
-from shared.contracts.outcome import expected_outcome, fits, fitting
+from shared.contracts.outcome import expected_outcome, fits, fitting, numbers_by_name, numbers_of
+from shared.contracts.prediction import Prediction
 
 NAN, INF = float("nan"), float("inf")
 
@@ -35,3 +35,32 @@ def test_outcome_of_classes_is_a_label(labels: tuple[int | str, ...]) -> None:
     assert expected_outcome(prediction) == "one of 3, 5"
     many = Prediction(kind="classes", labels=tuple(range(30)))
     assert expected_outcome(many).endswith("18, 19, …")
+
+
+RANGES = Prediction(kind="values", names=("low", "high"))
+
+
+def test_outcome_of_values_has_a_number_for_each_name() -> None:
+    good = {"high": 2, "low": 1.5}
+    assert numbers_by_name(RANGES, good) == {"low": 1.5, "high": 2.0}
+    bad: list[object] = [None, 1.0, [1.0, 2.0], {"low": 1.0}, {"low": 1.0, "high": 2.0, "mid": 1.5}]
+    bad += [{"low": 1.0, "high": value} for value in (None, True, "2", NAN, INF, 10**400)]
+    assert [numbers_by_name(RANGES, value) for value in bad] == [None] * len(bad)
+    assert expected_outcome(RANGES) == "an object with a finite number for each of low, high"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.struct([("high", pa.float64()), ("low", pa.float64())]), pa.map_(pa.string(), pa.float64())],
+)
+def test_outcomes_of_values_fit_if_every_number_is_finite(kind: pa.DataType) -> None:
+    rows: list[dict[str, float | None] | None] = [
+        {"low": 1.0, "high": 2.0},
+        {"low": 1.0, "high": NAN},
+        {"low": None, "high": 2.0},
+        None,
+    ]
+    given = [row and list(row.items()) for row in rows] if pa.types.is_map(kind) else rows
+    column = pa.chunked_array([pa.array(given[:1], kind), pa.array(given[1:], kind)])
+    assert fitting(RANGES, column).to_pylist() == [True, False, False, False]
+    assert numbers_of("low", column).to_pylist() == [1.0, 1.0, None, None]

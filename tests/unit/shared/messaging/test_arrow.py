@@ -6,8 +6,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_CLASS_COLUMNS, PREDICTION_COLUMNS
-from shared.messaging.arrow import UndecodableBatch, from_bytes, outcomes_batch, predictions_batch, to_bytes
+from shared.contracts.lake_schema import (
+    OUTCOME_COLUMNS,
+    OUTCOME_OPTIONAL_COLUMNS,
+    PREDICTION_COLUMNS,
+    PREDICTION_OPTIONAL_COLUMNS,
+)
+from shared.messaging.arrow import (
+    UndecodableBatch,
+    find_flaw,
+    from_bytes,
+    outcomes_batch,
+    predictions_batch,
+    to_bytes,
+)
 from shared.spool.record import Classes, OutcomeRecord, PredictionRecord
 
 NOW = datetime(2013, 1, 1, tzinfo=UTC)
@@ -86,7 +98,7 @@ def test_classes_become_a_label_and_a_list_of_scores() -> None:
     classes = Classes(["cat", "dog"], np.array([[0.75, 0.25], [0.5, 0.5]], np.float32))
     batch = predictions_batch([record(0, 2, classes=classes), record(2, 1)], writer="w", epoch=1)
     assert batch.schema.names == [*PREDICTION_COLUMNS.names, "label", "scores", "f_carrier"]
-    assert batch.schema.field("scores") == PREDICTION_CLASS_COLUMNS.field("scores")
+    assert batch.schema.field("scores") == PREDICTION_OPTIONAL_COLUMNS.field("scores")
     assert batch["label"].to_pylist() == ["cat", "dog", None]
     assert batch["scores"].to_pylist() == [[0.75, 0.25], [0.5, 0.5], None]
 
@@ -153,3 +165,21 @@ def test_corrupt_bytes_never_crash_the_decoder() -> None:
             from_bytes(bytes(damaged), columns=PREDICTION_COLUMNS)
         except UndecodableBatch:
             continue
+
+
+def test_rows_of_numbers_become_lists_without_a_label() -> None:
+    vectors = np.array([[1.5, 2.0], [3.0, 4.0]], np.float32)
+    batch = predictions_batch([record(0, 2, scores=None, vectors=vectors), record(2, 1)], writer="w", epoch=1)
+    assert batch.schema.names == [*PREDICTION_COLUMNS.names, "scores", "f_carrier"]
+    assert batch.schema.field("scores") == PREDICTION_OPTIONAL_COLUMNS.field("scores")
+    assert batch["scores"].to_pylist() == [[1.5, 2.0], [3.0, 4.0], None]
+
+
+def test_outcomes_of_values_are_maps_by_name() -> None:
+    numbers = OutcomeRecord("flights", 0, NOW, ["a"], [None], [NOW], numbers=[{"low": 1.0, "high": 2.0}])
+    plain = OutcomeRecord("flights", 1, NOW, ["b"], [1.0], [NOW])
+    batch = outcomes_batch([numbers, plain], writer="w", epoch=1)
+    assert batch.schema.names == [*OUTCOME_COLUMNS.names, "values"]
+    assert batch["values"].to_pylist() == [[("low", 1.0), ("high", 2.0)], None]
+    again = from_bytes(to_bytes(batch), columns=OUTCOME_COLUMNS)
+    assert find_flaw(again, columns=OUTCOME_COLUMNS, optional=OUTCOME_OPTIONAL_COLUMNS, features=False) == ""

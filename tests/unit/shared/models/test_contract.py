@@ -20,10 +20,10 @@ def test_scores_are_flat_and_tensors_keep_their_shape() -> None:
 
 
 def test_every_class_has_a_probability() -> None:
-    assert check_rows(np.zeros((3, 2)), 3, scores=False, classes=2).shape == (3, 2)
+    assert check_rows(np.zeros((3, 2)), 3, scores=False, width=2).shape == (3, 2)
     with pytest.raises(UnservableModel, match=r"returned shape \[3, 1\] for 3 rows") as raised:
-        check_rows(np.zeros((3, 1)), 3, scores=False, classes=2)
-    assert raised.value.hint == "return one row of 2 probabilities per row"
+        check_rows(np.zeros((3, 1)), 3, scores=False, width=2)
+    assert raised.value.hint == "return one row of 2 numbers per row"
 
 
 @pytest.mark.parametrize(

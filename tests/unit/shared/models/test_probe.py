@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from shared.contracts.feature import Feature
-from shared.contracts.loop_spec import Prediction
+from shared.contracts.prediction import Prediction
 from shared.errors import UnservableModel
 from shared.models.probe import SAMPLE, Run, probe
 

@@ -239,3 +239,47 @@ def test_a_label_per_row_is_required(spool: SpoolWriter) -> None:
             observed_at=[NOON],
             labels=["cat", "dog"],
         )
+
+    with pytest.raises(ValueError, match="1 ids, 2 rows of vectors: expected the same number"):
+        spool.append_predictions(
+            model="vectors",
+            version="v1",
+            generation=1,
+            event_time=NOON,
+            answered_at=NOON,
+            prediction_ids=["a"],
+            scores=None,
+            columns={},
+            vectors=np.zeros((2, 3), np.float32),
+        )
+
+
+def test_rows_of_numbers_are_read_as_they_were_written(root: Path, spool: SpoolWriter) -> None:
+    vectors = np.array([[1.5, -2.0, 3e38], [0.1, 0.2, 0.3]], np.float32)
+    image = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    assert spool.append_predictions(
+        model="vectors",
+        version="v1",
+        generation=1,
+        event_time=NOON,
+        answered_at=NOON,
+        prediction_ids=["a", "b"],
+        scores=None,
+        columns={"image": image},
+        vectors=vectors,
+    )
+    assert spool.append_outcomes(
+        model="vectors",
+        received_at=NOON,
+        prediction_ids=["a"],
+        values=[None],
+        observed_at=[NOON],
+        numbers=[{"low": 1.0, "high": 2.0}],
+    )
+    predictions, outcomes = [entry.record for entry in SpoolReader(root / spool.writer).read()]
+    assert isinstance(predictions, PredictionRecord)
+    assert isinstance(outcomes, OutcomeRecord)
+    np.testing.assert_array_equal(predictions.vectors, vectors)
+    np.testing.assert_array_equal(predictions.tensors["image"], image)
+    assert (predictions.scores, predictions.classes) == (None, None)
+    assert (outcomes.numbers, outcomes.labels) == ([{"low": 1.0, "high": 2.0}], None)

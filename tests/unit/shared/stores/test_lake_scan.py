@@ -12,11 +12,11 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from shared.contracts.lake_schema import (
-    OUTCOME_CLASS_COLUMNS,
     OUTCOME_COLUMNS,
+    OUTCOME_OPTIONAL_COLUMNS,
     PARTITION,
-    PREDICTION_CLASS_COLUMNS,
     PREDICTION_COLUMNS,
+    PREDICTION_OPTIONAL_COLUMNS,
     TIMESTAMP,
     partition_of,
 )
@@ -314,18 +314,18 @@ def test_table_without_labels_has_null_labels(lake: Lake) -> None:
     predict(lake, [1])
     observe(lake, 1, 0.5, observed=2, received=2)
     columns = ["label", "scores"]
-    expected = [PREDICTION_CLASS_COLUMNS.field(name) for name in columns]
+    expected = [PREDICTION_OPTIONAL_COLUMNS.field(name) for name in columns]
     for table in (
         lake.read_predictions("flights", at(0), at(2), columns),
         lake.read_predictions("unknown", at(0), at(2), columns),
     ):
         assert list(table.schema) == expected
         assert table["label"].null_count == table.num_rows
-    for labels, outcome in ((False, [0.5]), (True, [None])):
-        joined = lake.read_joined("flights", at(0), at(2), columns=["score"], labels=labels)
+    for source, outcome in (("value", [0.5]), ("label", [None]), ("values", [None])):
+        joined = lake.read_joined("flights", at(0), at(2), columns=["score"], source=source)
         assert joined.column_names == ["prediction_id", "score", "outcome", "observed_at"]
         assert joined["outcome"].to_pylist() == outcome
-    assert lake.read_joined("flights", at(0), at(2), labels=True, with_outcome=True).num_rows == 0
+    assert lake.read_joined("flights", at(0), at(2), source="label", with_outcome=True).num_rows == 0
 
 
 def test_prediction_is_found_with_its_label(lake: Lake) -> None:
@@ -335,7 +335,7 @@ def test_prediction_is_found_with_its_label(lake: Lake) -> None:
         "prediction_id": "p2", "value": None, "label": "cat", "observed_at": at(3), "received_at": at(3),
         "writer": "w", "epoch": 1, "sequence": 9, "traceparent": "",
     }  # fmt: skip
-    schema = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_CLASS_COLUMNS])
+    schema = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_OPTIONAL_COLUMNS])
     write(lake.outcomes("flights"), [row], schema, "observed_at")
     found = [lake.find_prediction(name, "flights") for name in ("p1", "p2")]
     assert [row["outcome"] for row in found if row] == [0.5, "cat"]

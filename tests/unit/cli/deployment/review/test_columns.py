@@ -102,3 +102,12 @@ def test_tensors_and_booleans_are_read(make_loop: MakeLoop) -> None:
     )
     [found] = column_warnings(loop, made)
     assert "in all reference rows: paid (True); drift" in found.message
+
+
+def test_one_outcome_of_several_values_is_named(make_loop: MakeLoop) -> None:
+    loop = make_loop(prediction={"kind": "values", "names": ["low", "high"]}, metric={"name": "mae"})
+    one = [{"low": 1.0, "high": 2.0}, {"low": 1.0, "high": None}] * (ROWS // 2)
+    [found] = column_warnings(loop, rows(outcome=pa.array(one)))
+    assert found.message.startswith("every outcome in the reference is {'low': 1.0, 'high': 2.0}")
+    other = [{"low": 1.0, "high": float(row)} for row in range(ROWS)]
+    assert column_warnings(loop, rows(outcome=pa.array(other))) == []

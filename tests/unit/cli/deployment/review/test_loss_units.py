@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from cli.deployment.review.deployed_rows import DeployedRows
 from cli.deployment.review.loss_units import loss_warnings
-from shared.models.classes import answer_columns
+from cli.deployment.review.review import review
+from shared.models.answers import answer_columns
 from tests.fakes.class_model import class_loop
 from tests.unit.cli.deployment.review.conftest import ROWS, MakeLoop, rows, table
 
@@ -139,3 +141,37 @@ def test_rows_without_outcomes_and_tensors_have_no_loss(make_loop: MakeLoop) -> 
     floor = {"name": "log_loss", "floor": 0.1}
     assert texts(make_loop(metric=floor), rows(outcome=np.full(ROWS, np.nan))) == []
     assert texts(make_loop(kind="tensor"), rows()) == []
+
+
+@pytest.mark.parametrize("metric", ["mae", "rmse"])
+def test_loss_of_several_values_is_compared_with_one_constant_per_name(
+    make_loop: MakeLoop, metric: str
+) -> None:
+    """Names with the means 0 and 1000: one constant for both would have a loss of 500."""
+    loop = make_loop(
+        prediction={"kind": "values", "names": ["low", "high"]},
+        metric={"name": metric, "floor": 0.5},
+        drift=WINDOW | {"loss_increase": 3.0},
+    )
+    true = np.random.default_rng(7).uniform([-5, 995], [5, 1005], (ROWS, 2))
+    true[0, 1] = np.nan
+    outcome = pa.array([{"low": low, "high": high} for low, high in true.tolist()])
+    found = loss_warnings(loop, rows(outcome=outcome, scores=list((true + 1).astype(np.float32))))
+    assert [one.key for one in found] == ["metric.floor", "drift.loss_increase"]
+    assert f"the {metric} of the reference is 1," in found[0].message
+    shown = float(found[1].message.split("more than the ")[1].split(" of")[0])
+    assert shown == pytest.approx(CONSTANTS[metric], rel=0.03)
+
+
+# Of a uniform distribution from -5 to 5: the mean absolute deviation, and the standard deviation.
+CONSTANTS = {"mae": 2.5, "rmse": 10 / 12**0.5}
+
+
+@pytest.mark.parametrize("prediction", [{"kind": "embedding", "size": 2}, {"kind": "tensor"}])
+def test_model_without_loss_has_no_warnings_about_one(
+    make_loop: MakeLoop, prediction: dict[str, Any]
+) -> None:
+    loop = make_loop(prediction=prediction)
+    made = rows()
+    without = DeployedRows(made.given.drop_columns(["outcome"]), made.reference.drop_columns(["outcome"]))
+    assert review(loop, without) == []

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.drift.evaluation.columns import columns_of, rows_from_table, sample
+from services.drift.evaluation.columns import (
+    answer_columns,
+    columns_of,
+    prediction_columns,
+    rows_from_table,
+    sample,
+)
 from tests.fakes.class_model import TABLE, class_loop
+from tests.fakes.vector_model import EMBEDDING, LINES, embedding_loop, values_loop
 from tests.unit.services.drift.world import loop, minutes, ordinary
 
 TENSOR = {
@@ -28,7 +37,7 @@ def test_rows_come_in_time_order_and_keep_what_is_missing() -> None:
     rows = rows_from_table(table, loop(), prefix="f_")
     assert np.array_equal(rows.columns["x"].astype(float), [np.nan, np.nan, 2.0], equal_nan=True)
     assert rows.columns["c"].tolist() == [None, "b", "a"]
-    assert np.array_equal(rows.prediction, [0.0, np.nan, 0.2], equal_nan=True)
+    assert np.array_equal(rows.predictions["score"], [0.0, np.nan, 0.2], equal_nan=True)
     assert np.array_equal(rows.outcome, [np.nan, 0.0, 1.0], equal_nan=True)
 
 
@@ -36,7 +45,7 @@ def test_a_column_the_table_lacks_is_missing_in_every_row() -> None:
     rows = rows_from_table(pa.table({"event_time": [minutes(0)]}), loop())
     assert rows.columns["c"].tolist() == [None]
     assert np.isnan(rows.columns["x"].astype(float)).all()
-    assert np.isnan(rows.prediction).all()
+    assert np.isnan(rows.predictions["score"]).all()
 
 
 def test_no_rows_are_rows_too() -> None:
@@ -105,7 +114,7 @@ def class_table(**changes: object) -> pa.Table:
 
 def test_of_classes_the_label_is_measured_and_the_loss_is_of_the_true_one() -> None:
     rows = rows_from_table(class_table(), class_loop())
-    assert rows.prediction.tolist() == ["cat", None, "bird"]
+    assert rows.predictions["label"].tolist() == ["cat", None, "bird"]
     assert rows.outcome.tolist() == [0.0, 1.0, 0.0]
     assert rows.loss == pytest.approx([-np.log(0.75), np.nan, -np.log(0.125)], nan_ok=True)
     by_errors = rows_from_table(class_table(), class_loop(metric={"name": "error_rate"}))
@@ -116,7 +125,7 @@ def test_of_classes_the_label_is_measured_and_the_loss_is_of_the_true_one() -> N
 def test_integer_labels_are_compared_as_text() -> None:
     table = class_table(label=["8", "3", None], outcome=[3, 3, 5])
     rows = rows_from_table(table, class_loop((3, 5, 8)))
-    assert rows.prediction.tolist() == ["3", None, "8"]
+    assert rows.predictions["label"].tolist() == ["3", None, "8"]
     assert rows.outcome.tolist() == [0.0, 1.0, 0.0]
 
 
@@ -124,4 +133,48 @@ def test_integer_labels_are_compared_as_text() -> None:
 def test_an_answer_column_the_table_lacks_is_missing_in_every_row(lacking: str) -> None:
     rows = rows_from_table(class_table(**{lacking: None}), class_loop())
     assert np.isnan(rows.loss).all() == (lacking != "label")
-    assert (rows.prediction == np.array(None)).all() == (lacking == "label")
+    assert (rows.predictions["label"] == np.array(None)).all() == (lacking == "label")
+
+
+def values_table(**changes: object) -> pa.Table:
+    columns: dict[str, object] = {
+        "event_time": [minutes(2), minutes(0), minutes(1)],
+        "line": [2, 0, 1],
+        "scores": pa.array([LINES[2], LINES[0], None], pa.list_(pa.float32())),
+        "outcome": [
+            {"high": 46.0, "low": 10.0, "mid": 20.0},
+            {"high": 4.0, "low": 1.0, "mid": None},
+            {"high": 1.0, "low": 1.0, "mid": 1.0},
+        ],
+    }
+    return pa.table({name: column for name, column in (columns | changes).items() if column is not None})
+
+
+def test_of_values_each_number_is_measured_and_the_loss_is_their_mean() -> None:
+    rows = rows_from_table(values_table(), values_loop())
+    assert list(rows.predictions) == ["score.low", "score.mid", "score.high"]
+    assert rows.predictions["score.high"] == pytest.approx([4.0, np.nan, 40.0], nan_ok=True)
+    assert rows.outcome == pytest.approx([np.nan, 1.0, 76 / 3], nan_ok=True)
+    assert rows.loss == pytest.approx([np.nan, np.nan, 2.0], nan_ok=True)
+    squares = rows_from_table(values_table(), values_loop(metric={"name": "rmse"}))
+    assert squares.loss == pytest.approx([np.nan, np.nan, 12.0], nan_ok=True)
+    assert rows.take(np.array([2])).predictions["score.low"].tolist() == [10.0]
+    known = (answer.name for answer in prediction_columns(values_loop()))
+    assert tuple(known) == tuple(rows.predictions)
+
+
+@pytest.mark.parametrize("lacking", ["scores", "outcome"])
+def test_a_column_of_values_the_table_lacks_is_missing_in_every_row(lacking: str) -> None:
+    rows = rows_from_table(values_table(**{lacking: None}), values_loop())
+    assert np.isnan(rows.loss).all()
+    assert np.isnan(rows.outcome).all() == (lacking == "outcome")
+
+
+@pytest.mark.parametrize("prediction", [EMBEDDING, {"kind": "tensor"}])
+def test_of_a_kind_without_loss_the_features_are_measured_only(prediction: dict[str, Any]) -> None:
+    spec = embedding_loop(prediction=prediction)
+    rows = rows_from_table(values_table(outcome=[1.0, 2.0, 3.0]), spec)
+    assert (rows.predictions, prediction_columns(spec), answer_columns(spec)) == ({}, (), ())
+    assert np.isnan(rows.outcome).all()
+    assert np.isnan(rows.loss).all()
+    assert rows.columns["line"].tolist() == [0.0, 1.0, 2.0]

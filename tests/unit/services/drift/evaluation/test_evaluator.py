@@ -19,6 +19,7 @@ from services.drift.windows import Span
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.verdict import Verdict
 from tests.fakes.class_model import TABLE, class_loop
+from tests.fakes.vector_model import values_loop
 from tests.unit.services.drift.distances import ScipyDistances
 from tests.unit.services.drift.world import loop, minutes, ordinary
 
@@ -364,5 +365,45 @@ def test_labels_and_losses_of_classes_are_measured(
     exceeded = {score.signal for score in measured.scores if score.exceeded}
     assert exceeded - {"data"} == set(expected)
     assert [score.method for score in measured.scores if score.signal == "prediction"] == ["jensenshannon"]
+    assert [score.method for score in measured.scores if score.signal == "performance"] == [metric]
+    assert (measured.outcomes, measured.loss_expected) == (1000, True)
+
+
+def value_rows(rows: int, seed: int, spec: LoopSpec, *, shift: float = 0.0, wrong: float = 0.0) -> Rows:
+    """Answers around a line of numbers; `shift` moves the middle one with its outcome, `wrong` all outcomes."""
+    random = np.random.default_rng(seed)
+    answers = random.normal([0.0, shift, 0.0], size=(rows, 3))
+    outcomes = answers + random.normal(size=(rows, 3)) + wrong
+    columns = {
+        "line": random.integers(0, 3, rows),
+        "scores": list(answers.astype(np.float32)),
+        "outcome": [dict(zip(spec.prediction.names, row, strict=True)) for row in outcomes.tolist()],
+    }
+    step = timedelta(seconds=3.6)
+    return rows_from_table(
+        pa.table({"event_time": [minutes(0) + step * place for place in range(rows)], **columns}), spec
+    )
+
+
+@pytest.mark.parametrize("metric", ["mae", "rmse"])
+@pytest.mark.parametrize(
+    ("changes", "expected", "above"),
+    [
+        ({}, (), []),
+        ({"shift": 2.0}, ("prediction",), ["wasserstein.mid"]),
+        ({"wrong": 2.0}, ("performance",), []),
+    ],
+)
+def test_each_of_several_values_and_their_loss_are_measured(
+    metric: str, changes: dict[str, float], expected: tuple[str, ...], above: list[str]
+) -> None:
+    spec = values_loop(drift=CLASS_DRIFT, metric={"name": metric})
+    reference = build_reference(VERSION, spec, value_rows(4000, 1, spec))
+    window = value_rows(1000, 2, spec, **changes)
+    measured = Evaluator(ScipyDistances()).evaluate(subject(), window, reference)
+    assert {score.signal for score in measured.scores if score.exceeded} == set(expected)
+    found = [score for score in measured.scores if score.signal == "prediction"]
+    assert [score.method for score in found] == [f"wasserstein.{name}" for name in spec.prediction.names]
+    assert [score.method for score in found if score.exceeded] == above
     assert [score.method for score in measured.scores if score.signal == "performance"] == [metric]
     assert (measured.outcomes, measured.loss_expected) == (1000, True)

@@ -11,6 +11,8 @@ from shared.errors import DependencyUnavailable
 from shared.stores.lake import Lake
 from tests.fakes.class_lake import fill_class_lake
 from tests.fakes.class_model import class_loop
+from tests.fakes.values_lake import fill_values_lake
+from tests.fakes.vector_model import LINES, NAMES, values_loop
 from tests.unit.services.drift.world import World, loop, minutes, ordinary
 
 
@@ -41,7 +43,7 @@ def test_rows_come_with_their_outcomes(world: World, lake_reader: DeltaLakeReade
 def test_rows_of_classes_come_with_labels_and_losses(world: World, lake_reader: DeltaLakeReader) -> None:
     fill_class_lake(world.lake, class_loop(), [0, 1, 2], ["cat", None, "cat"])
     rows = lake_reader.rows("animals", class_loop(), Span(minutes(0), minutes(60)), 1)
-    assert rows.prediction.tolist() == ["cat", "dog", "bird"]
+    assert rows.predictions["label"].tolist() == ["cat", "dog", "bird"]
     assert rows.loss == pytest.approx([-np.log(0.75), np.nan, -np.log(0.125)], nan_ok=True)
 
 
@@ -100,3 +102,13 @@ def test_a_lake_that_cannot_be_read_is_away(world: World) -> None:
     (location / "00000000000000000000.json").write_text("this is no log")
     with pytest.raises(DependencyUnavailable, match="lake"):
         DeltaLakeReader(Lake(str(world.home / "lake"))).watermarks("toy")
+
+
+def test_rows_of_values_come_with_numbers_by_name(world: World, lake_reader: DeltaLakeReader) -> None:
+    spec = values_loop()
+    outcomes = [dict.fromkeys(NAMES, 2.0), None, {"low": 1.0, "mid": 1.0, "top": 1.0}]
+    fill_values_lake(world.lake, spec, [0, 1, 2], LINES, outcomes)
+    rows = lake_reader.rows("ranges", spec, Span(minutes(0), minutes(60)), 1)
+    assert rows.predictions["score.mid"].tolist() == [2.0, 0.5, 20.0]
+    # An outcome of other names, as another version had them, is none of this version.
+    assert rows.loss == pytest.approx([1.0, np.nan, np.nan], nan_ok=True)

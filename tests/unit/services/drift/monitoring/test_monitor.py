@@ -649,3 +649,16 @@ def test_a_drift_that_begins_anew_was_not_through_before_its_last_verdict(
     monkeypatch.setattr(installation.monitor, "lake_reader", SilentLake(installation.world.lake))
     installation.monitor.step()
     assert last_full_poll(installation) == verdict.reached_at
+
+
+def test_windows_of_a_model_without_loss_are_judged_when_they_are_full(installation: Installation) -> None:
+    spec = loop(prediction={"kind": "embedding", "size": 2})
+    manifest = installation.world.version(spec, ordinary(5000, 1) | {"scores": [[0.5, 1.0]] * 5000})
+    installation.world.release(manifest)
+    installation.world.answer(manifest, 1, ordinary(HOUR * 2 + 1, 2), delay=None)
+    verdicts = installation.settle()
+    assert [verdict.window_end for verdict in verdicts] == [minutes(60), minutes(120)]
+    assert [(verdict.state, verdict.outcomes, verdict.loss) for verdict in verdicts] == [("ok", 0, None)] * 2
+    [status] = installation.monitor.statuses()
+    assert (status.next_window_end, status.next_window_ready_at) == (minutes(180), minutes(180))
+    assert status.error == ""

@@ -34,3 +34,11 @@ def test_a_window_of_no_length_is_no_error() -> None:
 def test_examples_in_docstrings() -> None:
     results = doctest.testmod(alarm_budget)
     assert (results.failed, results.attempted > 0) == (0, True)
+
+
+def test_several_predictions_share_their_part_of_the_budget() -> None:
+    one = split_budget(1.0, timedelta(days=1), feature_scores=2, data_scores=2)
+    four = split_budget(1.0, timedelta(days=1), feature_scores=2, data_scores=2, prediction_scores=4)
+    assert four.prediction == pytest.approx(one.prediction / 4)
+    none = split_budget(1.0, timedelta(days=1), feature_scores=2, data_scores=2, prediction_scores=0)
+    assert none.prediction == one.prediction

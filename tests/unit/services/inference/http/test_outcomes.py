@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.class_model import ANIMALS, serving_classes
 from tests.fakes.inference_server import IDS
 from tests.fakes.toy_model import ToyStore
+from tests.fakes.vector_model import EMBEDDING, embedding_loop, serving, values_loop
 
 
 def test_outcomes_are_labels(toys: ToyStore) -> None:
@@ -41,6 +42,53 @@ def test_unknown_label_is_refused_with_the_known_ones(
         "error": f"`value` of outcome 0 {said}",
         "field": "value",
         "expected": expected,
+        "row": 0,
+    }
+    assert server.spool.outcomes == []
+
+
+def test_outcomes_of_values_are_numbers_by_name(toys: ToyStore) -> None:
+    server = serving(toys, values_loop())
+    item = {"prediction_id": IDS.make("ranges"), "value": {"high": 3, "low": 1, "mid": 2.5}}
+    assert server.ask("POST", "/outcomes", json=item).status_code == 202
+    (record,) = server.spool.outcomes
+    assert (record["numbers"], record["values"], record["labels"]) == (
+        [{"low": 1.0, "mid": 2.5, "high": 3.0}],
+        [None],
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        1.0,
+        [1.0, 2.0, 3.0],
+        {"low": 1.0, "mid": 2.0},
+        {"low": 1.0, "mid": 2.0, "high": True},
+        {"low": 1.0, "mid": 2.0, "high": "3"},
+        {"low": 1.0, "mid": 2.0, "high": 3.0, "top": 4.0},
+    ],
+)
+def test_outcome_of_values_needs_a_number_for_each_name(toys: ToyStore, value: Any) -> None:
+    server = serving(toys, values_loop())
+    answer = server.ask("POST", "/outcomes", json={"prediction_id": IDS.make("ranges"), "value": value})
+    assert answer.status_code == 422
+    assert answer.json()["expected"] == "an object with a finite number for each of low, mid, high"
+    assert server.spool.outcomes == []
+
+
+@pytest.mark.parametrize("prediction", [EMBEDDING, {"kind": "tensor", "output": "vector"}])
+def test_outcome_of_a_model_without_loss_is_refused(toys: ToyStore, prediction: dict[str, Any]) -> None:
+    server = serving(toys, embedding_loop(prediction=prediction))
+    item = {"prediction_id": IDS.make("vectors"), "value": 1.0}
+    answer = server.ask("POST", "/outcomes", json=item)
+    assert answer.status_code == 422
+    assert answer.json() == {
+        "error": f"outcome 0 is of model vectors, whose prediction is of kind {prediction['kind']}",
+        "field": "value",
+        "expected": "outcomes of other models only: answers of this kind are not compared with outcomes",
         "row": 0,
     }
     assert server.spool.outcomes == []

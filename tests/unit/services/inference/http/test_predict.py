@@ -7,6 +7,7 @@ import numpy as np
 from tests.fakes.class_model import TABLE, serving_classes
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ToyStore
+from tests.fakes.vector_model import LINES, embedding_loop, serving, values_loop
 
 
 def test_reply_has_label_score_and_scores(toys: ToyStore) -> None:
@@ -41,3 +42,22 @@ def test_other_kinds_are_logged_without_classes(toys: ToyStore) -> None:
     server.ask("POST", "/outcomes", json={"prediction_id": identity, "value": 1})
     assert server.spool.predictions[0]["classes"] is None
     assert server.spool.outcomes[0]["labels"] is None
+
+
+def test_values_are_answered_by_name_and_logged_as_answered(toys: ToyStore) -> None:
+    server = serving(toys, values_loop())
+    row = server.predict({"line": 1}).json()["predictions"][0]
+    assert set(row) == {"prediction_id", "values"}
+    assert row["values"] == {"low": -1.0, "mid": 0.5, "high": 8.0}
+    (record,) = server.spool.predictions
+    assert (record["scores"], record["vectors"].tolist()) == (None, [[-1.0, 0.5, 8.0]])
+
+
+def test_embeddings_are_answered_as_lists(toys: ToyStore) -> None:
+    server = serving(toys, embedding_loop())
+    rows = server.predict({"line": 2}, {"line": 0}).json()["predictions"]
+    assert [row["embedding"] for row in rows] == [LINES[2].tolist(), LINES[0].tolist()]
+    assert set(rows[0]) == {"prediction_id", "embedding"}
+    (record,) = server.spool.predictions
+    assert record["vectors"].dtype == np.float32
+    np.testing.assert_array_equal(record["vectors"], LINES[[2, 0]])

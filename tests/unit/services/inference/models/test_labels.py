@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from services.inference.models.labels import Labels
-from shared.contracts.loop_spec import Prediction
+from shared.contracts.prediction import Prediction
 
 
 def labels(*values: int | str) -> Labels:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ from services.inference.models.loader import Loader
 from services.inference.models.servable import Engine, Servable
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.onnx import OnnxModel
+from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MANIFEST, MODEL, Manifest
 from shared.errors import IntegrityError, NotFound, UnservableModel
+from shared.models.contract import TensorType
 from shared.models.packaging import verify_version
 from tests.fakes.class_model import TABLE, put_classes
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
+from tests.fakes.vector_model import LINES, embedding_loop, put_vectors, values_loop
 from tests.waiting import bound
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CPU = Device("cpu", ("CPUExecutionProvider",), "requested")
 
 
@@ -191,3 +196,49 @@ def test_scores_may_differ_between_batches_by_the_tolerance(toys: ToyStore) -> N
     assert load(5e-3).version == release.version
     with pytest.raises(UnservableModel, match="depends on other rows in the batch"):
         load(5e-2)
+
+
+@pytest.mark.parametrize("loop", [values_loop(), embedding_loop()])
+def test_rows_of_numbers_are_compared_with_those_of_packaging(
+    loader: Loader, toys: ToyStore, loop: LoopSpec
+) -> None:
+    servable = loader.load(toys.release(put_vectors(toys, loop).version, model=loop.model))
+    output = servable.run(servable.schema.batch([{"line": 2}]))
+    np.testing.assert_array_equal(output, LINES[2:])
+    other = LINES.copy()
+    other[1, 2] = 8.5
+    changed = put_vectors(toys, loop, scores=pa.array(other.tolist(), pa.list_(pa.float32())))
+    with pytest.raises(
+        UnservableModel, match="reference row 1 with 8 at place 2; when it was packaged the number was 8.5"
+    ):
+        loader.load(toys.release(changed.version, model=loop.model))
+    without = put_vectors(toys, loop, scores=None)
+    with pytest.raises(UnservableModel, match="has no column `scores`"):
+        loader.load(toys.release(without.version, model=loop.model))
+
+
+def test_numbers_beyond_float32_are_refused(loader: Loader, toys: ToyStore) -> None:
+    """The log holds float32: a larger number would be infinite there."""
+    manifest = put_vectors(toys, values_loop())
+    engine = DoubleEngine(1e300)
+    servable = Servable(toys.release(manifest.version, model="ranges"), manifest, engine, loaded_at=NOW)
+    with pytest.raises(UnservableModel, match="not finite for row 0"):
+        servable.run(servable.schema.batch([{"line": 2}]))
+    engine.value = 0.1
+    output = servable.run(servable.schema.batch([{"line": 2}]))
+    assert output.dtype == np.float32
+    assert output.tolist() == [[float(np.float32(0.1))] * 3]
+
+
+class DoubleEngine:
+    """Answers three equal numbers as float64."""
+
+    device = "cpu"
+    inputs = (TensorType("line", "tensor(int64)", (None,)),)
+    outputs = (TensorType("numbers", "tensor(double)", (None, 3)),)
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def run(self, output: str, feeds: Mapping[str, Any]) -> Any:
+        return np.full((len(feeds["line"]), 3), self.value)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from shared.contracts.loop_spec import LoopSpec
 from tests.fakes.class_model import serving_classes
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ToyStore
+from tests.fakes.vector_model import LINES, embedding_loop, serving, values_loop
 
 
 def infer(server: InferenceServer, **parameters: Any) -> dict[str, Any]:
@@ -42,3 +46,31 @@ def test_metadata_names_the_labels(toys: ToyStore) -> None:
         {"name": "score", "datatype": "FP32", "shape": [-1]},
         {"name": "prediction_id", "datatype": "BYTES", "shape": [-1]},
     ]
+
+
+@pytest.mark.parametrize(
+    ("loop", "name", "parameters"),
+    [
+        (values_loop(), "numbers", {"parameters": {"names": "low\nmid\nhigh"}}),
+        (embedding_loop(), "vector", {}),
+    ],
+)
+def test_infer_answers_rows_of_numbers(
+    toys: ToyStore, loop: LoopSpec, name: str, parameters: dict[str, Any]
+) -> None:
+    server = serving(toys, loop)
+    about = server.ask("GET", f"/v2/models/{loop.model}").json()["outputs"]
+    assert about == [
+        {"name": name, "datatype": "FP32", "shape": [-1, 3], **parameters},
+        {"name": "prediction_id", "datatype": "BYTES", "shape": [-1]},
+    ]
+    body = {"inputs": [{"name": "line", "datatype": "INT64", "shape": [2], "data": [2, 0]}]}
+    answer = server.ask("POST", f"/v2/models/{loop.model}/infer", json=body).json()["outputs"]
+    assert [output["name"] for output in answer] == [name, "prediction_id"]
+    assert answer[0] == {
+        "name": name,
+        "datatype": "FP32",
+        "shape": [2, 3],
+        "data": LINES[[2, 0]].reshape(-1).tolist(),
+    }
+    assert len(server.spool.predictions) == 1

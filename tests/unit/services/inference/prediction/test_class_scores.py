@@ -4,7 +4,7 @@ import numpy as np
 
 from services.inference.models.labels import Labels
 from services.inference.prediction.class_scores import MOST_SCORES, most_probable, scores_by_label
-from shared.contracts.loop_spec import Prediction
+from shared.contracts.prediction import Prediction
 from tests.fakes.class_model import ANIMALS, TABLE
 
 

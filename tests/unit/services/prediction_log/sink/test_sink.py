@@ -17,7 +17,15 @@ from shared.messaging.arrow import CONTENT_TYPE, predictions_batch, to_bytes
 from shared.messaging.events import Event
 from shared.messaging.interfaces import Message, Partition
 from shared.spool.record import PredictionRecord
-from tests.fakes.rows import NOON, append_class_rows, append_label_outcomes, append_outcomes, append_rows
+from tests.fakes.rows import (
+    NOON,
+    append_class_rows,
+    append_label_outcomes,
+    append_outcomes,
+    append_rows,
+    append_value_outcomes,
+    append_value_rows,
+)
 
 
 def batch(
@@ -454,7 +462,30 @@ def test_tables_from_before_the_labels_get_them_with_the_first_row(log: Any) -> 
     assert rows["scores"].to_pylist() == [None, None, [0.5, 0.25, 0.25], [0.5, 0.25, 0.25], None]
     assert rows["f_distance"].to_pylist() == [0.0, 1.0, 2.0, 3.0, 4.0]
     start, end = NOON, NOON + timedelta(days=1)
-    joined = log.lake.read_joined("flights", start, end, labels=True, with_outcome=True)
+    joined = log.lake.read_joined("flights", start, end, source="label", with_outcome=True)
     assert joined["outcome"].to_pylist() == ["cat", "bird"]
     assert log.lake.read_joined("flights", start, end, with_outcome=True)["outcome"].to_pylist() == [1.0, 1.0]
+    assert log.dead_letters() == []
+
+
+def test_values_reach_a_table_of_other_rows(log: Any) -> None:
+    append_rows(log.spool, 0, 2)
+    append_outcomes(log.spool, 0, 2)
+    log.drain()
+    append_value_rows(log.spool, 2, [[1.5, 2.0], [3.0, 4.0]])
+    append_value_outcomes(log.spool, 2, [{"low": 1.0, "high": 2.5}, {"low": 3.0, "high": 4.5}])
+    append_outcomes(log.spool, 4)
+    append_rows(log.spool, 4)
+    log.drain()
+    rows = log.predictions().sort_by("sequence")
+    assert rows["scores"].to_pylist() == [None, None, [1.5, 2.0], [3.0, 4.0], None]
+    assert "label" not in rows.column_names
+    start, end = NOON, NOON + timedelta(days=1)
+    joined = log.lake.read_joined("flights", start, end, source="values", with_outcome=True)
+    assert [dict(row) for row in joined["outcome"].to_pylist()] == [
+        {"low": 1.0, "high": 2.5},
+        {"low": 3.0, "high": 4.5},
+    ]
+    found = log.lake.find_prediction("3")
+    assert (found["outcome"], found["scores"]) == ({"low": 3.0, "high": 4.5}, [3.0, 4.0])
     assert log.dead_letters() == []

@@ -17,6 +17,8 @@ from tests.fakes.class_model import put_classes
 from tests.fakes.retraining_app import RetrainingApp
 from tests.fakes.retraining_installation import MODEL
 from tests.fakes.toy_model import ToyStore
+from tests.fakes.values_lake import fill_values_lake
+from tests.fakes.vector_model import LINES, NAMES, embedding_loop, put_vectors, values_loop
 
 
 def test_lineage_of_a_promoted_version(app: RetrainingApp) -> None:
@@ -144,3 +146,27 @@ def test_prediction_of_classes_is_shown_with_its_labels(
     assert (row["label"], row["outcome"], row["score"]) == (labels[1], outcome, 0.625)
     assert row["scores"] == dict(zip(map(str, labels), [0.25, 0.625, 0.125], strict=True))
     assert why_prediction(ledger, toys.store, lake, "p1")["prediction"]["outcome"] is None
+
+
+def test_prediction_of_values_is_shown_by_name(tmp_path: Path) -> None:
+    toys = ToyStore(tmp_path)
+    manifest = put_vectors(toys, values_loop())
+    lake = Lake(str(tmp_path / "lake"))
+    outcomes = [dict.fromkeys(NAMES, 2.0), None]
+    fill_values_lake(lake, manifest.loop, [0, 1], LINES, outcomes, version=manifest.version)
+    ledger: Any = SimpleNamespace(releases_of_version=lambda _: [])
+    row = why_prediction(ledger, toys.store, lake, "p0")["prediction"]
+    assert (row["values"], row["outcome"]) == (dict(zip(NAMES, [1.0, 2.0, 4.0], strict=True)), outcomes[0])
+    assert not {"score", "scores", "label"} & set(row)
+    assert why_prediction(ledger, toys.store, lake, "p1")["prediction"]["outcome"] is None
+
+
+def test_prediction_of_an_embedding_is_shown_as_a_list(tmp_path: Path) -> None:
+    toys = ToyStore(tmp_path)
+    manifest = put_vectors(toys, embedding_loop())
+    lake = Lake(str(tmp_path / "lake"))
+    fill_values_lake(lake, manifest.loop, [2], LINES[2:], [None], version=manifest.version)
+    ledger: Any = SimpleNamespace(releases_of_version=lambda _: [])
+    row = why_prediction(ledger, toys.store, lake, "p0")["prediction"]
+    assert row["embedding"] == LINES[2].tolist()
+    assert not {"score", "scores", "label"} & set(row)

@@ -226,7 +226,9 @@ def test_limits_tolerate_a_clock_set_back() -> None:
 
 def replace_cooldown(spec: LoopSpec) -> LoopSpec:
     return spec.model_copy(
-        update={"retraining": spec.retraining.model_copy(update={"cooldown": timedelta(0)})}
+        update={
+            "retraining": spec.require_performance().retraining.model_copy(update={"cooldown": timedelta(0)})
+        }
     )
 
 
@@ -323,3 +325,18 @@ def test_budget_and_cooldown_are_never_exceeded(days: list[int], runs: int, per:
     for earlier, later in pairwise(times):
         assert later - earlier >= timedelta(days=cooldown)
     assert started, "the first cause always finds setup"
+
+
+@pytest.mark.parametrize("source", ["verdict", "request"])
+@pytest.mark.parametrize("prediction", [{"kind": "embedding", "size": 3}, {"kind": "tensor"}])
+def test_model_without_loss_is_never_retrained(source: str, prediction: dict[str, Any]) -> None:
+    """Also a version of kind tensor from before, whose loop.yaml asks for it."""
+    schedule = {"command": ["python"], "triggers": [{"when": "schedule", "every": "1d"}]}
+    spec = LoopSpec.model_validate(loop_with(prediction=prediction, retraining=schedule, automation="auto"))
+    person = Cause("k", MODEL, "request", "please", actor="ann", event_time=at(40))
+    given = verdict(40, "drift", ("feature",)) if source == "verdict" else person
+    decision = ask(given, spec, trained_at=at(1))
+    assert (decision.action, decision.reason_code) == ("wait", "observe_only")
+    assert f"a prediction of kind {prediction['kind']} has no loss" in decision.reason
+    healthy = ask(verdict(40, "ok"), spec)
+    assert (healthy.action, healthy.reason_code) == ("wait", "healthy")

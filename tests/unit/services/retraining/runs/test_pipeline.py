@@ -304,7 +304,7 @@ def test_worse_challenger_is_refused(setup: Setup) -> None:
 def test_unfit_data_ends_the_run_without_cost(
     template: Installation, good_model: bytes, tmp_path: Path
 ) -> None:
-    policy = template.spec.retraining.model_copy(update={"minimum_rows": 10_000})
+    policy = template.spec.require_performance().retraining.model_copy(update={"minimum_rows": 10_000})
     setup = open_setup(template, good_model, tmp_path, retraining=policy)
     run = setup.drive(setup.ask())
     assert (run.state, run.reason_code) == ("abandoned", "unfit_data")

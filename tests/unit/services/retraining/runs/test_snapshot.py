@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,6 +22,8 @@ from shared.stores.lake import Lake
 from tests.fakes.class_lake import fill_class_lake
 from tests.fakes.class_model import class_loop
 from tests.fakes.retraining_installation import MODEL, START, fill_lake, loop_with
+from tests.fakes.values_lake import fill_values_lake
+from tests.fakes.vector_model import LINES, NAMES, values_loop
 
 DAY = timedelta(days=1)
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
@@ -287,3 +290,26 @@ def test_outcomes_of_one_class_only_are_unfit(tmp_path: Path) -> None:
     summary = take_snapshot(lake, spec, pin, None, folder)
     assert summary.train_rows >= 50
     assert problem_with(summary, spec, folder) == "train.parquet contains outcomes of one class only"
+
+
+def test_outcomes_of_values_are_structs_with_the_names_of_the_loop(tmp_path: Path) -> None:
+    """Rows whose outcome has other names, as before a change of loop.yaml, do not fit."""
+    spec = values_loop(
+        gate={"holdout": "30m", "minimum_rows": 20}, outcome={"delay": "0s"}, retraining=TRAINING
+    )
+    lake = Lake(str(tmp_path / "lake"))
+    outcomes: list[dict[str, float] | None] = [
+        {"high": 3.0, "low": float(row), "mid": 2.0, "more": 9.0} for row in range(120)
+    ]
+    outcomes[0], outcomes[1] = {"low": 1.0, "mid": 2.0}, None
+    fill_values_lake(lake, spec, [0] * 120, np.repeat(LINES[:1], 120, axis=0), outcomes)
+    pin = pin_lake(lake, spec.model, (), datetime(2026, 3, 1, tzinfo=UTC))
+    assert pin is not None
+    folder = folder_of(tmp_path)
+    summary = take_snapshot(lake, spec, pin, None, folder)
+    train, holdout = pq.read_table(folder.train), pq.read_table(folder.holdout)
+    assert (summary.train_rows, summary.holdout_rows, summary.unfit_outcome_rows) == (87, 31, 1)
+    kind = pa.struct([(name, pa.float64()) for name in NAMES])
+    assert train.schema.field("outcome").type == holdout.schema.field("outcome").type == kind
+    assert train["outcome"][0].as_py() == {"low": 2.0, "mid": 2.0, "high": 3.0}
+    assert problem_with(summary, spec, folder) == ""

@@ -1,0 +1,172 @@
+"""`prediction` and `metric` in `loop.yaml`: what the model answers for a row, and the loss that measures it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from shared.contracts.feature import FEATURE_NAME, Section
+
+MOST_LABELS: Final = 1000
+LONGEST_LABEL: Final = 100
+# Each name has a score of prediction drift and a gauge.
+MOST_NAMES: Final = 256
+# A row of the log then has 64 KB.
+LARGEST_EMBEDDING: Final = 16_384
+# Columns of a reference beside its features and `score`.
+ANSWER_NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "classes": frozenset({"label", "scores"}),
+        "values": frozenset({"scores"}),
+        "embedding": frozenset({"scores"}),
+    }
+)
+# None for a kind whose answers cannot be compared with outcomes.
+LOSSES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "probability": frozenset({"log_loss", "brier"}),
+        "value": frozenset({"mae", "rmse"}),
+        "values": frozenset({"mae", "rmse"}),
+        "classes": frozenset({"log_loss", "error_rate"}),
+        "embedding": frozenset(),
+        "tensor": frozenset(),
+    }
+)
+_NO_LOSSES = {
+    "accuracy": "a metric is a loss, smaller is better: use error_rate (1 - accuracy); the gate reports accuracy as well",
+    "macro_f1": "it is no mean over rows, so it has no interval: use log_loss or error_rate; the gate reports macro_f1 as well",
+}
+_NAME: Final = re.compile(FEATURE_NAME)
+
+
+def _parse_label(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(
+            "YAML reads an unquoted yes, no, on or off as true or false: put the label in quotes"
+        )
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise ValueError("a label is at most a 64-bit integer")
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a label is text or an integer")
+    if not value.isprintable() or value != value.strip() or not 1 <= len(value) <= LONGEST_LABEL:
+        raise ValueError(f"a label is 1 to {LONGEST_LABEL} printable characters, without spaces at its ends")
+    return value
+
+
+def _parse_name(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("YAML reads an unquoted yes, no, on or off as true or false: put the name in quotes")
+    if not isinstance(value, str) or _NAME.fullmatch(value) is None:
+        raise ValueError("a name has letters, digits and _, no digit first, at most 63 characters")
+    return value
+
+
+Label = Annotated[int | str, BeforeValidator(_parse_label)]
+Name = Annotated[str, BeforeValidator(_parse_name)]
+
+
+class Prediction(Section):
+    """What the model answers."""
+
+    kind: Literal["probability", "value", "values", "classes", "embedding", "tensor"] = Field(
+        description="probability (of the positive class), value (a regression), values (several numbers per row, each with a "
+        "name), classes (one probability per label), embedding (a vector of `size` numbers; no loss) or tensor (anything "
+        "else; no loss)."
+    )
+    labels: tuple[Label, ...] = Field(
+        (),
+        description="Labels of the classes, in the order of the model's output: all text, or all integers.",
+    )
+    names: tuple[Name, ...] = Field(
+        (), description="Names of the `values`, in the order of the model's output: at least two."
+    )
+    size: int = Field(0, ge=0, le=LARGEST_EMBEDDING, description="Numbers in an `embedding`.")
+    output: str = Field("", description="Name of the model's output. Empty: the first.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Prediction:
+        if (self.kind == "classes") != bool(self.labels):
+            raise ValueError("a prediction of kind classes needs `labels`, and no other kind has them")
+        if (self.kind == "values") != bool(self.names):
+            raise ValueError("a prediction of kind values needs `names`, and no other kind has them")
+        if (self.kind == "embedding") != bool(self.size):
+            raise ValueError(
+                "a prediction of kind embedding needs `size`, at least 1, and no other kind has it"
+            )
+        if self.labels and not 2 <= len(self.labels) <= MOST_LABELS:
+            raise ValueError(f"`labels` has from 2 to {MOST_LABELS} entries")
+        if self.names and not 2 <= len(self.names) <= MOST_NAMES:
+            raise ValueError(f"`names` has from 2 to {MOST_NAMES} entries; a single number is of kind value")
+        if len(set(map(type, self.labels))) > 1:
+            raise ValueError("`labels` are all text or all integers: put every label in quotes")
+        twice = next((label for label in self.labels if self.labels.count(label) > 1), None)
+        if twice is not None:
+            raise ValueError(f"`labels` names {twice} twice")
+        # A training command reads them as fields of a column, which other tools compare without capitals.
+        folded = [name.casefold() for name in self.names]
+        again = next((name for name in self.names if folded.count(name.casefold()) > 1), None)
+        if again is not None:
+            raise ValueError(f"`names` has {again} twice (capitals do not count)")
+        return self
+
+    @property
+    def label_texts(self) -> tuple[str, ...]:
+        """The labels as text, as the lake holds them."""
+        return tuple(str(label) for label in self.labels)
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether answers are compared with outcomes: only then can a version be measured, and so retrained."""
+        return bool(LOSSES[self.kind])
+
+    @property
+    def has_score(self) -> bool:
+        """Whether an answer is one number, which the lake holds as `score`."""
+        return self.kind in ("probability", "value")
+
+    @property
+    def width(self) -> int:
+        """Numbers in an answer that is a row of them (probabilities, values or an embedding); 0 for other kinds."""
+        return len(self.labels) or len(self.names) or self.size
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        for key in ("labels", "names", "size"):
+            if not document[key]:
+                # Manifests of other kinds keep the bytes, and so the version names, that they had before there was such a key.
+                del document[key]
+        return document
+
+
+def _parse_metric(value: Any) -> Any:
+    if isinstance(value, str) and value in _NO_LOSSES:
+        raise ValueError(_NO_LOSSES[value])
+    return value
+
+
+class Metric(Section):
+    """The loss that measures a version."""
+
+    name: Annotated[
+        Literal["log_loss", "error_rate", "brier", "mae", "rmse"], BeforeValidator(_parse_metric)
+    ] = Field(
+        description="Loss; smaller is better. log_loss or brier for a probability, log_loss or error_rate for classes, "
+        "mae or rmse for a value or values."
+    )
+    floor: float | None = Field(
+        None,
+        description="Realised loss above which performance counts as drifted, regardless of the reference.",
+    )
