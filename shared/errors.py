@@ -11,7 +11,8 @@
     │   ├── UnservableModel
     │   └── ExportRefused
     ├── OperatorError          the operator must fix it (setting, port, disk, key)
-    │   └── DependencyUnavailable  a broker, store or service is unavailable; the work is kept and retried
+    │   ├── DependencyUnavailable  a broker, store or service is unavailable; the work is kept and retried
+    │   └── RowsNotReady           some rows of the request cannot be taken yet, the others could be
     └── IntegrityError         files differ from what was signed and must not be used
 
 Every message says what is wrong; `hint` says what to do next. All other errors are unknown: services respond with a fixed
@@ -19,6 +20,8 @@ text and an `error_id` that is in the log (shared/http/errors.py).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class HomeostatError(Exception):
@@ -105,6 +108,14 @@ class OperatorError(HomeostatError):
 
 class DependencyUnavailable(OperatorError):
     """A broker, store or service is unavailable; the caller keeps the work and retries."""
+
+
+class RowsNotReady(OperatorError):
+    """Some rows of the request cannot be taken yet. `rows` are their indices: without them the request could be sent now."""
+
+    def __init__(self, message: str, *, rows: Sequence[int], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.rows = tuple(rows)
 
 
 class IntegrityError(HomeostatError):

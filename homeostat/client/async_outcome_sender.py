@@ -82,10 +82,11 @@ class AsyncOutcomeSender:
 
     async def _send_batch(self) -> Failure | None:
         async with self._one_request:
-            batch = self._delivery.batch()
+            batch = self._delivery.batch(_now())
             if not batch:
                 return None
-            return self._delivery.settle(batch, await self._send(self._delivery.call(batch)))
+            failure = await self._send(self._delivery.call(batch))
+            return self._delivery.settle(batch, failure, _now())
 
     async def _run(self) -> None:
         failures = 0
@@ -98,6 +99,8 @@ class AsyncOutcomeSender:
             if not self._delivery.is_due(_now()):
                 continue
             failure = await self._send_batch()
+            if failure is not None and failure.rows:
+                continue  # these are set aside, with a pause of their own
             failures = failures + 1 if failure else 0
             if failure:
                 if failures == 1:

@@ -36,6 +36,7 @@ class ServerMessage:
     field: str = ""
     expected: str = ""
     row: int | None = None
+    rows: tuple[int, ...] = ()
     is_ours: bool = False
     """Whether the body has the form of Homeostat's errors; a proxy's has not."""
 

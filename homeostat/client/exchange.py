@@ -120,7 +120,7 @@ def failure_of_response(call: Call, response: httpx.Response) -> Failure | None:
     if status in _TRY_AGAIN:
         if call.is_prediction and not (message.is_ours and status in _SAYS_NOT_ANSWERED):
             return Failure(_answer_lost(f"a proxy before {response.url} answered {status}: {message.error}"))
-        return Failure(ServerUnavailable(message.error, hint=message.hint), True, after)
+        return Failure(ServerUnavailable(message.error, hint=message.hint), True, after, message.rows)
     if status >= 500:
         return Failure(ServerFailed(message))
     if status == _TOO_LARGE and call.is_prediction and not message.hint:
@@ -156,11 +156,12 @@ def _message(response: httpx.Response) -> ServerMessage:
             f"{response.url} answered {response.status_code} {response.reason_phrase}",
             hint="check that `url` is the address of inference, and what a proxy before it says",
         )
-    row = body.get("row")
+    row, rows = body.get("row"), body.get("rows")
     return ServerMessage(
         response.status_code,
         body["error"],
         **{name: str(body.get(name) or "") for name in ("hint", "error_id", "field", "expected")},
         row=row if isinstance(row, int) else None,
+        rows=tuple(number for number in rows if type(number) is int) if isinstance(rows, list) else (),
         is_ours=True,
     )

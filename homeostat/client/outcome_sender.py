@@ -90,12 +90,12 @@ class OutcomeSender:
     def _send_batch(self) -> Failure | None:
         with self._one_request:
             with self._changed:
-                batch = self._delivery.batch()
+                batch = self._delivery.batch(time.monotonic())
             if not batch:
                 return None
             failure = self._send(self._delivery.call(batch))
             with self._changed:
-                return self._delivery.settle(batch, failure)
+                return self._delivery.settle(batch, failure, time.monotonic())
 
     def _run(self) -> None:
         failures = 0
@@ -107,6 +107,8 @@ class OutcomeSender:
             if not is_due or self._closed.is_set():
                 continue
             failure = self._send_batch()
+            if failure is not None and failure.rows:
+                continue  # these are set aside, with a pause of their own
             failures = failures + 1 if failure else 0
             if failure:
                 if failures == 1:

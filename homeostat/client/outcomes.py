@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -103,48 +103,68 @@ def make_outcomes(given: Iterable[Any], now: datetime) -> list[Outcome]:
 
 
 class OutcomeBuffer:
-    """Outcomes that the server has not accepted yet, oldest first. One sender at a time; the caller locks."""
+    """Outcomes that the server has not accepted yet, oldest first. One sender at a time; the caller locks.
+
+    Those that the server cannot take yet are set aside, so that they do not hold the others: `is_aside` chooses between the two.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._waiting: deque[tuple[Outcome, float]] = deque()
+        self._aside: deque[tuple[Outcome, float]] = deque()
         self._refused: list[RefusedOutcome] = []
         self._refused_count = 0
         self._accepted = 0
         self._refused_ever = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._aside)
+
+    def count(self, *, is_aside: bool) -> int:
+        """Outcomes that are set aside, or those that are not."""
+        return len(self._queue(is_aside))
 
     def add(self, outcomes: Sequence[Outcome], now: float) -> int:
         """Take as many as there is space for; how many."""
-        taken = outcomes[: max(0, self._limit - len(self._waiting))]
+        taken = outcomes[: max(0, self._limit - len(self))]
         self._waiting.extend((outcome, now) for outcome in taken)
         return len(taken)
 
     def age(self, now: float) -> float:
-        """Seconds since the oldest was added; 0 if the buffer is empty."""
+        """Seconds since the oldest that is not set aside was added; 0 if there is none."""
         return now - self._waiting[0][1] if self._waiting else 0.0
 
-    def oldest(self, most: int) -> list[Outcome]:
+    def oldest(self, most: int, *, is_aside: bool) -> list[Outcome]:
         """The next outcomes to send; they stay in the buffer."""
-        return [self._waiting[place][0] for place in range(min(most, len(self._waiting)))]
+        queue = self._queue(is_aside)
+        return [queue[place][0] for place in range(min(most, len(queue)))]
 
-    def drop_accepted(self, count: int) -> None:
+    def drop_accepted(self, count: int, *, is_aside: bool) -> None:
         """The server has accepted the oldest."""
         for _ in range(count):
-            self._waiting.popleft()
+            self._queue(is_aside).popleft()
         self._accepted += count
 
-    def drop_refused(self, row: int, reason: RequestRefused) -> None:
+    def drop_refused(self, row: int, reason: RequestRefused, *, is_aside: bool) -> None:
         """The server refused one of the oldest; the others remain."""
-        outcome, _ = self._waiting[row]
-        del self._waiting[row]
+        queue = self._queue(is_aside)
+        outcome, _ = queue[row]
+        del queue[row]
         self._refused_ever += 1
         self._refused_count += 1
         if len(self._refused) < _KEPT_REFUSALS:
             self._refused.append(RefusedOutcome(outcome, reason))
         _log.warning("outcome of prediction %s refused: %s", outcome.prediction_id, reason)
+
+    def set_aside(self, rows: Collection[int], sent: int, *, is_aside: bool) -> None:
+        """Of the `sent` oldest, those at `rows` go behind the outcomes that are set aside; the others can be sent at once."""
+        queue = self._queue(is_aside)
+        taken = [queue.popleft() for _ in range(sent)]
+        self._aside.extend(item for row, item in enumerate(taken) if row in rows)
+        self._waiting.extendleft(reversed([item for row, item in enumerate(taken) if row not in rows]))
+
+    def _queue(self, is_aside: bool) -> deque[tuple[Outcome, float]]:
+        return self._aside if is_aside else self._waiting
 
     @property
     def counts(self) -> OutcomeCounts:
@@ -171,5 +191,5 @@ class OutcomeBuffer:
         return OutcomesNotSent(
             f"{len(self)} outcomes were not sent: {reason}",
             hint="they are in `outcomes` of this error: store them, and send them again when the server answers",
-            outcomes=self.oldest(len(self)),
+            outcomes=[outcome for outcome, _ in [*self._aside, *self._waiting]],
         )

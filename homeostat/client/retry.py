@@ -14,11 +14,15 @@ _BACKOFF = Backoff(first_s=0.1, max_s=5.0)
 
 @dataclass(frozen=True)
 class Failure:
-    """A request that failed: the error for the caller, whether it may be sent again, and the pause that the server asks for."""
+    """A request that failed: the error for the caller, whether it may be sent again, and the pause that the server asks for.
+
+    `rows`: the failure is about these rows of the request alone; empty if it is about all.
+    """
 
     error: HomeostatError
     may_repeat: bool = False
     retry_after_s: float = 0.0
+    rows: tuple[int, ...] = ()
 
 
 def pause_s(failures: int, failure: Failure, jitter: float) -> float:

@@ -1,6 +1,7 @@
 """HTTP errors in one form for every service: `{"error": …, "hint"?: …, "error_id"?: …}`.
 
-1. An error of the tree in shared/errors.py has its own status, message and hint; a wrong field also `field`, `expected`, `row`.
+1. An error of the tree in shared/errors.py has its own status, message and hint; a wrong field also `field`, `expected`, `row`;
+   a 503 about some rows of the request only, `rows`.
 2. Every other error is 500 with a fixed text. Its `error_id` is in the log, next to the traceback.
 3. Every 503 and 429 has the same `Retry-After`.
 """
@@ -13,7 +14,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from shared.errors import CallerError, HomeostatError, InvalidRequest, OperatorError
+from shared.errors import CallerError, HomeostatError, InvalidRequest, OperatorError, RowsNotReady
 from shared.observability.logs import log_unknown_error
 
 RETRY_AFTER_S: Final = 1
@@ -51,6 +52,8 @@ def error_response(error: Exception, log: structlog.stdlib.BoundLogger, *, path:
         document |= {"field": error.field, "expected": error.expected}
         if error.row is not None:
             document["row"] = error.row
+    if isinstance(error, RowsNotReady):
+        document["rows"] = list(error.rows)
     return ErrorResponse(error.status, document)
 
 

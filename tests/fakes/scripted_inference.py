@@ -50,7 +50,10 @@ def refused_connection(request: httpx.Request) -> httpx.Response:
 
 
 class ScriptedInference:
-    """`script` holds what happens to the next POSTs instead of an answer, in order; `away` refuses every connection."""
+    """`script` holds what happens to the next POSTs instead of an answer, in order; `away` refuses every connection.
+
+    Outcomes of `unknown_ids` are refused, those of `early_ids` cannot be taken yet: their model is not loaded.
+    """
 
     def __init__(self) -> None:
         self.script: list[Step] = []
@@ -62,6 +65,7 @@ class ScriptedInference:
         self.event_times: list[str | None] = []
         self.outcomes: list[dict[str, Any]] = []
         self.unknown_ids: set[str] = set()
+        self.early_ids: set[str] = set()
         self.most_outcomes = 10_000
         self.asked: list[str] = []
 
@@ -105,5 +109,8 @@ class ScriptedInference:
         for row, outcome in enumerate(outcomes):
             if outcome["prediction_id"] in self.unknown_ids:
                 return httpx.Response(404, json={"error": "names no prediction", "row": row})
+        early = [row for row, outcome in enumerate(outcomes) if outcome["prediction_id"] in self.early_ids]
+        if early:
+            return httpx.Response(503, json={"error": "model slow is not loaded", "rows": early})
         self.outcomes += outcomes
         return httpx.Response(202, json={"accepted": len(outcomes)})

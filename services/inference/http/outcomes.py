@@ -14,10 +14,16 @@ from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from services.inference.prediction.recorder import Recorder
 from shared.contracts.prediction_id import PredictionIds
-from shared.errors import OperatorError
+from shared.errors import OperatorError, RowsNotReady
 from shared.http.json_body import parse_json
 
 _CHECKED_PER_TURN = 250  # outcomes checked before other requests run: about a millisecond
+
+
+class _ModelNotLoaded(Exception):
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
 
 
 class OutcomesHandler:
@@ -63,25 +69,32 @@ class OutcomesHandler:
             # A 404 is final: clients drop the outcome. While its model is still loading, the outcome is only early.
             for model in self._known_models():
                 if self._ids.is_ours(identity, model):
-                    raise OperatorError(
-                        f"model {model} is not loaded here, so its outcomes cannot be checked",
-                        hint="retry later; /status shows which models are loaded and why others are not",
-                    )
+                    raise _ModelNotLoaded(model)
             return ""
 
         items: list[OutcomeItem] = []
+        not_loaded: dict[int, str] = {}
         for row, item in enumerate(raw):
             if row % _CHECKED_PER_TURN == _CHECKED_PER_TURN - 1:
                 await asyncio.sleep(0)  # a long list must not delay predictions
-            items.append(
-                check_item(
-                    item,
-                    row=row,
-                    model_of=model_of,
-                    prediction_of=predictions.__getitem__,
-                    labels_of=labels.__getitem__,
-                    now=now,
+            try:
+                items.append(
+                    check_item(
+                        item,
+                        row=row,
+                        model_of=model_of,
+                        prediction_of=predictions.__getitem__,
+                        labels_of=labels.__getitem__,
+                        now=now,
+                    )
                 )
+            except _ModelNotLoaded as error:
+                not_loaded[row] = error.model
+        if not_loaded:
+            raise RowsNotReady(
+                f"model {min(not_loaded.values())} is not loaded here, so its outcomes cannot be checked",
+                rows=list(not_loaded),
+                hint="retry later; /status shows which models are loaded and why others are not",
             )
         by_model: dict[str, list[OutcomeItem]] = {}
         for item in items:

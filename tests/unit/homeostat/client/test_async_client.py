@@ -106,6 +106,20 @@ def test_outcomes_survive_an_outage(server: ScriptedInference) -> None:
     run(work)
 
 
+def test_outcome_of_a_model_not_loaded_does_not_hold_the_others(server: ScriptedInference) -> None:
+    async def work() -> None:
+        server.early_ids = {"a"}
+        async with client(server, flush_after_s=0.05) as ours:
+            await ours.outcomes([("a", 1), ("b", 2)])
+            await until(lambda: [outcome["value"] for outcome in server.outcomes] == [2])
+            await ours.outcome("c", 3)
+            await until(lambda: [outcome["value"] for outcome in server.outcomes] == [2, 3])
+            server.early_ids = set()
+            await until(lambda: ours.outcome_counts.waiting == 0)
+
+    run(work)
+
+
 def test_full_buffer_and_close_raise_what_was_not_sent(server: ScriptedInference) -> None:
     async def work() -> None:
         server.away = True

@@ -294,6 +294,33 @@ def test_refused_outcome_does_not_hold_the_others(server: ScriptedInference) -> 
     assert (counts.accepted, counts.refused, counts.waiting) == (2, 1, 0)
 
 
+def test_outcome_of_a_model_not_loaded_does_not_hold_the_others(server: ScriptedInference) -> None:
+    server.early_ids = {"b", "d"}
+    with client(server, flush_at=4, flush_after_s=0.05) as ours:
+        ours.outcomes([("a", 1), ("b", 2), ("c", 3), ("d", 4)])
+        eventually(lambda: sent_values(server) == [1, 3], "the others are sent")
+        ours.outcome("e", 5)
+        eventually(lambda: sent_values(server) == [1, 3, 5], "later ones are sent")
+        assert ours.outcome_counts.waiting == 2
+        server.early_ids = {"b"}
+        eventually(
+            lambda: sent_values(server) == [1, 3, 5, 4], "the model that is loaded now gets its outcome"
+        )
+        server.early_ids = set()
+        eventually(lambda: ours.outcome_counts.waiting == 0, "the last is sent")
+    assert sent_values(server) == [1, 3, 5, 4, 2]
+
+
+def test_close_returns_only_what_cannot_be_taken(server: ScriptedInference) -> None:
+    server.early_ids = {"b"}
+    ours = client(server, retry_s=0.3)
+    ours.outcomes([("a", 1), ("b", 2), ("c", 3)])
+    with pytest.raises(OutcomesNotSent, match="1 outcomes were not sent: model slow is not loaded") as left:
+        ours.close()
+    assert [outcome.prediction_id for outcome in left.value.outcomes] == ["b"]
+    assert sent_values(server) == [1, 3]
+
+
 def test_requests_shrink_to_what_the_server_takes(server: ScriptedInference) -> None:
     server.most_outcomes = 3
     with client(server) as ours:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.class_model import ANIMALS, serving_classes
-from tests.fakes.inference_server import IDS
+from tests.fakes.class_model import ANIMALS, put_classes, serving_classes
+from tests.fakes.inference_server import IDS, InferenceServer
 from tests.fakes.toy_model import ToyStore
 from tests.fakes.vector_model import EMBEDDING, embedding_loop, serving, values_loop
 
@@ -18,6 +18,23 @@ def test_outcomes_are_labels(toys: ToyStore) -> None:
     assert server.ask("POST", "/outcomes", json={"outcomes": items}).status_code == 202
     (record,) = server.spool.outcomes
     assert (record["labels"], record["values"]) == (["bird", "cat"], [None, None])
+
+
+def test_outcomes_of_models_not_loaded_are_named_together(toys: ToyStore) -> None:
+    toys.release(put_classes(toys).version, model="animals")
+    toys.put_and_release(0.25)
+    server = InferenceServer(toys, only=("animals",))
+    ours = {"prediction_id": IDS.make("animals"), "value": "cat"}
+    early = {"prediction_id": IDS.make("toy"), "value": 1}
+    answer = server.ask("POST", "/outcomes", json={"outcomes": [ours, early, ours, early]})
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.json() == {
+        "error": "model toy is not loaded here, so its outcomes cannot be checked",
+        "hint": "retry later; /status shows which models are loaded and why others are not",
+        "rows": [1, 3],
+    }
+    assert server.spool.outcomes == []
 
 
 @pytest.mark.parametrize(
