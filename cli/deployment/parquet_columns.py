@@ -29,6 +29,7 @@ _MISSING = {
     "text": _NULLABLE,
     "integer": _NULLABLE_INTEGER,
     "boolean": f"fill them, or {_NUMBER}",
+    "timestamp": "fill them, or remove the rows: a timestamp has no value that means missing",
     "tensor": "fill them, or remove the rows: a tensor has no value that means missing",
 }
 # The range of Python's datetime, in seconds since 1970.
@@ -44,6 +45,8 @@ def feature_column(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.
         )
     if feature.type == "tensor":
         return _tensors(path, feature, column)
+    if feature.type == "timestamp":
+        return _timestamps(path, feature, column)
     if feature.type == "integer" and feature.nullable and pa.types.is_floating(column.type):
         # pandas holds whole numbers with missing ones as floats; a fraction is still an error of the cast below.
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
@@ -66,17 +69,10 @@ def time_column(
     path: Path, column: pa.ChunkedArray, now: datetime, name: str = "event_time"
 ) -> pa.ChunkedArray:
     """Event times in UTC, within the bounds of every request."""
-    if not pa.types.is_timestamp(column.type):
-        raise ProjectError(f"{path}: column {name} is {column.type}", hint="write it as a timestamp in UTC")
+    _check_zone(path, column, name)
     if column.null_count:
         raise ProjectError(f"{path}: column {name} has missing values", hint="every row needs an event time")
-    if column.type.tz is None:
-        raise ProjectError(
-            f"{path}: column {name} is {column.type}, without a time zone",
-            hint=f'write it in UTC; in pandas: rows["{name}"].dt.tz_localize("UTC")',
-        )
-    whole = column.cast(pa.timestamp("s", tz="UTC"), safe=False).cast(pa.int64())
-    for seconds in pc.min_max(whole).as_py().values():
+    for seconds in _first_and_last(column):
         moment = datetime.fromtimestamp(min(max(seconds, _YEAR_1), _YEAR_9999), UTC)
         try:
             check_event_time(moment, now, field=name)
@@ -85,6 +81,33 @@ def time_column(
                 f"{path}: {error.message}", hint=f"expected {error.expected}; correct or remove the row"
             ) from None
     return column.cast(TIMESTAMP, safe=False)
+
+
+def _timestamps(path: Path, feature: Feature, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Times of a feature in UTC. Unlike event times they may be long ago, or in the future."""
+    _check_zone(path, column, feature.name)
+    if not all(_YEAR_1 <= seconds <= _YEAR_9999 for seconds in _first_and_last(column)):
+        raise ProjectError(
+            f"{path}: column {feature.name} has a time outside the years 1 to 9999",
+            hint="correct or remove the row",
+        )
+    return column.cast(TIMESTAMP, safe=False)
+
+
+def _check_zone(path: Path, column: pa.ChunkedArray, name: str) -> None:
+    if not pa.types.is_timestamp(column.type):
+        raise ProjectError(f"{path}: column {name} is {column.type}", hint="write it as a timestamp in UTC")
+    if column.type.tz is None:
+        raise ProjectError(
+            f"{path}: column {name} is {column.type}, without a time zone",
+            hint=f'write it in UTC; in pandas: rows["{name}"].dt.tz_localize("UTC")',
+        )
+
+
+def _first_and_last(column: pa.ChunkedArray) -> list[int]:
+    """In seconds since 1970: in microseconds, a time far away would wrap around."""
+    whole = column.cast(pa.timestamp("s", tz="UTC"), safe=False).cast(pa.int64())
+    return list(pc.min_max(whole).as_py().values())
 
 
 def outcome_column(path: Path, prediction: Prediction, column: pa.ChunkedArray) -> pa.ChunkedArray:

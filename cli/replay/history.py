@@ -101,7 +101,7 @@ class History:
         columns = self._columns
         times = table.column(columns.time).cast(pa.timestamp("us", "UTC"), safe=False).to_pylist()
         outcomes = table.column(columns.outcome).to_pylist() if columns.outcome else [None] * len(times)
-        inputs = table.select(list(columns.inputs)).to_pylist()
+        inputs = _in_micros(table.select(list(columns.inputs))).to_pylist()
         for moment, row, outcome, number in zip(times, inputs, outcomes, numbers, strict=True):
             yield HistoryRow(moment, row, None if _is_missing(outcome) else outcome, number)
 
@@ -126,6 +126,15 @@ def _is_missing(outcome: Any) -> bool:
     """Null or NaN; of a struct of several values: all of them."""
     parts = list(outcome.values()) if isinstance(outcome, dict) else [outcome]
     return all(part is None or part != part for part in parts)
+
+
+def _in_micros(table: pa.Table) -> pa.Table:
+    """Times to the microsecond, as Python has them."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            times = table.column(place).cast(pa.timestamp("us", field.type.tz), safe=False)
+            table = table.set_column(place, field.name, times)
+    return table
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from homeostat.client.plain_values import plain
+from homeostat.client.plain_values import WITH_OFFSET, plain, time_text
 from shared.errors import InvalidRequest
 
 Row = dict[str, Any]
@@ -19,7 +19,7 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class Input:
-    """One input: its name, its type (number, integer, boolean, category, text or tensor), and the values it accepts."""
+    """One input: its name, its type as in loop.yaml, and the values it accepts."""
 
     name: str
     type: str
@@ -53,6 +53,7 @@ class Input:
             "number": "a finite number",
             "integer": "a 64-bit integer",
             "boolean": "true or false",
+            "timestamp": WITH_OFFSET,
             "tensor": f"finite numbers of shape {list(self.shape)}",
         }.get(self.type, "text")
         if self.values:
@@ -66,6 +67,8 @@ class Input:
             if self.nullable:
                 return None
             raise self._wrong(row, "is missing")
+        if self.type == "timestamp":
+            return time_text(value, field=self.name, row=row)
         if self.type == "integer" and type(value) is float and value.is_integer():
             value = int(value)  # pandas has no integers in a column with missing values
         if not self._accepts(value):

@@ -10,7 +10,7 @@ from shared.contracts.event_time import parse_time
 from shared.errors import InvalidRequest
 
 _AS_IS = frozenset({str, int, bool, type(None)})
-_WITH_OFFSET = "a time with an offset from UTC, such as datetime.now(UTC) or 2026-03-01T12:00:00Z"
+WITH_OFFSET = "a time with an offset from UTC, such as datetime.now(UTC) or 2026-03-01T12:00:00Z"
 
 
 def plain(value: Any) -> Any:
@@ -47,6 +47,6 @@ def time_text(value: Any, *, field: str, row: int | None = None) -> str | None:
     raise InvalidRequest(
         f"`{field}` is {repr(value)[:60]}" + (", without an offset from UTC" if missing else ""),
         field=field,
-        expected=_WITH_OFFSET,
+        expected=WITH_OFFSET,
         row=row,
     )

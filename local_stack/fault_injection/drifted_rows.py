@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from shared.contracts.feature import Feature
+from shared.contracts.lake_schema import TIMESTAMP
+from shared.models.feature_arrays import micros_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,6 +51,8 @@ def drifted_rows(
     place = rows.column_names.index(feature.name)
     if feature.type == "tensor":
         moved = _moved_tensors(reference, rows, feature, shift)
+    elif feature.type == "timestamp":
+        moved = _moved_times(reference, rows, feature, shift)
     else:
         known = _floats(reference.column(feature.name))
         moved = pa.array(_moved(_floats(rows.column(feature.name)), known, feature, shift), from_pandas=True)
@@ -82,6 +86,14 @@ def _moved_tensors(reference: pa.Table, rows: pa.Table, feature: Feature, shift:
             for value in rows.column(feature.name).to_pylist()
         ]
     )
+
+
+def _moved_times(reference: pa.Table, rows: pa.Table, feature: Feature, shift: float | None) -> pa.Array:
+    """Earlier by `shift` standard deviations of the age (event time - value)."""
+    ages = micros_of(reference.column("event_time")) - micros_of(reference.column(feature.name))
+    unit = float(ages.astype(np.float64).std()) or 1e6
+    step = -int((DEFAULT_SHIFT if shift is None else shift) * unit)
+    return pa.array(micros_of(rows.column(feature.name)) + step).cast(TIMESTAMP)
 
 
 def _resampled(reference: pa.Table, feature: Feature, count: int, random: np.random.Generator) -> pa.Table:

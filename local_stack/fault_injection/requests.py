@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from shared.contracts.event_time import from_micros, to_micros
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import CallerError, DependencyUnavailable, HomeostatError
 from shared.http.service_client import ServiceClient
+from shared.models.feature_arrays import micros_of
 
 ROWS_PER_REQUEST = 10
 MAX_OUTCOMES = 5000
@@ -48,17 +50,27 @@ class Responses:
             self.failures.append(error.message)
 
 
-def as_rows(table: pa.Table, loop: LoopSpec) -> list[dict[str, Any]]:
-    """The table's rows as /predict takes them."""
+def as_rows(table: pa.Table, loop: LoopSpec, event_times: Sequence[datetime]) -> list[dict[str, Any]]:
+    """The table's rows as /predict takes them, happening at `event_times`. Timestamps keep their age, which is no drift."""
     columns = {}
     for feature in loop.features:
         values = table.column(feature.name).to_pylist()
         if feature.type == "tensor":
             values = [np.asarray(value, np.float32).reshape(feature.shape).tolist() for value in values]
+        elif feature.type == "timestamp":
+            values = _moved_times(table, feature.name, event_times)
         elif feature.type == "number":
             values = [None if value is None or not np.isfinite(value) else float(value) for value in values]
         columns[feature.name] = values
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _moved_times(table: pa.Table, name: str, event_times: Sequence[datetime]) -> list[str]:
+    ages = micros_of(table.column("event_time")) - micros_of(table.column(name))
+    return [
+        from_micros(to_micros(moment) - int(age)).isoformat(timespec="microseconds")
+        for moment, age in zip(event_times, ages, strict=True)
+    ]
 
 
 def send_rows(

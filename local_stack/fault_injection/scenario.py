@@ -131,7 +131,6 @@ class Scenario:
         count = size.rows
         seconds = duration_for(count, pace.rate) if pace.seconds is None else pace.seconds
         table = make(count + 1, random)
-        rows = as_rows(table, loop)
         labels = labels if loop.prediction.has_loss else None
         timeline = plan(
             loop.drift.window,
@@ -141,11 +140,13 @@ class Scenario:
             self.now(),
             with_outcomes=labels is not None and has_outcome(table, count),
         )
+        event_times = timeline.event_times(count)
+        rows = as_rows(table, loop, [*event_times, timeline.last or timeline.end])
         responses = send_rows(
             self.inference,
             self.target.model,
             rows[:count],
-            timeline.event_times(count),
+            event_times,
             rate=pace.rate,
             seconds=seconds,
             on_progress=on_progress,

@@ -12,13 +12,12 @@ only the first window has a verdict, `insufficient_data`: the others would repea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-INSTANT = timedelta(microseconds=1)
+from shared.contracts.event_time import INSTANT, from_micros
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,3 @@ def last_complete(first: datetime, every: timedelta, watermark: datetime) -> Spa
     """The last window of the grid from `first` that ends at or before `watermark`; None where there is none yet."""
     whole = (watermark - first) // every
     return window_by_time(first + (whole - 1) * every, every) if whole >= 1 else None
-
-
-def to_micros(moment: datetime) -> int:
-    """Microseconds since 1970."""
-    return (moment - _EPOCH) // INSTANT
-
-
-def from_micros(micros: int) -> datetime:
-    """The time that many microseconds after 1970, UTC."""
-    return _EPOCH + timedelta(microseconds=micros)

@@ -1,4 +1,4 @@
-"""Event time: how a time is written in a request, and its bounds. Pure.
+"""Times: how one is written in a request, as a number, and the bounds of an event time. Pure.
 
 A time has an offset: without one, a sender five hours from UTC would be misread by five hours without an error.
 Windows, training and schedules follow the newest event time there is, so one row from the year 2999 would end every window at
@@ -11,6 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 from shared.errors import InvalidRequest
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+# Microseconds since 1970 of the years 1 to 9999, the range of Python's datetime.
+MIN_TIME, MAX_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999
+TIME_FORM = "ISO 8601 with an offset, such as 2026-03-01T12:00:00Z"
 # A day after 1970: a day before any row is still a time that every store can write.
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 # Clocks go wrong by hours, time zones by less than a day.
@@ -29,9 +34,7 @@ def parse_time(value: object, *, field: str, row: int | None = None) -> datetime
         problem = f"`{field}` is {repr(value)[:60]}"
     else:
         problem = f"`{field}` is {value!r}, without an offset from UTC"
-    raise InvalidRequest(
-        problem, field=field, expected="ISO 8601 with an offset, such as 2026-03-01T12:00:00Z", row=row
-    )
+    raise InvalidRequest(problem, field=field, expected=TIME_FORM, row=row)
 
 
 def parse_event_time(value: object, now: datetime, *, field: str, row: int | None = None) -> datetime:
@@ -54,3 +57,13 @@ def check_event_time(moment: datetime, now: datetime, *, field: str, row: int | 
         expected=f"a moment from {EARLIEST:%Y-%m-%d} to one day after now",
         row=row,
     )
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - EPOCH) // INSTANT
+
+
+def from_micros(micros: int) -> datetime:
+    """The time that many microseconds after 1970, UTC."""
+    return EPOCH + timedelta(microseconds=micros)

@@ -36,9 +36,10 @@ class Feature(Section):
     name: str = Field(
         pattern=FEATURE_NAME, description="Name of the feature, in requests, in the lake and in the model."
     )
-    type: Literal["number", "integer", "boolean", "category", "text", "tensor"] = Field(
-        description="number (float32), integer (int64; float32 where nullable), boolean, category (string), text (any string) "
-        "or tensor (float32 of `shape`)."
+    type: Literal["number", "integer", "boolean", "category", "text", "timestamp", "tensor"] = Field(
+        description="number (float32), integer (int64; float32 where nullable), boolean, category (string), text (any string), "
+        "timestamp (ISO 8601 with an offset; int64 in the model: microseconds since 1970-01-01T00:00:00Z) or tensor (float32 of "
+        "`shape`)."
     )
     values: tuple[str, ...] = Field((), description="Known values of a category.")
     unknown: Literal["refuse", "serve"] = Field(
@@ -72,8 +73,10 @@ class Feature(Section):
             raise ValueError("a tensor needs `shape`, and only a tensor has one")
         if any(axis < 1 for axis in self.shape):
             raise ValueError("`shape` holds whole numbers of at least 1")
-        if self.nullable and self.type in ("boolean", "tensor"):
+        if self.nullable and self.type in ("boolean", "timestamp", "tensor"):
             raise ValueError(f"a {self.type} cannot be nullable: it has no value that means missing")
+        if self.type == "timestamp" and (self.minimum is not None or self.maximum is not None):
+            raise ValueError("a timestamp has no `minimum` and no `maximum`")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError("`minimum` is above `maximum`")
         return self

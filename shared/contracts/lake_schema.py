@@ -79,6 +79,7 @@ FEATURE_TYPES = {
     "boolean": pa.bool_(),
     "category": pa.string(),
     "text": pa.string(),
+    "timestamp": TIMESTAMP,
     "tensor": pa.list_(pa.float32()),
 }
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.contracts.event_time import MAX_TIME, MIN_TIME
 from shared.contracts.feature import FEATURE_NAME
 from shared.contracts.lake_schema import (
     FEATURE_PREFIX,
@@ -32,10 +33,16 @@ from shared.spool.record import OutcomeRecord, PredictionRecord
 
 CONTENT_TYPE = "application/vnd.apache.arrow.stream"
 # What predictions_batch makes of a feature's values.
-_FEATURE_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.float32(), pa.bool_(), pa.list_(pa.float32()))
+_FEATURE_TYPES = (
+    pa.string(),
+    pa.int64(),
+    pa.float64(),
+    pa.float32(),
+    pa.bool_(),
+    pa.list_(pa.float32()),
+    TIMESTAMP,
+)
 _FEATURE = re.compile(FEATURE_NAME)
-# Microseconds since 1970 of the years 1 to 9999, the range of Python's datetime.
-_MIN_TIME, _MAX_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
@@ -170,10 +177,10 @@ def find_flaw(batch: pa.RecordBatch, *, columns: pa.Schema, optional: pa.Schema,
             return f"column {name[:80]} is not named after a valid feature"
         if field.type not in _FEATURE_TYPES:
             return f"feature column {name} has type {field.type}, expected one of {', '.join(map(str, _FEATURE_TYPES))}"
-    for field in columns:
+    for field in batch.schema:
         if pa.types.is_timestamp(field.type):
-            limits = pc.min_max(batch[field.name].cast(pa.int64()))
-            if limits["min"].as_py() < _MIN_TIME or limits["max"].as_py() > _MAX_TIME:
+            limits = pc.min_max(batch[field.name].cast(pa.int64())).as_py()
+            if limits["min"] is not None and not MIN_TIME <= limits["min"] <= limits["max"] <= MAX_TIME:
                 return f"column {field.name} has a time outside the years 1 to 9999"
     return ""
 
@@ -233,7 +240,8 @@ def _feature(name: str, records: Sequence[PredictionRecord], counts: Sequence[in
     values: list[Any] = []
     for record, count in zip(records, counts, strict=True):
         values.extend(record.columns.get(name) or [None] * count)
+    is_time = any(name in record.timestamps for record in records)
     try:
-        return pa.array(values)
+        return pa.array(values, pa.int64()).cast(TIMESTAMP) if is_time else pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ValueError(f"feature {name} has values of different types: {error}") from error

@@ -2,6 +2,7 @@
 
 - Inputs: one per feature, under its name, of its type; shape [N] or [N, 1], for a tensor [N, *shape]. The row axis N is free.
   Missing values are NaN, or the empty string. A nullable integer is a float input, since int64 has no value for missing.
+  ONNX has no type for times: a timestamp is int64, microseconds since 1970-01-01T00:00:00Z.
 - With `matrix` in loop.yaml, its features are the columns of one float input [N, F] instead.
 - Output: `prediction.output`, or the first one: float or double; one score per row, [N] or [N, 1]; a row of numbers, [N, K]: one
   per label or name, or an embedding; or one tensor per row.
@@ -29,6 +30,7 @@ _INPUT_TYPES: Final = {
     "boolean": "tensor(bool)",
     "category": "tensor(string)",
     "text": "tensor(string)",
+    "timestamp": "tensor(int64)",
     "tensor": "tensor(float)",
 }
 _SHOWN: Final = 20

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.contracts.feature import Feature
+from shared.contracts.lake_schema import TIMESTAMP
 from shared.errors import UnservableModel
 
 Array = npt.NDArray[Any]
@@ -33,6 +34,11 @@ def to_arrays(
     }
 
 
+def micros_of(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.int64]:
+    """Times, none of them missing, in microseconds since 1970-01-01T00:00:00Z."""
+    return np.asarray(column.cast(TIMESTAMP, safe=False).cast(pa.int64()).to_numpy())
+
+
 def _to_array(feature: Feature, column: pa.ChunkedArray, as_float: bool) -> Array:
     try:
         if feature.type in ("category", "text"):
@@ -48,6 +54,8 @@ def _to_array(feature: Feature, column: pa.ChunkedArray, as_float: bool) -> Arra
             raise ValueError(f"{column.null_count} values are missing")
         if feature.type == "integer" and (feature.nullable or as_float):
             return _to_floats(column)
+        if feature.type == "timestamp":
+            return micros_of(column)
         kind = pa.int64() if feature.type == "integer" else pa.bool_()
         return np.asarray(pc.cast(column, kind).to_numpy(zero_copy_only=False))
     except (ValueError, TypeError, pa.ArrowException) as error:

@@ -41,7 +41,10 @@ class Classes:
 
 @dataclass(frozen=True)
 class PredictionRecord:
-    """Rows of one answered request, in order; row i has sequence `sequence` + i."""
+    """Rows of one answered request, in order; row i has sequence `sequence` + i.
+
+    `timestamps`: the columns that hold times, as microseconds since 1970.
+    """
 
     model: str
     sequence: int
@@ -57,6 +60,7 @@ class PredictionRecord:
     classes: Classes | None = None
     vectors: np.ndarray[Any, Any] | None = None
     """Answers that are values or embeddings, float32 [n, width]."""
+    timestamps: frozenset[str] = frozenset()
 
     @property
     def kind(self) -> Kind:
@@ -154,6 +158,7 @@ def decode(payload: bytes | memoryview) -> Record:
             traceparent=head["traceparent"],
             classes=classes,
             vectors=vectors,
+            timestamps=frozenset(head.get("timestamps", ())),
         )
     except BrokenRecord:
         raise

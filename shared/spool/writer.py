@@ -106,7 +106,8 @@ class SpoolWriter:
     ) -> bool:
         """Append answered rows; False if they were dropped and counted, which uses up their sequences.
 
-        `columns` holds per feature a list (strings, floats, integers, booleans, None) or, for tensors, float32 [n, *shape].
+        `columns` holds per feature a list (strings, floats, integers, booleans, None), for tensors float32 [n, *shape], for
+        timestamps datetime64 [n] in UTC.
         `classes`: labels and probabilities, of a model that has them. `vectors`: answers that are values or embeddings.
         Raises ValueError when lengths differ; never for a disk failure.
         """
@@ -116,12 +117,18 @@ class SpoolWriter:
         plain: dict[str, object] = {}
         shapes: list[tuple[str, tuple[int, ...]]] = []
         tensors: list[memoryview] = []
+        timestamps: list[str] = []
         for name, values in columns.items():
             if len(values) != rows:
                 raise ValueError(f"column {name!r} has {len(values)} values, expected {rows}")
-            if isinstance(values, np.ndarray) and values.ndim > 1:
+            if not isinstance(values, np.ndarray):
+                plain[name] = values
+            elif values.ndim > 1:
                 shapes.append((name, values.shape))
                 tensors.append(np.ascontiguousarray(values, "<f4").data.cast("B"))
+            elif values.dtype.kind == "M":
+                plain[name] = values.astype("datetime64[us]").view(np.int64)
+                timestamps.append(name)
             else:
                 plain[name] = values
         document: dict[str, object] = {
@@ -137,6 +144,8 @@ class SpoolWriter:
             "tensors": shapes,
             "traceparent": traceparent,
         }
+        if timestamps:
+            document["timestamps"] = timestamps
         if classes is not None:
             if not len(classes.labels) == len(classes.scores) == rows:
                 raise ValueError(

@@ -46,6 +46,7 @@ class HourlyLoop(ShortLoop):
         self.project = folder / self.model
         self.random = np.random.default_rng(11)
         self.last: dict[str, Any] = {}
+        self.event_times: list[datetime] = []  # of the rows that are asked for
 
     def rows(self, count: int, *, turned: bool) -> tuple[list[Row], list[Any]]:
         """Features of `count` rows, and their outcomes."""
@@ -67,8 +68,9 @@ class HourlyLoop(ShortLoop):
         hours = int(WINDOW / timedelta(hours=1))
         for hour in range(first * hours, (first + windows) * hours):
             moment = BEGINS + timedelta(hours=hour)
+            self.event_times = [moment] * ROWS_AN_HOUR
             rows, outcomes = self.rows(ROWS_AN_HOUR, turned=turned)
-            body = {"model": self.model, "event_time": moment.isoformat(), "rows": rows}
+            body = {"model": self.model, "event_time": moment.isoformat(), "rows": list(map(_as_sent, rows))}
             self.last = self.post("inference", "/predict", body).raise_for_status().json()
             reported = [
                 {
@@ -111,8 +113,12 @@ class HourlyLoop(ShortLoop):
         return found if same else None
 
     def _write_rows(self, path: Path, begins: datetime, count: int) -> None:
+        times = self.event_times = [begins + timedelta(minutes=2 * row) for row in range(count)]
         rows, outcomes = self.rows(count, turned=False)
-        times = [begins + timedelta(minutes=2 * row) for row in range(count)]
         table = pa.Table.from_pylist(rows)
         table = table.append_column("event_time", pa.array(times, pa.timestamp("us", "UTC")))
         pq.write_table(table.append_column("outcome", pa.array(outcomes)), path)
+
+
+def _as_sent(row: Row) -> Row:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}

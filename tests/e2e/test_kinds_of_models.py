@@ -1,4 +1,5 @@
-"""Kinds of models through the whole loop on one stack: ten classes, texts, several values per row, and embeddings.
+"""Kinds of models through the whole loop on one stack: ten classes, texts, several values per row, embeddings,
+and times beside one matrix.
 
 Answers and outcomes are as the kind has them, their drift is measured, and a better version is trained and served.
 """
@@ -6,15 +7,17 @@ Answers and outcomes are as the kind has them, their drift is measured, and a be
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from homeostat import Client
 from shared.stores.lake import Lake
 from tests.e2e.arrival_ranges import NAMES, ArrivalRanges
 from tests.e2e.hourly_loop import BEGINS
+from tests.e2e.order_times import OrderTimes
 from tests.e2e.short_loop import ShortLoop, until
 from tests.e2e.ten_classes import TenClasses
 from tests.e2e.text_reviews import TextReviews
@@ -180,3 +183,38 @@ def test_embeddings_are_served_logged_and_watched(stack: Path) -> None:
     assert loop.last["generation"] == 2
     why = loop.homeostat("why", answered["prediction_id"])
     assert why["prediction"]["embedding"] == pytest.approx(answered["embedding"])
+
+
+def test_times_and_a_matrix_go_round_the_loop(stack: Path) -> None:
+    loop = OrderTimes(stack)
+    loop.deploy()
+    until(lambda: loop.serves(1), 30, "the model is served")
+    loop.live(0, 1, turned=False)
+    [row], _ = loop.rows(1, turned=False)
+    with Client(loop.url("inference"), loop.model) as client:
+        [answered] = client.predict([row], event_time=loop.event_times[0])
+    body = {
+        "model": loop.model,
+        "rows": [{**row, "ordered_at": "2026-02-01T05:00", "shop_opened_at": "2012-05-02T00:00:00Z"}],
+    }
+    refused = loop.post("inference", "/predict", body)
+    assert (refused.status_code, refused.json()["field"]) == (422, "ordered_at")
+    assert refused.json()["error"] == "`ordered_at` is '2026-02-01T05:00', without an offset from UTC"
+
+    loop.live(1, 3, turned=True)
+    run = until(loop.ended_run, 60, "a run ends")
+    assert run["state"] == "promoted", run["reason"]
+    sound, *turned = loop.verdicts_of(1)
+    # All orders are later than those of the reference, and no older.
+    measured = {
+        score["feature"]: score["method"] for score in sound["scores"] if score["signal"] == "feature"
+    }
+    assert measured["ordered_at"] == "wasserstein.age"
+    assert measured["shop_opened_at"].startswith("wasserstein")
+    assert (sound["state"], sound["drifted"]) == ("ok", [])
+    assert all("performance" in verdict["drifted"] for verdict in turned)
+    assert not any("feature" in verdict["drifted"] for verdict in turned), turned[0]["explanation"]
+    until(lambda: loop.serves(2), 20, "the new version is served")
+    logged = loop.homeostat("why", answered.prediction_id)["prediction"]
+    assert datetime.fromisoformat(logged["f_ordered_at"]) == row["ordered_at"]
+    assert datetime.fromisoformat(logged["f_shop_opened_at"]) == row["shop_opened_at"]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.contracts.feature import Feature
-from shared.contracts.lake_schema import LABEL, PREDICTION_OPTIONAL_COLUMNS, SCORE
+from shared.contracts.lake_schema import LABEL, PREDICTION_OPTIONAL_COLUMNS, SCORE, TIMESTAMP
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.prediction import Prediction
 from shared.models.answers import lake_columns, outcome_type, read_outcomes, read_scores
@@ -22,12 +22,12 @@ Floats = npt.NDArray[np.float64]
 Objects = npt.NDArray[np.object_]
 
 
-Summary = Literal["", "mean", "std", "length"]
+Summary = Literal["", "mean", "std", "length", "age"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column that is measured: `feature` is what it is about, `summary` which summary of a tensor or text (empty otherwise)."""
+    """A column that is measured: `feature` is what it is about, `summary` what of a tensor, text or time (empty: the value)."""
 
     name: str
     feature: Feature
@@ -65,13 +65,22 @@ class Rows:
 
 
 def columns_of(loop: LoopSpec) -> tuple[Column, ...]:
-    """The measured columns of a model: one per feature; of a tensor mean and spread of a row, of a text its length."""
+    """The measured columns of a model: one per feature; of a tensor mean and spread of a row, of a text its length.
+
+    Of a timestamp the value, and its age (event time - value), in seconds. Time moves forward, which is no drift: it drifts only
+    if both do. The age of an order time stays as it is, and so does the value of an opening date.
+    """
     columns: list[Column] = []
     for feature in loop.features:
         if feature.type == "tensor":
             columns += [
                 Column(f"{feature.name}.mean", feature, "numeric", "mean"),
                 Column(f"{feature.name}.std", feature, "numeric", "std"),
+            ]
+        elif feature.type == "timestamp":
+            columns += [
+                Column(feature.name, feature, "numeric"),
+                Column(f"{feature.name}.age", feature, "numeric", "age"),
             ]
         elif feature.type == "text":
             columns.append(Column(f"{feature.name}.length", feature, "numeric", "length"))
@@ -125,7 +134,7 @@ def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcom
     for column in columns_of(loop):
         source = prefix + column.feature.name
         values = table[source] if source in table.column_names else pa.nulls(len(table))
-        columns[column.name] = _read(values, column)[order]
+        columns[column.name] = _read(values, column, times)[order]
     performance = loop.performance
     if performance is None:
         unknown = np.full(len(table), np.nan)
@@ -170,7 +179,13 @@ def _answers(
     return predictions, outcomes.mean(axis=1), losses
 
 
-def _read(values: pa.ChunkedArray | pa.Array, column: Column) -> Floats | Objects:
+def _read(
+    values: pa.ChunkedArray | pa.Array, column: Column, event_times: npt.NDArray[np.int64]
+) -> Floats | Objects:
+    if column.feature.type == "timestamp":
+        micros = pc.cast(pc.cast(values, TIMESTAMP), pa.int64())
+        wanted = pc.subtract(pa.array(event_times), micros) if column.summary == "age" else micros
+        return _numbers(wanted) / 1e6
     if column.summary == "length":
         return _numbers(pc.utf8_length(pc.cast(values, pa.string())))
     if column.summary:

@@ -47,7 +47,9 @@ def data_quality_scores(
     if window.size == 0:
         return []
     absent = missing(window)
-    scores = [_missing_score(column, absent, missing(reference), drift, expected, alpha)]
+    scores = []
+    if column.summary != "age":  # the age is missing where the value is
+        scores.append(_missing_score(column, absent, missing(reference), drift, expected, alpha))
     present = window[~absent]
     invalid = _outside(column, present)
     if invalid is not None and present.size:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from scipy import stats
 
-from services.drift.evaluation.classify import Measurements, Subject
+from services.drift.evaluation.classify import Measurements, Subject, strength
 from services.drift.evaluation.columns import Column, Rows, prediction_columns, sample
 from services.drift.evaluation.data_quality import SCORES_PER_COLUMN, data_quality_scores, missing
 from services.drift.evaluation.evidently_adapter import METHODS, Sample
@@ -123,7 +123,7 @@ class Evaluator:
             scores.append(
                 self._score(pair, "prediction", "", answer.summary, reference, sizes, rates.prediction)
             )
-        return [score for score in scores if score is not None]
+        return _one_of_each_timestamp([score for score in scores if score is not None], reference)
 
     def _score(
         self,
@@ -159,6 +159,17 @@ class Evaluator:
         if floor is not None:
             scores.append(score_or_none("performance", "", f"{metric}_floor", loss.value, floor))
         return [score for score in scores if score is not None], loss.value
+
+
+def _one_of_each_timestamp(scores: list[Score], reference: Reference) -> list[Score]:
+    """Of the value and the age of a timestamp, the one that drifted less: the timestamp drifts only if both do."""
+    times = {one.name for one in reference.loop.features if one.type == "timestamp"}
+    calmest: dict[str, Score] = {}
+    for score in scores:
+        if score.feature in times:
+            other = calmest.get(score.feature, score)
+            calmest[score.feature] = min(other, score, key=strength)
+    return [score for score in scores if calmest.get(score.feature, score) is score]
 
 
 def _false_alarm_rates(subject: Subject, reference: Reference) -> FalseAlarmRates:

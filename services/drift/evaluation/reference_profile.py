@@ -13,7 +13,7 @@ from services.drift.evaluation.columns import Column, Floats, Objects, Rows, col
 from services.drift.evaluation.data_quality import missing
 from services.drift.evaluation.performance import Loss, measure_loss
 from services.drift.thresholds.calibration import Baseline, category_baseline, numeric_baseline
-from services.drift.windows import INSTANT, to_micros
+from shared.contracts.event_time import INSTANT, to_micros
 from shared.contracts.loop_spec import LoopSpec
 from shared.models.reference_loss import LossRows, reference_losses
 

@@ -9,12 +9,12 @@ from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.verdicts.store import Generation
 from services.drift.windows import (
     Span,
-    from_micros,
     last_complete,
     skip_empty,
     window_by_rows,
     window_by_time,
 )
+from shared.contracts.event_time import from_micros
 from shared.contracts.loop_spec import Window
 from shared.errors import InvalidRequest
 

@@ -17,7 +17,7 @@ from threading import Lock
 
 from pydantic import ValidationError
 
-from services.drift.windows import from_micros, to_micros
+from shared.contracts.event_time import from_micros, to_micros
 from shared.contracts.verdict import State, Verdict
 from shared.errors import NotFound, OperatorError
 from shared.observability.logs import get_logger

@@ -1,4 +1,4 @@
-"""Checks the values of one feature, and turns them into a model input and a column of the log. Pure."""
+"""Checks the values of one feature of each type, and turns them into a model input and a column of the log. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from shared.contracts.event_time import TIME_FORM, parse_time, to_micros
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 from shared.models.feature_arrays import LARGEST_FLOAT_INTEGER
@@ -67,7 +68,9 @@ class ColumnCheck:
         return self(listed)
 
 
-class _Number(ColumnCheck):
+class NumberCheck(ColumnCheck):
+    """Finite numbers."""
+
     def __init__(self, feature: Feature) -> None:
         super().__init__(feature)
         self._types = frozenset({float, int, type(None)} if feature.nullable else {float, int})
@@ -98,7 +101,7 @@ class _Number(ColumnCheck):
         return "a finite number"
 
 
-class _Integer(ColumnCheck):
+class IntegerCheck(ColumnCheck):
     """Whole numbers; `3.0` is one, since many clients write every number as a float."""
 
     def __call__(
@@ -126,7 +129,7 @@ class _Integer(ColumnCheck):
         return "a 64-bit integer"
 
 
-class _FloatInteger(_Integer):
+class FloatIntegerCheck(IntegerCheck):
     """Whole numbers that are float32 in the model, since they may be missing or are in a matrix; integers for the log."""
 
     def __init__(self, feature: Feature) -> None:
@@ -153,7 +156,9 @@ class _FloatInteger(_Integer):
         return f"a whole number from -{LARGEST_FLOAT_INTEGER} to {LARGEST_FLOAT_INTEGER}"
 
 
-class _Boolean(ColumnCheck):
+class BooleanCheck(ColumnCheck):
+    """True or false."""
+
     def __call__(
         self, values: list[Any], may_hold_booleans: bool = True
     ) -> tuple[Array, Sequence[object] | Array]:
@@ -167,7 +172,9 @@ class _Boolean(ColumnCheck):
         return "true or false"
 
 
-class _Category(ColumnCheck):
+class CategoryCheck(ColumnCheck):
+    """Strings of a list."""
+
     def __init__(self, feature: Feature) -> None:
         super().__init__(feature)
         self._allowed = frozenset((*feature.values, None)) if feature.nullable else frozenset(feature.values)
@@ -195,7 +202,7 @@ class _Category(ColumnCheck):
         return f"one of {', '.join(known[:20])}" + (", …" if len(known) > 20 else "")
 
 
-class _Text(ColumnCheck):
+class TextCheck(ColumnCheck):
     """Any string: a text, or a category whose unknown values are served."""
 
     def __init__(self, feature: Feature) -> None:
@@ -217,78 +224,19 @@ class _Text(ColumnCheck):
         return "a string"
 
 
-class _Tensor(ColumnCheck):
+class TimestampCheck(ColumnCheck):
+    """Times in ISO 8601 with an offset: microseconds since 1970 for the model, times for the log."""
+
     def __call__(
         self, values: list[Any], may_hold_booleans: bool = True
     ) -> tuple[Array, Sequence[object] | Array]:
-        shape = (len(values), *self.feature.shape)
-        try:
-            array = np.array(values)
-            fits = (
-                array.dtype.kind in "if"
-                and array.shape == shape
-                and not (may_hold_booleans and _holds_boolean(values))
-            )
-        except (ValueError, OverflowError):  # ragged lists
-            fits = False
-        if fits:
-            return self.array(array)
-        if len(values) == 1:
-            raise self.wrong(0, _shape_problem(values[0]))
+        micros = np.empty(len(values), np.int64)
         for row, value in enumerate(values):
-            try:
-                self([value])
-            except InvalidRequest:
-                raise self.wrong(row, _shape_problem(value)) from None
-        raise self.wrong(0, "has a wrong shape")
-
-    def array(self, values: Array) -> tuple[Array, Sequence[object] | Array]:
-        array = np.ascontiguousarray(values, _FLOAT32)
-        if not is_finite(array):
-            row = int(np.argmin(np.isfinite(array.reshape(len(values), -1)).all(axis=1)))
-            raise self.wrong(row, "contains a number that does not fit into float32")
-        return array, array
+            if type(value) is not str:
+                raise self.wrong_value(row, value)
+            micros[row] = to_micros(parse_time(value, field=self.feature.name, row=row))
+        return micros, micros.view("datetime64[us]")
 
     @property
     def words(self) -> str:
-        return f"nested lists of finite numbers of shape {list(self.feature.shape)}"
-
-
-def _holds_boolean(values: list[Any]) -> bool:
-    """Whether there is a boolean, which numpy would read as a number."""
-    while values and type(values[0]) is list:
-        values = [item for value in values for item in value]
-    return bool in set(map(type, values))
-
-
-def _shape_problem(value: object) -> str:
-    if value is None:
-        return "is missing"
-    try:
-        array = np.array(value)
-    except (ValueError, OverflowError):
-        return "has lists of unequal length, or values that are not numbers"
-    return (
-        f"has shape {list(array.shape)}"
-        if array.dtype.kind in "if"
-        else "contains values that are not numbers"
-    )
-
-
-_CHECKS: dict[str, type[ColumnCheck]] = {
-    "number": _Number,
-    "integer": _Integer,
-    "boolean": _Boolean,
-    "category": _Category,
-    "text": _Text,
-    "tensor": _Tensor,
-}
-
-
-def check_of(feature: Feature, *, as_float: bool = False) -> ColumnCheck:
-    """The check for a feature's column. `as_float`: an integer that is float32 in the model, although it cannot be missing."""
-    if feature.takes_any_text:
-        return _Text(feature)
-    if feature.type == "integer" and (feature.nullable or as_float):
-        return _FloatInteger(feature)
-    return _CHECKS[feature.type](feature)
+        return TIME_FORM

@@ -12,11 +12,31 @@ from typing import Any
 
 import numpy as np
 
-from services.inference.models.column_checks import Array, ColumnCheck, check_of
+from services.inference.models.column_checks import (
+    Array,
+    BooleanCheck,
+    CategoryCheck,
+    ColumnCheck,
+    FloatIntegerCheck,
+    IntegerCheck,
+    NumberCheck,
+    TextCheck,
+    TimestampCheck,
+)
+from services.inference.models.tensor_check import TensorCheck
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 
 _MISSING = object()
+_CHECKS: dict[str, type[ColumnCheck]] = {
+    "number": NumberCheck,
+    "integer": IntegerCheck,
+    "boolean": BooleanCheck,
+    "category": CategoryCheck,
+    "text": TextCheck,
+    "timestamp": TimestampCheck,
+    "tensor": TensorCheck,
+}
 
 
 @dataclass(slots=True)
@@ -96,3 +116,12 @@ def _with_gaps(rows: Sequence[Any], check: ColumnCheck) -> tuple[list[object], i
     if not check.feature.nullable:
         raise check.wrong(values.index(_MISSING), "is missing")
     return [None if value is _MISSING else value for value in values], values.count(_MISSING)
+
+
+def check_of(feature: Feature, *, as_float: bool = False) -> ColumnCheck:
+    """The check for a feature's column. `as_float`: an integer that is float32 in the model, although it cannot be missing."""
+    if feature.takes_any_text:
+        return TextCheck(feature)
+    if feature.type == "integer" and (feature.nullable or as_float):
+        return FloatIntegerCheck(feature)
+    return _CHECKS[feature.type](feature)

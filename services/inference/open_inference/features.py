@@ -24,6 +24,8 @@ _DATATYPES = {
     "boolean": "BOOL",
     "category": "BYTES",
     "text": "BYTES",
+    # Not INT64: seconds, milliseconds and microseconds could not be told apart.
+    "timestamp": "BYTES",
     "tensor": "FP32",
 }
 # NaN is a missing integer.
@@ -36,6 +38,7 @@ _ACCEPTED = {
     "boolean": frozenset({"BOOL"}),
     "category": frozenset({"BYTES"}),
     "text": frozenset({"BYTES"}),
+    "timestamp": frozenset({"BYTES"}),
     "tensor": frozenset({"FP16", "FP32", "FP64"}),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -271,3 +272,30 @@ def test_rows_of_a_kind_without_loss_need_no_outcome(tmp_path: Path) -> None:
     assert read_rows(path, embedding_loop(), now=NOW).column_names == ["event_time", "line", "prediction_id"]
     with pytest.raises(ProjectError, match="has no column outcome"):
         read_rows(path, RANGES, now=NOW)
+
+
+TIMED = LOOP.model_copy(update={"features": (*LOOP.features, Feature(name="opened", type="timestamp"))})
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_timestamps_are_read_in_utc_whatever_their_time(tmp_path: Path, unit: str) -> None:
+    opened = [datetime(1960, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC), START]
+    column = pa.array(opened, pa.timestamp("us", "UTC")).cast(pa.timestamp(unit, "Europe/Zurich"))
+    table = read_rows(write(tmp_path / "rows.parquet", opened=column), TIMED, NOW)
+    assert table.schema.field("opened").type == pa.timestamp("us", "UTC")
+    assert table.column("opened").to_pylist() == opened[::-1]
+
+
+@pytest.mark.parametrize(
+    ("opened", "said"),
+    [
+        ([NAIVE] * 3, "column opened is timestamp[us], without a time zone"),
+        (["2026-01-01T00:00:00Z"] * 3, "column opened is string"),
+        ([START, None, START], "column opened has missing values"),
+        (pa.array([0, 2**58, 0], pa.timestamp("ms", "UTC")), "opened has a time outside the years 1 to 9999"),
+    ],
+)
+def test_wrong_timestamps_are_named(tmp_path: Path, opened: Any, said: str) -> None:
+    with pytest.raises(ProjectError, match=re.escape(said)) as raised:
+        read_rows(write(tmp_path / "rows.parquet", opened=opened), TIMED, NOW)
+    assert raised.value.hint

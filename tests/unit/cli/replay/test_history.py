@@ -112,3 +112,11 @@ def test_outcomes_of_several_values_are_dictionaries(tmp_path: Path) -> None:
     rows = [{"low": 1.0, "high": 2.0}, None, {"low": None, "high": float("nan")}]
     file = write(tmp_path / "h.parquet", [0, 1, 2], outcome=pa.array(rows))
     assert [row.outcome for row in History(file, COLUMNS, NOW)] == [rows[0], None, None]
+
+
+def test_times_are_inputs_to_the_microsecond(tmp_path: Path) -> None:
+    opened = pa.array([1_772_366_400_000_001_999] * 2, pa.timestamp("ns", "UTC"))
+    path = write(tmp_path / "h.parquet", [0, 1], opened=opened)
+    first, _ = History(path, Columns("event_time", "", ["amount", "opened"]), NOW)
+    assert first.inputs == {"amount": 0.0, "opened": datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC)}
+    assert type(first.inputs["opened"]) is datetime

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from homeostat.client.inputs import Input, ModelInputs
@@ -98,3 +100,33 @@ def test_wrong_values_are_refused(one: Input, given: Any, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words) as refused:
         one.convert(given, 4)
     assert (refused.value.field, refused.value.row) == (one.name, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (datetime(2026, 3, 1, 12, tzinfo=UTC), "2026-03-01T12:00:00.000000+00:00"),
+        (pd.Timestamp("2026-03-01T12:00:00.000001999Z"), "2026-03-01T12:00:00.000001+00:00"),
+        (pd.Timestamp("2026-03-01T13:00:00", tz="Europe/Zurich"), "2026-03-01T13:00:00.000000+01:00"),
+        ("2026-03-01T12:00:00Z", "2026-03-01T12:00:00Z"),
+    ],
+)
+def test_times_are_sent_with_their_offset(given: Any, sent: str) -> None:
+    assert Input("ordered_at", "timestamp").convert(given, 0) == sent
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (datetime(2026, 3, 1), "without an offset from UTC"),
+        ("2026-03-01T12:00:00", "without an offset from UTC"),
+        (np.datetime64("2026-03-01"), "`ordered_at` is "),
+        (1_772_366_400, "`ordered_at` is 1772366400"),
+        (pd.NaT, "feature ordered_at of row 3 is missing; expected a time with an offset from UTC"),
+    ],
+)
+def test_what_is_no_time_with_an_offset_is_refused(given: Any, said: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        Input("ordered_at", "timestamp").convert(given, 3)
+    assert said in str(refused.value)
+    assert (refused.value.field, refused.value.row) == ("ordered_at", 3)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from local_stack.fault_injection.drifted_rows import choose_feature, drifted_rows, sample_rows
+from shared.contracts.feature import Feature
 from tests.unit.local_stack.fault_injection.reference import loop, reference
 
 
@@ -78,3 +82,16 @@ def test_number_with_highest_weight_is_chosen() -> None:
     assert choose_feature(features, weights).name == "weight_kg"
     only = [feature for feature in features if feature.type == "category"]
     assert choose_feature(only, weights).name == "service"
+
+
+def test_timestamp_is_older_by_the_shift() -> None:
+    rows, feature = reference(), Feature(name="ordered_at", type="timestamp")
+    ages = np.random.default_rng(5).normal(6000, 600, rows.num_rows)
+    happened = rows.column("event_time").to_pylist()
+    column = [moment - timedelta(seconds=float(age)) for moment, age in zip(happened, ages, strict=True)]
+    rows = rows.append_column("ordered_at", pa.array(column, pa.timestamp("us", "UTC")))
+    moved = drifted_rows(rows, feature, 500, random(), 3.0)
+    kept = sample_rows(rows, 500, random())
+    assert moved.schema.field("ordered_at").type == rows.schema.field("ordered_at").type
+    steps = np.array(kept.column("ordered_at").to_pylist()) - np.array(moved.column("ordered_at").to_pylist())
+    assert {round(step.total_seconds()) for step in steps} == {round(3 * float(ages.std()))}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from local_stack.fault_injection.requests import as_rows, send_outcomes, send_rows
+from shared.contracts.feature import Feature
 from shared.errors import CallerError
 from shared.http.service_client import ServiceClient
 from tests.unit.cli.fake_service import FakeService, fake_service
@@ -43,7 +45,7 @@ class Clock:
 
 
 def test_rows_have_the_form_of_predict() -> None:
-    row = as_rows(reference(5), loop())[0]
+    row = as_rows(reference(5), loop(), EVENT_TIMES[:5])[0]
     assert list(row) == ["service", "distance_km", "weight_kg", "parcels_today", "fragile", "picture"]
     assert isinstance(row["parcels_today"], int)
     assert isinstance(row["fragile"], bool)
@@ -107,3 +109,18 @@ def test_outcomes_are_sent_in_batches(service: FakeService) -> None:
     with ServiceClient("inference", service.url) as client:
         assert send_outcomes(client, [{"prediction_id": str(place)} for place in range(7000)]) == 7000
     assert [len(body["outcomes"]) for _, body in service.asked] == [5000, 2000]
+
+
+def test_timestamps_keep_their_age() -> None:
+    rows, spec = reference(4), loop()
+    spec = spec.model_copy(
+        update={"features": (*spec.features, Feature(name="ordered_at", type="timestamp"))}
+    )
+    happened = rows.column("event_time").to_pylist()
+    ages = [timedelta(minutes=5), timedelta(days=9000), timedelta(microseconds=1), timedelta(days=-3)]
+    ordered = [moment - age for moment, age in zip(happened, ages, strict=True)]
+    rows = rows.append_column("ordered_at", pa.array(ordered, pa.timestamp("us", "UTC")))
+    sent = as_rows(rows, spec, EVENT_TIMES[:4])
+    assert [datetime.fromisoformat(row["ordered_at"]) for row in sent] == [
+        moment - age for moment, age in zip(EVENT_TIMES, ages, strict=False)
+    ]

@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 
 from services.drift.windows import (
     Span,
-    from_micros,
     last_complete,
     skip_empty,
-    to_micros,
     window_by_rows,
     window_by_time,
 )
+from shared.contracts.event_time import to_micros
 from tests.unit.services.drift.world import minutes
 
 HOUR = timedelta(hours=1)
@@ -51,11 +50,6 @@ def test_the_last_complete_window_lies_on_the_grid() -> None:
     assert last_complete(minutes(7), HOUR, minutes(186.9)) == Span(minutes(67), minutes(127))
     assert last_complete(minutes(7), HOUR, minutes(187)) == Span(minutes(127), minutes(187))
     assert last_complete(minutes(7), HOUR, minutes(66)) is None
-
-
-def test_micros_keep_every_microsecond() -> None:
-    moment = minutes(3) + timedelta(microseconds=1)
-    assert from_micros(to_micros(moment)) == moment
 
 
 @given(

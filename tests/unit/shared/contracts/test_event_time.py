@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from shared.contracts.event_time import check_event_time, parse_event_time, parse_time
+from shared.contracts.event_time import (
+    MAX_TIME,
+    MIN_TIME,
+    check_event_time,
+    from_micros,
+    parse_event_time,
+    parse_time,
+    to_micros,
+)
 from shared.errors import InvalidRequest
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -70,3 +78,17 @@ def test_malformed_time_is_refused(value: object) -> None:
 def test_time_without_offset_is_refused(value: str) -> None:
     with pytest.raises(InvalidRequest, match="without an offset"):
         parse_event_time(value, NOW, field="event_time")
+
+
+@pytest.mark.parametrize(
+    ("moment", "micros"),
+    [
+        (datetime(1970, 1, 1, tzinfo=UTC) + INSTANT, 1),
+        (datetime(1969, 12, 31, tzinfo=timezone(timedelta(hours=2))), -26 * 3_600_000_000),
+        (datetime(1, 1, 1, tzinfo=UTC), MIN_TIME),
+        (datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC), MAX_TIME),
+    ],
+)
+def test_micros_keep_every_microsecond(moment: datetime, micros: int) -> None:
+    assert to_micros(moment) == micros
+    assert from_micros(micros) == moment

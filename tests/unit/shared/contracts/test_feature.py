@@ -25,6 +25,8 @@ def test_no_feature_may_take_the_name_of_a_column_of_ours(name: str) -> None:
         ({"name": "t", "type": "tensor", "shape": [0]}, "at least 1"),
         ({"name": "b", "type": "boolean", "nullable": True}, "cannot be nullable"),
         ({"name": "t", "type": "tensor", "shape": [2], "nullable": True}, "cannot be nullable"),
+        ({"name": "w", "type": "timestamp", "nullable": True}, "a timestamp cannot be nullable"),
+        ({"name": "w", "type": "timestamp", "minimum": 0}, "a timestamp has no `minimum` and no `maximum`"),
         ({"name": "n", "type": "number", "minimum": 2, "maximum": 1}, "above `maximum`"),
         ({"name": "n", "type": "number", "minimum": float("nan")}, "finite"),
         ({"name": "n", "type": "word"}, "'number', 'integer'"),

@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from shared.contracts.event_time import MAX_TIME, MIN_TIME
 from shared.contracts.lake_schema import (
     OUTCOME_COLUMNS,
     OUTCOME_OPTIONAL_COLUMNS,
     PREDICTION_COLUMNS,
     PREDICTION_OPTIONAL_COLUMNS,
+    TIMESTAMP,
 )
 from shared.messaging.arrow import (
     UndecodableBatch,
@@ -183,3 +185,32 @@ def test_outcomes_of_values_are_maps_by_name() -> None:
     assert batch["values"].to_pylist() == [[("low", 1.0), ("high", 2.0)], None]
     again = from_bytes(to_bytes(batch), columns=OUTCOME_COLUMNS)
     assert find_flaw(again, columns=OUTCOME_COLUMNS, optional=OUTCOME_OPTIONAL_COLUMNS, features=False) == ""
+
+
+def times_batch(*micros: int) -> pa.RecordBatch:
+    made = record(0, len(micros), columns={"opened": list(micros)}, timestamps=frozenset({"opened"}))
+    return predictions_batch([made], writer="w", epoch=1)
+
+
+def flaw_of(batch: pa.RecordBatch) -> str:
+    return find_flaw(batch, columns=PREDICTION_COLUMNS, optional=PREDICTION_OPTIONAL_COLUMNS, features=True)
+
+
+def test_timestamps_become_times() -> None:
+    batch = times_batch(1_772_366_400_000_001, MIN_TIME, MAX_TIME)
+    assert batch.schema.field("f_opened").type == TIMESTAMP
+    assert batch["f_opened"][0].as_py() == datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC)
+    assert flaw_of(from_bytes(to_bytes(batch), columns=PREDICTION_COLUMNS)) == ""
+
+
+@pytest.mark.parametrize("micros", [MIN_TIME - 1, MAX_TIME + 1])
+def test_time_that_no_reader_could_show_is_a_flaw(micros: int) -> None:
+    assert flaw_of(times_batch(0, micros)) == "column f_opened has a time outside the years 1 to 9999"
+
+
+def test_timestamps_of_a_record_without_them_are_missing() -> None:
+    some = record(0, 1, columns={"opened": [1]}, timestamps=frozenset({"opened"}))
+    batch = predictions_batch([some, record(1, 1, columns={})], writer="w", epoch=1)
+    assert batch["f_opened"].null_count == 1
+    assert flaw_of(batch) == ""
+    assert flaw_of(batch.slice(1)) == ""

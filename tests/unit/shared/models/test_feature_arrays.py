@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,8 @@ def test_column_becomes_input(kind: str, column: pa.Array, expected: Any) -> Non
         ("integer", pa.array([1, None])),
         ("boolean", pa.array([True, None])),
         ("boolean", pa.array(["yes, maybe"])),
+        ("timestamp", pa.array([1.5])),
+        ("timestamp", pa.array([datetime(2026, 1, 1, tzinfo=UTC), None])),
         ("tensor", pa.array([[1.0, 2.0, 3.0]])),
         ("tensor", pa.array([[[1.0, 2.0, 3.0, 4.0]]])),
         ("tensor", pa.array([[[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0, 3.0], [4.0]]])),
@@ -99,3 +102,17 @@ def test_tensors_of_several_chunks_are_read() -> None:
     chunks = pa.chunked_array([[[1.0, 2.0, 3.0, 4.0]], [[5.0, 6.0, 7.0, 8.0]]])
     made = to_arrays([feature("tensor")], pa.table({"f": chunks}))["f"]
     assert made.tolist() == [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
+
+
+def test_timestamp_is_microseconds_since_1970() -> None:
+    noon = datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC)
+    before = datetime(1960, 1, 1, tzinfo=UTC)
+    wanted = np.array([1_772_366_400_000_001, -315_619_200_000_000])
+    for unit, exact in (("us", wanted), ("ns", wanted), ("ms", wanted // 1000 * 1000)):
+        column = pa.array([noon, before], pa.timestamp("us", "UTC")).cast(
+            pa.timestamp(unit, "UTC"), safe=False
+        )
+        made = to_arrays([feature("timestamp")], pa.table({"f": column}))["f"]
+        assert made.dtype == np.int64
+        np.testing.assert_array_equal(made, exact)
+    assert input_type(feature("timestamp")) == "tensor(int64)"

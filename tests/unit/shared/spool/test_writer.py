@@ -5,6 +5,7 @@ import os
 import resource
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -283,3 +284,30 @@ def test_rows_of_numbers_are_read_as_they_were_written(root: Path, spool: SpoolW
     np.testing.assert_array_equal(predictions.tensors["image"], image)
     assert (predictions.scores, predictions.classes) == (None, None)
     assert (outcomes.numbers, outcomes.labels) == ([{"low": 1.0, "high": 2.0}], None)
+
+
+def test_timestamps_are_marked_and_other_records_have_no_mark(root: Path, spool: SpoolWriter) -> None:
+    times = np.array(["2026-03-01T12:00:00.000001", "1960-01-01"], "datetime64[us]")
+    given: list[dict[str, Any]] = [{"opened": times, "size": [1.0, 2.0]}, {"size": [1.0, 2.0]}]
+    for columns in given:
+        spool.append_predictions(
+            model="m",
+            version="v",
+            generation=1,
+            event_time=NOON,
+            answered_at=NOON,
+            prediction_ids=["a", "b"],
+            scores=None,
+            columns=columns,
+        )
+    first, second = (entry.record for entry in SpoolReader(root / spool.writer).read())
+    assert isinstance(first, PredictionRecord)
+    assert isinstance(second, PredictionRecord)
+    assert first.timestamps == {"opened"}
+    assert first.columns == {
+        "opened": [1_772_366_400_000_001, -315_619_200_000_000],
+        "size": [1.0, 2.0],
+    }
+    assert second.timestamps == frozenset()
+    [segment] = list_segments(root / spool.writer)
+    assert (root / spool.writer / segment[0].filename).read_bytes().count(b'"timestamps"') == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -178,3 +179,31 @@ def test_of_a_kind_without_loss_the_features_are_measured_only(prediction: dict[
     assert np.isnan(rows.outcome).all()
     assert np.isnan(rows.loss).all()
     assert rows.columns["line"].tolist() == [0.0, 1.0, 2.0]
+
+
+TIMES = loop(
+    features=[{"name": "ordered", "type": "timestamp"}], prediction={"kind": "value"}, metric={"name": "mae"}
+)
+
+
+def test_a_timestamp_has_a_value_and_an_age_in_seconds() -> None:
+    table = pa.table(
+        {
+            "event_time": [minutes(1), minutes(0)],
+            "ordered": [minutes(3), minutes(-30) - timedelta(microseconds=1)],
+            "score": [1.0] * 2,
+        }
+    )
+    rows = rows_from_table(table, TIMES)
+    assert [(column.name, column.summary) for column in columns_of(TIMES)] == [
+        ("ordered", ""),
+        ("ordered.age", "age"),
+    ]
+    assert rows.columns["ordered.age"].tolist() == [1800.000001, -120.0]
+    assert rows.columns["ordered"].tolist() == [minutes(-30).timestamp() - 1e-6, minutes(3).timestamp()]
+
+
+def test_timestamp_that_the_lake_does_not_have_yet_is_missing() -> None:
+    rows = rows_from_table(pa.table({"event_time": [minutes(0)], "score": [1.0]}), TIMES)
+    assert np.isnan(rows.columns["ordered"]).all()
+    assert np.isnan(rows.columns["ordered.age"]).all()

@@ -407,3 +407,50 @@ def test_each_of_several_values_and_their_loss_are_measured(
     assert [score.method for score in found if score.exceeded] == above
     assert [score.method for score in measured.scores if score.signal == "performance"] == [metric]
     assert (measured.outcomes, measured.loss_expected) == (1000, True)
+
+
+SHOPS = [-10_000_000, -2_000_000, 1_000]
+
+
+def timed_rows(spec: LoopSpec, start: float, seed: int, *, wrong: float = 0.0) -> Rows:
+    """A thousand rows from `start` (in minutes) on, an hour each hundred: orders of the last hour, shops opened long ago.
+
+    `wrong`: the share of orders with a default date instead of a time.
+    """
+    random = np.random.default_rng(seed)
+    happened = start + np.arange(1000) * 0.6
+    ordered = np.where(random.random(1000) < wrong, -30_000_000, happened - random.uniform(1, 60, 1000))
+    shops = random.choice(SHOPS, 1000)
+    score = random.random(1000)
+    table = pa.table(
+        {
+            "event_time": list(map(minutes, happened)),
+            "ordered": list(map(minutes, ordered)),
+            "opened": [minutes(float(shop)) for shop in shops],
+            "score": score,
+            "outcome": (random.random(1000) < score).astype(float),
+        }
+    )
+    return rows_from_table(table, spec)
+
+
+def test_time_that_moves_forward_is_no_drift() -> None:
+    features = [{"name": "ordered", "type": "timestamp"}, {"name": "opened", "type": "timestamp"}]
+    spec = loop(features=features)
+    reference = build_reference(VERSION, spec, timed_rows(spec, 0, seed=1))
+
+    def drifted(window: Rows) -> set[str]:
+        measurements = Evaluator(ScipyDistances()).evaluate(subject(), window, reference)
+        return {
+            score.feature for score in measurements.scores if score.exceeded and score.signal != "performance"
+        }
+
+    for year in range(1, 6):
+        assert drifted(timed_rows(spec, year * 525_600, seed=year + 1)) == set()
+    scores = Evaluator(ScipyDistances()).evaluate(subject(), timed_rows(spec, 600, seed=8), reference).scores
+    assert sorted(score.method for score in scores if score.feature == "opened") in (
+        ["frozen_share", "frozen_share.age", "missing_share", distance]
+        for distance in ("wasserstein", "wasserstein.age")
+    )
+    # A few default dates among the orders are found.
+    assert drifted(timed_rows(spec, 600, seed=9, wrong=0.02)) == {"ordered"}

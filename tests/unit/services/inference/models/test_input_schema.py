@@ -220,3 +220,44 @@ def test_random_input_is_accepted_or_refused(rows: list[object]) -> None:
         assert batch.rows == len(rows)
         assert all(len(feed) == len(rows) for feed in batch.feeds.values())
     assert named
+
+
+WHEN = Schema([Feature(name="ordered_at", type="timestamp")])
+
+
+@pytest.mark.parametrize(
+    ("text", "micros"),
+    [
+        ("2026-03-01T12:00:00Z", 1_772_366_400_000_000),
+        ("2026-03-01T12:00:00.000001+00:00", 1_772_366_400_000_001),
+        ("2026-03-01T07:00:00-05:00", 1_772_366_400_000_000),
+        ("1960-01-01T00:00:00Z", -315_619_200_000_000),
+        ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
+        ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
+    ],
+)
+def test_timestamps_are_microseconds_for_the_model_and_times_for_the_log(text: str, micros: int) -> None:
+    batch = WHEN.batch([{"ordered_at": text}] * 2)
+    assert batch.feeds["ordered_at"].dtype == np.int64
+    assert batch.feeds["ordered_at"].tolist() == [micros] * 2
+    logged = batch.columns["ordered_at"]
+    np.testing.assert_array_equal(logged, np.array([micros] * 2).view("datetime64[us]"))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("2026-03-01T12:00:00", "`ordered_at` is '2026-03-01T12:00:00', without an offset from UTC"),
+        ("yesterday", "`ordered_at` is 'yesterday'"),
+        ("0001-01-01T00:00:00+14:00", "`ordered_at` is '0001-01-01T00:00:00+14:00'"),
+        (1_772_366_400, "feature ordered_at of row 1 is 1772366400"),
+        (None, "feature ordered_at of row 1 is missing"),
+    ],
+)
+def test_what_is_no_time_with_an_offset_is_refused(value: object, said: str) -> None:
+    rows = [{"ordered_at": "2026-03-01T12:00:00Z"}, {"ordered_at": value}]
+    with pytest.raises(InvalidRequest) as caught:
+        WHEN.batch(rows)
+    assert caught.value.message == said
+    assert (caught.value.status, caught.value.field, caught.value.row) == (422, "ordered_at", 1)
+    assert caught.value.expected == "ISO 8601 with an offset, such as 2026-03-01T12:00:00Z"
