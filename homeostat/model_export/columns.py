@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from shared.contracts.feature import RESERVED_NAMES, Feature
+from shared.contracts.lake_schema import TIMESTAMP
 from shared.errors import ExportRefused
 
 LONGEST_NAME = 63
@@ -40,10 +41,12 @@ def infer_columns(
     *,
     reserved: frozenset[str] = RESERVED_NAMES,
     texts: Collection[str] = (),
+    takes_times: bool = False,
 ) -> tuple[Column, ...]:
     """A feature for each named column: type, range, categories, and whether values are missing.
 
-    `texts`: the columns that hold running text. Raises ExportRefused for a column that cannot be a feature.
+    `texts`: the columns that hold running text; `takes_times`: whether the model takes times, as int64. Raises ExportRefused
+    for a column that cannot be a feature.
     """
     if missing := [name for name in names if name not in rows.columns]:
         raise ExportRefused(
@@ -52,7 +55,11 @@ def infer_columns(
         )
     features = valid_names(names, reserved=reserved)
     return tuple(
-        _text(rows[name], features[name]) if name in texts else _column(rows[name], features[name])
+        _text(rows[name], features[name])
+        if name in texts
+        else _timestamp(rows[name], features[name])
+        if takes_times and is_time(rows[name])
+        else _column(rows[name], features[name])
         for name in names
     )
 
@@ -87,6 +94,26 @@ def open_category(column: Column) -> Column:
     if column.feature.type != "category":
         return column
     return replace(column, feature=column.feature.model_copy(update={"unknown": "serve"}))
+
+
+def is_time(values: pd.Series[Any]) -> bool:
+    """Whether a column holds times."""
+    return bool(pd.api.types.is_datetime64_any_dtype(values.dtype))
+
+
+def to_micros(values: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Times as the model takes them: microseconds since 1970-01-01T00:00:00Z. Raises ExportRefused for missing and naive ones."""
+    if values.dt.tz is None:
+        raise ExportRefused(
+            f"column {str(values.name)!r} has times without a time zone",
+            hint=f'write them in UTC: rows["{values.name}"] = rows["{values.name}"].dt.tz_localize("UTC")',
+        )
+    if values.isna().any():
+        raise ExportRefused(
+            f"column {str(values.name)!r} has missing times; the model takes int64, which has no value that means missing",
+            hint="fill them before fitting",
+        )
+    return np.asarray(values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]"), np.int64)
 
 
 def to_table(columns: Sequence[Column], rows: pd.DataFrame) -> pa.Table:
@@ -126,6 +153,11 @@ def _text(values: pd.Series[Any], name: str) -> Column:
             hint="pass rows in which every value of the column is a text",
         )
     return Column(str(values.name), Feature(name=name, type="text", nullable=bool(values.isna().any())))
+
+
+def _timestamp(values: pd.Series[Any], name: str) -> Column:
+    to_micros(values)
+    return Column(str(values.name), Feature(name=name, type="timestamp"))
 
 
 def _number(values: pd.Series[Any], source: str, name: str, nullable: bool) -> Column:
@@ -201,6 +233,8 @@ def _category(values: pd.Series[Any], source: str, name: str, known: list[Any], 
 
 
 def _to_arrow(column: Column, values: pd.Series[Any]) -> pa.Array:
+    if column.feature.type == "timestamp":
+        return pa.array(to_micros(values)).cast(TIMESTAMP)
     missing = values.isna().to_numpy(dtype=bool)
     if column.feature.type in ("category", "text"):
         listed = [None if gone else str(value) for value, gone in zip(values, missing, strict=True)]

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from homeostat.model_export.columns import Column, infer_columns, open_category, to_table
 from homeostat.model_export.libraries.choice import source_model
+from homeostat.model_export.libraries.onnx_model import OnnxSource
 from homeostat.model_export.loop_yaml import write_loop_yaml
 from homeostat.model_export.prediction_kind import check_outcomes
 from homeostat.model_export.probes import UNSEEN_CATEGORIES
@@ -92,7 +93,13 @@ def export(
     )
     reserved = RESERVED_NAMES | ANSWER_NAMES.get(source.kind.name, frozenset())
     names = source.column_names(given, candidates)
-    columns = infer_columns(given, names, reserved=reserved, texts=source.text_columns(names))
+    columns = infer_columns(
+        given,
+        names,
+        reserved=reserved,
+        texts=source.text_columns(names),
+        takes_times=isinstance(source, OnnxSource),
+    )
     frame = given[[column.source for column in columns]]
     if outcome in given:
         check_outcomes(source.kind, source.classes, given[outcome])

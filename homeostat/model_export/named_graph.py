@@ -23,6 +23,7 @@ _ELEMENTS = {
     "boolean": TensorProto.BOOL,
     "category": TensorProto.STRING,
     "text": TensorProto.STRING,
+    "timestamp": TensorProto.INT64,
 }
 
 

@@ -11,7 +11,7 @@ import onnx
 import pandas as pd
 from onnx import TensorProto
 
-from homeostat.model_export.columns import Column
+from homeostat.model_export.columns import Column, is_time, to_micros
 from homeostat.model_export.named_graph import Graph, second_column, without_zipmap
 from homeostat.model_export.prediction_kind import Floats, PredictionKind, kind_of_scores, of_classes
 from homeostat.model_export.trees.tree_model import names_or_candidates
@@ -110,11 +110,33 @@ def feeds(model: onnx.ModelProto, rows: pd.DataFrame) -> list[Any]:
     """Rows as the model's inputs: one matrix, or one tensor per column."""
     inputs = model.graph.input
     if len(inputs) == 1:
+        refuse_times(rows)
         return [rows.to_numpy(dtype=_TYPES[_element(inputs[0])])]
     return [
-        rows[column].to_numpy(dtype=_TYPES[_element(one)]).reshape([-1] + [1] * (_rank(one) - 1))
+        _values(rows[column], one).reshape([-1] + [1] * (_rank(one) - 1))
         for one, column in zip(inputs, rows.columns, strict=True)
     ]
+
+
+def refuse_times(rows: pd.DataFrame) -> None:
+    """Raises ExportRefused that names the first column of times: they do not fit into a matrix of floats."""
+    times = [name for name in rows.columns if is_time(rows[name])]
+    if times:
+        raise ExportRefused(
+            f"the model takes one matrix, and the column {times[0]!r} holds times",
+            hint="give the model one input per column, int64 for a time, or turn times into numbers before fitting",
+        )
+
+
+def _values(values: pd.Series[Any], wanted: onnx.ValueInfoProto) -> Any:
+    if not is_time(values):
+        return values.to_numpy(dtype=_TYPES[_element(wanted)])
+    if _element(wanted) != TensorProto.INT64:
+        raise ExportRefused(
+            f"the column {str(values.name)!r} holds times, and the model's input {wanted.name} is not int64",
+            hint="take an int64 tensor: microseconds since 1970-01-01T00:00:00Z",
+        )
+    return to_micros(values)
 
 
 def _single(graph: Graph, column: Column, wanted: onnx.ValueInfoProto) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 import pandas as pd
 
-from homeostat.model_export.libraries.onnx_model import OnnxSource
+from homeostat.model_export.columns import is_time, to_micros
+from homeostat.model_export.libraries.onnx_model import OnnxSource, refuse_times
 from homeostat.model_export.named_graph import OPSETS, without_zipmap
 from homeostat.model_export.prediction_kind import kind_of_scores, of_classes
 from shared.errors import ExportRefused
@@ -27,7 +28,11 @@ def torch_model(
     module: Any, rows: pd.DataFrame, outcomes: pd.Series[Any] | None, *, options: dict[str, Any]
 ) -> OnnxSource:
     """The module in evaluation mode. `rows`: the columns it takes, in order."""
-    texts = [name for name in rows.columns if not pd.api.types.is_numeric_dtype(rows[name].dtype)]
+    texts = [
+        name
+        for name in rows.columns
+        if not pd.api.types.is_numeric_dtype(rows[name].dtype) and not is_time(rows[name])
+    ]
     if texts and isinstance(rows[texts[0]].iloc[0], list | tuple | np.ndarray):
         raise ExportRefused(
             f"the column {texts[0]!r} holds lists, which `homeostat.export` does not convert",
@@ -39,6 +44,8 @@ def torch_model(
             hint="encode categories as numbers, or put strings into the graph as `homeostat init --with torch` does",
         )
     single = _takes_matrix(module, rows)
+    if single:
+        refuse_times(rows)
     model = without_zipmap(_export(module, rows, single=single))
 
     def run(tensors: Sequence[Any]) -> Any:
@@ -77,7 +84,11 @@ def _export(module: Any, rows: pd.DataFrame, *, single: bool) -> onnx.ModelProto
     else:
         kinds = {"i": "int64", "u": "int64", "b": "bool"}
         given = tuple(
-            torch.from_numpy(few[name].to_numpy(dtype=kinds.get(few[name].dtype.kind, "float32")))
+            torch.from_numpy(
+                to_micros(few[name])
+                if is_time(few[name])
+                else few[name].to_numpy(dtype=kinds.get(few[name].dtype.kind, "float32"))
+            )
             for name in few
         )
         names = [f"column_{place}" for place in range(len(given))]

@@ -112,6 +112,41 @@ def test_one_input_per_column(rows: pd.DataFrame, tmp_path: Path) -> None:
     assert report.comparisons[0].differing == 0
 
 
+@pytest.mark.parametrize(("element", "is_exported"), [(TensorProto.INT64, True), (TensorProto.FLOAT, False)])
+def test_times_need_an_int64_input(
+    rows: pd.DataFrame, tmp_path: Path, element: int, is_exported: bool
+) -> None:
+    nodes = [
+        helper.make_node("Cast", ["ordered_at"], ["micros"], to=TensorProto.INT64),
+        helper.make_node("Mod", ["micros", "hour"], ["in_hour"]),
+        helper.make_node("Cast", ["in_hour"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["floats", "scale"], ["share"]),
+        helper.make_node("Mul", ["amount", "share"], ["out"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("ordered_at", element, [None]),
+        helper.make_tensor_value_info("amount", TensorProto.FLOAT, [None]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array(3_600_000_000), "hour"),
+        numpy_helper.from_array(np.array(1 / 3_600_000_000, np.float32), "scale"),
+    ]
+    outputs = [helper.make_tensor_value_info("out", TensorProto.FLOAT, [None])]
+    graph = helper.make_graph(nodes, "times", inputs, outputs, constants)
+    given = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    ordered = pd.date_range("2026-01-01", periods=len(rows), freq="17min", tz="UTC")
+    timed = rows.assign(ordered_at=ordered, outcome=rows["amount"])
+    if not is_exported:
+        with pytest.raises(
+            ExportRefused, match="'ordered_at' holds times, and the model's input ordered_at is not int64"
+        ):
+            homeostat.export(given, timed, tmp_path)
+        return
+    report = homeostat.export(given, timed, tmp_path)
+    assert [column.feature.type for column in report.columns] == ["timestamp", "number"]
+    assert report.comparisons[0].differing == 0
+
+
 def test_scores_that_are_logits_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
     given = to_onnx(LinearRegression().fit(matrix(rows), rows["amount"]), matrix(rows)[:1], target_opset=17)
     with pytest.raises(ExportRefused, match="outcomes are 0 and 1.*sigmoid, or say kind='value'"):
