@@ -81,6 +81,7 @@ def deploy(
     """
     from cli.deployment.model_export import export_project
     from cli.deployment.review.review import review
+    from cli.deployment.review.training_command import command_warnings
     from cli.deployment.version_builder import VersionBuilder
     from cli.progress import bar
     from shared.contracts.loop_yaml import read_loop_spec
@@ -126,7 +127,8 @@ def deploy(
                     "a deployment needs either --train and --holdout, or --artifact",
                     hint=f"homeostat deploy {project} {data}",
                 )
-        manifest, warnings = built.manifest, review(loop, built.rows)
+        manifest = built.manifest
+        warnings = [*review(loop, built.rows), *command_warnings(loop, project)]
         for warning in warnings:
             output.warning(warning.text)
         output.note(f"packaged and signed version {short_version(manifest.version)} of {loop.model}")
