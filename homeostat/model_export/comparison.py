@@ -53,14 +53,14 @@ def compare(
     rows: pd.DataFrame,
     *,
     tolerance: float,
-    scale: float,
+    scale: Floats,
     changed: Sequence[str] = (),
 ) -> Comparison:
     """Compare scores of the same rows.
 
     A probability, also of one of several classes, differs if it is further away than `tolerance`; a
-    value if it is further away than `tolerance` times the larger
-    of `scale` and its own size. `changed` names the column that a probe changed in each row.
+    value, also one of several, if it is further away than `tolerance` times the larger
+    of `scale` (of several one for each) and its own size. `changed` names the column that a probe changed in each row.
     """
     labels = {}
     if kind.name == "classes":
@@ -69,12 +69,19 @@ def compare(
         with np.errstate(invalid="ignore"):
             place = np.nan_to_num(np.abs(original - exported), nan=np.inf).argmax(axis=1)[:, None]
         original, exported = (np.take_along_axis(one, place, axis=1)[:, 0] for one in (original, exported))
+    if kind.names:
+        # The row's value that differs most, on its own scale.
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            parts = np.abs(original - exported) / np.fmax(np.abs(original), scale)
+        place = np.nan_to_num(parts, nan=np.inf).argmax(axis=1)
+        scale = scale[place]
+        original, exported = (one[np.arange(len(one)), place] for one in (original, exported))
     with np.errstate(invalid="ignore", over="ignore"):
         distance = np.abs(original - exported)
     both = ~np.isfinite(original) & ~np.isfinite(exported)
     distance = np.where(both, 0.0, np.where(np.isfinite(distance), distance, np.inf))
     allowed = tolerance * (
-        np.fmax(np.abs(original), scale) if kind.name == "value" else np.ones(len(original))
+        np.fmax(np.abs(original), scale) if kind.name in ("value", "values") else np.ones(len(original))
     )
     allowed = np.where(np.isfinite(allowed), allowed, 0.0)
     wrong = distance > allowed
@@ -83,9 +90,12 @@ def compare(
         flipped = (original >= 0.5) != (exported >= 0.5)
     elif labels:
         flipped = labels["label"] != labels["exported label"]
-    worst = np.argsort(-distance, kind="stable")[: min(MOST_SHOWN, int(wrong.sum()))]
+    # Values may be on scales that differ: then the worst is the furthest beyond what is allowed.
+    order = distance / np.fmax(allowed, np.finfo(float).tiny) if kind.names else distance
+    worst = np.argsort(-order, kind="stable")[: min(MOST_SHOWN, int(wrong.sum()))]
     shown = pd.DataFrame(
         {"row": worst, "original": original[worst], "exported": exported[worst]}
+        | ({"name": [kind.names[one] for one in place[worst]]} if kind.names else {})
         | {name: [kind.labels[place] for place in places[worst]] for name, places in labels.items()}
         | ({"changed": [changed[place] for place in worst]} if changed else {})
     )
@@ -104,7 +114,9 @@ def compare(
     )
 
 
-def spread(scores: Floats) -> float:
-    """The range of the original's finite scores: the scale on which a difference counts."""
-    finite = scores[np.isfinite(scores)]
-    return float(finite.max() - finite.min()) if len(finite) else 0.0
+def spread(kind: PredictionKind, scores: Floats) -> Floats:
+    """The range of the original's finite scores: the scale on which a difference counts; of several values one for each."""
+    columns = scores.T if kind.names else [scores]
+    finite = [column[np.isfinite(column)] for column in columns]
+    ranges = np.array([float(np.ptp(column)) if column.size else 0.0 for column in finite])
+    return ranges if kind.names else ranges[0]

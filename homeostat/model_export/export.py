@@ -22,6 +22,7 @@ from homeostat.model_export.columns import Column, infer_columns, open_category,
 from homeostat.model_export.libraries.choice import source_model
 from homeostat.model_export.libraries.onnx_model import OnnxSource
 from homeostat.model_export.loop_yaml import write_loop_yaml
+from homeostat.model_export.outcome_columns import outcome_columns
 from homeostat.model_export.prediction_kind import check_outcomes
 from homeostat.model_export.probes import UNSEEN_CATEGORIES
 from homeostat.model_export.project_files import LOOP, event_times, reference_table, write_project
@@ -51,7 +52,7 @@ def export(
     project: str | Path,
     *,
     name: str = "",
-    outcome: str = "outcome",
+    outcome: str | Sequence[str] = "outcome",
     event_time: str = "event_time",
     features: Sequence[str] | None = None,
     positive: Any = None,
@@ -64,7 +65,8 @@ def export(
     """Write a model project for `homeostat deploy` from a fitted model and rows it can score.
 
     `model`: a fitted model, the path of one, or an MLflow URI. `rows`: the columns the model was fitted with; with the columns
-    `outcome` and `event_time` they also become the version's reference. `name`: the model's name, by default the folder's.
+    `outcome` and `event_time` they also become the version's reference. `outcome`: of a regression of several values the names
+    of their columns, or a column of dictionaries. `name`: the model's name, by default the folder's.
     `features`: the columns in the order of the fit, for a model that does not know them. `positive`: the class whose probability
     is the score, by default the second. `kind` (probability or value) and `output` (a name): of a torch module or ONNX model, if
     they cannot be told. An existing loop.yaml is kept, and the model must fit it.
@@ -81,16 +83,22 @@ def export(
             "rows is not a table with rows", hint="pass a pandas.DataFrame or a pyarrow.Table with rows"
         )
     given = given.rename(columns=str)
-    others = {outcome, event_time, "prediction_id"}
+    truth = outcome_columns(given, outcome)
+    others = {*truth.sources, event_time, "prediction_id"}
     candidates = (
         list(features) if features is not None else [one for one in given.columns if one not in others]
     )
     source = source_model(
         model,
         given[[one for one in candidates if one in given]],
-        given.get(outcome),
-        options={"positive": positive, "kind": kind, "output": output},
+        truth.single,
+        options={"positive": positive, "kind": kind, "output": output, "names": truth.names},
     )
+    if truth.names != source.kind.names:
+        raise ExportRefused(
+            f"the outcomes are {', '.join(truth.names)}, and the model predicts one value per row",
+            hint="several values are exported from a regressor of scikit-learn; else fit one model per value",
+        )
     reserved = RESERVED_NAMES | ANSWER_NAMES.get(source.kind.name, frozenset())
     names = source.column_names(given, candidates)
     columns = infer_columns(
@@ -101,8 +109,8 @@ def export(
         takes_times=isinstance(source, OnnxSource),
     )
     frame = given[[column.source for column in columns]]
-    if outcome in given:
-        check_outcomes(source.kind, source.classes, given[outcome])
+    if truth.single is not None:
+        check_outcomes(source.kind, source.classes, truth.single)
     times = event_times(given, event_time)
 
     def inferred(shown: Sequence[Column]) -> str:
@@ -126,7 +134,7 @@ def export(
     notes = _differences(verified, columns, frame, allowed_share)
     if any(one.name == UNSEEN_CATEGORIES and not one.problem for one in verified.comparisons):
         columns = tuple(map(open_category, columns))
-    outcomes = source.kind.outcomes(given[outcome]) if outcome in given else None
+    outcomes = None if truth.values is None else source.kind.outcomes(truth.values)
     reference = None
     if outcomes is None:
         notes.append(

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from homeostat.model_export.columns import Column
-from homeostat.model_export.named_graph import PROBABILITIES, SCORE
+from homeostat.model_export.named_graph import PROBABILITIES, SCORE, SCORES
 from homeostat.model_export.prediction_kind import PredictionKind
 from shared.contracts.feature import Feature
 
@@ -82,6 +82,8 @@ def write_loop_yaml(
 
 
 def _prediction(kind: PredictionKind) -> str:
+    if kind.names:
+        return f"kind: values, names: [{', '.join(map(_text, kind.names))}], output: {SCORES}"
     if kind.name != "classes":
         return f"kind: {kind.name}, output: {SCORE}"
     labels = ", ".join(str(label) if isinstance(label, int) else _text(label) for label in kind.labels)

@@ -14,6 +14,7 @@ from shared.errors import ExportRefused
 
 SCORE = "score"
 PROBABILITIES = "probabilities"
+SCORES = "scores"  # of several values
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 IR_VERSION = 9
 _INNER = "model/"
@@ -68,14 +69,14 @@ class Graph:
             parts.append(column.name if same else self.node("Cast", [column.name], to=element))
         return parts[0] if len(parts) == 1 else self.node("Concat", parts, axis=1)
 
-    def finish(self, scores: str, *, classes: int = 0) -> onnx.ModelProto:
-        """The model; `scores` is the tensor with one number per row, [N] or [N, 1], or one per class, [N, classes]."""
-        name, shape = (PROBABILITIES, [-1, classes]) if classes else (SCORE, [-1])
+    def finish(self, scores: str, *, classes: int = 0, values: int = 0) -> onnx.ModelProto:
+        """The model; `scores` is the tensor with one number per row, [N] or [N, 1], or one per class or value, [N, K]."""
+        width = classes or values
+        name = SCORES if values else PROBABILITIES if classes else SCORE
+        shape = [-1, width] if width else [-1]
         shaped = self.node("Reshape", [scores, self.constant(np.array(shape, dtype=np.int64), "shape")])
         self._nodes.append(helper.make_node("Cast", [shaped], [name], to=TensorProto.FLOAT))
-        output = helper.make_tensor_value_info(
-            name, TensorProto.FLOAT, ["rows", *([classes] if classes else [])]
-        )
+        output = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", *([width] if width else [])])
         graph = helper.make_graph(self._nodes, "exported", self.inputs, [output], self._constants)
         opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=self._ir_version)
@@ -112,7 +113,7 @@ class Graph:
 
     def _unique(self, name: str) -> str:
         chosen, number = name, 1
-        while chosen in self._taken or chosen in (SCORE, PROBABILITIES):
+        while chosen in self._taken or chosen in (SCORE, SCORES, PROBABILITIES):
             number += 1
             chosen = f"{name}_{number}"
         self._taken.add(chosen)

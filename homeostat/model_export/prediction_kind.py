@@ -23,19 +23,29 @@ Floats = npt.NDArray[np.float64]
 class PredictionKind:
     """The kind of prediction and its metric.
 
-    `positive`: the class whose probability is the score. `labels`: of several classes, in the order of the model's output.
+    `positive`: the class whose probability is the score. `labels` of several classes and `names` of several values are in the
+    order of the model's output.
     """
 
-    name: Literal["probability", "value", "classes"]
+    name: Literal["probability", "value", "classes", "values"]
     metric: Literal["log_loss", "rmse"]
     positive: Any = None
     labels: tuple[int, ...] | tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
-    def outcomes(self, column: pd.Series[Any]) -> Floats:
-        """The outcome column as numbers, NaN where unknown.
+    def outcomes(self, given: pd.Series[Any] | pd.DataFrame) -> Floats:
+        """The outcomes as numbers, NaN where unknown.
 
-        The value; 1 for the positive class and 0 for the other; of several classes the place of the label.
+        The value; 1 for the positive class and 0 for the other; of several classes the place of the label; of several values
+        [N, K], one for each name.
         """
+        if isinstance(given, pd.DataFrame):
+            numbers = np.stack([self._numbers(given[name]) for name in self.names], axis=1)
+            # An outcome has all its numbers, or is none: the loss is the mean over them.
+            return np.where(np.isfinite(numbers).all(axis=1, keepdims=True), numbers, np.nan)
+        return self._numbers(given)
+
+    def _numbers(self, column: pd.Series[Any]) -> Floats:
         missing = column.isna().to_numpy(dtype=bool)
         if self.name == "probability":
             numbers = (column == self.positive).fillna(False).to_numpy(dtype=np.float64)
@@ -54,6 +64,10 @@ class PredictionKind:
 
     def outcome_column(self, outcomes: Floats) -> pa.Array:
         """What the reference holds of `outcomes`: numbers, or labels; null where unknown."""
+        if self.names:
+            numbers = [pa.array(column, pa.float64(), from_pandas=True) for column in outcomes.T]
+            unknown = pa.array(np.isnan(outcomes).all(axis=1))
+            return pa.StructArray.from_arrays(numbers, names=list(self.names), mask=unknown)
         if self.name != "classes":
             return pa.array(outcomes, pa.float64(), from_pandas=True)
         kind = pa.int64() if isinstance(self.labels[0], int) else pa.string()
@@ -63,6 +77,11 @@ class PredictionKind:
 
 
 VALUE = PredictionKind("value", "rmse")
+
+
+def of_values(names: Sequence[str]) -> PredictionKind:
+    """The kind of a regression of several numbers per row; of one without names."""
+    return PredictionKind("values", "rmse", names=tuple(names)) if names else VALUE
 
 
 def of_classes(classes: Sequence[Any], *, positive: Any = None) -> PredictionKind:
@@ -125,7 +144,7 @@ def kind_of_scores(scores: Floats, outcomes: pd.Series[Any] | None, *, kind: str
 
 def check_outcomes(kind: PredictionKind, classes: Sequence[Any], column: pd.Series[Any]) -> None:
     """Raises ExportRefused if outcomes of a classifier are not among its classes."""
-    if kind.name == "value":
+    if kind.name in ("value", "values"):
         return
     known = {_plain(one) for one in classes}
     strange = [value for value in map(_plain, column.dropna().unique()) if value not in known]

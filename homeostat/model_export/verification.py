@@ -55,7 +55,7 @@ def verify(
         path = Path(folder) / "model.onnx"
         path.write_bytes(model.SerializeToString())
         served = OnnxModel(path, loop)
-    scale = spread(original)
+    scale = spread(source.kind, original)
     scores = served.score(to_table(columns, frame))
     found = [compare("the rows", source.kind, original, scores, frame, tolerance=tolerance, scale=scale)]
     found += [
@@ -106,7 +106,7 @@ def precision_hint(columns: Sequence[Column], frame: pd.DataFrame) -> str:
 
 def mean_loss(loop: LoopSpec, scores: Floats, outcomes: Floats) -> dict[str, float]:
     """The loop's metric on the rows with an outcome; empty without outcomes."""
-    known = np.isfinite(outcomes)
+    known = np.isfinite(outcomes) if outcomes.ndim == 1 else np.isfinite(outcomes).all(axis=1)
     if not known.any():
         return {}
     metric = loop.require_performance().metric.name
@@ -121,7 +121,7 @@ def _probe(
     probe: Probe,
     *,
     tolerance: float,
-    scale: float,
+    scale: Floats,
 ) -> Comparison:
     rows = len(probe.rows)
     try:

@@ -40,7 +40,7 @@ def source_model(
     if "sklearn" in packages:
         from homeostat.model_export.libraries.sklearn_model import SklearnModel
 
-        return SklearnModel(model, positive=positive)
+        return SklearnModel(model, positive=positive, names=options.get("names") or ())
     if "torch" in packages:
         from homeostat.model_export.libraries.torch_model import torch_model
 

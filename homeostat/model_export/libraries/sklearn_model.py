@@ -14,7 +14,7 @@ from homeostat.model_export.columns import Column
 from homeostat.model_export.libraries.columnwise import NotColumnwise, through_steps
 from homeostat.model_export.libraries.ensembles import read_ensemble
 from homeostat.model_export.named_graph import OPSETS, Graph, second_column
-from homeostat.model_export.prediction_kind import VALUE, Floats, PredictionKind, of_classes
+from homeostat.model_export.prediction_kind import Floats, PredictionKind, of_classes, of_values
 from homeostat.model_export.text.vectorizers import (
     TEXT_OPSETS,
     check_vectorizers,
@@ -35,7 +35,7 @@ class SklearnModel:
 
     library = "scikit-learn"
 
-    def __init__(self, estimator: Any, *, positive: Any = None) -> None:
+    def __init__(self, estimator: Any, *, positive: Any = None, names: Sequence[str] = ()) -> None:
         self._estimator = estimator
         check_vectorizers(estimator)
         self._reads_one_text = text_columns(estimator) is None
@@ -49,7 +49,9 @@ class SklearnModel:
             raise ExportRefused(
                 f"{type(estimator).__name__} has no predict", hint="export a fitted classifier or regressor"
             )
-        self.kind: PredictionKind = of_classes(self.classes, positive=positive) if self.classes else VALUE
+        self.kind: PredictionKind = (
+            of_classes(self.classes, positive=positive) if self.classes else of_values(names)
+        )
 
     def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
         """The names it was fitted with; fitted without names, the candidates, if they are as many. Of a vectorizer, the text."""
@@ -68,7 +70,7 @@ class SklearnModel:
         return frozenset(names) if known is None else known
 
     def score(self, rows: pd.DataFrame) -> Floats:
-        """The probability of the positive class, or the predicted value."""
+        """The probability of the positive class, or the predicted value or values."""
         given: Any = rows if hasattr(self._estimator, "feature_names_in_") else rows.to_numpy()
         if self._reads_one_text:
             given = rows.iloc[:, 0]
@@ -77,17 +79,25 @@ class SklearnModel:
             place = self._place()
             return probabilities if place is None else probabilities[:, place]
         predicted = np.asarray(self._estimator.predict(given), dtype=np.float64)
-        if predicted.size != len(rows):
+        names = self.kind.names
+        if names and predicted.shape == (len(rows), len(names)):
+            return predicted
+        if names or predicted.size != len(rows):
             raise ExportRefused(
-                "the model predicts several values per row",
-                hint="fit one model per target; one value per row is served",
+                f"the model predicts several values per row: {list(predicted.shape)} for {len(rows)} rows",
+                hint="name the column of each value, in the model's order: outcome=['low', 'mid', 'high']",
             )
         return predicted.reshape(len(rows))
 
     def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[onnx.ModelProto]:
         """Of trees: their own thresholds and leaves, after steps in float64, then float32. Of others: float32 first."""
         steps, last = _steps(self._estimator)
-        ensemble = read_ensemble(last, class_place=self._place(), classes=len(self.kind.labels))
+        # Of several values skl2onnx converts the trees.
+        ensemble = (
+            None
+            if self.kind.names
+            else read_ensemble(last, class_place=self._place(), classes=len(self.kind.labels))
+        )
         if ensemble is not None and not steps:
             yield from ensemble_conversions(ensemble, columns, rows)
             return
@@ -144,7 +154,9 @@ class SklearnModel:
         output = self._include(graph, self._estimator, columns, whole, real, options)
         place = self._place()
         return graph.finish(
-            output if place is None else second_column(graph, output, place), classes=len(self.kind.labels)
+            output if place is None else second_column(graph, output, place),
+            classes=len(self.kind.labels),
+            values=len(self.kind.names),
         )
 
     def _convert_steps(

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from homeostat.model_export.comparison import Comparison, compare, spread
-from homeostat.model_export.prediction_kind import VALUE, PredictionKind, of_classes
+from homeostat.model_export.prediction_kind import VALUE, PredictionKind, of_classes, of_values
 
 PROBABILITY = of_classes([0, 1])
 
@@ -12,7 +12,7 @@ PROBABILITY = of_classes([0, 1])
 def compared(original: list[float], exported: list[float], kind: PredictionKind = PROBABILITY) -> Comparison:
     first, second = np.array(original), np.array(exported)
     rows = pd.DataFrame({"amount": np.arange(len(first)) * 10})
-    return compare("the rows", kind, first, second, rows, tolerance=1e-3, scale=spread(first))
+    return compare("the rows", kind, first, second, rows, tolerance=1e-3, scale=spread(kind, first))
 
 
 def test_equal_scores_differ_nowhere() -> None:
@@ -51,6 +51,18 @@ def test_classes_differ_by_their_largest_distance() -> None:
     original = np.array([[0.5, 0.3, 0.2], [0.4, 0.35, 0.25]])
     exported = np.array([[0.5, 0.3, 0.2], [0.3, 0.45, 0.25]])
     rows = pd.DataFrame({"amount": [1, 2]})
-    found = compare("the rows", kind, original, exported, rows, tolerance=1e-3, scale=1.0)
+    found = compare("the rows", kind, original, exported, rows, tolerance=1e-3, scale=np.array(1.0))
     assert (found.differing, found.labels, round(found.largest, 3)) == (1, 1, 0.1)
     assert found.table.split()[-6:] == ["1", "0.4", "0.3", "cat", "dog", "2"]
+
+
+def test_each_of_several_values_differs_on_its_own_scale() -> None:
+    kind = of_values(("metres", "millimetres"))
+    first = np.array([[1.0, 1000.0], [2.0, 2000.0], [3.0, 3000.0]])
+    second = first + np.array([[0.0, 1.0], [0.01, 0.0], [np.nan, 0.0]])
+    rows = pd.DataFrame({"amount": [1.0, 2.0, 3.0]})
+    found = compare("the rows", kind, first, second, rows, tolerance=1e-3, scale=spread(kind, first))
+    # One millimetre in two thousand is within the tolerance, one centimetre in two metres is not.
+    assert (found.differing, found.rows) == (2, 3)
+    assert "metres" in found.table
+    assert "millimetres" not in found.table

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,20 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.naive_bayes import BernoulliNB, MultinomialNB
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 import homeostat
+from cli.deployment.parquet_rows import read_rows
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ExportRefused, UnservableModel
+from shared.models.answers import read_outcomes
 from shared.models.onnx_runner import OnnxModel
 
 FEATURES = ["shop", "amount (EUR)", "age", "card"]
@@ -284,3 +287,84 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         timeout=60,
     )
     assert said.stdout.strip() == "set()"
+
+
+def ranges() -> pd.DataFrame:
+    """Minutes of an order, of which three depend on two numbers on scales that differ."""
+    random = np.random.default_rng(8)
+    distance, items = random.uniform(1, 9, 500), random.integers(1, 6, 500)
+    minutes = 5 + 3 * distance + 2 * items
+    times = pd.date_range("2026-01-01", periods=500, freq="h", tz="UTC")
+    noise = random.normal(size=(500, 3))
+    return pd.DataFrame(
+        {
+            "event_time": times,
+            "distance": distance,
+            "items": items,
+            "low": minutes - 4 + noise[:, 0],
+            "mid": minutes + noise[:, 1],
+            "seconds": 60 * (minutes + 4) + noise[:, 2],
+        }
+    )
+
+
+NAMES = ["low", "mid", "seconds"]
+
+
+@pytest.mark.parametrize(
+    "estimator", [Ridge(), RandomForestRegressor(10, random_state=1, min_samples_leaf=5)]
+)
+@pytest.mark.parametrize("as_dictionaries", [False, True])
+def test_regressor_of_several_values_becomes_a_project(
+    tmp_path: Path, estimator: Any, as_dictionaries: bool
+) -> None:
+    rows = ranges()
+    model = make_pipeline(StandardScaler(), estimator).fit(rows[["distance", "items"]], rows[NAMES])
+    given: dict[str, Any] = {"outcome": NAMES}
+    if as_dictionaries:
+        rows = rows.drop(columns=NAMES).assign(outcome=pd.Series(rows[NAMES].to_dict("records")))
+        given = {}
+    rows.loc[0, "outcome" if as_dictionaries else "low"] = None
+    report = homeostat.export(model, rows, tmp_path / "arrivals", **given)
+    assert (report.kind.name, report.kind.names) == ("values", ("low", "mid", "seconds"))
+    loop = read_loop_spec(tmp_path / "arrivals")
+    assert loop.prediction.model_dump(mode="json") == {"kind": "values", "names": NAMES, "output": "scores"}
+    reference = read_rows(tmp_path / "arrivals" / "reference.parquet", loop, datetime(2026, 6, 1, tzinfo=UTC))
+    scores = OnnxModel(tmp_path / "arrivals" / "model.onnx", loop).score(reference)
+    expected = model.predict(reference.select(["distance", "items"]).to_pandas())
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+    outcomes = read_outcomes(loop.prediction, reference["outcome"])
+    known = np.isfinite(outcomes).all(axis=1)
+    assert known.sum() == 499
+    [(name, loss)] = json.loads((tmp_path / "arrivals" / "metrics.json").read_text()).items()
+    assert name == "rmse"
+    assert loss == pytest.approx(mean_squared_error(outcomes[known], expected[known]) ** 0.5, rel=1e-4)
+
+
+def test_names_and_model_must_have_as_many_values(tmp_path: Path) -> None:
+    rows = ranges()
+    features = rows[["distance", "items"]]
+    with pytest.raises(ExportRefused, match=r"several values per row: \[500, 3\] for 500 rows") as refused:
+        homeostat.export(Ridge().fit(features, rows[NAMES]), rows, tmp_path / "a", outcome=["low", "mid"])
+    assert "outcome=['low', 'mid', 'high']" in str(refused.value.hint)
+    with pytest.raises(ExportRefused, match="several values per row"):
+        homeostat.export(Ridge().fit(features, rows[NAMES]), rows[["distance", "items"]], tmp_path / "b")
+    with pytest.raises(ExportRefused, match="several values per row"):
+        homeostat.export(Ridge().fit(features, rows["mid"]), rows, tmp_path / "c", outcome=NAMES)
+    late = LogisticRegression().fit(features, rows["mid"] > 30)
+    with pytest.raises(ExportRefused, match="the outcomes are low, mid, seconds, and the model predicts one"):
+        homeostat.export(late, rows, tmp_path / "d", outcome=NAMES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_conversion_with_one_wrong_value_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The small value differs, on its own scale: beside seconds it would not be seen."""
+    rows = ranges()
+    model = Ridge().fit(rows[["distance", "items"]], rows[NAMES])
+    predict, off = type(model).predict, np.array([0.02, 0.0, 0.0])
+    monkeypatch.setattr(Ridge, "predict", lambda self, given: predict(self, given) + off)
+    with pytest.raises(ExportRefused, match="returns other scores than the original") as refused:
+        homeostat.export(model, rows, tmp_path / "arrivals", outcome=NAMES)
+    assert " low " in refused.value.message
