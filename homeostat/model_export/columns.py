@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from homeostat.model_export.tensors import is_tensor_column, tensor_lists, tensor_values
 from shared.contracts.feature import RESERVED_NAMES, Feature
 from shared.contracts.lake_schema import TIMESTAMP
 from shared.errors import ExportRefused
@@ -136,12 +137,15 @@ def _column(values: pd.Series[Any], name: str) -> Column:
         return Column(source, Feature(name=name, type="boolean"))
     if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind):
         return _number(values, source, name, nullable)
+    if is_tensor_column(values):
+        shape = tensor_values(values).shape[1:]
+        return Column(source, Feature(name=name, type="tensor", shape=shape))
     known = set(values.dropna().map(type))
     if known <= {str}:
         return _category(values, source, name, sorted(values.dropna().unique()), nullable)
     raise ExportRefused(
         f"column {source!r} is {kind} with values of type {', '.join(sorted(one.__name__ for one in known))}",
-        hint="a feature is a number, an integer, a boolean or a text; turn dates into numbers before fitting",
+        hint="a feature is a number, a boolean, a text or an array of numbers; turn dates into numbers before fitting",
     )
 
 
@@ -239,6 +243,8 @@ def _to_arrow(column: Column, values: pd.Series[Any]) -> pa.Array:
     if column.feature.type in ("category", "text"):
         listed = [None if gone else str(value) for value, gone in zip(values, missing, strict=True)]
         return pa.array(listed, pa.string())
+    if column.feature.type == "tensor":
+        return tensor_lists(values)
     if column.feature.type == "number":
         return pa.array(values.astype("float64").to_numpy(), pa.float64(), mask=missing)
     if column.feature.type == "integer":

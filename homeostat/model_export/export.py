@@ -28,8 +28,10 @@ from homeostat.model_export.probes import UNSEEN_CATEGORIES
 from homeostat.model_export.project_files import LOOP, event_times, reference_table, write_project
 from homeostat.model_export.report import ExportReport, ExportWarning
 from homeostat.model_export.source_model import SourceModel
+from homeostat.model_export.tensors import to_frame
 from homeostat.model_export.verification import (
     Verification,
+    label_agreement,
     mean_loss,
     original_scores,
     precision_hint,
@@ -58,6 +60,7 @@ def export(
     positive: Any = None,
     kind: str = "",
     output: str = "",
+    labels: Sequence[Any] | None = None,
     outcome_delay: str = "1d",
     tolerance: float = TOLERANCE,
     allowed_share: float = ALLOWED_SHARE,
@@ -68,8 +71,9 @@ def export(
     `outcome` and `event_time` they also become the version's reference. `outcome`: of a regression of several values the names
     of their columns, or a column of dictionaries. `name`: the model's name, by default the folder's.
     `features`: the columns in the order of the fit, for a model that does not know them. `positive`: the class whose probability
-    is the score, by default the second. `kind` (probability or value) and `output` (a name): of a torch module or ONNX model, if
-    they cannot be told. An existing loop.yaml is kept, and the model must fit it.
+    is the score, by default the second. Of a torch module or ONNX model, if they cannot be told: `kind` (probability or value),
+    `output` (a name) and `labels` (the classes in the order of the output). An existing loop.yaml is kept, and the model must fit
+    it.
 
     A score differs if it is further than `tolerance` from the original's: of a probability absolute, of a value relative to the
     range of the scores. Up to `allowed_share` of the rows may differ, with an ExportWarning that shows them.
@@ -77,7 +81,7 @@ def export(
     Raises ExportRefused, and writes nothing, if the model cannot be exported or more rows differ.
     """
     folder = Path(project)
-    given = rows.to_pandas() if isinstance(rows, pa.Table) else rows
+    given = to_frame(rows) if isinstance(rows, pa.Table) else rows
     if not isinstance(given, pd.DataFrame) or not len(given):
         raise ExportRefused(
             "rows is not a table with rows", hint="pass a pandas.DataFrame or a pyarrow.Table with rows"
@@ -92,7 +96,13 @@ def export(
         model,
         given[[one for one in candidates if one in given]],
         truth.single,
-        options={"positive": positive, "kind": kind, "output": output, "names": truth.names},
+        options={
+            "positive": positive,
+            "kind": kind,
+            "output": output,
+            "labels": labels,
+            "names": truth.names,
+        },
     )
     if truth.names != source.kind.names:
         raise ExportRefused(
@@ -130,11 +140,24 @@ def export(
         if kept
         else parse_loop_spec(inferred(columns), origin="the inferred loop.yaml")
     )
+    if loop.prediction.labels != source.kind.labels:
+        raise ExportRefused(
+            f"{LOOP} has the labels {_listed(loop.prediction.labels)}, the model has {_listed(source.kind.labels)}",
+            hint=f"write the model's labels into {LOOP}, in this order: the log holds them by name",
+        )
     chosen, verified = _best_conversion(source, columns, frame, loop, tolerance, allowed_share)
     notes = _differences(verified, columns, frame, allowed_share)
     if any(one.name == UNSEEN_CATEGORIES and not one.problem for one in verified.comparisons):
         columns = tuple(map(open_category, columns))
     outcomes = None if truth.values is None else source.kind.outcomes(truth.values)
+    conclusions = list(source.notes)
+    if source.kind.name == "classes" and outcomes is not None:
+        agreement, few = label_agreement(verified.scores, outcomes)
+        conclusions.append(agreement)
+        if few:
+            notes.append(
+                f"{agreement}: check the order of the labels, and name them with labels= if it is another"
+            )
     reference = None
     if outcomes is None:
         notes.append(
@@ -163,6 +186,7 @@ def export(
         comparisons=verified.comparisons,
         files=files,
         warnings=tuple(notes),
+        notes=tuple(conclusions),
     )
 
 
@@ -205,6 +229,10 @@ def _differences(
             or "the rows above show where; if that is acceptable, export in Python with a larger tolerance= or allowed_share=",
         )
     return [str(one) for one in verified.comparisons if one.differing or one.problem]
+
+
+def _listed(labels: Sequence[Any]) -> str:
+    return ", ".join(map(str, labels)) or "none"
 
 
 def _model_name(folder: Path) -> str:

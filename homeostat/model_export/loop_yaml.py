@@ -97,6 +97,8 @@ def _feature(column: Column) -> str:
         parts.append(f"values: [{', '.join(map(_text, feature.values))}]")
     if feature.unknown != "refuse":
         parts.append(f"unknown: {feature.unknown}")
+    if feature.shape:
+        parts.append(f"shape: {list(feature.shape)}")
     for key, bound in (("minimum", feature.minimum), ("maximum", feature.maximum)):
         if bound is not None:
             parts.append(f"{key}: {_number(bound)}")

@@ -25,6 +25,7 @@ _ELEMENTS = {
     "category": TensorProto.STRING,
     "text": TensorProto.STRING,
     "timestamp": TensorProto.INT64,
+    "tensor": TensorProto.FLOAT,
 }
 
 
@@ -43,7 +44,9 @@ class Graph:
         self._constants: list[onnx.TensorProto] = []
         self._taken = {column.name for column in columns}
         self.inputs = [
-            helper.make_tensor_value_info(column.name, input_element(column), ["rows", 1])
+            helper.make_tensor_value_info(
+                column.name, input_element(column), ["rows", *(column.feature.shape or (1,))]
+            )
             for column in columns
         ]
 
@@ -62,7 +65,7 @@ class Graph:
         return chosen
 
     def matrix(self, columns: Sequence[Column], element: int) -> str:
-        """The columns side by side, [N, columns], each cast to `element`."""
+        """The columns side by side, [N, columns], each cast to `element`; a single column as it is."""
         parts = []
         for column in columns:
             same = input_element(column) == element

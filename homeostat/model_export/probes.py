@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from homeostat.model_export.columns import Column
+from homeostat.model_export.tensors import tensor_values
 from homeostat.model_export.text.text_probes import unlike
 
 MOST_ROWS = 50
@@ -58,6 +59,8 @@ def _collect(name: str, parts: list[tuple[str, pd.DataFrame]]) -> Iterator[Probe
 
 
 def _beyond(column: Column, picked: pd.DataFrame, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    if column.feature.type == "tensor":
+        yield from _tensors(column, picked)
     if column.keys or column.feature.type not in ("number", "integer"):
         return
     values = rows[column.source].dropna().astype("float64")
@@ -70,6 +73,17 @@ def _beyond(column: Column, picked: pd.DataFrame, rows: pd.DataFrame) -> Iterato
         changed = few.copy()
         # The dtype stays: an integer column remains one.
         changed[column.source] = pd.Series(value, index=few.index).astype(_wide(few[column.source].dtype))
+        yield column.source, changed
+
+
+def _tensors(column: Column, picked: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Tensors of zeros, of larger and of negative numbers, and with their numbers in another order."""
+    few = picked.iloc[:: max(1, len(picked) // 10)]
+    values = tensor_values(few[column.source])
+    turned = values.reshape(len(values), -1)[:, ::-1].reshape(values.shape)
+    for tensors in (np.zeros_like(values), 10 * values + 1, -values, turned):
+        changed = few.copy()
+        changed[column.source] = pd.Series(list(tensors), index=few.index)
         yield column.source, changed
 
 

@@ -16,7 +16,7 @@ class ExportWarning(UserWarning):
 
 @dataclass(frozen=True)
 class ExportReport:
-    """The result of an export; printed, it is a summary for people."""
+    """The result of an export; printed, it is a summary for people. `notes`: what was concluded about the model."""
 
     model: str
     project: Path
@@ -26,6 +26,7 @@ class ExportReport:
     comparisons: tuple[Comparison, ...]
     files: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         renamed = [f"{one.source!r} is {one.name}" for one in self.columns if one.source != one.name]
@@ -34,6 +35,7 @@ class ExportReport:
                 f"{self.model}: {self.library} model with {len(self.columns)} features; prediction of kind "
                 f"{self.kind.name}",
                 *(f"feature names: {', '.join(renamed)}" for _ in renamed[:1]),
+                *self.notes,
                 *map(str, self.comparisons),
                 f"wrote {', '.join(self.files)} to {self.project}",
             ]

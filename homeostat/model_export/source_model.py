@@ -26,6 +26,11 @@ class SourceModel(Protocol):
         ...
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What was concluded about the model, for the report."""
+        ...
+
+    @property
     def classes(self) -> Sequence[Any]:
         """A classifier's classes; empty for a regression."""
         ...

@@ -104,6 +104,17 @@ def precision_hint(columns: Sequence[Column], frame: pd.DataFrame) -> str:
     )
 
 
+def label_agreement(scores: Floats, outcomes: Floats) -> tuple[str, bool]:
+    """How many rows have their outcome as the most probable label, and whether the most frequent outcome has more rows.
+
+    They are few if the labels are in another order than the output.
+    """
+    known = outcomes[np.isfinite(outcomes)].astype(np.int64)
+    right = int((scores[np.isfinite(outcomes)].argmax(axis=1) == known).sum())
+    few = bool(len(known)) and right < int(np.bincount(known).max())
+    return f"the most probable label is the outcome in {right} of {len(known)} rows", few
+
+
 def mean_loss(loop: LoopSpec, scores: Floats, outcomes: Floats) -> dict[str, float]:
     """The loop's metric on the rows with an outcome; empty without outcomes."""
     known = np.isfinite(outcomes) if outcomes.ndim == 1 else np.isfinite(outcomes).all(axis=1)

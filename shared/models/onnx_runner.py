@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 import pyarrow as pa
 
+from shared.contracts.feature import Feature
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
 from shared.models.contract import (
@@ -29,6 +31,8 @@ Array = npt.NDArray[Any]
 _ROWS_PER_CALL = 16_384
 # A model of texts makes a number per row and word of its vocabulary: of 100,000 words 200 MiB in float32.
 _TEXTS_PER_CALL = 512
+# Of tensors, so many numbers: 32 MiB, and of what a network makes of them some times more.
+_NUMBERS_PER_CALL = 1 << 23
 
 
 class OnnxModel:
@@ -55,8 +59,7 @@ class OnnxModel:
             [TensorType.of(item) for item in self._session.get_outputs()],
             matrix=spec.matrix,
         )
-        has_text = any(feature.type == "text" for feature in spec.features)
-        self._rows_per_call = _TEXTS_PER_CALL if has_text else _ROWS_PER_CALL
+        self._rows_per_call = _rows_per_call(spec.features)
         self._scores = spec.prediction.has_score
         self._width = spec.prediction.width
         self._classes = bool(spec.prediction.labels)
@@ -103,3 +106,10 @@ class OnnxModel:
         if self._width:
             return outputs.astype(np.float32, copy=False)
         return (outputs.mean(axis=1) if outputs.ndim == 2 else outputs).astype(np.float64)
+
+
+def _rows_per_call(features: Sequence[Feature]) -> int:
+    """How many rows are scored at once in bounded memory."""
+    most = _TEXTS_PER_CALL if any(feature.type == "text" for feature in features) else _ROWS_PER_CALL
+    numbers = sum(math.prod(feature.shape) for feature in features if feature.shape)
+    return max(1, min(most, _NUMBERS_PER_CALL // max(1, numbers)))

@@ -93,6 +93,21 @@ def test_file_with_one_matrix_gets_names(tmp_path: Path) -> None:
     np.testing.assert_allclose(session.run(["score"], feeds)[0], fitted.predict_proba(rows)[:, 1], atol=1e-6)
 
 
+def test_images_become_a_project_with_classes(tmp_path: Path) -> None:
+    said = run(tmp_path, "-W", "ignore::homeostat.ExportWarning", "-c", program(PAGE, "# digits.py"))
+    text = (ROOT / PAGE).read_text(encoding="utf-8")
+    *shown, hits = text.partition("```text\nlabels in")[2].partition("```")[0].splitlines()
+    assert [line for line in (f"labels in{shown[0]}", *shown[1:]) if line not in said] == []
+    loop = read_loop_spec(tmp_path / "digits")
+    assert [(one.name, one.shape) for one in loop.features] == [("image", (1, 8, 8))]
+    reference = pq.read_table(tmp_path / "digits" / "reference.parquet")
+    labels = OnnxModel(tmp_path / "digits" / "model.onnx", loop).score(reference).argmax(axis=1)
+    right = int((labels == reference["outcome"].to_numpy()).sum())
+    assert f"outcome in {right} of 1797 rows" in said
+    # Training in torch depends on the machine; the page shows a typical number.
+    assert abs(right - int(hits.split()[-4])) < 120
+
+
 def programs() -> list[str]:
     text = (ROOT / PAGE).read_text(encoding="utf-8")
     return [block.split("```")[0] for block in text.split("```python\n")[1:]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ import pandas as pd
 from onnx import TensorProto
 
 from homeostat.model_export.columns import Column, is_time, to_micros
+from homeostat.model_export.libraries.class_outputs import class_output, labels_in_file, softmax
 from homeostat.model_export.named_graph import Graph, second_column, without_zipmap
 from homeostat.model_export.prediction_kind import Floats, PredictionKind, kind_of_scores, of_classes
+from homeostat.model_export.tensors import is_tensor_column, tensor_values
 from homeostat.model_export.trees.tree_model import names_or_candidates
 from shared.errors import ExportRefused
 
@@ -29,7 +31,11 @@ _TYPES: dict[int, Any] = {
 
 @dataclass(frozen=True)
 class OnnxSource:
-    """An ONNX model as it was given. `place`: the column of its output that is the score; None if the output is the score."""
+    """An ONNX model as it was given.
+
+    `place`: the column of its output that is the score; None if the output is the score, or has a probability of each of several
+    classes. `logits`: whether a softmax over the columns is still to come.
+    """
 
     library: str
     kind: PredictionKind
@@ -39,12 +45,16 @@ class OnnxSource:
     place: int | None
     run: Callable[[Sequence[Any]], Any]
     names: Sequence[str] = ()
+    logits: bool = False
+    notes: Sequence[str] = ()
 
     def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
         """Its inputs' names, where it has one input per column; else the candidates, if they are as many."""
         inputs = self.model.graph.input
         if len(inputs) > 1:
             return list(self.names) or [one.name for one in inputs]
+        if any(is_tensor_column(rows[name]) for name in candidates if name in rows):
+            return names_or_candidates((), 1, candidates)
         width = _width(inputs[0])
         return names_or_candidates((), len(candidates) if width is None else width, candidates)
 
@@ -53,14 +63,18 @@ class OnnxSource:
         return ()
 
     def score(self, rows: pd.DataFrame) -> Floats:
-        """The scores of the model as it was given."""
+        """The scores of the model as it was given, after a softmax where it is still to come."""
         scores = np.asarray(self.run(feeds(self.model, rows)), dtype=np.float64)
+        if self.logits:
+            scores = softmax(scores)
+        if self.kind.name == "classes":
+            return scores.reshape(len(rows), len(self.kind.labels))
         if self.place is not None:
             scores = scores.reshape(len(rows), -1)[:, self.place]
         if scores.size != len(rows):
             raise ExportRefused(
                 f"the model returns shape {list(scores.shape)} for {len(rows)} rows",
-                hint="name an output with one score per row with output=; for several classes see docs/bring-your-own-model.md",
+                hint="name an output with one score per row, or one per class, with output=",
             )
         return scores.reshape(len(rows))
 
@@ -75,7 +89,12 @@ class OnnxSource:
                 one.name: _single(graph, column, one) for one, column in zip(inputs, columns, strict=True)
             }
         scores = graph.include(self.model, connected, self.output)
-        yield graph.finish(scores if self.place is None else second_column(graph, scores, self.place))
+        if self.logits:
+            scores = graph.node("Softmax", [scores], axis=1)
+        yield graph.finish(
+            scores if self.place is None else second_column(graph, scores, self.place),
+            classes=len(self.kind.labels),
+        )
 
 
 def onnx_model(
@@ -95,27 +114,52 @@ def onnx_model(
     def run(tensors: Sequence[Any]) -> Any:
         return session.run([output.name], dict(zip((one.name for one in kept), tensors, strict=True)))[0]
 
-    if _width(output) == 2:
-        kind = of_classes((0, 1), positive=options.get("positive"))
-        return OnnxSource("ONNX", kind, (0, 1), model, output.name, int(kind.positive), run)
     source = OnnxSource("ONNX", of_classes((0, 1)), (), model, output.name, None, run)
-    candidates = source.column_names(rows, list(rows.columns))
-    kind = kind_of_scores(source.score(rows[list(candidates)]), outcomes, kind=options.get("kind") or "")
-    return OnnxSource(
-        "ONNX", kind, (0, 1) if kind.name == "probability" else (), model, output.name, None, run
-    )
+    known = labels_in_file(given)
+    return with_kind(source, rows, outcomes, options=options, known=known)
+
+
+def with_kind(
+    source: OnnxSource,
+    rows: pd.DataFrame,
+    outcomes: pd.Series[Any] | None,
+    *,
+    options: dict[str, Any],
+    known: Sequence[Any] = (),
+) -> OnnxSource:
+    """The model with the kind of prediction that its scores of the rows show. `known`: labels of classes in the file."""
+    given = rows[list(source.column_names(rows, list(rows.columns)))]
+    scores = np.asarray(source.run(feeds(source.model, given)), dtype=np.float64)
+    one_per_class = scores.ndim == 2 and len(scores) == len(rows) and scores.shape[1] > 1
+    if one_per_class and options.get("kind") != "value":
+        output = class_output(scores, outcomes, named=options.get("labels"), known=known)
+        kind = of_classes(output.labels, positive=options.get("positive"))
+        place = output.labels.index(kind.positive) if kind.name == "probability" else None
+        return replace(
+            source, kind=kind, classes=output.labels, place=place, logits=output.logits, notes=output.notes
+        )
+    if options.get("labels") is not None:
+        raise ExportRefused(
+            f"labels= is given, and the model returns shape {list(scores.shape)} for {len(rows)} rows",
+            hint="return one number per class, [N, classes]; of two classes one probability will do, without labels=",
+        )
+    kind = kind_of_scores(source.score(given), outcomes, kind=options.get("kind") or "")
+    return replace(source, kind=kind, classes=(0, 1) if kind.name == "probability" else ())
 
 
 def feeds(model: onnx.ModelProto, rows: pd.DataFrame) -> list[Any]:
     """Rows as the model's inputs: one matrix, or one tensor per column."""
     inputs = model.graph.input
-    if len(inputs) == 1:
+    if len(inputs) == 1 and not (len(rows.columns) == 1 and is_tensor_column(rows.iloc[:, 0])):
         refuse_times(rows)
         return [rows.to_numpy(dtype=_TYPES[_element(inputs[0])])]
-    return [
-        _values(rows[column], one).reshape([-1] + [1] * (_rank(one) - 1))
-        for one, column in zip(inputs, rows.columns, strict=True)
-    ]
+    return [_feed(rows[column], one) for one, column in zip(inputs, rows.columns, strict=True)]
+
+
+def _feed(values: pd.Series[Any], wanted: onnx.ValueInfoProto) -> Any:
+    if is_tensor_column(values):
+        return tensor_values(values).astype(_TYPES[_element(wanted)])
+    return _values(values, wanted).reshape([-1] + [1] * (_rank(wanted) - 1))
 
 
 def refuse_times(rows: pd.DataFrame) -> None:
@@ -141,7 +185,7 @@ def _values(values: pd.Series[Any], wanted: onnx.ValueInfoProto) -> Any:
 
 def _single(graph: Graph, column: Column, wanted: onnx.ValueInfoProto) -> str:
     tensor = graph.matrix([column], _element(wanted))
-    if _rank(wanted) == 1:
+    if _rank(wanted) == 1 and not column.feature.shape:
         return graph.node("Reshape", [tensor, graph.constant(np.array([-1], dtype=np.int64), "flat")])
     return tensor
 

@@ -34,6 +34,7 @@ class SklearnModel:
     """A fitted estimator: its columns come from `feature_names_in_`, its classes from `classes_`."""
 
     library = "scikit-learn"
+    notes: Sequence[str] = ()
 
     def __init__(self, estimator: Any, *, positive: Any = None, names: Sequence[str] = ()) -> None:
         self._estimator = estimator

@@ -1,4 +1,4 @@
-"""`torch.nn.Module`, exported by torch.onnx: it takes one float32 matrix, or one tensor per column."""
+"""`torch.nn.Module`, exported by torch.onnx: it takes one float32 matrix, one tensor, or one tensor per column."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import pandas as pd
 
 from homeostat.model_export.columns import is_time, to_micros
-from homeostat.model_export.libraries.onnx_model import OnnxSource, refuse_times
+from homeostat.model_export.libraries.onnx_model import OnnxSource, refuse_times, with_kind
 from homeostat.model_export.named_graph import OPSETS, without_zipmap
-from homeostat.model_export.prediction_kind import kind_of_scores, of_classes
+from homeostat.model_export.prediction_kind import of_classes
+from homeostat.model_export.tensors import is_tensor_column, tensor_values
 from shared.errors import ExportRefused
 
 _OUTPUT = "scores"
@@ -31,13 +31,10 @@ def torch_model(
     texts = [
         name
         for name in rows.columns
-        if not pd.api.types.is_numeric_dtype(rows[name].dtype) and not is_time(rows[name])
+        if not pd.api.types.is_numeric_dtype(rows[name].dtype)
+        and not is_time(rows[name])
+        and not is_tensor_column(rows[name])
     ]
-    if texts and isinstance(rows[texts[0]].iloc[0], list | tuple | np.ndarray):
-        raise ExportRefused(
-            f"the column {texts[0]!r} holds lists, which `homeostat.export` does not convert",
-            hint="pass one column per number and reshape in forward(), or see `type: tensor` in docs/bring-your-own-model.md",
-        )
     if texts:
         raise ExportRefused(
             f"a torch module cannot take the column {texts[0]!r}, which is not numeric",
@@ -46,6 +43,7 @@ def torch_model(
     single = _takes_matrix(module, rows)
     if single:
         refuse_times(rows)
+    _try(module, rows, single=single)
     model = without_zipmap(_export(module, rows, single=single))
 
     def run(tensors: Sequence[Any]) -> Any:
@@ -56,14 +54,17 @@ def torch_model(
 
     names = () if single else list(rows.columns)
     source = OnnxSource("torch", of_classes((0, 1)), (), model, _OUTPUT, None, run, names)
-    kind = kind_of_scores(source.score(rows), outcomes, kind=options.get("kind") or "")
-    classes = (0, 1) if kind.name == "probability" else ()
-    return OnnxSource("torch", kind, classes, model, _OUTPUT, None, run, names)
+    return with_kind(source, rows, outcomes, options=options)
 
 
 def _takes_matrix(module: Any, rows: pd.DataFrame) -> bool:
     parameters = inspect.signature(module.forward).parameters.values()
     positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    if len(positional) == 1 and len(rows.columns) > 1 and any(is_tensor_column(rows[name]) for name in rows):
+        raise ExportRefused(
+            f"the module's forward takes one tensor, and the rows have the columns {', '.join(rows.columns)}",
+            hint="name the column of its tensors: export(..., features=['image'])",
+        )
     if len(positional) == 1:
         return True
     if len(positional) == len(rows.columns):
@@ -77,21 +78,8 @@ def _takes_matrix(module: Any, rows: pd.DataFrame) -> bool:
 def _export(module: Any, rows: pd.DataFrame, *, single: bool) -> onnx.ModelProto:
     import torch
 
-    few = rows.iloc[:3] if len(rows) > 2 else pd.concat([rows] * 3)
-    if single:
-        given: tuple[Any, ...] = (torch.from_numpy(few.to_numpy(dtype="float32")),)
-        names = ["matrix"]
-    else:
-        kinds = {"i": "int64", "u": "int64", "b": "bool"}
-        given = tuple(
-            torch.from_numpy(
-                to_micros(few[name])
-                if is_time(few[name])
-                else few[name].to_numpy(dtype=kinds.get(few[name].dtype.kind, "float32"))
-            )
-            for name in few
-        )
-        names = [f"column_{place}" for place in range(len(given))]
+    given = _inputs(rows, single=single)
+    names = ["matrix"] if single else [f"column_{place}" for place in range(len(given))]
     # torch.onnx logs a warning for every optional package that is missing.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="homeostat-export-") as folder, _evaluating(module):
@@ -118,6 +106,42 @@ def _export(module: Any, rows: pd.DataFrame, *, single: bool) -> onnx.ModelProto
         model = onnx.load(path)
     model.ir_version = min(model.ir_version, _NEWEST_IR)
     return model
+
+
+def _inputs(rows: pd.DataFrame, *, single: bool) -> tuple[Any, ...]:
+    """The module's inputs for three rows: a matrix, or a tensor per column."""
+    import torch
+
+    few = rows.iloc[:3] if len(rows) > 2 else pd.concat([rows] * 3)
+    if single and not is_tensor_column(rows.iloc[:, 0]):
+        return (torch.from_numpy(few.to_numpy(dtype="float32")),)
+    return tuple(torch.from_numpy(_values(few[name])) for name in few)
+
+
+def _values(values: pd.Series[Any]) -> Any:
+    """A column as the module takes it: float32, or int64 and bool as they are; int64 microseconds of a time."""
+    if is_time(values):
+        return to_micros(values)
+    if is_tensor_column(values):
+        return tensor_values(values)
+    kinds = {"i": "int64", "u": "int64", "b": "bool"}
+    return values.to_numpy(dtype=kinds.get(values.dtype.kind, "float32"))
+
+
+def _try(module: Any, rows: pd.DataFrame, *, single: bool) -> None:
+    """Raises ExportRefused if the module fails on its inputs, before torch.onnx says so in many lines."""
+    import torch
+
+    given = _inputs(rows, single=single)
+    try:
+        with _evaluating(module), torch.no_grad():
+            module(*given)
+    except Exception as error:  # whatever the module raises
+        shapes = ", ".join(str([None, *one.shape[1:]]).replace("None", "N") for one in given)
+        raise ExportRefused(
+            f"the module fails on tensors of shape {shapes}: {str(error).strip().splitlines()[0][:300]}",
+            hint="pass rows with the shapes that forward() takes without the row axis, such as [1, 8, 8] for one channel",
+        ) from error
 
 
 @contextmanager

@@ -30,6 +30,7 @@ class TreeModel:
     count: int
     predict: Callable[[pd.DataFrame], Any]
     read: Callable[[Sequence[Column], pd.DataFrame], Ensemble]
+    notes: Sequence[str] = ()
 
     def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
         """The names of the fit; without names, the candidates, if they are as many."""

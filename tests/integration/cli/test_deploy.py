@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner, Result
 
@@ -234,6 +237,37 @@ def test_exported_project_is_deployed_without_options(bench: Bench, tmp_path: Pa
     reference = pq.read_table(tmp_path / "version" / REFERENCE)
     expected = fitted.predict_proba(rows[["distance_km", "parcels_today"]])[:, 1]
     np.testing.assert_allclose(reference["score"], expected, atol=1e-6)
+
+
+def test_exported_images_with_classes_are_deployed(bench: Bench, tmp_path: Path) -> None:
+    digits = load_digits()
+    rows = pd.DataFrame({"image": list(digits.images), "outcome": digits.target})
+    flat = helper.make_node("Reshape", ["images", "shape"], ["pixels"])
+    scores = helper.make_node("MatMul", ["pixels", "means"], ["logits"])
+    means = np.stack([digits.data[digits.target == digit].mean(axis=0) for digit in range(10)], axis=1)
+    graph = helper.make_graph(
+        [flat, scores],
+        "nearest",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["rows", 8, 8])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", 10])],
+        [
+            numpy_helper.from_array(np.array([-1, 64]), "shape"),
+            numpy_helper.from_array((means / np.linalg.norm(means, axis=0)).astype(np.float32), "means"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    bench.project = tmp_path / "digits"
+    report = homeostat.export(model, rows, bench.project, name="parcels")
+    assert report.kind.labels == tuple(range(10))
+
+    done = bench.deploy("--wait", "60")
+    assert done.exit_code == 0, done.output
+    [(_, body)] = bench.releases()
+    store = open_model_store((bench.home / "models").as_uri())
+    store.get_version("parcels", body["version"], tmp_path / "version")
+    reference = pq.read_table(tmp_path / "version" / REFERENCE)
+    right = np.mean(np.array(reference["label"].to_pylist()).astype(int) == digits.target)
+    assert right > 0.85
 
 
 def test_model_file_is_exported_and_deployed(bench: Bench, tmp_path: Path) -> None:

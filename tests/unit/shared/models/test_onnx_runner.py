@@ -12,9 +12,10 @@ import pyarrow as pa
 import pytest
 from onnx import TensorProto, helper
 
+from shared.contracts.feature import Feature
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
-from shared.models.onnx_runner import OnnxModel
+from shared.models.onnx_runner import OnnxModel, _rows_per_call
 from tests.fakes.retraining_installation import loop_with
 from tests.fakes.text_model import text_loop, text_onnx
 
@@ -183,6 +184,14 @@ def test_many_rows_are_scored_in_parts(tmp_path: Path) -> None:
         }
     )
     assert OnnxModel(model(tmp_path), spec()).score(rows) == pytest.approx(numbers, abs=1e-6)
+
+
+def test_large_tensors_are_scored_in_smaller_parts() -> None:
+    images = Feature(name="image", type="tensor", shape=(3, 224, 224))
+    assert _rows_per_call([images]) == 55
+    assert _rows_per_call([images, images]) == 27
+    assert _rows_per_call([Feature(name="image", type="tensor", shape=(5000, 5000))]) == 1
+    assert _rows_per_call([Feature(name="image", type="tensor", shape=(8, 8))]) == 16_384
 
 
 def test_texts_are_scored_in_smaller_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import to_onnx
@@ -158,3 +159,93 @@ def test_unknown_output_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
     given = to_onnx(LinearRegression().fit(matrix(rows), rows["amount"]), matrix(rows)[:1], target_opset=17)
     with pytest.raises(ExportRefused, match="no output 'score'.*its outputs are variable"):
         homeostat.export(given, rows, tmp_path, output="score")
+
+
+@pytest.fixture(scope="module")
+def animals(rows: pd.DataFrame) -> pd.DataFrame:
+    cuts = pd.cut(rows["amount"], [-1, 60, 120, 1e6], labels=["cat", "dog", "bird"])
+    return rows.assign(outcome=cuts.astype(str))
+
+
+def converted(animals: pd.DataFrame, **options: Any) -> tuple[LogisticRegression, onnx.ModelProto]:
+    fitted = LogisticRegression(max_iter=2000).fit(matrix(animals), animals["outcome"])
+    return fitted, to_onnx(
+        fitted, matrix(animals)[:1], options=options, target_opset={"": 17, "ai.onnx.ml": 3}
+    )
+
+
+def logits(fitted: LogisticRegression) -> onnx.ModelProto:
+    """The classifier's linear part, which knows no labels."""
+    nodes = [helper.make_node("Gemm", ["X", "weights", "bias"], ["logits"])]
+    constants = [
+        numpy_helper.from_array(fitted.coef_.T.astype(np.float32), "weights"),
+        numpy_helper.from_array(fitted.intercept_.astype(np.float32), "bias"),
+    ]
+    x = helper.make_tensor_value_info("X", TensorProto.FLOAT, ["rows", 2])
+    y = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", len(fitted.classes_)])
+    graph = helper.make_graph(nodes, "logits", [x], [y], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.mark.parametrize("options", [{}, {"zipmap": False}])
+def test_classes_are_those_of_the_file(
+    animals: pd.DataFrame, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    fitted, given = converted(animals, **options)
+    report = homeostat.export(given, animals, tmp_path)
+    assert (report.kind.name, report.kind.labels, report.warnings) == ("classes", ("bird", "cat", "dog"), ())
+    assert not any("labels in the order" in note for note in report.notes)
+    scores = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path)).score(
+        homeostat.model_export.columns.to_table(report.columns, animals)
+    )
+    np.testing.assert_allclose(scores, fitted.predict_proba(matrix(animals)), atol=1e-5)
+
+
+def test_two_classes_with_names(animals: pd.DataFrame, tmp_path: Path) -> None:
+    two = animals[animals["outcome"] != "bird"]
+    _, given = converted(two)
+    report = homeostat.export(given, two, tmp_path / "named", positive="cat")
+    assert (report.kind.name, report.kind.positive) == ("probability", "cat")
+    assert pq.read_table(tmp_path / "named" / "reference.parquet")["outcome"].to_pylist() == [
+        float(one == "cat") for one in two["outcome"]
+    ]
+
+
+def test_logits_get_a_softmax_and_sorted_labels(animals: pd.DataFrame, tmp_path: Path) -> None:
+    fitted, _ = converted(animals)
+    report = homeostat.export(logits(fitted), animals, tmp_path)
+    right = int((fitted.predict(matrix(animals)) == animals["outcome"]).sum())
+    assert report.notes == (
+        "labels in the order of the output: bird, cat, dog (the outcomes, sorted)",
+        "the rows of the output do not sum to 1, so a softmax was added",
+        f"the most probable label is the outcome in {right} of 400 rows",
+    )
+    assert report.warnings == ()
+    table = pq.read_table(tmp_path / "reference.parquet")
+    scores = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path)).score(table)
+    np.testing.assert_allclose(scores, fitted.predict_proba(matrix(animals)), atol=1e-5)
+
+
+def test_labels_in_a_wrong_order_are_warned_of(animals: pd.DataFrame, tmp_path: Path) -> None:
+    fitted, _ = converted(animals)
+    with pytest.warns(homeostat.ExportWarning, match="check the order of the labels"):
+        report = homeostat.export(logits(fitted), animals, tmp_path, labels=["dog", "bird", "cat"])
+    assert report.kind.labels == ("dog", "bird", "cat")
+    with pytest.raises(
+        ExportRefused, match="loop.yaml has the labels dog, bird, cat, the model has bird, cat, dog"
+    ):
+        homeostat.export(logits(fitted), animals, tmp_path)
+
+
+def test_one_column_of_lists_feeds_one_matrix(animals: pd.DataFrame, tmp_path: Path) -> None:
+    _, given = converted(animals)
+    listed = animals[["event_time", "outcome"]].assign(pair=list(matrix(animals)))
+    report = homeostat.export(given, listed, tmp_path)
+    assert [(one.name, one.feature.shape) for one in report.columns] == [("pair", (2,))]
+    assert [one.differing for one in report.comparisons] == [0, 0]
+
+
+def test_labels_of_a_single_score_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+    given = to_onnx(LinearRegression().fit(matrix(rows), rows["amount"]), matrix(rows)[:1], target_opset=17)
+    with pytest.raises(ExportRefused, match=r"labels= is given, and the model returns shape \[400, 1\]"):
+        homeostat.export(given, rows, tmp_path, labels=["a", "b"])

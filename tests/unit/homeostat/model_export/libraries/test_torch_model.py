@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import homeostat
@@ -59,13 +60,6 @@ def test_texts_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
         homeostat.export(nn.Linear(3, 1), rows.assign(shop="web"), tmp_path)
 
 
-def test_images_are_refused_with_the_way_to_serve_them(rows: pd.DataFrame, tmp_path: Path) -> None:
-    images = rows.assign(image=pd.Series([[[0.0, 1.0]]] * len(rows), index=rows.index))
-    with pytest.raises(ExportRefused, match="the column 'image' holds lists") as refused:
-        homeostat.export(nn.Linear(3, 1), images[["image"]], tmp_path)
-    assert "type: tensor" in refused.value.hint
-
-
 class WithTime(nn.Module):
     """An amount, and more in the first half of an hour."""
 
@@ -114,3 +108,71 @@ def test_missing_times_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
         homeostat.export(
             WithTime(), rows.assign(ordered_at=ordered), tmp_path, features=["amount", "ordered_at"]
         )
+
+
+@pytest.fixture(scope="module")
+def digits() -> pd.DataFrame:
+    given = load_digits()
+    return pd.DataFrame(
+        {
+            "event_time": pd.date_range("2026-01-01", periods=300, freq="h", tz="UTC"),
+            "image": [image[None] for image in given.images[:300]],
+            "outcome": given.target[:300],
+        }
+    )
+
+
+def network() -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.2), nn.Flatten(), nn.Linear(36, 10)
+    )
+
+
+def test_images_become_a_tensor_and_logits_classes(digits: pd.DataFrame, tmp_path: Path) -> None:
+    module = network()
+    with pytest.warns(homeostat.ExportWarning, match="check the order of the labels"):
+        report = homeostat.export(module, digits, tmp_path, name="digits")
+    assert [one.differing for one in report.comparisons] == [0, 0]
+    loop = read_loop_spec(tmp_path)
+    [feature] = loop.features
+    assert (feature.type, feature.shape) == ("tensor", (1, 8, 8))
+    assert (loop.prediction.kind, loop.prediction.labels) == ("classes", tuple(range(10)))
+    assert report.notes[:2] == (
+        "labels in the order of the output: 0 to 9, as the outcomes are",
+        "the rows of the output do not sum to 1, so a softmax was added",
+    )
+    images = torch.from_numpy(np.stack(digits["image"].tolist()).astype(np.float32))
+    with torch.no_grad():
+        expected = torch.softmax(module.eval()(images), dim=1).numpy()
+    right = int((expected.argmax(axis=1) == digits["outcome"]).sum())
+    assert report.notes[2] == f"the most probable label is the outcome in {right} of 300 rows"
+    reference = pq.read_table(tmp_path / "reference.parquet")
+    np.testing.assert_allclose(OnnxModel(tmp_path / "model.onnx", loop).score(reference), expected, atol=1e-6)
+    # What was written can be exported again, as after reading it from Parquet.
+    again = digits.assign(image=[image.tolist() for image in digits["image"]])
+    assert homeostat.export(module, again, tmp_path).columns == report.columns
+
+
+def test_shape_that_the_module_does_not_take_is_named(digits: pd.DataFrame, tmp_path: Path) -> None:
+    flat = digits.assign(image=[image[0] for image in digits["image"]])
+    with pytest.raises(
+        ExportRefused, match=r"the module fails on tensors of shape \[N, 8, 8\]: Given groups=1"
+    ):
+        homeostat.export(network(), flat, tmp_path)
+    with pytest.raises(ExportRefused, match="takes one tensor, and the rows have the columns image, more"):
+        homeostat.export(network(), digits.assign(more=1.0), tmp_path)
+
+
+class Beside(nn.Module):
+    """An image, and a number that shifts its mean."""
+
+    def forward(self, image: Tensor, shift: Tensor) -> Tensor:
+        return image.mean(dim=(1, 2, 3)) + shift
+
+
+def test_tensor_beside_a_number(digits: pd.DataFrame, tmp_path: Path) -> None:
+    rows = digits.assign(shift=np.linspace(0, 1, 300), outcome=np.linspace(0, 5, 300))
+    report = homeostat.export(Beside(), rows, tmp_path)
+    assert [column.feature.type for column in report.columns] == ["tensor", "number"]
+    assert [one.differing for one in report.comparisons] == [0, 0]
