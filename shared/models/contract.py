@@ -113,7 +113,7 @@ def check_signature(
     inside = matrix.columns(features) if matrix is not None else ()
     alone = [feature for feature in features if feature.name not in inside]
     wanted = {feature.name for feature in alone} | ({matrix.input} if matrix is not None else set())
-    _check_names(wanted, features, by_name)
+    _check_names(wanted, features, matrix, by_name)
     for feature in alone:
         _check_input(feature, by_name[feature.name])
     if matrix is not None:
@@ -168,21 +168,39 @@ def check_finite(output: Array, *, first_row: int = 0) -> None:
         )
 
 
-def _check_names(wanted: set[str], features: Sequence[Feature], inputs: Mapping[str, TensorType]) -> None:
+def _check_names(
+    wanted: set[str],
+    features: Sequence[Feature],
+    matrix: Matrix | None,
+    inputs: Mapping[str, TensorType],
+) -> None:
     missing, extra = sorted(wanted - inputs.keys()), sorted(inputs.keys() - wanted)
     problems = [f"inputs missing: {', '.join(missing)}"] if missing else []
     problems += [f"inputs that are not features: {', '.join(extra)}"] if extra else []
     if problems:
-        numbers = [feature.name for feature in features if feature.type in MATRIX_TYPES]
-        matrix = inputs[extra[0]] if len(extra) == 1 else None
-        is_matrix = matrix is not None and missing == sorted(numbers) and _holds(matrix, len(numbers))
         raise UnservableModel(
             f"the model's inputs differ from the features; {'; '.join(problems)}",
-            hint=f"the model takes one matrix: add `matrix: {{input: {extra[0]}}}` to loop.yaml; its columns are then "
-            f"{', '.join(numbers[:_SHOWN])}{', …' if len(numbers) > _SHOWN else ''}"
-            if is_matrix
-            else "export the model with one input per feature",
+            hint=_matrix_hint(missing, extra, features, matrix, inputs)
+            or "export the model with one input per feature",
         )
+
+
+def _matrix_hint(
+    missing: list[str],
+    extra: list[str],
+    features: Sequence[Feature],
+    matrix: Matrix | None,
+    inputs: Mapping[str, TensorType],
+) -> str:
+    """What to change about `matrix`, if only that differs; else empty."""
+    if matrix is not None:
+        is_apart = missing == [matrix.input] and extra == sorted(matrix.columns(features))
+        return "the model has one input per feature: remove `matrix` from loop.yaml" if is_apart else ""
+    numbers = [feature.name for feature in features if feature.type in MATRIX_TYPES]
+    if len(extra) != 1 or missing != sorted(numbers) or not _holds(inputs[extra[0]], len(numbers)):
+        return ""
+    shown = ", ".join(numbers[:_SHOWN]) + (", …" if len(numbers) > _SHOWN else "")
+    return f"the model takes one matrix: add `matrix: {{input: {extra[0]}}}` to loop.yaml; its columns are then {shown}"
 
 
 def _holds(tensor: TensorType, columns: int) -> bool:

@@ -244,6 +244,14 @@ def test_bad_signature(raw: bytes, using: LoopSpec, message: str, tmp_path: Path
     assert by_deploy.value.hint == by_server.value.hint != ""
 
 
+def test_matrix_that_the_model_does_not_have_is_hinted_at() -> None:
+    kinds = {"x": TensorProto.FLOAT, "i": TensorProto.INT64, "k": TensorProto.FLOAT, "b": TensorProto.BOOL}
+    inputs = {name: (kind, ["N"]) for name, kind in kinds.items()} | {"c": (TensorProto.STRING, ["N"])}
+    with pytest.raises(UnservableModel) as refused:
+        served(model(inputs=inputs), of_matrix())
+    assert refused.value.hint == "the model has one input per feature: remove `matrix` from loop.yaml"
+
+
 @pytest.mark.parametrize(
     ("width", "hint"),
     [
