@@ -124,8 +124,11 @@ def test_unreachable_drift_is_a_note(inference: FakeService, tmp_path: Path) -> 
     assert "so it is not known whether these rows will be evaluated" in done.stderr
 
 
-def test_drift_of_an_unknown_stack_is_not_asked(inference: FakeService, tmp_path: Path) -> None:
+def test_drift_of_an_unknown_stack_is_not_asked(
+    inference: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drift_from(inference, 9)
+    monkeypatch.setenv("HOMEOSTAT_DRIFT_PORT", inference.url.rpartition(":")[2])
     replay(inference, write(tmp_path, 0))
     assert "GET /status" not in [asked for asked, _ in inference.asked]
 

@@ -51,6 +51,13 @@ def test_new_outcomes_are_sent_during_the_pause() -> None:
     assert ids(ours.batch(1.0)) == ["a"]
 
 
+def test_early_outcomes_are_sent_before_their_pause_is_over_if_there_are_no_others() -> None:
+    """A client that closes does not wait for nothing."""
+    ours = delivery("a")
+    ours.settle(ours.batch(0.0), early(0), 0.0)
+    assert ids(ours.batch(0.1)) == ["a"]
+
+
 def test_pauses_grow_until_one_is_accepted() -> None:
     ours, now, pauses = delivery("a"), 0.0, []
     for _ in range(7):
@@ -61,6 +68,9 @@ def test_pauses_grow_until_one_is_accepted() -> None:
     assert ours.settle(ours.batch(now), None, now) is None
     assert len(ours.buffer) == 0
     assert ours.seconds_until_due(now) is None
+    ours.buffer.add([Outcome("b", 1.0, "")], now)
+    ours.settle(ours.batch(now), early(0), now)
+    assert ours.seconds_until_due(now) == pytest.approx(1.0)
 
 
 def test_failure_of_early_outcomes_is_reported_if_nothing_else_is_left() -> None:
