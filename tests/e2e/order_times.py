@@ -118,3 +118,10 @@ class OrderTimes(HourlyLoop):
             )
             outcomes.append(int(late != turned))
         return rows, outcomes
+
+    def replay(self, begins: datetime, count: int) -> dict[str, Any]:
+        """The result of `homeostat replay` of a file with rows from `begins` on."""
+        path = self.project / "history.parquet"
+        self._write_rows(path, begins, count)
+        result: dict[str, Any] = self.homeostat("replay", str(path), "--model", self.model, "--delay", "10m")
+        return result

@@ -215,6 +215,8 @@ def test_times_and_a_matrix_go_round_the_loop(stack: Path) -> None:
     assert all("performance" in verdict["drifted"] for verdict in turned)
     assert not any("feature" in verdict["drifted"] for verdict in turned), turned[0]["explanation"]
     until(lambda: loop.serves(2), 20, "the new version is served")
+    replayed = loop.replay(BEGINS + timedelta(hours=24), 20)
+    assert (replayed["answered"], replayed["refused"]) == (20, 0)
     logged = loop.homeostat("why", answered.prediction_id)["prediction"]
     assert datetime.fromisoformat(logged["f_ordered_at"]) == row["ordered_at"]
     assert datetime.fromisoformat(logged["f_shop_opened_at"]) == row["shop_opened_at"]
