@@ -117,6 +117,7 @@ class Client:
     def outcome(self, prediction_id: str, value: Any, observed_at: Any = None) -> None:
         """Record what turned out to be true of a prediction; sent later, with others. `observed_at` without a value is now.
 
+        `value`: a number, a label, or of a model of several values a dictionary of numbers by name.
         Raises InvalidRequest, and OutcomeBufferFull if the buffer has no space within the time for retries.
         """
         self._outcomes.add([make_outcome(prediction_id, value, observed_at, datetime.now(UTC))])
