@@ -54,7 +54,7 @@ class PredictHandler:
             prediction = await self._predictor.predict(
                 servable, batch, event_time=event_time, traceparent=request.traceparent()
             )
-            items = orjson.dumps(_items(servable, prediction), option=orjson.OPT_SERIALIZE_NUMPY)
+            items = orjson.dumps(_items(servable, prediction), option=servable.reply_options)
             response = Response(200, servable.reply_head + items + b"}")
             self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
             return response
