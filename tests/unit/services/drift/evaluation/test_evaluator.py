@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from scipy.signal import lfilter
 
+from services.drift.evaluation import evaluator
 from services.drift.evaluation.classify import Measurements, Subject, classify
 from services.drift.evaluation.columns import Rows, rows_from_table
 from services.drift.evaluation.evaluator import Evaluator
@@ -454,3 +455,22 @@ def test_time_that_moves_forward_is_no_drift() -> None:
     )
     # A few default dates among the orders are found.
     assert drifted(timed_rows(spec, 600, seed=9, wrong=0.02)) == {"ordered"}
+
+
+def score_table() -> pa.Table:
+    times = [minutes(place) for place in range(400)]
+    scores = np.arange(400) / 400
+    return pa.table({"event_time": times, "line": [0] * 400, "score": scores, "outcome": scores})
+
+
+def test_several_values_share_the_false_alarms_of_a_prediction() -> None:
+    one = class_loop(model="one", prediction={"kind": "value"}, metric={"name": "mae"}, drift=CLASS_DRIFT)
+    three = values_loop(drift=CLASS_DRIFT)
+    single = rows_from_table(score_table(), one)
+    references = (
+        build_reference(VERSION, one, single),
+        build_reference(VERSION, three, value_rows(400, 1, three)),
+    )
+    rates = [evaluator._false_alarm_rates(subject(), reference) for reference in references]
+    assert rates[1].prediction == pytest.approx(rates[0].prediction / 3)
+    assert rates[1].performance == rates[0].performance
