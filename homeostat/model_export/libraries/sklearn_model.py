@@ -72,9 +72,7 @@ class SklearnModel:
 
     def score(self, rows: pd.DataFrame) -> Floats:
         """The probability of the positive class, or the predicted value or values."""
-        given: Any = rows if hasattr(self._estimator, "feature_names_in_") else rows.to_numpy()
-        if self._reads_one_text:
-            given = rows.iloc[:, 0]
+        given = self._given(rows)
         if self.classes:
             probabilities = np.asarray(self._estimator.predict_proba(given), dtype=np.float64)
             place = self._place()
@@ -112,6 +110,7 @@ class SklearnModel:
             else:
                 yield from ensemble_conversions(raw, columns, rows)
                 return
+        gaps = ensemble is not None and ensemble.gaps_are_missing and self._is_sparse(steps, rows)
         precisions = [
             (TensorProto.INT64, TensorProto.FLOAT),
             (TensorProto.FLOAT, TensorProto.FLOAT),
@@ -124,7 +123,7 @@ class SklearnModel:
                 if ensemble is None:
                     model = self._convert(columns, whole, real)
                 else:
-                    model = self._convert_steps(steps, ensemble, columns, whole, real)
+                    model = self._convert_steps(steps, ensemble, columns, whole, real, gaps=gaps)
             except ExportRefused:
                 raise
             except Exception as error:  # skl2onnx raises its own classes, RuntimeError, ValueError and others
@@ -146,6 +145,12 @@ class SklearnModel:
 
         return isinstance(_first_step(self._estimator), ColumnTransformer)
 
+    def _given(self, rows: pd.DataFrame) -> Any:
+        """The rows as the estimator was fitted on them."""
+        if self._reads_one_text:
+            return rows.iloc[:, 0]
+        return rows if hasattr(self._estimator, "feature_names_in_") else rows.to_numpy()
+
     def _place(self) -> int | None:
         return list(self.classes).index(self.kind.positive) if self.kind.name == "probability" else None
 
@@ -161,13 +166,30 @@ class SklearnModel:
         )
 
     def _convert_steps(
-        self, steps: Any, ensemble: Ensemble, columns: Sequence[Column], whole: int, real: int
+        self,
+        steps: Any,
+        ensemble: Ensemble,
+        columns: Sequence[Column],
+        whole: int,
+        real: int,
+        *,
+        gaps: bool,
     ) -> onnx.ModelProto:
-        """The steps before the last by skl2onnx; the last one's trees on the matrix that they return."""
+        """The steps before the last by skl2onnx; the last one's trees on the matrix that they return.
+
+        `gaps`: the matrix is sparse, and what it does not store is missing to the trees; it stores no zeros.
+        """
         graph = Graph(columns)
         matrix = self._include(graph, steps, columns, whole, real, None)
         numbers = graph.node("Cast", [matrix], to=TensorProto.DOUBLE)
+        if gaps:
+            empty = graph.node("Equal", [numbers, graph.constant(np.array(0.0))])
+            numbers = graph.node("Where", [empty, graph.constant(np.array(np.nan)), numbers])
         return graph.finish(add_matrix_ensemble(graph, ensemble, numbers), classes=ensemble.width)
+
+    def _is_sparse(self, steps: Any, rows: pd.DataFrame) -> bool:
+        """Whether the steps return a sparse matrix."""
+        return hasattr(steps.transform(self._given(rows.iloc[:2])), "tocoo")
 
     def _include(
         self, graph: Graph, estimator: Any, columns: Sequence[Column], whole: int, real: int, options: Any

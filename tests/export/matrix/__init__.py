@@ -2,5 +2,12 @@
 
 from tests.export.matrix.boosters import CATBOOST, LIGHTGBM, XGBOOST
 from tests.export.matrix.scikit_learn import SCIKIT_LEARN
+from tests.export.matrix.text import TEXT
 
-LIBRARIES = {"scikit-learn": SCIKIT_LEARN, "XGBoost": XGBOOST, "LightGBM": LIGHTGBM, "CatBoost": CATBOOST}
+LIBRARIES = {
+    "scikit-learn": SCIKIT_LEARN,
+    "XGBoost": XGBOOST,
+    "LightGBM": LIGHTGBM,
+    "CatBoost": CATBOOST,
+    "text": TEXT,
+}
