@@ -107,7 +107,7 @@ def export(
     if truth.names != source.kind.names:
         raise ExportRefused(
             f"the outcomes are {', '.join(truth.names)}, and the model predicts one value per row",
-            hint="several values are exported from a regressor of scikit-learn; else fit one model per value",
+            hint="several values are exported from scikit-learn, torch and ONNX models; else fit one model per value",
         )
     reserved = RESERVED_NAMES | ANSWER_NAMES.get(source.kind.name, frozenset())
     names = source.column_names(given, candidates)

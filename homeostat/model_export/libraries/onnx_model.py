@@ -14,7 +14,13 @@ from onnx import TensorProto
 from homeostat.model_export.columns import Column, is_time, to_micros
 from homeostat.model_export.libraries.class_outputs import class_output, labels_in_file, softmax
 from homeostat.model_export.named_graph import Graph, second_column, without_zipmap
-from homeostat.model_export.prediction_kind import Floats, PredictionKind, kind_of_scores, of_classes
+from homeostat.model_export.prediction_kind import (
+    Floats,
+    PredictionKind,
+    kind_of_scores,
+    of_classes,
+    of_values,
+)
 from homeostat.model_export.tensors import is_tensor_column, tensor_values
 from homeostat.model_export.trees.tree_model import names_or_candidates
 from shared.errors import ExportRefused
@@ -69,6 +75,8 @@ class OnnxSource:
             scores = softmax(scores)
         if self.kind.name == "classes":
             return scores.reshape(len(rows), len(self.kind.labels))
+        if self.kind.names:
+            return scores.reshape(len(rows), len(self.kind.names))
         if self.place is not None:
             scores = scores.reshape(len(rows), -1)[:, self.place]
         if scores.size != len(rows):
@@ -94,6 +102,7 @@ class OnnxSource:
         yield graph.finish(
             scores if self.place is None else second_column(graph, scores, self.place),
             classes=len(self.kind.labels),
+            values=len(self.kind.names),
         )
 
 
@@ -130,6 +139,13 @@ def with_kind(
     """The model with the kind of prediction that its scores of the rows show. `known`: labels of classes in the file."""
     given = rows[list(source.column_names(rows, list(rows.columns)))]
     scores = np.asarray(source.run(feeds(source.model, given)), dtype=np.float64)
+    if names := options.get("names"):
+        if scores.shape != (len(rows), len(names)):
+            raise ExportRefused(
+                f"the outcomes are {', '.join(names)}, and the model returns shape {list(scores.shape)} for {len(rows)} rows",
+                hint="return one number per outcome, [N, values], in the order of the outcomes",
+            )
+        return replace(source, kind=of_values(names), classes=())
     one_per_class = scores.ndim == 2 and len(scores) == len(rows) and scores.shape[1] > 1
     if one_per_class and options.get("kind") != "value":
         output = class_output(scores, outcomes, named=options.get("labels"), known=known)

@@ -249,3 +249,20 @@ def test_labels_of_a_single_score_are_refused(rows: pd.DataFrame, tmp_path: Path
     given = to_onnx(LinearRegression().fit(matrix(rows), rows["amount"]), matrix(rows)[:1], target_opset=17)
     with pytest.raises(ExportRefused, match=r"labels= is given, and the model returns shape \[400, 1\]"):
         homeostat.export(given, rows, tmp_path, labels=["a", "b"])
+
+
+def test_several_outcomes_are_the_values_of_the_output(animals: pd.DataFrame, tmp_path: Path) -> None:
+    fitted, _ = converted(animals)
+    expected = fitted.decision_function(matrix(animals))
+    names = ["low", "middle", "high"]
+    given = animals.drop(columns="outcome").assign(**dict(zip(names, expected.T, strict=True)))
+    report = homeostat.export(logits(fitted), given, tmp_path, outcome=names)
+    assert (report.kind.name, report.kind.names) == ("values", tuple(names))
+    assert [one.differing for one in report.comparisons] == [0, 0]
+    table = pq.read_table(tmp_path / "reference.parquet")
+    scores = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path)).outputs(table)
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    with pytest.raises(
+        ExportRefused, match=r"outcomes are low, middle, and the model returns shape \[400, 3\]"
+    ):
+        homeostat.export(logits(fitted), given, tmp_path, outcome=names[:2], features=["amount", "age"])
