@@ -117,6 +117,12 @@ def to_micros(values: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.asarray(values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]"), np.int64)
 
 
+def missing_value(values: pd.Series[Any]) -> Any:
+    """What the column has where a value is missing: NaN, None or NA; None if no value is."""
+    gone = values[values.isna()]
+    return gone.iloc[0] if len(gone) and values.dtype == object else None
+
+
 def to_table(columns: Sequence[Column], rows: pd.DataFrame) -> pa.Table:
     """The rows as they are requested and logged: one column per feature, under its name, of its type."""
     return pa.table({column.name: _to_arrow(column, rows[column.source]) for column in columns})
@@ -143,6 +149,11 @@ def _column(values: pd.Series[Any], name: str) -> Column:
     known = set(values.dropna().map(type))
     if known <= {str}:
         return _category(values, source, name, sorted(values.dropna().unique()), nullable)
+    if known <= {int, float, bool, np.float64, np.int64, np.bool_}:
+        raise ExportRefused(
+            f"column {source!r} is {kind} with numbers, so its type is unknown",
+            hint=f"convert it before fitting and exporting: rows[{source!r}] = rows[{source!r}].astype('float64')",
+        )
     raise ExportRefused(
         f"column {source!r} is {kind} with values of type {', '.join(sorted(one.__name__ for one in known))}",
         hint="a feature is a number, a boolean, a text or an array of numbers; turn dates into numbers before fitting",
@@ -173,6 +184,11 @@ def _number(values: pd.Series[Any], source: str, name: str, nullable: bool) -> C
         )
     low, high = float(numbers.min()), float(numbers.max())
     whole = pd.api.types.is_integer_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype)
+    if whole and high >= 2**63:
+        raise ExportRefused(
+            f"column {source!r} has whole numbers above 2^63, which no request can hold",
+            hint="drop the column if it is an identifier, or use smaller numbers",
+        )
     if whole and nullable and max(abs(low), abs(high)) > _FLOAT32_INTEGERS:
         raise ExportRefused(
             f"column {source!r} has whole numbers above 2^24 and missing values",

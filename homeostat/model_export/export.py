@@ -87,6 +87,9 @@ def export(
             "rows is not a table with rows", hint="pass a pandas.DataFrame or a pyarrow.Table with rows"
         )
     given = given.rename(columns=str)
+    if given.columns.has_duplicates:
+        twice = given.columns[given.columns.duplicated()][0]
+        raise ExportRefused(f"the rows have two columns {twice!r}", hint="rename one, or drop it")
     truth = outcome_columns(given, outcome)
     others = {*truth.sources, event_time, "prediction_id"}
     candidates = (
@@ -202,12 +205,19 @@ def _best_conversion(
     original = original_scores(source, frame)
     found: list[tuple[onnx.ModelProto, Verification]] = []
     problem: HomeostatError | None = None
-    for model in source.conversions(columns, frame):
+    conversions = source.conversions(columns, frame)
+    while True:
         try:
+            model = next(conversions, None)
+            if model is None:
+                break
             verified = verify(source, model, columns, frame, loop, original=original, tolerance=tolerance)
         except UnservableModel as error:
             problem = problem or error
             continue
+        except ExportRefused as error:  # the rest of the conversions cannot be made
+            problem = problem or error
+            break
         found.append((model, verified))
         if not verified.differing(share):
             break

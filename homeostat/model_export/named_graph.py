@@ -17,7 +17,6 @@ PROBABILITIES = "probabilities"
 SCORES = "scores"  # of several values
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 IR_VERSION = 9
-_INNER = "model/"
 _ELEMENTS = {
     "number": TensorProto.FLOAT,
     "integer": TensorProto.INT64,
@@ -99,20 +98,23 @@ class Graph:
 
         `opsets`: the versions of its nodes, whatever lower ones it declares.
         """
-        prefixed = compose.add_prefix(inner, _INNER)
+        self._included += 1
+        prefix = "model/" if self._included == 1 else f"model_{self._included}/"
+        prefixed = compose.add_prefix(inner, prefix)
         declared = {item.domain: item.version for item in inner.opset_import}
-        self._opsets = {**OPSETS, **(declared if opsets is None else opsets)}
+        self._opsets = {**self._opsets, **(declared if opsets is None else opsets)}
         self._ir_version = inner.ir_version
-        self._functions = list(prefixed.functions)
+        self._functions = [*self._functions, *prefixed.functions]
         for name, tensor in feeds.items():
-            self._nodes.append(helper.make_node("Identity", [tensor], [_INNER + name]))
+            self._nodes.append(helper.make_node("Identity", [tensor], [prefix + name]))
         self._nodes.extend(prefixed.graph.node)
         self._constants.extend(prefixed.graph.initializer)
-        return _INNER + output
+        return prefix + output
 
     _opsets: Mapping[str, int] = OPSETS
     _ir_version: int = IR_VERSION
     _functions: Sequence[onnx.FunctionProto] = ()
+    _included: int = 0
 
     def _unique(self, name: str) -> str:
         chosen, number = name, 1
@@ -121,6 +123,11 @@ class Graph:
             chosen = f"{name}_{number}"
         self._taken.add(chosen)
         return chosen
+
+
+def converted_scores(model: onnx.ModelProto) -> str:
+    """The tensor of scores of a model that a `Graph` finished, before it is rounded to float32."""
+    return str(model.graph.node[-1].input[0])
 
 
 def second_column(graph: Graph, probabilities: str, place: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from homeostat.model_export.columns import Column
+from homeostat.model_export.columns import Column, missing_value
 from homeostat.model_export.tensors import tensor_values
 from homeostat.model_export.text.text_probes import unlike
 
@@ -63,6 +63,8 @@ def _beyond(column: Column, picked: pd.DataFrame, rows: pd.DataFrame) -> Iterato
         yield from _tensors(column, picked)
     if column.keys or column.feature.type not in ("number", "integer"):
         return
+    if pd.api.types.is_bool_dtype(rows[column.source].dtype):
+        return  # a boolean with missing values is served as an integer, and has no values beyond
     values = rows[column.source].dropna().astype("float64")
     low, high = float(values.min()), float(values.max())
     spread = (high - low) or abs(high) or 1.0
@@ -117,7 +119,8 @@ def _texts(column: Column, picked: pd.DataFrame) -> tuple[str, pd.DataFrame]:
 
 def _missing(column: Column, picked: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     changed = picked.copy()
-    changed[column.source] = pd.Series([None] * len(picked), index=picked.index).astype(
+    gone = [missing_value(picked[column.source])] * len(picked)
+    changed[column.source] = pd.Series(gone, index=picked.index, dtype=object).astype(
         picked[column.source].dtype
     )
     return column.source, changed

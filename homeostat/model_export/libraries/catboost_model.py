@@ -1,4 +1,4 @@
-"""CatBoost: `CatBoost`, `CatBoostClassifier`, `CatBoostRegressor` with symmetric trees, read from the model's JSON.
+"""CatBoost: `CatBoost`, `CatBoostClassifier`, `CatBoostRegressor` read from the JSON; with categories, symmetric trees only.
 
 A model keeps hashes of categories and statistics of them, not the categories. So the splits by category are found by asking the
 model: each tree's leaf number has one bit per split, and the bits for every known category are the split.
@@ -26,6 +26,7 @@ _LINKS: dict[str, Link] = {
     "Logloss": "sigmoid",
     "CrossEntropy": "sigmoid",
     "MultiClass": "softmax",
+    "MultiClassOneVsAll": "shares",
     "RMSE": "identity",
     "MAE": "identity",
     "MAPE": "identity",
@@ -41,13 +42,8 @@ _MOST_KEYS = 2000
 
 def catboost_model(model: Any, *, positive: Any = None) -> TreeModel:
     """A fitted model of any of CatBoost's classes."""
-    loss = str(model.get_all_params()["loss_function"]).partition(":")[0]
-    if loss not in _LINKS:
-        raise ExportRefused(
-            f"CatBoost's loss function {loss} has no export",
-            hint=f"fit with one of: {', '.join(sorted(_LINKS))}",
-        )
-    classes = tuple(model.classes_) if _LINKS[loss] in ("sigmoid", "softmax") else ()
+    loss = _loss(model)
+    classes = tuple(model.classes_) if _LINKS[loss] in ("sigmoid", "softmax", "shares") else ()
     kind = of_classes(classes, positive=positive) if classes else VALUE
     place = list(classes).index(kind.positive) if kind.name == "probability" else None
     names = list(model.feature_names_)
@@ -57,6 +53,8 @@ def catboost_model(model: Any, *, positive: Any = None) -> TreeModel:
         given: Any = rows if named else rows.to_numpy()
         if classes:
             probabilities = np.asarray(model.predict(given, prediction_type="Probability"))
+            if _LINKS[loss] == "shares":
+                probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
             return probabilities if place is None else probabilities[:, place]
         return model.predict(given, prediction_type="Exponent" if _LINKS[loss] == "exp" else "RawFormulaVal")
 
@@ -78,26 +76,48 @@ def _read(
         path = Path(folder) / "model.json"
         model.save_model(str(path), format="json")
         content = json.loads(path.read_text(encoding="utf-8"))
-    if "oblivious_trees" not in content:
-        raise ExportRefused(
-            "CatBoost's asymmetric trees have no export", hint="fit with grow_policy='SymmetricTree'"
-        )
     scale, bias = content["scale_and_bias"]
-    width = len(bias) if link == "softmax" else 0
+    width = len(bias) if link in ("softmax", "shares") else 0
     if len(bias) > 1 and not width:
         raise ExportRefused("the model predicts several values per row", hint="fit one model per target")
     splits = _Splits(content["features_info"], columns, rows)
-    trees = content["oblivious_trees"]
     asked = _Asked(model, columns, rows, splits.tables, named=named)
     sign = -scale if flipped else scale
+    if "oblivious_trees" in content:
+        found = [
+            _tree(number, tree, splits, asked, sign, width)
+            for number, tree in enumerate(content["oblivious_trees"])
+        ]
+    else:
+        found = [_asymmetric(tree, splits, sign, width) for tree in content["trees"]]
     return Ensemble(
-        tuple(_tree(number, tree, splits, asked, sign, width) for number, tree in enumerate(trees)),
+        tuple(found),
         base=tuple(bias) if width else -bias[0] if flipped else bias[0],
         width=width,
         link=link,
         float32=True,
         categories=splits.tables,
     )
+
+
+def read_catboost(model: Any, *, flipped: bool = False) -> Ensemble:
+    """The trees of a model on a matrix of numbers, as the last step of a pipeline has it. Raises ExportRefused for categories."""
+    if model.get_cat_feature_indices():
+        raise ExportRefused(
+            "CatBoost with cat_features after other steps has no export",
+            hint="give CatBoost the raw columns, or encode categories in the step before it",
+        )
+    return _read(model, _LINKS[_loss(model)], (), pd.DataFrame(), named=False, flipped=flipped)
+
+
+def _loss(model: Any) -> str:
+    loss = str(model.get_all_params()["loss_function"]).partition(":")[0]
+    if loss not in _LINKS:
+        raise ExportRefused(
+            f"CatBoost's loss function {loss} has no export",
+            hint=f"fit with one of: {', '.join(sorted(_LINKS))}",
+        )
+    return loss
 
 
 class _Splits:
@@ -211,19 +231,44 @@ def _tree(
     return (*nodes, *(Node(value=value) for value in leaves))
 
 
+def _asymmetric(root: Mapping[str, Any], splits: _Splits, factor: float, width: int) -> Tree:
+    """Nodes in the order they are reached, the root first."""
+    reached: list[Mapping[str, Any]] = [root]
+    nodes = []
+    for node in reached:  # grows while it is walked
+        if "split" not in node:
+            values = np.atleast_1d(np.array(node["value"], dtype=np.float64)) * factor
+            nodes.append(Node(value=tuple(values.tolist()) if width else float(values[0])))
+            continue
+        feature = splits.number(node["split"])
+        if feature is None:
+            raise ExportRefused(
+                "CatBoost's asymmetric trees with categories have no export",
+                hint="fit with grow_policy='SymmetricTree', or without cat_features",
+            )
+        first = len(reached)
+        reached += [node["left"], node["right"]]
+        nodes.append(_number_node(feature, node["split"], first))
+    return tuple(nodes)
+
+
+def _number_node(feature: Mapping[str, Any], split: Mapping[str, Any], first: int) -> Node:
+    """A row goes right where the number is above the border."""
+    return Node(
+        column=int(feature["flat_feature_index"]),
+        threshold=float(split["border"]),
+        missing_left=feature["nan_value_treatment"] != "AsTrue",
+        left=first,
+        right=first + 1,
+    )
+
+
 def _node(
     number: int, bit: int, split: Mapping[str, Any], splits: _Splits, asked: _Asked, first: int
 ) -> Node:
     feature = splits.number(split)
     if feature is not None:
-        # A bit is set, and the row goes right, where the number is above the border.
-        return Node(
-            column=int(feature["flat_feature_index"]),
-            threshold=float(split["border"]),
-            missing_left=feature["nan_value_treatment"] != "AsTrue",
-            left=first,
-            right=first + 1,
-        )
+        return _number_node(feature, split, first)
     columns = splits.categories(split)
     if len(columns) > 1:
         raise ExportRefused(

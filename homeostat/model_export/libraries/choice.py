@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from homeostat.model_export.source_model import SourceModel
+from homeostat.model_export.trees.tree_model import TreeModel
 from shared.errors import ExportRefused
 
 
@@ -39,8 +41,13 @@ def source_model(
         return catboost_model(model, positive=positive)
     if "sklearn" in packages:
         from homeostat.model_export.libraries.sklearn_model import SklearnModel
+        from homeostat.model_export.pipelines.composites import unwrapped
 
-        return SklearnModel(model, positive=positive, names=options.get("names") or ())
+        held = unwrapped(model)
+        if not type(held).__module__.startswith("sklearn."):
+            # A search for the parameters of another library's estimator.
+            return source_model(held, rows, outcomes, options=options)
+        return SklearnModel(model, positive=positive, names=options.get("names") or (), make_part=_part)
     if "torch" in packages:
         from homeostat.model_export.libraries.torch_model import torch_model
 
@@ -54,3 +61,16 @@ def source_model(
         f"{name} is not a model that can be exported",
         hint="known: models of scikit-learn, XGBoost, LightGBM, CatBoost, torch (nn.Module), ONNX, and their files",
     )
+
+
+def _part(estimator: Any, raw: bool) -> SourceModel:
+    """A part of an estimator, of any library. `raw`: its decision function is used, not its scores."""
+    if type(estimator).__module__.startswith("sklearn."):
+        from homeostat.model_export.libraries.sklearn_model import SklearnModel
+
+        return SklearnModel(estimator, raw=raw, make_part=_part)
+    part = source_model(estimator, pd.DataFrame(), None, options={})
+    if not raw or not isinstance(part, TreeModel):
+        return part
+    read = part.read
+    return replace(part, read=lambda columns, rows: replace(read(columns, rows), link="identity", scale=1.0))

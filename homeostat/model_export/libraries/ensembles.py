@@ -31,11 +31,25 @@ def read_ensemble(estimator: Any, *, class_place: int | None, classes: int = 0) 
 
             return read_hist_gradient_boosting(estimator, flipped=flipped)
     if package == "xgboost":
-        from homeostat.model_export.libraries.xgboost_model import read_booster, used_iterations
+        from homeostat.model_export.libraries.xgboost_model import (
+            missing_number,
+            read_booster,
+            used_iterations,
+        )
 
-        return read_booster(estimator.get_booster(), (), used_iterations(estimator), flipped=flipped)
+        return read_booster(
+            estimator.get_booster(),
+            (),
+            used_iterations(estimator),
+            flipped=flipped,
+            missing=missing_number(estimator),
+        )
     if package == "lightgbm":
         from homeostat.model_export.libraries.lightgbm_model import read_booster as read_lightgbm
 
         return read_lightgbm(estimator.booster_, (), None, flipped=flipped)
+    if package == "catboost":
+        from homeostat.model_export.libraries.catboost_model import read_catboost
+
+        return read_catboost(estimator, flipped=flipped)
     return None

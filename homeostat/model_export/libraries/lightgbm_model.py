@@ -25,6 +25,7 @@ from shared.errors import ExportRefused
 _LINKS: dict[str, Link] = {
     "binary": "sigmoid",
     "multiclass": "softmax",
+    "multiclassova": "shares",
     "cross_entropy": "sigmoid",
     "regression": "identity",
     "regression_l1": "identity",
@@ -44,18 +45,21 @@ def lightgbm_model(model: Any, *, positive: Any = None) -> TreeModel:
 
     if isinstance(model, lightgbm.Booster):
         booster = model
-        classes: tuple[Any, ...] = (0, 1) if _objective(model)[:1] == ["binary"] else ()
+        classes: tuple[Any, ...] = _classes(_objective(model))
     else:
         booster = model.booster_
         classes = tuple(model.classes_) if hasattr(model, "predict_proba") else ()
     kind = of_classes(classes, positive=positive) if classes else VALUE
     flipped = kind.name == "probability" and kind.positive == classes[0]
+    one_vs_all = _objective(booster)[:1] == ["multiclassova"]
     names = booster.feature_name()
     named = names != [f"Column_{number}" for number in range(len(names))]
 
     def predict(rows: pd.DataFrame) -> Any:
-        scores = booster.predict(rows if named else rows.to_numpy())
-        return 1 - np.asarray(scores, dtype=np.float64) if flipped else scores
+        scores = np.asarray(booster.predict(rows if named else rows.to_numpy()), dtype=np.float64)
+        if one_vs_all:
+            return scores / scores.sum(axis=1, keepdims=True)
+        return 1 - scores if flipped else scores
 
     return TreeModel(
         library="LightGBM",
@@ -84,16 +88,34 @@ def read_booster(
     found = dump["tree_info"]
     tables = _tables(booster, columns, rows, [tree["tree_structure"] for tree in found])
     trees = [_tree(tree["tree_structure"], tables) for tree in found]
-    width = int(dump["num_class"]) if link == "softmax" else 0
+    if any(line == "is_linear=1" for line in booster.model_to_string(num_iteration=1).splitlines()):
+        raise ExportRefused("LightGBM's linear_tree has no export", hint="fit with linear_tree=False")
+    width = int(dump["num_class"]) if link in ("softmax", "shares") else 0
+    zeros = frozenset(
+        node["split_feature"]
+        for tree in found
+        for node in _splits(tree["tree_structure"])
+        if node["missing_type"] == "Zero" and node["decision_type"] != "=="
+    )
     factor = max(1, width) / len(trees) if dump.get("average_output") and trees else 1.0
     factor = -factor if flipped else factor
     return Ensemble(
         tuple(scaled(tree, factor) if factor != 1.0 else tree for tree in trees),
         link=link,
         width=width,
-        scale=float(options.get("sigmoid", 1.0)) if link == "sigmoid" else 1.0,
+        scale=float(options.get("sigmoid", 1.0)) if link in ("sigmoid", "shares") else 1.0,
         categories=tables,
+        missing_number=0.0 if zeros else None,
+        missing_in=zeros,
     )
+
+
+def _classes(objective: list[str]) -> tuple[Any, ...]:
+    """A booster's classes are numbers."""
+    if objective[:1] == ["binary"]:
+        return (0, 1)
+    count = next((word.partition(":")[2] for word in objective if word.startswith("num_class:")), "0")
+    return tuple(range(int(count)))
 
 
 def _objective(booster: Any) -> list[str]:
@@ -155,10 +177,8 @@ def _split(node: dict[str, Any], tables: dict[int, CategoryTable], left: int) ->
         members = left_positions(tables[column], _codes(node), unseen_left=False, missing_left=False)
         return Node(column=column, left_positions=members, left=left, right=left + 1)
     threshold = float(node["threshold"])
-    if node["missing_type"] == "Zero":
-        raise ExportRefused("LightGBM's zero_as_missing has no export", hint="fit with zero_as_missing=False")
     # Where no value was missing in the fit, a missing one counts as zero.
-    missing_left = bool(node["default_left"]) if node["missing_type"] == "NaN" else threshold >= 0
+    missing_left = threshold >= 0 if node["missing_type"] == "None" else bool(node["default_left"])
     return Node(column=column, threshold=threshold, missing_left=missing_left, left=left, right=left + 1)
 
 

@@ -27,6 +27,7 @@ from shared.errors import ExportRefused
 
 _LINKS: dict[str, Link] = {
     "multi:softprob": "softmax",
+    "multi:softmax": "softmax",
     "binary:logistic": "sigmoid",
     "reg:logistic": "sigmoid",
     "reg:squarederror": "identity",
@@ -44,22 +45,32 @@ def xgboost_model(model: Any, *, positive: Any = None) -> TreeModel:
     """A booster, or an estimator of xgboost's scikit-learn interface."""
     import xgboost
 
-    if isinstance(model, xgboost.Booster):
+    estimator = None if isinstance(model, xgboost.Booster) else model
+    if estimator is None:
         booster = model
-        classes: tuple[Any, ...] = (0, 1) if _objective(model) == "binary:logistic" else ()
+        classes: tuple[Any, ...] = _classes(model)
         iterations = booster.num_boosted_rounds()
     else:
         booster, iterations = model.get_booster(), used_iterations(model)
         classes = tuple(model.classes_) if hasattr(model, "predict_proba") else ()
     kind = of_classes(classes, positive=positive) if classes else VALUE
-    flipped = kind.name == "probability" and kind.positive == classes[0]
+    place = list(classes).index(kind.positive) if kind.name == "probability" else None
 
     def predict(rows: pd.DataFrame) -> Any:
         _refuse_unseen_texts(booster, rows)
         given: Any = rows if booster.feature_names else rows.to_numpy()
+        if estimator is not None and not classes:
+            return estimator.predict(given)
+        if estimator is not None:
+            probabilities = np.asarray(estimator.predict_proba(given), dtype=np.float64)
+            return probabilities if place is None else probabilities[:, place]
         matrix = xgboost.DMatrix(given, enable_categorical=True)
-        scores = booster.predict(matrix, iteration_range=(0, iterations))
-        return 1 - np.asarray(scores, dtype=np.float64) if flipped else scores
+        if len(classes) > 2:
+            margins = np.asarray(booster.predict(matrix, output_margin=True), dtype=np.float64)
+            powers = np.exp(margins - margins.max(axis=1, keepdims=True))
+            return powers / powers.sum(axis=1, keepdims=True)
+        scores = booster.predict(matrix)
+        return 1 - np.asarray(scores, dtype=np.float64) if place == 0 else scores
 
     return TreeModel(
         library="XGBoost",
@@ -68,14 +79,24 @@ def xgboost_model(model: Any, *, positive: Any = None) -> TreeModel:
         names=list(booster.feature_names or ()),
         count=booster.num_features(),
         predict=predict,
-        read=lambda columns, _: read_booster(booster, columns, iterations, flipped=flipped),
+        read=lambda columns, _: read_booster(
+            booster, columns, iterations, flipped=place == 0, missing=missing_number(estimator)
+        ),
     )
 
 
 def read_booster(
-    booster: Any, columns: Sequence[Column], iterations: int, *, flipped: bool = False
+    booster: Any,
+    columns: Sequence[Column],
+    iterations: int,
+    *,
+    flipped: bool = False,
+    missing: float | None = None,
 ) -> Ensemble:
-    """The trees of the first `iterations`. `flipped`: the score is the probability of the first class."""
+    """The trees of the first `iterations`. `flipped`: the score is the probability of the first class.
+
+    `missing`: the number that counts as missing beside NaN.
+    """
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
     objective = learner["objective"]["name"]
     if objective not in _LINKS:
@@ -103,10 +124,8 @@ def read_booster(
     width = int(learner["learner_model_param"]["num_class"])
     if len(bases) > 1 and not width:
         raise ExportRefused("the model predicts several values per row", hint="fit one model per target")
-    if int(boosting["model"]["gbtree_model_param"]["num_parallel_tree"]) > 1 and width:
-        raise ExportRefused(
-            "XGBoost's forests of several classes have no export", hint="fit with num_parallel_tree=1"
-        )
+    if width:
+        trees = _in_turn(trees, boosting["model"]["tree_info"][:used], width)
     sign = -1.0 if flipped else 1.0
     return Ensemble(
         tuple(scaled(tree, sign) if flipped else tree for tree in trees),
@@ -117,7 +136,22 @@ def read_booster(
         float32=True,
         gaps_are_missing=True,
         categories=tables,
+        missing_number=missing,
     )
+
+
+def missing_number(estimator: Any) -> float | None:
+    """The number that an estimator was told to take for a missing one; None if it is NaN."""
+    value = getattr(estimator, "missing", np.nan)
+    return None if value is None or value != value else float(np.float32(value))
+
+
+def _in_turn(trees: Sequence[Tree], classes: Sequence[int], width: int) -> list[Tree]:
+    """The trees in the order of their classes: 0, 1, 2, 0, 1, 2. A forest has all trees of a class side by side."""
+    by_class = [
+        [tree for tree, one in zip(trees, classes, strict=True) if one == place] for place in range(width)
+    ]
+    return [tree for turn in zip(*by_class, strict=True) for tree in turn]
 
 
 def _refuse_unseen_texts(booster: Any, rows: pd.DataFrame) -> None:
@@ -139,8 +173,12 @@ def used_iterations(model: Any) -> int:
     return int(best) + 1
 
 
-def _objective(booster: Any) -> str:
-    return str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+def _classes(booster: Any) -> tuple[int, ...]:
+    """A booster's classes are numbers."""
+    learner = json.loads(booster.save_config())["learner"]
+    if learner["objective"]["name"] == "binary:logistic":
+        return (0, 1)
+    return tuple(range(int(learner["learner_model_param"]["num_class"])))
 
 
 def _base(text: str, link: Link) -> float:

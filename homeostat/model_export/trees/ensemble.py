@@ -11,7 +11,9 @@ import numpy as np
 
 from homeostat.model_export.prediction_kind import Floats
 
-Link = Literal["identity", "sigmoid", "exp", "signed_square", "softmax"]
+# What LightGBM takes for zero (its kZeroThreshold).
+NEARLY = 1e-35
+Link = Literal["identity", "sigmoid", "exp", "signed_square", "softmax", "shares"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class Ensemble:
     `strict`: numbers are compared by < instead of <=. `float32`: the library rounds numbers to float32 before it compares.
     `gaps_are_missing`: what a sparse matrix does not store is missing to the library, not zero.
     `width`: the number of classes, if there are several; a leaf then holds a value per class, or only that of the class whose
-    turn its tree is. `categories`: the table of each column that trees split by category.
+    turn its tree is. `categories`: the table of each column that trees split by category. `missing_number`: a number that
+    counts as missing in the columns `missing_in` (None: in all), beside NaN.
     """
 
     trees: tuple[Tree, ...]
@@ -73,6 +76,12 @@ class Ensemble:
     float32: bool = False
     gaps_are_missing: bool = False
     categories: dict[int, CategoryTable] | None = None
+    missing_number: float | None = None
+    missing_in: frozenset[int] | None = None
+
+    def number_is_missing(self, column: int) -> bool:
+        """Whether a number of this column counts as missing."""
+        return self.missing_number is not None and (self.missing_in is None or column in self.missing_in)
 
     def tables(self) -> dict[int, CategoryTable]:
         """The table of each column that is a category."""

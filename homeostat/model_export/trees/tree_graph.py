@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper
 
+from homeostat.model_export.columns import Column
 from homeostat.model_export.named_graph import Graph
-from homeostat.model_export.trees.ensemble import CategoryTable, Ensemble, Node
+from homeostat.model_export.trees.ensemble import NEARLY, CategoryTable, Ensemble, Node
 
 _SIDES = 0.5  # between left (0) and right (1)
 
@@ -42,13 +43,30 @@ def add_ensemble(
     if numbers:
         kind = TensorProto.FLOAT if ensemble.float32 else TensorProto.DOUBLE
         rounded = graph.node("Cast", [numbers], to=kind)
-        parts.append(graph.node("Cast", [rounded], to=TensorProto.DOUBLE))
+        real = graph.node("Cast", [rounded], to=TensorProto.DOUBLE)
+        parts.append(_with_gaps(graph, ensemble, real, places))
     if not parts:
         raise ValueError("an ensemble needs at least one column")
     matrix = parts[0] if len(parts) == 1 else graph.node("Concat", parts, axis=1)
     attributes = _attributes(ensemble, places, sides)
     raw = graph.node("TreeEnsembleRegressor", [matrix], domain="ai.onnx.ml", **attributes)
     return _linked(graph, ensemble, graph.node("Cast", [raw], to=TensorProto.DOUBLE))
+
+
+def _with_gaps(graph: Graph, ensemble: Ensemble, numbers: str, places: Mapping[int, int]) -> str:
+    """The matrix of numbers with NaN where the ensemble takes a number for a missing one."""
+    marked = {place for column, place in places.items() if ensemble.number_is_missing(column)}
+    if ensemble.missing_number is None or not marked:
+        return numbers
+    width = max(places.values()) + 1
+    kept = graph.constant(np.array([[place not in marked for place in range(width)]]), "kept")
+    value = graph.constant(np.array(ensemble.missing_number, dtype=np.float64))
+    distance = graph.node("Abs", [graph.node("Sub", [numbers, value])])
+    far = graph.node("Greater", [distance, graph.constant(np.array(NEARLY, dtype=np.float64))])
+    return graph.node(
+        "Where",
+        [graph.node("Or", [far, kept]), numbers, graph.constant(np.array(np.nan, dtype=np.float64))],
+    )
 
 
 def add_matrix_ensemble(graph: Graph, ensemble: Ensemble, numbers: str) -> str:
@@ -60,6 +78,12 @@ def add_matrix_ensemble(graph: Graph, ensemble: Ensemble, numbers: str) -> str:
     split = {node.column for tree in ensemble.trees for node in tree if node.column >= 0}
     places = {column: column for column in split if column not in positions}
     return add_ensemble(graph, ensemble, numbers=numbers, places=places, positions=positions)
+
+
+def add_positions(graph: Graph, column: Column, table: CategoryTable) -> str:
+    """Positions int64 [N] of a feature's values in the table."""
+    add = add_text_positions if column.feature.type == "category" else add_number_positions
+    return add(graph, column.name, table)
 
 
 def add_text_positions(graph: Graph, name: str, table: CategoryTable) -> str:
@@ -164,6 +188,12 @@ def _linked(graph: Graph, ensemble: Ensemble, raw: str) -> str:
         return graph.node("Sigmoid", [scaled])
     if ensemble.link == "softmax":
         return graph.node("Softmax", [raw], axis=1)
+    if ensemble.link == "shares":
+        # One score per class, each of a sigmoid, divided by their sum.
+        scaled = graph.node("Mul", [raw, graph.constant(np.array(ensemble.scale, dtype=np.float64))])
+        each = graph.node("Sigmoid", [scaled])
+        axis = graph.constant(np.array([1], dtype=np.int64), "axis")
+        return graph.node("Div", [each, graph.node("ReduceSum", [each, axis], keepdims=1)])
     if ensemble.link == "exp":
         return graph.node("Exp", [raw])
     if ensemble.link == "signed_square":

@@ -14,8 +14,8 @@ from onnx import TensorProto
 from homeostat.model_export.columns import Column
 from homeostat.model_export.named_graph import Graph
 from homeostat.model_export.prediction_kind import Floats, PredictionKind
-from homeostat.model_export.trees.ensemble import CategoryTable, Ensemble, for_rounded_numbers
-from homeostat.model_export.trees.tree_graph import add_ensemble, add_number_positions, add_text_positions
+from homeostat.model_export.trees.ensemble import Ensemble, for_rounded_numbers
+from homeostat.model_export.trees.tree_graph import add_ensemble, add_positions
 from shared.errors import ExportRefused
 
 
@@ -78,7 +78,7 @@ def ensemble_conversions(
         )
     graph = Graph(columns)
     matrix = graph.matrix(numbers, TensorProto.DOUBLE) if numbers else ""
-    positions = {place: _positions(graph, columns[place], table) for place, table in tables.items()}
+    positions = {place: add_positions(graph, columns[place], table) for place, table in tables.items()}
     scores = add_ensemble(graph, ensemble, numbers=matrix, places=places, positions=positions)
     yield graph.finish(scores, classes=ensemble.width)
 
@@ -93,9 +93,3 @@ def names_or_candidates(names: Sequence[str], count: int, candidates: Sequence[s
             hint="name the columns in the order of the fit: export(..., features=[...])",
         )
     return candidates
-
-
-def _positions(graph: Graph, column: Column, table: CategoryTable) -> str:
-    if column.feature.type == "category":
-        return add_text_positions(graph, column.name, table)
-    return add_number_positions(graph, column.name, table)

@@ -1,6 +1,7 @@
 """What `homeostat.export` takes and what it refuses: one case per model. `docs/what-fits.md` shows the same table."""
 
 from tests.export.matrix.boosters import CATBOOST, LIGHTGBM, XGBOOST
+from tests.export.matrix.combined import COMBINED, STEPS
 from tests.export.matrix.scikit_learn import SCIKIT_LEARN
 from tests.export.matrix.text import TEXT
 
@@ -10,4 +11,6 @@ LIBRARIES = {
     "LightGBM": LIGHTGBM,
     "CatBoost": CATBOOST,
     "text": TEXT,
+    "combined": COMBINED,
+    "steps": STEPS,
 }

@@ -87,7 +87,11 @@ XGBOOST = [
         _XGB, xgb(max_cat_to_onehot=1), columns=MIXED, options={"features": MIXED}, variant="category sets"
     ),
     classifier(_XGB, xgb(monotone_constraints={"age": 1}), variant="monotone"),
+    classifier(
+        _XGB, xgb(missing=0.0, enable_categorical=False), columns=["visits", "age"], variant="missing=0"
+    ),
     several(_XGB, xgb(), outcome="number"),
+    several(_XGB, xgb(objective="multi:softmax"), outcome="number", variant="softmax"),
     several(_XGB, xgb(booster="dart", rate_drop=0.3), outcome="number", variant="dart"),
     regressor(_XGB, xgb("XGBRegressor"), columns=MIXED, options={"features": MIXED}),
     *(
@@ -98,9 +102,16 @@ XGBOOST = [
         _XGB_LOSS, xgb("XGBRegressor", objective="reg:quantileerror", quantile_alpha=0.9), variant="quantile"
     ),
     classifier("`XGBRFClassifier`, `XGBRFRegressor`", xgb("XGBRFClassifier")),
+    several("`XGBRFClassifier`, `XGBRFRegressor`", xgb("XGBRFClassifier"), outcome="number"),
     regressor("`XGBRFClassifier`, `XGBRFRegressor`", xgb("XGBRFRegressor")),
     Case("`Booster`", _xgb_booster("outcome", objective="binary:logistic"), variant="2 classes"),
     Case("`Booster`", _xgb_booster("value"), variant="value", options={"outcome": "value"}),
+    Case(
+        "`Booster`",
+        _xgb_booster("number", objective="multi:softprob", num_class=3),
+        variant="3 classes",
+        options={"outcome": "number"},
+    ),
     regressor(
         "`booster='gblinear'`",
         xgb("XGBRegressor", booster="gblinear", enable_categorical=False),
@@ -156,6 +167,18 @@ LIGHTGBM = [
         for loss in ("poisson", "gamma", "tweedie", "quantile", "l1")
     ),
     regressor(_LGB_LOSS, lgb("LGBMRegressor", reg_sqrt=True), variant="reg_sqrt"),
+    classifier(_LGB, lgb(zero_as_missing=True), columns=["visits", "amount"], variant="zero_as_missing"),
+    Case(
+        "`Booster`",
+        _lgb_booster("number", objective="multiclass", num_class=3),
+        variant="3 classes",
+        options={"outcome": "number"},
+    ),
+    several(
+        "`objective='multiclassova'`",
+        lgb(objective="multiclassova"),
+        remark="its probabilities are divided by their sum, so that a row sums to 1",
+    ),
     Case("`Booster`", _lgb_booster("outcome", objective="binary"), variant="2 classes"),
     Case(
         "`Booster`",
@@ -166,7 +189,7 @@ LIGHTGBM = [
     regressor(
         "`linear_tree=True`",
         lgb("LGBMRegressor", linear_tree=True),
-        refused="returns other scores than the original",
+        refused="linear_tree has no export",
         remark="`linear_tree=False`",
     ),
     Case(
@@ -205,6 +228,32 @@ CATBOOST = [
         cat(cat_features=["shop", "weekday"], max_ctr_complexity=1),
         columns=MIXED,
         change=without_missing,
+    ),
+    *(
+        classifier(
+            "asymmetric trees: `grow_policy='Lossguide'`, `'Depthwise'`",
+            cat(grow_policy=policy),
+            variant=policy,
+        )
+        for policy in ("Lossguide", "Depthwise")
+    ),
+    several(
+        "asymmetric trees: `grow_policy='Lossguide'`, `'Depthwise'`",
+        cat(grow_policy="Lossguide"),
+        variant="Lossguide",
+    ),
+    classifier(
+        "asymmetric trees with categories",
+        cat(grow_policy="Depthwise", cat_features=["shop", "weekday"], one_hot_max_size=255),
+        columns=MIXED,
+        change=without_missing,
+        refused="asymmetric trees with categories have no export",
+        remark="`grow_policy='SymmetricTree'`",
+    ),
+    several(
+        "`MultiClassOneVsAll`",
+        cat(loss_function="MultiClassOneVsAll"),
+        remark="its probabilities are divided by their sum, so that a row sums to 1",
     ),
     regressor(
         "several quantiles, uncertainty",

@@ -45,7 +45,7 @@ def test_a_classifier_without_probabilities_is_refused() -> None:
 
 
 def test_a_transformer_is_no_model() -> None:
-    with pytest.raises(ExportRefused, match="StandardScaler has no predict"):
+    with pytest.raises(ExportRefused, match="StandardScaler is neither a classifier nor a regressor"):
         SklearnModel(StandardScaler().fit(ROWS))
 
 

@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from homeostat.model_export.columns import infer_columns
-from homeostat.model_export.libraries.columnwise import NotColumnwise, through_steps
+from homeostat.model_export.pipelines.columnwise import through_steps
+from homeostat.model_export.pipelines.preparation import NotColumnwise
 from homeostat.model_export.trees.ensemble import CategoryTable, Ensemble, Node
 
 ROWS = pd.DataFrame(
@@ -96,3 +97,13 @@ def test_columns_that_mix_are_not_rewritten() -> None:
     steps = ColumnTransformer([("n", make_pipeline(SimpleImputer(), PCA(2)), ["amount", "day"])])
     with pytest.raises(NotColumnwise, match="depends on several raw columns"):
         rewritten(steps, split(0, 0.0))
+
+
+def test_column_that_no_split_uses_is_ignored() -> None:
+    """A shallow tree often leaves encoded columns unused."""
+    rows = pd.DataFrame({"age": [20.0, 30.0, 40.0, 50.0], "paid": [1.0, 2.0, 3.0, 4.0]})
+    steps = make_pipeline(StandardScaler()).fit(rows)
+    columns = infer_columns(rows, ["age", "paid"])
+    stump = (Node(column=1, threshold=0.0, left=1, right=2), Node(value=1.0), Node(value=2.0))
+    raw = through_steps(steps, Ensemble((stump,)), columns, rows)
+    assert (raw.trees[0][0].column, round(raw.trees[0][0].threshold, 6)) == (1, 2.5)

@@ -1,31 +1,37 @@
-"""Trees after preprocessing, rewritten as trees of the raw columns.
-
-Scalers, imputers and encoders compute each of their columns from one raw column. A split of such a column is a split of the raw
-one: of a number, at the value where the prepared column crosses the threshold; of a category, by the set of values on the left.
-Both are found by asking the fitted steps themselves, in float64, so no converter is needed and no rounding is added.
-"""
+"""The fitted steps before an estimator, asked what they make of one raw column at a time."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from homeostat.model_export.columns import Column
+from homeostat.model_export.columns import Column, missing_value
 from homeostat.model_export.prediction_kind import Floats
 from homeostat.model_export.probes import UNSEEN
 from homeostat.model_export.text.vectorizers import parts
-from homeostat.model_export.trees.ensemble import CategoryTable, Ensemble, Node
+from homeostat.model_export.trees.ensemble import NEARLY, CategoryTable, Ensemble
 
 _ROWS = 200
 _MOST_KEYS = 2000
 _SPREADS = 2000.0
 _BISECTIONS = 80
+# The largest error of a line, relative to the largest prepared value.
+_EQUAL = 1e-9
+
+
+FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
+    "identity": lambda numbers: numbers,
+    "log1p": np.log1p,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "square": np.square,
+}
 
 
 class NotColumnwise(Exception):
@@ -33,67 +39,29 @@ class NotColumnwise(Exception):
 
 
 @dataclass(frozen=True)
-class _Values:
+class PreparedValues:
     """One raw column: the value at each position of its table, and what the steps make of it, [positions, prepared columns]."""
 
     table: CategoryTable
     prepared: Floats
 
 
-def through_steps(steps: Any, ensemble: Ensemble, columns: Sequence[Column], rows: pd.DataFrame) -> Ensemble:
-    """The ensemble with its splits on the raw columns. Raises NotColumnwise.
+@dataclass(frozen=True)
+class Line:
+    """What the steps make of a raw number: slopes * function(number) + offsets, each [prepared columns].
 
-    1. Find which raw column each prepared column comes from.   2. Tabulate the categories, and numbers that are encoded.
-    3. Find the thresholds of the other numbers.   4. Rewrite the splits.
+    `function`: a key of `FUNCTIONS`.
+    `missing`: [1, prepared columns], what they make of a missing number. `values`: some prepared rows.
     """
-    if texts := [column.source for column in columns if column.feature.type == "text"]:
-        raise NotColumnwise(f"prepared columns come from words of the text {texts[0]}")
-    prepare = _Preparation(steps, columns, rows, ensemble)
-    used = sorted({node.column for tree in ensemble.trees for node in tree if node.column >= 0})
-    sources = prepare.sources(used)
-    tables: dict[int, _Values] = {}
-    crossings: dict[tuple[int, float], tuple[float, bool]] = {}
-    missing: dict[int, Floats] = {}
-    for raw in sorted(set(sources.values())):
-        mine = [column for column in used if sources[column] == raw]
-        splits = [node for tree in ensemble.trees for node in tree if node.column in mine]
-        by_category = any(node.left_positions is not None for node in splits)
-        if by_category or not prepare.is_number(raw) or not prepare.is_monotonic(raw, mine):
-            tables[raw] = prepare.tabulate(raw)
-            continue
-        thresholds = sorted({(node.column, node.threshold) for node in splits})
-        crossings |= prepare.crossings(raw, thresholds, strict=ensemble.strict)
-        if columns[raw].feature.nullable:
-            missing[raw] = prepare.of(raw, [None])[0]
 
-    def rewritten(node: Node) -> Node:
-        if node.column < 0:
-            return node
-        raw = sources[node.column]
-        if raw in tables:
-            left = _left(node, ensemble, tables[raw].prepared[:, node.column])
-            return replace(node, column=raw, left_positions=frozenset(np.flatnonzero(left).tolist()))
-        crossing, rising = crossings[node.column, node.threshold]
-        gone = node.missing_left
-        if raw in missing:
-            gone = bool(_left(node, ensemble, missing[raw][[node.column]])[0])
-        if rising:
-            return replace(node, column=raw, threshold=crossing, missing_left=gone)
-        # Small values go right.
-        return replace(
-            node, column=raw, threshold=crossing, missing_left=not gone, left=node.right, right=node.left
-        )
-
-    return replace(
-        ensemble,
-        trees=tuple(tuple(map(rewritten, tree)) for tree in ensemble.trees),
-        strict=False,
-        float32=False,
-        categories={raw: values.table for raw, values in tables.items()},
-    )
+    function: str
+    slopes: Floats
+    offsets: Floats
+    missing: Floats
+    values: Floats
 
 
-class _Preparation:
+class Preparation:
     """The fitted steps, asked about one raw column at a time; the others hold the values of the first row."""
 
     def __init__(self, steps: Any, columns: Sequence[Column], rows: pd.DataFrame, ensemble: Ensemble) -> None:
@@ -105,6 +73,10 @@ class _Preparation:
 
     def is_number(self, raw: int) -> bool:
         return self._columns[raw].feature.type in ("number", "integer") and not self._columns[raw].keys
+
+    def has_categories(self) -> bool:
+        """Whether some encoder of the steps was fitted with whole numbers."""
+        return next(self._known(int), None) is not None
 
     def sources(self, used: Sequence[int]) -> dict[int, int]:
         """The raw column of each prepared column: changing any other one changes nothing."""
@@ -123,17 +95,49 @@ class _Preparation:
                 found[int(place)] = raw
         if unknown := [column for column in used if column not in found]:
             raise NotColumnwise(f"prepared column {unknown[0]} does not change with any raw column")
-        return found
+        return {column: found[column] for column in used}
 
     def is_monotonic(self, raw: int, prepared: Sequence[int]) -> bool:
         """Whether the prepared columns only rise, or only fall, with the raw number."""
-        values = np.unique(self._rows[self._columns[raw].source].dropna().to_numpy(dtype=np.float64))
-        low, high = self._range(raw)
-        grid = [low, *values[:: max(1, len(values) // 500)], values[-1], high]
-        steps = np.diff(self.of(raw, sorted(set(grid)))[:, list(prepared)], axis=0)
+        steps = np.diff(self.of(raw, self._grid(raw).tolist())[:, list(prepared)], axis=0)
         return bool(((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)).all())
 
-    def tabulate(self, raw: int) -> _Values:
+    def line(self, raw: int) -> Line | None:
+        """The prepared columns as lines of the raw number, or of its logarithm, root or square; None if one is not."""
+        grid = self._grid(raw)
+        values = self.of(raw, grid.tolist())
+        missing = self.of(raw, [None]) if self._columns[raw].feature.nullable else values[:1]
+        for name, function in FUNCTIONS.items():
+            with np.errstate(all="ignore"):
+                given = function(grid)
+                finite = np.isfinite(given)
+                if (
+                    not np.isnan(values[~finite][:, ~same_for_all(values)]).all()
+                    or np.ptp(given[finite]) == 0
+                ):
+                    continue
+                seen = finite & (grid >= self._ends(raw)[0]) & (grid <= self._ends(raw)[1])
+                places = np.flatnonzero(seen if np.ptp(given[seen]) > 0 else finite)
+                first, last = places[given[places].argmin()], places[given[places].argmax()]
+                slopes = (values[last] - values[first]) / (given[last] - given[first])
+                offsets = values[first] - slopes * given[first]
+                wrong = np.abs(slopes * given[finite, None] + offsets - values[finite])
+            size = np.maximum(np.abs(values[finite]).max(axis=0), np.abs(slopes * np.ptp(given[finite])))
+            if (wrong <= _EQUAL * np.maximum(size, 1.0)).all():
+                return Line(name, slopes, offsets, missing, values)
+        return None
+
+    def _ends(self, raw: int) -> tuple[float, float]:
+        values = self._rows[self._columns[raw].source].dropna().astype("float64")
+        return float(values.min()), float(values.max())
+
+    def _grid(self, raw: int) -> Floats:
+        """Values of the rows, and both ends of a wide range, ascending."""
+        values = np.unique(self._rows[self._columns[raw].source].dropna().to_numpy(dtype=np.float64))
+        low, high = self._range(raw)
+        return np.array(sorted({low, *values[:: max(1, len(values) // 500)], values[-1], high}))
+
+    def tabulate(self, raw: int) -> PreparedValues:
         """The prepared columns for every known value, then for an unseen and for a missing one."""
         column = self._columns[raw]
         seen = self._rows[column.source].dropna().unique().tolist()
@@ -152,7 +156,7 @@ class _Preparation:
         prepared = self.of(raw, keys)
         width = prepared.shape[1]
         ends = [self._of_unknown(raw, unseen, width), self._of_unknown(raw, None, width)]
-        return _Values(CategoryTable(tuple(keys)), np.vstack([prepared, *ends]))
+        return PreparedValues(CategoryTable(tuple(keys)), np.vstack([prepared, *ends]))
 
     def crossings(
         self, raw: int, thresholds: Sequence[tuple[int, float]], *, strict: bool
@@ -193,7 +197,9 @@ class _Preparation:
             )
         elif self.is_number(raw) or (isinstance(kind, np.dtype) and kind.kind == "b" and None in values):
             kind = np.dtype(np.float64)
-        frame[column.source] = pd.Series(list(values), index=frame.index, dtype=object).astype(kind)
+        gone = missing_value(self._rows[column.source])
+        given = [gone if value is None else value for value in values]
+        frame[column.source] = pd.Series(given, index=frame.index, dtype=object).astype(kind)
         return self._prepare(frame)
 
     def _of_unknown(self, raw: int, value: Any, width: int) -> Floats:
@@ -214,11 +220,14 @@ class _Preparation:
         else:
             wide = np.asarray(made, dtype=np.float64)
         # The trees of these libraries see float32.
-        return wide.astype(np.float32).astype(np.float64) if self._ensemble.float32 else wide
+        wide = wide.astype(np.float32).astype(np.float64) if self._ensemble.float32 else wide
+        if self._ensemble.missing_number is not None:
+            marked = [self._ensemble.number_is_missing(column) for column in range(wide.shape[1])]
+            wide[np.array(marked) & (np.abs(wide - self._ensemble.missing_number) <= NEARLY)] = np.nan
+        return wide
 
     def _range(self, raw: int) -> tuple[float, float]:
-        values = self._rows[self._columns[raw].source].dropna().astype("float64")
-        low, high = float(values.min()), float(values.max())
+        low, high = self._ends(raw)
         spread = (high - low) or abs(high) or 1.0
         return low - _SPREADS * spread, high + _SPREADS * spread
 
@@ -231,15 +240,6 @@ class _Preparation:
                         yield value
 
 
-def _left(node: Node, ensemble: Ensemble, prepared: Floats) -> npt.NDArray[np.bool_]:
-    """Which prepared values go left at the node."""
-    if node.left_positions is not None:
-        table = ensemble.tables()[node.column]
-        places = {float(str(key)): place for place, key in enumerate(table.keys)}
-        positions = [
-            table.missing if value != value else places.get(value, table.unseen)
-            for value in prepared.tolist()
-        ]
-        return np.array([position in node.left_positions for position in positions])
-    below = prepared < node.threshold if ensemble.strict else prepared <= node.threshold
-    return np.where(np.isnan(prepared), node.missing_left, below)
+def same_for_all(made: Floats) -> npt.NDArray[np.bool_]:
+    """Which prepared columns are the same for all values of the raw one."""
+    return np.asarray(np.isclose(made, made[:1], rtol=0, atol=0, equal_nan=True).all(axis=0))

@@ -1,0 +1,1 @@
+"""Pipelines of scikit-learn and estimators made of others, as parts of one graph."""
