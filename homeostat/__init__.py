@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from homeostat.client.predictions import Prediction, Predictions
     from homeostat.model_export.export import export
     from homeostat.model_export.report import ExportReport, ExportWarning
-    from shared.errors import HomeostatError, InvalidRequest
+    from shared.errors import ExportRefused, HomeostatError, InvalidRequest
 
 __all__ = [
     "AnswerLost",
     "AsyncClient",
     "Client",
+    "ExportRefused",
     "ExportReport",
     "ExportWarning",
     "HomeostatError",
@@ -49,6 +50,7 @@ __all__ = [
 _MODULES = {
     "AsyncClient": "homeostat.client.async_client",
     "Client": "homeostat.client.client",
+    "ExportRefused": "shared.errors",
     "ExportReport": "homeostat.model_export.report",
     "ExportWarning": "homeostat.model_export.report",
     "HomeostatError": "shared.errors",

@@ -35,7 +35,10 @@ class HomeostatError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        if not self.hint:
+            return self.message
+        # Below a table, the hint has a line of its own: the last one of a traceback.
+        return f"{self.message}\n{self.hint}" if "\n" in self.message else f"{self.message} ({self.hint})"
 
 
 class CallerError(HomeostatError):

@@ -55,6 +55,18 @@ def deploy(
             help="Export a fitted model first: Parquet file of rows with outcomes that it can score.",
         ),
     ] = None,
+    outcome: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --reference: column of outcomes, default `outcome`. Repeat it for a model of several values."
+        ),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --reference: a class. Repeat it for each, in the order of the output of a torch or ONNX model."
+        ),
+    ] = None,
     python: Annotated[
         Path | None,
         typer.Option(
@@ -100,7 +112,19 @@ def deploy(
                     hint=f"homeostat deploy {project} --reference {reference}",
                 )
             _require_retraining(settings, where.retraining, project)
-            project = export_project(str(project), reference, python=python, note=output.note)
+            project = export_project(
+                str(project),
+                reference,
+                python=python,
+                note=output.note,
+                outcome=outcome or (),
+                labels=labels or (),
+            )
+        elif outcome or labels:
+            raise CallerError(
+                "--outcome and --labels are for the export of a fitted model",
+                hint=f"homeostat deploy {project} --reference rows.parquet",
+            )
         elif project.is_file():
             raise CallerError(
                 f"{project} is a file, not the folder of a model project",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shared.errors import ProjectError
@@ -15,6 +15,7 @@ from shared.errors import ProjectError
 _PACKAGE = "homeostat.model_export"
 _RUNS_CODE = (".pkl", ".pickle", ".joblib")
 _TIME_LIMIT_S = 900.0
+_REFUSED = 4  # the exit code of the export
 
 
 def project_of(model: str) -> Path:
@@ -31,16 +32,27 @@ def project_of(model: str) -> Path:
     return path.with_suffix("") if path.suffix else path.with_name(f"{path.name}-project")
 
 
-def export_project(model: str, rows: Path, *, python: Path | None, note: Callable[[str], None]) -> Path:
+def export_project(
+    model: str,
+    rows: Path,
+    *,
+    python: Path | None,
+    note: Callable[[str], None],
+    outcome: Sequence[str] = (),
+    labels: Sequence[str] = (),
+) -> Path:
     """Export the model and return the project's folder. Raises `ProjectError` with what the export said.
 
-    `python`: the interpreter that reads the model; by default this one.
+    `python`: the interpreter that reads the model; by default this one. `outcome`: the column of outcomes, several for a model of
+    several values; `labels`: the classes in the order of the output. Empty: as `homeostat.export` finds them.
     """
     project = project_of(model)
     interpreter = str(python or sys.executable)
     if model.endswith(_RUNS_CODE) or ":/" in model:
         note(f"reading {model} runs the code in it, with {interpreter}")
-    command = [interpreter, "-m", _PACKAGE, model, str(rows), str(project)]
+    # With `=`, since a name may begin with a dash.
+    options = [*(f"--outcome={name}" for name in outcome), *(f"--labels={label}" for label in labels)]
+    command = [interpreter, "-m", _PACKAGE, *options, "--", model, str(rows), str(project)]
     try:
         done = subprocess.run(
             command,
@@ -60,21 +72,22 @@ def export_project(model: str, rows: Path, *, python: Path | None, note: Callabl
             hint="call homeostat.export in your own program, with fewer rows",
         ) from error
     if done.returncode != 0:
-        raise _problem(done.stderr, model, interpreter)
+        raise _problem(done.stderr, model, interpreter, refused=done.returncode == _REFUSED)
     note(done.stdout.strip())
     return project
 
 
-def _problem(said: str, model: str, interpreter: str) -> ProjectError:
+def _problem(said: str, model: str, interpreter: str, *, refused: bool) -> ProjectError:
+    """`refused`: the export itself ends what it says with lines `error:` and `hint:`; libraries may have printed before."""
+    if refused:
+        message, _, hint = said.rpartition("\nhint: ")
+        return ProjectError(f"\n{message}".rpartition("\nerror: ")[2], hint=hint.strip())
     if f"No module named '{_PACKAGE.partition('.')[0]}'" in said or "No module named 'pandas'" in said:
         return ProjectError(
             f"{interpreter} lacks homeostat or pandas, which an export needs",
             hint="install homeostat[export] there, or give the Python that has it: --python",
         )
-    message, _, hint = said.partition("\nhint: ")
-    if not hint:
-        last = said.strip().splitlines()[-1] if said.strip() else "it printed nothing"
-        return ProjectError(
-            f"the export of {model} failed: {last}", hint="call homeostat.export in your own program"
-        )
-    return ProjectError(message.removeprefix("error: "), hint=hint.strip())
+    last = said.strip().splitlines()[-1] if said.strip() else "it printed nothing"
+    return ProjectError(
+        f"the export of {model} failed: {last}", hint="call homeostat.export in your own program"
+    )

@@ -9,9 +9,12 @@ import argparse
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from homeostat.model_export.checks.arguments import OUTCOME
+from homeostat.model_export.checks.library_errors import refusing
 from homeostat.model_export.export import export
 from shared.errors import HomeostatError
 
@@ -26,17 +29,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("project", type=Path, help="folder of the project to write")
     parser.add_argument("--name", default="", help="name of the model; default: the folder's")
     parser.add_argument(
+        "--outcome",
+        action="append",
+        help="column of outcomes; repeat it for a model of several values; default: outcome",
+    )
+    parser.add_argument(
+        "--labels",
+        action="append",
+        help="a class; repeat it for each, in the order of the output of a torch or ONNX model",
+    )
+    parser.add_argument(
         "--positive", default=None, help="class whose probability is the score; default: the second"
     )
     given = parser.parse_args(arguments)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the report has those of the export
+            with refusing(f"reading {given.rows}", hint="expected a Parquet file of rows with outcomes"):
+                rows = pd.read_parquet(given.rows)
             report = export(
                 given.model,
-                pd.read_parquet(given.rows),
+                rows,
                 given.project,
                 name=given.name,
+                outcome=_outcome(given.outcome),
+                labels=_labels(given.labels),
                 positive=_value(given.positive),
             )
     except HomeostatError as error:
@@ -47,6 +64,21 @@ def main(arguments: list[str] | None = None) -> int:
     for warning in report.warnings:
         print(f"warning: {warning}")
     return 0
+
+
+def _outcome(names: list[str] | None) -> str | list[str]:
+    """One name is a column, several are the values of a regression."""
+    if names is None:
+        return OUTCOME
+    return names[0] if len(names) == 1 else names
+
+
+def _labels(texts: list[str] | None) -> list[Any] | None:
+    """Whole numbers if all of them are, else texts."""
+    if texts is None:
+        return None
+    numbers = [_value(text) for text in texts]
+    return numbers if all(isinstance(one, int) for one in numbers) else texts
 
 
 def _value(text: str | None) -> str | int | None:

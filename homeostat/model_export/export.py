@@ -18,6 +18,14 @@ import onnx
 import pandas as pd
 import pyarrow as pa
 
+from homeostat.model_export.checks.arguments import (
+    EVENT_TIME,
+    OUTCOME,
+    check_arguments,
+    check_fits_model,
+    check_rows,
+)
+from homeostat.model_export.checks.library_errors import refuses_alone, refusing
 from homeostat.model_export.columns import Column, infer_columns, open_category, to_table
 from homeostat.model_export.libraries.choice import source_model
 from homeostat.model_export.libraries.onnx_model import OnnxSource
@@ -46,16 +54,21 @@ from shared.errors import ExportRefused, HomeostatError, UnservableModel
 
 ALLOWED_SHARE = 0.001
 TOLERANCE = 1e-4
+_BY_HAND = (
+    "check that the model is fitted; if it scores these rows by itself, write its ONNX file with the library's own converter "
+    "and export that; the library's exception is above, as the cause"
+)
 
 
+@refuses_alone
 def export(
     model: Any,
     rows: pd.DataFrame | pa.Table,
     project: str | Path,
     *,
     name: str = "",
-    outcome: str | Sequence[str] = "outcome",
-    event_time: str = "event_time",
+    outcome: str | Sequence[str] = OUTCOME,
+    event_time: str = EVENT_TIME,
     features: Sequence[str] | None = None,
     positive: Any = None,
     kind: str = "",
@@ -78,34 +91,39 @@ def export(
     A score differs if it is further than `tolerance` from the original's: of a probability absolute, of a value relative to the
     range of the scores. Up to `allowed_share` of the rows may differ, with an ExportWarning that shows them.
 
-    Raises ExportRefused, and writes nothing, if the model cannot be exported or more rows differ.
+    Raises ExportRefused, and writes nothing, if the model cannot be exported, an argument cannot be meant or more rows differ.
+    Its message and `hint` say what to do; its cause is the exception of a library, if there was one.
     """
     folder = Path(project)
     given = to_frame(rows) if isinstance(rows, pa.Table) else rows
-    if not isinstance(given, pd.DataFrame) or not len(given):
-        raise ExportRefused(
-            "rows is not a table with rows", hint="pass a pandas.DataFrame or a pyarrow.Table with rows"
-        )
-    given = given.rename(columns=str)
-    if given.columns.has_duplicates:
-        twice = given.columns[given.columns.duplicated()][0]
-        raise ExportRefused(f"the rows have two columns {twice!r}", hint="rename one, or drop it")
+    given = check_rows(given)
+    check_arguments(
+        list(given.columns),
+        name=name,
+        outcome=outcome,
+        event_time=event_time,
+        features=features,
+        kind=kind,
+        labels=labels,
+        tolerance=tolerance,
+        allowed_share=allowed_share,
+        outcome_delay=outcome_delay,
+    )
     truth = outcome_columns(given, outcome)
     others = {*truth.sources, event_time, "prediction_id"}
     candidates = (
         list(features) if features is not None else [one for one in given.columns if one not in others]
     )
-    source = source_model(
-        model,
-        given[[one for one in candidates if one in given]],
-        truth.single,
-        options={
-            "positive": positive,
-            "kind": kind,
-            "output": output,
-            "labels": labels,
-            "names": truth.names,
-        },
+    options = {"positive": positive, "kind": kind, "output": output, "labels": labels, "names": truth.names}
+    with refusing("reading the model", hint=_BY_HAND):
+        source = source_model(model, given[candidates], truth.single, options=options)
+        names = source.column_names(given, candidates)
+    check_fits_model(
+        source.library,
+        source.kind.name,
+        source.kind.positive,
+        takes_options=isinstance(source, OnnxSource),
+        given=options,
     )
     if truth.names != source.kind.names:
         raise ExportRefused(
@@ -113,7 +131,6 @@ def export(
             hint="several values are exported from scikit-learn, torch and ONNX models; else fit one model per value",
         )
     reserved = RESERVED_NAMES | ANSWER_NAMES.get(source.kind.name, frozenset())
-    names = source.column_names(given, candidates)
     columns = infer_columns(
         given,
         names,
@@ -149,7 +166,7 @@ def export(
             hint=f"write the model's labels into {LOOP}, in this order: the log holds them by name",
         )
     chosen, verified = _best_conversion(source, columns, frame, loop, tolerance, allowed_share)
-    notes = _differences(verified, columns, frame, allowed_share)
+    notes = [*source.warnings, *_differences(verified, columns, frame, allowed_share)]
     if any(one.name == UNSEEN_CATEGORIES and not one.problem for one in verified.comparisons):
         columns = tuple(map(open_category, columns))
     outcomes = None if truth.values is None else source.kind.outcomes(truth.values)
@@ -179,7 +196,7 @@ def export(
         reference=reference,
     )
     for note in notes:
-        warnings.warn(note, ExportWarning, stacklevel=2)
+        warnings.warn(note, ExportWarning, stacklevel=3)
     return ExportReport(
         model=loop.model,
         project=folder,
@@ -208,7 +225,8 @@ def _best_conversion(
     conversions = source.conversions(columns, frame)
     while True:
         try:
-            model = next(conversions, None)
+            with refusing(f"the conversion of the {source.library} model", hint=_BY_HAND):
+                model = next(conversions, None)
             if model is None:
                 break
             verified = verify(source, model, columns, frame, loop, original=original, tolerance=tolerance)

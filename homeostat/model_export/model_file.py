@@ -9,6 +9,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from homeostat.model_export.checks.library_errors import first_line
 from shared.errors import ExportRefused
 
 RUNS_CODE = (".pkl", ".pickle", ".joblib")
@@ -38,11 +39,13 @@ def load_model(place: str | Path) -> Any:
         return _READERS.get(suffix, _read_pickle)(path)
     except (ImportError, AttributeError) as error:
         raise ExportRefused(
-            f"{path} needs a module that this Python does not have: {error}",
+            f"{path} needs a module that this Python does not have: {first_line(error)}",
             hint="run with the Python and in the folder where the model was fitted",
         ) from error
     except Exception as error:  # each library raises its own
-        raise ExportRefused(f"{path} cannot be read: {error}", hint="save the model again") from error
+        raise ExportRefused(
+            f"{path} cannot be read: {first_line(error)}", hint="save the model again"
+        ) from error
 
 
 def _read_onnx(path: Path) -> Any:

@@ -31,7 +31,7 @@ class OutcomeColumns:
 def outcome_columns(rows: pd.DataFrame, outcome: str | Sequence[str]) -> OutcomeColumns:
     """The outcomes that `outcome` names: a column, a column of dictionaries (as Parquet's structs are read), or several columns.
 
-    Raises ExportRefused if one of several columns is not there, or if dictionaries have different names.
+    Raises ExportRefused if one of several columns is not there, if dictionaries have different names, or if no outcome is known.
     """
     if isinstance(outcome, str):
         return _of_one(rows, outcome)
@@ -53,6 +53,10 @@ def _of_one(rows: pd.DataFrame, name: str) -> OutcomeColumns:
     if name not in rows:
         return OutcomeColumns((name,))
     column = rows[name]
+    if column.isna().all():
+        raise ExportRefused(
+            f"the outcome column {name!r} has no values", hint="pass rows with outcomes, or drop the column"
+        )
     known = [value for value in column if isinstance(value, dict)]
     if not known:
         return OutcomeColumns((name,), (), column)

@@ -55,11 +55,11 @@ class PredictionKind:
         else:
             try:
                 numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError):
                 raise ExportRefused(
                     f"the outcome column {column.name!r} holds values that are not numbers",
                     hint="a regression's outcome is a number; name another column with `outcome=`",
-                ) from error
+                ) from None
         return np.where(missing, np.nan, numbers)
 
     def outcome_column(self, outcomes: Floats) -> pa.Array:
@@ -119,25 +119,27 @@ def _of_several(known: Sequence[Any], positive: Any) -> PredictionKind:
     )
 
 
-def kind_of_scores(scores: Floats, outcomes: pd.Series[Any] | None, *, kind: str = "") -> PredictionKind:
+def kind_of_scores(
+    scores: Floats, outcomes: pd.Series[Any] | None, *, kind: str = "", sigmoid: str = "end it with a sigmoid"
+) -> PredictionKind:
     """The kind of a model that does not say it: a probability if outcomes are 0 and 1 and scores lie between.
 
-    `kind`: what the caller says, if anything. Raises ExportRefused for outcomes 0 and 1 with other scores.
+    `kind`: what the caller says, if anything; `sigmoid`: how to add one, for the hint.
+    Raises ExportRefused for outcomes 0 and 1 with other scores.
     """
-    if kind not in ("", "probability", "value"):
-        raise ExportRefused(f"kind={kind!r} is unknown", hint="expected 'probability' or 'value'")
     between = bool(((scores >= 0) & (scores <= 1)).all())
     binary = outcomes is not None and bool(outcomes.dropna().isin([0, 1]).all())
     if kind == "probability" and not between:
         raise ExportRefused(
-            "the model returns scores that are no probabilities", hint="end it with a sigmoid"
+            f"kind='probability', and the model returns scores from {scores.min():.3g} to {scores.max():.3g}",
+            hint=f"if they are logits, {sigmoid}",
         )
     if kind == "value" or (not kind and not binary):
         return VALUE
     if not between:
         raise ExportRefused(
-            "the outcomes are 0 and 1, and the model returns scores outside of that range",
-            hint="end the model with a sigmoid, or say kind='value'",
+            f"the outcomes are 0 and 1, and the model returns scores from {scores.min():.3g} to {scores.max():.3g}",
+            hint=f"if they are logits, {sigmoid}; if they are values, pass kind='value'",
         )
     return of_classes((0, 1))
 

@@ -30,11 +30,11 @@ def event_times(rows: pd.DataFrame, name: str) -> pd.Series[pd.Timestamp] | None
         return None
     try:
         times = pd.to_datetime(rows[name], utc=True)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError):
         raise ExportRefused(
             f"the column {name!r} holds values that are not times",
             hint="name the event time with event_time=",
-        ) from error
+        ) from None
     if times.isna().any():
         raise ExportRefused(f"the column {name!r} has missing values", hint="every row needs an event time")
     if _lacks_offset(rows[name]):

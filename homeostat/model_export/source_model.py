@@ -31,6 +31,11 @@ class SourceModel(Protocol):
         ...
 
     @property
+    def warnings(self) -> Sequence[str]:
+        """What the owner must know about the exported model; each becomes an ExportWarning."""
+        ...
+
+    @property
     def classes(self) -> Sequence[Any]:
         """A classifier's classes; empty for a regression."""
         ...

@@ -24,11 +24,11 @@ def tensor_values(values: pd.Series[Any]) -> npt.NDArray[np.float32]:
     for place, value in enumerate(values):
         try:
             row = np.asarray(_plain(value), dtype=np.float32)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError):
             raise ExportRefused(
                 f"column {values.name!r} has a value in row {place} that is no array of numbers",
                 hint="pass lists or numpy arrays of numbers, nested alike in every row, without missing ones",
-            ) from error
+            ) from None
         if rows and row.shape != rows[0].shape:
             raise ExportRefused(
                 f"column {values.name!r} has shape {list(row.shape)} in row {place}, and {list(rows[0].shape)} in row 0",

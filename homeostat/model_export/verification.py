@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import numpy as np
 import onnx
 import pandas as pd
 
+from homeostat.model_export.checks.library_errors import first_line
 from homeostat.model_export.columns import Column, to_table
 from homeostat.model_export.comparison import Comparison, compare, spread
 from homeostat.model_export.prediction_kind import Floats
@@ -25,6 +25,7 @@ from shared.models.onnx_runner import OnnxModel
 
 # A column whose values float32 moves by more than this share of their spread cannot be told apart well enough.
 _LARGEST_ROUNDING = 1e-3
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def original_scores(source: SourceModel, frame: pd.DataFrame) -> Floats:
         raise
     except Exception as error:  # whatever the library raises
         raise ExportRefused(
-            f"the original model fails on the rows: {_first_line(error)}",
-            hint="pass rows that the model can score",
+            f"the original model fails on the rows: {first_line(error)}",
+            hint=f"pass rows that the model can score; it was given the columns {_listed(frame)}",
         ) from error
     finite = np.isfinite(scores).reshape(len(scores), -1).all(axis=1)
     if not finite.all():
@@ -84,6 +85,13 @@ def original_scores(source: SourceModel, frame: pd.DataFrame) -> Floats:
             hint="pass rows with finite scores only",
         )
     return scores
+
+
+def _listed(frame: pd.DataFrame) -> str:
+    """Names of columns with their types, the first ones of many."""
+    named = [f"{name} ({kind})" for name, kind in frame.dtypes.items()]
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    return ", ".join(named[:_MOST_NAMED]) + more
 
 
 def precision_hint(columns: Sequence[Column], frame: pd.DataFrame) -> str:
@@ -141,7 +149,7 @@ def _probe(
             original = source.score(probe.rows)
     except Exception as error:  # whatever the library raises for values it refuses
         return Comparison(
-            probe.name, rows, problem=f"not compared: the original refuses them: {_first_line(error)}"
+            probe.name, rows, problem=f"not compared: the original refuses them: {first_line(error)}"
         )
     try:
         exported = np.asarray(served.run(served.feeds(to_table(columns, probe.rows))), dtype=np.float64)
@@ -157,9 +165,3 @@ def _probe(
         scale=scale,
         changed=probe.changed,
     )
-
-
-def _first_line(error: Exception) -> str:
-    line = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-    # XGBoost begins with the time and the place in its source.
-    return re.sub(r"^\[[\d:]+\] \S+:\d+: ", "", line)

@@ -13,6 +13,11 @@ _SHOWN = 300
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _IR_VERSION = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
 _LOCALE = re.compile(r"Failed to construct locale with name:([\w.@-]+?):")
+_OTHER_LOCALE = (
+    "its StringNormalizer has no `locale`, or that one: set it before the export, "
+    "node.attribute.append(onnx.helper.make_attribute('locale', 'C')), which changes the case of ASCII letters; "
+    "'C.UTF-8' changes that of all letters"
+)
 _OPSET = re.compile(r"Opset (\d+) is under development .* support for domain (\S+) is till opset (\d+)")
 
 
@@ -32,9 +37,12 @@ def cannot_load(error: Exception) -> UnservableModel:
             hint=f"export again with opset {most} or lower, such as `opset_version=17`",
         )
     if found := _LOCALE.search(text):
+        own = (
+            "install it: C.UTF-8 is part of Debian's package libc-bin and of Fedora's glibc-minimal-langpack"
+        )
         return UnservableModel(
             f"model.onnx needs the locale {found.group(1)}, which this machine does not have",
-            hint="install it: C.UTF-8 is part of Debian's package libc-bin and of Fedora's glibc-minimal-langpack",
+            hint=own if found.group(1) == "C.UTF-8" else _OTHER_LOCALE,
         )
     return UnservableModel(
         f"onnxruntime cannot load model.onnx: {reason(error)}",

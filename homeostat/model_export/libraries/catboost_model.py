@@ -19,7 +19,7 @@ from homeostat.model_export.columns import Column
 from homeostat.model_export.prediction_kind import VALUE, of_classes
 from homeostat.model_export.probes import UNSEEN
 from homeostat.model_export.trees.ensemble import CategoryTable, Ensemble, Link, Node, Tree
-from homeostat.model_export.trees.tree_model import TreeModel
+from homeostat.model_export.trees.tree_model import SHARES_OF_SUM, TreeModel
 from shared.errors import ExportRefused
 
 _LINKS: dict[str, Link] = {
@@ -42,6 +42,7 @@ _MOST_KEYS = 2000
 
 def catboost_model(model: Any, *, positive: Any = None) -> TreeModel:
     """A fitted model of any of CatBoost's classes."""
+    _refuse_other_features(model)
     loss = _loss(model)
     classes = tuple(model.classes_) if _LINKS[loss] in ("sigmoid", "softmax", "shares") else ()
     kind = of_classes(classes, positive=positive) if classes else VALUE
@@ -66,6 +67,7 @@ def catboost_model(model: Any, *, positive: Any = None) -> TreeModel:
         count=len(names),
         predict=predict,
         read=lambda columns, rows: _read(model, _LINKS[loss], columns, rows, named=named, flipped=place == 0),
+        warnings=[SHARES_OF_SUM.format(objective=loss)] if _LINKS[loss] == "shares" else (),
     )
 
 
@@ -102,12 +104,24 @@ def _read(
 
 def read_catboost(model: Any, *, flipped: bool = False) -> Ensemble:
     """The trees of a model on a matrix of numbers, as the last step of a pipeline has it. Raises ExportRefused for categories."""
+    _refuse_other_features(model)
     if model.get_cat_feature_indices():
         raise ExportRefused(
             "CatBoost with cat_features after other steps has no export",
             hint="give CatBoost the raw columns, or encode categories in the step before it",
         )
     return _read(model, _LINKS[_loss(model)], (), pd.DataFrame(), named=False, flipped=flipped)
+
+
+def _refuse_other_features(model: Any) -> None:
+    """Raises ExportRefused for features of texts or embeddings."""
+    for option in ("text_features", "embedding_features"):
+        if places := getattr(model, f"get_{option[:-1]}_indices")():
+            names = ", ".join(repr(model.feature_names_[place]) for place in places)
+            raise ExportRefused(
+                f"CatBoost's {option} have no export: {names}",
+                hint="turn them into numbers first, such as with TfidfVectorizer in a pipeline",
+            )
 
 
 def _loss(model: Any) -> str:

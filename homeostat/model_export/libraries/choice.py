@@ -25,6 +25,10 @@ def source_model(
         from homeostat.model_export.model_file import load_model
 
         model = load_model(given)
+    if isinstance(model, type):
+        raise ExportRefused(
+            f"{model.__name__} is a class, not a fitted model", hint="pass the object that fit() returns"
+        )
     positive = options.get("positive")
     packages = {one.__module__.partition(".")[0] for one in type(model).__mro__}
     if "xgboost" in packages:

@@ -19,7 +19,7 @@ from homeostat.model_export.trees.ensemble import (
     left_positions,
     scaled,
 )
-from homeostat.model_export.trees.tree_model import TreeModel
+from homeostat.model_export.trees.tree_model import SHARES_OF_SUM, TreeModel
 from shared.errors import ExportRefused
 
 _LINKS: dict[str, Link] = {
@@ -69,6 +69,7 @@ def lightgbm_model(model: Any, *, positive: Any = None) -> TreeModel:
         count=len(names),
         predict=predict,
         read=lambda columns, rows: read_booster(booster, columns, rows, flipped=flipped),
+        warnings=[SHARES_OF_SUM.format(objective="multiclassova")] if one_vs_all else (),
     )
 
 

@@ -11,6 +11,7 @@ import onnx
 import pandas as pd
 from onnx import TensorProto
 
+from homeostat.model_export.checks.text_locale import locale_warnings
 from homeostat.model_export.columns import Column, is_time, to_micros
 from homeostat.model_export.libraries.class_outputs import class_output, labels_in_file, softmax
 from homeostat.model_export.named_graph import Graph, second_column, without_zipmap
@@ -24,6 +25,7 @@ from homeostat.model_export.prediction_kind import (
 from homeostat.model_export.tensors import is_tensor_column, tensor_values
 from homeostat.model_export.trees.tree_model import names_or_candidates
 from shared.errors import ExportRefused
+from shared.models.runtime_errors import cannot_load
 
 _TYPES: dict[int, Any] = {
     TensorProto.FLOAT: np.float32,
@@ -53,6 +55,7 @@ class OnnxSource:
     names: Sequence[str] = ()
     logits: bool = False
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
     def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
         """Its inputs' names, where it has one input per column; else the candidates, if they are as many."""
@@ -118,12 +121,17 @@ def onnx_model(
     del model.graph.input[:]
     model.graph.input.extend(kept)
     output = _choose_output(model, options.get("output") or "")
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common base
+        raise cannot_load(error) from None
 
     def run(tensors: Sequence[Any]) -> Any:
         return session.run([output.name], dict(zip((one.name for one in kept), tensors, strict=True)))[0]
 
-    source = OnnxSource("ONNX", of_classes((0, 1)), (), model, output.name, None, run)
+    source = OnnxSource(
+        "ONNX", of_classes((0, 1)), (), model, output.name, None, run, warnings=locale_warnings(given)
+    )
     known = labels_in_file(given)
     return with_kind(source, rows, outcomes, options=options, known=known)
 
@@ -159,8 +167,26 @@ def with_kind(
             f"labels= is given, and the model returns shape {list(scores.shape)} for {len(rows)} rows",
             hint="return one number per class, [N, classes]; of two classes one probability will do, without labels=",
         )
-    kind = kind_of_scores(source.score(given), outcomes, kind=options.get("kind") or "")
+    kind = kind_of_scores(
+        source.score(given), outcomes, kind=options.get("kind") or "", sigmoid=_sigmoid_hint(source)
+    )
     return replace(source, kind=kind, classes=(0, 1) if kind.name == "probability" else ())
+
+
+def _sigmoid_hint(source: OnnxSource) -> str:
+    """How a sigmoid is added to the model, in a line that can be copied."""
+    if source.library == "torch" and len(source.model.graph.input) == 1:
+        return "export torch.nn.Sequential(model, torch.nn.Sigmoid())"
+    if source.library == "torch":
+        return "return torch.sigmoid(logit) from forward()"
+    return (
+        f"add one to the file: model.graph.node.append(onnx.helper.make_node('Sigmoid', ['{source.output}'], "
+        f"['probability'])); model.graph.output[{_output_place(source)}].name = 'probability'"
+    )
+
+
+def _output_place(source: OnnxSource) -> int:
+    return next(place for place, one in enumerate(source.model.graph.output) if one.name == source.output)
 
 
 def feeds(model: onnx.ModelProto, rows: pd.DataFrame) -> list[Any]:

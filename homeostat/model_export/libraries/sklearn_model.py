@@ -49,6 +49,7 @@ class SklearnModel:
 
     library = "scikit-learn"
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from typing import Any
 import onnx
 import pandas as pd
 
+from homeostat.model_export.checks.library_errors import first_line
 from homeostat.model_export.columns import is_time, to_micros
 from homeostat.model_export.libraries.onnx_model import OnnxSource, refuse_times, with_kind
 from homeostat.model_export.named_graph import OPSETS, without_zipmap
@@ -98,9 +99,8 @@ def _export(module: Any, rows: pd.DataFrame, *, single: bool) -> onnx.ModelProto
                 verbose=False,
             )
         except Exception as error:  # torch raises classes of its own for each step
-            line = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
             raise ExportRefused(
-                f"torch.onnx cannot export the module: {line}",
+                f"torch.onnx cannot export the module: {first_line(error)}",
                 hint="see the torch.onnx documentation for its operators",
             ) from error
         model = onnx.load(path)
@@ -139,7 +139,7 @@ def _try(module: Any, rows: pd.DataFrame, *, single: bool) -> None:
     except Exception as error:  # whatever the module raises
         shapes = ", ".join(str([None, *one.shape[1:]]).replace("None", "N") for one in given)
         raise ExportRefused(
-            f"the module fails on tensors of shape {shapes}: {str(error).strip().splitlines()[0][:300]}",
+            f"the module fails on tensors of shape {shapes}: {first_line(error)}",
             hint="pass rows with the shapes that forward() takes without the row axis, such as [1, 8, 8] for one channel",
         ) from error
 

@@ -18,6 +18,12 @@ from homeostat.model_export.trees.ensemble import Ensemble, for_rounded_numbers
 from homeostat.model_export.trees.tree_graph import add_ensemble, add_positions
 from shared.errors import ExportRefused
 
+# Of one classifier per class: the scores that a library returns do not sum to 1, and the export's do.
+SHARES_OF_SUM = (
+    "the original's probabilities of a row do not sum to 1 ({objective} fits each class against the rest): "
+    "the exported model divides them by their sum"
+)
+
 
 @dataclass(frozen=True)
 class TreeModel:
@@ -31,6 +37,7 @@ class TreeModel:
     predict: Callable[[pd.DataFrame], Any]
     read: Callable[[Sequence[Column], pd.DataFrame], Ensemble]
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
     def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
         """The names of the fit; without names, the candidates, if they are as many."""

@@ -42,6 +42,10 @@ def cat(name: str = "CatBoostClassifier", **options: Any) -> Callable[[], Any]:
     return make
 
 
+def _with_embeddings(rows: pd.DataFrame) -> Any:
+    return cat(embedding_features=["vector"])().fit(rows[["paid", "vector"]], rows["outcome"])
+
+
 def without_missing(rows: pd.DataFrame) -> pd.DataFrame:
     """CatBoost refuses missing categories."""
     return rows.assign(shop=rows["town"], weekday=rows["weekday"].astype(int))
@@ -254,6 +258,21 @@ CATBOOST = [
         "`MultiClassOneVsAll`",
         cat(loss_function="MultiClassOneVsAll"),
         remark="its probabilities are divided by their sum, so that a row sums to 1",
+    ),
+    classifier(
+        "`text_features`, `embedding_features`",
+        cat(text_features=["town"]),
+        columns=["paid", "town"],
+        change=lambda rows: rows.assign(town="a shop of the sort " + rows["town"].astype(object)),
+        refused="CatBoost's text_features have no export: 'town'$",
+        remark="`TfidfVectorizer` before CatBoost in a pipeline; an embedding's numbers as columns",
+    ),
+    Case(
+        "`text_features`, `embedding_features`",
+        _with_embeddings,
+        refused="CatBoost's embedding_features have no export: 'vector'$",
+        change=lambda rows: rows.assign(vector=pd.Series(rows[NUMBERS].to_numpy(float).tolist())),
+        variant="embeddings",
     ),
     regressor(
         "several quantiles, uncertainty",

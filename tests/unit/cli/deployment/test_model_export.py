@@ -74,3 +74,46 @@ def test_python_without_the_package_is_named(tmp_path: Path, rows: Path) -> None
         export_project("fraud.onnx", rows, python=python, note=print)
     with pytest.raises(ProjectError, match="cannot be started"):
         export_project("fraud.onnx", rows, python=tmp_path, note=print)
+
+
+def test_outcome_and_labels_are_passed_on(tmp_path: Path) -> None:
+    model = tmp_path / "fraud.pkl"
+    amounts = ROWS[["amount"]]
+    model.write_bytes(pickle.dumps(LinearRegression().fit(amounts, ROWS[["outcome", "amount"]])))
+    renamed = ROWS.rename(columns={"outcome": "low"}).assign(high=ROWS["amount"])
+    renamed.to_parquet(tmp_path / "several.parquet")
+    project = export_project(
+        str(model), tmp_path / "several.parquet", python=None, note=lambda _: None, outcome=["low", "high"]
+    )
+    assert read_loop_spec(project).prediction.names == ("low", "high")
+    with pytest.raises(ProjectError) as refused:
+        export_project(
+            str(model),
+            tmp_path / "several.parquet",
+            python=None,
+            note=lambda _: None,
+            outcome=["low", "high"],
+            labels=["1", "2"],
+        )
+    assert refused.value.message == (
+        "labels=[1, 2] is for models of torch and ONNX; this one is of scikit-learn and predicts several values"
+    )
+
+
+def test_unreadable_rows_are_refused_without_traceback(tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").write_bytes(b"no rows")
+    with pytest.raises(ProjectError) as refused:
+        export_project("fraud.onnx", tmp_path / "rows.parquet", python=None, note=print)
+    assert refused.value.message.startswith(f"reading {tmp_path / 'rows.parquet'} failed: ")
+    assert refused.value.hint == "expected a Parquet file of rows with outcomes"
+
+
+def test_lines_that_libraries_print_are_left_out(tmp_path: Path, rows: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        "#!/bin/sh\nprintf 'loading\\nhint: none\\nerror: no trees\\nin 2 lines\\nhint: \\n' >&2\nexit 4\n"
+    )
+    python.chmod(0o755)
+    with pytest.raises(ProjectError) as refused:
+        export_project("fraud.onnx", rows, python=python, note=print)
+    assert (refused.value.message, refused.value.hint) == ("no trees\nin 2 lines", "")

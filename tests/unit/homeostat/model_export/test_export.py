@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import traceback
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +27,9 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 import homeostat
 from cli.deployment.parquet_rows import read_rows
+from homeostat.model_export.libraries.sklearn_model import SklearnModel
 from shared.contracts.loop_yaml import read_loop_spec
-from shared.errors import ExportRefused, UnservableModel
+from shared.errors import ExportRefused
 from shared.models.answers import read_outcomes
 from shared.models.onnx_runner import OnnxModel
 
@@ -257,7 +259,7 @@ def test_an_edited_loop_yaml_is_kept_and_must_fit(
     )
     assert (tmp_path / "loop.yaml").read_text() == edited
     (tmp_path / "loop.yaml").write_text(edited.replace("name: card", "name: chip"))
-    with pytest.raises(UnservableModel, match="inputs missing: chip"):
+    with pytest.raises(ExportRefused, match="inputs missing: chip"):
         homeostat.export(fitted, rows, tmp_path)
 
 
@@ -269,10 +271,94 @@ def test_columns_of_a_model_without_names_are_given(rows: pd.DataFrame, tmp_path
     assert [column.name for column in report.columns] == ["age", "card"]
 
 
+def test_refusal_is_the_last_line_of_the_traceback(
+    fitted: Pipeline, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    with pytest.raises(homeostat.ExportRefused) as refused:
+        homeostat.export(fitted, rows, tmp_path / "project", positive="worse")
+    lines = "".join(traceback.format_exception(refused.value)).splitlines()
+    said = "positive='worse' is not a class of the model (its classes are 'bad' and 'good')"
+    assert lines[-1] == f"shared.errors.ExportRefused: {said}"
+    assert sum(line.startswith("  File") for line in lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"kind": "class"}, "kind='class' is unknown"),
+        ({"tolerance": -1}, "tolerance=-1 is out of range"),
+        ({"allowed_share": 1}, "allowed_share=1 is out of range"),
+        ({"name": "Card Fraud"}, "name='Card Fraud' is not a name of a model"),
+        ({"outcome": "label"}, "outcome='label' is not a column of the rows"),
+        ({"event_time": "ts"}, "event_time='ts' is not a column of the rows"),
+        ({"features": "age"}, "features='age' is not a list of texts"),
+        ({"outcome_delay": "soon"}, "outcome_delay='soon' is not a duration"),
+        ({"labels": "cat"}, "labels='cat' is not a list of texts or whole numbers"),
+        (
+            {"labels": ["bad", "good"]},
+            "labels=['bad', 'good'] is for models of torch and ONNX; this one is of scikit-learn and predicts a probability",
+        ),
+    ],
+)
+def test_argument_that_cannot_be_meant_is_refused(
+    fitted: Pipeline, rows: pd.DataFrame, tmp_path: Path, given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ExportRefused) as refused:
+        homeostat.export(fitted, rows, tmp_path / "project", **given)
+    assert refused.value.message == said
+    assert refused.value.hint
+    assert not (tmp_path / "project").exists()
+
+
 @pytest.mark.parametrize("given", [{"age": [1]}, pd.DataFrame({"age": []})])
 def test_rows_must_be_a_table_with_rows(given: Any, tmp_path: Path) -> None:
-    with pytest.raises(ExportRefused, match="not a table with rows"):
+    with pytest.raises(ExportRefused, match="^rows is (a dict|empty) "):
         homeostat.export(LinearRegression(), given, tmp_path)
+
+
+def test_what_the_original_said_and_its_columns_are_named(rows: pd.DataFrame, tmp_path: Path) -> None:
+    model = LinearRegression().fit(rows[["age", "card"]].astype(float), rows["age"])
+    gaps = rows.assign(age=rows["age"].where(rows["age"] > 30))
+    with pytest.raises(ExportRefused) as refused:
+        homeostat.export(model, gaps, tmp_path, outcome="age", features=["age", "card"])
+    assert refused.value.message == "the original model fails on the rows: Input X contains NaN."
+    assert refused.value.hint == (
+        "pass rows that the model can score; it was given the columns age (float64), card (bool)"
+    )
+    assert isinstance(refused.value.__cause__, ValueError)
+
+
+def test_unexpected_exception_names_the_step(
+    rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def conversions(self: Any, columns: Any, given: Any) -> Any:
+        yield from ()
+        raise KeyError("learner")
+
+    model = LinearRegression().fit(rows[["age"]], rows["age"])
+    monkeypatch.setattr(SklearnModel, "conversions", conversions)
+    with pytest.raises(ExportRefused) as refused:
+        homeostat.export(model, rows[["age"]], tmp_path / "project")
+    assert str(refused.value) == (
+        "the conversion of the scikit-learn model failed: KeyError: 'learner' (check that the model is fitted; if it "
+        "scores these rows by itself, write its ONNX file with the library's own converter and export that; the "
+        "library's exception is above, as the cause)"
+    )
+    assert isinstance(refused.value.__cause__, KeyError)
+
+
+def test_exception_in_reading_names_the_step(
+    rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise KeyError("learner")
+
+    monkeypatch.setattr(SklearnModel, "column_names", fails)
+    model = LinearRegression().fit(rows[["age"]], rows["age"])
+    with pytest.raises(ExportRefused) as refused:
+        homeostat.export(model, rows, tmp_path / "project", outcome="age")
+    assert refused.value.message == "reading the model failed: KeyError: 'learner'"
+    assert refused.value.hint.startswith("check that the model is fitted; ")
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

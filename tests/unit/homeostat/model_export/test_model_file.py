@@ -46,7 +46,7 @@ def test_mlflow_models_are_read_as_their_librarys(fitted: LinearRegression, tmp_
         ("missing.pkl", "is no file"),
         ("model.h5", "unknown suffix"),
         ("broken.onnx", "cannot be read"),
-        ("broken.pkl", "cannot be read"),
+        ("broken.pkl", "cannot be read: KeyError: 110"),
     ],
 )
 def test_what_is_no_model_is_refused(tmp_path: Path, name: str, message: str) -> None:

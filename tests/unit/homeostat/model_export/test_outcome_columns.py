@@ -45,6 +45,11 @@ def test_dictionaries_are_values_with_their_keys() -> None:
             ROWS.assign(outcome=pd.Series([{"a": 1.0}, {"b": 1.0}])),
             "dictionaries with different names",
         ),
+        (
+            "outcome",
+            ROWS.assign(outcome=None),
+            "the outcome column 'outcome' has no values .pass rows with outcomes, or drop the column",
+        ),
     ],
 )
 def test_outcomes_that_do_not_match_are_refused(outcome: str, rows: pd.DataFrame, said: str) -> None:

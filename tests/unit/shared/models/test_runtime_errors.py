@@ -30,6 +30,12 @@ FAIL = "[ONNXRuntimeError] : 1 : FAIL : /src/core/graph/model.cc:256 onnxruntime
             "model.onnx needs the locale C.UTF-8, which this machine does not have",
             "libc-bin",
         ),
+        (
+            FAIL
+            + "Failed to construct locale with name:en_US.UTF-8:locale::facet::_S_create_c_locale name not valid",
+            "model.onnx needs the locale en_US.UTF-8, which this machine does not have",
+            "node.attribute.append(onnx.helper.make_attribute('locale', 'C'))",
+        ),
         (FAIL + "Type Error\nmore", "onnxruntime cannot load model.onnx: /src", "onnx.checker"),
     ],
 )

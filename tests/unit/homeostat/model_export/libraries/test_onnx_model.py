@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -148,11 +150,68 @@ def test_times_need_an_int64_input(
     assert report.comparisons[0].differing == 0
 
 
-def test_scores_that_are_logits_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+def test_scores_that_are_logits_are_refused_with_the_line_to_add(rows: pd.DataFrame, tmp_path: Path) -> None:
+    model = to_onnx(LinearRegression().fit(matrix(rows), rows["outcome"]), matrix(rows)[:1], target_opset=17)
+    with pytest.raises(ExportRefused) as refused:
+        homeostat.export(model, rows, tmp_path / "a")
+    assert re.fullmatch(
+        r"the outcomes are 0 and 1, and the model returns scores from -?[\d.]+ to [\d.]+",
+        refused.value.message,
+    )
+    line = (
+        "model.graph.node.append(onnx.helper.make_node('Sigmoid', ['variable'], ['probability'])); "
+        "model.graph.output[0].name = 'probability'"
+    )
+    assert refused.value.hint == (
+        f"if they are logits, add one to the file: {line}; if they are values, pass kind='value'"
+    )
+    assert homeostat.export(model, rows, tmp_path / "b", kind="value").kind.name == "value"
+    exec(line)
+    assert homeostat.export(model, rows, tmp_path / "c").kind.name == "probability"
+
+
+def test_locale_that_this_machine_lacks_says_what_to_set(rows: pd.DataFrame, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("StringNormalizer", ["shop"], ["lower"], case_change_action="LOWER", locale="xx_XX"),
+        helper.make_node(
+            "LabelEncoder",
+            ["lower"],
+            ["score"],
+            domain="ai.onnx.ml",
+            keys_strings=["web"],
+            values_floats=[1.0],
+        ),
+    ]
+    texts = helper.make_tensor_value_info("shop", TensorProto.STRING, [None])
+    scores = helper.make_tensor_value_info("score", TensorProto.FLOAT, [None])
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    given = helper.make_model(
+        helper.make_graph(nodes, "shops", [texts], [scores]), opset_imports=imports, ir_version=9
+    )
+    shops = rows.assign(shop=["WEB", "mall"] * 200)
+    with pytest.raises(ExportRefused) as refused:
+        homeostat.export(given, shops, tmp_path, features=["shop"])
+    assert refused.value.message == "model.onnx needs the locale xx_XX, which this machine does not have"
+    assert refused.value.hint == (
+        "its StringNormalizer has no `locale`, or that one: set it before the export, "
+        "node.attribute.append(onnx.helper.make_attribute('locale', 'C')), which changes the case of ASCII letters; "
+        "'C.UTF-8' changes that of all letters"
+    )
+    nodes[0].attribute.remove(next(one for one in nodes[0].attribute if one.name == "locale"))
+    nodes[0].attribute.append(helper.make_attribute("locale", "C"))
+    again = helper.make_model(
+        helper.make_graph(nodes, "shops", [texts], [scores]), opset_imports=imports, ir_version=9
+    )
+    assert onnxruntime.InferenceSession(again.SerializeToString()).run(
+        None, {"shop": np.array(["WEB", "web"], object)}
+    )[0].tolist() == [1, 1]
+
+
+def test_file_that_onnxruntime_refuses_says_why(rows: pd.DataFrame, tmp_path: Path) -> None:
     given = to_onnx(LinearRegression().fit(matrix(rows), rows["amount"]), matrix(rows)[:1], target_opset=17)
-    with pytest.raises(ExportRefused, match="outcomes are 0 and 1.*sigmoid, or say kind='value'"):
+    given.ir_version = 99
+    with pytest.raises(ExportRefused, match="model.onnx has IR version 99; .*set `model.ir_version = "):
         homeostat.export(given, rows, tmp_path)
-    assert homeostat.export(given, rows, tmp_path, kind="value").kind.name == "value"
 
 
 def test_unknown_output_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:

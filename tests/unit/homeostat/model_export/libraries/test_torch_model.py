@@ -55,6 +55,24 @@ def test_module_for_other_columns_is_refused(rows: pd.DataFrame, tmp_path: Path)
         homeostat.export(PerColumn(), rows.assign(more=1.0), tmp_path)
 
 
+def test_single_logit_is_refused_with_the_line_to_add(rows: pd.DataFrame, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model = nn.Linear(2, 1)
+    with pytest.raises(ExportRefused) as refused:
+        homeostat.export(model, rows, tmp_path / "a")
+    assert refused.value.hint == (
+        "if they are logits, export torch.nn.Sequential(model, torch.nn.Sigmoid()); "
+        "if they are values, pass kind='value'"
+    )
+    assert refused.value.message.startswith("the outcomes are 0 and 1, and the model returns scores from -")
+    sigmoid = torch.nn.Sequential(model, torch.nn.Sigmoid())
+    assert homeostat.export(sigmoid, rows, tmp_path / "b").kind.name == "probability"
+    with pytest.raises(ExportRefused, match="if they are logits, return torch.sigmoid.logit. from forward"):
+        homeostat.export(PerColumn(), rows, tmp_path / "c")
+    with pytest.raises(ExportRefused, match="^kind='probability', and the model returns scores from -"):
+        homeostat.export(model, rows, tmp_path / "d", kind="probability")
+
+
 def test_texts_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(ExportRefused, match="column 'shop', which is not numeric"):
         homeostat.export(nn.Linear(3, 1), rows.assign(shop="web"), tmp_path)

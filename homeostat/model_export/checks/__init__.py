@@ -1,0 +1,1 @@
+"""Checks of what a caller passes to `homeostat.export`, and refusals of what fails inside."""
