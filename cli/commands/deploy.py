@@ -85,7 +85,8 @@ def deploy(
     """Train, package, sign and release a version of a model project.
 
     The training command runs on the rows of --train; the rows of --holdout are only scored, as part of the version's
-    reference. With --artifact, an existing model is packaged and nothing is trained. Without options, the files that
+    reference. Both files need the columns `event_time` and `outcome`, and one per feature.
+    With --artifact, an existing model is packaged and nothing is trained. Without options, the files that
     `homeostat.export` wrote to the project's folder are packaged. With --reference, PROJECT is a fitted model; it is
     first exported to a folder of its name. Warning: loading a pickle or an MLflow model runs code stored in it. Settings of
     loop.yaml that do not suit the rows are warnings, which change nothing. The retraining service releases the version, and
@@ -136,14 +137,18 @@ def deploy(
         logs.mkdir(parents=True, exist_ok=True)
         store, keys = open_model_store(settings.model_store_url), ensure_keys(settings.home)
         with bar(output, f"deploying {loop.model}") as shown:
-            builder = VersionBuilder(store, keys, logs / f"deploy-{loop.model}.log", on_progress=shown.step)
+            builder = VersionBuilder(
+                store,
+                keys,
+                logs / f"deploy-{loop.model}.log",
+                on_progress=shown.step,
+                on_training=lambda command: output.note(f"training {loop.model} with `{' '.join(command)}`"),
+            )
             if artifact is None and train is None and holdout is None and (project / MODEL).is_file():
                 artifact = project
             if artifact is not None and train is None and holdout is None:
                 built = builder.artifact(artifact, loop)
             elif artifact is None and train is not None and holdout is not None:
-                if loop.retraining is not None:
-                    output.note(f"training {loop.model} with `{' '.join(loop.retraining.command)}`")
                 built = builder.trained(project, loop, rows=train, holdout=holdout)
             else:
                 data = f"--train {project / 'train.parquet'} --holdout {project / 'holdout.parquet'}"

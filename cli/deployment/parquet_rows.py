@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +18,10 @@ from shared.models.answers import answer_columns
 from shared.models.losses import Scores
 
 MOST_REFERENCE_ROWS = 20_000
+_HELD_BY = {
+    "event_time": "event times",
+    "outcome": "outcomes",
+}  # a feature's column has the name of the feature
 
 
 def read_rows(path: Path, loop: LoopSpec, now: datetime) -> pa.Table:
@@ -25,25 +31,12 @@ def read_rows(path: Path, loop: LoopSpec, now: datetime) -> pa.Table:
     Raises `ProjectError` naming the file and column where one is missing, is of another type, has a time out of bounds, or
     there are no rows.
     """
-    try:
+    check_columns(path, loop)
+    with _parquet_errors(path):
         table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ProjectError(
-            f"{path} cannot be read as Parquet: {error}", hint="write it as a Parquet file"
-        ) from error
-    if table.num_rows == 0:
-        raise ProjectError(f"{path} has no rows", hint="give a file with rows and outcomes")
-    outcome = ["outcome"] if loop.prediction.has_loss else []
-    wanted = ["event_time", *(feature.name for feature in loop.features), *outcome]
-    missing = [name for name in wanted if name not in table.column_names]
-    if missing:
-        raise ProjectError(
-            f"{path} has no column {missing[0]}; it has {', '.join(table.column_names)}",
-            hint=f"it needs {', '.join(['event_time', *outcome])} and one column per feature of loop.yaml",
-        )
-    columns = {name: table.column(name) for name in wanted}
+    columns = {name: table.column(name) for name in _needed(loop)}
     columns["event_time"] = time_column(path, columns["event_time"], now)
-    if outcome:
+    if loop.prediction.has_loss:
         columns["outcome"] = outcome_column(path, loop.prediction, columns["outcome"])
     for feature in loop.features:
         columns[feature.name] = feature_column(path, feature, columns[feature.name])
@@ -54,6 +47,40 @@ def read_rows(path: Path, loop: LoopSpec, now: datetime) -> pa.Table:
         else pa.array([""] * table.num_rows)
     )
     return pa.table(columns).sort_by("event_time")
+
+
+def check_columns(path: Path, loop: LoopSpec) -> None:
+    """Reads the footer alone. Raises `ProjectError` if the file is no Parquet, has no rows, or lacks columns."""
+    with _parquet_errors(path), pq.ParquetFile(path) as file:
+        rows, found = file.metadata.num_rows, file.schema_arrow.names
+    if rows == 0:
+        raise ProjectError(f"{path} has no rows", hint="give a file with rows and outcomes")
+    missing = [name for name in _needed(loop) if name not in found]
+    if not missing:
+        return
+    named = [name for name in _needed(loop) if name in _HELD_BY]
+    renamed = [
+        f"rename the column that holds the {_HELD_BY[name]} to {name}" for name in missing if name in _HELD_BY
+    ]
+    raise ProjectError(
+        f"{path} has no column {', '.join(missing)}; it has {', '.join(found)}",
+        hint="; ".join([f"it needs {', '.join(named)} and one column per feature of loop.yaml", *renamed]),
+    )
+
+
+def _needed(loop: LoopSpec) -> list[str]:
+    outcome = ["outcome"] if loop.prediction.has_loss else []
+    return ["event_time", *(feature.name for feature in loop.features), *outcome]
+
+
+@contextmanager
+def _parquet_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise ProjectError(
+            f"{path} cannot be read as Parquet: {error}", hint="write it as a Parquet file"
+        ) from error
 
 
 def newest_time(table: pa.Table) -> datetime:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cli.deployment.parquet_rows import newest, newest_time, read_rows, with_scores
+from cli.deployment.parquet_rows import check_columns, newest, newest_time, read_rows, with_scores
 from cli.deployment.review.deployed_rows import DeployedRows
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MODEL, REFERENCE, Manifest, Origin
@@ -45,13 +45,14 @@ class BuiltVersion:
 class VersionBuilder:
     """Packages versions, signs them with `keys` and stores them in `store`; `log` receives the training output.
 
-    `on_progress` is called with each step.
+    `on_progress` is called with each step, `on_training` when the rows of both files are valid and the training command starts.
     """
 
     store: ModelStore
     keys: Keys
     log: Path
     on_progress: Callable[[str], None] = lambda _: None
+    on_training: Callable[[tuple[str, ...]], None] = lambda _: None
 
     def trained(self, project: Path, loop: LoopSpec, *, rows: Path, holdout: Path) -> BuiltVersion:
         """Run the training command on `rows` and package what it writes. The command never sees the holdout.
@@ -65,6 +66,8 @@ class VersionBuilder:
                 f"loop.yaml of {loop.model} has no retraining.command to train with",
                 hint="add `retraining: {command: [...]}`, or package a trained model with --artifact",
             )
+        for path in (rows, holdout):
+            check_columns(path, loop)  # of both, before a large file is read
         self.on_progress("reading the rows")
         training_rows = read_rows(rows, loop, datetime.now(UTC))
         held_out = read_rows(holdout, loop, datetime.now(UTC))
@@ -74,6 +77,7 @@ class VersionBuilder:
             out = folder / "out"
             out.mkdir()
             self.on_progress(f"training on {training_rows.num_rows} rows")
+            self.on_training(policy.command)
             job = TrainingJob(
                 run_id=f"deploy-{loop.model}",
                 command=policy.command,

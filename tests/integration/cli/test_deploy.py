@@ -88,6 +88,7 @@ def test_new_project_is_trained_signed_and_released(bench: Bench, tmp_path: Path
     done = bench.deploy()
     assert done.exit_code == 0, done.output
     assert "warning" not in done.stderr
+    assert "training parcels with `python train.py`" in done.stderr
 
     [(request, body)] = bench.releases()
     assert request == "POST /models/parcels/deployments"
@@ -197,6 +198,7 @@ def test_missing_column_is_named(bench: Bench) -> None:
     done = bench.deploy()
     assert done.exit_code == 4
     assert "holdout.parquet has no column weight_kg" in done.stderr
+    assert "training parcels" not in done.stderr
 
 
 def test_unloadable_version_is_reported(bench: Bench) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from cli.deployment import parquet_rows as rows
-from cli.deployment.parquet_rows import newest, newest_time, read_rows, with_scores
+from cli.deployment.parquet_rows import check_columns, newest, newest_time, read_rows, with_scores
 from shared.contracts.feature import Feature
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec
@@ -23,8 +24,7 @@ from shared.models.answers import read_outcomes
 from tests.fakes.class_model import TABLE, class_loop
 from tests.fakes.vector_model import embedding_loop, values_loop
 
-LOOP = parse_loop_spec(
-    """
+SPEC = """
 model: toy
 features:
   - {name: size, type: number, nullable: true}
@@ -37,7 +37,7 @@ drift: {window: {every: 1d}}
 retraining: {command: [python, train.py]}
 gate: {holdout: 1d}
 """
-)
+LOOP = parse_loop_spec(SPEC)
 PROBABILITY = LOOP.model_copy(update={"prediction": Prediction.model_validate({"kind": "probability"})})
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -70,6 +70,20 @@ def test_rows_are_sorted_and_cast(tmp_path: Path) -> None:
     assert table.schema.field("event_time").type == pa.timestamp("us", tz="UTC")
     assert table["prediction_id"].to_pylist() == ["", "", ""]
     assert newest_time(table).isoformat() == "2026-01-01T02:00:00+00:00"
+
+
+def test_pandas_categoricals_become_plain_strings(tmp_path: Path) -> None:
+    loop = parse_loop_spec(
+        SPEC.replace("kind, type: category", "kind, nullable: true, type: category"), origin="test"
+    )
+    path = tmp_path / "rows.parquet"
+    given = pq.read_table(write(path)).to_pandas()
+    given["kind"] = pd.Categorical(["a", None, "b"], categories=["a", "b"])
+    given.to_parquet(path)
+    pq.write_table(read_rows(path, loop, NOW), path)
+    kinds = pd.read_parquet(path)["kind"]
+    assert kinds.dtype == object
+    assert kinds.to_list() == ["b", None, "a"]
 
 
 def test_times_are_read_in_utc(tmp_path: Path) -> None:
@@ -272,6 +286,19 @@ def test_rows_of_a_kind_without_loss_need_no_outcome(tmp_path: Path) -> None:
     assert read_rows(path, embedding_loop(), now=NOW).column_names == ["event_time", "line", "prediction_id"]
     with pytest.raises(ProjectError, match="has no column outcome"):
         read_rows(path, RANGES, now=NOW)
+
+
+def test_columns_of_other_names_are_named_with_what_to_rename(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.parquet", event_time=None, outcome=None, kind=None, default=[1, 0, 1])
+    with pytest.raises(ProjectError) as raised:
+        check_columns(path, LOOP)
+    assert (
+        raised.value.message == f"{path} has no column event_time, kind, outcome; it has size, count, default"
+    )
+    assert raised.value.hint == (
+        "it needs event_time, outcome and one column per feature of loop.yaml; rename the column that holds the event times to "
+        "event_time; rename the column that holds the outcomes to outcome"
+    )
 
 
 TIMED = LOOP.model_copy(update={"features": (*LOOP.features, Feature(name="opened", type="timestamp"))})

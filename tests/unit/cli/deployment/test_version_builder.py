@@ -70,6 +70,27 @@ def test_version_without_loss_may_be_trained(builder: VersionBuilder, tmp_path: 
     assert LoopSpec.model_validate(manifest.loop.model_dump(mode="json")) == spec
 
 
+def test_columns_of_both_files_are_checked_before_rows_are_read(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    steps: list[str] = []
+    store = open_model_store((tmp_path / "models").absolute().as_uri())
+    builder = VersionBuilder(
+        store,
+        ensure_keys(tmp_path / "home"),
+        tmp_path / "log",
+        on_progress=steps.append,
+        on_training=lambda command: steps.append(" ".join(command)),
+    )
+    spec = embedding_loop(retraining={"command": ["python", "-c", TRAINER]})
+    rows, holdout = folder / "reference.parquet", folder / "holdout.parquet"
+    pq.write_table(pq.read_table(rows).drop_columns(["line"]), holdout)
+    with pytest.raises(ProjectError, match=r"holdout.parquet has no column line"):
+        builder.trained(folder, spec, rows=rows, holdout=holdout)
+    assert steps == []
+    builder.trained(folder, spec, rows=rows, holdout=rows)
+    assert steps[:3] == ["reading the rows", "training on 40 rows", f"python -c {TRAINER}"]
+
+
 def test_training_without_a_command_is_refused(builder: VersionBuilder, tmp_path: Path) -> None:
     folder = project(tmp_path)
     rows = folder / "reference.parquet"
