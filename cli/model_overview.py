@@ -19,7 +19,8 @@ NEWEST_VERDICTS = 200
 class ModelOverview:
     """One model; text is empty and a loss None where nothing is known.
 
-    `verdict` is the last one about a window with rows; `empty_until` is the end of the last window after it, if that had none.
+    `verdict` is the last one about a window with rows, which `verdict_generation` answered; `empty_until` is the end of the
+    last window after it, if that had none.
     Losses are retraining's comparison on the last scheduled window; without one, `served_loss` is that of the verdict.
     """
 
@@ -33,6 +34,7 @@ class ModelOverview:
     baseline_loss: float | None = None
     metric: str = ""
     empty_until: str = ""
+    verdict_generation: int = 0
 
     def document(self) -> dict[str, Any]:
         """The same for programs."""
@@ -94,6 +96,7 @@ def merge(
                 baseline_loss=losses.get("baseline_loss"),
                 metric=str(losses.get("metric") or ""),
                 empty_until=empty_until,
+                verdict_generation=int(last.get("generation") or 0),
             )
         )
     return tuple(models)

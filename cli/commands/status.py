@@ -33,9 +33,10 @@ SHOWN_RUNS = 5
 def status(home: StackHome = None, as_json: Json = False) -> None:
     """Show each model (generation, last verdict, loss), the runs that wait for approval, then each process of the stack.
 
-    The last verdict is the newest one whose window has rows. If newer windows are empty, the line says so.
-    `served` and `first version` are the losses of the served and of the first released version, on the same rows.
-    If there is no such comparison yet, `served` is the loss of the last verdict.
+    The last verdict is the newest one whose window has rows. If newer windows are empty, the line says so. If it is about
+    rows of an earlier generation than the served one, its generation is shown.
+    `served loss` and `first version's loss` are measured on the same rows. If there is no such comparison yet, `served loss`
+    is the loss of the last verdict.
     The exit code is 1 when a process is not ready.
     """
     with command_output(as_json) as output:
@@ -104,25 +105,33 @@ def models_table(models: tuple[ModelOverview, ...]) -> Table:
         "version",
         "last verdict",
         "window end",
-        "served",
-        "first version",
+        "served loss",
+        "first version's loss",
         "metric",
     ):
         table.add_column(column)
     for model in models:
-        colour = VERDICT_COLOURS.get(model.verdict, "yellow")
         since = f", no rows until {model.empty_until[:16]}" if model.empty_until else ""
         table.add_row(
             escape(model.name),
             str(model.generation or "–"),
             short_version(model.version) or "–",
-            f"[{colour}]{model.verdict}[/]{since}" if model.verdict else "none yet",
+            f"{_verdict(model)}{since}" if model.verdict else "none yet",
             model.window_end[:16] or "–",
             _loss(model.served_loss),
             _loss(model.baseline_loss),
             model.metric or "–",
         )
     return table
+
+
+def _verdict(model: ModelOverview) -> str:
+    """The state; with its generation if that is not the one that is served, as after a promotion."""
+    colour = VERDICT_COLOURS.get(model.verdict, "yellow")
+    is_earlier = 0 < model.verdict_generation < model.generation
+    return f"[{colour}]{model.verdict}[/]" + (
+        f" (generation {model.verdict_generation})" if is_earlier else ""
+    )
 
 
 def waiting_lines(runs: Sequence[Mapping[str, Any]], options: str = "") -> str:

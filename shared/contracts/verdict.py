@@ -36,7 +36,7 @@ class Verdict(_Part):
     verdict_id: str = Field(description="The cause key: the same window evaluated again is the same verdict.")
     model: str = Field(description="Name of the model.")
     version: str = Field(description="The version whose reference the window was compared with.")
-    generation: int = Field(description="Generation served when the window was evaluated.")
+    generation: int = Field(description="Generation whose answers are the rows of the window.")
     detector: Literal["evaluation", "request"] = Field(
         description="`evaluation` if scheduled, `request` if requested."
     )

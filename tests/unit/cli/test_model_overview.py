@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cli.model_overview import ModelOverview, merge, read_overview
 from local_stack.addresses import Addresses
 from tests.unit.cli.fake_service import fake_service
 
 SERVED = [{"name": "b", "version": "v2", "generation": 7}, {"name": "a", "version": "v1", "generation": 1}]
-VERDICTS = [
-    {"model": "a", "state": "drift", "window_end": "2013-02-08", "explanation": "dest drifted"},
+VERDICTS: list[dict[str, Any]] = [
+    {
+        "model": "a",
+        "state": "drift",
+        "window_end": "2013-02-08",
+        "explanation": "dest drifted",
+        "generation": 1,
+    },
     {"model": "a", "state": "ok", "window_end": "2013-02-01"},
 ]
 LOSSES = [{"name": "a", "served_loss": 0.51, "baseline_loss": 0.57, "metric": "log_loss"}]
@@ -16,7 +24,7 @@ LOSSES = [{"name": "a", "served_loss": 0.51, "baseline_loss": 0.57, "metric": "l
 
 def test_newest_verdict_and_losses_join_the_served_version() -> None:
     assert merge(SERVED, VERDICTS, LOSSES) == (
-        ModelOverview("a", "v1", 1, "drift", "2013-02-08", "dest drifted", 0.51, 0.57, "log_loss"),
+        ModelOverview("a", "v1", 1, "drift", "2013-02-08", "dest drifted", 0.51, 0.57, "log_loss", "", 1),
         ModelOverview("b", "v2", 7),
     )
 

@@ -37,7 +37,19 @@ def test_status_of_a_home_without_a_stack_lists_the_running_ones(tmp_path: Path)
 def test_baseline_loss_is_labelled_first_version() -> None:
     table = models_table((ModelOverview(name="a", served_loss=0.51, baseline_loss=0.57),))
     shown = {str(column.header): list(column.cells) for column in table.columns}
-    assert (shown["served"], shown["first version"]) == (["0.5100"], ["0.5700"])
+    assert (shown["served loss"], shown["first version's loss"]) == (["0.5100"], ["0.5700"])
+
+
+@pytest.mark.parametrize(
+    ("generation", "expected"),
+    [(2, "[red]drift[/] (generation 2)"), (3, "[red]drift[/]"), (0, "[red]drift[/]")],
+)
+def test_verdict_of_an_earlier_generation_names_it(generation: int, expected: str) -> None:
+    model = ModelOverview(name="a", generation=3, verdict="drift", verdict_generation=generation)
+    [shown] = [
+        list(column.cells) for column in models_table((model,)).columns if column.header == "last verdict"
+    ]
+    assert shown == [expected]
 
 
 def test_windows_without_rows_are_noted_beside_the_verdict() -> None:

@@ -290,6 +290,14 @@ def test_times_are_ages_with_a_machine_readable_time() -> None:
     assert {"3 h ago", "2 h ahead of this clock"} <= shown
 
 
+def test_verdict_of_an_earlier_generation_names_it() -> None:
+    loop = full_loop()
+    shown = "▲ drift generation 3"
+    assert shown not in Page(render_main(take_snapshot(loop))).one("article").text
+    loop.release(1)
+    assert shown in Page(render_main(take_snapshot(loop))).one("article").text
+
+
 def test_user_named_by_a_proxy_is_in_the_page() -> None:
     page = Page(render_page(take_snapshot(full_loop()), actor='ada "<'))
     assert page.one("meta", name_="homeostat-actor").attributes["content"] == 'ada "<'
