@@ -29,14 +29,13 @@ def _subject(kind: str, name: str, chain: dict[str, Any]) -> str:
         row = chain.get("prediction") or {}
         label = f" with label {row['label']}," if row.get("label") is not None else " with"
         score = f"{label} score {row['score']:.4g}" if isinstance(row.get("score"), int | float) else ""
-        values = row.get("values")
-        if isinstance(values, dict):
-            listed = [f"{name} {number:.4g}" for name, number in list(values.items())[:SHOWN_VALUES]]
-            score = f" with {', '.join(listed)}" + (", …" if len(values) > SHOWN_VALUES else "")
+        if isinstance(row.get("values"), dict):
+            score = f" with {_numbers(row['values'])}"
         model, used = row.get("model") or version.get("model") or "the model", _short(row.get("version"))
         asked = f" at event time {_time(row['event_time'])}" if row.get("event_time") else ""
         generation = row.get("generation", "unknown")
-        return f"Prediction {name} was answered by {model}, version {used}, generation {generation}{score}{asked}."
+        answered = f"Prediction {name} was answered by {model}, version {used}, generation {generation}{score}{asked}."
+        return f"{answered}{_outcome(row)}"
     if kind == "version":
         return f"Version {_short(version.get('version') or name)} is a version of {version.get('model', 'its model')}."
     if kind == "run":
@@ -44,6 +43,23 @@ def _subject(kind: str, name: str, chain: dict[str, Any]) -> str:
         return f"Run {name} of {run.get('model', 'its model')} is in state {run.get('state', 'unknown')}."
     cause = chain.get("cause") or {}
     return f"Cause {name} concerns {cause.get('model', 'a model')}."
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    outcome = row.get("outcome")
+    if outcome is None:
+        return ""
+    if isinstance(outcome, dict):
+        outcome = _numbers(outcome)
+    elif isinstance(outcome, float):
+        outcome = f"{outcome:.6g}"
+    observed = f", observed at {_time(row['observed_at'])}" if row.get("observed_at") else ""
+    return f" Its outcome is {outcome}{observed}."
+
+
+def _numbers(by_name: dict[str, float]) -> str:
+    listed = [f"{name} {number:.4g}" for name, number in list(by_name.items())[:SHOWN_VALUES]]
+    return ", ".join(listed) + (", …" if len(by_name) > SHOWN_VALUES else "")
 
 
 def _run(chain: dict[str, Any]) -> str:

@@ -105,3 +105,27 @@ def test_prediction_of_several_values_names_them() -> None:
     assert "generation 1 with low 1.25, high 4." in explain("prediction", "p1", {"prediction": row})
     many = row | {"values": {f"n{place}": float(place) for place in range(12)}}
     assert "n9 9, …." in explain("prediction", "p1", {"prediction": many})
+
+
+@pytest.mark.parametrize(
+    ("outcome", "observed_at", "expected"),
+    [
+        (0.0, "2026-03-01T12:00:00+00:00", " Its outcome is 0, observed at 2026-03-01 12:00."),
+        (123456.0, None, " Its outcome is 123456."),
+        ("cat", None, " Its outcome is cat."),
+        ({"low": 1.5, "high": 3.0}, None, " Its outcome is low 1.5, high 3."),
+        (None, None, ""),
+    ],
+)
+def test_prediction_names_its_known_outcome(outcome: object, observed_at: str | None, expected: str) -> None:
+    row = {
+        "model": "flights",
+        "version": VERSION,
+        "generation": 3,
+        "score": 0.25,
+        "outcome": outcome,
+        "observed_at": observed_at,
+    }
+    assert explain("prediction", "p1", {"prediction": row}) == (
+        f"Prediction p1 was answered by flights, version abababababab, generation 3 with score 0.25.{expected}"
+    )
