@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from shared.contracts.event_time import check_event_time
 from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import FEATURE_TYPES, TIMESTAMP
-from shared.contracts.outcome import expected_outcome, fitting, numbers_of
+from shared.contracts.outcome import expected_outcome, fitting, numbers_of, outcome_hint
 from shared.contracts.prediction import Prediction
 from shared.errors import InvalidRequest, ProjectError, UnservableModel
 from shared.models.answers import list_column, outcome_type, typed_outcomes
@@ -117,7 +117,8 @@ def outcome_column(path: Path, prediction: Prediction, column: pa.ChunkedArray) 
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError) as error:
         raise ProjectError(
             f"{path}: column outcome is {column.type}; expected {outcome_type(prediction)}",
-            hint="write the column with that type",
+            hint=(outcome_hint(prediction) if _is_text(column.type) else "")
+            or "write the column with that type",
         ) from error
     known = outcomes.filter(_is_known(prediction, outcomes))
     unfit = known.filter(pc.invert(fitting(prediction, known)))
@@ -133,6 +134,11 @@ def outcome_column(path: Path, prediction: Prediction, column: pa.ChunkedArray) 
             hint=f"write every outcome as {expected}, or leave it empty",
         )
     return outcomes
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(values) or pa.types.is_large_string(values))
 
 
 def _is_known(

@@ -22,6 +22,7 @@ from shared.errors import InvalidRequest
 
 _log = logging.getLogger("homeostat.client")
 _KEPT_REFUSALS = 100
+_BY_NAME = 'several values go by name, such as {"low": 1.5, "high": 3.0}; of a row of a DataFrame: row[["low", "high"]].to_dict()'
 _KEYS = frozenset({"prediction_id", "value", "observed_at"})
 
 
@@ -61,7 +62,7 @@ def make_outcome(prediction_id: Any, value: Any, observed_at: Any, now: datetime
             f"`value` of prediction {prediction_id} is " + ("missing" if value is None else repr(value)[:60]),
             field="value",
             expected="a finite number, a label, or a dictionary of finite numbers by name",
-            hint="send an outcome when it is known",
+            hint=_BY_NAME if isinstance(value, list) else "send an outcome when it is known",
         )
     moment = time_text(now if observed_at is None else observed_at, field="observed_at")
     return Outcome(plain(prediction_id), value, str(moment))

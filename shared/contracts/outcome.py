@@ -5,6 +5,7 @@ A probability is about an event that happened (1) or did not (0): training and i
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 
@@ -15,6 +16,10 @@ from shared.contracts.prediction import Prediction
 
 _EVENT = (0.0, 1.0)
 _SHOWN = 20
+_OF_TWO_CLASSES = (
+    "of two classes, the outcome is 1 for the positive class and 0 for the other; the comment at `prediction` in an exported "
+    "loop.yaml names the positive class"
+)
 
 
 def expected_outcome(prediction: Prediction) -> str:
@@ -22,8 +27,14 @@ def expected_outcome(prediction: Prediction) -> str:
     if prediction.kind == "classes":
         return f"one of {_listed(prediction.label_texts)}"
     if prediction.kind == "values":
-        return f"an object with a finite number for each of {_listed(prediction.names)}"
+        numbers = _listed(tuple(f"{_quoted(name)}: …" for name in prediction.names))
+        return f"an object with a finite number for each name: {{{numbers}}}"
     return "0 or 1" if prediction.kind == "probability" else "a finite number"
+
+
+def outcome_hint(prediction: Prediction) -> str:
+    """What to send instead of a text; nothing more than what is expected unless labels of two classes may be meant."""
+    return _OF_TWO_CLASSES if prediction.kind == "probability" else ""
 
 
 def fits(prediction: Prediction, outcome: float) -> bool:
@@ -83,6 +94,10 @@ def fitting(
 
 def _finite(numbers: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.BooleanArray:
     return pc.fill_null(pc.is_finite(numbers), False)
+
+
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
 
 
 def _listed(texts: tuple[str, ...]) -> str:

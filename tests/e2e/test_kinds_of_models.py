@@ -119,7 +119,7 @@ def test_several_values_go_round_the_loop(stack: Path) -> None:
 
     one = {"prediction_id": answered["prediction_id"], "value": {"low": 1.0, "mid": 2.0}}
     refused = loop.post("inference", "/outcomes", one)
-    expected = "an object with a finite number for each of low, mid, high"
+    expected = 'an object with a finite number for each name: {"low": …, "mid": …, "high": …}'
     assert (refused.status_code, refused.json()["expected"]) == (422, expected)
 
     loop.live(1, 3, turned=True)

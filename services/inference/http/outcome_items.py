@@ -10,7 +10,7 @@ from typing import Any
 from services.inference.http.timestamps import parse_timestamp
 from services.inference.models.column_checks import show
 from services.inference.models.labels import Labels
-from shared.contracts.outcome import expected_outcome, finite_number, fits, numbers_by_name
+from shared.contracts.outcome import expected_outcome, finite_number, fits, numbers_by_name, outcome_hint
 from shared.contracts.prediction import Prediction
 from shared.errors import InvalidRequest, NotFound
 
@@ -112,6 +112,7 @@ def check_item(
             field="value",
             expected=expected_outcome(prediction),
             row=row,
+            hint=outcome_hint(prediction) if isinstance(value, str) else "",
         )
     observed_at = parse_timestamp(item.get("observed_at"), field="observed_at", now=now, row=row)
     return OutcomeItem(model, identity, number, observed_at, label, numbers)

@@ -72,6 +72,18 @@ def test_rows_are_sorted_and_cast(tmp_path: Path) -> None:
     assert newest_time(table).isoformat() == "2026-01-01T02:00:00+00:00"
 
 
+@pytest.mark.parametrize(
+    "outcome", [["good", "bad", "good"], pa.array(["good", "bad", "good"]).dictionary_encode()]
+)
+def test_text_outcome_of_a_probability_is_told_the_positive_class(tmp_path: Path, outcome: Any) -> None:
+    with pytest.raises(ProjectError, match="column outcome is .*string.*; expected double") as raised:
+        read_rows(write(tmp_path / "rows.parquet", outcome=outcome), PROBABILITY, NOW)
+    assert "1 for the positive class and 0 for the other" in str(raised.value.hint)
+    with pytest.raises(ProjectError) as raised:
+        read_rows(write(tmp_path / "rows.parquet", outcome=outcome), LOOP, NOW)
+    assert raised.value.hint == "write the column with that type"
+
+
 def test_pandas_categoricals_become_plain_strings(tmp_path: Path) -> None:
     loop = parse_loop_spec(
         SPEC.replace("kind, type: category", "kind, nullable: true, type: category"), origin="test"
@@ -270,7 +282,8 @@ def test_outcomes_of_values_are_structs_with_the_names(tmp_path: Path, missing: 
         ([{"low": 1.0}], "column outcome is struct<low: double>; expected struct<low: double, high: double>"),
         (
             [{"low": 1.0, "high": float("nan")}],
-            "column outcome contains {'low': 1.0, 'high': nan}; expected an object with a finite number for each of low, high",
+            "column outcome contains {'low': 1.0, 'high': nan}; "
+            'expected an object with a finite number for each name: {"low": …, "high": …}',
         ),
     ],
 )

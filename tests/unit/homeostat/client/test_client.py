@@ -224,6 +224,19 @@ def test_close_sends_what_is_left(server: ScriptedInference) -> None:
         ours.outcome("c", 1)
 
 
+@pytest.mark.parametrize("value", [[1.5, 3.0], np.array([1.5, 3.0]), pd.Series({"low": 1.5, "high": 3.0})])
+def test_list_as_an_outcome_is_told_the_dictionary(server: ScriptedInference, value: Any) -> None:
+    with client(server) as ours, pytest.raises(InvalidRequest) as raised:
+        ours.outcome("a", value)
+    assert raised.value.message == "`value` of prediction a is [1.5, 3.0]"
+    assert raised.value.hint == (
+        'several values go by name, such as {"low": 1.5, "high": 3.0}; of a row of a DataFrame: row[["low", "high"]].to_dict()'
+    )
+    with client(server) as ours, pytest.raises(InvalidRequest, match="is missing") as raised:
+        ours.outcome("a", None)
+    assert raised.value.hint == "send an outcome when it is known"
+
+
 def test_outcomes_survive_an_outage(server: ScriptedInference) -> None:
     server.away = True
     with client(server, flush_at=1) as ours:

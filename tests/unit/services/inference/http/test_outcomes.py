@@ -92,7 +92,10 @@ def test_outcome_of_values_needs_a_number_for_each_name(toys: ToyStore, value: A
     server = serving(toys, values_loop())
     answer = server.ask("POST", "/outcomes", json={"prediction_id": IDS.make("ranges"), "value": value})
     assert answer.status_code == 422
-    assert answer.json()["expected"] == "an object with a finite number for each of low, mid, high"
+    assert (
+        answer.json()["expected"]
+        == 'an object with a finite number for each name: {"low": …, "mid": …, "high": …}'
+    )
     assert server.spool.outcomes == []
 
 
@@ -109,3 +112,18 @@ def test_outcome_of_a_model_without_loss_is_refused(toys: ToyStore, prediction: 
         "row": 0,
     }
     assert server.spool.outcomes == []
+
+
+@pytest.mark.parametrize("value", ["good", 0.5])
+def test_text_outcome_of_a_probability_is_told_the_positive_class(toys: ToyStore, value: Any) -> None:
+    toys.put_and_release(0.25, kind="probability")
+    answer = InferenceServer(toys).ask(
+        "POST", "/outcomes", json={"prediction_id": IDS.make("toy"), "value": value}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["expected"] == "0 or 1"
+    hint = (
+        "of two classes, the outcome is 1 for the positive class and 0 for the other; the comment at `prediction` in an "
+        "exported loop.yaml names the positive class"
+    )
+    assert answer.json().get("hint") == (hint if isinstance(value, str) else None)
