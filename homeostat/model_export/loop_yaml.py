@@ -108,9 +108,12 @@ def _feature(column: Column) -> str:
 
 
 def _text(value: str) -> str:
-    # `no` and `1` stay text only in quotes. JSON's strings are YAML's.
-    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", value) and yaml.safe_load(value) == value
-    return value if plain else json.dumps(value, ensure_ascii=False)
+    # `no` and `1` stay text only in quotes. JSON's strings are YAML's, but for what is not printable: YAML refuses U+007F, and
+    # reads U+0085 as a line break. Of U+1F600 JSON's escapes would be two characters in YAML.
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", value) and yaml.safe_load(value) == value:
+        return value
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in quoted)
 
 
 def _number(value: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from shared.files import atomic_path, write_atomic
 
 LOOP = "loop.yaml"
 METRICS = "metrics.json"
+_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+# Up to the year 5138 in each unit.
+_MOST_IN_UNIT = (("s", 1e11), ("ms", 1e14), ("us", 1e17))
 _OFFSET = re.compile(r"(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})\s*$", re.IGNORECASE)
 
 
@@ -28,6 +32,7 @@ def event_times(rows: pd.DataFrame, name: str) -> pd.Series[pd.Timestamp] | None
     """The column of event times in UTC; None without such a column."""
     if name not in rows:
         return None
+    _refuse_numbers(rows[name])
     try:
         times = pd.to_datetime(rows[name], utc=True)
     except (TypeError, ValueError):
@@ -43,6 +48,21 @@ def event_times(rows: pd.DataFrame, name: str) -> pd.Series[pd.Timestamp] | None
             hint=f'write them in UTC: rows["{name}"] = pd.to_datetime(rows["{name}"]).dt.tz_localize("UTC")',
         )
     return times
+
+
+def _refuse_numbers(column: pd.Series[Any]) -> None:
+    """pandas reads a number as nanoseconds since 1970, whatever its unit: seconds of 2026 would become 1970."""
+    known = column.dropna()
+    numbers = known[known.map(lambda value: isinstance(value, Number)).to_numpy(dtype=bool)]
+    if not len(numbers):
+        return
+    largest = float(numbers.astype("float64").abs().max())
+    unit = next((unit for unit, most in _MOST_IN_UNIT if largest < most), "ns")
+    name = f'rows["{column.name}"]'
+    raise ExportRefused(
+        f"the column {str(column.name)!r} holds numbers, and an event time is a time",
+        hint=f'if they are {_UNITS[unit]} since 1970: {name} = pd.to_datetime({name}, unit="{unit}", utc=True)',
+    )
 
 
 def _lacks_offset(column: pd.Series[Any]) -> bool:

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from homeostat.model_export.columns import infer_columns
+from homeostat.model_export.columns import Column, infer_columns
 from homeostat.model_export.loop_yaml import write_loop_yaml
 from homeostat.model_export.prediction_kind import VALUE, PredictionKind, of_classes
+from shared.contracts.feature import Feature
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec
 
@@ -17,6 +18,17 @@ ROWS = pd.DataFrame(
         "late": [True, False, True],
     }
 )
+
+
+# Among them line breaks, control characters, a private use, and what JSON escapes as two characters.
+_PLACES = [
+    *range(1, 0x100),
+    *range(0x100, 0xD800, 31),
+    *range(0x2000, 0x2070),
+    *range(0xE000, 0x10000, 17),
+    0x1F600,
+    0x10FFFF,
+]
 
 
 def written(kind: PredictionKind = VALUE, event_times: pd.Series[pd.Timestamp] | None = None) -> LoopSpec:
@@ -43,6 +55,29 @@ def test_what_is_written_is_read_back_the_same() -> None:
     assert loop.require_performance().outcome.delay.days == 3
     # No training command is there yet, so no run may start.
     assert loop.automation == "observe"
+
+
+def test_categories_of_any_characters_are_read_back_the_same() -> None:
+    values = [text for place in _PLACES for text in (chr(place), f"c{chr(place)}d")]
+    features = [
+        Column(
+            f"part_{place}",
+            Feature(name=f"part_{place}", type="category", values=tuple(values[place : place + 500])),
+        )
+        for place in range(0, len(values), 500)
+    ]
+    text = write_loop_yaml(
+        model="fraud",
+        library="scikit-learn",
+        columns=features,
+        kind=VALUE,
+        event_times=None,
+        rows=3,
+        outcome_delay="3d",
+    )
+    assert [one for feature in parse_loop_spec(text).features for one in feature.values] == values
+    # Letters stay legible.
+    assert '"céd"' in text
 
 
 def test_a_positive_class_with_a_line_break_stays_a_comment() -> None:

@@ -64,6 +64,32 @@ def test_event_times_with_offset_are_read_in_utc(times: Any) -> None:
     assert read[0] == pd.Timestamp("2026-01-01T00:00:00Z")
 
 
+@pytest.mark.parametrize(
+    ("numbers", "unit"),
+    [
+        ([1767225600, 1767225660], "s"),
+        ([1767225600.5, None], "s"),
+        (["2026-01-01T00:00:00Z", 1767225600000], "ms"),
+        (pd.array([1767225600000000], dtype="Int64"), "us"),
+        ([1767225600000000000], "ns"),
+    ],
+)
+def test_numbers_are_no_event_times_and_the_hint_converts_them(numbers: Any, unit: str) -> None:
+    with pytest.raises(ExportRefused, match="'at' holds numbers") as refused:
+        event_times(pd.DataFrame({"at": numbers}), "at")
+    assert refused.value.hint.endswith(f'pd.to_datetime(rows["at"], unit="{unit}", utc=True)')
+
+
+def test_the_line_of_the_hint_makes_event_times() -> None:
+    rows = pd.DataFrame({"at": [1767225600]})
+    with pytest.raises(ExportRefused) as refused:
+        event_times(rows, "at")
+    exec(refused.value.hint.partition(": ")[2], {"rows": rows, "pd": pd})
+    read = event_times(rows, "at")
+    assert read is not None
+    assert read[0] == pd.Timestamp("2026-01-01T00:00:00Z")
+
+
 def test_without_event_times_there_are_none() -> None:
     assert event_times(pd.DataFrame({"age": [1]}), "at") is None
 
