@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -306,3 +307,33 @@ def test_files_of_the_libraries_are_read(rows: pd.DataFrame, export: Export, tmp
     assert_equal(export(tmp_path / "model.txt", rows, name="other"), SETS)
     report = homeostat.export(tmp_path / "model.cbm", given, tmp_path / "cat")
     assert (report.library, report.kind.name) == ("CatBoost", "probability")
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "options"),
+    [
+        ("lightgbm", "multiclassova", {"n_estimators": 3, "verbose": -1}),
+        (
+            "catboost",
+            "MultiClassOneVsAll",
+            {"iterations": 3, "verbose": 0, "allow_writing_files": False},
+        ),
+    ],
+)
+def test_probabilities_divided_by_their_sum_are_warned_of(
+    rows: pd.DataFrame, export: Export, library: str, name: str, options: dict[str, Any]
+) -> None:
+    module = pytest.importorskip(library)
+    make, key = {
+        "lightgbm": ("LGBMClassifier", "objective"),
+        "catboost": ("CatBoostClassifier", "loss_function"),
+    }[library]
+    three = rows.assign(outcome=pd.cut(rows["value"], 3, labels=False).astype(int))
+    model = getattr(module, make)(**{key: name}, **options).fit(three[NUMBERS], three["outcome"])
+    said = (
+        f"the original's probabilities of a row do not sum to 1 ({name} fits each class against the rest): "
+        "the exported model divides them by their sum"
+    )
+    with pytest.warns(homeostat.ExportWarning, match=re.escape(said)):
+        report = export(model, three, features=NUMBERS)
+    assert report.warnings == (said,)
