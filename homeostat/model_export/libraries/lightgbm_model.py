@@ -68,6 +68,7 @@ def lightgbm_model(model: Any, *, positive: Any = None) -> TreeModel:
         names=list(names) if named else (),
         count=len(names),
         predict=predict,
+        spaces_replaced=True,
         read=lambda columns, rows: read_booster(booster, columns, rows, flipped=flipped),
         warnings=[SHARES_OF_SUM.format(objective="multiclassova")] if one_vs_all else (),
     )

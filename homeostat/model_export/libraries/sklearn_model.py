@@ -37,7 +37,7 @@ from homeostat.model_export.source_model import SourceModel
 from homeostat.model_export.text.vectorizers import check_vectorizers, text_columns
 from homeostat.model_export.trees.ensemble import Ensemble
 from homeostat.model_export.trees.tree_graph import add_matrix_ensemble
-from homeostat.model_export.trees.tree_model import ensemble_conversions, names_or_candidates
+from homeostat.model_export.trees.tree_model import ensemble_conversions, names_or_candidates, with_spaces
 from shared.errors import ExportRefused
 
 
@@ -95,6 +95,8 @@ class SklearnModel:
             # CatBoost has names of its own.
             known = parts[0].column_names(rows, candidates)
         if known is not None:
+            # Estimators made of others take over the names of LightGBM, in which spaces are replaced.
+            known = with_spaces(list(map(str, known)), candidates) if parts else known
             used = used_places(first_step(self._core), len(known))
             names = [str(name) for place, name in enumerate(known) if place in used]
             read = {one for part in parts for one in part.column_names(rows, names)}

@@ -23,7 +23,8 @@ from homeostat.model_export.pipelines.skl2onnx_nodes import add_estimator
 from homeostat.model_export.source_model import SourceModel
 from shared.errors import ExportRefused
 
-_MOST_CONVERSIONS = 3
+# Of a scikit-learn estimator after steps, the last is the one on prepared columns.
+_MOST_CONVERSIONS = 4
 MakePart = Callable[[Any, bool], SourceModel]
 
 

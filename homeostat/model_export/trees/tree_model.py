@@ -27,7 +27,10 @@ SHARES_OF_SUM = (
 
 @dataclass(frozen=True)
 class TreeModel:
-    """`names`: the columns of the fit, empty if unknown. `predict` scores rows; `read` returns the ensemble for the columns."""
+    """`names`: the columns of the fit, empty if unknown. `predict` scores rows; `read` returns the ensemble for the columns.
+
+    `spaces_replaced`: in `names` every space is an underscore, as LightGBM stores them.
+    """
 
     library: str
     kind: PredictionKind
@@ -38,10 +41,12 @@ class TreeModel:
     read: Callable[[Sequence[Column], pd.DataFrame], Ensemble]
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    spaces_replaced: bool = False
 
     def column_names(self, rows: pd.DataFrame, candidates: Sequence[str]) -> Sequence[str]:
         """The names of the fit; without names, the candidates, if they are as many."""
-        return names_or_candidates(self.names, self.count, candidates)
+        names = with_spaces(self.names, candidates) if self.spaces_replaced else self.names
+        return names_or_candidates(names, self.count, candidates)
 
     def text_columns(self, names: Sequence[str]) -> Collection[str]:
         """None: a tree compares categories, it reads no texts."""
@@ -100,3 +105,13 @@ def names_or_candidates(names: Sequence[str], count: int, candidates: Sequence[s
             hint="name the columns in the order of the fit: export(..., features=[...])",
         )
     return candidates
+
+
+def with_spaces(names: Sequence[str], candidates: Sequence[str]) -> list[str]:
+    """The names as the rows have them, where LightGBM replaced spaces by underscores; a name without a candidate stays.
+
+    >>> with_spaces(["mean_radius", "a_b", "age"], ["age", "mean radius", "a b", "a_b"])
+    ['mean radius', 'a_b', 'age']
+    """
+    replaced = {name.replace(" ", "_"): name for name in candidates}
+    return [name if name in candidates else replaced.get(name, name) for name in names]

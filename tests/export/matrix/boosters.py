@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tests.export.matrix.case import COUNT, NUMBERS, Case, classifier, regressor, several
+from tests.export.matrix.case import COUNT, NUMBERS, Case, classifier, regressor, several, with_spaces
 
 MIXED = ["amount", "age", "shop", "weekday", "card"]
 _CATBOOST = {"iterations": 8, "verbose": 0, "allow_writing_files": False, "thread_count": 1, "random_seed": 1}
@@ -162,6 +162,7 @@ LIGHTGBM = [
         variant="random forest",
     ),
     classifier(_LGB, lgb(is_unbalance=True), variant="unbalanced"),
+    classifier(_LGB, lgb(), columns=["paid sum", "age"], change=with_spaces, variant="spaces in names"),
     several(_LGB, lgb(), columns=MIXED),
     several(_LGB, lgb(boosting_type="rf", bagging_freq=1, bagging_fraction=0.5), variant="random forest"),
     regressor(_LGB, lgb("LGBMRegressor"), columns=MIXED),

@@ -69,6 +69,16 @@ def example_rows() -> pd.DataFrame:
     return _rows().copy()
 
 
+def with_spaces(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a space in the name `paid sum`."""
+    return rows.rename(columns={"paid": "paid sum"})
+
+
+def without_towns(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with some towns missing: NaN, as pandas reads them, not None."""
+    return rows.assign(town=rows["town"].astype(object).mask(rows["age"] % 7 == 0))
+
+
 def fitted(make: Callable[[], Any], columns: Sequence[str], outcome: str) -> Callable[[pd.DataFrame], Any]:
     """Fits what `make` returns on these columns."""
     return lambda rows: make().fit(rows[list(columns)], rows[outcome])

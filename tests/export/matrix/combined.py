@@ -39,13 +39,14 @@ from sklearn.preprocessing import (
 )
 
 from tests.export.matrix.boosters import cat, lgb, xgb
-from tests.export.matrix.case import NUMBERS, Case, classifier, regressor, several
+from tests.export.matrix.case import NUMBERS, Case, classifier, regressor, several, with_spaces, without_towns
 
 _BOOSTERS = {
     "XGBoost": (xgb(enable_categorical=False), xgb("XGBRegressor", enable_categorical=False)),
     "LightGBM": (lgb(), lgb("LGBMRegressor")),
     "CatBoost": (cat(), cat("CatBoostRegressor")),
 }
+_CLASSIFIERS = "`VotingClassifier`, `StackingClassifier`, `CalibratedClassifierCV`, `BaggingClassifier`, `OneVsRestClassifier`"
 _FOREST = ("forest", RandomForestClassifier(3, random_state=1))
 _FOREST_VALUE = ("forest", RandomForestRegressor(3, random_state=1))
 _COLUMNS = ["town", "weekday", "amount", "paid", "age"]
@@ -64,7 +65,7 @@ def _columns(estimator: Any, *, text: Any = None, number: Any = None) -> Any:
 
 def _around(library: str, make: Callable[[], Any], make_value: Callable[[], Any]) -> list[Case]:
     """Every combination with this library's estimator as a part."""
-    row = "`VotingClassifier`, `StackingClassifier`, `CalibratedClassifierCV`, `BaggingClassifier`, `OneVsRestClassifier`"
+    row = _CLASSIFIERS
     value = "`VotingRegressor`, `StackingRegressor`, `TransformedTargetRegressor`"
     last = "a pipeline with encoders, imputers and scalers"
     fewer: dict[str, Any] = {"outcome": "number"}
@@ -108,6 +109,10 @@ def _around(library: str, make: Callable[[], Any], make_value: Callable[[], Any]
 
 def _search(estimator: Any) -> GridSearchCV:
     return GridSearchCV(estimator, {"max_depth": [3]}, cv=2)
+
+
+def _voting_behind_encoders() -> Any:
+    return _columns(VotingClassifier([("linear", _linear()), _FOREST], voting="soft"))
 
 
 _STEPS: dict[str, Any] = {
@@ -183,4 +188,20 @@ STEPS = [
         remark="compute the column before the request; send it as a feature",
     ),
 ]
-COMBINED = [case for library, parts in _BOOSTERS.items() for case in _around(library, *parts)]
+COMBINED = [
+    *(case for library, parts in _BOOSTERS.items() for case in _around(library, *parts)),
+    classifier(
+        _CLASSIFIERS,
+        lambda: CalibratedClassifierCV(lgb()(), cv=2),
+        columns=["paid sum", "age"],
+        change=with_spaces,
+        variant="LightGBM, spaces in names",
+    ),
+    classifier(
+        _CLASSIFIERS,
+        _voting_behind_encoders,
+        columns=_COLUMNS,
+        change=without_towns,
+        variant="behind encoders with missing categories",
+    ),
+]
