@@ -17,6 +17,7 @@ PROBABILITIES = "probabilities"
 SCORES = "scores"  # of several values
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 IR_VERSION = 9
+_CLIP_INPUTS = 11  # the operator set since which the bounds of Clip are inputs
 _ELEMENTS = {
     "number": TensorProto.FLOAT,
     "integer": TensorProto.INT64,
@@ -70,6 +71,14 @@ class Graph:
             same = input_element(column) == element
             parts.append(column.name if same else self.node("Cast", [column.name], to=element))
         return parts[0] if len(parts) == 1 else self.node("Concat", parts, axis=1)
+
+    def between_0_and_1(self, probabilities: str) -> str:
+        """The tensor with its numbers clipped to [0, 1], written for the operator set of the included model."""
+        floats = self.node("Cast", [probabilities], to=TensorProto.FLOAT)
+        if self._opsets.get("", OPSETS[""]) < _CLIP_INPUTS:
+            return self.node("Clip", [floats], min=0.0, max=1.0)
+        bounds = [self.constant(np.float32(bound), name) for bound, name in ((0, "lowest"), (1, "highest"))]
+        return self.node("Clip", [floats, *bounds])
 
     def finish(self, scores: str, *, classes: int = 0, values: int = 0) -> onnx.ModelProto:
         """The model; `scores` is the tensor with one number per row, [N] or [N, 1], or one per class or value, [N, K]."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from homeostat.model_export.probabilities import are_probabilities
 from shared.errors import ExportRefused
 
 Floats = npt.NDArray[np.float64]
@@ -127,7 +128,7 @@ def kind_of_scores(
     `kind`: what the caller says, if anything; `sigmoid`: how to add one, for the hint.
     Raises ExportRefused for outcomes 0 and 1 with other scores.
     """
-    between = bool(((scores >= 0) & (scores <= 1)).all())
+    between = are_probabilities(scores)
     binary = outcomes is not None and bool(outcomes.dropna().isin([0, 1]).all())
     if kind == "probability" and not between:
         raise ExportRefused(

@@ -11,8 +11,14 @@ import onnx
 import pandas as pd
 
 from homeostat.model_export.prediction_kind import Floats
+from homeostat.model_export.probabilities import are_probabilities, describe, rows_sum_to_one
 from shared.errors import ExportRefused
-from shared.models.contract import SUM_TOLERANCE
+
+CLASSIFIERS = frozenset({"TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier", "ZipMap"})
+_NAMES = frozenset({"probabilities", "probability", "output_probability"})
+# A product with weights makes other numbers of a classifier's probabilities, as in a stack of models.
+_LAYERS = frozenset({"Gemm", "MatMul", "Conv", "LinearRegressor", "TreeEnsembleRegressor", "SVMRegressor"})
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -25,16 +31,22 @@ class ClassOutput:
 
 
 def class_output(
-    scores: Floats, outcomes: pd.Series[Any] | None, *, named: Sequence[Any] | None, known: Sequence[Any] = ()
+    scores: Floats,
+    outcomes: pd.Series[Any] | None,
+    *,
+    named: Sequence[Any] | None,
+    known: Sequence[Any] = (),
+    classifier: str = "",
 ) -> ClassOutput:
     """What an output [N, classes] of the rows means.
 
-    `named`: labels that the caller gives; `known`: those in the file. Raises ExportRefused if labels cannot be told, and for
-    numbers that are neither probabilities of one label nor logits.
+    `named`: labels that the caller gives; `known`: those in the file. `classifier`: what the file says that the output is of,
+    see `classifier_in_file`; such an output gets no softmax. Raises ExportRefused if labels cannot be told, and for numbers that
+    are neither probabilities of one label nor logits.
     """
     width = scores.shape[1]
-    logits = _are_logits(scores)
-    notes = ["the rows of the output do not sum to 1, so a softmax was added"] if logits else []
+    logits = _are_logits(scores, classifier)
+    notes = [_softmax_note(scores)] if logits else []
     if named is not None:
         labels = tuple(map(_plain, named))
         if len(labels) != width or len(set(labels)) != width:
@@ -64,17 +76,49 @@ def labels_in_file(model: onnx.ModelProto) -> tuple[Any, ...]:
     return ()
 
 
-def _are_logits(scores: Floats) -> bool:
-    """Whether rows do not sum to 1. Raises ExportRefused for rows of several independent probabilities."""
-    between = bool(((scores >= 0) & (scores <= 1)).all())
-    if between and bool((np.abs(scores.sum(axis=1) - 1) <= SUM_TOLERANCE).all()):
+def classifier_in_file(model: onnx.ModelProto, output: str) -> str:
+    """The operator of a converted classifier that `output` comes from, or the output's own name if it says probabilities.
+
+    Empty if neither is so: then the numbers may be logits.
+    """
+    makers = {name: node for node in model.graph.node for name in node.output}
+    waiting, seen = [output], {output}
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is None or node.op_type in _LAYERS:
+            continue
+        if node.op_type in CLASSIFIERS:
+            return str(node.op_type)
+        waiting += [name for name in node.input if name not in seen]
+        seen.update(node.input)
+    return f"output {output!r}" if output.lower() in _NAMES else ""
+
+
+def _are_logits(scores: Floats, classifier: str) -> bool:
+    """Whether a softmax is to come. Raises ExportRefused for what is neither logits nor probabilities of one label."""
+    between, one = are_probabilities(scores), rows_sum_to_one(scores)
+    if between and one:
         return False
     if between:
         raise ExportRefused(
-            "the model returns numbers between 0 and 1 that do not sum to 1: several labels per row",
+            f"the model returns numbers between 0 and 1 that do not sum to 1: several labels per row ({describe(scores)})",
             hint="end it with a softmax over the classes (axis 1), or export one model per label",
         )
+    if one or classifier:
+        raise ExportRefused(
+            f"{f'the {classifier} of the model' if classifier else 'the model'} does not return probabilities: "
+            f"{describe(scores)}",
+            hint="convert it with probabilities: without raw_scores; calibrate a classifier that has no predict_proba, such as "
+            "LinearSVC, with CalibratedClassifierCV; end a network with a softmax over the classes (axis 1)",
+        )
     return True
+
+
+def _softmax_note(scores: Floats) -> str:
+    first = scores[:1]
+    shown = [", ".join(f"{number:.3g}" for number in row[0, :_SHOWN]) for row in (first, softmax(first))]
+    more = ", …" if scores.shape[1] > _SHOWN else ""
+    return f"{describe(scores)}, so a softmax was added: row 0 is {shown[0]}{more} and is served as {shown[1]}{more}"
 
 
 def _from_outcomes(width: int, outcomes: pd.Series[Any] | None) -> tuple[tuple[Any, ...], str]:

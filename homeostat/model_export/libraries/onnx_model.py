@@ -13,7 +13,12 @@ from onnx import TensorProto
 
 from homeostat.model_export.checks.text_locale import locale_warnings
 from homeostat.model_export.columns import Column, is_time, to_micros
-from homeostat.model_export.libraries.class_outputs import class_output, labels_in_file, softmax
+from homeostat.model_export.libraries.class_outputs import (
+    class_output,
+    classifier_in_file,
+    labels_in_file,
+    softmax,
+)
 from homeostat.model_export.named_graph import Graph, second_column, without_zipmap
 from homeostat.model_export.prediction_kind import (
     Floats,
@@ -22,6 +27,7 @@ from homeostat.model_export.prediction_kind import (
     of_classes,
     of_values,
 )
+from homeostat.model_export.probabilities import clip_notes, exceed
 from homeostat.model_export.tensors import is_tensor_column, tensor_values
 from homeostat.model_export.trees.tree_model import names_or_candidates
 from shared.errors import ExportRefused
@@ -42,7 +48,8 @@ class OnnxSource:
     """An ONNX model as it was given.
 
     `place`: the column of its output that is the score; None if the output is the score, or has a probability of each of several
-    classes. `logits`: whether a softmax over the columns is still to come.
+    classes. `logits`: whether a softmax over the columns is still to come. `clipped`: whether probabilities may exceed 0 and 1 by
+    rounding, which the model contract does not allow.
     """
 
     library: str
@@ -54,6 +61,7 @@ class OnnxSource:
     run: Callable[[Sequence[Any]], Any]
     names: Sequence[str] = ()
     logits: bool = False
+    clipped: bool = False
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
 
@@ -102,6 +110,8 @@ class OnnxSource:
         scores = graph.include(self.model, connected, self.output)
         if self.logits:
             scores = graph.node("Softmax", [scores], axis=1)
+        if self.clipped:
+            scores = graph.between_0_and_1(scores)
         yield graph.finish(
             scores if self.place is None else second_column(graph, scores, self.place),
             classes=len(self.kind.labels),
@@ -133,7 +143,8 @@ def onnx_model(
         "ONNX", of_classes((0, 1)), (), model, output.name, None, run, warnings=locale_warnings(given)
     )
     known = labels_in_file(given)
-    return with_kind(source, rows, outcomes, options=options, known=known)
+    classifier = classifier_in_file(given, output.name)
+    return with_kind(source, rows, outcomes, options=options, known=known, classifier=classifier)
 
 
 def with_kind(
@@ -143,8 +154,12 @@ def with_kind(
     *,
     options: dict[str, Any],
     known: Sequence[Any] = (),
+    classifier: str = "",
 ) -> OnnxSource:
-    """The model with the kind of prediction that its scores of the rows show. `known`: labels of classes in the file."""
+    """The model with the kind of prediction that its scores of the rows show.
+
+    `known`: labels of classes in the file; `classifier`: what the file says that the output is of, see `classifier_in_file`.
+    """
     given = rows[list(source.column_names(rows, list(rows.columns)))]
     scores = np.asarray(source.run(feeds(source.model, given)), dtype=np.float64)
     if names := options.get("names"):
@@ -156,11 +171,20 @@ def with_kind(
         return replace(source, kind=of_values(names), classes=())
     one_per_class = scores.ndim == 2 and len(scores) == len(rows) and scores.shape[1] > 1
     if one_per_class and options.get("kind") != "value":
-        output = class_output(scores, outcomes, named=options.get("labels"), known=known)
+        output = class_output(
+            scores, outcomes, named=options.get("labels"), known=known, classifier=classifier
+        )
         kind = of_classes(output.labels, positive=options.get("positive"))
         place = output.labels.index(kind.positive) if kind.name == "probability" else None
+        clipped = not output.logits and (bool(classifier) or exceed(scores))
         return replace(
-            source, kind=kind, classes=output.labels, place=place, logits=output.logits, notes=output.notes
+            source,
+            kind=kind,
+            classes=output.labels,
+            place=place,
+            logits=output.logits,
+            clipped=clipped,
+            notes=(*output.notes, *(clip_notes(scores) if clipped else ())),
         )
     if options.get("labels") is not None:
         raise ExportRefused(
@@ -170,7 +194,10 @@ def with_kind(
     kind = kind_of_scores(
         source.score(given), outcomes, kind=options.get("kind") or "", sigmoid=_sigmoid_hint(source)
     )
-    return replace(source, kind=kind, classes=(0, 1) if kind.name == "probability" else ())
+    if kind.name != "probability":
+        return replace(source, kind=kind, classes=())
+    clipped = bool(classifier) or exceed(scores)
+    return replace(source, kind=kind, classes=(0, 1), clipped=clipped, notes=clip_notes(scores))
 
 
 def _sigmoid_hint(source: OnnxSource) -> str:

@@ -51,3 +51,17 @@ def test_maps_of_probabilities_become_a_matrix() -> None:
     del model.graph.node[:]
     with pytest.raises(ExportRefused, match="without ZipMap"):
         without_zipmap(model)
+
+
+@pytest.mark.parametrize("opset", [8, 17])
+def test_numbers_are_clipped_in_old_and_new_operator_sets(opset: int) -> None:
+    tensors = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows", 1]) for name in ("X", "Y")]
+    inner = helper.make_graph([helper.make_node("Identity", ["X"], ["Y"])], "inner", tensors[:1], tensors[1:])
+    given = helper.make_model(inner, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    columns = infer_columns(pd.DataFrame({"share": [0.5]}), ["share"])
+    graph = Graph(columns)
+    output = graph.include(given, {"X": graph.matrix(columns, TensorProto.DOUBLE)}, "Y")
+    model = graph.finish(graph.between_0_and_1(output))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    shares = np.array([[-1e-7], [0.25], [1.0000001]], np.float32)
+    assert session.run(None, {"share": shares})[0].tolist() == [0, 0.25, 1]

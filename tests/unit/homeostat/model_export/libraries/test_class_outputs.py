@@ -3,10 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
+from onnx import TensorProto, helper
 
-from homeostat.model_export.libraries.class_outputs import class_output, softmax
+from homeostat.model_export.libraries.class_outputs import class_output, classifier_in_file, softmax
 from shared.errors import ExportRefused
 
 LOGITS = np.array([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0]])
@@ -50,6 +52,58 @@ def test_number_of_labels_must_fit() -> None:
 def test_several_labels_per_row_are_refused() -> None:
     with pytest.raises(ExportRefused, match="several labels per row"):
         class_output(np.array([[0.9, 0.8, 0.1]]), pd.Series([1]), named=None)
+
+
+ABOVE = float(np.nextafter(np.float32(1), np.float32(2)))
+
+
+def test_rounding_above_one_is_no_logit() -> None:
+    forest = np.array([[ABOVE, 0.0, 0.0], [1 - ABOVE, 0.5, 0.5]])
+    assert not class_output(forest, None, named=["a", "b", "c"]).logits
+
+
+def test_softmax_note_has_the_figures() -> None:
+    output = class_output(LOGITS, None, named=["a", "b", "c"])
+    assert output.notes == (
+        "the outputs range from -1 to 3 and their rows sum to between 1.5 and 3, so a softmax was added: "
+        "row 0 is 2, -1, 0.5 and is served as 0.786, 0.0391, 0.175",
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "classifier", "said"),
+    [
+        (
+            LOGITS,
+            "LinearClassifier",
+            "the LinearClassifier of the model does not return probabilities.*-1 to 3",
+        ),
+        (np.array([[1.5, -0.5, 0.0]]), "", "the model does not return probabilities.*-0.5 to 1.5.*sum to 1"),
+    ],
+)
+def test_no_softmax_on_scores_of_classifiers(scores: Any, classifier: str, said: str) -> None:
+    with pytest.raises(ExportRefused, match=said) as refused:
+        class_output(scores, None, named=["a", "b", "c"], classifier=classifier)
+    assert "CalibratedClassifierCV" in refused.value.hint
+
+
+def graph(nodes: list[onnx.NodeProto], output: str) -> onnx.ModelProto:
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in ("X", output)]
+    return helper.make_model(helper.make_graph(nodes, "graph", tensors[:1], tensors[1:]))
+
+
+def test_classifier_behind_an_output_is_found() -> None:
+    def one(kind: str, given: str, made: list[str]) -> onnx.NodeProto:
+        return helper.make_node(kind, [given], made)
+
+    trees = one("TreeEnsembleClassifier", "X", ["label", "raw"])
+    normalized = one("Normalizer", "raw", ["scores"])
+    assert classifier_in_file(graph([trees, normalized], "scores"), "scores") == "TreeEnsembleClassifier"
+    stacked = one("Gemm", "raw", ["scores"])
+    assert classifier_in_file(graph([trees, stacked], "scores"), "scores") == ""
+    named = one("Relu", "X", ["Probabilities"])
+    assert classifier_in_file(graph([named], "Probabilities"), "Probabilities") == "output 'Probabilities'"
+    assert classifier_in_file(graph([one("Relu", "X", ["logits"])], "logits"), "logits") == ""
 
 
 def test_softmax_of_large_logits_is_finite() -> None:

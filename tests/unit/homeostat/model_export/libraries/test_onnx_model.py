@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import to_onnx
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import homeostat
@@ -276,9 +278,12 @@ def test_logits_get_a_softmax_and_sorted_labels(animals: pd.DataFrame, tmp_path:
     right = int((fitted.predict(matrix(animals)) == animals["outcome"]).sum())
     assert report.notes == (
         "labels in the order of the output: bird, cat, dog (the outcomes, sorted)",
-        "the rows of the output do not sum to 1, so a softmax was added",
+        report.notes[1],
         f"the most probable label is the outcome in {right} of 400 rows",
     )
+    lowest = fitted.decision_function(matrix(animals)).min()
+    assert report.notes[1].startswith(f"the outputs range from {lowest:.4g} to ")
+    assert "so a softmax was added: row 0 is " in report.notes[1]
     assert report.warnings == ()
     table = pq.read_table(tmp_path / "reference.parquet")
     scores = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path)).score(table)
@@ -325,3 +330,36 @@ def test_several_outcomes_are_the_values_of_the_output(animals: pd.DataFrame, tm
         ExportRefused, match=r"outcomes are low, middle, and the model returns shape \[400, 3\]"
     ):
         homeostat.export(logits(fitted), given, tmp_path, outcome=names[:2], features=["amount", "age"])
+
+
+@pytest.mark.parametrize("trees", [10, 50, 100, 300])
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_probabilities_of_forests_are_served_as_they_are(trees: int, classes: int, tmp_path: Path) -> None:
+    """Sums of votes in float32 end a step above 1, which is no logit."""
+    features, outcomes = make_classification(
+        120, 8, n_informative=5, n_classes=classes, n_clusters_per_class=1, class_sep=3, random_state=1
+    )
+    features = features.astype(np.float32)
+    fitted = RandomForestClassifier(trees, random_state=0).fit(features, outcomes)
+    # ZipMap is skl2onnx's default.
+    options = {} if trees in (50, 300) else {"zipmap": False}
+    given = to_onnx(fitted, features[:1], options=options, target_opset={"": 17, "ai.onnx.ml": 3})
+    rows = pd.DataFrame(features, columns=[f"x{place}" for place in range(8)]).assign(outcome=outcomes)
+    report = homeostat.export(given, rows, tmp_path)
+    assert not any("softmax" in note for note in report.notes)
+    scores = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path)).score(
+        homeostat.model_export.columns.to_table(report.columns, rows)
+    )
+    expected = fitted.predict_proba(features)
+    np.testing.assert_allclose(scores, expected if classes > 2 else expected[:, 1], atol=1e-5)
+    assert (scores.min() >= 0, scores.max() <= 1) == (True, True)
+    if (trees, classes) in ((50, 2), (50, 3)):
+        assert any("1.00000012" in note and "is clipped" in note for note in report.notes)
+
+
+def test_raw_scores_of_a_classifier_get_no_softmax(animals: pd.DataFrame, tmp_path: Path) -> None:
+    _, given = converted(animals, raw_scores=True, zipmap=False)
+    with pytest.raises(
+        ExportRefused, match="the LinearClassifier of the model does not return probabilities"
+    ):
+        homeostat.export(given, animals, tmp_path)

@@ -156,10 +156,8 @@ def test_images_become_a_tensor_and_logits_classes(digits: pd.DataFrame, tmp_pat
     [feature] = loop.features
     assert (feature.type, feature.shape) == ("tensor", (1, 8, 8))
     assert (loop.prediction.kind, loop.prediction.labels) == ("classes", tuple(range(10)))
-    assert report.notes[:2] == (
-        "labels in the order of the output: 0 to 9, as the outcomes are",
-        "the rows of the output do not sum to 1, so a softmax was added",
-    )
+    assert report.notes[0] == "labels in the order of the output: 0 to 9, as the outcomes are"
+    assert "so a softmax was added: row 0 is " in report.notes[1]
     images = torch.from_numpy(np.stack(digits["image"].tolist()).astype(np.float32))
     with torch.no_grad():
         expected = torch.softmax(module.eval()(images), dim=1).numpy()
@@ -170,6 +168,19 @@ def test_images_become_a_tensor_and_logits_classes(digits: pd.DataFrame, tmp_pat
     # What was written can be exported again, as after reading it from Parquet.
     again = digits.assign(image=[image.tolist() for image in digits["image"]])
     assert homeostat.export(module, again, tmp_path).columns == report.columns
+
+
+def test_softmax_of_a_module_is_kept_as_it_is(digits: pd.DataFrame, tmp_path: Path) -> None:
+    module = nn.Sequential(network(), nn.Softmax(dim=1))
+    with pytest.warns(homeostat.ExportWarning, match="check the order of the labels"):
+        report = homeostat.export(module, digits, tmp_path)
+    assert not any("softmax" in note for note in report.notes)
+    images = torch.from_numpy(np.stack(digits["image"].tolist()).astype(np.float32))
+    with torch.no_grad():
+        expected = module.eval()(images).numpy()
+    reference = pq.read_table(tmp_path / "reference.parquet")
+    served = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path)).score(reference)
+    np.testing.assert_allclose(served, expected, atol=1e-6)
 
 
 def test_shape_that_the_module_does_not_take_is_named(digits: pd.DataFrame, tmp_path: Path) -> None:
