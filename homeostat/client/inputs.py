@@ -6,6 +6,7 @@ The server checks again and decides; this check says earlier, with the row, what
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from shared.errors import InvalidRequest
 
 Row = dict[str, Any]
 _SHOWN = 8
+# What `homeostat.export` replaces by `_` in the name of a column.
+_SIGNS = "[^A-Za-z0-9_]+"
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,16 @@ class ModelInputs(Sequence[Input]):
         """The rows as they are sent. Raises InvalidRequest that names the first wrong field, its row and what was expected."""
         return [self._row(row, number) for number, row in enumerate(rows)]
 
+    def _other_name(self, name: str) -> str:
+        """What to do with a column that the export renamed; empty if no input has such a name."""
+        text = re.sub(_SIGNS, "_", name).strip("_")
+        if text in self._by_name:
+            code = f'frame.rename(columns=lambda name: re.sub("{_SIGNS}", "_", name).strip("_"))'
+            return f"the input is named {text}. Rename all columns so: {code}"
+        if f"x_{text}" in self._by_name:
+            return f"the input is named x_{text}. Rename it: frame.rename(columns={{{name!r}: 'x_{text}'}})"
+        return ""
+
     def _row(self, row: Mapping[str, Any], number: int) -> Row:
         for name in row:
             if name not in self._by_name:
@@ -163,7 +176,8 @@ class ModelInputs(Sequence[Input]):
                     field=str(name)[:80],
                     expected=f"only {', '.join(self._by_name)}",
                     row=number,
-                    hint=f"leave it out; the inputs are {', '.join(self._by_name)}. From a DataFrame: "
+                    hint=self._other_name(str(name))
+                    or f"leave it out; the inputs are {', '.join(self._by_name)}. From a DataFrame: "
                     "client.predict(frame[client.inputs().names])",
                 )
         return {name: one.convert(row.get(name), number) for name, one in self._by_name.items()}

@@ -143,7 +143,7 @@ def export(
         check_outcomes(source.kind, source.classes, truth.single)
     times = event_times(given, event_time)
 
-    def inferred(shown: Sequence[Column]) -> str:
+    def inferred(shown: Sequence[Column], loss: float | None = None) -> str:
         return write_loop_yaml(
             model=name or _model_name(folder),
             library=source.library,
@@ -152,6 +152,7 @@ def export(
             event_times=times,
             rows=len(given),
             outcome_delay=outcome_delay,
+            loss=loss,
         )
 
     kept = (folder / LOOP).exists()
@@ -188,11 +189,12 @@ def export(
             times = pd.Series(pd.Timestamp.now(tz="UTC"), index=given.index)
             notes.append(f"the rows have no column {event_time!r}: {REFERENCE} has the time of this export")
         reference = reference_table(to_table(columns, frame), times, source.kind.outcome_column(outcomes))
+    metrics = {} if outcomes is None else mean_loss(loop, verified.scores, outcomes)
     files = write_project(
         folder,
-        loop_yaml=None if kept else inferred(columns),
+        loop_yaml=None if kept else inferred(columns, metrics.get(source.kind.metric)),
         model=chosen.SerializeToString(),
-        metrics={} if outcomes is None else mean_loss(loop, verified.scores, outcomes),
+        metrics=metrics,
         reference=reference,
     )
     for note in notes:

@@ -25,6 +25,12 @@ _WINDOWS = (
     ("30d", 2592000, "30d"),
 )
 _USUAL = ("1d", 86400, "3d")
+# The reference must have `drift.window.minimum_rows`, so no more are asked than are exported; the key is at least 20.
+_USUAL_ROWS = 200
+_FEWEST_ROWS = 20
+# Of metrics that have the unit of the outcome, the tolerated increase as a share of the loss.
+_IN_UNIT_OF_OUTCOME = ("mae", "rmse")
+_TOLERATED = 0.05
 
 _TEMPLATE = """\
 # The model, its drift detection and its retraining, inferred from a fitted {library} model and {rows} rows.
@@ -39,9 +45,9 @@ outcome: {{delay: {delay}}}            # outcomes are usually known after this t
 metric: {{name: {metric}}}
 
 drift:
-  window: {{every: {window}, minimum_rows: 200}}
+  window: {{every: {window}, minimum_rows: {minimum_rows}}}
   false_alarms_per_30_days: 1
-
+{loss_increase}
 retraining:
   command: [python, train.py]     # write one when runs are to start: docs/bring-your-own-model.md
   triggers:
@@ -63,8 +69,12 @@ def write_loop_yaml(
     event_times: pd.Series[pd.Timestamp] | None,
     rows: int,
     outcome_delay: str,
+    loss: float | None = None,
 ) -> str:
-    """The text of `loop.yaml`; windows are chosen by the number of rows per time."""
+    """The text of `loop.yaml`; windows are chosen by the number of rows per time.
+
+    `loss`: the model's, in the unit of the metric; None if it is unknown. Of a regression it gives `drift.loss_increase`.
+    """
     window, _, holdout = _window(event_times)
     positive = f"   # of {kind.positive!r}: its outcome is 1" if kind.positive not in (None, 1) else ""
     return _TEMPLATE.format(
@@ -78,7 +88,18 @@ def write_loop_yaml(
         metric=kind.metric,
         window=window,
         holdout=holdout,
+        minimum_rows=max(_FEWEST_ROWS, min(_USUAL_ROWS, rows)),
+        loss_increase=_loss_increase(kind, loss),
     )
+
+
+def _loss_increase(kind: PredictionKind, loss: float | None) -> str:
+    """The line of the key, with its end; empty if the default fits, as it does for losses without a unit."""
+    if kind.metric not in _IN_UNIT_OF_OUTCOME or not loss or not np.isfinite(loss):
+        return ""
+    tolerated = float(f"{_TOLERATED * loss:.2g}")
+    share = f"{_TOLERATED:.0%}"
+    return f"  loss_increase: {_number(tolerated)}   # about {share} of the {kind.metric} of the exported rows, {loss:.4g}\n"
 
 
 def _prediction(kind: PredictionKind) -> str:

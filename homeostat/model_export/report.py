@@ -9,6 +9,8 @@ from homeostat.model_export.columns import Column
 from homeostat.model_export.comparison import Comparison
 from homeostat.model_export.prediction_kind import PredictionKind
 
+_SHOWN = 3
+
 
 class ExportWarning(UserWarning):
     """The export is usable, but something about it is worth a look."""
@@ -30,11 +32,15 @@ class ExportReport:
 
     def __str__(self) -> str:
         renamed = [f"{one.source!r} is {one.name}" for one in self.columns if one.source != one.name]
+        shown = ", ".join(renamed[:_SHOWN]) + (", …" if len(renamed) > _SHOWN else "")
         return "\n".join(
             [
                 f"{self.model}: {self.library} model with {len(self.columns)} features; prediction of kind "
                 f"{self.kind.name}",
-                *(f"feature names: {', '.join(renamed)}" for _ in renamed[:1]),
+                *(
+                    f"{len(renamed)} features have other names than their columns: {shown}"
+                    for _ in renamed[:1]
+                ),
                 *self.notes,
                 *map(str, self.comparisons),
                 f"wrote {', '.join(self.files)} to {self.project}",

@@ -101,6 +101,7 @@ def _floor(of: Metric, loss: float) -> LoopWarning | None:
 
 def _increase(loop: LoopSpec, metric: MetricName, loss: float, constant: float) -> LoopWarning | None:
     increase = loop.drift.loss_increase
+    given = "" if "loss_increase" in loop.drift.model_fields_set else "is not set; its default "
     if increase > loss and loss + increase > constant:
         return LoopWarning(
             "drift.loss_increase",
@@ -112,9 +113,9 @@ def _increase(loop: LoopSpec, metric: MetricName, loss: float, constant: float) 
     if metric in _SCALED and 0 < increase < _NEGLIGIBLE * loss:
         return LoopWarning(
             "drift.loss_increase",
-            f"{increase:g} is {increase / loss:.2%} of the reference's {metric} of {loss:.4g}, so any increase that is not noise "
-            "counts as drift, however small",
-            f"set it in the unit of {metric}, such as {_SUGGESTED * loss:.2g}; 0 is without tolerance and without this warning",
+            f"{given}{increase:g} is {increase / loss:.2%} of the reference's {metric} of {loss:.4g}, so any increase that is not"
+            " noise counts as drift, however small",
+            f"set it in the unit of {metric}, such as {_SUGGESTED * loss:.2g}; set 0 if every increase should count",
         )
     return None
 

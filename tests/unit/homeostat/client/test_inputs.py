@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +50,19 @@ def test_category_that_serves_unknown_values_takes_any_text() -> None:
     colour = {**INPUTS[3], "parameters": {**INPUTS[3]["parameters"], "unknown": "serve"}}
     inputs = ModelInputs.from_metadata({"name": "toy", "versions": ["v"], "inputs": [colour]})
     assert inputs.convert([{"colour": "blue"}]) == [{"colour": "blue"}]
+
+
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [("mean radius", "mean_radius"), ("length (cm)", "length_cm"), ("2nd, floor", "x_2nd_floor")],
+)
+def test_column_that_the_export_renamed_is_named(column: str, name: str) -> None:
+    inputs = ModelInputs("toy", "v", [Input(name, "number")])
+    with pytest.raises(InvalidRequest) as refused:
+        inputs.convert([{column: 1}])
+    assert refused.value.hint.startswith(f"the input is named {name}. Rename ")
+    code = refused.value.hint.split(": ", 1)[1]
+    assert list(eval(code, {"frame": pd.DataFrame({column: [1]}), "re": re}).columns) == [name]
 
 
 def test_unknown_input_is_refused_with_the_known_ones() -> None:

@@ -137,6 +137,14 @@ def test_few_differing_rows_are_warned_of(
         homeostat.export(model, rows[["age"]].assign(outcome=1.0), tmp_path)
 
 
+def test_a_regression_tolerates_a_share_of_its_loss_on_the_rows(rows: pd.DataFrame, tmp_path: Path) -> None:
+    truth = rows["age"] + np.where(np.arange(len(rows)) % 2, 10.0, -10.0)
+    homeostat.export(LinearRegression().fit(rows[["age"]], truth), rows.assign(outcome=truth), tmp_path)
+    loss = json.loads((tmp_path / "metrics.json").read_bytes())["rmse"]
+    assert read_loop_spec(tmp_path).drift.loss_increase == pytest.approx(0.05 * loss, rel=0.1)
+    assert read_loop_spec(tmp_path).drift.loss_increase > 0.4
+
+
 def test_a_category_that_the_original_refuses_is_warned_of(rows: pd.DataFrame, tmp_path: Path) -> None:
     model = pipeline("error").fit(rows[FEATURES], rows["outcome"])
     with pytest.warns(

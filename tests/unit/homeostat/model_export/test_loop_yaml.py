@@ -31,15 +31,21 @@ _PLACES = [
 ]
 
 
-def written(kind: PredictionKind = VALUE, event_times: pd.Series[pd.Timestamp] | None = None) -> LoopSpec:
+def written(
+    kind: PredictionKind = VALUE,
+    event_times: pd.Series[pd.Timestamp] | None = None,
+    loss: float | None = None,
+    rows: int = 3,
+) -> LoopSpec:
     text = write_loop_yaml(
         model="fraud",
         library="scikit-learn",
         columns=infer_columns(ROWS, list(ROWS.columns)),
         kind=kind,
         event_times=event_times,
-        rows=3,
+        rows=rows,
         outcome_delay="3d",
+        loss=loss,
     )
     return parse_loop_spec(text)
 
@@ -78,6 +84,23 @@ def test_categories_of_any_characters_are_read_back_the_same() -> None:
     assert [one for feature in parse_loop_spec(text).features for one in feature.values] == values
     # Letters stay legible.
     assert '"céd"' in text
+
+
+@pytest.mark.parametrize(
+    ("loss", "tolerated"), [(15.4321, 0.77), (3.4e-9, 1.7e-10), (0.0, 0.02), (None, 0.02)]
+)
+def test_a_regression_tolerates_a_share_of_its_loss(loss: float | None, tolerated: float) -> None:
+    assert written(loss=loss).drift.loss_increase == tolerated
+
+
+@pytest.mark.parametrize(("rows", "minimum"), [(3, 20), (150, 150), (5000, 200)])
+def test_a_window_needs_no_more_rows_than_are_exported(rows: int, minimum: int) -> None:
+    assert written(rows=rows).drift.window.minimum_rows == minimum
+
+
+def test_a_probability_keeps_the_default_tolerance() -> None:
+    loop = written(of_classes([0, 1]), loss=5.0)
+    assert "loss_increase" not in loop.drift.model_fields_set
 
 
 def test_a_positive_class_with_a_line_break_stays_a_comment() -> None:

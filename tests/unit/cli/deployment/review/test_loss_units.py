@@ -44,9 +44,11 @@ def test_floor_below_the_reference_is_named(make_loop: MakeLoop) -> None:
 
 def test_default_tolerance_is_nothing_for_minutes(make_loop: MakeLoop) -> None:
     assert texts(make_loop(kind="value"), rows(**minutes())) == [
-        "drift.loss_increase: 0.02 is 0.06% of the reference's mae of 34.99, so any increase that is not noise counts as drift, "
-        "however small; set it in the unit of mae, such as 1.7; 0 is without tolerance and without this warning"
+        "drift.loss_increase: is not set; its default 0.02 is 0.06% of the reference's mae of 34.99, so any increase that is not "
+        "noise counts as drift, however small; set it in the unit of mae, such as 1.7; set 0 if every increase should count"
     ]
+    [written] = texts(make_loop(kind="value", drift=WINDOW | {"loss_increase": 0.01}), rows(**minutes()))
+    assert written.startswith("drift.loss_increase: 0.01 is 0.03% of")
     assert texts(make_loop(kind="value", drift=WINDOW | {"loss_increase": 0}), rows(**minutes())) == []
 
 
