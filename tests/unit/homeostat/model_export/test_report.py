@@ -18,8 +18,6 @@ from shared.contracts.feature import Feature
     ],
 )
 def test_renamed_columns_are_counted_and_the_first_shown(count: int, line: str) -> None:
-    columns = tuple(
-        Column(f"a {place}", Feature(name=f"a_{place}", type="number")) for place in range(count)
-    )
+    columns = tuple(Column(f"a {place}", Feature(name=f"a_{place}", type="number")) for place in range(count))
     report = ExportReport("toy", Path("toy"), "LightGBM", VALUE, columns, (), ("model.onnx",))
     assert str(report).splitlines()[1] == line
