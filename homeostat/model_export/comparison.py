@@ -78,7 +78,8 @@ def compare(
         original, exported = (one[np.arange(len(one)), place] for one in (original, exported))
     with np.errstate(invalid="ignore", over="ignore"):
         distance = np.abs(original - exported)
-    both = ~np.isfinite(original) & ~np.isfinite(exported)
+    # Scores are float32, in which a larger number is infinite.
+    both = ~(np.abs(original) <= np.finfo(np.float32).max) & ~np.isfinite(exported)
     distance = np.where(both, 0.0, np.where(np.isfinite(distance), distance, np.inf))
     allowed = tolerance * (
         np.fmax(np.abs(original), scale) if kind.name in ("value", "values") else np.ones(len(original))

@@ -66,3 +66,8 @@ def test_each_of_several_values_differs_on_its_own_scale() -> None:
     assert (found.differing, found.rows) == (2, 3)
     assert "metres" in found.table
     assert "millimetres" not in found.table
+
+
+def test_a_value_too_large_for_float32_is_infinite_in_both() -> None:
+    assert compared([1.0, 2e73], [1.0, np.inf], VALUE).differing == 0
+    assert compared([1.0, 2e30], [1.0, np.inf], VALUE).differing == 1
