@@ -193,7 +193,9 @@ class SklearnModel:
         if not found:
             raise ExportRefused(
                 f"skl2onnx cannot convert this model: {problems[0]}",
-                hint=SUPPORTED,
+                hint="fit one model per value, or a forest or linear model of all"
+                if self.kind.names
+                else SUPPORTED,
             )
 
     def _named(self) -> bool:

@@ -12,6 +12,7 @@ from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     BaggingClassifier,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
     StackingClassifier,
@@ -23,6 +24,7 @@ from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -190,6 +192,15 @@ STEPS = [
 ]
 COMBINED = [
     *(case for library, parts in _BOOSTERS.items() for case in _around(library, *parts)),
+    Case(
+        "`MultiOutputRegressor` of boosting",
+        lambda rows: MultiOutputRegressor(HistGradientBoostingRegressor(max_iter=3)).fit(
+            rows[["age", "visits"]], rows[["value", "paid"]]
+        ),
+        options={"outcome": ["value", "paid"], "features": ["age", "visits"]},
+        refused="skl2onnx cannot convert",
+        remark="one model per value, or a forest or linear model of all",
+    ),
     classifier(
         _CLASSIFIERS,
         lambda: CalibratedClassifierCV(lgb()(), cv=2),
