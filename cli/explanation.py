@@ -29,6 +29,8 @@ def _subject(kind: str, name: str, chain: dict[str, Any]) -> str:
         row = chain.get("prediction") or {}
         label = f" with label {row['label']}," if row.get("label") is not None else " with"
         score = f"{label} score {row['score']:.4g}" if isinstance(row.get("score"), int | float) else ""
+        if score and row.get("positive") is not None:
+            score += f", the probability of {row['positive']!r}" + ("," if row.get("event_time") else "")
         if isinstance(row.get("values"), dict):
             score = f" with {_numbers(row['values'])}"
         model, used = row.get("model") or version.get("model") or "the model", _short(row.get("version"))

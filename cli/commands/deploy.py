@@ -67,6 +67,15 @@ def deploy(
             help="With --reference: a class. Repeat it for each, in the order of the output of a torch or ONNX model."
         ),
     ] = None,
+    event_time: Annotated[
+        str, typer.Option(help="With --reference: column of event times, default `event_time`.")
+    ] = "",
+    positive: Annotated[
+        str,
+        typer.Option(
+            help="With --reference: the one of two classes whose probability is the score, default the second."
+        ),
+    ] = "",
     python: Annotated[
         Path | None,
         typer.Option(
@@ -120,10 +129,12 @@ def deploy(
                 note=output.note,
                 outcome=outcome or (),
                 labels=labels or (),
+                event_time=event_time,
+                positive=positive,
             )
-        elif outcome or labels:
+        elif outcome or labels or event_time or positive:
             raise CallerError(
-                "--outcome and --labels are for the export of a fitted model",
+                "--outcome, --labels, --event-time and --positive are for the export of a fitted model",
                 hint=f"homeostat deploy {project} --reference rows.parquet",
             )
         elif project.is_file():

@@ -40,11 +40,14 @@ def export_project(
     note: Callable[[str], None],
     outcome: Sequence[str] = (),
     labels: Sequence[str] = (),
+    event_time: str = "",
+    positive: str = "",
 ) -> Path:
     """Export the model and return the project's folder. Raises `ProjectError` with what the export said.
 
     `python`: the interpreter that reads the model; by default this one. `outcome`: the column of outcomes, several for a model of
-    several values; `labels`: the classes in the order of the output. Empty: as `homeostat.export` finds them.
+    several values; `labels`: the classes in the order of the output; `event_time`: the column of event times; `positive`: the
+    class whose probability is the score. Empty: as `homeostat.export` finds them.
     """
     project = project_of(model)
     interpreter = str(python or sys.executable)
@@ -52,6 +55,8 @@ def export_project(
         note(f"reading {model} runs the code in it, with {interpreter}")
     # With `=`, since a name may begin with a dash.
     options = [*(f"--outcome={name}" for name in outcome), *(f"--labels={label}" for label in labels)]
+    options += [f"--event-time={event_time}"] if event_time else []
+    options += [f"--positive={positive}"] if positive else []
     command = [interpreter, "-m", _PACKAGE, *options, "--", model, str(rows), str(project)]
     try:
         done = subprocess.run(

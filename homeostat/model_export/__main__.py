@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from homeostat.model_export.checks.arguments import OUTCOME
+from homeostat.model_export.checks.arguments import EVENT_TIME, OUTCOME
 from homeostat.model_export.checks.library_errors import refusing
 from homeostat.model_export.export import export
-from shared.errors import HomeostatError
+from shared.errors import ExportRefused, HomeostatError
 
 REFUSED = 4
 
@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         action="append",
         help="a class; repeat it for each, in the order of the output of a torch or ONNX model",
     )
+    parser.add_argument("--event-time", default=EVENT_TIME, help="column of event times")
     parser.add_argument(
         "--positive", default=None, help="class whose probability is the score; default: the second"
     )
@@ -47,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             warnings.simplefilter("ignore")  # the report has those of the export
             with refusing(f"reading {given.rows}", hint="expected a Parquet file of rows with outcomes"):
                 rows = pd.read_parquet(given.rows)
+            _require_outcomes(rows, given.rows, given.outcome or [OUTCOME])
             report = export(
                 given.model,
                 rows,
@@ -54,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
                 name=given.name,
                 outcome=_outcome(given.outcome),
                 labels=_labels(given.labels),
+                event_time=given.event_time,
                 positive=_value(given.positive),
             )
     except HomeostatError as error:
@@ -79,6 +82,17 @@ def _labels(texts: list[str] | None) -> list[Any] | None:
         return None
     numbers = [_value(text) for text in texts]
     return numbers if all(isinstance(one, int) for one in numbers) else texts
+
+
+def _require_outcomes(rows: pd.DataFrame, path: Path, names: list[str]) -> None:
+    """A deployment needs a reference, and so outcomes. Raises ExportRefused."""
+    missing = next((name for name in names if name not in rows), None)
+    if missing is not None:
+        raise ExportRefused(
+            f"{path} has no column {missing!r}, so nothing was written",
+            hint="rename the column of outcomes, or name it, for example --outcome label; the columns are "
+            + ", ".join(map(str, rows.columns)),
+        )
 
 
 def _value(text: str | None) -> str | int | None:

@@ -31,7 +31,7 @@ from homeostat.model_export.libraries.choice import source_model
 from homeostat.model_export.libraries.onnx_model import OnnxSource
 from homeostat.model_export.loop_yaml import write_loop_yaml
 from homeostat.model_export.outcome_columns import outcome_columns
-from homeostat.model_export.prediction_kind import check_outcomes
+from homeostat.model_export.prediction_kind import check_outcomes, check_project
 from homeostat.model_export.probes import UNSEEN_CATEGORIES
 from homeostat.model_export.project_files import LOOP, event_times, reference_table, write_project
 from homeostat.model_export.report import ExportReport, ExportWarning
@@ -86,7 +86,7 @@ def export(
     `features`: the columns in the order of the fit, for a model that does not know them. `positive`: the class whose probability
     is the score, by default the second. Of a torch module or ONNX model, if they cannot be told: `kind` (probability or value),
     `output` (a name) and `labels` (the classes in the order of the output). An existing loop.yaml is kept, and the model must fit
-    it.
+    it: its classes, and the positive one of two.
 
     A score differs if it is further than `tolerance` from the original's: of a probability absolute, of a value relative to the
     range of the scores. Up to `allowed_share` of the rows may differ, with an ExportWarning that shows them.
@@ -161,11 +161,7 @@ def export(
         if kept
         else parse_loop_spec(inferred(columns), origin="the inferred loop.yaml")
     )
-    if loop.prediction.labels != source.kind.labels:
-        raise ExportRefused(
-            f"{LOOP} has the labels {_listed(loop.prediction.labels)}, the model has {_listed(source.kind.labels)}",
-            hint=f"write the model's labels into {LOOP}, in this order: the log holds them by name",
-        )
+    check_project(source.kind, loop.prediction)
     chosen, verified = _best_conversion(source, columns, frame, loop, tolerance, allowed_share)
     notes = [*source.warnings, *_differences(verified, columns, frame, allowed_share)]
     if any(one.name == UNSEEN_CATEGORIES and not one.problem for one in verified.comparisons):
@@ -181,8 +177,9 @@ def export(
             )
     reference = None
     if outcomes is None:
+        removed = f", and the earlier {REFERENCE} was removed" if (folder / REFERENCE).exists() else ""
         notes.append(
-            f"no {REFERENCE} was written: the rows have no column {outcome!r}; name it with outcome="
+            f"no {REFERENCE} was written{removed}: the rows have no column {outcome!r}; name it with outcome="
         )
     else:
         if times is None:
@@ -259,10 +256,6 @@ def _differences(
             or "the rows above show where; if that is acceptable, export in Python with a larger tolerance= or allowed_share=",
         )
     return [str(one) for one in verified.comparisons if one.differing or one.problem]
-
-
-def _listed(labels: Sequence[Any]) -> str:
-    return ", ".join(map(str, labels)) or "none"
 
 
 def _model_name(folder: Path) -> str:

@@ -40,7 +40,7 @@ model: {model}
 features:
 {features}
 
-prediction: {{{prediction}}}{positive}
+prediction: {{{prediction}}}{comment}
 outcome: {{delay: {delay}}}            # outcomes are usually known after this time
 metric: {{name: {metric}}}
 
@@ -76,14 +76,13 @@ def write_loop_yaml(
     `loss`: the model's, in the unit of the metric; None if it is unknown. Of a regression it gives `drift.loss_increase`.
     """
     window, _, holdout = _window(event_times)
-    positive = f"   # of {kind.positive!r}: its outcome is 1" if kind.positive not in (None, 1) else ""
     return _TEMPLATE.format(
         library=library,
         rows=rows,
         model=model,
         features="\n".join(f"  - {_feature(column)}" for column in columns),
         prediction=_prediction(kind),
-        positive=positive.replace("\n", " "),
+        comment="   # positive: the class whose outcome is 1" if _names_positive(kind) else "",
         delay=outcome_delay,
         metric=kind.metric,
         window=window,
@@ -106,9 +105,18 @@ def _prediction(kind: PredictionKind) -> str:
     if kind.names:
         return f"kind: values, names: [{', '.join(map(_text, kind.names))}], output: {SCORES}"
     if kind.name != "classes":
-        return f"kind: {kind.name}, output: {SCORE}"
-    labels = ", ".join(str(label) if isinstance(label, int) else _text(label) for label in kind.labels)
-    return f"kind: classes, labels: [{labels}], output: {PROBABILITIES}"
+        positive = f", positive: {_label(kind.positive_label)}" if _names_positive(kind) else ""
+        return f"kind: {kind.name}{positive}, output: {SCORE}"
+    return f"kind: classes, labels: [{', '.join(map(_label, kind.labels))}], output: {PROBABILITIES}"
+
+
+def _names_positive(kind: PredictionKind) -> bool:
+    """Whether outcome 1 is another class than 1, which `loop.yaml` must then name."""
+    return kind.name == "probability" and kind.positive_label != 1
+
+
+def _label(label: int | str) -> str:
+    return str(label) if isinstance(label, int) else _text(label)
 
 
 def _feature(column: Column) -> str:

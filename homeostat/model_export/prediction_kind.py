@@ -5,6 +5,8 @@ A kind to add is a function here; the library modules only report classes, and t
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from homeostat.model_export.probabilities import are_probabilities
+from shared.contracts.prediction import LONGEST_LABEL, Prediction
 from shared.errors import ExportRefused
 
 Floats = npt.NDArray[np.float64]
@@ -45,6 +48,19 @@ class PredictionKind:
             # An outcome has all its numbers, or is none: the loss is the mean over them.
             return np.where(np.isfinite(numbers).all(axis=1, keepdims=True), numbers, np.nan)
         return self._numbers(given)
+
+    @property
+    def positive_label(self) -> int | str:
+        """The positive class of a probability as `prediction.positive` holds it: a whole number, or a text of one line.
+
+        >>> PredictionKind("probability", "log_loss", "bad").positive_label
+        'bad'
+        """
+        if isinstance(self.positive, int | float) and float(self.positive).is_integer():
+            return int(self.positive)
+        text = str(self.positive)
+        fits = text.isprintable() and text == text.strip() and 1 <= len(text) <= LONGEST_LABEL
+        return text if fits else repr(self.positive)[:LONGEST_LABEL]
 
     def _numbers(self, column: pd.Series[Any]) -> Floats:
         missing = column.isna().to_numpy(dtype=bool)
@@ -98,6 +114,8 @@ def of_classes(classes: Sequence[Any], *, positive: Any = None) -> PredictionKin
         raise ExportRefused("the model has one class", hint="fit it on rows of two classes or more")
     if positive is None:
         positive = known[1]
+    if positive not in known:  # the command line has no types: 1 may be the text "1"
+        positive = next((one for one in known if str(one) == str(positive)), positive)
     if positive not in known:
         raise ExportRefused(
             f"positive={positive!r} is not a class of the model",
@@ -156,6 +174,44 @@ def check_outcomes(kind: PredictionKind, classes: Sequence[Any], column: pd.Seri
             f"the outcome column {column.name!r} has the value {strange[0]!r}",
             hint=f"expected the model's classes: {', '.join(map(repr, sorted(known, key=str)))}",
         )
+
+
+def check_project(kind: PredictionKind, prediction: Prediction) -> None:
+    """Raises ExportRefused if an export of `kind` does not mean the same as `prediction` of the project's loop.yaml.
+
+    The log and the outcomes are about its classes: a probability of the other class would be served as its opposite.
+    """
+    if prediction.labels != kind.labels:
+        raise ExportRefused(
+            f"loop.yaml has the labels {_listed(prediction.labels)}, the model has {_listed(kind.labels)}",
+            hint="write the model's labels into loop.yaml, in this order: the log holds them by name",
+        )
+    if prediction.names != kind.names:
+        raise ExportRefused(
+            f"loop.yaml has the names {_listed(prediction.names)}, the model has {_listed(kind.names)}",
+            hint="give the outcomes in the order of loop.yaml: --outcome for each, in Python outcome=[...]",
+        )
+    if kind.name != "probability" or prediction.kind != "probability":
+        return
+    expected = 1 if prediction.positive is None else prediction.positive
+    found = kind.positive_label
+    if expected == found:
+        return
+    if prediction.positive is None:
+        key = f"positive: {json.dumps(found, ensure_ascii=False)}"
+        raise ExportRefused(
+            f"loop.yaml does not say which class has outcome 1, and this export has {found!r}",
+            hint=f"if 1 meant this class so far, add `{key}` to prediction in loop.yaml; else export the other class: "
+            "--positive, in Python positive=",
+        )
+    raise ExportRefused(
+        f"loop.yaml has {expected!r} as outcome 1, this export has {found!r}",
+        hint=f"give --positive {shlex.quote(str(expected))}, in Python positive={expected!r}",
+    )
+
+
+def _listed(labels: Sequence[Any]) -> str:
+    return ", ".join(map(str, labels)) or "none"
 
 
 def _plain(value: Any) -> Any:

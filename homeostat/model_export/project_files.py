@@ -93,8 +93,12 @@ def write_project(
     metrics: Mapping[str, float],
     reference: pa.Table | None,
 ) -> tuple[str, ...]:
-    """Write the files into `folder`, created if needed; loop.yaml only if given. Returns their names."""
+    """Write the files into `folder`, created if needed; loop.yaml only if given. Returns their names.
+
+    The reference of an earlier export is removed first: it is about another model, also if this export has none or is ended.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / REFERENCE).unlink(missing_ok=True)
     written = [MODEL, METRICS]
     write_atomic(folder / MODEL, model)
     write_atomic(folder / METRICS, orjson.dumps(dict(metrics)) + b"\n")

@@ -94,6 +94,11 @@ class Prediction(Section):
     )
     size: int = Field(0, ge=0, le=LARGEST_EMBEDDING, description="Numbers in an `embedding`.")
     output: str = Field("", description="Name of the model's output. Empty: the first.")
+    positive: Label | None = Field(
+        None,
+        description="Class whose probability is the score of a `probability`: its outcome is 1. Default: 1. An export with "
+        "another positive class is refused.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Prediction:
@@ -101,6 +106,8 @@ class Prediction(Section):
             raise ValueError("a prediction of kind classes needs `labels`, and no other kind has them")
         if (self.kind == "values") != bool(self.names):
             raise ValueError("a prediction of kind values needs `names`, and no other kind has them")
+        if self.positive is not None and self.kind != "probability":
+            raise ValueError("a prediction of kind probability can have `positive`, and no other kind has it")
         if (self.kind == "embedding") != bool(self.size):
             raise ValueError(
                 "a prediction of kind embedding needs `size`, at least 1, and no other kind has it"
@@ -148,6 +155,8 @@ class Prediction(Section):
             if not document[key]:
                 # Manifests of other kinds keep the bytes, and so the version names, that they had before there was such a key.
                 del document[key]
+        if document["positive"] is None:
+            del document["positive"]
         return document
 
 

@@ -108,7 +108,7 @@ def check_fits_model(
             f"positive={positive!r} is for a model of two classes; this one predicts {_PREDICTS[kind]}",
             hint="leave it out",
         )
-    if positive is not None and chosen != positive:
+    if positive is not None and chosen != positive and str(chosen) != str(positive):
         raise ExportRefused(
             f"positive={positive!r} is not the class of the one probability that the model returns, which is {chosen!r}",
             hint="return a probability of each class, [N, 2], or leave it out",

@@ -41,7 +41,10 @@ def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id:
 
 
 def _named(prediction: Prediction, row: dict[str, Any]) -> dict[str, Any]:
-    """The row with labels as in `loop.yaml`, probabilities by label and values by name; without empty columns of other kinds."""
+    """The row with labels as in `loop.yaml`, probabilities by label and values by name; without empty columns of other kinds.
+
+    `positive`: the class whose probability is the score, if `loop.yaml` names it.
+    """
     if prediction.width and not prediction.labels and row.get(SCORES) is not None:
         numbers = row[SCORES]
         kept = {name: value for name, value in row.items() if name not in (LABEL, SCORE, SCORES)}
@@ -49,9 +52,10 @@ def _named(prediction: Prediction, row: dict[str, Any]) -> dict[str, Any]:
             return {**kept, "values": dict(zip(prediction.names, numbers, strict=False))}
         return {**kept, "embedding": numbers}
     if prediction.kind != "classes" or row.get(SCORES) is None:
-        return {
+        kept = {
             name: value for name, value in row.items() if value is not None or name not in (LABEL, SCORES)
         }
+        return kept if prediction.positive is None else {**kept, "positive": prediction.positive}
     named = {name: label_of(prediction, row[name]) for name in (LABEL, "outcome") if row[name] is not None}
     return {**row, SCORES: dict(zip(prediction.label_texts, row[SCORES], strict=False)), **named}
 

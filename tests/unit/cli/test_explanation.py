@@ -44,6 +44,14 @@ def test_prediction_of_classes_names_its_label() -> None:
         assert f"generation 1 with label {label}, score 0.75." in text
 
 
+def test_prediction_names_the_class_of_its_probability() -> None:
+    row = {"model": "tickets", "version": VERSION, "generation": 1, "score": 0.75, "positive": "complaint"}
+    text = explain("prediction", "p1", {"prediction": {**row, "event_time": "2026-01-01T00:00:00Z"}})
+    assert "with score 0.75, the probability of 'complaint', at event time 2026-01-01 00:00." in text
+    text = explain("prediction", "p1", {"prediction": row})
+    assert text.endswith("with score 0.75, the probability of 'complaint'.")
+
+
 @pytest.mark.parametrize(
     ("state", "attempts", "expected"),
     [

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from cli.deployment.model_export import export_project, project_of
 from shared.contracts.loop_yaml import read_loop_spec
@@ -53,6 +54,32 @@ def test_pickle_is_exported_and_said_to_run_code(tmp_path: Path, rows: Path) -> 
     assert (project / "reference.parquet").is_file()
     assert notes[0] == f"reading {model} runs the code in it, with {sys.executable}"
     assert "the rows: 50 rows, all scores equal" in notes[1]
+
+
+def test_columns_and_the_positive_class_are_passed_on(tmp_path: Path) -> None:
+    labels = ["ok" if number % 3 else "-complaint" for number in range(50)]
+    rows = ROWS.drop(columns="outcome").rename(columns={"event_time": "at"}).assign(label=labels)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    model = tmp_path / "tickets.pkl"
+    model.write_bytes(pickle.dumps(LogisticRegression().fit(rows[["amount"]], rows["label"])))
+
+    def export(**options: Any) -> Path:
+        return export_project(
+            str(model), tmp_path / "rows.parquet", python=None, note=notes.append, **options
+        )
+
+    notes: list[str] = []
+    with pytest.raises(
+        ProjectError, match="rows.parquet has no column 'outcome', so nothing was written"
+    ) as one:
+        export()
+    assert "--outcome label; the columns are amount, at, label" in one.value.hint
+    assert not (tmp_path / "tickets").exists()
+    project = export(outcome=["label"], event_time="at", positive="-complaint")
+    assert read_loop_spec(project).prediction.positive == "-complaint"
+    reference = pd.read_parquet(project / "reference.parquet")
+    assert reference["outcome"].tolist() == [label == "-complaint" for label in labels]
+    assert reference["event_time"].iloc[0] == pd.Timestamp("2026-01-01", tz="UTC")
 
 
 def test_refusal_is_reported_with_its_hint(tmp_path: Path, rows: Path) -> None:

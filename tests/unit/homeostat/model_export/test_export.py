@@ -250,6 +250,10 @@ def test_rows_without_outcome_or_time_are_said(rows: pd.DataFrame, tmp_path: Pat
     with pytest.warns(homeostat.ExportWarning, match="no reference.parquet was written"):
         report = homeostat.export(model, rows[["age"]], tmp_path / "bare")
     assert report.files == ("model.onnx", "metrics.json", "loop.yaml")
+    (tmp_path / "bare" / "reference.parquet").write_bytes(b"of another model")
+    with pytest.warns(homeostat.ExportWarning, match="the earlier reference.parquet was removed"):
+        homeostat.export(model, rows[["age"]], tmp_path / "bare")
+    assert not (tmp_path / "bare" / "reference.parquet").exists()
     with pytest.warns(homeostat.ExportWarning, match="no column 'event_time'.*time of this export"):
         homeostat.export(model, rows[["age"]].assign(outcome=rows["age"]), tmp_path / "timeless")
 
@@ -269,6 +273,25 @@ def test_an_edited_loop_yaml_is_kept_and_must_fit(
     (tmp_path / "loop.yaml").write_text(edited.replace("name: card", "name: chip"))
     with pytest.raises(ExportRefused, match="inputs missing: chip"):
         homeostat.export(fitted, rows, tmp_path)
+
+
+def test_export_of_the_other_class_into_a_project_is_refused(
+    fitted: Pipeline, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    homeostat.export(fitted, rows, tmp_path, name="fraud", positive="bad")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(
+        ExportRefused, match="loop.yaml has 'bad' as outcome 1, this export has 'good'"
+    ) as one:
+        homeostat.export(fitted, rows, tmp_path)
+    assert one.value.hint == "give --positive bad, in Python positive='bad'"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    homeostat.export(fitted, rows, tmp_path, positive="bad")
+    text = (tmp_path / "loop.yaml").read_text()
+    (tmp_path / "loop.yaml").write_text(text.replace("positive: bad, ", ""))
+    with pytest.raises(ExportRefused, match="does not say which class has outcome 1") as one:
+        homeostat.export(fitted, rows, tmp_path, positive="bad")
+    assert 'add `positive: "bad"` to prediction' in one.value.hint
 
 
 def test_columns_of_a_model_without_names_are_given(rows: pd.DataFrame, tmp_path: Path) -> None:
@@ -420,6 +443,9 @@ def test_regressor_of_several_values_becomes_a_project(
         given = {}
     rows.loc[0, "outcome" if as_dictionaries else "low"] = None
     report = homeostat.export(model, rows, tmp_path / "arrivals", **given)
+    if not as_dictionaries:
+        with pytest.raises(ExportRefused, match="names low, mid, seconds, the model has seconds, mid, low"):
+            homeostat.export(model, rows, tmp_path / "arrivals", outcome=NAMES[::-1])
     assert (report.kind.name, report.kind.names) == ("values", ("low", "mid", "seconds"))
     loop = read_loop_spec(tmp_path / "arrivals")
     assert loop.prediction.model_dump(mode="json") == {"kind": "values", "names": NAMES, "output": "scores"}

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
 from homeostat.model_export.columns import Column, infer_columns
 from homeostat.model_export.loop_yaml import write_loop_yaml
-from homeostat.model_export.prediction_kind import VALUE, PredictionKind, of_classes
+from homeostat.model_export.prediction_kind import VALUE, PredictionKind, check_project, of_classes
 from shared.contracts.feature import Feature
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec
+from shared.errors import ExportRefused
 
 ROWS = pd.DataFrame(
     {
@@ -103,8 +106,27 @@ def test_a_probability_keeps_the_default_tolerance() -> None:
     assert "loss_increase" not in loop.drift.model_fields_set
 
 
-def test_a_positive_class_with_a_line_break_stays_a_comment() -> None:
-    assert written(of_classes(["a", "b\nmodel: other"])).model == "fraud"
+@pytest.mark.parametrize(
+    ("classes", "positive"),
+    [
+        (["ok", "complaint"], "complaint"),
+        (["no", "yes"], "yes"),
+        ([0, 1], None),
+        ([False, True], None),
+        ([1, 2], 2),
+        ([1.0, 2.0], 2),
+        ([0.25, 0.5], "0.5"),
+        (["a", ""], "''"),
+        (["a", "b\nmodel: other"], r"'b\nmodel: other'"),
+        (["a", "b" * 300], "'" + "b" * 99),
+    ],
+)
+def test_positive_class_is_written_unless_it_is_one(classes: list[Any], positive: int | str | None) -> None:
+    loop = written(of_classes(classes))
+    assert (loop.model, loop.prediction.positive) == ("fraud", positive)
+    check_project(of_classes(classes), loop.prediction)
+    with pytest.raises(ExportRefused, match="outcome 1"):
+        check_project(of_classes(classes, positive=classes[0]), loop.prediction)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_classes_of_other_kinds_are_refused() -> None:
 def test_a_positive_class_must_be_a_class() -> None:
     with pytest.raises(ExportRefused, match="'worse' is not a class.*'bad' and 'good'"):
         of_classes(["bad", "good"], positive="worse")
+    assert of_classes(["0", "1"], positive=0).positive == "0"
 
 
 def test_an_outcome_outside_the_classes_is_refused() -> None:

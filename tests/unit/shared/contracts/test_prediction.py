@@ -26,6 +26,8 @@ RANGES: dict[str, Any] = {"kind": "values", "names": ["low", "mid", "high"]}
         ({"kind": "tensor", "size": 3}, "kind embedding needs `size`, at least 1, and no other kind has it"),
         ({"kind": "embedding", "size": 16385}, "less than or equal to 16384"),
         ({"kind": "embedding", "size": -1}, "greater than or equal to 0"),
+        ({"kind": "value", "positive": "bad"}, "kind probability can have `positive`, and no other kind"),
+        ({"kind": "probability", "positive": True}, "YAML reads an unquoted yes, no, on or off as true"),
     ],
 )
 def test_refusal_says_what_the_kind_needs(document: dict[str, Any], said: str) -> None:
@@ -37,6 +39,8 @@ def test_refusal_says_what_the_kind_needs(document: dict[str, Any], said: str) -
     ("document", "width", "has_score", "has_loss"),
     [
         ({"kind": "probability"}, 0, True, True),
+        ({"kind": "probability", "positive": "bad"}, 0, True, True),
+        ({"kind": "probability", "positive": 0}, 0, True, True),
         ({"kind": "value"}, 0, True, True),
         (RANGES, 3, False, True),
         ({"kind": "classes", "labels": ["a", "b"]}, 2, False, True),

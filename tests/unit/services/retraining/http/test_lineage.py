@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from services.retraining.cause import Cause
-from services.retraining.http.lineage import why_prediction
+from services.retraining.http.lineage import _named, why_prediction
+from shared.contracts.prediction import Prediction
 from shared.stores.lake import Lake
 from tests.fakes.class_lake import fill_class_lake
 from tests.fakes.class_model import put_classes
@@ -146,6 +147,12 @@ def test_prediction_of_classes_is_shown_with_its_labels(
     assert (row["label"], row["outcome"], row["score"]) == (labels[1], outcome, 0.625)
     assert row["scores"] == dict(zip(map(str, labels), [0.25, 0.625, 0.125], strict=True))
     assert why_prediction(ledger, toys.store, lake, "p1")["prediction"]["outcome"] is None
+
+
+def test_prediction_says_whose_probability_its_score_is() -> None:
+    row = {"score": 0.75, "label": None, "scores": None}
+    assert _named(Prediction(kind="probability", positive="bad"), row) == {"score": 0.75, "positive": "bad"}
+    assert _named(Prediction(kind="probability"), row) == {"score": 0.75}
 
 
 def test_prediction_of_values_is_shown_by_name(tmp_path: Path) -> None:
