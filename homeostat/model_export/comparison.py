@@ -19,6 +19,7 @@ class Comparison:
     """One set of rows: how many scores differ by more than the tolerance, and a table of the worst.
 
     `labels`: rows whose label changed (a score on the other side of 0.5). `problem`: why the set was not compared.
+    `advice`: what to do, where a difference is a known limit of rows unlike the given ones: a warning, no refusal.
     """
 
     name: str
@@ -28,20 +29,22 @@ class Comparison:
     largest: float = 0.0
     table: str = ""
     problem: str = ""
+    advice: str = ""
 
     def accepted(self, share: float) -> bool:
         """Whether at most this share of the rows differs; a single row is never too many."""
-        return self.differing <= max(1, share * self.rows)
+        return bool(self.advice) or self.differing <= max(1, share * self.rows)
 
     def __str__(self) -> str:
         if self.problem:
             return f"{self.name}: {self.problem}"
         if not self.differing:
             return f"{self.name}: {self.rows} rows, all scores equal (largest difference {self.largest:.2g})"
+        advice = f"{self.advice}\n" if self.advice else ""
         changed = f", {self.labels} labels changed" if self.labels else ""
         return (
             f"{self.name}: {self.differing} of {self.rows} rows differ ({self.differing / self.rows:.1%}), "
-            f"largest difference {self.largest:.3g}{changed}\n{self.table}"
+            f"largest difference {self.largest:.3g}{changed}\n{advice}{self.table}"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from homeostat.model_export.columns import Column, missing_value
 from homeostat.model_export.tensors import tensor_values
-from homeostat.model_export.text.text_probes import unlike
+from homeostat.model_export.text.text_probes import DOTTED_I, DOTTED_I_ADVICE, dotted, unlike
 
 MOST_ROWS = 50
 UNSEEN = "homeostat_unseen"
@@ -21,11 +21,15 @@ _INT64 = 2.0**62
 
 @dataclass(frozen=True)
 class Probe:
-    """Rows of one sort; `changed` names the column that was changed in each row."""
+    """Rows of one sort; `changed` names the column that was changed in each row.
+
+    `advice`: what to do about rows of this sort that differ, where that is a known limit and so a warning; else empty.
+    """
 
     name: str
     rows: pd.DataFrame
     changed: tuple[str, ...]
+    advice: str = ""
 
 
 def make_probes(columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[Probe]:
@@ -38,15 +42,17 @@ def make_probes(columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[Probe
         "values beyond the range", [part for column in columns for part in _beyond(column, picked, rows)]
     )
     yield from _collect(UNSEEN_CATEGORIES, [_unseen(column, picked) for column in columns if column.keys])
+    texts = [column for column in columns if column.feature.type == "text"]
+    yield from _collect("other texts", [_texts(column, picked, unlike) for column in texts])
     yield from _collect(
-        "other texts", [_texts(column, picked) for column in columns if column.feature.type == "text"]
+        f"texts with {DOTTED_I}", [_texts(column, picked, dotted) for column in texts], advice=DOTTED_I_ADVICE
     )
     yield from _collect(
         "missing values", [_missing(column, picked) for column in columns if column.feature.nullable]
     )
 
 
-def _collect(name: str, parts: list[tuple[str, pd.DataFrame]]) -> Iterator[Probe]:
+def _collect(name: str, parts: list[tuple[str, pd.DataFrame]], *, advice: str = "") -> Iterator[Probe]:
     if not parts:
         return
     changed = tuple(source for source, part in parts for _ in range(len(part)))
@@ -55,7 +61,7 @@ def _collect(name: str, parts: list[tuple[str, pd.DataFrame]]) -> Iterator[Probe
         # Parts whose categories differ would become a column of objects.
         if isinstance(part[source].dtype, pd.CategoricalDtype):
             together[source] = together[source].astype(part[source].dtype)
-    yield Probe(name, together, changed)
+    yield Probe(name, together, changed, advice)
 
 
 def _beyond(column: Column, picked: pd.DataFrame, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -110,8 +116,10 @@ def _unseen(column: Column, picked: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     return column.source, changed
 
 
-def _texts(column: Column, picked: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    texts = list(unlike(picked[column.source].dropna().tolist()))
+def _texts(
+    column: Column, picked: pd.DataFrame, rewritten: Callable[[Sequence[str]], Iterator[str]]
+) -> tuple[str, pd.DataFrame]:
+    texts = list(rewritten(picked[column.source].dropna().tolist()))
     changed = picked.iloc[np.arange(len(texts)) % len(picked)].copy()
     changed[column.source] = texts
     return column.source, changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from homeostat.model_export.comparison import Comparison, compare, spread
 from homeostat.model_export.prediction_kind import Floats
 from homeostat.model_export.probes import Probe, make_probes
 from homeostat.model_export.source_model import SourceModel
+from homeostat.model_export.text.text_probes import DOTTED_I, DOTTED_I_ADVICE
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import ExportRefused, UnservableModel
 from shared.models.losses import row_losses
@@ -60,7 +61,7 @@ def verify(
     scores = served.score(to_table(columns, frame))
     found = [compare("the rows", source.kind, original, scores, frame, tolerance=tolerance, scale=scale)]
     found += [
-        _probe(source, served, columns, probe, tolerance=tolerance, scale=scale)
+        replace(_probe(source, served, columns, probe, tolerance=tolerance, scale=scale), advice=probe.advice)
         for probe in make_probes(columns, frame)
     ]
     return Verification(tuple(found), scores)
@@ -95,7 +96,10 @@ def _listed(frame: pd.DataFrame) -> str:
 
 
 def precision_hint(columns: Sequence[Column], frame: pd.DataFrame) -> str:
-    """Names the columns whose values are lost in float32, the precision of requests; empty if there are none."""
+    """Names the columns whose values are lost in float32, the precision of requests, or in lower case; empty if none are."""
+    for column in columns:
+        if column.feature.type == "text" and frame[column.source].astype(str).str.contains(DOTTED_I).any():
+            return f"the column {column.source!r} has the character {DOTTED_I}: {DOTTED_I_ADVICE}"
     lost = []
     for column in columns:
         if column.feature.type != "number":

@@ -32,5 +32,7 @@ def test_model_is_exported_or_refused(case: Case, tmp_path: Path) -> None:
             assert not (tmp_path / "project").exists()
             return
         report = homeostat.export(model, rows, tmp_path / "project", **case.options)
-    assert [one.differing for one in report.comparisons] == [0] * len(report.comparisons)
+    # A known limit, of texts that no row has, is a warning with advice.
+    compared = [one for one in report.comparisons if not one.advice]
+    assert [one.differing for one in compared] == [0] * len(compared)
     assert report.comparisons[0].rows == len(rows)

@@ -187,8 +187,8 @@ def test_texts_beside_numbers_and_categories(last: Any, reviews: pd.DataFrame, t
     )
     model = make_pipeline(columns, last).fit(reviews, reviews["outcome"])
     report = homeostat.export(model, reviews, tmp_path, name="m")
-    assert report.warnings == ()
-    assert [(one.name, one.differing) for one in report.comparisons] == [
+    assert all(note.startswith("texts with \u0130") for note in report.warnings)
+    assert [(one.name, one.differing) for one in report.comparisons if not one.advice] == [
         ("the rows", 0),
         ("values beyond the range", 0),
         ("unseen categories", 0),
@@ -223,7 +223,7 @@ def test_texts_beside_numbers_and_categories(last: Any, reviews: pd.DataFrame, t
 def test_pipeline_of_one_text_column(steps: Any, reviews: pd.DataFrame, tmp_path: Path) -> None:
     model = make_pipeline(*steps).fit(reviews["review"], reviews["outcome"])
     report = homeostat.export(model, reviews.drop(columns=["town"]), tmp_path)
-    assert [one.differing for one in report.comparisons] == [0, 0]
+    assert [one.differing for one in report.comparisons if not one.advice] == [0, 0]
     assert [(one.name, one.feature.type) for one in report.columns] == [("review", "text")]
 
 
@@ -241,8 +241,22 @@ def test_lower_case_that_differs_is_refused_with_the_rows(reviews: pd.DataFrame,
     turkish = reviews.assign(review=["İstanbul " + text for text in reviews["review"]])
     model = make_pipeline(CountVectorizer(), LogisticRegression()).fit(turkish["review"], turkish["outcome"])
     model[-1].coef_[:] = 1
-    with pytest.raises(ExportRefused, match="the rows: 300 of 300 rows differ"):
+    with pytest.raises(ExportRefused, match="the rows: 300 of 300 rows differ") as refused:
         homeostat.export(model, turkish, tmp_path, features=["review"])
+    assert "column 'review' has the character \u0130: lower case of" in refused.value.hint
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_dotted_capital_i_that_no_row_has_is_warned_of(
+    reviews: pd.DataFrame, lowercase: bool, tmp_path: Path
+) -> None:
+    given = reviews.assign(review=reviews["review"].str.lower())
+    model = make_pipeline(CountVectorizer(lowercase=lowercase), LogisticRegression())
+    model.fit(given["review"], given["outcome"])
+    model[-1].coef_[:] = 1
+    report = homeostat.export(model, given, tmp_path, features=["review"])
+    warned = [note for note in report.warnings if note.startswith("texts with \u0130")]
+    assert [("U+0130" in note, "lowercase=False" in note) for note in warned] == [(True, True)] * lowercase
 
 
 def test_rows_without_outcome_or_time_are_said(rows: pd.DataFrame, tmp_path: Path) -> None:
