@@ -194,7 +194,8 @@ def _number(values: pd.Series[Any], source: str, name: str, nullable: bool) -> C
             f"column {source!r} has whole numbers above 2^24 and missing values",
             hint="an integer with missing values is served as float32, which rounds them; fill them before fitting",
         )
-    minimum, maximum = valid_range(low, high)
+    # A boolean with missing values is served as an integer.
+    minimum, maximum = (0.0, 1.0) if pd.api.types.is_bool_dtype(values.dtype) else valid_range(low, high)
     kind = "integer" if whole else "number"
     return Column(
         source,

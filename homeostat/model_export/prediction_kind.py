@@ -153,6 +153,8 @@ def kind_of_scores(
             f"kind='probability', and the model returns scores from {scores.min():.3g} to {scores.max():.3g}",
             hint=f"if they are logits, {sigmoid}",
         )
+    if between and outcomes is not None:
+        _refuse_two_texts(outcomes)
     if kind == "value" or (not kind and not binary):
         return VALUE
     if not between:
@@ -161,6 +163,18 @@ def kind_of_scores(
             hint=f"if they are logits, {sigmoid}; if they are values, pass kind='value'",
         )
     return of_classes((0, 1))
+
+
+def _refuse_two_texts(outcomes: pd.Series[Any]) -> None:
+    """Of one probability per row nothing says which of two texts it is of."""
+    values = sorted({one for one in outcomes.dropna() if isinstance(one, str)})
+    if len(values) == 2:
+        column = f'rows["{outcomes.name}"]'
+        raise ExportRefused(
+            f"the outcomes are {values[0]!r} and {values[1]!r}, and the model returns one score from 0 to 1 per row",
+            hint=f"if it is the probability of {values[1]!r}, write them as 1 and 0: "
+            f"{column} = {column}.eq({values[1]!r}).astype(int)",
+        )
 
 
 def check_outcomes(kind: PredictionKind, classes: Sequence[Any], column: pd.Series[Any]) -> None:

@@ -19,6 +19,12 @@ from homeostat.model_export.libraries.class_outputs import (
     labels_in_file,
     softmax,
 )
+from homeostat.model_export.libraries.input_checks import (
+    refuse_fixed_rows,
+    refuse_missing,
+    refuse_times,
+    require_inputs,
+)
 from homeostat.model_export.named_graph import Graph, second_column, without_zipmap
 from homeostat.model_export.prediction_kind import (
     Floats,
@@ -130,6 +136,7 @@ def onnx_model(
     kept = [one for one in model.graph.input if one.name not in weights]
     del model.graph.input[:]
     model.graph.input.extend(kept)
+    refuse_fixed_rows(kept)
     output = _choose_output(model, options.get("output") or "")
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -160,7 +167,9 @@ def with_kind(
 
     `known`: labels of classes in the file; `classifier`: what the file says that the output is of, see `classifier_in_file`.
     """
-    given = rows[list(source.column_names(rows, list(rows.columns)))]
+    taken = list(source.column_names(rows, list(rows.columns)))
+    require_inputs(taken, rows)
+    given = rows[taken]
     scores = np.asarray(source.run(feeds(source.model, given)), dtype=np.float64)
     if names := options.get("names"):
         if scores.shape != (len(rows), len(names)):
@@ -221,7 +230,9 @@ def feeds(model: onnx.ModelProto, rows: pd.DataFrame) -> list[Any]:
     inputs = model.graph.input
     if len(inputs) == 1 and not (len(rows.columns) == 1 and is_tensor_column(rows.iloc[:, 0])):
         refuse_times(rows)
-        return [rows.to_numpy(dtype=_TYPES[_element(inputs[0])])]
+        kind = np.dtype(_TYPES[_element(inputs[0])])
+        refuse_missing(rows, kind)
+        return [rows.to_numpy(dtype=kind)]
     return [_feed(rows[column], one) for one, column in zip(inputs, rows.columns, strict=True)]
 
 
@@ -231,19 +242,11 @@ def _feed(values: pd.Series[Any], wanted: onnx.ValueInfoProto) -> Any:
     return _values(values, wanted).reshape([-1] + [1] * (_rank(wanted) - 1))
 
 
-def refuse_times(rows: pd.DataFrame) -> None:
-    """Raises ExportRefused that names the first column of times: they do not fit into a matrix of floats."""
-    times = [name for name in rows.columns if is_time(rows[name])]
-    if times:
-        raise ExportRefused(
-            f"the model takes one matrix, and the column {times[0]!r} holds times",
-            hint="give the model one input per column, int64 for a time, or turn times into numbers before fitting",
-        )
-
-
 def _values(values: pd.Series[Any], wanted: onnx.ValueInfoProto) -> Any:
     if not is_time(values):
-        return values.to_numpy(dtype=_TYPES[_element(wanted)])
+        kind = np.dtype(_TYPES[_element(wanted)])
+        refuse_missing(values.to_frame(), kind)
+        return values.to_numpy(dtype=kind)
     if _element(wanted) != TensorProto.INT64:
         raise ExportRefused(
             f"the column {str(values.name)!r} holds times, and the model's input {wanted.name} is not int64",

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pandas as pd
 
 from homeostat.model_export.checks.library_errors import first_line
 from homeostat.model_export.columns import is_time, to_micros
-from homeostat.model_export.libraries.onnx_model import OnnxSource, refuse_times, with_kind
+from homeostat.model_export.libraries.input_checks import refuse_missing, refuse_times, require_tensor
+from homeostat.model_export.libraries.onnx_model import OnnxSource, with_kind
 from homeostat.model_export.named_graph import OPSETS, without_zipmap
 from homeostat.model_export.prediction_kind import of_classes
 from homeostat.model_export.tensors import is_tensor_column, tensor_values
@@ -125,7 +127,9 @@ def _values(values: pd.Series[Any]) -> Any:
     if is_tensor_column(values):
         return tensor_values(values)
     kinds = {"i": "int64", "u": "int64", "b": "bool"}
-    return values.to_numpy(dtype=kinds.get(values.dtype.kind, "float32"))
+    kind = kinds.get(values.dtype.kind, "float32")
+    refuse_missing(values.to_frame(), np.dtype(kind))
+    return values.to_numpy(dtype=kind)
 
 
 def _try(module: Any, rows: pd.DataFrame, *, single: bool) -> None:
@@ -135,13 +139,14 @@ def _try(module: Any, rows: pd.DataFrame, *, single: bool) -> None:
     given = _inputs(rows, single=single)
     try:
         with _evaluating(module), torch.no_grad():
-            module(*given)
+            returned = module(*given)
     except Exception as error:  # whatever the module raises
         shapes = ", ".join(str([None, *one.shape[1:]]).replace("None", "N") for one in given)
         raise ExportRefused(
             f"the module fails on tensors of shape {shapes}: {first_line(error)}",
             hint="pass rows with the shapes that forward() takes without the row axis, such as [1, 8, 8] for one channel",
         ) from error
+    require_tensor(returned)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from homeostat.model_export.prediction_kind import VALUE, check_outcomes, of_classes
+from homeostat.model_export.prediction_kind import VALUE, check_outcomes, kind_of_scores, of_classes
 from shared.errors import ExportRefused
 
 
@@ -59,3 +59,16 @@ def test_a_regression_needs_numbers_as_outcomes() -> None:
     np.testing.assert_array_equal(VALUE.outcomes(pd.Series([1, 2.5, None])), [1, 2.5, np.nan])
     with pytest.raises(ExportRefused, match="'delay' holds values that are not numbers"):
         VALUE.outcomes(pd.Series(["late"], name="delay"))
+
+
+def test_two_texts_as_outcomes_of_a_probability_are_refused_with_the_line_that_converts_them() -> None:
+    outcomes = pd.Series(["yes", "no", None], name="paid")
+    with pytest.raises(
+        ExportRefused, match="the outcomes are 'no' and 'yes', and the model returns one score"
+    ) as refused:
+        kind_of_scores(np.array([0.1, 0.9, 0.5]), outcomes)
+    line = 'rows["paid"] = rows["paid"].eq(\'yes\').astype(int)'
+    assert refused.value.hint.endswith(line)
+    rows = pd.DataFrame({"paid": outcomes.dropna()})
+    exec(line, {"rows": rows})
+    assert kind_of_scores(np.array([0.1, 0.9]), rows["paid"]).name == "probability"
