@@ -26,6 +26,7 @@ from homeostat.model_export.checks.arguments import (
     check_rows,
 )
 from homeostat.model_export.checks.library_errors import refuses_alone, refusing
+from homeostat.model_export.checks.refused_numbers import refused_numbers
 from homeostat.model_export.columns import Column, infer_columns, open_category, to_table
 from homeostat.model_export.libraries.choice import source_model
 from homeostat.model_export.libraries.onnx_model import OnnxSource
@@ -163,7 +164,11 @@ def export(
     )
     check_project(source.kind, loop.prediction)
     chosen, verified = _best_conversion(source, columns, frame, loop, tolerance, allowed_share)
-    notes = [*source.warnings, *_differences(verified, columns, frame, allowed_share)]
+    notes = [
+        *source.warnings,
+        *refused_numbers(source, columns, frame),
+        *_differences(verified, columns, frame, allowed_share),
+    ]
     if any(one.name == UNSEEN_CATEGORIES and not one.problem for one in verified.comparisons):
         columns = tuple(map(open_category, columns))
     outcomes = None if truth.values is None else source.kind.outcomes(truth.values)
