@@ -15,8 +15,9 @@ from homeostat.model_export.named_graph import PROBABILITIES, SCORE, SCORES
 from homeostat.model_export.prediction_kind import PredictionKind
 from shared.contracts.feature import Feature
 
-# Rows that a window should hold, and the lengths to choose from: (text, seconds, the gate's holdout).
-_ROWS_PER_WINDOW = 500
+# Rows that a window should hold, a quarter above minimum_rows since rates vary.
+# The lengths to choose from: (text, seconds, the gate's holdout).
+_ROWS_PER_WINDOW = 250
 _WINDOWS = (
     ("1h", 3600, "12h"),
     ("6h", 21600, "1d"),
@@ -45,7 +46,7 @@ outcome: {{delay: {delay}}}            # outcomes are usually known after this t
 metric: {{name: {metric}}}
 
 drift:
-  window: {{every: {window}, minimum_rows: {minimum_rows}}}
+  window: {{every: {window}, minimum_rows: {minimum_rows}}}{rate}
   false_alarms_per_30_days: 1
 {loss_increase}
 retraining:
@@ -75,7 +76,7 @@ def write_loop_yaml(
 
     `loss`: the model's, in the unit of the metric; None if it is unknown. Of a regression it gives `drift.loss_increase`.
     """
-    window, _, holdout = _window(event_times)
+    window, seconds, holdout = _window(event_times)
     return _TEMPLATE.format(
         library=library,
         rows=rows,
@@ -86,6 +87,7 @@ def write_loop_yaml(
         delay=outcome_delay,
         metric=kind.metric,
         window=window,
+        rate=_rate(event_times, seconds),
         holdout=holdout,
         minimum_rows=max(_FEWEST_ROWS, min(_USUAL_ROWS, rows)),
         loss_increase=_loss_increase(kind, loss),
@@ -159,3 +161,14 @@ def _window(event_times: pd.Series[pd.Timestamp] | None) -> tuple[str, int, str]
         return _USUAL
     rate = len(event_times) / seconds
     return next((one for one in _WINDOWS if rate * one[1] >= _ROWS_PER_WINDOW), _WINDOWS[-1])
+
+
+def _rate(event_times: pd.Series[pd.Timestamp] | None, window_s: int) -> str:
+    """A comment with the rows of a day and of a window; empty without times that differ."""
+    if event_times is None or not len(event_times):
+        return ""
+    seconds = (event_times.max() - event_times.min()).total_seconds()
+    if not seconds or np.isnan(seconds):
+        return ""
+    rate = len(event_times) / seconds
+    return f"   # {rate * 86400:.0f} rows a day in these rows: {rate * window_s:.0f} per window"

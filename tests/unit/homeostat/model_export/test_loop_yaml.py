@@ -131,9 +131,23 @@ def test_positive_class_is_written_unless_it_is_one(classes: list[Any], positive
 
 @pytest.mark.parametrize(
     ("rows", "apart", "window"),
-    [(1000, "1s", "1h"), (1000, "2min", "1d"), (50, "1d", "30d"), (2, "0s", "1d")],
+    [(1000, "1s", "1h"), (1000, "2min", "1d"), (2000, "5min", "1d"), (50, "1d", "30d"), (2, "0s", "1d")],
 )
 def test_a_window_is_long_enough_for_its_rows(rows: int, apart: str, window: str) -> None:
     times = pd.Series(pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(apart) * pd.RangeIndex(rows))
     every = written(event_times=times).drift.window.every
     assert every == pd.to_timedelta(window).to_pytimedelta()
+
+
+def test_rows_of_a_window_are_said_beside_its_length() -> None:
+    times = pd.Series(pd.date_range("2026-01-01", periods=4000, freq="5min", tz="UTC"))
+    text = write_loop_yaml(
+        model="fraud",
+        library="scikit-learn",
+        columns=infer_columns(ROWS, list(ROWS.columns)),
+        kind=VALUE,
+        event_times=times,
+        rows=4000,
+        outcome_delay="3d",
+    )
+    assert "every: 1d, minimum_rows: 200}   # 288 rows a day in these rows: 288 per window" in text
