@@ -17,7 +17,7 @@ from shared.contracts.lake_schema import TIMESTAMP
 from shared.errors import ExportRefused
 
 LONGEST_NAME = 63
-# An identifier in text form is no category: its values would fill loop.yaml, and nearly every request would be out of range.
+# More are not listed in loop.yaml, and any value is served. With more than one for two rows it is an identifier, no category.
 MOST_CATEGORIES = 1000
 _FLOAT32_INTEGERS = 2**24
 
@@ -95,6 +95,17 @@ def open_category(column: Column) -> Column:
     if column.feature.type != "category":
         return column
     return replace(column, feature=column.feature.model_copy(update={"unknown": "serve"}))
+
+
+def require_listed(columns: Sequence[Column]) -> None:
+    """Raises ExportRefused for a column with too many categories to list in loop.yaml, of a model that refuses unknown ones."""
+    for column in columns:
+        if column.feature.type == "category" and not column.feature.values:
+            raise ExportRefused(
+                f"column {column.source!r} has {len(column.keys)} different texts, and the model refuses others",
+                hint="let its encoder take unknown ones (handle_unknown='ignore'), or group rare values: "
+                f"a listed category has at most {MOST_CATEGORIES}",
+            )
 
 
 def is_time(values: pd.Series[Any]) -> bool:
@@ -229,7 +240,8 @@ def _outwards(value: float, rounding: Any) -> float:
 
 
 def _category(values: pd.Series[Any], source: str, name: str, known: list[Any], nullable: bool) -> Column:
-    if len(known) > MOST_CATEGORIES:
+    many = len(known) > MOST_CATEGORIES
+    if many and 2 * len(known) > values.notna().sum():
         raise ExportRefused(
             f"column {source!r} has {len(known)} different texts; a category has at most {MOST_CATEGORIES}",
             hint="group rare values, or drop the column if it is an identifier",
@@ -240,7 +252,8 @@ def _category(values: pd.Series[Any], source: str, name: str, known: list[Any], 
                 f"column {source!r} has an empty text as a value",
                 hint="an empty text means a missing category; use another value, such as 'none'",
             )
-        feature = Feature(name=name, type="category", values=tuple(known), nullable=nullable)
+        listed = {"unknown": "serve"} if many else {"values": tuple(known)}
+        feature = Feature.model_validate({"name": name, "type": "category", "nullable": nullable, **listed})
         return Column(source, feature, tuple(known))
     if all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in known):
         feature = Feature(

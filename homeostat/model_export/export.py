@@ -27,7 +27,7 @@ from homeostat.model_export.checks.arguments import (
 )
 from homeostat.model_export.checks.library_errors import refuses_alone, refusing
 from homeostat.model_export.checks.refused_numbers import refused_numbers
-from homeostat.model_export.columns import Column, infer_columns, open_category, to_table
+from homeostat.model_export.columns import Column, infer_columns, open_category, require_listed, to_table
 from homeostat.model_export.libraries.choice import source_model
 from homeostat.model_export.libraries.onnx_model import OnnxSource
 from homeostat.model_export.loop_yaml import write_loop_yaml
@@ -171,6 +171,8 @@ def export(
     ]
     if any(one.name == UNSEEN_CATEGORIES and not one.problem for one in verified.comparisons):
         columns = tuple(map(open_category, columns))
+    else:
+        require_listed(columns)
     outcomes = None if truth.values is None else source.kind.outcomes(truth.values)
     conclusions = list(source.notes)
     if source.kind.name == "classes" and outcomes is not None:

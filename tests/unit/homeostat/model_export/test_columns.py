@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from homeostat.model_export.columns import infer_columns, to_table, valid_names
+from homeostat.model_export.columns import infer_columns, require_listed, to_table, valid_names
 from shared.contracts.feature import Feature
 from shared.contracts.prediction import ANSWER_NAMES
 from shared.errors import ExportRefused
@@ -78,6 +78,16 @@ def test_names_are_made_valid_and_distinct() -> None:
 def test_a_column_that_cannot_be_served_is_refused_by_name(values: object, message: str) -> None:
     with pytest.raises(ExportRefused, match=f"(?s)column 'seen'.*{message}"):
         infer_columns(pd.DataFrame({"seen": values}), ["seen"])
+
+
+def test_many_categories_are_served_without_a_list_if_the_model_takes_unknown_ones() -> None:
+    rows = pd.DataFrame({"shop": [f"s{number % 1500}" for number in range(3000)]})
+    (column,) = infer_columns(rows, ["shop"])
+    assert column.feature == Feature(name="shop", type="category", unknown="serve")
+    assert len(column.keys) == 1500
+    with pytest.raises(ExportRefused, match="'shop' has 1500 different texts, and the model refuses others"):
+        require_listed([column])
+    require_listed(infer_columns(ROWS, list(ROWS.columns)))
 
 
 def test_reserved_names_are_changed() -> None:

@@ -503,3 +503,22 @@ def test_a_conversion_with_one_wrong_value_is_refused(
     with pytest.raises(ExportRefused, match="returns other scores than the original") as refused:
         homeostat.export(model, rows, tmp_path / "arrivals", outcome=NAMES)
     assert " low " in refused.value.message
+
+
+@pytest.mark.parametrize("unknown", ["ignore", "error"])
+def test_many_categories_need_a_model_that_takes_unknown_ones(unknown: str, tmp_path: Path) -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    rows = pd.DataFrame({"shop": [f"s{number % 1500}" for number in range(3000)]})
+    rows["outcome"] = [number % 2 for number in range(3000)]
+    model = make_pipeline(OneHotEncoder(handle_unknown=unknown), LogisticRegression())
+    model.fit(rows[["shop"]], rows["outcome"])
+    if unknown == "error":
+        with pytest.raises(ExportRefused, match="1500 different texts, and the model refuses others"):
+            homeostat.export(model, rows, tmp_path)
+        return
+    homeostat.export(model, rows, tmp_path)
+    feature = read_loop_spec(tmp_path).feature("shop")
+    assert (feature.values, feature.unknown) == ((), "serve")
