@@ -134,6 +134,22 @@ def test_lost_answer_is_not_repeated(server: ScriptedInference) -> None:
     assert server.asked.count("POST /predict") == 1
 
 
+@pytest.mark.parametrize("kind", [httpx.WriteError, httpx.RemoteProtocolError])
+def test_prediction_that_may_have_arrived_is_not_repeated(
+    server: ScriptedInference, kind: type[httpx.RequestError]
+) -> None:
+    """The server may have the whole request where writing its end fails, or where it closes before its answer."""
+
+    def breaks(request: httpx.Request) -> httpx.Response:
+        server.usual_answer(request)
+        raise kind("connection reset", request=request)
+
+    server.script = [breaks]
+    with client(server) as ours, pytest.raises(AnswerLost, match="connection reset"):
+        ours.predict(ROW)
+    assert len(server.logged) == 1
+
+
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_status_of_a_proxy_is_not_repeated(server: ScriptedInference, status: int) -> None:
     server.script = [proxy_says(status)]
