@@ -152,9 +152,11 @@ def _try(module: Any, rows: pd.DataFrame, *, single: bool) -> None:
 @contextmanager
 def _evaluating(module: Any) -> Iterator[None]:
     """The module in evaluation mode, and afterwards as it was: dropout would make every score another one."""
-    training = module.training
+    # A frozen part may be in evaluation mode while the others train.
+    training = {part: part.training for part in module.modules()}
     module.eval()
     try:
         yield
     finally:
-        module.train(training)
+        for part, flag in training.items():
+            part.training = flag
