@@ -42,6 +42,8 @@ _MOST_KEYS = 2000
 
 def catboost_model(model: Any, *, positive: Any = None) -> TreeModel:
     """A fitted model of any of CatBoost's classes."""
+    import catboost
+
     _refuse_other_features(model)
     loss = _loss(model)
     classes = tuple(model.classes_) if _LINKS[loss] in ("sigmoid", "softmax", "shares") else ()
@@ -53,10 +55,17 @@ def catboost_model(model: Any, *, positive: Any = None) -> TreeModel:
     def predict(rows: pd.DataFrame) -> Any:
         given: Any = rows if named else rows.to_numpy()
         if classes:
-            probabilities = np.asarray(model.predict(given, prediction_type="Probability"))
+            # An estimator's class may have methods of its own; CatBoost, as files are read, has none.
+            probabilities = np.asarray(
+                model.predict_proba(given)
+                if hasattr(model, "predict_proba")
+                else model.predict(given, prediction_type="Probability")
+            )
             if _LINKS[loss] == "shares":
                 probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
             return probabilities if place is None else probabilities[:, place]
+        if isinstance(model, catboost.CatBoostRegressor):
+            return model.predict(given)
         return model.predict(given, prediction_type="Exponent" if _LINKS[loss] == "exp" else "RawFormulaVal")
 
     return TreeModel(

@@ -40,7 +40,7 @@ def read_ensemble(estimator: Any, *, class_place: int | None, classes: int = 0) 
         return read_booster(
             estimator.get_booster(),
             (),
-            used_iterations(estimator),
+            used_iterations(estimator.get_booster()),
             flipped=flipped,
             missing=missing_number(estimator),
         )

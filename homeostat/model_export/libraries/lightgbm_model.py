@@ -44,10 +44,10 @@ def lightgbm_model(model: Any, *, positive: Any = None) -> TreeModel:
     import lightgbm
 
     if isinstance(model, lightgbm.Booster):
-        booster = model
+        booster, estimator = model, None
         classes: tuple[Any, ...] = _classes(_objective(model))
     else:
-        booster = model.booster_
+        booster, estimator = model.booster_, model
         classes = tuple(model.classes_) if hasattr(model, "predict_proba") else ()
     kind = of_classes(classes, positive=positive) if classes else VALUE
     flipped = kind.name == "probability" and kind.positive == classes[0]
@@ -56,9 +56,18 @@ def lightgbm_model(model: Any, *, positive: Any = None) -> TreeModel:
     named = names != [f"Column_{number}" for number in range(len(names))]
 
     def predict(rows: pd.DataFrame) -> Any:
-        scores = np.asarray(booster.predict(rows if named else rows.to_numpy()), dtype=np.float64)
+        given: Any = rows if named else rows.to_numpy()
+        if estimator is not None:
+            # An estimator's class may have methods of its own.
+            scores = np.asarray(
+                (estimator.predict_proba if classes else estimator.predict)(given), np.float64
+            )
+        else:
+            scores = np.asarray(booster.predict(given), dtype=np.float64)
         if one_vs_all:
-            return scores / scores.sum(axis=1, keepdims=True)
+            scores = scores / scores.sum(axis=1, keepdims=True)
+        if scores.ndim == 2 and len(classes) == 2:
+            return scores[:, 0 if flipped else 1]
         return 1 - scores if flipped else scores
 
     return TreeModel(

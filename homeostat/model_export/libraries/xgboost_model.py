@@ -49,12 +49,20 @@ def xgboost_model(model: Any, *, positive: Any = None) -> TreeModel:
     if estimator is None:
         booster = model
         classes: tuple[Any, ...] = _classes(model)
-        iterations = booster.num_boosted_rounds()
     else:
-        booster, iterations = model.get_booster(), used_iterations(model)
+        booster = model.get_booster()
         classes = tuple(model.classes_) if hasattr(model, "predict_proba") else ()
+    iterations, rounds = used_iterations(booster), booster.num_boosted_rounds()
+    stopped = iterations < rounds
+    notes = (
+        [f"the first {iterations} of {rounds} rounds, up to the best iteration, as an estimator predicts"]
+        if stopped and estimator is None
+        else []
+    )
     kind = of_classes(classes, positive=positive) if classes else VALUE
     place = list(classes).index(kind.positive) if kind.name == "probability" else None
+
+    used = (0, iterations if stopped else 0)
 
     def predict(rows: pd.DataFrame) -> Any:
         _refuse_unseen_texts(booster, rows)
@@ -66,10 +74,12 @@ def xgboost_model(model: Any, *, positive: Any = None) -> TreeModel:
             return probabilities if place is None else probabilities[:, place]
         matrix = xgboost.DMatrix(given, enable_categorical=True)
         if len(classes) > 2:
-            margins = np.asarray(booster.predict(matrix, output_margin=True), dtype=np.float64)
+            margins = np.asarray(
+                booster.predict(matrix, output_margin=True, iteration_range=used), dtype=np.float64
+            )
             powers = np.exp(margins - margins.max(axis=1, keepdims=True))
             return powers / powers.sum(axis=1, keepdims=True)
-        scores = booster.predict(matrix)
+        scores = booster.predict(matrix, iteration_range=used)
         return 1 - np.asarray(scores, dtype=np.float64) if place == 0 else scores
 
     return TreeModel(
@@ -82,6 +92,7 @@ def xgboost_model(model: Any, *, positive: Any = None) -> TreeModel:
         read=lambda columns, _: read_booster(
             booster, columns, iterations, flipped=place == 0, missing=missing_number(estimator)
         ),
+        notes=notes,
     )
 
 
@@ -165,12 +176,10 @@ def _refuse_unseen_texts(booster: Any, rows: pd.DataFrame) -> None:
             raise ValueError(f"Found a category not in the training set: {sorted(map(str, unseen))[0]!r}")
 
 
-def used_iterations(model: Any) -> int:
-    """Up to the best iteration where training stopped early, as the estimator itself predicts."""
-    best = (
-        model.best_iteration if model.early_stopping_rounds else model.get_booster().num_boosted_rounds() - 1
-    )
-    return int(best) + 1
+def used_iterations(booster: Any) -> int:
+    """Up to the best iteration where training stopped early, as an estimator predicts; a booster itself predicts with all."""
+    best = booster.attr("best_iteration")
+    return booster.num_boosted_rounds() if best is None else int(best) + 1
 
 
 def _classes(booster: Any) -> tuple[int, ...]:
