@@ -12,14 +12,22 @@ from homeostat.model_export.prediction_kind import Floats, PredictionKind
 
 MOST_SHOWN = 5
 _WIDEST = 12
+# Of 21 numbers and more, at least the smallest and the largest are not of the middle.
+_FEW = 21
+_LOG_ODDS = 100
+# onnxruntime's Sigmoid of float32 is exact to 1.6e-7 absolute, measured from -30 to 30.
+_PROBABILITY_ROUNDING = 2.0**-22
+# The last digits of a sum of float32 numbers, relative to its size.
+_VALUE_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
 class Comparison:
     """One set of rows: how many scores differ by more than the tolerance, and a table of the worst.
 
-    `labels`: rows whose label changed (a score on the other side of 0.5). `problem`: why the set was not compared.
-    `advice`: what to do, where a difference is a known limit of rows unlike the given ones: a warning, no refusal.
+    `labels`: rows whose label changed (a score on the other side of 0.5). `problem`: why the set was not compared. `refused`: the
+    columns that were not, in a set of which others were, each with the original's error. `advice`: what to do, where a difference
+    is a known limit of rows unlike the given ones: a warning, no refusal.
     """
 
     name: str
@@ -30,6 +38,16 @@ class Comparison:
     table: str = ""
     problem: str = ""
     advice: str = ""
+    refused: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every row of the set was compared."""
+        return not self.problem and not self.refused
+
+    def compared(self, column: str) -> bool:
+        """Whether the rows with this column changed were compared."""
+        return not self.problem and column not in dict(self.refused)
 
     def accepted(self, share: float) -> bool:
         """Whether at most this share of the rows differs; a single row is never too many."""
@@ -38,14 +56,73 @@ class Comparison:
     def __str__(self) -> str:
         if self.problem:
             return f"{self.name}: {self.problem}"
+        refused = "".join(
+            f"; not compared where {column} is changed: the original refuses it: {reason}"
+            for column, reason in self.refused
+        )
         if not self.differing:
-            return f"{self.name}: {self.rows} rows, all scores equal (largest difference {self.largest:.2g})"
+            equal = f"all scores equal (largest difference {self.largest:.2g})"
+            return f"{self.name}: {self.rows} rows, {equal}{refused}"
         advice = f"{self.advice}\n" if self.advice else ""
         changed = f", {self.labels} labels changed" if self.labels else ""
         return (
             f"{self.name}: {self.differing} of {self.rows} rows differ ({self.differing / self.rows:.1%}), "
-            f"largest difference {self.largest:.3g}{changed}\n{advice}{self.table}"
+            f"largest difference {self.largest:.3g}{changed}{refused}\n{advice}{self.table}"
         )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large a difference of the original's scores is: the width of their middle and the place of it, of each output one.
+
+    `width`, `centre`: [1], of several classes or values [K]. A few outliers move neither.
+    """
+
+    width: Floats
+    centre: Floats
+
+    def allowed(self, kind: PredictionKind, scores: Floats, tolerance: float) -> Floats:
+        """The largest difference from the original's `scores` [N, K] that counts as equal, [N, K].
+
+        Of a value `tolerance` times the larger of the width and its distance from the centre, and the rounding of float32.
+        Of a probability p `tolerance`, and where p is rare or nearly certain less: the larger of `tolerance` times the width
+        and 100 times `tolerance` in log-odds, whose derivative is 1 / (p (1 - p)); by default 1 % of a rare p.
+        """
+        if kind.name in ("value", "values"):
+            sizes = np.fmax(self.width, np.abs(scores - self.centre))
+            found = tolerance * sizes + min(_VALUE_ROUNDING, tolerance) * np.abs(scores)
+        else:
+            log_odds = _LOG_ODDS * tolerance * np.clip(scores * (1 - scores), 0.0, None)
+            found = np.fmax(np.fmax(log_odds, tolerance * self.width), _PROBABILITY_ROUNDING)
+            found = np.fmin(found, tolerance)
+        return np.where(np.isfinite(found), found, 0.0)
+
+
+def scale_of(scores: Floats) -> Scale:
+    """The scale of the original's scores of the given rows, [N] or [N, K]; of those that are finite."""
+    columns = [column[np.isfinite(column)] for column in scores.reshape(len(scores), -1).T]
+    return Scale(
+        np.array([middle_width(column) for column in columns]),
+        np.array([float(np.median(column)) if column.size else 0.0 for column in columns]),
+    )
+
+
+def middle_width(values: Floats) -> float:
+    """The range of the middle 90 % of finite numbers, and at least a hundredth of that of the middle 98 %.
+
+    Of numbers of which nearly all are equal, a hundredth of the whole range. At least one number of twenty or more is left out
+    at each end, so that one outlier does not count.
+    """
+    if not values.size:
+        return 0.0
+    ordered = np.sort(values)
+    nine, most, whole = (_inner_range(ordered, share) for share in (0.05, 0.01, 0.0))
+    return max(nine, most / 100) or whole / 100
+
+
+def _inner_range(ordered: Floats, share: float) -> float:
+    cut = int(np.ceil(share * (len(ordered) - 1))) if len(ordered) >= _FEW else 0
+    return float(ordered[len(ordered) - 1 - cut] - ordered[cut])
 
 
 def compare(
@@ -56,46 +133,37 @@ def compare(
     rows: pd.DataFrame,
     *,
     tolerance: float,
-    scale: Floats,
+    scale: Scale,
     changed: Sequence[str] = (),
 ) -> Comparison:
-    """Compare scores of the same rows.
+    """Compare scores of the same rows, [N] or [N, K].
 
-    A probability, also of one of several classes, differs if it is further away than `tolerance`; a
-    value, also one of several, if it is further away than `tolerance` times the larger
-    of `scale` (of several one for each) and its own size. `changed` names the column that a probe changed in each row.
+    A score differs if it is further away than `scale.allowed`; of several classes or values one is enough, and the row shows
+    the one that is furthest beyond. `changed` names the column that a probe changed in each row.
     """
     labels = {}
     if kind.name == "classes":
         labels = {"label": original.argmax(axis=1), "exported label": exported.argmax(axis=1)}
-        # The row's largest difference, and the two probabilities that it is between.
-        with np.errstate(invalid="ignore"):
-            place = np.nan_to_num(np.abs(original - exported), nan=np.inf).argmax(axis=1)[:, None]
-        original, exported = (np.take_along_axis(one, place, axis=1)[:, 0] for one in (original, exported))
-    if kind.names:
-        # The row's value that differs most, on its own scale.
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            parts = np.abs(original - exported) / np.fmax(np.abs(original), scale)
-        place = np.nan_to_num(parts, nan=np.inf).argmax(axis=1)
-        scale = scale[place]
-        original, exported = (one[np.arange(len(one)), place] for one in (original, exported))
+    count = len(original)
+    first, second = original.reshape(count, -1), exported.reshape(count, -1)
     with np.errstate(invalid="ignore", over="ignore"):
-        distance = np.abs(original - exported)
-    # Scores are float32, in which a larger number is infinite.
-    both = ~(np.abs(original) <= np.finfo(np.float32).max) & ~np.isfinite(exported)
-    distance = np.where(both, 0.0, np.where(np.isfinite(distance), distance, np.inf))
-    allowed = tolerance * (
-        np.fmax(np.abs(original), scale) if kind.name in ("value", "values") else np.ones(len(original))
+        distances = np.abs(first - second)
+        allowed = scale.allowed(kind, first, tolerance)
+        # Scores are float32, in which a larger number is infinite.
+        both = ~(np.abs(first) <= np.finfo(np.float32).max) & ~np.isfinite(second)
+        distances = np.where(both, 0.0, np.where(np.isfinite(distances), distances, np.inf))
+        # Scores may be on scales that differ: the worst is the furthest beyond what is allowed.
+        excess = np.where(distances > 0, distances / np.fmax(allowed, np.finfo(float).tiny), 0.0)
+    place = excess.argmax(axis=1)
+    original, exported, distance, order = (
+        one[np.arange(count), place] for one in (first, second, distances, excess)
     )
-    allowed = np.where(np.isfinite(allowed), allowed, 0.0)
-    wrong = distance > allowed
-    flipped = np.zeros(len(original), bool)
+    wrong = order > 1
+    flipped = np.zeros(count, bool)
     if kind.name == "probability":
         flipped = (original >= 0.5) != (exported >= 0.5)
     elif labels:
         flipped = labels["label"] != labels["exported label"]
-    # Values may be on scales that differ: then the worst is the furthest beyond what is allowed.
-    order = distance / np.fmax(allowed, np.finfo(float).tiny) if kind.names else distance
     worst = np.argsort(-order, kind="stable")[: min(MOST_SHOWN, int(wrong.sum()))]
     shown = pd.DataFrame(
         {"row": worst, "original": original[worst], "exported": exported[worst]}
@@ -110,17 +178,9 @@ def compare(
     table = pd.concat([shown, features.iloc[:, :_WIDEST]], axis=1)
     return Comparison(
         name,
-        len(original),
+        count,
         differing=int(wrong.sum()),
         labels=int((flipped & wrong).sum()),
         largest=float(distance.max(initial=0.0)),
         table=table.to_string(index=False) if len(worst) else "",
     )
-
-
-def spread(kind: PredictionKind, scores: Floats) -> Floats:
-    """The range of the original's finite scores: the scale on which a difference counts; of several values one for each."""
-    columns = scores.T if kind.names else [scores]
-    finite = [column[np.isfinite(column)] for column in columns]
-    ranges = np.array([float(np.ptp(column)) if column.size else 0.0 for column in finite])
-    return ranges if kind.names else ranges[0]

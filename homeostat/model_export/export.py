@@ -89,8 +89,9 @@ def export(
     `output` (a name) and `labels` (the classes in the order of the output). An existing loop.yaml is kept, and the model must fit
     it: its classes, and the positive one of two.
 
-    A score differs if it is further than `tolerance` from the original's: of a probability absolute, of a value relative to the
-    range of the scores. Up to `allowed_share` of the rows may differ, with an ExportWarning that shows them.
+    A score differs if it is further than `tolerance` from the original's. Of a value that is relative to the range of the middle
+    90 % of the scores. Of a probability it is absolute, and where all are rare also in log-odds, 100 times `tolerance`: 1 % of a
+    rare one by default. Up to `allowed_share` of the rows may differ, with an ExportWarning that shows them.
 
     Raises ExportRefused, and writes nothing, if the model cannot be exported, an argument cannot be meant or more rows differ.
     Its message and `hint` say what to do; its cause is the exception of a library, if there was one.
@@ -169,10 +170,10 @@ def export(
         *refused_numbers(source, columns, frame),
         *_differences(verified, columns, frame, allowed_share),
     ]
-    if any(one.name == UNSEEN_CATEGORIES and not one.problem for one in verified.comparisons):
-        columns = tuple(map(open_category, columns))
-    else:
-        require_listed(columns)
+    unseen = [one for one in verified.comparisons if one.name == UNSEEN_CATEGORIES]
+    takes = {column.source for column in columns if any(one.compared(column.source) for one in unseen)}
+    require_listed([column for column in columns if column.source not in takes])
+    columns = tuple(open_category(column) if column.source in takes else column for column in columns)
     outcomes = None if truth.values is None else source.kind.outcomes(truth.values)
     conclusions = list(source.notes)
     if source.kind.name == "classes" and outcomes is not None:
@@ -262,7 +263,9 @@ def _differences(
             hint=precision_hint(columns, frame)
             or "the rows above show where; if that is acceptable, export in Python with a larger tolerance= or allowed_share=",
         )
-    return [str(one) for one in verified.comparisons if one.differing or one.problem]
+    notes = [str(one) for one in verified.comparisons if one.differing or not one.is_complete]
+    hint = precision_hint(columns, frame)
+    return [*notes, hint] if hint else notes
 
 
 def _model_name(folder: Path) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,17 @@ class Probe:
     rows: pd.DataFrame
     changed: tuple[str, ...]
     advice: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that were changed, each once."""
+        return tuple(dict.fromkeys(self.changed))
+
+    def of(self, columns: Collection[str]) -> Probe:
+        """The rows in which one of the columns was changed."""
+        kept = np.array([one in columns for one in self.changed], dtype=bool)
+        changed = tuple(one for one in self.changed if one in columns)
+        return replace(self, rows=self.rows[kept].reset_index(drop=True), changed=changed)
 
 
 def make_probes(columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[Probe]:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from homeostat.model_export.checks.library_errors import first_line
 from homeostat.model_export.columns import Column, to_table
-from homeostat.model_export.comparison import Comparison, compare, spread
+from homeostat.model_export.comparison import Comparison, Scale, compare, middle_width, scale_of
 from homeostat.model_export.prediction_kind import Floats
 from homeostat.model_export.probes import Probe, make_probes
 from homeostat.model_export.source_model import SourceModel
@@ -23,6 +23,7 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.errors import ExportRefused, UnservableModel
 from shared.models.losses import row_losses
 from shared.models.onnx_runner import OnnxModel
+from shared.models.probe import probe as probe_model
 
 # A column whose values float32 moves by more than this share of their spread cannot be told apart well enough.
 _LARGEST_ROUNDING = 1e-3
@@ -57,13 +58,15 @@ def verify(
         path = Path(folder) / "model.onnx"
         path.write_bytes(model.SerializeToString())
         served = OnnxModel(path, loop)
-    scale = spread(source.kind, original)
+    scale = scale_of(original)
     scores = served.score(to_table(columns, frame))
     found = [compare("the rows", source.kind, original, scores, frame, tolerance=tolerance, scale=scale)]
     found += [
         replace(_probe(source, served, columns, probe, tolerance=tolerance, scale=scale), advice=probe.advice)
         for probe in make_probes(columns, frame)
     ]
+    # What deployment requires is required here: a score that depends on other rows is equal to the original's.
+    probe_model(served.outputs, loop.features, loop.prediction, to_table(columns, frame))
     return Verification(tuple(found), scores)
 
 
@@ -105,8 +108,9 @@ def precision_hint(columns: Sequence[Column], frame: pd.DataFrame) -> str:
         if column.feature.type != "number":
             continue
         values = frame[column.source].dropna().to_numpy(dtype=np.float64)
-        rounding = np.abs(values - values.astype(np.float32).astype(np.float64)).max(initial=0.0)
-        if rounding > _LARGEST_ROUNDING * values.std():
+        rounding = np.abs(values - values.astype(np.float32).astype(np.float64))
+        # Not of the few outliers, which would hide the others or be named for them; a constant has nothing to tell apart.
+        if np.ptp(values) > 0 and np.quantile(rounding, 0.95) > _LARGEST_ROUNDING * middle_width(values):
             lost.append(column.source)
     if not lost:
         return ""
@@ -144,22 +148,29 @@ def _probe(
     probe: Probe,
     *,
     tolerance: float,
-    scale: Floats,
+    scale: Scale,
 ) -> Comparison:
-    rows = len(probe.rows)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            original = source.score(probe.rows)
-    except Exception as error:  # whatever the library raises for values it refuses
+    original, refused = _original_alone(source, probe)
+    if original is None:
+        reasons = "; ".join(f"{column}: {reason}" for column, reason in refused)
         return Comparison(
-            probe.name, rows, problem=f"not compared: the original refuses them: {first_line(error)}"
+            probe.name, len(probe.rows), problem=f"not compared: the original refuses them: {reasons}"
         )
+    probe = probe.of([one for one in probe.columns if one not in dict(refused)])
+    rows = len(probe.rows)
     try:
         exported = np.asarray(served.run(served.feeds(to_table(columns, probe.rows))), dtype=np.float64)
     except UnservableModel as error:
-        return Comparison(probe.name, rows, differing=rows, labels=rows, largest=np.inf, table=error.message)
-    return compare(
+        return Comparison(
+            probe.name,
+            rows,
+            differing=rows,
+            labels=rows,
+            largest=np.inf,
+            table=error.message,
+            refused=refused,
+        )
+    found = compare(
         probe.name,
         source.kind,
         original,
@@ -169,3 +180,30 @@ def _probe(
         scale=scale,
         changed=probe.changed,
     )
+    return replace(found, refused=refused)
+
+
+def _original_alone(source: SourceModel, probe: Probe) -> tuple[Floats | None, tuple[tuple[str, str], ...]]:
+    """The original's scores of the rows that it takes, and the columns that it refuses a value of, with the reason.
+
+    An error names no row, so after one each column is scored by itself. The scores are None if it refuses every column.
+    """
+    try:
+        return _quietly(source, probe), ()
+    except Exception as error:  # whatever the library raises for values it refuses
+        if len(probe.columns) == 1:
+            return None, ((probe.columns[0], first_line(error)),)
+    scores: list[Floats] = []
+    refused: list[tuple[str, str]] = []
+    for column in probe.columns:
+        # A probe holds the rows of a column side by side, so these scores are in its order.
+        found, reason = _original_alone(source, probe.of([column]))
+        refused += reason
+        scores += [] if found is None else [found]
+    return (np.concatenate(scores) if scores else None), tuple(refused)
+
+
+def _quietly(source: SourceModel, probe: Probe) -> Floats:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return source.score(probe.rows)

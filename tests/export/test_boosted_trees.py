@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import homeostat
+from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ExportRefused
+from shared.models.onnx_runner import OnnxModel
 from tests.export.conftest import Export
 
 FEATURES = ["amount", "age", "shop", "weekday", "card"]
@@ -99,7 +102,9 @@ def catboost(name: str, rows: pd.DataFrame, outcome: pd.Series[Any], **options: 
 def test_xgboost_classifier(rows: pd.DataFrame, export: Export, options: dict[str, Any]) -> None:
     model = xgb_classifier(rows, **options)
     # It refuses unseen categories itself.
-    with pytest.warns(homeostat.ExportWarning, match="the original refuses them: Found a category not in"):
+    with pytest.warns(
+        homeostat.ExportWarning, match="the original refuses them: shop: Found a category not in"
+    ):
         report = export(model, rows, features=FEATURES)
     kept = [one for one in report.comparisons if not one.problem]
     assert [(one.name, one.differing) for one in kept] == [(name, 0) for name in SETS if name != SETS[2]]
@@ -147,6 +152,44 @@ def test_xgboost_stops_at_the_best_iteration(rows: pd.DataFrame, export: Export)
     model.fit(early[NUMBERS], early["outcome"], eval_set=[(late[NUMBERS], late["outcome"])], verbose=False)
     assert model.best_iteration < model.get_booster().num_boosted_rounds() - 1
     assert_equal(export(model, rows), [SETS[0], SETS[1], SETS[3]])
+
+
+def test_xgboost_file_stops_at_the_best_iteration(rows: pd.DataFrame, export: Export, tmp_path: Path) -> None:
+    import xgboost
+
+    early, late = rows[:900], rows[900:]
+    model = xgboost.XGBClassifier(n_estimators=200, early_stopping_rounds=3, learning_rate=0.5)
+    model.fit(early[NUMBERS], early["outcome"], eval_set=[(late[NUMBERS], late["outcome"])], verbose=False)
+    model.save_model(tmp_path / "model.ubj")
+    report = export(tmp_path / "model.ubj", rows)
+    assert f"the first {model.best_iteration + 1} of " in report.notes[0]
+    reference = pq.read_table(report.project / "reference.parquet")
+    scores = OnnxModel(report.project / "model.onnx", read_loop_spec(report.project)).score(reference)
+    np.testing.assert_allclose(np.sort(scores), np.sort(model.predict_proba(rows[NUMBERS])[:, 1]), atol=1e-6)
+    loaded = xgboost.XGBClassifier()
+    loaded.load_model(tmp_path / "model.ubj")
+    assert homeostat.export(loaded, rows, tmp_path / "loaded").notes == ()
+
+
+@pytest.mark.parametrize("name", ["XGBClassifier", "LGBMClassifier", "LGBMRegressor", "CatBoostClassifier"])
+def test_methods_of_a_subclass_are_the_original(rows: pd.DataFrame, export: Export, name: str) -> None:
+    """A class that overrides the library's own method predicts what the trees do not."""
+    import catboost
+    import lightgbm
+    import xgboost
+
+    package: Any = {"X": xgboost, "L": lightgbm, "C": catboost}[name[0]]
+    quiet = {"L": {"verbose": -1}, "C": {"verbose": 0, "allow_writing_files": False}}.get(name[0], {})
+    method = "predict" if name.endswith("Regressor") else "predict_proba"
+    base = getattr(package, name)
+
+    def halved(self: Any, *given: Any, **options: Any) -> Any:
+        return getattr(base, method)(self, *given, **options) / 2
+
+    model = type("Halved", (base,), {method: halved})(n_estimators=5, **quiet)
+    model.fit(rows[["amount", "age"]], rows["outcome"])
+    with pytest.raises(ExportRefused, match="returns other scores than the original"):
+        export(model, rows)
 
 
 def test_xgboost_booster_without_names(rows: pd.DataFrame, export: Export) -> None:

@@ -24,6 +24,7 @@ from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.naive_bayes import BernoulliNB, MultinomialNB
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 import homeostat
 from cli.deployment.parquet_rows import read_rows
@@ -152,6 +153,35 @@ def test_a_category_that_the_original_refuses_is_warned_of(rows: pd.DataFrame, t
     ):
         homeostat.export(model, rows, tmp_path)
     assert read_loop_spec(tmp_path).feature("shop").unknown == "refuse"
+
+
+def test_outcomes_must_be_classes_of_the_model(fitted: Pipeline, rows: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ExportRefused, match="outcome column 'outcome' has the value 2"):
+        homeostat.export(fitted, rows.assign(outcome=2), tmp_path)
+
+
+def test_categories_are_open_where_the_original_takes_them(rows: pd.DataFrame, tmp_path: Path) -> None:
+    columns = ColumnTransformer(
+        [
+            ("shop", OneHotEncoder(), ["shop"]),
+            ("city", OneHotEncoder(handle_unknown="ignore"), ["city"]),
+        ]
+    )
+    given = rows.assign(city=np.where(np.arange(len(rows)) % 3, "Bern", "Oslo"))
+    model = make_pipeline(columns, LogisticRegression()).fit(given[["shop", "city"]], given["outcome"])
+    with pytest.warns(homeostat.ExportWarning, match="unseen categories: .*; not compared where shop is"):
+        homeostat.export(model, given, tmp_path)
+    loop = read_loop_spec(tmp_path)
+    assert (loop.feature("shop").unknown, loop.feature("city").unknown) == ("refuse", "serve")
+
+
+def test_values_that_float32_rounds_are_always_warned_of(rows: pd.DataFrame, tmp_path: Path) -> None:
+    given = rows[["age"]].assign(seconds=1.7e9 + np.arange(len(rows)) * 10.0, outcome=rows["age"] * 2.0)
+    model = LinearRegression().fit(given[["age"]], given["outcome"])
+    tree = DecisionTreeRegressor(max_depth=2).fit(given[["age", "seconds"]], given["outcome"])
+    with pytest.warns(homeostat.ExportWarning, match="cannot tell the values of seconds apart"):
+        homeostat.export(tree, given, tmp_path / "tree")
+    assert not homeostat.export(model, given[["age"]], tmp_path / "age").warnings[1:]
 
 
 def test_a_step_without_converter_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:

@@ -43,6 +43,24 @@ def test_module_on_one_matrix_is_exported_without_dropout(rows: pd.DataFrame, tm
     assert module.training
 
 
+def test_frozen_part_stays_in_evaluation_mode(rows: pd.DataFrame, tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Sigmoid())
+    module[1].eval()
+    homeostat.export(module, rows, tmp_path)
+    assert [part.training for part in module] == [True, False, True, True]
+
+
+class OverTheBatch(nn.Module):
+    def forward(self, given: Tensor) -> Tensor:
+        return torch.sigmoid((given - given.mean(dim=0)).sum(dim=1))
+
+
+def test_module_that_normalises_over_the_batch_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ExportRefused, match="depends on other rows in the batch"):
+        homeostat.export(OverTheBatch(), rows, tmp_path / "project")
+    assert not (tmp_path / "project").exists()
+
+
 def test_module_with_a_tensor_per_column(rows: pd.DataFrame, tmp_path: Path) -> None:
     torch.manual_seed(2)
     report = homeostat.export(PerColumn(), rows, tmp_path, outcome="amount", features=["amount", "age"])
