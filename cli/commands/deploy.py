@@ -101,7 +101,7 @@ def deploy(
     loop.yaml that do not suit the rows are warnings, which change nothing. The retraining service releases the version, and
     the command waits until inference serves it.
     """
-    from cli.deployment.model_export import export_project
+    from cli.deployment.model_export import export_project, names_mlflow_model
     from cli.deployment.review.review import review
     from cli.deployment.review.training_command import command_warnings
     from cli.deployment.version_builder import VersionBuilder
@@ -137,9 +137,9 @@ def deploy(
                 "--outcome, --labels, --event-time and --positive are for the export of a fitted model",
                 hint=f"homeostat deploy {project} --reference rows.parquet",
             )
-        elif project.is_file():
+        elif project.is_file() or names_mlflow_model(str(project)):
             raise CallerError(
-                f"{project} is a file, not the folder of a model project",
+                f"{project} is {'a file' if project.is_file() else 'in MLflow'}, not the folder of a model project",
                 hint=f"export it first, with rows it can score: homeostat deploy {project} --reference rows.parquet",
             )
         loop = read_loop_spec(project)

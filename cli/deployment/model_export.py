@@ -32,6 +32,15 @@ def project_of(model: str) -> Path:
     return path.with_suffix("") if path.suffix else path.with_name(f"{path.name}-project")
 
 
+def names_mlflow_model(model: str) -> bool:
+    """Whether this is a URI of MLflow.
+
+    >>> names_mlflow_model("models:/fraud/3"), names_mlflow_model("models/fraud")
+    (True, False)
+    """
+    return ":/" in model
+
+
 def export_project(
     model: str,
     rows: Path,
@@ -51,7 +60,7 @@ def export_project(
     """
     project = project_of(model)
     interpreter = str(python or sys.executable)
-    if model.endswith(_RUNS_CODE) or ":/" in model:
+    if model.endswith(_RUNS_CODE) or names_mlflow_model(model):
         note(f"reading {model} runs the code in it, with {interpreter}")
     # With `=`, since a name may begin with a dash.
     options = [*(f"--outcome={name}" for name in outcome), *(f"--labels={label}" for label in labels)]

@@ -6,6 +6,7 @@ The model is read in this process, so run it with the Python in which the model 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -19,6 +20,8 @@ from homeostat.model_export.export import export
 from shared.errors import ExportRefused, HomeostatError
 
 REFUSED = 4
+# Of MLflow: its default repeats requests for minutes to a server that does not answer, and draws bars into the errors.
+_MLFLOW = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--positive", default=None, help="class whose probability is the score; default: the second"
     )
     given = parser.parse_args(arguments)
+    for name, value in _MLFLOW.items():
+        os.environ.setdefault(name, value)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the report has those of the export

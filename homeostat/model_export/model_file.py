@@ -30,7 +30,7 @@ def load_model(place: str | Path) -> Any:
     if not path.is_file():
         raise ExportRefused(
             f"{path} is no file",
-            hint="give a model, the path of one, or an MLflow URI such as models:/fraud/3",
+            hint="give a model, the path of one, or an MLflow URI such as models:/fraud/3 or models:/m-ID",
         )
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:

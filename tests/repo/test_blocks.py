@@ -26,6 +26,8 @@ from tests.repo.tracked import tracked
 
 PAGES = sorted(path for path in tracked() if path.suffix == ".md")
 LANGUAGES = {"bash", "python", "yaml", "json", "text", "ini"}
+# Not in the environment: tests/export runs the programs that import them.
+RUN_ELSEWHERE = {"catboost", "lightgbm", "xgboost"}
 # What a shell block may call besides `homeostat`: what the prerequisites give.
 PROGRAMS = {
     "make",
@@ -219,7 +221,8 @@ def test_python_compiles_and_imports_what_exists(block: Block) -> None:
     for node in ast.walk(ast.parse(block.text, filename=str(block))):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                importlib.import_module(alias.name)
+                if alias.name not in RUN_ELSEWHERE:
+                    importlib.import_module(alias.name)
         elif isinstance(node, ast.ImportFrom) and node.module:
             module = importlib.import_module(node.module)
             assert all(hasattr(module, alias.name) for alias in node.names)

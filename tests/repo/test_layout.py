@@ -21,6 +21,7 @@ HOMES = {
     "torch": (
         "services/inference/runtimes",
         "homeostat/model_export/libraries/torch_model.py",
+        "homeostat/model_export/libraries/evaluation_mode.py",
         "examples",
         "cli/templates/trainings/torch.py",
     ),

@@ -241,11 +241,12 @@ def _tree(
     number: int, tree: Mapping[str, Any], splits: _Splits, asked: _Asked, factor: float, width: int
 ) -> Tree:
     """A symmetric tree as nodes: the root tests the highest bit of the leaf's number, each level the next."""
-    depth = len(tree["splits"])
+    asks = tree["splits"] or ()  # null in a tree of a single leaf
+    depth = len(asks)
     nodes = []
     for level in range(depth):
         bit = depth - 1 - level
-        split = tree["splits"][bit]
+        split = asks[bit]
         for place in range(2**level):
             first = 2 ** (level + 1) - 1 + 2 * place
             nodes.append(_node(number, bit, split, splits, asked, first))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pandas as pd
 
 from homeostat.model_export.checks.library_errors import first_line
 from homeostat.model_export.columns import is_time, to_micros
+from homeostat.model_export.libraries.evaluation_mode import check_program, evaluating, is_program
 from homeostat.model_export.libraries.input_checks import refuse_missing, refuse_times, require_tensor
 from homeostat.model_export.libraries.onnx_model import OnnxSource, with_kind
 from homeostat.model_export.named_graph import OPSETS, without_zipmap
@@ -30,7 +31,13 @@ _NEWEST_IR = 10
 def torch_model(
     module: Any, rows: pd.DataFrame, outcomes: pd.Series[Any] | None, *, options: dict[str, Any]
 ) -> OnnxSource:
-    """The module in evaluation mode. `rows`: the columns it takes, in order."""
+    """The module in evaluation mode, or a program of torch.export. `rows`: the columns it takes, in order."""
+    import torch
+
+    if isinstance(module, torch.export.ExportedProgram):
+        module = module.module()
+    if is_program(module):
+        check_program(module)
     texts = [
         name
         for name in rows.columns
@@ -50,9 +57,7 @@ def torch_model(
     model = without_zipmap(_export(module, rows, single=single))
 
     def run(tensors: Sequence[Any]) -> Any:
-        import torch
-
-        with _evaluating(module), torch.no_grad():
+        with evaluating(module), torch.no_grad():
             return module(*map(torch.from_numpy, tensors)).numpy()
 
     names = () if single else list(rows.columns)
@@ -85,8 +90,14 @@ def _export(module: Any, rows: pd.DataFrame, *, single: bool) -> onnx.ModelProto
     names = ["matrix"] if single else [f"column_{place}" for place in range(len(given))]
     # torch.onnx logs a warning for every optional package that is missing.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="homeostat-export-") as folder, _evaluating(module):
+    with (
+        tempfile.TemporaryDirectory(prefix="homeostat-export-") as folder,
+        evaluating(module),
+        warnings.catch_warnings(),
+    ):
         path = Path(folder) / "model.onnx"
+        # A program of torch.export counts as in training mode, although its operators are not.
+        warnings.filterwarnings("ignore", "Exporting a model while it is in training mode", UserWarning)
         try:
             torch.onnx.export(
                 module,
@@ -138,7 +149,7 @@ def _try(module: Any, rows: pd.DataFrame, *, single: bool) -> None:
 
     given = _inputs(rows, single=single)
     try:
-        with _evaluating(module), torch.no_grad():
+        with evaluating(module), torch.no_grad():
             returned = module(*given)
     except Exception as error:  # whatever the module raises
         shapes = ", ".join(str([None, *one.shape[1:]]).replace("None", "N") for one in given)
@@ -147,16 +158,3 @@ def _try(module: Any, rows: pd.DataFrame, *, single: bool) -> None:
             hint="pass rows with the shapes that forward() takes without the row axis, such as [1, 8, 8] for one channel",
         ) from error
     require_tensor(returned)
-
-
-@contextmanager
-def _evaluating(module: Any) -> Iterator[None]:
-    """The module in evaluation mode, and afterwards as it was: dropout would make every score another one."""
-    # A frozen part may be in evaluation mode while the others train.
-    training = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, flag in training.items():
-            part.training = flag

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,27 @@ def test_module_with_a_tensor_per_column(rows: pd.DataFrame, tmp_path: Path) -> 
     report = homeostat.export(PerColumn(), rows, tmp_path, outcome="amount", features=["amount", "age"])
     assert (report.kind.name, report.comparisons[0].differing) == ("value", 0)
     assert [column.feature.type for column in report.columns] == ["number", "integer"]
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_program_of_torch_export_is_exported(rows: pd.DataFrame, tmp_path: Path, loaded: bool) -> None:
+    """`torch.export.load` returns a program, `mlflow.pytorch.load_model` its module."""
+    torch.manual_seed(1)
+    module = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 1), nn.Sigmoid())
+    rows_axis = ({0: torch.export.Dim.DYNAMIC},)
+    saved = torch.export.export(module.eval(), (torch.zeros(3, 2),), dynamic_shapes=rows_axis)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        report = homeostat.export(saved.module() if loaded else saved, rows, tmp_path)
+    assert (report.library, report.kind.name) == ("torch", "probability")
+    assert [one.differing for one in report.comparisons] == [0, 0]
+
+
+def test_program_in_training_mode_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Linear(2, 1), nn.Dropout())
+    saved = torch.export.export(module, (torch.zeros(3, 2),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    with pytest.raises(ExportRefused, match="in training mode, with dropout"):
+        homeostat.export(saved, rows, tmp_path)
 
 
 def test_module_for_other_columns_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
