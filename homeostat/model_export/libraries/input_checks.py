@@ -61,12 +61,8 @@ def require_inputs(names: Sequence[str], rows: pd.DataFrame) -> None:
             )
 
 
-def require_tensor(returned: Any) -> None:
-    """Raises ExportRefused that says what forward() returned, if it is not one tensor."""
-    import torch
-
-    if isinstance(returned, torch.Tensor):
-        return
+def not_one_tensor(returned: Any) -> ExportRefused:
+    """The error for a module whose forward() does not return one tensor; it says what was returned."""
     if isinstance(returned, dict):
         found = f"a dict with the keys {', '.join(map(repr, returned))}"
         chosen = f"[{next(iter(returned), 'scores')!r}]"
@@ -74,7 +70,7 @@ def require_tensor(returned: Any) -> None:
         found, chosen = f"a {type(returned).__name__} of {len(returned)}", "[0]"
     else:
         found, chosen = f"a {type(returned).__name__}", ".scores"
-    raise ExportRefused(
+    return ExportRefused(
         f"the module's forward returns {found}, not one tensor",
         hint=f"export a module whose forward returns the tensor of scores, for example self.model(*inputs){chosen}",
     )

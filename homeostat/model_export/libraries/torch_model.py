@@ -17,7 +17,7 @@ import pandas as pd
 from homeostat.model_export.checks.library_errors import first_line
 from homeostat.model_export.columns import is_time, to_micros
 from homeostat.model_export.libraries.evaluation_mode import check_program, evaluating, is_program
-from homeostat.model_export.libraries.input_checks import refuse_missing, refuse_times, require_tensor
+from homeostat.model_export.libraries.input_checks import not_one_tensor, refuse_missing, refuse_times
 from homeostat.model_export.libraries.onnx_model import OnnxSource, with_kind
 from homeostat.model_export.named_graph import OPSETS, without_zipmap
 from homeostat.model_export.prediction_kind import of_classes
@@ -157,4 +157,5 @@ def _try(module: Any, rows: pd.DataFrame, *, single: bool) -> None:
             f"the module fails on tensors of shape {shapes}: {first_line(error)}",
             hint="pass rows with the shapes that forward() takes without the row axis, such as [1, 8, 8] for one channel",
         ) from error
-    require_tensor(returned)
+    if not isinstance(returned, torch.Tensor):
+        raise not_one_tensor(returned)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 import homeostat
-from homeostat.model_export.libraries.input_checks import require_tensor
+from homeostat.model_export.libraries.input_checks import not_one_tensor
 from shared.errors import ExportRefused
 
 ROWS = pd.DataFrame({"amount": [0.5, -1.0, 2.0], "age": [1.0, 2.0, 3.0], "outcome": [1.0, 0.0, 1.0]})
@@ -98,7 +98,7 @@ def test_an_input_that_is_no_column_is_named(tmp_path: Path) -> None:
 )
 def test_what_is_not_one_tensor_is_named(returned: Any, found: str, chosen: str) -> None:
     with pytest.raises(ExportRefused, match=f"forward returns .*{found}") as refused:
-        require_tensor(returned)
+        raise not_one_tensor(returned)
     assert refused.value.hint.endswith(chosen)
 
 
