@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from cli.replay.history import History
+    from homeostat.client.inputs import ModelInputs
 
 OUTCOME = "outcome"
 # A server that is away at the start is an error, later an outage that the replay waits for.
@@ -82,7 +83,7 @@ def replay(
         url = where.inference
         with Client(url, model or None, retry_s=START_S) as client:
             inputs = client.inputs()
-        history = _history(output, file, time_column, outcome_column, inputs.names)
+        history = _history(output, file, time_column, outcome_column, inputs)
         total = min(history.rows, limit or history.rows)
         # With the address of inference alone, nothing tells which drift belongs to it.
         warnings = (
@@ -111,15 +112,22 @@ def replay(
             raise typer.Exit(FOUND_SOMETHING)
 
 
-def _history(output: Output, file: Path, time: str, outcome: str, inputs: list[str]) -> History:
+def _history(output: Output, file: Path, time: str, outcome: str, inputs: ModelInputs) -> History:
     from datetime import UTC, datetime
 
     from cli.replay.history import Columns, History, open_parquet
+    from cli.replay.outcome_column import check_outcomes, prediction_of
 
+    prediction = prediction_of(inputs.answer)
     if outcome == OUTCOME and OUTCOME not in open_parquet(file).schema_arrow.names:
         output.note(f"{file} has no column {OUTCOME}, so no outcomes are sent")
         outcome = ""
-    history = History(file, Columns(time, outcome, inputs), datetime.now(UTC))
+    if outcome and prediction is not None and not prediction.has_loss:
+        output.note(f"answers of kind {prediction.kind} are not compared with outcomes, so none are sent")
+        outcome = ""
+    history = History(file, Columns(time, outcome, inputs.names), datetime.now(UTC))
+    if outcome and prediction is not None:
+        check_outcomes(file, outcome, prediction, inputs.model)
     if not history.is_sorted:
         output.note(f"{file} is not in order of {time}; sorting its {history.rows} rows in memory")
     return history

@@ -99,11 +99,14 @@ class Input:
 
 
 class ModelInputs(Sequence[Input]):
-    """The inputs of one version of a model."""
+    """The inputs of one version of a model. `answer`: the kind of its answers, and their `labels` or `names`, one a line."""
 
-    def __init__(self, model: str, version: str, inputs: Sequence[Input]) -> None:
+    def __init__(
+        self, model: str, version: str, inputs: Sequence[Input], answer: Mapping[str, str] | None = None
+    ) -> None:
         self.model = model
         self.version = version
+        self.answer = dict(answer or {})
         self._by_name = {one.name: one for one in inputs}
 
     @classmethod
@@ -125,7 +128,8 @@ class ModelInputs(Sequence[Input]):
                     parameters.get("maximum"),
                 )
             )
-        return cls(document["name"], document["versions"][0], inputs)
+        outputs = document.get("outputs") or [{}]
+        return cls(document["name"], document["versions"][0], inputs, outputs[0].get("parameters"))
 
     @property
     def names(self) -> list[str]:

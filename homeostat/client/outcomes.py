@@ -22,6 +22,7 @@ from shared.errors import InvalidRequest
 
 _log = logging.getLogger("homeostat.client")
 _KEPT_REFUSALS = 100
+_LOGGED_REFUSALS = 5
 _BY_NAME = 'several values go by name, such as {"low": 1.5, "high": 3.0}; of a row of a DataFrame: row[["low", "high"]].to_dict()'
 _KEYS = frozenset({"prediction_id", "value", "observed_at"})
 
@@ -155,7 +156,12 @@ class OutcomeBuffer:
         self._refused_count += 1
         if len(self._refused) < _KEPT_REFUSALS:
             self._refused.append(RefusedOutcome(outcome, reason))
-        _log.warning("outcome of prediction %s refused: %s", outcome.prediction_id, reason)
+        if self._refused_count <= _LOGGED_REFUSALS:
+            _log.warning("outcome of prediction %s refused: %s", outcome.prediction_id, reason)
+        elif self._refused_count == _LOGGED_REFUSALS + 1:
+            _log.warning(
+                "more outcomes are refused; `flush` and `close` raise OutcomesRefused, which has them"
+            )
 
     def set_aside(self, rows: Collection[int], sent: int, *, is_aside: bool) -> None:
         """Of the `sent` oldest, those at `rows` go behind the outcomes that are set aside; the others can be sent at once."""

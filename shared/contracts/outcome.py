@@ -17,8 +17,8 @@ from shared.contracts.prediction import Prediction
 _EVENT = (0.0, 1.0)
 _SHOWN = 20
 _OF_TWO_CLASSES = (
-    "of two classes, the outcome is 1 for the positive class and 0 for the other; the comment at `prediction` in an exported "
-    "loop.yaml names the positive class"
+    "of two classes, the outcome is 1 for the positive class and 0 for the other; `prediction.positive` in loop.yaml names "
+    "the positive class"
 )
 
 

@@ -58,14 +58,20 @@ def describe(servable: Servable) -> dict[str, Any]:
     shape = (
         [-1] if servable.scores else [-1, *(axis if axis is not None else -1 for axis in output.shape[1:])]
     )
-    answer: dict[str, Any] = {"name": output.name, "datatype": answer_type(servable), "shape": shape}
+    parameters = {"kind": servable.manifest.prediction.kind}
+    answer: dict[str, Any] = {
+        "name": output.name,
+        "datatype": answer_type(servable),
+        "shape": shape,
+        "parameters": parameters,
+    }
     extra: list[dict[str, Any]] = []
     if servable.width:
         answer["shape"] = [-1, servable.width]
     if servable.names:
-        answer["parameters"] = {"names": "\n".join(servable.names)}
+        parameters["names"] = "\n".join(servable.names)
     if servable.labels:
-        answer["parameters"] = {"labels": "\n".join(servable.labels.texts)}
+        parameters["labels"] = "\n".join(servable.labels.texts)
         extra = [
             {"name": LABEL, "datatype": label_type(servable), "shape": [-1]},
             {"name": SCORE, "datatype": answer_type(servable), "shape": [-1]},

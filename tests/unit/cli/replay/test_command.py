@@ -182,3 +182,31 @@ def test_unreachable_server_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
     done = run("replay", write(tmp_path, 0), "--delay", "1h", "--inference-url", "http://127.0.0.1:9")
     assert done.exit_code == 5
     assert "inference cannot be reached at http://127.0.0.1:9" in done.stderr
+
+
+def with_kind(inference: FakeService, **parameters: str) -> None:
+    _, about = inference.answers["GET /v2/models/toy"]
+    about = about | {"outputs": [{"name": "score", "parameters": parameters}]}
+    inference.answers["GET /v2/models/toy"] = (200, about)
+
+
+def test_a_column_without_one_outcome_of_the_model_is_refused_before_the_first_row(
+    inference: FakeService, tmp_path: Path
+) -> None:
+    with_kind(inference, kind="probability")
+    file = write(tmp_path, 1, 2, label=["complaint", "ok"])
+    refused = replay(inference, file, "--outcome-column", "label")
+    assert refused.exit_code == 4
+    assert "column label of" in refused.stderr
+    assert "has 'complaint'; the outcomes of toy are 0 or 1, so nothing was sent" in " ".join(
+        refused.stderr.split()
+    )
+    assert not posted(inference, "/predict")
+
+
+def test_a_kind_without_a_loss_is_sent_no_outcomes(inference: FakeService, tmp_path: Path) -> None:
+    with_kind(inference, kind="embedding")
+    done = replay(inference, write(tmp_path, 1, 2))
+    assert done.exit_code == 0
+    assert "answers of kind embedding are not compared with outcomes" in " ".join(done.stderr.split())
+    assert not posted(inference, "/outcomes")

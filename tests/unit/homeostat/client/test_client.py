@@ -323,6 +323,24 @@ def test_refused_outcome_does_not_hold_the_others(server: ScriptedInference) -> 
     assert (counts.accepted, counts.refused, counts.waiting) == (2, 1, 0)
 
 
+def test_a_refusal_of_all_outcomes_is_not_logged_for_each(
+    server: ScriptedInference, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = [f"id-{number}" for number in range(20)]
+    server.unknown_ids = set(ids)
+    ours = client(server)
+    ours.outcomes([(one, 1) for one in ids])
+    with pytest.raises(OutcomesRefused, match="refused 20 outcomes"):
+        ours.close()
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split(" refused:")[0] for line in lines[:5]] == [
+        f"outcome of prediction {one}" for one in ids[:5]
+    ]
+    assert lines[5:] == [
+        "more outcomes are refused; `flush` and `close` raise OutcomesRefused, which has them"
+    ]
+
+
 def test_outcome_of_a_model_not_loaded_does_not_hold_the_others(server: ScriptedInference) -> None:
     server.early_ids = {"b", "d"}
     with client(server, flush_at=4, flush_after_s=0.05) as ours:

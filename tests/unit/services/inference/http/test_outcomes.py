@@ -123,7 +123,7 @@ def test_text_outcome_of_a_probability_is_told_the_positive_class(toys: ToyStore
     assert answer.status_code == 422
     assert answer.json()["expected"] == "0 or 1"
     hint = (
-        "of two classes, the outcome is 1 for the positive class and 0 for the other; the comment at `prediction` in an "
-        "exported loop.yaml names the positive class"
+        "of two classes, the outcome is 1 for the positive class and 0 for the other; `prediction.positive` in loop.yaml "
+        "names the positive class"
     )
     assert answer.json().get("hint") == (hint if isinstance(value, str) else None)

@@ -12,6 +12,7 @@ from services.inference.models.input_schema import Schema
 from services.inference.open_inference.codec import read_request
 from services.inference.open_inference.features import describe, read_batch
 from shared.contracts.feature import Feature
+from shared.contracts.prediction import Prediction
 from shared.errors import InvalidRequest
 
 SERVABLE: Any = SimpleNamespace(
@@ -22,6 +23,7 @@ SERVABLE: Any = SimpleNamespace(
     names=(),
     width=0,
     is_vector=False,
+    manifest=SimpleNamespace(prediction=Prediction(kind="value")),
     model="orders",
     version="v",
 )

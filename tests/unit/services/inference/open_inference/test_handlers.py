@@ -40,7 +40,7 @@ def test_metadata_names_the_labels(toys: ToyStore) -> None:
             "name": "probabilities",
             "datatype": "FP32",
             "shape": [-1, 3],
-            "parameters": {"labels": "cat\ndog\nbird"},
+            "parameters": {"kind": "classes", "labels": "cat\ndog\nbird"},
         },
         {"name": "label", "datatype": "BYTES", "shape": [-1]},
         {"name": "score", "datatype": "FP32", "shape": [-1]},
@@ -51,17 +51,17 @@ def test_metadata_names_the_labels(toys: ToyStore) -> None:
 @pytest.mark.parametrize(
     ("loop", "name", "parameters"),
     [
-        (values_loop(), "numbers", {"parameters": {"names": "low\nmid\nhigh"}}),
-        (embedding_loop(), "vector", {}),
+        (values_loop(), "numbers", {"kind": "values", "names": "low\nmid\nhigh"}),
+        (embedding_loop(), "vector", {"kind": "embedding"}),
     ],
 )
 def test_infer_answers_rows_of_numbers(
-    toys: ToyStore, loop: LoopSpec, name: str, parameters: dict[str, Any]
+    toys: ToyStore, loop: LoopSpec, name: str, parameters: dict[str, str]
 ) -> None:
     server = serving(toys, loop)
     about = server.ask("GET", f"/v2/models/{loop.model}").json()["outputs"]
     assert about == [
-        {"name": name, "datatype": "FP32", "shape": [-1, 3], **parameters},
+        {"name": name, "datatype": "FP32", "shape": [-1, 3], "parameters": parameters},
         {"name": "prediction_id", "datatype": "BYTES", "shape": [-1]},
     ]
     body = {"inputs": [{"name": "line", "datatype": "INT64", "shape": [2], "data": [2, 0]}]}
