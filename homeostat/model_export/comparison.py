@@ -88,7 +88,7 @@ class Scale:
         Of a probability p `tolerance`, and where p is rare or nearly certain less: the larger of `tolerance` times the width
         and 100 times `tolerance` in log-odds, whose derivative is 1 / (p (1 - p)); by default 1 % of a rare p.
         """
-        if kind.name in ("value", "values"):
+        if kind.name in ("value", "values", "embedding"):
             sizes = np.fmax(self.width, np.abs(scores - self.centre))
             found = tolerance * sizes + min(_VALUE_ROUNDING, tolerance) * np.abs(scores)
         else:

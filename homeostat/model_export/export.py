@@ -85,9 +85,9 @@ def export(
     `outcome` and `event_time` they also become the version's reference. `outcome`: of a regression of several values the names
     of their columns, or a column of dictionaries. `name`: the model's name, by default the folder's.
     `features`: the columns in the order of the fit, for a model that does not know them. `positive`: the class whose probability
-    is the score, by default the second. Of a torch module or ONNX model, if they cannot be told: `kind` (probability or value),
-    `output` (a name) and `labels` (the classes in the order of the output). An existing loop.yaml is kept, and the model must fit
-    it: its classes, and the positive one of two.
+    is the score, by default the second. Of a torch module or ONNX model, if they cannot be told: `kind` (probability, value or
+    embedding), `output` (a name) and `labels` (the classes in the order of the output). An existing loop.yaml is kept, and the
+    model must fit it: its classes, and the positive one of two.
 
     A score differs if it is further than `tolerance` from the original's. Of a value that is relative to the range of the middle
     90 % of the scores. Of a probability it is absolute, and where all are rare also in log-odds, 100 times `tolerance`: 1 % of a
@@ -184,7 +184,7 @@ def export(
                 f"{agreement}: check the order of the labels, and name them with labels= if it is another"
             )
     reference = None
-    if outcomes is None:
+    if outcomes is None and source.kind.metric:
         removed = f", and the earlier {REFERENCE} was removed" if (folder / REFERENCE).exists() else ""
         notes.append(
             f"no {REFERENCE} was written{removed}: the rows have no column {outcome!r}; name it with outcome="
@@ -193,7 +193,11 @@ def export(
         if times is None:
             times = pd.Series(pd.Timestamp.now(tz="UTC"), index=given.index)
             notes.append(f"the rows have no column {event_time!r}: {REFERENCE} has the time of this export")
-        reference = reference_table(to_table(columns, frame), times, source.kind.outcome_column(outcomes))
+        reference = reference_table(
+            to_table(columns, frame),
+            times,
+            None if outcomes is None else source.kind.outcome_column(outcomes),
+        )
     metrics = {} if outcomes is None else mean_loss(loop, verified.scores, outcomes)
     files = write_project(
         folder,

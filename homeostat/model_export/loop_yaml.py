@@ -42,13 +42,17 @@ features:
 {features}
 
 prediction: {{{prediction}}}{comment}
-outcome: {{delay: {delay}}}            # outcomes are usually known after this time
-metric: {{name: {metric}}}
-
+{outcome}
 drift:
   window: {{every: {window}, minimum_rows: {minimum_rows}}}{rate}
   false_alarms_per_30_days: 1
 {loss_increase}
+{retraining}"""
+_OUTCOME = """\
+outcome: {{delay: {delay}}}            # outcomes are usually known after this time
+metric: {{name: {metric}}}
+"""
+_RETRAINING = """\
 retraining:
   command: [python, train.py]     # write one when runs are to start: docs/bring-your-own-model.md
   triggers:
@@ -59,6 +63,7 @@ gate: {{holdout: {holdout}, minimum_rows: 200, confidence: 0.9}}
 # observe · suggest · retrain · approve · auto: which steps run without a person. observe needs no training command.
 automation: observe
 """
+_NO_RETRAINING = "automation: observe     # an embedding has no loss: deploy new versions by hand\n"
 
 
 def write_loop_yaml(
@@ -84,11 +89,10 @@ def write_loop_yaml(
         features="\n".join(f"  - {_feature(column)}" for column in columns),
         prediction=_prediction(kind),
         comment="   # positive: the class whose outcome is 1" if _names_positive(kind) else "",
-        delay=outcome_delay,
-        metric=kind.metric,
+        outcome=_OUTCOME.format(delay=outcome_delay, metric=kind.metric) if kind.metric else "",
         window=window,
         rate=_rate(event_times, seconds),
-        holdout=holdout,
+        retraining=_RETRAINING.format(holdout=holdout) if kind.metric else _NO_RETRAINING,
         minimum_rows=max(_FEWEST_ROWS, min(_USUAL_ROWS, rows)),
         loss_increase=_loss_increase(kind, loss),
     )
@@ -104,6 +108,8 @@ def _loss_increase(kind: PredictionKind, loss: float | None) -> str:
 
 
 def _prediction(kind: PredictionKind) -> str:
+    if kind.size:
+        return f"kind: embedding, size: {kind.size}, output: {SCORES}"
     if kind.names:
         return f"kind: values, names: [{', '.join(map(_text, kind.names))}], output: {SCORES}"
     if kind.name != "classes":

@@ -25,17 +25,18 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PredictionKind:
-    """The kind of prediction and its metric.
+    """The kind of prediction and its metric; no metric of an embedding, which is not compared with outcomes.
 
     `positive`: the class whose probability is the score. `labels` of several classes and `names` of several values are in the
-    order of the model's output.
+    order of the model's output. `size`: numbers of an embedding.
     """
 
-    name: Literal["probability", "value", "classes", "values"]
-    metric: Literal["log_loss", "rmse"]
+    name: Literal["probability", "value", "classes", "values", "embedding"]
+    metric: Literal["log_loss", "rmse", ""]
     positive: Any = None
     labels: tuple[int, ...] | tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    size: int = 0
 
     def outcomes(self, given: pd.Series[Any] | pd.DataFrame) -> Floats:
         """The outcomes as numbers, NaN where unknown.
@@ -99,6 +100,21 @@ VALUE = PredictionKind("value", "rmse")
 def of_values(names: Sequence[str]) -> PredictionKind:
     """The kind of a regression of several numbers per row; of one without names."""
     return PredictionKind("values", "rmse", names=tuple(names)) if names else VALUE
+
+
+def of_embedding(shape: Sequence[int], rows: int, outcomes: pd.Series[Any] | None) -> PredictionKind:
+    """The kind of a model that returns `shape` for so many rows, called an embedding. Raises ExportRefused if it is none."""
+    if len(shape) != 2 or shape[0] != rows:
+        raise ExportRefused(
+            f"kind='embedding', and the model returns shape {list(shape)} for {rows} rows",
+            hint="return one vector per row, [N, size]",
+        )
+    if outcomes is not None:
+        raise ExportRefused(
+            f"an embedding is not compared with outcomes, and the rows have the outcome column {outcomes.name!r}",
+            hint=f"leave it out: rows.drop(columns={outcomes.name!r})",
+        )
+    return PredictionKind("embedding", "", size=shape[1])
 
 
 def of_classes(classes: Sequence[Any], *, positive: Any = None) -> PredictionKind:
@@ -179,7 +195,7 @@ def _refuse_two_texts(outcomes: pd.Series[Any]) -> None:
 
 def check_outcomes(kind: PredictionKind, classes: Sequence[Any], column: pd.Series[Any]) -> None:
     """Raises ExportRefused if outcomes of a classifier are not among its classes."""
-    if kind.name in ("value", "values"):
+    if kind.name in ("value", "values", "embedding"):
         return
     known = {_plain(one) for one in classes}
     strange = [value for value in map(_plain, column.dropna().unique()) if value not in known]
@@ -204,6 +220,11 @@ def check_project(kind: PredictionKind, prediction: Prediction) -> None:
         raise ExportRefused(
             f"loop.yaml has the names {_listed(prediction.names)}, the model has {_listed(kind.names)}",
             hint="give the outcomes in the order of loop.yaml: --outcome for each, in Python outcome=[...]",
+        )
+    if prediction.size != kind.size:
+        raise ExportRefused(
+            f"loop.yaml has an embedding of size {prediction.size}, the model returns {kind.size} numbers",
+            hint="set prediction.size in loop.yaml, or export into another folder",
         )
     if kind.name != "probability" or prediction.kind != "probability":
         return

@@ -77,12 +77,14 @@ def _lacks_offset(column: pd.Series[Any]) -> bool:
     )
 
 
-def reference_table(features: pa.Table, times: pd.Series[pd.Timestamp], outcomes: pa.Array) -> pa.Table:
-    """The rows of the reference: event_time, the features, outcome (null where it is unknown)."""
+def reference_table(
+    features: pa.Table, times: pd.Series[pd.Timestamp], outcomes: pa.Array | None
+) -> pa.Table:
+    """The rows of the reference: event_time, the features, outcome (null where it is unknown; none of an embedding)."""
     moments = pa.array(times.dt.tz_convert("UTC").to_numpy("datetime64[us]"), pa.timestamp("us"))
     columns = {"event_time": pc.assume_timezone(moments, "UTC")}
     columns |= {name: features.column(name) for name in features.column_names}
-    return pa.table({**columns, "outcome": outcomes})
+    return pa.table(columns if outcomes is None else {**columns, "outcome": outcomes})
 
 
 def write_project(

@@ -16,7 +16,7 @@ from shared.errors import ExportRefused
 
 OUTCOME = "outcome"
 EVENT_TIME = "event_time"
-KINDS = ("probability", "value")
+KINDS = ("probability", "value", "embedding")
 
 
 def check_rows(rows: Any) -> pd.DataFrame:
@@ -130,6 +130,7 @@ _PREDICTS = {
     "value": "one value",
     "values": "several values",
     "classes": "more than two classes",
+    "embedding": "an embedding",
 }
 
 

@@ -132,7 +132,8 @@ def _from_outcomes(width: int, outcomes: pd.Series[Any] | None) -> tuple[tuple[A
         return tuple(found), f"{', '.join(map(str, found))} (the outcomes, sorted)"
     raise ExportRefused(
         f"the model returns {width} numbers per row, and the rows have {len(values)} different outcomes",
-        hint="name the classes in the order of the output: export(..., labels=['cat', 'dog', 'bird'])",
+        hint="name the classes in the order of the output: export(..., labels=['cat', 'dog', 'bird']); if the numbers are an "
+        "embedding, pass kind='embedding'",
     )
 
 

@@ -31,6 +31,7 @@ from homeostat.model_export.prediction_kind import (
     PredictionKind,
     kind_of_scores,
     of_classes,
+    of_embedding,
     of_values,
 )
 from homeostat.model_export.probabilities import clip_notes, exceed
@@ -92,8 +93,8 @@ class OnnxSource:
             scores = softmax(scores)
         if self.kind.name == "classes":
             return scores.reshape(len(rows), len(self.kind.labels))
-        if self.kind.names:
-            return scores.reshape(len(rows), len(self.kind.names))
+        if width := len(self.kind.names) or self.kind.size:
+            return scores.reshape(len(rows), width)
         if self.place is not None:
             scores = scores.reshape(len(rows), -1)[:, self.place]
         if scores.size != len(rows):
@@ -121,7 +122,7 @@ class OnnxSource:
         yield graph.finish(
             scores if self.place is None else second_column(graph, scores, self.place),
             classes=len(self.kind.labels),
-            values=len(self.kind.names),
+            values=len(self.kind.names) or self.kind.size,
         )
 
 
@@ -178,6 +179,8 @@ def with_kind(
                 hint="return one number per outcome, [N, values], in the order of the outcomes",
             )
         return replace(source, kind=of_values(names), classes=())
+    if options.get("kind") == "embedding":
+        return replace(source, kind=of_embedding(scores.shape, len(rows), outcomes), classes=())
     one_per_class = scores.ndim == 2 and len(scores) == len(rows) and scores.shape[1] > 1
     if one_per_class and options.get("kind") != "value":
         output = class_output(

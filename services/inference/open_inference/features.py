@@ -58,7 +58,7 @@ def describe(servable: Servable) -> dict[str, Any]:
     shape = (
         [-1] if servable.scores else [-1, *(axis if axis is not None else -1 for axis in output.shape[1:])]
     )
-    parameters = {"kind": servable.manifest.prediction.kind}
+    parameters: dict[str, str] = {"kind": servable.manifest.prediction.kind}
     answer: dict[str, Any] = {
         "name": output.name,
         "datatype": answer_type(servable),

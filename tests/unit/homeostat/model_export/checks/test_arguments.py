@@ -22,7 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "outcome_delay": "1d",
 }
 NAME = "expected lowercase letters, digits, _ and -, beginning with a letter, at most 63 characters"
-KIND = "expected 'probability' or 'value', or leave it out"
+KIND = "expected 'probability' or 'value' or 'embedding', or leave it out"
 TOLERANCE = "expected a number from 0 to less than 1; the default is 0.0001"
 SHARE = "expected a number from 0 to less than 1; the default is 0.001"
 DURATION = "expected a number and a unit of s, m, h or d, such as '90m' or '7d'"

@@ -17,9 +17,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import homeostat
+from cli.deployment.version_builder import VersionBuilder
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ExportRefused
+from shared.models.keys import ensure_keys
 from shared.models.onnx_runner import OnnxModel
+from shared.stores.model_store import open_model_store
 
 
 @pytest.fixture(scope="module")
@@ -363,3 +366,61 @@ def test_raw_scores_of_a_classifier_get_no_softmax(animals: pd.DataFrame, tmp_pa
         ExportRefused, match="the LinearClassifier of the model does not return probabilities"
     ):
         homeostat.export(given, animals, tmp_path)
+
+
+def vectors(rows: pd.DataFrame) -> onnx.ModelProto:
+    """Three numbers per row, linear in both columns."""
+    targets = np.stack([rows["amount"], rows["age"], rows["amount"] - rows["age"]], axis=1)
+    fitted = LinearRegression().fit(matrix(rows), targets)
+    model: onnx.ModelProto = to_onnx(fitted, matrix(rows)[:1], target_opset={"": 17, "ai.onnx.ml": 3})
+    return model
+
+
+def test_embedding_is_exported_without_outcomes_and_deploys(rows: pd.DataFrame, tmp_path: Path) -> None:
+    given = rows.drop(columns="outcome")
+    report = homeostat.export(vectors(rows), given, tmp_path / "vectors", kind="embedding")
+    assert (report.kind.name, report.kind.size, report.warnings) == ("embedding", 3, ())
+    loop = read_loop_spec(tmp_path / "vectors")
+    assert (loop.prediction.size, loop.metric, loop.gate, loop.automation) == (3, None, None, "observe")
+    store = open_model_store((tmp_path / "models").absolute().as_uri())
+    builder = VersionBuilder(store, ensure_keys(tmp_path / "home"), tmp_path / "log")
+    manifest = builder.artifact(tmp_path / "vectors", loop).manifest
+    store.get_version("vectors", manifest.version, tmp_path / "version")
+    reference = pq.read_table(tmp_path / "version" / "reference.parquet")
+    expected = np.stack([rows["amount"], rows["age"], rows["amount"] - rows["age"]], axis=1)
+    np.testing.assert_allclose(np.stack(reference["scores"].to_numpy()), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_embedding_of_another_size_than_loop_yaml_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+    given = rows.drop(columns="outcome")
+    homeostat.export(vectors(rows), given, tmp_path, kind="embedding")
+    text = (tmp_path / "loop.yaml").read_text()
+    (tmp_path / "loop.yaml").write_text(text.replace("size: 3", "size: 4"))
+    with pytest.raises(ExportRefused, match="has an embedding of size 4, the model returns 3 numbers"):
+        homeostat.export(vectors(rows), given, tmp_path, kind="embedding")
+
+
+@pytest.mark.parametrize(
+    ("columns", "outcome", "said"),
+    [(3, True, "the rows have the outcome column 'outcome'"), (1, False, "the model returns shape")],
+)
+def test_what_is_no_embedding_is_refused(
+    rows: pd.DataFrame, tmp_path: Path, columns: int, outcome: bool, said: str
+) -> None:
+    given = rows if outcome else rows.drop(columns="outcome")
+    model = vectors(rows)
+    if columns == 1:
+        fitted = LogisticRegression(max_iter=500).fit(matrix(rows), rows["outcome"])
+        model = to_onnx(fitted, matrix(rows)[:1], target_opset={"": 17, "ai.onnx.ml": 3})
+        model.graph.node.append(
+            helper.make_node("ReduceMax", ["probabilities"], ["best"], axes=[1], keepdims=0)
+        )
+        model.graph.output.append(helper.make_tensor_value_info("best", TensorProto.FLOAT, [None]))
+    with pytest.raises(ExportRefused, match=said):
+        homeostat.export(model, given, tmp_path, kind="embedding")
+
+
+def test_numbers_per_row_without_outcomes_may_be_an_embedding(rows: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ExportRefused, match="the model returns 3 numbers per row") as refused:
+        homeostat.export(vectors(rows), rows.drop(columns="outcome"), tmp_path)
+    assert refused.value.hint.endswith("if the numbers are an embedding, pass kind='embedding'")
