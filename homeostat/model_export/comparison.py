@@ -27,7 +27,7 @@ class Comparison:
 
     `labels`: rows whose label changed (a score on the other side of 0.5). `problem`: why the set was not compared. `refused`: the
     columns that were not, in a set of which others were, each with the original's error. `advice`: what to do, where a difference
-    is a known limit of rows unlike the given ones: a warning, no refusal.
+    is a known limit of rows unlike the given ones: the report says it, without a refusal.
     """
 
     name: str
@@ -63,11 +63,13 @@ class Comparison:
         if not self.differing:
             equal = f"all scores equal (largest difference {self.largest:.2g})"
             return f"{self.name}: {self.rows} rows, {equal}{refused}"
-        advice = f"{self.advice}\n" if self.advice else ""
+        if self.advice:
+            # Of every model with such a limit: one line, since most people have no such rows.
+            return f"{self.name}: {self.differing} of {self.rows} rows differ{refused}; {self.advice}"
         changed = f", {self.labels} labels changed" if self.labels else ""
         return (
             f"{self.name}: {self.differing} of {self.rows} rows differ ({self.differing / self.rows:.1%}), "
-            f"largest difference {self.largest:.3g}{changed}{refused}\n{advice}{self.table}"
+            f"largest difference {self.largest:.3g}{changed}{refused}\n{self.table}"
         )
 
 

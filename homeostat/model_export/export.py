@@ -267,7 +267,9 @@ def _differences(
             hint=precision_hint(columns, frame)
             or "the rows above show where; if that is acceptable, export in Python with a larger tolerance= or allowed_share=",
         )
-    notes = [str(one) for one in verified.comparisons if one.differing or not one.is_complete]
+    notes = [
+        str(one) for one in verified.comparisons if (one.differing and not one.advice) or not one.is_complete
+    ]
     hint = precision_hint(columns, frame)
     return [*notes, hint] if hint else notes
 
