@@ -121,7 +121,7 @@ def test_unsuitable_settings_are_warnings(bench: Bench) -> None:
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert warnings[0] == (
         "warning: drift.window.every: 719 of the 719 windows of 1h in these rows hold fewer rows (usually 8) than "
-        "drift.window.minimum_rows (200), so their verdict would be `insufficient_data`; set drift.window.every to 2d or lower "
+        "drift.window.minimum_rows (150), so their verdict would be `insufficient_data`; set drift.window.every to 1d or lower "
         "drift.window.minimum_rows"
     )
     assert [warning.split(":")[1].strip() for warning in warnings] == ["drift.window.every", "metric.floor"]
