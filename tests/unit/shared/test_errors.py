@@ -20,6 +20,7 @@ STATUS = {
     errors.UnservableModel: 422,
     errors.OperatorError: 503,
     errors.DependencyUnavailable: 503,
+    errors.RowsNotReady: 503,
     errors.IntegrityError: 500,
 }
 
