@@ -85,7 +85,7 @@ def replay(
             inputs = client.inputs()
         history = _history(output, file, time_column, outcome_column, inputs)
         total = min(history.rows, limit or history.rows)
-        # With the address of inference alone, nothing tells which drift belongs to it.
+        # The address of inference alone does not say which drift service belongs to it.
         warnings = (
             []
             if settings.inference_url and not settings.drift_url

@@ -39,7 +39,7 @@ def check_outcomes(path: Path, column: str, prediction: Prediction, model: str) 
             continue
         if _has_type_of(prediction, present.type) and pc.any(fitting(prediction, present)).as_py():
             return
-        first = first or present[0]
+        first = present[0] if first is None else first
     if first is not None:
         raise ProjectError(
             f"column {column} of {path} has {str(first.as_py())[:60]!r}; the outcomes of {model} are "

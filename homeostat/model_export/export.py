@@ -85,8 +85,8 @@ def export(
     `outcome` and `event_time` they also become the version's reference. `outcome`: of a regression of several values the names
     of their columns, or a column of dictionaries. `name`: the model's name, by default the folder's.
     `features`: the columns in the order of the fit, for a model that does not know them. `positive`: the class whose probability
-    is the score, by default the second. Of a torch module or ONNX model, if they cannot be told: `kind` (probability, value or
-    embedding), `output` (a name) and `labels` (the classes in the order of the output). An existing loop.yaml is kept, and the
+    is the score, by default the second. Of a torch module or ONNX model, if they cannot be inferred: `kind` (probability, value
+    or embedding), `output` (a name) and `labels` (the classes in the order of the output). An existing loop.yaml is kept, and the
     model must fit it: its classes, and the positive one of two.
 
     A score differs if it is further than `tolerance` from the original's. Of a value that is relative to the range of the middle

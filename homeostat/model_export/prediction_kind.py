@@ -69,7 +69,7 @@ class PredictionKind:
             numbers = (column == self.positive).fillna(False).to_numpy(dtype=np.float64)
         elif self.name == "classes":
             places = {label: place for place, label in enumerate(self.labels)}
-            numbers = np.array([places.get(_plain(value), -1) for value in column], dtype=np.float64)
+            numbers = np.array([places.get(plain(value), -1) for value in column], dtype=np.float64)
         else:
             try:
                 numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -123,7 +123,7 @@ def of_classes(classes: Sequence[Any], *, positive: Any = None) -> PredictionKin
     `positive`: the one of two classes whose probability is the score; by default the second. Raises ExportRefused for more than
     two classes that are neither texts nor whole numbers.
     """
-    known = [_plain(one) for one in classes]
+    known = [plain(one) for one in classes]
     if len(known) > 2:
         return _of_several(known, positive)
     if len(known) < 2:
@@ -197,8 +197,8 @@ def check_outcomes(kind: PredictionKind, classes: Sequence[Any], column: pd.Seri
     """Raises ExportRefused if outcomes of a classifier are not among its classes."""
     if kind.name in ("value", "values", "embedding"):
         return
-    known = {_plain(one) for one in classes}
-    strange = [value for value in map(_plain, column.dropna().unique()) if value not in known]
+    known = {plain(one) for one in classes}
+    strange = [value for value in map(plain, column.dropna().unique()) if value not in known]
     if strange:
         raise ExportRefused(
             f"the outcome column {column.name!r} has the value {strange[0]!r}",
@@ -249,5 +249,6 @@ def _listed(labels: Sequence[Any]) -> str:
     return ", ".join(map(str, labels)) or "none"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A class or an outcome as Python's own type, from numpy's."""
     return value.item() if isinstance(value, np.generic) else value

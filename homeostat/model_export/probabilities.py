@@ -1,4 +1,4 @@
-"""Tells probabilities from logits and other numbers by their range and by the sums of their rows. Pure."""
+"""Whether numbers are probabilities, by their range and by the sums of their rows, and how they are described. Pure."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def exceed(scores: _Floats) -> bool:
 
 def describe(scores: _Floats) -> str:
     """The range, and of several numbers per row the sums of rows, for messages."""
-    told = f"the outputs range from {_figure(scores.min())} to {_figure(scores.max())}"
+    found = f"the outputs range from {_figure(scores.min())} to {_figure(scores.max())}"
     if scores.ndim < 2:
-        return told
+        return found
     sums = scores.sum(axis=1)
-    return f"{told} and their rows sum to {_interval(sums)}"
+    return f"{found} and their rows sum to {_interval(sums)}"
 
 
 def clip_notes(probabilities: _Floats) -> tuple[str, ...]:
@@ -50,5 +50,5 @@ def _interval(sums: _Floats) -> str:
 
 
 def _figure(number: float) -> str:
-    # Nine digits tell 1 and its neighbours in float32 apart.
+    # Nine digits distinguish 1 from its neighbours in float32.
     return f"{number:.9g}" if abs(number - 1) < RANGE_TOLERANCE else f"{number:.4g}"

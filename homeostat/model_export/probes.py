@@ -23,7 +23,7 @@ _INT64 = 2.0**62
 class Probe:
     """Rows of one sort; `changed` names the column that was changed in each row.
 
-    `advice`: what to do about rows of this sort that differ, where that is a known limit and so a warning; else empty.
+    `advice`: what to do about rows of this sort that differ, where that is a known limit; else empty.
     """
 
     name: str

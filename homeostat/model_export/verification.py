@@ -21,11 +21,11 @@ from homeostat.model_export.source_model import SourceModel
 from homeostat.model_export.text.text_probes import DOTTED_I, DOTTED_I_ADVICE
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import ExportRefused, UnservableModel
-from shared.models.losses import row_losses
+from shared.models.losses import in_unit, row_losses
 from shared.models.onnx_runner import OnnxModel
 from shared.models.probe import probe as probe_model
 
-# A column whose values float32 moves by more than this share of their spread cannot be told apart well enough.
+# A column whose values float32 moves by more than this share of their spread is not precise enough.
 _LARGEST_ROUNDING = 1e-3
 _MOST_NAMED = 20
 
@@ -109,13 +109,13 @@ def precision_hint(columns: Sequence[Column], frame: pd.DataFrame) -> str:
             continue
         values = frame[column.source].dropna().to_numpy(dtype=np.float64)
         rounding = np.abs(values - values.astype(np.float32).astype(np.float64))
-        # Not of the few outliers, which would hide the others or be named for them; a constant has nothing to tell apart.
+        # Not of the few outliers, which would hide the others or be named for them; a constant loses nothing.
         if np.ptp(values) > 0 and np.quantile(rounding, 0.95) > _LARGEST_ROUNDING * middle_width(values):
             lost.append(column.source)
     if not lost:
         return ""
     return (
-        f"features are served as float32, which cannot tell the values of {', '.join(lost)} apart: "
+        f"features are served as float32, in which different values of {', '.join(lost)} are the same number: "
         "subtract an offset from the column and divide by its spread before fitting"
     )
 
@@ -137,8 +137,7 @@ def mean_loss(loop: LoopSpec, scores: Floats, outcomes: Floats) -> dict[str, flo
     if not known.any():
         return {}
     metric = loop.require_performance().metric.name
-    mean = float(row_losses(metric, scores[known], outcomes[known]).mean())
-    return {metric: mean**0.5 if metric == "rmse" else mean}
+    return {metric: in_unit(metric, float(row_losses(metric, scores[known], outcomes[known]).mean()))}
 
 
 def _probe(

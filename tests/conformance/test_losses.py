@@ -87,6 +87,37 @@ def test_monitor_and_gate_compute_the_same_loss(metric: MetricName, monkeypatch:
     assert baseline_comparison._mean(metric, SCORES, OUTCOMES) == monitored.value
 
 
+def losses(
+    lake: Lake, spec: LoopSpec, model: Path, older: Path, older_spec: LoopSpec, folder: Path
+) -> tuple[Any, Any, Any]:
+    """Of the same rows of a lake: the monitor's loss, the gate's of `model` against `older`, and the comparison with `older`."""
+    end = START + timedelta(days=1)
+    rows = DeltaLakeReader(lake).rows(spec.model, spec, Span(START, end), 1)
+    monitored = measure_loss(spec.require_performance().metric.name, rows.loss)
+
+    pin = pin_lake(lake, spec.model, (), end)
+    assert pin is not None
+    run = RunFolder(folder)
+    run.root.mkdir()
+    take_snapshot(lake, spec, pin, None, run)
+    gate = evaluation.compare(
+        spec,
+        pq.read_table(run.holdout),
+        version="new",
+        challenger=model,
+        champion_version="old",
+        champion=older,
+        champion_spec=older_spec,
+        calls=1,
+    )
+    verdict: Any = SimpleNamespace(model=spec.model, window_start=START, window_end=end, generation=1)
+    first = FirstVersion("0" * 64, older_spec, OnnxModel(older, older_spec))
+    compared = compare_with_first(lake, first, spec, verdict, max_rows=1000)
+    assert monitored is not None
+    assert compared is not None
+    return monitored, gate, compared
+
+
 @pytest.mark.parametrize("labels", [("cat", "dog", "bird"), (3, 5, 8)])
 @pytest.mark.parametrize("metric", ["log_loss", "error_rate"])
 def test_losses_of_classes_are_the_same_from_the_lake_to_the_gate(
@@ -101,30 +132,7 @@ def test_losses_of_classes_are_the_same_from_the_lake_to_the_gate(
     fill_class_lake(lake, spec, lines, outcomes)
     path = tmp_path / "model.onnx"
     path.write_bytes(class_onnx())
-    end = START + timedelta(days=1)
-    rows = DeltaLakeReader(lake).rows(spec.model, spec, Span(START, end), 1)
-    monitored = measure_loss(metric, rows.loss)
-
-    pin = pin_lake(lake, spec.model, (), end)
-    assert pin is not None
-    folder = RunFolder(tmp_path / "run")
-    folder.root.mkdir()
-    take_snapshot(lake, spec, pin, None, folder)
-    gate = evaluation.compare(
-        spec,
-        pq.read_table(folder.holdout),
-        version="new",
-        challenger=path,
-        champion_version="old",
-        champion=path,
-        champion_spec=spec,
-        calls=1,
-    )
-    verdict: Any = SimpleNamespace(model=spec.model, window_start=START, window_end=end, generation=1)
-    first = FirstVersion("0" * 64, spec, OnnxModel(path, spec))
-    compared = compare_with_first(lake, first, spec, verdict, max_rows=1000)
-    assert monitored is not None
-    assert compared is not None
+    monitored, gate, compared = losses(lake, spec, path, path, spec, tmp_path / "run")
     assert monitored.rows == gate.rows == compared.rows == 400
     assert gate.challenger_loss == gate.champion_loss == monitored.value
     assert compared.served_loss == compared.baseline_loss == monitored.value
@@ -144,29 +152,7 @@ def test_losses_of_values_are_the_same_from_the_lake_to_the_gate(metric: MetricN
     path, older = tmp_path / "model.onnx", tmp_path / "older.onnx"
     path.write_bytes(class_onnx(LINES, name="numbers"))
     older.write_bytes(class_onnx(LINES[:, ::-1].copy(), name="numbers"))
-    end = START + timedelta(days=1)
-    monitored = measure_loss(metric, DeltaLakeReader(lake).rows(spec.model, spec, Span(START, end), 1).loss)
-
-    pin = pin_lake(lake, spec.model, (), end)
-    assert pin is not None
-    folder = RunFolder(tmp_path / "run")
-    folder.root.mkdir()
-    take_snapshot(lake, spec, pin, None, folder)
-    gate = evaluation.compare(
-        spec,
-        pq.read_table(folder.holdout),
-        version="new",
-        challenger=path,
-        champion_version="old",
-        champion=older,
-        champion_spec=turned,
-        calls=1,
-    )
-    verdict: Any = SimpleNamespace(model=spec.model, window_start=START, window_end=end, generation=1)
-    first = FirstVersion("0" * 64, turned, OnnxModel(older, turned))
-    compared = compare_with_first(lake, first, spec, verdict, max_rows=1000)
-    assert monitored is not None
-    assert compared is not None
+    monitored, gate, compared = losses(lake, spec, path, older, turned, tmp_path / "run")
     assert monitored.rows == gate.rows == compared.rows == 400
     assert gate.challenger_loss == compared.served_loss == monitored.value
     assert gate.champion_loss == compared.baseline_loss == pytest.approx(monitored.value, rel=1e-12)

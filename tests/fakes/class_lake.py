@@ -59,19 +59,18 @@ def fill_class_lake(
         for row, time in enumerate(times)
         if outcomes[row] is not None
     ]
-    append_batch(
-        lake.predictions(loop.model),
-        PREDICTION_COLUMNS,
-        "event_time",
-        predictions_batch(predictions, writer="w", epoch=1),
-    )
-    if observed:
-        append_batch(
-            lake.outcomes(loop.model),
-            OUTCOME_COLUMNS,
-            "observed_at",
-            outcomes_batch(observed, writer="w", epoch=1),
-        )
+    append_records(lake, loop.model, predictions, observed)
+
+
+def append_records(
+    lake: Lake, model: str, predictions: Sequence[PredictionRecord], outcomes: Sequence[OutcomeRecord]
+) -> None:
+    """Append to the tables of a model as the shipper and the sink do."""
+    batch = predictions_batch(predictions, writer="w", epoch=1)
+    append_batch(lake.predictions(model), PREDICTION_COLUMNS, "event_time", batch)
+    if outcomes:
+        batch = outcomes_batch(outcomes, writer="w", epoch=1)
+        append_batch(lake.outcomes(model), OUTCOME_COLUMNS, "observed_at", batch)
 
 
 def append_batch(location: str, columns: pa.Schema, time_column: str, batch: pa.RecordBatch) -> None:

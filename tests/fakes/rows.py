@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -58,32 +59,9 @@ def append_outcomes(
 
 def append_class_rows(spool: SpoolWriter, first: int, labels: list[str], *, model: str = "flights") -> bool:
     """One request answered by a model with three classes: row i has the label given, with probability 0.5."""
-    numbers = range(first, first + len(labels))
-    return spool.append_predictions(
-        model=model,
-        version=VERSION,
-        generation=1,
-        event_time=NOON + timedelta(seconds=first),
-        answered_at=datetime.now(UTC),
-        prediction_ids=[str(number) for number in numbers],
-        scores=[0.5] * len(labels),
-        columns={"distance": [float(number) for number in numbers]},
-        classes=Classes(labels, np.array([[0.5, 0.25, 0.25]] * len(labels), np.float32)),
-    )
-
-
-def append_label_outcomes(
-    spool: SpoolWriter, first: int, labels: list[str], *, model: str = "flights"
-) -> bool:
-    """The labels that turned out to be true of row `first` and the following, observed an hour later."""
-    numbers = range(first, first + len(labels))
-    return spool.append_outcomes(
-        model=model,
-        received_at=datetime.now(UTC),
-        prediction_ids=[str(number) for number in numbers],
-        values=[None] * len(labels),
-        observed_at=[NOON + timedelta(hours=1, seconds=number) for number in numbers],
-        labels=labels,
+    scores = np.array([[0.5, 0.25, 0.25]] * len(labels), np.float32)
+    return _append_answers(
+        spool, first, len(labels), model, scores=[0.5] * len(labels), classes=Classes(labels, scores)
     )
 
 
@@ -91,7 +69,27 @@ def append_value_rows(
     spool: SpoolWriter, first: int, numbers: list[list[float]], *, model: str = "flights"
 ) -> bool:
     """One request answered by a model of several values."""
-    rows = range(first, first + len(numbers))
+    return _append_answers(
+        spool, first, len(numbers), model, scores=None, vectors=np.array(numbers, np.float32)
+    )
+
+
+def append_label_outcomes(
+    spool: SpoolWriter, first: int, labels: list[str], *, model: str = "flights"
+) -> bool:
+    """The labels that turned out to be true of row `first` and the following, observed an hour later."""
+    return _append_truth(spool, first, len(labels), model, labels=labels)
+
+
+def append_value_outcomes(
+    spool: SpoolWriter, first: int, numbers: list[dict[str, float]], *, model: str = "flights"
+) -> bool:
+    """The numbers that turned out to be true of row `first` and the following, observed an hour later."""
+    return _append_truth(spool, first, len(numbers), model, numbers=numbers)
+
+
+def _append_answers(spool: SpoolWriter, first: int, count: int, model: str, **answers: Any) -> bool:
+    rows = range(first, first + count)
     return spool.append_predictions(
         model=model,
         version=VERSION,
@@ -99,22 +97,18 @@ def append_value_rows(
         event_time=NOON + timedelta(seconds=first),
         answered_at=datetime.now(UTC),
         prediction_ids=[str(row) for row in rows],
-        scores=None,
         columns={"distance": [float(row) for row in rows]},
-        vectors=np.array(numbers, np.float32),
+        **answers,
     )
 
 
-def append_value_outcomes(
-    spool: SpoolWriter, first: int, numbers: list[dict[str, float]], *, model: str = "flights"
-) -> bool:
-    """The numbers that turned out to be true of row `first` and the following, observed an hour later."""
-    rows = range(first, first + len(numbers))
+def _append_truth(spool: SpoolWriter, first: int, count: int, model: str, **outcomes: Any) -> bool:
+    rows = range(first, first + count)
     return spool.append_outcomes(
         model=model,
         received_at=datetime.now(UTC),
         prediction_ids=[str(row) for row in rows],
-        values=[None] * len(numbers),
+        values=[None] * count,
         observed_at=[NOON + timedelta(hours=1, seconds=row) for row in rows],
-        numbers=numbers,
+        **outcomes,
     )

@@ -8,12 +8,10 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
 from shared.contracts.loop_spec import LoopSpec
-from shared.messaging.arrow import outcomes_batch, predictions_batch
 from shared.spool.record import OutcomeRecord, PredictionRecord
 from shared.stores.lake import Lake
-from tests.fakes.class_lake import HOUR, START, append_batch
+from tests.fakes.class_lake import HOUR, START, append_records
 
 
 def fill_values_lake(
@@ -48,8 +46,4 @@ def fill_values_lake(
         for row, (time, numbers) in enumerate(zip(times, outcomes, strict=True))
         if numbers is not None
     ]
-    batch = predictions_batch(predictions, writer="w", epoch=1)
-    append_batch(lake.predictions(loop.model), PREDICTION_COLUMNS, "event_time", batch)
-    if observed:
-        batch = outcomes_batch(observed, writer="w", epoch=1)
-        append_batch(lake.outcomes(loop.model), OUTCOME_COLUMNS, "observed_at", batch)
+    append_records(lake, loop.model, predictions, observed)

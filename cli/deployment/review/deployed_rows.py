@@ -16,7 +16,7 @@ class DeployedRows:
     """`given`: all rows of the files; `reference`: those that the version keeps, with the model's answers.
 
     Both have `event_time`, and `outcome` unless the model has no loss. `trained_until`: event time of the newest training row,
-    in UTC; None if nothing tells which rows the model was trained on.
+    in UTC; None if the training rows are unknown.
     """
 
     given: pa.Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cli.deployment.review.deployed_rows import DeployedRows
-from cli.deployment.review.intervals import IntervalRows, Times, interval_rows, sufficient_length
+from cli.deployment.review.intervals import Times, interval_rows, sufficient_length
 from cli.deployment.review.warning import LoopWarning
 from shared.contracts.duration import duration_text
 from shared.contracts.loop_spec import Gate, LastRows, LoopSpec, Retraining
@@ -49,15 +49,13 @@ def _window(loop: LoopSpec, times: Times) -> LoopWarning | None:
             "`insufficient_data`",
             f"set drift.window.minimum_rows to {window.rows} or less",
         )
-    found = interval_rows(times, window.every)
-    if found is None or not found.mostly_too_few(minimum):
-        return None
-    return LoopWarning(
+    return _interval(
         "drift.window.every",
-        f"{_share(found, minimum, 'windows', window.every)} than drift.window.minimum_rows ({minimum}), so their verdict "
-        "would be "
-        "`insufficient_data`",
-        _longer("drift.window.every", times, minimum, "drift.window.minimum_rows"),
+        window.every,
+        times,
+        needed=("drift.window.minimum_rows", minimum),
+        intervals="windows",
+        result="their verdict would be `insufficient_data`",
     )
 
 
@@ -73,26 +71,25 @@ def _window_outcomes(loop: LoopSpec, answered: Times, share: float) -> LoopWarni
             f"to measure performance, which needs drift.window.minimum_rows ({minimum})",
             f"set drift.window.rows to {round(minimum / share)} or more, or lower drift.window.minimum_rows",
         )
-    found = interval_rows(answered, window.every)
-    if found is None or not found.mostly_too_few(minimum):
-        return None
-    return LoopWarning(
+    return _interval(
         "drift.window.every",
-        f"{_share(found, minimum, 'windows', window.every, what='rows with outcomes')} than drift.window.minimum_rows "
-        f"({minimum}), so performance would not be measured",
-        _longer("drift.window.every", answered, minimum, "drift.window.minimum_rows"),
+        window.every,
+        answered,
+        needed=("drift.window.minimum_rows", minimum),
+        intervals="windows",
+        rows="rows with outcomes",
+        result="performance would not be measured",
     )
 
 
 def _holdout(gate: Gate, answered: Times) -> LoopWarning | None:
-    found = interval_rows(answered, gate.holdout)
-    if found is None or not found.mostly_too_few(gate.minimum_rows):
-        return None
-    return LoopWarning(
+    return _interval(
         "gate.holdout",
-        f"{_share(found, gate.minimum_rows, 'intervals', gate.holdout, what='rows with outcomes')} than gate.minimum_rows "
-        f"({gate.minimum_rows}), so most retraining runs would be abandoned",
-        _longer("gate.holdout", answered, gate.minimum_rows, "gate.minimum_rows"),
+        gate.holdout,
+        answered,
+        needed=("gate.minimum_rows", gate.minimum_rows),
+        rows="rows with outcomes",
+        result="most retraining runs would be abandoned",
     )
 
 
@@ -109,30 +106,39 @@ def _training(policy: Retraining, answered: Times) -> LoopWarning | None:
             "abandoned",
             f"set retraining.window.rows to {minimum} or more, or lower retraining.minimum_rows",
         )
-    found = interval_rows(answered, window.span)
+    return _interval(
+        "retraining.window.span",
+        window.span,
+        answered,
+        needed=("retraining.minimum_rows", minimum),
+        rows="rows with outcomes",
+        result="most retraining runs would be abandoned",
+    )
+
+
+def _interval(
+    key: str,
+    length: timedelta,
+    times: Times,
+    *,
+    needed: tuple[str, int],
+    result: str,
+    intervals: str = "intervals",
+    rows: str = "rows",
+) -> LoopWarning | None:
+    """The warning that most intervals of `length`, the value of `key`, hold fewer rows than the `needed` key asks for."""
+    minimum_key, minimum = needed
+    found = interval_rows(times, length)
     if found is None or not found.mostly_too_few(minimum):
         return None
-    return LoopWarning(
-        "retraining.window.span",
-        f"{_share(found, minimum, 'intervals', window.span, what='rows with outcomes')} than retraining.minimum_rows "
-        f"({minimum}), "
-        "so most retraining runs would be abandoned",
-        _longer("retraining.window.span", answered, minimum, "retraining.minimum_rows"),
-    )
-
-
-def _share(
-    found: IntervalRows, minimum: int, intervals: str, length: timedelta, *, what: str = "rows"
-) -> str:
     text = duration_text(length)
     if found.extrapolated:
-        return f"at the rate of these rows, {text} would hold about {found.usual} {what}, fewer"
-    return (
-        f"{found.too_few(minimum)} of the {len(found.counts)} {intervals} of {text} in these rows hold fewer {what} "
-        f"(usually {found.usual})"
-    )
-
-
-def _longer(key: str, times: Times, minimum: int, other: str) -> str:
+        share = f"at the rate of these rows, {text} would hold about {found.usual} {rows}, fewer"
+    else:
+        share = (
+            f"{found.too_few(minimum)} of the {len(found.counts)} {intervals} of {text} in these rows hold fewer {rows} "
+            f"(usually {found.usual})"
+        )
     enough = sufficient_length(times, minimum)
-    return f"set {key} to {duration_text(enough)} or lower {other}" if enough else f"lower {other}"
+    longer = f"set {key} to {duration_text(enough)} or lower" if enough else "lower"
+    return LoopWarning(key, f"{share} than {minimum_key} ({minimum}), so {result}", f"{longer} {minimum_key}")

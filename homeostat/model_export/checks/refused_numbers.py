@@ -19,7 +19,7 @@ def refused_numbers(source: SourceModel, columns: Sequence[Column], frame: pd.Da
     """A warning for each integer column of which the original refuses a value that the rows do not have.
 
     `frame`: rows that the original scores. An encoder of scikit-learn refuses by default what it was not fitted with, and an
-    embedding of torch a number above its size; one such value is enough to tell.
+    embedding of torch a number above its size; one such value is enough to see it.
     """
     found = []
     for column in columns:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pandas as pd
 
-from homeostat.model_export.prediction_kind import Floats
+from homeostat.model_export.prediction_kind import Floats, plain
 from homeostat.model_export.probabilities import are_probabilities, describe, rows_sum_to_one
 from shared.errors import ExportRefused
 
@@ -41,14 +41,14 @@ def class_output(
     """What an output [N, classes] of the rows means.
 
     `named`: labels that the caller gives; `known`: those in the file. `classifier`: what the file says that the output is of,
-    see `classifier_in_file`; such an output gets no softmax. Raises ExportRefused if labels cannot be told, and for numbers that
+    see `classifier_in_file`; such an output gets no softmax. Raises ExportRefused if labels are not known, and for numbers that
     are neither probabilities of one label nor logits.
     """
     width = scores.shape[1]
     logits = _are_logits(scores, classifier)
     notes = [_softmax_note(scores)] if logits else []
     if named is not None:
-        labels = tuple(map(_plain, named))
+        labels = tuple(map(plain, named))
         if len(labels) != width or len(set(labels)) != width:
             raise ExportRefused(
                 f"labels= names {len(set(labels))} different classes, and the model returns {width} numbers per row",
@@ -122,7 +122,7 @@ def _softmax_note(scores: Floats) -> str:
 
 
 def _from_outcomes(width: int, outcomes: pd.Series[Any] | None) -> tuple[tuple[Any, ...], str]:
-    values = set() if outcomes is None else set(map(_plain, outcomes.dropna().unique()))
+    values = set() if outcomes is None else set(map(plain, outcomes.dropna().unique()))
     whole = {int(one) for one in values if isinstance(one, int | float) and float(one).is_integer()}
     if values and len(whole) == len(values) and whole <= set(range(width)):
         return tuple(range(width)), f"0 to {width - 1}, as the outcomes are"
@@ -135,7 +135,3 @@ def _from_outcomes(width: int, outcomes: pd.Series[Any] | None) -> tuple[tuple[A
         hint="name the classes in the order of the output: export(..., labels=['cat', 'dog', 'bird']); if the numbers are an "
         "embedding, pass kind='embedding'",
     )
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

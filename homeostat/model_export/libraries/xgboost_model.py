@@ -152,7 +152,7 @@ def read_booster(
 
 
 def missing_number(estimator: Any) -> float | None:
-    """The number that an estimator was told to take for a missing one; None if it is NaN."""
+    """The number that stands for a missing one, the estimator's `missing`; None if it is NaN."""
     value = getattr(estimator, "missing", np.nan)
     return None if value is None or value != value else float(np.float32(value))
 

@@ -23,7 +23,7 @@ class Reference:
     """A version's reference rows with what is computed from them once.
 
     `loss_rows`: what `loss` was measured on: rows `held out` of the training, or `all` rows, where too few were held out or
-    nothing tells which; then the version may have seen them, and the loss is lower than it can be in service.
+    the training rows are unknown; then the version may have seen them, and the loss is lower than it can be in service.
     """
 
     version: str

@@ -24,7 +24,7 @@ _DATATYPES = {
     "boolean": "BOOL",
     "category": "BYTES",
     "text": "BYTES",
-    # Not INT64: seconds, milliseconds and microseconds could not be told apart.
+    # Not INT64: a number could be seconds, milliseconds or microseconds.
     "timestamp": "BYTES",
     "tensor": "FP32",
 }

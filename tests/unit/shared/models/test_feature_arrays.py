@@ -84,7 +84,7 @@ def test_integer_of_a_matrix_is_exact_in_float32() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "told"),
+    ("column", "problem"),
     [
         ([[1.0] * 4, [1.0] * 3, [1.0] * 5], "row 1 has a list of 3 values, expected 4"),
         ([[[1.0] * 2] * 2, [[1.0] * 2, [1.0] * 3]], "row 1 has a list of 3 values, expected 2"),
@@ -93,8 +93,8 @@ def test_integer_of_a_matrix_is_exact_in_float32() -> None:
         ([[[1.0] * 2] * 2, [[1.0] * 2, None]], "row 1 has missing values"),
     ],
 )
-def test_first_row_of_another_shape_is_named(column: list[Any], told: str) -> None:
-    with pytest.raises(UnservableModel, match=told):
+def test_first_row_of_another_shape_is_named(column: list[Any], problem: str) -> None:
+    with pytest.raises(UnservableModel, match=problem):
         to_arrays([feature("tensor")], pa.table({"f": column}))
 
 
