@@ -116,7 +116,9 @@ def test_outlier_does_not_hide_what_float32_loses() -> None:
     random = np.random.default_rng(1)
     seconds = 1.7e9 + random.integers(0, 3600, 500).astype(float)
     rows = pd.DataFrame({"created_at": np.where(np.arange(500) == 5, 0.0, seconds)})
-    assert "different values of created_at are the same number" in precision_hint(infer_columns(rows, ["created_at"]), rows)
+    assert "different values of created_at are the same number" in precision_hint(
+        infer_columns(rows, ["created_at"]), rows
+    )
     # One large number is rounded; the others are not.
     rows = pd.DataFrame({"amount": np.where(np.arange(500) == 5, 1e12 + 1, random.normal(size=500))})
     assert precision_hint(infer_columns(rows, ["amount"]), rows) == ""
