@@ -75,8 +75,14 @@ class Input:
         if self.type == "integer" and type(value) is float and value.is_integer():
             value = int(value)  # pandas has no integers in a column with missing values
         if not self._accepts(value):
-            raise self._wrong(row, f"is {repr(value)[:60]}")
+            raise self._wrong(row, self._problem(value))
         return value
+
+    def _problem(self, value: Any) -> str:
+        found = _shape(value) if self.type == "tensor" and type(value) is list else None
+        if found is None or _fits(found, self.shape):
+            return f"is {repr(value)[:60]}"
+        return f"has shape {list(found)}"
 
     def _accepts(self, value: Any) -> bool:
         if self.type == "number":
@@ -192,6 +198,22 @@ def _is_finite(value: float) -> bool:
         return math.isfinite(value)
     except OverflowError:  # an integer beyond the range of floats
         return False
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    """The shape of nested lists; None if lists side by side differ in it."""
+    if type(value) is not list:
+        return ()
+    shapes = {_shape(item) for item in value}
+    if len(shapes) > 1 or None in shapes:
+        return None
+    return (len(value), *(shapes.pop() if shapes else ()))  # type: ignore[misc]
+
+
+def _fits(found: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    return len(found) == len(shape) and all(
+        length in (each, -1) for each, length in zip(found, shape, strict=True)
+    )
 
 
 def _has_shape(value: Any, shape: tuple[int, ...]) -> bool:

@@ -144,3 +144,18 @@ def test_what_is_no_time_with_an_offset_is_refused(given: Any, said: str) -> Non
         Input("ordered_at", "timestamp").convert(given, 3)
     assert said in str(refused.value)
     assert (refused.value.field, refused.value.row) == ("ordered_at", 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ([[1.0, 2.0, 3.0]], "has shape [1, 3]"),
+        ([1.0, 2.0], "has shape [2]"),
+        (np.zeros((2, 2, 1)), "has shape [2, 2, 1]"),
+        ([[1.0, 2.0], [3.0]], "is [[1.0, 2.0], [3.0]]"),
+        ([[1.0, 2.0], [3.0, "x"]], "is [[1.0, 2.0], [3.0, 'x']]"),
+    ],
+)
+def test_a_tensor_of_another_shape_is_named_by_its_shape(value: Any, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=re.escape(f"feature image of row 3 {words}; expected")):
+        TENSOR.convert(value, 3)

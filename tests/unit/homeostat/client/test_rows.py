@@ -29,3 +29,17 @@ def test_one_mapping_is_one_row() -> None:
 def test_anything_else_is_refused(given: Any, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
         to_rows(given)
+
+
+@pytest.mark.parametrize("given", [pd.Series({"a": 1}), pd.Series([1, 2], name="a")])
+def test_a_series_is_refused_with_what_to_call(given: Any) -> None:
+    with pytest.raises(InvalidRequest, match="is a Series") as caught:
+        to_rows(given)
+    assert "row.to_dict()" in caught.value.hint
+
+
+@pytest.mark.parametrize("given", ["what a film", ["what a film"]])
+def test_bare_values_are_refused_with_a_call_that_names_them(given: Any) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        to_rows(given)
+    assert "client.predict({" in caught.value.hint
