@@ -89,7 +89,7 @@ def _deployment(origin: dict[str, Any]) -> str:
     if origin.get("snapshot"):  # the digest of the rows that `homeostat deploy` trained on
         return "It was deployed by hand" + (f", trained on rows until {_time(until)}." if until else ".")
     newest = f"; its newest reference row is from {_time(until)}" if until else ""
-    return f"It was trained elsewhere and deployed by hand as an artifact, so its training rows are not recorded{newest}."
+    return f"It was trained outside of Homeostat and deployed by hand, so its training rows are not recorded{newest}."
 
 
 def _release(chain: dict[str, Any]) -> str:

@@ -76,6 +76,15 @@ def deploy(
             help="With --reference: the one of two classes whose probability is the score, default the second."
         ),
     ] = "",
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="With --reference: `embedding`, `value` or `probability`, of a torch or ONNX model where it is not clear."
+        ),
+    ] = "",
+    name: Annotated[
+        str, typer.Option(help="With --reference: name of the model, default that of its file.")
+    ] = "",
     python: Annotated[
         Path | None,
         typer.Option(
@@ -131,10 +140,12 @@ def deploy(
                 labels=labels or (),
                 event_time=event_time,
                 positive=positive,
+                kind=kind,
+                name=name,
             )
-        elif outcome or labels or event_time or positive:
+        elif outcome or labels or event_time or positive or kind or name:
             raise CallerError(
-                "--outcome, --labels, --event-time and --positive are for the export of a fitted model",
+                "--outcome, --labels, --event-time, --positive, --kind and --name are for the export of a fitted model",
                 hint=f"homeostat deploy {project} --reference rows.parquet",
             )
         elif project.is_file() or names_mlflow_model(str(project)):

@@ -18,13 +18,17 @@ _TIME_LIMIT_S = 900.0
 _REFUSED = 4  # the exit code of the export
 
 
-def project_of(model: str) -> Path:
-    """The folder of the project for a model: beside its file and named like it, or named like the MLflow model.
+def project_of(model: str, name: str = "") -> Path:
+    """The folder of the project for a model: beside its file and named like it, or named like the MLflow model or `name`.
 
     >>> project_of("models/fraud.pkl"), project_of("models:/fraud/3")
     (PosixPath('models/fraud'), PosixPath('fraud'))
+    >>> project_of("models/model.pkl", "fraud"), project_of("runs:/0a1b/model", "fraud")
+    (PosixPath('models/model'), PosixPath('fraud'))
     """
     scheme, _, rest = model.partition(":/")
+    if rest and name:
+        return Path(name)
     if rest:
         parts = [part for part in rest.split("/") if part]
         return Path((parts[0] if scheme == "models" else parts[-1]).partition("@")[0])
@@ -51,14 +55,17 @@ def export_project(
     labels: Sequence[str] = (),
     event_time: str = "",
     positive: str = "",
+    kind: str = "",
+    name: str = "",
 ) -> Path:
     """Export the model and return the project's folder. Raises `ProjectError` with what the export said.
 
     `python`: the interpreter that reads the model; by default this one. `outcome`: the column of outcomes, several for a model of
     several values; `labels`: the classes in the order of the output; `event_time`: the column of event times; `positive`: the
-    class whose probability is the score. Empty: as `homeostat.export` finds them.
+    class whose probability is the score; `kind`: of a torch or ONNX model; `name`: of the model, and
+    of the folder of one in MLflow. Empty: as `homeostat.export` finds them.
     """
-    project = project_of(model)
+    project = project_of(model, name)
     interpreter = str(python or sys.executable)
     if model.endswith(_RUNS_CODE) or names_mlflow_model(model):
         note(f"reading {model} runs the code in it, with {interpreter}")
@@ -66,6 +73,8 @@ def export_project(
     options = [*(f"--outcome={name}" for name in outcome), *(f"--labels={label}" for label in labels)]
     options += [f"--event-time={event_time}"] if event_time else []
     options += [f"--positive={positive}"] if positive else []
+    options += [f"--kind={kind}"] if kind else []
+    options += [f"--name={name}"] if name else []
     command = [interpreter, "-m", _PACKAGE, *options, "--", model, str(rows), str(project)]
     try:
         done = subprocess.run(

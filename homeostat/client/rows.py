@@ -23,9 +23,7 @@ def to_rows(given: Any) -> Sequence[Mapping[str, Any]]:
     elif hasattr(given, "to_dict") and hasattr(given, "columns"):  # pandas
         given = given.to_dict("records")
     if isinstance(given, str | bytes) or not hasattr(given, "__iter__"):
-        raise InvalidRequest(
-            f"`rows` is {repr(given)[:60]}", field="rows", expected=_EXPECTED, hint=_BY_NAME
-        )
+        raise InvalidRequest(f"`rows` is {repr(given)[:60]}", field="rows", expected=_EXPECTED, hint=_BY_NAME)
     if hasattr(given, "to_dict"):  # a Series of pandas: of its values the names would be lost
         raise InvalidRequest(
             f"`rows` is a {type(given).__name__}",
@@ -39,6 +37,10 @@ def to_rows(given: Any) -> Sequence[Mapping[str, Any]]:
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise InvalidRequest(
-                f"row {number} is {repr(row)[:60]}", field="rows", expected=_EXPECTED, row=number, hint=_BY_NAME
+                f"row {number} is {repr(row)[:60]}",
+                field="rows",
+                expected=_EXPECTED,
+                row=number,
+                hint=_BY_NAME,
             )
     return rows

@@ -45,6 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--positive", default=None, help="class whose probability is the score; default: the second"
     )
+    parser.add_argument(
+        "--kind", default="", help="probability, value or embedding, of a torch or ONNX model"
+    )
     given = parser.parse_args(arguments)
     for name, value in _MLFLOW.items():
         os.environ.setdefault(name, value)
@@ -63,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
                 labels=_labels(given.labels),
                 event_time=given.event_time,
                 positive=_value(given.positive),
+                kind=given.kind,
             )
     except HomeostatError as error:
         print(f"error: {error.message}", file=sys.stderr)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from homeostat.model_export.prediction_kind import Floats, PredictionKind
@@ -14,6 +15,7 @@ MOST_SHOWN = 5
 _WIDEST = 12
 # Of 21 numbers and more, at least the smallest and the largest are not of the middle.
 _FEW = 21
+_FEWEST_ALIKE = 3
 _LOG_ODDS = 100
 # onnxruntime's Sigmoid of float32 is exact to 1.6e-7 absolute, measured from -30 to 30.
 _PROBABILITY_ROUNDING = 2.0**-22
@@ -27,7 +29,8 @@ class Comparison:
 
     `labels`: rows whose label changed (a score on the other side of 0.5). `problem`: why the set was not compared. `refused`: the
     columns that were not, in a set of which others were, each with the original's error. `advice`: what to do, where a difference
-    is a known limit of rows unlike the given ones: the report says it, without a refusal.
+    is a known limit of rows unlike the given ones: the report says it, without a refusal. `shared`: what all rows that differ
+    have in common, and others do not.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Comparison:
     problem: str = ""
     advice: str = ""
     refused: tuple[tuple[str, str], ...] = ()
+    shared: str = ""
 
     @property
     def is_complete(self) -> bool:
@@ -67,9 +71,10 @@ class Comparison:
             # Of every model with such a limit: one line, since most people have no such rows.
             return f"{self.name}: {self.differing} of {self.rows} rows differ{refused}; {self.advice}"
         changed = f", {self.labels} labels changed" if self.labels else ""
+        shared = f"\n{self.shared}" if self.shared else ""
         return (
             f"{self.name}: {self.differing} of {self.rows} rows differ ({self.differing / self.rows:.1%}), "
-            f"largest difference {self.largest:.3g}{changed}{refused}\n{self.table}"
+            f"largest difference {self.largest:.3g}{changed}{refused}\n{self.table}{shared}"
         )
 
 
@@ -185,4 +190,24 @@ def compare(
         labels=int((flipped & wrong).sum()),
         largest=float(distance.max(initial=0.0)),
         table=table.to_string(index=False) if len(worst) else "",
+        shared="" if changed else shared_by(rows, wrong),
     )
+
+
+def shared_by(rows: pd.DataFrame, wrong: npt.NDArray[np.bool_]) -> str:
+    """What the `wrong` rows [N] have in common and no other row has: a missing value, or one value of a column; else empty.
+
+    Of fewer than three rows that would be chance.
+    """
+    if int(wrong.sum()) < _FEWEST_ALIKE or wrong.all():
+        return ""
+    for name in rows.columns:
+        missing = rows[name].isna().to_numpy(dtype=bool)
+        if (missing == wrong).all():
+            return f"in all of these rows, and no others, {name!r} is missing"
+        if isinstance(rows[name].dtype, pd.CategoricalDtype) or rows[name].dtype.kind in "ObiuT":
+            texts = rows[name].astype(str).to_numpy()
+            first = texts[wrong][0]
+            if ((texts == first) == wrong).all():
+                return f"in all of these rows, and no others, {name!r} is {first[:40]!r}"
+    return ""

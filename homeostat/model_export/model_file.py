@@ -13,14 +13,16 @@ from homeostat.model_export.checks.library_errors import first_line
 from shared.errors import ExportRefused
 
 RUNS_CODE = (".pkl", ".pickle", ".joblib")
-SUFFIXES = (".onnx", ".cbm", ".ubj", ".json", ".txt", *RUNS_CODE)
+SUFFIXES = (".onnx", ".cbm", ".ubj", ".json", ".txt", ".pt2", *RUNS_CODE)
+_TORCH = (".pt", ".pth", ".ckpt", ".safetensors")
 _MLFLOW = ("models:", "runs:", "mlflow-artifacts:")
 
 
 def load_model(place: str | Path) -> Any:
     """The model at an MLflow URI or a path, read as its suffix says.
 
-    .onnx, .cbm of CatBoost, .ubj or .json of XGBoost, .txt of LightGBM; .pkl, .pickle and .joblib run the code in them.
+    .onnx, .cbm of CatBoost, .ubj or .json of XGBoost, .txt of LightGBM, .pt2 of torch.export; .pkl, .pickle and .joblib run the
+    code in them.
     """
     path = Path(place)
     if str(place).startswith(_MLFLOW) or (path / "MLmodel").is_file():
@@ -33,6 +35,12 @@ def load_model(place: str | Path) -> Any:
             hint="give a model, the path of one, or an MLflow URI such as models:/fraud/3 or models:/m-ID",
         )
     suffix = path.suffix.lower()
+    if suffix in _TORCH:
+        raise ExportRefused(
+            f"{path} has the weights of a torch module, without its code",
+            hint='export the module in Python: homeostat.export(module, rows, "project/"), or save a program with '
+            "torch.export.save(program, 'model.pt2') and give that file",
+        )
     if suffix not in SUFFIXES:
         raise ExportRefused(f"{path} has an unknown suffix", hint=f"known: {', '.join(SUFFIXES)}")
     try:
@@ -72,6 +80,12 @@ def _read_lightgbm(path: Path) -> Any:
     return lightgbm.Booster(model_file=str(path))
 
 
+def _read_program(path: Path) -> Any:
+    from homeostat.model_export.libraries.torch_model import read_program
+
+    return read_program(path)
+
+
 def _read_pickle(path: Path) -> Any:
     try:
         import joblib
@@ -88,4 +102,5 @@ _READERS = {
     ".ubj": _read_xgboost,
     ".json": _read_xgboost,
     ".txt": _read_lightgbm,
+    ".pt2": _read_program,
 }

@@ -28,6 +28,13 @@ _OUTPUT = "scores"
 _NEWEST_IR = 10
 
 
+def read_program(path: Path) -> Any:
+    """The program of a file that `torch.export.save` wrote."""
+    import torch
+
+    return torch.export.load(str(path))
+
+
 def torch_model(
     module: Any, rows: pd.DataFrame, outcomes: pd.Series[Any] | None, *, options: dict[str, Any]
 ) -> OnnxSource:

@@ -93,7 +93,7 @@ def test_artifact_claims_no_training_rows(until: str, expected: str) -> None:
     origin = {"kind": "deployment", "snapshot": "", "trained_until": until}
     version = {"version": VERSION, "model": "flights", "origin": origin, "releases": []}
     assert explain("version", VERSION, {"version": version, "run": None}) == (
-        "Version abababababab is a version of flights. It was trained elsewhere and deployed by hand as an artifact, so its "
+        "Version abababababab is a version of flights. It was trained outside of Homeostat and deployed by hand, so its "
         f"training rows are not recorded{expected}"
     )
 

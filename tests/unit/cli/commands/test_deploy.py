@@ -58,12 +58,15 @@ def test_stack_of_another_home_is_refused_before_training(project: Path, tmp_pat
     assert not (tmp_path / "ours").exists()
 
 
-@pytest.mark.parametrize("option", ["--outcome", "--labels", "--event-time", "--positive"])
+@pytest.mark.parametrize(
+    "option", ["--outcome", "--labels", "--event-time", "--positive", "--kind", "--name"]
+)
 def test_options_of_an_export_need_a_reference(project: Path, tmp_path: Path, option: str) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = deploy(project, "--home", str(tmp_path / "empty"), "--retraining-url", url, option, "late")
     assert done.exit_code == 3, done.output
     assert (
-        "--outcome, --labels, --event-time and --positive are for the export of a fitted model" in done.stderr
+        "--outcome, --labels, --event-time, --positive, --kind and --name are for the export of a fitted model"
+        in done.stderr
     )
     assert not (project / "trained").exists()

@@ -144,3 +144,18 @@ def test_lines_that_libraries_print_are_left_out(tmp_path: Path, rows: Path) -> 
     with pytest.raises(ProjectError) as refused:
         export_project("fraud.onnx", rows, python=python, note=print)
     assert (refused.value.message, refused.value.hint) == ("no trees\nin 2 lines", "")
+
+
+def test_name_and_kind_are_passed_on(tmp_path: Path, rows: Path) -> None:
+    model = tmp_path / "model.pkl"
+    model.write_bytes(pickle.dumps(LinearRegression().fit(ROWS[["amount"]], ROWS["outcome"])))
+    project = export_project(str(model), rows, python=None, note=print, name="fraud", kind="value")
+    assert project == tmp_path / "model"
+    assert read_loop_spec(project).model == "fraud"
+    with pytest.raises(ProjectError, match="kind='embedding' is for models of torch and ONNX"):
+        export_project(str(model), rows, python=None, note=print, kind="embedding")
+
+
+def test_project_of_an_mlflow_model_has_the_given_name() -> None:
+    assert project_of("runs:/0a1b/model", "fraud") == Path("fraud")
+    assert project_of("models/model.pkl", "fraud") == Path("models/model")

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from homeostat.model_export.comparison import Comparison, compare, middle_width, scale_of
 from homeostat.model_export.prediction_kind import VALUE, Floats, PredictionKind, of_classes, of_values
@@ -117,3 +120,30 @@ def test_each_of_several_values_differs_on_its_own_scale() -> None:
 def test_a_value_too_large_for_float32_is_infinite_in_both() -> None:
     assert compared([1.0, 2e73], [1.0, np.inf], VALUE).differing == 0
     assert compared([1.0, 2e30], [1.0, np.inf], VALUE).differing == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (["a", None, "b", None, None, "a"], "in all of these rows, and no others, 'region' is missing"),
+        (["a", "n", "b", "n", "n", "a"], "in all of these rows, and no others, 'region' is 'n'"),
+        ([1, 7, 2, 7, 7, 1], "in all of these rows, and no others, 'region' is '7'"),
+        (["n", "n", "b", "n", "n", "a"], ""),
+        (["a", "n", "b", "n", None, "a"], ""),
+    ],
+)
+def test_what_the_rows_that_differ_share_is_said(column: list[Any], words: str) -> None:
+    first = np.full(6, 0.5)
+    second = first + np.array([0.0, 0.1, 0.0, 0.1, 0.1, 0.0])
+    rows = pd.DataFrame({"amount": np.arange(6.0), "region": column})
+    found = compare("the rows", PROBABILITY, first, second, rows, tolerance=1e-3, scale=scale_of(first))
+    assert (found.differing, found.shared) == (3, words)
+    assert str(found).endswith(words or found.table)
+
+
+def test_two_rows_that_differ_share_nothing_worth_saying() -> None:
+    first = np.full(4, 0.5)
+    rows = pd.DataFrame({"region": [None, None, "a", "b"]})
+    second = first + np.array([0.1, 0.1, 0.0, 0.0])
+    found = compare("the rows", PROBABILITY, first, second, rows, tolerance=1e-3, scale=scale_of(first))
+    assert (found.differing, found.shared) == (2, "")

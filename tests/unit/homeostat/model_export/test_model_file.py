@@ -45,6 +45,8 @@ def test_mlflow_models_are_read_as_their_librarys(fitted: LinearRegression, tmp_
     [
         ("missing.pkl", "is no file"),
         ("model.h5", "unknown suffix"),
+        ("net.pt", "has the weights of a torch module, without its code"),
+        ("broken.pt2", "cannot be read"),
         ("broken.onnx", "cannot be read"),
         ("broken.pkl", "cannot be read: KeyError: 110"),
     ],

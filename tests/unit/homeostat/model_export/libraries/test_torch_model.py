@@ -69,16 +69,18 @@ def test_module_with_a_tensor_per_column(rows: pd.DataFrame, tmp_path: Path) -> 
     assert [column.feature.type for column in report.columns] == ["number", "integer"]
 
 
-@pytest.mark.parametrize("loaded", [False, True])
-def test_program_of_torch_export_is_exported(rows: pd.DataFrame, tmp_path: Path, loaded: bool) -> None:
+@pytest.mark.parametrize("given", ["program", "its module", "its file"])
+def test_program_of_torch_export_is_exported(rows: pd.DataFrame, tmp_path: Path, given: str) -> None:
     """`torch.export.load` returns a program, `mlflow.pytorch.load_model` its module."""
     torch.manual_seed(1)
     module = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 1), nn.Sigmoid())
     rows_axis = ({0: torch.export.Dim.DYNAMIC},)
     saved = torch.export.export(module.eval(), (torch.zeros(3, 2),), dynamic_shapes=rows_axis)
+    torch.export.save(saved, tmp_path / "net.pt2")
+    forms = {"program": saved, "its module": saved.module(), "its file": tmp_path / "net.pt2"}
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        report = homeostat.export(saved.module() if loaded else saved, rows, tmp_path)
+        report = homeostat.export(forms[given], rows, tmp_path / "project")
     assert (report.library, report.kind.name) == ("torch", "probability")
     assert [one.differing for one in report.comparisons] == [0, 0]
 
