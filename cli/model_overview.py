@@ -43,14 +43,18 @@ class ModelOverview:
 
 @dataclass(frozen=True)
 class Overview:
-    """All models by name, the runs that wait for approval, newest first, and the services that could not be reached."""
+    """All models by name, the runs that wait for approval, newest first, and the services that could not be reached.
+
+    `unacknowledged`: the decisions that nobody has acknowledged, in groups of one model and issue, as `GET /decisions` has them.
+    """
 
     models: tuple[ModelOverview, ...]
     waiting_runs: tuple[dict[str, Any], ...]
+    unacknowledged: tuple[dict[str, Any], ...]
     unavailable: tuple[str, ...]
 
 
-NOT_AVAILABLE = Overview((), (), ("inference", "drift", "retraining"))
+NOT_AVAILABLE = Overview((), (), (), ("inference", "drift", "retraining"))
 
 
 def read_overview(where: Addresses) -> Overview:
@@ -59,16 +63,18 @@ def read_overview(where: Addresses) -> Overview:
         ("inference", where.inference, "/status.json", "models"),
         ("drift", where.drift, f"/verdicts?limit={NEWEST_VERDICTS}", "verdicts"),
         ("retraining", where.retraining, "/status", "models"),
+        ("retraining", where.retraining, "/decisions?limit=1", "unacknowledged"),
         # By state: many newer runs would hide those that wait.
         *(("retraining", where.retraining, f"/runs?state={state}", "runs") for state in APPROVAL),
     ]
     with ThreadPoolExecutor(max_workers=len(requests)) as pool:
         found = list(pool.map(lambda request: _read(*request), requests))
     failed = [request[0] for request, answer in zip(requests, found, strict=True) if answer is None]
-    waiting = [run for runs in found[3:] for run in runs or []]
+    waiting = [run for runs in found[4:] for run in runs or []]
     return Overview(
         models=merge(*(answer or [] for answer in found[:3])),
         waiting_runs=tuple(sorted(waiting, key=lambda run: str(run.get("created_at")), reverse=True)),
+        unacknowledged=tuple(found[3] or ()),
         unavailable=tuple(dict.fromkeys(failed)),
     )
 

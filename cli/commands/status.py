@@ -1,4 +1,4 @@
-"""`homeostat status`: the models, the runs that wait for approval, then the processes of the stack."""
+"""`homeostat status`: the models, what needs a person, then the processes of the stack."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ SHOWN_RUNS = 5
 
 
 def status(home: StackHome = None, as_json: Json = False) -> None:
-    """Show each model (generation, last verdict, loss), the runs that wait for approval, then each process of the stack.
+    """Show each model (generation, last verdict, loss), what needs a person, then each process of the stack.
+
+    A person is needed by runs that wait for approval, and by decisions about drift, data faults and failed or refused runs
+    until they are acknowledged.
 
     The last verdict is the newest one whose window has rows. If newer windows are empty, the line says so. If it is about
     rows of an earlier generation than the served one, its generation is shown.
@@ -74,6 +77,7 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
                 }
                 for run in overview.waiting_runs
             ],
+            "unacknowledged": list(overview.unacknowledged),
             "unavailable": list(overview.unavailable),
             "urls": state.urls,
             "processes": processes,
@@ -90,6 +94,9 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
             if overview.waiting_runs:
                 output.result(None, "")
                 output.result(None, waiting_lines(overview.waiting_runs, options))
+            if overview.unacknowledged:
+                output.result(None, "")
+                output.result(None, issue_lines(overview.unacknowledged, options))
             output.result(None, "")
             output.result(None, _process_table(processes, supervised))
         if not ready:
@@ -142,6 +149,21 @@ def waiting_lines(runs: Sequence[Mapping[str, Any]], options: str = "") -> str:
         lines.append(f"  {run.get('model')}, {run.get('state')}: {next_step(run, options)}. Cause: {cause}")
     if len(runs) > SHOWN_RUNS:
         lines.append(f"  `homeostat runs{options}` lists the others")
+    return "\n".join(lines)
+
+
+def issue_lines(groups: Sequence[Mapping[str, Any]], options: str = "") -> str:
+    """Decisions that nobody has acknowledged, by model and issue: the newest one's reason, and the next commands."""
+    lines = ["needs a person:"]
+    for group in groups:
+        model, number = group["model"], int(group["count"])
+        times = "" if number == 1 else f", {number} decisions since {str(group['since'])[:10]}"
+        older = "" if number == 1 else " --and-older"
+        lines.append(f"  {model}, {group['issue']}{times}: {str(group['reason']).rstrip('.')}.")
+        lines.append(
+            f"    `homeostat report {model}{options}` shows the verdicts; `homeostat acknowledge {str(group['newest_key'])[:12]}"
+            f"{older}{options}` records that you have seen it"
+        )
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.commands.status import models_table, waiting_lines
+from cli.commands.status import issue_lines, models_table, waiting_lines
 from cli.model_overview import ModelOverview
 from local_stack import running_stacks
 from local_stack.state import write_state
@@ -106,3 +106,37 @@ def test_stopped_stack_does_not_show_the_models_of_another(service: FakeService,
     with only_one(tmp_path):
         run("status", "--home", str(tmp_path))
     assert ("GET /status.json", None) in service.asked
+
+
+def test_unacknowledged_decisions_are_shown_with_the_next_commands() -> None:
+    group = {
+        "model": "fraud",
+        "issue": "drift",
+        "count": 1,
+        "since": "2013-01-15T00:00:00+00:00",
+        "newest_key": "0123456789abcdef",
+        "reason": "automation is observe; would retrain: performance drifted.",
+    }
+    several = {**group, "issue": "data_fault", "count": 3, "reason": "amount is missing in 40 % of the rows"}
+    assert issue_lines([group, several], " --home h").splitlines() == [
+        "needs a person:",
+        "  fraud, drift: automation is observe; would retrain: performance drifted.",
+        "    `homeostat report fraud --home h` shows the verdicts; `homeostat acknowledge 0123456789ab --home h` "
+        "records that you have seen it",
+        "  fraud, data_fault, 3 decisions since 2013-01-15: amount is missing in 40 % of the rows.",
+        "    `homeostat report fraud --home h` shows the verdicts; `homeostat acknowledge 0123456789ab --and-older --home h` "
+        "records that you have seen it",
+    ]
+
+
+def test_status_shows_unacknowledged_decisions(
+    service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_state(tmp_path, StackState(1, 0.0, str(tmp_path), "", "", {}, {}, ()))
+    for name in ("INFERENCE", "DRIFT", "RETRAINING"):
+        monkeypatch.setenv(f"HOMEOSTAT_{name}_URL", service.url)
+    group = {"model": "a", "issue": "drift", "count": 1, "since": "2013", "newest_key": "k", "reason": "r"}
+    service.answers["GET /decisions"] = (200, {"decisions": [], "unacknowledged": [group]})
+    assert "a, drift: r." in run("status", "--home", str(tmp_path)).stdout
+    document = json.loads(run("status", "--home", str(tmp_path), "--json").stdout)
+    assert document["unacknowledged"] == [group]
