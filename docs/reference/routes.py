@@ -18,6 +18,8 @@ _METRICS_DOOR = ROOT / "shared" / "http" / "metrics_server.py"
 _SERVICE_APP = ROOT / "shared" / "http" / "service_app.py"
 _WITH_SHARED_APP = ("services.drift", "services.retraining", "services.console")
 _DOORLESS = "services.prediction_log"
+# Captured pieces of a path that have another name in the code; a wildcard is a model.
+_NAMES = {"name": "version", None: "model"}
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _piece(pattern: ast.pattern) -> str:
     if isinstance(pattern, ast.MatchValue) and isinstance(pattern.value, ast.Constant):
         return str(pattern.value.value)
     if isinstance(pattern, ast.MatchAs):
-        return f"{{{'version' if pattern.name == 'name' else pattern.name}}}"
+        return f"{{{_NAMES.get(pattern.name, pattern.name)}}}"
     return "?"
 
 
@@ -123,6 +125,11 @@ def _spoken(pieces: list[str]) -> str:
         "live": "the process answers",
         "infer": "tensors in, tensors out",
         "": "the server's name and extensions",
+        "config": "Triton's configuration of the model",
+        "stats": "requests and model calls since the start",
+        "index": "the models that the server follows, with their states",
+        "load": "refused, because releases decide what is served",
+        "unload": "refused, because releases decide what is served",
     }
     if last == "ready":
         return "whether it can be asked" if "models" in pieces else "whether a model is served"

@@ -53,6 +53,9 @@ def inference(folder: Path) -> Target:
         Route("POST", "/v2/models/{}/infer", asked, ("toy",)),
         Route("POST", "/v2/models/{}/versions/{}/infer", asked, ("toy", version)),
         Route("GET", "/v2/models/{}/versions/{}", None, ("toy", version)),
+        Route("GET", "/v2/models/{}/config", None, ("toy",)),
+        Route("GET", "/v2/models/{}/stats", None, ("toy",)),
+        Route("POST", "/v2/repository/index", {"ready": True}),
         Route("GET", "/status"),
     )
     return Target("inference", server.app, routes)

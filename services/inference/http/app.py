@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from services.inference.http.body import BodyReader, ClientGone, Receive
+from services.inference.http.error_forms import in_form_of
 from services.inference.http.request import Request
 from services.inference.http.response import Response, from_error
 from services.inference.metrics import InferenceMetrics
@@ -60,7 +61,7 @@ class InferenceApp:
         except ClientGone:
             return
         except Exception as error:
-            response = from_error(error_response(error, _log, path=path))
+            response = from_error(in_form_of(path, error_response(error, _log, path=path)))
             outcome = "refused" if isinstance(error, CallerError) else "failed"
             self._metrics.failed(request.servable, outcome, response.status, time.perf_counter() - start)
         await _send(send, response, head_only=method == "HEAD")
@@ -73,7 +74,7 @@ class InferenceApp:
             allowed.append("HEAD")
 
         async def not_allowed(request: Request) -> Response:
-            response = from_error(wrong_method(request.method, path))
+            response = from_error(in_form_of(path, wrong_method(request.method, path)))
             response.headers += ((b"allow", ", ".join(sorted(allowed)).encode()),)
             return response
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 
 from services.inference.models.column_checks import show
-from services.inference.open_inference.codec import InferInput
+from services.inference.open_inference.tensors import InferInput
 from shared.errors import InvalidRequest
 
 _INTEGERS = {f"INT{bits}": range(-(2 ** (bits - 1)), 2 ** (bits - 1)) for bits in (8, 16, 32, 64)} | {
     f"UINT{bits}": range(2**bits) for bits in (8, 16, 32, 64)
 }
 # From here on a number is rounded to infinity (IEEE 754, round half to even).
-_OVERFLOW = {"FP16": 65520.0, "FP32": 2.0**128 - 2.0**103}
+_OVERFLOW = {"FP16": 65520.0, "BF16": 2.0**128 - 2.0**119, "FP32": 2.0**128 - 2.0**103}
 
 
 def check_values(tensor: InferInput, *, may_hold_booleans: bool) -> None:

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
-from services.inference.open_inference.codec import InferInput, InferRequest
+from services.inference.open_inference.codec import InferRequest
 from services.inference.open_inference.datatypes import check_values
+from services.inference.open_inference.tensors import InferInput
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 
@@ -29,17 +30,17 @@ _DATATYPES = {
     "tensor": "FP32",
 }
 # NaN is a missing integer.
-_NULLABLE_INTEGER = frozenset({"FP32", "FP64"})
-_ACCEPTED = {
-    "number": frozenset(
-        {"FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32"}
-    ),
-    "integer": frozenset({"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32"}),
-    "boolean": frozenset({"BOOL"}),
-    "category": frozenset({"BYTES"}),
-    "text": frozenset({"BYTES"}),
-    "timestamp": frozenset({"BYTES"}),
-    "tensor": frozenset({"FP16", "FP32", "FP64"}),
+_NULLABLE_INTEGER = ("FP32", "FP64")
+_FLOATS = ("FP16", "BF16", "FP32", "FP64")
+_INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32")
+_ACCEPTED: dict[str, tuple[str, ...]] = {
+    "number": (*_FLOATS, *_INTEGERS),
+    "integer": _INTEGERS,
+    "boolean": ("BOOL",),
+    "category": ("BYTES",),
+    "text": ("BYTES",),
+    "timestamp": ("BYTES",),
+    "tensor": _FLOATS,
 }
 
 
@@ -160,12 +161,14 @@ def _values(feature: Feature, wire: InferRequest, rows: int) -> npt.NDArray[Any]
 
 
 def _check_form(feature: Feature, tensor: InferInput, rows: int) -> None:
-    accepted = _ACCEPTED[feature.type] | (_NULLABLE_INTEGER if _is_nullable_integer(feature) else frozenset())
+    accepted = (*_ACCEPTED[feature.type], *(_NULLABLE_INTEGER if _is_nullable_integer(feature) else ()))
     if tensor.datatype not in accepted:
+        main = _datatype(feature)
+        others = ", ".join(one for one in accepted if one != main)
         raise InvalidRequest(
-            f"input {feature.name} is {tensor.datatype}",
+            f"input {feature.name} has datatype {tensor.datatype}, but feature {feature.name} is of type {feature.type}",
             field=feature.name,
-            expected=f"{_datatype(feature)} for a {feature.type}",
+            expected=f"datatype {main} (or {others})" if others else f"datatype {main}",
         )
     shapes = [(rows, *feature.shape)] if feature.type == "tensor" else [(rows,), (rows, 1)]
     if tensor.shape not in shapes:

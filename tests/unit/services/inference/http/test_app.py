@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -282,6 +283,47 @@ def test_infer_is_validated_like_predict(
         assert "error" in answer.json()
 
 
+@pytest.mark.parametrize(
+    ("tensor", "problem"),
+    [
+        (
+            {"name": "count", "datatype": "FP32", "shape": [1], "data": [1]},
+            "input count has datatype FP32, but feature count is of type integer; expected datatype INT64 "
+            "(or INT8, INT16, INT32, UINT8, UINT16, UINT32)",
+        ),
+        (
+            {"name": "colour", "datatype": "INT64", "shape": [1], "data": [1]},
+            "input colour has datatype INT64, but feature colour is of type category; expected datatype BYTES",
+        ),
+        (
+            {"name": "count", "datatype": "UINT8", "shape": [1], "data": [300]},
+            "input count contains 300, which is no UINT8; expected values of datatype UINT8, as the input declares",
+        ),
+    ],
+)
+def test_datatype_errors_name_input_and_both_datatypes(
+    installation: InferenceServer, tensor: dict[str, Any], problem: str
+) -> None:
+    tensors = {one["name"]: one for one in INFER["inputs"]} | {tensor["name"]: tensor}
+    answer = installation.ask("POST", "/v2/models/toy/infer", json={"inputs": [*tensors.values()]})
+    assert (answer.status_code, answer.json()["error"]) == (422, problem)
+
+
+def test_half_floats_are_numbers(installation: InferenceServer) -> None:
+    tensors = [one for one in INFER["inputs"] if one["name"] != "amount"]
+    for datatype, raw in {"FP16": np.array([1.5], "<f2").tobytes(), "BF16": b"\xc0\x3f"}.items():
+        tensor = {"name": "amount", "datatype": datatype, "shape": [1], "parameters": {"binary_data_size": 2}}
+        head = json.dumps({"inputs": [*tensors, tensor]}).encode()
+        answer = installation.ask(
+            "POST",
+            "/v2/models/toy/infer",
+            content=head + raw,
+            headers={"Inference-Header-Content-Length": str(len(head))},
+        )
+        assert answer.status_code == 200, answer.text
+        assert installation.spool.predictions[-1]["columns"]["amount"] == [1.5]
+
+
 def test_infer_bounds_event_time_like_predict(installation: InferenceServer) -> None:
     tensor = {"name": "count", "datatype": "INT64", "shape": [1], "data": [1]}
     body = {"parameters": {"event_time": "2999-01-01T00:00:00Z"}, "inputs": [tensor]}
@@ -296,7 +338,7 @@ def test_infer_by_version(installation: InferenceServer) -> None:
         assert installation.ask("GET", f"/v2/models/toy/versions/{name}/ready").json()["ready"] is True
     answer = installation.ask("POST", f"/v2/models/toy/versions/{'0' * 64}/infer", json={})
     assert answer.status_code == 404
-    assert version in answer.json()["hint"]
+    assert version in answer.json()["error"]
 
 
 def test_metric_labels_are_bounded(installation: InferenceServer) -> None:
@@ -427,7 +469,7 @@ def test_head_length_that_is_no_length_is_refused(installation: InferenceServer,
     assert answer.json()["field"] == "Inference-Header-Content-Length"
 
 
-INFER = {
+INFER: dict[str, Any] = {
     "id": "1",
     "inputs": [
         {"name": "amount", "datatype": "FP32", "shape": [1], "data": [1.5]},
@@ -474,6 +516,9 @@ def test_infer_body_may_name_the_live_version(installation: InferenceServer) -> 
         ("POST", "/v2/models/toy/ready", "GET, HEAD"),
         ("GET", "/v2/models/toy/infer", "POST"),
         ("HEAD", "/v2/models/toy/versions/1/infer", "POST"),
+        ("POST", "/v2/models/toy/config", "GET, HEAD"),
+        ("DELETE", "/v2/models/toy/stats", "GET, HEAD"),
+        ("GET", "/v2/repository/index", "POST"),
     ],
 )
 def test_wrong_method_names_the_allowed_ones(
@@ -483,6 +528,6 @@ def test_wrong_method_names_the_allowed_ones(
     assert (answer.status_code, answer.headers["allow"]) == (405, allow)
 
 
-@pytest.mark.parametrize("path", ["/v2/models/toy/config", "/v3", "/predict/"])
+@pytest.mark.parametrize("path", ["/v2/models/toy/trace/setting", "/v2/repository", "/v3", "/predict/"])
 def test_unknown_path_is_404_for_every_method(installation: InferenceServer, path: str) -> None:
     assert [installation.ask(method, path).status_code for method in ("GET", "POST", "PUT")] == [404] * 3

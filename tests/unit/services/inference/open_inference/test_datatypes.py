@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.inference.open_inference.codec import InferInput
 from services.inference.open_inference.datatypes import check_values
+from services.inference.open_inference.tensors import InferInput
 from shared.errors import InvalidRequest
 
 LIMITS = {
@@ -37,7 +37,12 @@ def test_integers_stay_within_their_datatype(datatype: str, limits: tuple[int, i
 
 @pytest.mark.parametrize(
     ("datatype", "most", "too_much"),
-    [("FP16", 65519.9, 65520), ("FP32", 3.4028235e38, 3.4028236e38), ("FP32", 0, 2**128)],
+    [
+        ("FP16", 65519.9, 65520),
+        ("BF16", 3.3961e38, 3.3962e38),
+        ("FP32", 3.4028235e38, 3.4028236e38),
+        ("FP32", 0, 2**128),
+    ],
 )
 def test_floats_stay_within_their_datatype(datatype: str, most: float, too_much: float) -> None:
     check(datatype, most, -most, None)

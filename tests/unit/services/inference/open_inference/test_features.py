@@ -44,6 +44,6 @@ def test_timestamps_are_bytes_with_an_offset() -> None:
 
 
 def test_numbers_whose_unit_is_unknown_are_refused() -> None:
-    with pytest.raises(InvalidRequest, match="input ordered_at is INT64") as refused:
+    with pytest.raises(InvalidRequest, match="input ordered_at has datatype INT64") as refused:
         read_batch(SERVABLE, request("INT64", [1_772_366_400]), maximum_rows=10)
-    assert refused.value.expected == "BYTES for a timestamp"
+    assert refused.value.expected == "datatype BYTES"

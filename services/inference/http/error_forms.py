@@ -1,0 +1,34 @@
+"""Errors in the form that the clients of a path show to people. Pure.
+
+Everywhere it is `{"error", "hint"?, "field"?, "expected"?, "row"?, "error_id"?}`. Clients of the Open Inference Protocol show
+`error` only, so below `/v2` it also says what is expected, or what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.http.errors import ErrorResponse
+
+
+def in_form_of(path: str, made: ErrorResponse) -> ErrorResponse:
+    """The error response as clients of `path` expect it."""
+    if path == "/v2" or path.startswith("/v2/"):
+        return ErrorResponse(made.status, _open_inference(made.document))
+    return made
+
+
+def sentence(document: dict[str, Any]) -> str:
+    """What is wrong, what was expected, and what to do, in one text."""
+    parts = [
+        document["error"],
+        f"expected {document['expected']}" if document.get("expected") else "",
+        document.get("hint", ""),
+        f"error_id {document['error_id']}" if document.get("error_id") else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _open_inference(document: dict[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in document.items() if name != "hint"}
+    return rest | {"error": sentence(document)}
