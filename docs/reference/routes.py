@@ -69,7 +69,8 @@ def _inference() -> Iterator[Route]:
     owner, folder = "services.inference", ROOT / "services" / "inference"
     doors = {
         (node.name, item.name): _first(ast.get_docstring(item))
-        for path in sorted([*(folder / "http").glob("*.py"), *(folder / "open_inference").glob("*.py")])
+        for part in ("http", "mlflow_scoring", "open_inference")
+        for path in sorted((folder / part).glob("*.py"))
         for node in parse(path).body
         if isinstance(node, ast.ClassDef)
         for item in node.body
@@ -96,19 +97,23 @@ def _inference() -> Iterator[Route]:
                     yield Route(
                         owner, method, path, doors.get((made.get(value.value.id, ""), value.attr), "")
                     )
-    yield from _open_inference(folder / "open_inference" / "handlers.py", owner)
+    for method, pieces in _matched(folder / "open_inference" / "handlers.py"):
+        where = "/".join(["/v2", *pieces])
+        yield Route(owner, method, where, f"Open Inference Protocol v2: {_spoken(pieces)}.")
+    for method, pieces in _matched(folder / "mlflow_scoring" / "handlers.py"):
+        where = "/".join(["", *pieces])
+        yield Route(owner, method, where, "The same of a named model, for MLflow's deployments client.")
 
 
-def _open_inference(path: Path, owner: str) -> Iterator[Route]:
-    """Paths below `/v2` are matched piece by piece: `case ("GET", "models", model, "ready")`."""
+def _matched(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Method and pieces of paths that are matched piece by piece: `case ("GET", "models", model, "ready")`."""
     for node in ast.walk(parse(path)):
         if isinstance(node, ast.match_case):
             pattern = node.pattern.patterns[0] if isinstance(node.pattern, ast.MatchOr) else node.pattern
             if not isinstance(pattern, ast.MatchSequence):
                 continue
             method, *pieces = (_piece(part) for part in pattern.patterns)
-            where = "/".join(["/v2", *pieces])
-            yield Route(owner, method, where, f"Open Inference Protocol v2: {_spoken(pieces)}.")
+            yield method, pieces
 
 
 def _piece(pattern: ast.pattern) -> str:

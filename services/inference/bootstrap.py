@@ -10,12 +10,13 @@ from collections.abc import Callable, Collection
 
 from prometheus_client import CollectorRegistry
 
-from services.inference.http.app import InferenceApp
+from services.inference.http.app import Find, Handler, InferenceApp
 from services.inference.http.body import BodyReader
 from services.inference.http.operations import OperationsHandler
 from services.inference.http.outcomes import OutcomesHandler
 from services.inference.http.predict import PredictHandler
 from services.inference.metrics import InferenceMetrics
+from services.inference.mlflow_scoring.handlers import MlflowHandler
 from services.inference.models.loader import Loader
 from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
@@ -131,11 +132,16 @@ def assemble(
         slots, recorder, ids, metrics, maximum_outcomes=settings.maximum_rows, known_models=known_models
     )
     oip = OpenInferenceHandler(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
+    mlflow = MlflowHandler(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
     operations = OperationsHandler(status, metrics)
     return InferenceApp(
         {
             ("POST", "/predict"): predict.post,
             ("POST", "/outcomes"): outcomes.post,
+            ("POST", "/invocations"): mlflow.invocations,
+            ("GET", "/ping"): mlflow.ping,
+            ("GET", "/health"): mlflow.ping,
+            ("GET", "/version"): mlflow.version,
             ("GET", "/"): operations.home,
             ("GET", "/health/live"): operations.live,
             ("GET", "/health/ready"): operations.ready,
@@ -143,7 +149,7 @@ def assemble(
             ("GET", "/status"): operations.status,
             ("GET", "/status.json"): operations.status,
         },
-        oip.find,
+        _first(oip.find, mlflow.find),
         BodyReader(
             maximum_bytes=settings.maximum_body_bytes,
             maximum_buffered_bytes=settings.maximum_buffered_bytes,
@@ -152,6 +158,15 @@ def assemble(
         metrics,
         maximum_in_flight=settings.maximum_in_flight,
     )
+
+
+def _first(*finds: Find) -> Find:
+    """Finds a handler where the first of `finds` has one."""
+
+    def find(method: str, path: str) -> Handler | None:
+        return next((handler for one in finds if (handler := one(method, path)) is not None), None)
+
+    return find
 
 
 def _one_log() -> None:

@@ -46,6 +46,7 @@ def inference(folder: Path) -> Target:
         "outputs": [{"name": "score", "parameters": {"binary_data": False}}],
     }
     rows = {"model": "toy", "event_time": TIME, "rows": [ROW, ROW]}
+    split = {"columns": list(ROW), "index": [0, 1], "data": [list(ROW.values())] * 2}
     routes = (
         Route("POST", "/predict", rows),
         Route("POST", "/outcomes", outcome),
@@ -56,6 +57,11 @@ def inference(folder: Path) -> Target:
         Route("GET", "/v2/models/{}/config", None, ("toy",)),
         Route("GET", "/v2/models/{}/stats", None, ("toy",)),
         Route("POST", "/v2/repository/index", {"ready": True}),
+        Route(
+            "POST", "/invocations", {"dataframe_split": split, "params": {"model": "toy", "event_time": TIME}}
+        ),
+        Route("POST", "/invocations", {"inputs": {name: [value] for name, value in ROW.items()}}),
+        Route("POST", "/endpoints/{}/invocations", {"instances": [ROW, ROW]}, ("toy",)),
         Route("GET", "/status"),
     )
     return Target("inference", server.app, routes)

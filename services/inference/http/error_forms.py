@@ -1,7 +1,7 @@
 """Errors in the form that the clients of a path show to people. Pure.
 
 Everywhere it is `{"error", "hint"?, "field"?, "expected"?, "row"?, "error_id"?}`. Clients of the Open Inference Protocol show
-`error` only, so below `/v2` it also says what is expected, or what to do.
+`error` only, so below `/v2` it also says what is expected, or what to do. MLflow has `error_code` and `message`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,22 @@ from typing import Any
 
 from shared.http.errors import ErrorResponse
 
+_MLFLOW_PATHS = frozenset({"/invocations", "/ping", "/health", "/version"})
+# The names of MLflow's own errors; every other client error is BAD_REQUEST.
+_MLFLOW_CODES = {
+    404: "RESOURCE_DOES_NOT_EXIST",
+    422: "INVALID_PARAMETER_VALUE",
+    500: "INTERNAL_ERROR",
+    503: "TEMPORARILY_UNAVAILABLE",
+}
+
 
 def in_form_of(path: str, made: ErrorResponse) -> ErrorResponse:
     """The error response as clients of `path` expect it."""
     if path == "/v2" or path.startswith("/v2/"):
         return ErrorResponse(made.status, _open_inference(made.document))
+    if path in _MLFLOW_PATHS or path.startswith("/endpoints/"):
+        return ErrorResponse(made.status, _mlflow(made.status, made.document))
     return made
 
 
@@ -32,3 +43,9 @@ def sentence(document: dict[str, Any]) -> str:
 def _open_inference(document: dict[str, Any]) -> dict[str, Any]:
     rest = {name: value for name, value in document.items() if name != "hint"}
     return rest | {"error": sentence(document)}
+
+
+def _mlflow(status: int, document: dict[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in document.items() if name not in ("error", "hint")}
+    code = _MLFLOW_CODES.get(status, "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR")
+    return {"error_code": code, "message": sentence(document), **rest}

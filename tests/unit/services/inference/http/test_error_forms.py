@@ -29,3 +29,13 @@ def test_open_inference_error_keeps_its_id() -> None:
 @pytest.mark.parametrize("path", ["/predict", "/v2x"])
 def test_other_paths_keep_their_form(path: str) -> None:
     assert in_form_of(path, REFUSED) == REFUSED
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/ping", "/endpoints/toy/invocations"])
+def test_mlflow_error_has_code_and_message(path: str) -> None:
+    assert in_form_of(path, REFUSED).document == {
+        "error_code": "INVALID_PARAMETER_VALUE",
+        "message": "x is 3; expected a text; ask again",
+        "field": "x",
+        "expected": "a text",
+    }
