@@ -84,7 +84,12 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     slots: Slots[Servable] = Slots()
     recorder = Recorder(spool)
     predictor = Predictor(
-        recorder, ids, metrics, inline_seconds=settings.inline_seconds, threads=settings.call_threads
+        recorder,
+        ids,
+        metrics,
+        inline_seconds=settings.inline_seconds,
+        threads=settings.call_threads,
+        queue_seconds=settings.queue_seconds,
     )
     store = open_model_store(shared.model_store_url)
     loader = Loader(
@@ -157,6 +162,7 @@ def assemble(
         ),
         metrics,
         maximum_in_flight=settings.maximum_in_flight,
+        waiting=lambda: predictor.queue.waiting,
     )
 
 

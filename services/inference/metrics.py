@@ -193,13 +193,13 @@ class InferenceMetrics(Collector):
     def _collect_calls(self) -> Iterable[Metric]:
         yield _histogram(
             "homeostat_inference_call_duration_seconds",
-            "Duration of one model call in its runtime, including failed calls.",
+            "Duration of one model call in its runtime, including failed calls; several requests may share a call.",
             ["model", "version", "device"],
             self._calls,
         )
         yield _histogram(
             "homeostat_inference_queue_duration_seconds",
-            "Time a model call waited for a thread; near zero for calls made on the event loop.",
+            "Time a model call waited for a thread, or for its turn on the event loop.",
             ["model"],
             _by_model(self._waits),
         )

@@ -65,7 +65,15 @@ class InferenceSettings(BaseSettings):
     )
     maximum_rows: int = Field(10_000, ge=1, description="Maximum rows, or outcomes, in one request.")
     maximum_in_flight: int = Field(
-        256, ge=1, description="Maximum concurrent requests; more get 503 with Retry-After."
+        256,
+        ge=1,
+        description="Maximum concurrent requests, without those to quick models (`HOMEOSTAT_INFERENCE_QUEUE_SECONDS`); "
+        "more get 503 with Retry-After.",
+    )
+    queue_seconds: float = Field(
+        2.0,
+        gt=0,
+        description="Maximum expected seconds that model calls wait for their turn; more get 503 with Retry-After.",
     )
     receive_seconds: float = Field(
         10.0, gt=0, description="Timeout for receiving a request body, in seconds."

@@ -2,42 +2,90 @@
 
 An id is 32 characters of lower-case base32hex: 12 random bytes, then 8 bytes of BLAKE2b keyed with the installation's key over
 the random part and the model's name. Who cannot make ids cannot post outcomes for predictions that were never served.
+
+Ids are made in blocks and kept in the form that both the reply and the log need: JSON text. A row then takes a piece of text.
 """
 
 from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b
+from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 
 _RANDOM_BYTES = 12
 _CHECK_BYTES = 8
 _LENGTH = 32
+_BLOCK = 512  # ids made at once: a third of a millisecond
+_STRIDE = _LENGTH + 3  # "…",
 
-_ALPHABET = "0123456789abcdefghijklmnopqrstuv"
-_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
-_PAIR_SHIFTS = tuple(range(150, -1, -10))
-_FEW = 8  # ids below which the table is quicker than numpy
+_ALPHABET = b"0123456789abcdefghijklmnopqrstuv"
+
+
+class IdBlock(Sequence[str]):
+    """Ids in a row, kept as the text between the brackets of a JSON array."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        """`text`: quoted ids, a comma after each but the last."""
+        self.text = text
+
+    def __len__(self) -> int:
+        return (len(self.text) + 1) // _STRIDE
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return list(self)[index]
+
+    def __iter__(self) -> Iterator[str]:
+        text = self.text.decode("ascii")
+        return (text[start : start + _LENGTH] for start in range(1, len(text), _STRIDE))
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def part(self, start: int, end: int) -> IdBlock:
+        """Ids `start` to `end`, without the last."""
+        return IdBlock(self.text[_STRIDE * start : max(0, _STRIDE * end - 1)])
 
 
 class PredictionIds:
-    """Makes and checks ids with the installation's `key` (32 bytes)."""
+    """Makes and checks ids with the installation's `key` (32 bytes). Making is for one thread."""
 
     def __init__(self, key: bytes) -> None:
         self._keyed = blake2b(key=key, digest_size=_CHECK_BYTES)
+        self._stock: dict[str, tuple[bytes, int]] = {}
+        # A forked process would hand out the ids of its parent a second time.
+        os.register_at_fork(after_in_child=self._stock.clear)
 
     def make(self, model: str) -> str:
         """A new id for a prediction of `model`."""
         return self.make_many(model, 1)[0]
 
     def make_many(self, model: str, count: int) -> list[str]:
-        """`count` new ids; one read of randomness for all of them."""
-        pool, name = os.urandom(_RANDOM_BYTES * count), model.encode()
-        parts = [pool[start : start + _RANDOM_BYTES] for start in range(0, len(pool), _RANDOM_BYTES)]
-        raw = [random + self._check(random, name) for random in parts]
-        return _spell_many(b"".join(raw)) if count > _FEW else [_spell(one) for one in raw]
+        """`count` new ids."""
+        return list(self.make_block(model, count))
+
+    def make_block(self, model: str, count: int) -> IdBlock:
+        """`count` new ids, as a piece of those made in advance."""
+        text, used = self._stock.get(model, (b"", 0))
+        end = used + _STRIDE * count
+        if end > len(text):
+            text = text[used:] + self._spell(model, max(_BLOCK, count))
+            used, end = 0, _STRIDE * count
+        self._stock[model] = (text, end)
+        return IdBlock(text[used : max(used, end - 1)])
 
     def is_ours(self, prediction_id: str, model: str) -> bool:
         """Whether this installation made the id for that model."""
@@ -56,25 +104,32 @@ class PredictionIds:
         random, check = raw[:_RANDOM_BYTES], raw[_RANDOM_BYTES:]
         return hmac.compare_digest(check, self._check(random, model.encode()))
 
+    def _spell(self, model: str, count: int) -> bytes:
+        """New ids, each in quotes and followed by a comma."""
+        pool, name, check = os.urandom(_RANDOM_BYTES * count), model.encode(), self._check
+        parts = [pool[start : start + _RANDOM_BYTES] for start in range(0, len(pool), _RANDOM_BYTES)]
+        raw = b"".join([part + check(part, name) for part in parts])
+        # Five bytes are eight characters, looked up two at a time.
+        fives = np.frombuffer(raw, np.uint8).reshape(-1, 5)
+        wide = np.zeros((len(fives), 8), np.uint8)
+        wide[:, 3:] = fives
+        shifts = np.array([30, 20, 10, 0], np.uint64)
+        pairs = (wide.view(">u8").astype(np.uint64) >> shifts) & np.uint64(1023)
+        text = np.empty((count, _STRIDE), np.uint8)
+        text[:, 0] = text[:, -2] = ord('"')
+        text[:, -1] = ord(",")
+        text[:, 1:-2] = _pairs()[pairs.astype(np.intp)].view(np.uint8).reshape(count, _LENGTH)
+        return text.tobytes()
+
     def _check(self, random: bytes, name: bytes) -> bytes:
         digest = self._keyed.copy()
         digest.update(random + name)
         return digest.digest()
 
 
-def _spell(raw: bytes) -> str:
-    """20 bytes as 32 characters, two at a time; the standard library takes twice as long."""
-    number = int.from_bytes(raw, "big")
-    return "".join([_PAIRS[(number >> shift) & 1023] for shift in _PAIR_SHIFTS])
-
-
-def _spell_many(raw: bytes) -> list[str]:
-    """The same for many: five bytes are eight characters."""
-    fives = np.frombuffer(raw, np.uint8).reshape(-1, 5)
-    wide = np.zeros((len(fives), 8), np.uint8)
-    wide[:, 3:] = fives
-    shifts = np.arange(35, -1, -5, dtype=np.uint64)
-    digits = (wide.view(">u8").astype(np.uint64) >> shifts) & np.uint64(31)
-    letters = np.frombuffer(_ALPHABET.encode(), np.uint8)
-    text = letters[digits.astype(np.intp)].tobytes().decode("ascii")
-    return [text[start : start + _LENGTH] for start in range(0, len(text), _LENGTH)]
+@lru_cache(maxsize=1)
+def _pairs() -> npt.NDArray[Any]:
+    """The two characters of each ten bits, as one number each."""
+    letters = np.frombuffer(_ALPHABET, np.uint8)
+    both = np.stack([np.repeat(letters, 32), np.tile(letters, 32)], axis=1)
+    return np.ascontiguousarray(both).view(np.uint16).reshape(-1)

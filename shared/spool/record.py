@@ -1,4 +1,6 @@
-"""Spool records: the rows of one request, framed so that a reader can detect torn records.
+"""Spool records: rows that one version answered together, framed so that a reader can detect torn records.
+
+They are the rows of one request, or of several that were answered in one iteration of the event loop.
 
     frame    magic "HSP1" | length of payload (u32) | crc32 of payload (u32)
     payload  first sequence (u64) | length of head (u32) | head (JSON) | tensors (raw little-endian float32, in the head's order)
@@ -14,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
-from zlib import crc32
 
 import numpy as np
 import orjson
+from isal.isal_zlib import crc32
 
 Kind = Literal["predictions", "outcomes"]
 
@@ -41,7 +43,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class PredictionRecord:
-    """Rows of one answered request, in order; row i has sequence `sequence` + i.
+    """Rows answered together, in order; row i has sequence `sequence` + i.
 
     `timestamps`: the columns that hold times, as microseconds since 1970.
     """

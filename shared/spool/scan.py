@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from zlib import crc32
+
+from isal.isal_zlib import crc32
 
 from shared.spool.record import FRAME, MAGIC
 

@@ -10,21 +10,20 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
-import orjson
-
 from shared.errors import OperatorError
 from shared.spool.drop_counter import DropCounter
+from shared.spool.encoding import Encoded, encode_outcomes, encode_predictions
 from shared.spool.lock import lock_folder, next_epoch
-from shared.spool.record import OPTIONS, Classes, Kind, frame
+from shared.spool.record import Kind, frame
 from shared.spool.segment import SegmentId, list_segments
 
 _RECOUNT_SECONDS = 0.1
+_MOST_BUFFERS = 1024  # of one writev (IOV_MAX)
 
 
 @dataclass(frozen=True)
@@ -89,115 +88,42 @@ class SpoolWriter:
                 hint="free disk space, make it writable for the service's user, or set another HOMEOSTAT_HOME",
             ) from error
 
-    def append_predictions(
-        self,
-        *,
-        model: str,
-        version: str,
-        generation: int,
-        event_time: datetime,
-        answered_at: datetime,
-        prediction_ids: Sequence[str],
-        scores: Sequence[float] | None,
-        columns: Mapping[str, Sequence[object] | np.ndarray[Any, Any]],
-        traceparent: str = "",
-        classes: Classes | None = None,
-        vectors: np.ndarray[Any, Any] | None = None,
-    ) -> bool:
-        """Append answered rows; False if they were dropped and counted, which uses up their sequences.
-
-        `columns` holds per feature a list (strings, floats, integers, booleans, None), for tensors float32 [n, *shape], for
-        timestamps datetime64 [n] in UTC.
-        `classes`: labels and probabilities, of a model that has them. `vectors`: answers that are values or embeddings.
-        Raises ValueError when lengths differ; never for a disk failure.
+    def append_predictions(self, **fields: Any) -> bool:
+        """Append answered rows, the fields of `encode_predictions`; False if they were dropped and counted, which uses up
+        their sequences. Raises ValueError when lengths differ; never for a disk failure.
         """
-        rows = len(prediction_ids)
-        if rows == 0:
-            return True
-        plain: dict[str, object] = {}
-        shapes: list[tuple[str, tuple[int, ...]]] = []
-        tensors: list[memoryview] = []
-        timestamps: list[str] = []
-        for name, values in columns.items():
-            if len(values) != rows:
-                raise ValueError(f"column {name!r} has {len(values)} values, expected {rows}")
-            if not isinstance(values, np.ndarray):
-                plain[name] = values
-            elif values.ndim > 1:
-                shapes.append((name, values.shape))
-                tensors.append(np.ascontiguousarray(values, "<f4").data.cast("B"))
-            elif values.dtype.kind == "M":
-                plain[name] = values.astype("datetime64[us]").view(np.int64)
-                timestamps.append(name)
+        return self.append([encode_predictions(**fields)])[0]
+
+    def append_outcomes(self, **fields: Any) -> bool:
+        """Append outcomes, the fields of `encode_outcomes`; the same otherwise."""
+        return self.append([encode_outcomes(**fields)])[0]
+
+    def append_together(self, records: Sequence[Mapping[str, Any]]) -> list[bool]:
+        """Append several records of answered rows in one write; for each whether it was kept."""
+        return self.append([encode_predictions(**fields) for fields in records])
+
+    def append(self, records: Sequence[Encoded]) -> list[bool]:
+        """Append records in one write; those that do not fit, or that a failing disk refuses, are dropped and counted.
+
+        A write of several records that fails is repeated for each alone: what there is room for is kept.
+        """
+        if not any(record.rows for record in records):
+            return [True] * len(records)
+        with self._mutex:
+            ends = [self._use_sequences(record) for record in records]
+            framed = [
+                frame(end - record.rows, record.head, record.tensors) if record.rows else []
+                for record, end in zip(records, ends, strict=True)
+            ]
+            if len(framed) == 1:
+                kept = [self._write(framed[0])]
+            elif sum(map(len, framed)) <= _MOST_BUFFERS and self._write(list(chain.from_iterable(framed))):
+                kept = [True] * len(framed)
             else:
-                plain[name] = values
-        document: dict[str, object] = {
-            "kind": "predictions",
-            "model": model,
-            "version": version,
-            "generation": generation,
-            "event_time": event_time,
-            "answered_at": answered_at,
-            "ids": prediction_ids,
-            "scores": scores,
-            "columns": plain,
-            "tensors": shapes,
-            "traceparent": traceparent,
-        }
-        if timestamps:
-            document["timestamps"] = timestamps
-        if classes is not None:
-            if not len(classes.labels) == len(classes.scores) == rows:
-                raise ValueError(
-                    f"{rows} ids, {len(classes.labels)} labels, {len(classes.scores)} rows of scores: expected the same number"
-                )
-            document["labels"] = classes.labels
-            document["classes"] = classes.scores.shape[1]
-            tensors.append(np.ascontiguousarray(classes.scores, "<f4").data.cast("B"))
-        if vectors is not None:
-            if len(vectors) != rows:
-                raise ValueError(f"{rows} ids, {len(vectors)} rows of vectors: expected the same number")
-            document["width"] = vectors.shape[1]
-            tensors.append(np.ascontiguousarray(vectors, "<f4").data.cast("B"))
-        return self._append("predictions", model, rows, orjson.dumps(document, option=OPTIONS), tensors)
-
-    def append_outcomes(
-        self,
-        *,
-        model: str,
-        received_at: datetime,
-        prediction_ids: Sequence[str],
-        values: Sequence[float | None],
-        observed_at: Sequence[datetime],
-        traceparent: str = "",
-        labels: Sequence[str] | None = None,
-        numbers: Sequence[Mapping[str, float]] | None = None,
-    ) -> bool:
-        """Append outcomes; False if they were dropped and counted, which uses up their sequences.
-
-        `labels`: the outcomes of a model with classes; `numbers`: of several values; their `values` are None.
-        """
-        rows = len(prediction_ids)
-        if rows == 0:
-            return True
-        if len(values) != rows or len(observed_at) != rows or len(labels or values) != rows:
-            raise ValueError(
-                f"{rows} ids, {len(values)} values, {len(observed_at)} times: expected the same number"
-            )
-        document: dict[str, object] = {
-            "kind": "outcomes",
-            "model": model,
-            "received_at": received_at,
-            "ids": prediction_ids,
-            "values": values,
-            "observed_at": observed_at,
-            "traceparent": traceparent,
-        }
-        if labels is not None:
-            document["labels"] = labels
-        if numbers is not None:
-            document["numbers"] = numbers
-        return self._append("outcomes", model, rows, orjson.dumps(document, option=OPTIONS), [])
+                kept = [not one or self._write(one) for one in framed]
+            for record, end, was_kept in zip(records, ends, kept, strict=True):
+                self._count(record, end, kept=was_kept)
+            return kept
 
     def statistics(self) -> SpoolStatistics:
         """Current state of the spool."""
@@ -222,18 +148,17 @@ class SpoolWriter:
                 self._lock_descriptor = -1
                 self._drop_counter.close()
 
-    def _append(self, kind: Kind, model: str, rows: int, head: bytes, tensors: list[memoryview]) -> bool:
-        stream = (kind, model)
-        with self._mutex:
-            sequence = self._next_sequence.get(stream, 0)
-            self._next_sequence[stream] = sequence + rows
-            if self._write(frame(sequence, head, tensors)):
-                self._appended[stream] = self._appended.get(stream, 0) + rows
-                return True
-            dropped = self._dropped.get(stream, 0) + rows
-            self._dropped[stream] = dropped
-            self._drop_counter.count(kind, model, dropped=dropped, next_sequence=sequence + rows)
-            return False
+    def _use_sequences(self, record: Encoded) -> int:
+        """The sequence after the record's last row."""
+        stream = (record.kind, record.model)
+        end = self._next_sequence[stream] = self._next_sequence.get(stream, 0) + record.rows
+        return end
+
+    def _count(self, record: Encoded, end: int, *, kept: bool) -> None:
+        counts, stream = self._appended if kept else self._dropped, (record.kind, record.model)
+        counts[stream] = total = counts.get(stream, 0) + record.rows
+        if not kept:
+            self._drop_counter.count(record.kind, record.model, dropped=total, next_sequence=end)
 
     def _write(self, buffers: list[bytes | memoryview]) -> bool:
         """Write all buffers or nothing.

@@ -61,7 +61,12 @@ class InferenceServer:
         metrics.watch_release_log(self.watcher.seconds_since_read)
         recorder = Recorder(self.spool)
         predictor = self.predictor = Predictor(
-            recorder, IDS, metrics, inline_seconds=self.settings.inline_seconds, threads=2
+            recorder,
+            IDS,
+            metrics,
+            inline_seconds=self.settings.inline_seconds,
+            threads=2,
+            queue_seconds=self.settings.queue_seconds,
         )
         status = Status(
             self.slots, self.watcher, self.spool, metrics, device="cpu", device_reason="requested"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +22,13 @@ class FakeSpool:
     dropped: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     closed: bool = False
 
-    def append_predictions(self, **record: Any) -> bool:
-        return self._append("predictions", self.predictions, record)
+    def append_together(self, records: Sequence[Mapping[str, Any]]) -> list[bool]:
+        return [
+            self._append(
+                "predictions", self.predictions, {**record, "prediction_ids": list(record["prediction_ids"])}
+            )
+            for record in records
+        ]
 
     def append_outcomes(self, **record: Any) -> bool:
         return self._append("outcomes", self.outcomes, record)

@@ -34,13 +34,18 @@ class InferenceApp:
         metrics: InferenceMetrics,
         *,
         maximum_in_flight: int,
+        waiting: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`routes`: handlers by method and path. `find`: a handler for other paths, or None."""
+        """`routes`: handlers by method and path. `find`: a handler for other paths, or None.
+
+        `waiting`: requests that wait for the next iteration of the loop only; they do not count against the limit.
+        """
         self._routes = routes
         self._find = find
         self._body = body
         self._metrics = metrics
         self._maximum_in_flight = maximum_in_flight
+        self._waiting = waiting
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,9 +88,9 @@ class InferenceApp:
     async def _admitted(self, handler: Handler, request: Request) -> Response:
         if request.method != "POST":
             return await handler(request)
-        if self._in_flight >= self._maximum_in_flight:
+        if self._in_flight - self._waiting() >= self._maximum_in_flight:
             raise OperatorError(
-                f"the server is at its limit of {self._in_flight} concurrent requests",
+                f"the server is at its limit of {self._maximum_in_flight} concurrent requests",
                 hint="retry after a second; add servers, or raise HOMEOSTAT_INFERENCE_MAXIMUM_IN_FLIGHT",
             )
         self._in_flight += 1

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from services.inference.http.request import Request
 from services.inference.http.response import Response
-from services.inference.http.timestamps import parse_timestamp
+from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.column_checks import show
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
+from services.inference.prediction.call import Prediction
 from services.inference.prediction.class_scores import scores_by_label
-from services.inference.prediction.predictor import Prediction, Predictor
+from services.inference.prediction.predictor import Predictor
 from shared.errors import InvalidRequest
 from shared.http.json_body import parse_json
 
@@ -46,9 +46,7 @@ class PredictHandler:
             )
         servable = request.servable = self._slots.acquire(model)
         try:
-            event_time = parse_timestamp(
-                document.get("event_time"), field="event_time", now=datetime.now(UTC)
-            )
+            event_time = parse_given_timestamp(document.get("event_time"), field="event_time")
             text = request.body
             batch = servable.schema.batch(rows, may_hold_booleans=b"true" in text or b"false" in text)
             prediction = await self._predictor.predict(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -13,14 +12,15 @@ from services.inference.http.error_forms import in_form_of
 from services.inference.http.own_version import own_version
 from services.inference.http.request import Request
 from services.inference.http.response import JSON, Response, from_error
-from services.inference.http.timestamps import parse_timestamp
+from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.metrics import InferenceMetrics
 from services.inference.mlflow_scoring.csv_rows import read_csv
 from services.inference.mlflow_scoring.json_rows import Invocation, Row, read_invocation, rows_of
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
+from services.inference.prediction.call import Prediction
 from services.inference.prediction.class_scores import scores_by_label
-from services.inference.prediction.predictor import Prediction, Predictor
+from services.inference.prediction.predictor import Predictor
 from services.inference.status.report import Status
 from shared.errors import InvalidRequest
 from shared.http.errors import ErrorResponse
@@ -86,7 +86,7 @@ class MlflowHandler:
             features = servable.schema.features
             rows = rows_of(asked, features) if kind == _JSON else read_csv(request.body, features)
             self._check_count(rows, asked.form)
-            event_time = parse_timestamp(asked.event_time, field="event_time", now=datetime.now(UTC))
+            event_time = parse_given_timestamp(asked.event_time, field="event_time")
             batch = servable.schema.batch(rows)
             prediction = await self._predictor.predict(
                 servable, batch, event_time=event_time, traceparent=request.traceparent()
@@ -125,7 +125,7 @@ def _content_type(request: Request) -> str:
 def _respond(servable: Servable, prediction: Prediction) -> Response:
     document = {
         "predictions": _predictions(servable, prediction),
-        "prediction_ids": prediction.prediction_ids,
+        "prediction_ids": list(prediction.prediction_ids),
         "model": servable.model,
         "version": servable.version,
         "generation": servable.generation,

@@ -47,6 +47,33 @@ class Batch:
     feeds: Mapping[str, Array]
     columns: Mapping[str, Sequence[object] | Array]
 
+    @classmethod
+    def concatenate(cls, batches: Sequence[Batch]) -> Batch:
+        """The rows of several batches of one version, in order."""
+        if len(batches) == 1:
+            return batches[0]
+        first = batches[0]
+        feeds = {name: np.concatenate([one.feeds[name] for one in batches]) for name in first.feeds}
+        columns: dict[str, Sequence[object] | Array] = {}
+        for name, values in first.columns.items():
+            if values is first.feeds[name] and all(one.columns[name] is one.feeds[name] for one in batches):
+                columns[name] = feeds[name]
+            elif all(isinstance(one.columns[name], np.ndarray) for one in batches):
+                columns[name] = np.concatenate([one.columns[name] for one in batches])
+            else:
+                columns[name] = [value for one in batches for value in one.columns[name]]
+        return cls(sum(one.rows for one in batches), feeds, columns)
+
+    def part(self, start: int, end: int) -> Batch:
+        """Rows `start` to `end`, without the last."""
+        if start == 0 and end == self.rows:
+            return self
+        return Batch(
+            end - start,
+            {name: values[start:end] for name, values in self.feeds.items()},
+            {name: values[start:end] for name, values in self.columns.items()},
+        )
+
 
 class Schema:
     """Checks rows of a version. `matrix_columns`: the features that reach the model as float32 in its matrix."""

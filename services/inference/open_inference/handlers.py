@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from services.inference.http.own_version import own_version
 from services.inference.http.request import Request
 from services.inference.http.response import Response, json_response
-from services.inference.http.timestamps import parse_timestamp
+from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
@@ -26,7 +25,8 @@ from services.inference.open_inference.model_routes import ModelRoutes
 from services.inference.open_inference.outputs import predicted_outputs, requested_outputs
 from services.inference.open_inference.repository import RepositoryRoutes
 from services.inference.open_inference.versions import check_named_model, check_version
-from services.inference.prediction.predictor import Prediction, Predictor
+from services.inference.prediction.call import Prediction
+from services.inference.prediction.predictor import Predictor
 from services.inference.status.report import Status
 from shared.errors import InvalidRequest
 
@@ -120,9 +120,7 @@ class OpenInferenceHandler:
                 check_version(servable, name)
                 wire = read_request(request.body, _head_length(request))
                 check_named_model(servable, wire)
-                event_time = parse_timestamp(
-                    wire.parameters.get("event_time"), field="event_time", now=datetime.now(UTC)
-                )
+                event_time = parse_given_timestamp(wire.parameters.get("event_time"), field="event_time")
                 batch = read_batch(servable, wire, maximum_rows=self._maximum_rows)
                 outputs = requested_outputs(servable, wire)
                 prediction = await self._predictor.predict(

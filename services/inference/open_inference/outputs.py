@@ -16,7 +16,7 @@ from services.inference.open_inference.features import (
     answer_type,
     label_type,
 )
-from services.inference.prediction.predictor import Prediction
+from services.inference.prediction.call import Prediction
 from shared.errors import InvalidRequest
 
 
@@ -54,7 +54,7 @@ def predicted_outputs(
     name, output = servable.output.name, prediction.output
     found = {
         name: InferOutput(name, answer_type(servable), output.shape, output),
-        PREDICTION_ID: InferOutput(PREDICTION_ID, "BYTES", (rows,), prediction.prediction_ids),
+        PREDICTION_ID: InferOutput(PREDICTION_ID, "BYTES", (rows,), list(prediction.prediction_ids)),
     }
     if prediction.classes is not None:
         found |= _class_outputs(servable, prediction)

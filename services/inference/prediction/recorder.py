@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,13 +26,27 @@ class Spool(Protocol):
     @property
     def epoch(self) -> int: ...
 
-    def append_predictions(self, *args: Any, **kwargs: Any) -> bool: ...
+    def append_together(self, records: Sequence[Mapping[str, Any]]) -> list[bool]: ...
 
     def append_outcomes(self, *args: Any, **kwargs: Any) -> bool: ...
 
     def statistics(self) -> SpoolStatistics: ...
 
     def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Answered:
+    """Rows and what answered them."""
+
+    servable: Servable
+    batch: Batch
+    prediction_ids: Sequence[str]
+    scores: Sequence[float] | None
+    event_time: datetime
+    traceparent: str = ""
+    classes: Classes | None = None
+    vectors: npt.NDArray[np.float32] | None = None
 
 
 class Recorder:
@@ -41,34 +56,29 @@ class Recorder:
         self.spool = spool
         self._drops = DropWarnings()
 
-    def prediction(
-        self,
-        servable: Servable,
-        batch: Batch,
-        *,
-        prediction_ids: Sequence[str],
-        scores: Sequence[float] | None,
-        event_time: datetime,
-        traceparent: str,
-        classes: Classes | None = None,
-        vectors: npt.NDArray[np.float32] | None = None,
-    ) -> bool:
-        """Log answered rows under what answered them; False where they were dropped."""
-        kept = self.spool.append_predictions(
-            model=servable.model,
-            version=servable.version,
-            generation=servable.generation,
-            event_time=event_time,
-            answered_at=datetime.now(UTC),
-            prediction_ids=prediction_ids,
-            scores=scores,
-            columns=batch.columns,
-            traceparent=traceparent,
-            classes=classes,
-            vectors=vectors,
+    def predictions(self, answered: Sequence[Answered], *, answered_at: datetime) -> list[bool]:
+        """Log rows answered at one time, in one write; False for those that were dropped."""
+        kept = self.spool.append_together(
+            [
+                {
+                    "model": one.servable.model,
+                    "version": one.servable.version,
+                    "generation": one.servable.generation,
+                    "event_time": one.event_time,
+                    "answered_at": answered_at,
+                    "prediction_ids": one.prediction_ids,
+                    "scores": one.scores,
+                    "columns": one.batch.columns,
+                    "traceparent": one.traceparent,
+                    "classes": one.classes,
+                    "vectors": one.vectors,
+                }
+                for one in answered
+            ]
         )
-        if not kept:
-            self._drops.add("predictions", servable.model, prediction_ids)
+        for one, was_kept in zip(answered, kept, strict=True):
+            if not was_kept:
+                self._drops.add("predictions", one.servable.model, one.prediction_ids)
         return kept
 
     def outcomes(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,45 @@ def test_many_ids_are_made_at_once_and_all_differ() -> None:
     assert len(set(made)) == 1000
     assert all(IDS.is_ours(one, "flights") for one in made)
     assert IDS.make_many("flights", 0) == []
+
+
+@pytest.mark.parametrize("counts", [[1, 1, 511, 600, 2], [512, 512, 1], [0, 3, 0, 1]])
+def test_blocks_of_any_size_hold_new_ids_only(counts: list[int]) -> None:
+    ids = PredictionIds(b"k" * 32)
+    blocks = [ids.make_block("flights", count) for count in counts]
+    assert [len(block) for block in blocks] == counts
+    made = [one for block in blocks for one in block]
+    assert len(set(made)) == sum(counts)
+    assert all(ids.is_ours(one, "flights") for one in made)
+
+
+def test_block_is_json_text_and_can_be_parted() -> None:
+    block = IDS.make_block("flights", 5)
+    listed = list(block)
+    assert orjson.loads(b"[%b]" % block.text) == listed == block
+    assert list(block.part(1, 3)) == listed[1:3] == block[1:3]
+    assert list(block.part(0, 0)) == []
+
+
+def test_models_do_not_share_ids() -> None:
+    one, other = IDS.make_block("flights", 3), IDS.make_block("trains", 3)
+    assert not set(one) & set(other)
+    assert all(IDS.is_ours(identity, "trains") for identity in other)
+
+
+def test_forked_process_makes_other_ids() -> None:
+    ids = PredictionIds(b"k" * 32)
+    ids.make("flights")
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(writing, ids.make("flights").encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reading, 32).decode()
+    os.close(reading)
+    os.close(writing)
+    assert ids.is_ours(theirs, "flights")
+    assert theirs not in ids.make_many("flights", 600)
 
 
 def test_another_installation_does_not_know_it() -> None:

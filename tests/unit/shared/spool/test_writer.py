@@ -311,3 +311,60 @@ def test_timestamps_are_marked_and_other_records_have_no_mark(root: Path, spool:
     assert second.timestamps == frozenset()
     [segment] = list_segments(root / spool.writer)
     assert (root / spool.writer / segment[0].filename).read_bytes().count(b'"timestamps"') == 1
+
+
+def _record(first: int, count: int, model: str = "flights") -> dict[str, Any]:
+    return {
+        "model": model,
+        "version": "v",
+        "generation": 1,
+        "event_time": NOON,
+        "answered_at": NOON,
+        "prediction_ids": [f"{model}-{number}" for number in range(first, first + count)],
+        "scores": [0.5] * count,
+        "columns": {"x": np.full((count, 2), first, np.float32)},
+    }
+
+
+def test_records_appended_together_are_one_write(
+    root: Path, spool: SpoolWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[int] = []
+    write = os.writev
+
+    def noting(descriptor: int, buffers: list[bytes]) -> int:
+        writes.append(len(buffers))
+        return write(descriptor, buffers)
+
+    monkeypatch.setattr(os, "writev", noting)
+    kept = spool.append_together([_record(0, 2), _record(0, 1, "taxis"), _record(2, 0), _record(2, 1)])
+    assert kept == [True] * 4
+    assert len(writes) == 1
+    entries = SpoolReader(root / spool.writer).read()
+    assert [(one.record.model, one.record.sequence, len(one.record)) for one in entries] == [
+        ("flights", 0, 2),
+        ("taxis", 0, 1),
+        ("flights", 2, 1),
+    ]
+    assert spool.statistics().appended == {("predictions", "flights"): 3, ("predictions", "taxis"): 1}
+
+
+def test_what_there_is_room_for_is_kept_of_a_group(root: Path) -> None:
+    spool = SpoolWriter.open(root, maximum_bytes=1500)
+    assert spool.append_together([_record(0, 2), _record(2, 100), _record(102, 1)]) == [True, False, True]
+    assert _sequences(root / spool.writer) == [(0, 2), (102, 1)]
+    (drop,) = read_drops(root / spool.writer)[spool.epoch]
+    assert (drop.dropped, drop.next_sequence) == (100, 102)
+    spool.close()
+
+
+def test_group_of_many_buffers_is_written(root: Path, spool: SpoolWriter) -> None:
+    assert all(spool.append_together([_record(number, 1) for number in range(700)]))
+    assert _sequences(root / spool.writer) == [(number, 1) for number in range(700)]
+
+
+def _sequences(folder: Path) -> list[tuple[int, int]]:
+    reader, found = SpoolReader(folder), []
+    while entries := reader.read():
+        found += [(one.record.sequence, len(one.record)) for one in entries]
+    return found

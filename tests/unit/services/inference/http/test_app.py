@@ -531,3 +531,12 @@ def test_wrong_method_names_the_allowed_ones(
 @pytest.mark.parametrize("path", ["/v2/models/toy/trace/setting", "/v2/repository", "/v3", "/predict/"])
 def test_unknown_path_is_404_for_every_method(installation: InferenceServer, path: str) -> None:
     assert [installation.ask(method, path).status_code for method in ("GET", "POST", "PUT")] == [404] * 3
+
+
+def test_requests_of_one_iteration_do_not_reach_the_limit(toys: ToyStore) -> None:
+    toys.put_and_release(1.0)
+    installation = InferenceServer(toys, maximum_in_flight=2)
+    answers = installation.ask_together(
+        *[lambda client: client.post("/predict", json={"rows": [ROW]}) for _ in range(6)]
+    )
+    assert [answer.status_code for answer in answers] == [200] * 6

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.inference.http.timestamps import parse_timestamp
+from services.inference.http.timestamps import parse_given_timestamp, parse_timestamp
 from shared.errors import InvalidRequest
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -24,3 +24,10 @@ def test_invalid_timestamp_names_field_and_row(value: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_timestamp(value, field="observed_at", now=NOW, row=3)
     assert (caught.value.field, caught.value.row) == ("observed_at", 3)
+
+
+def test_only_a_given_timestamp_is_parsed() -> None:
+    assert parse_given_timestamp(None, field="event_time") is None
+    assert parse_given_timestamp("2013-01-01T00:00:00Z", field="event_time") == datetime(
+        2013, 1, 1, tzinfo=UTC
+    )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.models.input_schema import Schema
+from services.inference.models.input_schema import Batch, Schema
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 from tests.fakes.toy_model import ROW, toy_loop
@@ -261,3 +261,28 @@ def test_what_is_no_time_with_an_offset_is_refused(value: object, said: str) -> 
     assert caught.value.message == said
     assert (caught.value.status, caught.value.field, caught.value.row) == (422, "ordered_at", 1)
     assert caught.value.expected == "ISO 8601 with an offset, such as 2026-03-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("schema", "rows"),
+    [
+        (SCHEMA, [ROW, {**ROW, "amount": None}, {**ROW, "colour": "green"}]),
+        (OPEN, [HOME, {"town": "Basel"}, {**HOME, "rooms": None}]),
+        (IMAGE, [{"x": [[1, 2], [3, place]]} for place in range(3)]),
+        (
+            Schema([Feature(name="t", type="timestamp")]),
+            [{"t": f"2026-01-0{day}T00:00:00Z"} for day in (1, 2, 3)],
+        ),
+    ],
+)
+def test_concatenated_batches_equal_one_batch(schema: Schema, rows: list[dict[str, Any]]) -> None:
+    whole = schema.batch(rows)
+    joined = Batch.concatenate([schema.batch(rows[:1]), schema.batch(rows[1:])])
+    for batch in (joined, Batch.concatenate([whole.part(0, 2), whole.part(2, 3)])):
+        assert batch.rows == 3
+        for name, values in whole.feeds.items():
+            np.testing.assert_array_equal(batch.feeds[name], values)
+            assert batch.feeds[name].dtype == values.dtype
+        for name, column in whole.columns.items():
+            assert type(batch.columns[name]) is type(column)
+            np.testing.assert_array_equal(np.asarray(batch.columns[name]), np.asarray(column))

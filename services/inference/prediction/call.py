@@ -1,0 +1,63 @@
+"""One call of a model on its way: what is asked, and who receives the answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from services.inference.models.input_schema import Batch
+from services.inference.models.servable import Servable
+from shared.contracts.prediction_id import IdBlock
+
+
+@dataclass(slots=True)
+class Prediction:
+    """Prediction ids, the model's output, and its scores as numbers (None where an answer is no single number).
+
+    Of classes: `scores` are the probabilities of the most probable ones, `classes` their places among the labels.
+    """
+
+    prediction_ids: IdBlock
+    output: npt.NDArray[Any]
+    scores: list[float] | None
+    classes: npt.NDArray[np.intp] | None = None
+
+
+Done = Callable[[Prediction | None, Exception | None], None]
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """Rows for one servable: checked (`batch`), or decoded only (`documents`) and checked together with others.
+
+    `event_time`: None is the time of the answer. `output` is set if the model ran already. `done` receives the prediction once
+    it is on the spool, or an error.
+    """
+
+    servable: Servable
+    rows: int
+    done: Done
+    batch: Batch | None = None
+    documents: list[Any] | None = None
+    may_hold_booleans: bool = True
+    event_time: datetime | None = None
+    traceparent: str = ""
+    output: npt.NDArray[Any] | None = None
+    requested: float = field(default_factory=time.perf_counter)
+    began: float = 0.0
+    ended: float = 0.0
+
+    def run(self) -> npt.NDArray[Any]:
+        """Run the model on the checked rows. Raises UnservableModel."""
+        assert self.batch is not None
+        self.began = time.perf_counter()
+        try:
+            return self.servable.run(self.batch)
+        finally:
+            self.ended = time.perf_counter()

@@ -1,0 +1,238 @@
+"""Calls made on the event loop: what arrived in one iteration is checked, answered and written to the spool together.
+
+1. run the models of the calls that wait, those of a servable that `batches` as one call, for at most SLICE_SECONDS
+2. make ids   3. append everything to the spool, in one write   4. hand out the answers, only now: none precedes its record
+5. if calls are left, let the loop serve other connections first
+
+There is no window: a call never waits for others to come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from services.inference.metrics import InferenceMetrics
+from services.inference.models.input_schema import Batch
+from services.inference.models.servable import Servable
+from services.inference.prediction.call import Call, Prediction
+from services.inference.prediction.class_scores import most_probable
+from services.inference.prediction.recorder import Answered, Recorder, as_numbers
+from shared.contracts.prediction_id import PredictionIds
+from shared.spool.record import Classes
+
+# Longest work before the loop looks at its other connections, such as that of a liveness probe.
+SLICE_SECONDS = 0.005
+# Rows that share a record: a reader holds a record as a whole.
+_MOST_ROWS = 1024
+
+Array = npt.NDArray[Any]
+_Key = tuple[Servable, bool, bool]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Calls that were answered together, and what they were answered."""
+
+    servable: Servable
+    calls: list[Call]
+    batch: Batch
+    output: Array
+    scores: list[float] | None = None
+    classes: npt.NDArray[np.intp] | None = None
+    texts: list[str] | None = None
+
+
+class ModelQueue:
+    """The calls that wait for this iteration of the loop, in the order they came per servable."""
+
+    def __init__(self, recorder: Recorder, ids: PredictionIds, metrics: InferenceMetrics) -> None:
+        self._recorder = recorder
+        self._ids = ids
+        self._metrics = metrics
+        self._waiting: dict[_Key, deque[Call]] = {}
+        self._scheduled = False
+        self._expected = 0.0
+        self.waiting = 0
+        self._flushed: Callable[[], None] = lambda: None
+
+    def submit(self, call: Call) -> None:
+        """Answer the call in the next iteration of the running loop."""
+        key = (call.servable, call.batch is None, call.output is not None)
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = deque()
+        waiting.append(call)
+        self.waiting += 1
+        if call.output is None:
+            self._expected += call.servable.share(call.rows)
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def expected_seconds(self) -> float:
+        """Expected time until the calls that wait are answered."""
+        return self._expected
+
+    def on_flushed(self, flushed: Callable[[], None]) -> None:
+        """Set what is called after the answers of an iteration were handed out."""
+        self._flushed = flushed
+
+    def _flush(self) -> None:
+        end = time.perf_counter() + SLICE_SECONDS
+        groups: list[_Group] = []
+        while self._waiting and (not groups or time.perf_counter() < end):
+            self._answer(self._take(), groups)
+        # Before answers are handed out: a receiver may submit the next call.
+        self._scheduled = bool(self._waiting)
+        if self._scheduled:
+            asyncio.get_running_loop().call_soon(self._flush)
+        else:
+            self._expected = 0.0
+        if groups:
+            self._hand_out(groups)
+        self._flushed()
+
+    def _take(self) -> list[Call]:
+        """The next calls of one servable, as many as fit into a slice; then it is the others' turn."""
+        key, waiting = next(iter(self._waiting.items()))
+        servable, _, ran = key
+        calls = [waiting.popleft()]
+        rows, seconds = calls[0].rows, 0.0 if ran else servable.share(calls[0].rows)
+        while waiting:
+            rows += waiting[0].rows
+            seconds += 0.0 if ran else servable.share(waiting[0].rows)
+            if rows > _MOST_ROWS or seconds > SLICE_SECONDS:
+                break
+            calls.append(waiting.popleft())
+        self.waiting -= len(calls)
+        del self._waiting[key]
+        if waiting:
+            self._waiting[key] = waiting
+        if not ran:
+            self._expected = max(0.0, self._expected - sum(servable.share(call.rows) for call in calls))
+        return calls
+
+    def _answer(self, calls: list[Call], groups: list[_Group]) -> None:
+        """Check and run; if that fails for several calls, for each alone, so that one cannot fail another."""
+        try:
+            batch = _check(calls)
+            output = self._run(calls, batch)
+            groups.append(_grouped(calls, batch, output))
+        except Exception as error:
+            if len(calls) == 1:
+                calls[0].done(None, error)
+                return
+            for call in calls:
+                self._answer([call], groups)
+
+    def _run(self, calls: list[Call], batch: Batch) -> Array:
+        servable = calls[0].servable
+        if calls[0].output is not None:
+            outputs = [call.output for call in calls if call.output is not None]
+            return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        if servable.batches or len(calls) == 1:
+            return self._timed(servable, batch, calls[0].requested)
+        outputs, start = [], 0
+        for call in calls:
+            part = call.batch if call.batch is not None else batch.part(start, start + call.rows)
+            outputs.append(self._timed(servable, part, call.requested))
+            start += call.rows
+        return np.concatenate(outputs)
+
+    def _timed(self, servable: Servable, batch: Batch, requested: float) -> Array:
+        began = time.perf_counter()
+        try:
+            return servable.run(batch)
+        finally:
+            self._metrics.called(servable, waited=began - requested, seconds=time.perf_counter() - began)
+
+    def _hand_out(self, groups: list[_Group]) -> None:
+        answers: list[tuple[Call, Prediction]] = []
+        try:
+            records: list[Answered] = []
+            now = datetime.now(UTC)
+            for group in groups:
+                ids = self._ids.make_block(group.servable.model, group.batch.rows)
+                parts, start = [], 0
+                for call in group.calls:
+                    end = start + call.rows
+                    parts.append((call, start, end))
+                    start = end
+                if len(parts) == 1:
+                    answers.append(
+                        (group.calls[0], Prediction(ids, group.output, group.scores, group.classes))
+                    )
+                else:
+                    answers += [
+                        (
+                            call,
+                            Prediction(
+                                ids.part(start, end),
+                                group.output[start:end],
+                                None if group.scores is None else group.scores[start:end],
+                                None if group.classes is None else group.classes[start:end],
+                            ),
+                        )
+                        for call, start, end in parts
+                    ]
+                if not any(call.traceparent or call.event_time for call in group.calls):
+                    parts = [(group.calls[0], 0, group.batch.rows)]
+                records += [
+                    Answered(
+                        group.servable,
+                        group.batch.part(start, end),
+                        ids if len(parts) == 1 else ids.part(start, end),
+                        None if group.scores is None else group.scores[start:end],
+                        call.event_time or now,
+                        call.traceparent,
+                        None
+                        if group.texts is None
+                        else Classes(group.texts[start:end], group.output[start:end]),
+                        group.output[start:end] if group.servable.is_vector else None,
+                    )
+                    for call, start, end in parts
+                ]
+            self._recorder.predictions(records, answered_at=now)
+        except Exception as error:  # never before a record: no answer is handed out
+            for group in groups:
+                for call in group.calls:
+                    call.done(None, error)
+            return
+        for call, prediction in answers:
+            call.done(prediction, None)
+
+
+def _check(calls: list[Call]) -> Batch:
+    first = calls[0]
+    if first.batch is not None:
+        return Batch.concatenate([call.batch for call in calls if call.batch is not None])
+    rows = (
+        first.documents
+        if len(calls) == 1
+        else list(chain.from_iterable(call.documents or () for call in calls))
+    )
+    return first.servable.schema.batch(
+        rows or [], may_hold_booleans=any(call.may_hold_booleans for call in calls)
+    )
+
+
+def _grouped(calls: list[Call], batch: Batch, output: Array) -> _Group:
+    servable = calls[0].servable
+    group = _Group(servable, calls, batch, output)
+    if servable.classes:
+        group.classes, group.scores = most_probable(output)
+        texts = servable.labels.texts
+        group.texts = [texts[place] for place in group.classes.tolist()]
+    elif servable.scores:
+        group.scores = as_numbers(output)
+    return group

@@ -1,0 +1,143 @@
+"""Turns answered rows and outcomes into the bytes of spool records, all but their sequence. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import orjson
+
+from shared.contracts.prediction_id import IdBlock
+from shared.spool.record import OPTIONS, Classes, Kind
+
+Columns = Mapping[str, Sequence[object] | np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A record of `rows` rows that has no sequence yet."""
+
+    kind: Kind
+    model: str
+    rows: int
+    head: bytes
+    tensors: list[memoryview]
+
+
+def encode_predictions(
+    *,
+    model: str,
+    version: str,
+    generation: int,
+    event_time: datetime,
+    answered_at: datetime,
+    prediction_ids: Sequence[str],
+    scores: Sequence[float] | None,
+    columns: Columns,
+    traceparent: str = "",
+    classes: Classes | None = None,
+    vectors: np.ndarray[Any, Any] | None = None,
+) -> Encoded:
+    """Answered rows.
+
+    `columns` holds per feature a list (strings, floats, integers, booleans, None), for tensors float32 [n, *shape], for
+    timestamps datetime64 [n] in UTC.
+    `classes`: labels and probabilities, of a model that has them. `vectors`: answers that are values or embeddings.
+    Raises ValueError when lengths differ.
+    """
+    rows = len(prediction_ids)
+    if rows == 0:
+        return Encoded("predictions", model, 0, b"", [])
+    plain: dict[str, object] = {}
+    shapes: list[tuple[str, tuple[int, ...]]] = []
+    tensors: list[memoryview] = []
+    timestamps: list[str] = []
+    for name, values in columns.items():
+        if len(values) != rows:
+            raise ValueError(f"column {name!r} has {len(values)} values, expected {rows}")
+        if not isinstance(values, np.ndarray):
+            plain[name] = values
+        elif values.ndim > 1:
+            shapes.append((name, values.shape))
+            tensors.append(_bytes_of(values))
+        elif values.dtype.kind == "M":
+            plain[name] = values.astype("datetime64[us]").view(np.int64)
+            timestamps.append(name)
+        else:
+            plain[name] = values
+    document: dict[str, object] = {
+        "kind": "predictions",
+        "model": model,
+        "version": version,
+        "generation": generation,
+        "event_time": event_time,
+        "answered_at": answered_at,
+        "ids": orjson.Fragment(b"[%b]" % prediction_ids.text)
+        if isinstance(prediction_ids, IdBlock)
+        else prediction_ids,
+        "scores": scores,
+        "columns": plain,
+        "tensors": shapes,
+        "traceparent": traceparent,
+    }
+    if timestamps:
+        document["timestamps"] = timestamps
+    if classes is not None:
+        if not len(classes.labels) == len(classes.scores) == rows:
+            raise ValueError(
+                f"{rows} ids, {len(classes.labels)} labels, {len(classes.scores)} rows of scores: expected the same number"
+            )
+        document["labels"] = classes.labels
+        document["classes"] = classes.scores.shape[1]
+        tensors.append(_bytes_of(classes.scores))
+    if vectors is not None:
+        if len(vectors) != rows:
+            raise ValueError(f"{rows} ids, {len(vectors)} rows of vectors: expected the same number")
+        document["width"] = vectors.shape[1]
+        tensors.append(_bytes_of(vectors))
+    return Encoded("predictions", model, rows, orjson.dumps(document, option=OPTIONS), tensors)
+
+
+def encode_outcomes(
+    *,
+    model: str,
+    received_at: datetime,
+    prediction_ids: Sequence[str],
+    values: Sequence[float | None],
+    observed_at: Sequence[datetime],
+    traceparent: str = "",
+    labels: Sequence[str] | None = None,
+    numbers: Sequence[Mapping[str, float]] | None = None,
+) -> Encoded:
+    """Outcomes of one request. `labels`: of a model with classes; `numbers`: of several values; their `values` are None.
+
+    Raises ValueError when lengths differ.
+    """
+    rows = len(prediction_ids)
+    if rows == 0:
+        return Encoded("outcomes", model, 0, b"", [])
+    if len(values) != rows or len(observed_at) != rows or len(labels or values) != rows:
+        raise ValueError(
+            f"{rows} ids, {len(values)} values, {len(observed_at)} times: expected the same number"
+        )
+    document: dict[str, object] = {
+        "kind": "outcomes",
+        "model": model,
+        "received_at": received_at,
+        "ids": prediction_ids,
+        "values": values,
+        "observed_at": observed_at,
+        "traceparent": traceparent,
+    }
+    if labels is not None:
+        document["labels"] = labels
+    if numbers is not None:
+        document["numbers"] = numbers
+    return Encoded("outcomes", model, rows, orjson.dumps(document, option=OPTIONS), [])
+
+
+def _bytes_of(values: np.ndarray[Any, Any]) -> memoryview:
+    return np.ascontiguousarray(values, "<f4").data.cast("B")

@@ -1,0 +1,227 @@
+"""What arrives in one iteration of the loop is answered together, and one request cannot fail another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.inference.models.input_schema import Batch
+from services.inference.models.servable import Servable
+from services.inference.prediction.call import Call, Prediction
+from services.inference.prediction.model_queue import SLICE_SECONDS
+from shared.errors import InvalidRequest, UnservableModel
+from tests.fakes.inference_server import IDS, InferenceServer
+from tests.fakes.toy_model import ROW, ToyStore
+
+Answer = tuple[Prediction | None, Exception | None]
+
+
+@pytest.fixture
+def server(toys: ToyStore) -> InferenceServer:
+    toys.put_and_release(0.5)
+    return InferenceServer(toys)
+
+
+@pytest.fixture
+def servable(server: InferenceServer) -> Servable:
+    servable = server.slots.peek("toy")
+    assert servable is not None
+    return servable
+
+
+def ask(server: InferenceServer, *calls: Callable[[Callable[..., None]], Call]) -> list[Answer]:
+    """The answers to calls that are submitted in one iteration."""
+
+    async def asking() -> list[Answer]:
+        answers: list[Answer | None] = [None] * len(calls)
+        all_answered = asyncio.Event()
+
+        def receiver(place: int) -> Callable[..., None]:
+            def done(prediction: Prediction | None, error: Exception | None) -> None:
+                answers[place] = (prediction, error)
+                if None not in answers:
+                    all_answered.set()
+
+            return done
+
+        for place, call in enumerate(calls):
+            server.predictor.queue.submit(call(receiver(place)))
+        await asyncio.wait_for(all_answered.wait(), 20)
+        return [answer for answer in answers if answer is not None]
+
+    return asyncio.run(asking())
+
+
+def checked(servable: Servable, *rows: dict[str, Any], **rest: Any) -> Callable[[Callable[..., None]], Call]:
+    batch = servable.schema.batch(rows)
+    return lambda done: Call(servable, len(rows), done, batch=batch, **rest)
+
+
+def decoded(servable: Servable, *rows: Any) -> Callable[[Callable[..., None]], Call]:
+    return lambda done: Call(servable, len(rows), done, documents=list(rows))
+
+
+def amounts(*values: float) -> list[dict[str, Any]]:
+    return [{**ROW, "amount": value} for value in values]
+
+
+@pytest.mark.parametrize("make", [checked, decoded])
+@pytest.mark.parametrize("batches", [False, True])
+def test_calls_of_one_iteration_share_a_record(
+    server: InferenceServer, servable: Servable, make: Any, batches: bool
+) -> None:
+    servable.batches = batches
+    ran: list[int] = []
+    run = servable.run
+    servable.run = lambda batch: ran.append(batch.rows) or run(batch)  # type: ignore[method-assign,func-returns-value]
+    answers = ask(
+        server, make(servable, *amounts(1, 2)), make(servable, *amounts(3)), make(servable, *amounts(4, 5))
+    )
+    (record,) = server.spool.predictions
+    assert record["columns"]["amount"] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    ids = [list(prediction.prediction_ids) for prediction, _ in answers if prediction is not None]
+    assert [len(one) for one in ids] == [2, 1, 2]
+    assert [one for block in ids for one in block] == record["prediction_ids"]
+    assert all(IDS.is_ours(one, "toy") for one in record["prediction_ids"])
+    assert ran == ([5] if batches else [2, 1, 2])
+
+
+def test_answer_does_not_precede_its_record(server: InferenceServer, servable: Servable) -> None:
+    logged: list[int] = []
+
+    def noting(done: Callable[..., None]) -> Call:
+        def note(*answer: Any) -> None:
+            logged.append(len(server.spool.predictions))
+            done(*answer)
+
+        return Call(servable, 1, note, batch=servable.schema.batch(amounts(1)))
+
+    ask(server, noting, noting)
+    assert logged == [1, 1]
+
+
+def test_failed_log_fails_the_answer(server: InferenceServer, servable: Servable) -> None:
+    server.spool.append_together = lambda records: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    ((prediction, error),) = ask(server, checked(servable, *amounts(1)))
+    assert prediction is None
+    assert isinstance(error, ZeroDivisionError)
+
+
+def test_invalid_rows_fail_their_call_only(server: InferenceServer, servable: Servable) -> None:
+    answers = ask(
+        server,
+        decoded(servable, *amounts(1)),
+        decoded(servable, {**ROW, "colour": "blue"}),
+        decoded(servable, *amounts(2)),
+    )
+    assert [type(error) for _, error in answers] == [type(None), InvalidRequest, type(None)]
+    assert sum(len(record["prediction_ids"]) for record in server.spool.predictions) == 2
+
+
+def test_rows_the_model_fails_on_fail_their_call_only(server: InferenceServer, servable: Servable) -> None:
+    servable.batches = True
+    run = servable.run
+
+    def sometimes(batch: Batch) -> Any:
+        if 13.0 in batch.feeds["amount"]:
+            raise UnservableModel("unlucky")
+        return run(batch)
+
+    servable.run = sometimes  # type: ignore[method-assign]
+    answers = ask(server, *(checked(servable, *amounts(value)) for value in (1, 13, 2)))
+    assert [type(error) for _, error in answers] == [type(None), UnservableModel, type(None)]
+
+
+def test_event_time_and_trace_stay_with_their_rows(server: InferenceServer, servable: Servable) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    ask(
+        server,
+        checked(servable, *amounts(1)),
+        checked(servable, *amounts(2), traceparent=trace),
+        checked(servable, *amounts(3)),
+    )
+    assert [(record["columns"]["amount"], record["traceparent"]) for record in server.spool.predictions] == [
+        ([1.0], ""),
+        ([2.0], trace),
+        ([3.0], ""),
+    ]
+
+
+def test_loop_serves_others_between_slices(server: InferenceServer, servable: Servable) -> None:
+    run = servable.run
+
+    def slow(batch: Batch) -> Any:
+        time.sleep(SLICE_SECONDS)
+        return run(batch)
+
+    servable.run = slow  # type: ignore[method-assign]
+    servable.batches = False
+    servable.seconds = lambda rows: SLICE_SECONDS  # type: ignore[method-assign]
+    turns: list[float] = []
+
+    async def asking() -> None:
+        left = asyncio.Semaphore(0)
+
+        def tick() -> None:
+            turns.append(time.perf_counter())
+            if len(turns) < 6:
+                asyncio.get_running_loop().call_soon(tick)
+
+        for _ in range(6):
+            batch = servable.schema.batch(amounts(1))
+            server.predictor.queue.submit(Call(servable, 1, lambda *_: left.release(), batch=batch))
+        assert server.predictor.queue.expected_seconds() == pytest.approx(6 * SLICE_SECONDS)
+        tick()
+        for _ in range(6):
+            await asyncio.wait_for(left.acquire(), 20)
+        assert server.predictor.queue.expected_seconds() == 0
+
+    asyncio.run(asking())
+    # One call between two turns, not all six.
+    assert len(turns) == 6
+    assert len(server.spool.predictions) == 6
+
+
+def test_servables_take_turns(server: InferenceServer, servable: Servable, toys: ToyStore) -> None:
+    toys.put_and_release(1.0, model="other")
+    server.watcher.poll()
+    other = server.slots.peek("other")
+    assert other is not None
+    order: list[str] = []
+
+    def noting(one: Servable) -> Callable[[Callable[..., None]], Call]:
+        def make(done: Callable[..., None]) -> Call:
+            def note(*answer: Any) -> None:
+                order.append(one.model)
+                done(*answer)
+
+            return Call(one, 1, note, batch=one.schema.batch(amounts(1)))
+
+        return make
+
+    def run(batch: Batch) -> Any:
+        time.sleep(SLICE_SECONDS)
+        return np.zeros(batch.rows, np.float32)
+
+    for one in (servable, other):
+        one.batches = False
+        one.seconds = lambda rows: SLICE_SECONDS  # type: ignore[method-assign]
+        one.run = run  # type: ignore[method-assign]
+    ask(server, noting(servable), noting(servable), noting(other))
+    assert order == ["toy", "other", "toy"]
+
+
+def test_long_queue_is_refused_with_retry_after(server: InferenceServer, servable: Servable) -> None:
+    servable.seconds = lambda rows: 0.002  # type: ignore[method-assign]
+    queue = server.predictor.queue
+    queue.expected_seconds = lambda: 2.5  # type: ignore[method-assign]
+    answer = server.predict(ROW)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "QUEUE_SECONDS" in answer.json()["hint"]
+    queue.expected_seconds = lambda: 1.5  # type: ignore[method-assign]
+    assert server.predict(ROW).status_code == 200
