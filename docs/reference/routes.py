@@ -21,6 +21,11 @@ _DOORLESS = "services.prediction_log"
 # Captured pieces of a path that have another name in the code; a wildcard is a model.
 _NAMES = {"name": "version", None: "model"}
 
+_BENTOML_PAGES = {
+    "/schema.json": "BentoML: inputs and outputs of each method, for its clients.",
+    "/docs.json": "BentoML: the methods as OpenAPI.",
+}
+
 
 @dataclass(frozen=True)
 class Route:
@@ -97,6 +102,8 @@ def _inference() -> Iterator[Route]:
                     yield Route(
                         owner, method, path, doors.get((made.get(value.value.id, ""), value.attr), "")
                     )
+    for page, answers in _BENTOML_PAGES.items():
+        yield Route(owner, "GET", page, answers)
     for method, pieces in _matched(folder / "open_inference" / "handlers.py"):
         where = "/".join(["/v2", *pieces])
         yield Route(owner, method, where, f"Open Inference Protocol v2: {_spoken(pieces)}.")

@@ -1,4 +1,4 @@
-"""Puts our ASGI application in front of BentoML's, under one lifespan."""
+"""Connects our ASGI application with BentoML's, under one lifespan: in front of it, or behind its methods."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from _bentoml_sdk import Service  # type: ignore[import-untyped]
+from starlette.responses import Response
 
+from services.inference.bento.app_factory import AppFactory
+from services.inference.bento.unread_request import UnreadRequest, to_starlette
 from services.inference.die_with_parent import die_with_parent
 from services.inference.http.app import InferenceApp, Scope, Send
 from services.inference.http.body import Receive
+from services.inference.settings import InferenceSettings
 from shared.errors import HomeostatError
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
@@ -22,37 +26,49 @@ _BENTOML_PATHS = frozenset({"/schema.json", "/docs.json"})
 
 
 class AdaptedService(Service[Any]):  # type: ignore[misc]
-    """A BentoML service whose application is wrapped by ours."""
+    """A BentoML service whose application is connected with ours."""
 
     def to_asgi(self, is_main: bool = True) -> Any:
-        """BentoML's application behind ours; built once per server process."""
+        """The application of a server process; built once."""
         # BentoML leaves uvicorn's own line per request on; without a handler uvicorn does not even format it.
         access = logging.getLogger("uvicorn.access")
         access.handlers.clear()
         access.propagate = False
-        return BentoMLAdapter(super().to_asgi(is_main=is_main))
+        self.inject_config()
+        self._adapter = BentoMLAdapter(in_front=InferenceSettings().fast_path)
+        self._adapter.bentoml = AppFactory(self, self._adapter.answer, is_main=is_main)()
+        return self._adapter
+
+    async def respond(self, request: UnreadRequest) -> Response:
+        """Answer a request that came through one of BentoML's methods."""
+        return to_starlette(await self._adapter.app.respond(request.scope, request.receive))
 
 
 class BentoMLAdapter:
-    """Starts and stops our server with the process, and passes it every request that is not BentoML's."""
+    """Starts and stops our server with the process, and sends each request to our application or to BentoML's."""
 
-    def __init__(self, bentoml: Any) -> None:
-        self._bentoml = bentoml
-        self._app: InferenceApp | None = None
+    app: InferenceApp
+    bentoml: Any
+
+    def __init__(self, *, in_front: bool) -> None:
+        self._in_front = in_front
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] == "http" and self._app is not None and scope["path"] not in _BENTOML_PATHS:
-            await self._app(scope, receive, send)
+        if scope["type"] == "http" and self._in_front and scope["path"] not in _BENTOML_PATHS:
+            await self.app(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         else:
-            await self._bentoml(scope, receive, send)
+            await self.bentoml(scope, receive, send)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI of our application, also before it is built."""
+        await self.app(scope, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Imported here: BentoML's supervisor imports this module too and needs no model runtime.
         from services.inference.bootstrap import InferenceServer, build
-        from services.inference.settings import InferenceSettings
 
         server: InferenceServer | None = None
 
@@ -62,7 +78,7 @@ class BentoMLAdapter:
             if message["type"] == "lifespan.startup":
                 die_with_parent()
                 server = build(InferenceSettings(), HomeostatSettings())
-                self._app = server.app
+                self.app = server.app
                 await server.start()
             return message
 
@@ -72,7 +88,7 @@ class BentoMLAdapter:
             await send(message)
 
         try:
-            await self._bentoml(scope, received, sent)
+            await self.bentoml(scope, received, sent)
         except Exception as error:
             # If it were raised, uvicorn would serve without our application; this message ends the process.
             _log.error(

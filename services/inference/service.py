@@ -1,7 +1,8 @@
 """The entry point: `bentoml serve services.inference.service:InferenceService --port 8000`.
 
-BentoML starts and supervises the process and owns the socket. Our application answers in front of its middleware, which
-costs ten times as much as a small model's prediction; BentoML serves schema.json and docs.json.
+BentoML starts and supervises the process, owns the socket, and describes the methods in `/schema.json` and `/docs.json`. Our
+application answers in front of its middleware, which costs ten times as much as a small model's prediction. With
+`HOMEOSTAT_INFERENCE_FAST_PATH=false` BentoML's own path calls the methods below, which have the same handlers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ import os
 os.environ.update(BENTOML_DO_NOT_TRACK="True", DO_NOT_TRACK="1")
 
 import bentoml
+from starlette.responses import Response
 
+from services.inference.bento.schemas import (
+    OutcomesRequest,
+    OutcomesResponse,
+    PredictRequest,
+    PredictResponse,
+)
+from services.inference.bento.unread_request import UnreadRequest
 from services.inference.bentoml_adapter import AdaptedService
 from services.inference.settings import InferenceSettings
 
@@ -31,3 +40,15 @@ _settings = InferenceSettings()
 )
 class InferenceService:
     """Serves predictions; `/status` lists the live models."""
+
+    bento_service: AdaptedService
+
+    @bentoml.api(input_spec=PredictRequest, output_spec=PredictResponse)  # type: ignore[untyped-decorator]
+    async def predict(self, request: UnreadRequest) -> Response:
+        """Predict rows, log the predictions, and answer with an id per row."""
+        return await self.bento_service.respond(request)
+
+    @bentoml.api(input_spec=OutcomesRequest, output_spec=OutcomesResponse)  # type: ignore[untyped-decorator]
+    async def outcomes(self, request: UnreadRequest) -> Response:
+        """Log the outcomes (ground truth) of predictions: all or none."""
+        return await self.bento_service.respond(request)

@@ -21,6 +21,11 @@ class InferenceSettings(BaseSettings):
     models: tuple[str, ...] = Field(
         (), description="Models to serve, as a JSON list. Empty: every model with a release."
     )
+    fast_path: bool = Field(
+        True,
+        description="Answer requests in front of BentoML's middleware. If false, BentoML's own path calls the same handlers, "
+        "several times slower.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="Device for models. If CUDA is not usable, `cuda` fails at start and `auto` uses the CPU and logs why.",

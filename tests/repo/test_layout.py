@@ -17,7 +17,8 @@ from tests.repo.tracked import ROOT, tracked
 # A heavy library, and the places that may import it. A folder stands for everything below it.
 HOMES = {
     "bentoml": ("services/inference/service.py", "loadtests"),
-    "_bentoml_sdk": ("services/inference/bentoml_adapter.py",),
+    "_bentoml_sdk": ("services/inference/bentoml_adapter.py", "services/inference/bento"),
+    "_bentoml_impl": ("services/inference/bento",),
     "torch": (
         "services/inference/runtimes",
         "homeostat/model_export/libraries/torch_model.py",

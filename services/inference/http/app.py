@@ -21,6 +21,7 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Handler = Callable[[Request], Awaitable[Response]]
 Find = Callable[[str, str], Handler | None]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class InferenceApp:
@@ -49,10 +50,16 @@ class InferenceApp:
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request.
+        """Serve one request."""
+        response = await self.respond(scope, receive)
+        if response is not None:
+            await _send(send, response, head_only=scope["method"] == "HEAD")
+
+    async def respond(self, scope: Scope, receive: Receive) -> Response | None:
+        """The response to one request; None if the client is gone.
 
         1. find the handler   2. read the body, within its deadline and size limit
-        3. admit the request; a client that sends slowly does not count against the limit   4. handle it   5. send the response
+        3. admit the request; a client that sends slowly does not count against the limit   4. handle it
         """
         method, path = scope["method"], scope["path"]
         request = Request(method, path, scope["headers"])
@@ -62,14 +69,14 @@ class InferenceApp:
             if method == "POST":
                 request.body = await self._body.read(request.headers, receive)
                 start = time.perf_counter()
-            response = await self._admitted(handler, request)
+            return await self._admitted(handler, request)
         except ClientGone:
-            return
+            return None
         except Exception as error:
             response = from_error(in_form_of(path, error_response(error, _log, path=path)))
             outcome = "refused" if isinstance(error, CallerError) else "failed"
             self._metrics.failed(request.servable, outcome, response.status, time.perf_counter() - start)
-        await _send(send, response, head_only=method == "HEAD")
+            return response
 
     def _refuse(self, path: str) -> Handler:
         allowed = [

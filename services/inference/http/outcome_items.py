@@ -69,7 +69,7 @@ def check_item(
         raise InvalidRequest(
             f"outcome {row} is {show(item)}", field="outcomes", expected="an object", row=row, status=400
         )
-    for name in item.keys() - _KEYS:
+    for name in sorted(item.keys() - _KEYS):
         raise InvalidRequest(
             f"unknown field {name[:80]!r} in outcome {row}",
             field=name[:80],
