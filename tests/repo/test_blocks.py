@@ -48,6 +48,7 @@ PROGRAMS = {
     "done",
     ".ci/run",
     "docker",
+    "bentoml",
     "deploy/containers/secrets.sh",
 }
 

@@ -26,8 +26,18 @@ ROOT = Path(__file__).parents[3]
 class InferenceProcess:
     """One server: the process of `bentoml serve`, and the worker it starts in a group of its own."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        served: str = "services.inference.service:InferenceService",
+        folder: Path = ROOT,
+        **environment: str,
+    ) -> None:
+        """`served`: what `bentoml serve` is given, in `folder`."""
         self.home = home
+        self._served = served
+        self._folder = folder
         self._environment = {
             **os.environ,
             "HOMEOSTAT_HOME": str(home),
@@ -45,12 +55,12 @@ class InferenceProcess:
         command = [
             str(Path(sys.executable).with_name("bentoml")),
             "serve",
-            "services.inference.service:InferenceService",
+            self._served,
         ]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port)],
-                cwd=ROOT,
+                cwd=self._folder,
                 env=self._environment,
                 stdout=log,
                 stderr=log,
