@@ -69,7 +69,7 @@ def rows_of(invocation: Invocation, features: Sequence[Feature]) -> list[Row]:
         expected = "lists by feature name, or a list of rows" if form == "inputs" else "a list of rows"
         raise _bad(form, f"`{form}` is {show(data)}", expected)
     if form != "dataframe_records" and len(features) == 1 and not any(type(row) is dict for row in data):
-        return [{features[0].name: value} for value in data]
+        return [{features[0].name: value} for value in _column(data, features[0].type == "tensor")]
     for place, row in enumerate(data):
         if type(row) is not dict:
             raise _bad(
@@ -103,10 +103,7 @@ def _of_columns(data: dict[str, Any], features: Sequence[Feature]) -> list[Row]:
     for name, values in data.items():
         if not isinstance(values, list):
             raise _bad(name[:80], f"input {name[:80]} is {show(values)}", "a list with one value per row")
-        # A numpy column has the shape [N, 1].
-        if name not in tensors and values and all(type(one) is list and len(one) == 1 for one in values):
-            values = [one[0] for one in values]
-        columns[name] = values
+        columns[name] = _column(values, name in tensors)
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         name = next(name for name in lengths if lengths[name] != next(iter(lengths.values())))
@@ -117,6 +114,13 @@ def _of_columns(data: dict[str, Any], features: Sequence[Feature]) -> list[Row]:
             "the same number of rows in every input",
         )
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _column(values: list[Any], of_tensors: bool) -> list[Any]:
+    """One value per row; a numpy column may have the shape [N, 1]."""
+    if of_tensors or not all(type(one) is list and len(one) == 1 for one in values):
+        return values
+    return [one[0] for one in values]
 
 
 def check_columns(columns: Sequence[str]) -> None:

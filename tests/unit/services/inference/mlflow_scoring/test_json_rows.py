@@ -39,6 +39,7 @@ def test_every_form_has_the_same_rows(document: Any) -> None:
 
 def test_one_feature_needs_no_name() -> None:
     assert rows({"instances": [1, 2]}, B) == rows({"inputs": [1, 2]}, B) == [{"b": 1}, {"b": 2}]
+    assert rows({"inputs": [[1], [2]]}, B) == [{"b": 1}, {"b": 2}]
     assert rows({"inputs": [[1], [2]]}, IMAGE) == [{"image": [1]}, {"image": [2]}]
 
 
