@@ -17,6 +17,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	"$$name" -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
 LIBRARIES := build/export-libraries
+# Clients of other servers, each in an environment of its own: they need other versions of what the product uses.
+CLIENTS := kserve mlserver
 PART   ?= 1
 # Of `make fuzz`. The shell has a variable SECONDS of its own, which counts.
 SEED   ?= 1
@@ -35,7 +37,7 @@ CONTAINED = $(BIN)/python -m tests.contained $@
 QUICK  := tests/unit tests/conformance tests/repo
 LINT   := lint="$(MAKE) --no-print-directory lint-only"
 
-.PHONY: help venv lock lint lint-only format packages export-libraries check test demo up down status chaos fuzz bench-serving bench-log bench-drift gpu \
+.PHONY: help venv lock lint lint-only format packages export-libraries client-libraries check test demo up down status chaos fuzz bench-serving bench-log bench-drift gpu \
 	containers audit clean
 
 help:  ## show this list
@@ -77,6 +79,8 @@ lock: | $(UV)  ## resolve anew: one hashed file per image, all agreeing with loc
 	$(UV) $(COMPILE) pyproject.toml --extra inference --constraint locks/dev.txt --output-file locks/inference_cpu.txt
 	$(UV) $(COMPILE) pyproject.toml --extra cli --extra local --constraint locks/dev.txt --output-file locks/cli.txt
 	printf 'xgboost-cpu<3.3\nlightgbm\ncatboost\n' | $(UV) $(COMPILE) - --no-deps --constraint locks/dev.txt --output-file locks/export.txt
+	for client in $(CLIENTS); do \
+		echo "$$client" | $(UV) $(COMPILE) - --output-file "locks/client_$$client.txt"; done
 	echo cyclonedx-bom | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/sbom.txt
 	echo uv | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/uv.txt
 
@@ -87,6 +91,14 @@ $(LIBRARIES)/.installed: locks/export.txt | venv
 	@touch $@
 
 export-libraries: $(LIBRARIES)/.installed  ## XGBoost, LightGBM and CatBoost, for the tests of the export
+	@:
+
+build/clients/%/bin/.installed: locks/client_%.txt | venv
+	@$(UV) venv --quiet --clear --python $(BIN)/python build/clients/$*
+	@$(UV) pip sync --quiet --require-hashes --python build/clients/$*/bin/python $<
+	@touch $@
+
+client-libraries: $(CLIENTS:%=build/clients/%/bin/.installed)  ## KServe's client and MLServer's codecs, for the tests of protocols
 	@:
 
 lint: venv  ## ruff, mypy --strict, import contracts
@@ -108,7 +120,7 @@ packages:  ## the Debian programs the tests run for real: Prometheus, Alertmanag
 check: venv  ## lint, types and the quick tests: unit, conformance, repository rules
 	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) $(QUICK)"
 
-test: venv packages export-libraries  ## lint and every test except chaos and GPU
+test: venv packages export-libraries client-libraries  ## lint and every test except chaos and GPU
 	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) tests"
 
 demo: venv  ## replay a year of flights through the loop (PART=0.1 for a quick look)

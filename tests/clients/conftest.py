@@ -1,0 +1,85 @@
+"""One server with four models for all clients, and the environments of `make client-libraries`.
+
+Without an environment its tests are skipped, or fail in CI.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.tensor_model import put_tensors
+from tests.fakes.class_model import put_classes
+from tests.fakes.toy_model import ToyStore
+from tests.fakes.vector_model import put_vectors, values_loop
+from tests.integration.inference.conftest import ROOT, InferenceProcess
+
+ENVIRONMENTS = ROOT / "build" / "clients"
+PROGRAMS = Path(__file__).parent / "programs"
+Run = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server with the models toy (a probability of 0.25), animals (classes), ranges (values) and pixels (a tensor)."""
+
+    process: InferenceProcess
+    version: str
+
+    @property
+    def url(self) -> str:
+        return self.process.url
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return self.url.removeprefix("http://")
+
+    def takes_outcome(self, prediction_id: str, value: object) -> bool:
+        """Whether the server takes an outcome for a prediction that a client got."""
+        answer = self.process.http.post("/outcomes", json={"prediction_id": prediction_id, "value": value})
+        return answer.status_code == 202
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    toys = ToyStore(tmp_path_factory.mktemp("home"))
+    version = toys.put_and_release(0.25, kind="probability").version
+    toys.release(put_classes(toys).version, model="animals")
+    toys.release(put_vectors(toys, values_loop()).version, model="ranges")
+    toys.release(put_tensors(toys).version, model="pixels")
+    process = InferenceProcess(toys.home)
+    try:
+        process.wait_live()
+        process.wait(lambda: len(process.status()["models"]) == 4, "four models are served", 30)
+        yield Served(process, version)
+    finally:
+        process.stop()
+
+
+@pytest.fixture
+def run(served: Served) -> Run:
+    """Runs a program of `programs/` in the environment of its library, and reads the JSON that it prints."""
+
+    def one(library: str) -> Any:
+        python = ENVIRONMENTS / library / "bin" / "python"
+        if not python.with_name(".installed").exists():
+            said = f"the environment of {library} is not installed; `make client-libraries` does it"
+            pytest.fail(said) if os.environ.get("CI") == "true" else pytest.skip(said)
+        done = subprocess.run(
+            [str(python), "-W", "ignore", str(PROGRAMS / f"{library}_client.py"), served.url],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return one
