@@ -106,7 +106,8 @@ def deploy(
     reference. Both files need the columns `event_time` and `outcome`, and one per feature.
     With --artifact, an existing model is packaged and nothing is trained. Without options, the files that
     `homeostat.export` wrote to the project's folder are packaged. With --reference, PROJECT is a fitted model; it is
-    first exported to a folder of its name. Warning: loading a pickle or an MLflow model runs code stored in it. Settings of
+    first exported to a folder of its name. Warning: loading a pickle, a .pt2 file or an MLflow model runs code stored in it.
+    Settings of
     loop.yaml that do not suit the rows are warnings, which change nothing. The retraining service releases the version, and
     the command waits until inference serves it.
     """

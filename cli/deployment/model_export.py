@@ -13,7 +13,8 @@ from pathlib import Path
 from shared.errors import ProjectError
 
 _PACKAGE = "homeostat.model_export"
-_RUNS_CODE = (".pkl", ".pickle", ".joblib")
+# The suffixes of `homeostat.model_export.model_file`, which the command does not import: it reads pickles.
+RUNS_CODE = (".pkl", ".pickle", ".joblib", ".pt2")
 _TIME_LIMIT_S = 900.0
 _REFUSED = 4  # the exit code of the export
 
@@ -67,7 +68,7 @@ def export_project(
     """
     project = project_of(model, name)
     interpreter = str(python or sys.executable)
-    if model.endswith(_RUNS_CODE) or names_mlflow_model(model):
+    if model.lower().endswith(RUNS_CODE) or names_mlflow_model(model):
         note(f"reading {model} runs the code in it, with {interpreter}")
     # With `=`, since a name may begin with a dash.
     options = [*(f"--outcome={name}" for name in outcome), *(f"--labels={label}" for label in labels)]

@@ -12,8 +12,9 @@ from typing import Any
 from homeostat.model_export.checks.library_errors import first_line
 from shared.errors import ExportRefused
 
-RUNS_CODE = (".pkl", ".pickle", ".joblib")
-SUFFIXES = (".onnx", ".cbm", ".ubj", ".json", ".txt", ".pt2", *RUNS_CODE)
+# torch.export.load reads pickles in the file, and evaluates expressions of its shapes.
+RUNS_CODE = (".pkl", ".pickle", ".joblib", ".pt2")
+SUFFIXES = (".onnx", ".cbm", ".ubj", ".json", ".txt", *RUNS_CODE)
 _TORCH = (".pt", ".pth", ".ckpt", ".safetensors")
 _MLFLOW = ("models:", "runs:", "mlflow-artifacts:")
 
@@ -21,8 +22,8 @@ _MLFLOW = ("models:", "runs:", "mlflow-artifacts:")
 def load_model(place: str | Path) -> Any:
     """The model at an MLflow URI or a path, read as its suffix says.
 
-    .onnx, .cbm of CatBoost, .ubj or .json of XGBoost, .txt of LightGBM, .pt2 of torch.export; .pkl, .pickle and .joblib run the
-    code in them.
+    .onnx, .cbm of CatBoost, .ubj or .json of XGBoost, .txt of LightGBM; .pkl, .pickle, .joblib and .pt2 (of torch.export)
+    run the code in them.
     """
     path = Path(place)
     if str(place).startswith(_MLFLOW) or (path / "MLmodel").is_file():

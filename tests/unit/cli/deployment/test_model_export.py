@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from cli.deployment.model_export import export_project, project_of
+from cli.deployment.model_export import RUNS_CODE, export_project, project_of
+from homeostat.model_export import model_file
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ProjectError
 
@@ -159,3 +160,18 @@ def test_name_and_kind_are_passed_on(tmp_path: Path, rows: Path) -> None:
 def test_project_of_an_mlflow_model_has_the_given_name() -> None:
     assert project_of("runs:/0a1b/model", "fraud") == Path("fraud")
     assert project_of("models/model.pkl", "fraud") == Path("models/model")
+
+
+def test_suffixes_that_run_code_are_those_of_the_export() -> None:
+    assert RUNS_CODE == model_file.RUNS_CODE
+
+
+@pytest.mark.parametrize(("name", "warns"), [("net.pt2", True), ("NET.PKL", True), ("net.onnx", False)])
+def test_files_that_run_code_are_said_to(tmp_path: Path, rows: Path, name: str, warns: bool) -> None:
+    (tmp_path / name).write_bytes(b"no model")
+    notes: list[str] = []
+    with pytest.raises(ProjectError, match="cannot be read"):
+        export_project(str(tmp_path / name), rows, python=None, note=notes.append)
+    assert [note.split(" with ")[0] for note in notes] == (
+        [f"reading {tmp_path / name} runs the code in it,"] if warns else []
+    )
