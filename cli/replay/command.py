@@ -117,15 +117,20 @@ def _history(output: Output, file: Path, time: str, outcome: str, inputs: ModelI
 
     from cli.replay.history import Columns, History, open_parquet
     from cli.replay.outcome_column import check_outcomes, prediction_of
+    from shared.models.feature_names import columns_of
 
     prediction = prediction_of(inputs.answer)
-    if outcome == OUTCOME and OUTCOME not in open_parquet(file).schema_arrow.names:
+    has = open_parquet(file).schema_arrow.names
+    if outcome == OUTCOME and OUTCOME not in has:
         output.note(f"{file} has no column {OUTCOME}, so no outcomes are sent")
         outcome = ""
     if outcome and prediction is not None and not prediction.has_loss:
         output.note(f"answers of kind {prediction.kind} are not compared with outcomes, so none are sent")
         outcome = ""
-    history = History(file, Columns(time, outcome, inputs.names), datetime.now(UTC))
+    columns = {name: name for name in inputs.names} | columns_of(
+        inputs.names, [name for name in has if name not in (time, outcome)]
+    )
+    history = History(file, Columns(time, outcome, columns), datetime.now(UTC))
     if outcome and prediction is not None:
         check_outcomes(file, outcome, prediction, inputs.model)
     if not history.is_sorted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,16 +23,18 @@ _TIMES = 1 << 16
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that are read: the event time, the outcome (empty: none), and the model's inputs."""
+    """The columns that are read: the event time, the outcome (empty: none), and that of each of the model's inputs."""
 
     time: str
     outcome: str
-    inputs: Sequence[str]
+    inputs: Mapping[str, str]
 
     @property
     def names(self) -> list[str]:
         """All of them, each once."""
-        return list(dict.fromkeys([self.time, *([self.outcome] if self.outcome else []), *self.inputs]))
+        return list(
+            dict.fromkeys([self.time, *([self.outcome] if self.outcome else []), *self.inputs.values()])
+        )
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,14 @@ class History:
         the file is not in order and too large to sort."""
         self._path, self._columns = path, columns
         self._file = open_parquet(path)
-        missing = [name for name in columns.names if name not in self._file.schema_arrow.names]
-        if missing:
-            raise ProjectError(
-                f"{path} has no column {missing[0]}; it has {', '.join(self._file.schema_arrow.names)}",
-                hint="it needs a column for the event time and one for each input of the model; see --time-column",
-            )
+        has = self._file.schema_arrow.names
+        for name, hint in (
+            (columns.time, "name the column of event times with --time-column"),
+            (columns.outcome, "name the column of outcomes with --outcome-column"),
+            *((name, "it needs a column for each input of the model") for name in columns.inputs.values()),
+        ):
+            if name and name not in has:
+                raise ProjectError(f"{path} has no column {name}; it has {', '.join(has)}", hint=hint)
         self.rows = int(self._file.metadata.num_rows)
         if self.rows == 0:
             raise ProjectError(f"{path} has no rows", hint="give a file with rows")
@@ -101,7 +105,8 @@ class History:
         columns = self._columns
         times = table.column(columns.time).cast(pa.timestamp("us", "UTC"), safe=False).to_pylist()
         outcomes = table.column(columns.outcome).to_pylist() if columns.outcome else [None] * len(times)
-        inputs = _in_micros(table.select(list(columns.inputs))).to_pylist()
+        named = table.select(list(columns.inputs.values())).rename_columns(list(columns.inputs))
+        inputs = _in_micros(named).to_pylist()
         for moment, row, outcome, number in zip(times, inputs, outcomes, numbers, strict=True):
             yield HistoryRow(moment, row, None if _is_missing(outcome) else outcome, number)
 

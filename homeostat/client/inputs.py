@@ -6,18 +6,18 @@ The server checks again and decides; this check says earlier, with the row, what
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from homeostat.client.plain_values import WITH_OFFSET, plain, time_text
 from shared.errors import InvalidRequest
+from shared.models.feature_names import columns_of
 
 Row = dict[str, Any]
 _SHOWN = 8
-# What `homeostat.export` replaces by `_` in the name of a column.
-_SIGNS = "[^A-Za-z0-9_]+"
+_SIMILAR = 0.75
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ class ModelInputs(Sequence[Input]):
         self.version = version
         self.answer = dict(answer or {})
         self._by_name = {one.name: one for one in inputs}
+        self._columns: tuple[tuple[str, ...], dict[str, str]] | None = None
 
     @classmethod
     def from_metadata(cls, document: Mapping[str, Any]) -> ModelInputs:
@@ -168,29 +169,38 @@ class ModelInputs(Sequence[Input]):
         """The rows as they are sent. Raises InvalidRequest that names the first wrong field, its row and what was expected."""
         return [self._row(row, number) for number, row in enumerate(rows)]
 
-    def _other_name(self, name: str) -> str:
-        """What to do with a column that the export renamed; empty if no input has such a name."""
-        text = re.sub(_SIGNS, "_", name).strip("_")
-        if text in self._by_name:
-            code = f'frame.rename(columns=lambda name: re.sub("{_SIGNS}", "_", name).strip("_"))'
-            return f"the input is named {text}. Rename all columns so: {code}"
-        if f"x_{text}" in self._by_name:
-            return f"the input is named x_{text}. Rename it: frame.rename(columns={{{name!r}: 'x_{text}'}})"
-        return ""
-
     def _row(self, row: Mapping[str, Any], number: int) -> Row:
+        if not row.keys() <= self._by_name.keys():
+            row = self._named(row, number)
+        return {name: one.convert(row.get(name), number) for name, one in self._by_name.items()}
+
+    def _named(self, row: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+        """The row by the names of the inputs: an export may have renamed its columns."""
+        names = tuple(map(str, row))
+        if (
+            self._columns is None or self._columns[0] != names
+        ):  # of one data frame they are the same in all rows
+            self._columns = names, columns_of(self._by_name, names)
+        columns = self._columns[1]
+        known = set(columns.values())
         for name in row:
-            if name not in self._by_name:
+            if name not in known:
                 raise InvalidRequest(
                     f"model {self.model} has no input {str(name)[:80]!r} (row {number})",
                     field=str(name)[:80],
                     expected=f"only {', '.join(self._by_name)}",
                     row=number,
-                    hint=self._other_name(str(name))
+                    hint=self._meant(str(name), columns)
                     or f"leave it out; the inputs are {', '.join(self._by_name)}. From a DataFrame: "
                     "client.predict(frame[client.inputs().names])",
                 )
-        return {name: one.convert(row.get(name), number) for name, one in self._by_name.items()}
+        return {name: row[column] for name, column in columns.items()}
+
+    def _meant(self, name: str, columns: Mapping[str, str]) -> str:
+        """A similar input that the row lacks; empty if there is none."""
+        lacking = {one.casefold().replace("_", ""): one for one in self._by_name if one not in columns}
+        near = get_close_matches(name.casefold().replace("_", ""), lacking, n=1, cutoff=_SIMILAR)
+        return f"did you mean {lacking[near[0]]}?" if near else ""
 
 
 def _is_finite(value: float) -> bool:

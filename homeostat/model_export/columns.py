@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +13,10 @@ import pyarrow as pa
 from homeostat.model_export.tensors import is_tensor_column, tensor_lists, tensor_values
 from shared.contracts.feature import RESERVED_NAMES, Feature
 from shared.contracts.lake_schema import TIMESTAMP
+from shared.contracts.loop_spec import LoopSpec
 from shared.errors import ExportRefused
+from shared.models.feature_names import valid_names
 
-LONGEST_NAME = 63
 # More are not listed in loop.yaml, and any value is served. With more than one for two rows it is an identifier, no category.
 MOST_CATEGORIES = 1000
 _FLOAT32_INTEGERS = 2**24
@@ -65,29 +65,15 @@ def infer_columns(
     )
 
 
-def valid_names(names: Iterable[str], *, reserved: frozenset[str] = RESERVED_NAMES) -> dict[str, str]:
-    """A distinct feature name for each column name.
-
-    >>> valid_names(["petal length (cm)", "age", "Age", "score", "0"])
-    {'petal length (cm)': 'petal_length_cm', 'age': 'age', 'Age': 'Age_2', 'score': 'score_', '0': 'x_0'}
-    """
-    taken: set[str] = set()
-    valid = {}
-    for name in names:
-        text = re.sub(r"[^A-Za-z0-9_]+", "_", str(name))
-        text = (text.strip("_") if text != str(name) else text) or "x"
-        if text[0].isdigit():
-            text = f"x_{text}"
-        if text in reserved:
-            text = f"{text}_"
-        text = text[:LONGEST_NAME]
-        chosen, number = text, 2
-        while chosen.casefold() in taken:
-            ending = f"_{number}"
-            chosen, number = text[: LONGEST_NAME - len(ending)] + ending, number + 1
-        taken.add(chosen.casefold())
-        valid[name] = chosen
-    return valid
+def check_features(columns: Sequence[Column], loop: LoopSpec) -> None:
+    """Raises ExportRefused if the project's loop.yaml is about other features: it is another model's, or must change first."""
+    ours, theirs = [column.name for column in columns], [feature.name for feature in loop.features]
+    if set(ours) != set(theirs):
+        raise ExportRefused(
+            f"loop.yaml of the folder is of the model {loop.model}, with the features {', '.join(theirs)}; "
+            f"this one reads {', '.join(ours)}",
+            hint="export another model into another folder; for the next version of this one, change loop.yaml first",
+        )
 
 
 def open_category(column: Column) -> Column:

@@ -23,11 +23,19 @@ from homeostat.model_export.checks.arguments import (
     OUTCOME,
     check_arguments,
     check_fits_model,
+    check_no_outcome,
     check_rows,
 )
 from homeostat.model_export.checks.library_errors import refuses_alone, refusing
 from homeostat.model_export.checks.refused_numbers import refused_numbers
-from homeostat.model_export.columns import Column, infer_columns, open_category, require_listed, to_table
+from homeostat.model_export.columns import (
+    Column,
+    check_features,
+    infer_columns,
+    open_category,
+    require_listed,
+    to_table,
+)
 from homeostat.model_export.libraries.choice import source_model
 from homeostat.model_export.libraries.onnx_model import OnnxSource
 from homeostat.model_export.loop_yaml import write_loop_yaml
@@ -120,6 +128,7 @@ def export(
     with refusing("reading the model", hint=_BY_HAND):
         source = source_model(model, given[candidates], truth.single, options=options)
         names = source.column_names(given, candidates)
+    check_no_outcome(names, truth.sources)
     check_fits_model(
         source.library,
         source.kind.name,
@@ -163,6 +172,7 @@ def export(
         if kept
         else parse_loop_spec(inferred(columns), origin="the inferred loop.yaml")
     )
+    check_features(columns, loop)
     check_project(source.kind, loop.prediction)
     chosen, verified = _best_conversion(source, columns, frame, loop, tolerance, allowed_share)
     notes = [

@@ -214,7 +214,8 @@ def check_project(kind: PredictionKind, prediction: Prediction) -> None:
     if prediction.labels != kind.labels:
         raise ExportRefused(
             f"loop.yaml has the labels {_listed(prediction.labels)}, the model has {_listed(kind.labels)}",
-            hint="write the model's labels into loop.yaml, in this order: the log holds them by name",
+            hint="export another model into another folder; of its next version write the labels into loop.yaml, in this order: "
+            "the log holds them by name",
         )
     if prediction.names != kind.names:
         raise ExportRefused(

@@ -9,7 +9,7 @@ from homeostat.model_export.columns import Column
 from homeostat.model_export.comparison import Comparison
 from homeostat.model_export.prediction_kind import PredictionKind
 
-_SHOWN = 3
+_SHOWN = 20
 
 
 class ExportWarning(UserWarning):
@@ -33,14 +33,14 @@ class ExportReport:
     def __str__(self) -> str:
         renamed = [f"{one.source!r} is {one.name}" for one in self.columns if one.source != one.name]
         shown = ", ".join(renamed[:_SHOWN]) + (", …" if len(renamed) > _SHOWN else "")
+        have = "1 feature has another name than its column"
+        if len(renamed) > 1:
+            have = f"{len(renamed)} features have other names than their columns"
         return "\n".join(
             [
                 f"{self.model}: {self.library} model with {len(self.columns)} features; prediction of kind "
                 f"{self.kind.name}",
-                *(
-                    f"{len(renamed)} features have other names than their columns: {shown}"
-                    for _ in renamed[:1]
-                ),
+                *(f"{have}: {shown}" for _ in renamed[:1]),
                 *self.notes,
                 *map(str, self.comparisons),
                 f"wrote {', '.join(self.files)} to {self.project}",

@@ -124,6 +124,15 @@ def check_fits_model(
             )
 
 
+def check_no_outcome(names: Sequence[str], outcomes: Sequence[str]) -> None:
+    """Raises ExportRefused for a model that reads an outcome: nobody has it when a request is sent."""
+    if read := [name for name in names if name in outcomes]:
+        raise ExportRefused(
+            f"the model was fitted with the column of outcomes {read[0]!r}, which no request has",
+            hint=f"fit it without {read[0]!r}, or name the column that has the outcomes with outcome=",
+        )
+
+
 _DEFAULTS = {"tolerance": "0.0001", "allowed_share": "0.001"}
 _PREDICTS = {
     "probability": "a probability",

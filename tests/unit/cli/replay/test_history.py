@@ -13,7 +13,7 @@ from shared.errors import CallerError, ProjectError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOW = NOON + timedelta(days=30)
-COLUMNS = Columns("event_time", "outcome", ["amount"])
+COLUMNS = Columns("event_time", "outcome", {"amount": "amount"})
 
 
 def write(path: Path, order: list[int], **changed: Any) -> Path:
@@ -43,7 +43,10 @@ def test_rows_have_time_inputs_and_outcome(tmp_path: Path) -> None:
 def test_missing_outcomes_are_none(tmp_path: Path) -> None:
     file = write(tmp_path / "h.parquet", [0, 1], outcome=pa.array([None, float("nan")], pa.float64()))
     assert [row.outcome for row in History(file, COLUMNS, NOW)] == [None, None]
-    assert [row.outcome for row in History(file, Columns("event_time", "", ["amount"]), NOW)] == [None, None]
+    assert [row.outcome for row in History(file, Columns("event_time", "", {"amount": "amount"}), NOW)] == [
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("order", [[2, 0, 1, 3], [0, 1, 3, 2], [1, 2, 0, 3]])
@@ -97,7 +100,27 @@ def test_wrong_times_are_refused(tmp_path: Path, times: pa.Array, words: str) ->
 def test_missing_column_is_named(tmp_path: Path) -> None:
     file = write(tmp_path / "h.parquet", [0])
     with pytest.raises(ProjectError, match="has no column colour; it has event_time, amount, outcome, note"):
-        History(file, Columns("event_time", "outcome", ["colour"]), NOW)
+        History(file, Columns("event_time", "outcome", {"colour": "colour"}), NOW)
+
+
+@pytest.mark.parametrize(
+    ("columns", "option"),
+    [
+        (Columns("at", "outcome", {}), "--time-column"),
+        (Columns("event_time", "label", {}), "--outcome-column"),
+        (Columns("event_time", "", {"a": "a"}), "each input of the model"),
+    ],
+)
+def test_missing_column_names_its_option(tmp_path: Path, columns: Columns, option: str) -> None:
+    with pytest.raises(ProjectError) as refused:
+        History(write(tmp_path / "h.parquet", [0]), columns, NOW)
+    assert option in refused.value.hint
+
+
+def test_columns_have_the_names_of_the_inputs(tmp_path: Path) -> None:
+    file = write(tmp_path / "h.parquet", [0, 1])
+    columns = Columns("event_time", "outcome", {"Amount": "amount"})
+    assert [list(row.inputs) for row in History(file, columns, NOW)] == [["Amount"], ["Amount"]]
 
 
 def test_file_must_be_parquet_with_rows(tmp_path: Path) -> None:
@@ -117,6 +140,6 @@ def test_outcomes_of_several_values_are_dictionaries(tmp_path: Path) -> None:
 def test_times_are_inputs_to_the_microsecond(tmp_path: Path) -> None:
     opened = pa.array([1_772_366_400_000_001_999] * 2, pa.timestamp("ns", "UTC"))
     path = write(tmp_path / "h.parquet", [0, 1], opened=opened)
-    first, _ = History(path, Columns("event_time", "", ["amount", "opened"]), NOW)
+    first, _ = History(path, Columns("event_time", "", {"amount": "amount", "opened": "opened"}), NOW)
     assert first.inputs == {"amount": 0.0, "opened": datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC)}
     assert type(first.inputs["opened"]) is datetime

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from homeostat.model_export.columns import infer_columns, require_listed, to_table, valid_names
+from homeostat.model_export.columns import infer_columns, require_listed, to_table
 from shared.contracts.feature import Feature
 from shared.contracts.prediction import ANSWER_NAMES
 from shared.errors import ExportRefused
@@ -50,17 +50,6 @@ def test_rows_become_a_table_under_the_features_names() -> None:
         "size": ["S", "L", "S"],
         "weekday": [1, 7, 1],
         "card": [True, False, True],
-    }
-
-
-def test_names_are_made_valid_and_distinct() -> None:
-    assert valid_names(["a b", "a_b", "event_time", "7", "ü", "ok"]) == {
-        "a b": "a_b",
-        "a_b": "a_b_2",
-        "event_time": "event_time_",
-        "7": "x_7",
-        "ü": "x",
-        "ok": "ok",
     }
 
 

@@ -316,8 +316,22 @@ def test_an_edited_loop_yaml_is_kept_and_must_fit(
     )
     assert (tmp_path / "loop.yaml").read_text() == edited
     (tmp_path / "loop.yaml").write_text(edited.replace("name: card", "name: chip"))
-    with pytest.raises(ExportRefused, match="inputs missing: chip"):
+    with pytest.raises(
+        ExportRefused,
+        match="loop.yaml of the folder is of the model fraud, with the features shop, amount_EUR, age, chip; this one reads",
+    ) as one:
         homeostat.export(fitted, rows, tmp_path)
+    assert "another folder" in one.value.hint
+
+
+@pytest.mark.parametrize("column", ["outcome", "label"])
+def test_model_that_reads_the_outcome_is_refused(rows: pd.DataFrame, column: str, tmp_path: Path) -> None:
+    leaking = rows.assign(outcome=rows["outcome"] == "bad").rename(columns={"outcome": column})
+    model = RandomForestClassifier(5).fit(leaking[["age", column]], leaking[column])
+    with pytest.raises(ExportRefused, match=f"fitted with the column of outcomes '{column}'") as one:
+        homeostat.export(model, leaking, tmp_path / "project", outcome=column)
+    assert one.value.hint.startswith(f"fit it without '{column}'")
+    assert not (tmp_path / "project").exists()
 
 
 def test_export_of_the_other_class_into_a_project_is_refused(
@@ -343,7 +357,9 @@ def test_columns_of_a_model_without_names_are_given(rows: pd.DataFrame, tmp_path
     model = LinearRegression().fit(rows[["age", "card"]].to_numpy(float), rows["age"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        report = homeostat.export(model, rows, tmp_path, outcome="age", features=["age", "card"])
+        report = homeostat.export(
+            model, rows.assign(cost=rows["age"]), tmp_path, outcome="cost", features=["age", "card"]
+        )
     assert [column.name for column in report.columns] == ["age", "card"]
 
 
@@ -394,9 +410,9 @@ def test_rows_must_be_a_table_with_rows(given: Any, tmp_path: Path) -> None:
 
 def test_what_the_original_said_and_its_columns_are_named(rows: pd.DataFrame, tmp_path: Path) -> None:
     model = LinearRegression().fit(rows[["age", "card"]].astype(float), rows["age"])
-    gaps = rows.assign(age=rows["age"].where(rows["age"] > 30))
+    gaps = rows.assign(age=rows["age"].where(rows["age"] > 30), cost=rows["age"])
     with pytest.raises(ExportRefused) as refused:
-        homeostat.export(model, gaps, tmp_path, outcome="age", features=["age", "card"])
+        homeostat.export(model, gaps, tmp_path, outcome="cost", features=["age", "card"])
     assert refused.value.message == "the original model fails on the rows: Input X contains NaN."
     assert refused.value.hint == (
         "pass rows that the model can score; it was given the columns age (float64), card (bool)"

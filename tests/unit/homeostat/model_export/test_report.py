@@ -13,8 +13,14 @@ from shared.contracts.feature import Feature
 @pytest.mark.parametrize(
     ("count", "line"),
     [
+        (1, "1 feature has another name than its column: 'a 0' is a_0"),
         (2, "2 features have other names than their columns: 'a 0' is a_0, 'a 1' is a_1"),
-        (30, "30 features have other names than their columns: 'a 0' is a_0, 'a 1' is a_1, 'a 2' is a_2, …"),
+        (
+            21,
+            "21 features have other names than their columns: "
+            + ", ".join(f"'a {place}' is a_{place}" for place in range(20))
+            + ", …",
+        ),
     ],
 )
 def test_renamed_columns_are_counted_and_the_first_shown(count: int, line: str) -> None:

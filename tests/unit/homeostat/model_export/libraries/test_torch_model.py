@@ -64,7 +64,8 @@ def test_module_that_normalises_over_the_batch_is_refused(rows: pd.DataFrame, tm
 
 def test_module_with_a_tensor_per_column(rows: pd.DataFrame, tmp_path: Path) -> None:
     torch.manual_seed(2)
-    report = homeostat.export(PerColumn(), rows, tmp_path, outcome="amount", features=["amount", "age"])
+    measured = rows.assign(cost=rows["amount"])
+    report = homeostat.export(PerColumn(), measured, tmp_path, outcome="cost", features=["amount", "age"])
     assert (report.kind.name, report.comparisons[0].differing) == ("value", 0)
     assert [column.feature.type for column in report.columns] == ["number", "integer"]
 
