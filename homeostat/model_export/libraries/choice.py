@@ -48,7 +48,7 @@ def source_model(
         from homeostat.model_export.pipelines.composites import unwrapped
 
         held = unwrapped(model)
-        if not type(held).__module__.startswith("sklearn."):
+        if held is not model and not type(held).__module__.startswith("sklearn."):
             # A search for the parameters of another library's estimator.
             return source_model(held, rows, outcomes, options=options)
         return SklearnModel(model, positive=positive, names=options.get("names") or (), make_part=_part)
