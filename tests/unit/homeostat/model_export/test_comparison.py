@@ -64,6 +64,9 @@ def test_values_far_from_zero_differ_relative_to_their_range() -> None:
 def test_values_that_are_nearly_all_equal_have_a_scale() -> None:
     assert middle_width(np.array([5.0] * 999 + [105.0])) == 1.0
     assert middle_width(np.array([0.0] * 97 + [100.0] * 3)) == 1.0
+    # The middle 90 % are not equal, but for the others they are.
+    nearly = [*np.linspace(0.0, 1e-6, 92).tolist(), *[-50.0] * 4, *[50.0] * 4]
+    assert middle_width(np.array(nearly)) == 1.0
     assert middle_width(np.full(50, 3.0)) == middle_width(np.empty(0)) == 0.0
     constant = [0.1] * 50
     assert compared(constant, [float(np.float32(0.1))] * 50, VALUE).differing == 0

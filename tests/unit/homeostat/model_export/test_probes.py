@@ -37,3 +37,14 @@ def test_columns_keep_their_dtype() -> None:
     [unseen] = make_probes(infer_columns(rows, ["shop", "size"]), rows)
     assert list(unseen.rows["shop"].cat.categories) == ["a", "b", UNSEEN]
     assert list(unseen.rows["size"].cat.categories) == ["L", "S", UNSEEN]
+
+
+def test_tensors_are_compared_empty_large_negative_and_turned() -> None:
+    rows = pd.DataFrame({"image": [[1.0, 2.0], [3.0, 5.0]]})
+    [probe] = make_probes(infer_columns(rows, ["image"]), rows)
+    assert [value.tolist() for value in probe.rows["image"]] == [
+        *[[0, 0], [0, 0]],
+        *[[11, 21], [31, 51]],
+        *[[-1, -2], [-3, -5]],
+        *[[2, 1], [5, 3]],
+    ]

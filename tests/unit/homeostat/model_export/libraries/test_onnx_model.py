@@ -360,6 +360,35 @@ def test_probabilities_of_forests_are_served_as_they_are(trees: int, classes: in
         assert any("1.00000012" in note and "is clipped" in note for note in report.notes)
 
 
+@pytest.mark.parametrize("width", [1, 3])
+def test_probabilities_that_exceed_by_rounding_are_clipped(width: int, tmp_path: Path) -> None:
+    """Of a file that does not say that it is a classifier's."""
+    node, edge = helper.make_node, np.array(1e-5, dtype=np.float32)
+    nodes = [
+        node("Sigmoid", ["x"], ["p"]) if width == 1 else node("Softmax", ["x"], ["p"], axis=1),
+        node("Mul", ["p", "factor"], ["wide"]),
+        node("Sub", ["wide", "edge"], ["y"]),
+    ]
+    taken, returned = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", width]) for name in ("x", "y")
+    )
+    constants = [
+        numpy_helper.from_array(np.asarray(1 + 2 * edge, dtype=np.float32), "factor"),
+        numpy_helper.from_array(edge, "edge"),
+    ]
+    graph = helper.make_graph(nodes, "wide", [taken], [returned], constants)
+    given = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    numbers = np.random.default_rng(1).normal(scale=20, size=(60, width))
+    outcome = numbers.argmax(axis=1) if width > 1 else (numbers[:, 0] > 0).astype(int)
+    rows = pd.DataFrame(numbers, columns=[f"x{place}" for place in range(width)]).assign(outcome=outcome)
+    report = homeostat.export(given, rows, tmp_path)
+    assert any("exceeds 0 and 1 by rounding is clipped" in note for note in report.notes)
+    scores = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path)).score(
+        homeostat.model_export.columns.to_table(report.columns, rows)
+    )
+    assert (scores.min(), scores.max()) == (0, 1)
+
+
 def test_raw_scores_of_a_classifier_get_no_softmax(animals: pd.DataFrame, tmp_path: Path) -> None:
     _, given = converted(animals, raw_scores=True, zipmap=False)
     with pytest.raises(
