@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from shared.spool import PredictionRecord
 from tests.clients.tensor_model import put_tensors
 from tests.fakes.class_model import put_classes
 from tests.fakes.toy_model import ToyStore
 from tests.fakes.vector_model import put_vectors, values_loop
-from tests.integration.inference.conftest import ROOT, InferenceProcess
+from tests.integration.inference.conftest import ROOT, InferenceProcess, spooled
 
 ENVIRONMENTS = ROOT / "build" / "clients"
 PROGRAMS = Path(__file__).parent / "programs"
@@ -43,7 +44,9 @@ class Served:
         return self.url.removeprefix("http://")
 
     def takes_outcome(self, prediction_id: str, value: object) -> bool:
-        """Whether the server takes an outcome for a prediction that a client got."""
+        """Whether a prediction that a client got is logged, and the server takes an outcome for it."""
+        records = [one for one in spooled(self.process.home) if isinstance(one, PredictionRecord)]
+        assert prediction_id in {identity for record in records for identity in record.prediction_ids}
         answer = self.process.http.post("/outcomes", json={"prediction_id": prediction_id, "value": value})
         return answer.status_code == 202
 

@@ -76,10 +76,11 @@ def test_infer_of_a_version_counts_in_the_statistics(served: Served) -> None:
     assert [served.takes_outcome(one, 1) for one in ids] == [True, True]
 
 
-def test_tensors_in_half_and_full_precision(served: Served) -> None:
+def test_tensors_of_every_number(served: Served) -> None:
     pixels = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
     with triton.InferenceServerClient(served.address) as client:
-        for datatype, dtype in {"FP32": "f4", "FP64": "f8", "FP16": "f2", "BF16": bfloat16}.items():
+        floats = {"FP32": "f4", "FP64": "f8", "FP16": "f2", "BF16": bfloat16}
+        for datatype, dtype in {**floats, "UINT8": "u1", "INT64": "i8"}.items():
             result = client.infer("pixels", [tensor("image", pixels.astype(dtype), datatype)])
             assert result.as_numpy("score").tolist() == [2.5, 8.5], datatype
 

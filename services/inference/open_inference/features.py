@@ -32,7 +32,7 @@ _DATATYPES = {
 # NaN is a missing integer.
 _NULLABLE_INTEGER = ("FP32", "FP64")
 _FLOATS = ("FP16", "BF16", "FP32", "FP64")
-_INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32")
+_INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 _ACCEPTED: dict[str, tuple[str, ...]] = {
     "number": (*_FLOATS, *_INTEGERS),
     "integer": _INTEGERS,
@@ -40,7 +40,8 @@ _ACCEPTED: dict[str, tuple[str, ...]] = {
     "category": ("BYTES",),
     "text": ("BYTES",),
     "timestamp": ("BYTES",),
-    "tensor": _FLOATS,
+    # Pixels are often bytes.
+    "tensor": (*_FLOATS, *_INTEGERS),
 }
 
 

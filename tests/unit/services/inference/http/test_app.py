@@ -257,6 +257,8 @@ def test_trace_context_is_logged_if_valid(installation: InferenceServer) -> None
         ({"count": {"name": "count", "datatype": "INT64", "shape": [1], "data": [True]}}, 422),
         ({"count": {"name": "count", "datatype": "UINT8", "shape": [1], "data": [200]}}, 200),
         ({"count": {"name": "count", "datatype": "UINT8", "shape": [1], "data": [300]}}, 422),
+        ({"count": {"name": "count", "datatype": "UINT64", "shape": [1], "data": [2**63 - 1]}}, 200),
+        ({"count": {"name": "count", "datatype": "UINT64", "shape": [1], "data": [2**63]}}, 422),
         ({"amount": {"name": "amount", "datatype": "FP16", "shape": [1], "data": [65520]}}, 422),
         ({"count": {"name": "other", "datatype": "INT64", "shape": [1], "data": [1]}}, 422),
         ({"colour": {"name": "colour", "datatype": "BYTES", "shape": [1], "data": ["blue"]}}, 422),
@@ -289,7 +291,7 @@ def test_infer_is_validated_like_predict(
         (
             {"name": "count", "datatype": "FP32", "shape": [1], "data": [1]},
             "input count has datatype FP32, but feature count is of type integer; expected datatype INT64 "
-            "(or INT8, INT16, INT32, UINT8, UINT16, UINT32)",
+            "(or INT8, INT16, INT32, UINT8, UINT16, UINT32, UINT64)",
         ),
         (
             {"name": "colour", "datatype": "INT64", "shape": [1], "data": [1]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -86,3 +87,22 @@ def test_other_encodings_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="the body is not CSV"):
         read_csv("note\ngrün\n".encode("latin-1"), FEATURES)
     assert read_csv("note\ngrün\n".encode("utf-8-sig"), FEATURES) == [{"note": "grün"}]
+
+
+def test_damaged_requests_are_read_or_refused() -> None:
+    random = np.random.default_rng(5)
+    valid = np.frombuffer(
+        b',amount,count,note\n0,1.5,2,"a ""b""\n"\n1,,-3,x\n',
+        np.uint8,
+    )
+    refused = 0
+    for _ in range(3000):
+        changed = valid.copy()
+        places = random.integers(0, len(changed), random.integers(1, 4))
+        changed[places] = random.integers(0, 256, len(places))
+        body = changed.tobytes()
+        try:
+            read_csv(body, FEATURES)
+        except InvalidRequest:
+            refused += 1
+    assert 500 < refused < 3000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -87,6 +88,7 @@ def test_params_name_model_and_event_time() -> None:
         ({}, "body"),
         ({"columns": ["a"], "data": [[1]]}, "columns"),
         ({"inputs": [1], "instances": [1]}, "body"),
+        ({"inputs": [1], "signature_name": "s"}, "signature_name"),
         ({"inputs": [1], "params": {"temperature": 1}}, "params"),
         ({"inputs": [1], "params": []}, "params"),
         ({"inputs": [1], "params": {"model": 1}}, "model"),
@@ -116,3 +118,22 @@ def test_bad_row_is_named() -> None:
     with pytest.raises(InvalidRequest) as refused:
         rows({"dataframe_split": {"columns": ["a"], "data": [[1], [1, 2]]}})
     assert refused.value.row == 1
+
+
+def test_damaged_requests_are_read_or_refused() -> None:
+    random = np.random.default_rng(5)
+    valid = np.frombuffer(
+        b'{"dataframe_split": {"columns": ["a", "b"], "data": [[NaN, 2], [1.5, "\\"NaN"]]}, "params": {"model": "m"}}',
+        np.uint8,
+    )
+    refused = 0
+    for _ in range(3000):
+        changed = valid.copy()
+        places = random.integers(0, len(changed), random.integers(1, 4))
+        changed[places] = random.integers(0, 256, len(places))
+        body = changed.tobytes()
+        try:
+            rows_of(read_invocation(body), (A, B))
+        except InvalidRequest:
+            refused += 1
+    assert 500 < refused < 3000
