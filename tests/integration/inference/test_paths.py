@@ -45,7 +45,7 @@ def servers(toys: ToyStore) -> Iterator[tuple[InferenceProcess, InferenceProcess
     }
     for model, version in models.items():
         toys.release(version, model=model)
-    limits = {
+    limits: dict[str, Any] = {
         "HOMEOSTAT_INFERENCE_MAXIMUM_BODY_BYTES": "200000",
         "HOMEOSTAT_INFERENCE_MAXIMUM_ROWS": "300",
         "HOMEOSTAT_INFERENCE_RECEIVE_SECONDS": "2",
@@ -87,10 +87,11 @@ def send(server: InferenceProcess, request: FuzzRequest) -> Answer:
 def comparable(answer: Answer) -> Answer:
     """The answer without what is new in every answer: ids, and headers that BentoML and uvicorn add."""
     status, body, headers = answer
-    body = re.sub(rb'"prediction_id":"[0-9a-v]{32}"', b'"prediction_id":"ID"', body)
+    # Also in the outputs of tensors, in JSON or after their length in four bytes.
+    body = re.sub(rb"\b[0-9a-v]{32}\b", b"ID", body)
     body = re.sub(rb'"error_id":"\w+"', b'"error_id":"ID"', body)
     kept = sorted((name.lower(), value) for name, value in headers if name.lower() not in OWN_HEADERS)
-    if b'"prediction_id"' in body:
+    if b"prediction_id" in body:
         kept = [header for header in kept if header[0] != "content-length"]
     return status, body, kept
 
@@ -128,6 +129,55 @@ def post(
 ) -> FuzzRequest:
     sent = json.dumps(document).encode() if body is None else body
     return FuzzRequest("POST", path, ((b"host", b"127.0.0.1"), *headers), sent)
+
+
+TENSORS = [
+    {"name": "amount", "datatype": "FP32", "shape": [2], "data": [1.5, None]},
+    {"name": "count", "datatype": "INT64", "shape": [2, 1], "data": [[1], [2]]},
+    {"name": "member", "datatype": "BOOL", "shape": [2], "data": [True, False]},
+    {"name": "colour", "datatype": "BYTES", "shape": [2], "data": ["red", "green"]},
+]
+INFER = {"id": "1", "model_name": "toy", "parameters": {"event_time": TIME}, "inputs": TENSORS}
+SPLIT = {"columns": list(ROW), "data": [list(ROW.values())] * 2}
+
+
+def other_protocols() -> list[FuzzRequest]:
+    """The Open Inference Protocol and MLflow's: JSON and binary, answers and refusals."""
+    raw = {"name": "amount", "datatype": "FP32", "shape": [2], "parameters": {"binary_data_size": 8}}
+    outputs = [{"name": "score", "parameters": {"binary_data": True}}, {"name": "prediction_id"}]
+    head = json.dumps({**INFER, "inputs": [raw, *TENSORS[1:]], "outputs": outputs}).encode()
+    length = (b"inference-header-content-length", b"%d" % len(head))
+    as_json, as_csv = (b"content-type", b"application/json"), (b"content-type", b"text/csv")
+    timed = {"model": "toy", "event_time": TIME}
+    return [
+        post("/v2/models/toy/infer", INFER),
+        post("/v2/models/toy/infer", {**INFER, "outputs": [{"name": "score"}]}),
+        post("/v2/models/toy/infer", None, length, body=head + np.array([1.5, 2], "<f4").tobytes()),
+        post(
+            "/v2/models/toy/infer", {**INFER, "parameters": {"event_time": TIME, "binary_data_output": True}}
+        ),
+        post("/v2/models/toy/infer", {**INFER, "inputs": [{**TENSORS[0], "datatype": "INT8"}, *TENSORS[1:]]}),
+        post("/v2/models/toy/infer", {**INFER, "inputs": [{**TENSORS[1], "datatype": "FP32"}]}),
+        post("/v2/models/nobody/infer", INFER),
+        post("/v2/repository/index", {}),
+        post("/v2/repository/models/toy/load", {}),
+        post("/invocations", {"dataframe_split": SPLIT, "params": timed}, as_json),
+        post("/endpoints/toy/invocations", {"inputs": [ROW], "params": timed}, as_json),
+        post("/endpoints/toy/invocations", {"instances": [{**ROW, "colour": "blue"}]}, as_json),
+        post("/endpoints/toy/invocations", None, as_csv, body=b"count,member,colour\n1,true,red\n"),
+        post("/invocations", {"dataframe_split": SPLIT}),
+        *(
+            FuzzRequest("GET", path, ((b"host", b"127.0.0.1"),), b"")
+            for path in (
+                "/v2",
+                "/v2/models/toy/config",
+                "/v2/models/toy/infer",
+                "/ping",
+                "/version",
+                "/invocations",
+            )
+        ),
+    ]
 
 
 def known_id(servers: tuple[InferenceProcess, InferenceProcess]) -> str:
@@ -195,7 +245,7 @@ def test_both_paths_answer_and_log_the_same(servers: tuple[InferenceProcess, Inf
     class_id = front.http.post("/predict", json=animals).json()["predictions"][0]["prediction_id"]
     before = [len(logged(server)) for server in servers]
     statuses = []
-    asked = declared(identity, class_id)
+    asked = [*declared(identity, class_id), *other_protocols()]
     for request in asked:
         answers = [send(server, request) for server in servers]
         assert comparable(answers[0]) == comparable(answers[1]), request
@@ -205,7 +255,8 @@ def test_both_paths_answer_and_log_the_same(servers: tuple[InferenceProcess, Inf
     assert logs[0] == logs[1]
     answered = [request for request, status in zip(asked, statuses, strict=True) if status == 200]
     # The second request with outcomes has those of two models: two records.
-    assert len(logs[0]) == sum(request.target == "/predict" for request in answered) + 3
+    predicting = ("/predict", "/infer", "/invocations")
+    assert len(logs[0]) == sum(request.target.endswith(predicting) for request in answered) + 3
     served = {name.lower(): value for name, value in send(own, asked[0])[2]}
     assert {"server", "x-bentoml-request-id"} & set(served) == {"server"}
     assert served["server"] == "BentoML Service/homeostat-inference"
@@ -221,6 +272,10 @@ def test_both_paths_answer_hostile_requests_the_same(
         Route("POST", "/predict", {"model": "ranges", "event_time": TIME, "rows": [{"line": 1}]}),
         Route("POST", "/outcomes", outcome),
         Route("POST", "/outcomes", {"outcomes": [outcome, outcome]}),
+        Route("POST", "/v2/models/{}/infer", INFER, ("toy",)),
+        Route(
+            "POST", "/invocations", {"dataframe_split": SPLIT, "params": {"model": "toy", "event_time": TIME}}
+        ),
     )
     before = [len(logged(server)) for server in servers]
     statuses: list[int] = []
