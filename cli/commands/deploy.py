@@ -107,9 +107,8 @@ def deploy(
     With --artifact, an existing model is packaged and nothing is trained. Without options, the files that
     `homeostat.export` wrote to the project's folder are packaged. With --reference, PROJECT is a fitted model; it is
     first exported to a folder of its name. Warning: loading a pickle, a .pt2 file or an MLflow model runs code stored in it.
-    Settings of
-    loop.yaml that do not suit the rows are warnings, which change nothing. The retraining service releases the version, and
-    the command waits until inference serves it.
+    Settings of loop.yaml that do not suit the rows are warnings, which change nothing. The retraining service releases the
+    version, and the command waits until inference serves it.
     """
     from cli.deployment.model_export import export_project, names_mlflow_model
     from cli.deployment.review.review import review

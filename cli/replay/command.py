@@ -67,7 +67,8 @@ def replay(
     """Send history to inference: rows in event-time order, and each outcome --delay later.
 
     Rows are logged with their event time, so drift evaluates the windows of that time; outcomes have the event time plus --delay.
-    Rows that are older than windows already evaluated, or than the first live prediction, get no verdict: a warning says so.
+    Rows that are older than windows already evaluated, or than the first live prediction, get no verdict, and windows older than
+    the model's newest row are evaluated as soon as they have rows: a warning says so.
     A file in event-time order is read in batches; any other is sorted in memory. Refused rows are counted and the others
     sent; the exit code is then 1.
     """
@@ -142,16 +143,16 @@ def _warnings(
     output: Output, drift_url: str, model: str, history: History, file: Path, rows: int
 ) -> list[str]:
     """Prints and returns the warning about rows that will get no verdict, if there are such rows."""
-    from cli.replay.unevaluated import next_window, problem_text, unevaluated_text
+    from cli.replay.unevaluated import problem_text, read_progress, unevaluated_text
 
     try:
-        following = next_window(drift_url, model)
+        progress = read_progress(drift_url, model)
     except HomeostatError as error:
         output.note(problem_text(error))
         return []
-    if following is None:
+    if progress is None:
         return []
-    text = unevaluated_text(file, model, following, min(rows, history.rows_before(following.start)), rows)
+    text = unevaluated_text(file, model, progress, history.rows_before, rows)
     if text:
         output.warning(text)
     return [text] if text else []

@@ -48,10 +48,14 @@ def replay(inference: FakeService, file: str, *options: str) -> Result:
     return run("replay", file, "--delay", "1h", "--inference-url", inference.url, *options)
 
 
-def drift_from(service: FakeService, hour: float | None, generation: int = 2) -> tuple[str, str]:
-    """Drift answers that its next window starts at that hour. Returns the option with its address."""
-    start = None if hour is None else (NOON + timedelta(hours=hour)).isoformat()
-    status = {"model": "toy", "generation": generation, "next_window_start": start}
+def drift_from(
+    service: FakeService, hour: float | None, generation: int = 2, watermark: float | None = None
+) -> tuple[str, str]:
+    """Drift answers that its next window starts at that hour, and its watermark. Returns the option with its address."""
+    start, newest = (
+        None if each is None else (NOON + timedelta(hours=each)).isoformat() for each in (hour, watermark)
+    )
+    status = {"model": "toy", "generation": generation, "next_window_start": start, "watermark": newest}
     service.answers["GET /status"] = (200, {"models": [{"model": "other"}, status]})
     return "--drift-url", service.url
 
@@ -98,20 +102,34 @@ def test_rows_without_a_verdict_are_a_warning(inference: FakeService, tmp_path: 
     assert done.stderr.splitlines()[0] == (
         f"warning: 2 of the 4 rows of {file} will get no verdict: drift evaluates generation 2 of toy from "
         "2026-03-01T13:30:00Z on, "
-        "because newer rows were logged before. They are logged, and used for training. For verdicts, deploy the next "
-        "version and "
-        "replay before its first live prediction"
+        "because newer rows were logged before. They are logged, and used for training. For verdicts on complete windows, "
+        "deploy the model under another name (model in loop.yaml), or into another home, and replay before its first live "
+        "prediction"
     )
     document = orjson.loads(replay(inference, file, *drift, "--json", "--limit", "1").stdout)
     assert [warning.split(" of ")[0] for warning in document["warnings"]] == ["every row"]
     assert "4 rows" in replay(inference, file, *drift).stdout
 
 
-@pytest.mark.parametrize("hour", [0, None])
-def test_rows_that_get_verdicts_are_no_warning(
+@pytest.mark.parametrize("hour", [None, 0])
+def test_rows_older_than_logged_ones_are_a_warning(
     inference: FakeService, tmp_path: Path, hour: float | None
 ) -> None:
-    done = replay(inference, write(tmp_path, 0, 1), *drift_from(inference, hour))
+    """An earlier version has logged newer rows, so drift does not wait for the outcomes of these."""
+    file = write(tmp_path, 0, 1, 2, 3)
+    done = replay(inference, file, *drift_from(inference, hour, watermark=2.5))
+    assert done.exit_code == 0
+    assert done.stderr.startswith(
+        f"warning: the windows of 3 of the 4 rows of {file} may be evaluated before all of their rows and outcomes have arrived: "
+        "toy has logged rows up to 2026-03-01T14:30:00Z"
+    )
+
+
+@pytest.mark.parametrize(("hour", "watermark"), [(0, None), (None, None), (None, 0), (0, -3)])
+def test_rows_that_get_verdicts_are_no_warning(
+    inference: FakeService, tmp_path: Path, hour: float | None, watermark: float | None
+) -> None:
+    done = replay(inference, write(tmp_path, 0, 1), *drift_from(inference, hour, watermark=watermark))
     assert done.exit_code == 0
     assert "warning" not in done.stderr
 
