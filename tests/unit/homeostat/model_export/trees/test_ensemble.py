@@ -17,7 +17,11 @@ CLOSE = np.array([0.1, 0.1 + 1e-7, 0.2])
 
 
 @pytest.mark.parametrize("strict", [False, True])
-@pytest.mark.parametrize("threshold", [0.05, 0.1, 0.1 + 3e-8, 0.1 + 1e-7, 0.15, 0.2, 0.3])
+@pytest.mark.parametrize(
+    "threshold",
+    # Two are one step of float64 from a value, and the same number as that value in float32.
+    [0.05, 0.1, np.nextafter(0.1, 1), 0.1 + 3e-8, np.nextafter(0.1 + 1e-7, 0), 0.1 + 1e-7, 0.15, 0.2, 0.3],
+)
 def test_rounded_values_stay_on_their_side(threshold: float, strict: bool) -> None:
     moved = rounded_threshold(threshold, CLOSE, strict=strict)
     served = CLOSE.astype(np.float32).astype(np.float64)
