@@ -81,7 +81,7 @@ class MlflowHandler:
                 expected="the model of the path, or leave it out",
                 status=400,
             )
-        servable = request.servable = self._slots.acquire(asked.model if model is None else model)
+        servable = request.servable = self._acquire(asked.model if model is None else model)
         try:
             features = servable.schema.features
             rows = rows_of(asked, features) if kind == _JSON else read_csv(request.body, features)
@@ -96,6 +96,13 @@ class MlflowHandler:
             return response
         finally:
             self._slots.release(servable)
+
+    def _acquire(self, model: str | None) -> Servable:
+        try:
+            return self._slots.acquire(model)
+        except InvalidRequest as error:
+            error.hint = "name it as `model` in `params`, or post to /endpoints/{model}/invocations"
+            raise
 
     def _check_count(self, rows: list[Row], form: str) -> None:
         if not 1 <= len(rows) <= self._maximum_rows:

@@ -15,7 +15,8 @@ def malformed(field: str, problem: str, expected: str) -> InvalidRequest:
 
 def check_keys(holder: dict[str, Any], allowed: frozenset[str], where: str) -> None:
     """Raises InvalidRequest for a key that the protocol does not have there."""
-    for name in sorted(holder.keys() - allowed):
+    if not holder.keys() <= allowed:
+        name = min(holder.keys() - allowed)
         raise malformed(name[:80], f"of {where} is unknown", f"only {', '.join(sorted(allowed))}")
 
 

@@ -78,6 +78,7 @@ def test_one_of_several_models_is_named(toys: ToyStore) -> None:
     server = InferenceServer(toys)
     refused = invoke(server, RECORDS)
     assert (refused.status_code, refused.json()["field"]) == (400, "model")
+    assert "name it as `model` in `params`" in refused.json()["message"]
     for answer in (
         invoke(server, {**RECORDS, "params": {"model": "other"}}),
         invoke(server, RECORDS, "/endpoints/other/invocations"),
