@@ -26,6 +26,16 @@ _BENTOML_PAGES = {
     "/docs.json": "BentoML: the methods as OpenAPI.",
 }
 
+# BentoML makes these routes of a task; `AppFactory` answers them with methods of `TaskHandlers`.
+_TASK_ROUTES = (
+    ("POST", "/submit", "submit"),
+    ("GET", "/status", "status"),
+    ("GET", "/get", "result"),
+    ("PUT", "/cancel", "cancel"),
+    ("POST", "/retry", "retry"),
+    ("POST", "", "run"),
+)
+
 
 @dataclass(frozen=True)
 class Route:
@@ -74,7 +84,7 @@ def _inference() -> Iterator[Route]:
     owner, folder = "services.inference", ROOT / "services" / "inference"
     doors = {
         (node.name, item.name): _first(ast.get_docstring(item))
-        for part in ("http", "mlflow_scoring", "open_inference")
+        for part in ("http", "mlflow_scoring", "open_inference", "tasks")
         for path in sorted((folder / part).glob("*.py"))
         for node in parse(path).body
         if isinstance(node, ast.ClassDef)
@@ -104,6 +114,8 @@ def _inference() -> Iterator[Route]:
                     )
     for page, answers in _BENTOML_PAGES.items():
         yield Route(owner, "GET", page, answers)
+    for method, end, handler in _TASK_ROUTES:
+        yield Route(owner, method, f"/score_file{end}", doors["TaskHandlers", handler])
     for method, pieces in _matched(folder / "open_inference" / "handlers.py"):
         where = "/".join(["/v2", *pieces])
         yield Route(owner, method, where, f"Open Inference Protocol v2: {_spoken(pieces)}.")

@@ -15,6 +15,7 @@ from services.inference.die_with_parent import die_with_parent
 from services.inference.http.app import InferenceApp, Scope, Send
 from services.inference.http.body import Receive
 from services.inference.settings import InferenceSettings
+from services.inference.tasks.handlers import TaskHandlers
 from shared.errors import HomeostatError
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
@@ -22,7 +23,7 @@ from shared.settings import HomeostatSettings
 _log = get_logger(__name__)
 
 # Routes that BentoML serves. Its start page loads a tracker, so `/` is not one of them.
-_BENTOML_PATHS = frozenset({"/schema.json", "/docs.json"})
+_BENTOML_PATHS = frozenset({"/schema.json", "/docs.json", "/score_file"})
 
 
 class AdaptedService(Service[Any]):  # type: ignore[misc]
@@ -36,18 +37,33 @@ class AdaptedService(Service[Any]):  # type: ignore[misc]
         access.propagate = False
         self.inject_config()
         self._adapter = BentoMLAdapter(in_front=InferenceSettings().fast_path)
-        self._adapter.bentoml = AppFactory(self, self._adapter.answer, is_main=is_main)()
+        self._adapter.bentoml = AppFactory(
+            self, self._adapter.answer, lambda: self._adapter.tasks, is_main=is_main
+        )()
         return self._adapter
+
+    def needs_task_db(self) -> bool:
+        """No: tasks are in the home of the installation."""
+        return False
 
     async def respond(self, request: UnreadRequest) -> Response:
         """Answer a request that came through one of BentoML's methods."""
         return to_starlette(await self._adapter.app.respond(request.scope, request.receive))
+
+    async def score_file(self, request: UnreadRequest) -> Response:
+        """Score a file while the request waits."""
+        return to_starlette(await self._adapter.tasks.run(request.scope, request.receive))
+
+
+def _is_bentomls(path: str) -> bool:
+    return path in _BENTOML_PATHS or path.startswith("/score_file/")
 
 
 class BentoMLAdapter:
     """Starts and stops our server with the process, and sends each request to our application or to BentoML's."""
 
     app: InferenceApp
+    tasks: TaskHandlers
     bentoml: Any
 
     def __init__(self, *, in_front: bool) -> None:
@@ -55,7 +71,7 @@ class BentoMLAdapter:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] == "http" and self._in_front and scope["path"] not in _BENTOML_PATHS:
+        if scope["type"] == "http" and self._in_front and not _is_bentomls(scope["path"]):
             await self.app(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(scope, receive, send)
@@ -78,7 +94,7 @@ class BentoMLAdapter:
             if message["type"] == "lifespan.startup":
                 die_with_parent()
                 server = build(InferenceSettings(), HomeostatSettings())
-                self.app = server.app
+                self.app, self.tasks = server.app, server.tasks
                 await server.start()
             return message
 

@@ -7,6 +7,7 @@ import gc
 import logging
 import warnings
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -30,6 +31,12 @@ from services.inference.runtimes.gpu import GpuCollector, find_gpu
 from services.inference.runtimes.onnx import OnnxModel
 from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
+from services.inference.tasks.handlers import TaskHandlers
+from services.inference.tasks.metrics import TaskMetrics
+from services.inference.tasks.runner import TaskRunner
+from services.inference.tasks.scorer import FileScorer
+from services.inference.tasks.store import TaskStore
+from services.inference.tasks.upload import UploadReader
 from shared.contracts.prediction_id import PredictionIds
 from shared.models.keys import ensure_keys
 from shared.observability.logs import configure_logs, get_logger
@@ -44,9 +51,17 @@ class InferenceServer:
     """A server process: the application and its background work."""
 
     def __init__(
-        self, app: InferenceApp, watcher: ReleaseWatcher, predictor: Predictor, spool: SpoolWriter
+        self,
+        app: InferenceApp,
+        tasks: TaskHandlers,
+        runner: TaskRunner,
+        watcher: ReleaseWatcher,
+        predictor: Predictor,
+        spool: SpoolWriter,
     ) -> None:
         self.app = app
+        self.tasks = tasks
+        self._runner = runner
         self._watcher = watcher
         self._predictor = predictor
         self._spool = spool
@@ -56,7 +71,8 @@ class InferenceServer:
         self._watcher.start()
 
     async def stop(self) -> None:
-        """Stop polling, finish calls in progress, release the spool."""
+        """End tasks, stop polling, finish calls in progress, release the spool."""
+        await self._runner.stop()
         await asyncio.to_thread(self._watcher.stop)
         await asyncio.to_thread(self._predictor.close)
         self._spool.close()
@@ -114,10 +130,11 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     app = assemble(
         settings, slots, recorder, predictor, ids, metrics, status, known_models=watcher.known_models
     )
+    tasks, runner = assemble_tasks(settings, shared.home / "tasks", slots, predictor, metrics)
     # Objects made so far live as long as the process: exclude them from garbage collection under load.
     gc.collect()
     gc.freeze()
-    return InferenceServer(app, watcher, predictor, spool)
+    return InferenceServer(app, tasks, runner, watcher, predictor, spool)
 
 
 def assemble(
@@ -167,6 +184,23 @@ def assemble(
         maximum_in_flight=settings.maximum_in_flight,
         waiting=lambda: predictor.queue.waiting,
     )
+
+
+def assemble_tasks(
+    settings: InferenceSettings,
+    root: Path,
+    slots: Slots[Servable],
+    predictor: Predictor,
+    metrics: InferenceMetrics,
+) -> tuple[TaskHandlers, TaskRunner]:
+    """The handlers of batch tasks and what runs them; tests pass fakes."""
+    store = TaskStore(root, kept_seconds=3600 * settings.task_hours, maximum_tasks=settings.maximum_tasks)
+    scorer = FileScorer(slots, predictor, metrics, inline_seconds=settings.inline_seconds)
+    runner = TaskRunner(store, scorer, TaskMetrics(metrics.registry), maximum_rows=settings.maximum_file_rows)
+    uploads = UploadReader(
+        maximum_bytes=settings.maximum_file_bytes, receive_seconds=settings.receive_seconds
+    )
+    return TaskHandlers(store, runner, scorer, uploads), runner
 
 
 def _first(*finds: Find) -> Find:

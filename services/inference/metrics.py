@@ -67,6 +67,11 @@ class InferenceMetrics(Collector):
         batch.observe(rows)
         self._last_predictions[servable.model] = self._clock()
 
+    def scored(self, servable: Servable, rows: int) -> None:
+        """Rows of a file were answered; they belong to no request."""
+        self._rows[servable.model, servable.version_short] += rows
+        self._last_predictions[servable.model] = self._clock()
+
     def called(self, servable: Servable, *, waited: float, seconds: float) -> None:
         """The model was called: `waited` until a thread began the call, `seconds` inside it."""
         labels = (servable.model, servable.version_short, servable.device)

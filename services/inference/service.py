@@ -20,6 +20,8 @@ from services.inference.bento.schemas import (
     OutcomesResponse,
     PredictRequest,
     PredictResponse,
+    ScoreFileRequest,
+    ScoreFileResponse,
 )
 from services.inference.bento.unread_request import UnreadRequest
 from services.inference.bentoml_adapter import AdaptedService
@@ -52,3 +54,8 @@ class InferenceService:
     async def outcomes(self, request: UnreadRequest) -> Response:
         """Log the outcomes (ground truth) of predictions: all or none."""
         return await self.bento_service.respond(request)
+
+    @bentoml.task(input_spec=ScoreFileRequest, output_spec=ScoreFileResponse)  # type: ignore[untyped-decorator]
+    async def score_file(self, request: UnreadRequest) -> Response:
+        """Score a Parquet file and log the predictions; `submit` does it in the background, with progress and cancel."""
+        return await self.bento_service.score_file(request)

@@ -83,6 +83,19 @@ class InferenceSettings(BaseSettings):
     receive_seconds: float = Field(
         10.0, gt=0, description="Timeout for receiving a request body, in seconds."
     )
+    maximum_file_bytes: int = Field(
+        256 << 20, ge=1024, description="Maximum size in bytes of a file that is scored as a batch task."
+    )
+    maximum_file_rows: int = Field(
+        1_000_000, ge=1, description="Maximum rows of a file that is scored as a batch task."
+    )
+    maximum_tasks: int = Field(
+        100,
+        ge=1,
+        description="Maximum batch tasks that are kept, with file and result; beyond it the oldest finished one is removed, "
+        "and if none is finished, a submission gets 503.",
+    )
+    task_hours: float = Field(24.0, gt=0, description="Hours that a finished batch task is kept.")
     spool_bytes: int = Field(
         2 << 30,
         ge=1 << 20,

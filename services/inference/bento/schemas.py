@@ -6,14 +6,17 @@ requests and refuse the others in the same words.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any
 
 from _bentoml_sdk import IODescriptor  # type: ignore[import-untyped]
+from _bentoml_sdk.io_models import IORootModel  # type: ignore[import-untyped]
+from _bentoml_sdk.validators import ContentType  # type: ignore[import-untyped]
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from services.inference.bento.json_schema import standalone
-from services.inference.bento.unread_request import UnreadRequest
+from services.inference.bento.unread_request import PARQUET, UnreadRequest
 
 _TIME = "ISO 8601 with an offset, such as 2026-03-01T12:00:00Z; by default the time of the request."
 _CLOSED = ConfigDict(extra="forbid")  # an answer is of one kind only
@@ -22,8 +25,6 @@ _ID = "Names the prediction in the log; its outcome is sent with it."
 
 class Described(IODescriptor):  # type: ignore[misc]
     """A request or an answer that BentoML describes and does not parse."""
-
-    multipart_fields: ClassVar[list[str]] = []
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -126,3 +127,18 @@ class OutcomesResponse(Described):
     """How many outcomes were accepted."""
 
     accepted: int
+
+
+class ScoreFileRequest(Described):
+    """A Parquet file to score: a column per feature, other columns are left out."""
+
+    file: Annotated[Path, ContentType(PARQUET)] = Field(description="The rows.")
+    model: str | None = Field(None, description="Name of the model; optional while one model is served.")
+    event_time: str | None = Field(None, description=f"Time at which the rows were true. {_TIME}")
+    event_time_column: str | None = Field(
+        None, description="Column that holds a time per row, instead of `event_time`."
+    )
+
+
+class ScoreFileResponse(IORootModel[Annotated[Path, ContentType(PARQUET)]]):  # type: ignore[misc]
+    """A Parquet file with `row`, `prediction_id`, `version`, `generation` and the answer of each row."""

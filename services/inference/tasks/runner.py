@@ -1,0 +1,140 @@
+"""Runs the tasks of this process, one at a time, and keeps their records."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from services.inference.tasks.metrics import TaskMetrics
+from services.inference.tasks.parquet_rows import ParquetRows
+from services.inference.tasks.record import TaskRecord
+from services.inference.tasks.result_file import ResultFile
+from services.inference.tasks.scorer import FileScorer
+from services.inference.tasks.store import ClaimedTask, TaskStore
+from shared.errors import OperatorError
+from shared.http.errors import error_response
+from shared.observability.logs import get_logger
+
+_log = get_logger(__name__)
+_SAVED_EVERY_SECONDS = 0.5
+_POLL_SECONDS = 0.2
+
+
+class _Canceled(Exception):
+    """A client has canceled the task."""
+
+
+class TaskRunner:
+    """Tasks wait for each other: a second file would only slow down the first, and requests with both."""
+
+    def __init__(
+        self, store: TaskStore, scorer: FileScorer, metrics: TaskMetrics, *, maximum_rows: int
+    ) -> None:
+        self._store = store
+        self._scorer = scorer
+        self._metrics = metrics
+        self._maximum_rows = maximum_rows
+        self._turn = asyncio.Lock()
+        self._running: dict[str, tuple[ClaimedTask, asyncio.Task[None]]] = {}
+        metrics.watch(lambda: len(self._running))
+
+    def start(self, task: ClaimedTask) -> None:
+        """Run the task when it is its turn."""
+        job = asyncio.create_task(self._run(task), name=f"score-file-{task.record.task_id}")
+        self._running[task.record.task_id] = (task, job)
+
+    def record(self, task_id: str) -> TaskRecord | None:
+        """The record of a task that this process has not finished, with progress to the last call."""
+        found = self._running.get(task_id)
+        return found[0].record if found else None
+
+    async def wait(self, task_id: str) -> None:
+        """Return when the task is finished, at once if it is not one of this process."""
+        if (found := self._running.get(task_id)) is not None:
+            await asyncio.wait([found[1]])
+
+    async def stop(self) -> None:
+        """End every task, as failed; what they have answered is in their results."""
+        jobs = [job for _, job in self._running.values()]
+        for job in jobs:
+            job.cancel()
+        if jobs:
+            await asyncio.wait(jobs)
+
+    async def _run(self, task: ClaimedTask) -> None:
+        """1. wait for the turn   2. check every row   3. answer   4. close the result   5. finish the record"""
+        record = task.record
+        result = ResultFile(task.result)
+        try:
+            await self._wait_for_turn(task)
+            try:
+                await self._score(task, result)
+            finally:
+                self._turn.release()
+        except _Canceled:
+            record.status = "canceled"
+        except asyncio.CancelledError:
+            stopped = OperatorError(
+                "the server was stopped while the file was scored",
+                hint="send the file again, or POST /score_file/retry; the result has the rows answered until then",
+            )
+            self._fail(record, stopped)
+        except Exception as error:
+            self._fail(record, error)
+        try:
+            await asyncio.to_thread(result.close)
+        except OSError as error:
+            self._fail(record, OperatorError(f"the result cannot be written: {error.strerror}"))
+        record.rows_done = result.rows
+        record.completed_at = self._store.now()
+        try:
+            await asyncio.to_thread(task.finish)
+        except OSError as error:
+            _log.error("task_not_saved", task_id=record.task_id, problem=str(error))
+        del self._running[record.task_id]
+        self._metrics.finished(record.status)
+        _log.info(
+            "task_finished",
+            task_id=record.task_id,
+            status=record.status,
+            rows=record.rows,
+            rows_done=record.rows_done,
+            problem=record.error.get("error", ""),
+        )
+
+    async def _wait_for_turn(self, task: ClaimedTask) -> None:
+        """Acquire the turn. Raises _Canceled where the task is canceled meanwhile."""
+        while True:
+            try:
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._turn.acquire()
+                return
+            except TimeoutError:
+                if task.cancel_requested():
+                    raise _Canceled from None
+
+    async def _score(self, task: ClaimedTask, result: ResultFile) -> None:
+        record = task.record
+        record.status, record.executed_at = "in_progress", self._store.now()
+        rows = await asyncio.to_thread(lambda: ParquetRows(task.source, maximum_rows=self._maximum_rows))
+        try:
+            record.rows = rows.rows
+            await asyncio.to_thread(task.save)
+            await self._scorer.check(rows, record.options)
+            saved = time.monotonic()
+            async for _ in self._scorer.score(rows, record.options, result):
+                record.rows_done = result.rows
+                if task.cancel_requested():
+                    raise _Canceled
+                if time.monotonic() - saved > _SAVED_EVERY_SECONDS:
+                    await asyncio.to_thread(task.save)
+                    saved = time.monotonic()
+            record.status = "completed"
+        finally:
+            rows.close()
+
+    def _fail(self, record: TaskRecord, error: Exception) -> None:
+        made = error_response(error, _log, path="/score_file")
+        # Nothing is gained by asking again for the result of a finished task.
+        status = 500 if made.status in (429, 503) else made.status
+        record.status, record.error_status, record.error = "failed", status, made.document

@@ -1,0 +1,154 @@
+"""Scores the rows of a file in small calls, so that requests in between are answered as usual."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import groupby
+
+import pyarrow as pa
+
+from services.inference.metrics import InferenceMetrics
+from services.inference.models.input_schema import Batch
+from services.inference.models.servable import Servable
+from services.inference.models.slot import Slots
+from services.inference.prediction.call import Prediction
+from services.inference.prediction.predictor import Predictor
+from services.inference.tasks.parquet_rows import ParquetRows, event_times, to_batch
+from services.inference.tasks.record import FileOptions
+from services.inference.tasks.result_file import ResultFile
+from shared.contracts.event_time import parse_event_time
+from shared.errors import OperatorError
+
+_MOST_ROWS = 500
+# A call on a thread: two of them are shared with requests.
+_SECONDS_ON_THREAD = 0.05
+_BUSY_WAIT_SECONDS = 0.2
+
+
+class FileScorer:
+    """Answers files with the models of this process."""
+
+    def __init__(
+        self,
+        slots: Slots[Servable],
+        predictor: Predictor,
+        metrics: InferenceMetrics,
+        *,
+        inline_seconds: float,
+    ) -> None:
+        self._slots = slots
+        self._predictor = predictor
+        self._metrics = metrics
+        self._inline_seconds = inline_seconds
+
+    def check_options(self, options: FileOptions) -> FileOptions:
+        """The options with the model's name, checked before the file is read. Raises InvalidRequest, NotFound, OperatorError."""
+        servable = self._slots.acquire(options.model)
+        self._slots.release(servable)
+        if options.event_time is not None:
+            parse_event_time(options.event_time, datetime.now(UTC), field="event_time")
+        # Another model that is released meanwhile does not make the file ambiguous.
+        return replace(options, model=servable.model)
+
+    async def check(self, rows: ParquetRows, options: FileOptions) -> None:
+        """Check every row, so that a file with an invalid one is refused before any is answered. Raises InvalidRequest."""
+        servable = self._slots.acquire(options.model)
+        try:
+            first_row = 0
+            tables = rows.tables(_columns(servable, options))
+            while (table := await asyncio.to_thread(next, tables, None)) is not None:
+                await asyncio.to_thread(_groups, servable, table, options, first_row)
+                first_row += table.num_rows
+        finally:
+            self._slots.release(servable)
+
+    async def score(self, rows: ParquetRows, options: FileOptions, result: ResultFile) -> AsyncIterator[None]:
+        """Answer the rows in order and add the answers to `result`; yields after each call. Raises HomeostatError.
+
+        Each call has the live version of its moment: a swap is not held up by a long file.
+        """
+        servable = self._slots.acquire(options.model)
+        columns = _columns(servable, options)
+        self._slots.release(servable)
+        first_row = 0
+        tables = rows.tables(columns)
+        while (whole := await asyncio.to_thread(next, tables, None)) is not None:
+            start = 0
+            while start < whole.num_rows:
+                servable = self._slots.acquire(options.model)
+                try:
+                    table = whole.slice(start, self._rows_per_call(servable))
+                    groups = await asyncio.to_thread(_groups, servable, table, options, first_row + start)
+                    await self._answer(servable, groups, result, first_row + start)
+                finally:
+                    self._slots.release(servable)
+                start += table.num_rows
+                await asyncio.to_thread(result.flush)
+                yield
+            first_row += whole.num_rows
+
+    def _rows_per_call(self, servable: Servable) -> int:
+        quick = servable.seconds(1) <= self._inline_seconds
+        longest = self._inline_seconds if quick else _SECONDS_ON_THREAD
+        rows = _MOST_ROWS
+        while rows > 1 and servable.seconds(rows) > longest:
+            rows //= 2
+        return rows
+
+    async def _answer(
+        self,
+        servable: Servable,
+        groups: list[tuple[datetime | None, Batch]],
+        result: ResultFile,
+        first_row: int,
+    ) -> None:
+        """Answer groups of rows, in one iteration of the loop where the model is quick."""
+        answers = await asyncio.gather(
+            *(self._predict(servable, batch, event_time) for event_time, batch in groups),
+            return_exceptions=True,
+        )
+        # Those beside a failed one are logged too, so they are in the result.
+        failures = []
+        for answer, (_, batch) in zip(answers, groups, strict=True):
+            if isinstance(answer, BaseException):
+                failures.append(answer)
+            else:
+                result.add(servable, answer, first_row=first_row)
+                self._metrics.scored(servable, batch.rows)
+            first_row += batch.rows
+        if failures:
+            raise failures[0]
+
+    async def _predict(self, servable: Servable, batch: Batch, event_time: datetime | None) -> Prediction:
+        while True:
+            try:
+                return await self._predictor.predict(servable, batch, event_time=event_time, traceparent="")
+            except OperatorError:  # the queue is long: requests go first
+                await asyncio.sleep(_BUSY_WAIT_SECONDS)
+
+
+def _columns(servable: Servable, options: FileOptions) -> frozenset[str]:
+    names = {feature.name for feature in servable.schema.features}
+    return frozenset(names | ({options.event_time_column} if options.event_time_column else set()))
+
+
+def _groups(
+    servable: Servable, table: pa.Table, options: FileOptions, first_row: int
+) -> list[tuple[datetime | None, Batch]]:
+    """Checked rows by event time: consecutive ones of one time are one record of the log. None is the time of the answer."""
+    if options.event_time_column is None:
+        given = options.event_time
+        moment = None if given is None else parse_event_time(given, datetime.now(UTC), field="event_time")
+        return [(moment, to_batch(servable.schema, table, first_row=first_row))]
+    times = event_times(table, options.event_time_column, first_row=first_row)
+    groups: list[tuple[datetime | None, Batch]] = []
+    start = 0
+    for moment, same in groupby(times):
+        length = len(list(same))
+        batch = to_batch(servable.schema, table.slice(start, length), first_row=first_row + start)
+        groups.append((moment, batch))
+        start += length
+    return groups

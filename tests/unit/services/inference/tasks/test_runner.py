@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from prometheus_client import CollectorRegistry
+
+from services.inference.tasks.metrics import TaskMetrics
+from services.inference.tasks.record import FileOptions, TaskRecord
+from services.inference.tasks.runner import TaskRunner
+from services.inference.tasks.store import ClaimedTask, TaskStore
+from tests.fakes.inference_server import InferenceServer
+from tests.fakes.toy_model import ROW, ToyStore
+from tests.unit.services.inference.tasks.scoring import scorer_of
+
+
+class Tasks:
+    """A store and a runner of one server in memory."""
+
+    def __init__(self, toys: ToyStore, folder: Path) -> None:
+        toys.put_and_release(0.5)
+        self.server = InferenceServer(toys)
+        self.store = TaskStore(folder / "tasks", kept_seconds=3600, maximum_tasks=9)
+        self.registry = CollectorRegistry()
+        self.runner = TaskRunner(
+            self.store, scorer_of(self.server), TaskMetrics(self.registry), maximum_rows=100_000
+        )
+
+    def create(self, rows: int) -> ClaimedTask:
+        table = pa.table({name: [value] * rows for name, value in ROW.items()})
+        return self.store.create(FileOptions(), lambda path: pq.write_table(table, path))
+
+    def saved(self, task: ClaimedTask) -> TaskRecord:
+        return self.store.read(task.record.task_id)
+
+
+def test_tasks_run_one_after_the_other(toys: ToyStore, tmp_path: Path) -> None:
+    async def run() -> None:
+        tasks = Tasks(toys, tmp_path)
+        first, second = tasks.create(3000), tasks.create(10)
+        for task in (first, second):
+            tasks.runner.start(task)
+        assert tasks.registry.get_sample_value("homeostat_inference_tasks_unfinished") == 2
+        while second.record.status == "pending":
+            await asyncio.sleep(0)
+        assert first.record.rows_done == 3000
+        await tasks.runner.wait(second.record.task_id)
+        assert [tasks.saved(task).rows_done for task in (first, second)] == [3000, 10]
+        assert tasks.runner.record(first.record.task_id) is None
+        assert tasks.registry.get_sample_value("homeostat_inference_tasks_unfinished") == 0
+        completed = {"status": "completed"}
+        assert tasks.registry.get_sample_value("homeostat_inference_tasks_total", completed) == 2
+
+    asyncio.run(run())
+
+
+def test_stopped_task_is_failed_with_its_rows(toys: ToyStore, tmp_path: Path) -> None:
+    async def run() -> None:
+        tasks = Tasks(toys, tmp_path)
+        task = tasks.create(50_000)
+        tasks.runner.start(task)
+        while not task.record.rows_done:
+            await asyncio.sleep(0)
+        await tasks.runner.stop()
+        record = tasks.saved(task)
+        assert (record.status, record.error_status) == ("failed", 500)
+        assert record.error["error"] == "the server was stopped while the file was scored"
+        assert 0 < record.rows_done == pq.read_table(task.result).num_rows < 50_000
+
+    asyncio.run(run())
+
+
+def test_waiting_task_is_canceled_before_its_turn(toys: ToyStore, tmp_path: Path) -> None:
+    async def run() -> None:
+        tasks = Tasks(toys, tmp_path)
+        first, second = tasks.create(50_000), tasks.create(10)
+        for task in (first, second):
+            tasks.runner.start(task)
+        tasks.store.request_cancel(second.record.task_id)
+        await tasks.runner.wait(second.record.task_id)
+        assert tasks.saved(second).status == "canceled"
+        assert not first.record.finished
+        await tasks.runner.stop()
+
+    asyncio.run(run())
