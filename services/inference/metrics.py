@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.inference.histogram import Histogram
+from services.inference.metric_families import by_model, counter, gauge, histogram
 from services.inference.models.servable import Servable
 
 # From 0.25 ms, the duration of a request to a small model, to typical client timeouts.
@@ -44,6 +44,7 @@ class InferenceMetrics(Collector):
         self._batches: dict[str, Histogram] = {}
         self._calls: dict[tuple[str, str, str], Histogram] = {}
         self._waits: dict[str, Histogram] = {}
+        self._waited: dict[tuple[str, str], float] = {}
         self._last_predictions: dict[str, float] = {}
         self._errors: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
@@ -83,6 +84,7 @@ class InferenceMetrics(Collector):
         if wait is None:
             wait = self._waits[servable.model] = Histogram(CALL_BUCKETS)
         wait.observe(waited)
+        self._waited[labels[:2]] = self._waited.get(labels[:2], 0.0) + waited
 
     def failed(self, servable: Servable | None, outcome: str, status: int, seconds: float) -> None:
         """A request got an error: `refused` (client error, 4xx) or `failed` (server error)."""
@@ -133,7 +135,7 @@ class InferenceMetrics(Collector):
         """Set the device of this process and the reason for it."""
         self._device = (device, reason)
 
-    # For the status page
+    # For the status page and the statistics of the Open Inference Protocol
 
     def calls_queued(self) -> int:
         """Calls waiting for a thread."""
@@ -143,11 +145,15 @@ class InferenceMetrics(Collector):
         """Time of each model's last prediction, in seconds since 1970."""
         return dict(self._last_predictions)
 
+    def seconds_in_queue(self, servable: Servable) -> float:
+        """Seconds that the calls of a version waited, in all."""
+        return self._waited.get((servable.model, servable.version_short), 0.0)
+
     def requests_by_outcome(self) -> dict[str, Counter[str]]:
         """Requests by model (empty if unknown) and outcome, without versions whose series were dropped."""
         found: dict[str, Counter[str]] = {}
-        for (model, _, outcome), histogram in list(self._requests.items()):
-            found.setdefault(model, Counter())[outcome] += histogram.count()
+        for (model, _, outcome), series in list(self._requests.items()):
+            found.setdefault(model, Counter())[outcome] += series.count()
         return found
 
     def errors_by_status(self) -> dict[str, int]:
@@ -162,56 +168,56 @@ class InferenceMetrics(Collector):
         yield from self._collect_versions()
 
     def _collect_requests(self) -> Iterable[Metric]:
-        yield _histogram(
+        yield histogram(
             "homeostat_inference_request_duration_seconds",
             "Time from the complete request body to the response; outcome: answered, refused (client) or failed (server).",
             ["model", "version", "outcome"],
             self._requests,
         )
-        yield _counter("homeostat_inference_rows", "Rows predicted.", ["model", "version"], self._rows)
-        yield _histogram(
+        yield counter("homeostat_inference_rows", "Rows predicted.", ["model", "version"], self._rows)
+        yield histogram(
             "homeostat_inference_batch_rows",
             "Rows per successful request.",
             ["model"],
-            _by_model(self._batches),
+            by_model(self._batches),
         )
         errors = {(status,): count for status, count in list(self._errors.items())}
-        yield _counter(
+        yield counter(
             "homeostat_inference_errors",
             "Requests with an error response, by HTTP status.",
             ["status"],
             errors,
         )
-        yield _counter(
-            "homeostat_inference_outcomes", "Outcomes accepted.", ["model"], _by_model(self._outcomes)
+        yield counter(
+            "homeostat_inference_outcomes", "Outcomes accepted.", ["model"], by_model(self._outcomes)
         )
-        yield _gauge(
+        yield gauge(
             "homeostat_inference_last_prediction_timestamp_seconds",
             "Time of the model's last prediction, in seconds since 1970; absent before the first one.",
             ["model"],
-            _by_model(self._last_predictions),
+            by_model(self._last_predictions),
         )
         yield GaugeMetricFamily(
             "homeostat_inference_requests_in_flight", "Requests in progress.", self.in_flight
         )
 
     def _collect_calls(self) -> Iterable[Metric]:
-        yield _histogram(
+        yield histogram(
             "homeostat_inference_call_duration_seconds",
             "Duration of one model call in its runtime, including failed calls; several requests may share a call.",
             ["model", "version", "device"],
             self._calls,
         )
-        yield _histogram(
+        yield histogram(
             "homeostat_inference_queue_duration_seconds",
             "Time a model call waited for a thread, or for its turn on the event loop.",
             ["model"],
-            _by_model(self._waits),
+            by_model(self._waits),
         )
         yield GaugeMetricFamily(
             "homeostat_inference_calls_queued", "Model calls waiting for a thread.", self._calls_queued()
         )
-        yield _gauge(
+        yield gauge(
             "homeostat_inference_device_info",
             "1 for the device in use, with the reason for the choice.",
             ["device", "reason"],
@@ -219,23 +225,23 @@ class InferenceMetrics(Collector):
         )
 
     def _collect_releases(self) -> Iterable[Metric]:
-        yield _counter(
+        yield counter(
             "homeostat_inference_swaps",
             "Attempts to load and serve a new release; result is served or failed.",
             ["model", "result"],
             self._swaps,
         )
-        yield _histogram(
+        yield histogram(
             "homeostat_inference_swap_duration_seconds",
             "Time from detecting a release to serving it.",
             ["model"],
-            _by_model(self._swap_seconds),
+            by_model(self._swap_seconds),
         )
-        yield _gauge(
+        yield gauge(
             "homeostat_inference_release_failed",
             "1 if the newest release cannot be loaded and the previous version stays live, else 0.",
             ["model"],
-            _by_model(self._release_failed),
+            by_model(self._release_failed),
         )
         age = self._release_log_age()
         yield GaugeMetricFamily(
@@ -246,29 +252,30 @@ class InferenceMetrics(Collector):
 
     def _collect_versions(self) -> Iterable[Metric]:
         served = list(self._served.values())
-        yield _gauge(
+        yield gauge(
             "homeostat_inference_generation",
             "Live generation.",
             ["model"],
             {(servable.model,): servable.generation for servable in served},
         )
-        yield _gauge(
+        yield gauge(
             "homeostat_inference_model_info",
             "1 for the live version.",
             ["model", "version", "device"],
             {(servable.model, servable.version_short, servable.device): 1 for servable in served},
         )
-        yield _gauge(
+        yield gauge(
             "homeostat_inference_loaded_versions",
             "Versions in memory: more than one while a replaced version drains.",
             ["model"],
-            _by_model(self._loaded),
+            by_model(self._loaded),
         )
 
     def _forget(self, model: str, version: str) -> None:
         served = self._served.get(model)
         if served is None or served.version_short != version:
             self._rows.pop((model, version), None)
+            self._waited.pop((model, version), None)
             for series in (self._requests, self._calls):
                 for labels in [labels for labels in list(series) if labels[:2] == (model, version)]:
                     del series[labels]
@@ -279,30 +286,3 @@ class InferenceMetrics(Collector):
         if found is None:
             found = self._requests[labels] = Histogram(REQUEST_BUCKETS)
         return found
-
-
-def _by_model(values: Mapping[str, Any]) -> dict[tuple[str], Any]:
-    return {(model,): value for model, value in list(values.items())}
-
-
-def _counter(name: str, text: str, labels: list[str], counts: Mapping[Any, int]) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=labels)
-    for values, count in list(counts.items()):
-        family.add_metric(values, count)
-    return family
-
-
-def _gauge(name: str, text: str, labels: list[str], values: Mapping[Any, float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for place, value in list(values.items()):
-        family.add_metric(place, value)
-    return family
-
-
-def _histogram(
-    name: str, text: str, labels: list[str], values: Mapping[Any, Histogram]
-) -> HistogramMetricFamily:
-    family = HistogramMetricFamily(name, text, labels=labels)
-    for place, histogram in list(values.items()):
-        family.add_metric(place, histogram.buckets(), histogram.sum)
-    return family

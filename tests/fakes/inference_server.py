@@ -38,7 +38,7 @@ class InferenceServer:
         self.spool = FakeSpool()
         self.slots: Slots[Servable] = Slots()
         self.registry = CollectorRegistry()
-        metrics = InferenceMetrics(self.registry)
+        metrics = self.metrics = InferenceMetrics(self.registry)
         self.registry.register(SpoolCollector(self.spool))
         device = choose_device("cpu")
         loader = Loader(

@@ -48,13 +48,11 @@ class ModelRoutes:
 
     def statistics(self, model: str, version: str) -> Handler:
         """Requests and model calls since the process started."""
-        return self._answer(
-            model, version, lambda servable: model_statistics([servable], self._metrics.collect())
-        )
+        return self._answer(model, version, lambda servable: model_statistics([servable], self._metrics))
 
     async def all_statistics(self, request: Request) -> Response:
         """The same of every live model."""
-        return json_response(model_statistics(self._slots.current(), self._metrics.collect()))
+        return json_response(model_statistics(self._slots.current(), self._metrics))
 
     def _answer(self, model: str, version: str, describe: Callable[[Servable], Any]) -> Handler:
         async def handler(request: Request) -> Response:

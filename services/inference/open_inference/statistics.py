@@ -7,6 +7,7 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
+from services.inference.metrics import InferenceMetrics
 from services.inference.models.servable import Servable
 
 _PREFIX = "homeostat_inference_"
@@ -14,13 +15,15 @@ _REQUESTS = f"{_PREFIX}request_duration_seconds"
 _CALLS = f"{_PREFIX}call_duration_seconds"
 
 
-def model_statistics(servables: Iterable[Servable], metrics: Iterable[Metric]) -> dict[str, Any]:
+def model_statistics(servables: Iterable[Servable], metrics: InferenceMetrics) -> dict[str, Any]:
     """The statistics of each live version since the process started: counts, and durations in nanoseconds.
 
-    `success` and `fail` measure requests, `compute_infer` calls of the model; what is not measured is left out.
+    `success` and `fail` measure requests, `queue` and `compute_infer` calls of the model; what is not measured is left out.
     """
-    sums = _sums(metrics)
-    return {"model_stats": [_of(servable, sums) for servable in servables]}
+    sums = _sums(metrics.collect())
+    return {
+        "model_stats": [_of(servable, sums, metrics.seconds_in_queue(servable)) for servable in servables]
+    }
 
 
 _Sums = dict[tuple[str, str, str, str], float]
@@ -43,7 +46,7 @@ def _sums(metrics: Iterable[Metric]) -> _Sums:
     return found
 
 
-def _of(servable: Servable, sums: _Sums) -> dict[str, Any]:
+def _of(servable: Servable, sums: _Sums, seconds_in_queue: float) -> dict[str, Any]:
     def total(name: str, outcome: str = "", version: str = servable.version_short) -> float:
         return sums.get((name, servable.model, version, outcome), 0.0)
 
@@ -65,6 +68,7 @@ def _of(servable: Servable, sums: _Sums) -> dict[str, Any]:
         "inference_stats": {
             "success": duration(_REQUESTS, "answered"),
             "fail": duration(_REQUESTS, "refused", "failed"),
+            "queue": {"count": calls["count"], "ns": round(seconds_in_queue * 1e9)},
             "compute_infer": calls,
         },
     }
