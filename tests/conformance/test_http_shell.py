@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -79,8 +80,10 @@ def in_memory(app: Any) -> Callable[..., httpx.Response]:
 def inference(failing: Any) -> Iterator[Server]:
     metrics = InferenceMetrics(CollectorRegistry())
     settings = InferenceSettings(maximum_body_bytes=LIMIT)
+    # Every POST reads the length of the queue.
+    predictor: Any = SimpleNamespace(queue=SimpleNamespace(waiting=0))
     app = assemble(
-        settings, failing, failing, failing, failing, metrics, failing, known_models=lambda: frozenset()
+        settings, failing, failing, predictor, failing, metrics, failing, known_models=lambda: frozenset()
     )
     yield Server(in_memory(app), "/status", "/predict", checks_hosts=False)
 
