@@ -24,7 +24,13 @@ from homeostat.model_export.pipelines.composites import (
 )
 from homeostat.model_export.pipelines.preparation import NotColumnwise
 from homeostat.model_export.pipelines.prepared_columns import add_prepared
-from homeostat.model_export.pipelines.skl2onnx_nodes import SUPPORTED, add_columns, add_estimator, first_line
+from homeostat.model_export.pipelines.skl2onnx_nodes import (
+    SUPPORTED,
+    add_columns,
+    add_estimator,
+    first_line,
+    raw_options,
+)
 from homeostat.model_export.pipelines.structure import (
     class_name,
     first_step,
@@ -245,7 +251,7 @@ class SklearnModel:
         graph = Graph(columns)
         options: Any = {"zipmap": False} if self.classes else None
         if self._raw:
-            options = {id(split_steps(self._core)[1]): {"zipmap": False, "raw_scores": True}}
+            options = raw_options(split_steps(self._core)[1])
         output = add_columns(graph, self._core, columns, whole, real, options, by_name=self._takes_columns())
         place = self._place()
         return graph.finish(

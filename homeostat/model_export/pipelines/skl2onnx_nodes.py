@@ -77,7 +77,7 @@ def add_estimator(
     try:
         options: Any = {"zipmap": False} if two or classes else None
         if raw:
-            options = {id(estimator): {"zipmap": False, "raw_scores": True}}
+            options = raw_options(estimator)
         types = [("X", FloatTensorType([None, width]))]
         inner = to_onnx(estimator, initial_types=types, options=options, target_opset=OPSETS)
     except Exception as error:  # skl2onnx raises its own classes, RuntimeError, ValueError and others
@@ -86,6 +86,16 @@ def add_estimator(
         ) from error
     found = _add_converted(graph, inner, [graph.node("Cast", [matrix], to=TensorProto.FLOAT)], OPSETS)
     return second_column(graph, found, 1) if two else found
+
+
+def raw_options(estimator: Any) -> dict[int, Any]:
+    """Options of skl2onnx for the estimator's decision function, as a tensor. Raises whatever skl2onnx raises."""
+    from skl2onnx._supported_operators import get_model_alias
+    from skl2onnx.common._registration import get_converter
+
+    # LinearSVC has no `zipmap`: it returns a tensor anyway.
+    known = get_converter(get_model_alias(type(estimator))).get_allowed_options()
+    return {id(estimator): {"raw_scores": True} | ({"zipmap": False} if "zipmap" in known else {})}
 
 
 def _add_converted(

@@ -39,6 +39,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.svm import LinearSVC
 
 from tests.export.matrix.boosters import cat, lgb, xgb
 from tests.export.matrix.case import NUMBERS, Case, classifier, regressor, several, with_spaces, without_towns
@@ -207,6 +208,12 @@ COMBINED = [
         columns=["paid sum", "age"],
         change=with_spaces,
         variant="LightGBM, spaces in names",
+    ),
+    classifier(
+        _CLASSIFIERS,
+        lambda: CalibratedClassifierCV(_columns(LinearSVC()), cv=2),
+        columns=_COLUMNS,
+        variant="around encoders and LinearSVC",
     ),
     classifier(
         _CLASSIFIERS,

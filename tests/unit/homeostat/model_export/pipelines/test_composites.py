@@ -15,10 +15,11 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
 
 import homeostat
 from homeostat.model_export.pipelines.composites import read_composite, unwrapped
@@ -73,6 +74,11 @@ def calibrated(method: str) -> CalibratedClassifierCV:
         pytest.param(columns(StackingClassifier(parts(), cv=2)), id="stacking in a pipeline"),
         pytest.param(calibrated("sigmoid"), id="sigmoid"),
         pytest.param(calibrated("isotonic"), id="isotonic"),
+        pytest.param(CalibratedClassifierCV(columns(LinearSVC()), cv=2), id="linear support vectors"),
+        pytest.param(
+            StackingClassifier([("a", columns(LinearSVC())), ("b", columns(RidgeClassifier()))], cv=2),
+            id="stacking of classifiers without probabilities",
+        ),
     ],
 )
 def test_parts_with_steps_of_their_own(rows: pd.DataFrame, tmp_path: Path, model: Any, outcome: str) -> None:
