@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import warnings
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -27,7 +28,7 @@ from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.devices import choose_device
-from services.inference.runtimes.gpu import GpuCollector, find_gpu
+from services.inference.runtimes.gpu import GpuCollector, count_gpus, find_gpu
 from services.inference.runtimes.onnx import OnnxModel
 from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
@@ -37,6 +38,9 @@ from services.inference.tasks.runner import TaskRunner
 from services.inference.tasks.scorer import FileScorer
 from services.inference.tasks.store import TaskStore
 from services.inference.tasks.upload import UploadReader
+from services.inference.workers.gpu_choice import gpu_of_worker
+from services.inference.workers.peers import Alone, Peers, SeveralProcesses
+from services.inference.workers.places import Place, parent_of_this_process, shared_folder
 from shared.contracts.prediction_id import PredictionIds
 from shared.models.keys import ensure_keys
 from shared.observability.logs import configure_logs, get_logger
@@ -58,6 +62,7 @@ class InferenceServer:
         watcher: ReleaseWatcher,
         predictor: Predictor,
         spool: SpoolWriter,
+        peers: Peers,
     ) -> None:
         self.app = app
         self.tasks = tasks
@@ -65,9 +70,12 @@ class InferenceServer:
         self._watcher = watcher
         self._predictor = predictor
         self._spool = spool
+        self._peers = peers
+        self._publishing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start polling the release log. The server is live at once, and ready when the first model is loaded."""
+        self._publishing = asyncio.create_task(self._peers.run(), name="publish-to-peers")
         self._watcher.start()
 
     async def stop(self) -> None:
@@ -75,6 +83,9 @@ class InferenceServer:
         await self._runner.stop()
         await asyncio.to_thread(self._watcher.stop)
         await asyncio.to_thread(self._predictor.close)
+        if self._publishing is not None:
+            self._publishing.cancel()
+            await asyncio.wait([self._publishing])
         self._spool.close()
 
 
@@ -84,6 +95,11 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     # A number too large for float32 is refused with its name; the warning of numpy adds nothing.
     warnings.filterwarnings("ignore", message="overflow encountered in cast", category=RuntimeWarning)
     _one_log()
+    place = None
+    if settings.workers > 1:
+        place = Place.take(shared_folder(), parent_of_this_process())
+        if settings.device != "cpu":
+            _take_one_gpu(place.number)
     device = choose_device(settings.device)
     get_logger(__name__).info(
         "device_chosen", device=device.name, reason=device.reason, wanted=settings.device
@@ -96,7 +112,10 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     metrics.registry.register(SpoolCollector(spool))
     metrics.runs_on(device.name, device.reason)
     if (gpu := find_gpu(device)) is not None:
-        metrics.registry.register(GpuCollector(gpu, device.name))
+        # Workers have a GPU each: the series say which.
+        one = os.environ.get("CUDA_VISIBLE_DEVICES")
+        label = f"{device.name}:{one}" if place is not None and one else device.name
+        metrics.registry.register(GpuCollector(gpu, label))
     slots: Slots[Servable] = Slots()
     recorder = Recorder(spool)
     predictor = Predictor(
@@ -126,15 +145,36 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         retry_seconds=settings.retry_seconds,
     )
     metrics.watch_release_log(watcher.seconds_since_read)
-    status = Status(slots, watcher, spool, metrics, device=device.name, device_reason=device.reason)
+    status = Status(
+        slots,
+        watcher,
+        spool,
+        metrics,
+        device=device.name,
+        device_reason=device.reason,
+        worker=place.number if place is not None else 1,
+        maximum_in_flight=settings.maximum_in_flight,
+    )
+    peers: Peers = Alone(metrics.registry, status.of_this_process)
+    if place is not None:
+        peers = SeveralProcesses(place, metrics.registry, status.of_this_process, workers=settings.workers)
+        status.watch_peers(peers)
     app = assemble(
-        settings, slots, recorder, predictor, ids, metrics, status, known_models=watcher.known_models
+        settings,
+        slots,
+        recorder,
+        predictor,
+        ids,
+        metrics,
+        status,
+        known_models=watcher.known_models,
+        peers=peers,
     )
     tasks, runner = assemble_tasks(settings, shared.home / "tasks", slots, predictor, metrics)
     # Objects made so far live as long as the process: exclude them from garbage collection under load.
     gc.collect()
     gc.freeze()
-    return InferenceServer(app, tasks, runner, watcher, predictor, spool)
+    return InferenceServer(app, tasks, runner, watcher, predictor, spool, peers)
 
 
 def assemble(
@@ -147,15 +187,16 @@ def assemble(
     status: Status,
     *,
     known_models: Callable[[], Collection[str]],
+    peers: Peers | None = None,
 ) -> InferenceApp:
-    """The application with its handlers; tests pass fakes."""
+    """The application with its handlers; tests pass fakes. `peers`: None for a server of one process."""
     predict = PredictHandler(slots, predictor, metrics, maximum_rows=settings.maximum_rows)
     outcomes = OutcomesHandler(
         slots, recorder, ids, metrics, maximum_outcomes=settings.maximum_rows, known_models=known_models
     )
     oip = OpenInferenceHandler(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
     mlflow = MlflowHandler(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
-    operations = OperationsHandler(status, metrics)
+    operations = OperationsHandler(status, peers or Alone(metrics.registry, status.of_this_process))
     return InferenceApp(
         {
             ("POST", "/predict"): predict.post,
@@ -210,6 +251,14 @@ def _first(*finds: Find) -> Find:
         return next((handler for one in finds if (handler := one(method, path)) is not None), None)
 
     return find
+
+
+def _take_one_gpu(worker: int) -> None:
+    """Let this process see one GPU. CUDA reads the variable when it is first used, which is later."""
+    gpu = gpu_of_worker(worker, visible=os.environ.get("CUDA_VISIBLE_DEVICES"), count=count_gpus())
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+        get_logger(__name__).info("gpu_chosen", worker=worker, gpu=gpu)
 
 
 def _one_log() -> None:

@@ -33,7 +33,7 @@ _settings = InferenceSettings()
 @bentoml.service(
     name="homeostat-inference",
     service_class=AdaptedService,
-    workers=1,
+    workers=_settings.workers,
     http={"host": _settings.host, "port": _settings.port},
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},

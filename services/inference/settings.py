@@ -21,6 +21,13 @@ class InferenceSettings(BaseSettings):
     models: tuple[str, ...] = Field(
         (), description="Models to serve, as a JSON list. Empty: every model with a release."
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Server processes on the port. Each loads every model, and each has the limits below for itself; "
+        "with CUDA each uses one GPU, in turn.",
+    )
     fast_path: bool = Field(
         True,
         description="Answer requests in front of BentoML's middleware. If false, BentoML's own path calls the same handlers, "

@@ -316,6 +316,7 @@ def test_each_mounts_only_what_it_works_with() -> None:
                 writers.setdefault(text.split(":")[0], set()).add(name)
     assert writers == {
         "spool": {"inference", "shipper"},
+        "tasks": {"inference"},
         "lake": {"sink"},
         "drift": {"drift"},
         "reports": {"drift"},

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from prometheus_client import generate_latest
+from typing import cast
+
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from services.inference.http.request import Request
 from services.inference.http.response import Response, json_response
-from services.inference.metrics import InferenceMetrics
 from services.inference.status.page import CONTENT_SECURITY_POLICY, render_status
 from services.inference.status.report import Status
+from services.inference.workers.peers import Peers
 from shared.http import health
 
 _HTML = (
@@ -24,23 +26,24 @@ _HTML = (
 class OperationsHandler:
     """Handles the operational routes."""
 
-    def __init__(self, status: Status, metrics: InferenceMetrics) -> None:
+    def __init__(self, status: Status, peers: Peers) -> None:
         self._status = status
-        self._metrics = metrics
+        self._peers = peers
 
     async def live(self, request: Request) -> Response:
         """The process is running."""
         return json_response(health.live())
 
     async def ready(self, request: Request) -> Response:
-        """200 if at least one model is loaded, 503 if not."""
+        """200 if at least one model is loaded, in every worker; 503 if not."""
         return json_response(*health.ready(self._status.ready()))
 
     async def metrics(self, request: Request) -> Response:
-        """Prometheus text."""
+        """Prometheus text, over all workers."""
         return Response(
             200,
-            generate_latest(self._metrics.registry),
+            # It takes anything that collects.
+            generate_latest(cast(CollectorRegistry, self._peers)),
             ((b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()),),
         )
 

@@ -106,6 +106,17 @@ def find_gpu(device: Device) -> Gpu | None:
         return None
 
 
+def count_gpus() -> int:
+    """The GPUs of this machine; 0 if NVML is not available. CUDA is not asked: it would keep the GPUs that it sees then."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetCount())
+    except Exception:  # no library, driver or permission: the choice of the device says what is missing
+        return 0
+
+
 def _bus_id() -> bytes:
     """PCI bus id of CUDA's first device: NVML numbers all GPUs of the machine, CUDA only those visible to this process."""
     driver = ctypes.CDLL("libcuda.so.1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from services.inference.prediction.recorder import Spool
 from services.inference.status.messages import find_messages
+from services.inference.workers.peers import Alone, Peers
 
 _OUTCOMES = ("answered", "refused", "failed")
 
@@ -30,23 +32,60 @@ class Status:
         *,
         device: str,
         device_reason: str,
+        worker: int = 1,
+        maximum_in_flight: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`worker`: the number of this process; `maximum_in_flight`: its limit of concurrent requests."""
         self._slots = slots
         self._watcher = watcher
         self._spool = spool
         self._metrics = metrics
         self._device = device
         self._device_reason = device_reason
+        self._worker = worker
+        self._maximum_in_flight = maximum_in_flight
+        self._peers: Peers = Alone(metrics.registry, self.of_this_process)
         self._clock = clock
         self._started_at = datetime.fromtimestamp(clock(), UTC)
 
+    def watch_peers(self, peers: Peers) -> None:
+        """Set the processes of this server."""
+        self._peers = peers
+
     def ready(self) -> bool:
-        """Whether at least one model is live."""
-        return bool(self._slots.current())
+        """Whether at least one model is live, in every process of this server."""
+        return self._peers.ready()
+
+    def of_this_process(self) -> dict[str, Any]:
+        """The entry of this process among the workers."""
+        counts = self._metrics.requests_by_outcome().values()
+        return {
+            "worker": self._worker,
+            "pid": os.getpid(),
+            "ready": bool(self._slots.current()),
+            "started_at": self._started_at.isoformat(),
+            "device": self._device,
+            "writer": self._spool.writer,
+            "models": [
+                {
+                    "name": servable.model,
+                    "version": servable.version,
+                    "generation": servable.generation,
+                    "in_flight": servable.in_flight,
+                }
+                for servable in self._slots.current()
+            ],
+            **{outcome: sum(count[outcome] for count in counts) for outcome in _OUTCOMES},
+            "in_flight": self._metrics.in_flight,
+            "maximum_in_flight": self._maximum_in_flight,
+        }
 
     def report(self) -> dict[str, Any]:
-        """The report as JSON data; times are ISO 8601 in UTC, empty if there is none."""
+        """The report as JSON data; times are ISO 8601 in UTC, empty if there is none.
+
+        All of it is of the process that answers, except `ready` and `workers`.
+        """
         now = self._clock()
         report: dict[str, Any] = {
             "service": "inference",
@@ -61,6 +100,8 @@ class Status:
             "writer": self._spool.writer,
             "epoch": self._spool.epoch,
             "spool": self._spool_status(),
+            "worker": self._worker,
+            "workers": self._peers.statuses(),
         }
         return report | {"messages": find_messages(report)}
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from services.inference.runtimes import gpu
 from services.inference.runtimes.devices import Device
-from services.inference.runtimes.gpu import GpuCollector, GpuFigures, NvmlGpu, find_gpu
+from services.inference.runtimes.gpu import GpuCollector, GpuFigures, NvmlGpu, count_gpus, find_gpu
 
 CPU = Device("cpu", ("CPUExecutionProvider",), "requested")
 CUDA = Device("cuda", ("CUDAExecutionProvider",), "requested")
@@ -110,3 +110,17 @@ def test_no_gpu_without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ctypes, "CDLL", no_library)
     assert find_gpu(CUDA) is None
+
+
+def test_gpus_are_counted_by_nvml(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = ModuleType("pynvml")
+    library.nvmlInit = lambda: None  # type: ignore[attr-defined]
+    library.nvmlDeviceGetCount = lambda: 4  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    assert count_gpus() == 4
+
+    def refuse() -> None:
+        raise NVMLError("Driver Not Loaded")
+
+    library.nvmlInit = refuse  # type: ignore[attr-defined]
+    assert count_gpus() == 0

@@ -24,6 +24,18 @@ MODEL: dict[str, Any] = {
     "last_prediction_at": "2026-01-02T04:00:00+00:00",
     "seconds_since_prediction": 7.25,
 }
+WORKER: dict[str, Any] = {
+    "worker": 1,
+    "ready": True,
+    "started_at": "2026-01-01T00:00:00+00:00",
+    "device": "cuda",
+    "models": [{"name": "flights", "version": "a" * 64, "generation": 7}],
+    "answered": 1234,
+    "refused": 5,
+    "failed": 0,
+    "in_flight": 3,
+    "maximum_in_flight": 256,
+}
 REPORT: dict[str, Any] = {
     "ready": True,
     "at": "2026-01-02T04:00:07.25+00:00",
@@ -57,7 +69,10 @@ REPORT: dict[str, Any] = {
         "last_error": "",
     },
     "messages": [],
+    "worker": 1,
+    "workers": [WORKER],
 }
+SEVERAL = {**REPORT, "workers": [WORKER, {**WORKER, "worker": 2, "ready": False, "models": []}]}
 EMPTY = {
     **REPORT,
     "ready": False,
@@ -142,7 +157,23 @@ def test_page_shows_models_requests_and_spool() -> None:
     assert page.row("last read") == ["0.2 s ago"]
 
 
-@pytest.mark.parametrize("report", [REPORT, EMPTY], ids=["full", "empty"])
+def test_page_shows_workers_where_there_are_several() -> None:
+    assert "Workers" not in Page(render_status(REPORT)).texts("h2")
+    page = Page(render_status(SEVERAL))
+    assert page.row("1") == [
+        "ready",
+        f"flights {'a' * 12} (7)",
+        "3 of 256",
+        "1,234",
+        "5",
+        "0",
+        "cuda",
+        "2026-01-01 00:00:00 UTC",
+    ]
+    assert page.row("2")[:2] == ["not ready", "none"]
+
+
+@pytest.mark.parametrize("report", [REPORT, EMPTY, SEVERAL], ids=["full", "empty", "workers"])
 def test_page_is_accessible(report: dict[str, Any]) -> None:
     page = Page(render_status(report))
     assert page.all("html")[0][0]["lang"] == "en"

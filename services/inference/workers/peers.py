@@ -1,0 +1,118 @@
+"""What the processes of one server know of each other, renewed twice a second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+
+from services.inference.workers.merging import merge
+from services.inference.workers.places import Place
+from services.inference.workers.snapshot import Snapshot, families_of
+from shared.observability.logs import get_logger
+
+_log = get_logger(__name__)
+_EVERY_SECONDS = 0.5
+Status = dict[str, Any]
+
+
+class Peers(Protocol):
+    """The processes of this server, this one among them."""
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics of all, as those of one server."""
+        ...
+
+    def statuses(self) -> Sequence[Status]:
+        """What each serves."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether all of them have a model."""
+        ...
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        ...
+
+
+class Alone:
+    """A server of one process."""
+
+    def __init__(self, registry: CollectorRegistry, status: Callable[[], Status]) -> None:
+        self._registry = registry
+        self._status = status
+
+    def collect(self) -> Iterable[Metric]:
+        """Its metrics."""
+        return self._registry.collect()
+
+    def statuses(self) -> Sequence[Status]:
+        """What it serves."""
+        return [self._status()]
+
+    def ready(self) -> bool:
+        """Whether it has a model."""
+        return bool(self._status()["ready"])
+
+    async def run(self) -> None:
+        """Nobody reads what it would publish."""
+
+
+class SeveralProcesses:
+    """A server of `workers` processes, seen from one of them. Others are seen as they were at most half a second ago."""
+
+    def __init__(
+        self, place: Place, registry: CollectorRegistry, status: Callable[[], Status], *, workers: int
+    ) -> None:
+        self._place = place
+        self._registry = registry
+        self._status = status
+        self._workers = workers
+        self._were_complete = False
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics of all processes, also of those that have ended; this one's are exact."""
+        running, ended = self._others()
+        own = families_of(self._registry.collect())
+        return merge([own, *(snapshot.families for snapshot in running)], ended)
+
+    def statuses(self) -> Sequence[Status]:
+        """What each process serves, by place."""
+        running, _ = self._others()
+        found = [self._status(), *(snapshot.status for snapshot in running)]
+        return sorted(found, key=lambda status: int(status["worker"]))
+
+    def ready(self) -> bool:
+        """Whether every running process has a model; at first also whether all have been started."""
+        statuses = self.statuses()
+        all_ready = all(status["ready"] for status in statuses)
+        self._were_complete |= all_ready and len(statuses) >= self._workers
+        return all_ready and self._were_complete
+
+    async def run(self) -> None:
+        """Publish until cancelled, and once more then."""
+        try:
+            while True:
+                await asyncio.to_thread(self._publish, self._snapshot())
+                await asyncio.sleep(_EVERY_SECONDS)
+        finally:
+            self._publish(self._snapshot())
+
+    def _snapshot(self) -> Snapshot:
+        families = families_of(self._registry.collect())
+        return Snapshot(self._place.process, os.getpid(), self._status(), families)
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        try:
+            self._place.publish(snapshot)
+        except OSError as error:  # a full disk must not end the server
+            _log.warning("worker_not_published", problem=str(error))
+
+    def _others(self) -> tuple[list[Snapshot], list[Any]]:
+        running, ended = self._place.read()
+        return [snapshot for snapshot in running if snapshot.process != self._place.process], ended

@@ -1,0 +1,153 @@
+"""The places of the server processes of one `bentoml serve`, in a folder that they share.
+
+A process takes the first free place and keeps it until it ends; the process that is started for it takes the place over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+from services.inference.workers.merging import added
+from services.inference.workers.snapshot import Family, Snapshot
+from shared.errors import OperatorError
+from shared.files import write_atomic
+
+
+class Place:
+    """The place of this process: a number from 1, and the snapshots of all."""
+
+    def __init__(self, folder: Path, number: int, lock: int) -> None:
+        self.number = number
+        self.process = uuid4().hex
+        self._folder = folder
+        self._lock = lock
+
+    @classmethod
+    def take(cls, root: Path, parent: str) -> Place:
+        """Take the first free place of the processes of `parent`. Raises OperatorError.
+
+        What the process before it in this place had counted is added to the place's ended processes.
+        """
+        folder = root / parent
+        try:
+            _make_private(root)
+            _remove_ended(root, parent)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            number, lock = _first_free(folder)
+            place = cls(folder, number, lock)
+            place._retire_predecessor()
+        except OSError as error:
+            raise OperatorError(
+                f"the workers cannot share {folder}: {error.strerror}",
+                hint="make the folder for temporary files writable, or set HOMEOSTAT_INFERENCE_WORKERS=1",
+            ) from error
+        return place
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Replace this process's snapshot. Raises OSError."""
+        write_atomic(self._snapshot(self.number), snapshot.dump(), mode=0o600)
+
+    def read(self) -> tuple[list[Snapshot], list[list[Family]]]:
+        """The latest snapshots of the running processes, by place, and the counters of all that have ended.
+
+        Of each place the snapshot is read first: its process writes the ended ones before its own, so none is missed.
+        """
+        running: list[Snapshot] = []
+        ended: list[list[Family]] = []
+        for number in sorted(self._numbers()):
+            last, before = self._load(self._snapshot(number)), self._load(self._ended(number))
+            if before is not None:
+                ended.append(before.families)
+            if last is None or (before is not None and before.process == last.process):
+                continue
+            if _runs(last.pid):
+                running.append(last)
+            else:
+                ended.append(last.families)
+        return running, ended
+
+    def _retire_predecessor(self) -> None:
+        last, before = self._load(self._snapshot(self.number)), self._load(self._ended(self.number))
+        if last is not None and (before is None or before.process != last.process):
+            # `process` says which one was added last: a crash between two writes counts nothing twice.
+            families = added(before.families if before is not None else [], last.families)
+            write_atomic(
+                self._ended(self.number), Snapshot(last.process, last.pid, {}, families).dump(), mode=0o600
+            )
+
+    def _numbers(self) -> Iterator[int]:
+        for path in self._folder.glob("*.lock"):
+            yield int(path.stem)
+
+    def _snapshot(self, number: int) -> Path:
+        return self._folder / f"{number}.json"
+
+    def _ended(self, number: int) -> Path:
+        return self._folder / f"{number}.ended.json"
+
+    def _load(self, path: Path) -> Snapshot | None:
+        try:
+            return Snapshot.load(path.read_bytes())
+        except FileNotFoundError:
+            return None
+
+
+def shared_folder() -> Path:
+    """The folder for temporary files, below it one of this user. It is gone after a restart of the machine, like the counters."""
+    return Path(tempfile.gettempdir()) / f"homeostat-workers-{os.getuid()}"
+
+
+def parent_of_this_process() -> str:
+    """Names the `bentoml serve` that started this process: its number, and its start time, since numbers are used again."""
+    parent = os.getppid()
+    try:
+        started = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        started = "0"
+    return f"{parent}-{started}"
+
+
+def _make_private(root: Path) -> None:
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state = root.lstat()
+    if state.st_uid != os.getuid() or state.st_mode & 0o077 or root.is_symlink():
+        raise OperatorError(
+            f"{root} is not private to this user",
+            hint="remove it: another user of the machine may have made it",
+        )
+
+
+def _remove_ended(root: Path, parent: str) -> None:
+    """Remove the folders of servers that do not run any more."""
+    for folder in root.iterdir():
+        number = folder.name.partition("-")[0]
+        if folder.name != parent and number.isdigit() and not _runs(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _first_free(folder: Path) -> tuple[int, int]:
+    number = 0
+    while True:
+        number += 1
+        lock = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return number, lock
+        os.close(lock)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
