@@ -1,24 +1,17 @@
-"""CatBoost: `CatBoost`, `CatBoostClassifier`, `CatBoostRegressor` read from the JSON; with categories, symmetric trees only.
-
-A model keeps hashes of categories and statistics of them, not the categories. So the splits by category are found by asking the
-model: each tree's leaf number has one bit per split, and the bits for every known category are the split.
-"""
+"""CatBoost: `CatBoost`, `CatBoostClassifier`, `CatBoostRegressor` read from the JSON; with categories, symmetric trees only."""
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from homeostat.model_export.columns import Column
+from homeostat.model_export.libraries.catboost_categories import Categories, model_json
 from homeostat.model_export.prediction_kind import VALUE, of_classes
-from homeostat.model_export.probes import UNSEEN
-from homeostat.model_export.trees.ensemble import CategoryTable, Ensemble, Link, Node, Tree
+from homeostat.model_export.trees.ensemble import Ensemble, Link, Node, Tree
 from homeostat.model_export.trees.tree_model import SHARES_OF_SUM, TreeModel
 from shared.errors import ExportRefused
 
@@ -37,7 +30,6 @@ _LINKS: dict[str, Link] = {
     "Poisson": "exp",
     "Tweedie": "exp",
 }
-_MOST_KEYS = 2000
 
 
 def catboost_model(model: Any, *, positive: Any = None) -> TreeModel:
@@ -83,31 +75,29 @@ def catboost_model(model: Any, *, positive: Any = None) -> TreeModel:
 def _read(
     model: Any, link: Link, columns: Sequence[Column], rows: pd.DataFrame, *, named: bool, flipped: bool
 ) -> Ensemble:
-    with tempfile.TemporaryDirectory(prefix="homeostat-export-") as folder:
-        path = Path(folder) / "model.json"
-        model.save_model(str(path), format="json")
-        content = json.loads(path.read_text(encoding="utf-8"))
+    content = model_json(model, columns, rows, named=named)
     scale, bias = content["scale_and_bias"]
     width = len(bias) if link in ("softmax", "shares") else 0
     if len(bias) > 1 and not width:
         raise ExportRefused("the model predicts several values per row", hint="fit one model per target")
-    splits = _Splits(content["features_info"], columns, rows)
-    asked = _Asked(model, columns, rows, splits.tables, named=named)
+    splits = _Splits(content["features_info"])
+    known = Categories(model, content, columns, rows, named=named)
     sign = -scale if flipped else scale
     if "oblivious_trees" in content:
         found = [
-            _tree(number, tree, splits, asked, sign, width)
+            _tree(number, tree, splits, known, sign, width)
             for number, tree in enumerate(content["oblivious_trees"])
         ]
     else:
         found = [_asymmetric(tree, splits, sign, width) for tree in content["trees"]]
+    known.require_known()
     return Ensemble(
         tuple(found),
         base=tuple(bias) if width else -bias[0] if flipped else bias[0],
         width=width,
         link=link,
         float32=True,
-        categories=splits.tables,
+        categories=known.tables,
     )
 
 
@@ -146,13 +136,11 @@ def _loss(model: Any) -> str:
 class _Splits:
     """Where the columns of CatBoost's splits are among the model's columns."""
 
-    def __init__(self, info: Mapping[str, Any], columns: Sequence[Column], rows: pd.DataFrame) -> None:
+    def __init__(self, info: Mapping[str, Any]) -> None:
         self._numbers = {one["feature_index"]: one for one in info.get("float_features", ())}
-        texts = {
+        self._texts = {
             one["feature_index"]: one["flat_feature_index"] for one in info.get("categorical_features", ())
         }
-        self._texts = texts
-        self.tables = {place: _table(columns[place], rows) for place in texts.values()}
         # CatBoost numbers splits through: borders of numbers, then single categories, then statistics.
         first = sum(len(one["borders"]) for one in info.get("float_features", ()))
         first += sum(len(one.get("values", ())) for one in info.get("categorical_features", ()))
@@ -182,63 +170,8 @@ class _Splits:
         return tuple(sorted({self._texts[one["cat_feature_index"]] for one in elements}))
 
 
-class _Asked:
-    """Leaf numbers of every tree for the known categories of a column, asked once."""
-
-    def __init__(
-        self,
-        model: Any,
-        columns: Sequence[Column],
-        rows: pd.DataFrame,
-        tables: Mapping[int, CategoryTable],
-        *,
-        named: bool,
-    ) -> None:
-        self._model, self._columns, self._rows = model, columns, rows
-        self._tables, self._named = tables, named
-        self._leaves: dict[int, Any] = {}
-
-    def positions_with_bit(self, column: int, tree: int, bit: int) -> frozenset[int]:
-        """Positions of the column's categories for which that bit of the tree's leaf number is set."""
-        if column not in self._leaves:
-            self._leaves[column] = self._ask(column)
-        return frozenset(np.flatnonzero(self._leaves[column][:, tree] >> bit & 1).tolist())
-
-    def _ask(self, column: int) -> Any:
-        table, source = self._tables[column], self._columns[column].source
-        values = [*table.keys, *[UNSEEN] * 2]
-        if self._columns[column].feature.type != "category":
-            unseen = max(map(int, table.keys)) + 1
-            values = [*table.keys, unseen, unseen]
-        frame = (
-            self._rows.iloc[np.zeros(len(values), dtype=int)].reset_index(drop=True).astype({source: object})
-        )
-        frame[source] = values
-        return self._model.calc_leaf_indexes(_pool(self._model, frame, named=self._named))
-
-
-def _pool(model: Any, frame: pd.DataFrame, *, named: bool) -> Any:
-    from catboost import Pool
-
-    return Pool(
-        frame if named else frame.to_numpy(dtype=object), cat_features=model.get_cat_feature_indices()
-    )
-
-
-def _table(column: Column, rows: pd.DataFrame) -> CategoryTable:
-    keys: Sequence[Any] = column.keys
-    if not keys and column.feature.type in ("integer", "boolean"):
-        keys = sorted(map(int, rows[column.source].unique()))
-    if not 0 < len(keys) <= _MOST_KEYS:
-        raise ExportRefused(
-            f"column {column.source!r} has too many categories to export, or they are numbers with a fraction",
-            hint="use at most 2000 texts or whole numbers as categories",
-        )
-    return CategoryTable(tuple(keys))
-
-
 def _tree(
-    number: int, tree: Mapping[str, Any], splits: _Splits, asked: _Asked, factor: float, width: int
+    number: int, tree: Mapping[str, Any], splits: _Splits, known: Categories, factor: float, width: int
 ) -> Tree:
     """A symmetric tree as nodes: the root tests the highest bit of the leaf's number, each level the next."""
     asks = tree["splits"] or ()  # null in a tree of a single leaf
@@ -249,7 +182,7 @@ def _tree(
         split = asks[bit]
         for place in range(2**level):
             first = 2 ** (level + 1) - 1 + 2 * place
-            nodes.append(_node(number, bit, split, splits, asked, first))
+            nodes.append(_node(number, bit, split, splits, known, first))
     values = np.array(tree["leaf_values"], dtype=np.float64) * factor
     leaves = map(tuple, values.reshape(-1, width).tolist()) if width else values.tolist()
     return (*nodes, *(Node(value=value) for value in leaves))
@@ -288,7 +221,7 @@ def _number_node(feature: Mapping[str, Any], split: Mapping[str, Any], first: in
 
 
 def _node(
-    number: int, bit: int, split: Mapping[str, Any], splits: _Splits, asked: _Asked, first: int
+    number: int, bit: int, split: Mapping[str, Any], splits: _Splits, known: Categories, first: int
 ) -> Node:
     feature = splits.number(split)
     if feature is not None:
@@ -300,8 +233,8 @@ def _node(
             hint="fit with max_ctr_complexity=1, or one_hot_max_size=255",
         )
     [column] = columns
-    table = splits.tables[column]
-    right = asked.positions_with_bit(column, number, bit)
+    table = known.tables[column]
+    right = known.positions_with_bit(column, number, bit)
     return Node(
         column=column,
         left_positions=frozenset(range(table.missing + 1)) - right,

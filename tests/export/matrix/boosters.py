@@ -208,7 +208,9 @@ LIGHTGBM = [
 _CAT = "`CatBoostClassifier`, `CatBoostRegressor`"
 _CAT_ENCODED = "the same with categories"
 _CAT_OPTIONS: list[dict[str, Any]] = [{"max_ctr_complexity": 1}, {"one_hot_max_size": 255}]
-_CAT_WITH = "with `max_ctr_complexity=1`, or `one_hot_max_size=255`"
+_CAT_WITH = (
+    "with `max_ctr_complexity=1`, or `one_hot_max_size=255`; the rows hold every text that the fit had"
+)
 CATBOOST = [
     classifier(_CAT, cat()),
     several(_CAT, cat()),

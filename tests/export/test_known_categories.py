@@ -1,0 +1,93 @@
+"""Categories that the model knows and the exported rows lack are served as the model scores them, or the export is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+
+import homeostat
+from homeostat.model_export.columns import to_table
+from shared.contracts.loop_yaml import read_loop_spec
+from shared.errors import ExportRefused
+from shared.models.onnx_runner import OnnxModel
+from tests.export.conftest import Export
+
+
+def served(report: homeostat.ExportReport, rows: pd.DataFrame) -> Any:
+    model = OnnxModel(Path(report.project) / "model.onnx", read_loop_spec(report.project))
+    return np.asarray(model.run(model.feeds(to_table(report.columns, rows))), dtype=np.float64)
+
+
+@pytest.fixture(scope="module")
+def shops() -> pd.DataFrame:
+    """The outcome depends on the shop and on the age."""
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({"shop": random.choice(list("abcde"), 2000), "age": random.integers(18, 60, 2000)})
+    wrong = random.random(2000) < 0.05
+    return rows.assign(
+        x=random.normal(size=2000), outcome=((rows.shop == "e") ^ (rows.age % 5 == 2) ^ wrong).astype(int)
+    )
+
+
+def catboost(rows: pd.DataFrame, column: str, **options: Any) -> Any:
+    import catboost
+
+    model = catboost.CatBoostClassifier(
+        iterations=20, verbose=0, allow_writing_files=False, cat_features=[column], **options
+    )
+    return model.fit(rows[[column, "x"]], rows["outcome"])
+
+
+CATBOOST = [{"one_hot_max_size": 255}, {"one_hot_max_size": 1, "max_ctr_complexity": 1}]
+
+
+@pytest.mark.parametrize("options", CATBOOST, ids=["single categories", "statistics"])
+def test_catboost_texts_that_the_rows_lack_are_refused(
+    shops: pd.DataFrame, export: Export, options: dict[str, Any]
+) -> None:
+    rows = shops[shops["shop"] != "e"][["shop", "x", "outcome"]].reset_index(drop=True)
+    said = r"the model knows 5 categories of column 'shop', and the rows hold 4 .*pass rows that hold every category"
+    with pytest.raises(ExportRefused, match=said):
+        export(catboost(shops, "shop", **options), rows)
+
+
+@pytest.mark.parametrize("options", CATBOOST, ids=["single categories", "statistics"])
+@pytest.mark.parametrize(("factor", "largest"), [(1, 57), (30, 59)], ids=["beyond the rows", "in gaps"])
+def test_catboost_whole_numbers_that_the_rows_lack_are_served(
+    shops: pd.DataFrame, export: Export, options: dict[str, Any], factor: int, largest: int
+) -> None:
+    model = catboost(shops.assign(age=shops["age"] * factor), "age", **options)
+    rows = shops[(shops["age"] % 3 != 1) & (shops["age"] <= largest)][["age", "x", "outcome"]].head(600)
+    report = export(model, rows.assign(age=rows["age"] * factor).reset_index(drop=True))
+    beyond = shops.assign(age=np.array([*range(10, 80), *shops["age"][70:]]) * factor)
+    expected = model.predict_proba(beyond[["age", "x"]])[:, 1]
+    assert np.abs(served(report, beyond) - expected).max() < 1e-5
+    [table] = [
+        one for one in onnx.load(report.project / "model.onnx").graph.node if one.op_type == "LabelEncoder"
+    ]
+    keys = next(one.ints for one in table.attribute if one.name == "keys_int64s")
+    assert (
+        len(keys) <= shops["age"].nunique() + 1
+    )  # of the numbers that may be requested those that the model knows
+
+
+def test_catboost_whole_numbers_far_from_the_rows_are_refused(shops: pd.DataFrame, export: Export) -> None:
+    rows = shops.assign(age=shops["age"].replace(59, 100_000))
+    model = catboost(rows, "age", one_hot_max_size=255)
+    few = rows[rows["age"] < 100_000][["age", "x", "outcome"]].reset_index(drop=True)
+    with pytest.raises(ExportRefused, match=r"the model knows \d+ categories of column 'age'"):
+        export(model, few)
+
+
+def test_catboost_whole_numbers_with_wide_gaps_are_the_rows_own(shops: pd.DataFrame, export: Export) -> None:
+    rows = shops.assign(age=shops["age"] * 100_000)
+    model = catboost(rows, "age", one_hot_max_size=255)
+    report = export(model, rows[["age", "x", "outcome"]])
+    assert [one.differing for one in report.comparisons] == [0, 0]
+    unseen = rows.assign(age=rows["age"] + 1)
+    assert np.abs(served(report, unseen) - model.predict_proba(unseen[["age", "x"]])[:, 1]).max() < 1e-5
