@@ -18,6 +18,11 @@ class Command:
     usage: str
     description: str
 
+    @property
+    def options(self) -> frozenset[str]:
+        """The options that it takes."""
+        return frozenset(word.strip("[]") for word in self.usage.split() if word.strip("[").startswith("--"))
+
 
 @cache
 def all_commands() -> tuple[Command, ...]:
@@ -66,7 +71,8 @@ def _usage(name: str, command: Any) -> str:
             words.append(spoken if parameter.required else f"[{spoken}]")
     for parameter in command.params:
         if parameter.param_type_name == "option" and "--help" not in parameter.opts:
-            words.append(f"[{max(parameter.opts, key=len)}]")
+            spoken = max(parameter.opts, key=len)
+            words.append(spoken if parameter.required else f"[{spoken}]")
     return " ".join(words)
 
 

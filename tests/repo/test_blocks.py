@@ -114,7 +114,7 @@ def test_commands_exist_as_written(block: Block) -> None:
             command = find_command(words[1:])
             assert command is not None, f"{block}: there is no command {words[1]}"
             options = {word.split("=")[0] for word in words if word.startswith("--")} - {"--help"}
-            unknown = {option for option in options if f"[{option}]" not in command.usage}
+            unknown = {option for option in options if option not in command.options}
             assert not unknown, f"{block}: {words[1]} takes no {unknown}"
         elif program.endswith("python") and words[1:2] == ["-m"]:
             module = ROOT / words[2].replace(".", "/")

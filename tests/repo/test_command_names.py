@@ -56,7 +56,7 @@ def wrong_with(said: str) -> str:
     if command is None:
         return f"there is no command {words[0]}"
     options = {re.match(r"--[a-z-]+", word) for word in words}
-    unknown = {one[0] for one in options if one and f"[{one[0]}]" not in command.usage} - {"--help"}
+    unknown = {one[0] for one in options if one and one[0] not in command.options} - {"--help"}
     return f"{command.name} takes no {', '.join(sorted(unknown))}" if unknown else ""
 
 
