@@ -17,6 +17,7 @@ import pandas as pd
 from homeostat.model_export.checks.arguments import EVENT_TIME, OUTCOME
 from homeostat.model_export.checks.library_errors import refusing
 from homeostat.model_export.export import export
+from homeostat.model_export.model_file import require_readable
 from shared.errors import ExportRefused, HomeostatError
 
 REFUSED = 4
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the report has those of the export
+            require_readable(given.model)
             with refusing(f"reading {given.rows}", hint="expected a Parquet file of rows with outcomes"):
                 rows = pd.read_parquet(given.rows)
             _require_outcomes(rows, given.rows, given.outcome or [OUTCOME])

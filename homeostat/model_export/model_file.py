@@ -15,6 +15,7 @@ from shared.errors import ExportRefused
 # torch.export.load reads pickles in the file, and evaluates expressions of its shapes.
 RUNS_CODE = (".pkl", ".pickle", ".joblib", ".pt2")
 SUFFIXES = (".onnx", ".cbm", ".ubj", ".json", ".txt", *RUNS_CODE)
+_KERAS = (".h5", ".keras")
 _TORCH = (".pt", ".pth", ".ckpt", ".safetensors")
 _MLFLOW = ("models:", "runs:", "mlflow-artifacts:")
 
@@ -25,11 +26,31 @@ def load_model(place: str | Path) -> Any:
     .onnx, .cbm of CatBoost, .ubj or .json of XGBoost, .txt of LightGBM; .pkl, .pickle, .joblib and .pt2 (of torch.export)
     run the code in them.
     """
+    require_readable(place)
     path = Path(place)
-    if str(place).startswith(_MLFLOW) or (path / "MLmodel").is_file():
+    if _is_mlflow(place):
         from homeostat.model_export.libraries.mlflow_model import load_mlflow_model
 
         return load_mlflow_model(str(place))
+    suffix = path.suffix.lower()
+    try:
+        return _READERS.get(suffix, _read_pickle)(path)
+    except (ImportError, AttributeError) as error:
+        raise ExportRefused(
+            f"{path} needs a module that this Python does not have: {first_line(error)}",
+            hint="run with the Python and in the folder where the model was fitted",
+        ) from error
+    except Exception as error:  # each library raises its own
+        raise ExportRefused(
+            f"{path} cannot be read: {first_line(error)}", hint="save the model again"
+        ) from error
+
+
+def require_readable(place: str | Path) -> None:
+    """Raises ExportRefused for a path without a file, or with a suffix that is no model's. Reads nothing."""
+    path = Path(place)
+    if _is_mlflow(place):
+        return
     if not path.is_file():
         raise ExportRefused(
             f"{path} is no file",
@@ -43,18 +64,12 @@ def load_model(place: str | Path) -> Any:
             "torch.export.save(program, 'model.pt2') and give that file",
         )
     if suffix not in SUFFIXES:
-        raise ExportRefused(f"{path} has an unknown suffix", hint=f"known: {', '.join(SUFFIXES)}")
-    try:
-        return _READERS.get(suffix, _read_pickle)(path)
-    except (ImportError, AttributeError) as error:
-        raise ExportRefused(
-            f"{path} needs a module that this Python does not have: {first_line(error)}",
-            hint="run with the Python and in the folder where the model was fitted",
-        ) from error
-    except Exception as error:  # each library raises its own
-        raise ExportRefused(
-            f"{path} cannot be read: {first_line(error)}", hint="save the model again"
-        ) from error
+        keras = "; convert a Keras model to ONNX with tf2onnx" if suffix in _KERAS else ""
+        raise ExportRefused(f"{path} has an unknown suffix", hint=f"known: {', '.join(SUFFIXES)}{keras}")
+
+
+def _is_mlflow(place: str | Path) -> bool:
+    return str(place).startswith(_MLFLOW) or (Path(place) / "MLmodel").is_file()
 
 
 def _read_onnx(path: Path) -> Any:

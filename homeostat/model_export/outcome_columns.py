@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from shared.errors import ExportRefused
+from shared.models.feature_names import valid_names
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class OutcomeColumns:
 def outcome_columns(rows: pd.DataFrame, outcome: str | Sequence[str]) -> OutcomeColumns:
     """The outcomes that `outcome` names: a column, a column of dictionaries (as Parquet's structs are read), or several columns.
 
-    Raises ExportRefused if one of several columns is not there, if dictionaries have different names, or if no outcome is known.
+    Raises ExportRefused if one of several columns is not there, if its name cannot be one in loop.yaml, if
+    dictionaries have different names, or if no outcome is known.
     """
     if isinstance(outcome, str):
         return _of_one(rows, outcome)
@@ -46,6 +48,12 @@ def outcome_columns(rows: pd.DataFrame, outcome: str | Sequence[str]) -> Outcome
             f"outcome= has {len(sources)} names",
             hint="give a text for one outcome per row, or two names or more",
         )
+    for name, valid in valid_names(sources).items():
+        if name != valid:
+            raise ExportRefused(
+                f"the outcome column {name!r} cannot be the name of a value: a name has letters, digits and _",
+                hint=f'rename it, and give the new name: rows.rename(columns={{"{name}": "{valid}"}})',
+            )
     return OutcomeColumns(sources, sources, rows[list(sources)])
 
 

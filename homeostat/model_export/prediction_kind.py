@@ -202,7 +202,8 @@ def check_outcomes(kind: PredictionKind, classes: Sequence[Any], column: pd.Seri
     if strange:
         raise ExportRefused(
             f"the outcome column {column.name!r} has the value {strange[0]!r}",
-            hint=f"expected the model's classes: {', '.join(map(repr, sorted(known, key=str)))}",
+            hint=f"expected the model's classes: {', '.join(map(repr, sorted(known, key=str)))}; if they were "
+            "encoded for the fit, encode them here as well",
         )
 
 

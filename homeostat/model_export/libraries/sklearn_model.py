@@ -132,8 +132,8 @@ class SklearnModel:
         if names or predicted.size != len(rows):
             raise ExportRefused(
                 f"the model predicts several values per row: {list(predicted.shape)} for {len(rows)} rows",
-                hint="name the column of each value, in the model's order: outcome=['low', 'mid', 'high']; on the command line, "
-                "make the column outcome a struct of these numbers",
+                hint="name the column of each value, in the model's order: outcome=['low', 'mid', 'high']; on the command line "
+                "--outcome low --outcome mid --outcome high",
             )
         return predicted.reshape(len(rows))
 

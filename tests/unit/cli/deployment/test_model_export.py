@@ -130,8 +130,9 @@ def test_outcome_and_labels_are_passed_on(tmp_path: Path) -> None:
 
 def test_unreadable_rows_are_refused_without_traceback(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_bytes(b"no rows")
+    (tmp_path / "fraud.onnx").write_bytes(b"no model")
     with pytest.raises(ProjectError) as refused:
-        export_project("fraud.onnx", tmp_path / "rows.parquet", python=None, note=print)
+        export_project(str(tmp_path / "fraud.onnx"), tmp_path / "rows.parquet", python=None, note=print)
     assert refused.value.message.startswith(f"reading {tmp_path / 'rows.parquet'} failed: ")
     assert refused.value.hint == "expected a Parquet file of rows with outcomes"
 
@@ -175,3 +176,8 @@ def test_files_that_run_code_are_said_to(tmp_path: Path, rows: Path, name: str, 
     assert [note.split(" with ")[0] for note in notes] == (
         [f"reading {tmp_path / name} runs the code in it,"] if warns else []
     )
+
+
+def test_missing_model_is_said_before_the_rows_are_read(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="late.pkl is no file"):
+        export_project(str(tmp_path / "late.pkl"), tmp_path / "none.parquet", python=None, note=print)

@@ -59,6 +59,13 @@ def test_what_is_no_model_is_refused(tmp_path: Path, name: str, message: str) ->
         load_model(path)
 
 
+def test_keras_file_is_refused_with_the_way_to_onnx(tmp_path: Path) -> None:
+    (tmp_path / "net.keras").write_bytes(b"")
+    with pytest.raises(ExportRefused) as refused:
+        load_model(tmp_path / "net.keras")
+    assert refused.value.hint.endswith("convert a Keras model to ONNX with tf2onnx")
+
+
 def test_pickle_of_an_unknown_module_says_where_to_run(tmp_path: Path) -> None:
     path = tmp_path / "model.pkl"
     path.write_bytes(b"cno_such_module\nModel\n.")

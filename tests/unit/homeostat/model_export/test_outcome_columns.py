@@ -55,3 +55,10 @@ def test_dictionaries_are_values_with_their_keys() -> None:
 def test_outcomes_that_do_not_match_are_refused(outcome: str, rows: pd.DataFrame, said: str) -> None:
     with pytest.raises(ExportRefused, match=said):
         outcome_columns(rows, outcome)
+
+
+def test_name_that_loop_yaml_cannot_have_is_refused() -> None:
+    rows = pd.DataFrame({"pm 10": [1.0], "no2": [2.0]})
+    with pytest.raises(ExportRefused, match="'pm 10' cannot be the name of a value") as refused:
+        outcome_columns(rows, ["pm 10", "no2"])
+    assert refused.value.hint.endswith('rows.rename(columns={"pm 10": "pm_10"})')
