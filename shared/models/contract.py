@@ -45,6 +45,8 @@ _ROWS: Final = {
 _ANSWERS: Final = {"classes": "probabilities", "values": "numbers", "embedding": "embeddings"}
 # A softmax in float32 misses 1 by 1e-6, in half precision by 1e-3.
 SUM_TOLERANCE: Final = 2e-3
+# The mean of many trees' probabilities of 1 may be 1.0000001.
+PROBABILITY_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,17 @@ def check_probabilities(output: Array, *, first_row: int = 0) -> None:
         raise UnservableModel(
             f"the probabilities of row {first_row + row} sum to {sums[row]:.4g}, the smallest is {output[row].min():.4g}",
             hint="end the model with a softmax over the classes (axis 1), so that each row sums to 1",
+        )
+
+
+def check_probability(output: Array, *, first_row: int = 0) -> None:
+    """Raises UnservableModel that names the first row whose score is no probability."""
+    far = np.abs(output - 0.5) > 0.5 + PROBABILITY_ROUNDING
+    if far.any():
+        row = int(np.argmax(far))
+        raise UnservableModel(
+            f"the model's scores are outside [0, 1]: row {first_row + row} has {output[row]:.6g}; a probability is required",
+            hint="end the model with a sigmoid, or set the kind to value",
         )
 
 

@@ -19,6 +19,7 @@ from shared.models.contract import (
     TensorType,
     check_finite,
     check_probabilities,
+    check_probability,
     check_rows,
     check_signature,
 )
@@ -63,6 +64,7 @@ class OnnxModel:
         self._scores = spec.prediction.has_score
         self._width = spec.prediction.width
         self._classes = bool(spec.prediction.labels)
+        self._probability = spec.prediction.kind == "probability"
 
     def feeds(self, rows: pa.Table) -> Mapping[str, Array]:
         """The model's inputs for rows with one column per feature."""
@@ -82,7 +84,7 @@ class OnnxModel:
     def outputs(self, rows: pa.Table) -> Array:
         """One score, one row of numbers (see `Prediction.width`), or one flat tensor, per row.
 
-        Raises UnservableModel if an output is not finite, or if the probabilities of a row do not sum to 1.
+        Raises UnservableModel if an output is not finite or no probability, or if those of a row do not sum to 1.
         """
         feeds = self.feeds(rows)
         chunks = []
@@ -92,6 +94,8 @@ class OnnxModel:
             check_finite(chunk, first_row=start)
             if self._classes:
                 check_probabilities(chunk, first_row=start)
+            if self._probability:
+                check_probability(chunk, first_row=start)
             chunks.append(chunk)
         if not chunks:
             return np.empty((0, self._width), np.float32) if self._width else np.empty(0)

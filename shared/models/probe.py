@@ -15,7 +15,7 @@ import pyarrow as pa
 from shared.contracts.feature import Feature
 from shared.contracts.prediction import Prediction
 from shared.errors import UnservableModel
-from shared.models.contract import check_probabilities
+from shared.models.contract import check_probabilities, check_probability
 
 Array = npt.NDArray[Any]
 Run = Callable[[pa.Table], Array]
@@ -24,8 +24,7 @@ SAMPLE: Final = 32
 _SMALL_BATCH = 5
 # Sums of float32 in another order differ by less on a CPU, absolute and relative.
 TOLERANCE: Final = 1e-4
-# The mean of many trees' probabilities of 1 may be 1.0000001.
-_ROUNDING = 1e-6
+UNKNOWN: Final = "homeostat_unknown"
 
 
 def probe(
@@ -43,7 +42,8 @@ def probe(
 
     1. the sample gives the same output twice   2. so do its rows in small batches, and each row alone
     3. missing values, where a feature may have them, give a finite output
-    4. a probability lies in [0, 1]; the probabilities of classes sum to 1
+    4. so does each category that loop.yaml lists, and an unknown one where they are served
+    5. a probability lies in [0, 1]; the probabilities of classes sum to 1
     """
     if rows.num_rows == 0:
         return
@@ -68,19 +68,56 @@ def probe(
             place = sample.schema.get_field_index(feature.name)
             missing = pa.nulls(sample.num_rows, sample.schema.field(place).type)
             run(sample.set_column(place, feature.name, missing))
+        if feature.type == "category":
+            _try_categories(run, feature, sample)
     if prediction.kind == "classes":
         check_probabilities(whole)
-    if prediction.kind == "probability" and (whole.min() < -_ROUNDING or whole.max() > 1 + _ROUNDING):
-        raise UnservableModel(
-            "the model's scores are outside [0, 1]; a probability is required",
-            hint="end the model with a sigmoid",
-        )
+    if prediction.kind == "probability":
+        check_probability(whole)
+
+
+def spread(rows: int, most: int) -> npt.NDArray[np.int64]:
+    """Places of at most `most` of the rows, spread over all of them."""
+    return np.linspace(0, rows - 1, min(most, rows)).astype(np.int64)
 
 
 def _spread(rows: int) -> npt.NDArray[np.int64]:
     """Places of the sample: spread over the rows, and repeated where there are fewer than make two small batches."""
-    places = np.linspace(0, rows - 1, min(SAMPLE, rows)).astype(np.int64)
+    places = spread(rows, SAMPLE)
     return np.resize(places, max(len(places), _SMALL_BATCH + 1))
+
+
+def _try_categories(run: Run, feature: Feature, sample: pa.Table) -> None:
+    """Raises UnservableModel that names a category on which the model fails."""
+    known = [*feature.values, *([UNKNOWN] if feature.takes_any_text else [])]
+    for start in range(0, len(known), sample.num_rows):
+        values = known[start : start + sample.num_rows]
+        try:
+            run(_with_categories(sample, feature, values))
+        except UnservableModel:
+            for value in values:
+                _try_category(run, feature, sample, value)
+            raise
+
+
+def _try_category(run: Run, feature: Feature, sample: pa.Table, value: str) -> None:
+    try:
+        run(_with_categories(sample, feature, [value]))
+    except UnservableModel as error:
+        is_unknown = value == UNKNOWN and value not in feature.values
+        which = "an unknown value" if is_unknown else f"the value {value!r}"
+        raise UnservableModel(
+            f"the model fails on {which} of {feature.name}: {error.message}",
+            hint=f"set `unknown: refuse` for {feature.name} in loop.yaml, or fit an encoder that takes unknown values"
+            if is_unknown
+            else f"remove {value!r} from the values of {feature.name} in loop.yaml, or fit an encoder that knows it",
+        ) from error
+
+
+def _with_categories(sample: pa.Table, feature: Feature, values: Sequence[str]) -> pa.Table:
+    """As many of the rows as there are values, each with one of them."""
+    place = sample.schema.get_field_index(feature.name)
+    return sample.slice(0, len(values)).set_column(place, feature.name, pa.array(values, pa.string()))
 
 
 def _is_same(output: Array, wanted: Array, tolerance: float) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ from shared.contracts.release import Release
 from shared.errors import UnservableModel
 from shared.models.keys import ensure_keys
 from shared.models.packaging import package_version
+from shared.models.probe import SAMPLE, spread
 from shared.stores.model_store import open_model_store
 from tests.fakes.retraining_installation import loop_with
 
@@ -49,6 +50,7 @@ def model(*nodes: Any) -> bytes:
     constants = [
         helper.make_tensor("half", TensorProto.FLOAT, [], [0.5]),
         helper.make_tensor("two", TensorProto.FLOAT, [], [2.0]),
+        helper.make_tensor("third", TensorProto.FLOAT, [], [ROWS["x"][2].as_py()]),
         helper.make_tensor("training", TensorProto.BOOL, [], [True]),
     ]
     graph = helper.make_graph(
@@ -108,7 +110,18 @@ def gate(raw: bytes, home: Path) -> None:
         raise UnservableModel(failed[0].reason)
 
 
-def server(raw: bytes, home: Path) -> None:
+class Recording(OnnxModel):
+    """Remembers the rows that it ran alone."""
+
+    alone: ClassVar[list[float]] = []
+
+    def run(self, output: str, feeds: Mapping[str, Any]) -> Any:
+        if len(feeds["x"]) == 1:
+            self.alone.append(float(feeds["x"].item()))
+        return super().run(output, feeds)
+
+
+def server(raw: bytes, home: Path, engine: type[OnnxModel] = OnnxModel, probe_rows: int = 64) -> None:
     """Load a version that was packaged without a probe."""
     keys, store = ensure_keys(home), open_model_store((home / "models").as_uri())
     (home / "model.onnx").write_bytes(raw)
@@ -135,8 +148,8 @@ def server(raw: bytes, home: Path) -> None:
     loader = Loader(
         store,
         verifying_key=keys.verifying,
-        engine=lambda content: OnnxModel(content, device=CPU, threads=1),
-        probe_rows=64,
+        engine=lambda content: engine(content, device=CPU, threads=1),
+        probe_rows=probe_rows,
         probe_tolerance=1e-3,
     )
     loader.load(release)
@@ -156,6 +169,25 @@ def test_bad_behaviour_is_refused(
         use(raw, tmp_path)
     assert refused.value.message.startswith(message)
     assert not list((tmp_path / "models").rglob("model.onnx")) or use is server
+
+
+def test_server_probes_the_rows_of_the_deployment(tmp_path: Path) -> None:
+    """So no version is released that inference then refuses, however few rows it compares with the packaged scores."""
+    Recording.alone.clear()
+    server(GOOD, tmp_path, Recording, probe_rows=8)
+    sample = ROWS["x"].to_numpy()[spread(ROWS.num_rows, SAMPLE)].astype(np.float32)
+    assert Recording.alone[-SAMPLE:] == sample.tolist()
+
+
+@pytest.mark.parametrize("use", [deploy, gate])
+def test_one_score_that_is_no_probability_is_refused(
+    use: Callable[[bytes, Path], None], tmp_path: Path
+) -> None:
+    """Beside the sample: the third of 100 rows."""
+    assert 2 not in spread(ROWS.num_rows, SAMPLE)
+    rare = model(node("Equal", "x third", "rare"), node("Where", "rare two x", "score"))
+    with pytest.raises(UnservableModel, match=r"outside \[0, 1\]: row 2 has 2"):
+        use(rare, tmp_path)
 
 
 def test_gate_refuses_a_feature_of_another_type_than_the_lake(tmp_path: Path) -> None:

@@ -95,7 +95,8 @@ class InferenceApp:
     async def _admitted(self, handler: Handler, request: Request) -> Response:
         if request.method != "POST":
             return await handler(request)
-        if self._in_flight - self._waiting() >= self._maximum_in_flight:
+        most = self._maximum_in_flight
+        if self._in_flight >= most and self._in_flight - self._waiting() >= most:
             raise OperatorError(
                 f"the server is at its limit of {self._maximum_in_flight} concurrent requests",
                 hint="retry after a second; add servers, or raise HOMEOSTAT_INFERENCE_MAXIMUM_IN_FLIGHT",

@@ -23,7 +23,7 @@ from shared.models.answers import lake_columns, read_outcomes, read_scores
 from shared.models.feature_arrays import to_arrays
 from shared.models.file_safety import check_model_file
 from shared.models.packaging import verify_version
-from shared.models.probe import probe
+from shared.models.probe import probe, spread
 from shared.stores.model_store import ModelStore
 
 _MEASURED_ROWS = 64
@@ -67,13 +67,14 @@ class Loader:
             reference = _verified_bytes(folder, manifest, REFERENCE)
         check_model_file(model)
         servable = Servable(release, manifest, self._engine(model), loaded_at=datetime.now(UTC))
-        rows = read_reference(manifest, reference, self._probe_rows)
+        reference_rows = read_reference(manifest, reference)
+        rows = reference_rows.take(spread(reference_rows.num_rows, self._probe_rows))
         self._warm(servable, rows)
         probe(
             lambda table: servable.run(batch_of(manifest, table)),
             manifest.features,
             manifest.prediction,
-            rows,
+            reference_rows,  # all of them: the sample is then that of the deployment
             tolerance=self._tolerance,
         )
         self._compare(servable, rows)
@@ -141,8 +142,8 @@ class Loader:
         return answered[np.arange(len(places)), places.astype(np.intp)]
 
 
-def read_reference(manifest: Manifest, reference: bytes, maximum: int) -> pa.Table:
-    """At most `maximum` reference rows, spread evenly over the file. Raises UnservableModel."""
+def read_reference(manifest: Manifest, reference: bytes) -> pa.Table:
+    """The reference rows with their answers. Raises UnservableModel."""
     names = [feature.name for feature in manifest.features]
     try:
         file = pq.ParquetFile(BytesIO(reference))
@@ -163,7 +164,7 @@ def read_reference(manifest: Manifest, reference: bytes, maximum: int) -> pa.Tab
         raise UnservableModel(
             f"{REFERENCE} has no rows, so the version cannot be probed", hint="package the version again"
         )
-    return table.take(np.linspace(0, table.num_rows - 1, min(maximum, table.num_rows)).astype(np.int64))
+    return table
 
 
 def batch_of(manifest: Manifest, rows: pa.Table) -> Batch:

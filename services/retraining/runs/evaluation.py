@@ -44,8 +44,11 @@ def compare(
     champion: Path | None,
     champion_spec: LoopSpec | None,
     calls: int,
+    reference: pa.Table | None = None,
 ) -> GateResult:
     """Measure both models and evaluate the gate. A challenger that violates the model contract fails the check `contract`.
+
+    `reference`: the rows of the version, on which inference probes it; by default the holdout.
 
     A champion with features that the snapshot does not have, or whose answers are of a kind that cannot be compared with the
     challenger's (see `answers.are_comparable`; the specification changed), is not compared: see gate.compared.
@@ -57,7 +60,7 @@ def compare(
         check_columns(
             spec.features, {item.name: holdout.schema.field(item.name).type for item in spec.features}
         )
-        probe(new.outputs, spec.features, spec.prediction, holdout)
+        probe(new.outputs, spec.features, spec.prediction, holdout if reference is None else reference)
         scores = new.score(holdout)
     except UnservableModel as error:
         check = Check("contract", False, error.message)

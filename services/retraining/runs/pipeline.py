@@ -27,7 +27,7 @@ from services.retraining.runs.snapshot import Pin, SnapshotSummary, pin_lake, pr
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
 from shared.backoff import Backoff
-from shared.contracts.manifest import MANIFEST, MODEL, Origin, short
+from shared.contracts.manifest import MANIFEST, MODEL, REFERENCE, Origin, short
 from shared.errors import (
     Conflict,
     HomeostatError,
@@ -214,6 +214,7 @@ class Pipeline:
                 champion=folder.champion / MODEL if champion else None,
                 champion_spec=champion.loop if champion else None,
                 calls=deps.settings.latency_calls,
+                reference=pq.read_table(folder.version / REFERENCE),
             )
             deps.ledger.record_gate(
                 run.run_id,

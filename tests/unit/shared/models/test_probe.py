@@ -11,7 +11,7 @@ import pytest
 from shared.contracts.feature import Feature
 from shared.contracts.prediction import Prediction
 from shared.errors import UnservableModel
-from shared.models.probe import SAMPLE, Run, probe
+from shared.models.probe import SAMPLE, UNKNOWN, Run, probe
 
 FEATURES = [Feature(name="x", type="number", nullable=True), Feature(name="i", type="integer")]
 ROWS = pa.table({"x": np.linspace(0.1, 0.9, 200), "i": np.arange(200)})
@@ -127,3 +127,40 @@ def test_probabilities_of_classes_sum_to_1() -> None:
     probe(lambda rows: np.full((rows.num_rows, 2), 0.5), FEATURES, classes, ROWS)
     with pytest.raises(UnservableModel, match="sum to 1.2"):
         probe(lambda rows: np.full((rows.num_rows, 2), 0.6), FEATURES, classes, ROWS)
+
+
+def shop(**changes: Any) -> Feature:
+    return Feature(
+        name="shop", type="category", **{"values": tuple(f"s{place}" for place in range(70)), **changes}
+    )
+
+
+def knows(*refused_values: str) -> Run:
+    """A model that fails on rows with one of the values."""
+
+    def run(rows: pa.Table) -> np.ndarray[Any, Any]:
+        for value in rows["shop"].to_pylist():
+            if value in refused_values:
+                raise UnservableModel(f"the model failed: {value}")
+        return np.zeros(rows.num_rows)
+
+    return run
+
+
+SHOPS = pa.table({"shop": pa.array(["s0", "s1"] * 50).dictionary_encode()})
+
+
+@pytest.mark.parametrize("value", ["s0", "s37", "s69"])
+def test_listed_category_that_the_model_does_not_know_is_named(value: str) -> None:
+    rows = SHOPS if value != "s0" else SHOPS.filter(pa.array([False, True] * 50))
+    with pytest.raises(UnservableModel, match=f"the model fails on the value '{value}' of shop") as refused:
+        probe(knows(value), [shop()], Prediction(kind="value"), rows)
+    assert refused.value.hint.startswith(f"remove '{value}' from the values of shop in loop.yaml")
+
+
+def test_unknown_categories_that_are_served_are_tried() -> None:
+    with pytest.raises(UnservableModel, match="the model fails on an unknown value of shop") as refused:
+        probe(knows(UNKNOWN), [shop(unknown="serve")], Prediction(kind="value"), SHOPS)
+    assert "set `unknown: refuse` for shop" in refused.value.hint
+    probe(knows(UNKNOWN), [shop()], Prediction(kind="value"), SHOPS)
+    probe(knows(), [shop(unknown="serve", values=())], Prediction(kind="value"), SHOPS)
