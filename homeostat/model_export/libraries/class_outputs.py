@@ -1,4 +1,4 @@
-"""Classes of a torch module or an ONNX file, whose output has one number per class and often no names of them. Pure."""
+"""Which output of an ONNX file is served, and the classes of one with a number per class, often without names. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pandas as pd
+from onnx import TensorProto
 
 from homeostat.model_export.prediction_kind import Floats, plain
 from homeostat.model_export.probabilities import are_probabilities, describe, rows_sum_to_one
@@ -65,6 +66,41 @@ def softmax(scores: Floats) -> Floats:
     """Probabilities of logits, row by row."""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def choose_output(model: onnx.ModelProto, name: str) -> tuple[onnx.ValueInfoProto, tuple[str, ...]]:
+    """The output that is served: `name`, else the only one of floats, else the only one that is called a probability.
+
+    With it a line of the report, if there were others to choose from. Raises ExportRefused if nothing says which.
+    """
+    outputs: dict[str, onnx.ValueInfoProto] = {one.name: one for one in model.graph.output}
+    floats = [
+        one
+        for one, value in outputs.items()
+        if value.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE)
+    ]
+    if name and name not in outputs:
+        raise ExportRefused(f"the model has no output {name!r}", hint=f"its outputs are {', '.join(outputs)}")
+    if not name and not floats:
+        raise ExportRefused(
+            "the model has no output of scores",
+            hint="export it with probabilities or values, float or double, not with labels only",
+        )
+    named = (
+        [name]
+        if name
+        else floats[:1]
+        if len(floats) == 1
+        else [one for one in floats if one.lower() in _NAMES]
+    )
+    if len(named) != 1:
+        raise ExportRefused(
+            f"the model has several outputs that may be its scores: {', '.join(map(repr, floats))}",
+            hint=f"name the one to serve, in Python: export(..., output={floats[0]!r})",
+        )
+    [chosen] = named
+    others = ", ".join(repr(one) for one in floats if one != chosen)
+    return outputs[chosen], (f"the output {chosen!r} is served, and not {others}",) if others else ()
 
 
 def labels_in_file(model: onnx.ModelProto) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from onnx import TensorProto
 from homeostat.model_export.checks.text_locale import locale_warnings
 from homeostat.model_export.columns import Column, is_time, to_micros
 from homeostat.model_export.libraries.class_outputs import (
+    choose_output,
     class_output,
     classifier_in_file,
     labels_in_file,
@@ -138,7 +139,9 @@ def onnx_model(
     del model.graph.input[:]
     model.graph.input.extend(kept)
     refuse_fixed_rows(kept)
-    output = _choose_output(model, options.get("output") or "")
+    probability = options.get("kind") not in ("value", "embedding") and not options.get("names")
+    output, output_notes = choose_output(model, options.get("output") or "", probability=probability)
+    _element(output)
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base
@@ -148,7 +151,15 @@ def onnx_model(
         return session.run([output.name], dict(zip((one.name for one in kept), tensors, strict=True)))[0]
 
     source = OnnxSource(
-        "ONNX", of_classes((0, 1)), (), model, output.name, None, run, warnings=locale_warnings(given)
+        "ONNX",
+        of_classes((0, 1)),
+        (),
+        model,
+        output.name,
+        None,
+        run,
+        notes=output_notes,
+        warnings=locale_warnings(given),
     )
     known = labels_in_file(given)
     classifier = classifier_in_file(given, output.name)
@@ -196,7 +207,7 @@ def with_kind(
             place=place,
             logits=output.logits,
             clipped=clipped,
-            notes=(*output.notes, *(clip_notes(scores) if clipped else ())),
+            notes=(*source.notes, *output.notes, *(clip_notes(scores) if clipped else ())),
         )
     if options.get("labels") is not None:
         raise ExportRefused(
@@ -209,7 +220,9 @@ def with_kind(
     if kind.name != "probability":
         return replace(source, kind=kind, classes=())
     clipped = bool(classifier) or exceed(scores)
-    return replace(source, kind=kind, classes=(0, 1), clipped=clipped, notes=clip_notes(scores))
+    return replace(
+        source, kind=kind, classes=(0, 1), clipped=clipped, notes=(*source.notes, *clip_notes(scores))
+    )
 
 
 def _sigmoid_hint(source: OnnxSource) -> str:
@@ -263,24 +276,6 @@ def _single(graph: Graph, column: Column, wanted: onnx.ValueInfoProto) -> str:
     if _rank(wanted) == 1 and not column.feature.shape:
         return graph.node("Reshape", [tensor, graph.constant(np.array([-1], dtype=np.int64), "flat")])
     return tensor
-
-
-def _choose_output(model: onnx.ModelProto, name: str) -> onnx.ValueInfoProto:
-    outputs: dict[str, onnx.ValueInfoProto] = {one.name: one for one in model.graph.output}
-    if name:
-        if name not in outputs:
-            raise ExportRefused(
-                f"the model has no output {name!r}", hint=f"its outputs are {', '.join(outputs)}"
-            )
-        return outputs[name]
-    real = [one for one in outputs.values() if _element(one) in (TensorProto.FLOAT, TensorProto.DOUBLE)]
-    if not real:
-        raise ExportRefused(
-            "the model has no output of scores",
-            hint="export it with probabilities or values, not with labels only",
-        )
-    # Converters of classifiers write the label first.
-    return real[-1]
 
 
 def _element(value: onnx.ValueInfoProto) -> int:

@@ -225,6 +225,51 @@ def test_unknown_output_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
         homeostat.export(given, rows, tmp_path, output="score")
 
 
+def two_floats(first: str, second: str) -> onnx.ModelProto:
+    """Whether the amount is above 100, then a number that says nothing."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "weights"], ["sum"]),
+        helper.make_node("Add", ["sum", "bias"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], [first]),
+        helper.make_node("MatMul", ["x", "small"], ["u"]),
+        helper.make_node("Sigmoid", ["u"], [second]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array(value, np.float32), name)
+        for name, value in (("weights", [[1], [0]]), ("bias", [-100]), ("small", [[1e-3], [1e-3]]))
+    ]
+    tensors = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", width])
+        for name, width in (("x", 2), (first, 1), (second, 1))
+    ]
+    graph = helper.make_graph(nodes, "two", tensors[:1], tensors[1:], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.mark.parametrize(
+    ("first", "output"), [("Probability", ""), ("score", "score")], ids=["named so", "output="]
+)
+def test_output_of_several_is_the_probability(
+    rows: pd.DataFrame, tmp_path: Path, first: str, output: str
+) -> None:
+    report = homeostat.export(two_floats(first, "uncertainty"), rows, tmp_path, output=output)
+    assert report.notes == (f"the output {first!r} is served, and not 'uncertainty'",)
+    scores = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path)).score(
+        homeostat.model_export.columns.to_table(report.columns, rows)
+    )
+    assert ((scores > 0.5) == rows["outcome"]).all()
+
+
+@pytest.mark.parametrize("names", [("score", "uncertainty"), ("probability", "probabilities")])
+def test_several_outputs_without_a_probability_are_refused(
+    rows: pd.DataFrame, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    with pytest.raises(ExportRefused) as refused:
+        homeostat.export(two_floats(*names), rows, tmp_path)
+    assert refused.value.message.endswith(f"that may be its scores: {names[0]!r}, {names[1]!r}")
+    assert refused.value.hint == f"name the one to serve, in Python: export(..., output={names[0]!r})"
+
+
 @pytest.fixture(scope="module")
 def animals(rows: pd.DataFrame) -> pd.DataFrame:
     cuts = pd.cut(rows["amount"], [-1, 60, 120, 1e6], labels=["cat", "dog", "bird"])
