@@ -16,6 +16,7 @@ from homeostat.model_export.checks.library_errors import first_line
 from homeostat.model_export.columns import Column, to_table
 from homeostat.model_export.comparison import Comparison, Scale, compare, middle_width, scale_of
 from homeostat.model_export.prediction_kind import Floats
+from homeostat.model_export.probabilities import are_probabilities
 from homeostat.model_export.probes import Probe, make_probes
 from homeostat.model_export.source_model import SourceModel
 from homeostat.model_export.text.text_probes import DOTTED_I, DOTTED_I_ADVICE
@@ -156,6 +157,7 @@ def _probe(
             probe.name, len(probe.rows), problem=f"not compared: the original refuses them: {reasons}"
         )
     probe = probe.of([one for one in probe.columns if one not in dict(refused)])
+    _require_probabilities(source, probe, original)
     rows = len(probe.rows)
     try:
         exported = np.asarray(served.run(served.feeds(to_table(columns, probe.rows))), dtype=np.float64)
@@ -180,6 +182,23 @@ def _probe(
         changed=probe.changed,
     )
     return replace(found, refused=refused)
+
+
+def _require_probabilities(source: SourceModel, probe: Probe, original: Floats) -> None:
+    """Raises ExportRefused if scores that are probabilities of the given rows are none of the rows of a probe."""
+    if source.kind.name not in ("probability", "classes"):
+        return
+    known = np.where(np.isfinite(original), original, 0.5).reshape(len(original), -1)
+    if are_probabilities(known):
+        return
+    row = int(np.abs(known - 0.5).max(axis=1).argmax())
+    score = known[row][np.abs(known[row] - 0.5).argmax()]
+    raise ExportRefused(
+        f"the model's scores are between 0 and 1 on the rows only: of {probe.name} it returns {score:.3g} "
+        f"where {probe.changed[row]} is changed",
+        hint="if they are probabilities, end the model with a sigmoid, of several classes with a softmax; "
+        "if they are values, pass kind='value'",
+    )
 
 
 def _original_alone(source: SourceModel, probe: Probe) -> tuple[Floats | None, tuple[tuple[str, str], ...]]:

@@ -58,8 +58,12 @@ def torch_model(
             hint="encode categories as numbers, or put strings into the graph as `homeostat init --with torch` does",
         )
     single = _takes_matrix(module, rows)
+    notes: tuple[str, ...] = ()
     if single:
         refuse_times(rows)
+    else:
+        names, notes = _in_order(module, rows)
+        rows = rows[names]
     _try(module, rows, single=single)
     model = without_zipmap(_export(module, rows, single=single))
 
@@ -67,14 +71,28 @@ def torch_model(
         with evaluating(module), torch.no_grad():
             return module(*map(torch.from_numpy, tensors)).numpy()
 
-    names = () if single else list(rows.columns)
-    source = OnnxSource("torch", of_classes((0, 1)), (), model, _OUTPUT, None, run, names)
+    names = [] if single else list(rows.columns)
+    source = OnnxSource("torch", of_classes((0, 1)), (), model, _OUTPUT, None, run, names, notes=notes)
     return with_kind(source, rows, outcomes, options=options)
 
 
-def _takes_matrix(module: Any, rows: pd.DataFrame) -> bool:
+def _parameters(module: Any) -> list[str]:
+    """The names of what forward() takes by place."""
     parameters = inspect.signature(module.forward).parameters.values()
-    positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    return [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+
+
+def _in_order(module: Any, rows: pd.DataFrame) -> tuple[list[str], tuple[str, ...]]:
+    """The columns in the order of the parameters of the same names; else as they are, with a line of the report that says it."""
+    names, taken = list(map(str, rows.columns)), _parameters(module)
+    if set(taken) == set(names):
+        return taken, ()
+    pairs = ", ".join(f"{one} is {name!r}" for one, name in zip(taken, names, strict=True))
+    return names, (f"forward() takes the columns in this order: {pairs}",)
+
+
+def _takes_matrix(module: Any, rows: pd.DataFrame) -> bool:
+    positional = _parameters(module)
     if len(positional) == 1 and len(rows.columns) > 1 and any(is_tensor_column(rows[name]) for name in rows):
         raise ExportRefused(
             f"the module's forward takes one tensor, and the rows have the columns {', '.join(rows.columns)}",

@@ -70,6 +70,55 @@ def test_module_with_a_tensor_per_column(rows: pd.DataFrame, tmp_path: Path) -> 
     assert [column.feature.type for column in report.columns] == ["number", "integer"]
 
 
+class Less(nn.Module):
+    """Whether `a` is above `b`."""
+
+    def forward(self, b: Tensor, a: Tensor) -> Tensor:
+        return torch.sigmoid(9 * (a - b))
+
+
+@pytest.mark.parametrize("given", ["module", "program"])
+def test_columns_are_fed_by_the_names_of_the_parameters(tmp_path: Path, given: str) -> None:
+    random = np.random.default_rng(1)
+    pairs = pd.DataFrame({"a": random.random(200), "b": random.random(200)})
+    pairs["outcome"] = (pairs["a"] > pairs["b"]).astype(int)
+    axes = ({0: torch.export.Dim.DYNAMIC},) * 2
+    program = torch.export.export(Less().eval(), (torch.zeros(3), torch.ones(3)), dynamic_shapes=axes)
+    report = homeostat.export(Less() if given == "module" else program, pairs, tmp_path)
+    assert [column.source for column in report.columns] == ["b", "a"]
+    reference = pq.read_table(tmp_path / "reference.parquet")
+    scores = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path)).score(reference)
+    assert ((scores > 0.5) == pairs["outcome"]).all()
+    assert not any("order" in note for note in report.notes)
+
+
+def test_order_of_columns_with_other_names_is_reported(tmp_path: Path) -> None:
+    pairs = pd.DataFrame({"low": np.linspace(0, 1, 50), "high": np.linspace(1, 0, 50)})
+    pairs["outcome"] = (pairs["low"] > pairs["high"]).astype(int)
+    report = homeostat.export(Less(), pairs, tmp_path)
+    assert report.notes == ("forward() takes the columns in this order: b is 'low', a is 'high'",)
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_scores_that_are_probabilities_on_the_rows_only_are_refused(tmp_path: Path, classes: int) -> None:
+    net = nn.Linear(2, classes)
+    signs = torch.tensor([[0.4, -0.4], [-0.4, 0.4]])
+    with torch.no_grad():
+        net.weight[:], net.bias[:] = signs[:classes], 0.5
+    random = np.random.default_rng(1)
+    pairs = pd.DataFrame({"a": random.random(200), "b": random.random(200)})
+    pairs["outcome"] = (pairs["a"] > pairs["b"]).astype(int)
+    with pytest.raises(ExportRefused) as refused:
+        homeostat.export(net, pairs, tmp_path / "linear")
+    assert refused.value.message.startswith(
+        "the model's scores are between 0 and 1 on the rows only: of values beyond the range it returns "
+    )
+    assert "end the model with a sigmoid" in refused.value.hint
+    assert not (tmp_path / "linear").exists()
+    if classes == 1:
+        assert homeostat.export(net, pairs, tmp_path / "values", kind="value").kind.name == "value"
+
+
 @pytest.mark.parametrize("given", ["program", "its module", "its file"])
 def test_program_of_torch_export_is_exported(rows: pd.DataFrame, tmp_path: Path, given: str) -> None:
     """`torch.export.load` returns a program, `mlflow.pytorch.load_model` its module."""
