@@ -68,10 +68,13 @@ def softmax(scores: Floats) -> Floats:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def choose_output(model: onnx.ModelProto, name: str) -> tuple[onnx.ValueInfoProto, tuple[str, ...]]:
+def choose_output(
+    model: onnx.ModelProto, name: str, *, probability: bool
+) -> tuple[onnx.ValueInfoProto, tuple[str, ...]]:
     """The output that is served: `name`, else the only one of floats, else the only one that is called a probability.
 
-    With it a line of the report, if there were others to choose from. Raises ExportRefused if nothing says which.
+    `probability`: whether it may be one. With it a line of the report, if there were others to choose from. Raises ExportRefused
+    if nothing says which.
     """
     outputs: dict[str, onnx.ValueInfoProto] = {one.name: one for one in model.graph.output}
     floats = [
@@ -86,13 +89,9 @@ def choose_output(model: onnx.ModelProto, name: str) -> tuple[onnx.ValueInfoProt
             "the model has no output of scores",
             hint="export it with probabilities or values, float or double, not with labels only",
         )
-    named = (
-        [name]
-        if name
-        else floats[:1]
-        if len(floats) == 1
-        else [one for one in floats if one.lower() in _NAMES]
-    )
+    named = [name] if name else floats
+    if len(named) > 1:
+        named = [one for one in floats if probability and one.lower() in _NAMES]
     if len(named) != 1:
         raise ExportRefused(
             f"the model has several outputs that may be its scores: {', '.join(map(repr, floats))}",

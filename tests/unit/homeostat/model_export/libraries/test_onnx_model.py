@@ -490,8 +490,12 @@ def test_what_is_no_embedding_is_refused(
             helper.make_node("ReduceMax", ["probabilities"], ["best"], axes=[1], keepdims=0)
         )
         model.graph.output.append(helper.make_tensor_value_info("best", TensorProto.FLOAT, [None]))
+        with pytest.raises(
+            ExportRefused, match="several outputs that may be its scores: 'probabilities', 'best'"
+        ):
+            homeostat.export(model, given, tmp_path, kind="embedding")
     with pytest.raises(ExportRefused, match=said):
-        homeostat.export(model, given, tmp_path, kind="embedding")
+        homeostat.export(model, given, tmp_path, kind="embedding", output="" if outcome else "best")
 
 
 def test_numbers_per_row_without_outcomes_may_be_an_embedding(rows: pd.DataFrame, tmp_path: Path) -> None:
