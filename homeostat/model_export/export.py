@@ -26,6 +26,7 @@ from homeostat.model_export.checks.arguments import (
     check_no_outcome,
     check_rows,
 )
+from homeostat.model_export.checks.differing_columns import difference_hint
 from homeostat.model_export.checks.library_errors import refuses_alone, refusing
 from homeostat.model_export.checks.refused_numbers import refused_numbers
 from homeostat.model_export.columns import (
@@ -178,7 +179,7 @@ def export(
     notes = [
         *source.warnings,
         *refused_numbers(source, columns, frame),
-        *_differences(verified, columns, frame, allowed_share),
+        *_differences(source, verified, columns, frame, allowed_share),
     ]
     unseen = [one for one in verified.comparisons if one.name == UNSEEN_CATEGORIES]
     takes = {column.source for column in columns if any(one.compared(column.source) for one in unseen)}
@@ -266,7 +267,11 @@ def _best_conversion(
 
 
 def _differences(
-    verified: Verification, columns: Sequence[Column], frame: pd.DataFrame, share: float
+    source: SourceModel,
+    verified: Verification,
+    columns: Sequence[Column],
+    frame: pd.DataFrame,
+    share: float,
 ) -> list[str]:
     """What to warn of. Raises ExportRefused if more rows differ than are allowed."""
     refused = [one for one in verified.comparisons if not one.accepted(share)]
@@ -275,7 +280,7 @@ def _differences(
             "the exported model returns other scores than the original; nothing was written\n"
             + "\n".join(map(str, refused)),
             hint=precision_hint(columns, frame)
-            or "the rows above show where; if that is acceptable, export in Python with a larger tolerance= or allowed_share=",
+            or difference_hint(refused, columns, frame, original=source.score, exported=verified.score),
         )
     notes = [
         str(one) for one in verified.comparisons if (one.differing and not one.advice) or not one.is_complete

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,10 +33,11 @@ _MOST_NAMED = 20
 
 @dataclass(frozen=True)
 class Verification:
-    """The comparisons of one conversion, the given rows first, and its scores of the given rows."""
+    """The comparisons of one conversion, the given rows first, its scores of the given rows, and the scores it has of others."""
 
     comparisons: tuple[Comparison, ...]
     scores: Floats
+    score: Callable[[pd.DataFrame], Floats]
 
     def differing(self, share: float) -> float:
         """Zero if every comparison is accepted; else the sum of the shares of rows that differ."""
@@ -68,7 +69,9 @@ def verify(
     ]
     # What deployment requires is required here: a score that depends on other rows is equal to the original's.
     probe_model(served.outputs, loop.features, loop.prediction, to_table(columns, frame))
-    return Verification(tuple(found), scores)
+    return Verification(
+        tuple(found), scores, lambda rows: np.asarray(served.run(served.feeds(to_table(columns, rows))))
+    )
 
 
 def original_scores(source: SourceModel, frame: pd.DataFrame) -> Floats:

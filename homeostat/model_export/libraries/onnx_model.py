@@ -143,7 +143,12 @@ def onnx_model(
     output, output_notes = choose_output(model, options.get("output") or "", probability=probability)
     _element(output)
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        # Errors are raised with their text: onnxruntime would print it to stderr as well.
+        quiet = onnxruntime.SessionOptions()
+        quiet.log_severity_level = 4
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), quiet, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # onnxruntime's errors have no common base
         raise cannot_load(error) from None
 
