@@ -80,6 +80,11 @@ class Graph:
         bounds = [self.constant(np.float32(bound), name) for bound, name in ((0, "lowest"), (1, "highest"))]
         return self.node("Clip", [floats, *bounds])
 
+    @property
+    def opsets(self) -> Mapping[str, int]:
+        """The versions of the operator sets so far: nodes of another version may not be added."""
+        return self._opsets
+
     def finish(self, scores: str, *, classes: int = 0, values: int = 0) -> onnx.ModelProto:
         """The model; `scores` is the tensor with one number per row, [N] or [N, 1], or one per class or value, [N, K]."""
         width = classes or values
@@ -111,8 +116,12 @@ class Graph:
         prefix = "model/" if self._included == 1 else f"model_{self._included}/"
         prefixed = compose.add_prefix(inner, prefix)
         declared = {item.domain: item.version for item in inner.opset_import}
-        self._opsets = {**self._opsets, **(declared if opsets is None else opsets)}
-        self._ir_version = inner.ir_version
+        chosen = dict(declared if opsets is None else opsets)
+        if self._included > 1:
+            # Two parts share one version: the newer one, in which our own nodes mean the same.
+            chosen = {domain: max(version, self._opsets.get(domain, 0)) for domain, version in chosen.items()}
+        self._ir_version = max(inner.ir_version, self._ir_version if self._included > 1 else 0)
+        self._opsets = {**self._opsets, **chosen}
         self._functions = [*self._functions, *prefixed.functions]
         for name, tensor in feeds.items():
             self._nodes.append(helper.make_node("Identity", [tensor], [prefix + name]))

@@ -26,13 +26,14 @@ BOOSTING = frozenset({"GradientBoostingClassifier", "GradientBoostingRegressor"}
 
 
 def read_forest(estimator: Any, *, class_place: int | None, classes: int = 0) -> Ensemble:
-    """The mean over the trees: of the share of one class, of the shares of all, or of the value."""
+    """The mean over the trees: of the share of one class, of the shares of all, of the value, or of several values."""
     trees = getattr(estimator, "estimators_", None) or [estimator]
     count = len(trees)
+    several = 0 if hasattr(estimator, "classes_") or estimator.n_outputs_ == 1 else estimator.n_outputs_
 
     def leaf(values: Any) -> float | tuple[float, ...]:
-        if values.shape[0] != 1:
-            raise ExportRefused("the model predicts several values per row", hint="fit one model per target")
+        if several:
+            return tuple((values[:, 0] / count).tolist())
         weights = values[0]
         # Before scikit-learn 1.3 these are counts; a share is the same of both.
         if classes:
@@ -41,7 +42,7 @@ def read_forest(estimator: Any, *, class_place: int | None, classes: int = 0) ->
             (weights[class_place] / weights.sum() if class_place is not None else weights[0]) / count
         )
 
-    return Ensemble(tuple(_tree(tree.tree_, leaf) for tree in trees), width=classes, float32=True)
+    return Ensemble(tuple(_tree(tree.tree_, leaf) for tree in trees), width=classes or several, float32=True)
 
 
 def read_gradient_boosting(estimator: Any, *, flipped: bool = False) -> Ensemble:

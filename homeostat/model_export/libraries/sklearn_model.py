@@ -25,9 +25,9 @@ from homeostat.model_export.pipelines.composites import (
 from homeostat.model_export.pipelines.preparation import NotColumnwise
 from homeostat.model_export.pipelines.prepared_columns import add_prepared
 from homeostat.model_export.pipelines.skl2onnx_nodes import (
-    SUPPORTED,
     add_columns,
     add_estimator,
+    conversion_hint,
     first_line,
     raw_options,
 )
@@ -35,6 +35,7 @@ from homeostat.model_export.pipelines.structure import (
     class_name,
     first_step,
     only_text,
+    prepared_splits,
     split_steps,
     used_places,
 )
@@ -149,26 +150,23 @@ class SklearnModel:
         except ExportRefused as error:
             problems.append(str(error))
         steps, last = split_steps(self._core)
-        # Of several values skl2onnx converts the trees.
-        ensemble = (
-            None
-            if self.kind.names
-            else read_ensemble(last, class_place=self._place(), classes=len(self.kind.labels))
-        )
+        values = len(self.kind.names)
+        ensemble = read_ensemble(last, class_place=self._place(), classes=len(self.kind.labels))
         if ensemble is not None and self._raw:
             ensemble = replace(ensemble, link="identity", scale=1.0)
         if ensemble is not None and not steps:
-            yield from ensemble_conversions(ensemble, columns, rows)
+            yield from ensemble_conversions(ensemble, columns, rows, values=values)
             return
         found = False
         if ensemble is not None:
             try:
                 raw = through_steps(steps, ensemble, columns, rows)
+                yield from ensemble_conversions(
+                    raw.ensemble, columns, rows, values=values, words=raw.words, add_words=raw.add_words
+                )
+                return
             except NotColumnwise as error:
                 problems.append(str(error))
-            else:
-                yield from ensemble_conversions(raw, columns, rows)
-                return
         gaps = ensemble is not None and ensemble.gaps_are_missing and self._is_sparse(steps, rows)
         precisions = [
             (TensorProto.INT64, TensorProto.FLOAT),
@@ -190,18 +188,16 @@ class SklearnModel:
                 continue
             found = True
             yield model
-        if steps is not None and not self.kind.names and not gaps:
+        for head, rest in [] if gaps else prepared_splits(self._core):
             try:
-                yield self._convert_prepared(steps, last, columns, rows)
+                yield self._convert_prepared(head, rest, columns, rows)
                 found = True
             except (NotColumnwise, ExportRefused) as error:
                 problems.append(str(error))
         if not found:
             raise ExportRefused(
                 f"skl2onnx cannot convert this model: {problems[0]}",
-                hint="fit one model per value, or a forest or linear model of all"
-                if self.kind.names
-                else SUPPORTED,
+                hint=conversion_hint(self._core),
             )
 
     def _named(self) -> bool:
@@ -235,17 +231,15 @@ class SklearnModel:
         return [self._make_part(part, True) for part in composite.parts]
 
     def _composite(self) -> Composite | None:
-        return (
-            None
-            if self._raw or self.kind.names
-            else read_composite(self._core, classes=len(self.kind.labels))
-        )
+        if self._raw:
+            return None
+        return read_composite(self._core, classes=len(self.kind.labels), values=len(self.kind.names))
 
     def _finish(self, graph: Graph, scores: str) -> onnx.ModelProto:
         """`scores`: of two classes, the probability of the second."""
         if self._place() == 0:
             scores = graph.node("Sub", [graph.constant(np.array(1.0)), scores])
-        return graph.finish(scores, classes=len(self.kind.labels))
+        return graph.finish(scores, classes=len(self.kind.labels), values=len(self.kind.names))
 
     def _convert(self, columns: Sequence[Column], whole: int, real: int) -> onnx.ModelProto:
         graph = Graph(columns)
@@ -261,12 +255,12 @@ class SklearnModel:
         )
 
     def _convert_prepared(
-        self, steps: Any, last: Any, columns: Sequence[Column], rows: pd.DataFrame
+        self, head: Any, rest: Any, columns: Sequence[Column], rows: pd.DataFrame
     ) -> onnx.ModelProto:
-        """The steps before the last as tables and lines of single columns; the last one on the matrix that they make."""
+        """The first steps as tables and lines of single columns; the others on the matrix that these make."""
         graph = Graph(columns)
-        matrix, width = add_prepared(graph, steps, columns, rows)
-        scores = add_estimator(graph, last, matrix, width, classes=len(self.kind.labels), raw=self._raw)
+        matrix, width = add_prepared(graph, head, columns, rows)
+        scores = add_estimator(graph, rest, matrix, width, classes=len(self.kind.labels), raw=self._raw)
         return self._finish(graph, scores)
 
     def _convert_steps(
@@ -289,7 +283,8 @@ class SklearnModel:
         if gaps:
             empty = graph.node("Equal", [numbers, graph.constant(np.array(0.0))])
             numbers = graph.node("Where", [empty, graph.constant(np.array(np.nan)), numbers])
-        return graph.finish(add_matrix_ensemble(graph, ensemble, numbers), classes=ensemble.width)
+        scores = add_matrix_ensemble(graph, ensemble, numbers)
+        return graph.finish(scores, classes=len(self.kind.labels), values=len(self.kind.names))
 
     def _is_sparse(self, steps: Any, rows: pd.DataFrame) -> bool:
         """Whether the steps return a sparse matrix."""

@@ -67,10 +67,11 @@ def unwrapped(estimator: Any) -> Any:
     return estimator
 
 
-def read_composite(estimator: Any, *, classes: int) -> Composite | None:
-    """How the estimator, or the last step of the pipeline, combines others; None if it does not. `classes`: how many, of several.
+def read_composite(estimator: Any, *, classes: int, values: int = 0) -> Composite | None:
+    """How the estimator, or the last step of the pipeline, combines others; None if it does not.
 
-    Raises ExportRefused for a combination that is not known.
+    `classes`: how many, of several; `values`: how many numbers it predicts, of several. Raises ExportRefused for a combination
+    that is not known.
     """
     from sklearn.pipeline import Pipeline
 
@@ -78,6 +79,8 @@ def read_composite(estimator: Any, *, classes: int) -> Composite | None:
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     reader = _READERS.get(type(last).__name__)
     if reader is None or not type(last).__module__.startswith("sklearn."):
+        return None
+    if (reader is _several_values) != bool(values):
         return None
     found = reader(last, classes)
     if found is None or not steps:
@@ -225,6 +228,16 @@ def _stacking(estimator: Any, classes: int) -> Composite | None:
     return Composite(parts, [method == "decision_function" for method in methods], combine)
 
 
+def _several_values(estimator: Any, classes: int) -> Composite:
+    def combine(graph: Graph, tensors: Sequence[str]) -> str:
+        flat = graph.constant(np.array([-1, 1], dtype=np.int64), "column")
+        columns = [graph.node("Reshape", [tensor, flat]) for tensor in tensors]
+        return graph.node("Concat", columns, axis=1)
+
+    parts = list(estimator.estimators_)
+    return Composite(parts, [False] * len(parts), combine)
+
+
 _READERS: dict[str, Callable[[Any, int], Composite | None]] = {
     "VotingClassifier": _voting,
     "VotingRegressor": _voting,
@@ -235,4 +248,5 @@ _READERS: dict[str, Callable[[Any, int], Composite | None]] = {
     "BaggingRegressor": _bagging,
     "OneVsRestClassifier": _one_vs_rest,
     "TransformedTargetRegressor": _transformed_target,
+    "MultiOutputRegressor": _several_values,
 }

@@ -61,6 +61,14 @@ class Line:
     values: Floats
 
 
+@dataclass(frozen=True)
+class Gaps:
+    """Of one raw number: the prepared `columns` that are missing whatever it is, and the `numbers` of which others are."""
+
+    columns: frozenset[int]
+    numbers: tuple[float, ...]
+
+
 class Preparation:
     """The fitted steps, asked about one raw column at a time; the others hold the values of the first row."""
 
@@ -77,6 +85,21 @@ class Preparation:
     def has_categories(self) -> bool:
         """Whether some encoder of the steps was fitted with whole numbers."""
         return next(self._known(int), None) is not None
+
+    def is_sparse(self) -> bool:
+        """Whether the steps return a sparse matrix."""
+        return hasattr(self._transform(self._rows.iloc[:2]), "tocoo")
+
+    def gaps(self, raw: int, prepared: Sequence[int]) -> Gaps:
+        """Where prepared columns of a raw number are missing to the trees: zeros that a sparse matrix does not store."""
+        if not self._ensemble.gaps_are_missing and self._ensemble.missing_number is None:
+            return Gaps(frozenset(), ())
+        seen = self._rows[self._columns[raw].source].dropna().to_numpy(dtype=np.float64)
+        values = np.unique([*seen, 0.0, *self._grid(raw)])
+        gone = np.isnan(self.of(raw, values.tolist())[:, list(prepared)])
+        never = np.asarray(gone.all(axis=0))
+        columns = frozenset(np.asarray(prepared)[never].tolist())
+        return Gaps(columns, tuple(values[gone[:, ~never].any(axis=1)].tolist()))
 
     def sources(self, used: Sequence[int]) -> dict[int, int]:
         """The raw column of each prepared column: changing any other one changes nothing."""
@@ -99,7 +122,9 @@ class Preparation:
 
     def is_monotonic(self, raw: int, prepared: Sequence[int]) -> bool:
         """Whether the prepared columns only rise, or only fall, with the raw number."""
-        steps = np.diff(self.of(raw, self._grid(raw).tolist())[:, list(prepared)], axis=0)
+        made = self.of(raw, self._grid(raw).tolist())[:, list(prepared)]
+        # Of a gap nothing is known.
+        steps = np.diff(made[~np.isnan(made).any(axis=1)], axis=0)
         return bool(((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)).all())
 
     def line(self, raw: int) -> Line | None:
@@ -169,6 +194,9 @@ class Preparation:
 
         def on_left(values: Floats) -> npt.NDArray[np.bool_]:
             prepared = self.of(raw, values.tolist())[chosen]
+            if np.isnan(prepared).any():
+                # A gap: its neighbour is not missing.
+                prepared = self.of(raw, np.nextafter(values, np.inf).tolist())[chosen]
             return np.asarray(prepared < limits if strict else prepared <= limits)
 
         first, last = self.of(raw, [low[0]])[0][places], self.of(raw, [high[0]])[0][places]
@@ -209,9 +237,7 @@ class Preparation:
             return np.full((1, width), np.nan)
 
     def _prepare(self, frame: pd.DataFrame) -> Floats:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            made = self._steps.transform(frame if self._named else frame.to_numpy())
+        made = self._transform(frame)
         wide: Floats
         if hasattr(made, "tocoo"):
             stored = made.tocoo()
@@ -225,6 +251,11 @@ class Preparation:
             marked = [self._ensemble.number_is_missing(column) for column in range(wide.shape[1])]
             wide[np.array(marked) & (np.abs(wide - self._ensemble.missing_number) <= NEARLY)] = np.nan
         return wide
+
+    def _transform(self, frame: pd.DataFrame) -> Any:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return self._steps.transform(frame if self._named else frame.to_numpy())
 
     def _range(self, raw: int) -> tuple[float, float]:
         low, high = self._ends(raw)

@@ -1,7 +1,8 @@
 """Fitted steps of a pipeline as tables and lines: what scalers, imputers and encoders make of each raw column.
 
 A category becomes a row of a table; a number becomes a line, slope * number + offset, and a value of its own where it is missing.
-Both are found by asking the steps themselves, so it does not matter which steps they are.
+Both are found by asking the steps themselves, so it does not matter which steps they are. Words of texts are counted by nodes of
+their own.
 """
 
 from __future__ import annotations
@@ -16,20 +17,27 @@ from onnx import TensorProto
 from homeostat.model_export.columns import Column
 from homeostat.model_export.named_graph import Graph
 from homeostat.model_export.pipelines.preparation import NotColumnwise, Preparation, same_for_all
+from homeostat.model_export.pipelines.text_branches import add_text_branch, split_texts
 from homeostat.model_export.prediction_kind import Floats
 from homeostat.model_export.trees.ensemble import Ensemble
 from homeostat.model_export.trees.tree_graph import add_positions
 
 
 def add_prepared(graph: Graph, steps: Any, columns: Sequence[Column], rows: pd.DataFrame) -> tuple[str, int]:
-    """Add the steps; returns the prepared matrix, float64 [N, width], and its width. Raises NotColumnwise."""
-    if texts := [column.source for column in columns if column.feature.type == "text"]:
-        raise NotColumnwise(f"prepared columns come from words of the text {texts[0]}")
-    prepare = Preparation(steps, columns, rows, Ensemble(()))
-    plain = prepare.of(0, [rows[columns[0].source].iloc[0]])[0]
+    """Add the steps; returns the prepared matrix, float64 [N, width], and its width.
+
+    Raises NotColumnwise, and ExportRefused for steps of a text that have no form in ONNX.
+    """
+    split = split_texts(steps, columns)
+    prepare = Preparation(split.others, columns, rows, Ensemble(()))
+    first = next(place for place, column in enumerate(columns) if column.feature.type != "text")
+    plain = prepare.of(first, [rows[columns[first].source].iloc[0]])[0]
     taken = np.zeros(len(plain), dtype=bool)
-    blocks, order = [], []
+    blocks: list[str] = []
+    order: list[int] = []
     for raw, column in enumerate(columns):
+        if column.feature.type == "text":
+            continue
         table = None
         line = prepare.line(raw) if prepare.is_number(raw) else None
         if line is None:
@@ -60,15 +68,20 @@ def add_prepared(graph: Graph, steps: Any, columns: Sequence[Column], rows: pd.D
         elif table is not None:
             positions = add_positions(graph, column, table.table)
             blocks.append(graph.node("Gather", [graph.constant(made[:, mine]), positions], axis=0))
-    if not blocks:
+    if not blocks and not split.texts:
         raise NotColumnwise("the steps make the same of all rows")
     rest = np.flatnonzero(~taken)
     if len(rest):
-        blocks.append(_repeated(graph, plain[rest], columns[0]))
+        blocks.append(_repeated(graph, plain[rest], columns[first]))
         order += rest.tolist()
+    if split.texts:
+        order = [split.places[place] for place in order]
+    for branch in split.texts:
+        blocks.append(add_text_branch(graph, branch))
+        order += branch.places
     side = blocks[0] if len(blocks) == 1 else graph.node("Concat", blocks, axis=1)
     places = graph.constant(np.argsort(order).astype(np.int64), "order")
-    return graph.node("Gather", [side, places], axis=1), len(plain)
+    return graph.node("Gather", [side, places], axis=1), len(order)
 
 
 def _of_number(graph: Graph, name: str, real: str) -> str:

@@ -11,11 +11,13 @@ from onnx import TensorProto
 from homeostat.model_export.columns import Column
 from homeostat.model_export.libraries.ensembles import read_ensemble
 from homeostat.model_export.named_graph import OPSETS, Graph, second_column
-from homeostat.model_export.text.vectorizers import TEXT_OPSETS, converters, has_vectorizer
+from homeostat.model_export.pipelines.structure import split_steps
+from homeostat.model_export.text.vectorizers import TEXT_OPSETS, converters, has_vectorizer, parts
 from homeostat.model_export.trees.tree_graph import add_matrix_ensemble
 from shared.errors import ExportRefused
 
 SUPPORTED = "use estimators and transformers from https://onnx.ai/sklearn-onnx/supported.html"
+_HOLDERS = ("steps", "transformers_", "transformer_list")
 _PROBABILITIES = "probabilities"
 
 
@@ -53,9 +55,9 @@ def add_columns(
         element = TensorProto.STRING if True in texts else real
         feeds.append(graph.matrix(columns, element))
         types.append(("X", _type(element, len(columns))))
-    opsets, extra = OPSETS, {}
+    opsets, extra = dict(graph.opsets), {}
     if has_vectorizer(estimator):
-        opsets, extra = OPSETS | TEXT_OPSETS, converters(real)
+        opsets, extra = opsets | TEXT_OPSETS, converters(real)
     inner = convert_sklearn(estimator, initial_types=types, options=options, target_opset=opsets, **extra)
     return _add_converted(graph, inner, feeds, opsets)
 
@@ -63,29 +65,44 @@ def add_columns(
 def add_estimator(
     graph: Graph, estimator: Any, matrix: str, width: int, *, classes: int, raw: bool = False
 ) -> str:
-    """Add a fitted estimator of scikit-learn on a float64 matrix [N, width]; returns its scores (of the second of two classes).
+    """Add a fitted estimator, or steps and an estimator, on a float64 matrix [N, width]; returns its scores (of the second of two
+    classes).
 
     `classes`: how many, if several. `raw`: the decision function instead. Raises ExportRefused.
     """
-    from skl2onnx import to_onnx
-    from skl2onnx.common.data_types import FloatTensorType
-
     two = hasattr(estimator, "classes_") and not classes
-    ensemble = read_ensemble(estimator, class_place=1 if two else None, classes=classes)
+    steps, last = split_steps(estimator)
+    ensemble = read_ensemble(last, class_place=1 if two else None, classes=classes)
     if ensemble is not None:
+        if steps is not None:
+            matrix = _add_on_matrix(graph, steps, matrix, width, TensorProto.DOUBLE, None)
         return add_matrix_ensemble(graph, ensemble, matrix)
+    options: Any = {"zipmap": False} if two or classes else None
+    found = _add_on_matrix(
+        graph, estimator, matrix, width, TensorProto.FLOAT, options, raw=last if raw else None
+    )
+    return second_column(graph, found, 1) if two else found
+
+
+def _add_on_matrix(
+    graph: Graph, estimator: Any, matrix: str, width: int, element: int, options: Any, *, raw: Any = None
+) -> str:
+    """`raw`: the last step, if its decision function is the output."""
+    from skl2onnx import to_onnx
+
+    opsets = {domain: version for domain, version in graph.opsets.items() if domain in OPSETS}
     try:
-        options: Any = {"zipmap": False} if two or classes else None
-        if raw:
-            options = raw_options(estimator)
-        types = [("X", FloatTensorType([None, width]))]
-        inner = to_onnx(estimator, initial_types=types, options=options, target_opset=OPSETS)
+        if raw is not None:
+            options = raw_options(raw)
+        types = [("X", _type(element, width))]
+        inner = to_onnx(estimator, initial_types=types, options=options, target_opset=opsets)
     except Exception as error:  # skl2onnx raises its own classes, RuntimeError, ValueError and others
         raise ExportRefused(
-            f"skl2onnx cannot convert {type(estimator).__name__}: {first_line(error)}", hint=SUPPORTED
+            f"skl2onnx cannot convert {type(split_steps(estimator)[1]).__name__}: {first_line(error)}",
+            hint=conversion_hint(estimator),
         ) from error
-    found = _add_converted(graph, inner, [graph.node("Cast", [matrix], to=TensorProto.FLOAT)], OPSETS)
-    return second_column(graph, found, 1) if two else found
+    feed = graph.node("Cast", [matrix], to=element)
+    return _add_converted(graph, inner, [feed], opsets)
 
 
 def raw_options(estimator: Any) -> dict[int, Any]:
@@ -108,6 +125,23 @@ def _add_converted(
     output = _PROBABILITIES if _PROBABILITIES in names else names[-1]
     # It declares the lowest versions that have the operators, and writes them as asked for.
     return graph.include(inner, connected, output, opsets=opsets)
+
+
+def conversion_hint(estimator: Any) -> str:
+    """What to do if skl2onnx fails: which steps it has no converter of, or that options of the steps are in the way."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+
+    unknown = {
+        type(step).__name__
+        for step in parts(estimator)
+        if not any(hasattr(step, one) for one in _HOLDERS) and type(step) not in sklearn_operator_name_map
+    }
+    if unknown:
+        return f"skl2onnx has no converter of {', '.join(sorted(unknown))}: {SUPPORTED}"
+    return (
+        "skl2onnx has converters of these steps, but not of their options or columns: docs/what-fits.md lists what is exported; "
+        "replace the step that the message names, or do its work in the rows before fitting"
+    )
 
 
 def _element(column: Column, whole: int, real: int) -> int:

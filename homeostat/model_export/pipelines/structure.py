@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -55,3 +55,13 @@ def split_steps(estimator: Any) -> tuple[Any, Any]:
     if len(estimator.steps) == 1:
         return None, estimator.steps[0][1]
     return estimator[:-1], estimator.steps[-1][1]
+
+
+def prepared_splits(estimator: Any) -> Iterator[tuple[Any, Any]]:
+    """Steps whose columns may each come from one raw column, and the rest: all before the last one, then the first one."""
+    steps, last = split_steps(estimator)
+    if steps is None:
+        return
+    yield steps, last
+    if len(steps.steps) > 1:
+        yield estimator[:1], estimator[1:]

@@ -70,9 +70,18 @@ class TreeModel:
 
 
 def ensemble_conversions(
-    ensemble: Ensemble, columns: Sequence[Column], rows: pd.DataFrame
+    ensemble: Ensemble,
+    columns: Sequence[Column],
+    rows: pd.DataFrame,
+    *,
+    values: int = 0,
+    words: int = 0,
+    add_words: Callable[[Graph], str] | None = None,
 ) -> Iterator[onnx.ModelProto]:
-    """The one conversion of an ensemble whose columns are the features."""
+    """The one conversion of an ensemble whose columns are the features, and after them `words` numbers of `add_words`.
+
+    `values`: how many numbers the score has, of a regression of several.
+    """
     wide = {
         place: np.unique(rows[column.source].dropna().to_numpy(dtype=np.float64))
         for place, column in enumerate(columns)
@@ -80,8 +89,9 @@ def ensemble_conversions(
     }
     ensemble = for_rounded_numbers(ensemble, wide)
     tables = ensemble.tables()
-    numbers = [column for column in columns if column.feature.type != "category"]
+    numbers = [column for column in columns if column.feature.type not in ("category", "text")]
     places = {place: numbers.index(column) for place, column in enumerate(columns) if column in numbers}
+    places |= {len(columns) + place: len(numbers) + place for place in range(words)}
     split = {node.column for tree in ensemble.trees for node in tree if node.left_positions is None}
     for place in split - {-1} - set(places):
         raise ExportRefused(
@@ -90,9 +100,12 @@ def ensemble_conversions(
         )
     graph = Graph(columns)
     matrix = graph.matrix(numbers, TensorProto.DOUBLE) if numbers else ""
+    if add_words is not None:
+        counts = add_words(graph)
+        matrix = graph.node("Concat", [matrix, counts], axis=1) if matrix else counts
     positions = {place: add_positions(graph, columns[place], table) for place, table in tables.items()}
     scores = add_ensemble(graph, ensemble, numbers=matrix, places=places, positions=positions)
-    yield graph.finish(scores, classes=ensemble.width)
+    yield graph.finish(scores, classes=0 if values else ensemble.width, values=values)
 
 
 def names_or_candidates(names: Sequence[str], count: int, candidates: Sequence[str]) -> Sequence[str]:

@@ -140,6 +140,27 @@ def _behind(**steps: Any) -> Any:
     return _columns(_linear(), **steps)
 
 
+def _several_values(variant: str, make: Callable[[], Any]) -> Case:
+    """Two values behind encoders, with missing categories."""
+    return Case(
+        "several values: forests, linear models, `MultiOutputRegressor` of any, also of boosting",
+        lambda rows: _columns(make()).fit(rows[_COLUMNS], rows[["value", "visits"]]),
+        without_towns,
+        variant=variant,
+        options={"outcome": ["value", "visits"], "features": _COLUMNS},
+        remark="as kind `values`",
+    )
+
+
+_OF_VALUES: dict[str, Callable[[], Any]] = {
+    "forest": lambda: RandomForestRegressor(3, random_state=1),
+    "linear": Ridge,
+    "histogram": lambda: MultiOutputRegressor(HistGradientBoostingRegressor(max_iter=3)),
+    **{
+        library: partial(lambda make: MultiOutputRegressor(make()), make_value)
+        for library, (_, make_value) in _BOOSTERS.items()
+    },
+}
 STEPS = [
     *(classifier(row, partial(_behind, text=step), columns=_COLUMNS) for row, step in _STEPS.items()),
     *(classifier(row, partial(_behind, number=step), columns=_COLUMNS) for row, step in _NUMBERS.items()),
@@ -193,15 +214,7 @@ STEPS = [
 ]
 COMBINED = [
     *(case for library, parts in _BOOSTERS.items() for case in _around(library, *parts)),
-    Case(
-        "`MultiOutputRegressor` of boosting",
-        lambda rows: MultiOutputRegressor(HistGradientBoostingRegressor(max_iter=3)).fit(
-            rows[["age", "visits"]], rows[["value", "paid"]]
-        ),
-        options={"outcome": ["value", "paid"], "features": ["age", "visits"]},
-        refused="skl2onnx cannot convert",
-        remark="one model per value, or a forest or linear model of all",
-    ),
+    *(_several_values(variant, make) for variant, make in _OF_VALUES.items()),
     classifier(
         _CLASSIFIERS,
         lambda: CalibratedClassifierCV(lgb()(), cv=2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.feature_extraction.text import (
     TfidfTransformer,
     TfidfVectorizer,
 )
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -24,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
-from tests.export.matrix.boosters import lgb, xgb
+from tests.export.matrix.boosters import cat, lgb, xgb
 from tests.export.matrix.case import Case
 
 _WORDS = ["Good", "bad,", "the", "ROOM", "Été", "größe", "it's", "cold!", "мир", "2nd"]
@@ -56,6 +58,28 @@ def _beside(make: Callable[[], Any]) -> Callable[[pd.DataFrame], Any]:
             (TfidfVectorizer(), "review"),
             (StandardScaler(), ["age", "visits"]),
             (OneHotEncoder(handle_unknown="ignore"), ["town"]),
+        )
+        return make_pipeline(columns, make()).fit(rows, rows["outcome"])
+
+    return fit
+
+
+def _with_gaps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Reviews beside numbers and categories that are missing in some rows, and a rare category."""
+    rare = rows["town"].mask(rows["age"] % 11 == 0, "fair")
+    return with_reviews(rows).assign(
+        town=rare.astype(object).mask(rows["age"] % 7 == 0, None),
+        whole=rows["visits"].astype("Int64").mask(rows["age"] % 5 == 0),
+    )
+
+
+def _beside_gaps(make: Callable[[], Any]) -> Callable[[pd.DataFrame], Any]:
+    def fit(rows: pd.DataFrame) -> Any:
+        columns = make_column_transformer(
+            (make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()), ["amount", "whole"]),
+            (TfidfVectorizer(), "review"),
+            (OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=50), ["town"]),
+            ("passthrough", ["visits"]),
         )
         return make_pipeline(columns, make()).fit(rows, rows["outcome"])
 
@@ -102,6 +126,22 @@ TEXT = [
             options={"features": ["review", "age", "visits", "town"]},
         )
         for name, make in (("linear", LogisticRegression), ("XGBoost", xgb(enable_categorical=False)))
+    ),
+    *(
+        Case(
+            "the same beside missing numbers, missing and rare categories",
+            _beside_gaps(make),
+            _with_gaps,
+            variant=name,
+            options={"features": ["review", "amount", "whole", "town", "visits"]},
+        )
+        for name, make in (
+            ("linear", LogisticRegression),
+            ("forest", partial(RandomForestClassifier, 3, random_state=1)),
+            ("XGBoost", xgb(enable_categorical=False)),
+            ("LightGBM", lgb()),
+            ("CatBoost", cat()),
+        )
     ),
     _case(
         "`tokenizer=`, `preprocessor=` and `analyzer=` functions",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ FIRST, SECOND = Node(value=1), Node(value=2)
 def rewritten(steps: Any, node: Node, **options: Any) -> tuple[Node, dict[int, CategoryTable]]:
     columns = infer_columns(ROWS, list(ROWS.columns))
     ensemble = Ensemble(((node, FIRST, SECOND),), **options)
-    raw = through_steps(steps.fit(ROWS), ensemble, columns, ROWS)
+    raw = through_steps(steps.fit(ROWS), ensemble, columns, ROWS).ensemble
     return raw.trees[0][0], raw.tables()
 
 
@@ -74,7 +75,7 @@ def test_categories_of_the_fit_are_known_without_a_row() -> None:
     few = ROWS[ROWS["shop"] != "mall"].reset_index(drop=True)
     raw = through_steps(
         steps, Ensemble(((split(0, 0.5), FIRST, SECOND),)), infer_columns(few, list(few.columns)), few
-    )
+    ).ensemble
     assert raw.tables() == {1: CategoryTable(("corner", "web", "mall"))}
     assert raw.trees[0][0].left_positions == frozenset({0})
 
@@ -105,5 +106,38 @@ def test_column_that_no_split_uses_is_ignored() -> None:
     steps = make_pipeline(StandardScaler()).fit(rows)
     columns = infer_columns(rows, ["age", "paid"])
     stump = (Node(column=1, threshold=0.0, left=1, right=2), Node(value=1.0), Node(value=2.0))
-    raw = through_steps(steps, Ensemble((stump,)), columns, rows)
+    raw = through_steps(steps, Ensemble((stump,)), columns, rows).ensemble
     assert (raw.trees[0][0].column, round(raw.trees[0][0].threshold, 6)) == (1, 2.5)
+
+
+def test_zero_of_a_sparse_matrix_is_a_missing_number() -> None:
+    rows = ROWS.assign(day=[0, 4, 5, 4] * 30)
+    steps = ColumnTransformer(
+        [("c", OneHotEncoder(), ["shop"]), ("n", "passthrough", ["day"])], sparse_threshold=1.0
+    ).fit(rows)
+    ensemble = Ensemble(((split(3, 4.5), FIRST, SECOND),), gaps_are_missing=True, strict=True)
+    raw = through_steps(steps, ensemble, infer_columns(rows, list(rows.columns)), rows).ensemble
+    assert (raw.missing_number, raw.missing_in) == (0.0, frozenset({2}))
+    assert raw.trees[0][0].column == 2
+    assert not raw.trees[0][0].missing_left
+
+
+def test_indicator_that_a_sparse_matrix_stores_for_missing_numbers_only() -> None:
+    steps = ColumnTransformer(
+        [("c", OneHotEncoder(), ["shop"]), ("n", SimpleImputer(add_indicator=True), ["amount"])],
+        sparse_threshold=1.0,
+    )
+    indicator = replace(split(4, 0.5), missing_left=True)
+    node, _ = rewritten(steps, indicator, gaps_are_missing=True, strict=True)
+    # Of a number it is not stored, and so missing, which goes left; of a missing number it is 1, which goes right.
+    assert (node.column, node.threshold, node.missing_left) == (0, np.inf, False)
+
+
+def test_zero_and_a_missing_number_that_part_are_not_rewritten() -> None:
+    rows = ROWS.assign(amount=[0.0, 20.0, np.nan, 40.0] * 30)
+    steps = ColumnTransformer(
+        [("c", OneHotEncoder(), ["shop"]), ("n", SimpleImputer(), ["amount"])], sparse_threshold=1.0
+    ).fit(rows)
+    ensemble = Ensemble(((split(3, 30.0), FIRST, SECOND),), gaps_are_missing=True, strict=True)
+    with pytest.raises(NotColumnwise, match="missing in different ways"):
+        through_steps(steps, ensemble, infer_columns(rows, list(rows.columns)), rows)
