@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from homeostat.model_export.columns import Column
+from homeostat.model_export.libraries.xgboost_categories import stored_categories, with_known_categories
 from homeostat.model_export.prediction_kind import VALUE, of_classes
 from homeostat.model_export.trees.ensemble import (
     CategoryTable,
@@ -65,7 +65,7 @@ def xgboost_model(model: Any, *, positive: Any = None) -> TreeModel:
     used = (0, iterations if stopped else 0)
 
     def predict(rows: pd.DataFrame) -> Any:
-        _refuse_unseen_texts(booster, rows)
+        rows = with_known_categories(booster, rows)
         given: Any = rows if booster.feature_names else rows.to_numpy()
         if estimator is not None and not classes:
             return estimator.predict(given)
@@ -124,7 +124,7 @@ def read_booster(
         )
     tables = {
         place: CategoryTable(column.keys) for place, column in enumerate(columns) if column.keys
-    } | _stored_categories(boosting["model"], columns)
+    } | stored_categories(boosting["model"], columns)
     used = boosting["model"]["iteration_indptr"][iterations]
     trees = [_tree(tree, tables) for tree in boosting["model"]["trees"][:used]]
     if weights:
@@ -165,17 +165,6 @@ def _in_turn(trees: Sequence[Tree], classes: Sequence[int], width: int) -> list[
     return [tree for turn in zip(*by_class, strict=True) for tree in turn]
 
 
-def _refuse_unseen_texts(booster: Any, rows: pd.DataFrame) -> None:
-    """XGBoost finds a text by binary search: an unknown one is scored as the next category, or refused after the last one."""
-    if not any(isinstance(kind, pd.CategoricalDtype) for kind in rows.dtypes):
-        return
-    model = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]
-    for place, texts in _stored_texts(model.get("gbtree", model).get("model") or {}).items():
-        given = set(rows.iloc[:, place].dropna().unique())
-        if unseen := given - set(texts):
-            raise ValueError(f"Found a category not in the training set: {sorted(map(str, unseen))[0]!r}")
-
-
 def used_iterations(booster: Any) -> int:
     """Up to the best iteration where training stopped early, as an estimator predicts; a booster itself predicts with all."""
     best = booster.attr("best_iteration")
@@ -195,32 +184,6 @@ def _base(text: str, link: Link) -> float:
     if link == "sigmoid":
         return -math.log(1 / score - 1)
     return math.log(score) if link == "exp" else score
-
-
-def _stored_categories(model: dict[str, Any], columns: Sequence[Column]) -> dict[int, CategoryTable]:
-    """The categories that the booster keeps, since XGBoost 3.1; older ones go by the order in the rows."""
-    found: dict[int, CategoryTable] = {}
-    encoders = (model.get("cats") or {}).get("enc", [])
-    texts = _stored_texts(model)
-    for place, (encoder, column) in enumerate(zip(encoders, columns, strict=False)):
-        values = encoder.get("values")
-        if not values:
-            continue
-        if place in texts:
-            found[place] = CategoryTable(texts[place])
-        elif column.feature.type == "integer":
-            found[place] = CategoryTable(tuple(int(value) for value in values))
-    return found
-
-
-def _stored_texts(model: dict[str, Any]) -> dict[int, tuple[str, ...]]:
-    """The categories that are texts, by the place of their column."""
-    found: dict[int, tuple[str, ...]] = {}
-    for place, encoder in enumerate((model.get("cats") or {}).get("enc", [])):
-        if encoder.get("values") and "offsets" in encoder:
-            text = bytes(value % 256 for value in encoder["values"])
-            found[place] = tuple(text[start:end].decode() for start, end in pairwise(encoder["offsets"]))
-    return found
 
 
 def _tree(tree: dict[str, Any], tables: dict[int, CategoryTable]) -> Tree:
