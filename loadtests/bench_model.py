@@ -1,17 +1,22 @@
-"""The model of the comparison: 32 numbers, two hidden layers of 64, one probability; seeded, so always the same."""
+"""The models of the comparison, seeded, so always the same: `mlp` (32 numbers, two hidden layers of 64, two probabilities),
+`conv` (an image of 3 x 64 x 64, ten probabilities) and `wide` (32 numbers, two hidden layers of 2048)."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import onnx
 import onnxruntime
 import pyarrow as pa
 import pyarrow.parquet as pq
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from shared.contracts.loop_yaml import parse_loop_spec
+from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Origin
 from shared.contracts.release import Release
 from shared.models.keys import ensure_keys
@@ -19,79 +24,72 @@ from shared.models.packaging import package_version
 from shared.stores.model_store import open_model_store
 
 INPUTS = 32
-_LOOP = """
-model: bench
-features: [{name: x, type: tensor, shape: [32]}]
-prediction: {kind: probability}
-outcome: {delay: 1h}
-metric: {name: log_loss}
-drift: {window: {every: 1d}}
-retraining: {command: [none]}
-gate: {holdout: 1d}
-"""
+IMAGE = (3, 64, 64)
+SHAPES: dict[str, tuple[int, ...]] = {"mlp": (INPUTS,), "conv": IMAGE, "wide": (INPUTS,)}
+_OUTPUTS = {"mlp": 2, "conv": 10, "wide": 2}
+_REFERENCE_ROWS = 64
 
 
-def write_model(path: Path) -> None:
-    """Write the ONNX file."""
+def write_models(folder: Path) -> None:
+    """Write NAME.onnx of each model."""
     random = np.random.default_rng(7)
-    nodes, weights, previous = [], [], "x"
-    for layer, (rows, columns) in enumerate(((INPUTS, 64), (64, 64), (64, 1))):
-        weights += [
-            numpy_helper.from_array(random.normal(0, 0.3, (rows, columns)).astype(np.float32), f"w{layer}"),
-            numpy_helper.from_array(random.normal(0, 0.3, columns).astype(np.float32), f"b{layer}"),
-        ]
-        nodes.append(helper.make_node("Gemm", [previous, f"w{layer}", f"b{layer}"], [f"h{layer}"]))
-        nodes.append(helper.make_node("Sigmoid" if layer == 2 else "Relu", [f"h{layer}"], [f"a{layer}"]))
-        previous = f"a{layer}"
-    nodes.append(helper.make_node("Squeeze", [previous, "axis"], ["score"]))
-    weights.append(numpy_helper.from_array(np.array([1], np.int64), "axis"))
-    graph = helper.make_graph(
-        nodes,
-        "bench",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", INPUTS])],
-        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["N"])],
-        weights,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    path.write_bytes(model.SerializeToString())
+    for name, nodes, weights in (
+        ("mlp", *_dense(random, (INPUTS, 64, 64, 2))),
+        ("conv", *_convolutions(random)),
+        ("wide", *_dense(random, (INPUTS, 2048, 2048, 2))),
+    ):
+        graph = helper.make_graph(
+            nodes,
+            name,
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *SHAPES[name]])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", _OUTPUTS[name]])],
+            [numpy_helper.from_array(values, key) for key, values in weights.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+        onnx.save(model, folder / f"{name}.onnx")
 
 
-def example_rows(count: int) -> list[list[float]]:
-    """Rows as a caller sends them."""
-    rows: list[list[float]] = np.random.default_rng(11).normal(0, 1, (count, INPUTS)).round(4).tolist()
-    return rows
+def example_rows(name: str, count: int) -> npt.NDArray[np.float32]:
+    """Rows as a client sends them, in four decimals."""
+    random = np.random.default_rng(11)
+    return random.normal(0, 1, (count, *SHAPES[name])).round(4).astype(np.float32)
 
 
-def release_model(home: Path, model: Path) -> None:
-    """Package, sign and release the model below `home`, as `homeostat deploy` would."""
-    rows = example_rows(200)
-    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    scores = session.run(["score"], {"x": np.array(rows, np.float32)})[0]
+def release_model(home: Path, name: str) -> None:
+    """Package, sign and release `home`/NAME.onnx, as `homeostat deploy` would. Answers are embeddings: they are in the log."""
+    rows = example_rows(name, _REFERENCE_ROWS)
+    session = onnxruntime.InferenceSession(str(home / f"{name}.onnx"), providers=["CPUExecutionProvider"])
+    answers = session.run(["y"], {"x": rows})[0]
+    draft = home / "drafts" / name
+    draft.mkdir(parents=True)
     moment = pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * len(rows), pa.timestamp("us", "UTC"))
-    table = pa.table(
-        {
-            "event_time": moment,
-            "x": rows,
-            "outcome": [0.0] * len(rows),
-            "prediction_id": [""] * len(rows),
-            "score": scores.astype(np.float64),
-        }
-    )
-    pq.write_table(table, home / "reference.parquet")
+    columns: dict[str, Any] = {
+        "event_time": moment,
+        "x": rows.reshape(len(rows), -1).tolist(),
+        "prediction_id": [""] * len(rows),
+        "scores": pa.array(answers.tolist(), pa.list_(pa.float32())),
+    }
+    pq.write_table(pa.table(columns), draft / "reference.parquet")
+    document = {
+        "model": name,
+        "features": [{"name": "x", "type": "tensor", "shape": list(SHAPES[name])}],
+        "prediction": {"kind": "embedding", "size": _OUTPUTS[name], "output": "y"},
+        "drift": {"window": {"every": "1d"}},
+    }
     manifest = package_version(
-        home / "draft",
-        loop=parse_loop_spec(_LOOP, origin="bench"),
-        model=model,
-        reference=home / "reference.parquet",
+        draft / "version",
+        loop=LoopSpec.model_validate(document),
+        model=home / f"{name}.onnx",
+        reference=draft / "reference.parquet",
         origin=Origin(kind="deployment"),
         metrics={},
         signing_key=ensure_keys(home).signing,
     )
     store = open_model_store((home / "models").as_uri())
-    store.put_version("bench", manifest.version, home / "draft")
+    store.put_version(name, manifest.version, draft / "version")
     store.add_release(
         Release(
-            model="bench",
+            model=name,
             generation=1,
             version=manifest.version,
             reason="deployment",
@@ -99,3 +97,50 @@ def release_model(home: Path, model: Path) -> None:
             released_at=datetime.now(UTC),
         )
     )
+
+
+def _dense(
+    random: np.random.Generator, sizes: tuple[int, ...]
+) -> tuple[list[NodeProto], dict[str, npt.NDArray[np.float32]]]:
+    nodes, weights, previous = [], {}, "x"
+    for layer, (rows, columns) in enumerate(pairwise(sizes)):
+        weights[f"w{layer}"] = random.normal(0, rows**-0.5, (rows, columns)).astype(np.float32)
+        weights[f"b{layer}"] = random.normal(0, 0.1, columns).astype(np.float32)
+        nodes.append(helper.make_node("Gemm", [previous, f"w{layer}", f"b{layer}"], [f"h{layer}"]))
+        previous = f"h{layer}"
+        if layer < len(sizes) - 2:
+            nodes.append(helper.make_node("Relu", [previous], [f"r{layer}"]))
+            previous = f"r{layer}"
+    return [*nodes, helper.make_node("Softmax", [previous], ["y"], axis=1)], weights
+
+
+def _convolutions(
+    random: np.random.Generator,
+) -> tuple[list[NodeProto], dict[str, npt.NDArray[np.float32]]]:
+    nodes, weights, previous = [], {}, "x"
+    for layer, (before, after) in enumerate(((3, 16), (16, 32))):
+        weights[f"w{layer}"] = random.normal(0, (before * 9) ** -0.5, (after, before, 3, 3)).astype(
+            np.float32
+        )
+        weights[f"b{layer}"] = random.normal(0, 0.1, after).astype(np.float32)
+        nodes += [
+            helper.make_node(
+                "Conv",
+                [previous, f"w{layer}", f"b{layer}"],
+                [f"c{layer}"],
+                kernel_shape=[3, 3],
+                strides=[2, 2],
+                pads=[1, 1, 1, 1],
+            ),
+            helper.make_node("Relu", [f"c{layer}"], [f"r{layer}"]),
+        ]
+        previous = f"r{layer}"
+    weights["wd"] = random.normal(0, 1, (32, 10)).astype(np.float32)
+    weights["bd"] = random.normal(0, 0.1, 10).astype(np.float32)
+    nodes += [
+        helper.make_node("GlobalAveragePool", [previous], ["p"]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Gemm", ["f", "wd", "bd"], ["g"]),
+        helper.make_node("Softmax", ["g"], ["y"], axis=1),
+    ]
+    return nodes, weights

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -35,11 +36,11 @@ def generate(host: str, port: int, request: bytes, *, connections: int, seconds:
     return uvloop.run(_generate(host, port, request, connections, seconds))
 
 
-def post(path: str, body: bytes) -> bytes:
-    """A POST of JSON as it goes over the wire."""
-    return (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
+def post(path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+    """A POST as it goes over the wire; of JSON, if `headers` say nothing else."""
+    given = headers or {"Content-Type": "application/json"}
+    lines = [f"POST {path} HTTP/1.1", "Host: bench", *(f"{name}: {value}" for name, value in given.items())]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
 async def _generate(host: str, port: int, request: bytes, connections: int, seconds: float) -> Load:

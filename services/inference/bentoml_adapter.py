@@ -8,6 +8,7 @@ from typing import Any
 
 from _bentoml_sdk import Service  # type: ignore[import-untyped]
 from starlette.responses import Response
+from uvicorn.config import HTTP_PROTOCOLS
 
 from services.inference.bento.app_factory import AppFactory
 from services.inference.bento.unread_request import UnreadRequest, to_starlette
@@ -26,6 +27,10 @@ _log = get_logger(__name__)
 _BENTOML_PATHS = frozenset({"/schema.json", "/docs.json", "/score_file"})
 
 
+_UVICORN_AUTO = "uvicorn.protocols.http.auto:AutoHTTPProtocol"
+_PROTOCOL = "services.inference.fast_path.protocol:FastProtocol"
+
+
 class AdaptedService(Service[Any]):  # type: ignore[misc]
     """A BentoML service whose application is connected with ours."""
 
@@ -35,6 +40,8 @@ class AdaptedService(Service[Any]):  # type: ignore[misc]
         access = logging.getLogger("uvicorn.access")
         access.handlers.clear()
         access.propagate = False
+        if InferenceSettings().fast_path:
+            _use_fast_protocol()
         self.inject_config()
         self._adapter = BentoMLAdapter(in_front=InferenceSettings().fast_path)
         self._adapter.bentoml = AppFactory(
@@ -57,6 +64,15 @@ class AdaptedService(Service[Any]):  # type: ignore[misc]
 
 def _is_bentomls(path: str) -> bool:
     return path in _BENTOML_PATHS or path.startswith("/score_file/")
+
+
+def _use_fast_protocol() -> None:
+    """Let uvicorn's `auto` mean our protocol: BentoML makes uvicorn's configuration itself, after this, and leaves `http` out."""
+    if HTTP_PROTOCOLS.get("auto") not in (_UVICORN_AUTO, _PROTOCOL):
+        raise RuntimeError(
+            f"uvicorn's protocol `auto` is {HTTP_PROTOCOLS.get('auto')!r}, not {_UVICORN_AUTO!r}"
+        )
+    HTTP_PROTOCOLS["auto"] = _PROTOCOL
 
 
 class BentoMLAdapter:
@@ -85,6 +101,7 @@ class BentoMLAdapter:
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Imported here: BentoML's supervisor imports this module too and needs no model runtime.
         from services.inference.bootstrap import InferenceServer, build
+        from services.inference.fast_path.protocol import STATE
 
         server: InferenceServer | None = None
 
@@ -95,6 +112,8 @@ class BentoMLAdapter:
                 die_with_parent()
                 server = build(InferenceSettings(), HomeostatSettings())
                 self.app, self.tasks = server.app, server.tasks
+                # uvicorn hands this state to each connection (ASGI's lifespan state).
+                scope["state"][STATE] = server.hot
                 await server.start()
             return message
 

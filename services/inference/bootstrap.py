@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.http.app import Find, Handler, InferenceApp
 from services.inference.http.body import BodyReader
 from services.inference.http.operations import OperationsHandler
@@ -52,11 +53,12 @@ _SWAP_SECONDS = 30.0
 
 
 class InferenceServer:
-    """A server process: the application and its background work."""
+    """A server process: the application, its fast path (None: switched off) and its background work."""
 
     def __init__(
         self,
         app: InferenceApp,
+        hot: HotRequests | None,
         tasks: TaskHandlers,
         runner: TaskRunner,
         watcher: ReleaseWatcher,
@@ -65,6 +67,7 @@ class InferenceServer:
         peers: Peers,
     ) -> None:
         self.app = app
+        self.hot = hot
         self.tasks = tasks
         self._runner = runner
         self._watcher = watcher
@@ -77,6 +80,8 @@ class InferenceServer:
         """Start polling the release log. The server is live at once, and ready when the first model is loaded."""
         self._publishing = asyncio.create_task(self._peers.run(), name="publish-to-peers")
         self._watcher.start()
+        if self.hot is not None:
+            self.hot.start_sweeping()
 
     async def stop(self) -> None:
         """End tasks, stop polling, finish calls in progress, release the spool."""
@@ -93,7 +98,9 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     """Build the server; call this on its event loop. Raises OperatorError."""
     configure_logs("inference", shared)
     # A number too large for float32 is refused with its name; the warning of numpy adds nothing.
-    warnings.filterwarnings("ignore", message="overflow encountered in cast", category=RuntimeWarning)
+    warnings.filterwarnings(
+        "ignore", message="(overflow|invalid value) encountered in (cast|dot|reduce)", category=RuntimeWarning
+    )
     _one_log()
     place = None
     if settings.workers > 1:
@@ -171,10 +178,11 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         peers=peers,
     )
     tasks, runner = assemble_tasks(settings, shared.home / "tasks", slots, predictor, metrics)
+    hot = make_fast_path(settings, slots, predictor, metrics) if settings.fast_path else None
     # Objects made so far live as long as the process: exclude them from garbage collection under load.
     gc.collect()
     gc.freeze()
-    return InferenceServer(app, tasks, runner, watcher, predictor, spool, peers)
+    return InferenceServer(app, hot, tasks, runner, watcher, predictor, spool, peers)
 
 
 def assemble(
@@ -259,6 +267,21 @@ def _take_one_gpu(worker: int) -> None:
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         get_logger(__name__).info("gpu_chosen", worker=worker, gpu=gpu)
+
+
+def make_fast_path(
+    settings: InferenceSettings, slots: Slots[Servable], predictor: Predictor, metrics: InferenceMetrics
+) -> HotRequests:
+    """The fast path with the limits of the ordinary one; tests pass fakes."""
+    return HotRequests(
+        slots,
+        predictor,
+        metrics,
+        maximum_rows=settings.maximum_rows,
+        maximum_body_bytes=settings.maximum_body_bytes,
+        maximum_buffered_bytes=settings.maximum_buffered_bytes,
+        receive_seconds=settings.receive_seconds,
+    )
 
 
 def _one_log() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -60,12 +60,18 @@ class InferenceMetrics(Collector):
 
     def answered(self, servable: Servable, rows: int, seconds: float) -> None:
         """A request was answered."""
-        self._request(servable.model, servable.version_short, "answered").observe(seconds)
-        self._rows[servable.model, servable.version_short] += rows
+        self.answered_together(servable, ((rows, seconds),))
+
+    def answered_together(self, servable: Servable, requests: Sequence[tuple[int, float]]) -> None:
+        """Requests were answered: rows and seconds of each."""
+        request = self._request(servable.model, servable.version_short, "answered")
         batch = self._batches.get(servable.model)
         if batch is None:
             batch = self._batches[servable.model] = Histogram(ROW_BUCKETS)
-        batch.observe(rows)
+        for rows, seconds in requests:
+            request.observe(seconds)
+            batch.observe(rows)
+        self._rows[servable.model, servable.version_short] += sum(rows for rows, _ in requests)
         self._last_predictions[servable.model] = self._clock()
 
     def scored(self, servable: Servable, rows: int) -> None:

@@ -30,8 +30,8 @@ class InferenceSettings(BaseSettings):
     )
     fast_path: bool = Field(
         True,
-        description="Answer requests in front of BentoML's middleware. If false, BentoML's own path calls the same handlers, "
-        "several times slower.",
+        description="Answer requests in front of BentoML's middleware, and those for predictions below ASGI. If false, BentoML's "
+        "own path calls the same handlers, several times slower.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",

@@ -102,12 +102,12 @@ class InferenceApp:
                 hint="retry after a second; add servers, or raise HOMEOSTAT_INFERENCE_MAXIMUM_IN_FLIGHT",
             )
         self._in_flight += 1
-        self._metrics.in_flight = self._in_flight
+        self._metrics.in_flight += 1
         try:
             return await handler(request)
         finally:
             self._in_flight -= 1
-            self._metrics.in_flight = self._in_flight
+            self._metrics.in_flight -= 1
 
     def _other(self, method: str, path: str) -> Handler:
         if method == "HEAD":

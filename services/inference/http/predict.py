@@ -52,8 +52,7 @@ class PredictHandler:
             prediction = await self._predictor.predict(
                 servable, batch, event_time=event_time, traceparent=request.traceparent()
             )
-            items = orjson.dumps(_items(servable, prediction), option=servable.reply_options)
-            response = Response(200, servable.reply_head + items + b"}")
+            response = Response(200, write_predictions(servable, prediction))
             self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
             return response
         finally:
@@ -84,6 +83,12 @@ class PredictHandler:
                 status=413,
             )
         return rows
+
+
+def write_predictions(servable: Servable, prediction: Prediction) -> bytes:
+    """The body of a response."""
+    items = orjson.dumps(_items(servable, prediction), option=servable.reply_options)
+    return b"%b%b}" % (servable.reply_head, items)
 
 
 def _items(servable: Servable, prediction: Prediction) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ invalid row. A number outside `minimum`/`maximum` is accepted: it is a data faul
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 
 _MISSING = object()
+_NUMBER_BYTES = 4
 _CHECKS: dict[str, type[ColumnCheck]] = {
     "number": NumberCheck,
     "integer": IntegerCheck,
@@ -82,6 +84,8 @@ class Schema:
         self.features = tuple(features)
         self._checks = tuple(check_of(one, as_float=one.name in matrix_columns) for one in features)
         self._names = frozenset(feature.name for feature in features)
+        self.has_tensors = any(feature.type == "tensor" for feature in features)
+        self.row_bytes = sum(_NUMBER_BYTES * math.prod(feature.shape) for feature in features)
 
     def batch(self, rows: Sequence[object], *, may_hold_booleans: bool = True) -> Batch:
         """Check `rows` (decoded JSON). Raises InvalidRequest, naming the field, the row and what was expected.

@@ -126,7 +126,7 @@ class OpenInferenceHandler:
                 prediction = await self._predictor.predict(
                     servable, batch, event_time=event_time, traceparent=request.traceparent()
                 )
-                response = _respond(servable, wire, outputs, prediction)
+                response = respond(servable, wire, outputs, prediction)
                 self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
                 return response
             finally:
@@ -135,9 +135,10 @@ class OpenInferenceHandler:
         return handler
 
 
-def _respond(
+def respond(
     servable: Servable, wire: InferRequest, requested: dict[str, RequestedOutput], prediction: Prediction
 ) -> Response:
+    """The response to an infer request."""
     parameters: dict[str, Any] = {"generation": servable.generation}
     if PREDICTION_ID not in requested:
         # A client that leaves the ids out of the outputs still gets them as a parameter.

@@ -32,8 +32,10 @@ from shared.spool.record import Classes
 
 # Longest work before the loop looks at its other connections, such as that of a liveness probe.
 SLICE_SECONDS = 0.005
-# Rows that share a record: a reader holds a record as a whole.
-_MOST_ROWS = 1024
+# Rows and bytes that are put together to one array and one record; of more, memory that is not in the cache yet costs
+# more than it saves.
+_MOST_ROWS = 256
+_MOST_BYTES = 64 << 10
 
 Array = npt.NDArray[Any]
 _Key = tuple[Servable, bool, bool]
@@ -107,11 +109,12 @@ class ModelQueue:
         key, waiting = next(iter(self._waiting.items()))
         servable, _, ran = key
         calls = [waiting.popleft()]
+        most_rows = min(_MOST_ROWS, _MOST_BYTES // servable.schema.row_bytes)
         rows, seconds = calls[0].rows, 0.0 if ran else servable.share(calls[0].rows)
         while waiting:
             rows += waiting[0].rows
             seconds += 0.0 if ran else servable.share(waiting[0].rows)
-            if rows > _MOST_ROWS or seconds > SLICE_SECONDS:
+            if rows > most_rows or seconds > SLICE_SECONDS:
                 break
             calls.append(waiting.popleft())
         self.waiting -= len(calls)
@@ -140,14 +143,16 @@ class ModelQueue:
         if calls[0].output is not None:
             outputs = [call.output for call in calls if call.output is not None]
             return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-        if servable.batches or len(calls) == 1:
+        if len(calls) == 1 or (servable.batches and batch.rows <= servable.batch_rows):
             return self._timed(servable, batch, calls[0].requested)
-        outputs, start = [], 0
-        for call in calls:
-            part = call.batch if call.batch is not None else batch.part(start, start + call.rows)
-            outputs.append(self._timed(servable, part, call.requested))
-            start += call.rows
-        return np.concatenate(outputs)
+        outputs, start, end = [], 0, 0
+        for place, call in enumerate(calls):
+            end += call.rows
+            following = calls[place + 1].rows if place + 1 < len(calls) else servable.batch_rows
+            if not servable.batches or end - start + following > servable.batch_rows:
+                outputs.append(self._timed(servable, batch.part(start, end), call.requested))
+                start = end
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def _timed(self, servable: Servable, batch: Batch, requested: float) -> Array:
         began = time.perf_counter()
@@ -209,21 +214,28 @@ class ModelQueue:
                     call.done(None, error)
             return
         for call, prediction in answers:
-            call.done(prediction, None)
+            try:
+                call.done(prediction, None)
+            except Exception as error:  # of one connection; the others get their answers
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": "an answer could not be handed out", "exception": error}
+                )
 
 
 def _check(calls: list[Call]) -> Batch:
-    first = calls[0]
-    if first.batch is not None:
+    """The rows of all calls, checked. Raises InvalidRequest if those of some call are invalid."""
+    schema = calls[0].servable.schema
+    if calls[0].batch is not None:
         return Batch.concatenate([call.batch for call in calls if call.batch is not None])
-    rows = (
-        first.documents
-        if len(calls) == 1
-        else list(chain.from_iterable(call.documents or () for call in calls))
-    )
-    return first.servable.schema.batch(
-        rows or [], may_hold_booleans=any(call.may_hold_booleans for call in calls)
-    )
+    if len(calls) == 1 or schema.has_tensors:
+        # numpy reads a list of numbers as a whole: whether one fits can depend on its neighbours.
+        return Batch.concatenate([_checked(call.documents or [], [call]) for call in calls])
+    return _checked(list(chain.from_iterable(call.documents or () for call in calls)), calls)
+
+
+def _checked(rows: list[Any], calls: list[Call]) -> Batch:
+    may_hold_booleans = any(call.may_hold_booleans for call in calls)
+    return calls[0].servable.schema.batch(rows, may_hold_booleans=may_hold_booleans)
 
 
 def _grouped(calls: list[Call], batch: Batch, output: Array) -> _Group:

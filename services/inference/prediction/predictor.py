@@ -67,6 +67,13 @@ class Predictor:
         """Whether a call with this many rows is quick enough for the event loop."""
         return servable.seconds(rows) <= self._inline_seconds
 
+    def is_ready(self, servable: Servable) -> bool:
+        """Whether a call of one row is made on the event loop, and would not wait for long."""
+        return (
+            servable.seconds(1) <= self._inline_seconds
+            and self.queue.expected_seconds() <= self._queue_seconds
+        )
+
     def check_queue(self, servable: Servable) -> None:
         """Raises OperatorError if a call would wait longer than a client should."""
         waiting = [call.servable.seconds(call.rows) for call in list(self._on_threads) if not call.began]

@@ -1,0 +1,79 @@
+"""What the servers are asked: 1 row and 64 rows as JSON, a 49 KB image in binary, a wide model; in each server's form."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtests.bench_model import example_rows
+
+_MODELS = {"tab1": ("mlp", 1), "tab64": ("mlp", 64), "img": ("conv", 1), "wide": ("wide", 1)}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: its path, the file of its body, and whether a file beside it has the length of the JSON head."""
+
+    path: str
+    body: str
+    content_type: str = "application/json"
+    has_head: bool = False
+
+
+def _infer(workload: str) -> Asked:
+    model = _MODELS[workload][0]
+    if workload == "img":
+        return Asked(f"/v2/models/{model}/infer", "img.binary", "application/octet-stream", has_head=True)
+    return Asked(f"/v2/models/{model}/infer", f"{workload}.infer.json")
+
+
+_RAW_IMAGE = Asked("/image", "img.raw", "application/octet-stream")
+
+# By workload and the dialect of a server.
+WORKLOADS: dict[str, dict[str, Asked]] = {
+    "tab1": {
+        "infer": _infer("tab1"),
+        "predict": Asked("/predict", "tab1.predict.json"),
+        "rows": Asked("/predict", "tab1.rows.json"),
+        "mosec": Asked("/predict", "tab1.rows.json"),
+        "bentoml": Asked("/predict", "tab1.rows.json"),
+        "bentoml-batched": Asked("/batched", "tab1.rows.json"),
+    },
+    "tab64": {
+        "infer": _infer("tab64"),
+        "predict": Asked("/predict", "tab64.predict.json"),
+        "rows": Asked("/predict", "tab64.rows.json"),
+        "mosec": Asked("/predict", "tab64.rows.json"),
+        "bentoml": Asked("/predict", "tab64.rows.json"),
+        "bentoml-batched": Asked("/batched", "tab64.rows.json"),
+    },
+    "img": {"infer": _infer("img"), "rows": _RAW_IMAGE, "mosec": _RAW_IMAGE},
+    "wide": {"infer": _infer("wide"), "rows": Asked("/wide", "wide.rows.json")},
+}
+
+
+def write_bodies(folder: Path) -> None:
+    """Write the bodies, and the lengths of JSON heads."""
+    for workload, (model, count) in _MODELS.items():
+        array = example_rows(model, count)
+        # As decimals of four digits, not as the digits of their float32.
+        numbers = [round(number, 4) for number in array.ravel().tolist()]
+        tensor = {"name": "x", "shape": list(array.shape), "datatype": "FP32"}
+        if workload == "img":
+            head = _json({"inputs": [{**tensor, "parameters": {"binary_data_size": array.nbytes}}]})
+            (folder / "img.binary").write_bytes(head + array.tobytes())
+            (folder / "img.binary.head").write_text(str(len(head)))
+            (folder / "img.raw").write_bytes(array.tobytes())
+            continue
+        size = len(numbers) // count
+        rows = [numbers[start : start + size] for start in range(0, len(numbers), size)]
+        (folder / f"{workload}.infer.json").write_bytes(_json({"inputs": [{**tensor, "data": numbers}]}))
+        (folder / f"{workload}.rows.json").write_bytes(_json({"x": rows}))
+        (folder / f"{workload}.predict.json").write_bytes(
+            _json({"model": model, "rows": [{"x": row} for row in rows]})
+        )
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()

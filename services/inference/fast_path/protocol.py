@@ -1,0 +1,260 @@
+"""A connection: uvicorn's protocol, with requests for predictions answered as their bytes arrive.
+
+1. While an answer is due, or a request is in the ordinary path, further bytes wait or go there: answers keep their order.
+2. A header block that is known (`HeaderLayouts`) and a complete body are a request; `HotRequests` takes it or not.
+3. Everything else is fed to uvicorn's parser, byte for byte, and becomes an ASGI request: also the header blocks that are new,
+   slow bodies, and requests that turn out to be wrong.
+4. When the server stops, what arrives is answered with `Connection: close`; a connection is closed once it has been quiet.
+
+uvicorn's timers per request are replaced by one sweep over all connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from services.inference.fast_path.header_layout import HeaderLayout
+from services.inference.fast_path.hot_requests import SWEEPS, HotRequests
+from services.inference.fast_path.infer_plan import Reply
+
+STATE = "homeostat_hot_requests"  # where the lifespan state has the HotRequests
+_QUIET_SECONDS = 0.1
+
+
+class FastProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 protocol with a fast path."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._hot: HotRequests | None = self.app_state.get(STATE)
+        self._layout: HeaderLayout | None = None
+        self._between_messages = True
+        self._learning = b""
+        self._request = b""  # the request that is being answered
+        self._waiting = bytearray()  # bytes after it
+        self._partial = bytearray()
+        self._expected_bytes = 0
+        self._partial_until = 0.0
+        self._reserved = 0
+        self._idle_since = 0.0
+        self._draining = False
+        self._quiet: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Also a connection that was accepted just before the server stops is closed."""
+        super().connection_made(transport)
+        if self._hot is not None:
+            self._hot.connections.add(self)
+            if self._hot.draining:
+                self.shutdown()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what is unfinished; an answer that is due is still logged."""
+        self._drop_partial()
+        self._cancel_quiet()
+        if self._hot is not None:
+            self._hot.connections.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if self._hot is None:
+            super().data_received(data)
+            return
+        if self._quiet is not None:
+            self._cancel_quiet()
+        if self._request:
+            self._waiting += data
+            if len(self._waiting) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+        elif self._expected_bytes:
+            self._partial += data
+            if len(self._partial) >= self._expected_bytes:
+                self._take_partial()
+        elif (
+            not self._between_messages
+            or (self.cycle is not None and not self.cycle.response_complete)
+            or self.flow.write_paused
+            or not self._take(data)
+        ):
+            self._learning = data if self._between_messages else b""
+            super().data_received(data)
+            self._learning = b""
+        if self._draining:
+            self._close_when_quiet()
+
+    def sweep(self, now: float) -> None:
+        """Close the connection if it has been idle for too long; a body that comes slowly gets the ordinary deadline."""
+        if self._expected_bytes and now > self._partial_until:
+            data = bytes(self._partial)
+            self._drop_partial()
+            super().data_received(data)
+        elif self._idle_since and now - self._idle_since > self.timeout_keep_alive and self._is_idle():
+            self.timeout_keep_alive_handler()
+
+    def shutdown(self) -> None:
+        """The server stops: answer what is there, then close."""
+        if self._hot is None:
+            super().shutdown()
+            return
+        self._draining = self._hot.draining = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self._close_when_quiet()
+
+    # Of uvicorn's parser
+
+    def on_message_begin(self) -> None:
+        """A request starts."""
+        self._between_messages = False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The header block is parsed: it can be known from now on."""
+        data, self._learning = self._learning, b""
+        if data and self._hot is not None and self._is_plain_post():
+            self._layout = self._hot.layouts.learn(data, self.url, self.headers) or self._layout
+        super().on_headers_complete()
+        if self._draining and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        self._between_messages = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The ordinary path has answered."""
+        super().on_response_complete()
+        if self._draining:
+            self._close_when_quiet()
+
+    # The fast path
+
+    def _take(self, data: bytes) -> bool:
+        """Answer the request at the start of `data`, or start to collect its body; False: it is one for the parser."""
+        hot = cast(HotRequests, self._hot)
+        layout = self._layout
+        match = layout.pattern.match(data) if layout is not None else None
+        if layout is None or match is None:
+            layout = hot.layouts.find(data)
+            match = layout.pattern.match(data) if layout is not None else None
+            if layout is None or match is None:
+                return False
+            self._layout = layout
+        length, start = int(match[layout.length]), match.end()
+        if length > hot.maximum_body_bytes:
+            return False
+        end = start + length
+        if len(data) < end:
+            if hot.buffered + length > hot.maximum_buffered_bytes:
+                return False
+            hot.buffered += length
+            self._reserved = length
+            self._partial += data
+            self._expected_bytes = end
+            self._partial_until = self.loop.time() + hot.receive_seconds / SWEEPS
+            return True
+        if len(data) > end:
+            self._waiting += data[end:]
+            data = data[:end]
+        self._request = data
+        head_bytes = int(match[layout.head]) if layout.head else None
+        if layout.model is not None:
+            taken = hot.submit_infer(layout.model, data, start, end, head_bytes, self._answer)
+        else:
+            taken = head_bytes is None and hot.submit_predict(data, start, end, self._answer)
+        if taken:
+            if self.timeout_keep_alive_task is not None:
+                self._unset_keepalive_if_required()
+            self._idle_since = 0.0
+        else:
+            self._answer(None)
+        return True
+
+    def _take_partial(self) -> None:
+        data = self._partial
+        self._drop_partial()
+        self.data_received(data)  # type: ignore[arg-type]  # uvicorn's parser takes any bytes
+
+    def _drop_partial(self) -> None:
+        if self._expected_bytes:
+            cast(HotRequests, self._hot).buffered -= self._reserved
+            self._expected_bytes = self._reserved = 0
+            self._partial = bytearray()
+
+    def _answer(self, reply: Reply | None) -> None:
+        """Send the reply, or feed the request to the parser; then go on with what came after it."""
+        request, self._request = self._request, b""
+        transport = self.transport
+        if transport.is_closing():
+            return
+        if reply is None:
+            self._learning = b""
+            super().data_received(request)
+        else:
+            self.server_state.total_requests += 1
+            transport.write(
+                b"HTTP/1.1 200 OK\r\n%b%bcontent-length: %d\r\n%b\r\n%b"
+                % (
+                    self._default_headers(),
+                    reply.headers,
+                    len(reply.body),
+                    b"connection: close\r\n" if self._draining else b"",
+                    reply.body,
+                )
+            )
+            if self._draining:
+                transport.close()
+                return
+            self._idle_since = self.loop.time()
+        if self._waiting:
+            data = bytes(self._waiting)
+            self._waiting.clear()
+            self.flow.resume_reading()
+            self.data_received(data)
+
+    def _default_headers(self) -> bytes:
+        """`date` and what else uvicorn sends with every response; changes once a second."""
+        headers = self.server_state.default_headers
+        hot = cast(HotRequests, self._hot)
+        if hot.default_headers[0] is not headers:
+            hot.default_headers = (headers, b"".join(b"%b: %b\r\n" % header for header in headers))
+        return hot.default_headers[1]
+
+    def _is_plain_post(self) -> bool:
+        parser = self.parser
+        return (
+            parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and bool(parser.should_keep_alive())
+            and not parser.should_upgrade()
+        )
+
+    def _is_idle(self) -> bool:
+        return (
+            self._between_messages
+            and not self._request
+            and not self._expected_bytes
+            and not self.pipeline
+            and (self.cycle is None or self.cycle.response_complete)
+        )
+
+    def _close_when_quiet(self) -> None:
+        if self._quiet is None and self._is_idle() and not self.transport.is_closing():
+            self._quiet = self.loop.call_later(_QUIET_SECONDS, self._close_if_quiet)
+
+    def _close_if_quiet(self) -> None:
+        self._quiet = None
+        if self._is_idle() and not self.transport.is_closing():
+            self.transport.close()
+
+    def _cancel_quiet(self) -> None:
+        if self._quiet is not None:
+            self._quiet.cancel()
+            self._quiet = None

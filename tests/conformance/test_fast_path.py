@@ -1,0 +1,494 @@
+"""The fast path and the ordinary path: every request through both, and the same answers and the same log.
+
+Compared are status, headers, body and what the spool received, all but times and random ids. Bodies are made from a seed.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.fakes.class_model import put_classes
+from tests.fakes.socket_server import SocketServer, read_answers, request
+from tests.fakes.tensor_model import SIZE, release_tensor
+from tests.fakes.toy_model import ROW, ToyStore
+from tests.fakes.vector_model import embedding_loop, put_vectors
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in (cast|dot|reduce):RuntimeWarning")
+
+_ID = re.compile(rb"[0-9a-v]{32}")
+_VARIABLE = re.compile(rb"\r\ndate: [^\r]*|\"error_id\":\"[0-9a-f]+\"")
+INFER = "/v2/models/sums/infer"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+Segments = list[bytes]
+
+
+class Pair:
+    """Both servers, and a connection to each that is used until it is closed."""
+
+    def __init__(self, toys: ToyStore) -> None:
+        settings: dict[str, Any] = {"maximum_rows": 50, "maximum_body_bytes": 20_000}
+        self.fast = SocketServer(toys, fast=True, **settings)
+        self.ordinary = SocketServer(toys, fast=False, **settings)
+        self._connections: dict[SocketServer, socket.socket] = {}
+
+    def compare(self, segments: Segments, answers: int, *, fresh: bool = False) -> list[bytes]:
+        """The answers of both, which are equal."""
+        found = {server: self._ask(server, segments, answers, fresh) for server in (self.ordinary, self.fast)}
+        assert found[self.fast] == found[self.ordinary], segments
+        return found[self.fast][0]
+
+    def stop(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+        self.fast.stop()
+        self.ordinary.stop()
+
+    def _ask(
+        self, server: SocketServer, segments: Segments, answers: int, fresh: bool
+    ) -> tuple[list[bytes], bool, list[dict[str, Any]]]:
+        client = self._connections.pop(server, None)
+        if client is None or fresh:
+            if client is not None:
+                client.close()
+            client = server.connect()
+        client.settimeout(20 if answers >= 0 else 0.3)
+        server.spool.predictions.clear()
+        for segment in segments:
+            try:
+                client.sendall(segment)
+            except (BrokenPipeError, ConnectionResetError):
+                break
+            if len(segments) > 1:
+                time.sleep(0.001)
+        received = self._read(client, answers)
+        closed = answers >= 0 and len(received) < answers
+        closed |= any(b"connection: close" in answer.lower() for answer in received)
+        if closed or fresh or answers < 0:
+            client.close()
+        else:
+            self._connections[server] = client
+        rows = [row for record in server.spool.predictions for row in rows_of(record)]
+        sent = [one for answer in received for one in _ID.findall(answer.partition(b"\r\n\r\n")[2])]
+        logged = [row.pop("id").encode() for row in rows]
+        assert set(logged) <= set(sent) or any(b" 5" in answer[:13] for answer in received)
+        return [_VARIABLE.sub(b"", _ID.sub(b"ID", answer)) for answer in received], closed, rows
+
+    def _read(self, client: socket.socket, answers: int) -> list[bytes]:
+        try:
+            return read_answers(client, answers if answers >= 0 else 100)
+        except TimeoutError:
+            return []
+
+
+def rows_of(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of a record, so that records that are cut differently can be compared."""
+    given = record["event_time"].year < 2026
+    for place, identity in enumerate(record["prediction_ids"]):
+        yield {
+            "id": identity,
+            "event_time": record["event_time"] if given else "now",
+            **{key: record[key] for key in ("model", "version", "generation", "traceparent")},
+            "score": None if record["scores"] is None else record["scores"][place],
+            "columns": {
+                name: values[place].tobytes() if isinstance(values[place], np.ndarray) else values[place]
+                for name, values in record["columns"].items()
+            },
+            "label": record["classes"] and record["classes"].labels[place],
+            "scores": record["classes"] and record["classes"].scores[place].tobytes(),
+            "vector": None if record["vectors"] is None else record["vectors"][place].tobytes(),
+        }
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    home: Path = tmp_path_factory.mktemp("home")
+    toys = ToyStore(home)
+    toys.put_and_release(0.5)
+    release_tensor(toys)
+    toys.release(put_classes(toys).version, model="animals")
+    loop = embedding_loop()
+    toys.release(put_vectors(toys, loop).version, model=loop.model)
+    pair = Pair(toys)
+    yield pair
+    pair.stop()
+
+
+def infer(rows: int = 1, *, data: Any = None, **changes: Any) -> dict[str, Any]:
+    tensor = {
+        "name": "x",
+        "shape": [rows, SIZE],
+        "datatype": "FP32",
+        "data": [round(0.1 * place - 3, 4) for place in range(rows * SIZE)] if data is None else data,
+    }
+    return {"inputs": [{**tensor, **changes.pop("tensor", {})}], **changes}
+
+
+def text(document: Any) -> bytes:
+    return document if isinstance(document, bytes) else json.dumps(document, separators=(",", ":")).encode()
+
+
+def binary(array: bytes, document: dict[str, Any], *, head: int | None = None) -> bytes:
+    raw = text(document)
+    return request(
+        INFER,
+        raw + array,
+        [("Inference-Header-Content-Length", str(len(raw) if head is None else head))],
+    )
+
+
+def with_array(rows: int, size: int | None = None, datatype: str = "FP32", **changes: Any) -> dict[str, Any]:
+    size = 4 * rows * SIZE if size is None else size
+    tensor = {
+        "name": "x",
+        "shape": [rows, SIZE],
+        "datatype": datatype,
+        "parameters": {"binary_data_size": size},
+    }
+    return {"inputs": [tensor], **changes}
+
+
+def floats(*numbers: float) -> bytes:
+    return np.array(numbers, np.float32).tobytes()
+
+
+PLAIN = text(infer(2))
+DATA = PLAIN[PLAIN.index(b"[-3") : PLAIN.index(b"]", PLAIN.index(b"[-3")) + 1]
+
+INFER_BODIES = {
+    "plain": PLAIN,
+    "spaced": json.dumps(infer(3), indent=1).encode(),
+    "one": text(infer(1)),
+    "id": text(infer(2, id="a-1")),
+    "id-escaped": PLAIN[:-1] + b',"id":"\\u00e9\\n\\""}',
+    "id-not-utf8": PLAIN[:-1] + b',"id":"\xff"}',
+    "id-lone-surrogate": PLAIN[:-1] + b',"id":"\\ud800"}',
+    "id-holds-data": b'{"id":"\\"data\\":[1]",' + PLAIN[1:],
+    "id-holds-data-unescaped": b'{"id":"x","parameters":{"data":"[1]"},' + PLAIN[1:],
+    "data-first": b'{"inputs":[{"data":' + DATA + b',"name":"x","shape":[2,4],"datatype":"FP32"}]}',
+    "data-twice": PLAIN.replace(b'"data":', b'"data":[1,2],"data":'),
+    "data-twice-same-length": PLAIN.replace(b'"data":', b'"data":[9,9,9,9,9,9,9,9],"data":'),
+    "data-twice-last-wrong": PLAIN[:-3] + b'],"data":[1,2]}]}',
+    "name-twice": PLAIN.replace(b'"name":"x"', b'"name":"y","name":"x"'),
+    "inputs-twice": b'{"inputs":[{"data":[1]}],' + PLAIN[1:],
+    "integers": text(infer(1, data=[1, 2, 3, -4])),
+    "mixed": text(infer(1, data=[1, 2.5, -0.0, 0])),
+    "minus-zero": text(infer(1)).replace(b"-3.0", b"-0"),
+    "exponents": text(infer(1)).replace(b"-3.0", b"-3E-3"),
+    "large-integer": text(infer(1, data=[2**53 + 1, 1, 1, 1])),
+    "larger-integer": text(infer(1, data=[2**63 + 5, 1, 1, 1])),
+    "huge-integer": text(infer(1, data=[10**40, 1, 1, 1])),
+    "too-large": text(infer(1, data=[1e39, 1, 1, 1])),
+    "large": text(infer(1, data=[3e38, -3e38, 1, 1])),
+    "overflow": text(infer(1)).replace(b"-3.0", b"1e400"),
+    "underflow": text(infer(1)).replace(b"-3.0", b"1e-400"),
+    "nan": text(infer(1)).replace(b"-3.0", b"NaN"),
+    "infinity": text(infer(1)).replace(b"-3.0", b"-Infinity"),
+    "leading-zero": text(infer(1)).replace(b"-3.0", b"03"),
+    "plus": text(infer(1)).replace(b"-3.0", b"+3"),
+    "dot": text(infer(1)).replace(b"-3.0", b"3."),
+    "comma": text(infer(1)).replace(b"-3.0", b"3,"),
+    "comment": text(infer(1)).replace(b"-3.0", b"3/*x*/"),
+    "null": text(infer(1, data=[1, None, 2, 3])),
+    "true": text(infer(1, data=[1, True, 2, 3])),
+    "text": text(infer(1, data=[1, "2", 2, 3])),
+    "bracket-text": text(infer(1, data=[1, "2]", 2, 3])),
+    "nested": text(infer(2, data=[[1, 2, 3, 4], [5, 6, 7, 8]])),
+    "nested-wrongly": text(infer(2, data=[[1, 2, 3], [4, 5, 6, 7, 8]])),
+    "ragged": text(infer(2, data=[[1, 2, 3, 4], 5, 6, 7, 8])),
+    "object-in-data": text(infer(1, data=[1, {"a": [1]}, 2, 3])),
+    "too-few": text(infer(2, data=[1.0] * 7)),
+    "too-many": text(infer(2, data=[1.0] * 9)),
+    "empty-data": text(infer(1, data=[])),
+    "no-rows": text(infer(0)),
+    "too-many-rows": text(infer(51)),
+    "most-rows": text(infer(50)),
+    "wrong-shape": text(infer(2, tensor={"shape": [4, 2]})),
+    "flat-shape": text(infer(2, tensor={"shape": [8]})),
+    "negative-shape": text(infer(1, tensor={"shape": [-1, 4]})),
+    "float-shape": text(infer(1, tensor={"shape": [1.0, 4]})),
+    "fp64": text(infer(2, tensor={"datatype": "FP64"})),
+    "fp64-too-large": text(infer(1, data=[1e39, 0, 0, 0], tensor={"datatype": "FP64"})),
+    "fp16": text(infer(2, tensor={"datatype": "FP16"})),
+    "fp16-too-large": text(infer(1, data=[65520, 0, 0, 0], tensor={"datatype": "FP16"})),
+    "int8": text(infer(1, data=[1, 2, 3, 300], tensor={"datatype": "INT8"})),
+    "unknown-datatype": text(infer(1, tensor={"datatype": "FP8"})),
+    "unknown-input": text(infer(1, tensor={"name": "y"})),
+    "unknown-key": text(infer(1, extra=1)),
+    "unknown-tensor-key": text(infer(1, tensor={"extra": 1})),
+    "model-name": text(infer(1, model_name="sums")),
+    "other-model-name": text(infer(1, model_name="toy")),
+    "event-time": text(infer(1, parameters={"event_time": "2013-01-01T05:00:00Z"})),
+    "event-time-wrong": text(infer(1, parameters={"event_time": "yesterday"})),
+    "parameters": text(infer(1, parameters={"x": 1})),
+    "outputs": text(infer(1, outputs=[{"name": "score"}])),
+    "outputs-swapped": text(infer(2, outputs=[{"name": "prediction_id"}, {"name": "score"}])),
+    "outputs-binary": text(infer(2, outputs=[{"name": "score", "parameters": {"binary_data": True}}])),
+    "outputs-unknown": text(infer(2, outputs=[{"name": "other"}])),
+    "all-binary": text(infer(2, parameters={"binary_data_output": True})),
+    "two-inputs": text({"inputs": infer(1)["inputs"] * 2}),
+    "empty": b"",
+    "space": b"  ",
+    "array": b"[]",
+    "trailing": PLAIN + b"x",
+    "trailing-space": PLAIN + b"\r\n ",
+    "byte-order-mark": b"\xef\xbb\xbf" + PLAIN,
+    "deep": b'{"inputs":' + b"[" * 2000 + b"]" * 2000 + b"}",
+}
+
+
+@pytest.mark.parametrize("name", INFER_BODIES)
+def test_infer_body(pair: Pair, name: str) -> None:
+    body = INFER_BODIES[name]
+    for _ in range(3):  # learns the headers, learns the body, knows both
+        pair.compare([request(INFER, body)], 1)
+
+
+PREDICT_BODIES = {
+    "plain": text({"model": "toy", "rows": [ROW, {**ROW, "amount": None}]}),
+    "no-model": text({"rows": [ROW]}),
+    "missing-nullable": text({"model": "toy", "rows": [{k: v for k, v in ROW.items() if k != "amount"}]}),
+    "missing": text({"model": "toy", "rows": [{"amount": 1}]}),
+    "unknown-feature": text({"model": "toy", "rows": [{**ROW, "x": 1}]}),
+    "unknown-category": text({"model": "toy", "rows": [ROW, {**ROW, "colour": "blue"}]}),
+    "float-for-integer": text({"model": "toy", "rows": [{**ROW, "count": 3.0}]}),
+    "half-for-integer": text({"model": "toy", "rows": [{**ROW, "count": 3.5}]}),
+    "large-integer": text({"model": "toy", "rows": [{**ROW, "count": 2**63}]}),
+    "number-for-boolean": text({"model": "toy", "rows": [{**ROW, "member": 1}]}),
+    "too-large": text({"model": "toy", "rows": [{**ROW, "amount": 1e39}]}),
+    "tensor": text({"model": "sums", "rows": [{"x": [1, 2, 3, 4.5]}, {"x": [1, 2, 3, 4]}]}),
+    "tensor-ragged": text({"model": "sums", "rows": [{"x": [1, 2, 3]}]}),
+    "tensor-true": text({"model": "sums", "rows": [{"x": [1, 2, True, 3]}]}),
+    "tensor-large": text({"model": "sums", "rows": [{"x": [2**63, 2, 3, 4]}]}),
+    "classes": text({"model": "animals", "rows": [{"line": 0}, {"line": 2}]}),
+    "embedding": text({"model": "texts", "rows": [{"line": 1}]}),
+    "unknown-model": text({"model": "nothing", "rows": [ROW]}),
+    "model-number": text({"model": 1, "rows": [ROW]}),
+    "no-rows": text({"model": "toy", "rows": []}),
+    "too-many-rows": text({"model": "sums", "rows": [{"x": [1, 2, 3, 4]}] * 51}),
+    "row-number": text({"model": "toy", "rows": [1]}),
+    "rows-object": text({"model": "toy", "rows": {}}),
+    "event-time": text({"model": "toy", "rows": [ROW], "event_time": "2013-01-01T05:00:00Z"}),
+    "event-time-wrong": text({"model": "toy", "rows": [ROW], "event_time": 5}),
+    "unknown-key": text({"model": "toy", "rows": [ROW], "x": 1}),
+    "rows-twice": b'{"rows":[],"rows":[%b],"model":"toy"}' % text(ROW),
+    "array": b"[]",
+    "broken": b'{"model": "toy", "rows": [',
+}
+
+
+@pytest.mark.parametrize("name", PREDICT_BODIES)
+def test_predict_body(pair: Pair, name: str) -> None:
+    for _ in range(3):
+        pair.compare([request("/predict", PREDICT_BODIES[name])], 1)
+
+
+BINARY_REQUESTS = {
+    "one": binary(floats(1, 2, 3, 4), with_array(1)),
+    "plain": binary(floats(*range(8)), with_array(2)),
+    "nan": binary(floats(1, 2, float("nan"), 4), with_array(1)),
+    "infinite": binary(floats(1, 2, float("-inf"), 4), with_array(1)),
+    "sum-overflows": binary(floats(3e38, 3e38, 3e38, 1), with_array(1)),
+    "too-short": binary(floats(1, 2, 3), with_array(1)),
+    "too-long": binary(floats(1, 2, 3, 4, 5), with_array(1)),
+    "wrong-size": binary(floats(1, 2, 3, 4), with_array(1, size=12)),
+    "fp64": binary(np.arange(4.0).tobytes(), with_array(1, size=32, datatype="FP64")),
+    "fp16": binary(np.arange(4, dtype=np.float16).tobytes(), with_array(1, size=8, datatype="FP16")),
+    "no-head": binary(floats(1, 2, 3, 4), with_array(1), head=0),
+    "head-too-long": binary(b"", with_array(1), head=5000),
+    "head-too-short": binary(floats(1, 2, 3, 4), with_array(1), head=10),
+    "json-with-head": binary(b"", infer(2)),
+    "binary-output": binary(floats(*range(4)), with_array(1, parameters={"binary_data_output": True})),
+    "id": binary(floats(*range(4)), with_array(1, id="7")),
+}
+
+
+@pytest.mark.parametrize("name", BINARY_REQUESTS)
+def test_binary_request(pair: Pair, name: str) -> None:
+    for _ in range(3):
+        pair.compare([BINARY_REQUESTS[name]], 1)
+
+
+def test_plans_survive_other_numbers(pair: Pair) -> None:
+    for number in (1.5, -2, 1e30, 3, 0.1):
+        (answer,) = pair.compare([request(INFER, text(infer(1, data=[number, 0, 0, 0])))], 1)
+        assert b" 200 " in answer
+        (answer,) = pair.compare([binary(floats(number, 1, 1, 1), with_array(1))], 1)
+        assert b" 200 " in answer
+
+
+ODD_REQUESTS: dict[str, tuple[Segments, int]] = {
+    "traceparent": ([request(INFER, PLAIN, [("traceparent", TRACE)])], 1),
+    "chunked": (
+        [
+            request(INFER, b"", [("Transfer-Encoding", "chunked")])
+            + b"%x\r\n%b\r\n0\r\n\r\n" % (len(PLAIN), PLAIN)
+        ],
+        1,
+    ),
+    "chunked-in-parts": (
+        [
+            request(INFER, b"", [("Transfer-Encoding", "chunked")]),
+            b"10\r\n" + PLAIN[:16] + b"\r\n",
+            b"%x\r\n%b\r\n0\r\n\r\n" % (len(PLAIN) - 16, PLAIN[16:]),
+        ],
+        1,
+    ),
+    "expect": ([request(INFER, PLAIN, [("Expect", "100-continue")])], 2),
+    "pipelined": ([request(INFER, PLAIN) * 5], 5),
+    "pipelined-with-others": (
+        [
+            request(INFER, PLAIN)
+            + request("/health/live", b"", method="GET")
+            + request("/predict", PREDICT_BODIES["plain"])
+            + request(INFER, b"{")
+            + request(INFER, PLAIN)
+        ],
+        5,
+    ),
+    "gzip-unsupported": ([request(INFER, PLAIN, [("Content-Encoding", "br")])], 1),
+    "unknown-path": ([request("/v2/models/nothing/infer", PLAIN)], 1),
+    "version-path": ([request("/v2/models/sums/versions/1234567890ab/infer", PLAIN)], 1),
+    "query": ([request(INFER + "?x=1", PLAIN)], 1),
+    "escaped-path": ([request("/v2/models/su%6ds/infer", PLAIN)], 1),
+    "too-large": ([request(INFER, b" " * 20_001)], 1),
+    "too-large-but-valid": ([request(INFER, PLAIN + b" " * 20_000)], 1),
+    "request-in-a-header": ([b"POST /outcomes HTTP/1.1\r\nX-A: ", request(INFER, PLAIN)], 1),
+    "request-in-a-body": (
+        [
+            request(
+                "/outcomes",
+                b"",
+                [("traceparent", TRACE), ("Content-Length", str(len(request(INFER, PLAIN))))],
+            ),
+            request(INFER, PLAIN),
+        ],
+        1,
+    ),
+    "get": ([request(INFER, b"", method="GET")], 1),
+    "lower-case-headers": ([request(INFER, PLAIN).replace(b"Content-Length", b"content-length")], 1),
+    "spaces-in-headers": ([request(INFER, PLAIN).replace(b"Content-Length: ", b"Content-Length:\t ")], 1),
+    "blank-line-first": ([b"\r\n" + request(INFER, PLAIN)], 1),
+    "close": ([request(INFER, PLAIN, [("Connection", "close")])], 1),
+    "keep-alive": ([request(INFER, PLAIN, [("Connection", "keep-alive")])] * 2, 2),
+    "http-1.0": ([request(INFER, PLAIN).replace(b"HTTP/1.1", b"HTTP/1.0")], 1),
+    "two-lengths": ([request(INFER, PLAIN, [("Content-Length", "5"), ("Content-Length", "6")])], 1),
+    "length-and-chunked": (
+        [request(INFER, PLAIN, [("Content-Length", "5"), ("Transfer-Encoding", "chunked")])],
+        1,
+    ),
+    "negative-length": ([request(INFER, PLAIN, [("Content-Length", "-5")])], 1),
+    "no-length": ([b"POST %b HTTP/1.1\r\nHost: x\r\n\r\n" % INFER.encode()], 1),
+    "not-http": ([b"nonsense\r\n\r\n"], 1),
+    "head-length-text": ([request(INFER, PLAIN, [("Inference-Header-Content-Length", "x")])], 1),
+    "head-length-twice": ([request(INFER, PLAIN, [("Inference-Header-Content-Length", "1")] * 2)], 1),
+    "leading-zeros": ([request(INFER, PLAIN, [("Content-Length", f"000{len(PLAIN)}")])], 1),
+}
+
+
+@pytest.mark.parametrize("name", ODD_REQUESTS)
+def test_odd_request(pair: Pair, name: str) -> None:
+    segments, answers = ODD_REQUESTS[name]
+    pair.compare([request(INFER, PLAIN)], 1)
+    for _ in range(2):
+        pair.compare(segments, answers)
+        pair.compare([request(INFER, PLAIN)], 1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_segments(pair: Pair, seed: int) -> None:
+    chance = random.Random(seed)
+    pair.compare([request(INFER, PLAIN)], 1)
+    for _ in range(10):
+        asked = [
+            chance.choice(
+                [
+                    request(INFER, PLAIN),
+                    BINARY_REQUESTS["plain"],
+                    request("/predict", PREDICT_BODIES["plain"]),
+                    request(INFER, b"{"),
+                ]
+            )
+            for _ in range(chance.randint(1, 4))
+        ]
+        whole = b"".join(asked)
+        cuts = sorted(chance.sample(range(1, len(whole)), chance.randint(0, 4)))
+        segments = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+        pair.compare(segments, len(asked))
+
+
+PIECES = [
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b",",
+    b":",
+    b'"',
+    b"0",
+    b"-",
+    b"1e9",
+    b"NaN",
+    b"null",
+    b"true",
+    b"\xff",
+    b" ",
+    b"\\",
+]
+
+
+def mutated(body: bytes, chance: random.Random) -> bytes:
+    """The body with one to three small changes."""
+    for _ in range(chance.randint(1, 3)):
+        place = chance.randrange(len(body))
+        before, after = body[:place], body[place:]
+        body = (
+            chance.choice(
+                [
+                    before,
+                    before + chance.choice(PIECES) + after,
+                    before + chance.choice(PIECES) + after[1:],
+                    before + after[chance.randint(1, 4) :],
+                    before + bytes([chance.randrange(256)]) + after[1:],
+                    before + after[:20] + after,
+                ]
+            )
+            or b"{"
+        )
+    return body
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_bodies(pair: Pair, seed: int) -> None:
+    chance = random.Random(1000 + seed)
+    bodies = [(INFER, one) for one in INFER_BODIES.values() if one] + [
+        ("/predict", one) for one in PREDICT_BODIES.values()
+    ]
+    for _ in range(60):
+        path, body = chance.choice(bodies)
+        pair.compare([request(path, mutated(body, chance))], 1)
+        head = text(with_array(2))
+        broken = mutated(head + floats(*range(8)), chance)
+        pair.compare([request(INFER, broken, [("Inference-Header-Content-Length", str(len(head)))])], 1)
+
+
+@pytest.mark.parametrize(
+    "plain", [request(INFER, PLAIN), BINARY_REQUESTS["plain"], request("/predict", PREDICT_BODIES["plain"])]
+)
+def test_fast_path_answers_what_is_plain(pair: Pair, plain: bytes) -> None:
+    """The comparison would be empty if everything went the ordinary way."""
+    pair.compare([plain], 1)
+    pair.fast.ordinary_requests.clear()
+    for _ in range(3):
+        pair.compare([plain], 1)
+    assert pair.fast.ordinary_requests == []

@@ -1,0 +1,228 @@
+"""Connections of the fast path on real sockets: limits, deadlines, order of answers, and the end of the server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.socket_server import SocketServer, read_answers, request
+from tests.fakes.tensor_model import release_tensor
+from tests.fakes.toy_model import ROW, ToyStore
+from tests.waiting import bound
+
+INFER = request(
+    "/v2/models/sums/infer",
+    json.dumps(
+        {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1.5, 2, 3, 4]}]}
+    ).encode(),
+)
+PREDICT = request("/predict", json.dumps({"model": "toy", "rows": [ROW]}).encode())
+
+
+@pytest.fixture
+def servers(toys: ToyStore) -> Iterator[list[SocketServer]]:
+    toys.put_and_release(0.5)
+    release_tensor(toys)
+    started: list[SocketServer] = []
+    yield started
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def server(toys: ToyStore, servers: list[SocketServer]) -> SocketServer:
+    servers.append(SocketServer(toys, fast=True, keep_alive=1, receive_seconds=0.8, maximum_body_bytes=5000))
+    return servers[0]
+
+
+def warm(server: SocketServer) -> socket.socket:
+    """A connection whose headers are known."""
+    client = server.connect()
+    for asked in (INFER, PREDICT):
+        for _ in range(2):
+            client.sendall(asked)
+            assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 200 ")
+    server.ordinary_requests.clear()
+    return client
+
+
+def test_layouts_are_shared_by_connections(server: SocketServer) -> None:
+    warm(server).close()
+    assert server.exchange(INFER)[0].startswith(b"HTTP/1.1 200 ")
+    assert server.ordinary_requests == []
+
+
+def test_requests_are_counted_once(server: SocketServer) -> None:
+    client = warm(server)
+    client.sendall(PREDICT)
+    read_answers(client, 1)
+    labels = {"model": "toy", "outcome": "answered"}
+    version = server.slots.peek("toy").version_short  # type: ignore[union-attr]
+    assert server.sample("homeostat_inference_request_duration_seconds_count", version=version, **labels) == 3
+    assert server.sample("homeostat_inference_rows_total", model="toy", version=version) == 3
+    assert server.sample("homeostat_inference_requests_in_flight") == 0
+    assert all(servable.in_flight == 0 for servable in server.slots.current())
+
+
+def test_replaced_version_drains(server: SocketServer, toys: ToyStore) -> None:
+    client = warm(server)
+    old = server.slots.peek("toy")
+    toys.put_and_release(2.0)
+    server.watcher.poll()
+    client.sendall(PREDICT)
+    assert b'"score":2.0' in read_answers(client, 1)[0]
+    assert old is not None
+    assert (old.retired, old.in_flight) == (True, 0)
+    assert server.ordinary_requests == []
+
+
+def test_slow_model_goes_to_a_thread(server: SocketServer) -> None:
+    client = warm(server)
+    servable = server.slots.peek("sums")
+    assert servable is not None
+    servable.seconds = lambda rows: 1.0  # type: ignore[method-assign]
+    client.sendall(INFER)
+    assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 200 ")
+    assert server.ordinary_requests == ["/v2/models/sums/infer"]
+
+
+def test_long_queue_is_refused_by_the_ordinary_path(server: SocketServer) -> None:
+    client = warm(server)
+    server.predictor.queue.expected_seconds = lambda: 60.0  # type: ignore[method-assign]
+    client.sendall(INFER)
+    answer = read_answers(client, 1)[0].lower()
+    assert answer.startswith(b"http/1.1 503 ")
+    assert b"\r\nretry-after: 1\r\n" in answer
+
+
+def test_body_in_pieces_is_answered_by_the_fast_path(server: SocketServer) -> None:
+    client = warm(server)
+    head = INFER.index(b"\r\n\r\n") + 4
+    for piece in (INFER[: head + 10], INFER[head + 10 : head + 20], INFER[head + 20 :]):
+        client.sendall(piece)
+        time.sleep(0.01)
+    assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 200 ")
+    assert server.ordinary_requests == []
+    assert server.hot is not None
+    assert server.hot.buffered == 0
+
+
+def test_slow_body_times_out(server: SocketServer) -> None:
+    client = warm(server)
+    start = time.monotonic()
+    client.sendall(INFER[:-5])
+    assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - start < bound(5)
+    assert server.hot is not None
+    assert server.hot.buffered == 0
+
+
+def test_client_that_leaves_frees_its_body(server: SocketServer) -> None:
+    client = warm(server)
+    client.sendall(INFER[:-5])
+    hot = server.hot
+    assert hot is not None
+    wait_until(lambda: hot.buffered > 0)
+    client.close()
+    wait_until(lambda: hot.buffered == 0 and not hot.connections)
+
+
+def test_unfinished_bodies_have_a_limit(toys: ToyStore, servers: list[SocketServer]) -> None:
+    server = SocketServer(toys, fast=True, receive_seconds=600)
+    servers.append(server)
+    client = warm(server)
+    assert server.hot is not None
+    server.hot.maximum_buffered_bytes = 10
+    client.sendall(INFER[:-5])
+    wait_until(lambda: server.ordinary_requests == ["/v2/models/sums/infer"])
+    client.sendall(INFER[-5:])
+    assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 200 ")
+
+
+def test_idle_connection_is_closed(server: SocketServer) -> None:
+    client = warm(server)
+    client.settimeout(bound(10))
+    assert client.recv(1) == b""
+
+
+def test_pipelined_answers_keep_their_order(server: SocketServer) -> None:
+    client = warm(server)
+    bad = request("/predict", b"{")
+    live = request("/health/live", b"", method="GET")
+    client.sendall(INFER + PREDICT + bad + INFER + live + PREDICT)
+    answers = read_answers(client, 6)
+    kinds = [b"sums", b"toy", b"not JSON", b"sums", b"live", b"toy"]
+    assert [kind in answer for kind, answer in zip(kinds, answers, strict=True)] == [True] * 6
+
+
+def test_end_of_the_server_loses_no_request(server: SocketServer) -> None:
+    """Every request that a client has sent is answered, the last one of a connection with `Connection: close`."""
+    ended = Ended(server, 16)
+    ended.stop_under_load()
+    assert ended.lost == []
+    assert len(ended.closed_by_server) == 16
+
+
+def test_end_of_the_server_closes_idle_connections(server: SocketServer) -> None:
+    clients = [warm(server) for _ in range(3)]
+    start = time.monotonic()
+    server.stop()
+    assert time.monotonic() - start < bound(3)
+    assert [client.recv(1) for client in clients] == [b""] * 3
+
+
+def test_write_that_is_paused_goes_the_ordinary_way(server: SocketServer) -> None:
+    client = warm(server)
+    assert server.hot is not None
+    (connection,) = server.hot.connections
+    connection.flow.write_paused = True  # type: ignore[attr-defined]
+    client.sendall(INFER)
+    wait_until(lambda: server.ordinary_requests == ["/v2/models/sums/infer"])
+    connection.flow.resume_writing()  # type: ignore[attr-defined]
+    assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 200 ")
+
+
+class Ended:
+    """Clients that never rest while a server stops."""
+
+    def __init__(self, server: SocketServer, clients: int) -> None:
+        self.lost: list[str] = []
+        self.closed_by_server: list[int] = []
+        self._server = server
+        self._clients = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
+
+    def stop_under_load(self) -> None:
+        for client in self._clients:
+            client.start()
+        time.sleep(0.5)
+        self._server.stop()
+        for client in self._clients:
+            client.join(20)
+
+    def _ask(self, number: int) -> None:
+        with self._server.connect() as client:
+            while True:
+                try:
+                    client.sendall(INFER if number % 2 else PREDICT)
+                    answers = read_answers(client, 1)
+                except OSError as error:
+                    self.lost.append(repr(error))
+                    return
+                if not answers:
+                    self.lost.append("closed without an answer")
+                    return
+                if b"connection: close" in answers[0].lower():
+                    self.closed_by_server.append(number)
+                    return
+
+
+def wait_until(true: object) -> None:
+    end = time.monotonic() + bound(10)
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.01)
