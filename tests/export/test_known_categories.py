@@ -91,3 +91,41 @@ def test_catboost_whole_numbers_with_wide_gaps_are_the_rows_own(shops: pd.DataFr
     assert [one.differing for one in report.comparisons] == [0, 0]
     unseen = rows.assign(age=rows["age"] + 1)
     assert np.abs(served(report, unseen) - model.predict_proba(unseen[["age", "x"]])[:, 1]).max() < 1e-5
+
+
+def xgboost(rows: pd.DataFrame) -> Any:
+    import xgboost
+
+    model = xgboost.XGBClassifier(n_estimators=20, enable_categorical=True)
+    return model.fit(rows[["plan", "x"]], rows["outcome"])
+
+
+@pytest.mark.parametrize(("plans", "refused"), [([1, 2, 3, 5, 9], 4), ([1, 2, 3, 4, 5], 0)])
+def test_xgboost_whole_number_in_a_gap_is_warned_of(
+    shops: pd.DataFrame, export: Export, plans: list[int], refused: int
+) -> None:
+    """XGBoost itself scores it as the next category."""
+    rows = shops.assign(plan=pd.Categorical(shops["shop"].map(dict(zip("abcde", plans, strict=True)))))
+    # A category that the model knows is no gap, though no row has it.
+    few = rows[rows["plan"] != 2][["plan", "x", "outcome"]].reset_index(drop=True)
+    report = export(xgboost(rows), few)
+    warned = [one for one in report.warnings if one.startswith("the model fails for")]
+    assert len(warned) == (1 if refused else 0)
+    assert all(
+        one.startswith(f"the model fails for {refused} in the column 'plan', a whole number")
+        for one in warned
+    )
+    assert all("gets a score that was compared with nothing: fit with texts" in one for one in warned)
+
+
+def test_xgboost_trees_of_several_outputs_are_refused(shops: pd.DataFrame, export: Export) -> None:
+    import xgboost
+
+    model = xgboost.XGBClassifier(n_estimators=2, multi_strategy="multi_output_tree", tree_method="hist")
+    rows = shops[["age", "x"]].assign(
+        outcome=shops["shop"].map(dict(zip("abcde", [0, 0, 1, 1, 2], strict=True)))
+    )
+    with pytest.raises(
+        ExportRefused, match="trees of several outputs .*multi_strategy='one_output_per_tree'"
+    ):
+        export(model.fit(rows[["age", "x"]], rows["outcome"]), rows)

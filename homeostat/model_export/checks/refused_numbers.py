@@ -27,18 +27,30 @@ def refused_numbers(source: SourceModel, columns: Sequence[Column], frame: pd.Da
             continue
         for value in _unseen(column, frame[column.source]):
             if refusal := _refusal(source, column, frame, value):
-                found.append(
-                    f"the model fails for {value} in the column {column.source!r}, a whole number that the rows do not have "
-                    f"({refusal}), and so does a request with it: fit the encoder with handle_unknown='ignore', or "
-                    "pass the column as text, so that other values are refused by name"
-                )
+                found.append(_warning(column, value, refusal))
                 break
     return found
 
 
+def _warning(column: Column, value: int, refusal: str) -> str:
+    refused = (
+        f"the model fails for {value} in the column {column.source!r}, a whole number that the rows do not have "
+        f"({refusal})"
+    )
+    if column.keys:
+        return (
+            f"{refused}; a request with it fails, or gets a score that was compared with nothing: "
+            "fit with texts as categories, so that other values are refused by name"
+        )
+    return (
+        f"{refused}, and so does a request with it: fit the encoder with handle_unknown='ignore', or "
+        "pass the column as text, so that other values are refused by name"
+    )
+
+
 def _unseen(column: Column, values: pd.Series[int]) -> Iterator[int]:
     """The first gap between the values seen, and both ends of the valid range, if they were not seen."""
-    seen = np.unique(values.dropna().astype("int64").to_numpy())
+    seen = np.union1d(values.dropna().astype("int64").to_numpy(), np.array(column.keys, dtype=np.int64))
     gaps = np.flatnonzero(np.diff(seen) > 1)
     if len(gaps):
         yield int(seen[gaps[0]]) + 1

@@ -34,24 +34,31 @@ def stored_categories(model: dict[str, Any], columns: Sequence[Column]) -> dict[
 def with_known_categories(booster: Any, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with the categories of the fit, in its order, where these are texts beyond ASCII.
 
-    Raises ValueError for a text that is none of them: XGBoost finds texts by binary search, and scores an unknown one as the next
-    category, or refuses it after the last one.
+    Raises ValueError for a category that is none of them: XGBoost finds categories by binary search, and scores an unknown one as
+    the next category, or refuses it after the last one.
     """
     if not any(isinstance(kind, pd.CategoricalDtype) for kind in rows.dtypes):
         return rows
     model = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]
     known = {}
     for place, encoder in enumerate(_encoders(model.get("gbtree", model).get("model") or {})):
-        if not encoder.get("values") or "offsets" not in encoder:
+        if not encoder.get("values"):
             continue
         values = rows.iloc[:, place]
+        if "offsets" not in encoder:
+            _refuse_unseen(values, encoder["values"])
+            continue
         is_category = isinstance(values.dtype, pd.CategoricalDtype)
         texts = stored_texts(encoder, list(map(str, values.cat.categories)) if is_category else ())
-        if unseen := set(values.dropna().unique()) - set(texts):
-            raise ValueError(f"Found a category not in the training set: {sorted(map(str, unseen))[0]!r}")
+        _refuse_unseen(values, texts)
         if is_category and not "".join(texts).isascii():
             known[rows.columns[place]] = values.cat.set_categories(list(texts))
     return rows.assign(**known)
+
+
+def _refuse_unseen(values: pd.Series[Any], known: Sequence[Any]) -> None:
+    if unseen := set(values.dropna().unique()) - set(known):
+        raise ValueError(f"Found a category not in the training set: {min(map(str, unseen))!r}")
 
 
 def stored_texts(encoder: dict[str, Any], listed: Sequence[str]) -> tuple[str, ...]:

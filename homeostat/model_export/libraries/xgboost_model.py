@@ -122,6 +122,11 @@ def read_booster(
         raise ExportRefused(
             "XGBoost's linear booster has no export", hint="fit with booster='gbtree' or 'dart'"
         )
+    if any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in boosting["model"]["trees"]):
+        raise ExportRefused(
+            "XGBoost's trees of several outputs (multi_strategy='multi_output_tree') have no export",
+            hint="fit a classifier with multi_strategy='one_output_per_tree', and of a regression one model per target",
+        )
     tables = {
         place: CategoryTable(column.keys) for place, column in enumerate(columns) if column.keys
     } | stored_categories(boosting["model"], columns)

@@ -122,6 +122,13 @@ XGBOOST = [
         refused="linear booster has no export",
         remark="`booster='gbtree'`, or scikit-learn's `LogisticRegression` or `Ridge`",
     ),
+    several(
+        "`multi_strategy='multi_output_tree'`",
+        xgb(multi_strategy="multi_output_tree", tree_method="hist"),
+        outcome="number",
+        refused="trees of several outputs",
+        remark="`multi_strategy='one_output_per_tree'`; of a regression one model per target",
+    ),
     regressor(
         "several targets, several quantiles",
         xgb("XGBRegressor", objective="reg:quantileerror", quantile_alpha=[0.1, 0.9]),
