@@ -78,6 +78,7 @@ class Preparation:
         self._rows = rows
         self._ensemble = ensemble
         self._named = hasattr(steps, "feature_names_in_")
+        self._ranges: dict[int, tuple[float, float]] = {}
 
     def is_number(self, raw: int) -> bool:
         return self._columns[raw].feature.type in ("number", "integer") and not self._columns[raw].keys
@@ -95,7 +96,8 @@ class Preparation:
         if not self._ensemble.gaps_are_missing and self._ensemble.missing_number is None:
             return Gaps(frozenset(), ())
         seen = self._rows[self._columns[raw].source].dropna().to_numpy(dtype=np.float64)
-        values = np.unique([*seen, 0.0, *self._grid(raw)])
+        zero = [0.0] if self._takes(raw, 0.0) else []
+        values = np.unique([*seen, *zero, *self._grid(raw)])
         gone = np.isnan(self.of(raw, values.tolist())[:, list(prepared)])
         never = np.asarray(gone.all(axis=0))
         columns = frozenset(np.asarray(prepared)[never].tolist())
@@ -258,9 +260,28 @@ class Preparation:
             return self._steps.transform(frame if self._named else frame.to_numpy())
 
     def _range(self, raw: int) -> tuple[float, float]:
-        low, high = self._ends(raw)
-        spread = (high - low) or abs(high) or 1.0
-        return low - _SPREADS * spread, high + _SPREADS * spread
+        """Far below and above the rows, as far as the steps take numbers: Box-Cox takes positive ones only."""
+        if raw not in self._ranges:
+            low, high = self._ends(raw)
+            spread = _SPREADS * ((high - low) or abs(high) or 1.0)
+            self._ranges[raw] = self._taken(raw, low, low - spread), self._taken(raw, high, high + spread)
+        return self._ranges[raw]
+
+    def _taken(self, raw: int, inside: float, outside: float) -> float:
+        """`outside`, or the number next to it that the steps take; they take `inside`."""
+        if self._takes(raw, outside):
+            return outside
+        for _ in range(_BISECTIONS):
+            middle = inside + (outside - inside) / 2
+            inside, outside = (middle, outside) if self._takes(raw, middle) else (inside, middle)
+        return inside
+
+    def _takes(self, raw: int, value: float) -> bool:
+        try:
+            self.of(raw, [value])
+        except Exception:  # whatever a step raises for values it refuses
+            return False
+        return True
 
     def _known(self, kind: type) -> Iterator[Any]:
         """Categories that any encoder of the steps was fitted with: those of other columns do no harm."""

@@ -10,7 +10,13 @@ from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PowerTransformer,
+    StandardScaler,
+)
 
 from homeostat.model_export.columns import infer_columns
 from homeostat.model_export.pipelines.columnwise import through_steps
@@ -46,6 +52,16 @@ def test_threshold_of_a_scaled_number_is_one_of_the_raw_number() -> None:
     assert node.threshold == pytest.approx(70 / 3, abs=1e-12)
     assert node.missing_left
     assert not rewritten(steps, split(0, -0.1))[0].missing_left
+
+
+@pytest.mark.parametrize("gaps_are_missing", [False, True])
+def test_numbers_that_a_step_refuses_are_beyond_the_range(gaps_are_missing: bool) -> None:
+    """Box-Cox refuses numbers that are not positive; a threshold may be below those of the rows."""
+    steps = ColumnTransformer([("n", PowerTransformer("box-cox", standardize=False), ["day"])])
+    [power] = steps.fit(ROWS).named_transformers_["n"].lambdas_
+    node, _ = rewritten(steps, split(0, (0.5**power - 1) / power), gaps_are_missing=gaps_are_missing)
+    assert (node.column, node.left) == (2, 1)
+    assert node.threshold == pytest.approx(0.5)
 
 
 def test_falling_number_swaps_the_sides() -> None:
