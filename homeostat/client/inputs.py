@@ -14,6 +14,7 @@ from typing import Any
 from homeostat.client.plain_values import WITH_OFFSET, plain, time_text
 from shared.errors import InvalidRequest
 from shared.models.feature_names import columns_of
+from shared.models.flags import is_flag
 
 Row = dict[str, Any]
 _SHOWN = 8
@@ -59,6 +60,8 @@ class Input:
             "timestamp": WITH_OFFSET,
             "tensor": f"finite numbers of shape {list(self.shape)}",
         }.get(self.type, "text")
+        if is_flag(self.type, self.minimum, self.maximum):
+            words += ", true or false"
         if self.values:
             words = f"one of {', '.join(self.values[:20])}" + (", …" if len(self.values) > 20 else "")
         return f"{words}, or null" if self.nullable else words
@@ -74,6 +77,8 @@ class Input:
             return time_text(value, field=self.name, row=row)
         if self.type == "integer" and type(value) is float and value.is_integer():
             value = int(value)  # pandas has no integers in a column with missing values
+        if type(value) is bool and is_flag(self.type, self.minimum, self.maximum):
+            value = int(value)
         if not self._accepts(value):
             raise self._wrong(row, self._problem(value))
         return value

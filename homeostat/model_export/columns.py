@@ -94,6 +94,15 @@ def require_listed(columns: Sequence[Column]) -> None:
             )
 
 
+def boolean_notes(columns: Sequence[Column], rows: pd.DataFrame) -> list[str]:
+    """A line of the report for each boolean column with missing values, which becomes an integer."""
+    return [
+        f"{column.source!r} is boolean with missing values: served as an integer, for which true is 1 and false is 0"
+        for column in columns
+        if column.feature.type == "integer" and pd.api.types.is_bool_dtype(rows[column.source].dtype)
+    ]
+
+
 def is_time(values: pd.Series[Any]) -> bool:
     """Whether a column holds times."""
     return bool(pd.api.types.is_datetime64_any_dtype(values.dtype))
@@ -146,6 +155,11 @@ def _column(values: pd.Series[Any], name: str) -> Column:
     known = set(values.dropna().map(type))
     if known <= {str}:
         return _category(values, source, name, sorted(values.dropna().unique()), nullable)
+    if known <= {bool, np.bool_}:
+        raise ExportRefused(
+            f"column {source!r} is {kind} with booleans, some of them missing",
+            hint=f"convert it before fitting and exporting: rows[{source!r}] = rows[{source!r}].astype('boolean')",
+        )
     if known <= {int, float, bool, np.float64, np.int64, np.bool_}:
         raise ExportRefused(
             f"column {source!r} is {kind} with numbers, so its type is unknown",

@@ -31,6 +31,7 @@ from homeostat.model_export.checks.library_errors import refuses_alone, refusing
 from homeostat.model_export.checks.refused_numbers import refused_numbers
 from homeostat.model_export.columns import (
     Column,
+    boolean_notes,
     check_features,
     infer_columns,
     open_category,
@@ -186,7 +187,7 @@ def export(
     require_listed([column for column in columns if column.source not in takes])
     columns = tuple(open_category(column) if column.source in takes else column for column in columns)
     outcomes = None if truth.values is None else source.kind.outcomes(truth.values)
-    conclusions = list(source.notes)
+    conclusions = [*source.notes, *boolean_notes(columns, frame)]
     if source.kind.name == "classes" and outcomes is not None:
         agreement, few = label_agreement(verified.scores, outcomes)
         conclusions.append(agreement)

@@ -12,6 +12,7 @@ from typing import Any
 from services.inference.mlflow_scoring.json_rows import Row, check_columns
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
+from shared.models.flags import is_flag
 
 # How pandas and others write a missing number.
 _MISSING = frozenset({"", "nan", "na", "null", "none", "<na>"})
@@ -51,6 +52,8 @@ def read_csv(body: bytes, features: Sequence[Feature]) -> list[Row]:
 def _reader(feature: Feature) -> Callable[[str], Any]:
     if feature.type == "number":
         return _number
+    if is_flag(feature.type, feature.minimum, feature.maximum):
+        return lambda cell: _BOOLEANS.get(cell.strip().lower(), _integer(cell))
     if feature.type == "integer":
         return _integer
     if feature.type == "boolean":

@@ -12,6 +12,7 @@ from shared.contracts.event_time import TIME_FORM, parse_time, to_micros
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 from shared.models.feature_arrays import LARGEST_FLOAT_INTEGER
+from shared.models.flags import is_flag
 
 Array = npt.NDArray[Any]
 
@@ -102,7 +103,7 @@ class NumberCheck(ColumnCheck):
 
 
 class IntegerCheck(ColumnCheck):
-    """Whole numbers; `3.0` is one, since many clients write every number as a float."""
+    """Whole numbers; `3.0` is one, since many clients write every number as a float. From 0 to 1 also true and false."""
 
     def __call__(
         self, values: list[Any], may_hold_booleans: bool = True
@@ -117,16 +118,21 @@ class IntegerCheck(ColumnCheck):
 
     def _whole(self, values: list[Any]) -> list[Any]:
         found = list(values)
+        is_flag = self._is_flag
         for row, value in enumerate(values):
-            if type(value) is float and value.is_integer():
+            if (type(value) is float and value.is_integer()) or (is_flag and type(value) is bool):
                 found[row] = int(value)
             elif type(value) is not int and not (value is None and self.feature.nullable):
                 raise self.wrong_value(row, value)
         return found
 
     @property
+    def _is_flag(self) -> bool:
+        return is_flag(self.feature.type, self.feature.minimum, self.feature.maximum)
+
+    @property
     def words(self) -> str:
-        return "a 64-bit integer"
+        return f"a 64-bit integer{', true or false' if self._is_flag else ''}"
 
 
 class FloatIntegerCheck(IntegerCheck):
@@ -153,7 +159,8 @@ class FloatIntegerCheck(IntegerCheck):
 
     @property
     def words(self) -> str:
-        return f"a whole number from -{LARGEST_FLOAT_INTEGER} to {LARGEST_FLOAT_INTEGER}"
+        flag = ", true or false" if self._is_flag else ""
+        return f"a whole number from -{LARGEST_FLOAT_INTEGER} to {LARGEST_FLOAT_INTEGER}{flag}"
 
 
 class BooleanCheck(ColumnCheck):

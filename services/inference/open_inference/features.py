@@ -14,6 +14,7 @@ from services.inference.open_inference.datatypes import check_values
 from services.inference.open_inference.tensors import InferInput
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
+from shared.models.flags import is_flag
 
 PREDICTION_ID = "prediction_id"
 LABEL = "label"
@@ -163,6 +164,8 @@ def _values(feature: Feature, wire: InferRequest, rows: int) -> npt.NDArray[Any]
 
 def _check_form(feature: Feature, tensor: InferInput, rows: int) -> None:
     accepted = (*_ACCEPTED[feature.type], *(_NULLABLE_INTEGER if _is_nullable_integer(feature) else ()))
+    if is_flag(feature.type, feature.minimum, feature.maximum):
+        accepted += ("BOOL",)
     if tensor.datatype not in accepted:
         main = _datatype(feature)
         others = ", ".join(one for one in accepted if one != main)

@@ -101,7 +101,7 @@ COLUMN_TYPES = [
         _BOOLEAN,
         ["flag"],
         ["XGBoost", "LightGBM", "histogram", "imputed"],
-        remark="served as the integers 0 and 1; CatBoost refuses it in the fit",
+        remark="served as the integers 0 and 1, for which requests may send true and false; CatBoost refuses it in the fit",
     ),
     *(
         classifier(

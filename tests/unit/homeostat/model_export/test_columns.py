@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from homeostat.model_export.columns import infer_columns, require_listed, to_table
+from homeostat.model_export.columns import boolean_notes, infer_columns, require_listed, to_table
 from shared.contracts.feature import Feature
 from shared.contracts.prediction import ANSWER_NAMES
 from shared.errors import ExportRefused
+from shared.models.flags import is_flag
 
 ROWS = pd.DataFrame(
     {
@@ -39,6 +40,22 @@ def test_whole_numbers_may_be_missing() -> None:
     columns = infer_columns(rows, ["age", "day"])
     assert [(one.feature.type, one.feature.nullable) for one in columns] == [("integer", True)] * 2
     assert to_table(columns, rows).to_pydict() == {"age": [4, None], "day": [1, None]}
+
+
+def test_booleans_with_missing_values_become_integers_and_are_noted() -> None:
+    rows = pd.DataFrame({"in stock": pd.array([True, None], dtype="boolean"), "card": [True, False]})
+    columns = infer_columns(rows, ["in stock", "card"])
+    assert columns[0].feature == Feature(name="in_stock", type="integer", minimum=0, maximum=1, nullable=True)
+    assert is_flag(columns[0].feature.type, columns[0].feature.minimum, columns[0].feature.maximum)
+    assert to_table(columns, rows).to_pydict() == {"in_stock": [1, None], "card": [True, False]}
+    [note] = boolean_notes(columns, rows)
+    assert note.startswith("'in stock' is boolean with missing values: served as an integer")
+
+
+def test_booleans_in_an_object_column_are_refused_with_the_type_that_fits() -> None:
+    rows = pd.DataFrame({"card": pd.Series([True, None], dtype=object)})
+    with pytest.raises(ExportRefused, match=r"astype\('boolean'\)"):
+        infer_columns(rows, ["card"])
 
 
 def test_rows_become_a_table_under_the_features_names() -> None:

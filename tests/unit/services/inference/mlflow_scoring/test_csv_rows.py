@@ -18,6 +18,7 @@ FEATURES = (
     Feature(name="member", type="boolean"),
     Feature(name="colour", type="category", values=("red", "green"), nullable=True),
     Feature(name="note", type="text"),
+    Feature(name="stocked", type="integer", minimum=0, maximum=1, nullable=True),
 )
 
 
@@ -57,6 +58,9 @@ def test_frames_written_by_pandas_are_read(index: bool) -> None:
         ("count", "x", "x"),
         ("member", "TRUE", True),
         ("member", "1", "1"),
+        ("stocked", "True", True),
+        ("stocked", "0", 0),
+        ("stocked", "", None),
         ("note", "NA", "NA"),
         ("note", "7", "7"),
         ("other", "7", "7"),

@@ -82,6 +82,19 @@ def test_missing_integer_is_nan_for_the_model() -> None:
     assert batch.columns["rooms"] == [3, None, 2**24]
 
 
+@pytest.mark.parametrize("nullable", [True, False])
+def test_true_and_false_are_integers_from_0_to_1(nullable: bool) -> None:
+    """A boolean column with missing values is exported as such an integer, and sent as it is."""
+    flag = Feature(name="stocked", type="integer", minimum=0, maximum=1, nullable=nullable)
+    batch = Schema([flag]).batch([{"stocked": True}, {"stocked": False}, {"stocked": 1}])
+    assert batch.columns["stocked"] == [1, 0, 1]
+    assert {type(value) for value in batch.columns["stocked"]} == {int}
+    assert batch.feeds["stocked"].tolist() == [1, 0, 1]
+    with pytest.raises(InvalidRequest) as caught:
+        Schema([flag]).batch([{"stocked": "yes"}])
+    assert "true or false" in caught.value.expected
+
+
 def test_missing_integers_in_a_tensor_are_nan() -> None:
     tensors: dict[str, Any] = {"review": ["a", "b"], "town": ["c", "d"], "rooms": np.array([4.0, np.nan])}
     batch = OPEN.batch_of_tensors(tensors, 2)

@@ -43,6 +43,16 @@ def test_timestamps_are_bytes_with_an_offset() -> None:
         read_batch(SERVABLE, request("BYTES", ["2026-03-01T12:00:00"]), maximum_rows=10)
 
 
+@pytest.mark.parametrize(
+    ("datatype", "data"), [("BOOL", [True, False]), ("INT64", [1, 0]), ("FP64", [1.0, 0.0])]
+)
+def test_booleans_are_integers_from_0_to_1(datatype: str, data: list[Any]) -> None:
+    flag = Feature(name="ordered_at", type="integer", minimum=0, maximum=1, nullable=True)
+    flags = SimpleNamespace(**{**vars(SERVABLE), "schema": Schema([flag])})
+    batch = read_batch(flags, request(datatype, data), maximum_rows=10)  # type: ignore[arg-type]
+    assert batch.columns["ordered_at"] == [1, 0]
+
+
 def test_numbers_whose_unit_is_unknown_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="input ordered_at has datatype INT64") as refused:
         read_batch(SERVABLE, request("INT64", [1_772_366_400]), maximum_rows=10)
