@@ -74,7 +74,6 @@ class Servable:
         self._engine: Engine | None = engine
         # Whether calls that wait together are made as one: then an answer's last bits may depend on its neighbours.
         self.batches = False
-        self.batch_rows = 1
         self._seconds_per_call = 0.0
         self._seconds_per_row = 0.0
         self.reply_head = (
@@ -107,7 +106,6 @@ class Servable:
         self._seconds_per_call = _fastest(lambda: self.run(one), clock)
         together = _fastest(lambda: self.run(many), clock)
         self._seconds_per_row = max(0.0, (together - self._seconds_per_call) / max(1, many.rows - one.rows))
-        self.batch_rows = many.rows  # more at once was not measured, and may be slower
         self.batches = (
             many.rows >= _BATCH_ROWS
             and together < _BATCH_GAIN * many.rows / one.rows * self._seconds_per_call

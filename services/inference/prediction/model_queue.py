@@ -143,16 +143,14 @@ class ModelQueue:
         if calls[0].output is not None:
             outputs = [call.output for call in calls if call.output is not None]
             return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-        if len(calls) == 1 or (servable.batches and batch.rows <= servable.batch_rows):
+        if servable.batches or len(calls) == 1:
             return self._timed(servable, batch, calls[0].requested)
-        outputs, start, end = [], 0, 0
-        for place, call in enumerate(calls):
-            end += call.rows
-            following = calls[place + 1].rows if place + 1 < len(calls) else servable.batch_rows
-            if not servable.batches or end - start + following > servable.batch_rows:
-                outputs.append(self._timed(servable, batch.part(start, end), call.requested))
-                start = end
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        outputs, start = [], 0
+        for call in calls:
+            part = call.batch or batch.part(start, start + call.rows)
+            outputs.append(self._timed(servable, part, call.requested))
+            start += call.rows
+        return np.concatenate(outputs)
 
     def _timed(self, servable: Servable, batch: Batch, requested: float) -> Array:
         began = time.perf_counter()
