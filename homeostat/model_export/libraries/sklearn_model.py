@@ -140,7 +140,7 @@ class SklearnModel:
 
     def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[onnx.ModelProto]:
         """Of trees: their own thresholds and leaves, after steps in float64, then float32. Of others: float32 first."""
-        problems = []
+        problems: list[Exception] = []
         try:
             composite = self._composite()
             if composite is not None and self._make_part is not None:
@@ -148,7 +148,7 @@ class SklearnModel:
                     composite, columns, rows, make=self._make_part, finish=self._finish
                 )
         except ExportRefused as error:
-            problems.append(str(error))
+            problems.append(error)
         steps, last = split_steps(self._core)
         values = len(self.kind.names)
         ensemble = read_ensemble(last, class_place=self._place(), classes=len(self.kind.labels))
@@ -166,7 +166,7 @@ class SklearnModel:
                 )
                 return
             except NotColumnwise as error:
-                problems.append(str(error))
+                problems.append(error)
         gaps = ensemble is not None and ensemble.gaps_are_missing and self._is_sparse(steps, rows)
         precisions = [
             (TensorProto.INT64, TensorProto.FLOAT),
@@ -184,7 +184,7 @@ class SklearnModel:
             except ExportRefused:
                 raise
             except Exception as error:  # skl2onnx raises its own classes, RuntimeError, ValueError and others
-                problems.append(first_line(error))
+                problems.append(error)
                 continue
             found = True
             yield model
@@ -193,10 +193,12 @@ class SklearnModel:
                 yield self._convert_prepared(head, rest, columns, rows)
                 found = True
             except (NotColumnwise, ExportRefused) as error:
-                problems.append(str(error))
+                problems.append(error)
         if not found:
+            if isinstance(problems[0], ExportRefused):
+                raise problems[0]  # of a part; it has a hint of its own
             raise ExportRefused(
-                f"skl2onnx cannot convert this model: {problems[0]}",
+                f"skl2onnx cannot convert this model: {first_line(problems[0])}",
                 hint=conversion_hint(self._core),
             )
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import GradientBoostingRegressor, VotingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -37,6 +38,19 @@ def test_columns_that_a_pipeline_drops_are_no_features(tmp_path: Path) -> None:
         with pytest.warns(homeostat.ExportWarning, match="event_time"):
             report = homeostat.export(model, rows, tmp_path / type(last).__name__)
         assert report.comparisons[0].differing == 0
+
+
+def test_refusal_of_an_inner_part_is_said_once(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"a": np.arange(60.0), "outcome": np.arange(60.0) % 7})
+    part = GradientBoostingRegressor(n_estimators=2, init=LinearRegression())
+    model = VotingRegressor([("all", VotingRegressor([("boosted", part)]))]).fit(rows[["a"]], rows["outcome"])
+    alone = part.fit(rows[["a"]], rows["outcome"])
+    found = []
+    for one in (alone, model):
+        with pytest.raises(ExportRefused) as refused:
+            homeostat.export(one, rows, tmp_path)
+        found.append((refused.value.message, refused.value.hint))
+    assert found[0] == found[1]
 
 
 def test_a_classifier_without_probabilities_is_refused() -> None:
