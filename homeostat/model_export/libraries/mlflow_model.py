@@ -65,7 +65,7 @@ def _require_database(uri: str) -> None:
     path = Path(store.removeprefix(_SQLITE))
     if not store.startswith(_SQLITE) or path.exists():
         return
-    unset = "" if mlflow.is_tracking_uri_set() else "MLFLOW_TRACKING_URI is not set, and "  # type: ignore[no-untyped-call]
+    unset = "" if mlflow.is_tracking_uri_set() else "MLFLOW_TRACKING_URI is not set, and "
     raise ExportRefused(
         f"MLflow finds no model at {uri}: {unset}{path} does not exist",
         hint="set MLFLOW_TRACKING_URI to the tracking server, such as http://127.0.0.1:5000, or to its database: "
