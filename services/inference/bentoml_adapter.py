@@ -11,6 +11,7 @@ from starlette.responses import Response
 from uvicorn.config import HTTP_PROTOCOLS
 
 from services.inference.bento.app_factory import AppFactory
+from services.inference.bento.schemas import TASK_REPORT
 from services.inference.bento.unread_request import UnreadRequest, to_starlette
 from services.inference.die_with_parent import die_with_parent
 from services.inference.http.app import InferenceApp, Scope, Send
@@ -48,6 +49,13 @@ class AdaptedService(Service[Any]):  # type: ignore[misc]
             self, self._adapter.answer, lambda: self._adapter.tasks, is_main=is_main
         )()
         return self._adapter
+
+    @property
+    def openapi_spec(self) -> Any:
+        """BentoML's description, with our reports of tasks."""
+        spec = super().openapi_spec
+        spec.components["schemas"]["TaskStatusResponse"] = TASK_REPORT
+        return spec
 
     def needs_task_db(self) -> bool:
         """No: tasks are in the home of the installation."""

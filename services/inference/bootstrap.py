@@ -249,7 +249,7 @@ def assemble_tasks(
     uploads = UploadReader(
         maximum_bytes=settings.maximum_file_bytes, receive_seconds=settings.receive_seconds
     )
-    return TaskHandlers(store, runner, scorer, uploads), runner
+    return TaskHandlers(store, runner, scorer, uploads, metrics), runner
 
 
 def _first(*finds: Find) -> Find:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from _bentoml_sdk import IODescriptor  # type: ignore[import-untyped]
-from _bentoml_sdk.io_models import IORootModel  # type: ignore[import-untyped]
+from _bentoml_sdk.io_models import IORootModel, Schema  # type: ignore[import-untyped]
 from _bentoml_sdk.validators import ContentType  # type: ignore[import-untyped]
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from services.inference.bento.json_schema import standalone
 from services.inference.bento.unread_request import PARQUET, UnreadRequest
+from services.inference.tasks.record import TaskStatus
 
 _TIME = "ISO 8601 with an offset, such as 2026-03-01T12:00:00Z; by default the time of the request."
 _CLOSED = ConfigDict(extra="forbid")  # an answer is of one kind only
@@ -142,3 +143,20 @@ class ScoreFileRequest(Described):
 
 class ScoreFileResponse(IORootModel[Annotated[Path, ContentType(PARQUET)]]):  # type: ignore[misc]
     """A Parquet file with `row`, `prediction_id`, `version`, `generation` and the answer of each row."""
+
+
+class TaskReport(TypedDict, total=False):
+    """A task: its status and progress; of a failed one also the fields of its error."""
+
+    task_id: str
+    status: TaskStatus
+    created_at: str
+    executed_at: str | None
+    completed_at: str | None
+    rows: int
+    rows_done: int
+    error: str
+
+
+# For `/docs.json`, whose own has other statuses and no progress.
+TASK_REPORT = Schema(**standalone(TypeAdapter(TaskReport).json_schema()))

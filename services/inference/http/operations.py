@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -42,8 +43,8 @@ class OperationsHandler:
         """Prometheus text, over all workers."""
         return Response(
             200,
-            # It takes anything that collects.
-            generate_latest(cast(CollectorRegistry, self._peers)),
+            # On a thread: there may be many series. It takes anything that collects.
+            await asyncio.to_thread(generate_latest, cast(CollectorRegistry, self._peers)),
             ((b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()),),
         )
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from services.inference.http.body import ClientGone, Receive
 from services.inference.http.response import Response, from_error, json_response
+from services.inference.metrics import InferenceMetrics
 from services.inference.tasks.record import FileOptions, TaskRecord
 from services.inference.tasks.runner import TaskRunner
 from services.inference.tasks.scorer import FileScorer
 from services.inference.tasks.store import TaskStore
 from services.inference.tasks.upload import UploadReader
-from shared.errors import Conflict, InvalidRequest, NotFound
+from shared.errors import CallerError, Conflict, InvalidRequest, NotFound
 from shared.http.errors import ErrorResponse, error_response
 from shared.observability.logs import get_logger
 
@@ -31,12 +32,18 @@ class TaskHandlers:
     """Answers the routes below `/score_file`."""
 
     def __init__(
-        self, store: TaskStore, runner: TaskRunner, scorer: FileScorer, uploads: UploadReader
+        self,
+        store: TaskStore,
+        runner: TaskRunner,
+        scorer: FileScorer,
+        uploads: UploadReader,
+        metrics: InferenceMetrics,
     ) -> None:
         self._store = store
         self._runner = runner
         self._scorer = scorer
         self._uploads = uploads
+        self._metrics = metrics
 
     async def submit(self, scope: Scope, receive: Receive) -> Answer:
         """Store the file and answer with the id of its task."""
@@ -44,7 +51,7 @@ class TaskHandlers:
         async def submitted() -> Answer:
             return json_response((await self._submit(scope, receive)).report())
 
-        return await _answered(submitted)
+        return await self._answered(submitted)
 
     async def run(self, scope: Scope, receive: Receive) -> Answer:
         """Score the file and answer with the result; for small files, since the request waits."""
@@ -54,7 +61,7 @@ class TaskHandlers:
             await self._runner.wait(task_id)
             return await self._result(task_id, partial=False)
 
-        return await _answered(scored)
+        return await self._answered(scored)
 
     async def status(self, task_id: str | None) -> Answer:
         """Status and progress."""
@@ -62,11 +69,11 @@ class TaskHandlers:
         async def reported() -> Answer:
             return json_response((await self._record(task_id)).report())
 
-        return await _answered(reported)
+        return await self._answered(reported)
 
     async def result(self, task_id: str | None, *, partial: bool) -> Answer:
         """The result as Parquet; of a failed task its error, or with `partial` the rows answered before."""
-        return await _answered(lambda: self._result(task_id, partial=partial))
+        return await self._answered(lambda: self._result(task_id, partial=partial))
 
     async def cancel(self, task_id: str | None) -> Answer:
         """Stop the task between two calls; rows already answered stay logged and in the result."""
@@ -82,7 +89,7 @@ class TaskHandlers:
             # A call that takes long is still waited for: the task is canceled after it.
             return json_response(record.report(), 200 if record.finished else 202)
 
-        return await _answered(canceled)
+        return await self._answered(canceled)
 
     async def retry(self, task_id: str | None) -> Answer:
         """A new task with the same file; rows that were answered are answered again, under new ids."""
@@ -94,7 +101,7 @@ class TaskHandlers:
             source = self._store.source(old.task_id)
             return json_response((await self._start(old.options, lambda path: _copy(source, path))).report())
 
-        return await _answered(retried)
+        return await self._answered(retried)
 
     async def _submit(self, scope: Scope, receive: Receive) -> TaskRecord:
         upload = await self._uploads.read(scope, receive)
@@ -131,14 +138,18 @@ class TaskHandlers:
             raise NotFound(f"the task is {record.status} and has no answers")
         return path
 
-
-async def _answered(handle: Callable[[], Awaitable[Answer]]) -> Answer:
-    try:
-        return await handle()
-    except ClientGone:
-        return None
-    except Exception as error:
-        return from_error(error_response(error, _log, path="/score_file"))
+    async def _answered(self, handle: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer, or the error as one; errors are counted like those of other requests."""
+        start = time.perf_counter()
+        try:
+            return await handle()
+        except ClientGone:
+            return None
+        except Exception as error:
+            response = from_error(error_response(error, _log, path="/score_file"))
+            outcome = "refused" if isinstance(error, CallerError) else "failed"
+            self._metrics.failed(None, outcome, response.status, time.perf_counter() - start)
+            return response
 
 
 def _copy(source: Path, target: Path) -> None:

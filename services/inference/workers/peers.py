@@ -98,20 +98,18 @@ class SeveralProcesses:
         """Publish until cancelled, and once more then."""
         try:
             while True:
-                await asyncio.to_thread(self._publish, self._snapshot())
+                # Many models have many series: requests are answered while they are collected.
+                await asyncio.to_thread(self._publish, self._status())
                 await asyncio.sleep(_EVERY_SECONDS)
         finally:
-            self._publish(self._snapshot())
+            self._publish(self._status())
 
-    def _snapshot(self) -> Snapshot:
-        families = families_of(self._registry.collect())
-        return Snapshot(self._place.process, os.getpid(), self._status(), families)
-
-    def _publish(self, snapshot: Snapshot) -> None:
+    def _publish(self, status: Status) -> None:
         try:
-            self._place.publish(snapshot)
-        except OSError as error:  # a full disk must not end the server
-            _log.warning("worker_not_published", problem=str(error))
+            families = families_of(self._registry.collect())
+            self._place.publish(Snapshot(self._place.process, os.getpid(), status, families))
+        except Exception as error:  # neither a full disk nor one bad series may end it
+            _log.warning("worker_not_published", problem=str(error) or type(error).__name__)
 
     def _others(self) -> tuple[list[Snapshot], list[Any]]:
         running, ended = self._place.read()

@@ -116,8 +116,8 @@ def parent_of_this_process() -> str:
 
 def _make_private(root: Path) -> None:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    state = root.lstat()
-    if state.st_uid != os.getuid() or state.st_mode & 0o077 or root.is_symlink():
+    state = root.lstat()  # of a link: every permission
+    if state.st_uid != os.getuid() or state.st_mode & 0o077:
         raise OperatorError(
             f"{root} is not private to this user",
             hint="remove it: another user of the machine may have made it",

@@ -371,6 +371,8 @@ def test_pages_describe_every_method_and_answer(servers: tuple[InferenceProcess,
         "TensorAnswer",
     ]
     document = servers[0].http.get("/docs.json").json()
+    statuses = document["components"]["schemas"]["TaskStatusResponse"]["properties"]["status"]["enum"]
+    assert "canceled" in statuses
     for path, item in document["paths"].items():
         for method in item:
             for server in servers:

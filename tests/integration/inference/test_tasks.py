@@ -22,7 +22,7 @@ from tests.integration.inference.conftest import ROOT, InferenceProcess, spooled
 from tests.waiting import bound, eventually
 
 TIME = "2026-01-01T00:00:00Z"
-LONG = 150_000
+LONG = 600_000  # several seconds on a fast machine
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,9 @@ def test_file_that_is_not_what_it_should_be_is_refused(server: InferenceProcess,
     ):
         answer = submit(server, tmp_path / name, "/score_file", model="toy")
         assert (answer.status_code, named in answer.json()["error"]) == (status, True), answer.text
+    refused = server.metric('homeostat_inference_errors_total{status="415"}')
     assert server.http.post("/score_file/submit", json={}).status_code == 415
+    assert server.metric('homeostat_inference_errors_total{status="415"}') == refused + 1
     assert server.http.post("/score_file/submit", files={"other": b""}).status_code == 400
     for method, path in (("GET", "status"), ("GET", "get"), ("POST", "retry"), ("PUT", "cancel")):
         for task_id in ("0" * 32, "..", "../models"):

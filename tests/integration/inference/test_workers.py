@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from shared.spool import PredictionRecord
@@ -112,3 +115,37 @@ def test_release_reaches_every_worker(server: InferenceProcess, toys: ToyStore) 
         "both serve the release",
     )
     assert {asked(server).json()["predictions"][0]["score"] for _ in range(10)} == {0.5}
+
+
+# A killed worker loses what it has counted since its last snapshot: the tests above compare counts with the log.
+def test_any_worker_answers_for_a_task(server: InferenceProcess, tmp_path: Path) -> None:
+    rows = 900_000
+    pq.write_table(pa.table({name: [value] * rows for name, value in ROW.items()}), tmp_path / "rows")
+    before = rows_logged(server)
+
+    def task(method: str, route: str, task_id: str) -> httpx.Response:
+        address = f"{server.url}/score_file/{route}"
+        return httpx.request(method, address, params={"task_id": task_id}, timeout=20)
+
+    def submit() -> str:
+        with (tmp_path / "rows").open("rb") as file:
+            answer = httpx.post(f"{server.url}/score_file/submit", files={"file": file}, timeout=20)
+        task_id: str = answer.json()["task_id"]
+        return task_id
+
+    first = submit()
+    eventually(lambda: task("GET", "status", first).json()["rows_done"] > 0, "the task runs")
+    for _ in range(6):
+        assert task("GET", "status", first).json()["status"] == "in_progress"
+    # Whichever worker is asked, the one that runs it stops.
+    canceled = task("PUT", "cancel", first).json()
+    assert (canceled["status"], canceled["rows_done"]) == ("canceled", rows_logged(server) - before)
+
+    second = submit()
+    eventually(lambda: task("GET", "status", second).json()["rows_done"] > 0, "the task runs")
+    for process in psutil.Process(server.process.pid).children(recursive=True):
+        if process.pid in {one["pid"] for one in workers(server)}:
+            process.kill()
+    eventually(lambda: len(workers(server)) == 2, "both workers run again", within_s=60)
+    assert task("GET", "status", second).json()["status"] == "failed"
+    server.wait(lambda: server.http.get("/health/ready").status_code == 200, "every worker is ready")

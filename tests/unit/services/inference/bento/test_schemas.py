@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from starlette.requests import Request
 
-from services.inference.bento.schemas import OutcomesRequest, PredictRequest, PredictResponse
+from services.inference.bento.schemas import (
+    TASK_REPORT,
+    OutcomesRequest,
+    PredictRequest,
+    PredictResponse,
+)
+from services.inference.tasks.record import FileOptions, TaskRecord, TaskStatus
 from shared.contracts.loop_spec import LoopSpec
 from tests.fakes.class_model import serving_classes
 from tests.fakes.inference_server import InferenceServer
@@ -56,3 +62,9 @@ def test_request_is_passed_on_unread() -> None:
     unread = asyncio.run(parse())
     assert {name: getattr(unread, name) for name in unread.model_fields} == {"request": unread}
     assert unread.receive is receive
+
+
+def test_task_reports_are_as_described() -> None:
+    record = TaskRecord("a" * 32, "2026-01-01T00:00:00+00:00", FileOptions())
+    assert set(record.report()) < set(TASK_REPORT.properties)
+    assert set(TASK_REPORT.properties["status"]["enum"]) == set(get_args(TaskStatus))

@@ -127,3 +127,14 @@ def test_text_outcome_of_a_probability_is_told_the_positive_class(toys: ToyStore
         "names the positive class"
     )
     assert answer.json().get("hint") == (hint if isinstance(value, str) else None)
+
+
+def test_unknown_fields_are_named_in_order(toys: ToyStore) -> None:
+    """Sets have another order in each process: the error must not."""
+    server = serving_classes(toys)
+    item = {
+        "prediction_id": IDS.make("animals"),
+        "value": "cat",
+        **dict.fromkeys("zyxwvutsrqponmlkjihgfedcba", 1),
+    }
+    assert server.ask("POST", "/outcomes", json=item).json()["field"] == "a"

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from prometheus_client import CollectorRegistry
 
 from services.inference.tasks.metrics import TaskMetrics
 from services.inference.tasks.record import FileOptions, TaskRecord
 from services.inference.tasks.runner import TaskRunner
 from services.inference.tasks.store import ClaimedTask, TaskStore
+from shared.errors import InvalidRequest
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.unit.services.inference.tasks.scoring import scorer_of
@@ -85,3 +87,14 @@ def test_waiting_task_is_canceled_before_its_turn(toys: ToyStore, tmp_path: Path
         await tasks.runner.stop()
 
     asyncio.run(run())
+
+
+def test_file_keeps_its_model_when_another_is_released(toys: ToyStore, tmp_path: Path) -> None:
+    server = Tasks(toys, tmp_path).server
+    options = scorer_of(server).check_options(FileOptions(event_time_column="at"))
+    toys.put_and_release(0.5, model="other")
+    server.watcher.poll()
+    assert options == FileOptions(model="toy", event_time_column="at")
+    assert scorer_of(server).check_options(options) == options
+    with pytest.raises(InvalidRequest, match="several models"):
+        scorer_of(server).check_options(FileOptions())

@@ -125,6 +125,15 @@ def test_other_names_are_no_tasks(store: TaskStore, task_id: str) -> None:
         store.read(task_id)
 
 
+def test_path_outside_the_folder_is_no_task(store: TaskStore, tmp_path: Path) -> None:
+    task = create(store)
+    outside = tmp_path / "outside"
+    (tmp_path / "tasks" / task.record.task_id).rename(outside)
+    for read in (store.read, store.request_cancel, store.result, store.source):
+        with pytest.raises(NotFound):
+            read("../outside")
+
+
 def test_cancel_reaches_the_process_that_runs_it(store: TaskStore) -> None:
     task = create(store)
     assert not task.cancel_requested()

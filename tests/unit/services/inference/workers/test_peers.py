@@ -77,3 +77,21 @@ def test_process_that_ended_does_not_make_the_rest_unready(tmp_path: Path) -> No
     assert one.peers.ready()
     (tmp_path / PARENT / "2.json").unlink()
     assert one.peers.ready()
+
+
+def test_failed_publication_does_not_end_the_next(tmp_path: Path) -> None:
+    one, two = Process(tmp_path), Process(tmp_path)
+    one.rows.inc(3)
+
+    async def run() -> None:
+        task = asyncio.create_task(one.peers.run())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.wait([task])
+
+    folder = one.place._folder
+    one.place._folder = tmp_path / "gone"
+    asyncio.run(run())
+    one.place._folder = folder
+    one.publish()
+    assert two.total() == 3
