@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,8 @@ class ParquetRows:
                 status=413 if self.rows else 422,
             )
 
-    def tables(self, names: frozenset[str]) -> Iterator[pa.Table]:
-        """These columns of consecutive rows. Raises InvalidRequest."""
+    def tables(self, names: frozenset[str]) -> Generator[pa.Table, None, None]:
+        """These columns of consecutive rows; close it before the file. Raises InvalidRequest."""
         try:
             for batch in self._file.iter_batches(_READ_AT_ONCE, columns=sorted(names & self.columns)):
                 yield pa.Table.from_batches([batch])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 
 from services.inference.tasks.metrics import TaskMetrics
 from services.inference.tasks.parquet_rows import ParquetRows
@@ -11,6 +12,7 @@ from services.inference.tasks.record import TaskRecord
 from services.inference.tasks.result_file import ResultFile
 from services.inference.tasks.scorer import FileScorer
 from services.inference.tasks.store import ClaimedTask, TaskStore
+from services.inference.tasks.thread_calls import on_thread
 from shared.errors import OperatorError
 from shared.http.errors import error_response
 from shared.observability.logs import get_logger
@@ -65,12 +67,12 @@ class TaskRunner:
         """1. wait for the turn   2. check every row   3. answer   4. close the result   5. finish the record"""
         record = task.record
         result = ResultFile(task.result)
+        has_turn = False
         try:
             await self._wait_for_turn(task)
-            try:
-                await self._score(task, result)
-            finally:
-                self._turn.release()
+            has_turn = True
+            await self._score(task, result)
+            record.status = "completed"
         except _Canceled:
             record.status = "canceled"
         except asyncio.CancelledError:
@@ -81,14 +83,20 @@ class TaskRunner:
             self._fail(record, stopped)
         except Exception as error:
             self._fail(record, error)
+        await self._finish(task, result)
+        if has_turn:
+            self._turn.release()
+
+    async def _finish(self, task: ClaimedTask, result: ResultFile) -> None:
+        record = task.record
         try:
-            await asyncio.to_thread(result.close)
+            await on_thread(result.close)
         except OSError as error:
             self._fail(record, OperatorError(f"the result cannot be written: {error.strerror}"))
         record.rows_done = result.rows
         record.completed_at = self._store.now()
         try:
-            await asyncio.to_thread(task.finish)
+            await on_thread(task.finish)
         except OSError as error:
             _log.error("task_not_saved", task_id=record.task_id, problem=str(error))
         del self._running[record.task_id]
@@ -114,22 +122,23 @@ class TaskRunner:
                     raise _Canceled from None
 
     async def _score(self, task: ClaimedTask, result: ResultFile) -> None:
+        """Raises _Canceled, HomeostatError."""
         record = task.record
         record.status, record.executed_at = "in_progress", self._store.now()
-        rows = await asyncio.to_thread(lambda: ParquetRows(task.source, maximum_rows=self._maximum_rows))
+        rows = await on_thread(ParquetRows, task.source, maximum_rows=self._maximum_rows)
         try:
             record.rows = rows.rows
-            await asyncio.to_thread(task.save)
+            await on_thread(task.save)
             await self._scorer.check(rows, record.options)
             saved = time.monotonic()
-            async for _ in self._scorer.score(rows, record.options, result):
-                record.rows_done = result.rows
-                if task.cancel_requested():
-                    raise _Canceled
-                if time.monotonic() - saved > _SAVED_EVERY_SECONDS:
-                    await asyncio.to_thread(task.save)
-                    saved = time.monotonic()
-            record.status = "completed"
+            async with aclosing(self._scorer.score(rows, record.options, result)) as calls:
+                async for _ in calls:
+                    record.rows_done = result.rows
+                    if task.cancel_requested():
+                        raise _Canceled
+                    if time.monotonic() - saved > _SAVED_EVERY_SECONDS:
+                        await on_thread(task.save)
+                        saved = time.monotonic()
         finally:
             rows.close()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -19,6 +20,7 @@ from services.inference.prediction.predictor import Predictor
 from services.inference.tasks.parquet_rows import ParquetRows, event_times, to_batch
 from services.inference.tasks.record import FileOptions
 from services.inference.tasks.result_file import ResultFile
+from services.inference.tasks.thread_calls import on_thread
 from shared.contracts.event_time import parse_event_time
 from shared.errors import OperatorError
 
@@ -58,37 +60,43 @@ class FileScorer:
         servable = self._slots.acquire(options.model)
         try:
             first_row = 0
-            tables = rows.tables(_columns(servable, options))
-            while (table := await asyncio.to_thread(next, tables, None)) is not None:
-                await asyncio.to_thread(_groups, servable, table, options, first_row)
-                first_row += table.num_rows
+            with closing(rows.tables(_columns(servable, options))) as tables:
+                while (table := await on_thread(next, tables, None)) is not None:
+                    await on_thread(_groups, servable, table, options, first_row)
+                    first_row += table.num_rows
         finally:
             self._slots.release(servable)
 
-    async def score(self, rows: ParquetRows, options: FileOptions, result: ResultFile) -> AsyncIterator[None]:
+    async def score(
+        self, rows: ParquetRows, options: FileOptions, result: ResultFile
+    ) -> AsyncGenerator[None, None]:
         """Answer the rows in order and add the answers to `result`; yields after each call. Raises HomeostatError.
 
-        Each call has the live version of its moment: a swap is not held up by a long file.
+        Each call has the live version of its moment: a swap is not held up by a long file. Close it before `rows`.
         """
         servable = self._slots.acquire(options.model)
         columns = _columns(servable, options)
         self._slots.release(servable)
         first_row = 0
-        tables = rows.tables(columns)
-        while (whole := await asyncio.to_thread(next, tables, None)) is not None:
-            start = 0
-            while start < whole.num_rows:
-                servable = self._slots.acquire(options.model)
-                try:
-                    table = whole.slice(start, self._rows_per_call(servable))
-                    groups = await asyncio.to_thread(_groups, servable, table, options, first_row + start)
-                    await self._answer(servable, groups, result, first_row + start)
-                finally:
-                    self._slots.release(servable)
-                start += table.num_rows
-                await asyncio.to_thread(result.flush)
-                yield
-            first_row += whole.num_rows
+        with closing(rows.tables(columns)) as tables:
+            while (table := await on_thread(next, tables, None)) is not None:
+                start = 0
+                while start < table.num_rows:
+                    start += await self._call(table.slice(start), options, result, first_row + start)
+                    await on_thread(result.flush)
+                    yield
+                first_row += table.num_rows
+
+    async def _call(self, table: pa.Table, options: FileOptions, result: ResultFile, first_row: int) -> int:
+        """Answer as many of the first rows as one call takes; their number."""
+        servable = self._slots.acquire(options.model)
+        try:
+            part = table.slice(0, self._rows_per_call(servable))
+            groups = await on_thread(_groups, servable, part, options, first_row)
+            await self._answer(servable, groups, result, first_row)
+            return int(part.num_rows)
+        finally:
+            self._slots.release(servable)
 
     def _rows_per_call(self, servable: Servable) -> int:
         quick = servable.seconds(1) <= self._inline_seconds
