@@ -17,6 +17,9 @@ MOST_ROWS = 50
 UNSEEN = "homeostat_unseen"
 UNSEEN_CATEGORIES = "unseen categories"
 _INT64 = 2.0**62
+# Of each column of whole numbers at most 40 rows, as of values beyond the range.
+_MOST_GAPS = 10
+_ROWS_PER_VALUE = 2
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,16 @@ class Probe:
 
 
 def make_probes(columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[Probe]:
-    """Values beyond the range, unseen categories, other texts, missing values.
+    """Values beyond the range, values that the rows lack, unseen categories, other texts, missing values.
 
     Each is in copies of some of the rows, one column at a time.
     """
     picked = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(MOST_ROWS, len(rows))).astype(int))]
     yield from _collect(
         "values beyond the range", [part for column in columns for part in _beyond(column, picked, rows)]
+    )
+    yield from _collect(
+        "values that the rows lack", [part for column in columns for part in _within(column, picked, rows)]
     )
     yield from _collect(UNSEEN_CATEGORIES, [_unseen(column, picked) for column in columns if column.keys])
     texts = [column for column in columns if column.feature.type == "text"]
@@ -75,13 +81,54 @@ def _collect(name: str, parts: list[tuple[str, pd.DataFrame]], *, advice: str = 
     yield Probe(name, together, changed, advice)
 
 
+def _is_number(column: Column, rows: pd.DataFrame) -> bool:
+    # A boolean with missing values is served as an integer, and has no values beyond.
+    return (
+        column.feature.type in ("number", "integer")
+        and not column.keys
+        and not pd.api.types.is_bool_dtype(rows[column.source].dtype)
+    )
+
+
+def _within(column: Column, picked: pd.DataFrame, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Values that the model may know and the rows lack: whole numbers, the other boolean, categories of the fit."""
+    given = picked[column.source]
+    if pd.api.types.is_bool_dtype(given.dtype):
+        yield column.source, picked.assign(**{column.source: ~given})
+        return
+    if column.feature.type == "integer" and _is_number(column, rows):
+        between: Sequence[Any] = _between(rows[column.source])
+        kind = _wide(given.dtype)
+    else:
+        seen = set(rows[column.source].dropna()) if column.keys else set()
+        between = [key for key in column.keys if key not in seen][:MOST_ROWS]
+        kind = given.dtype
+    places = np.arange(len(between) * _ROWS_PER_VALUE)
+    if len(places):
+        # Each value in rows that are apart.
+        changed = picked.iloc[places * 7 % len(picked)].copy()
+        values = [between[int(place) // _ROWS_PER_VALUE] for place in places]
+        changed[column.source] = pd.Series(values, index=changed.index).astype(kind)
+        yield column.source, changed
+
+
+def _between(values: pd.Series[Any]) -> list[float]:
+    """A whole number of each of the widest gaps between those given, and of some others."""
+    seen = np.unique(values.dropna().astype("float64"))
+    widths = np.diff(seen)
+    places = np.flatnonzero(widths > 1)
+    if len(places) > 2 * _MOST_GAPS:
+        widest = places[np.argsort(-widths[places], kind="stable")[:_MOST_GAPS]]
+        spread = places[np.linspace(0, len(places) - 1, _MOST_GAPS).astype(int)]
+        places = np.unique([*widest, *spread])
+    return [float(seen[place] + np.floor(widths[place] / 2)) for place in places]
+
+
 def _beyond(column: Column, picked: pd.DataFrame, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     if column.feature.type == "tensor":
         yield from _tensors(column, picked)
-    if column.keys or column.feature.type not in ("number", "integer"):
+    if not _is_number(column, rows):
         return
-    if pd.api.types.is_bool_dtype(rows[column.source].dtype):
-        return  # a boolean with missing values is served as an integer, and has no values beyond
     values = rows[column.source].dropna().astype("float64")
     low, high = float(values.min()), float(values.max())
     spread = (high - low) or abs(high) or 1.0

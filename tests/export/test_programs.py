@@ -25,8 +25,8 @@ def test_boosted_trees_become_projects(tmp_path: Path) -> None:
     run(tmp_path / "my-model", "make_data.py")
     said = run(tmp_path, "-c", program(PAGE, "# boosters.py"))
     assert said.count("the rows: ") == said.count("values beyond the range: ") == 3
-    # All four sets of each library, but XGBoost refuses unknown categories itself.
-    assert said.count("all scores equal") == 11
+    # All five sets of each library, but XGBoost refuses unknown categories itself.
+    assert said.count("all scores equal") == 14
     for library, unknown in {"xgboost": "refuse", "lightgbm": "serve", "catboost": "serve"}.items():
         folder = tmp_path / f"late-{library}"
         loop = read_loop_spec(folder)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,26 +13,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from homeostat.model_export.columns import Column, missing_value
+from homeostat.model_export.pipelines.line import FUNCTIONS, Line
+from homeostat.model_export.pipelines.other_values import MOST_KEYS, has_more, other_values, whole_numbers
 from homeostat.model_export.prediction_kind import Floats
 from homeostat.model_export.probes import UNSEEN
 from homeostat.model_export.text.vectorizers import parts
 from homeostat.model_export.trees.ensemble import NEARLY, CategoryTable, Ensemble
 
 _ROWS = 200
-_MOST_KEYS = 2000
 _SPREADS = 2000.0
 _BISECTIONS = 80
 # The largest error of a line, relative to the largest prepared value.
 _EQUAL = 1e-9
-
-
-FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
-    "identity": lambda numbers: numbers,
-    "log1p": np.log1p,
-    "log": np.log,
-    "sqrt": np.sqrt,
-    "square": np.square,
-}
 
 
 class NotColumnwise(Exception):
@@ -44,21 +37,6 @@ class PreparedValues:
 
     table: CategoryTable
     prepared: Floats
-
-
-@dataclass(frozen=True)
-class Line:
-    """What the steps make of a raw number: slopes * function(number) + offsets, each [prepared columns].
-
-    `function`: a key of `FUNCTIONS`.
-    `missing`: [1, prepared columns], what they make of a missing number. `values`: some prepared rows.
-    """
-
-    function: str
-    slopes: Floats
-    offsets: Floats
-    missing: Floats
-    values: Floats
 
 
 @dataclass(frozen=True)
@@ -106,6 +84,7 @@ class Preparation:
     def sources(self, used: Sequence[int]) -> dict[int, int]:
         """The raw column of each prepared column: changing any other one changes nothing."""
         picked = self._rows.iloc[np.unique(np.linspace(0, len(self._rows) - 1, _ROWS).astype(int))]
+        picked = picked.reset_index(drop=True)
         plain = self._prepare(picked)
         found: dict[int, int] = {}
         for raw, column in enumerate(self._columns):
@@ -113,7 +92,13 @@ class Preparation:
             # Each row gets another row's value.
             changed[column.source] = picked[column.source].to_numpy()[::-1]
             changed[column.source] = changed[column.source].astype(picked[column.source].dtype)
-            different = ~np.isclose(self._prepare(changed), plain, rtol=0, atol=0, equal_nan=True).all(axis=0)
+            made = self._prepare(changed)
+            different = ~np.isclose(made, plain, rtol=0, atol=0, equal_nan=True).all(axis=0)
+            with suppress(Exception):  # the steps refuse values that the rows lack
+                known = list(self._known(str if column.feature.type == "category" else int))
+                others = other_values(column, picked[column.source], known)
+                made = self._prepare(self._with(picked, raw, others))
+                different |= ~np.isclose(made, plain, rtol=0, atol=0, equal_nan=True).all(axis=0)
             for place in np.flatnonzero(different):
                 if int(place) in found:
                     raise NotColumnwise(f"prepared column {place} depends on several raw columns")
@@ -159,10 +144,14 @@ class Preparation:
         return float(values.min()), float(values.max())
 
     def _grid(self, raw: int) -> Floats:
-        """Values of the rows, and both ends of a wide range, ascending."""
+        """Values of the rows, others within the valid range, and both ends of a wide one, ascending."""
         values = np.unique(self._rows[self._columns[raw].source].dropna().to_numpy(dtype=np.float64))
+        feature = self._columns[raw].feature
+        within = np.linspace(*self._ends(raw), _ROWS)
+        if feature.type == "integer":
+            within = whole_numbers(feature).astype(np.float64)
         low, high = self._range(raw)
-        return np.array(sorted({low, *values[:: max(1, len(values) // 500)], values[-1], high}))
+        return np.array(sorted({low, *values[:: max(1, len(values) // 500)], values[-1], *within, high}))
 
     def tabulate(self, raw: int) -> PreparedValues:
         """The prepared columns for every known value, then for an unseen and for a missing one."""
@@ -175,15 +164,28 @@ class Preparation:
             keys, unseen = [0, 1], 0
         elif column.feature.type == "integer":
             keys = sorted({*map(int, seen), *map(int, column.keys), *self._known(int)})
-            unseen = keys[-1] + 1
+            unseen = max(keys[-1], int(column.feature.maximum or 0)) + 1
+            keys = sorted({*keys, *self._unlike(raw, unseen, keys)})
         else:
             keys = []
-        if not 0 < len(keys) <= _MOST_KEYS:
+        if not 0 < len(keys) <= MOST_KEYS:
             raise NotColumnwise(f"column {column.source} has too many values for a table")
         prepared = self.of(raw, keys)
         width = prepared.shape[1]
         ends = [self._of_unknown(raw, unseen, width), self._of_unknown(raw, None, width)]
         return PreparedValues(CategoryTable(tuple(keys)), np.vstack([prepared, *ends]))
+
+    def _unlike(self, raw: int, unseen: int, keys: Sequence[int]) -> list[int]:
+        """Whole numbers of the valid range, beside the keys, of which the steps make something else than of an unseen one."""
+        others = np.setdiff1d(whole_numbers(self._columns[raw].feature), keys)
+        try:
+            made = self.of(raw, [unseen, *others.tolist()])
+        except Exception:  # the steps refuse numbers they do not know
+            return []
+        unlike = others[~np.isclose(made[1:], made[:1], rtol=0, atol=0, equal_nan=True).all(axis=1)]
+        if len(unlike) and has_more(self._columns[raw].feature):
+            raise NotColumnwise(f"column {self._columns[raw].source} has too many values for a table")
+        return [int(number) for number in unlike]
 
     def crossings(
         self, raw: int, thresholds: Sequence[tuple[int, float]], *, strict: bool
@@ -218,8 +220,13 @@ class Preparation:
 
     def of(self, raw: int, values: Sequence[Any]) -> Floats:
         """The prepared columns for these values of one raw column."""
+        return self._prepare(
+            self._with(self._rows.iloc[np.zeros(len(values), dtype=int)].reset_index(drop=True), raw, values)
+        )
+
+    def _with(self, frame: pd.DataFrame, raw: int, values: Sequence[Any]) -> pd.DataFrame:
+        """The frame with these values in one raw column, in a type that holds them."""
         column = self._columns[raw]
-        frame = self._rows.iloc[np.zeros(len(values), dtype=int)].reset_index(drop=True)
         kind = self._rows[column.source].dtype
         if isinstance(kind, pd.CategoricalDtype):
             kind = pd.CategoricalDtype(
@@ -229,8 +236,7 @@ class Preparation:
             kind = np.dtype(np.float64)
         gone = missing_value(self._rows[column.source])
         given = [gone if value is None else value for value in values]
-        frame[column.source] = pd.Series(given, index=frame.index, dtype=object).astype(kind)
-        return self._prepare(frame)
+        return frame.assign(**{column.source: pd.Series(given, index=frame.index, dtype=object).astype(kind)})
 
     def _of_unknown(self, raw: int, value: Any, width: int) -> Floats:
         try:

@@ -81,6 +81,7 @@ def test_a_pipeline_becomes_a_project_that_scores_the_same(
     assert [(one.name, one.rows, one.differing) for one in report.comparisons] == [
         ("the rows", 600, 0),
         ("values beyond the range", 80, 0),
+        ("values that the rows lack", 50, 0),
         ("unseen categories", 50, 0),
         ("missing values", 50, 0),
     ]

@@ -29,7 +29,44 @@ def test_each_column_is_changed_alone() -> None:
 
 
 def test_no_probe_is_made_without_a_column_for_it() -> None:
-    assert [probe.name for probe in make_probes(infer_columns(ROWS, ["card"]), ROWS)] == []
+    rows = pd.DataFrame({"image": [[1.0], [2.0]], "age": [1, 2], "town": ["a", "b"]})
+    names = [probe.name for probe in make_probes(infer_columns(rows, list(rows.columns)), rows)]
+    assert names == ["values beyond the range", "unseen categories"]
+
+
+def test_values_that_the_rows_lack() -> None:
+    rows = pd.DataFrame(
+        {
+            "age": [20, 21, 24, 30],
+            "shop": pd.Categorical(["a", "b", "a", "b"], ["a", "b", "c"]),
+            "day": pd.Categorical([1, 1, 3, 3], [1, 2, 3]),
+            "card": [True, True, True, True],
+            "paper": pd.array([True, False, None, True], "boolean"),
+        }
+    )
+    probes = {probe.name: probe for probe in make_probes(infer_columns(rows, list(rows.columns)), rows)}
+    lacking = probes["values that the rows lack"]
+    found = {name: lacking.of([name]).rows[name] for name in lacking.columns}
+    assert {name: set(values.dropna()) for name, values in found.items()} == {
+        "age": {22, 27},
+        "shop": {"c"},
+        "day": {2},
+        "card": {False},
+        "paper": {True, False},
+    }
+    assert found["paper"].dropna().tolist() == [False, True, False]
+    assert all(len(values) >= 2 for values in found.values())
+
+
+def test_at_most_forty_rows_are_of_numbers_that_a_column_lacks() -> None:
+    rows = pd.DataFrame({"age": [*range(0, 300, 3), *range(300, 600, 5)]})
+    lacking = {probe.name: probe for probe in make_probes(infer_columns(rows, ["age"]), rows)}[
+        "values that the rows lack"
+    ]
+    assert 30 <= len(lacking.rows) <= 40
+    assert lacking.rows["age"].min() < 10
+    assert lacking.rows["age"].max() > 590
+    assert not set(lacking.rows["age"]) & set(rows["age"])
 
 
 def test_columns_keep_their_dtype() -> None:

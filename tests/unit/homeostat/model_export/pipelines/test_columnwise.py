@@ -86,6 +86,74 @@ def test_encoded_whole_numbers_become_a_table() -> None:
     assert (node.column, node.left_positions) == (2, frozenset({0, 2, 3, 4}))
 
 
+def through(function: Any, node: Node, rows: pd.DataFrame) -> Ensemble:
+    """The trees of one split after a function of the frame."""
+    steps = make_pipeline(FunctionTransformer(function)).fit(rows)
+    return through_steps(
+        steps, Ensemble(((node, FIRST, SECOND),)), infer_columns(rows, list(rows.columns)), rows
+    ).ensemble
+
+
+def middle(rows: pd.DataFrame) -> Any:
+    return rows["age"].between(30, 40).to_frame().astype(float)
+
+
+def test_whole_numbers_that_the_rows_lack_are_in_the_table() -> None:
+    """The rows have only multiples of 20: no function of these shows the numbers between them."""
+    raw = through(middle, split(0, 0.5), pd.DataFrame({"age": [0, 20, 60, 80] * 50}))
+    table, left = raw.tables()[0], raw.trees[0][0].left_positions or frozenset()
+    right = [key for place, key in enumerate(table.keys) if place not in left]
+    assert sorted(map(str, right)) == sorted(map(str, range(30, 41)))
+    assert left >= {table.unseen, table.missing}
+
+
+def test_number_that_falls_only_where_the_rows_have_none_is_tabulated() -> None:
+    rows = pd.DataFrame({"age": [0, 20, 60, 80] * 50})
+    raw = through(lambda given: given + 100.0 * (given == 33), split(0, 90.0), rows)
+    table, left = raw.tables()[0], raw.trees[0][0].left_positions or frozenset()
+    right = [key for place, key in enumerate(table.keys) if place not in left]
+    assert sorted(map(str, right)) == sorted(map(str, [33, *range(91, 161)]))
+
+
+def test_too_many_whole_numbers_for_a_table_are_not_rewritten() -> None:
+    rows = pd.DataFrame({"age": [0, 20, 35, 80, 5000]})
+    with pytest.raises(NotColumnwise, match="too many values for a table"):
+        through(middle, split(0, 0.5), rows)
+    encoder = ColumnTransformer([("c", OneHotEncoder(handle_unknown="ignore"), ["age"])]).fit(rows)
+    columns = infer_columns(rows, ["age"])
+    raw = through_steps(encoder, Ensemble(((split(1, 0.5), FIRST, SECOND),)), columns, rows).ensemble
+    # All numbers but those of the fit are alike to an encoder.
+    assert raw.tables() == {0: CategoryTable((0, 20, 35, 80, 5000))}
+
+
+def test_boolean_that_is_the_same_in_all_rows() -> None:
+    rows = pd.DataFrame({"card": [True] * 4, "paid": [1.0, 2.0, 3.0, 4.0]})
+    raw = through(lambda given: given.astype(float), split(0, 0.5), rows)
+    assert raw.trees[0][0].left_positions == frozenset({0, 2})
+    with pytest.raises(NotColumnwise, match="depends on several raw columns"):
+        through(
+            lambda given: given[["paid"]].where(given["card"], -given["paid"], axis=0), split(0, 2.5), rows
+        )
+
+
+def test_category_that_the_rows_lack_mixes_columns() -> None:
+    shops = pd.Categorical(["web"] * 4, ["web", "mall"])
+    rows = pd.DataFrame({"shop": shops, "paid": [1.0, 2.0, 3.0, 4.0]})
+    with pytest.raises(NotColumnwise, match="depends on several raw columns"):
+        through(
+            lambda given: given[["paid"]].where(given["shop"] == "web", -given["paid"], axis=0),
+            split(0, 2.5),
+            rows,
+        )
+
+
+def test_number_that_is_the_same_in_all_rows() -> None:
+    rows = pd.DataFrame({"paid": [3.0] * 4, "age": [1.0, 2.0, 3.0, 4.0]})
+    raw = through(lambda given: given + 1.0, split(0, 5.0), rows)
+    assert raw.trees[0][0].column == 0
+    assert raw.trees[0][0].threshold == pytest.approx(4.0)
+
+
 def test_categories_of_the_fit_are_known_without_a_row() -> None:
     steps = ColumnTransformer([("c", OrdinalEncoder(), ["shop"])]).fit(ROWS)
     few = ROWS[ROWS["shop"] != "mall"].reset_index(drop=True)
