@@ -43,16 +43,7 @@ class OnnxModel:
         """Load and check. Raises UnservableModel that names what is against the contract."""
         raw = path.read_bytes()
         check_model_file(raw)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Errors are raised with their text: onnxruntime would print it to stderr as well.
-        options.log_severity_level = 4
-        try:
-            self._session = onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors have no common base
-            raise cannot_load(error) from error
+        self._session = open_session(raw, threads=threads)
         self._features = spec.features
         self._signature = check_signature(
             spec.features,
@@ -111,6 +102,20 @@ class OnnxModel:
         if self._width:
             return outputs.astype(np.float32, copy=False)
         return (outputs.mean(axis=1) if outputs.ndim == 2 else outputs).astype(np.float64)
+
+
+def open_session(raw: bytes, *, threads: int) -> onnxruntime.InferenceSession:
+    """A session on the CPU for the bytes of a file; `threads` 0: one per core. Raises UnservableModel."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Errors are raised with their text: onnxruntime would print it to stderr as well.
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common base
+        raise cannot_load(error) from error
 
 
 def _rows_per_call(features: Sequence[Feature]) -> int:

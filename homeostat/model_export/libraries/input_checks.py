@@ -10,6 +10,8 @@ import onnx
 import pandas as pd
 
 from homeostat.model_export.columns import is_time
+from homeostat.model_export.prediction_kind import Floats
+from homeostat.model_export.tensors import is_tensor_column
 from shared.errors import ExportRefused
 
 
@@ -25,6 +27,43 @@ def refuse_missing(rows: pd.DataFrame, kind: np.dtype[Any]) -> None:
                 "which has no value that means missing",
                 hint=f'fill them before fitting, or let the model take float32: {column} = {column}.astype("float32")',
             )
+
+
+def refuse_texts(rows: pd.DataFrame, taker: str) -> None:
+    """Raises ExportRefused that names the first column which is not numbers, times or arrays. `taker`: the model, in words."""
+    for name in rows.columns:
+        values = rows[name]
+        if pd.api.types.is_numeric_dtype(values.dtype) or is_time(values) or is_tensor_column(values):
+            continue
+        known = values.dropna()
+        column = f"rows[{str(name)!r}]"
+        if len(known) and type(known.iloc[0]).__module__.partition(".")[0] == "torch":
+            raise ExportRefused(
+                f"the column {str(name)!r} holds tensors of torch",
+                hint=f"make them arrays with .numpy(): {column} = [one.numpy() for one in {column}]",
+            )
+        raise ExportRefused(
+            f"{taker} cannot take the column {str(name)!r}, which is not numeric",
+            hint=f"if it is the outcome, pass outcome={str(name)!r}; if no input, name the inputs with features=[...]; else "
+            "encode categories as numbers, or put strings into the graph as `homeostat init --with torch` does",
+        )
+
+
+def refuse_nan(scores: Floats, rows: pd.DataFrame) -> None:
+    """Raises ExportRefused for scores that are NaN: it names the columns with missing values, where rows have some."""
+    if scores.ndim == 0 or len(scores) != len(rows) or not np.isnan(scores).any():
+        return
+    gone = np.asarray(np.isnan(scores).reshape(len(rows), -1).any(axis=1))
+    missing = [repr(str(name)) for name in rows.columns if rows[name].isna().to_numpy()[gone].any()]
+    if missing:
+        raise ExportRefused(
+            f"the model returns NaN for {int(gone.sum())} of {len(rows)} rows, which have missing values in {', '.join(missing)}",
+            hint="fill them inside the model, such as torch.where(torch.isnan(x), means, x) in forward(), or before fitting",
+        )
+    raise ExportRefused(
+        f"the model returns NaN for row {int(np.argmax(gone))}, which has no missing value",
+        hint="check the weights, and numbers that are too large for float32 or divided by zero",
+    )
 
 
 def refuse_times(rows: pd.DataFrame) -> None:

@@ -23,6 +23,8 @@ from homeostat.model_export.libraries.class_outputs import (
 from homeostat.model_export.libraries.input_checks import (
     refuse_fixed_rows,
     refuse_missing,
+    refuse_nan,
+    refuse_texts,
     refuse_times,
     require_inputs,
 )
@@ -39,7 +41,7 @@ from homeostat.model_export.probabilities import clip_notes, exceed
 from homeostat.model_export.tensors import is_tensor_column, tensor_values
 from homeostat.model_export.trees.tree_model import names_or_candidates
 from shared.errors import ExportRefused
-from shared.models.runtime_errors import cannot_load
+from shared.models.onnx_runner import open_session
 
 _TYPES: dict[int, Any] = {
     TensorProto.FLOAT: np.float32,
@@ -131,8 +133,6 @@ def onnx_model(
     given: onnx.ModelProto, rows: pd.DataFrame, outcomes: pd.Series[Any] | None, *, options: dict[str, Any]
 ) -> OnnxSource:
     """The model in a file. `options`: `output`, `kind` and `positive` of the export."""
-    import onnxruntime
-
     model = without_zipmap(given)
     weights = {one.name for one in model.graph.initializer}
     kept = [one for one in model.graph.input if one.name not in weights]
@@ -142,15 +142,7 @@ def onnx_model(
     probability = options.get("kind") not in ("value", "embedding") and not options.get("names")
     output, output_notes = choose_output(model, options.get("output") or "", probability=probability)
     _element(output)
-    try:
-        # Errors are raised with their text: onnxruntime would print it to stderr as well.
-        quiet = onnxruntime.SessionOptions()
-        quiet.log_severity_level = 4
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), quiet, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # onnxruntime's errors have no common base
-        raise cannot_load(error) from None
+    session = open_session(model.SerializeToString(), threads=0)
 
     def run(tensors: Sequence[Any]) -> Any:
         return session.run([output.name], dict(zip((one.name for one in kept), tensors, strict=True)))[0]
@@ -184,10 +176,14 @@ def with_kind(
 
     `known`: labels of classes in the file; `classifier`: what the file says that the output is of, see `classifier_in_file`.
     """
+    inputs = source.model.graph.input
+    if len(inputs) == 1 and _element(inputs[0]) != TensorProto.STRING:
+        refuse_texts(rows, "the model")
     taken = list(source.column_names(rows, list(rows.columns)))
     require_inputs(taken, rows)
     given = rows[taken]
     scores = np.asarray(source.run(feeds(source.model, given)), dtype=np.float64)
+    refuse_nan(scores, given)
     if names := options.get("names"):
         if scores.shape != (len(rows), len(names)):
             raise ExportRefused(
@@ -236,14 +232,11 @@ def _sigmoid_hint(source: OnnxSource) -> str:
         return "export torch.nn.Sequential(model, torch.nn.Sigmoid())"
     if source.library == "torch":
         return "return torch.sigmoid(logit) from forward()"
+    place = [one.name for one in source.model.graph.output].index(source.output)
     return (
         f"add one to the file: model.graph.node.append(onnx.helper.make_node('Sigmoid', ['{source.output}'], "
-        f"['probability'])); model.graph.output[{_output_place(source)}].name = 'probability'"
+        f"['probability'])); model.graph.output[{place}].name = 'probability'"
     )
-
-
-def _output_place(source: OnnxSource) -> int:
-    return next(place for place, one in enumerate(source.model.graph.output) if one.name == source.output)
 
 
 def feeds(model: onnx.ModelProto, rows: pd.DataFrame) -> list[Any]:
@@ -267,6 +260,8 @@ def _values(values: pd.Series[Any], wanted: onnx.ValueInfoProto) -> Any:
     if not is_time(values):
         kind = np.dtype(_TYPES[_element(wanted)])
         refuse_missing(values.to_frame(), kind)
+        if kind != np.object_:
+            refuse_texts(values.to_frame(), f"the model's input {wanted.name}")
         return values.to_numpy(dtype=kind)
     if _element(wanted) != TensorProto.INT64:
         raise ExportRefused(

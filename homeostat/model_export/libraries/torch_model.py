@@ -17,7 +17,12 @@ import pandas as pd
 from homeostat.model_export.checks.library_errors import first_line
 from homeostat.model_export.columns import is_time, to_micros
 from homeostat.model_export.libraries.evaluation_mode import check_program, evaluating, is_program
-from homeostat.model_export.libraries.input_checks import not_one_tensor, refuse_missing, refuse_times
+from homeostat.model_export.libraries.input_checks import (
+    not_one_tensor,
+    refuse_missing,
+    refuse_texts,
+    refuse_times,
+)
 from homeostat.model_export.libraries.onnx_model import OnnxSource, with_kind
 from homeostat.model_export.named_graph import OPSETS, without_zipmap
 from homeostat.model_export.prediction_kind import of_classes
@@ -45,18 +50,7 @@ def torch_model(
         module = module.module()
     if is_program(module):
         check_program(module)
-    texts = [
-        name
-        for name in rows.columns
-        if not pd.api.types.is_numeric_dtype(rows[name].dtype)
-        and not is_time(rows[name])
-        and not is_tensor_column(rows[name])
-    ]
-    if texts:
-        raise ExportRefused(
-            f"a torch module cannot take the column {texts[0]!r}, which is not numeric",
-            hint="encode categories as numbers, or put strings into the graph as `homeostat init --with torch` does",
-        )
+    refuse_texts(rows, "a torch module")
     single = _takes_matrix(module, rows)
     notes: tuple[str, ...] = ()
     if single:
@@ -180,7 +174,10 @@ def _try(module: Any, rows: pd.DataFrame, *, single: bool) -> None:
         shapes = ", ".join(str([None, *one.shape[1:]]).replace("None", "N") for one in given)
         raise ExportRefused(
             f"the module fails on tensors of shape {shapes}: {first_line(error)}",
-            hint="pass rows with the shapes that forward() takes without the row axis, such as [1, 8, 8] for one channel",
+            hint="pass rows with the shapes that forward() takes without the row axis, such as [1, 8, 8] for one channel"
+            if any(is_tensor_column(rows[name]) for name in rows)
+            else f"it was given the columns {', '.join(map(str, rows.columns))}: name those of the fit, in its order: "
+            "export(..., features=[...])",
         ) from error
     if not isinstance(returned, torch.Tensor):
         raise not_one_tensor(returned)

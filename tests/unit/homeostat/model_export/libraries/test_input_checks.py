@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 import homeostat
-from homeostat.model_export.libraries.input_checks import not_one_tensor
+from homeostat.model_export.libraries.input_checks import not_one_tensor, refuse_nan, refuse_texts
 from shared.errors import ExportRefused
 
 ROWS = pd.DataFrame({"amount": [0.5, -1.0, 2.0], "age": [1.0, 2.0, 3.0], "outcome": [1.0, 0.0, 1.0]})
@@ -109,3 +109,50 @@ def test_a_module_of_two_outputs_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ExportRefused, match="a tuple of 2, not one tensor"):
         homeostat.export(Two(), ROWS, tmp_path)
+
+
+def linear() -> nn.Module:
+    return nn.Sequential(nn.Linear(2, 1), nn.Sigmoid(), nn.Flatten(0)).eval()
+
+
+def test_columns_with_missing_values_are_named_where_the_scores_are_nan(tmp_path: Path) -> None:
+    rows = ROWS.assign(age=[1.0, np.nan, 3.0])
+    with pytest.raises(
+        ExportRefused, match="returns NaN for 1 of 3 rows, which have missing values in 'age'"
+    ):
+        homeostat.export(linear(), rows, tmp_path)
+
+
+def test_nan_without_missing_values_is_refused_by_its_row() -> None:
+    with pytest.raises(ExportRefused, match="returns NaN for row 1, which has no missing value"):
+        refuse_nan(np.array([[0.5], [np.nan], [0.5]]), ROWS[["amount"]])
+
+
+@pytest.mark.parametrize("library", ["torch", "ONNX"])
+def test_text_column_may_be_the_outcome(tmp_path: Path, library: str) -> None:
+    model: Any = linear()
+    if library == "ONNX":
+        inputs = [helper.make_tensor_value_info("X", TensorProto.FLOAT, ["N", 2])]
+        output = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["N"])
+        axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+        node = helper.make_node("ReduceSum", ["X", "axis"], ["score"], keepdims=0)
+        graph = helper.make_graph([node], "sum", inputs, [output], [axis])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    rows = ROWS[["amount", "age"]].assign(label=["good", "bad", "good"])
+    with pytest.raises(ExportRefused, match=r"cannot take the column 'label'.*pass outcome='label'"):
+        homeostat.export(model, rows, tmp_path)
+
+
+def test_column_of_torch_tensors_is_refused_with_numpy() -> None:
+    rows = pd.DataFrame({"image": list(torch.zeros(3, 2))})
+    with pytest.raises(
+        ExportRefused, match=r"holds tensors of torch .*one\.numpy\(\) for one in rows\['image'\]"
+    ):
+        refuse_texts(rows, "a torch module")
+
+
+def test_one_column_too_many_is_no_matter_of_shapes(tmp_path: Path) -> None:
+    rows = ROWS.assign(extra=1.0)
+    with pytest.raises(ExportRefused, match=r"\[N, 3\]") as refused:
+        homeostat.export(linear(), rows, tmp_path)
+    assert refused.value.hint.startswith("it was given the columns amount, age, extra: name those of the fit")
