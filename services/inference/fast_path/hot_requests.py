@@ -109,7 +109,8 @@ class HotRequests:
             )
         except Exception:  # also an unknown one: the ordinary path answers with the error
             found = None
-        if found is None or not self._predictor.is_inline(servable, found[0].rows):
+        # One row is quick enough: `_acquire` has asked.
+        if found is None or (found[0].rows > 1 and not self._predictor.is_inline(servable, found[0].rows)):
             self._slots.release(servable)
             return False
         batch, write, event_time = found

@@ -49,6 +49,7 @@ class Call:
     event_time: datetime | None = None
     traceparent: str = ""
     output: npt.NDArray[Any] | None = None
+    expected: float = 0.0  # seconds that it adds to the calls before it; set by the queue
     requested: float = field(default_factory=time.perf_counter)
     began: float = 0.0
     ended: float = 0.0

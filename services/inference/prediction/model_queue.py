@@ -76,7 +76,8 @@ class ModelQueue:
         waiting.append(call)
         self.waiting += 1
         if call.output is None:
-            self._expected += call.servable.share(call.rows)
+            call.expected = call.servable.share(call.rows)
+            self._expected += call.expected
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
@@ -107,22 +108,21 @@ class ModelQueue:
     def _take(self) -> list[Call]:
         """The next calls of one servable, as many as fit into a slice; then it is the others' turn."""
         key, waiting = next(iter(self._waiting.items()))
-        servable, _, ran = key
         calls = [waiting.popleft()]
-        most_rows = min(_MOST_ROWS, _MOST_BYTES // servable.schema.row_bytes)
-        rows, seconds = calls[0].rows, 0.0 if ran else servable.share(calls[0].rows)
+        most_rows = min(_MOST_ROWS, _MOST_BYTES // key[0].schema.row_bytes)
+        rows, seconds = calls[0].rows, calls[0].expected
         while waiting:
-            rows += waiting[0].rows
-            seconds += 0.0 if ran else servable.share(waiting[0].rows)
-            if rows > most_rows or seconds > SLICE_SECONDS:
+            following = waiting[0]
+            if rows + following.rows > most_rows or seconds + following.expected > SLICE_SECONDS:
                 break
+            rows += following.rows
+            seconds += following.expected
             calls.append(waiting.popleft())
         self.waiting -= len(calls)
         del self._waiting[key]
         if waiting:
             self._waiting[key] = waiting
-        if not ran:
-            self._expected = max(0.0, self._expected - sum(servable.share(call.rows) for call in calls))
+        self._expected = max(0.0, self._expected - seconds)
         return calls
 
     def _answer(self, calls: list[Call], groups: list[_Group]) -> None:
