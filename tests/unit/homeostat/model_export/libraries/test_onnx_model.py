@@ -225,6 +225,32 @@ def test_unknown_output_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
         homeostat.export(given, rows, tmp_path, output="score")
 
 
+def sum_of_both(element: int) -> onnx.ModelProto:
+    """The sum of one matrix's two columns."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["floats", "axis"], ["sum"], keepdims=0),
+    ]
+    axis = numpy_helper.from_array(np.array([1]), "axis")
+    taken = helper.make_tensor_value_info("x", element, ["rows", 2])
+    returned = helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["rows"])
+    graph = helper.make_graph(nodes, "sum", [taken], [returned], [axis])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def test_matrix_takes_no_times_and_no_missing_whole_numbers(rows: pd.DataFrame, tmp_path: Path) -> None:
+    given = rows[["amount", "age", "outcome"]].assign(outcome=rows["amount"])
+    assert homeostat.export(sum_of_both(TensorProto.FLOAT), given, tmp_path).comparisons[0].differing == 0
+    timed = given.assign(age=rows["event_time"])
+    with pytest.raises(ExportRefused, match="takes one matrix, and the column 'age' holds times"):
+        homeostat.export(sum_of_both(TensorProto.FLOAT), timed, tmp_path)
+    gaps = given.assign(age=rows["age"].where(rows["age"] > 30))
+    with pytest.raises(
+        ExportRefused, match="the column 'age' has missing values, and the model takes it as int64"
+    ):
+        homeostat.export(sum_of_both(TensorProto.INT64), gaps, tmp_path)
+
+
 def two_floats(first: str, second: str) -> onnx.ModelProto:
     """Whether the amount is above 100, then a number that says nothing."""
     nodes = [
@@ -405,32 +431,42 @@ def test_probabilities_of_forests_are_served_as_they_are(trees: int, classes: in
         assert any("1.00000012" in note and "is clipped" in note for note in report.notes)
 
 
-@pytest.mark.parametrize("width", [1, 3])
-def test_probabilities_that_exceed_by_rounding_are_clipped(width: int, tmp_path: Path) -> None:
-    """Of a file that does not say that it is a classifier's."""
+def exceeding(width: int, output: str) -> onnx.ModelProto:
+    """Probabilities from -1e-5 to 1 + 1e-5."""
     node, edge = helper.make_node, np.array(1e-5, dtype=np.float32)
     nodes = [
         node("Sigmoid", ["x"], ["p"]) if width == 1 else node("Softmax", ["x"], ["p"], axis=1),
         node("Mul", ["p", "factor"], ["wide"]),
-        node("Sub", ["wide", "edge"], ["y"]),
+        node("Sub", ["wide", "edge"], [output]),
     ]
     taken, returned = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", width]) for name in ("x", "y")
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", width]) for name in ("x", output)
     )
     constants = [
         numpy_helper.from_array(np.asarray(1 + 2 * edge, dtype=np.float32), "factor"),
         numpy_helper.from_array(edge, "edge"),
     ]
     graph = helper.make_graph(nodes, "wide", [taken], [returned], constants)
-    given = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    numbers = np.random.default_rng(1).normal(scale=20, size=(60, width))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize(
+    ("output", "scale"), [("y", 20), ("probability", 1)], ids=["rows", "beyond the rows"]
+)
+def test_probabilities_that_exceed_by_rounding_are_clipped(
+    width: int, output: str, scale: float, tmp_path: Path
+) -> None:
+    """Of a file that does not say that it is a classifier's, where the rows show it; of one that says it always."""
+    numbers = np.random.default_rng(1).normal(scale=scale, size=(60, width))
     outcome = numbers.argmax(axis=1) if width > 1 else (numbers[:, 0] > 0).astype(int)
     rows = pd.DataFrame(numbers, columns=[f"x{place}" for place in range(width)]).assign(outcome=outcome)
-    report = homeostat.export(given, rows, tmp_path)
-    assert any("exceeds 0 and 1 by rounding is clipped" in note for note in report.notes)
-    scores = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path)).score(
-        homeostat.model_export.columns.to_table(report.columns, rows)
-    )
+    report = homeostat.export(exceeding(width, output), rows, tmp_path)
+    noted = any("exceeds 0 and 1 by rounding is clipped" in note for note in report.notes)
+    assert noted == (output == "y")
+    table = homeostat.model_export.columns.to_table(report.columns, rows * 20)
+    model = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path))
+    scores = np.asarray(model.run(model.feeds(table)))
     assert (scores.min(), scores.max()) == (0, 1)
 
 

@@ -10,6 +10,7 @@ import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
+    BaggingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     StackingClassifier,
@@ -125,3 +126,13 @@ def test_part_that_missed_a_class_is_refused(rows: pd.DataFrame) -> None:
     model.estimators_[0] = HistGradientBoostingClassifier(max_iter=1).fit(rows[["amount"]], rows["outcome"])
     with pytest.raises(ExportRefused, match="was fitted on 2 of 3 classes"):
         read_composite(model, classes=3)
+
+
+@pytest.mark.parametrize(("share", "is_read"), [(1.0, True), (0.5, False)])
+def test_bagging_on_some_of_the_columns_is_no_mean_of_parts(
+    rows: pd.DataFrame, share: float, is_read: bool
+) -> None:
+    """Each part takes columns of its own."""
+    numbers = np.stack([rows["amount"], rows["amount"] ** 2], axis=1)
+    model = BaggingClassifier(LogisticRegression(), n_estimators=3, max_features=share, random_state=1)
+    assert (read_composite(model.fit(numbers, rows["outcome"]), classes=0) is not None) == is_read
