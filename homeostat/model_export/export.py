@@ -26,6 +26,7 @@ from homeostat.model_export.checks.arguments import (
     check_no_outcome,
     check_rows,
 )
+from homeostat.model_export.checks.closed_texts import closed_texts
 from homeostat.model_export.checks.differing_columns import difference_hint
 from homeostat.model_export.checks.library_errors import refuses_alone, refusing
 from homeostat.model_export.checks.refused_numbers import refused_numbers
@@ -177,13 +178,15 @@ def export(
     check_features(columns, loop)
     check_project(source.kind, loop.prediction)
     chosen, verified = _best_conversion(source, columns, frame, loop, tolerance, allowed_share)
+    closed = closed_texts(source, columns)
     notes = [
         *source.warnings,
         *refused_numbers(source, columns, frame),
+        *closed.values(),
         *_differences(source, verified, columns, frame, allowed_share),
     ]
     unseen = [one for one in verified.comparisons if one.name == UNSEEN_CATEGORIES]
-    takes = {column.source for column in columns if any(one.compared(column.source) for one in unseen)}
+    takes = {one.source for one in columns if any(done.compared(one.source) for done in unseen)} - set(closed)
     require_listed([column for column in columns if column.source not in takes])
     columns = tuple(open_category(column) if column.source in takes else column for column in columns)
     outcomes = None if truth.values is None else source.kind.outcomes(truth.values)

@@ -48,6 +48,10 @@ class SourceModel(Protocol):
         """Those of the columns that it reads as running text, not as categories."""
         ...
 
+    def listed_columns(self, names: Sequence[str]) -> Collection[str]:
+        """Those of the columns of which it may know texts that the rows lack, without a list of them."""
+        ...
+
     def score(self, rows: pd.DataFrame) -> Floats:
         """The original's scores, float64 [N]; of several classes [N, classes]. Raises whatever the library raises."""
         ...

@@ -89,6 +89,10 @@ class OnnxSource:
         """None: a string input of an ONNX model is taken as a category."""
         return ()
 
+    def listed_columns(self, names: Sequence[str]) -> Collection[str]:
+        """None: its own nodes are served."""
+        return ()
+
     def score(self, rows: pd.DataFrame) -> Floats:
         """The scores of the model as it was given, after a softmax where it is still to come."""
         scores = np.asarray(self.run(feeds(self.model, rows)), dtype=np.float64)

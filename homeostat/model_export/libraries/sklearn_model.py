@@ -22,6 +22,7 @@ from homeostat.model_export.pipelines.composites import (
     read_composite,
     unwrapped,
 )
+from homeostat.model_export.pipelines.listed_texts import listed_texts
 from homeostat.model_export.pipelines.preparation import NotColumnwise
 from homeostat.model_export.pipelines.prepared_columns import add_prepared
 from homeostat.model_export.pipelines.skl2onnx_nodes import (
@@ -118,6 +119,10 @@ class SklearnModel:
         known = text_columns(self._core) or frozenset()
         parts = self._parts()
         return known.union(*(part.text_columns(names) for part in parts))
+
+    def listed_columns(self, names: Sequence[str]) -> Collection[str]:
+        """The columns that pass a function before an encoder."""
+        return listed_texts(self._core, names).union(*(part.listed_columns(names) for part in self._parts()))
 
     def score(self, rows: pd.DataFrame) -> Floats:
         """The probability of the positive class, or the predicted value or values."""

@@ -151,6 +151,8 @@ class Preparation:
         if feature.type == "integer":
             within = whole_numbers(feature).astype(np.float64)
         low, high = self._range(raw)
+        # The steps refuse numbers beyond.
+        within = within[(within >= low) & (within <= high)]
         return np.array(sorted({low, *values[:: max(1, len(values) // 500)], values[-1], *within, high}))
 
     def tabulate(self, raw: int) -> PreparedValues:

@@ -52,6 +52,10 @@ class TreeModel:
         """None: a tree compares categories, it reads no texts."""
         return ()
 
+    def listed_columns(self, names: Sequence[str]) -> Collection[str]:
+        """None: the trees have a list of their categories."""
+        return ()
+
     def score(self, rows: pd.DataFrame) -> Floats:
         """The library's own scores."""
         scores = np.asarray(self.predict(rows), dtype=np.float64)

@@ -42,6 +42,9 @@ class Doubling:
     def text_columns(self, names: Sequence[str]) -> Sequence[str]:
         return ()
 
+    def listed_columns(self, names: Sequence[str]) -> Sequence[str]:
+        return ()
+
     def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[onnx.ModelProto]:
         yield converted()
 
