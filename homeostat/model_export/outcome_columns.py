@@ -48,7 +48,7 @@ def outcome_columns(rows: pd.DataFrame, outcome: str | Sequence[str]) -> Outcome
             f"outcome= has {len(sources)} names",
             hint="give a text for one outcome per row, or two names or more",
         )
-    for name, valid in valid_names(sources).items():
+    for name, valid in valid_names(sources, reserved=()).items():
         if name != valid:
             raise ExportRefused(
                 f"the outcome column {name!r} cannot be the name of a value: a name has letters, digits and _",

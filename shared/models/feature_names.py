@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from shared.contracts.feature import RESERVED_NAMES
-
 LONGEST_NAME = 63
 _OTHER_SIGNS = re.compile(r"[^A-Za-z0-9_]+")
 
 
-def valid_names(names: Iterable[str], *, reserved: frozenset[str] = RESERVED_NAMES) -> dict[str, str]:
-    """A distinct feature name for each column name.
+def valid_names(names: Iterable[str], *, reserved: Collection[str]) -> dict[str, str]:
+    """A distinct feature name for each column name; none of the `reserved` ones, which the log uses itself.
 
-    >>> valid_names(["petal length (cm)", "age", "Age", "score", "0"])
+    >>> valid_names(["petal length (cm)", "age", "Age", "score", "0"], reserved=["score"])
     {'petal length (cm)': 'petal_length_cm', 'age': 'age', 'Age': 'Age_2', 'score': 'score_', '0': 'x_0'}
     """
     taken: set[str] = set()
