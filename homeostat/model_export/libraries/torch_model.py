@@ -21,7 +21,6 @@ from homeostat.model_export.libraries.input_checks import (
     not_one_tensor,
     refuse_missing,
     refuse_texts,
-    refuse_times,
 )
 from homeostat.model_export.libraries.onnx_model import OnnxSource, with_kind
 from homeostat.model_export.named_graph import OPSETS, without_zipmap
@@ -53,9 +52,7 @@ def torch_model(
     refuse_texts(rows, "a torch module")
     single = _takes_matrix(module, rows)
     notes: tuple[str, ...] = ()
-    if single:
-        refuse_times(rows)
-    else:
+    if not single:
         names, notes = _in_order(module, rows)
         rows = rows[names]
     _try(module, rows, single=single)
