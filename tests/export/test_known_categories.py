@@ -88,7 +88,7 @@ def test_catboost_whole_numbers_with_wide_gaps_are_the_rows_own(shops: pd.DataFr
     rows = shops.assign(age=shops["age"] * 100_000)
     model = catboost(rows, "age", one_hot_max_size=255)
     report = export(model, rows[["age", "x", "outcome"]])
-    assert [one.differing for one in report.comparisons] == [0, 0]
+    assert not any(one.differing for one in report.comparisons)
     unseen = rows.assign(age=rows["age"] + 1)
     assert np.abs(served(report, unseen) - model.predict_proba(unseen[["age", "x"]])[:, 1]).max() < 1e-5
 
