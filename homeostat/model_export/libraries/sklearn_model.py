@@ -25,6 +25,7 @@ from homeostat.model_export.pipelines.composites import (
 from homeostat.model_export.pipelines.listed_texts import listed_texts
 from homeostat.model_export.pipelines.preparation import NotColumnwise
 from homeostat.model_export.pipelines.prepared_columns import add_prepared
+from homeostat.model_export.pipelines.rounded_steps import for_rounded_rows
 from homeostat.model_export.pipelines.skl2onnx_nodes import (
     add_columns,
     add_estimator,
@@ -173,6 +174,8 @@ class SklearnModel:
             except NotColumnwise as error:
                 problems.append(error)
         gaps = ensemble is not None and ensemble.gaps_are_missing and self._is_sparse(steps, rows)
+        if ensemble is not None:
+            ensemble = for_rounded_rows(ensemble, steps, rows, self._given)
         precisions = [
             (TensorProto.INT64, TensorProto.FLOAT),
             (TensorProto.FLOAT, TensorProto.FLOAT),
@@ -195,7 +198,7 @@ class SklearnModel:
             yield model
         for head, rest in [] if gaps else prepared_splits(self._core):
             try:
-                yield self._convert_prepared(head, rest, columns, rows)
+                yield self._convert_prepared(head, rest, columns, rows, ensemble if rest is last else None)
                 found = True
             except (NotColumnwise, ExportRefused) as error:
                 problems.append(error)
@@ -262,11 +265,14 @@ class SklearnModel:
         )
 
     def _convert_prepared(
-        self, head: Any, rest: Any, columns: Sequence[Column], rows: pd.DataFrame
+        self, head: Any, rest: Any, columns: Sequence[Column], rows: pd.DataFrame, ensemble: Ensemble | None
     ) -> onnx.ModelProto:
         """The first steps as tables and lines of single columns; the others on the matrix that these make."""
         graph = Graph(columns)
         matrix, width = add_prepared(graph, head, columns, rows)
+        if ensemble is not None:
+            scores = add_matrix_ensemble(graph, ensemble, matrix)
+            return graph.finish(scores, classes=len(self.kind.labels), values=len(self.kind.names))
         scores = add_estimator(graph, rest, matrix, width, classes=len(self.kind.labels), raw=self._raw)
         return self._finish(graph, scores)
 

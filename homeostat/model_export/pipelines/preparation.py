@@ -110,8 +110,10 @@ class Preparation:
     def is_monotonic(self, raw: int, prepared: Sequence[int]) -> bool:
         """Whether the prepared columns only rise, or only fall, with the raw number."""
         made = self.of(raw, self._grid(raw).tolist())[:, list(prepared)]
-        # Of a gap nothing is known.
-        steps = np.diff(made[~np.isnan(made).any(axis=1)], axis=0)
+        if self._ensemble.gaps_are_missing or self._ensemble.missing_number is not None:
+            # Of a gap nothing is known. Elsewhere NaN is what a function makes of numbers beyond its domain.
+            made = made[~np.isnan(made).any(axis=1)]
+        steps = np.diff(made, axis=0)
         return bool(((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)).all())
 
     def line(self, raw: int) -> Line | None:
