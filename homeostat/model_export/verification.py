@@ -68,7 +68,9 @@ def verify(
         for probe in make_probes(columns, frame)
     ]
     # What deployment requires is required here: a score that depends on other rows is equal to the original's.
-    probe_model(served.outputs, loop.features, loop.prediction, to_table(columns, frame))
+    # An unknown category is no matter of it: a set of its own compares them, and without it they are refused.
+    closed = [feature.model_copy(update={"unknown": "refuse"}) for feature in loop.features]
+    probe_model(served.outputs, closed, loop.prediction, to_table(columns, frame))
     return Verification(
         tuple(found), scores, lambda rows: np.asarray(served.run(served.feeds(to_table(columns, rows))))
     )

@@ -529,7 +529,7 @@ def test_names_and_model_must_have_as_many_values(tmp_path: Path) -> None:
     with pytest.raises(ExportRefused, match=r"several values per row: \[500, 3\] for 500 rows") as refused:
         homeostat.export(Ridge().fit(features, rows[NAMES]), rows, tmp_path / "a", outcome=["low", "mid"])
     assert "outcome=['low', 'mid', 'high']" in str(refused.value.hint)
-    assert "on the command line, make the column outcome a struct" in str(refused.value.hint)
+    assert "on the command line --outcome low --outcome mid" in str(refused.value.hint)
     with pytest.raises(ExportRefused, match="several values per row"):
         homeostat.export(Ridge().fit(features, rows[NAMES]), rows[["distance", "items"]], tmp_path / "b")
     with pytest.raises(ExportRefused, match="several values per row"):
