@@ -204,7 +204,7 @@ def assemble(
     )
     oip = OpenInferenceHandler(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
     mlflow = MlflowHandler(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
-    operations = OperationsHandler(status, peers or Alone(metrics.registry, status.of_this_process))
+    operations = OperationsHandler(status, peers or Alone(metrics.registry, lambda: status.of_this_process()))
     return InferenceApp(
         {
             ("POST", "/predict"): predict.post,

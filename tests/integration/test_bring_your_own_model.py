@@ -51,7 +51,7 @@ def run(folder: Path, *arguments: str, **more: str) -> str:
 
 def test_fitted_pipeline_becomes_a_project(data: Path, tmp_path: Path) -> None:
     said = run(tmp_path, "-W", "error::UserWarning", "-c", program(PAGE, "# fit.py"))
-    assert said.count("all scores equal") == 4
+    assert said.count("all scores equal") == 5
     loop = read_loop_spec(tmp_path / "late")
     assert [(feature.name, feature.type) for feature in loop.features] == [
         ("service", "category"),
