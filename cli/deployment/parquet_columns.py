@@ -19,7 +19,11 @@ from shared.models.answers import list_column, outcome_type, typed_outcomes
 from shared.models.feature_arrays import to_arrays
 
 _NULLABLE = "fill them, or set `nullable: true` in loop.yaml"
-_NULLABLE_INTEGER = f"{_NULLABLE} and export the model with a float input for it (missing is NaN)"
+# The model first: with the key alone, an int64 input would be refused next.
+_NULLABLE_INTEGER = (
+    "fill them, or export the model with a float input for it (missing is NaN) and then make it `nullable` "
+    "in loop.yaml"
+)
 _NUMBER = (
     "declare the feature as `type: number`, which can be nullable, and export the model with a float input"
 )

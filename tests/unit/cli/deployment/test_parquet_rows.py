@@ -222,7 +222,7 @@ def test_reference_of_classes_has_label_score_and_scores(tmp_path: Path) -> None
     [
         (
             {"count": [3, None, 1]},
-            "set `nullable: true` in loop.yaml and export the model with a float input",
+            "export the model with a float input for it (missing is NaN) and then make it `nullable` in loop.yaml",
         ),
         ({"kind": ["a", None, "b"]}, "set `nullable: true`"),
     ],
