@@ -141,7 +141,7 @@ chaos: venv  ## the long crash runs: kill -9 at many seeded moments, then count
 fuzz: venv  ## hostile requests to inference, drift and retraining for SECONDS=60 from SEED=1; a 5xx fails
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
-bench-serving: venv  ## this server beside its peers, as ratios in one interleaved run
+bench-serving: venv  ## this server beside its peers, as ratios in one interleaved run; fails while a goal is missed
 	$(BIN)/python -m loadtests.bench_serving
 
 bench-log: venv  ## cost of a spool append, throughput of shipper and sink; fails if a limit is broken

@@ -45,7 +45,7 @@ class ModelOverview:
 class Overview:
     """All models by name, the runs that wait for approval, newest first, and the services that could not be reached.
 
-    `unacknowledged`: the decisions that nobody has acknowledged, in groups of one model and issue, as `GET /decisions` has them.
+    `unacknowledged`: unacknowledged decisions, grouped by model and issue, as `GET /decisions` returns them.
     """
 
     models: tuple[ModelOverview, ...]

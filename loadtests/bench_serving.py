@@ -28,8 +28,8 @@ BARS: dict[str, dict[str, float]] = {
 }
 
 
-def main() -> None:
-    """Run, print a table, and one plain line."""
+def main() -> int:
+    """Run, print a table and one plain line; 0 only if every goal is met and no request failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
     parser.add_argument("--seconds", type=float, default=1.0, help="seconds of load per cell")
@@ -58,7 +58,7 @@ def main() -> None:
             seconds=arguments.seconds,
             connections=arguments.connections,
         )
-    _print(cells)
+    return 0 if _print(cells) else 1
 
 
 def _run(
@@ -90,7 +90,7 @@ def _run(
     return cells
 
 
-def _print(cells: dict[tuple[str, str], list[Cell]]) -> None:
+def _print(cells: dict[tuple[str, str], list[Cell]]) -> bool:
     print(
         f"{'workload':9} {'server':18} {'CPU us/request':>14} {'x ' + BASE:>10} {'range':>12} {'answers/s':>10} {'p50 ms':>8} "
         f"{'p99 ms':>8} {'errors':>7}"
@@ -108,16 +108,18 @@ def _print(cells: dict[tuple[str, str], list[Cell]]) -> None:
             f"{statistics.median(cell.p50_ms for cell in found):8.2f} {statistics.median(cell.p99_ms for cell in found):8.2f} "
             f"{sum(cell.errors for cell in found):7d}"
         )
-    parts = []
+    parts, all_met = [], True
     for other in dict.fromkeys(name for _, name in cells if name != OURS):
         for workload in dict.fromkeys(workload for workload, _ in cells):
             ratios = _ratios(cells, workload, OURS, other)
             if ratios:
                 ratio, bar = statistics.median(ratios), BARS.get(other, {}).get(workload)
                 verdict = "" if bar is None else f" (bar {bar:g}: {'met' if ratio >= bar else 'missed'})"
+                all_met = all_met and (bar is None or ratio >= bar)
                 parts.append(f"{workload} {other} {ratio:.2f}{verdict}")
     errors = sum(cell.errors for found in cells.values() for cell in found)
     print(f"bench-serving, times less CPU than: {'; '.join(parts)}; errors {errors}")
+    return all_met and not errors
 
 
 def _ratios(cells: dict[tuple[str, str], list[Cell]], workload: str, name: str, other: str) -> list[float]:
@@ -131,4 +133,4 @@ def _ratios(cells: dict[tuple[str, str], list[Cell]], workload: str, name: str, 
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -153,7 +153,7 @@ def waiting_lines(runs: Sequence[Mapping[str, Any]], options: str = "") -> str:
 
 
 def issue_lines(groups: Sequence[Mapping[str, Any]], options: str = "") -> str:
-    """Decisions that nobody has acknowledged, by model and issue: the newest one's reason, and the next commands."""
+    """Unacknowledged decisions by model and issue: the reason of the newest one, and the next commands."""
     lines = ["needs a person:"]
     for group in groups:
         model, number = group["model"], int(group["count"])

@@ -125,7 +125,7 @@ def check_fits_model(
 
 
 def check_no_outcome(names: Sequence[str], outcomes: Sequence[str]) -> None:
-    """Raises ExportRefused for a model that reads an outcome: nobody has it when a request is sent."""
+    """Raises ExportRefused for a model that reads an outcome, which is not known yet when a request is sent."""
     if read := [name for name in names if name in outcomes]:
         raise ExportRefused(
             f"the model was fitted with the column of outcomes {read[0]!r}, which no request has",
