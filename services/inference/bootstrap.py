@@ -18,6 +18,7 @@ from services.inference.http.body import BodyReader
 from services.inference.http.operations import OperationsHandler
 from services.inference.http.outcomes import OutcomesHandler
 from services.inference.http.predict import PredictHandler
+from services.inference.isolation.process import IsolatedProcess
 from services.inference.metrics import InferenceMetrics
 from services.inference.mlflow_scoring.handlers import MlflowHandler
 from services.inference.models.loader import Loader
@@ -65,6 +66,7 @@ class InferenceServer:
         predictor: Predictor,
         spool: SpoolWriter,
         peers: Peers,
+        isolated: IsolatedProcess,
     ) -> None:
         self.app = app
         self.hot = hot
@@ -74,6 +76,7 @@ class InferenceServer:
         self._predictor = predictor
         self._spool = spool
         self._peers = peers
+        self._isolated = isolated
         self._publishing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -87,6 +90,7 @@ class InferenceServer:
         """End tasks, stop polling, finish calls in progress, release the spool."""
         await self._runner.stop()
         await asyncio.to_thread(self._watcher.stop)
+        await asyncio.to_thread(self._isolated.close)
         await asyncio.to_thread(self._predictor.close)
         if self._publishing is not None:
             self._publishing.cancel()
@@ -134,9 +138,16 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         queue_seconds=settings.queue_seconds,
     )
     store = open_model_store(shared.model_store_url)
+    isolated = IsolatedProcess(
+        device=device.name,
+        threads=settings.operator_threads,
+        seconds=settings.candidate_seconds,
+        memory_bytes=settings.candidate_memory_bytes,
+    )
     loader = Loader(
         store,
         verifying_key=keys.verifying,
+        trial=isolated.open,
         engine=lambda model: OnnxModel(model, device=device, threads=settings.operator_threads),
         probe_rows=settings.probe_rows,
         probe_tolerance=settings.probe_tolerance,
@@ -182,7 +193,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     # Objects made so far live as long as the process: exclude them from garbage collection under load.
     gc.collect()
     gc.freeze()
-    return InferenceServer(app, hot, tasks, runner, watcher, predictor, spool, peers)
+    return InferenceServer(app, hot, tasks, runner, watcher, predictor, spool, peers, isolated)
 
 
 def assemble(

@@ -56,6 +56,17 @@ class InferenceSettings(BaseSettings):
         gt=0,
         description="Seconds before a failed load of a release is retried; doubled after each failure, up to 600.",
     )
+    candidate_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="Maximum seconds to load and probe a new version in the isolated process; a slower one is not served.",
+    )
+    candidate_memory_bytes: int = Field(
+        0,
+        ge=0,
+        description="Maximum bytes of memory that a new version may allocate in the isolated process; 0: three quarters of what "
+        "is available then. Not limited with CUDA.",
+    )
     probe_rows: int = Field(
         256,
         ge=1,

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 
 from cli.deployment.version_builder import VersionBuilder
 from services.inference.models.loader import Loader
+from services.inference.models.servable import Engine
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.onnx import OnnxModel
 from services.retraining.runs.evaluation import compare
@@ -27,6 +28,7 @@ from shared.models.packaging import package_version
 from shared.models.probe import SAMPLE, spread
 from shared.stores.model_store import open_model_store
 from tests.fakes.retraining_installation import loop_with
+from tests.fakes.trial import trial_in_this_process
 
 CPU = Device("cpu", ("CPUExecutionProvider",), "requested")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -145,10 +147,15 @@ def server(raw: bytes, home: Path, engine: type[OnnxModel] = OnnxModel, probe_ro
         actor="test",
         released_at=datetime.now(UTC),
     )
+
+    def opened(content: bytes) -> Engine:
+        return engine(content, device=CPU, threads=1)
+
     loader = Loader(
         store,
         verifying_key=keys.verifying,
-        engine=lambda content: engine(content, device=CPU, threads=1),
+        trial=trial_in_this_process(opened),
+        engine=opened,
         probe_rows=probe_rows,
         probe_tolerance=1e-3,
     )
@@ -176,7 +183,7 @@ def test_server_probes_the_rows_of_the_deployment(tmp_path: Path) -> None:
     Recording.alone.clear()
     server(GOOD, tmp_path, Recording, probe_rows=8)
     sample = ROWS["x"].to_numpy()[spread(ROWS.num_rows, SAMPLE)].astype(np.float32)
-    assert Recording.alone[-SAMPLE:] == sample.tolist()
+    assert Recording.alone[:SAMPLE] == sample.tolist()
 
 
 @pytest.mark.parametrize("use", [deploy, gate])

@@ -14,7 +14,7 @@ from services.inference.http.app import InferenceApp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.loader import Loader
 from services.inference.models.release_watcher import ReleaseWatcher
-from services.inference.models.servable import Servable
+from services.inference.models.servable import Engine, Servable
 from services.inference.models.slot import Slots
 from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
@@ -26,6 +26,7 @@ from services.inference.status.report import Status
 from shared.contracts.prediction_id import PredictionIds
 from tests.fakes.spool import FakeSpool
 from tests.fakes.toy_model import ToyStore
+from tests.fakes.trial import trial_in_this_process
 
 IDS = PredictionIds(b"k" * 32)
 
@@ -41,10 +42,15 @@ class InferenceServer:
         metrics = self.metrics = InferenceMetrics(self.registry)
         self.registry.register(SpoolCollector(self.spool))
         device = choose_device("cpu")
+
+        def engine(model: bytes) -> Engine:
+            return OnnxModel(model, device=device, threads=1)
+
         loader = Loader(
             toys.store,
             verifying_key=toys.keys.verifying,
-            engine=lambda model: OnnxModel(model, device=device, threads=1),
+            trial=trial_in_this_process(engine),
+            engine=engine,
             probe_rows=8,
             probe_tolerance=1e-3,
         )

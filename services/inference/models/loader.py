@@ -1,9 +1,10 @@
-"""Loads a release: fetch, verify, check, load, warm up, probe, in this order."""
+"""Loads a release: fetch, verify, try in a process of its own, load, warm up, in this order."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
@@ -21,12 +22,15 @@ from shared.contracts.release import Release
 from shared.errors import IntegrityError, ProjectError, UnservableModel
 from shared.models.answers import lake_columns, read_outcomes, read_scores
 from shared.models.feature_arrays import to_arrays
-from shared.models.file_safety import check_model_file
 from shared.models.packaging import verify_version
 from shared.models.probe import probe, spread
 from shared.stores.model_store import ModelStore
 
 _MEASURED_ROWS = 64
+
+
+# Loads a model's bytes where it can do no harm; refuses to go on when the function says that the version is not wanted any more.
+Trial = Callable[[bytes, Callable[[], bool]], AbstractContextManager[Engine]]
 
 
 class Loader:
@@ -37,12 +41,14 @@ class Loader:
         store: ModelStore,
         *,
         verifying_key: Path,
+        trial: Trial,
         engine: Callable[[bytes], Engine],
         probe_rows: int,
         probe_tolerance: float,
     ) -> None:
         self._store = store
         self._verifying_key = verifying_key
+        self._trial = trial
         self._engine = engine
         self._probe_rows = probe_rows
         self._tolerance = probe_tolerance
@@ -52,8 +58,9 @@ class Loader:
 
         1. fetch into a private folder    2. verify digests and signature
         3. read the bytes, and compare them with the verified digests
-        4. check the operators and weights in the file    5. load it    6. check inputs and output
-        7. warm it up    8. probe it on reference rows    9. compare its scores of them with those of its packaging
+        4. on trial, in a process of its own: check the operators and weights in the file, load it, check inputs and output,
+           probe it on reference rows, and compare its scores of them with those of its packaging
+        5. load it in this process    6. warm it up and measure it    7. compare its scores once more
         """
         with tempfile.TemporaryDirectory(prefix="homeostat-version-") as name:
             folder = Path(name)
@@ -65,20 +72,29 @@ class Loader:
                 )
             model = _verified_bytes(folder, manifest, MODEL)
             reference = _verified_bytes(folder, manifest, REFERENCE)
-        check_model_file(model)
-        servable = Servable(release, manifest, self._engine(model), loaded_at=datetime.now(UTC))
         reference_rows = read_reference(manifest, reference)
         rows = reference_rows.take(spread(reference_rows.num_rows, self._probe_rows))
+        with self._trial(model, lambda: self._is_newest(release)) as engine:
+            tried = Servable(release, manifest, engine, loaded_at=datetime.now(UTC))
+            probe(
+                lambda table: tried.run(batch_of(manifest, table)),
+                manifest.features,
+                manifest.prediction,
+                reference_rows,  # all of them: the sample is then that of the deployment
+                tolerance=self._tolerance,
+            )
+            self._compare(tried, rows)
+        servable = Servable(release, manifest, self._engine(model), loaded_at=datetime.now(UTC))
         self._warm(servable, rows)
-        probe(
-            lambda table: servable.run(batch_of(manifest, table)),
-            manifest.features,
-            manifest.prediction,
-            reference_rows,  # all of them: the sample is then that of the deployment
-            tolerance=self._tolerance,
-        )
         self._compare(servable, rows)
         return servable
+
+    def _is_newest(self, release: Release) -> bool:
+        try:
+            newest = self._store.latest_release(release.model)
+        except Exception:  # the store is away: go on with what is known
+            return True
+        return newest is None or newest.generation <= release.generation
 
     def _warm(self, servable: Servable, reference: pa.Table) -> None:
         one, many = reference.slice(0, 1), reference.slice(0, _MEASURED_ROWS)

@@ -8,7 +8,6 @@ from typing import Literal
 import onnxruntime
 
 from shared.errors import OperatorError
-from shared.observability.logs import get_logger
 
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
@@ -64,5 +63,4 @@ def _driver_problem() -> str:
     count = ctypes.c_int(0)
     if driver.cuDeviceGetCount(ctypes.byref(count)) or count.value == 0:
         return "the NVIDIA driver lists no GPU"
-    get_logger(__name__).debug("cuda_devices", count=count.value)
     return ""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.inference.models.loader import Loader
+from services.inference.models.loader import Loader, Trial
 from services.inference.models.servable import Engine, Servable
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.onnx import OnnxModel
@@ -20,6 +21,7 @@ from shared.models.contract import TensorType
 from shared.models.packaging import verify_version
 from tests.fakes.class_model import TABLE, put_classes
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
+from tests.fakes.trial import trial_in_this_process
 from tests.fakes.vector_model import LINES, embedding_loop, put_vectors, values_loop
 from tests.waiting import bound
 
@@ -45,8 +47,24 @@ def engines() -> CountingEngine:
 
 @pytest.fixture
 def loader(toys: ToyStore, engines: CountingEngine) -> Loader:
+    return make_loader(toys, engines)
+
+
+def make_loader(
+    toys: ToyStore,
+    engine: Callable[[bytes], Engine],
+    *,
+    trial: Trial | None = None,
+    key: Path | None = None,
+    tolerance: float = 1e-3,
+) -> Loader:
     return Loader(
-        toys.store, verifying_key=toys.keys.verifying, engine=engines, probe_rows=16, probe_tolerance=1e-3
+        toys.store,
+        verifying_key=key or toys.keys.verifying,
+        trial=trial or trial_in_this_process(engine),
+        engine=engine,
+        probe_rows=16,
+        probe_tolerance=tolerance,
     )
 
 
@@ -91,9 +109,7 @@ def test_file_changed_after_verification_is_refused(
 def test_foreign_signature_is_refused(toys: ToyStore, engines: CountingEngine, tmp_path: Path) -> None:
     release = toys.put_and_release(4.0)
     stranger = ToyStore(tmp_path / "stranger")
-    loader = Loader(
-        toys.store, verifying_key=stranger.keys.verifying, engine=engines, probe_rows=16, probe_tolerance=1e-3
-    )
+    loader = make_loader(toys, engines, key=stranger.keys.verifying)
     with pytest.raises(IntegrityError, match="signature"):
         loader.load(release)
     assert engines.made == 0
@@ -184,12 +200,10 @@ def test_scores_may_differ_between_batches_by_the_tolerance(toys: ToyStore) -> N
     release = toys.put_and_release(4.0)
 
     def load(error: float) -> Servable:
-        made = Loader(
-            toys.store,
-            verifying_key=toys.keys.verifying,
-            engine=lambda model: UnevenEngine(OnnxModel(model, device=CPU, threads=1), error),
-            probe_rows=16,
-            probe_tolerance=1e-2,
+        made = make_loader(
+            toys,
+            lambda model: UnevenEngine(OnnxModel(model, device=CPU, threads=1), error),
+            tolerance=1e-2,
         )
         return made.load(release)
 
@@ -242,3 +256,35 @@ class DoubleEngine:
 
     def run(self, output: str, feeds: Mapping[str, Any]) -> Any:
         return np.full((len(feeds["line"]), 3), self.value)
+
+
+class RefusedTrial:
+    """Refuses every version; remembers whether each was still wanted."""
+
+    def __init__(self) -> None:
+        self.wanted: list[bool] = []
+
+    @contextmanager
+    def __call__(self, model: bytes, is_wanted: Callable[[], bool]) -> Iterator[Engine]:
+        self.wanted.append(is_wanted())
+        raise UnservableModel("it crashed on trial")
+        yield
+
+
+def test_version_that_fails_on_trial_is_not_loaded(toys: ToyStore, engines: CountingEngine) -> None:
+    loader = make_loader(toys, engines, trial=RefusedTrial())
+    with pytest.raises(UnservableModel, match="crashed on trial"):
+        loader.load(toys.put_and_release(4.0))
+    assert engines.made == 0
+
+
+def test_trial_is_wanted_until_a_newer_release(toys: ToyStore, engines: CountingEngine) -> None:
+    trial = RefusedTrial()
+    loader = make_loader(toys, engines, trial=trial)
+    older, newer = toys.put_and_release(4.0), toys.put_and_release(5.0)
+    for release in (older, newer):
+        with pytest.raises(UnservableModel):
+            loader.load(release)
+    (toys.home / "models").rename(toys.home / "away")
+    assert trial.wanted == [False, True]
+    assert loader._is_newest(older), "a store that is away ends no trial"

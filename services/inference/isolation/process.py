@@ -1,0 +1,141 @@
+"""Starts the isolated process, sends it work within a time limit, and ends it where that limit is broken."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from services.inference.isolation.engine import IsolatedEngine
+from services.inference.isolation.frames import PeerGone, receive, send
+from services.inference.isolation.memory import available_bytes
+from shared.errors import HomeostatError, OperatorError, UnservableModel
+
+_CHECK_SECONDS = 0.2
+_START_SECONDS = 60.0  # imports, on a busy machine
+# Of the memory that is available, a new version may use so much: the server and its clients need the rest.
+_SHARE_OF_AVAILABLE = 0.75
+
+
+class IsolatedProcess:
+    """Loads models outside this process, one at a time. The process is started when needed, and again after a fault.
+
+    For one thread; `close` may be called from another one. The process serves several versions after each other, and ends by
+    itself when it has had nothing to do for a while.
+    """
+
+    def __init__(self, *, device: str, threads: int, seconds: float, memory_bytes: int) -> None:
+        """`seconds`: for everything that is done with one model. `memory_bytes`: for it; 0 is most of what is available."""
+        self._device = device
+        self._threads = threads
+        self._seconds = seconds
+        self._memory_bytes = memory_bytes
+        self._child: subprocess.Popen[bytes] | None = None
+        self._peer: socket.socket | None = None
+        self._deadline = 0.0
+        self._is_wanted: Callable[[], bool] = lambda: True
+
+    @contextmanager
+    def open(self, model: bytes, is_wanted: Callable[[], bool]) -> Iterator[IsolatedEngine]:
+        """The model, loaded in the process. Raises UnservableModel, also when `is_wanted` says no while it waits."""
+        self._is_wanted = is_wanted
+        if self._child is None or self._child.poll() is not None:
+            self._start()
+        self._deadline = time.monotonic() + self._seconds
+        memory_bytes = self._memory_bytes or int(_SHARE_OF_AVAILABLE * available_bytes())
+        try:
+            loaded, _ = self._ask("load", {"memory_bytes": memory_bytes}, [memoryview(model)])
+            yield IsolatedEngine(loaded, self._ask)
+        finally:
+            # The next model gets its memory back; where that fails, the next start does.
+            if self._peer is not None:
+                with suppress(HomeostatError):
+                    self._ask("unload", {}, [])
+
+    def close(self) -> None:
+        """End the process."""
+        if self._peer is not None:
+            self._peer.close()
+            self._peer = None
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+
+    def _ask(
+        self, do: str, head: Mapping[str, Any], body: list[memoryview]
+    ) -> tuple[dict[str, Any], memoryview]:
+        """Send work and wait for its result. Raises UnservableModel; the process is then ended if it did not answer."""
+        if self._peer is None:
+            raise UnservableModel("the isolated process has ended")
+        try:
+            send(self._peer, {"do": do, **head}, body, self._check)
+            reply, parts = receive(self._peer, self._check)
+        except PeerGone as error:
+            raise self._crashed(do) from error
+        if "error" in reply:
+            raise UnservableModel(reply["error"], hint=reply["hint"])
+        return reply, parts
+
+    def _check(self) -> None:
+        """Called while the process works."""
+        if time.monotonic() > self._deadline:
+            self.close()
+            raise UnservableModel(
+                f"loading and probing the version took longer than {self._seconds:g} s",
+                hint="check the model for a loop that does not end, or raise HOMEOSTAT_INFERENCE_CANDIDATE_SECONDS",
+            )
+        if not self._is_wanted():
+            self.close()
+            raise UnservableModel("a newer release replaced this one while it was being loaded")
+
+    def _crashed(self, do: str) -> UnservableModel:
+        code = None
+        if self._child is not None:
+            with suppress(subprocess.TimeoutExpired):
+                code = self._child.wait(timeout=1)
+        self.close()
+        how = f"with exit status {code}" if code is not None else "without a status"
+        if code is not None and code < 0:
+            how = f"by {signal.Signals(-code).name}"
+        what = "loading the model" if do == "load" else "running the model on reference rows"
+        return UnservableModel(
+            f"{what} crashed: the isolated process was ended {how}",
+            hint="load model.onnx and run it on rows of reference.parquet with the same onnxruntime, in a process of its own",
+        )
+
+    def _start(self) -> None:
+        self.close()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._child = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "services.inference.isolation",
+                    str(theirs.fileno()),
+                    self._device,
+                    str(self._threads),
+                ],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        ours.settimeout(_CHECK_SECONDS)
+        self._peer = ours
+        self._deadline = time.monotonic() + _START_SECONDS
+        try:
+            receive(ours, self._check)  # it is ready; its imports are not the model's fault
+        except PeerGone as error:
+            self.close()
+            raise OperatorError(
+                "the isolated process for new versions does not start",
+                hint="its error is in the log of the server",
+            ) from error

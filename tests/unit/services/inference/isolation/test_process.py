@@ -1,0 +1,123 @@
+"""A real isolated process, shared by the tests: each fault of a model ends in a message, and the next model is served."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import pytest
+
+from services.inference.isolation.process import IsolatedProcess
+from shared.errors import UnservableModel
+from tests.fakes import bad_models
+from tests.fakes.toy_model import toy_onnx
+from tests.waiting import eventually
+
+Array = npt.NDArray[Any]
+FEEDS: dict[str, Array] = {
+    "amount": np.ones(3, np.float32),
+    "count": np.arange(3).reshape(-1, 1),
+    "member": np.ones(3, np.bool_),
+    "colour": np.array(["red", "green", "réd"], object),
+}
+
+
+def always() -> bool:
+    return True
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process(os.getpid()).children()
+
+
+@pytest.fixture(scope="module")
+def isolated() -> Iterator[IsolatedProcess]:
+    isolated = IsolatedProcess(device="cpu", threads=1, seconds=60, memory_bytes=256 << 20)
+    yield isolated
+    isolated.close()
+
+
+def run(isolated: IsolatedProcess, model: bytes) -> list[float]:
+    with isolated.open(model, always) as engine:
+        scores: list[float] = engine.run("score", FEEDS).tolist()
+        return scores
+
+
+def test_models_follow_each_other_in_one_process(isolated: IsolatedProcess) -> None:
+    with isolated.open(toy_onnx(3.0), always) as engine:
+        assert (engine.device, engine.outputs[0].kind) == ("cpu", "tensor(float)")
+        assert {one.name: one.shape for one in engine.inputs}["count"] == (None, 1)
+        assert engine.run("score", FEEDS).tolist() == [3.0, 3.0, 3.0]
+    before = isolated._child
+    assert run(isolated, toy_onnx(4.0)) == [4.0, 4.0, 4.0]
+    assert isolated._child is before
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (bad_models.crashing_at_load, "loading the model crashed: .* by SIGFPE"),
+        (bad_models.crashing_at_scoring, "running the model on reference rows crashed: .* by SIGFPE"),
+        (bad_models.greedy, "needs more than the 256 MiB of memory"),
+        (lambda: b"no model", "is not an ONNX model"),
+        (lambda: toy_onnx(1.0, domain="evil"), "operators of the domain 'evil'"),
+    ],
+)
+def test_fault_ends_in_message(isolated: IsolatedProcess, make: Callable[[], bytes], message: str) -> None:
+    with pytest.raises(UnservableModel, match=message):
+        run(isolated, make())
+    assert run(isolated, toy_onnx(5.0)) == [5.0, 5.0, 5.0]
+
+
+def test_memory_in_reach_of_the_machine_is_limited_too(isolated: IsolatedProcess) -> None:
+    """512 MiB would be there, but not for a new version."""
+    with pytest.raises(UnservableModel, match="256 MiB"):
+        run(isolated, bad_models.greedy(numbers=128 << 20))
+
+
+@pytest.mark.parametrize("make", [bad_models.hanging_at_load, bad_models.hanging_at_scoring])
+def test_hanging_model_is_ended_in_time(isolated: IsolatedProcess, make: Callable[[], bytes]) -> None:
+    model = make()
+    run(isolated, toy_onnx(6.0))
+    isolated._seconds = 0.5
+    try:
+        with pytest.raises(UnservableModel, match=re.escape("took longer than 0.5 s")):
+            run(isolated, model)
+        assert children() == []
+    finally:
+        isolated._seconds = 60
+
+
+def test_trial_ends_when_it_is_no_longer_wanted(isolated: IsolatedProcess) -> None:
+    run(isolated, toy_onnx(7.0))
+    asked = []
+
+    def wanted_twice() -> bool:
+        asked.append(True)
+        return len(asked) < 2
+
+    with (
+        pytest.raises(UnservableModel, match="a newer release"),
+        isolated.open(bad_models.hanging_at_scoring(), wanted_twice) as engine,
+    ):
+        engine.run("score", FEEDS)
+    assert len(asked) == 2
+
+
+def test_process_that_was_killed_is_started_again(isolated: IsolatedProcess) -> None:
+    run(isolated, toy_onnx(8.0))
+    [child] = children()
+    child.kill()
+    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child is dead")
+    assert run(isolated, toy_onnx(9.0)) == [9.0, 9.0, 9.0]
+
+
+def test_close_ends_the_process(isolated: IsolatedProcess) -> None:
+    run(isolated, toy_onnx(8.0))
+    isolated.close()
+    assert children() == []
