@@ -127,7 +127,7 @@ def fault(
     ] = "",
     kind: Annotated[
         str,
-        typer.Option(help="missing, out_of_range or frozen. Default: the first that inference accepts."),
+        typer.Option(help="missing, out_of_range or constant. Default: the first that inference accepts."),
     ] = "",
     rows: Rows = None,
     windows: Windows = 1,

@@ -1,4 +1,4 @@
-"""Rows as a broken data source sends them: values missing, out of range, or frozen. Pure.
+"""Rows as a broken data source sends them: values missing, out of range, or constant. Pure.
 
 Inference rejects rows that it cannot score, with an unknown category or a missing value in a feature that is not nullable: they
 get status 422 and never reach the lake. This module makes the faults that inference accepts and drift detects.
@@ -15,7 +15,7 @@ import pyarrow as pa
 from shared.contracts.feature import Feature
 from shared.errors import CallerError
 
-Fault = Literal["missing", "out_of_range", "frozen"]
+Fault = Literal["missing", "out_of_range", "constant"]
 SHARE = 0.9
 
 
@@ -28,7 +28,7 @@ def possible_faults(feature: Feature) -> tuple[Fault, ...]:
     if numeric and (feature.minimum is not None or feature.maximum is not None):
         found.append("out_of_range")
     if numeric:
-        found.append("frozen")
+        found.append("constant")
     return tuple(found)
 
 
@@ -43,7 +43,7 @@ def choose_faults(features: Sequence[Feature], feature: str = "", fault: str = "
         possible = [kind for kind in possible_faults(one) if not fault or kind == fault]
         if possible:
             chosen[one.name] = possible[0]
-    clear: dict[str, Fault] = {name: kind for name, kind in chosen.items() if kind != "frozen"}
+    clear: dict[str, Fault] = {name: kind for name, kind in chosen.items() if kind != "constant"}
     if feature or fault:
         clear = chosen
     if not clear and chosen:
@@ -61,12 +61,12 @@ def choose_faults(features: Sequence[Feature], feature: str = "", fault: str = "
 def faulty_rows(
     rows: pa.Table, features: Sequence[Feature], faults: dict[str, Fault], random: np.random.Generator
 ) -> pa.Table:
-    """The rows with each feature of `faults` made faulty: missing or out of range in 90 % of the rows, or frozen in all."""
+    """The rows with each feature of `faults` made faulty: missing or out of range in 90 % of the rows, or constant in all."""
     for feature in features:
         if feature.name in faults:
             column = rows.column(feature.name).to_pylist()
             wrong = _values(column, feature, faults[feature.name])
-            hit = random.random(len(column)) < (1.0 if faults[feature.name] == "frozen" else SHARE)
+            hit = random.random(len(column)) < (1.0 if faults[feature.name] == "constant" else SHARE)
             mixed = [bad if is_hit else good for bad, good, is_hit in zip(wrong, column, hit, strict=True)]
             place = rows.column_names.index(feature.name)
             rows = rows.set_column(place, feature.name, pa.array(mixed, rows.schema.field(place).type))
@@ -76,7 +76,7 @@ def faulty_rows(
 def _values(column: list[object], feature: Feature, fault: Fault) -> list[object]:
     if fault == "missing":
         return [None] * len(column)
-    if fault == "frozen":
+    if fault == "constant":
         return [next((value for value in column if value is not None), 0)] * len(column)
     known = (feature.minimum, feature.maximum)
     reach = max([abs(bound) for bound in known if bound is not None] + [1.0])

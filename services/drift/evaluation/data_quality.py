@@ -39,7 +39,7 @@ def data_quality_scores(
     expected: float,
     alpha: float,
 ) -> list[Score]:
-    """Missing share, out-of-range share and frozen share of one column, each with its threshold.
+    """Missing share, out-of-range share and share of the most frequent value of one column, each with its threshold.
 
     Out of range: upper `alpha` quantile of the binomial distribution with the tolerated share. `expected`: rows of the reference
     in a time as long as the window, because correlated missing values count by time, not by rows.
@@ -56,7 +56,7 @@ def data_quality_scores(
         limit = float(stats.binom.isf(alpha, present.size, drift.out_of_range)) / present.size
         scores.append(_score(column, "out_of_range_share", invalid / present.size, limit))
     if column.kind == "numeric" and present.size > 1:
-        scores.append(_frozen_score(column, present, reference, baseline, expected, alpha))
+        scores.append(_constant_score(column, present, reference, baseline, expected, alpha))
     return [score for score in scores if score is not None]
 
 
@@ -102,7 +102,7 @@ def _outside(column: Column, present: Floats | Objects) -> int | None:
     return None if found is None else int(np.count_nonzero(found))
 
 
-def _frozen_score(
+def _constant_score(
     column: Column,
     present: Floats | Objects,
     reference: Floats | Objects,
@@ -120,7 +120,7 @@ def _frozen_score(
     independent = min(present.size, expected) / baseline.design_effect(expected).factor
     possible = mode_share ** max(1.0, independent) >= alpha
     share = Counter(present.tolist()).most_common(1)[0][1] / present.size
-    return _score(column, "frozen_share", share, 1.0 if possible else 1 - 0.5 / present.size)
+    return _score(column, "constant_share", share, 1.0 if possible else 1 - 0.5 / present.size)
 
 
 def _score(column: Column, method: str, value: float, threshold: float) -> Score | None:

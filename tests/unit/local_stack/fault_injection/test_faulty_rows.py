@@ -18,9 +18,9 @@ def test_possible_faults_of_each_feature() -> None:
     features = {feature.name: possible_faults(feature) for feature in loop().features}
     assert features == {
         "service": (),
-        "distance_km": ("out_of_range", "frozen"),
-        "weight_kg": ("missing", "out_of_range", "frozen"),
-        "parcels_today": ("out_of_range", "frozen"),
+        "distance_km": ("out_of_range", "constant"),
+        "weight_kg": ("missing", "out_of_range", "constant"),
+        "parcels_today": ("out_of_range", "constant"),
         "fragile": (),
         "picture": (),
     }
@@ -35,7 +35,7 @@ def test_default_faults() -> None:
 
 
 def test_requested_fault_is_used_or_rejected() -> None:
-    assert choose_faults(loop().features, "weight_kg", "frozen") == {"weight_kg": "frozen"}
+    assert choose_faults(loop().features, "weight_kg", "constant") == {"weight_kg": "constant"}
     assert choose_faults(loop().features, fault="missing") == {"weight_kg": "missing"}
     with pytest.raises(CallerError, match="inference rejects") as refused:
         choose_faults(loop().features, "service")
@@ -47,7 +47,7 @@ def test_model_without_bounds_gets_frozen_values() -> None:
         feature.model_copy(update={"minimum": None, "maximum": None, "nullable": False})
         for feature in loop().features
     ]
-    assert choose_faults(bare) == {"distance_km": "frozen"}
+    assert choose_faults(bare) == {"distance_km": "constant"}
 
 
 def test_ninety_percent_of_values_are_faulty() -> None:
@@ -63,5 +63,5 @@ def test_ninety_percent_of_values_are_faulty() -> None:
 
 def test_frozen_value_is_equal_in_every_row() -> None:
     rows = reference(500)
-    faulty = faulty_rows(rows, loop().features, {"distance_km": "frozen"}, random())
+    faulty = faulty_rows(rows, loop().features, {"distance_km": "constant"}, random())
     assert len(set(faulty.column("distance_km").to_pylist())) == 1

@@ -72,19 +72,19 @@ def test_values_out_of_range_are_a_fault_beyond_the_share_allowed() -> None:
 
 
 def test_a_frozen_sensor_is_a_fault() -> None:
-    assert numeric(np.full(1000, 0.5), normal(5000, 2))["frozen_share"].exceeded
+    assert numeric(np.full(1000, 0.5), normal(5000, 2))["constant_share"].exceeded
 
 
 def test_a_sensor_that_mostly_says_the_same_may_stand_still() -> None:
     rain = np.where(np.random.default_rng(1).random(5000) < 0.1, 1.0, 0.0)
-    assert "frozen_share" not in numeric(np.zeros(1000), rain)
+    assert "constant_share" not in numeric(np.zeros(1000), rain)
 
 
 def test_a_sensor_whose_values_last_may_stand_still() -> None:
     # Ten days of one value each: a window of half a day holds one value in the ordinary course of things.
     lasting = np.repeat(normal(10, 1), 1000)
     scores = numeric(np.full(500, float(lasting[0])), lasting)
-    assert not scores["frozen_share"].exceeded
+    assert not scores["constant_share"].exceeded
 
 
 def test_a_category_outside_the_allowed_values_is_a_fault() -> None:

@@ -450,7 +450,7 @@ def test_time_that_moves_forward_is_no_drift() -> None:
         assert drifted(timed_rows(spec, year * 525_600, seed=year + 1)) == set()
     scores = Evaluator(ScipyDistances()).evaluate(subject(), timed_rows(spec, 600, seed=8), reference).scores
     assert sorted(score.method for score in scores if score.feature == "opened") in (
-        ["frozen_share", "frozen_share.age", "missing_share", distance]
+        ["constant_share", "constant_share.age", "missing_share", distance]
         for distance in ("wasserstein", "wasserstein.age")
     )
     # A few default dates among the orders are found.
