@@ -96,13 +96,13 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
     finally:
         poller.close()
     loop_view = poller.view
-    frozen = shadow_scores(artifact / "model.onnx", year)
-    _keep(kept_in, year, answers, frozen)
-    months = monthly(year, frozen, answers.score)
+    first = shadow_scores(artifact / "model.onnx", year)
+    _keep(kept_in, year, answers, first)
+    months = monthly(year, first, answers.score)
     seen = np.isfinite(answers.score) & year.outcome.notna().to_numpy()
     outcome = year.outcome.to_numpy("float64")
     losses = {
-        "frozen": row_losses(outcome[seen], frozen[seen]),
+        "first": row_losses(outcome[seen], first[seen]),
         "served": row_losses(outcome[seen], answers.score[seen]),
     }
     promoted = [run for run in loop_view.runs if run["state"] == "promoted"]
@@ -112,8 +112,8 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
         for run in promoted
         if run.get("ended_at")
     ]
-    plot.write_png(weeks, [pd.Timestamp(at) for at in promotion_times], kept_in / "frozen_vs_served.png")
-    plot.write_html(weeks, [pd.Timestamp(at) for at in promotion_times], kept_in / "frozen_vs_served.html")
+    plot.write_png(weeks, [pd.Timestamp(at) for at in promotion_times], kept_in / "weekly_loss.png")
+    plot.write_html(weeks, [pd.Timestamp(at) for at in promotion_times], kept_in / "weekly_loss.html")
     drawn = draw_reports(running.drift, loop_view)
 
     by_hand = _releases_by_hand(running)
@@ -123,11 +123,11 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
         problems.append(f"{answers.failed} requests failed: {'; '.join(answers.failures)}")
     full_year = options.part >= 1.0
     if full_year:
-        problems += checks.failed_limits(totals["frozen"], totals["served"], len(promoted), by_hand)
+        problems += checks.failed_limits(totals["first"], totals["served"], len(promoted), by_hand)
     retrained = [run for run in loop_view.runs if run["state"] in TRAINED]
     line = (
         f"demo: flights={kept.answered} failed={answers.failed} lake={kept.in_lake} outcomes={kept.outcomes_in_lake} "
-        f"retrained={len(retrained)} promoted={len(promoted)} logloss frozen={totals['frozen']:.4f} "
+        f"retrained={len(retrained)} promoted={len(promoted)} logloss first={totals['first']:.4f} "
         f"served={totals['served']:.4f} minutes={(time.monotonic() - started) / 60:.1f}"
     )
     _show(console, months, loop_view, answers, kept, drawn, kept_in, full_year, problems)
@@ -172,7 +172,7 @@ def _show(
         f"outcomes sent {kept.outcomes_sent}, in the lake {kept.outcomes_in_lake}",
         highlight=False,
     )
-    console.print(f"{drawn} drift reports written; plot: {folder / 'frozen_vs_served.html'}", highlight=False)
+    console.print(f"{drawn} drift reports written; plot: {folder / 'weekly_loss.html'}", highlight=False)
     if not full_year:
         console.print(
             "not the full year: conservation is checked, the limits for loss and promotions are not"
@@ -207,7 +207,7 @@ def _releases_by_hand(running: stack.Stack) -> int:
     return sum(1 for release in releases if release["generation"] > 1 and not release.get("run_id"))
 
 
-def _keep(folder: Path, year: pd.DataFrame, answers: Answers, frozen: np.ndarray[Any, Any]) -> None:
+def _keep(folder: Path, year: pd.DataFrame, answers: Answers, first: np.ndarray[Any, Any]) -> None:
     """Write every reply, row by row, for analysis."""
     pd.DataFrame(
         {
@@ -216,7 +216,7 @@ def _keep(folder: Path, year: pd.DataFrame, answers: Answers, frozen: np.ndarray
             "version": answers.version,
             "generation": answers.generation,
             "served": answers.score,
-            "frozen": frozen,
+            "first": first,
             "outcome": year.outcome,
         }
     ).to_parquet(folder / "replies.parquet", index=False)

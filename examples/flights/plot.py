@@ -1,4 +1,4 @@
-"""Plot of the weekly log-loss, frozen against served, as PNG and HTML."""
+"""Plot of the weekly log-loss, first version against served versions, as PNG and HTML."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 900, 360, 60, 40
-COLOURS = {"frozen": "#b0413e", "served": "#1b6ca8"}
+COLOURS = {"first": "#b0413e", "served": "#1b6ca8"}
 
 
 def weekly(times: pd.Series, losses: dict[str, npt.NDArray[np.float64]]) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def write_html(weeks: pd.DataFrame, releases: list[pd.Timestamp], path: Path) ->
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts.append(f'<text x="{WIDTH - 110}" y="{40 + 18 * place}" fill="{colour}">{name}</text>')
     path.write_text(
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Frozen against served</title>"
+        "<!doctype html><html lang=en><meta charset=utf-8><title>First version against served versions</title>"
         "<style>body{font:14px sans-serif;margin:2em}text{font-size:12px}</style>"
         "<h1>Weekly log-loss: the first version kept all year, and what was served</h1>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img">{"".join(parts)}</svg>'

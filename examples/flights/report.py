@@ -1,4 +1,4 @@
-"""Results of the year: scores of the frozen version, monthly table, drift reports of the alarms."""
+"""Results of the year: scores of the first version, monthly table, drift reports of the alarms."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def row_losses(outcome: Floats, score: Floats) -> Floats:
     return losses.row_losses("log_loss", score, outcome)
 
 
-def monthly(rows: pd.DataFrame, frozen: Floats, served: Floats) -> pd.DataFrame:
+def monthly(rows: pd.DataFrame, first: Floats, served: Floats) -> pd.DataFrame:
     """Per month: flights, and log-loss and AUC of both on the same rows with outcome."""
     frame = pd.DataFrame(
         {
             "month": rows.event_time.dt.strftime("%Y-%m"),
             "outcome": rows.outcome,
-            "frozen": frozen,
+            "first": first,
             "served": served,
         }
     ).dropna()
@@ -46,7 +46,7 @@ def monthly(rows: pd.DataFrame, frozen: Floats, served: Floats) -> pd.DataFrame:
     for month, part in frame.groupby("month"):
         outcome = part.outcome.to_numpy()
         row: dict[str, Any] = {"month": month, "flights": len(part)}
-        for name in ("frozen", "served"):
+        for name in ("first", "served"):
             row[f"{name}_log_loss"] = float(row_losses(outcome, part[name].to_numpy()).mean())
             both = len(np.unique(outcome)) > 1
             row[f"{name}_auc"] = float(roc_auc_score(outcome, part[name])) if both else float("nan")
@@ -56,10 +56,10 @@ def monthly(rows: pd.DataFrame, frozen: Floats, served: Floats) -> pd.DataFrame:
 
 def monthly_table(months: pd.DataFrame) -> Table:
     """The table for a person."""
-    table = Table("month", "flights", "log-loss frozen", "served", "AUC frozen", "served")
+    table = Table("month", "flights", "log-loss first", "served", "AUC first", "served")
     for row in months.to_dict("records"):
         numbers = [
-            f"{row[name]:.3f}" for name in ("frozen_log_loss", "served_log_loss", "frozen_auc", "served_auc")
+            f"{row[name]:.3f}" for name in ("first_log_loss", "served_log_loss", "first_auc", "served_auc")
         ]
         table.add_row(row["month"], str(row["flights"]), *numbers)
     return table

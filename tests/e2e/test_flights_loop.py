@@ -35,5 +35,5 @@ def test_the_loop_closes_on_a_tenth_of_the_year_of_bad_days(tmp_path: Path) -> N
     assert line["failed"] == "0"
     assert int(line["promoted"]) >= 1
     assert any(run["state"] == "promoted" and run["gate"] for run in report["runs"])
-    assert (tmp_path / "home" / "demo" / "frozen_vs_served.html").is_file()
-    assert (tmp_path / "home" / "demo" / "frozen_vs_served.png").is_file()
+    assert (tmp_path / "home" / "demo" / "weekly_loss.html").is_file()
+    assert (tmp_path / "home" / "demo" / "weekly_loss.png").is_file()

@@ -99,7 +99,7 @@ def test_another_generation_than_the_reply_named_is_seen(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frozen", "served", "promoted", "by_hand", "missed"),
+    ("first", "served", "promoted", "by_hand", "missed"),
     [
         (0.57, 0.512, 9, 0, 0),
         (0.61, 0.512, 9, 0, 1),
@@ -109,5 +109,5 @@ def test_another_generation_than_the_reply_named_is_seen(lake: Lake) -> None:
         (0.57, 0.512, 9, 1, 1),
     ],
 )
-def test_each_bar_counts(frozen: float, served: float, promoted: int, by_hand: int, missed: int) -> None:
-    assert len(failed_limits(frozen, served, promoted, by_hand)) == missed
+def test_each_bar_counts(first: float, served: float, promoted: int, by_hand: int, missed: int) -> None:
+    assert len(failed_limits(first, served, promoted, by_hand)) == missed

@@ -11,7 +11,7 @@ from examples.flights.plot import weekly, write_html, write_png
 
 def test_both_pictures_are_drawn_and_the_page_needs_nothing_from_outside(tmp_path: Path) -> None:
     times = pd.Series(pd.date_range("2013-01-15", periods=2000, freq="h", tz="UTC"))
-    weeks = weekly(times, {"frozen": np.full(2000, 0.6), "served": np.full(2000, 0.5)})
+    weeks = weekly(times, {"first": np.full(2000, 0.6), "served": np.full(2000, 0.5)})
     assert len(weeks) == 12
     assert weeks.served.round(6).eq(0.5).all()
     releases = [pd.Timestamp("2013-02-01", tz="UTC")]
