@@ -17,7 +17,7 @@ def last() -> SdkPanel:
         unit="s",
         shows="Time since the last scheduled verdict was stored (system clock).",
         normal="up to one window.",
-        hint="longer while windows are due: HomeostatNoVerdicts, and drift's log.",
+        hint="longer while windows are due: see the runbook of HomeostatNoVerdicts, and drift's log.",
         empty=NO_VERDICT,
     )
     return single_value(

@@ -32,7 +32,7 @@ def state() -> SdkPanel:
         ),
         normal="ok; warming_up after a release.",
         hint=(
-            "drift: see the decisions. data_fault: fix the data source, nothing is retrained on it. "
+            "drift: see the decisions. data_fault: fix the data source, no run trains on this window. "
             "insufficient_data: post outcomes."
         ),
         empty="No model is monitored: drift starts with the first release.",

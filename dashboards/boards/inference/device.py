@@ -18,7 +18,7 @@ def device() -> SdkPanel:
         title="Device",
         unit="none",
         shows="The device each server uses, and why it was chosen.",
-        normal="the device you set in `device`.",
+        normal="the device set with HOMEOSTAT_INFERENCE_DEVICE.",
         hint="a CPU where you expect a GPU: see the reason in the table; `homeostat doctor` checks the driver.",
         empty=NO_SERVER,
     )

@@ -22,7 +22,7 @@ def kafka_connection() -> SdkPanel:
     return state_timeline(
         about,
         Query("min by (instance) (homeostat_shipper_kafka_up)", "{{instance}}"),
-        words={1: ("reached", GOOD), 0: ("away", BAD)},
+        words={1: ("reached", GOOD), 0: ("unavailable", BAD)},
     )
 
 

@@ -52,7 +52,7 @@ def conflicts() -> SdkPanel:
         title="Commit conflicts and compactions",
         unit="short",
         shows="Commits refused because another sink committed first, and compactions of tables.",
-        normal="no conflicts with one sink; a compaction now and then.",
+        normal="no conflicts with one sink; a compaction from time to time.",
         hint="many conflicts: run fewer sinks.",
         empty=NO_SINK,
     )

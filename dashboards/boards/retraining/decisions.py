@@ -13,7 +13,7 @@ def by_action() -> SdkPanel:
         title="Decisions, by action",
         unit="short",
         shows="One decision per cause: retrain, suggest, or wait.",
-        normal="wait for nearly every window.",
+        normal="`wait` for nearly every window.",
         hint=(
             "suggest: a run requires approval. No decisions while verdicts are published: see verdicts received, "
             "below."
