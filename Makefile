@@ -71,7 +71,7 @@ $(VENV)/.installed: $(VENV)/.synced pyproject.toml
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --offline --editable .
 	@touch $@
 
-lock: | $(UV)  ## resolve anew: one hashed file per image, all agreeing with locks/dev.txt
+lock: | $(UV)  ## resolve dependencies: one hashed lock per image, consistent with locks/dev.txt
 	$(UV) $(COMPILE) pyproject.toml --all-extras --output-file locks/dev.txt
 	for image in $(IMAGES); do \
 		$(UV) $(COMPILE) pyproject.toml --extra "$$image" --constraint locks/dev.txt --output-file "locks/$$image.txt"; done
@@ -110,7 +110,7 @@ lint-only: venv
 	$(BIN)/lint-imports
 	$(BIN)/mypy $(wildcard $(CODE))
 
-format: venv  ## put the code into form
+format: venv  ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -123,31 +123,31 @@ check: venv  ## lint, types and the quick tests: unit, conformance, repository r
 test: venv packages export-libraries client-libraries  ## lint and every test except chaos and GPU
 	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) tests"
 
-demo: venv  ## replay a year of flights through the loop (PART=0.1 for a quick look)
+demo: venv  ## replay a year of flights through the loop (PART=0.1: a tenth of it)
 	$(BIN)/homeostat demo --part $(PART)
 
 up: venv  ## start the stack and leave it running
 	$(BIN)/homeostat up --detach
 
-down: venv  ## end what `make up` started
+down: venv  ## stop the stack
 	$(BIN)/homeostat down
 
-status: venv  ## what runs, and how it is
+status: venv  ## show models, action items and processes
 	$(BIN)/homeostat status
 
-chaos: venv  ## the long crash runs: kill -9 at many seeded moments, then count
+chaos: venv  ## the long crash tests: kill -9 at many seeded times, then count rows
 	@$(CONTAINED) tests="$(PYTEST) -m chaos tests/chaos"
 
-fuzz: venv  ## hostile requests to inference, drift and retraining for SECONDS=60 from SEED=1; a 5xx fails
+fuzz: venv  ## fuzz inference, drift and retraining for SECONDS=60 from SEED=1; a 5xx fails
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
-bench-serving: venv  ## this server beside its peers, as ratios in one interleaved run; fails while a goal is missed
+bench-serving: venv  ## CPU per request compared with other servers, as ratios; fails if a goal is missed
 	$(BIN)/python -m loadtests.bench_serving
 
 bench-log: venv  ## cost of a spool append, throughput of shipper and sink; fails if a limit is broken
 	$(BIN)/python -m loadtests.bench_log
 
-bench-drift: venv  ## what one window costs, beside Evidently's preset
+bench-drift: venv  ## cost of evaluating a window, compared with Evidently's preset
 	$(BIN)/python -m loadtests.bench_drift
 
 gpu: venv  ## the tests that need a CUDA device
@@ -156,10 +156,10 @@ gpu: venv  ## the tests that need a CUDA device
 containers: venv packages  ## the compose files, the Dockerfile and the command of each image
 	@$(CONTAINED) tests="$(PYTEST) tests/containers"
 
-audit: venv  ## hashes of every locked package, agreement of the locks, no pickle, no secret
+audit: venv  ## check the hashes of locked packages, consistent locks, no pickle, no secret
 	@$(CONTAINED) tests="$(PYTEST) tests/repo/test_locks.py tests/repo/test_tracked_files.py \
 		tests/repo/test_layout.py::test_nothing_that_runs_code_when_it_is_read_is_ever_loaded"
 
-clean:  ## remove what builds and tests left, not your data
+clean:  ## remove files of builds and tests, not your data
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

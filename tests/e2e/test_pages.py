@@ -27,7 +27,7 @@ CONTAINERS = (
 )
 LEFT_OUT = {
     "README.md": {
-        "make demo      # a real year of flights through the loop": YEAR,
+        "make demo      # replay a real year of flights": YEAR,
         "make test      # lint, types, import rules and every test": "this test is part of it",
         "deploy/containers/secrets.sh": CONTAINERS,
         "docker compose up --build --wait": CONTAINERS,
