@@ -20,8 +20,8 @@ MEANINGS: dict[int, str] = {
     WRONG_COMMAND: "wrong command line",
     3: "the request is wrong or conflicts with the current state",
     4: "error in the model project: loop.yaml, training command, model file",
-    5: "error of the installation: a setting, a port, the disk, or a service that cannot be reached",
-    6: "a version differs from what was signed",
+    5: "error in the installation: a setting, a port, the disk, or a service that cannot be reached",
+    6: "a version differs from its signature",
     OURS: "internal error; the traceback is shown",
     INTERRUPTED: "interrupted",
 }

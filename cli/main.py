@@ -41,10 +41,8 @@ class Entry:
 PAGE: tuple[Entry, ...] = (
     Entry(START, "up", "Start the broker and every service.", "homeostat up --detach"),
     Entry(START, "down", "Stop the stack.", "homeostat down"),
-    Entry(
-        START, "demo", "Replay a real year of flights through the loop.", "homeostat demo --part 0.1 --keep"
-    ),
-    Entry(START, "doctor", "Check the installation; failures come with a hint.", "homeostat doctor"),
+    Entry(START, "demo", "Run the demo: replay a real year of flights.", "homeostat demo --part 0.1 --keep"),
+    Entry(START, "doctor", "Check the installation; print a hint for each failure.", "homeostat doctor"),
     Entry(MODEL, "init", "Write a complete model project.", "homeostat init my-model"),
     Entry(
         MODEL,
@@ -55,18 +53,20 @@ PAGE: tuple[Entry, ...] = (
     Entry(
         MODEL,
         "replay",
-        "Send history from a Parquet file to inference.",
+        "Send past rows from a Parquet file to inference.",
         "homeostat replay history.parquet --model parcels --delay 1h",
         "cli.replay.command",
     ),
-    Entry(INSPECT, "status", "Show models, waiting runs and the processes.", "homeostat status --json"),
+    Entry(
+        INSPECT, "status", "Show models, runs that await approval, and processes.", "homeostat status --json"
+    ),
     Entry(INSPECT, "console", "Serve the web console.", "homeostat console --port 8015"),
     Entry(INSPECT, "report", "List verdicts, or open a drift report.", "homeostat report parcels --limit 5"),
     Entry(INSPECT, "runs", "List the retraining runs, newest first.", "homeostat runs --model parcels"),
     Entry(INSPECT, "releases", "List a model's releases, newest first.", "homeostat releases parcels"),
     Entry(INSPECT, "why", "Explain a prediction, version, run or cause.", f"homeostat why {A_RUN}"),
-    Entry(DECIDE, "approve", "Approve a waiting run.", f"homeostat approve {A_RUN}", "runs"),
-    Entry(DECIDE, "reject", "Reject a waiting run.", f"homeostat reject {A_RUN}", "runs"),
+    Entry(DECIDE, "approve", "Approve a run that awaits approval.", f"homeostat approve {A_RUN}", "runs"),
+    Entry(DECIDE, "reject", "Reject a run that awaits approval.", f"homeostat reject {A_RUN}", "runs"),
     Entry(
         DECIDE,
         "acknowledge",
@@ -76,16 +76,16 @@ PAGE: tuple[Entry, ...] = (
     Entry(
         DECIDE,
         "rollback",
-        "Serve an earlier version again.",
+        "Release an earlier version again.",
         'homeostat rollback parcels --reason "worse at night"',
     ),
     Entry(FAULTS, "inject", "Inject drift, data faults and outages."),
-    Entry(OBSERVABILITY, "dashboards", "Publish the boards to a Grafana."),
+    Entry(OBSERVABILITY, "dashboards", "Publish the dashboards to Grafana, and check them."),
 )
 ENTRIES = {entry.name: entry for entry in PAGE}
 # Names that people try, which no spelling of a command resembles.
 ELSEWHERE = {
-    "export": "In Python, homeostat.export(model, rows, 'project') exports a fitted model; "
+    "export": "In Python, use homeostat.export(model, rows, 'project') for a fitted model; "
     "`homeostat deploy MODEL --reference ROWS` exports a model file and deploys it.",
     "train": "`homeostat deploy PROJECT --train ROWS --holdout ROWS` trains a version and deploys it.",
     "predict": "`homeostat replay ROWS --delay 1h` sends the rows of a file; in Python, homeostat.Client().predict(rows).",

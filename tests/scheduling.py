@@ -16,7 +16,7 @@ from types import FrameType
 
 import pytest
 
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 LONGEST_FIRST = ("e2e", "integration", "containers", "browser", "conformance", "repo", "unit")
 
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Scale the limit by the load, and end the process if the test exceeds twice the limit."""
-    limit_s = limit_of(item) * patience()
+    limit_s = limit_of(item) * time_factor()
     if not limit_s:
         return (yield)
     item.add_marker(pytest.mark.timeout(limit_s), append=False)

@@ -12,7 +12,7 @@ T = TypeVar("T")
 MOST = 4.0
 
 
-def patience() -> float:
+def time_factor() -> float:
     """The factor by which every bound grows: `HOMEOSTAT_TEST_PATIENCE`, or the load per core, between 1 and 4."""
     configured = os.environ.get("HOMEOSTAT_TEST_PATIENCE")
     if configured:
@@ -22,12 +22,12 @@ def patience() -> float:
 
 def bound(seconds: float) -> float:
     """The bound of a time that a test measures, for this machine's load."""
-    return seconds * patience()
+    return seconds * time_factor()
 
 
 def eventually(read: Callable[[], T], what: str, *, within_s: float = 30.0, every_s: float = 0.05) -> T:
-    """Call `read` until it returns something true, and return that; fail with `what` after `within_s` times the patience."""
-    bound_s = within_s * patience()
+    """Call `read` until it returns something true, and return that; fail with `what` after `within_s` times the time_factor."""
+    bound_s = within_s * time_factor()
     deadline = time.monotonic() + bound_s
     while True:
         found = read()

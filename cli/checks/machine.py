@@ -10,7 +10,7 @@ from pathlib import Path
 from cli.checks.check_result import CheckResult
 from local_stack.kafka.jars import present
 from local_stack.kafka.java import find_java
-from local_stack.ports import holder, is_free, remedy
+from local_stack.ports import holder, is_free, port_hint
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import services
 from shared.errors import HomeostatError
@@ -99,5 +99,5 @@ def ports(settings: LocalStackSettings) -> Iterator[CheckResult]:
                 f"port of {name}",
                 "failure",
                 f"{port} is taken" + (f" by {who}" if who else ""),
-                remedy(port, setting),
+                port_hint(port, setting),
             )

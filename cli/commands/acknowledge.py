@@ -29,10 +29,12 @@ def acknowledge(
             autocompletion=complete_cause,
         ),
     ],
-    note: Annotated[str, typer.Option(help="A note for the record.")] = "",
+    note: Annotated[str, typer.Option(help="Note, recorded with the acknowledgement.")] = "",
     and_older: Annotated[
         bool,
-        typer.Option("--and-older", help="Also acknowledge every older open decision of the same model."),
+        typer.Option(
+            "--and-older", help="Also acknowledge every older unacknowledged decision of the same model."
+        ),
     ] = False,
     actor: Actor = "",
     home: StackHome = None,

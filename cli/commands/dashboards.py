@@ -40,13 +40,15 @@ def publish(
     prometheus_url: Annotated[
         str,
         typer.Option(
-            help="URL of Prometheus for Grafana. Default of a new data source: HOMEOSTAT_PROMETHEUS_URL or this machine."
+            help="Prometheus as seen from Grafana. Default for a new data source: HOMEOSTAT_PROMETHEUS_URL or this machine."
         ),
     ] = "",
     datasource_uid: Annotated[
-        str, typer.Option(help="Use this existing Prometheus data source of Grafana.")
+        str, typer.Option(help="UID of an existing Prometheus data source in Grafana to use.")
     ] = "",
-    boards: Annotated[Path | None, typer.Option(help="Folder of boards. Default: the shipped ones.")] = None,
+    boards: Annotated[
+        Path | None, typer.Option(help="Folder with the boards. Default: the shipped boards.")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Also replace boards that were changed in Grafana.")
     ] = False,

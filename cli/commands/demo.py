@@ -32,10 +32,10 @@ def demo(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Serve flights, detect drift, retrain and roll out new versions; ends with a table and a one-line result.
+    """Replay flights, detect drift, retrain and release new versions; then print a table and a one-line result.
 
     The exit code is 0 if no record was lost and no request failed. For the full year, at least three versions must also
-    be promoted, with a clearly lower loss.
+    be promoted, and their log-loss must be at least 0.03 lower than that of the first version.
     """
     from local_stack.supervisor.process_specs import SOURCES
 

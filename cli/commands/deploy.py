@@ -25,8 +25,15 @@ if TYPE_CHECKING:
     from local_stack.settings import LocalStackSettings
 
 PAUSE_S = 0.2
-File = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="Parquet file of rows with outcomes.")
+Train = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Parquet file of training rows, with outcomes."),
+]
+Holdout = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, dir_okay=False, help="Parquet file of later rows, with outcomes, for the reference."
+    ),
 ]
 
 
@@ -37,8 +44,8 @@ def deploy(
             help="Folder of the model project, with its loop.yaml; with --reference a model file or MLflow URI."
         ),
     ],
-    train: File = None,
-    holdout: File = None,
+    train: Train = None,
+    holdout: Holdout = None,
     artifact: Annotated[
         Path | None,
         typer.Option(
@@ -52,43 +59,45 @@ def deploy(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Export a fitted model first: Parquet file of rows with outcomes that it can score.",
+            help="Parquet file of rows with outcomes, to export PROJECT, a fitted model, before it is deployed.",
         ),
     ] = None,
     outcome: Annotated[
         list[str] | None,
         typer.Option(
-            help="With --reference: column of outcomes, default `outcome`. Repeat it for a model of several values."
+            help="With --reference: column of outcomes; repeated for a model of several values. Default: outcome."
         ),
     ] = None,
     labels: Annotated[
         list[str] | None,
         typer.Option(
-            help="With --reference: a class. Repeat it for each, in the order of the output of a torch or ONNX model."
+            help="With --reference: label of a class; repeated for each class, in the order of the model's output (torch, ONNX)."
         ),
     ] = None,
     event_time: Annotated[
-        str, typer.Option(help="With --reference: column of event times, default `event_time`.")
+        str, typer.Option(help="With --reference: column of event times. Default: event_time.")
     ] = "",
     positive: Annotated[
         str,
         typer.Option(
-            help="With --reference: the one of two classes whose probability is the score, default the second."
+            help="With --reference: positive class of two, whose probability is the score. Default: the second class."
         ),
     ] = "",
     kind: Annotated[
         str,
         typer.Option(
-            help="With --reference: `embedding`, `value` or `probability`, of a torch or ONNX model where it is not clear."
+            help="With --reference: kind of prediction (embedding, value or probability), if it cannot be inferred (torch, ONNX)."
         ),
     ] = "",
     name: Annotated[
-        str, typer.Option(help="With --reference: name of the model, default that of its file.")
+        str, typer.Option(help="With --reference: name of the model. Default: the name of its file.")
     ] = "",
     python: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="Python that reads the model to export; default: this one."
+            exists=True,
+            dir_okay=False,
+            help="Python interpreter that loads the model for the export. Default: the one of this command.",
         ),
     ] = None,
     actor: Actor = "",
@@ -102,13 +111,13 @@ def deploy(
 ) -> None:
     """Train, package, sign and release a version of a model project.
 
-    The training command runs on the rows of --train; the rows of --holdout are only scored, as part of the version's
-    reference. Both files need the columns `event_time` and `outcome`, and one per feature.
+    The training command runs on the rows of --train. The rows of --holdout are not used for training; they are scored, and
+    become part of the version's reference. Both files need the columns `event_time` and `outcome`, and one per feature.
     With --artifact, an existing model is packaged and nothing is trained. Without options, the files that
     `homeostat.export` wrote to the project's folder are packaged. With --reference, PROJECT is a fitted model; it is
-    first exported to a folder of its name. Warning: loading a pickle, a .pt2 file or an MLflow model runs code stored in it.
-    Settings of loop.yaml that do not suit the rows are warnings, which change nothing. The retraining service releases the
-    version, and the command waits until inference serves it.
+    first exported to a folder with its name. Warning: loading a pickle, a .pt2 file or an MLflow model runs code stored in it.
+    The command warns about settings of loop.yaml that do not suit the rows; the version is released all the same.
+    The retraining service releases the version, and the command waits until inference serves it.
     """
     from cli.deployment.model_export import export_project, names_mlflow_model
     from cli.deployment.review.review import review
@@ -127,7 +136,7 @@ def deploy(
         if reference is not None:
             if train is not None or holdout is not None or artifact is not None:
                 raise CallerError(
-                    "--reference exports a fitted model; --train, --holdout and --artifact do not go with it",
+                    "--reference exports a fitted model and cannot be combined with --train, --holdout or --artifact",
                     hint=f"homeostat deploy {project} --reference {reference}",
                 )
             _require_retraining(settings, where.retraining, project)
@@ -145,7 +154,7 @@ def deploy(
             )
         elif outcome or labels or event_time or positive or kind or name:
             raise CallerError(
-                "--outcome, --labels, --event-time, --positive, --kind and --name are for the export of a fitted model",
+                "--outcome, --labels, --event-time, --positive, --kind and --name require --reference",
                 hint=f"homeostat deploy {project} --reference rows.parquet",
             )
         elif project.is_file() or names_mlflow_model(str(project)):

@@ -25,9 +25,9 @@ def doctor(
 ) -> None:
     """Check the machine, every service, the data path and the monitoring.
 
-    Python, Java, jars, ports, disk, device, broker, topics, services, spool, lag, releases, lake, clock, Prometheus,
-    Alertmanager, Grafana, Postgres, MLflow. What is not configured is listed and is no failure. Each failure comes with a
-    hint; the exit code is 1 if there is a failure.
+    Checked are Python, Java, jars, ports, disk, device, broker, topics, services, spool, lag, releases, lake, clock,
+    Prometheus, Alertmanager, Grafana, Postgres and MLflow. Components that are not configured are listed and do not fail.
+    A hint follows each failure. The exit code is 1 if a check failed.
     """
     from cli.checks.runner import checks, run_all
     from cli.progress import bar

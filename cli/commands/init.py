@@ -36,7 +36,7 @@ def init(
         typer.Option(help="Name of the model: lowercase letters, digits, _ and -."),
     ] = NAME,
     library: Annotated[
-        Library, typer.Option("--with", help="Library the training command uses.")
+        Library, typer.Option("--with", help="Library that the training command uses.")
     ] = Library.numpy,
     as_json: Json = False,
 ) -> None:

@@ -31,7 +31,7 @@ inject = typer.Typer(
     rich_markup_mode="rich",
 )
 
-PROCESS = "Process of the stack, as `homeostat status` names it."
+PROCESS = "Name of the process, as listed by `homeostat status`."
 DEFAULT_DURATION = "30s"
 
 
@@ -121,13 +121,13 @@ def fault(
     model: OneModel = "",
     feature: Annotated[
         str,
-        typer.Option(
-            help="Feature with faulty values. Default: every feature that can have this kind of fault."
-        ),
+        typer.Option(help="Feature to corrupt. Default: every feature that can have this kind of fault."),
     ] = "",
     kind: Annotated[
         str,
-        typer.Option(help="missing, out_of_range or constant. Default: the first that inference accepts."),
+        typer.Option(
+            help="Kind of fault: missing, out_of_range or constant. Default: the first that inference accepts."
+        ),
     ] = "",
     rows: Rows = None,
     windows: Windows = 1,
@@ -140,7 +140,7 @@ def fault(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Send corrupted rows, as from a defective data source: the verdict is `data_fault`, and no run starts.
+    """Send corrupted rows, as a defective data source would: the verdict is `data_fault`, and no run starts.
 
     Inference rejects unknown categories, and missing values that loop.yaml does not allow; other faults reach drift.
     """

@@ -67,7 +67,7 @@ def report(
             verdict["report"] = f"{where.drift}/reports/{verdict['verdict_id']}"
         of_model = f" of {model}" if model else ""
         if of_model and not served:
-            of_model += "; inference serves no model or cannot be reached, so the name was not checked"
+            of_model += "; the name was not checked, because inference serves no model or cannot be reached"
         table = verdicts_table(verdicts, urls=not output.out.is_terminal)
         output.result({"verdicts": verdicts}, table if verdicts else f"no verdicts yet{of_model}")
 

@@ -21,25 +21,25 @@ def rollback(
     model: Model,
     to_generation: Annotated[
         int | None,
-        typer.Option(min=1, help="Generation whose version is served again. Default: the previous one."),
+        typer.Option(min=1, help="Generation to restore. Default: the previous one."),
     ] = None,
     expected_generation: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Generation that must be served, else nothing is done. Default: the one served when the command starts.",
+            help="Generation that must be served now, else nothing is done. Default: the one served when the command starts.",
         ),
     ] = None,
-    reason: Annotated[str, typer.Option(help="Reason for the record.")] = "",
+    reason: Annotated[str, typer.Option(help="Reason, recorded in the release log.")] = "",
     actor: Actor = "",
     home: StackHome = None,
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Release the previous version again, or that of a given generation, as a new generation.
+    """Release an earlier version again, as a new generation: the previous version, or that of --to-generation.
 
-    The request names the generation that is served when the command starts: if another one is served when it arrives, nothing
-    changes. The command run twice goes back two versions; --expected-generation prevents that.
+    Nothing changes if another generation is released between the start of the command and the rollback.
+    Two rollbacks in a row go back two versions; with --expected-generation the second one does nothing.
     """
     with command_output(as_json) as output:
         home = find_home(home, retraining_url, note=output.note)

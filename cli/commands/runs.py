@@ -36,7 +36,7 @@ def runs(
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """List the newest retraining runs: state, cause and, for those that wait for a person, the command that approves them."""
+    """List the newest retraining runs: state, cause and, for runs that await approval, the command that approves them."""
     with command_output(as_json) as output:
         options = options_given(home, retraining_url)
         home = find_home(home, retraining_url, note=output.note)

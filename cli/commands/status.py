@@ -31,13 +31,13 @@ SHOWN_RUNS = 5
 
 
 def status(home: StackHome = None, as_json: Json = False) -> None:
-    """Show each model (generation, last verdict, loss), what needs a person, then each process of the stack.
+    """Show each model (generation, last verdict, loss), then action items, then each process of the stack.
 
-    A person is needed by runs that wait for approval, and by decisions about drift, data faults and failed or refused runs
-    until they are acknowledged.
+    Action items are runs that await approval, and unacknowledged decisions about drift, data faults and failed or refused
+    runs.
 
-    The last verdict is the newest one whose window has rows. If newer windows are empty, the line says so. If it is about
-    rows of an earlier generation than the served one, its generation is shown.
+    The last verdict is the newest one whose window has rows. If newer windows are empty, the line says so. If the verdict is
+    on rows of an earlier generation than the served one, its generation is shown.
     `served loss` and `first version's loss` are measured on the same rows. If there is no such comparison yet, `served loss`
     is the loss of the last verdict.
     The exit code is 1 when a process is not ready.

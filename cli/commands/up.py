@@ -23,7 +23,7 @@ Port = Annotated[
         min=1,
         max=65535,
         show_default=False,
-        help="Port of the process that the option names. Default: its HOMEOSTAT_…_PORT setting.",
+        help="Port of this process. Default: the setting of the same name, such as HOMEOSTAT_INFERENCE_PORT.",
     ),
 ]
 
@@ -47,7 +47,7 @@ def up(
         bool, typer.Option("--observability", help="Also start Prometheus and Alertmanager.")
     ] = False,
     free_ports: Annotated[
-        bool, typer.Option(help="Choose a free port for every process whose port is not given.")
+        bool, typer.Option(help="Choose a free port for every process without a port option.")
     ] = False,
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait until everything is ready; 0 does not wait.")

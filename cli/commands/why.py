@@ -41,7 +41,7 @@ def why(
         ),
     ],
     full: Annotated[
-        bool, typer.Option("--full", help="Also print all records behind the explanation as a tree.")
+        bool, typer.Option("--full", help="Also print all records of this chain as a tree.")
     ] = False,
     home: StackHome = None,
     retraining_url: RetrainingUrl = "",
@@ -81,7 +81,7 @@ def find_chain(retraining: ServiceClient, where: Addresses, name: str) -> tuple[
         with listing(lambda: _searched(where)):
             return "prediction", retraining.get(f"/predictions/{name}/why")
     if not VERSION.fullmatch(name):
-        raise NotFound(f"{name} is no prediction id, version, run id or cause key", hint=FORMS)
+        raise NotFound(f"{name} is not a prediction id, version, run id or cause key", hint=FORMS)
     with listing(lambda: known_versions(where)):
         return "version", retraining.get(f"/versions/{name}/why")
 

@@ -69,7 +69,7 @@ def export_project(
     project = project_of(model, name)
     interpreter = str(python or sys.executable)
     if model.lower().endswith(RUNS_CODE) or names_mlflow_model(model):
-        note(f"reading {model} runs the code in it, with {interpreter}")
+        note(f"loading {model} with {interpreter} runs the code stored in it")
     # With `=`, since a name may begin with a dash.
     options = [*(f"--outcome={name}" for name in outcome), *(f"--labels={label}" for label in labels)]
     options += [f"--event-time={event_time}"] if event_time else []
@@ -92,7 +92,7 @@ def export_project(
         ) from error
     except subprocess.TimeoutExpired as error:
         raise ProjectError(
-            f"the export of {model} took longer than {_TIME_LIMIT_S:.0f} s and was ended",
+            f"the export of {model} took longer than {_TIME_LIMIT_S:.0f} s and was stopped",
             hint="call homeostat.export in your own program, with fewer rows",
         ) from error
     if done.returncode != 0:
@@ -108,8 +108,8 @@ def _problem(said: str, model: str, interpreter: str, *, refused: bool) -> Proje
         return ProjectError(f"\n{message}".rpartition("\nerror: ")[2], hint=hint.strip())
     if f"No module named '{_PACKAGE.partition('.')[0]}'" in said or "No module named 'pandas'" in said:
         return ProjectError(
-            f"{interpreter} lacks homeostat or pandas, which an export needs",
-            hint="install homeostat[export] there, or give the Python that has it: --python",
+            f"{interpreter} does not have homeostat or pandas, which the export needs",
+            hint="install homeostat[export] there, or select a Python interpreter that has it with --python",
         )
     last = said.strip().splitlines()[-1] if said.strip() else "it printed nothing"
     return ProjectError(

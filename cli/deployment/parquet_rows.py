@@ -17,7 +17,7 @@ from shared.errors import ProjectError
 from shared.models.answers import answer_columns
 from shared.models.losses import Scores
 
-MOST_REFERENCE_ROWS = 20_000
+MAX_REFERENCE_ROWS = 20_000
 _HELD_BY = {
     "event_time": "event times",
     "outcome": "outcomes",
@@ -92,7 +92,7 @@ def newest_time(table: pa.Table) -> datetime:
 def newest(*tables: pa.Table) -> pa.Table:
     """The last rows of the concatenated tables, as many as a reference holds."""
     rows = pa.concat_tables(tables)
-    return rows.slice(max(0, rows.num_rows - MOST_REFERENCE_ROWS)).combine_chunks()
+    return rows.slice(max(0, rows.num_rows - MAX_REFERENCE_ROWS)).combine_chunks()
 
 
 def with_scores(table: pa.Table, loop: LoopSpec, scores: Scores) -> pa.Table:

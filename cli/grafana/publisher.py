@@ -93,7 +93,13 @@ class Publication:
             found = self._grafana.find_data_source(uid)
         except GrafanaForbidden:
             return (
-                Item("data source", uid, uid, "unchanged", "used as given: the credentials may not read it"),
+                Item(
+                    "data source",
+                    uid,
+                    uid,
+                    "unchanged",
+                    "used without a check: the credentials do not permit reading it",
+                ),
                 uid,
                 uid,
             )

@@ -11,17 +11,20 @@ from cli.completion import complete_model
 OneModel = Annotated[
     str,
     typer.Option(
-        "--model", help="Name of the model. Default: the one that is served.", autocompletion=complete_model
+        "--model", help="Name of the model. Default: the only served model.", autocompletion=complete_model
     ),
 ]
 Rows = Annotated[
-    int | None, typer.Option(min=1, max=200_000, help="Rows to send. Default: enough for --windows.")
+    int | None,
+    typer.Option(min=1, max=200_000, help="Number of rows to send. Default: enough for --windows."),
 ]
-Windows = Annotated[int, typer.Option(min=1, max=100, help="Drift windows to fill.")]
+Windows = Annotated[int, typer.Option(min=1, max=100, help="Number of drift windows to fill.")]
 WindowsForRun = Annotated[
     int | None,
     typer.Option(
-        min=1, max=100, help="Drift windows to fill. Default: enough for a run to train and be evaluated on."
+        min=1,
+        max=100,
+        help="Number of drift windows to fill. Default: enough for one retraining run and its holdout.",
     ),
 ]
 Rate = Annotated[float, typer.Option(min=0.1, max=10_000, help="Rows per second.")]
@@ -37,7 +40,7 @@ Yes = Annotated[
     bool,
     typer.Option(
         "--yes",
-        help="Confirm: inject even if the model retrains automatically or the lake holds other rows. Injected rows stay.",
+        help="Inject even if the model retrains automatically or the lake has other rows. Injected rows cannot be removed.",
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Random seed.")]

@@ -23,7 +23,7 @@ def normal_with_outcomes(target: Target, note: Note) -> MakeRows:
     """Rows of the reference. Raises `CallerError` if the model is not evaluated by outcomes."""
     if not target.loop.prediction.has_loss:
         raise CallerError(
-            f"the prediction of {target.model} is of kind {target.loop.prediction.kind}, which is not evaluated by outcomes",
+            f"the prediction of {target.model} is of kind {target.loop.prediction.kind}, which has no outcomes",
             hint="run `homeostat inject drift`",
         )
     return normal(target, note)

@@ -40,16 +40,19 @@ def replay(
     model: Annotated[
         str,
         typer.Option(
-            help="Name of the model. Default: the only one that is served.", autocompletion=complete_model
+            help="Name of the model. Default: the only served model.", autocompletion=complete_model
         ),
     ] = "",
     speed: Annotated[
-        str, typer.Option(help="Seconds of event time per second, such as 100; or max, as fast as possible.")
+        str,
+        typer.Option(
+            help="Replay speed: seconds of event time per second, such as 100, or max for as fast as possible."
+        ),
     ] = "max",
     outcome_column: Annotated[
-        str, typer.Option(help="Column with the outcomes; rows without a value get none.")
+        str, typer.Option(help="Column of outcomes; no outcome is sent for a row without a value.")
     ] = OUTCOME,
-    time_column: Annotated[str, typer.Option(help="Column with the event times.")] = "event_time",
+    time_column: Annotated[str, typer.Option(help="Column of event times.")] = "event_time",
     batch: Annotated[
         int,
         typer.Option(
@@ -58,19 +61,21 @@ def replay(
             help="Maximum rows in one request. Only rows with the same event time share a request.",
         ),
     ] = 100,
-    limit: Annotated[int | None, typer.Option(min=1, help="Send only the first rows.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of rows to send, from the first on.")
+    ] = None,
     home: StackHome = None,
     inference_url: InferenceUrl = "",
     drift_url: DriftUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Send history to inference: rows in event-time order, and each outcome --delay later.
+    """Send past rows to inference in event-time order, and each outcome --delay later.
 
-    Rows are logged with their event time, so drift evaluates the windows of that time; outcomes have the event time plus --delay.
-    Rows that are older than windows already evaluated, or than the first live prediction, get no verdict, and windows older than
-    the model's newest row are evaluated as soon as they have rows: a warning says so.
-    A file in event-time order is read in batches; any other is sorted in memory. Refused rows are counted and the others
-    sent; the exit code is then 1.
+    Rows are logged with their event time, and outcomes with the event time plus --delay. Drift evaluates the windows of
+    that time, with two exceptions, about which the command warns. Rows before the first live prediction, or before a window
+    that is already evaluated, get no verdict. Windows before the model's newest row may be evaluated before they are complete.
+    A file in event-time order is read in batches; any other is sorted in memory. Refused rows are counted, the other rows
+    are sent, and the exit code is 1.
     """
     from cli.progress import bar
     from cli.replay.replayer import Replayer, ReplayOptions
@@ -126,7 +131,7 @@ def _history(output: Output, file: Path, time: str, outcome: str, inputs: ModelI
         output.note(f"{file} has no column {OUTCOME}, so no outcomes are sent")
         outcome = ""
     if outcome and prediction is not None and not prediction.has_loss:
-        output.note(f"answers of kind {prediction.kind} are not compared with outcomes, so none are sent")
+        output.note(f"predictions of kind {prediction.kind} have no outcomes, so none are sent")
         outcome = ""
     columns = {name: name for name in inputs.names} | columns_of(
         inputs.names, [name for name in has if name not in (time, outcome)]

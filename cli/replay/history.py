@@ -16,7 +16,7 @@ from cli.deployment.parquet_columns import time_column
 from shared.errors import CallerError, ProjectError
 
 # A file that is not in order is sorted in memory up to this size, uncompressed.
-MOST_SORTED_BYTES = 1 << 30
+MAX_SORTED_BYTES = 1 << 30
 _READ_ROWS = 8192
 _TIMES = 1 << 16
 
@@ -51,7 +51,7 @@ class History:
     """The rows of a Parquet file. A file in event-time order is read in batches; any other is sorted in memory."""
 
     def __init__(
-        self, path: Path, columns: Columns, now: datetime, *, most_sorted_bytes: int = MOST_SORTED_BYTES
+        self, path: Path, columns: Columns, now: datetime, *, max_sorted_bytes: int = MAX_SORTED_BYTES
     ) -> None:
         """Reads the column of times once. Raises `ProjectError` naming the column that is wrong or missing, `CallerError` if
         the file is not in order and too large to sort."""
@@ -73,7 +73,7 @@ class History:
             self._file.metadata.row_group(group).total_byte_size
             for group in range(self._file.metadata.num_row_groups)
         )
-        if not self.is_sorted and size > most_sorted_bytes:
+        if not self.is_sorted and size > max_sorted_bytes:
             raise CallerError(
                 f"{path} is not in order of {columns.time}, and with {size >> 20} MiB too large to be sorted here",
                 hint=f"write it sorted by {columns.time}: a sorted file is read in batches, whatever its size",

@@ -54,8 +54,8 @@ class Replayer:
     def run(self, rows: Iterable[HistoryRow]) -> ReplayResult:
         """Send everything.
 
-        1. wait until the next moment of the history, at the given speed        2. send the outcomes that are due by then
-        3. send the rows of that moment, with its time        4. after the last row, send the remaining outcomes at once
+        1. wait until the next event time of the history, at the given speed        2. send the outcomes that are due by then
+        3. send the rows of that event time        4. after the last row, send the remaining outcomes at once
 
         An interruption ends it with the outcomes that are due; an error that is not about single rows is in the result.
         """
@@ -73,7 +73,7 @@ class Replayer:
 
     def _send_all(self, rows: Iterable[HistoryRow], began: float) -> None:
         first: datetime | None = None
-        for group in moments(islice(rows, self._options.limit), self._options.batch):
+        for group in same_time_groups(islice(rows, self._options.limit), self._options.batch):
             now = group[0].event_time
             first = first or now
             if self._options.speed is not None:
@@ -153,7 +153,7 @@ def _in_file(error: InvalidRequest | RequestRefused, number: int) -> str:
     )
 
 
-def moments(rows: Iterable[HistoryRow], most: int) -> Iterator[list[HistoryRow]]:
+def same_time_groups(rows: Iterable[HistoryRow], most: int) -> Iterator[list[HistoryRow]]:
     """Rows of the same event time, which one request can hold; at most `most` at once."""
     group: list[HistoryRow] = []
     for row in rows:

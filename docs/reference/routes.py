@@ -1,4 +1,4 @@
-"""HTTP routes: those declared with FastAPI decorators, inference's own table, and the metrics door."""
+"""HTTP routes: those declared with FastAPI decorators, inference's own table, and the metrics server."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from docs.reference.sources import ROOT, parse, service_of, sources
 
 _VERBS = {"get": "GET", "post": "POST", "put": "PUT", "delete": "DELETE", "patch": "PATCH"}
 # Services that open `shared.http.metrics_server` instead of having an application of their own.
-_METRICS_DOOR = ROOT / "shared" / "http" / "metrics_server.py"
+_METRICS_SERVER = ROOT / "shared" / "http" / "metrics_server.py"
 # Services whose application is made by `shared.http.service_app`, with its health routes.
 _SERVICE_APP = ROOT / "shared" / "http" / "service_app.py"
 _WITH_SHARED_APP = ("services.drift", "services.retraining", "services.console")
-_DOORLESS = "services.prediction_log"
+_METRICS_ONLY = "services.prediction_log"
 # Captured pieces of a path that have another name in the code; a wildcard is a model.
 _NAMES = {"name": "version", None: "model"}
 
@@ -56,7 +56,7 @@ def all_routes() -> tuple[Route, ...]:
     for owner in _WITH_SHARED_APP:
         found += list(_decorated(parse(_SERVICE_APP), owner))
     found += list(_inference())
-    found += list(_metrics_door())
+    found += list(_metrics_server())
     return tuple(found)
 
 
@@ -82,7 +82,7 @@ def _decorated(tree: ast.Module, owner: str) -> Iterator[Route]:
 
 def _inference() -> Iterator[Route]:
     owner, folder = "services.inference", ROOT / "services" / "inference"
-    doors = {
+    summaries = {
         (node.name, item.name): _first(ast.get_docstring(item))
         for part in ("http", "mlflow_scoring", "open_inference", "tasks")
         for path in sorted((folder / part).glob("*.py"))
@@ -110,18 +110,23 @@ def _inference() -> Iterator[Route]:
                 ):
                     method, path = ast.literal_eval(key)
                     yield Route(
-                        owner, method, path, doors.get((made.get(value.value.id, ""), value.attr), "")
+                        owner, method, path, summaries.get((made.get(value.value.id, ""), value.attr), "")
                     )
     for page, answers in _BENTOML_PAGES.items():
         yield Route(owner, "GET", page, answers)
     for method, end, handler in _TASK_ROUTES:
-        yield Route(owner, method, f"/score_file{end}", doors["TaskHandlers", handler])
+        yield Route(owner, method, f"/score_file{end}", summaries["TaskHandlers", handler])
     for method, pieces in _matched(folder / "open_inference" / "handlers.py"):
         where = "/".join(["/v2", *pieces])
-        yield Route(owner, method, where, f"Open Inference Protocol v2: {_spoken(pieces)}.")
+        yield Route(owner, method, where, f"Open Inference Protocol v2: {_in_words(pieces)}.")
     for method, pieces in _matched(folder / "mlflow_scoring" / "handlers.py"):
         where = "/".join(["", *pieces])
-        yield Route(owner, method, where, "The same of a named model, for MLflow's deployments client.")
+        yield Route(
+            owner,
+            method,
+            where,
+            "Like `/invocations`, for the model in the path; used by MLflow's deployments client.",
+        )
 
 
 def _matched(path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -143,33 +148,33 @@ def _piece(pattern: ast.pattern) -> str:
     return "?"
 
 
-def _spoken(pieces: list[str]) -> str:
+def _in_words(pieces: list[str]) -> str:
     last = pieces[-1] if pieces else ""
     words = {
-        "live": "the process answers",
-        "infer": "tensors in, tensors out",
+        "live": "whether the process is running",
+        "infer": "predict; takes tensors and returns tensors",
         "": "the server's name and extensions",
         "config": "Triton's configuration of the model",
         "stats": "requests and model calls since the start",
-        "index": "the models that the server follows, with their states",
+        "index": "known models and their states",
         "load": "refused, because releases decide what is served",
         "unload": "refused, because releases decide what is served",
     }
     if last == "ready":
-        return "whether it can be asked" if "models" in pieces else "whether a model is served"
+        return "whether the model is ready" if "models" in pieces else "whether at least one model is served"
     return words.get(last, "the model's inputs and outputs")
 
 
-def _metrics_door() -> Iterator[Route]:
+def _metrics_server() -> Iterator[Route]:
     words = {
-        "/metrics": "Prometheus text.",
-        "/status": "How the process is doing, as JSON.",
+        "/metrics": "Metrics in Prometheus text format.",
+        "/status": "The state of the process, as JSON.",
         "/health/live": "The process is running.",
         "/health/ready": "200 if the service can do its work, 503 if not.",
     }
     paths = {
         constant.value
-        for node in ast.walk(parse(_METRICS_DOOR))
+        for node in ast.walk(parse(_METRICS_SERVER))
         if isinstance(node, ast.Compare)
         for constant in ast.walk(node)
         if isinstance(constant, ast.Constant)
@@ -177,7 +182,7 @@ def _metrics_door() -> Iterator[Route]:
         and constant.value.startswith("/")
     }
     for path in sorted(paths):
-        yield Route(_DOORLESS, "GET", path, words[path])
+        yield Route(_METRICS_ONLY, "GET", path, words[path])
 
 
 def _first(docstring: str | None) -> str:

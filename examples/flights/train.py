@@ -27,7 +27,7 @@ TAIL = 0.15  # share of the training rows, the latest, on which early stopping l
 BATCH = 1024
 CHECK_EVERY = 50  # steps between two looks at the tail
 PATIENCE = 6  # looks without a better tail before training ends
-MOST_STEPS = 1500
+MAX_STEPS = 1500
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1.0
 SEEN_AT_LEAST = 25  # rows below which a category value is rare
@@ -76,7 +76,7 @@ def train(rows: pd.DataFrame) -> LateFlights:
     network = LateFlights(preparation)
     codes, numbers = preparation.codes(early), preparation.numbers(early)
     outcome = torch.from_numpy(early.outcome.to_numpy("float32", copy=True))
-    batches = torch.randint(len(early), (MOST_STEPS, BATCH))
+    batches = torch.randint(len(early), (MAX_STEPS, BATCH))
 
     optimizer = AdamW(network)
     best, best_weights, waited = float("inf"), network.state_dict(), 0
@@ -88,7 +88,7 @@ def train(rows: pd.DataFrame) -> LateFlights:
         network.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         # From the full rate down to nothing, along half a cosine.
-        optimizer.step(LEARNING_RATE * (1 + math.cos(math.pi * (step - 1) / MOST_STEPS)) / 2)
+        optimizer.step(LEARNING_RATE * (1 + math.cos(math.pi * (step - 1) / MAX_STEPS)) / 2)
         if step % CHECK_EVERY == 0:
             network.eval()
             with torch.no_grad():

@@ -106,7 +106,7 @@ def failure_of_transport(call: Call, url: str, error: httpx.RequestError) -> Fai
     """What it means that no complete answer came."""
     reason = str(error) or type(error).__name__
     if call.is_prediction and not isinstance(error, _NOTHING_SENT):
-        return Failure(_answer_lost(f"no answer came from {url}: {reason}"))
+        return Failure(_answer_lost(f"no response from {url}: {reason}"))
     return Failure(ServerUnavailable(f"inference cannot be reached at {url}: {reason}", hint=_START), True)
 
 
@@ -133,15 +133,15 @@ def json_of(response: httpx.Response) -> Any:
     try:
         return orjson.loads(response.content)
     except orjson.JSONDecodeError as error:
-        text = f"{response.url} answered something that is not JSON"
+        text = f"{response.url} returned something that is not JSON"
         hint = "check that `url` is the address of inference"
         raise ServerFailed(ServerMessage(response.status_code, text, hint=hint)) from error
 
 
 def _answer_lost(problem: str) -> AnswerLost:
     return AnswerLost(
-        f"the answer to a prediction was lost: {problem}",
-        hint="the server may have logged the rows; ask again if a second log entry does no harm",
+        f"the response to a prediction was lost: {problem}",
+        hint="the server may have logged the rows; repeat the request only if a second log entry does no harm",
     )
 
 

@@ -23,7 +23,7 @@ from shared.errors import InvalidRequest
 _log = logging.getLogger("homeostat.client")
 _KEPT_REFUSALS = 100
 _LOGGED_REFUSALS = 5
-_BY_NAME = 'several values go by name, such as {"low": 1.5, "high": 3.0}; of a row of a DataFrame: row[["low", "high"]].to_dict()'
+_BY_NAME = 'pass several values by name, such as {"low": 1.5, "high": 3.0}; from a data frame: row[["low", "high"]].to_dict()'
 _KEYS = frozenset({"prediction_id", "value", "observed_at"})
 
 

@@ -18,7 +18,7 @@ from shared.errors import ExportRefused
 from shared.models.feature_names import valid_names
 
 # More are not listed in loop.yaml, and any value is served. With more than one for two rows it is an identifier, no category.
-MOST_CATEGORIES = 1000
+MAX_CATEGORIES = 1000
 _FLOAT32_INTEGERS = 2**24
 
 
@@ -90,7 +90,7 @@ def require_listed(columns: Sequence[Column]) -> None:
             raise ExportRefused(
                 f"column {column.source!r} has {len(column.keys)} different texts, and the model refuses others",
                 hint="let its encoder take unknown ones (handle_unknown='ignore'), or group rare values: "
-                f"a listed category has at most {MOST_CATEGORIES}",
+                f"a listed category has at most {MAX_CATEGORIES}",
             )
 
 
@@ -240,10 +240,10 @@ def _outwards(value: float, rounding: Any) -> float:
 
 
 def _category(values: pd.Series[Any], source: str, name: str, known: list[Any], nullable: bool) -> Column:
-    many = len(known) > MOST_CATEGORIES
+    many = len(known) > MAX_CATEGORIES
     if many and 2 * len(known) > values.notna().sum():
         raise ExportRefused(
-            f"column {source!r} has {len(known)} different texts; a category has at most {MOST_CATEGORIES}",
+            f"column {source!r} has {len(known)} different texts; a category has at most {MAX_CATEGORIES}",
             hint="group rare values, or drop the column if it is an identifier",
         )
     if all(isinstance(value, str) for value in known):

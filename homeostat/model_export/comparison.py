@@ -11,7 +11,7 @@ import pandas as pd
 
 from homeostat.model_export.prediction_kind import Floats, PredictionKind
 
-MOST_SHOWN = 5
+MAX_SHOWN = 5
 _WIDEST = 12
 # Of 21 numbers and more, at least the smallest and the largest are not of the middle.
 _FEW = 21
@@ -61,7 +61,7 @@ class Comparison:
         if self.problem:
             return f"{self.name}: {self.problem}"
         refused = "".join(
-            f"; not compared where {column} is changed: the original refuses it: {reason}"
+            f"; not compared where {column} is changed: the original model refuses it: {reason}"
             for column, reason in self.refused
         )
         if not self.differing:
@@ -171,7 +171,7 @@ def compare(
         flipped = (original >= 0.5) != (exported >= 0.5)
     elif labels:
         flipped = labels["label"] != labels["exported label"]
-    worst = np.argsort(-order, kind="stable")[: min(MOST_SHOWN, int(wrong.sum()))]
+    worst = np.argsort(-order, kind="stable")[: min(MAX_SHOWN, int(wrong.sum()))]
     shown = pd.DataFrame(
         {"row": worst, "original": original[worst], "exported": exported[worst]}
         | ({"name": [kind.names[one] for one in place[worst]]} if kind.names else {})
@@ -204,10 +204,10 @@ def shared_by(rows: pd.DataFrame, wrong: npt.NDArray[np.bool_]) -> str:
     for name in rows.columns:
         missing = rows[name].isna().to_numpy(dtype=bool)
         if (missing == wrong).all():
-            return f"in all of these rows, and no others, {name!r} is missing"
+            return f"in all of these rows and in no other row, {name!r} is missing"
         if isinstance(rows[name].dtype, pd.CategoricalDtype) or rows[name].dtype.kind in "ObiuT":
             texts = rows[name].astype(str).to_numpy()
             first = texts[wrong][0]
             if ((texts == first) == wrong).all():
-                return f"in all of these rows, and no others, {name!r} is {first[:40]!r}"
+                return f"in all of these rows and in no other row, {name!r} is {first[:40]!r}"
     return ""

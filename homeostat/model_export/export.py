@@ -196,7 +196,7 @@ def export(
         conclusions.append(agreement)
         if few:
             notes.append(
-                f"{agreement}: check the order of the labels, and name them with labels= if it is another"
+                f"{agreement}: check the order of the labels, and name them with labels= if it is different"
             )
     reference = None
     if outcomes is None and source.kind.metric:

@@ -54,7 +54,7 @@ metric: {{name: {metric}}}
 """
 _RETRAINING = """\
 retraining:
-  command: [python, train.py]     # write one when runs are to start: docs/bring-your-own-model.md
+  command: [python, train.py]     # needed for retraining: docs/bring-your-own-model.md
   triggers:
     - {{when: drift, kinds: [performance]}}
 
@@ -63,7 +63,7 @@ gate: {{holdout: {holdout}, minimum_rows: 200, confidence: 0.9}}
 # observe · suggest · retrain · approve · auto: which steps run without a person. observe needs no training command.
 automation: observe
 """
-_NO_RETRAINING = "automation: observe     # an embedding has no loss: deploy new versions by hand\n"
+_NO_RETRAINING = "automation: observe     # an embedding has no loss: deploy new versions yourself\n"
 
 
 def write_loop_yaml(

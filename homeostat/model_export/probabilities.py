@@ -41,7 +41,7 @@ def clip_notes(probabilities: _Floats) -> tuple[str, ...]:
     """The line of the report on probabilities that exceed 0 and 1, and so are clipped; none if they do not."""
     if not exceed(probabilities):
         return ()
-    return (f"{describe(probabilities)}: what exceeds 0 and 1 by rounding is clipped",)
+    return (f"{describe(probabilities)}: values outside 0 to 1 by rounding are clipped",)
 
 
 def _interval(sums: _Floats) -> str:

@@ -13,12 +13,12 @@ from homeostat.model_export.columns import Column, missing_value
 from homeostat.model_export.tensors import tensor_values
 from homeostat.model_export.text.text_probes import DOTTED_I, DOTTED_I_ADVICE, dotted, unlike
 
-MOST_ROWS = 50
+MAX_ROWS = 50
 UNSEEN = "homeostat_unseen"
 UNSEEN_CATEGORIES = "unseen categories"
 _INT64 = 2.0**62
 # Of each column of whole numbers at most 40 rows, as of values beyond the range.
-_MOST_GAPS = 10
+_MAX_GAPS = 10
 _ROWS_PER_VALUE = 2
 
 
@@ -51,7 +51,7 @@ def make_probes(columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[Probe
 
     Each is in copies of some of the rows, one column at a time.
     """
-    picked = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(MOST_ROWS, len(rows))).astype(int))]
+    picked = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(MAX_ROWS, len(rows))).astype(int))]
     yield from _collect(
         "values beyond the range", [part for column in columns for part in _beyond(column, picked, rows)]
     )
@@ -101,7 +101,7 @@ def _within(column: Column, picked: pd.DataFrame, rows: pd.DataFrame) -> Iterato
         kind = _wide(given.dtype)
     else:
         seen = set(rows[column.source].dropna()) if column.keys else set()
-        between = [key for key in column.keys if key not in seen][:MOST_ROWS]
+        between = [key for key in column.keys if key not in seen][:MAX_ROWS]
         kind = given.dtype
     places = np.arange(len(between) * _ROWS_PER_VALUE)
     if len(places):
@@ -117,9 +117,9 @@ def _between(values: pd.Series[Any]) -> list[float]:
     seen = np.unique(values.dropna().astype("float64"))
     widths = np.diff(seen)
     places = np.flatnonzero(widths > 1)
-    if len(places) > 2 * _MOST_GAPS:
-        widest = places[np.argsort(-widths[places], kind="stable")[:_MOST_GAPS]]
-        spread = places[np.linspace(0, len(places) - 1, _MOST_GAPS).astype(int)]
+    if len(places) > 2 * _MAX_GAPS:
+        widest = places[np.argsort(-widths[places], kind="stable")[:_MAX_GAPS]]
+        spread = places[np.linspace(0, len(places) - 1, _MAX_GAPS).astype(int)]
         places = np.unique([*widest, *spread])
     return [float(seen[place] + np.floor(widths[place] / 2)) for place in places]
 

@@ -24,7 +24,7 @@ LOOP = "loop.yaml"
 METRICS = "metrics.json"
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 # Up to the year 5138 in each unit.
-_MOST_IN_UNIT = (("s", 1e11), ("ms", 1e14), ("us", 1e17))
+_MAX_IN_UNIT = (("s", 1e11), ("ms", 1e14), ("us", 1e17))
 _OFFSET = re.compile(r"(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})\s*$", re.IGNORECASE)
 
 
@@ -57,10 +57,10 @@ def _refuse_numbers(column: pd.Series[Any]) -> None:
     if not len(numbers):
         return
     largest = float(numbers.astype("float64").abs().max())
-    unit = next((unit for unit, most in _MOST_IN_UNIT if largest < most), "ns")
+    unit = next((unit for unit, most in _MAX_IN_UNIT if largest < most), "ns")
     name = f'rows["{column.name}"]'
     raise ExportRefused(
-        f"the column {str(column.name)!r} holds numbers, and an event time is a time",
+        f"the column {str(column.name)!r} holds numbers, but an event time must be a time",
         hint=f'if they are {_UNITS[unit]} since 1970: {name} = pd.to_datetime({name}, unit="{unit}", utc=True)',
     )
 

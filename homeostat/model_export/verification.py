@@ -28,7 +28,7 @@ from shared.models.probe import probe as probe_model
 
 # A column whose values float32 moves by more than this share of their spread is not precise enough.
 _LARGEST_ROUNDING = 1e-3
-_MOST_NAMED = 20
+_MAX_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def original_scores(source: SourceModel, frame: pd.DataFrame) -> Floats:
 def _listed(frame: pd.DataFrame) -> str:
     """Names of columns with their types, the first ones of many."""
     named = [f"{name} ({kind})" for name, kind in frame.dtypes.items()]
-    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
-    return ", ".join(named[:_MOST_NAMED]) + more
+    more = f" and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
+    return ", ".join(named[:_MAX_NAMED]) + more
 
 
 def precision_hint(columns: Sequence[Column], frame: pd.DataFrame) -> str:
@@ -134,7 +134,7 @@ def label_agreement(scores: Floats, outcomes: Floats) -> tuple[str, bool]:
     known = outcomes[np.isfinite(outcomes)].astype(np.int64)
     right = int((scores[np.isfinite(outcomes)].argmax(axis=1) == known).sum())
     few = bool(len(known)) and right < int(np.bincount(known).max())
-    return f"the most probable label is the outcome in {right} of {len(known)} rows", few
+    return f"the most probable label equals the outcome in {right} of {len(known)} rows", few
 
 
 def mean_loss(loop: LoopSpec, scores: Floats, outcomes: Floats) -> dict[str, float]:
@@ -159,7 +159,7 @@ def _probe(
     if original is None:
         reasons = "; ".join(f"{column}: {reason}" for column, reason in refused)
         return Comparison(
-            probe.name, len(probe.rows), problem=f"not compared: the original refuses them: {reasons}"
+            probe.name, len(probe.rows), problem=f"not compared: the original model refuses them: {reasons}"
         )
     probe = probe.of([one for one in probe.columns if one not in dict(refused)])
     _require_probabilities(source, probe, original)
@@ -199,7 +199,7 @@ def _require_probabilities(source: SourceModel, probe: Probe, original: Floats) 
     row = int(np.abs(known - 0.5).max(axis=1).argmax())
     score = known[row][np.abs(known[row] - 0.5).argmax()]
     raise ExportRefused(
-        f"the model's scores are between 0 and 1 on the rows only: of {probe.name} it returns {score:.3g} "
+        f"the model's scores are between 0 and 1 on the rows only: for {probe.name} it returns {score:.3g} "
         f"where {probe.changed[row]} is changed",
         hint="if they are probabilities, end the model with a sigmoid, of several classes with a softmax; "
         "if they are values, pass kind='value'",

@@ -65,7 +65,7 @@ def too_few_for_a_verdict(loop: LoopSpec, count: RowCount) -> str:
     if each >= window.minimum_rows:
         return ""
     return (
-        f"{each} rows per window are fewer than drift.window.minimum_rows, {window.minimum_rows}: the only possible verdict is "
+        f"{each} rows per window are fewer than drift.window.minimum_rows, {window.minimum_rows}: the verdict will be "
         f"insufficient_data; send at least {window.minimum_rows * count.windows} rows"
     )
 
@@ -81,12 +81,12 @@ def too_few_for_a_run(loop: LoopSpec, event_range: EventRange, count: RowCount) 
         return ""
     needed = rows_for_run(loop, event_range)
     advice = (
-        f"{needed.rows} rows in {needed.windows} windows are enough, and sent without --rows and --windows"
+        f"{needed.rows} rows in {needed.windows} windows are enough, which is the default without --rows and --windows"
         if needed is not None
-        else f"that takes more than {MAX_RUN_ROWS} rows, or a longer gate.holdout"
+        else f"a run needs more than {MAX_RUN_ROWS} rows, or a longer gate.holdout"
     )
     return (
-        f"a run on these rows alone is abandoned: of {count.rows}, {in_holdout} are in its holdout (gate.minimum_rows is "
+        f"a run on these rows alone will be abandoned: of {count.rows}, {in_holdout} are in its holdout (gate.minimum_rows is "
         f"{gate.minimum_rows}) and {count.rows - in_holdout} before it (retraining.minimum_rows is "
         f"{retraining.minimum_rows}); {advice}"
     )

@@ -21,12 +21,12 @@ class ConsoleSettings(HomeostatSettings):
     port: int = Field(8005, ge=1, le=65535, description="Port the console listens on.")
     names: str = Field(
         "",
-        description="Host names that your proxy passes on, comma separated; requests for other names get 421. "
-        "Loopback names and `host` are always allowed.",
+        description="Additional host names accepted in the Host header, comma separated; others get 421. "
+        "Loopback names and the value of `HOMEOSTAT_CONSOLE_HOST` are always accepted.",
     )
     actor_header: str = Field(
         "",
-        description="Request header in which your proxy names the user. Empty: the page asks for the name.",
+        description="Request header with the user's name, set by your proxy. Empty: the page asks for the name.",
     )
     servers: str = Field(
         "",
@@ -40,37 +40,37 @@ class ConsoleSettings(HomeostatSettings):
     inference_url: str = Field(
         "",
         validation_alias="HOMEOSTAT_INFERENCE_URL",
-        description="Base URL of inference. Empty: from the local stack, else this machine and port 8000.",
+        description="Base URL of inference. Empty: the local stack's inference, else 127.0.0.1:8000.",
     )
     shipper_url: str = Field(
         "",
         validation_alias="HOMEOSTAT_SHIPPER_URL",
-        description="Base URL of the shipper. Empty: from the local stack, else this machine and port 8001.",
+        description="Base URL of the shipper. Empty: the local stack's shipper, else 127.0.0.1:8001.",
     )
     drift_url: str = Field(
         "",
         validation_alias="HOMEOSTAT_DRIFT_URL",
-        description="Base URL of drift. Empty: from the local stack, else this machine and port 8002.",
+        description="Base URL of drift. Empty: the local stack's drift, else 127.0.0.1:8002.",
     )
     retraining_url: str = Field(
         "",
         validation_alias="HOMEOSTAT_RETRAINING_URL",
-        description="Base URL of retraining. Empty: from the local stack, else this machine and port 8003.",
+        description="Base URL of retraining. Empty: the local stack's retraining, else 127.0.0.1:8003.",
     )
     sink_url: str = Field(
         "",
         validation_alias="HOMEOSTAT_SINK_URL",
-        description="Base URL of the sink. Empty: from the local stack, else this machine and port 8004.",
+        description="Base URL of the sink. Empty: the local stack's sink, else 127.0.0.1:8004.",
     )
     prometheus_url: str = Field(
         "",
         validation_alias="HOMEOSTAT_PROMETHEUS_URL",
-        description="Base URL of Prometheus. Empty: from the local stack's state file, else the console does not show it.",
+        description="Base URL of Prometheus. Empty: the local stack's, if there is one; else the console does not show it.",
     )
     alertmanager_url: str = Field(
         "",
         validation_alias="HOMEOSTAT_ALERTMANAGER_URL",
-        description="Base URL of Alertmanager. Empty: from the local stack's state file, else the console does not show it.",
+        description="Base URL of Alertmanager. Empty: the local stack's, if there is one; else the console does not show it.",
     )
 
     @property

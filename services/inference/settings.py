@@ -15,7 +15,7 @@ class InferenceSettings(BaseSettings):
 
     host: str = Field(
         "127.0.0.1",
-        description="Address the server listens on, unless `bentoml serve --host` says otherwise.",
+        description="Address the server listens on; `bentoml serve --host` overrides it.",
     )
     port: int = Field(8000, ge=1, le=65535, description="Port; `bentoml serve --port` overrides it.")
     models: tuple[str, ...] = Field(
@@ -25,25 +25,25 @@ class InferenceSettings(BaseSettings):
         1,
         ge=1,
         le=64,
-        description="Server processes on the port. Each loads every model, and each has the limits below for itself; "
-        "with CUDA each uses one GPU, in turn.",
+        description="Number of server processes on the port. Each loads every model and applies the limits below separately. "
+        "With CUDA, the GPUs are assigned to the processes round-robin.",
     )
     fast_path: bool = Field(
         True,
-        description="Answer requests in front of BentoML's middleware, and those for predictions below ASGI. If false, BentoML's "
-        "own path calls the same handlers, several times slower.",
+        description="Whether requests bypass BentoML's middleware, and prediction requests also ASGI. If false, BentoML "
+        "calls the same handlers, which is several times slower.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="Device for models. If CUDA is not usable, `cuda` fails at start and `auto` uses the CPU and logs why.",
     )
     operator_threads: int = Field(
-        1, ge=0, description="Threads onnxruntime uses inside one call; 0: one per core."
+        1, ge=0, description="Number of threads that onnxruntime uses for one model call; 0: one per core."
     )
     call_threads: int = Field(
         2,
         ge=1,
-        description="Threads for model calls that are expected to exceed `HOMEOSTAT_INFERENCE_INLINE_SECONDS`.",
+        description="Number of threads for model calls that are expected to exceed `HOMEOSTAT_INFERENCE_INLINE_SECONDS`.",
     )
     inline_seconds: float = Field(
         0.004,
@@ -59,18 +59,20 @@ class InferenceSettings(BaseSettings):
     candidate_seconds: float = Field(
         120.0,
         gt=0,
-        description="Maximum seconds to load and probe a new version in the isolated process; a slower one is not served.",
+        description="Time limit in seconds for loading and probing a new version in an isolated process; beyond it the "
+        "version is not served.",
     )
     candidate_memory_bytes: int = Field(
         0,
         ge=0,
-        description="Maximum bytes of memory that a new version may allocate in the isolated process; 0: three quarters of what "
-        "is available then. Not limited with CUDA.",
+        description="Memory limit in bytes of the isolated process that probes a new version; 0: three quarters of the available "
+        "memory. There is no limit with CUDA.",
     )
     probe_rows: int = Field(
         256,
         ge=1,
-        description="Reference rows scored before a version is served; the scores must match those recorded at packaging.",
+        description="Number of reference rows scored before a version is served; the scores must match those recorded at "
+        "packaging.",
     )
     probe_tolerance: float = Field(
         1e-3,
@@ -84,36 +86,36 @@ class InferenceSettings(BaseSettings):
     maximum_buffered_bytes: int = Field(
         256 << 20,
         ge=1024,
-        description="Maximum bytes of unfinished request bodies, over all connections.",
+        description="Maximum size in bytes of all request bodies that are still being received.",
     )
     maximum_rows: int = Field(10_000, ge=1, description="Maximum rows, or outcomes, in one request.")
     maximum_in_flight: int = Field(
         256,
         ge=1,
-        description="Maximum concurrent requests, without those to quick models (`HOMEOSTAT_INFERENCE_QUEUE_SECONDS`); "
-        "more get 503 with Retry-After.",
+        description="Maximum number of concurrent requests; further ones get 503 with Retry-After. Requests whose model "
+        "call waits on the event loop do not count; `HOMEOSTAT_INFERENCE_QUEUE_SECONDS` limits them.",
     )
     queue_seconds: float = Field(
         2.0,
         gt=0,
-        description="Maximum expected seconds that model calls wait for their turn; more get 503 with Retry-After.",
+        description="Maximum expected queueing time of a model call, in seconds; above it requests get 503 with Retry-After.",
     )
     receive_seconds: float = Field(
         10.0, gt=0, description="Timeout for receiving a request body, in seconds."
     )
     maximum_file_bytes: int = Field(
-        256 << 20, ge=1024, description="Maximum size in bytes of a file that is scored as a batch task."
+        256 << 20, ge=1024, description="Maximum size of a batch task's file in bytes."
     )
     maximum_file_rows: int = Field(
-        1_000_000, ge=1, description="Maximum rows of a file that is scored as a batch task."
+        1_000_000, ge=1, description="Maximum number of rows in a batch task's file."
     )
     maximum_tasks: int = Field(
         100,
         ge=1,
-        description="Maximum batch tasks that are kept, with file and result; beyond it the oldest finished one is removed, "
-        "and if none is finished, a submission gets 503.",
+        description="Maximum number of stored batch tasks. A further task replaces the oldest finished one; if none is "
+        "finished, it gets 503.",
     )
-    task_hours: float = Field(24.0, gt=0, description="Hours that a finished batch task is kept.")
+    task_hours: float = Field(24.0, gt=0, description="Hours after which a finished batch task is deleted.")
     spool_bytes: int = Field(
         2 << 30,
         ge=1 << 20,

@@ -12,7 +12,7 @@ class ShipperSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HOMEOSTAT_SHIPPER_", frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="Address of the metrics server.")
-    port: int = Field(8001, ge=0, le=65535, description="Port of the metrics server; 0 takes a free one.")
+    port: int = Field(8001, ge=0, le=65535, description="Port of the metrics server; 0 selects a free one.")
     batch_rows: int = Field(5000, ge=1, description="Maximum rows in one Kafka record.")
     batch_seconds: float = Field(
         0.2, gt=0, description="Maximum batching delay of a row before it is sent to Kafka, in seconds."
@@ -35,9 +35,9 @@ class SinkSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HOMEOSTAT_SINK_", frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="Address of the metrics server.")
-    port: int = Field(8004, ge=0, le=65535, description="Port of the metrics server; 0 takes a free one.")
+    port: int = Field(8004, ge=0, le=65535, description="Port of the metrics server; 0 selects a free one.")
     group: str = Field(
-        "homeostat-sink", description="Kafka consumer group; all sinks of one lake use the same."
+        "homeostat-sink", description="Kafka consumer group; must be the same for all sinks of one lake."
     )
     commit_seconds: float = Field(
         0.7,
@@ -51,11 +51,13 @@ class SinkSettings(BaseSettings):
     )
     commit_records: int = Field(500, ge=1, description="Maximum records in one commit.")
     compact_commits: int = Field(
-        100, ge=2, description="Commits to a table between two compactions (merging of small files)."
+        100,
+        ge=2,
+        description="Number of commits to a table between two compactions (merging of small files).",
     )
     retention_days: float = Field(
         7.0,
         ge=1,
-        description="Days for which old table versions stay readable. A retraining run reads the version that was current "
-        "when it took its snapshot.",
+        description="Days for which old table versions are kept. A retraining run reads the version of its snapshot, so "
+        "the value must exceed the duration of a run.",
     )

@@ -25,7 +25,7 @@ class RetrainingSettings(BaseSettings):
     )
     password_file: Path | None = Field(
         None,
-        description="File that holds the password of the Postgres user, for a ledger whose URL contains none.",
+        description="File with the password of the Postgres user; used when the ledger URL contains no password.",
     )
     listen: bool = Field(
         True,
@@ -46,7 +46,7 @@ class RetrainingSettings(BaseSettings):
     attempts: int = Field(
         3,
         ge=1,
-        description="Maximum training attempts per run; training is attempted again if the service died during it.",
+        description="Maximum number of training attempts per run; training is repeated if the service dies during it.",
     )
     niceness: int = Field(
         5,

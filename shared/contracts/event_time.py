@@ -54,7 +54,7 @@ def check_event_time(moment: datetime, now: datetime, *, field: str, row: int | 
         f"`{field}` is {moment.isoformat()}, "
         + ("before 1970-01-02" if too_early else "more than a day ahead of this machine's clock"),
         field=field,
-        expected=f"a moment from {EARLIEST:%Y-%m-%d} to one day after now",
+        expected=f"a time from {EARLIEST:%Y-%m-%d} to one day after now",
         row=row,
     )
 

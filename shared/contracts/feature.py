@@ -34,7 +34,7 @@ class Feature(Section):
     """One input of the model."""
 
     name: str = Field(
-        pattern=FEATURE_NAME, description="Name of the feature, in requests, in the lake and in the model."
+        pattern=FEATURE_NAME, description="Name of the feature in requests, in the lake and in the model."
     )
     type: Literal["number", "integer", "boolean", "category", "text", "timestamp", "tensor"] = Field(
         description="number (float32), integer (int64; float32 where nullable), boolean, category (string), text (any string), "
@@ -54,7 +54,9 @@ class Feature(Section):
     nullable: bool = Field(
         False, description="Whether the value may be missing (null; NaN inside the model)."
     )
-    personal: bool = Field(False, description="Personal data: kept out of reports and logs.")
+    personal: bool = Field(
+        False, description="Whether it is personal data, which is left out of reports and logs."
+    )
     shape: tuple[int, ...] = Field((), description="Shape of a tensor, without the row axis.")
 
     @model_validator(mode="after")
@@ -76,7 +78,7 @@ class Feature(Section):
         if self.nullable and self.type in ("boolean", "timestamp", "tensor"):
             raise ValueError(f"a {self.type} cannot be nullable: it has no value that means missing")
         if self.type == "timestamp" and (self.minimum is not None or self.maximum is not None):
-            raise ValueError("a timestamp has no `minimum` and no `maximum`")
+            raise ValueError("a timestamp cannot have `minimum` or `maximum`")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError("`minimum` is above `maximum`")
         return self
@@ -96,13 +98,13 @@ class Feature(Section):
 
 
 class Matrix(Section):
-    """One float32 input [N, columns] of the model that holds several features, for a model without an input per feature."""
+    """The one float32 input [N, columns] of a model that takes several features as columns of a matrix."""
 
     input: str = Field(min_length=1, description="Name of the model's input.")
     features: tuple[str, ...] = Field(
         (),
         description="Features that are its columns, in order. Empty: every number, integer and boolean, in the order of "
-        "`features`. A missing value is NaN. Integers have at most 2^24 here, up to where float32 holds every whole number.",
+        "`features`. A missing value is NaN. Integers beyond 2^24 are refused, because float32 rounds them.",
     )
 
     def columns(self, features: Sequence[Feature]) -> tuple[str, ...]:
@@ -114,7 +116,7 @@ class Matrix(Section):
         types = {one.name: one.type for one in features}
         for name in self.features:
             if name not in types:
-                raise ValueError(f"matrix.features names {name}, which is no feature")
+                raise ValueError(f"matrix.features names {name}, which is not a feature")
             if types[name] not in MATRIX_TYPES:
                 raise ValueError(
                     f"matrix.features names {name}, a {types[name]}; a column of a matrix is a number, an integer or a boolean"
@@ -126,5 +128,5 @@ class Matrix(Section):
             raise ValueError("`matrix` needs a feature that is a number, an integer or a boolean")
         if self.input in types.keys() - set(columns):
             raise ValueError(
-                f"matrix.input is {self.input}, which is a feature with an input of its own; rename the feature"
+                f"matrix.input is {self.input}, which is also the name of a feature with its own input; rename the feature"
             )

@@ -31,7 +31,7 @@ class Outcome(Section):
 
 
 class Window(Section):
-    """What one verdict covers: a length of event time, or a number of rows."""
+    """Length of a window, in event time or in rows. Each window gets one verdict."""
 
     every: Length | None = Field(None, description="Length of a window in event time.")
     rows: int | None = Field(None, ge=50, description="Length of a window in rows.")
@@ -53,7 +53,7 @@ class Drift(Section):
 
     window: Window
     false_alarms_per_30_days: float = Field(
-        1.0, gt=0, description="Expected false alarms, all signals together."
+        1.0, gt=0, description="Maximum expected number of false alarms in 30 days, over all signals."
     )
     minimum_effect: float = Field(
         0.1,
@@ -65,10 +65,14 @@ class Drift(Section):
         0.1,
         gt=0,
         le=1,
-        description="A window is a data fault if a feature's share of missing values exceeds the reference by more than this.",
+        description="Tolerance for the share of missing values above that of the reference; beyond it the window is a "
+        "data fault.",
     )
     out_of_range: float = Field(
-        0.01, gt=0, le=1, description="Share of values out of range that is a data fault."
+        0.01,
+        gt=0,
+        le=1,
+        description="Tolerance for the share of values out of range; beyond it the window is a data fault.",
     )
     loss_increase: float = Field(
         0.02,
@@ -82,13 +86,13 @@ class DriftTrigger(Section):
 
     when: Literal["drift"]
     kinds: tuple[Literal["feature", "prediction", "performance"], ...] = Field(
-        ("performance",), description="Which signals count: feature, prediction, performance."
+        ("performance",), description="Signals that count: feature, prediction, performance."
     )
-    windows: int = Field(1, ge=1, description="Number of consecutive verdicts with such drift.")
+    windows: int = Field(1, ge=1, description="Number of consecutive verdicts that must have such drift.")
 
 
 class FloorTrigger(Section):
-    """Retrain when the realised loss lies above the metric's floor."""
+    """Retrain when the realised loss is above `metric.floor`."""
 
     when: Literal["floor"]
 
@@ -162,14 +166,15 @@ class Retraining(Section):
         min_length=1, description="Training command, run in the project's folder."
     )
     time_limit: Length = Field(
-        timedelta(minutes=30), description="Training runs at most this long, then it is killed."
+        timedelta(minutes=30), description="Time limit for training; after it the training process is killed."
     )
     triggers: tuple[Trigger, ...] = Field(
         (),
-        description="Conditions that start a run; `when` selects the form. None: only requests and external alerts.",
+        description="Conditions that start a run; `when` selects the form. Without triggers, only requests and alerts "
+        "start runs.",
     )
     cooldown: Duration = Field(timedelta(0), description="Minimum event time between two runs.")
-    budget: Budget | None = Field(None, description="Maximum number of runs per interval; none: no limit.")
+    budget: Budget | None = Field(None, description="Maximum number of runs per interval. Default: no limit.")
     window: TrainingWindow = Field(
         AllRows(use="all"), description="Rows to train on; `use` selects the form."
     )
@@ -182,7 +187,8 @@ class Gate(Section):
     """The requirements that a challenger must meet to replace the champion."""
 
     holdout: Length = Field(
-        description="Length of the holdout: the newest event time, used to evaluate both models and not for training."
+        description="Length of the holdout in event time: the newest rows, which are not used for training; both models "
+        "are evaluated on them."
     )
     minimum_rows: int = Field(500, ge=20, description="Minimum number of holdout rows with outcomes.")
     confidence: float = Field(
@@ -224,8 +230,8 @@ class LoopSpec(Section):
     drift: Drift
     retraining: Retraining | None = Field(
         None,
-        description="The policy: triggers, training data and limits on the number of runs. Required for a kind with a loss; "
-        "others may have `command` and `time_limit`, for `homeostat deploy`.",
+        description="The policy: triggers, training data and limits on the number of runs. Required for a kind with a loss. "
+        "Other kinds may set `command` and `time_limit`, for `homeostat deploy`.",
     )
     gate: Gate | None = Field(
         None,
@@ -233,7 +239,8 @@ class LoopSpec(Section):
     )
     automation: Literal["observe", "suggest", "retrain", "approve", "auto"] = Field(
         "suggest",
-        description="Automation level: see the concepts page. Only observe for a kind without a loss, also by default.",
+        description="Automation level: see the concepts page. For a kind without a loss the only level, and the default, "
+        "is observe.",
     )
 
     @model_validator(mode="before")

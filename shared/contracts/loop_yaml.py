@@ -86,13 +86,13 @@ def _refuse_performance(spec: LoopSpec, origin: str) -> None:
         given += [f"retraining.{key}" for key in sorted(spec.retraining.model_fields_set - _TRAINING)]
     if given:
         raise InvalidLoopSpec(
-            f"{origin}: {given[0]} does not go with a prediction of kind {kind}, which has no loss",
+            f"{origin}: {given[0]} is not allowed for a prediction of kind {kind}, which has no loss",
             hint=f"remove {', '.join(given)}; `homeostat deploy` uses {' and '.join(sorted(_TRAINING))} of retraining",
         )
     if spec.automation != "observe":
         raise InvalidLoopSpec(
             f"{origin}: automation is {spec.automation}; expected observe, since a prediction of kind {kind} has no loss",
-            hint="set automation: observe, and deploy new versions by hand",
+            hint="set automation: observe, and deploy new versions yourself",
         )
 
 

@@ -44,30 +44,34 @@ class FileDigest(_Part):
 class Origin(_Part):
     """Where a version came from: the chain `why` follows."""
 
-    kind: Literal["deployment", "run"] = Field(description="A person deployed it, or a run made it.")
-    run_id: str = Field("", description="The run; empty for a deployment.")
-    cause_key: str = Field("", description="The cause the run answered to.")
+    kind: Literal["deployment", "run"] = Field(
+        description="`deployment` if a person deployed it, `run` if a run created it."
+    )
+    run_id: str = Field("", description="The run that created it; empty for a deployment.")
+    cause_key: str = Field("", description="The cause of that run.")
     snapshot: str = Field(
         "",
-        description="Digest of the training snapshot, with the lake version it was read at; of a deployment, of its training "
-        "rows. Empty for a model that was trained elsewhere.",
+        description="Digest of the training snapshot, with its lake version; for a deployment, digest of the training rows. "
+        "Empty for a model that was trained elsewhere.",
     )
-    parent: str = Field("", description="The version that was champion then.")
+    parent: str = Field("", description="The version that was the champion at that time.")
     trained_until: str = Field(
         "",
-        description="Event time of the last training row, ISO 8601; without a snapshot, of the newest reference row; "
-        "empty if unknown.",
+        description="Event time (ISO 8601) of the last training row, or without a snapshot of the newest reference row. "
+        "Empty if unknown.",
     )
 
 
 class Manifest(_Part):
     """`manifest.json` of a version."""
 
-    format: Literal[1] = Field(1, description="Version of this form.")
+    format: Literal[1] = Field(1, description="Version of the manifest format.")
     model: str = Field(description="Name of the model.")
-    loop: LoopSpec = Field(description="The whole `loop.yaml` as it was then.")
-    files: dict[FileName, FileDigest] = Field(description="`sha256` and `size` of each other file, by name.")
-    origin: Origin = Field(description="Where the version came from.")
+    loop: LoopSpec = Field(description="The complete `loop.yaml` at packaging time.")
+    files: dict[FileName, FileDigest] = Field(
+        description="`sha256` and `size` of each of the other files, by name."
+    )
+    origin: Origin = Field(description="How the version was created.")
     metrics: dict[str, float] = Field(
         default_factory=dict, description="What the training command wrote to `metrics.json`."
     )

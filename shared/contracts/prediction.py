@@ -17,10 +17,10 @@ from pydantic import (
 
 from shared.contracts.feature import FEATURE_NAME, Section
 
-MOST_LABELS: Final = 1000
+MAX_LABELS: Final = 1000
 LONGEST_LABEL: Final = 100
 # Each name has a score of prediction drift and a gauge.
-MOST_NAMES: Final = 256
+MAX_NAMES: Final = 256
 # A row of the log then has 64 KB.
 LARGEST_EMBEDDING: Final = 16_384
 # Columns of a reference beside its features and `score`.
@@ -44,7 +44,8 @@ LOSSES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 )
 _NO_LOSSES = {
     "accuracy": "a metric is a loss, smaller is better: use error_rate (1 - accuracy); the gate reports accuracy as well",
-    "macro_f1": "it is no mean over rows, so it has no interval: use log_loss or error_rate; the gate reports macro_f1 as well",
+    "macro_f1": "it is not a mean over rows, so it has no confidence interval: use log_loss or error_rate; the gate "
+    "reports macro_f1 as well",
 }
 _NAME: Final = re.compile(FEATURE_NAME)
 
@@ -78,7 +79,7 @@ Name = Annotated[str, BeforeValidator(_parse_name)]
 
 
 class Prediction(Section):
-    """What the model answers."""
+    """What the model predicts."""
 
     kind: Literal["probability", "value", "values", "classes", "embedding", "tensor"] = Field(
         description="probability (of the positive class), value (a regression), values (several numbers per row, each with a "
@@ -92,7 +93,7 @@ class Prediction(Section):
     names: tuple[Name, ...] = Field(
         (), description="Names of the `values`, in the order of the model's output: at least two."
     )
-    size: int = Field(0, ge=0, le=LARGEST_EMBEDDING, description="Numbers in an `embedding`.")
+    size: int = Field(0, ge=0, le=LARGEST_EMBEDDING, description="Number of elements of an `embedding`.")
     output: str = Field("", description="Name of the model's output. Empty: the first.")
     positive: Label | None = Field(
         None,
@@ -112,10 +113,10 @@ class Prediction(Section):
             raise ValueError(
                 "a prediction of kind embedding needs `size`, at least 1, and no other kind has it"
             )
-        if self.labels and not 2 <= len(self.labels) <= MOST_LABELS:
-            raise ValueError(f"`labels` has from 2 to {MOST_LABELS} entries")
-        if self.names and not 2 <= len(self.names) <= MOST_NAMES:
-            raise ValueError(f"`names` has from 2 to {MOST_NAMES} entries; a single number is of kind value")
+        if self.labels and not 2 <= len(self.labels) <= MAX_LABELS:
+            raise ValueError(f"`labels` has from 2 to {MAX_LABELS} entries")
+        if self.names and not 2 <= len(self.names) <= MAX_NAMES:
+            raise ValueError(f"`names` has from 2 to {MAX_NAMES} entries; a single number is of kind value")
         if len(set(map(type, self.labels))) > 1:
             raise ValueError("`labels` are all text or all integers: put every label in quotes")
         twice = next((label for label in self.labels if self.labels.count(label) > 1), None)

@@ -18,7 +18,7 @@ class Release(BaseModel):
     version: str = Field(description="The version served from now on.")
     previous: str = Field("", description="The version served before; empty for the first release.")
     reason: Literal["deployment", "promotion", "rollback"] = Field(description="Why it was released.")
-    actor: str = Field(description="Who did it: a person's name, or `loop`.")
+    actor: str = Field(description="Name of the person who released it, or `loop`.")
     run_id: str = Field("", description="The run that produced the version; empty if none did.")
     cause_key: str = Field("", description="The cause of that run.")
     note: str = Field("", description="The actor's note.")

@@ -28,7 +28,7 @@ OUTCOMES = Topic(
     "every outcome received, as Arrow record batches",
 )
 VERDICTS = Topic(
-    "homeostat.verdicts", 1, "homeostat.verdict.reached.v1", "drift's verdict about each window, as JSON"
+    "homeostat.verdicts", 1, "homeostat.verdict.reached.v1", "the verdict on each window, as JSON"
 )
 DEAD_LETTERS = Topic(
     "homeostat.dead_letters",

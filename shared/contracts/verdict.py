@@ -20,7 +20,7 @@ class _Part(BaseModel):
 class Score(_Part):
     """One measurement against its threshold. `exceeded` is true if it is above."""
 
-    signal: Signal = Field(description="What kind of thing is measured.")
+    signal: Signal = Field(description="Kind of signal.")
     feature: str = Field("", description="The feature; empty if the signal is not about a single feature.")
     method: str = Field(
         description="Name of the method, e.g. wasserstein, jensenshannon, missing_share, log_loss."
@@ -33,10 +33,12 @@ class Score(_Part):
 class Verdict(_Part):
     """Published on the verdicts topic, once per window and detector."""
 
-    verdict_id: str = Field(description="The cause key: the same window evaluated again is the same verdict.")
+    verdict_id: str = Field(
+        description="The cause key. A window that is evaluated again keeps its verdict id."
+    )
     model: str = Field(description="Name of the model.")
     version: str = Field(description="The version whose reference the window was compared with.")
-    generation: int = Field(description="Generation whose answers are the rows of the window.")
+    generation: int = Field(description="Generation that answered the rows of the window.")
     detector: Literal["evaluation", "request"] = Field(
         description="`evaluation` if scheduled, `request` if requested."
     )
@@ -46,7 +48,9 @@ class Verdict(_Part):
     outcomes: int = Field(description="Rows of the window whose outcome is known.")
     state: State = Field(description="The conclusion.")
     scores: tuple[Score, ...] = Field(
-        (), description="The measurements: all above their threshold, and the strongest of the others."
+        (),
+        description="All scores above their threshold and all of predictions and performance, and the highest others relative to "
+        "their threshold.",
     )
     top_drifted_features: tuple[str, ...] = Field(
         (), description="Features with scores above their threshold, strongest first."

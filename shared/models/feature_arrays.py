@@ -71,7 +71,7 @@ def _to_floats(column: pa.ChunkedArray) -> Array:
     if pc.any(large).as_py():
         value = whole.filter(large)[0].as_py()
         raise ValueError(
-            f"{value} is beyond {LARGEST_FLOAT_INTEGER}, up to where float32 holds every whole number"
+            f"{value} is beyond {LARGEST_FLOAT_INTEGER}, above which float32 rounds whole numbers"
         )
     numbers = pc.fill_null(pc.cast(whole, pa.float32()), float("nan"))
     return np.asarray(numbers.to_numpy(), dtype=np.float32)

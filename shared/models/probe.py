@@ -110,7 +110,7 @@ def _try_category(run: Run, feature: Feature, sample: pa.Table, value: str) -> N
             f"the model fails on {which} of {feature.name}: {error.message}",
             hint=f"set `unknown: refuse` for {feature.name} in loop.yaml, or fit an encoder that takes unknown values"
             if is_unknown
-            else f"remove {value!r} from the values of {feature.name} in loop.yaml, or fit an encoder that knows it",
+            else f"remove {value!r} from the values of {feature.name} in loop.yaml, or fit an encoder that includes it",
         ) from error
 
 

@@ -23,7 +23,7 @@ from shared.spool.record import Kind, frame
 from shared.spool.segment import SegmentId, list_segments
 
 _RECOUNT_SECONDS = 0.1
-_MOST_BUFFERS = 1024  # of one writev (IOV_MAX)
+_MAX_BUFFERS = 1024  # of one writev (IOV_MAX)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class SpoolWriter:
             ]
             if len(framed) == 1:
                 kept = [self._write(framed[0])]
-            elif sum(map(len, framed)) <= _MOST_BUFFERS and self._write(list(chain.from_iterable(framed))):
+            elif sum(map(len, framed)) <= _MAX_BUFFERS and self._write(list(chain.from_iterable(framed))):
                 kept = [True] * len(framed)
             else:
                 kept = [not one or self._write(one) for one in framed]

@@ -17,7 +17,7 @@ NARROW = {"width": 360, "height": 740}
 
 def with_some_away() -> FakeLoop:
     loop = full_loop()
-    loop.away = {"drift", "sink"}
+    loop.unreachable = {"drift", "sink"}
     return loop
 
 
@@ -295,7 +295,7 @@ def test_error_of_retraining_is_shown_in_the_dialog(browser: Browser) -> None:
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
         visit.expected.append("503")
         visit.page.get_by_role("button", name="Pause").click()
-        loop.away = {"retraining"}
+        loop.unreachable = {"retraining"}
         visit.page.get_by_role("button", name="Approve").click()
         visit.page.get_by_label("Your name").fill("Ada")
         visit.page.keyboard.press("Enter")
@@ -358,7 +358,7 @@ def test_refresh_keeps_selected_text(browser: Browser) -> None:
 def test_page_refreshes_until_it_is_paused(browser: Browser) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
-        loop.away = {"drift"}
+        loop.unreachable = {"drift"}
         expect(visit.page.get_by_role("status")).to_contain_text(
             "New action items: drift is unreachable.", timeout=12_000
         )
@@ -366,7 +366,7 @@ def test_page_refreshes_until_it_is_paused(browser: Browser) -> None:
         asked = len(loop.asked)
         visit.page.wait_for_timeout(5000)
         assert len(loop.asked) == asked
-        loop.away = set()
+        loop.unreachable = set()
         visit.page.get_by_role("button", name="Resume").click()
         expect(visit.page.get_by_role("status")).to_contain_text("Resolved: drift is unreachable.")
 
@@ -374,7 +374,7 @@ def test_page_refreshes_until_it_is_paused(browser: Browser) -> None:
 def test_every_service_unreachable(browser: Browser, artefacts: Path) -> None:
     loop = full_loop()
     with console_before(loop) as url, visiting(browser, url, viewport=WIDE) as visit:
-        loop.away = set(SERVICES)
+        loop.unreachable = set(SERVICES)
         visit.refresh()
         for service in SERVICES:
             expect(visit.page.locator("#action-items")).to_contain_text(f"{service} is unreachable")

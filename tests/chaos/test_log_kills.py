@@ -28,23 +28,23 @@ def processes(tmp_path: Path, kafka_broker: Broker) -> Iterator[LogProcesses]:
 def test_sixty_kills_and_freezes_lose_nothing_and_repeat_nothing(
     processes: LogProcesses, kafka_broker: Broker, seed: int
 ) -> None:
-    moments = random.Random(seed)
+    rng = random.Random(seed)
     processes.start("load", "shipper", "sink")
     kills_of_load = 0
     for _ in range(60):
-        time.sleep(moments.uniform(0.02, 1.0))
-        fault = moments.choice(
+        time.sleep(rng.uniform(0.02, 1.0))
+        fault = rng.choice(
             ["load", "load", "shipper", "shipper", "shipper", "sink", "sink", "sink", "broker", "freeze"]
         )
         if fault == "broker":
             kafka_broker.kill()
-            time.sleep(moments.uniform(0, 6))
+            time.sleep(rng.uniform(0, 6))
             kafka_broker.start()
         elif fault == "freeze":
             # Accepts connections and answers nothing, longer than a record may take to be acknowledged.
             assert kafka_broker.pid is not None
             os.kill(kafka_broker.pid, signal.SIGSTOP)
-            time.sleep(moments.uniform(1, 8))
+            time.sleep(rng.uniform(1, 8))
             os.kill(kafka_broker.pid, signal.SIGCONT)
         else:
             kills_of_load += fault == "load"
@@ -60,7 +60,7 @@ def test_two_sinks_of_which_one_sleeps_through_a_rebalance_write_each_row_once(
     processes: LogProcesses, tmp_path: Path
 ) -> None:
     """The zombie: frozen past its session, its partitions go to the other, then it wakes up with rows in hand."""
-    moments = random.Random(7)
+    rng = random.Random(7)
     processes.start("load", "shipper", "sink")
     beside = LogProcesses(tmp_path, "")
     beside.model = processes.model
@@ -68,8 +68,8 @@ def test_two_sinks_of_which_one_sleeps_through_a_rebalance_write_each_row_once(
     beside.start("sink")
     try:
         for _ in range(4):
-            victim = moments.choice([processes, beside])._running["sink"]
-            time.sleep(moments.uniform(0.5, 2))
+            victim = rng.choice([processes, beside])._running["sink"]
+            time.sleep(rng.uniform(0.5, 2))
             victim.send_signal(signal.SIGSTOP)
             time.sleep(9)
             victim.send_signal(signal.SIGCONT)

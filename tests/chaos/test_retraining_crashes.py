@@ -1,4 +1,4 @@
-"""The longer form of the crash tests: `kill -9` of retraining at many seeded moments."""
+"""The longer form of the crash tests: `kill -9` of retraining at many seeded times."""
 
 from __future__ import annotations
 

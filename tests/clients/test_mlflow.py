@@ -54,7 +54,7 @@ def test_arrays_and_records_of_other_models(client: Any, served: Served) -> None
     assert client.invoke(pixels, params={"model": "pixels"})["predictions"] == [2.5, 8.5]
 
 
-def test_refusal_says_what_was_expected(client: Any) -> None:
+def test_refusal_contains_expected_value(client: Any) -> None:
     with pytest.raises(Exception, match="feature count of row 0 is 'x'; expected a 64-bit integer"):
         client.invoke(ROWS.assign(count=["x", "y"]), params={"model": "toy"})
     with pytest.raises(Exception, match="several models are loaded, and the request names none"):

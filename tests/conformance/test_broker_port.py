@@ -15,7 +15,7 @@ from shared.messaging.consumer import open_consumer
 from shared.messaging.interfaces import Consumer, Message, Partition, Producer, RecordRefused
 from shared.messaging.producer import open_producer
 from tests.fakes.kafka import FakeBroker
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 TOPIC = VERDICTS.name
 PLACE = Partition(TOPIC, 0)
@@ -62,7 +62,7 @@ def send(parts: Parts, *values: bytes) -> None:
 def take(consumer: Consumer, wanted: Sequence[bytes], seconds: float = 60) -> list[Message]:
     """Records among `wanted` until all are there; the topic may hold others' records too."""
     found: list[Message] = []
-    deadline = time.monotonic() + seconds * patience()
+    deadline = time.monotonic() + seconds * time_factor()
     while len(found) < len(wanted) and time.monotonic() < deadline:
         found.extend(message for message in consumer.poll(0.2) if message.value in wanted)
     return found
@@ -121,7 +121,7 @@ def test_a_producer_goes_on_after_a_reset(parts: Parts, group: str) -> None:
     assert [message.value for message in take(parts.consumer(group), values[:2])] == values[:2]
 
 
-def test_a_record_too_large_for_the_broker_is_refused_and_not_away(parts: Parts) -> None:
+def test_oversized_record_raises_refused_not_unavailable(parts: Parts) -> None:
     with pytest.raises(RecordRefused):
         parts.producer.send(TOPIC, None, bytes(16 << 20), []).result(20)
     send(parts, b"a small one behind it")
@@ -133,7 +133,7 @@ def test_assignment_and_lag_are_reported(parts: Parts, group: str) -> None:
     consumer = parts.consumer(group)
     take(consumer, values)
     assert list(consumer.assigned()) == [PLACE]
-    deadline = time.monotonic() + 10 * patience()
+    deadline = time.monotonic() + 10 * time_factor()
     while consumer.lag().get(PLACE) != 0 and time.monotonic() < deadline:
         consumer.poll(0.1)
     assert consumer.lag() == {PLACE: 0}

@@ -109,7 +109,7 @@ def test_a_data_source_whose_name_is_taken_is_refused(grafana: FakeGrafana, port
         port.create_data_source(PROMETHEUS)
 
 
-def test_an_update_keeps_what_it_does_not_speak_of(grafana: FakeGrafana, port: GrafanaInterface) -> None:
+def test_update_keeps_unmentioned_fields(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     grafana.add_data_source(
         PROMETHEUS.uid, "Named by hand", "http://old:9090", basicAuth=True, basicAuthUser="scraper",
         secureJsonData={"basicAuthPassword": "x"}, jsonData={"timeInterval": "15s"},
@@ -217,7 +217,7 @@ def test_a_missing_permission_is_named(
     assert "HOMEOSTAT_GRAFANA_TOKEN" in error.value.message
 
 
-def test_an_annotation_holds_text_tags_and_the_moment_in_milliseconds(
+def test_annotation_has_text_tags_and_time_in_milliseconds(
     grafana: FakeGrafana, port: GrafanaInterface
 ) -> None:
     port.add_annotation(DRIFT)
@@ -226,7 +226,7 @@ def test_an_annotation_holds_text_tags_and_the_moment_in_milliseconds(
     assert (kept["time"], kept["dashboardUID"]) == (1795230245678, "")
 
 
-def test_the_moment_is_the_same_in_every_zone(grafana: FakeGrafana, port: GrafanaInterface) -> None:
+def test_annotation_time_is_independent_of_time_zone(grafana: FakeGrafana, port: GrafanaInterface) -> None:
     tokyo = AT.astimezone(timezone(timedelta(hours=9)))
     for at in (AT, tokyo, AT.replace(tzinfo=None)):
         port.add_annotation(Annotation("x", ("homeostat",), at))

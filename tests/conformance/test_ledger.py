@@ -670,5 +670,5 @@ def test_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_bytes(b"this is no database, it is a text of some length" * 50)
     with pytest.raises(OperatorError, match="cannot be opened: file is not a database"):
         open_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    with pytest.raises(OperatorError, match="takes sqlite or postgresql"):
+    with pytest.raises(OperatorError, match="set HOMEOSTAT_RETRAINING_LEDGER to a sqlite or postgresql URL"):
         open_engine("mysql://localhost/x")

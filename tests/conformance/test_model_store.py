@@ -128,7 +128,7 @@ def test_a_manifest_under_another_name_is_refused(
     assert not (tmp_path / "copy").exists()
 
 
-def test_what_is_not_there_is_named_with_the_remedy(store: ModelStore) -> None:
+def test_missing_version_error_has_a_hint(store: ModelStore) -> None:
     with pytest.raises(NotFound, match=r"model flights has no release 7 .`homeostat releases flights` lists"):
         store.release("flights", 7)
     with pytest.raises(NotFound, match="model flights has no version ffffffffffff "):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 # Runs as the first process of the new namespaces, with the right to mount there: builds the root, then steps into it for good.
 _ENTER = """\
@@ -201,7 +201,7 @@ def why_not(place: Path) -> str:
 def wait_for(done: object, *, seconds: float, what: str) -> None:
     """Wait until `done()` is true. Raises AssertionError naming `what` after `seconds`."""
     assert callable(done)
-    ends = time.monotonic() + seconds * patience()
+    ends = time.monotonic() + seconds * time_factor()
     while not done():
         assert time.monotonic() < ends, f"after {seconds:.0f} s: {what}"
         time.sleep(0.1)

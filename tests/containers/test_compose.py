@@ -162,7 +162,7 @@ def test_what_prometheus_scrapes_is_the_composition() -> None:
     assert alertmanagers == [f"alertmanager:{PORTS['alertmanager']}"]
 
 
-def test_alertmanager_tells_retraining_where_it_is() -> None:
+def test_alertmanager_sends_drift_alerts_to_retraining() -> None:
     text = (ROOT / "dashboards/alertmanager/alertmanager.yml").read_text(encoding="utf-8")
     assert f"http://retraining:{PORTS['retraining']}/triggers" in text
 
@@ -200,7 +200,7 @@ def test_mlflow_is_of_the_version_of_its_client() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_nobody_has_more_rights_than_it_needs(name: str) -> None:
+def test_containers_have_minimal_rights(name: str) -> None:
     service = SERVICES[name]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -218,7 +218,7 @@ def test_nobody_has_more_rights_than_it_needs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_nobody_can_take_the_machine_down(name: str) -> None:
+def test_containers_have_resource_limits(name: str) -> None:
     service = SERVICES[name]
     assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
     assert 0 < service["cpus"] <= 2
@@ -250,7 +250,7 @@ def waits_for(name: str) -> dict[str, str]:
     return {other: how["condition"] for other, how in SERVICES[name].get("depends_on", {}).items()}
 
 
-def test_whoever_waits_waits_for_readiness_and_the_order_has_no_circle() -> None:
+def test_dependencies_wait_for_readiness_without_a_cycle() -> None:
     for name in SERVICES:
         for other, condition in waits_for(name).items():
             one_shot = "service_completed_successfully"
@@ -267,7 +267,7 @@ def test_whoever_waits_waits_for_readiness_and_the_order_has_no_circle() -> None
         order += ready
 
 
-def test_serving_waits_for_nobody_and_nobody_waits_for_what_watches() -> None:
+def test_serving_and_monitoring_are_no_start_dependencies() -> None:
     assert set(waits_for("inference")) == {"keys"}
     assert waits_for("keys") == {}
     assert waits_for("console") == {}

@@ -32,7 +32,7 @@ def local_command(name: str, folder: Path, port: int) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
-def test_it_starts_as_the_composition_says(name: str, tmp_path: Path) -> None:
+def test_service_starts_as_in_compose_file(name: str, tmp_path: Path) -> None:
     port = free_port()
     log = tmp_path / "log"
     with log.open("wb") as output:

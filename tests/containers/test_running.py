@@ -61,9 +61,7 @@ def test_servers_never_see_the_signing_key(project: Project) -> None:
     assert "signing.pem" in project.sandbox("retraining").run(["ls", "/data/keys"]).stdout
 
 
-def test_inference_starts_while_kafka_and_everything_else_are_away(
-    environments: None, sandboxes: None, tmp_path: Path
-) -> None:
+def test_inference_starts_without_other_services(environments: None, sandboxes: None, tmp_path: Path) -> None:
     alone = Project(load(), tmp_path, {"kafka:9092": "127.0.0.1:1", "postgres:5432": "127.0.0.1:2"})
     try:
         alone.run("keys")

@@ -16,13 +16,13 @@ import httpx
 import pyarrow.parquet as pq
 
 from local_stack.state import read_state
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 ROOT = Path(__file__).parents[2]
 MODEL = "parcels"
 BEGINS = datetime(2026, 2, 1, tzinfo=UTC)
 SOUND_DAYS = 2  # of the world as the model learned it; from then on what was late is on time
-MOST_DAYS = 20
+MAX_DAYS = 20
 WORKING = {"queued", "snapshotting", "training", "packaging", "evaluating", "promoting"}
 ROWS = 12000  # of thirty days
 # The project as `homeostat init` writes it, hurried up: truths within the hour, windows and holdouts of a day, nobody is asked.
@@ -38,7 +38,7 @@ CHANGES = {
 
 def until(look: Callable[[], Any], within_s: float, what: str) -> Any:
     """The first true thing `look` returns; fails with `what` after `within_s` seconds."""
-    ends = time.monotonic() + within_s * patience()
+    ends = time.monotonic() + within_s * time_factor()
     while not (found := look()):
         assert time.monotonic() < ends, f"not within {within_s} s: {what}"
         time.sleep(0.2)
@@ -93,14 +93,14 @@ class ShortLoop:
         `first_day` is called after each hour of the first day, when all is well.
         """
         days = self._days()
-        for day in range(MOST_DAYS):
+        for day in range(MAX_DAYS):
             self._live(days[day], turned=day >= SOUND_DAYS, after_hour=first_day if day == 0 else None)
             last_hour = BEGINS + timedelta(days=day, hours=22)
             until(lambda: self._evaluated() >= last_hour, 30, f"day {day} is looked at")  # noqa: B023
             until(lambda: not self._at_work(), 60, "a run ends")
             if any(verdict["generation"] >= 2 for verdict in self.verdicts()):
                 return
-        raise AssertionError(f"no version of the loop's own after {MOST_DAYS} days: {self.verdicts()[:3]}")
+        raise AssertionError(f"no version of the loop's own after {MAX_DAYS} days: {self.verdicts()[:3]}")
 
     def verdicts(self) -> list[dict[str, Any]]:
         """The newest verdicts."""

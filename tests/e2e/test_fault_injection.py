@@ -21,7 +21,7 @@ from local_stack.state import read_state
 from services.retraining.run_states import WORKING
 from shared.contracts.stack_state import ProcessState, StackState
 from shared.stores.lake import Lake
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
 ROOT = Path(__file__).parents[2]
@@ -124,7 +124,7 @@ def rehearse_approval(reader: Reader) -> None:
     [run] = reader.ask("retraining", "/runs")["runs"]
     assert run["state"] == "suggested"
     reader.run("approve", run["run_id"])
-    ends = time.monotonic() + 60 * patience()
+    ends = time.monotonic() + 60 * time_factor()
     while (run := reader.ask("retraining", f"/runs/{run['run_id']}"))["state"] in WORKING:
         assert time.monotonic() < ends, run
         time.sleep(0.2)
@@ -206,7 +206,7 @@ def test_rows_of_others_are_not_mixed_with_injected_ones_unasked(reader: Reader)
     row = {"service": "economy", "distance_km": 820, "weight_kg": 2.5, "parcels_today": 431}
     url = f"http://127.0.0.1:{reader.state().ports['inference']}/predict"
     httpx.post(url, json={"model": "parcels", "rows": [row]}, timeout=10, trust_env=False).raise_for_status()
-    ends = time.monotonic() + 30 * patience()
+    ends = time.monotonic() + 30 * time_factor()
     while len(reader.logged()) == len(before):
         assert time.monotonic() < ends, "the row is not in the lake"
         time.sleep(0.2)

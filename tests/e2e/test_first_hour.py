@@ -19,7 +19,7 @@ import pytest
 from local_stack.state import read_state
 from local_stack.supervisor.lock import supervisor_pid
 from shared.contracts.stack_state import StackState
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ class Person:
 
 def until(look: Callable[[], Any], within_s: float, what: str) -> Any:
     """The first true thing `look` returns."""
-    ends = time.monotonic() + within_s * patience()
+    ends = time.monotonic() + within_s * time_factor()
     while True:
         found = look()
         if found:

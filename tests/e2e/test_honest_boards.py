@@ -223,7 +223,7 @@ def test_what_a_legend_names_is_there(prometheus: RunningPrometheus) -> None:
     assert not nameless, "\n".join(nameless)
 
 
-def test_the_numbers_tell_what_happened(prometheus: RunningPrometheus) -> None:
+def test_board_values_match_the_events(prometheus: RunningPrometheus) -> None:
     """Not only is there something: the boards say what the loop did."""
     shown = {
         (name, panel["title"]): [target["expr"] for target in panel["targets"]]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local_stack.ports import free_port
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 ROOT = Path(__file__).parents[2]
 ACTIVATE = "source .venv/bin/activate"
@@ -91,7 +91,7 @@ class Walker:
             said = said.replace(f"localhost:{shown}", f"localhost:{port}")
         if self.identity:
             said = IDENTITY.sub(self.identity, said)
-        ends = time.monotonic() + ARRIVAL_S * patience()
+        ends = time.monotonic() + ARRIVAL_S * time_factor()
         while True:
             done = self._run(said, within_s)
             if done.returncode == 0 or "homeostat why" not in said or time.monotonic() > ends:

@@ -106,7 +106,7 @@ def test_xgboost_classifier(rows: pd.DataFrame, export: Export, options: dict[st
     model = xgb_classifier(rows, **options)
     # It refuses unseen categories itself.
     with pytest.warns(
-        homeostat.ExportWarning, match="the original refuses them: shop: Found a category not in"
+        homeostat.ExportWarning, match="the original model refuses them: shop: Found a category not in"
     ):
         report = export(model, rows, features=FEATURES)
     kept = [one for one in report.comparisons if not one.problem]
@@ -132,7 +132,9 @@ def test_xgboost_with_categories_after_any_unseen_one(rows: pd.DataFrame, export
 
     model = xgboost.XGBClassifier(n_estimators=40, enable_categorical=True)
     model.fit(renamed[features], renamed["outcome"])
-    with pytest.warns(homeostat.ExportWarning, match="unseen categories: not compared: the original refuses"):
+    with pytest.warns(
+        homeostat.ExportWarning, match="unseen categories: not compared: the original model refuses"
+    ):
         report = export(model, renamed, features=features)
     assert {one.differing for one in report.comparisons} == {0}
     assert {column.feature.unknown for column in report.columns} == {"refuse"}
@@ -143,7 +145,7 @@ def test_xgboost_with_categories_after_any_unseen_one(rows: pd.DataFrame, export
     [{}, {"objective": "count:poisson"}, {"objective": "reg:absoluteerror"}, {"objective": "reg:gamma"}],
 )
 def test_xgboost_regressor(rows: pd.DataFrame, export: Export, options: dict[str, Any]) -> None:
-    with pytest.warns(homeostat.ExportWarning, match="the original refuses them"):
+    with pytest.warns(homeostat.ExportWarning, match="the original model refuses them"):
         report = export(xgb_regressor(rows, **options), rows, outcome="value", features=FEATURES)
     assert [one.differing for one in report.comparisons] == [0] * 5
     assert report.kind.name == "value"

@@ -51,7 +51,7 @@ def test_catboost_texts_that_the_rows_lack_are_refused(
     shops: pd.DataFrame, export: Export, options: dict[str, Any]
 ) -> None:
     rows = shops[shops["shop"] != "e"][["shop", "x", "outcome"]].reset_index(drop=True)
-    said = r"the model knows 5 categories of column 'shop', and the rows hold 4 .*pass rows that hold every category"
+    said = r"the model was fitted with 5 categories of column 'shop', and the rows have 4 .*pass rows that hold every category"
     with pytest.raises(ExportRefused, match=said):
         export(catboost(shops, "shop", **options), rows)
 
@@ -80,7 +80,7 @@ def test_catboost_whole_numbers_far_from_the_rows_are_refused(shops: pd.DataFram
     rows = shops.assign(age=shops["age"].replace(59, 100_000))
     model = catboost(rows, "age", one_hot_max_size=255)
     few = rows[rows["age"] < 100_000][["age", "x", "outcome"]].reset_index(drop=True)
-    with pytest.raises(ExportRefused, match=r"the model knows \d+ categories of column 'age'"):
+    with pytest.raises(ExportRefused, match=r"the model was fitted with \d+ categories of column 'age'"):
         export(model, few)
 
 
@@ -115,7 +115,7 @@ def test_xgboost_whole_number_in_a_gap_is_warned_of(
         one.startswith(f"the model fails for {refused} in the column 'plan', a whole number")
         for one in warned
     )
-    assert all("gets a score that was compared with nothing: fit with texts" in one for one in warned)
+    assert all("gets a score that was not compared: fit with texts" in one for one in warned)
 
 
 def test_xgboost_trees_of_several_outputs_are_refused(shops: pd.DataFrame, export: Export) -> None:

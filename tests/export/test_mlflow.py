@@ -139,7 +139,7 @@ def test_each_form_of_uri_is_exported(
         ("models:/function/1", "none that can be exported", "log the model with mlflow.xgboost"),
     ],
 )
-def test_uri_without_a_model_says_what_to_do(
+def test_uri_without_a_model_has_a_hint(
     store: Store, whole: pd.DataFrame, tmp_path: Path, uri: str, message: str, hint: str
 ) -> None:
     with pytest.raises(ExportRefused, match=message) as refused:
@@ -195,7 +195,7 @@ def test_deploy_exports_a_registered_model(
         assert "homeostat deploy models:/xgboost@champion --reference rows.parquet" in refused.stderr
         done = CliRunner().invoke(app, [*model, "--reference", "rows.parquet", *places])
         assert done.exit_code == 0, done.output
-        assert "reading models:/xgboost@champion runs the code in it" in done.stderr
+        assert "loading models:/xgboost@champion with" in " ".join(done.stderr.split())
         [body] = [body for request, body in retraining.asked if request.startswith("POST")]
     assert body["project_directory"] == str(tmp_path / "xgboost")
     assert read_loop_spec(tmp_path / "xgboost").model == "xgboost"

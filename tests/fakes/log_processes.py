@@ -18,7 +18,7 @@ import httpx
 from shared.spool.drop_counter import read_drops
 from shared.stores.lake import Lake
 from tests.fakes.rows import NOON
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 _FOREVER = timedelta(days=365)
 
@@ -126,7 +126,7 @@ class LogProcesses:
 
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
         """Wait, with a limit and a message."""
-        deadline = time.monotonic() + seconds * patience()
+        deadline = time.monotonic() + seconds * time_factor()
         while not condition():
             if time.monotonic() > deadline:
                 tails = "\n".join(f"--- {name}\n{self.output(name)[-1500:]}" for name in self._running)

@@ -29,7 +29,7 @@ SERVICES = ("inference", "shipper", "sink", "drift", "retraining")
 
 @dataclass
 class FakeLoop:
-    """Services in `away` refuse connections; those in `slow` delay responses by that many seconds.
+    """Services in `unreachable` refuse connections; those in `slow` delay responses by that many seconds.
 
     `lies` replaces the response bodies of paths (`/drift/status`). `asked` records the path of every request, `posted` every POST
     with its body, in order.
@@ -44,7 +44,7 @@ class FakeLoop:
     runs: list[dict[str, Any]] = field(default_factory=list)
     losses: dict[str, Any] = field(default_factory=dict)
     kafka: bool = True
-    away: set[str] = field(default_factory=set)
+    unreachable: set[str] = field(default_factory=set)
     slow: dict[str, float] = field(default_factory=dict)
     lies: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -52,10 +52,10 @@ class FakeLoop:
     _lock: Lock = field(default_factory=Lock)
 
     def answer(self, method: str, target: str, body: Any = None) -> tuple[int, bytes]:
-        """Status and body. Raises ConnectionRefusedError if the service is in `away`."""
+        """Status and body. Raises ConnectionRefusedError if the service is in `unreachable`."""
         url = urlsplit(target)
         service, _, rest = url.path.removeprefix("/").partition("/")
-        if service in self.away:
+        if service in self.unreachable:
             raise ConnectionRefusedError(service)
         time.sleep(self.slow.get(service, 0.0))
         with self._lock:

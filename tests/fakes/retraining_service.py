@@ -19,7 +19,7 @@ from kafka.structs import OffsetAndMetadata
 from local_stack.ports import free_port
 from shared.contracts.topics import VERDICTS
 from tests.fakes.retraining_installation import Installation
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 
 class ServiceProcess:
@@ -132,7 +132,7 @@ def group_from_now(bootstrap: str) -> str:
 
 def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
     """Wait until `condition` holds; fail after `seconds` naming `what`."""
-    deadline = time.monotonic() + seconds * patience()
+    deadline = time.monotonic() + seconds * time_factor()
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s in vain for {what}")

@@ -50,14 +50,14 @@ def refused_connection(request: httpx.Request) -> httpx.Response:
 
 
 class ScriptedInference:
-    """`script` holds what happens to the next POSTs instead of an answer, in order; `away` refuses every connection.
+    """`script` holds what happens to the next POSTs instead of an answer, in order; `unreachable` refuses every connection.
 
     Outcomes of `unknown_ids` are refused, those of `early_ids` cannot be taken yet: their model is not loaded.
     """
 
     def __init__(self) -> None:
         self.script: list[Step] = []
-        self.away = False
+        self.unreachable = False
         self.version = VERSION
         self.inputs: list[dict[str, Any]] = INPUTS
         self.models = ["toy"]
@@ -66,13 +66,13 @@ class ScriptedInference:
         self.outcomes: list[dict[str, Any]] = []
         self.unknown_ids: set[str] = set()
         self.early_ids: set[str] = set()
-        self.most_outcomes = 10_000
+        self.max_outcomes = 10_000
         self.asked: list[str] = []
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """For `httpx.MockTransport`."""
         self.asked.append(f"{request.method} {request.url.path}")
-        if self.away:
+        if self.unreachable:
             return refused_connection(request)
         if request.method == "POST" and self.script:
             return self.script.pop(0)(request)
@@ -104,8 +104,8 @@ class ScriptedInference:
         return httpx.Response(200, json=reply)
 
     def _take(self, outcomes: list[dict[str, Any]]) -> httpx.Response:
-        if len(outcomes) > self.most_outcomes:
-            return httpx.Response(413, json={"error": "too many", "expected": f"{self.most_outcomes}"})
+        if len(outcomes) > self.max_outcomes:
+            return httpx.Response(413, json={"error": "too many", "expected": f"{self.max_outcomes}"})
         for row, outcome in enumerate(outcomes):
             if outcome["prediction_id"] in self.unknown_ids:
                 return httpx.Response(404, json={"error": "names no prediction", "row": row})

@@ -50,7 +50,7 @@ def test_loading_and_letting_go_again_does_not_eat_the_gpu(cuda: Device, model: 
     assert used() - before < 64 << 20
 
 
-def test_the_gpu_that_is_used_tells_its_memory(cuda: Device, model: bytes) -> None:
+def test_used_gpu_reports_its_memory(cuda: Device, model: bytes) -> None:
     import torch
 
     gpu = find_gpu(cuda)

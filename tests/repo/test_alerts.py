@@ -143,7 +143,7 @@ def test_the_names_in_expressions_are_really_found() -> None:
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=str)
-def test_an_alert_says_how_urgent_what_and_where_to_look(rule: Rule) -> None:
+def test_alert_has_severity_texts_and_runbook(rule: Rule) -> None:
     assert rule.name.startswith("Homeostat")
     assert set(rule.labels) == {"severity"}, "a label that changes would make another alert of it"
     assert rule.labels["severity"] in ("page", "ticket")
@@ -245,7 +245,7 @@ def seconds(text: str) -> float:
 
 
 def unit_tests(name: str) -> list[list[tuple[float, set[str]]]]:
-    """Of each unit test about the alert: when it looks, and the severities it expects to fire."""
+    """Of each unit test about the alert: when it evaluates, and the severities it expects to fire."""
     return [
         sorted(
             (
@@ -264,14 +264,17 @@ def unit_tests(name: str) -> list[list[tuple[float, set[str]]]]:
 def test_an_alert_is_tested_firing_resolving_and_staying_silent(name: str) -> None:
     tests = unit_tests(name)
     severities = {rule.labels["severity"] for rule in ALERTS if rule.name == name}
-    fired = {severity for looks in tests for _, expected in looks for severity in expected}
+    fired = {severity for evaluations in tests for _, expected in evaluations for severity in expected}
     assert fired == severities, "not every severity is seen firing"
-    for looks in tests:
-        if any(expected for _, expected in looks):
-            assert not looks[0][1], "it is not silent before it fires"
-            assert not looks[-1][1], "it does not resolve"
+    for evaluations in tests:
+        if any(expected for _, expected in evaluations):
+            assert not evaluations[0][1], "it is not silent before it fires"
+            assert not evaluations[-1][1], "it does not resolve"
     assert any(
-        not expected for looks in tests if not any(each for _, each in looks) for _, expected in looks
+        not expected
+        for evaluations in tests
+        if not any(each for _, each in evaluations)
+        for _, expected in evaluations
     ), "no near miss in which it stays silent"
 
 

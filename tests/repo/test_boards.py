@@ -150,7 +150,7 @@ def test_the_numbers_of_panels_stay() -> None:
     assert loop["Last prediction"] == 492810
 
 
-def test_every_panel_says_what_it_shows(board: dict[str, Any]) -> None:
+def test_every_panel_has_a_description(board: dict[str, Any]) -> None:
     for panel in panels(board):
         shown = panel["fieldConfig"]["defaults"]
         assert 5 <= len(panel["title"]) <= 60, panel["title"]

@@ -19,7 +19,7 @@ def made() -> Iterator[tuple[str, ast.Call]]:
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", node
 
 
-def test_every_error_a_person_must_mend_says_how() -> None:
+def test_every_operator_error_has_a_hint() -> None:
     places = dict(made())
     assert len(places) > 20
     silent = []

@@ -122,7 +122,7 @@ def test_a_module_is_named_after_what_it_holds() -> None:
     assert drawers == []
 
 
-def test_every_module_of_the_program_says_what_it_is_for() -> None:
+def test_every_module_has_a_docstring() -> None:
     assert [str(path) for path in sources() if not ast.get_docstring(parse(path))] == []
 
 

@@ -8,7 +8,7 @@ from tests.repo.structure import cycle, import_graph, modules_by_folder, unit_te
 from tests.repo.tracked import ROOT, tracked
 
 # A folder with more does not fit into one look.
-MOST_MODULES = 16
+MAX_MODULES = 16
 
 
 def relative() -> list[PurePath]:
@@ -18,7 +18,7 @@ def relative() -> list[PurePath]:
 def test_a_folder_holds_at_most_sixteen_modules() -> None:
     folders = modules_by_folder(relative())
     assert len(folders) > 30
-    assert {name: len(modules) for name, modules in folders.items() if len(modules) > MOST_MODULES} == {}
+    assert {name: len(modules) for name, modules in folders.items() if len(modules) > MAX_MODULES} == {}
 
 
 def test_a_seventeenth_module_is_counted() -> None:

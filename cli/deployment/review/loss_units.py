@@ -95,7 +95,7 @@ def _floor(of: Metric, loss: float) -> LoopWarning | None:
         "metric.floor",
         f"the {metric} of the reference is {loss:.4g}, above the floor of {floor:g}, so a window without any change "
         "counts as drift",
-        f"set it above {loss:.4g}, to the {metric} from which on the model is of no use",
+        f"set it above {loss:.4g}, to the {metric} at which the model is no longer useful",
     )
 
 

@@ -9,10 +9,10 @@ from homeostat.model_export.source_model import SourceModel
 
 
 def closed_texts(source: SourceModel, columns: Sequence[Column]) -> dict[str, str]:
-    """A warning for each such column, by its name; served as unknown, a text that a function knows would get another score."""
+    """A warning for each such column, by its name. If such a text were served as unknown, its score could be wrong."""
     texts = [column.source for column in columns if column.feature.type == "category"]
     return {
-        name: f"the texts of the column {name!r} pass a function, which may know more of them than the rows have: others are "
-        "refused (unknown: refuse); pass rows with every text that is to be served"
+        name: f"a function transforms the texts of the column {name!r}. Texts that are not in the rows are refused "
+        "(unknown: refuse): pass rows with every text that you want to serve"
         for name in source.listed_columns(texts)
     }

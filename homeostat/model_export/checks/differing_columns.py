@@ -12,15 +12,15 @@ from homeostat.model_export.columns import Column
 from homeostat.model_export.comparison import Comparison
 from homeostat.model_export.prediction_kind import Floats
 
-_MOST_ROWS = 30
-_MOST_NAMED = 3
-_MOST_COLUMNS = 200
+_MAX_ROWS = 30
+_MAX_NAMED = 3
+_MAX_COLUMNS = 200
 # What float32 may change, relative to the scores.
 _ROUNDING = 1e-5
 # Of most rows a difference is no rounding, and a larger tolerance would hide a wrong step.
 _MOST = 0.5
 _ACCEPT = "the rows above show where; if that is acceptable, export in Python with a larger tolerance= or allowed_share="
-_REPLACE = "replace it by one that docs/what-fits.md lists, or do its work in the rows before fitting"
+_REPLACE = "replace it by one that docs/what-fits.md lists, or compute its result in the rows before fitting"
 Score = Callable[[pd.DataFrame], Floats]
 
 
@@ -51,9 +51,9 @@ def differing_columns(
     Each is given other rows' values, and no values where it may have none, in copies of the first row. `original`, `exported`:
     scores of rows.
     """
-    picked = frame.iloc[np.unique(np.linspace(0, len(frame) - 1, _MOST_ROWS).astype(int))]
+    picked = frame.iloc[np.unique(np.linspace(0, len(frame) - 1, _MAX_ROWS).astype(int))]
     effects: dict[str, float] = {}
-    for column in columns[:_MOST_COLUMNS]:
+    for column in columns[:_MAX_COLUMNS]:
         changed = frame.iloc[np.zeros(len(picked) + 1, dtype=int)].reset_index(drop=True)
         values = [frame[column.source].iloc[:1], picked[column.source]]
         changed[column.source] = pd.concat(values, ignore_index=True).astype(frame[column.source].dtype)
@@ -62,7 +62,7 @@ def differing_columns(
     if not largest:
         return []
     order = sorted(effects, key=lambda name: -effects[name])
-    return [name for name in order if effects[name] >= largest / 2][:_MOST_NAMED]
+    return [name for name in order if effects[name] >= largest / 2][:_MAX_NAMED]
 
 
 def _effect(rows: pd.DataFrame, original: Score, exported: Score) -> float:

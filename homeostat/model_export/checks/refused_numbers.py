@@ -39,7 +39,7 @@ def _warning(column: Column, value: int, refusal: str) -> str:
     )
     if column.keys:
         return (
-            f"{refused}; a request with it fails, or gets a score that was compared with nothing: "
+            f"{refused}; a request with it fails, or gets a score that was not compared: "
             "fit with texts as categories, so that other values are refused by name"
         )
     return (

@@ -20,7 +20,7 @@ from homeostat.model_export.probes import UNSEEN
 from homeostat.model_export.trees.ensemble import CategoryTable
 from shared.errors import ExportRefused
 
-_MOST_KEYS = 2000
+_MAX_KEYS = 2000
 # CatBoost's CalcHash (catboost/libs/helpers/hash.h), with which it also combines the hashes of several categories.
 _FACTOR = 0x4906BA494954CB65
 _EMPTY = 2**64 - 1  # a slot of a hash map without an entry
@@ -79,9 +79,9 @@ class Categories:
             for known, keys in sets:
                 if known - keys:
                     raise ExportRefused(
-                        f"the model knows {len(known)} categories of column {column.source!r}, and the rows hold "
-                        f"{len(known & keys)} of them: the others would be served as unseen ones",
-                        hint=f"pass rows that hold every category of column {column.source!r}, as those of the fit do",
+                        f"the model was fitted with {len(known)} categories of column {column.source!r}, and the rows have "
+                        f"{len(known & keys)} of them: the others would be served as unseen categories",
+                        hint=f"pass rows that hold every category of column {column.source!r}, such as the training rows",
                     )
 
     def _known_statistics(self, feature: int) -> list[set[int]]:
@@ -130,7 +130,7 @@ def candidates(column: Column, rows: pd.DataFrame) -> list[Any]:
     keys: list[Any] = list(column.keys)
     if not keys and column.feature.type in ("integer", "boolean"):
         keys = sorted(map(int, rows[column.source].unique()))
-    if not 0 < len(keys) <= _MOST_KEYS:
+    if not 0 < len(keys) <= _MAX_KEYS:
         raise ExportRefused(
             f"column {column.source!r} has too many categories to export, or they are numbers with a fraction",
             hint="use at most 2000 texts or whole numbers as categories",
@@ -140,7 +140,7 @@ def candidates(column: Column, rows: pd.DataFrame) -> list[Any]:
         if column.feature.minimum is not None and column.feature.maximum is not None:
             ends.insert(0, (int(column.feature.minimum), int(column.feature.maximum)))
         for low, high in ends:
-            if high - low < _MOST_KEYS:
+            if high - low < _MAX_KEYS:
                 return list(range(low, high + 1))
     return keys
 

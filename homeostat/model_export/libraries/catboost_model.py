@@ -106,7 +106,7 @@ def read_catboost(model: Any, *, flipped: bool = False) -> Ensemble:
     _refuse_other_features(model)
     if model.get_cat_feature_indices():
         raise ExportRefused(
-            "CatBoost with cat_features after other steps has no export",
+            "CatBoost with cat_features after other steps cannot be exported",
             hint="give CatBoost the raw columns, or encode categories in the step before it",
         )
     return _read(model, _LINKS[_loss(model)], (), pd.DataFrame(), named=False, flipped=flipped)
@@ -118,7 +118,7 @@ def _refuse_other_features(model: Any) -> None:
         if places := getattr(model, f"get_{option[:-1]}_indices")():
             names = ", ".join(repr(model.feature_names_[place]) for place in places)
             raise ExportRefused(
-                f"CatBoost's {option} have no export: {names}",
+                f"CatBoost's {option} cannot be exported: {names}",
                 hint="turn them into numbers first, such as with TfidfVectorizer in a pipeline",
             )
 
@@ -127,7 +127,7 @@ def _loss(model: Any) -> str:
     loss = str(model.get_all_params()["loss_function"]).partition(":")[0]
     if loss not in _LINKS:
         raise ExportRefused(
-            f"CatBoost's loss function {loss} has no export",
+            f"CatBoost's loss function {loss} cannot be exported",
             hint=f"fit with one of: {', '.join(sorted(_LINKS))}",
         )
     return loss
@@ -200,7 +200,7 @@ def _asymmetric(root: Mapping[str, Any], splits: _Splits, factor: float, width: 
         feature = splits.number(node["split"])
         if feature is None:
             raise ExportRefused(
-                "CatBoost's asymmetric trees with categories have no export",
+                "CatBoost's asymmetric trees with categories cannot be exported",
                 hint="fit with grow_policy='SymmetricTree', or without cat_features",
             )
         first = len(reached)

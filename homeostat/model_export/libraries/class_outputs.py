@@ -160,7 +160,7 @@ def _from_outcomes(width: int, outcomes: pd.Series[Any] | None) -> tuple[tuple[A
     values = set() if outcomes is None else set(map(plain, outcomes.dropna().unique()))
     whole = {int(one) for one in values if isinstance(one, int | float) and float(one).is_integer()}
     if values and len(whole) == len(values) and whole <= set(range(width)):
-        return tuple(range(width)), f"0 to {width - 1}, as the outcomes are"
+        return tuple(range(width)), f"0 to {width - 1}, like the outcomes"
     texts = sorted(one for one in values if isinstance(one, str))
     found: list[Any] = texts if len(texts) == len(values) else sorted(whole)
     if len(found) == len(values) == width:

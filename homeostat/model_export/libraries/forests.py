@@ -52,13 +52,13 @@ def read_gradient_boosting(estimator: Any, *, flipped: bool = False) -> Ensemble
     classifier = hasattr(estimator, "predict_proba")
     if classifier and estimator.loss != "log_loss":
         raise ExportRefused(
-            f"GradientBoostingClassifier with loss={estimator.loss} has no export", hint="use log_loss"
+            f"GradientBoostingClassifier with loss={estimator.loss} cannot be exported", hint="use log_loss"
         )
     first = np.zeros((1, estimator.n_features_in_))
     bases = tuple((sign * np.ravel(estimator._raw_predict_init(first))).tolist())
     if estimator.init not in (None, "zero"):
         raise ExportRefused(
-            "gradient boosting that starts from another estimator (init=) has no export",
+            "gradient boosting that starts from another estimator (init=) cannot be exported",
             hint="fit with init=None",
         )
     trees = tuple(

@@ -33,7 +33,7 @@ def read_hist_gradient_boosting(estimator: Any, *, flipped: bool = False) -> Ens
     predictors = [predictor for stage in estimator._predictors for predictor in stage]
     if name not in _LINKS:
         raise ExportRefused(
-            f"{type(estimator).__name__} with the link {name} has no export",
+            f"{type(estimator).__name__} with the link {name} cannot be exported",
             hint="fit with another loss",
         )
     order, tables = _columns(estimator)

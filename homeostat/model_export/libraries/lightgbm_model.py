@@ -91,7 +91,7 @@ def read_booster(
     words = dump.get("objective", "custom").split()
     if words[0] not in _LINKS:
         raise ExportRefused(
-            f"LightGBM's objective {words[0]} has no export",
+            f"LightGBM's objective {words[0]} cannot be exported",
             hint=f"fit with one of: {', '.join(sorted(_LINKS))}",
         )
     options = dict(word.split(":", 1) for word in words[1:] if ":" in word)
@@ -100,7 +100,7 @@ def read_booster(
     tables = _tables(booster, columns, rows, [tree["tree_structure"] for tree in found])
     trees = [_tree(tree["tree_structure"], tables) for tree in found]
     if any(line == "is_linear=1" for line in booster.model_to_string(num_iteration=1).splitlines()):
-        raise ExportRefused("LightGBM's linear_tree has no export", hint="fit with linear_tree=False")
+        raise ExportRefused("LightGBM's linear_tree cannot be exported", hint="fit with linear_tree=False")
     width = int(dump["num_class"]) if link in ("softmax", "shares") else 0
     zeros = frozenset(
         node["split_feature"]

@@ -13,7 +13,7 @@ from shared.errors import ExportRefused
 _FLAVOURS = ("xgboost", "lightgbm", "catboost", "sklearn", "pytorch", "onnx")
 _FORMS = "models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-ID of a logged model, or runs:/RUN_ID/NAME"
 _SQLITE = "sqlite:///"
-_MOST_LISTED = 10
+_MAX_LISTED = 10
 
 
 def load_mlflow_model(uri: str) -> Any:
@@ -85,9 +85,9 @@ def _hint(uri: str, error: Exception) -> str:
         return general
     client = MlflowClient()
     try:
-        versions = client.search_model_versions(f"name='{found[1]}'", max_results=_MOST_LISTED)
+        versions = client.search_model_versions(f"name='{found[1]}'", max_results=_MAX_LISTED)
         if not versions:
-            names = [one.name for one in client.search_registered_models(max_results=_MOST_LISTED)]
+            names = [one.name for one in client.search_registered_models(max_results=_MAX_LISTED)]
             return f"{general}, which has the registered models {', '.join(names) or '(none)'}"
         aliases = sorted(client.get_registered_model(found[1]).aliases)
     except Exception:  # a store without a registry

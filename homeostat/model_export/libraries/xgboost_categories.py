@@ -94,8 +94,8 @@ def stored_texts(encoder: dict[str, Any], listed: Sequence[str]) -> tuple[str, .
             if by_bytes:
                 return by_bytes
             raise ValueError(
-                f"XGBoost cut off category {place + 1} of {len(sizes)}, of {size} characters, because of texts beyond ASCII, "
-                "and the rows do not say which it was: give the column the categories of the fit, "
+                f"XGBoost truncated category {place + 1} of {len(sizes)}, of {size} characters, because of non-ASCII texts, "
+                "and the rows do not show which one it was: give the column the categories of the training rows, "
                 "rows[column].astype(fitted_rows[column].dtype)"
             )
         found[place] = likely[0]

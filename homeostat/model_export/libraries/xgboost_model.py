@@ -112,7 +112,7 @@ def read_booster(
     objective = learner["objective"]["name"]
     if objective not in _LINKS:
         raise ExportRefused(
-            f"XGBoost's objective {objective} has no export",
+            f"XGBoost's objective {objective} cannot be exported",
             hint=f"fit with one of: {', '.join(sorted(_LINKS))}",
         )
     boosting = learner["gradient_booster"]
@@ -120,11 +120,11 @@ def read_booster(
     boosting = boosting.get("gbtree", boosting)
     if "model" not in boosting or "trees" not in boosting["model"]:
         raise ExportRefused(
-            "XGBoost's linear booster has no export", hint="fit with booster='gbtree' or 'dart'"
+            "XGBoost's linear booster cannot be exported", hint="fit with booster='gbtree' or 'dart'"
         )
     if any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in boosting["model"]["trees"]):
         raise ExportRefused(
-            "XGBoost's trees of several outputs (multi_strategy='multi_output_tree') have no export",
+            "XGBoost's trees of several outputs (multi_strategy='multi_output_tree') cannot be exported",
             hint="fit a classifier with multi_strategy='one_output_per_tree', and of a regression one model per target",
         )
     tables = {

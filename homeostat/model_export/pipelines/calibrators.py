@@ -65,7 +65,7 @@ def add_inverse(graph: Graph, transformer: Any, values: str) -> str:
         straight = False
     if not straight:
         raise ExportRefused(
-            f"the inverse of the target's transformation, {name or type(transformer).__name__}, has no export",
+            f"the inverse of the target's transformation, {name or type(transformer).__name__}, cannot be exported",
             hint="use func=np.log1p with inverse_func=np.expm1, np.log with np.exp, np.sqrt with np.square, or a scaler",
         )
     scaled = graph.node("Mul", [values, _number(graph, slope)])

@@ -24,7 +24,7 @@ from homeostat.model_export.source_model import SourceModel
 from shared.errors import ExportRefused
 
 # Of a scikit-learn estimator after steps, the last is the one on prepared columns.
-_MOST_CONVERSIONS = 4
+_MAX_CONVERSIONS = 4
 MakePart = Callable[[Any, bool], SourceModel]
 
 
@@ -104,7 +104,7 @@ def composite_conversions(
         part = make(estimator, raw)
         mine = [known[name] for name in part.column_names(rows, list(known))]
         given = part.conversions(mine, rows[[column.source for column in mine]])
-        found.append(list(islice(given, _MOST_CONVERSIONS)))
+        found.append(list(islice(given, _MAX_CONVERSIONS)))
     for place in range(max(map(len, found))):
         graph = Graph(columns)
         tensors = []

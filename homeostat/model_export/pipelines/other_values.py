@@ -13,19 +13,19 @@ from homeostat.model_export.columns import Column
 from homeostat.model_export.probes import UNSEEN
 from shared.contracts.feature import Feature
 
-MOST_KEYS = 2000
+MAX_KEYS = 2000
 
 
 def whole_numbers(feature: Feature) -> npt.NDArray[np.int64]:
-    """Those of the valid range of an integer, ascending; of more than `MOST_KEYS` some, evenly spaced."""
+    """Those of the valid range of an integer, ascending; of more than `MAX_KEYS` some, evenly spaced."""
     low, high = (float(end or 0) for end in (feature.minimum, feature.maximum))
-    count = int(min(high - low + 1, MOST_KEYS))
+    count = int(min(high - low + 1, MAX_KEYS))
     return np.unique(np.linspace(low, high, count).round().astype(np.int64))
 
 
 def has_more(feature: Feature) -> bool:
-    """Whether the valid range of an integer has more than `MOST_KEYS` whole numbers."""
-    return float(feature.maximum or 0) - float(feature.minimum or 0) >= MOST_KEYS
+    """Whether the valid range of an integer has more than `MAX_KEYS` whole numbers."""
+    return float(feature.maximum or 0) - float(feature.minimum or 0) >= MAX_KEYS
 
 
 def other_values(column: Column, given: pd.Series[Any], known: Sequence[Any]) -> list[Any]:

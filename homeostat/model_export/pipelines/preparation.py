@@ -14,7 +14,7 @@ import pandas as pd
 
 from homeostat.model_export.columns import Column, missing_value
 from homeostat.model_export.pipelines.line import FUNCTIONS, Line
-from homeostat.model_export.pipelines.other_values import MOST_KEYS, has_more, other_values, whole_numbers
+from homeostat.model_export.pipelines.other_values import MAX_KEYS, has_more, other_values, whole_numbers
 from homeostat.model_export.prediction_kind import Floats
 from homeostat.model_export.probes import UNSEEN
 from homeostat.model_export.text.vectorizers import parts
@@ -172,7 +172,7 @@ class Preparation:
             keys = sorted({*keys, *self._unlike(raw, unseen, keys)})
         else:
             keys = []
-        if not 0 < len(keys) <= MOST_KEYS:
+        if not 0 < len(keys) <= MAX_KEYS:
             raise NotColumnwise(f"column {column.source} has too many values for a table")
         prepared = self.of(raw, keys)
         width = prepared.shape[1]

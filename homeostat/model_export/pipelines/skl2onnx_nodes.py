@@ -140,7 +140,7 @@ def conversion_hint(estimator: Any) -> str:
         return f"skl2onnx has no converter of {', '.join(sorted(unknown))}: {SUPPORTED}"
     return (
         "skl2onnx has converters of these steps, but not of their options or columns: docs/what-fits.md lists what is exported; "
-        "replace the step that the message names, or do its work in the rows before fitting"
+        "replace the step that the message names, or compute its result in the rows before fitting"
     )
 
 

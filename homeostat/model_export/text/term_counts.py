@@ -25,7 +25,7 @@ from homeostat.model_export.text.token_pattern import TokenPattern
 # Both are on every machine with glibc; the second also knows letters that are not of ASCII.
 ASCII_LOCALE, UNICODE_LOCALE = "C", "C.UTF-8"
 _FINAL_SIGMA, _SIGMA = "ς", "σ"
-_MOST_SIGMAS = 4
+_MAX_SIGMAS = 4
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class TermCounts:
 
 def _with_sigma(token: str) -> list[str]:
     """The token, and the token with any of its final sigmas as the other one; of many sigmas all at once."""
-    if token.count(_FINAL_SIGMA) > _MOST_SIGMAS:
+    if token.count(_FINAL_SIGMA) > _MAX_SIGMAS:
         return [token, token.replace(_FINAL_SIGMA, _SIGMA)]
     choices = [(char, _SIGMA) if char == _FINAL_SIGMA else (char,) for char in token]
     return ["".join(one) for one in product(*choices)]

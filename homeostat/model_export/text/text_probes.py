@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
-MOST_TEXTS = 6
+MAX_TEXTS = 6
 _LONGEST = 100_000
 # The one character that onnxruntime does not lower-case as Python does: Python makes it two, of which the second ends a word.
 DOTTED_I = "\u0130"
@@ -39,14 +39,14 @@ _FIXED = (
 
 def dotted(texts: Sequence[str]) -> Iterator[str]:
     """The texts with a dotted capital I before each word, and in the place of each i."""
-    for text in texts[:MOST_TEXTS]:
+    for text in texts[:MAX_TEXTS]:
         yield " ".join(DOTTED_I + word for word in text.split())
         yield text.replace("i", DOTTED_I)
 
 
 def unlike(texts: Sequence[str]) -> Iterator[str]:
     """Upper case, punctuation, accents, emojis, digits, white space, no text, and one long text."""
-    for text in texts[:MOST_TEXTS]:
+    for text in texts[:MAX_TEXTS]:
         yield from (rewrite(text) for rewrite in _REWRITTEN)
     yield from _FIXED
     if any(texts):

@@ -17,7 +17,7 @@ VECTORIZERS = frozenset({"CountVectorizer", "TfidfVectorizer", "HashingVectorize
 # RegexFullMatch is an operator since this set.
 OPSET = 20
 TEXT_OPSETS = {"": OPSET, TOKENIZER_DOMAIN: 1}
-_TEXTS = "fit without it, and do its work in the text column, before the rows reach the model"
+_TEXTS = "fit without it, and prepare the text column before fitting and before requests"
 
 
 def parts(step: Any) -> Iterator[Any]:
@@ -202,7 +202,7 @@ def _check(step: Any) -> None:
         )
     if step.input != "content":
         raise ExportRefused(
-            f"{name} has input={step.input!r}", hint="fit on the texts themselves, input='content'"
+            f"{name} has input={step.input!r}", hint="fit on texts instead of files, input='content'"
         )
     if step.analyzer == "word":
         translate(step.token_pattern)

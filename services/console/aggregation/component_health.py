@@ -63,7 +63,7 @@ def _current(result: PollResult[Samples]) -> Samples:
 def _inference(name: str, result: PollResult[InferenceStatus], url: str) -> ComponentHealth:
     status = result.body
     if result.problem or status is None:
-        return _not_responding(name, result, url, "This server answers no predictions.")
+        return _not_responding(name, result, url, "This server does not answer requests.")
     problems = [
         *(f"{model.name}: {model.last_error}" for model in status.models if model.last_error),
         status.release_log.last_error,
@@ -87,7 +87,7 @@ def _spool_usage(spool: SpoolStatus) -> str:
 def _shipper(result: PollResult[LogStatus], samples: Samples, url: str) -> ComponentHealth:
     if result.problem or result.body is None:
         return _not_responding(
-            "shipper", result, url, "Predictions stay in the spool; none is lost until it is full."
+            "shipper", result, url, "Predictions stay on the spool; none is lost until it is full."
         )
     backlog, oldest_s = samples.value(SPOOL_BACKLOG), samples.value(OLDEST_ROW_AGE)
     dropped = samples.total(SPOOL_DROPPED)
@@ -100,7 +100,7 @@ def _shipper(result: PollResult[LogStatus], samples: Samples, url: str) -> Compo
         details.append(("dropped", count(int(dropped), "row")))
     problems = _errors(result)
     if oldest_s and oldest_s > MAXIMUM_ROW_AGE_S:
-        problems.append(f"a row has waited {duration(oldest_s)} for Kafka")
+        problems.append(f"the oldest row on the spool has waited {duration(oldest_s)} for Kafka")
     state = "responds; its backlog is unknown" if backlog is None else f"{size(backlog)} waiting for Kafka"
     return _responding("shipper", result, url, state if backlog != 0 else "no backlog", problems, details)
 
@@ -159,7 +159,7 @@ def _kafka(
 def _drift(result: PollResult[DriftStatus], url: str) -> ComponentHealth:
     status = result.body
     if result.problem or status is None:
-        return _not_responding("drift", result, url, "No window is evaluated, and reports cannot be read.")
+        return _not_responding("drift", result, url, "No windows are evaluated, and reports cannot be read.")
     problems = [f"{model.model}: {model.error}" for model in status.models if model.error]
     details = [("models", count(len(status.models), "model"))]
     if status.unpublished:
@@ -172,7 +172,7 @@ def _retraining(result: PollResult[RetrainingStatus], url: str) -> ComponentHeal
     status = result.body
     if result.problem or status is None:
         return _not_responding(
-            "retraining", result, url, "No decision is made, and the buttons of this page do not work."
+            "retraining", result, url, "No decisions are made, and the buttons of this page do not work."
         )
     details = [("leader", status.leader or "none"), ("verdicts", status.verdicts)]
     if status.mlflow not in ("", "off"):

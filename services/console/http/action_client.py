@@ -80,8 +80,8 @@ class ActionClient:
             ) from error
         except httpx.HTTPError as error:
             raise DependencyUnavailable(
-                "retraining did not respond in time; it is not known whether the action was done",
-                hint="the page shows the result when retraining responds; to repeat the action does no harm",
+                "retraining did not respond in time; the action may or may not have been done",
+                hint="the page shows the result when retraining responds; you can safely repeat the action",
             ) from error
         try:
             reply = orjson.loads(response.content)

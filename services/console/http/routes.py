@@ -108,7 +108,7 @@ def make_router(dependencies: Dependencies) -> APIRouter:
 
     @router.post("/api/causes/{cause_key}/acknowledge")
     async def acknowledge(cause_key: str, request: Request) -> Response:
-        """Acknowledge a decision, or also the older ones of its group."""
+        """Acknowledge a decision, and optionally the older ones of its group."""
         body = await _read_body(Acknowledgement, request)
         actor = _actor(dependencies, request, body.actor)
         action = dependencies.actions.acknowledge(

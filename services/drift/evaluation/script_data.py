@@ -26,7 +26,9 @@ def escape_script_data(page: str) -> str:
     for pattern in _STARTS:
         found = pattern.search(page, place)
         if found is None or (parts and found.start() != place):
-            raise ValueError("the report has another form than Evidently's pages had")
+            raise ValueError(
+                "the report does not have the structure of the Evidently version that this was written for"
+            )
         start = found.end()
         _, end = _decoder.raw_decode(page, start)
         parts += [page[place:start], page[start:end].replace("<", r"\u003c")]

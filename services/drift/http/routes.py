@@ -62,7 +62,7 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
 
     @routes.get("/metrics")
     def metrics() -> Response:
-        """Prometheus text."""
+        """Metrics in Prometheus text format."""
         return Response(
             generate_latest(dependencies.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
         )
@@ -84,7 +84,7 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
 
     @routes.get("/reports/{verdict_id}")
     def report(verdict_id: str) -> Response:
-        """The report as a page, drawn on first request."""
+        """The report as a web page, rendered on the first request."""
         return HTMLResponse(dependencies.reports.read(verdict_id, "html"))
 
     @routes.get("/reports/{verdict_id}/report.json")

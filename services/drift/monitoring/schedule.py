@@ -61,6 +61,6 @@ class Schedule:
             raise InvalidRequest(
                 f"the version of {self.model} served now has no complete window yet",
                 field="start",
-                expected="start and end of the window to examine",
+                expected="start and end of the window to evaluate",
             )
         return span

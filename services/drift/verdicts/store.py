@@ -101,7 +101,7 @@ class VerdictStore:
         """The verdict of that id. Raises NotFound."""
         found = self._verdicts("AND verdict_id = ?", (verdict_id,), 1)
         if not found:
-            raise NotFound(f"there is no verdict {verdict_id}", hint="GET /verdicts lists what there is")
+            raise NotFound(f"there is no verdict {verdict_id}", hint="GET /verdicts lists the verdicts")
         return found[0]
 
     def latest(self, model: str | None, limit: int) -> list[Verdict]:
@@ -223,6 +223,6 @@ class VerdictStore:
                 yield self._connection.cursor()
             except sqlite3.Error as error:
                 raise OperatorError(
-                    f"the verdict store {self._path} does not work: {error}",
+                    f"the verdict store {self._path} cannot be used: {error}",
                     hint="free disk space or fix the file's permissions",
                 ) from error

@@ -40,7 +40,7 @@ class OperationsHandler:
         return json_response(*health.ready(self._status.ready()))
 
     async def metrics(self, request: Request) -> Response:
-        """Prometheus text, over all workers."""
+        """Metrics of all workers in Prometheus text format."""
         return Response(
             200,
             # On a thread: there may be many series. It takes anything that collects.
@@ -49,7 +49,7 @@ class OperationsHandler:
         )
 
     async def status(self, request: Request) -> Response:
-        """The status page, or JSON if the client accepts it."""
+        """The status page; JSON for `/status.json`, or if the client accepts JSON."""
         report = self._status.report()
         if request.path.endswith(".json") or b"application/json" in request.header(b"accept"):
             return json_response(report)

@@ -82,7 +82,7 @@ def check_item(
         raise InvalidRequest(
             f"`prediction_id` of outcome {row} is " + ("missing" if identity is None else show(identity)),
             field="prediction_id",
-            expected="the id a prediction was answered with",
+            expected="a prediction_id from a response of this installation",
             row=row,
         )
     model = model_of(identity)
@@ -93,7 +93,7 @@ def check_item(
         raise InvalidRequest(
             f"outcome {row} is of model {model}, whose prediction is of kind {prediction.kind}",
             field="value",
-            expected="outcomes of other models only: answers of this kind are not compared with outcomes",
+            expected="outcomes of other models only; predictions of this kind have no outcomes",
             row=row,
         )
     number, label, numbers = None, "", {}
@@ -125,7 +125,7 @@ class UnknownOutcome(InvalidRequest, NotFound):
         super().__init__(
             f"`prediction_id` {show(identity)} of outcome {row} names no prediction of this installation",
             field="prediction_id",
-            expected="the id a prediction was answered with",
+            expected="a prediction_id from a response of this installation",
             row=row,
             status=404,
         )

@@ -78,7 +78,7 @@ class MlflowHandler:
             raise InvalidRequest(
                 f"`model` is {asked.model!r}, but the path names model {model[:80]}",
                 field="model",
-                expected="the model of the path, or leave it out",
+                expected="the model of the path, or no `model`",
                 status=400,
             )
         servable = request.servable = self._acquire(asked.model if model is None else model)

@@ -51,7 +51,7 @@ def check_values(tensor: InferInput, *, may_hold_booleans: bool) -> None:
 
 def _outside(tensor: InferInput, place: int) -> InvalidRequest:
     return InvalidRequest(
-        f"input {tensor.name} contains {show(tensor.values[place])}, which is no {tensor.datatype}",
+        f"input {tensor.name} contains {show(tensor.values[place])}, which is not a {tensor.datatype}",
         field=tensor.name,
         expected=f"values of datatype {tensor.datatype}, as the input declares",
         row=place // max(1, math.prod(tensor.shape[1:])),

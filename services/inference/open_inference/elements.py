@@ -45,7 +45,7 @@ def read_elements(name: str, datatype: str, chunk: memoryview, count: int) -> Ar
     array = np.frombuffer(chunk, dtype)
     if datatype == "BOOL":
         if array.size and array.max() > 1:
-            raise malformed(name, f"has a byte {array.max()}, which is no BOOL", "bytes that are 0 or 1")
+            raise malformed(name, f"has a byte {array.max()}, which is not a BOOL", "bytes that are 0 or 1")
         return array.view(np.bool_)
     if datatype == "BF16":
         return (array.astype(np.uint32) << 16).view(np.float32)

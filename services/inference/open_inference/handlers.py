@@ -166,7 +166,7 @@ def _head_length(request: Request) -> int | None:
         raise InvalidRequest(
             "Inference-Header-Content-Length is not a number",
             field="Inference-Header-Content-Length",
-            expected="the length of the JSON head in bytes",
+            expected="the length of the JSON in bytes",
             status=400,
         )
     return int(value)

@@ -42,7 +42,7 @@ def read_inputs(raw: Any, tail: memoryview) -> dict[str, InferInput]:
         raise malformed(
             "body",
             f"has {len(tail) - offset} bytes after the last tensor",
-            "only the tensors that the head describes",
+            "only the tensors that the JSON describes",
         )
     return inputs
 
@@ -50,7 +50,7 @@ def read_inputs(raw: Any, tail: memoryview) -> dict[str, InferInput]:
 def _read_input(item: Any, tail: memoryview, offset: int) -> tuple[InferInput, int]:
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
         raise malformed(
-            "inputs", "holds something that is no tensor", "objects with name, datatype, shape and data"
+            "inputs", "contains something that is not a tensor", "objects with name, datatype, shape and data"
         )
     name, datatype, shape = item["name"], item.get("datatype"), item.get("shape")
     where = f"input {name[:80]}"

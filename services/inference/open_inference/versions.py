@@ -28,7 +28,7 @@ def check_named_model(servable: Servable, wire: InferRequest) -> None:
         raise InvalidRequest(
             f"`model_name` is {wire.model_name[:80]!r}, but the path names model {servable.model}",
             field="model_name",
-            expected="the model of the path, or leave it out",
+            expected="the model of the path, or no `model_name`",
             status=400,
         )
     check_version(servable, wire.model_version or "")

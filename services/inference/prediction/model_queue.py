@@ -216,7 +216,7 @@ class ModelQueue:
                 call.done(prediction, None)
             except Exception as error:  # of one connection; the others get their answers
                 asyncio.get_running_loop().call_exception_handler(
-                    {"message": "an answer could not be handed out", "exception": error}
+                    {"message": "a response could not be sent", "exception": error}
                 )
 
 

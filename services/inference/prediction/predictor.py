@@ -84,7 +84,7 @@ class Predictor:
         )
         if seconds > self._queue_seconds:
             raise OperatorError(
-                f"the calls that wait are expected to take {seconds:.1f} s",
+                f"queued model calls are expected to take {seconds:.1f} s",
                 hint="retry after a second; add servers, or raise HOMEOSTAT_INFERENCE_QUEUE_SECONDS",
             )
 

@@ -46,7 +46,7 @@ class TaskHandlers:
         self._metrics = metrics
 
     async def submit(self, scope: Scope, receive: Receive) -> Answer:
-        """Store the file and answer with the id of its task."""
+        """Start a batch task for the file; returns its id."""
 
         async def submitted() -> Answer:
             return json_response((await self._submit(scope, receive)).report())
@@ -54,7 +54,7 @@ class TaskHandlers:
         return await self._answered(submitted)
 
     async def run(self, scope: Scope, receive: Receive) -> Answer:
-        """Score the file and answer with the result; for small files, since the request waits."""
+        """Score a small file; waits and returns the result."""
 
         async def scored() -> Answer:
             task_id = (await self._submit(scope, receive)).task_id
@@ -64,7 +64,7 @@ class TaskHandlers:
         return await self._answered(scored)
 
     async def status(self, task_id: str | None) -> Answer:
-        """Status and progress."""
+        """The status and progress of a batch task."""
 
         async def reported() -> Answer:
             return json_response((await self._record(task_id)).report())
@@ -76,12 +76,12 @@ class TaskHandlers:
         return await self._answered(lambda: self._result(task_id, partial=partial))
 
     async def cancel(self, task_id: str | None) -> Answer:
-        """Stop the task between two calls; rows already answered stay logged and in the result."""
+        """Stop a batch task after the current model call; rows already answered stay logged and in the result."""
 
         async def canceled() -> Answer:
             record = await self._record(task_id)
             if record.finished:
-                raise Conflict(f"the task is {record.status} already")
+                raise Conflict(f"the task is already {record.status}")
             await asyncio.to_thread(self._store.request_cancel, record.task_id)
             end = time.monotonic() + _CANCEL_SECONDS
             while not (record := await self._record(task_id)).finished and time.monotonic() < end:
@@ -92,7 +92,7 @@ class TaskHandlers:
         return await self._answered(canceled)
 
     async def retry(self, task_id: str | None) -> Answer:
-        """A new task with the same file; rows that were answered are answered again, under new ids."""
+        """Start a new task with the same file; rows answered before are answered again, with new ids."""
 
         async def retried() -> Answer:
             old = await self._record(task_id)
@@ -129,7 +129,7 @@ class TaskHandlers:
         if not record.finished:
             raise Conflict(
                 f"the task is {record.status}: {record.rows_done} of {record.rows} rows are answered",
-                hint="ask /score_file/status until it is finished",
+                hint="poll /score_file/status until it is finished",
             )
         if record.status == "failed" and not partial:
             return from_error(ErrorResponse(record.error_status, record.error))
@@ -156,4 +156,4 @@ def _copy(source: Path, target: Path) -> None:
     try:
         shutil.copyfile(source, target)
     except FileNotFoundError:
-        raise NotFound("the file of the task is not there any more", hint="send it again") from None
+        raise NotFound("the file of the task no longer exists", hint="send it again") from None

@@ -39,8 +39,9 @@ class ResultFile:
         schema = self._writer.schema if self._writer else self._pending[0].schema if self._pending else None
         if schema is not None and table.schema != schema:
             raise Conflict(
-                f"generation {servable.generation} of model {servable.model} answers in another form than the release before it",
-                hint="send the rest of the file as another one",
+                f"generation {servable.generation} of model {servable.model} returns other output columns than the "
+                "previous release",
+                hint="submit the remaining rows as another file",
             )
         self._pending.append(table)
         self.rows += rows

@@ -78,7 +78,7 @@ class TaskRunner:
         except asyncio.CancelledError:
             stopped = OperatorError(
                 "the server was stopped while the file was scored",
-                hint="send the file again, or POST /score_file/retry; the result has the rows answered until then",
+                hint="submit the file again, or POST /score_file/retry; the result has the rows answered before",
             )
             self._fail(record, stopped)
         except Exception as error:

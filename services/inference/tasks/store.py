@@ -159,7 +159,7 @@ class TaskStore:
         if len(records) - len(finished) >= self._maximum:
             raise OperatorError(
                 f"{len(records) - len(finished)} tasks are not finished yet",
-                hint="retry when one is, or raise HOMEOSTAT_INFERENCE_MAXIMUM_TASKS",
+                hint="retry when one is finished, or raise HOMEOSTAT_INFERENCE_MAXIMUM_TASKS",
             )
         for folder in finished[: max(0, len(records) + 1 - self._maximum)]:
             shutil.rmtree(folder, ignore_errors=True)
@@ -188,7 +188,7 @@ class TaskStore:
         record.error = {
             "error": "the server ended while the file was scored; "
             f"at least {record.rows_done} of its rows are answered and logged",
-            "hint": "send the file again, or POST /score_file/retry; the log has the answers that the first attempt gave",
+            "hint": "submit the file again, or POST /score_file/retry; the predictions of the first attempt stay in the log",
         }
         write_atomic(folder / _RECORD, record.dump(), mode=0o600)
 
@@ -206,5 +206,5 @@ def _try_lock(folder: Path) -> int | None:
 def _unknown(task_id: str) -> NotFound:
     return NotFound(
         f"there is no task {task_id[:40]!r}",
-        hint="use the task_id that the submission was answered with; old tasks are removed after HOMEOSTAT_INFERENCE_TASK_HOURS",
+        hint="use the task_id of the submission's response; finished tasks are deleted after HOMEOSTAT_INFERENCE_TASK_HOURS",
     )

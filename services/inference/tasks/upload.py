@@ -42,7 +42,7 @@ class UploadReader:
         request = Request(scope, self._bounded(receive))
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise InvalidRequest(
-                "the body is no form",
+                "the body is not a form",
                 field="content-type",
                 expected="multipart/form-data with the part `file`",
                 status=415,

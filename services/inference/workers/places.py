@@ -120,7 +120,7 @@ def _make_private(root: Path) -> None:
     if state.st_uid != os.getuid() or state.st_mode & 0o077:
         raise OperatorError(
             f"{root} is not private to this user",
-            hint="remove it: another user of the machine may have made it",
+            hint="delete it; another user of the machine may have created it",
         )
 
 

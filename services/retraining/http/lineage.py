@@ -25,7 +25,7 @@ def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id:
     if row is None:
         raise NotFound(
             f"the lake has no prediction {prediction_id}",
-            hint="a new prediction reaches the lake within seconds; one of another installation is only in that one's lake",
+            hint="a new prediction reaches the lake within seconds; a prediction of another installation is only in its own lake",
         )
     manifest = store.manifest(row["model"], row["version"])
     personal = {FEATURE_PREFIX + feature.name for feature in manifest.features if feature.personal}

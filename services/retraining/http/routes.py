@@ -108,7 +108,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.get("/metrics")
     def metrics() -> Response:
-        """Metrics as Prometheus text; available without the ledger, too."""
+        """Metrics in Prometheus text format; also available if the ledger is not."""
         try:
             snapshot = deps.ledger.metrics_snapshot()
         except DependencyUnavailable:
@@ -119,7 +119,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.post("/triggers", status_code=202)
     def triggers(document: Document) -> Response:
-        """Receive causes in our own format, Alertmanager's or Grafana's; returns the decision on each."""
+        """Submit causes in Homeostat's format, Alertmanager's or Grafana's; returns the decision on each."""
         causes, ignored = read_triggers(document, deps.clock())
         return json_response(
             {
@@ -174,7 +174,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.post("/runs/{run_id}/approve")
     def approve(run_id: str, document: Document) -> Response:
-        """Approve a waiting run: start a suggested one, promote one that passed the gate; 409 if it does not wait."""
+        """Approve a run: start a suggested one, or promote one that passed the gate; 409 if it does not await approval."""
         return json_response(
             describe_run(
                 deps.controller.approve(run_id, parse_model(Answer, document).actor),
@@ -184,7 +184,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.post("/runs/{run_id}/reject")
     def reject(run_id: str, document: Document) -> Response:
-        """Reject a waiting run; 409 if it does not wait."""
+        """Reject a run; 409 if it does not await approval."""
         return json_response(
             describe_run(
                 deps.controller.reject(run_id, parse_model(Answer, document).actor),
@@ -204,7 +204,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.post("/causes/{key}/acknowledge")
     def acknowledge(key: str, document: Document) -> Response:
-        """Record that a person has seen a decision, or also older ones; the first acknowledgement counts."""
+        """Record that a person has seen a decision, and optionally older ones; the first acknowledgement counts."""
         body = parse_model(Acknowledgement, document)
         older = BulkAcknowledgement(body.issue, body.expected_older) if body.and_older else None
         return json_response(deps.controller.acknowledge(key, body.actor, body.note, older))

@@ -34,8 +34,8 @@ def open_engine(url: str) -> Engine:
         engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     else:
         raise OperatorError(
-            f"the ledger cannot be kept in {parsed.get_backend_name()}",
-            hint="HOMEOSTAT_RETRAINING_LEDGER takes sqlite or postgresql",
+            f"the ledger does not support {parsed.get_backend_name()}",
+            hint="set HOMEOSTAT_RETRAINING_LEDGER to a sqlite or postgresql URL",
         )
     try:
         _migrate(engine)
@@ -78,7 +78,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 def _unavailable(error: SQLAlchemyError) -> DependencyUnavailable:
     return DependencyUnavailable(
-        f"the ledger does not answer: {_cause(error)}",
+        f"the ledger does not respond: {_cause(error)}",
         hint="free disk space or start the database; nothing was recorded",
     )
 

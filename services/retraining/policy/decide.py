@@ -13,7 +13,7 @@ from shared.contracts.loop_spec import LoopSpec, Retraining
 _SILENT = {
     "data_fault": ("bad_data", "the data is faulty; faulty data never starts a retraining"),
     "insufficient_data": ("insufficient_data", "too few rows to evaluate"),
-    "warming_up": ("warming_up", "the detectors are still warming up"),
+    "warming_up": ("warming_up", "there is no complete window or reference yet"),
 }
 
 
@@ -55,10 +55,10 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     if spec.performance is None:
         if state == "ok":
             return _wait("healthy", words)
-        without = (
-            f"a prediction of kind {spec.prediction.kind} has no loss that could prove a new version better"
+        without = f"predictions of kind {spec.prediction.kind} have no loss, so no gate can compare versions"
+        return _wait(
+            "observe_only", f"{without}; deploy new versions yourself{f': {words}' if words else ''}"
         )
-        return _wait("observe_only", f"{without}; deploy one by hand{f': {words}' if words else ''}")
     policy = spec.performance.retraining
     result = _evaluate_triggers(cause, spec, policy, history, now)
     if not result.fires:
@@ -73,7 +73,7 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     if not history.project:
         return _wait(
             "no_project",
-            f"no project folder is recorded for {cause.model}; deploy it with one ({result.reason})",
+            f"no project folder is recorded for {cause.model}; deploy it again with `homeostat deploy PROJECT` ({result.reason})",
         )
     if spec.automation == "observe":
         return _wait("observe_only", f"automation is observe; would retrain: {result.reason}")
@@ -87,7 +87,7 @@ def _evaluate_triggers(
     cause: Cause, spec: LoopSpec, policy: Retraining, history: History, now: datetime
 ) -> TriggerResult:
     if cause.source == "request":
-        return TriggerResult(True, "request", f"{cause.actor} asked: {cause.reason}")
+        return TriggerResult(True, "request", f"requested by {cause.actor}: {cause.reason}")
     if cause.source == "alert":
         return TriggerResult(True, "alert", cause.reason)
     results = [evaluate_trigger(trigger, spec, cause.verdict, history, now) for trigger in policy.triggers]

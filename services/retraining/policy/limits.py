@@ -19,7 +19,7 @@ def may_start(runs: Sequence[PastRun], budget: Budget | None, now: datetime) -> 
             return "run_in_progress", f"run {run.run_id} is in progress or waits for approval"
     if budget is not None and budget_spent(counted_times(runs), budget, now):
         days = budget.per.total_seconds() / 86400
-        return "budget_spent", f"the budget of {budget.runs} runs in {days:g} d is spent"
+        return "budget_spent", f"the budget of {budget.runs} runs in {days:g} d is used up"
     return None
 
 

@@ -86,7 +86,7 @@ def compare_with_first(
     missing = {item.name for item in first.spec.features} - {item.name for item in served.features}
     if missing:
         raise UnservableModel(
-            f"version {short(first.version)} takes {min(missing)}, which the loop no longer has",
+            f"version {short(first.version)} takes {min(missing)}, which loop.yaml no longer has",
             hint="no action needed: the two versions cannot be compared",
         )
     if not are_comparable(first.spec.prediction, served.prediction):

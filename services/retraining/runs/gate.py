@@ -150,8 +150,8 @@ def evaluate_gate(
     after = _metric(challenger_losses, root)
     if champion_losses is None:
         reason = (
-            "the champion cannot be measured on these rows (it needs other features, or predicts another kind of thing), so the "
-            "two cannot be compared: a person decides"
+            "the champion cannot be scored on these rows (it needs other features, or has another kind of prediction), so the "
+            "versions cannot be compared; a person must approve"
             if champion
             else "nothing is served yet, so there is no champion to compare with"
         )
@@ -174,7 +174,8 @@ def evaluate_gate(
             Check(
                 "latency",
                 ratio <= spec.maximum_latency_ratio,
-                f"a call takes {ratio:.2f} times as long as the champion's, maximum {spec.maximum_latency_ratio:g}",
+                f"a call takes {ratio:.2f} times as long as the champion's; gate.maximum_latency_ratio is "
+                f"{spec.maximum_latency_ratio:g}",
             )
         )
     return GateResult(

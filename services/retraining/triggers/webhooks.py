@@ -46,7 +46,7 @@ def _own(body: dict[str, Any], now: datetime) -> Cause:
         )
     model = _model(body.get("model"), "model")
     texts = {}
-    for name, fallback in (("reason", ""), ("key", ""), ("actor", "somebody")):
+    for name, fallback in (("reason", ""), ("key", ""), ("actor", "unknown")):
         value = body.get(name, fallback)
         if not isinstance(value, str) or len(value) > 500 or (name == "reason" and not value.strip()):
             raise InvalidRequest(
@@ -74,7 +74,7 @@ def _alerts(alerts: list[Any]) -> tuple[list[Cause], list[str]]:
     without_data = 0
     for place, alert in enumerate(alerts):
         if name := _without_data(alert):
-            ignored.append(f"alerts[{place}] ({name}) reports that a rule got no data, which is no cause")
+            ignored.append(f"alerts[{place}] ({name}) reports that a rule has no data, which is not a cause")
             without_data += 1
             continue
         try:

@@ -119,7 +119,7 @@ XGBOOST = [
     regressor(
         "`booster='gblinear'`",
         xgb("XGBRegressor", booster="gblinear", enable_categorical=False),
-        refused="linear booster has no export",
+        refused="linear booster cannot be exported",
         remark="`booster='gbtree'`, or scikit-learn's `LogisticRegression` or `Ridge`",
     ),
     several(
@@ -138,20 +138,20 @@ XGBOOST = [
     Case(
         "`XGBRanker`",
         _ranked(xgb("XGBRanker"), qid=[row // 10 for row in range(COUNT)]),
-        refused="objective rank:ndcg has no export",
+        refused="objective rank:ndcg cannot be exported",
         remark=_RANKED,
     ),
     Case(
         "survival models",
         _xgb_booster("value", objective="survival:cox"),
         options={"outcome": "value"},
-        refused="objective survival:cox has no export",
+        refused="objective survival:cox cannot be exported",
         remark="`count:poisson`, `reg:gamma` or another loss of a value",
     ),
     classifier(
         "`binary:hinge`",
         xgb(objective="binary:hinge"),
-        refused="objective binary:hinge has no export",
+        refused="objective binary:hinge cannot be exported",
         remark="`objective='binary:logistic'`",
     ),
 ]
@@ -201,13 +201,13 @@ LIGHTGBM = [
     regressor(
         "`linear_tree=True`",
         lgb("LGBMRegressor", linear_tree=True),
-        refused="linear_tree has no export",
+        refused="linear_tree cannot be exported",
         remark="`linear_tree=False`",
     ),
     Case(
         "`LGBMRanker`",
         _ranked(lgb("LGBMRanker"), group=[10] * (COUNT // 10)),
-        refused="objective lambdarank has no export",
+        refused="objective lambdarank cannot be exported",
         remark=_RANKED,
     ),
 ]
@@ -261,7 +261,7 @@ CATBOOST = [
         cat(grow_policy="Depthwise", cat_features=["shop", "weekday"], one_hot_max_size=255),
         columns=MIXED,
         change=without_missing,
-        refused="asymmetric trees with categories have no export",
+        refused="asymmetric trees with categories cannot be exported",
         remark="`grow_policy='SymmetricTree'`",
     ),
     several(
@@ -274,20 +274,20 @@ CATBOOST = [
         cat(text_features=["town"]),
         columns=["paid", "town"],
         change=lambda rows: rows.assign(town="a shop of the sort " + rows["town"].astype(object)),
-        refused="CatBoost's text_features have no export: 'town'$",
+        refused="CatBoost's text_features cannot be exported: 'town'$",
         remark="`TfidfVectorizer` before CatBoost in a pipeline; an embedding's numbers as columns",
     ),
     Case(
         "`text_features`, `embedding_features`",
         _with_embeddings,
-        refused="CatBoost's embedding_features have no export: 'vector'$",
+        refused="CatBoost's embedding_features cannot be exported: 'vector'$",
         change=lambda rows: rows.assign(vector=pd.Series(rows[NUMBERS].to_numpy(float).tolist())),
         variant="embeddings",
     ),
     regressor(
         "several quantiles, uncertainty",
         cat("CatBoostRegressor", loss_function="MultiQuantile:alpha=0.1,0.9"),
-        refused="loss function MultiQuantile:alpha=0.1,0.9 has no export|MultiQuantile has no export",
+        refused="loss function MultiQuantile:alpha=0.1,0.9 cannot be exported|MultiQuantile cannot be exported",
         remark=_ONE,
     ),
 ]

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from local_stack.ports import free_port
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 ROOT = Path(__file__).parents[3]
 
@@ -35,7 +35,7 @@ def start(home: Path, port: int, *command: str) -> subprocess.Popen[str]:
 
 
 def wait_live(process: subprocess.Popen[str], port: int) -> None:
-    deadline = time.monotonic() + 60 * patience()
+    deadline = time.monotonic() + 60 * time_factor()
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=5).json() == {"live": True}:
@@ -50,8 +50,8 @@ def test_console_runs_without_other_services(tmp_path: Path) -> None:
     process = start(tmp_path, port)
     try:
         wait_live(process, port)
-        facts = httpx.get(f"http://127.0.0.1:{port}/status.json", timeout=20).json()
-        away = {one["name"] for one in facts["components"] if one["condition"] == "unreachable"}
+        document = httpx.get(f"http://127.0.0.1:{port}/status.json", timeout=20).json()
+        away = {one["name"] for one in document["components"] if one["condition"] == "unreachable"}
         assert away == {"inference", "shipper", "sink", "drift", "retraining"}
         assert "Connection refused" in httpx.get(f"http://127.0.0.1:{port}/", timeout=20).text
         process.send_signal(signal.SIGTERM)

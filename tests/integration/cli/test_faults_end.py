@@ -21,14 +21,14 @@ from local_stack.supervisor.readiness import wait_until_ready
 from local_stack.supervisor.restart_suppression import is_suppressed, suppress_restarts
 from shared.errors import Conflict, NotFound, OperatorError
 from tests.integration.cli.test_supervisor import Running, left_over, process, settings, spec
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 __all__ = ["settings"]  # a fixture
 ROOT = Path(__file__).parents[3]
 
 
 def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
-    ends = time.monotonic() + within_s * patience()
+    ends = time.monotonic() + within_s * time_factor()
     while not condition():
         assert time.monotonic() < ends, f"not within {within_s} s: {what}"
         time.sleep(0.02)

@@ -28,7 +28,7 @@ from local_stack.supervisor.readiness import wait_until_ready
 from local_stack.supervisor.supervisor import Supervisor
 from shared.contracts.stack_state import ProcessState, StackState
 from shared.errors import Conflict, OperatorError
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 SERVICE = Path(__file__).with_name("small_service.py")
 
@@ -46,7 +46,7 @@ def spec(name: str, *extra: str, needs_broker: bool = True) -> ProcessSpec:
 
 
 def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
-    ends = time.monotonic() + within_s * patience()
+    ends = time.monotonic() + within_s * time_factor()
     while not condition():
         assert time.monotonic() < ends, f"not within {within_s} s: {what}"
         time.sleep(0.05)

@@ -23,7 +23,7 @@ from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from tests.fakes.grafana_server import TOKEN, Trouble, grafana
 from tests.unit.services.drift.world import World, loop, minutes, ordinary
-from tests.waiting import bound, patience
+from tests.waiting import bound, time_factor
 
 HOUR = 360  # rows
 Start = Callable[..., "Process"]  # of the broker's address, with further variables
@@ -31,7 +31,7 @@ Start = Callable[..., "Process"]  # of the broker's address, with further variab
 
 def eventually(found: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     """Ask until there is an answer that counts as true; fails with `what` after `seconds`."""
-    deadline = time.monotonic() + seconds * patience()
+    deadline = time.monotonic() + seconds * time_factor()
     while time.monotonic() < deadline:
         answer = found()
         if answer:

@@ -18,7 +18,7 @@ from local_stack.ports import free_port
 from shared.spool import Record
 from shared.spool.reader import SpoolReader
 from tests.fakes.toy_model import ToyStore
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 ROOT = Path(__file__).parents[3]
 
@@ -77,7 +77,7 @@ class InferenceProcess:
 
     def wait(self, true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
         """Poll until `true` answers something; fails with the end of the server's log."""
-        end = time.monotonic() + seconds * patience()
+        end = time.monotonic() + seconds * time_factor()
         while time.monotonic() < end:
             try:
                 if result := true():

@@ -255,13 +255,13 @@ def test_predictions_before_kill_are_spooled(server: InferenceProcess, toys: Toy
             except (httpx.HTTPError, ValueError):
                 return
 
-    askers = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
-    for asker in askers:
-        asker.start()
+    request_threads = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+    for request_thread in request_threads:
+        request_thread.start()
     time.sleep(1.0)
     server.kill()
-    for asker in askers:
-        asker.join(timeout=10)
+    for request_thread in request_threads:
+        request_thread.join(timeout=10)
 
     records = [record for record in spooled(toys.home) if isinstance(record, PredictionRecord)]
     logged = {identity for record in records for identity in record.prediction_ids}

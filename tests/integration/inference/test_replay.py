@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from shared.spool.record import OutcomeRecord, PredictionRecord
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.integration.inference.conftest import ROOT, InferenceProcess, spooled
-from tests.waiting import eventually, patience
+from tests.waiting import eventually, time_factor
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -94,7 +94,7 @@ def test_interruption_ends_with_the_counts(server: InferenceProcess, tmp_path: P
     try:
         eventually(lambda: len(logged(server)[0]) >= before + 4, "four requests are logged")
         process.send_signal(signal.SIGINT)
-        text, problem = process.communicate(timeout=30 * patience())
+        text, problem = process.communicate(timeout=30 * time_factor())
     finally:
         process.kill()
         process.wait(10)

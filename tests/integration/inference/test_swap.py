@@ -33,7 +33,7 @@ def test_starts_without_model(server: InferenceProcess, toys: ToyStore) -> None:
     )
 
 
-class Asker(threading.Thread):
+class RequestThread(threading.Thread):
     """Sends requests without a pause until stopped; notes each answer's status, version, generation and scores."""
 
     def __init__(self, url: str) -> None:
@@ -68,29 +68,29 @@ class Asker(threading.Thread):
 
 def test_swaps_under_load_drop_and_mix_nothing(server: InferenceProcess, toys: ToyStore) -> None:
     versions = {score: toys.put(score).version for score in (2.0, 3.0, 4.0)}
-    askers = [Asker(server.url) for _ in range(2)]
-    for asker in askers:
-        asker.start()
+    request_threads = [RequestThread(server.url) for _ in range(2)]
+    for request_thread in request_threads:
+        request_thread.start()
     released = {}
     for score in (2.0, 3.0, 4.0, 2.0):  # the last one is a rollback: an older version under a new generation
         release = toys.release(versions[score])
         released[release.generation] = (release.version, score)
         server.wait_generation(release.generation)
     time.sleep(0.2)
-    for asker in askers:
-        asker.enough.set()
-    for asker in askers:
-        asker.join(timeout=20)
+    for request_thread in request_threads:
+        request_thread.enough.set()
+    for request_thread in request_threads:
+        request_thread.join(timeout=20)
 
-    answers = [answer for asker in askers for answer in asker.answers]
-    assert [failure for asker in askers for failure in asker.failures] == []
+    answers = [answer for request_thread in request_threads for answer in request_thread.answers]
+    assert [failure for request_thread in request_threads for failure in request_thread.failures] == []
     seen = Counter(generation for _, generation, _, _ in answers)
     assert set(released) <= set(seen)
     for version, generation, scores, _ in answers:
         if generation in released:
             assert (version, scores) == (released[generation][0], (released[generation][1],) * 3)
-    for asker in askers:
-        generations = [generation for _, generation, _, _ in asker.answers]
+    for request_thread in request_threads:
+        generations = [generation for _, generation, _, _ in request_thread.answers]
         assert generations == sorted(generations)
     server.wait(
         lambda: server.metric('homeostat_inference_loaded_versions{model="toy"}') == 1,

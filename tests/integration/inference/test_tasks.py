@@ -202,7 +202,7 @@ def test_cancel_stops_between_calls_and_requests_are_answered_meanwhile(
     assert table.num_rows == done["rows_done"]
     assert set(table["prediction_id"].to_pylist()) <= set(logged(server))
     again = server.http.put("/score_file/cancel", params={"task_id": running})
-    assert (again.status_code, again.json()["error"]) == (409, "the task is canceled already")
+    assert (again.status_code, again.json()["error"]) == (409, "the task is already canceled")
 
 
 def test_bentoml_client_runs_a_task(server: InferenceProcess, tmp_path: Path) -> None:

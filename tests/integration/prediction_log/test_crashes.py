@@ -1,4 +1,4 @@
-"""kill -9 of server, writer, shipper, sink and broker at 20 seeded moments; afterwards answered = lake, exactly.
+"""kill -9 of server, writer, shipper, sink and broker at 20 seeded times; afterwards answered = lake, exactly.
 
 The server is the real one, asked over HTTP. The writer beside it has no model and no HTTP: it fills the spool faster than a
 server on this machine could, and dies in the middle of appends more often. More of it in tests/chaos.
@@ -18,9 +18,9 @@ from tests.integration.prediction_log.asked_server import AskedServer
 
 @pytest.mark.timeout(600)
 def test_twenty_kills_lose_nothing_and_repeat_nothing(processes: LogProcesses, kafka_broker: Broker) -> None:
-    moments = random.Random(20131)
+    rng = random.Random(20131)
     victims = ["server"] * 7 + ["load"] * 3 + ["shipper"] * 4 + ["sink"] * 4 + ["broker"] * 2
-    moments.shuffle(victims)
+    rng.shuffle(victims)
     server = AskedServer(processes.home, processes.lake, f"{processes.model}-served")
     server.start()
     try:
@@ -28,7 +28,7 @@ def test_twenty_kills_lose_nothing_and_repeat_nothing(processes: LogProcesses, k
         for victim in victims:
             if victim == "server":
                 server.wait_for_answers()
-            time.sleep(moments.uniform(0.05, 0.9))
+            time.sleep(rng.uniform(0.05, 0.9))
             if victim == "server":
                 server.kill()
                 server.start()  # comes up while the next ones die

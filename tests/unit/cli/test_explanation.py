@@ -65,7 +65,7 @@ def test_prediction_names_the_class_of_its_probability() -> None:
         ),
     ],
 )
-def test_run_without_version_says_how_far_it_came(state: str, attempts: int, expected: str) -> None:
+def test_run_without_version_shows_its_progress(state: str, attempts: int, expected: str) -> None:
     run = {**RUN, "state": state, "attempts": attempts, "version": "", "reason": "loss 2 above 1."}
     assert expected in explain("run", "run-1", {"run": run})
 

@@ -64,9 +64,7 @@ def test_report_of_unknown_model_lists_models(service: FakeService, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["01" * 16, "v" * 32])
-def test_unknown_prediction_says_where_it_was_looked_up(
-    service: FakeService, tmp_path: Path, name: str
-) -> None:
+def test_unknown_prediction_names_the_searched_lake(service: FakeService, tmp_path: Path, name: str) -> None:
     done = run(service, tmp_path, "why", name)
     assert done.exit_code == 3, done.output
     causes = f"newest causes: {'ab' * 16}; " if name.startswith("01") else ""
@@ -80,7 +78,7 @@ def test_unknown_prediction_says_where_it_was_looked_up(
 def test_name_of_no_form_is_not_looked_up(service: FakeService, tmp_path: Path, name: str) -> None:
     done = run(service, tmp_path, "why", name)
     assert done.exit_code == 3, done.output
-    assert f"{name} is no prediction id, version, run id or cause key" in done.stderr
+    assert f"{name} is not a prediction id, version, run id or cause key" in done.stderr
     assert "hint: a prediction id has 32 characters" in done.stderr
     assert service.asked == []
 

@@ -213,7 +213,7 @@ def test_editor_publishes_with_existing_data_source(grafana: FakeGrafana) -> Non
     assert shown.exit_code == 5
     assert "datasources:read (role Admin)" in shown.output
     document = publish("--datasource-uid", "company")
-    assert "may not read" in str(document["items"])
+    assert "do not permit reading" in str(document["items"])
     assert current_data_source(grafana.board(UIDS[0])) == ("company", "company")
 
 

@@ -90,5 +90,5 @@ def test_report_without_verdicts_names_the_model(service: FakeService, tmp_path:
     assert listed(service, tmp_path) == ["no verdicts yet"]
     shown = run("report", "flights", "--drift-url", service.url, "--home", str(tmp_path))
     assert shown.stdout == (
-        "no verdicts yet of flights; inference serves no model or cannot be reached, so the name was not checked\n"
+        "no verdicts yet of flights; the name was not checked, because inference serves no model or cannot be reached\n"
     )

@@ -76,6 +76,6 @@ def test_runs_as_json_have_the_next_step(service: FakeService, tmp_path: Path) -
     assert shown == {"runs": [SUGGESTED | {"next_step": step}]}
 
 
-def test_no_runs_are_said(service: FakeService, tmp_path: Path) -> None:
+def test_no_runs_are_reported(service: FakeService, tmp_path: Path) -> None:
     service.answers["GET /runs"] = (200, {"runs": []})
     assert list_runs(service, tmp_path).stdout == "no runs yet\n"

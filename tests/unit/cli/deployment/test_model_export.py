@@ -45,7 +45,7 @@ def test_project_is_named_like_the_model(model: str, folder: str) -> None:
     assert project_of(model) == Path(folder)
 
 
-def test_pickle_is_exported_and_said_to_run_code(tmp_path: Path, rows: Path) -> None:
+def test_pickle_is_exported_with_a_code_warning(tmp_path: Path, rows: Path) -> None:
     model = tmp_path / "fraud.pkl"
     model.write_bytes(pickle.dumps(LinearRegression().fit(ROWS[["amount"]], ROWS["outcome"])))
     notes: list[str] = []
@@ -53,7 +53,7 @@ def test_pickle_is_exported_and_said_to_run_code(tmp_path: Path, rows: Path) -> 
     assert project == tmp_path / "fraud"
     assert read_loop_spec(project).model == "fraud"
     assert (project / "reference.parquet").is_file()
-    assert notes[0] == f"reading {model} runs the code in it, with {sys.executable}"
+    assert notes[0] == f"loading {model} with {sys.executable} runs the code stored in it"
     assert "the rows: 50 rows, all scores equal" in notes[1]
 
 
@@ -98,7 +98,7 @@ def test_python_without_the_package_is_named(tmp_path: Path, rows: Path) -> None
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S -I "$@"\n')
     python.chmod(0o755)
-    with pytest.raises(ProjectError, match="lacks homeostat or pandas.*--python"):
+    with pytest.raises(ProjectError, match="does not have homeostat or pandas.*--python"):
         export_project("fraud.onnx", rows, python=python, note=print)
     with pytest.raises(ProjectError, match="cannot be started"):
         export_project("fraud.onnx", rows, python=tmp_path, note=print)
@@ -168,16 +168,14 @@ def test_suffixes_that_run_code_are_those_of_the_export() -> None:
 
 
 @pytest.mark.parametrize(("name", "warns"), [("net.pt2", True), ("NET.PKL", True), ("net.onnx", False)])
-def test_files_that_run_code_are_said_to(tmp_path: Path, rows: Path, name: str, warns: bool) -> None:
+def test_files_with_code_are_warned_about(tmp_path: Path, rows: Path, name: str, warns: bool) -> None:
     (tmp_path / name).write_bytes(b"no model")
     notes: list[str] = []
     with pytest.raises(ProjectError, match="cannot be read"):
         export_project(str(tmp_path / name), rows, python=None, note=notes.append)
-    assert [note.split(" with ")[0] for note in notes] == (
-        [f"reading {tmp_path / name} runs the code in it,"] if warns else []
-    )
+    assert [note.split(" with ")[0] for note in notes] == ([f"loading {tmp_path / name}"] if warns else [])
 
 
-def test_missing_model_is_said_before_the_rows_are_read(tmp_path: Path) -> None:
+def test_missing_model_is_reported_before_rows_are_read(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="late.pkl is no file"):
         export_project(str(tmp_path / "late.pkl"), tmp_path / "none.parquet", python=None, note=print)

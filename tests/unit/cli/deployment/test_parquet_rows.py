@@ -75,7 +75,7 @@ def test_rows_are_sorted_and_cast(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "outcome", [["good", "bad", "good"], pa.array(["good", "bad", "good"]).dictionary_encode()]
 )
-def test_text_outcome_of_a_probability_is_told_the_positive_class(tmp_path: Path, outcome: Any) -> None:
+def test_text_outcome_error_names_the_positive_class(tmp_path: Path, outcome: Any) -> None:
     with pytest.raises(ProjectError, match="column outcome is .*string.*; expected double") as raised:
         read_rows(write(tmp_path / "rows.parquet", outcome=outcome), PROBABILITY, NOW)
     assert "1 for the positive class and 0 for the other" in str(raised.value.hint)
@@ -150,7 +150,7 @@ def test_other_format_and_empty_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_reference_has_the_newest_rows_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "MOST_REFERENCE_ROWS", 4)
+    monkeypatch.setattr(rows, "MAX_REFERENCE_ROWS", 4)
     table = read_rows(write(tmp_path / "rows.parquet"), LOOP, NOW)
     kept = newest(table, table)
     assert kept["count"].to_pylist() == [3, 1, 2, 3]

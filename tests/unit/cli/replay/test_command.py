@@ -226,5 +226,5 @@ def test_a_kind_without_a_loss_is_sent_no_outcomes(inference: FakeService, tmp_p
     with_kind(inference, kind="embedding")
     done = replay(inference, write(tmp_path, 1, 2))
     assert done.exit_code == 0
-    assert "answers of kind embedding are not compared with outcomes" in " ".join(done.stderr.split())
+    assert "predictions of kind embedding have no outcomes, so none are sent" in " ".join(done.stderr.split())
     assert not posted(inference, "/outcomes")

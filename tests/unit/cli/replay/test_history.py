@@ -79,8 +79,8 @@ def test_disorder_between_two_reads_is_found(tmp_path: Path, monkeypatch: pytest
 
 def test_unordered_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CallerError, match="too large to be sorted here.*write it sorted by event_time"):
-        History(write(tmp_path / "h.parquet", [1, 0]), COLUMNS, NOW, most_sorted_bytes=10)
-    assert History(write(tmp_path / "s.parquet", [0, 1]), COLUMNS, NOW, most_sorted_bytes=10).is_sorted
+        History(write(tmp_path / "h.parquet", [1, 0]), COLUMNS, NOW, max_sorted_bytes=10)
+    assert History(write(tmp_path / "s.parquet", [0, 1]), COLUMNS, NOW, max_sorted_bytes=10).is_sorted
 
 
 @pytest.mark.parametrize(

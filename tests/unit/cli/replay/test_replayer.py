@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from cli.replay.history import HistoryRow
-from cli.replay.replayer import Replayer, ReplayOptions, moments
+from cli.replay.replayer import Replayer, ReplayOptions, same_time_groups
 from cli.replay.result import ReplayResult
 from homeostat import Client
 from tests.fakes.scripted_inference import ScriptedInference
@@ -58,8 +58,8 @@ def test_outcomes_are_recorded_when_they_are_due(server: ScriptedInference) -> N
     assert len(server.outcomes) == 5
 
 
-def test_moments_hold_one_event_time_and_at_most_a_batch() -> None:
-    groups = list(moments([row(0), row(0), row(0), row(1), row(2), row(2)], 2))
+def test_groups_have_one_event_time_and_at_most_a_batch() -> None:
+    groups = list(same_time_groups([row(0), row(0), row(0), row(1), row(2), row(2)], 2))
     assert [len(group) for group in groups] == [2, 1, 1, 2]
 
 
@@ -112,7 +112,7 @@ def test_outage_ends_the_replay_with_what_was_sent(server: ScriptedInference) ->
     def rows() -> Iterator[HistoryRow]:
         yield row(0, outcome=None)
         yield row(1)
-        server.away = True
+        server.unreachable = True
         yield row(2)
 
     result = replay(server, rows(), retry_s=0.3)

@@ -56,7 +56,7 @@ def test_the_number_of_a_panel_depends_on_its_title_alone() -> None:
     assert numbers[0]["B"] == numbers[1]["B"] == panel_id("B")
 
 
-def test_a_panel_says_four_things() -> None:
+def test_panel_description_has_four_parts() -> None:
     panel = time_series(about("A"), Query("up", "up")).build()
     assert panel.description == "M.\n\n**Normal:** n.\n\n**If not:** r."
     assert panel.field_config is not None

@@ -27,7 +27,7 @@ def test_a_quantile_comes_from_summed_buckets() -> None:
     assert quantile(0.5, "h", where="").startswith("histogram_quantile(0.5, sum by (le) (rate(")
 
 
-def test_a_rare_quantile_looks_at_the_whole_range() -> None:
+def test_rare_quantile_uses_the_whole_time_range() -> None:
     assert "[$__range]" in rare_quantile(0.9, "h", "step", "")
     assert "$__rate_interval" not in rare_quantile(0.9, "h", "step", "")
 

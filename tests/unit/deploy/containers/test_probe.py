@@ -19,10 +19,10 @@ def test_exit_code_follows_readiness(ready: bool, expected: int, capsys: pytest.
     assert ("returned status 503" in capsys.readouterr().out) is not ready
 
 
-def test_nobody_there_is_not_ready(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_service_is_not_ready(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([f"http://127.0.0.1:{free_port()}/health/live"]) == 1
     assert "cannot be reached" in capsys.readouterr().out
 
 
-def test_no_address_is_a_mistake_of_whoever_asks() -> None:
+def test_missing_address_is_a_usage_error() -> None:
     assert main([]) == 2

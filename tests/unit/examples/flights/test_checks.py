@@ -77,7 +77,7 @@ def test_a_lost_row_is_seen(lake: Lake) -> None:
     assert problems[0] == "1 answered predictions are not in the lake"
 
 
-def test_a_row_nobody_was_answered_is_seen(lake: Lake) -> None:
+def test_row_without_a_reply_is_detected(lake: Lake) -> None:
     _log(lake, range(6))
     assert "1 predictions in the lake were never answered" in compare(lake, "flights", _answers(5)).problems
 
@@ -109,5 +109,5 @@ def test_another_generation_than_the_reply_named_is_seen(lake: Lake) -> None:
         (0.57, 0.512, 9, 1, 1),
     ],
 )
-def test_each_bar_counts(first: float, served: float, promoted: int, by_hand: int, missed: int) -> None:
+def test_each_limit_is_checked(first: float, served: float, promoted: int, by_hand: int, missed: int) -> None:
     assert len(failed_limits(first, served, promoted, by_hand)) == missed

@@ -7,7 +7,7 @@ from examples.flights.clock import Clock
 START = datetime(2013, 1, 15, tzinfo=UTC)
 
 
-def test_before_the_first_look_three_days_are_allowed() -> None:
+def test_three_days_are_allowed_before_the_first_poll() -> None:
     assert Clock(START).limit(None, None) == START + timedelta(days=3)
 
 

@@ -16,7 +16,7 @@ def test_an_empty_or_new_folder_is_marked(tmp_path: Path) -> None:
     assert (tmp_path / "empty" / MARK).is_file()
 
 
-def test_an_earlier_demo_is_cleared_away(tmp_path: Path) -> None:
+def test_earlier_demo_is_removed(tmp_path: Path) -> None:
     clear(tmp_path)
     (tmp_path / "lake").mkdir()
     clear(tmp_path)

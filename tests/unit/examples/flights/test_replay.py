@@ -134,7 +134,7 @@ def test_while_held_traffic_goes_on_in_small_pieces(server: RememberingServer) -
     assert answers.answered == 1000
 
 
-def test_a_loop_that_stands_still_ends_the_replay_and_says_why(server: RememberingServer) -> None:
+def test_stalled_loop_ends_the_replay_with_a_reason(server: RememberingServer) -> None:
     view = LoopView(problem="ConnectError: drift does not answer")
     pauses: list[float] = []
     with pytest.raises(LoopStalled, match="drift does not answer"):

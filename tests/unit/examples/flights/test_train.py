@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.unit.examples.flights.rows import made_flights
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 PROJECT = Path(__file__).resolve().parents[4] / "examples" / "flights"
 
@@ -23,7 +23,7 @@ def _train(folder: Path) -> bytes:
         "HOMEOSTAT_OUT": str(folder),
     }
     subprocess.run(
-        [sys.executable, "train.py"], cwd=PROJECT, env=environment, check=True, timeout=120 * patience()
+        [sys.executable, "train.py"], cwd=PROJECT, env=environment, check=True, timeout=120 * time_factor()
     )
     return (folder / "model.onnx").read_bytes()
 

@@ -18,7 +18,7 @@ from homeostat import (
     OutcomesRefused,
 )
 from tests.fakes.scripted_inference import ScriptedInference, refused_connection, unavailable
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 ROW = {"amount": 1.5, "count": 2, "member": True, "colour": "red"}
 
@@ -29,7 +29,7 @@ def client(server: ScriptedInference, **options: Any) -> AsyncClient:
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(work(), 30 * patience()))
+    asyncio.run(asyncio.wait_for(work(), 30 * time_factor()))
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -46,7 +46,7 @@ def test_predictions_run_side_by_side(server: ScriptedInference) -> None:
     run(work)
 
 
-def test_prediction_is_repeated_when_the_server_says_not_answered(server: ScriptedInference) -> None:
+def test_prediction_is_retried_if_it_was_not_answered(server: ScriptedInference) -> None:
     async def work() -> None:
         server.script = [refused_connection, partial(unavailable, after="0.3")]
         began = time.monotonic()
@@ -96,11 +96,11 @@ def test_outcomes_are_sent_by_number_by_age_and_on_close(server: ScriptedInferen
 
 def test_outcomes_survive_an_outage(server: ScriptedInference) -> None:
     async def work() -> None:
-        server.away = True
+        server.unreachable = True
         async with client(server, flush_at=1) as ours:
             await ours.outcome("a", 1)
             await until(lambda: len(server.asked) >= 2)
-            server.away = False
+            server.unreachable = False
             await until(lambda: ours.outcome_counts.accepted == 1)
 
     run(work)
@@ -122,7 +122,7 @@ def test_outcome_of_a_model_not_loaded_does_not_hold_the_others(server: Scripted
 
 def test_full_buffer_and_close_raise_what_was_not_sent(server: ScriptedInference) -> None:
     async def work() -> None:
-        server.away = True
+        server.unreachable = True
         ours = client(server, buffer_size=1, retry_s=0.3)
         with pytest.raises(OutcomeBufferFull):
             await ours.outcomes([("a", 1), ("b", 2)])

@@ -116,7 +116,7 @@ def test_another_version_in_the_answer_renews_the_inputs(server: ScriptedInferen
     assert server.asked.count("GET /v2/models/toy") == 2
 
 
-def test_prediction_is_repeated_when_the_server_says_not_answered(server: ScriptedInference) -> None:
+def test_prediction_is_retried_if_it_was_not_answered(server: ScriptedInference) -> None:
     server.script = [refused_connection, unavailable, partial(unavailable, after="0.3")]
     began = time.monotonic()
     with client(server) as ours:
@@ -159,7 +159,7 @@ def test_status_of_a_proxy_is_not_repeated(server: ScriptedInference, status: in
 
 
 def test_outage_ends_with_the_time_for_retries(server: ScriptedInference) -> None:
-    server.away = True
+    server.unreachable = True
     began = time.monotonic()
     with client(server, model="toy", retry_s=0.5) as ours:
         with pytest.raises(ServerUnavailable, match="cannot be reached at http://server.*homeostat up"):
@@ -168,7 +168,7 @@ def test_outage_ends_with_the_time_for_retries(server: ScriptedInference) -> Non
     assert time.monotonic() - began < 3
 
 
-def test_errors_carry_what_the_server_said(server: ScriptedInference) -> None:
+def test_errors_have_the_server_fields(server: ScriptedInference) -> None:
     server.script = [
         lambda request: httpx.Response(
             422,
@@ -192,7 +192,7 @@ def test_errors_carry_what_the_server_said(server: ScriptedInference) -> None:
     assert (failed.value.error_id, failed.value.status) == ("e1", 500)
 
 
-def test_too_many_rows_are_refused_with_the_limit_and_a_remedy(server: ScriptedInference) -> None:
+def test_too_many_rows_are_refused_with_limit_and_hint(server: ScriptedInference) -> None:
     refusal = {
         "error": "`rows` has 10001 rows",
         "expected": "at most 10000 rows in one request",
@@ -241,12 +241,12 @@ def test_close_sends_what_is_left(server: ScriptedInference) -> None:
 
 
 @pytest.mark.parametrize("value", [[1.5, 3.0], np.array([1.5, 3.0]), pd.Series({"low": 1.5, "high": 3.0})])
-def test_list_as_an_outcome_is_told_the_dictionary(server: ScriptedInference, value: Any) -> None:
+def test_list_as_an_outcome_gets_a_hint(server: ScriptedInference, value: Any) -> None:
     with client(server) as ours, pytest.raises(InvalidRequest) as raised:
         ours.outcome("a", value)
     assert raised.value.message == "`value` of prediction a is [1.5, 3.0]"
     assert raised.value.hint == (
-        'several values go by name, such as {"low": 1.5, "high": 3.0}; of a row of a DataFrame: row[["low", "high"]].to_dict()'
+        'pass several values by name, such as {"low": 1.5, "high": 3.0}; from a data frame: row[["low", "high"]].to_dict()'
     )
     with client(server) as ours, pytest.raises(InvalidRequest, match="is missing") as raised:
         ours.outcome("a", None)
@@ -254,12 +254,12 @@ def test_list_as_an_outcome_is_told_the_dictionary(server: ScriptedInference, va
 
 
 def test_outcomes_survive_an_outage(server: ScriptedInference) -> None:
-    server.away = True
+    server.unreachable = True
     with client(server, flush_at=1) as ours:
         ours.outcome("a", 1)
         eventually(lambda: len(server.asked) >= 2, "the client tries again")
         assert ours.outcome_counts.waiting == 1
-        server.away = False
+        server.unreachable = False
         eventually(lambda: ours.outcome_counts.accepted == 1, "the outcome is sent")
     assert sent_values(server) == [1]
 
@@ -272,12 +272,12 @@ def test_outcomes_are_repeated_after_a_lost_answer(server: ScriptedInference) ->
 
 
 def test_full_buffer_is_an_error_and_keeps_the_rest(server: ScriptedInference) -> None:
-    server.away = True
+    server.unreachable = True
     ours = client(server, buffer_size=2, retry_s=0.3)
     with pytest.raises(OutcomeBufferFull, match="holds 2 outcomes.*cannot be reached") as full:
         ours.outcomes([("a", 1), ("b", 2), ("c", 3)])
     assert full.value.taken == 2
-    server.away = False
+    server.unreachable = False
     ours.close()
     assert sent_values(server) == [1, 2]
 
@@ -289,7 +289,7 @@ def test_full_buffer_waits_for_space(server: ScriptedInference) -> None:
 
 
 def test_close_returns_what_could_not_be_sent(server: ScriptedInference) -> None:
-    server.away = True
+    server.unreachable = True
     ours = client(server, retry_s=0.3)
     ours.outcome("a", 1)
     with pytest.raises(OutcomesNotSent, match="1 outcomes were not sent") as left:
@@ -298,7 +298,7 @@ def test_close_returns_what_could_not_be_sent(server: ScriptedInference) -> None
 
 
 def test_error_of_the_block_is_not_hidden_by_close(server: ScriptedInference) -> None:
-    server.away = True
+    server.unreachable = True
 
     def work() -> None:
         with client(server, retry_s=0.3) as ours:
@@ -369,7 +369,7 @@ def test_close_returns_only_what_cannot_be_taken(server: ScriptedInference) -> N
 
 
 def test_requests_shrink_to_what_the_server_takes(server: ScriptedInference) -> None:
-    server.most_outcomes = 3
+    server.max_outcomes = 3
     with client(server) as ours:
         ours.outcomes((f"p{number}", number) for number in range(8))
     assert sent_values(server) == list(range(8))

@@ -128,14 +128,14 @@ def test_a_value_too_large_for_float32_is_infinite_in_both() -> None:
 @pytest.mark.parametrize(
     ("column", "words"),
     [
-        (["a", None, "b", None, None, "a"], "in all of these rows, and no others, 'region' is missing"),
-        (["a", "n", "b", "n", "n", "a"], "in all of these rows, and no others, 'region' is 'n'"),
-        ([1, 7, 2, 7, 7, 1], "in all of these rows, and no others, 'region' is '7'"),
+        (["a", None, "b", None, None, "a"], "in all of these rows and in no other row, 'region' is missing"),
+        (["a", "n", "b", "n", "n", "a"], "in all of these rows and in no other row, 'region' is 'n'"),
+        ([1, 7, 2, 7, 7, 1], "in all of these rows and in no other row, 'region' is '7'"),
         (["n", "n", "b", "n", "n", "a"], ""),
         (["a", "n", "b", "n", None, "a"], ""),
     ],
 )
-def test_what_the_rows_that_differ_share_is_said(column: list[Any], words: str) -> None:
+def test_common_value_of_differing_rows_is_reported(column: list[Any], words: str) -> None:
     first = np.full(6, 0.5)
     second = first + np.array([0.0, 0.1, 0.0, 0.1, 0.1, 0.0])
     rows = pd.DataFrame({"amount": np.arange(6.0), "region": column})

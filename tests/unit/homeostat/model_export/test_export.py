@@ -150,7 +150,7 @@ def test_a_regression_tolerates_a_share_of_its_loss_on_the_rows(rows: pd.DataFra
 def test_a_category_that_the_original_refuses_is_warned_of(rows: pd.DataFrame, tmp_path: Path) -> None:
     model = pipeline("error").fit(rows[FEATURES], rows["outcome"])
     with pytest.warns(
-        homeostat.ExportWarning, match="unseen categories: not compared: the original refuses them"
+        homeostat.ExportWarning, match="unseen categories: not compared: the original model refuses them"
     ):
         homeostat.export(model, rows, tmp_path)
     assert read_loop_spec(tmp_path).feature("shop").unknown == "refuse"
@@ -291,7 +291,7 @@ def test_dotted_capital_i_that_no_row_has_is_a_line_of_the_report(
     assert [("rows differ" in line, "lowercase=False" in line) for line in lines] == [(lowercase, lowercase)]
 
 
-def test_rows_without_outcome_or_time_are_said(rows: pd.DataFrame, tmp_path: Path) -> None:
+def test_missing_outcome_or_time_is_reported(rows: pd.DataFrame, tmp_path: Path) -> None:
     model = LinearRegression().fit(rows[["age"]], rows["age"])
     with pytest.warns(homeostat.ExportWarning, match="no reference.parquet was written"):
         report = homeostat.export(model, rows[["age"]], tmp_path / "bare")
@@ -409,7 +409,7 @@ def test_rows_must_be_a_table_with_rows(given: Any, tmp_path: Path) -> None:
         homeostat.export(LinearRegression(), given, tmp_path)
 
 
-def test_what_the_original_said_and_its_columns_are_named(rows: pd.DataFrame, tmp_path: Path) -> None:
+def test_error_of_the_original_names_message_and_columns(rows: pd.DataFrame, tmp_path: Path) -> None:
     model = LinearRegression().fit(rows[["age", "card"]].astype(float), rows["age"])
     gaps = rows.assign(age=rows["age"].where(rows["age"] > 30), cost=rows["age"])
     with pytest.raises(ExportRefused) as refused:

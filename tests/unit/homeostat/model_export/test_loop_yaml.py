@@ -139,7 +139,7 @@ def test_a_window_is_long_enough_for_its_rows(rows: int, apart: str, window: str
     assert every == pd.to_timedelta(window).to_pytimedelta()
 
 
-def test_rows_of_a_window_are_said_beside_its_length() -> None:
+def test_rows_per_window_are_a_comment() -> None:
     times = pd.Series(pd.date_range("2026-01-01", periods=4000, freq="5min", tz="UTC"))
     text = write_loop_yaml(
         model="fraud",

@@ -66,7 +66,7 @@ def test_keras_file_is_refused_with_the_way_to_onnx(tmp_path: Path) -> None:
     assert refused.value.hint.endswith("convert a Keras model to ONNX with tf2onnx")
 
 
-def test_pickle_of_an_unknown_module_says_where_to_run(tmp_path: Path) -> None:
+def test_pickle_of_an_unknown_module_has_a_hint(tmp_path: Path) -> None:
     path = tmp_path / "model.pkl"
     path.write_bytes(b"cno_such_module\nModel\n.")
     with pytest.raises(ExportRefused, match="needs a module .*where the model was fitted"):

@@ -81,7 +81,7 @@ def verified(model: onnx.ModelProto, source: Doubling) -> list[Comparison]:
 def test_column_that_the_original_refuses_hides_no_other() -> None:
     rows, beyond = verified(converted(), Doubling())
     assert (rows.differing, beyond.differing, beyond.rows) == (0, 0, 40)
-    assert "not compared where plan is changed: the original refuses it: unknown plan" in str(beyond)
+    assert "not compared where plan is changed: the original model refuses it: unknown plan" in str(beyond)
     assert (beyond.compared("amount"), beyond.compared("plan"), beyond.is_complete) == (True, False, False)
     _, beyond = verified(converted(most=100), Doubling())
     assert beyond.differing == 10

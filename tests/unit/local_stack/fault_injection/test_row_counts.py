@@ -122,20 +122,20 @@ def test_without_a_reachable_run_one_window_is_sent() -> None:
         assert rows_for_run(spec, KNOWN) is None
         assert row_count(spec, KNOWN, None, None) == RowCount(400, 1)
         warning = too_few_for_a_run(spec, KNOWN, RowCount(400, 1))
-        assert f"that takes more than {MAX_RUN_ROWS} rows, or a longer gate.holdout" in warning
+        assert f"a run needs more than {MAX_RUN_ROWS} rows, or a longer gate.holdout" in warning
 
 
 def test_run_warning_gives_the_numbers() -> None:
     assert too_few_for_a_run(loop_with(), KNOWN, RowCount(400, 1)) == (
-        "a run on these rows alone is abandoned: of 400, 400 are in its holdout (gate.minimum_rows is 200) and 0 before it "
-        "(retraining.minimum_rows is 1000); 2400 rows in 6 windows are enough, and sent without --rows and --windows"
+        "a run on these rows alone will be abandoned: of 400, 400 are in its holdout (gate.minimum_rows is 200) and 0 before it "
+        "(retraining.minimum_rows is 1000); 2400 rows in 6 windows are enough, which is the default without --rows and --windows"
     )
 
 
 def test_verdict_warning_gives_the_rows_needed() -> None:
     assert too_few_for_a_verdict(loop_with(), RowCount(400, 2)) == ""
     assert too_few_for_a_verdict(loop_with(), RowCount(399, 2)) == (
-        "199 rows per window are fewer than drift.window.minimum_rows, 200: the only possible verdict is "
+        "199 rows per window are fewer than drift.window.minimum_rows, 200: the verdict will be "
         "insufficient_data; send at least 400 rows"
     )
     by_rows = loop_with(window={"rows": 500})

@@ -96,7 +96,7 @@ def test_too_few_rows_for_a_verdict_are_warned_about(service: FakeService) -> No
     with ServiceClient("inference", service.url) as client:
         scenario = scenario_of(client)
         [warning] = scenario.warnings(Workload(rows=199), None)
-        assert "the only possible verdict is insufficient_data" in warning
+        assert "the verdict will be insufficient_data" in warning
         assert scenario.warnings(Workload(rows=199), "reversed") == [warning]
         assert scenario.warnings(Workload(rows=200), None) == []
 
@@ -105,7 +105,7 @@ def test_too_few_reversed_rows_for_a_run_are_warned_about(service: FakeService) 
     with ServiceClient("inference", service.url) as client:
         scenario = scenario_of(client)
         [warning] = scenario.warnings(Workload(), "reversed")
-        assert "a run on these rows alone is abandoned" in warning
+        assert "a run on these rows alone will be abandoned" in warning
         assert scenario.warnings(Workload(), "own") == []
         assert scenario.warnings(Workload(windows=None), "reversed") == []
 

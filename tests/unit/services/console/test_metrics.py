@@ -8,7 +8,7 @@ from tests.unit.services.console.harness import Console, run
 
 def test_requests_and_polls_are_counted() -> None:
     loop = full_loop()
-    loop.away = {"drift"}
+    loop.unreachable = {"drift"}
 
     async def metrics() -> str:
         console = Console(loop)

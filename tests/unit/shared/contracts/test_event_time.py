@@ -31,7 +31,7 @@ INSTANT = timedelta(microseconds=1)
         NOW + timedelta(days=1),
     ],
 )
-def test_within_the_bounds_a_moment_stays_itself(moment: datetime) -> None:
+def test_time_within_bounds_is_unchanged(moment: datetime) -> None:
     assert check_event_time(moment, NOW, field="event_time") is moment
 
 

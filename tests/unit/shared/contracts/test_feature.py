@@ -26,7 +26,7 @@ def test_no_feature_may_take_the_name_of_a_column_of_ours(name: str) -> None:
         ({"name": "b", "type": "boolean", "nullable": True}, "cannot be nullable"),
         ({"name": "t", "type": "tensor", "shape": [2], "nullable": True}, "cannot be nullable"),
         ({"name": "w", "type": "timestamp", "nullable": True}, "a timestamp cannot be nullable"),
-        ({"name": "w", "type": "timestamp", "minimum": 0}, "a timestamp has no `minimum` and no `maximum`"),
+        ({"name": "w", "type": "timestamp", "minimum": 0}, "a timestamp cannot have `minimum` or `maximum`"),
         ({"name": "n", "type": "number", "minimum": 2, "maximum": 1}, "above `maximum`"),
         ({"name": "n", "type": "number", "minimum": float("nan")}, "finite"),
         ({"name": "n", "type": "word"}, "'number', 'integer'"),
@@ -76,14 +76,17 @@ def test_columns_of_a_matrix_are_the_named_or_all_numbers(named: list[str], colu
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        ({"input": "X", "features": ["y"]}, "names y, which is no feature"),
+        ({"input": "X", "features": ["y"]}, "names y, which is not a feature"),
         (
             {"input": "X", "features": ["colour"]},
             "names colour, a category; a column of a matrix is a number",
         ),
         ({"input": "X", "features": ["x", "x"]}, "matrix.features names a feature twice"),
-        ({"input": "note"}, "matrix.input is note, which is a feature with an input of its own"),
-        ({"input": "i", "features": ["x"]}, "matrix.input is i, which is a feature with an input of its own"),
+        ({"input": "note"}, "matrix.input is note, which is also the name of a feature with its own input"),
+        (
+            {"input": "i", "features": ["x"]},
+            "matrix.input is i, which is also the name of a feature with its own input",
+        ),
     ],
 )
 def test_matrix_that_contradicts_the_features_is_refused(entry: dict[str, Any], expected: str) -> None:

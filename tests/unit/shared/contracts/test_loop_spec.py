@@ -62,7 +62,7 @@ def test_matrix_is_written_only_where_it_is_set(loop_document: dict[str, Any]) -
     assert LoopSpec.model_validate(spec.model_dump(mode="json")) == spec
     assert "carrier" not in spec.matrix_columns
     assert spec.matrix_columns
-    with pytest.raises(ValidationError, match="matrix.features names weather, which is no feature"):
+    with pytest.raises(ValidationError, match="matrix.features names weather, which is not a feature"):
         LoopSpec.model_validate(at(loop_document, "matrix.features", ["weather"]))
 
 
@@ -95,7 +95,7 @@ def classes(*labels: Any) -> dict[str, Any]:
             "accuracy",
             "metric.name: a metric is a loss, smaller is better: use error_rate (1 - accuracy)",
         ),
-        ("metric.name", "macro_f1", "metric.name: it is no mean over rows"),
+        ("metric.name", "macro_f1", "metric.name: it is not a mean over rows"),
         ("prediction", {"kind": "classes"}, "prediction: a prediction of kind classes needs `labels`"),
         (
             "prediction",
@@ -188,7 +188,7 @@ def test_other_kinds_are_written_without_labels(loop_spec: LoopSpec) -> None:
     assert loop_spec.model_dump(mode="json")["prediction"] == {"kind": "probability", "output": ""}
 
 
-def test_a_bare_no_in_a_list_of_values_is_refused_with_the_remedy(loop_document: dict[str, Any]) -> None:
+def test_unquoted_no_in_values_is_refused_with_a_hint(loop_document: dict[str, Any]) -> None:
     text = yaml.safe_dump(loop_document).replace("- AA", "- NO")
     with pytest.raises(
         InvalidLoopSpec,

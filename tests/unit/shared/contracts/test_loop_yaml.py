@@ -55,17 +55,17 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     [
         (
             {"metric": {"name": "mae"}},
-            "metric does not go with a prediction of kind embedding",
+            "metric is not allowed for a prediction of kind embedding",
             "remove metric;",
         ),
         (
             {"outcome": {"delay": "1d"}, "gate": {"holdout": "1d"}},
-            "outcome does not go with",
+            "outcome is not allowed for",
             "remove outcome, gate;",
         ),
         (
             {"retraining": {"command": ["x"], "cooldown": "1d", "triggers": []}},
-            "retraining.cooldown does not go with",
+            "retraining.cooldown is not allowed for",
             "remove retraining.cooldown, retraining.triggers; `homeostat deploy` uses command and time_limit",
         ),
         ({"automation": "auto"}, "automation is auto; expected observe", "set automation: observe"),

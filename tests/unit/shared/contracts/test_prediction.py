@@ -30,7 +30,7 @@ RANGES: dict[str, Any] = {"kind": "values", "names": ["low", "mid", "high"]}
         ({"kind": "probability", "positive": True}, "YAML reads an unquoted yes, no, on or off as true"),
     ],
 )
-def test_refusal_says_what_the_kind_needs(document: dict[str, Any], said: str) -> None:
+def test_refusal_names_required_keys_of_the_kind(document: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Prediction.model_validate(document)
 

@@ -60,7 +60,7 @@ def test_another_cause_has_another_key(other: tuple[str, str, str, datetime]) ->
     assert cause_key(*other) != cause_key("flights", "evaluation", "v", END)
 
 
-def test_the_same_moment_in_another_time_zone_is_the_same_cause() -> None:
+def test_same_time_in_another_zone_is_the_same_cause() -> None:
     elsewhere = END.astimezone(timezone(timedelta(hours=2)))
     assert cause_key("flights", "evaluation", "v", elsewhere) == cause_key("flights", "evaluation", "v", END)
 

@@ -28,7 +28,7 @@ from shared.grafana.client import GrafanaClient
 from shared.grafana.interface import Annotation, GrafanaForbidden, GrafanaOutcomeUnknown, GrafanaUnavailable
 from shared.settings import HomeostatSettings
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, Trouble, answers, grafana, page
-from tests.waiting import bound, patience
+from tests.waiting import bound, time_factor
 
 AT = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 TAGS = ("homeostat", "drift", "model:flights")
@@ -42,7 +42,7 @@ class Notebook:
         self.answers = list(answers)
         self.kept: list[Annotation] = []
         self.tries = 0
-        self.looks = 0
+        self.lookups = 0
         self.keeps_when_unsure = False
 
     def add_annotation(self, annotation: Annotation) -> None:
@@ -54,7 +54,7 @@ class Notebook:
             raise error
 
     def has_annotation(self, annotation: Annotation) -> bool:
-        self.looks += 1
+        self.lookups += 1
         return annotation in self.kept
 
 
@@ -75,7 +75,7 @@ class Results:
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds * patience()
+    deadline = time.monotonic() + seconds * time_factor()
     while not true():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.005)
@@ -99,14 +99,14 @@ def test_what_is_annotated_arrives_in_order(results: Results) -> None:
     annotator.close(1)
 
 
-def test_an_annotation_waits_for_a_grafana_that_is_away(results: Results) -> None:
+def test_annotation_is_retried_until_grafana_responds(results: Results) -> None:
     notebook = Notebook(*[GrafanaUnavailable("away")] * 20)
     annotator = Annotator(notebook, results, pauses=SOON)
     annotator.annotate("patient", TAGS, AT)
     annotator.annotate("next", TAGS, AT)
     assert results.wait_for(2) == ["sent", "sent"]
     assert [one.text for one in notebook.kept] == ["patient", "next"]
-    assert (notebook.tries, notebook.looks) == (22, 0)
+    assert (notebook.tries, notebook.lookups) == (22, 0)
     annotator.close(1)
 
 
@@ -127,16 +127,16 @@ def test_what_may_be_there_already_is_looked_for_and_not_written_twice(results: 
     annotator.annotate("once", TAGS, AT)
     assert results.wait_for(1) == ["sent"]
     assert len(notebook.kept) == 1
-    assert (notebook.tries, notebook.looks) == (1, 1)
+    assert (notebook.tries, notebook.lookups) == (1, 1)
     annotator.close(1)
 
 
-def test_what_did_not_get_through_is_written_after_a_look(results: Results) -> None:
+def test_unconfirmed_annotation_is_looked_up_and_retried(results: Results) -> None:
     notebook = Notebook(GrafanaOutcomeUnknown("timeout"))
     annotator = Annotator(notebook, results, pauses=SOON)
     annotator.annotate("once", TAGS, AT)
     assert results.wait_for(1) == ["sent"]
-    assert (len(notebook.kept), notebook.tries, notebook.looks) == (1, 2, 1)
+    assert (len(notebook.kept), notebook.tries, notebook.lookups) == (1, 2, 1)
     annotator.close(1)
 
 
@@ -161,12 +161,12 @@ def test_what_grafana_refuses_is_not_tried_again(results: Results, error: Homeos
     annotator.close(1)
 
 
-def test_where_nobody_may_look_nothing_is_written_a_second_time(results: Results) -> None:
-    class Blind(Notebook):
+def test_unconfirmed_annotation_is_not_repeated_without_read_access(results: Results) -> None:
+    class WithoutReadAccess(Notebook):
         def has_annotation(self, annotation: Annotation) -> bool:
             raise GrafanaForbidden("may not read")
 
-    notebook = Blind(GrafanaOutcomeUnknown("timeout"))
+    notebook = WithoutReadAccess(GrafanaOutcomeUnknown("timeout"))
     annotator = Annotator(notebook, results, pauses=SOON)
     annotator.annotate("x", TAGS, AT)
     assert results.wait_for(1) == ["dropped"]
@@ -174,7 +174,7 @@ def test_where_nobody_may_look_nothing_is_written_a_second_time(results: Results
     annotator.close(1)
 
 
-def test_an_error_nobody_foresaw_does_not_end_the_annotator(results: Results) -> None:
+def test_unexpected_error_does_not_stop_the_annotator(results: Results) -> None:
     class Broken(Notebook):
         def add_annotation(self, annotation: Annotation) -> None:
             if annotation.text == "bad":

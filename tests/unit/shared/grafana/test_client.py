@@ -45,13 +45,13 @@ def closed_port() -> int:
         return int(one.getsockname()[1])
 
 
-def test_nobody_listens() -> None:
+def test_unreachable_address_is_unavailable() -> None:
     client = GrafanaClient(GrafanaAccess(f"http://127.0.0.1:{closed_port()}", token=TOKEN))
     with pytest.raises(GrafanaUnavailable, match="no connection"):
         client.add_annotation(MARK)
 
 
-def test_a_name_nobody_knows() -> None:
+def test_unknown_host_name_is_unavailable() -> None:
     client = GrafanaClient(GrafanaAccess("http://grafana.invalid", token=TOKEN), timeout_s=5)
     client._session.trust_env = False
     with pytest.raises(GrafanaUnavailable, match="no connection"):
@@ -254,7 +254,7 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     return context
 
 
-def test_a_certificate_nobody_vouches_for_gets_no_token(tmp_path: Path) -> None:
+def test_untrusted_certificate_gets_no_token(tmp_path: Path) -> None:
     with grafana(tls=self_signed(tmp_path)) as server:
         with pytest.raises(OperatorError, match="certificate") as error:
             GrafanaClient(GrafanaAccess(server.url, token=TOKEN)).check_login()

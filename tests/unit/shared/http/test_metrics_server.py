@@ -60,7 +60,7 @@ def test_unknown_path_is_404(url: str) -> None:
     assert answer.json() == {"error": "there is no route /metric"}
 
 
-def test_a_taken_port_is_named_with_the_remedy(url: str, service: Service) -> None:
+def test_taken_port_error_has_a_hint(url: str, service: Service) -> None:
     port = int(url.rsplit(":", 1)[1])
     with pytest.raises(OperatorError, match=f"port {port} on 127.0.0.1 cannot be opened") as refusal:
         MetricsServer(service.registry, "127.0.0.1", port, service.status)

@@ -35,7 +35,7 @@ def test_refusals(status: int, body: object, kind: type[HomeostatError], message
         assert fake.asked == [("POST /models/x/rollback", {"actor": "ada"})]
 
 
-def test_nobody_there_names_service_address_and_option() -> None:
+def test_unreachable_service_error_names_url_and_option() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with ServiceClient("drift", url) as client, pytest.raises(DependencyUnavailable) as raised:
         client.get("/verdicts")

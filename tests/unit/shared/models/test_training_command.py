@@ -21,7 +21,7 @@ from shared.models.training_command import (
     run_training,
     training_environment,
 )
-from tests.waiting import bound, patience
+from tests.waiting import bound, time_factor
 
 CHILD = "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
 
@@ -38,7 +38,7 @@ def job(tmp_path: Path, script: str, *, limit: float = 20) -> TrainingJob:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 10 * patience()
+    ends = time.monotonic() + 10 * time_factor()
     while not condition():
         assert time.monotonic() < ends, "the child of the training command still runs"
         time.sleep(0.05)

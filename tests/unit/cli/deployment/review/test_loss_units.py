@@ -38,7 +38,7 @@ def test_suitable_numbers_give_no_warning(make_loop: MakeLoop) -> None:
 def test_floor_below_the_reference_is_named(make_loop: MakeLoop) -> None:
     assert texts(make_loop(metric={"name": "log_loss", "floor": 0.3}), rows()) == [
         "metric.floor: the log_loss of the reference is 0.5004, above the floor of 0.3, so a window without any change counts as "
-        "drift; set it above 0.5004, to the log_loss from which on the model is of no use"
+        "drift; set it above 0.5004, to the log_loss at which the model is no longer useful"
     ]
 
 

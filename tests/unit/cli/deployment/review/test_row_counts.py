@@ -73,7 +73,9 @@ def test_window_of_few_rows_never_suffices(make_loop: MakeLoop) -> None:
         ),
     ],
 )
-def test_few_outcomes_are_told_apart(window: dict[str, Any], expected: str, make_loop: MakeLoop) -> None:
+def test_too_few_outcomes_have_their_own_warning(
+    window: dict[str, Any], expected: str, make_loop: MakeLoop
+) -> None:
     outcome = np.where(np.arange(ROWS) % 10 == 0, 1.0, np.nan)
     assert texts(make_loop(drift={"window": window}), rows(outcome=outcome)) == [expected]
     tensor = make_loop(kind="tensor", drift={"window": window})

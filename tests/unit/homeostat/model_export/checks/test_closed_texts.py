@@ -30,7 +30,7 @@ def test_texts_that_a_function_may_know_are_refused_with_a_warning(tmp_path: Pat
     model.fit(rows[["shop", "x"]], rows["outcome"])
     few = rows[rows["shop"] != "e"].reset_index(drop=True)
     with pytest.warns(
-        homeostat.ExportWarning, match="texts of the column 'shop' pass a function.*every text"
+        homeostat.ExportWarning, match="a function transforms the texts of the column 'shop'.*every text"
     ):
         homeostat.export(model, few, tmp_path / "few")
     shop = read_loop_spec(tmp_path / "few").features[0]

@@ -18,7 +18,7 @@ from shared.errors import ExportRefused, UnservableModel
         (ValueError("a " * 500), "a " * 150),
     ],
 )
-def test_first_line_says_what_the_library_said(error: Exception, line: str) -> None:
+def test_first_line_has_the_library_message(error: Exception, line: str) -> None:
     assert first_line(error) == line
 
 

@@ -18,8 +18,8 @@ EVEN = np.full((2, 3), 1 / 3)
 @pytest.mark.parametrize(
     ("outcomes", "labels", "order"),
     [
-        ([2, 0, 2], (0, 1, 2), "0 to 2, as the outcomes are"),
-        ([2.0, None, 1.0], (0, 1, 2), "0 to 2, as the outcomes are"),
+        ([2, 0, 2], (0, 1, 2), "0 to 2, like the outcomes"),
+        ([2.0, None, 1.0], (0, 1, 2), "0 to 2, like the outcomes"),
         (["dog", "cat", "bird"], ("bird", "cat", "dog"), "bird, cat, dog (the outcomes, sorted)"),
         ([7, 30, 5], (5, 7, 30), "5, 7, 30 (the outcomes, sorted)"),
     ],
@@ -37,7 +37,7 @@ def test_given_labels_go_before_those_of_the_file() -> None:
 
 
 @pytest.mark.parametrize("outcomes", [None, ["cat", "dog"], [1, 2, 3, 4], ["cat", 1, 2]])
-def test_labels_that_cannot_be_told_are_asked_for(outcomes: list[Any] | None) -> None:
+def test_unknown_labels_are_requested(outcomes: list[Any] | None) -> None:
     column = None if outcomes is None else pd.Series(outcomes, dtype=object)
     with pytest.raises(ExportRefused, match="3 numbers per row") as refused:
         class_output(EVEN, column, named=None)

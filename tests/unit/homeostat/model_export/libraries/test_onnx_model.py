@@ -175,7 +175,7 @@ def test_scores_that_are_logits_are_refused_with_the_line_to_add(rows: pd.DataFr
     assert homeostat.export(model, rows, tmp_path / "c").kind.name == "probability"
 
 
-def test_locale_that_this_machine_lacks_says_what_to_set(rows: pd.DataFrame, tmp_path: Path) -> None:
+def test_missing_locale_error_has_a_hint(rows: pd.DataFrame, tmp_path: Path) -> None:
     nodes = [
         helper.make_node("StringNormalizer", ["shop"], ["lower"], case_change_action="LOWER", locale="xx_XX"),
         helper.make_node(
@@ -212,7 +212,7 @@ def test_locale_that_this_machine_lacks_says_what_to_set(rows: pd.DataFrame, tmp
     )[0].tolist() == [1, 1]
 
 
-def test_file_that_onnxruntime_refuses_says_why(rows: pd.DataFrame, tmp_path: Path) -> None:
+def test_file_refused_by_onnxruntime_has_the_reason(rows: pd.DataFrame, tmp_path: Path) -> None:
     given = to_onnx(LinearRegression().fit(matrix(rows), rows["amount"]), matrix(rows)[:1], target_opset=17)
     given.ir_version = 99
     with pytest.raises(ExportRefused, match="model.onnx has IR version 99; .*set `model.ir_version = "):
@@ -353,7 +353,7 @@ def test_logits_get_a_softmax_and_sorted_labels(animals: pd.DataFrame, tmp_path:
     assert report.notes == (
         "labels in the order of the output: bird, cat, dog (the outcomes, sorted)",
         report.notes[1],
-        f"the most probable label is the outcome in {right} of 400 rows",
+        f"the most probable label equals the outcome in {right} of 400 rows",
     )
     lowest = fitted.decision_function(matrix(animals)).min()
     assert report.notes[1].startswith(f"the outputs range from {lowest:.4g} to ")
@@ -428,7 +428,7 @@ def test_probabilities_of_forests_are_served_as_they_are(trees: int, classes: in
     np.testing.assert_allclose(scores, expected if classes > 2 else expected[:, 1], atol=1e-5)
     assert (scores.min() >= 0, scores.max() <= 1) == (True, True)
     if (trees, classes) in ((50, 2), (50, 3)):
-        assert any("1.00000012" in note and "is clipped" in note for note in report.notes)
+        assert any("1.00000012" in note and "are clipped" in note for note in report.notes)
 
 
 def exceeding(width: int, output: str) -> onnx.ModelProto:
@@ -462,7 +462,7 @@ def test_probabilities_that_exceed_by_rounding_are_clipped(
     outcome = numbers.argmax(axis=1) if width > 1 else (numbers[:, 0] > 0).astype(int)
     rows = pd.DataFrame(numbers, columns=[f"x{place}" for place in range(width)]).assign(outcome=outcome)
     report = homeostat.export(exceeding(width, output), rows, tmp_path)
-    noted = any("exceeds 0 and 1 by rounding is clipped" in note for note in report.notes)
+    noted = any("values outside 0 to 1 by rounding are clipped" in note for note in report.notes)
     assert noted == (output == "y")
     table = homeostat.model_export.columns.to_table(report.columns, rows * 20)
     model = OnnxModel(tmp_path / "model.onnx", read_loop_spec(tmp_path))

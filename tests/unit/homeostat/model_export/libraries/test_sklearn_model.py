@@ -40,7 +40,7 @@ def test_columns_that_a_pipeline_drops_are_no_features(tmp_path: Path) -> None:
         assert report.comparisons[0].differing == 0
 
 
-def test_refusal_of_an_inner_part_is_said_once(tmp_path: Path) -> None:
+def test_refusal_of_a_nested_estimator_is_reported_once(tmp_path: Path) -> None:
     rows = pd.DataFrame({"a": np.arange(60.0), "outcome": np.arange(60.0) % 7})
     part = GradientBoostingRegressor(n_estimators=2, init=LinearRegression())
     model = VotingRegressor([("all", VotingRegressor([("boosted", part)]))]).fit(rows[["a"]], rows["outcome"])

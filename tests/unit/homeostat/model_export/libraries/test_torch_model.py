@@ -111,7 +111,7 @@ def test_scores_that_are_probabilities_on_the_rows_only_are_refused(tmp_path: Pa
     with pytest.raises(ExportRefused) as refused:
         homeostat.export(net, pairs, tmp_path / "linear")
     assert refused.value.message.startswith(
-        "the model's scores are between 0 and 1 on the rows only: of values beyond the range it returns "
+        "the model's scores are between 0 and 1 on the rows only: for values beyond the range it returns "
     )
     assert "end the model with a sigmoid" in refused.value.hint
     assert not (tmp_path / "linear").exists()
@@ -248,13 +248,13 @@ def test_images_become_a_tensor_and_logits_classes(digits: pd.DataFrame, tmp_pat
     [feature] = loop.features
     assert (feature.type, feature.shape) == ("tensor", (1, 8, 8))
     assert (loop.prediction.kind, loop.prediction.labels) == ("classes", tuple(range(10)))
-    assert report.notes[0] == "labels in the order of the output: 0 to 9, as the outcomes are"
+    assert report.notes[0] == "labels in the order of the output: 0 to 9, like the outcomes"
     assert "so a softmax was added: row 0 is " in report.notes[1]
     images = torch.from_numpy(np.stack(digits["image"].tolist()).astype(np.float32))
     with torch.no_grad():
         expected = torch.softmax(module.eval()(images), dim=1).numpy()
     right = int((expected.argmax(axis=1) == digits["outcome"]).sum())
-    assert report.notes[2] == f"the most probable label is the outcome in {right} of 300 rows"
+    assert report.notes[2] == f"the most probable label equals the outcome in {right} of 300 rows"
     reference = pq.read_table(tmp_path / "reference.parquet")
     np.testing.assert_allclose(OnnxModel(tmp_path / "model.onnx", loop).score(reference), expected, atol=1e-6)
     # What was written can be exported again, as after reading it from Parquet.

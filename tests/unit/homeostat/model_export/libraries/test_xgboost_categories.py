@@ -42,5 +42,5 @@ def test_offsets_that_count_characters_may_cut_whole_texts() -> None:
 
 def test_text_that_was_cut_off_and_is_not_in_the_rows_is_refused_with_the_cause() -> None:
     encoder = stored(("日本語", "other", "Zürich"), by_characters=True)
-    with pytest.raises(ValueError, match="XGBoost cut off category 3 of 3.*astype"):
+    with pytest.raises(ValueError, match="XGBoost truncated category 3 of 3.*astype"):
         stored_texts(encoder, ("日本語",))

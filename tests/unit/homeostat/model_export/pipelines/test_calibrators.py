@@ -63,5 +63,5 @@ def test_inverse_of_a_scaler_is_a_line() -> None:
 
 def test_unknown_inverse_is_refused_with_what_to_use() -> None:
     made, scores = graph()
-    with pytest.raises(ExportRefused, match="PowerTransformer, has no export.*np.expm1"):
+    with pytest.raises(ExportRefused, match="PowerTransformer, cannot be exported.*np.expm1"):
         add_inverse(made, PowerTransformer().fit([[1.0], [2.0], [9.0]]), scores)

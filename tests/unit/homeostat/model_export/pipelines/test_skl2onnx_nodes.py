@@ -12,6 +12,6 @@ def test_hint_names_the_steps_without_a_converter() -> None:
     assert hint.startswith("skl2onnx has no converter of SplineTransformer: use estimators")
 
 
-def test_hint_says_that_options_are_in_the_way_where_all_steps_have_converters() -> None:
+def test_hint_names_unsupported_options() -> None:
     hint = conversion_hint(make_pipeline(StandardScaler(), KBinsDiscretizer(), LogisticRegression()))
     assert hint.startswith("skl2onnx has converters of these steps, but not of their options or columns")

@@ -30,7 +30,7 @@ def test_rounded_values_stay_on_their_side(threshold: float, strict: bool) -> No
     assert before.tolist() == after.tolist()
 
 
-def test_values_that_float32_cannot_tell_apart_stay_together() -> None:
+def test_values_equal_in_float32_get_the_same_leaf() -> None:
     same = np.array([1.0, 1.0 + 1e-12])
     assert rounded_threshold(1.0, same, strict=False) == 1.0
 

@@ -54,7 +54,7 @@ def test_installation_without_a_model() -> None:
 @pytest.mark.parametrize("service", ["inference", "shipper", "sink", "drift", "retraining"])
 def test_unreachable_service_is_an_action_item(service: str) -> None:
     loop = full_loop()
-    loop.away = {service}
+    loop.unreachable = {service}
     snapshot = take_snapshot(loop)
     found = conditions(snapshot)
     assert [name for name in COMPONENTS if found[name] == "unreachable"] == [service]
@@ -72,7 +72,7 @@ def test_start_of_a_problem_is_kept_until_it_ends() -> None:
         found: list[object] = []
         for away in (set(), {"drift"}, {"drift"}, set(), {"drift"}):
             console.clock.forward(10)
-            loop.away = away
+            loop.unreachable = away
             drift = (await console.aggregator.snapshot()).component("drift")
             assert drift is not None
             found.append(drift.since and (drift.since - NOW).total_seconds())
@@ -87,7 +87,7 @@ def test_last_data_of_an_unreachable_service_is_kept() -> None:
     async def snapshots() -> object:
         console = Console(loop)
         await console.aggregator.snapshot()
-        loop.away = {"drift", "retraining"}
+        loop.unreachable = {"drift", "retraining"}
         console.clock.forward(30)
         return await console.aggregator.snapshot()
 
@@ -130,7 +130,7 @@ def test_slow_service_delays_a_snapshot_only_briefly(monkeypatch: pytest.MonkeyP
         return took, first, asked
 
     took, snapshot, asked = run(snapshots)
-    assert took < 1.7  # what is asked about each model waits within the same patience, not once more
+    assert took < 1.7  # what is asked about each model waits within the same time_factor, not once more
     assert conditions(snapshot)["drift"] == "unreachable"
     assert conditions(snapshot)["retraining"] == "up"
     assert (
@@ -233,7 +233,7 @@ def test_state_of_kafka_comes_from_its_clients() -> None:
     loop.kafka = False
     assert conditions(take_snapshot(loop))["kafka"] == "unreachable"
     loop.kafka = True
-    loop.away = {"shipper", "sink", "retraining"}
+    loop.unreachable = {"shipper", "sink", "retraining"}
     snapshot = take_snapshot(loop)
     assert conditions(snapshot)["kafka"] == "unknown"
     assert "kafka" not in {item.about for item in snapshot.action_items}
@@ -264,7 +264,7 @@ def test_clock_change_does_not_freeze_the_snapshot(set_by: float) -> None:
     async def snapshots() -> list[object]:
         console = Console(loop)
         await console.aggregator.snapshot()
-        loop.away = {"inference", "shipper", "sink", "drift", "retraining"}
+        loop.unreachable = {"inference", "shipper", "sink", "drift", "retraining"}
         console.clock.set_by(set_by)
         kept = conditions(await console.aggregator.snapshot())["drift"]
         console.clock.forward(2)
@@ -330,7 +330,7 @@ def test_results_of_former_requests_are_dropped() -> None:
 
 def test_monitoring_comes_last() -> None:
     loop = full_loop()
-    loop.away = {"retraining", "prometheus"}
+    loop.unreachable = {"retraining", "prometheus"}
     where = endpoints(BASE, prometheus=f"{BASE}/prometheus")
     needs = take_snapshot(loop, where=where).action_items
     assert [item.about for item in needs if item.kind == "component"] == ["retraining", "prometheus"]
@@ -356,7 +356,7 @@ def test_old_run_that_awaits_approval_is_found() -> None:
 
 def test_each_server_is_compared_with_the_release_log() -> None:
     loop = full_loop()
-    loop.away = {"second"}
+    loop.unreachable = {"second"}
     where = endpoints(BASE)
     where = type(where)(**{**where.__dict__, "servers": (f"{BASE}/inference", "http://two/second")})
     snapshot = take_snapshot(loop, where=where)
@@ -377,7 +377,7 @@ def test_server_behind_the_release_log_is_an_action_item() -> None:
 
 def test_action_items_are_ordered_by_urgency() -> None:
     loop = full_loop()
-    loop.away = {"sink"}
+    loop.unreachable = {"sink"}
     needs = take_snapshot(loop).action_items
     assert [(item.kind, item.about) for item in needs] == [
         ("component", "sink"),

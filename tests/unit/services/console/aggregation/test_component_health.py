@@ -65,7 +65,7 @@ def test_old_samples_are_not_shown() -> None:
             "shipper",
             "homeostat_shipper_backlog_bytes 2048\nhomeostat_shipper_oldest_row_age_seconds 7200",
             "degraded",
-            "a row has waited 2 h for Kafka",
+            "the oldest row on the spool has waited 2 h for Kafka",
         ),
         ("sink", 'homeostat_sink_lag_records{topic="a"} 0', "up", "no lag"),
         ("sink", 'homeostat_sink_lag_records{topic="a"} 10000', "up", "10,000 records behind Kafka"),

@@ -28,7 +28,7 @@ def later(loop: FakeLoop, change: Any, seconds: float = 3600) -> Snapshot:
 
 def released_meanwhile(loop: FakeLoop) -> None:
     loop.release(3)
-    loop.away = {"retraining"}
+    loop.unreachable = {"retraining"}
 
 
 def log_lies(loop: FakeLoop) -> None:
@@ -61,7 +61,7 @@ def test_old_release_log_does_not_disagree_with_servers(change: Any) -> None:
 
 def test_old_release_log_does_not_agree_with_servers() -> None:
     def retraining_leaves(loop: FakeLoop) -> None:
-        loop.away = {"retraining"}
+        loop.unreachable = {"retraining"}
 
     [served] = later(full_loop(), retraining_leaves).models[0].servers
     assert served.agrees is None
@@ -84,7 +84,7 @@ def test_release_time_in_the_future_is_no_swap() -> None:
 
 def test_old_data_is_listed_with_its_time() -> None:
     def some_leave(loop: FakeLoop) -> None:
-        loop.away = {"drift", "retraining"}
+        loop.unreachable = {"drift", "retraining"}
 
     assert take_snapshot(full_loop()).models[0].stale == {}
     [model] = later(full_loop(), some_leave).models

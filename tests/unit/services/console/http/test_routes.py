@@ -177,14 +177,14 @@ def test_own_page_and_programs_can_act(headers: dict[str, str]) -> None:
 
 
 def test_unknown_host_reads_nothing() -> None:
-    async def looks() -> list[int]:
+    async def requests() -> list[int]:
         console = Console(full_loop())
         return [
             (await console.http.get(path, headers={"Host": "evil.example"})).status_code
             for path in ("/", "/main", "/status.json", "/reports/x")
         ]
 
-    assert run(looks) == [421] * 4
+    assert run(requests) == [421] * 4
 
 
 def test_large_body_is_refused() -> None:
@@ -212,7 +212,7 @@ def test_error_of_retraining_is_passed_on() -> None:
 
 def test_unreachable_retraining_did_nothing() -> None:
     loop = full_loop()
-    loop.away = {"retraining"}
+    loop.unreachable = {"retraining"}
 
     async def once() -> httpx.Response:
         return await Console(loop).post("/api/models/flights/rollback", BACK)
@@ -236,7 +236,7 @@ def test_lost_response_is_not_reported_as_failure(monkeypatch: pytest.MonkeyPatc
 
     answer = run(once)
     assert answer.status_code == 503
-    assert "it is not known whether the action was done" in answer.json()["error"]
+    assert "the action may or may not have been done" in answer.json()["error"]
 
 
 def test_user_named_by_the_proxy_wins() -> None:
@@ -269,14 +269,14 @@ def test_security_headers_of_every_response() -> None:
     loop = full_loop()
     loop.lies["/drift/reports/v"] = b"<script>parent.document.title='taken'</script>"
 
-    async def looks() -> dict[str, httpx.Headers]:
+    async def requests() -> dict[str, httpx.Headers]:
         console = Console(loop)
         return {
             path: (await console.http.get(path)).headers
             for path in ("/", "/main", "/status.json", "/reports/v", "/reports/v/content", "/none")
         }
 
-    found = run(looks)
+    found = run(requests)
     framed = found["/reports/v/content"]
     for headers in found.values():
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -334,8 +334,8 @@ def test_status_json_has_the_same_data() -> None:
     async def once() -> Any:
         return (await Console(full_loop()).http.get("/status.json")).json()
 
-    facts = run(once)
-    assert set(facts) == {
+    document = run(once)
+    assert set(document) == {
         "at",
         "components",
         "models",
@@ -346,19 +346,19 @@ def test_status_json_has_the_same_data() -> None:
         "action_items",
         "stale",
     }
-    assert facts["models"][0]["servers"][0]["agrees"] is True
-    assert facts["action_items"][0]["about"] == "run-new"
+    assert document["models"][0]["servers"][0]["agrees"] is True
+    assert document["action_items"][0]["about"] == "run-new"
 
 
 def test_console_works_without_other_services() -> None:
     loop = full_loop()
-    loop.away = {"inference", "shipper", "sink", "drift", "retraining"}
+    loop.unreachable = {"inference", "shipper", "sink", "drift", "retraining"}
 
-    async def looks() -> list[int]:
+    async def requests() -> list[int]:
         console = Console(loop)
         return [
             (await console.http.get(path)).status_code
             for path in ("/health/live", "/", "/main", "/status.json")
         ]
 
-    assert run(looks) == [200] * 4
+    assert run(requests) == [200] * 4

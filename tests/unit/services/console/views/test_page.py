@@ -93,9 +93,9 @@ def test_special_characters_are_shown() -> None:
 @pytest.mark.parametrize("loop", [FakeLoop(), full_loop(), busy_loop()], ids=["empty", "full", "busy"])
 @pytest.mark.parametrize("away", [(), ("drift",), ("inference", "shipper", "sink", "drift", "retraining")])
 def test_headings_ids_and_labels_are_in_order(loop: FakeLoop, away: tuple[str, ...]) -> None:
-    loop.away = set(away)
+    loop.unreachable = set(away)
     page = page_of(loop)
-    loop.away = set()
+    loop.unreachable = set()
     ids = [element.id for element in page.elements if element.id]
     assert sorted(ids) == sorted(set(ids))
     levels = [int(element.name[1]) for element in page.elements if re.fullmatch(r"h[1-6]", element.name)]
@@ -189,7 +189,7 @@ def test_empty_sections_say_why() -> None:
 
 def test_list_of_an_unreachable_service_is_marked() -> None:
     loop = full_loop()
-    loop.away = {"drift"}
+    loop.unreachable = {"drift"}
     text = Page(render_main(take_snapshot(loop))).one("section", id="verdicts").text
     assert "drift: connection refused; no data" in text
     assert "No verdict yet" not in text
@@ -307,7 +307,7 @@ def test_user_named_by_a_proxy_is_in_the_page() -> None:
 def marks(*away: str) -> list[str]:
     """The marks in the model's card: after those of the action items, before those of the lists."""
     loop = full_loop()
-    page = Page(render_main(later(loop, lambda one: one.away.update(away))))
+    page = Page(render_main(later(loop, lambda one: one.unreachable.update(away))))
     count = page.one("article").text.count("data from")
     start = page.one("section", id="action-items").text.count("data from")
     return [mark.text for mark in page.all("p", class_="stale")][start : start + count]
@@ -328,7 +328,7 @@ def test_old_data_of_retraining_is_marked() -> None:
 
 def test_old_data_of_a_server_is_marked() -> None:
     loop = full_loop()
-    page = Page(render_main(later(loop, lambda one: one.away.add("inference"))))
+    page = Page(render_main(later(loop, lambda one: one.unreachable.add("inference"))))
     assert "loop serves generation 3, cccc00000000 ? not known connection refused; data from 1 h ago" in (
         page.one("ul", class_="servers").text
     )

@@ -53,7 +53,7 @@ def test_the_state(measurements: Measurements, state: State) -> None:
     assert classify(SUBJECT, measurements, minutes(99)).state == state
 
 
-def test_a_fault_names_no_drift_and_blames_the_broken_features() -> None:
+def test_data_fault_lists_faulty_features_and_no_drift() -> None:
     verdict = classify(SUBJECT, replace(LOUD, scores=(*LOUD.scores, score("feature", "y", 9))), minutes(99))
     assert verdict.drifted == ()
     assert verdict.top_drifted_features == ("x",)
@@ -72,7 +72,7 @@ def test_the_strongest_is_blamed_first_each_feature_once() -> None:
     assert verdict.drifted == ("feature", "prediction")
 
 
-def test_the_id_is_the_cause_not_the_moment() -> None:
+def test_verdict_id_does_not_depend_on_the_time() -> None:
     early, late = (classify(SUBJECT, CALM, minutes(at)) for at in (99, 9999))
     assert early.verdict_id == late.verdict_id == cause_key("toy", "evaluation", "ab" * 32, minutes(60))
 
@@ -84,7 +84,7 @@ def test_performance_comes_first_in_the_explanation() -> None:
     )
 
 
-def test_a_verdict_tells_what_exceeds_and_the_strongest_of_the_rest() -> None:
+def test_verdict_has_exceeded_and_strongest_scores() -> None:
     calm = [
         score("feature", f"f{place}", place / 10000, 0.5) for place in range(MAX_SCORES_WITHIN_THRESHOLD + 2)
     ]

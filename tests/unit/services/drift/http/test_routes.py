@@ -100,7 +100,7 @@ def test_a_limit_that_is_none_is_refused(service: Service, limit: str) -> None:
     assert answer.json()["field"] == "limit"
 
 
-def test_status_tells_how_far_the_examination_is(service: Service, released: Manifest) -> None:
+def test_status_shows_evaluation_progress(service: Service, released: Manifest) -> None:
     service.installation.settle()
     body = service.client.get("/status").json()
     [model] = body["models"]
@@ -112,7 +112,7 @@ def test_status_tells_how_far_the_examination_is(service: Service, released: Man
     assert body["unpublished"] == 2
 
 
-def test_a_report_is_drawn_once_when_someone_looks(service: Service, released: Manifest) -> None:
+def test_report_is_rendered_once_on_request(service: Service, released: Manifest) -> None:
     [verdict, _] = service.installation.settle()
     assert service.drawer.drawn == []
     first = service.client.get(f"/reports/{verdict.verdict_id}")

@@ -78,7 +78,7 @@ def test_compacting_the_lake_changes_nothing(world: World, lake_reader: DeltaLak
     assert [seen.generation for seen in lake_reader.generations("toy", 1)] == [2, 3]
 
 
-def test_a_look_at_a_quiet_lake_opens_no_file(world: World, lake_reader: DeltaLakeReader) -> None:
+def test_poll_of_an_unchanged_lake_opens_no_file(world: World, lake_reader: DeltaLakeReader) -> None:
     manifest = world.version(loop(), ordinary(10, 1))
     for generation in (1, 2):
         world.answer(manifest, generation, ordinary(60, generation, start=minutes(10 * generation)))
@@ -96,7 +96,7 @@ def test_a_look_at_a_quiet_lake_opens_no_file(world: World, lake_reader: DeltaLa
     assert lake_reader.watermarks("toy") == watermarks
 
 
-def test_a_lake_that_cannot_be_read_is_away(world: World) -> None:
+def test_unreadable_lake_is_unavailable(world: World) -> None:
     location = world.home / "lake" / "predictions" / "toy" / "_delta_log"
     location.mkdir(parents=True)
     (location / "00000000000000000000.json").write_text("this is no log")

@@ -128,7 +128,7 @@ def test_windows_of_a_new_release_have_no_start_before_its_first_row(
     assert installation.monitor.statuses()[0].next_window_start == minutes(200)
 
 
-def test_a_generation_that_is_done_with_costs_no_later_look(
+def test_finished_generation_is_not_polled(
     installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = installation.world
@@ -559,7 +559,7 @@ def last_full_poll(installation: Installation) -> datetime | None:
     [({"every": "5m"}, 61.0), ({"every": "1d"}, 1471.0), ({"every": "4d"}, 5791.0), ({"rows": 500}, 115.0)],
     ids=["5m", "1d", "4d", "rows"],
 )
-def test_drift_says_that_it_is_through_until_a_window_is_due_and_cannot_be_judged(
+def test_last_full_poll_stops_at_an_unevaluated_window(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, window: dict[str, object], due: float
 ) -> None:
     monkeypatch.setattr(monitor, "RETRY_SECONDS", 0.0)
@@ -611,7 +611,7 @@ def test_drift_is_through_when_the_last_of_many_windows_is_judged(
     assert seen == [(4, minutes(99_999)), (2, minutes(100_001)), (0, minutes(100_002))]
 
 
-def test_while_the_lake_or_the_list_of_models_is_away_drift_does_not_say_that_it_is_through(
+def test_last_full_poll_stops_without_lake_or_models(
     installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installation.settle()

@@ -111,7 +111,7 @@ def test_an_inflation_seen_in_few_blocks_is_trusted_less(monkeypatch: pytest.Mon
     assert limit(8) > 1.1 * limit(64)
 
 
-def test_a_busier_window_holds_no_more_independent_moments() -> None:
+def test_busier_window_has_no_more_independent_rows() -> None:
     baseline = numeric_baseline(autoregressive(20000, 0.95, np.random.default_rng(7)))
     usual = distance_threshold(baseline, Sizes(1000, 1000, 20000, 20000, expected=1000), 1e-3)
     busy = distance_threshold(baseline, Sizes(10000, 10000, 20000, 20000, expected=1000), 1e-3)

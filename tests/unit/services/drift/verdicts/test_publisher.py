@@ -18,7 +18,7 @@ def test_verdicts_go_out_in_the_order_they_were_reached(installation: Installati
     assert installation.publisher.publish() == 0
 
 
-def test_while_the_topic_is_away_verdicts_wait_and_keep_their_order(installation: Installation) -> None:
+def test_verdicts_keep_their_order_without_kafka(installation: Installation) -> None:
     installation.topic.refuse = 2
     for end in (60, 120):
         installation.verdicts.put(verdict(end))

@@ -78,7 +78,7 @@ def test_another_version_and_another_model_begin_streaks_of_their_own(store: Ver
     assert hours_marked(store, *verdicts) == [0, 1, 3]
 
 
-def test_a_mark_says_what_and_where_and_stands_at_the_moment_of_the_verdict(store: VerdictStore) -> None:
+def test_annotation_has_text_tags_and_verdict_time(store: VerdictStore) -> None:
     annotator = MemoryAnnotator()
     found = verdict(0, "data_fault")
     store.put(found)

@@ -51,7 +51,7 @@ def test_the_newest_come_first(store: VerdictStore) -> None:
     assert store.last_evaluation("none") is None
 
 
-def test_an_unknown_id_is_said_to_be_unknown(store: VerdictStore) -> None:
+def test_unknown_id_is_not_found(store: VerdictStore) -> None:
     with pytest.raises(NotFound, match="no verdict x"):
         store.get("x")
 

@@ -299,7 +299,7 @@ def test_infer_is_validated_like_predict(
         ),
         (
             {"name": "count", "datatype": "UINT8", "shape": [1], "data": [300]},
-            "input count contains 300, which is no UINT8; expected values of datatype UINT8, as the input declares",
+            "input count contains 300, which is not a UINT8; expected values of datatype UINT8, as the input declares",
         ),
     ],
 )

@@ -11,7 +11,7 @@ REFUSED = ErrorResponse(422, {"error": "x is 3", "field": "x", "expected": "a te
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/models/toy/infer"])
-def test_open_inference_error_says_all_in_one_text(path: str) -> None:
+def test_open_inference_error_is_one_text(path: str) -> None:
     made = in_form_of(path, REFUSED)
     assert made.status == 422
     assert made.document == {

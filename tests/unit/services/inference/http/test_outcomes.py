@@ -108,14 +108,14 @@ def test_outcome_of_a_model_without_loss_is_refused(toys: ToyStore, prediction: 
     assert answer.json() == {
         "error": f"outcome 0 is of model vectors, whose prediction is of kind {prediction['kind']}",
         "field": "value",
-        "expected": "outcomes of other models only: answers of this kind are not compared with outcomes",
+        "expected": "outcomes of other models only; predictions of this kind have no outcomes",
         "row": 0,
     }
     assert server.spool.outcomes == []
 
 
 @pytest.mark.parametrize("value", ["good", 0.5])
-def test_text_outcome_of_a_probability_is_told_the_positive_class(toys: ToyStore, value: Any) -> None:
+def test_text_outcome_error_names_the_positive_class(toys: ToyStore, value: Any) -> None:
     toys.put_and_release(0.25, kind="probability")
     answer = InferenceServer(toys).ask(
         "POST", "/outcomes", json={"prediction_id": IDS.make("toy"), "value": value}

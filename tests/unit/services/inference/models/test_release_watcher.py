@@ -28,10 +28,10 @@ class FakeLog:
 
     def __init__(self) -> None:
         self.newest: dict[str, Release] = {}
-        self.away = False
+        self.unreachable = False
 
     def models(self) -> list[str]:
-        if self.away:
+        if self.unreachable:
             raise DependencyUnavailable("the model store does not answer")
         return sorted(self.newest)
 
@@ -212,13 +212,13 @@ def test_store_unavailable_keeps_live_version(world: World) -> None:
     assert world.watcher.seconds_since_read() is None
     world.release(1, "a")
     world.watcher.poll()
-    world.log.away = True
+    world.log.unreachable = True
     world.clock.now += 7.0
     world.watcher.poll()
     assert world.served() == (1, "a")
     assert "does not answer" in world.watcher.store_problem
     assert world.watcher.seconds_since_read() == 7.0
-    world.log.away = False
+    world.log.unreachable = False
     world.watcher.poll()
     assert world.watcher.store_problem == ""
 

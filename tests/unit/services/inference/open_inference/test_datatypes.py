@@ -30,7 +30,7 @@ def test_integers_stay_within_their_datatype(datatype: str, limits: tuple[int, i
     low, high = limits
     check(datatype, low, None, high)
     for value in (low - 1, high + 1, 1.5, 1.0, True):
-        with pytest.raises(InvalidRequest, match=f"which is no {datatype}") as caught:
+        with pytest.raises(InvalidRequest, match=f"which is not a {datatype}") as caught:
             check(datatype, low, None, value)
         assert (caught.value.status, caught.value.field, caught.value.row) == (422, "x", 2)
 
@@ -47,7 +47,7 @@ def test_integers_stay_within_their_datatype(datatype: str, limits: tuple[int, i
 def test_floats_stay_within_their_datatype(datatype: str, most: float, too_much: float) -> None:
     check(datatype, most, -most, None)
     for value in (too_much, -too_much):
-        with pytest.raises(InvalidRequest, match=f"which is no {datatype}"):
+        with pytest.raises(InvalidRequest, match=f"which is not a {datatype}"):
             check(datatype, most, value)
 
 

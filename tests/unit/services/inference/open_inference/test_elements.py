@@ -48,7 +48,7 @@ def test_bf16_is_the_upper_half_of_a_float32() -> None:
 
 def test_byte_that_is_no_boolean_is_refused() -> None:
     assert read("BOOL", b"\x00\x01", 2).tolist() == [False, True]
-    with pytest.raises(InvalidRequest, match="has a byte 2, which is no BOOL"):
+    with pytest.raises(InvalidRequest, match="has a byte 2, which is not a BOOL"):
         read("BOOL", b"\x00\x02", 2)
 
 

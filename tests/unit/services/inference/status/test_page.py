@@ -248,7 +248,7 @@ def test_colours_have_enough_contrast(mode: int, paper: str, ink: str) -> None:
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_empty_page_says_why() -> None:
+def test_empty_page_shows_the_reason() -> None:
     page = Page(render_status(EMPTY))
     assert page.texts("title") == ["Homeostat inference, not ready"]
     summary = next(text for attributes, _, text in page.all("p") if attributes.get("id") == "summary")

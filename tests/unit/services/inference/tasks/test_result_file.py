@@ -43,7 +43,7 @@ def test_answers_in_another_form_end_the_file(toys: ToyStore, tmp_path: Path) ->
     score_table(server, pa.table({"line": [1]}), tmp_path, result=result)
     toys.release(put_classes(toys, labels=(1, 2, 3)).version, model="animals")
     server.watcher.poll()
-    with pytest.raises(Conflict, match="generation 2 of model animals answers in another form"):
+    with pytest.raises(Conflict, match="generation 2 of model animals returns other output columns"):
         score_table(server, pa.table({"line": [1]}), tmp_path, result=result)
     result.close()
     assert pq.read_table(tmp_path / "result")["label"].to_pylist() == ["dog"]

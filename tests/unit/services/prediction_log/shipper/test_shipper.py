@@ -19,7 +19,7 @@ from shared.spool import SpoolWriter
 from shared.spool.reader import SpoolReader
 from tests.fakes.kafka import FakeBroker, FakeDelivery
 from tests.fakes.rows import append_outcomes, append_rows
-from tests.waiting import patience
+from tests.waiting import time_factor
 
 
 def sequences(messages: list[Message]) -> list[list[int]]:
@@ -344,7 +344,7 @@ def test_runs_through_an_outage_until_stopped(log: Any) -> None:
     thread = Thread(target=log.shipper.run, args=(stop,))
     thread.start()
     append_rows(log.spool, 0)
-    deadline = time.monotonic() + 5 * patience()
+    deadline = time.monotonic() + 5 * time_factor()
     while not log.shipper.last_error and time.monotonic() < deadline:
         time.sleep(0.01)
     assert "down" in log.shipper.last_error

@@ -149,7 +149,7 @@ def test_prediction_of_classes_is_shown_with_its_labels(
     assert why_prediction(ledger, toys.store, lake, "p1")["prediction"]["outcome"] is None
 
 
-def test_prediction_says_whose_probability_its_score_is() -> None:
+def test_prediction_names_the_class_of_its_score() -> None:
     row = {"score": 0.75, "label": None, "scores": None}
     assert _named(Prediction(kind="probability", positive="bad"), row) == {"score": 0.75, "positive": "bad"}
     assert _named(Prediction(kind="probability"), row) == {"score": 0.75}

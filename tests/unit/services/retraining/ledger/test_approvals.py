@@ -66,7 +66,7 @@ def test_repetition_needs_the_wanted_state(state: State) -> None:
         ),
     ],
 )
-def test_conflict_says_state_and_what_to_do(state: State, message: str, hint: str) -> None:
+def test_conflict_names_state_and_hint(state: State, message: str, hint: str) -> None:
     error = not_waiting(replace(RUN, state=state), "yes")
     assert error.message == message
     assert hint in error.hint

@@ -22,5 +22,5 @@ def test_ledger_of_an_earlier_build_is_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_database_is_refused() -> None:
-    with pytest.raises(OperatorError, match="cannot be kept in mysql"):
+    with pytest.raises(OperatorError, match="does not support mysql"):
         open_engine("mysql://localhost/ledger")

@@ -201,7 +201,7 @@ def test_cooldown_does_not_apply_to_requests() -> None:
     assert ask(verdict(10), spec, runs=(ran(7),)).action == "retrain"
     assert ask(verdict(10), spec, runs=(ran(9, counts=False),)).action == "retrain"
     person = Cause("k", MODEL, "request", "please", actor="ann", event_time=at(10))
-    assert ask(person, spec, runs=(ran(9),)) == Decision("retrain", "request", "ann asked: please")
+    assert ask(person, spec, runs=(ran(9),)) == Decision("retrain", "request", "requested by ann: please")
     assert (
         ask(Cause("k", MODEL, "alert", "LossHigh", event_time=at(10)), spec, runs=(ran(9),)).reason_code
         == "cooling_down"
@@ -337,6 +337,6 @@ def test_model_without_loss_is_never_retrained(source: str, prediction: dict[str
     given = verdict(40, "drift", ("feature",)) if source == "verdict" else person
     decision = ask(given, spec, trained_at=at(1))
     assert (decision.action, decision.reason_code) == ("wait", "observe_only")
-    assert f"a prediction of kind {prediction['kind']} has no loss" in decision.reason
+    assert f"predictions of kind {prediction['kind']} have no loss" in decision.reason
     healthy = ask(verdict(40, "ok"), spec)
     assert (healthy.action, healthy.reason_code) == ("wait", "healthy")

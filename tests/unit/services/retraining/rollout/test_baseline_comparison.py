@@ -142,7 +142,7 @@ def test_missing_features_cannot_be_compared(installation: Installation) -> None
         compare(installation, served(installation), spec=strict)
     fewer = LoopSpec.model_validate(loop_with(features=[{"name": "x", "type": "number", "nullable": True}]))
     first = first_version(installation.store, installation.keys, MODEL)
-    with pytest.raises(UnservableModel, match="takes color, which the loop no longer has"):
+    with pytest.raises(UnservableModel, match="takes color, which loop.yaml no longer has"):
         compare_with_first(installation.lake, first, fewer, served(installation), max_rows=10)
 
 

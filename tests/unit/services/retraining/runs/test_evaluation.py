@@ -91,7 +91,7 @@ def test_champion_of_another_kind_is_not_compared(tmp_path: Path) -> None:
     changes: dict[str, Any] = {"prediction": {"kind": "value"}, "metric": {"name": "mae"}}
     result = gate(tmp_path, spec_of(), spec_of(**changes), champion=toy_onnx(1.0))
     assert not compared(result.to_json())
-    assert "predicts another kind of thing" in result.reason
+    assert "has another kind of prediction" in result.reason
     assert result.reported.champion is None
 
 

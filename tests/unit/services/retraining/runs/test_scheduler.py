@@ -62,14 +62,14 @@ class Steps:
         self._lock = Lock()
         self.done: list[tuple[str, str]] = []
         self.running: set[str] = set()
-        self.most_at_once = 0
+        self.max_at_once = 0
         self.before: Callable[[str, str], None] = lambda run_id, state: None
 
     def __call__(self, run_id: str) -> State:
         with self._lock:
             assert run_id not in self.running, "one thread per run"
             self.running.add(run_id)
-            self.most_at_once = max(self.most_at_once, len(self.running))
+            self.max_at_once = max(self.max_at_once, len(self.running))
         try:
             state = self._ledger.run(run_id).state
             if state not in NEXT:
@@ -190,7 +190,7 @@ def test_runs_at_once_bounds_the_threads(ledger: Ledger, start: Callable[..., Pr
     process.steps.before = block
     process.fake_lease.ours = True
     wait_for(promoted(ledger, *runs), 20, "all runs to end")
-    assert process.steps.most_at_once == 2
+    assert process.steps.max_at_once == 2
 
 
 def test_run_continues_after_an_approval(ledger: Ledger, start: Callable[..., Process]) -> None:

@@ -172,7 +172,7 @@ def test_alert_about_missing_data_is_no_cause(about_data: dict[str, Any]) -> Non
     causes, ignored = read_triggers(grafana(about_data), NOW)
     assert (causes, len(ignored)) == ([], 1)
     assert ignored[0].startswith("alerts[0] (")
-    assert "no cause" in ignored[0]
+    assert "not a cause" in ignored[0]
     causes, ignored = read_triggers(grafana(alert(), about_data), NOW)
     assert ([cause.model for cause in causes], len(ignored)) == (["toy"], 1)
 
