@@ -51,7 +51,7 @@ def deploy(
         typer.Option(
             exists=True,
             file_okay=False,
-            help="Package this folder instead of training: model.onnx, metrics.json, reference.parquet.",
+            help="Package this folder instead of training: model.onnx or model.pt2, metrics.json, reference.parquet.",
         ),
     ] = None,
     reference: Annotated[
@@ -125,7 +125,7 @@ def deploy(
     from cli.deployment.version_builder import VersionBuilder
     from cli.progress import bar
     from shared.contracts.loop_yaml import read_loop_spec
-    from shared.contracts.manifest import MODEL
+    from shared.contracts.manifest import MODEL_FILES
     from shared.models.keys import ensure_keys
     from shared.stores.model_store import open_model_store
 
@@ -175,7 +175,12 @@ def deploy(
                 on_progress=shown.step,
                 on_training=lambda command: output.note(f"training {loop.model} with `{' '.join(command)}`"),
             )
-            if artifact is None and train is None and holdout is None and (project / MODEL).is_file():
+            if (
+                artifact is None
+                and train is None
+                and holdout is None
+                and any((project / name).is_file() for name in MODEL_FILES)
+            ):
                 artifact = project
             if artifact is not None and train is None and holdout is None:
                 built = builder.artifact(artifact, loop)

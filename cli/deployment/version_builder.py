@@ -15,16 +15,17 @@ import pyarrow.parquet as pq
 from cli.deployment.parquet_rows import check_columns, newest, newest_time, read_rows, with_scores
 from cli.deployment.review.deployed_rows import DeployedRows
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import MODEL, REFERENCE, Manifest, Origin
+from shared.contracts.manifest import ARCHIVE, MODEL, REFERENCE, Manifest, Origin
 from shared.errors import ProjectError
 from shared.models.keys import Keys
 from shared.models.losses import Scores
-from shared.models.onnx_runner import OnnxModel
 from shared.models.packaging import package_version
 from shared.models.probe import probe
+from shared.models.runners.loading import load_model
 from shared.models.training_command import (
     METRICS,
     TrainingJob,
+    find_model,
     read_metrics,
     read_outputs,
     run_training,
@@ -90,7 +91,8 @@ class VersionBuilder:
             metrics = read_outputs(out)
             rows_known = newest(training_rows, held_out)
             self.on_progress(f"scoring {rows_known.num_rows} reference rows")
-            scores = _scores(out / MODEL, loop, rows_known)
+            model = find_model(out)
+            scores = _scores(model, loop, rows_known)
             reference = folder / REFERENCE
             scored = with_scores(rows_known, loop, scores)
             pq.write_table(scored, reference)
@@ -99,35 +101,33 @@ class VersionBuilder:
                 snapshot=sha256((folder / "train.parquet").read_bytes()).hexdigest(),
                 trained_until=newest_time(training_rows).isoformat(),
             )
-            manifest = self._package(
-                loop, model=out / MODEL, reference=reference, origin=origin, metrics=metrics
-            )
+            manifest = self._package(loop, model=model, reference=reference, origin=origin, metrics=metrics)
         given = pa.concat_tables([training_rows, held_out])
         return BuiltVersion(manifest, DeployedRows(given, scored, newest_time(training_rows)))
 
     def artifact(self, folder: Path, loop: LoopSpec) -> BuiltVersion:
-        """Package a model that was trained elsewhere: model.onnx, metrics.json, reference.parquet.
+        """Package a model that was trained elsewhere: model.onnx or model.pt2, metrics.json, reference.parquet.
 
         The newest reference row counts as the end of its training data: nothing else says how old the model is.
         """
-        for name in (MODEL, METRICS, REFERENCE):
+        for name in (METRICS, REFERENCE):
             if not (folder / name).is_file():
                 raise ProjectError(
-                    f"{folder} has no {name}", hint=f"put {MODEL}, {METRICS} and {REFERENCE} there"
+                    f"{folder} has no {name}",
+                    hint=f"put {MODEL} or {ARCHIVE}, {METRICS} and {REFERENCE} there",
                 )
+        model = find_model(folder)
         given = read_rows(folder / REFERENCE, loop, datetime.now(UTC))
         rows = newest(given)
         self.on_progress(f"scoring {rows.num_rows} reference rows")
-        scores = _scores(folder / MODEL, loop, rows)
+        scores = _scores(model, loop, rows)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
             reference = Path(name) / REFERENCE
             scored = with_scores(rows, loop, scores)
             pq.write_table(scored, reference)
             origin = Origin(kind="deployment", trained_until=newest_time(rows).isoformat())
             metrics = read_metrics(folder / METRICS)
-            manifest = self._package(
-                loop, model=folder / MODEL, reference=reference, origin=origin, metrics=metrics
-            )
+            manifest = self._package(loop, model=model, reference=reference, origin=origin, metrics=metrics)
         return BuiltVersion(manifest, DeployedRows(given, scored))
 
     def _package(
@@ -151,6 +151,6 @@ class VersionBuilder:
 
 def _scores(model: Path, loop: LoopSpec, rows: pa.Table) -> Scores:
     """The scores of reference rows by a probed model. Raises UnservableModel."""
-    loaded = OnnxModel(model, loop)
+    loaded = load_model(model, loop)
     probe(loaded.outputs, loop.features, loop.prediction, rows)
     return loaded.score(rows)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import MODEL, REFERENCE
+from shared.contracts.manifest import REFERENCE
 from shared.errors import CallerError, NotFound, ProjectError
 from shared.http.service_client import ServiceClient
 from shared.models.keys import Keys
@@ -61,17 +61,17 @@ def find_target(inference: ServiceClient, store: ModelStore, keys: Keys, model: 
         manifest = store.get_version(name, version, Path(folder))
         verify_version(Path(folder), version=version, verifying_key=keys.verifying)
         reference = _usable(pq.read_table(Path(folder) / REFERENCE), manifest.loop)
-        weights = feature_weights(Path(folder) / MODEL, manifest.loop, reference, seed=seed)
+        weights = feature_weights(Path(folder) / manifest.model_file, manifest.loop, reference, seed=seed)
     return Target(name, version, int(item["generation"]), manifest.loop, reference, weights)
 
 
 def feature_weights(model: Path, loop: LoopSpec, reference: pa.Table, *, seed: int) -> dict[str, float]:
     """Permutation importance: mean absolute change of the score when a feature's column is shuffled, over some reference rows."""
-    from shared.models.onnx_runner import OnnxModel
+    from shared.models.runners.loading import load_model
 
     random = np.random.default_rng(seed)
     rows = reference.take(random.permutation(reference.num_rows)[:SCORED_ROWS])
-    scorer = OnnxModel(model, loop)
+    scorer = load_model(model, loop)
     before = scorer.score(rows)
     weights = {}
     for feature in loop.features:

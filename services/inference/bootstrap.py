@@ -30,8 +30,8 @@ from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.devices import choose_device
+from services.inference.runtimes.engines import open_engine
 from services.inference.runtimes.gpu import GpuCollector, count_gpus, find_gpu
-from services.inference.runtimes.onnx import OnnxModel
 from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
 from services.inference.tasks.handlers import TaskHandlers
@@ -148,7 +148,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         store,
         verifying_key=keys.verifying,
         trial=isolated.open,
-        engine=lambda model: OnnxModel(model, device=device, threads=settings.operator_threads),
+        engine=lambda name, model: open_engine(name, model, device=device, threads=settings.operator_threads),
         probe_rows=settings.probe_rows,
         probe_tolerance=settings.probe_tolerance,
     )

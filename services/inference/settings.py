@@ -38,7 +38,9 @@ class InferenceSettings(BaseSettings):
         description="Device for models. If CUDA is not usable, `cuda` fails at start and `auto` uses the CPU and logs why.",
     )
     operator_threads: int = Field(
-        1, ge=0, description="Number of threads that onnxruntime uses for one model call; 0: one per core."
+        1,
+        ge=0,
+        description="Number of threads that onnxruntime or torch uses for one model call; 0: one per core.",
     )
     call_threads: int = Field(
         2,

@@ -19,6 +19,9 @@ from shared.errors import IntegrityError
 
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
+ARCHIVE = "model.pt2"
+# A version holds one of these: a model of ONNX, or a program of torch.export.
+MODEL_FILES = (MODEL, ARCHIVE)
 REFERENCE = "reference.parquet"
 SIGNATURE = "signature.json"
 
@@ -75,6 +78,17 @@ class Manifest(_Part):
     metrics: dict[str, float] = Field(
         default_factory=dict, description="What the training command wrote to `metrics.json`."
     )
+
+    @property
+    def model_file(self) -> str:
+        """Name of the file with the model, one of MODEL_FILES. Raises IntegrityError."""
+        found = [name for name in MODEL_FILES if name in self.files]
+        if len(found) != 1:
+            raise IntegrityError(
+                f"version {short(self.version)} holds {' and '.join(found) or 'no model'}; expected {' or '.join(MODEL_FILES)}",
+                hint="package it again",
+            )
+        return found[0]
 
     @property
     def features(self) -> tuple[Feature, ...]:

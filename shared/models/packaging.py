@@ -12,6 +12,7 @@ from model_signing import hashing, signing, verifying
 
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import (
+    ARCHIVE,
     MANIFEST,
     MODEL,
     REFERENCE,
@@ -38,6 +39,8 @@ def package_version(
 ) -> Manifest:
     """Write a complete, signed version into the empty or new `folder`; its name is `manifest.version`.
 
+    `model`: a program of torch.export if its name ends with .pt2, else a model of ONNX.
+
     1. copy the files   2. write the manifest with their digests   3. sign everything
     """
     for name, value in metrics.items():
@@ -48,7 +51,8 @@ def package_version(
             )
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
-    for name, source in ((MODEL, model), (REFERENCE, reference)):
+    model_file = ARCHIVE if model.suffix == Path(ARCHIVE).suffix else MODEL
+    for name, source in ((model_file, model), (REFERENCE, reference)):
         if not source.is_file():
             raise ProjectError(f"{source} is missing", hint=f"a version needs {name}")
         shutil.copyfile(source, folder / name)

@@ -22,7 +22,7 @@ from threading import Event
 
 import orjson
 
-from shared.contracts.manifest import MODEL
+from shared.contracts.manifest import MODEL_FILES
 from shared.errors import OperatorError, TrainingFailed
 
 METRICS = "metrics.json"
@@ -104,11 +104,24 @@ def run_training(job: TrainingJob, *, niceness: int = 0, stop: Event | None = No
 
 def read_outputs(out: Path) -> dict[str, float]:
     """The metrics in `out`, once it holds a model. Raises `TrainingFailed` where a file is missing or wrong."""
-    if not (out / MODEL).is_file():
+    names = " or ".join(MODEL_FILES)
+    if not any((out / name).is_file() for name in MODEL_FILES):
         raise TrainingFailed(
-            f"the training command wrote no {MODEL}", hint=f"it must write $HOMEOSTAT_OUT/{MODEL}"
+            f"the training command wrote no {names}", hint=f"it must write one of them to ${OUT_VARIABLE}"
         )
+    find_model(out)
     return read_metrics(out / METRICS)
+
+
+def find_model(folder: Path) -> Path:
+    """The model's file in an output folder or a model project. Raises `TrainingFailed` unless there is exactly one."""
+    found = [folder / name for name in MODEL_FILES if (folder / name).is_file()]
+    if len(found) != 1:
+        raise TrainingFailed(
+            f"{folder} has {' and '.join(path.name for path in found) or 'no model'}; expected one of {', '.join(MODEL_FILES)}",
+            hint="keep the one that is to be served, in a new or emptied folder",
+        )
+    return found[0]
 
 
 def read_metrics(path: Path) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Versions and release logs, kept through obstore: a local folder, S3, GCS or Azure, by URL.
 
-    <model>/versions/<version>/{manifest.json, model.onnx, reference.parquet, signature.json}
+    <model>/versions/<version>/{manifest.json, model.onnx or model.pt2, reference.parquet, signature.json}
     <model>/releases/000001.json …
 
 Versions are named by their content, so writing one twice is harmless. A release is created with put-if-absent under the next

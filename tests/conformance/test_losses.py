@@ -57,7 +57,7 @@ class ColumnModel:
 
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "mae", "rmse"])
 def test_monitor_and_gate_compute_the_same_loss(metric: MetricName, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "OnnxModel", ColumnModel)
+    monkeypatch.setattr(evaluation, "load_model", ColumnModel)
     kind = "probability" if metric in ("log_loss", "brier") else "value"
     spec = loop(metric={"name": metric}, prediction={"kind": kind})
     start = datetime(2026, 1, 1, tzinfo=UTC)

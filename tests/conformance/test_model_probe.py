@@ -148,7 +148,7 @@ def server(raw: bytes, home: Path, engine: type[OnnxModel] = OnnxModel, probe_ro
         released_at=datetime.now(UTC),
     )
 
-    def opened(content: bytes) -> Engine:
+    def opened(_: str, content: bytes) -> Engine:
         return engine(content, device=CPU, threads=1)
 
     loader = Loader(

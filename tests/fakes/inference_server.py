@@ -20,7 +20,7 @@ from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.devices import choose_device
-from services.inference.runtimes.onnx import OnnxModel
+from services.inference.runtimes.engines import open_engine
 from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
 from shared.contracts.prediction_id import PredictionIds
@@ -43,8 +43,8 @@ class InferenceServer:
         self.registry.register(SpoolCollector(self.spool))
         device = choose_device("cpu")
 
-        def engine(model: bytes) -> Engine:
-            return OnnxModel(model, device=device, threads=1)
+        def engine(name: str, model: bytes) -> Engine:
+            return open_engine(name, model, device=device, threads=1)
 
         loader = Loader(
             toys.store,

@@ -7,18 +7,20 @@ from contextlib import AbstractContextManager, contextmanager
 
 from services.inference.models.loader import Trial
 from services.inference.models.servable import Engine
+from shared.contracts.manifest import MODEL
 from shared.models.file_safety import check_model_file
 
 
-def trial_in_this_process(engine: Callable[[bytes], Engine]) -> Trial:
+def trial_in_this_process(engine: Callable[[str, bytes], Engine]) -> Trial:
     """Checks the bytes and makes an engine of them."""
 
     @contextmanager
-    def opened(model: bytes) -> Iterator[Engine]:
-        check_model_file(model)
-        yield engine(model)
+    def opened(name: str, model: bytes) -> Iterator[Engine]:
+        if name == MODEL:
+            check_model_file(model)
+        yield engine(name, model)
 
-    def trial(model: bytes, is_wanted: Callable[[], bool]) -> AbstractContextManager[Engine]:
-        return opened(model)
+    def trial(name: str, model: bytes, is_wanted: Callable[[], bool]) -> AbstractContextManager[Engine]:
+        return opened(name, model)
 
     return trial

@@ -3,7 +3,7 @@
     python -m services.inference.isolation SOCKET DEVICE THREADS
 
 1. say that it is ready   2. receive a message: `load` with the bytes of a model, `run` with its inputs, or `unload`
-3. check the bytes as `check_model_file` does, load, or run   4. send the result, or the error
+3. check the bytes, load, or run   4. send the result, or the error
 It ends when its parent does, or after a minute without a message.
 """
 
@@ -22,9 +22,11 @@ import numpy as np
 
 from services.inference.isolation.frames import PeerGone, describe, receive, restore, send
 from services.inference.runtimes.devices import Device, choose_device
-from services.inference.runtimes.onnx import OnnxModel
+from services.inference.runtimes.engines import Loaded, open_engine
+from shared.contracts.manifest import ARCHIVE, MODEL
 from shared.errors import HomeostatError, UnservableModel
 from shared.models.file_safety import check_model_file
+from shared.models.torch_archive.torch_import import import_torch
 
 _IDLE_SECONDS = 60.0
 _NICENESS = 10  # the server's own work goes first
@@ -38,13 +40,13 @@ class Isolated:
     def __init__(self, device: Device, threads: int) -> None:
         self._device = device
         self._threads = threads
-        self._engine: OnnxModel | None = None
+        self._engine: Loaded | None = None
         self._memory_bytes = 0
 
     def answer(self, head: dict[str, Any], body: memoryview) -> tuple[dict[str, Any], list[memoryview]]:
         """What to send back. Raises HomeostatError, MemoryError, and KeyError for a message that is none."""
         if head["do"] == "load":
-            return self._load(int(head["memory_bytes"]), body), []
+            return self._load(head["name"], int(head["memory_bytes"]), body), []
         if head["do"] == "unload":
             self._engine = None
             return {}, []
@@ -64,15 +66,20 @@ class Isolated:
             hint="raise HOMEOSTAT_INFERENCE_CANDIDATE_MEMORY_BYTES, give the server more memory, or release a smaller model",
         )
 
-    def _load(self, memory_bytes: int, body: memoryview) -> dict[str, Any]:
+    def _load(self, name: str, memory_bytes: int, body: memoryview) -> dict[str, Any]:
         self._engine = None
+        if name == ARCHIVE:
+            # Its libraries are not the model's memory, and the limit of the model before does not count for them.
+            resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            import_torch()
         self._memory_bytes = memory_bytes
         # CUDA reserves address space far beyond what it uses.
         if memory_bytes and self._device.name == "cpu":
             _limit_memory(memory_bytes)
         model = bytes(body)
-        check_model_file(model)
-        self._engine = OnnxModel(model, device=self._device, threads=self._threads)
+        if name == MODEL:
+            check_model_file(model)  # an archive is checked by its reader
+        self._engine = open_engine(name, model, device=self._device, threads=self._threads)
         return {
             "device": self._engine.device,
             "inputs": [[one.name, one.kind, one.shape] for one in self._engine.inputs],

@@ -42,15 +42,15 @@ class IsolatedProcess:
         self._is_wanted: Callable[[], bool] = lambda: True
 
     @contextmanager
-    def open(self, model: bytes, is_wanted: Callable[[], bool]) -> Iterator[IsolatedEngine]:
-        """The model, loaded in the process. Raises UnservableModel, also when `is_wanted` says no while it waits."""
+    def open(self, name: str, model: bytes, is_wanted: Callable[[], bool]) -> Iterator[IsolatedEngine]:
+        """The model of a file, loaded in the process. Raises UnservableModel, also when `is_wanted` says no while it waits."""
         self._is_wanted = is_wanted
         if self._child is None or self._child.poll() is not None:
             self._start()
         self._deadline = time.monotonic() + self._seconds
         memory_bytes = self._memory_bytes or int(_SHARE_OF_AVAILABLE * available_bytes())
         try:
-            loaded, _ = self._ask("load", {"memory_bytes": memory_bytes}, [memoryview(model)])
+            loaded, _ = self._ask("load", {"name": name, "memory_bytes": memory_bytes}, [memoryview(model)])
             yield IsolatedEngine(loaded, self._ask)
         finally:
             # The next model gets its memory back; where that fails, the next start does.
@@ -107,7 +107,7 @@ class IsolatedProcess:
         what = "loading the model" if do == "load" else "running the model on reference rows"
         return UnservableModel(
             f"{what} crashed: the isolated process was ended {how}",
-            hint="load model.onnx and run it on rows of reference.parquet with the same onnxruntime, in a process of its own",
+            hint="load its model and run it on rows of reference.parquet with the same runtime, in a process of its own",
         )
 
     def _start(self) -> None:

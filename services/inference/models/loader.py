@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Array, Engine, Servable
 from shared.contracts.lake_schema import SCORE, SCORES
-from shared.contracts.manifest import MODEL, REFERENCE, Manifest, short
+from shared.contracts.manifest import REFERENCE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import IntegrityError, ProjectError, UnservableModel
 from shared.models.answers import lake_columns, read_outcomes, read_scores
@@ -29,8 +29,9 @@ from shared.stores.model_store import ModelStore
 _MEASURED_ROWS = 64
 
 
-# Loads a model's bytes where it can do no harm; refuses to go on when the function says that the version is not wanted any more.
-Trial = Callable[[bytes, Callable[[], bool]], AbstractContextManager[Engine]]
+# Loads a model, by its file's name and bytes, where it can do no harm; refuses to go on when the function says that the version
+# is not wanted any more.
+Trial = Callable[[str, bytes, Callable[[], bool]], AbstractContextManager[Engine]]
 
 
 class Loader:
@@ -42,10 +43,11 @@ class Loader:
         *,
         verifying_key: Path,
         trial: Trial,
-        engine: Callable[[bytes], Engine],
+        engine: Callable[[str, bytes], Engine],
         probe_rows: int,
         probe_tolerance: float,
     ) -> None:
+        """`engine`: runs the model in a file's name and bytes."""
         self._store = store
         self._verifying_key = verifying_key
         self._trial = trial
@@ -70,11 +72,11 @@ class Loader:
                 raise IntegrityError(
                     f"version {short(release.version)} belongs to model {manifest.model}, not {release.model}"
                 )
-            model = _verified_bytes(folder, manifest, MODEL)
+            model = _verified_bytes(folder, manifest, manifest.model_file)
             reference = _verified_bytes(folder, manifest, REFERENCE)
         reference_rows = read_reference(manifest, reference)
         rows = reference_rows.take(spread(reference_rows.num_rows, self._probe_rows))
-        with self._trial(model, lambda: self._is_newest(release)) as engine:
+        with self._trial(manifest.model_file, model, lambda: self._is_newest(release)) as engine:
             tried = Servable(release, manifest, engine, loaded_at=datetime.now(UTC))
             probe(
                 lambda table: tried.run(batch_of(manifest, table)),
@@ -84,7 +86,9 @@ class Loader:
                 tolerance=self._tolerance,
             )
             self._compare(tried, rows)
-        servable = Servable(release, manifest, self._engine(model), loaded_at=datetime.now(UTC))
+        servable = Servable(
+            release, manifest, self._engine(manifest.model_file, model), loaded_at=datetime.now(UTC)
+        )
         self._warm(servable, rows)
         self._compare(servable, rows)
         return servable
@@ -121,7 +125,7 @@ class Loader:
             raise UnservableModel(
                 f"version {servable.version_short} scores reference row {row} as {answered[row]:.6g}; "
                 f"when it was packaged the score was {wanted[row]:.6g}",
-                hint="package it again with this onnxruntime, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
+                hint="package it again with this onnxruntime or torch, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
             )
 
     def _compare_vectors(self, servable: Servable, reference: pa.Table, answered: Array) -> None:
@@ -139,7 +143,7 @@ class Loader:
             raise UnservableModel(
                 f"version {servable.version_short} answers reference row {row} with {answered[row, place]:.6g} at place {place}; "
                 f"when it was packaged the number was {wanted[row, place]:.6g}",
-                hint="package it again with this onnxruntime, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
+                hint="package it again with this onnxruntime or torch, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
             )
 
     def _of_recorded_labels(self, servable: Servable, reference: pa.Table, answered: Array) -> Array:

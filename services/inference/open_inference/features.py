@@ -13,6 +13,7 @@ from services.inference.open_inference.codec import InferRequest
 from services.inference.open_inference.datatypes import check_values
 from services.inference.open_inference.tensors import InferInput
 from shared.contracts.feature import Feature
+from shared.contracts.manifest import ARCHIVE, MODEL
 from shared.errors import InvalidRequest
 from shared.models.flags import is_flag
 
@@ -20,6 +21,8 @@ PREDICTION_ID = "prediction_id"
 LABEL = "label"
 SCORE = "score"
 
+# Backend and format, as Triton joins them.
+_PLATFORMS = {MODEL: "onnxruntime_onnx", ARCHIVE: "pytorch_pt2"}
 _DATATYPES = {
     "number": "FP32",
     "integer": "INT64",
@@ -82,7 +85,7 @@ def describe(servable: Servable) -> dict[str, Any]:
     return {
         "name": servable.model,
         "versions": [servable.version],
-        "platform": "onnxruntime_onnx",
+        "platform": _PLATFORMS[servable.manifest.model_file],
         "inputs": inputs,
         "outputs": [answer, *extra, {"name": PREDICTION_ID, "datatype": "BYTES", "shape": [-1]}],
     }

@@ -14,7 +14,7 @@ def model_config(servable: Servable, *, maximum_rows: int) -> dict[str, Any]:
     return {
         "name": servable.model,
         "platform": about["platform"],
-        "backend": "onnxruntime",
+        "backend": about["platform"].partition("_")[0],
         "version_policy": {"latest": {"num_versions": 1}},
         "max_batch_size": maximum_rows,
         "input": [{**_tensor(one), "optional": one["parameters"]["nullable"]} for one in about["inputs"]],

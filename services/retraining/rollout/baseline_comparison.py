@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import MODEL, short
+from shared.contracts.manifest import short
 from shared.contracts.outcome import fitting
 from shared.contracts.prediction import Prediction
 from shared.contracts.verdict import Verdict
@@ -24,8 +24,9 @@ from shared.errors import UnservableModel
 from shared.models.answers import are_comparable, lake_columns, outcome_source, read_outcomes, read_scores
 from shared.models.keys import Keys
 from shared.models.losses import MetricName, Scores, in_unit, row_losses
-from shared.models.onnx_runner import OnnxModel
 from shared.models.packaging import verify_version
+from shared.models.runners.loading import load_model
+from shared.models.runners.model_runner import ModelRunner
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 
@@ -59,7 +60,7 @@ class FirstVersion:
 
     version: str
     spec: LoopSpec
-    model: OnnxModel
+    model: ModelRunner
 
 
 def first_version(store: ModelStore, keys: Keys, model: str) -> FirstVersion:
@@ -72,7 +73,7 @@ def first_version(store: ModelStore, keys: Keys, model: str) -> FirstVersion:
         folder = Path(place) / "version"
         store.get_version(model, version, folder)
         manifest = verify_version(folder, version=version, verifying_key=keys.verifying)
-        return FirstVersion(version, manifest.loop, OnnxModel(folder / MODEL, manifest.loop))
+        return FirstVersion(version, manifest.loop, load_model(folder / manifest.model_file, manifest.loop))
 
 
 def compare_with_first(

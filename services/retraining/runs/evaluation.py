@@ -15,12 +15,13 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
 from shared.models.answers import are_comparable, read_outcomes
 from shared.models.losses import Floats, Scores, macro_f1, row_losses
-from shared.models.onnx_runner import OnnxModel
 from shared.models.probe import probe
+from shared.models.runners.loading import load_model
+from shared.models.runners.model_runner import ModelRunner
 
 
 def latencies(
-    champion: OnnxModel | None, challenger: OnnxModel, row: pa.Table, calls: int
+    champion: ModelRunner | None, challenger: ModelRunner, row: pa.Table, calls: int
 ) -> tuple[float | None, float]:
     """Median seconds per single-row call; the models alternate, so that load on the machine affects both equally."""
     feeds = [(model, model.feeds(row)) for model in (champion, challenger) if model is not None]
@@ -56,7 +57,7 @@ def compare(
     performance = spec.require_performance()
     metric = performance.metric.name
     try:
-        new = OnnxModel(challenger, spec)
+        new = load_model(challenger, spec)
         check_columns(
             spec.features, {item.name: holdout.schema.field(item.name).type for item in spec.features}
         )
@@ -74,7 +75,7 @@ def compare(
         and {item.name for item in champion_spec.features} <= set(holdout.column_names)
         and are_comparable(champion_spec.prediction, spec.prediction)
     ):
-        old = OnnxModel(champion, champion_spec)
+        old = load_model(champion, champion_spec)
     outcomes = read_outcomes(spec.prediction, holdout["outcome"])
     champion_losses = reported_of_champion = None
     if old is not None and champion_spec is not None:

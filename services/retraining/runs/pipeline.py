@@ -27,7 +27,7 @@ from services.retraining.runs.snapshot import Pin, SnapshotSummary, pin_lake, pr
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
 from shared.backoff import Backoff
-from shared.contracts.manifest import MANIFEST, MODEL, REFERENCE, Origin, short
+from shared.contracts.manifest import MANIFEST, MODEL_FILES, REFERENCE, Origin, short
 from shared.errors import (
     Conflict,
     HomeostatError,
@@ -38,7 +38,7 @@ from shared.errors import (
     TrainingFailed,
 )
 from shared.models.packaging import package_version, verify_version
-from shared.models.training_command import Interrupted
+from shared.models.training_command import Interrupted, find_model
 from shared.observability.logs import get_logger, log_unknown_error
 
 _BACKOFF = Backoff(first_s=1.0, max_s=30.0)
@@ -137,7 +137,7 @@ class Pipeline:
             draft.rename(folder.champion)
         shutil.rmtree(folder.champion_for_training, ignore_errors=True)
         folder.champion_for_training.mkdir()
-        for name in (MODEL, MANIFEST):
+        for name in (*(name for name in MODEL_FILES if (folder.champion / name).is_file()), MANIFEST):
             shutil.copyfile(folder.champion / name, folder.champion_for_training / name)
 
     def _train(self, run: Run, folder: RunFolder) -> Run:
@@ -169,7 +169,7 @@ class Pipeline:
             raise TrainingFailed("the trained model is missing from the run's folder", hint="start a new run")
         _check_holdout(folder)
         attempt, metrics = done
-        model = folder.attempt(attempt) / "out" / MODEL
+        model = find_model(folder.attempt(attempt) / "out")
         write_reference(folder, model, run.loop, max_rows=deps.settings.reference_rows)
         summary = SnapshotSummary(**run.snapshot)
         draft = folder.evaluation / ".version"
@@ -209,9 +209,9 @@ class Pipeline:
                 manifest.loop,
                 pq.read_table(folder.holdout),
                 version=run.version,
-                challenger=folder.version / MODEL,
+                challenger=folder.version / manifest.model_file,
                 champion_version=run.champion,
-                champion=folder.champion / MODEL if champion else None,
+                champion=folder.champion / champion.model_file if champion else None,
                 champion_spec=champion.loop if champion else None,
                 calls=deps.settings.latency_calls,
                 reference=pq.read_table(folder.version / REFERENCE),

@@ -11,7 +11,7 @@ from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
 from shared.files import atomic_path
 from shared.models.answers import answer_columns
-from shared.models.onnx_runner import OnnxModel
+from shared.models.runners.loading import load_model
 
 
 def write_reference(folder: RunFolder, model: Path, spec: LoopSpec, *, max_rows: int) -> None:
@@ -25,7 +25,7 @@ def write_reference(folder: RunFolder, model: Path, spec: LoopSpec, *, max_rows:
     train = pq.read_table(folder.train)
     tail = train.slice(max(0, train.num_rows - (max_rows - holdout.num_rows)))
     rows = pa.concat_tables([tail, holdout]).combine_chunks()
-    for name, column in answer_columns(spec.prediction, OnnxModel(model, spec).score(rows)).items():
+    for name, column in answer_columns(spec.prediction, load_model(model, spec).score(rows)).items():
         rows = rows.append_column(name, column)
     with atomic_path(folder.reference) as temporary:
         pq.write_table(rows, temporary, compression="zstd", compression_level=1)

@@ -102,9 +102,11 @@ class InferenceProcess:
             lambda: self.served(model).get("version") == version, f"{model} {version[:12]} is served", 30
         )
 
-    def wait_generation(self, generation: int) -> None:
+    def wait_generation(self, generation: int, model: str = "toy") -> None:
         self.wait(
-            lambda: self.served().get("generation") == generation, f"generation {generation} is served", 30
+            lambda: self.served(model).get("generation") == generation,
+            f"generation {generation} of {model} is served",
+            30,
         )
 
     def status(self) -> dict[str, Any]:

@@ -7,10 +7,13 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import httpx
 
+from shared.contracts.manifest import ARCHIVE, MODEL
 from shared.spool import PredictionRecord
+from tests.fakes.linear_model import put_linear
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
 from tests.integration.inference.conftest import InferenceProcess, spooled
 
@@ -36,8 +39,9 @@ def test_starts_without_model(server: InferenceProcess, toys: ToyStore) -> None:
 class RequestThread(threading.Thread):
     """Sends requests without a pause until stopped; notes each answer's status, version, generation and scores."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, model: str = "toy", row: dict[str, Any] = ROW) -> None:
         super().__init__(daemon=True)
+        self.body = {"model": model, "rows": [row] * 3}
         self.client = httpx.Client(base_url=url, timeout=20)
         self.enough = threading.Event()
         self.answers: list[tuple[str, int, tuple[float, ...], tuple[str, ...]]] = []
@@ -47,7 +51,7 @@ class RequestThread(threading.Thread):
         with self.client:
             while not self.enough.is_set():
                 try:
-                    answer = self.client.post("/predict", json={"model": "toy", "rows": [ROW] * 3})
+                    answer = self.client.post("/predict", json=self.body)
                 except httpx.HTTPError as error:
                     self.failures.append(repr(error))
                     continue
@@ -199,6 +203,43 @@ def test_memory_stays_flat_over_swaps(server: InferenceProcess, toys: ToyStore) 
     before = swap(4)
     after = swap(8)
     assert after - before < 3 * 16_000_000, f"8 swaps of 16 MB added {(after - before) / 1e6:.0f} MB"
+
+
+def test_swaps_between_runtimes_drop_and_mix_nothing(server: InferenceProcess, toys: ToyStore) -> None:
+    """The first version of torch brings the import of torch, in a thread beside the answers."""
+    weights = {MODEL: 2.0, ARCHIVE: 3.0}
+    versions = {name: put_linear(toys, name, weight).version for name, weight in weights.items()}
+    first = toys.release(versions[MODEL], model="linear")
+    server.wait_served(first.version, "linear")
+    assert not has_torch(server), "a server of ONNX models does not pay for torch"
+    request_thread = RequestThread(server.url, "linear", {"amount": 1.0, "count": 4})
+    request_thread.start()
+    released = {first.generation: (first.version, 6.0)}
+    for name in (ARCHIVE, MODEL, ARCHIVE):
+        release = toys.release(versions[name], model="linear")
+        released[release.generation] = (release.version, weights[name] + 4)
+        server.wait_generation(release.generation, "linear")
+    time.sleep(0.2)
+    request_thread.enough.set()
+    request_thread.join(timeout=20)
+
+    assert request_thread.failures == []
+    assert {generation for _, generation, _, _ in request_thread.answers} == set(released)
+    for version, generation, scores, _ in request_thread.answers:
+        assert (version, scores) == (released[generation][0], (released[generation][1],) * 3)
+    assert has_torch(server)
+    answered = {identity: version for version, _, _, ids in request_thread.answers for identity in ids}
+    logged = {
+        identity: record.version
+        for record in spooled(toys.home)
+        if isinstance(record, PredictionRecord)
+        for identity in record.prediction_ids
+    }
+    assert answered.items() <= logged.items()
+
+
+def has_torch(server: InferenceProcess) -> bool:
+    return any("libtorch_python" in area.path for area in server.worker().memory_maps())
 
 
 def assert_still_serves(server: InferenceProcess, version: str, generation: int) -> None:

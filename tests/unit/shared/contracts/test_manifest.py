@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import MODEL, FileDigest, Manifest, Origin, short
+from shared.contracts.manifest import ARCHIVE, MODEL, FileDigest, Manifest, Origin, short
 from shared.errors import IntegrityError
 
 DIGEST = FileDigest(sha256="0" * 64, size=9)
@@ -56,6 +56,18 @@ def test_the_inputs_and_the_prediction_are_the_specification_s(loop_spec: LoopSp
     manifest = manifest_of(loop_spec)
     assert manifest.features == loop_spec.features
     assert manifest.prediction == loop_spec.prediction
+
+
+@pytest.mark.parametrize("name", [MODEL, ARCHIVE])
+def test_the_file_of_the_model_says_its_format(loop_spec: LoopSpec, name: str) -> None:
+    assert manifest_of(loop_spec, files={name: DIGEST, "reference.parquet": DIGEST}).model_file == name
+
+
+@pytest.mark.parametrize("names", [(), (MODEL, ARCHIVE)])
+def test_a_version_holds_one_model(loop_spec: LoopSpec, names: tuple[str, ...]) -> None:
+    manifest = manifest_of(loop_spec, files=dict.fromkeys(names, DIGEST))
+    with pytest.raises(IntegrityError, match=r"expected model\.onnx or model\.pt2"):
+        _ = manifest.model_file
 
 
 def test_one_changed_byte_is_tampering(loop_spec: LoopSpec) -> None:

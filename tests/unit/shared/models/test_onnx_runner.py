@@ -15,7 +15,8 @@ from onnx import TensorProto, helper
 from shared.contracts.feature import Feature
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
-from shared.models.onnx_runner import OnnxModel, _rows_per_call
+from shared.models.onnx_runner import OnnxModel
+from shared.models.runners.model_runner import _rows_per_call
 from tests.fakes.retraining_installation import loop_with
 from tests.fakes.text_model import text_loop, text_onnx
 

@@ -12,7 +12,7 @@ import pytest
 from model_signing import signing
 
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import MANIFEST, MODEL, REFERENCE, SIGNATURE, Manifest, Origin
+from shared.contracts.manifest import ARCHIVE, MANIFEST, MODEL, REFERENCE, SIGNATURE, Manifest, Origin
 from shared.errors import IntegrityError, ProjectError
 from shared.models.keys import Keys, ensure_keys
 from shared.models.packaging import package_version, verify_version
@@ -47,6 +47,24 @@ def test_same_content_gives_the_same_version_name(
         signing_key=keys.signing,
     )
     assert again.version == manifest.version
+
+
+def test_program_of_torch_keeps_its_format(
+    version: Packaged, keys: Keys, loop_spec: LoopSpec, tmp_path: Path
+) -> None:
+    source = tmp_path / "network.pt2"
+    source.write_bytes(b"the program")
+    manifest = package_version(
+        tmp_path / "torch",
+        loop=loop_spec,
+        model=source,
+        reference=version[0] / REFERENCE,
+        origin=Origin(kind="deployment"),
+        metrics={},
+        signing_key=keys.signing,
+    )
+    assert manifest.model_file == ARCHIVE
+    assert (tmp_path / "torch" / ARCHIVE).read_bytes() == b"the program"
 
 
 @pytest.mark.parametrize("name", [MODEL, REFERENCE, MANIFEST, SIGNATURE])

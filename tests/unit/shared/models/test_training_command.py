@@ -16,6 +16,7 @@ from shared.errors import OperatorError, TrainingFailed
 from shared.models.training_command import (
     Interrupted,
     TrainingJob,
+    find_model,
     read_metrics,
     read_outputs,
     run_training,
@@ -128,6 +129,16 @@ def test_unwritable_log_is_an_operator_error(tmp_path: Path) -> None:
 def test_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match=r"wrote no model\.onnx"):
         read_outputs(tmp_path)
+
+
+def test_two_models_are_refused(tmp_path: Path) -> None:
+    for name in ("model.onnx", "model.pt2", "metrics.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(TrainingFailed, match=r"model\.onnx and model\.pt2; expected one"):
+        read_outputs(tmp_path)
+    (tmp_path / "model.onnx").unlink()
+    assert read_outputs(tmp_path) == {}
+    assert find_model(tmp_path).name == "model.pt2"
 
 
 def test_outputs_are_the_metrics(tmp_path: Path) -> None:

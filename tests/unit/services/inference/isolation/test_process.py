@@ -13,8 +13,10 @@ import psutil
 import pytest
 
 from services.inference.isolation.process import IsolatedProcess
+from shared.contracts.manifest import ARCHIVE, MODEL
 from shared.errors import UnservableModel
 from tests.fakes import bad_models
+from tests.fakes.torch_archive import archive
 from tests.fakes.toy_model import toy_onnx
 from tests.waiting import eventually
 
@@ -43,13 +45,13 @@ def isolated() -> Iterator[IsolatedProcess]:
 
 
 def run(isolated: IsolatedProcess, model: bytes) -> list[float]:
-    with isolated.open(model, always) as engine:
+    with isolated.open(MODEL, model, always) as engine:
         scores: list[float] = engine.run("score", FEEDS).tolist()
         return scores
 
 
 def test_models_follow_each_other_in_one_process(isolated: IsolatedProcess) -> None:
-    with isolated.open(toy_onnx(3.0), always) as engine:
+    with isolated.open(MODEL, toy_onnx(3.0), always) as engine:
         assert (engine.device, engine.outputs[0].kind) == ("cpu", "tensor(float)")
         assert {one.name: one.shape for one in engine.inputs}["count"] == (None, 1)
         assert engine.run("score", FEEDS).tolist() == [3.0, 3.0, 3.0]
@@ -103,7 +105,7 @@ def test_trial_ends_when_it_is_no_longer_wanted(isolated: IsolatedProcess) -> No
 
     with (
         pytest.raises(UnservableModel, match="a newer release"),
-        isolated.open(bad_models.hanging_at_scoring(), wanted_twice) as engine,
+        isolated.open(MODEL, bad_models.hanging_at_scoring(), wanted_twice) as engine,
     ):
         engine.run("score", FEEDS)
     assert len(asked) == 2
@@ -115,6 +117,13 @@ def test_process_that_was_killed_is_started_again(isolated: IsolatedProcess) -> 
     child.kill()
     eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child is dead")
     assert run(isolated, toy_onnx(9.0)) == [9.0, 9.0, 9.0]
+
+
+def test_program_of_torch_runs_in_the_process(isolated: IsolatedProcess) -> None:
+    """What torch itself allocates is not counted as the model's memory."""
+    feeds: dict[str, Array] = {"amount": np.array([1.5], np.float32), "count": np.array([3])}
+    with isolated.open(ARCHIVE, archive(), always) as engine:
+        assert engine.run("scores", feeds).tolist() == [6.0]
 
 
 def test_close_ends_the_process(isolated: IsolatedProcess) -> None:

@@ -35,7 +35,7 @@ class CountingEngine:
     def __init__(self) -> None:
         self.made = 0
 
-    def __call__(self, model: bytes) -> Engine:
+    def __call__(self, name: str, model: bytes) -> Engine:
         self.made += 1
         return OnnxModel(model, device=CPU, threads=1)
 
@@ -52,7 +52,7 @@ def loader(toys: ToyStore, engines: CountingEngine) -> Loader:
 
 def make_loader(
     toys: ToyStore,
-    engine: Callable[[bytes], Engine],
+    engine: Callable[[str, bytes], Engine],
     *,
     trial: Trial | None = None,
     key: Path | None = None,
@@ -202,7 +202,7 @@ def test_scores_may_differ_between_batches_by_the_tolerance(toys: ToyStore) -> N
     def load(error: float) -> Servable:
         made = make_loader(
             toys,
-            lambda model: UnevenEngine(OnnxModel(model, device=CPU, threads=1), error),
+            lambda _, model: UnevenEngine(OnnxModel(model, device=CPU, threads=1), error),
             tolerance=1e-2,
         )
         return made.load(release)
@@ -265,7 +265,7 @@ class RefusedTrial:
         self.wanted: list[bool] = []
 
     @contextmanager
-    def __call__(self, model: bytes, is_wanted: Callable[[], bool]) -> Iterator[Engine]:
+    def __call__(self, name: str, model: bytes, is_wanted: Callable[[], bool]) -> Iterator[Engine]:
         self.wanted.append(is_wanted())
         raise UnservableModel("it crashed on trial")
         yield
