@@ -82,6 +82,36 @@ def test_one_changed_character_is_noticed(position: int) -> None:
     assert not IDS.is_ours(made[:position] + other + made[position + 1 :], "flights")
 
 
+def test_checks_of_other_places_and_groups_are_refused() -> None:
+    """Knowing ids does not help to make others: each has a check of its own, also where the group is remembered."""
+    first, second = IDS.make_many("flights", 2)
+    assert IDS.is_ours(first, "flights")
+    assert not IDS.is_ours(first, "trains")
+    assert not IDS.is_ours(first[:19] + second[19:], "flights")
+    assert IDS.is_ours(second, "flights")
+    group_of_others = PredictionIds(b"x" * 32).make("flights")[:17]
+    assert not IDS.is_ours(group_of_others + first[17:], "flights")
+
+
+def test_checks_of_a_group_are_all_different() -> None:
+    made = PredictionIds(b"k" * 32).make_many("flights", 512)
+    assert {len([one for one in made if one[:17] == group]) for group in {one[:17] for one in made}} == {64}
+    assert len({one[19:] for one in made}) == 512
+
+
+def test_place_outside_of_the_group_is_refused() -> None:
+    made = IDS.make("flights")
+    assert not IDS.is_ours(made[:17] + "20" + made[19:], "flights")
+    assert not IDS.is_ours(made[:17] + "20" + "0" * 13, "flights")
+
+
+def test_check_depends_on_every_byte_of_the_key() -> None:
+    made = IDS.make("flights")
+    for position in range(32):
+        key = b"k" * position + b"l" + b"k" * (31 - position)
+        assert not PredictionIds(key).is_ours(made, "flights")
+
+
 def test_another_spelling_is_not_ours() -> None:
     """Accepting it would take an outcome that never meets its row: the lake compares ids as they are."""
     made = next(one for one in iter(lambda: IDS.make("flights"), "") if "i" in one)
