@@ -81,16 +81,21 @@ class InferenceMetrics(Collector):
 
     def called(self, servable: Servable, *, waited: float, seconds: float) -> None:
         """The model was called: `waited` until a thread began the call, `seconds` inside it."""
+        self.called_together(servable, ((waited, seconds),))
+
+    def called_together(self, servable: Servable, calls: Sequence[tuple[float, float]]) -> None:
+        """The model was called several times: seconds until each call began, and inside it."""
         labels = (servable.model, servable.version_short, servable.device)
         call = self._calls.get(labels)
         if call is None:
             call = self._calls[labels] = Histogram(CALL_BUCKETS)
-        call.observe(seconds)
         wait = self._waits.get(servable.model)
         if wait is None:
             wait = self._waits[servable.model] = Histogram(CALL_BUCKETS)
-        wait.observe(waited)
-        self._waited[labels[:2]] = self._waited.get(labels[:2], 0.0) + waited
+        for waited, seconds in calls:
+            call.observe(seconds)
+            wait.observe(waited)
+        self._waited[labels[:2]] = self._waited.get(labels[:2], 0.0) + sum(waited for waited, _ in calls)
 
     def failed(self, servable: Servable | None, outcome: str, status: int, seconds: float) -> None:
         """A request got an error: `refused` (client error, 4xx) or `failed` (server error)."""

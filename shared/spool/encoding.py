@@ -13,7 +13,8 @@ import orjson
 from shared.contracts.prediction_id import IdBlock
 from shared.spool.record import OPTIONS, Classes, Kind
 
-Columns = Mapping[str, Sequence[object] | np.ndarray[Any, Any]]
+Values = Sequence[object] | np.ndarray[Any, Any]
+Columns = Mapping[str, Values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ def encode_predictions(
     prediction_ids: Sequence[str],
     scores: Sequence[float] | None,
     columns: Columns,
+    following: Sequence[Columns] = (),
     traceparent: str = "",
     classes: Classes | None = None,
     vectors: np.ndarray[Any, Any] | None = None,
@@ -44,7 +46,7 @@ def encode_predictions(
     """Answered rows.
 
     `columns` holds per feature a list (strings, floats, integers, booleans, None), for tensors float32 [n, *shape], for
-    timestamps datetime64 [n] in UTC.
+    timestamps datetime64 [n] in UTC. `following`: the same of the rows after these: large tensors are not copied.
     `classes`: labels and probabilities, of a model that has them. `vectors`: answers that are values or embeddings.
     Raises ValueError when lengths differ.
     """
@@ -56,13 +58,18 @@ def encode_predictions(
     tensors: list[memoryview] = []
     timestamps: list[str] = []
     for name, values in columns.items():
-        if len(values) != rows:
-            raise ValueError(f"column {name!r} has {len(values)} values, expected {rows}")
+        parts = [values, *(part[name] for part in following)] if following else [values]
+        count = sum(map(len, parts))
+        if count != rows:
+            raise ValueError(f"column {name!r} has {count} values, expected {rows}")
+        if isinstance(values, np.ndarray) and values.ndim > 1:
+            shapes.append((name, (rows, *values.shape[1:])))
+            tensors += map(_bytes_of, parts)
+            continue
+        if following:
+            values = _joined(parts)
         if not isinstance(values, np.ndarray):
             plain[name] = values
-        elif values.ndim > 1:
-            shapes.append((name, values.shape))
-            tensors.append(_bytes_of(values))
         elif values.dtype.kind == "M":
             plain[name] = values.astype("datetime64[us]").view(np.int64)
             timestamps.append(name)
@@ -139,5 +146,12 @@ def encode_outcomes(
     return Encoded("outcomes", model, rows, orjson.dumps(document, option=OPTIONS), [])
 
 
-def _bytes_of(values: np.ndarray[Any, Any]) -> memoryview:
+def _joined(parts: Sequence[Values]) -> Values:
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    if len(arrays) == len(parts):
+        return np.concatenate(arrays)
+    return [value for part in parts for value in part]
+
+
+def _bytes_of(values: Values) -> memoryview:
     return np.ascontiguousarray(values, "<f4").data.cast("B")

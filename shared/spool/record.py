@@ -102,13 +102,13 @@ Record = PredictionRecord | OutcomeRecord
 
 def frame(sequence: int, head: bytes, tensors: Sequence[memoryview]) -> list[bytes | memoryview]:
     """The buffers of one framed record, for a single writev."""
-    prefix = PREFIX.pack(sequence, len(head))
-    length = len(prefix) + len(head)
-    checksum = crc32(head, crc32(prefix))
+    start = PREFIX.pack(sequence, len(head)) + head
+    length = len(start)
+    checksum = crc32(start)
     for tensor in tensors:
         length += tensor.nbytes
         checksum = crc32(tensor, checksum)
-    return [FRAME.pack(MAGIC, length, checksum) + prefix + head, *tensors]
+    return [FRAME.pack(MAGIC, length, checksum) + start, *tensors]
 
 
 def decode(payload: bytes | memoryview) -> Record:

@@ -167,7 +167,9 @@ class SpoolWriter:
         2. Open the next segment when the current one is full.
         3. Write; after a short write or an error truncate the segment, or start a new one if that fails.
         """
-        length = sum(len(buffer) for buffer in buffers)
+        if len(buffers) > _MAX_BUFFERS:
+            buffers = [b"".join(buffers)]
+        length = sum(map(len, buffers))
         if self._closed_bytes + self._size + length > self._bound and not self._has_room(length):
             self._last_error = (
                 f"the spool is full ({self._bound} bytes): the shipper is too slow or Kafka is unavailable"

@@ -20,6 +20,7 @@ from shared.models.contract import TensorType, check_finite, check_rows, check_s
 
 Array = npt.NDArray[Any]
 
+_FLOAT32 = np.dtype(np.float32)
 _MEASUREMENTS = 5
 # Calls are made together if a row among many takes at most this share of a row alone; less is not worth other last bits.
 _BATCH_GAIN = 0.5
@@ -93,7 +94,7 @@ class Servable:
             feeds = self._arrange(feeds)
         output = self._engine.run(self.output.name, feeds)
         output = check_rows(output, batch.rows, scores=self.scores, width=self.width)
-        if self.is_vector:
+        if self.is_vector and not (output.dtype == _FLOAT32 and output.flags.c_contiguous):
             with np.errstate(over="ignore"):  # becomes infinite, and is refused
                 output = np.ascontiguousarray(output, np.float32)
         check_finite(output)

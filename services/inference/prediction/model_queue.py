@@ -13,7 +13,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -25,10 +24,9 @@ from services.inference.metrics import InferenceMetrics
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.prediction.call import Call, Prediction
-from services.inference.prediction.class_scores import most_probable
-from services.inference.prediction.recorder import Answered, Recorder, as_numbers
+from services.inference.prediction.call_group import MAX_RECORD_BYTES, CallGroup, merged
+from services.inference.prediction.recorder import Answered, Recorder
 from shared.contracts.prediction_id import PredictionIds
-from shared.spool.record import Classes
 
 # Longest work before the loop looks at its other connections, such as that of a liveness probe.
 SLICE_SECONDS = 0.005
@@ -39,19 +37,6 @@ _MOST_BYTES = 64 << 10
 
 Array = npt.NDArray[Any]
 _Key = tuple[Servable, bool, bool]
-
-
-@dataclass(slots=True)
-class _Group:
-    """Calls that were answered together, and what they were answered."""
-
-    servable: Servable
-    calls: list[Call]
-    batch: Batch
-    output: Array
-    scores: list[float] | None = None
-    classes: npt.NDArray[np.intp] | None = None
-    texts: list[str] | None = None
 
 
 class ModelQueue:
@@ -65,6 +50,7 @@ class ModelQueue:
         self._scheduled = False
         self._expected = 0.0
         self.waiting = 0
+        self._timings: dict[Servable, list[tuple[float, float]]] = {}
         self._flushed: Callable[[], None] = lambda: None
 
     def submit(self, call: Call) -> None:
@@ -92,7 +78,7 @@ class ModelQueue:
 
     def _flush(self) -> None:
         end = time.perf_counter() + SLICE_SECONDS
-        groups: list[_Group] = []
+        groups: list[CallGroup] = []
         while self._waiting and (not groups or time.perf_counter() < end):
             self._answer(self._take(), groups)
         # Before answers are handed out: a receiver may submit the next call.
@@ -102,14 +88,18 @@ class ModelQueue:
         else:
             self._expected = 0.0
         if groups:
-            self._hand_out(groups)
+            self._hand_out(merged(groups))
+        for servable, timings in self._timings.items():
+            self._metrics.called_together(servable, timings)
+        self._timings = {}
         self._flushed()
 
     def _take(self) -> list[Call]:
         """The next calls of one servable, as many as fit into a slice; then it is the others' turn."""
         key, waiting = next(iter(self._waiting.items()))
         calls = [waiting.popleft()]
-        most_rows = min(_MOST_ROWS, _MOST_BYTES // key[0].schema.row_bytes)
+        most_bytes = MAX_RECORD_BYTES if _stay_apart(calls[0]) else _MOST_BYTES
+        most_rows = min(_MOST_ROWS, most_bytes // key[0].schema.row_bytes)
         rows, seconds = calls[0].rows, calls[0].expected
         while waiting:
             following = waiting[0]
@@ -125,12 +115,12 @@ class ModelQueue:
         self._expected = max(0.0, self._expected - seconds)
         return calls
 
-    def _answer(self, calls: list[Call], groups: list[_Group]) -> None:
+    def _answer(self, calls: list[Call], groups: list[CallGroup]) -> None:
         """Check and run; if that fails for several calls, for each alone, so that one cannot fail another."""
         try:
-            batch = _check(calls)
-            output = self._run(calls, batch)
-            groups.append(_grouped(calls, batch, output))
+            batches = _batches(calls)
+            output = self._run(calls, batches)
+            groups.append(CallGroup.of(calls, batches, output))
         except Exception as error:
             if len(calls) == 1:
                 calls[0].done(None, error)
@@ -138,16 +128,16 @@ class ModelQueue:
             for call in calls:
                 self._answer([call], groups)
 
-    def _run(self, calls: list[Call], batch: Batch) -> Array:
+    def _run(self, calls: list[Call], batches: list[Batch]) -> Array:
         servable = calls[0].servable
         if calls[0].output is not None:
             outputs = [call.output for call in calls if call.output is not None]
             return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
         if servable.batches or len(calls) == 1:
-            return self._timed(servable, batch, calls[0].requested)
+            return self._timed(servable, batches[0], calls[0].requested)
         outputs, start = [], 0
         for call in calls:
-            part = call.batch or batch.part(start, start + call.rows)
+            part = call.batch or batches[0].part(start, start + call.rows)
             outputs.append(self._timed(servable, part, call.requested))
             start += call.rows
         return np.concatenate(outputs)
@@ -157,54 +147,18 @@ class ModelQueue:
         try:
             return servable.run(batch)
         finally:
-            self._metrics.called(servable, waited=began - requested, seconds=time.perf_counter() - began)
+            timing = (began - requested, time.perf_counter() - began)
+            self._timings.setdefault(servable, []).append(timing)
 
-    def _hand_out(self, groups: list[_Group]) -> None:
+    def _hand_out(self, groups: list[CallGroup]) -> None:
         answers: list[tuple[Call, Prediction]] = []
         try:
             records: list[Answered] = []
             now = datetime.now(UTC)
             for group in groups:
-                ids = self._ids.make_block(group.servable.model, group.batch.rows)
-                parts, start = [], 0
-                for call in group.calls:
-                    end = start + call.rows
-                    parts.append((call, start, end))
-                    start = end
-                if len(parts) == 1:
-                    answers.append(
-                        (group.calls[0], Prediction(ids, group.output, group.scores, group.classes))
-                    )
-                else:
-                    answers += [
-                        (
-                            call,
-                            Prediction(
-                                ids.part(start, end),
-                                group.output[start:end],
-                                None if group.scores is None else group.scores[start:end],
-                                None if group.classes is None else group.classes[start:end],
-                            ),
-                        )
-                        for call, start, end in parts
-                    ]
-                if not any(call.traceparent or call.event_time for call in group.calls):
-                    parts = [(group.calls[0], 0, group.batch.rows)]
-                records += [
-                    Answered(
-                        group.servable,
-                        group.batch.part(start, end),
-                        ids if len(parts) == 1 else ids.part(start, end),
-                        None if group.scores is None else group.scores[start:end],
-                        call.event_time or now,
-                        call.traceparent,
-                        None
-                        if group.texts is None
-                        else Classes(group.texts[start:end], group.output[start:end]),
-                        group.output[start:end] if group.servable.is_vector else None,
-                    )
-                    for call, start, end in parts
-                ]
+                ids = self._ids.make_block(group.servable.model, group.rows)
+                answers += group.predictions(ids)
+                records += group.records(ids, now)
             self._recorder.predictions(records, answered_at=now)
         except Exception as error:  # never before a record: no answer is handed out
             for group in groups:
@@ -218,6 +172,19 @@ class ModelQueue:
                 asyncio.get_running_loop().call_exception_handler(
                     {"message": "a response could not be sent", "exception": error}
                 )
+
+
+def _stay_apart(call: Call) -> bool:
+    """Whether the rows of such calls are not put together where that copies much: the model is called for each alone."""
+    return call.batch is not None and not call.servable.batches and call.servable.schema.has_tensors
+
+
+def _batches(calls: list[Call]) -> list[Batch]:
+    """The rows of all calls, checked, in one batch or one per call. Raises InvalidRequest if those of some call are invalid."""
+    rows = sum(call.rows for call in calls)
+    if _stay_apart(calls[0]) and rows * calls[0].servable.schema.row_bytes > _MOST_BYTES:
+        return [call.batch for call in calls if call.batch is not None]
+    return [_check(calls)]
 
 
 def _check(calls: list[Call]) -> Batch:
@@ -234,15 +201,3 @@ def _check(calls: list[Call]) -> Batch:
 def _checked(rows: list[Any], calls: list[Call]) -> Batch:
     may_hold_booleans = any(call.may_hold_booleans for call in calls)
     return calls[0].servable.schema.batch(rows, may_hold_booleans=may_hold_booleans)
-
-
-def _grouped(calls: list[Call], batch: Batch, output: Array) -> _Group:
-    servable = calls[0].servable
-    group = _Group(servable, calls, batch, output)
-    if servable.classes:
-        group.classes, group.scores = most_probable(output)
-        texts = servable.labels.texts
-        group.texts = [texts[place] for place in group.classes.tolist()]
-    elif servable.scores:
-        group.scores = as_numbers(output)
-    return group

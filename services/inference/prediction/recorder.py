@@ -37,10 +37,10 @@ class Spool(Protocol):
 
 @dataclass(slots=True)
 class Answered:
-    """Rows and what answered them."""
+    """Rows, in one or more batches, and what answered them."""
 
     servable: Servable
-    batch: Batch
+    batches: Sequence[Batch]
     prediction_ids: Sequence[str]
     scores: Sequence[float] | None
     event_time: datetime
@@ -68,7 +68,8 @@ class Recorder:
                     "answered_at": answered_at,
                     "prediction_ids": one.prediction_ids,
                     "scores": one.scores,
-                    "columns": one.batch.columns,
+                    "columns": one.batches[0].columns,
+                    "following": [batch.columns for batch in one.batches[1:]],
                     "traceparent": one.traceparent,
                     "classes": one.classes,
                     "vectors": one.vectors,

@@ -363,6 +363,36 @@ def test_group_of_many_buffers_is_written(root: Path, spool: SpoolWriter) -> Non
     assert _sequences(root / spool.writer) == [(number, 1) for number in range(700)]
 
 
+def test_record_of_many_buffers_is_written(root: Path, spool: SpoolWriter) -> None:
+    """More than one system call takes."""
+    parts = [{"x": np.full((1, 2), number, np.float32)} for number in range(1500)]
+    record = {**_record(0, len(parts)), "columns": parts[0]}
+    assert spool.append_together([{**record, "following": parts[1:]}]) == [True]
+    (entry,) = SpoolReader(root / spool.writer).read()
+    assert isinstance(entry.record, PredictionRecord)
+    np.testing.assert_array_equal(entry.record.tensors["x"], np.repeat(np.arange(1500), 2).reshape(-1, 2))
+
+
+def test_following_columns_continue_the_first(root: Path, spool: SpoolWriter) -> None:
+    def part(number: int) -> dict[str, Any]:
+        return {
+            "amount": [number + 0.5],
+            "when": np.array([number], "datetime64[us]"),
+            "x": np.full((1, 2, 1), number, np.float32),
+            "y": np.full((1, 3), 10 * number, np.float32),
+        }
+
+    record = {**_record(0, 3), "columns": part(1), "following": [part(2), part(3)]}
+    assert spool.append_predictions(**record)
+    (entry,) = SpoolReader(root / spool.writer).read()
+    assert isinstance(entry.record, PredictionRecord)
+    assert entry.record.columns == {"amount": [1.5, 2.5, 3.5], "when": [1, 2, 3]}
+    np.testing.assert_array_equal(entry.record.tensors["x"].ravel(), [1, 1, 2, 2, 3, 3])
+    np.testing.assert_array_equal(entry.record.tensors["y"], [[10] * 3, [20] * 3, [30] * 3])
+    with pytest.raises(ValueError, match="has 2 values, expected 3"):
+        spool.append_predictions(**{**record, "following": [part(2)]})
+
+
 def _sequences(folder: Path) -> list[tuple[int, int]]:
     reader, found = SpoolReader(folder), []
     while entries := reader.read():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ import pytest
 
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
+from services.inference.prediction import model_queue
 from services.inference.prediction.call import Call, Prediction
+from services.inference.prediction.call_group import MAX_RECORD_BYTES
 from services.inference.prediction.model_queue import SLICE_SECONDS
 from shared.errors import InvalidRequest, UnservableModel
 from tests.fakes.inference_server import IDS, InferenceServer
@@ -200,6 +202,71 @@ def test_tensor_is_accepted_or_refused_alone(server: InferenceServer, toys: ToyS
     assert sums is not None
     answers = ask(server, decoded(sums, {"x": [0.5, 1, 2, 3]}), decoded(sums, {"x": [2**63] * 4}))
     assert [type(error) for _, error in answers] == [type(None), InvalidRequest]
+
+
+@pytest.fixture
+def images(server: InferenceServer, toys: ToyStore, monkeypatch: pytest.MonkeyPatch) -> Servable:
+    """Rows of four numbers that are taken for large ones: ten of them fill a record. On any machine they fit into a slice."""
+    monkeypatch.setattr(model_queue, "SLICE_SECONDS", 60.0)
+    release_tensor(toys)
+    server.watcher.poll()
+    sums = server.slots.peek("sums")
+    assert sums is not None
+    sums.batches = False
+    sums.schema.row_bytes = MAX_RECORD_BYTES // 10
+    return sums
+
+
+def image(servable: Servable, number: int, **rest: Any) -> Callable[[Callable[..., None]], Call]:
+    return checked(servable, {"x": [number, 0.5, 0, 0]}, **rest)
+
+
+def numbers_of(record: Mapping[str, Any]) -> list[float]:
+    return [one["x"][0, 0] for one in (record["columns"], *record["following"])]
+
+
+def test_large_tensors_share_a_record_up_to_its_size(server: InferenceServer, images: Servable) -> None:
+    answers = ask(server, *(image(images, number) for number in range(12)))
+    assert [prediction.scores for prediction, _ in answers if prediction] == [[n + 0.5] for n in range(12)]
+    records = server.spool.predictions
+    assert [numbers_of(record) for record in records] == [[*range(10)], [10, 11]]
+    logged = [one for record in records for one in record["prediction_ids"]]
+    assert logged == [one for prediction, _ in answers if prediction for one in prediction.prediction_ids]
+    assert [score for record in records for score in record["scores"]] == [n + 0.5 for n in range(12)]
+
+
+def test_large_tensor_with_a_trace_has_a_record_of_its_own(server: InferenceServer, images: Servable) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    answers = ask(server, image(images, 1), image(images, 2, traceparent=trace), image(images, 3))
+    found = [
+        (numbers_of(record), record["scores"], record["traceparent"]) for record in server.spool.predictions
+    ]
+    assert found == [([1], [1.5], ""), ([2], [2.5], trace), ([3], [3.5], "")]
+    assert [prediction.scores for prediction, _ in answers if prediction] == [[1.5], [2.5], [3.5]]
+
+
+def test_groups_of_a_batching_model_share_a_record(server: InferenceServer, images: Servable) -> None:
+    """They are called in parts that fit the cache; the log needs one record all the same."""
+    images.batches = True
+    answers = ask(server, *(image(images, number) for number in range(4)))
+    (record,) = server.spool.predictions
+    assert numbers_of(record) == [0, 1, 2, 3]
+    assert record["scores"] == [0.5, 1.5, 2.5, 3.5]
+    assert [prediction.scores for prediction, _ in answers if prediction] == [[n + 0.5] for n in range(4)]
+
+
+def test_large_tensor_the_model_fails_on_fails_alone(server: InferenceServer, images: Servable) -> None:
+    run = images.run
+
+    def sometimes(batch: Batch) -> Any:
+        if batch.feeds["x"][0, 0] == 13:
+            raise UnservableModel("unlucky")
+        return run(batch)
+
+    images.run = sometimes  # type: ignore[method-assign]
+    answers = ask(server, *(image(images, number) for number in (1, 13, 2)))
+    assert [type(error) for _, error in answers] == [type(None), UnservableModel, type(None)]
+    assert [row for record in server.spool.predictions for row in numbers_of(record)] == [1, 2]
 
 
 def test_servables_take_turns(server: InferenceServer, servable: Servable, toys: ToyStore) -> None:

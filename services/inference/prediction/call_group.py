@@ -1,0 +1,149 @@
+"""Calls of one servable that were answered together: what each is answered, and what the log holds of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from services.inference.models.input_schema import Batch
+from services.inference.models.servable import Servable
+from services.inference.prediction.call import Call, Prediction
+from services.inference.prediction.class_scores import most_probable
+from services.inference.prediction.recorder import Answered, as_numbers
+from shared.contracts.prediction_id import IdBlock
+from shared.spool.record import Classes
+
+# Bytes of tensors in one record of the log.
+MAX_RECORD_BYTES = 512 << 10
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(slots=True)
+class CallGroup:
+    """Calls, their rows in one or more batches, and the output for all rows."""
+
+    servable: Servable
+    calls: list[Call]
+    batches: list[Batch]
+    rows: int
+    output: Array
+    scores: list[float] | None = None
+    classes: npt.NDArray[np.intp] | None = None
+    texts: list[str] | None = None
+
+    @classmethod
+    def of(cls, calls: list[Call], batches: list[Batch], output: Array) -> CallGroup:
+        """A group with what the output means: scores, or classes and their probabilities."""
+        servable = calls[0].servable
+        group = cls(servable, calls, batches, sum(batch.rows for batch in batches), output)
+        if servable.classes:
+            group.classes, group.scores = most_probable(output)
+            texts = servable.labels.texts
+            group.texts = [texts[place] for place in group.classes.tolist()]
+        elif servable.scores:
+            group.scores = as_numbers(output)
+        return group
+
+    @property
+    def is_one_record(self) -> bool:
+        """Whether no call has an event time or a trace of its own."""
+        return not any(call.traceparent or call.event_time for call in self.calls)
+
+    def predictions(self, ids: IdBlock) -> Iterator[tuple[Call, Prediction]]:
+        """The answer to each call."""
+        if len(self.calls) == 1:
+            yield self.calls[0], Prediction(ids, self.output, self.scores, self.classes)
+            return
+        for call, start, end in self._places():
+            yield (
+                call,
+                Prediction(
+                    ids.part(start, end),
+                    self.output[start:end],
+                    None if self.scores is None else self.scores[start:end],
+                    None if self.classes is None else self.classes[start:end],
+                ),
+            )
+
+    def records(self, ids: IdBlock, answered_at: datetime) -> list[Answered]:
+        """The rows for the log: one record, or one per call."""
+        if len(self.calls) == 1 or self.is_one_record:
+            return [self._record(self.calls[0], self.batches, ids, 0, self.rows, answered_at)]
+        return [
+            self._record(
+                call, [self._batch(place, start, end)], ids.part(start, end), start, end, answered_at
+            )
+            for place, (call, start, end) in enumerate(self._places())
+        ]
+
+    def _record(
+        self, call: Call, batches: Sequence[Batch], ids: IdBlock, start: int, end: int, answered_at: datetime
+    ) -> Answered:
+        output = self.output[start:end]
+        return Answered(
+            self.servable,
+            batches,
+            ids,
+            None if self.scores is None else self.scores[start:end],
+            call.event_time or answered_at,
+            call.traceparent,
+            None if self.texts is None else Classes(self.texts[start:end], output),
+            output if self.servable.is_vector else None,
+        )
+
+    def _batch(self, place: int, start: int, end: int) -> Batch:
+        return self.batches[0].part(start, end) if len(self.batches) == 1 else self.batches[place]
+
+    def _places(self) -> Iterator[tuple[Call, int, int]]:
+        start = 0
+        for call in self.calls:
+            end = start + call.rows
+            yield call, start, end
+            start = end
+
+
+def merged(groups: list[CallGroup]) -> list[CallGroup]:
+    """Groups of tensors of one servable as one, up to the size of a record; tensors are not copied."""
+    if len(groups) == 1:
+        return groups
+    runs: list[list[CallGroup]] = []
+    rows = 0
+    for group in groups:
+        last = runs[-1][-1] if runs else None
+        if (
+            last is not None
+            and last.servable is group.servable
+            and last.servable.schema.has_tensors
+            and last.output.shape[1:] == group.output.shape[1:]
+            and (rows + group.rows) * group.servable.schema.row_bytes <= MAX_RECORD_BYTES
+            and last.is_one_record
+            and group.is_one_record
+        ):
+            runs[-1].append(group)
+            rows += group.rows
+        else:
+            runs.append([group])
+            rows = group.rows
+    return [run[0] if len(run) == 1 else _joined(run) for run in runs]
+
+
+def _joined(run: list[CallGroup]) -> CallGroup:
+    first = run[0]
+    return CallGroup(
+        first.servable,
+        [call for group in run for call in group.calls],
+        [batch for group in run for batch in group.batches],
+        sum(group.rows for group in run),
+        np.concatenate([group.output for group in run]),
+        None if first.scores is None else [score for group in run for score in group.scores or ()],
+        None
+        if first.classes is None
+        else np.concatenate([group.classes for group in run if group.classes is not None]),
+        None if first.texts is None else [text for group in run for text in group.texts or ()],
+    )
