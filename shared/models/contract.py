@@ -173,7 +173,7 @@ def check_probability(output: Array, *, first_row: int = 0) -> None:
 def check_finite(output: Array, *, first_row: int = 0) -> None:
     """Raises UnservableModel that names the first row with NaN or infinity. `output` has one entry per row."""
     finite = np.isfinite(output)
-    if not finite.all():
+    if b"\0" in finite.tobytes():  # `all` goes through Python: for few numbers it takes three times as long
         row = int(np.argmin(finite.reshape(len(output), -1).all(axis=1)))
         raise UnservableModel(
             f"the model returned a value that is not finite for row {first_row + row}",
