@@ -36,6 +36,9 @@ class OnnxModel:
         used = self._session.get_providers()[0]
         if used != device.providers[0]:
             raise UnservableModel(f"onnxruntime put the model on {used} instead of {device.providers[0]}")
+        # The session would keep the whole file, to be made again on another device: that would be a silent fallback.
+        self._session.disable_fallback()
+        self._session._model_bytes = None
         self.device = device.name
         self.inputs = tuple(TensorType.of(item) for item in self._session.get_inputs())
         self.outputs = tuple(TensorType.of(item) for item in self._session.get_outputs())
