@@ -7,39 +7,34 @@ import gc
 import logging
 import os
 import warnings
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Callable
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
+from services.inference.assembly import assemble, assemble_tasks, make_fast_path, make_pool
 from services.inference.fast_path.hot_requests import HotRequests
-from services.inference.http.app import Find, Handler, InferenceApp
-from services.inference.http.body import BodyReader
-from services.inference.http.operations import OperationsHandler
-from services.inference.http.outcomes import OutcomesHandler
-from services.inference.http.predict import PredictHandler
+from services.inference.http.app import InferenceApp
 from services.inference.isolation.process import IsolatedProcess
 from services.inference.metrics import InferenceMetrics
-from services.inference.mlflow_scoring.handlers import MlflowHandler
 from services.inference.models.loader import Loader
 from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
-from services.inference.open_inference.handlers import OpenInferenceHandler
+from services.inference.on_demand.bounded_loader import BoundedLoader, OnLoop
+from services.inference.on_demand.memory_meter import MemoryMeter
+from services.inference.on_demand.metrics import OnDemandMetrics
+from services.inference.on_demand.model_pool import ModelPool
 from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.engines import open_engine
-from services.inference.runtimes.gpu import GpuCollector, count_gpus, find_gpu
+from services.inference.runtimes.gpu import Gpu, GpuCollector, count_gpus, find_gpu
 from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
 from services.inference.tasks.handlers import TaskHandlers
-from services.inference.tasks.metrics import TaskMetrics
 from services.inference.tasks.runner import TaskRunner
-from services.inference.tasks.scorer import FileScorer
-from services.inference.tasks.store import TaskStore
-from services.inference.tasks.upload import UploadReader
 from services.inference.workers.gpu_choice import gpu_of_worker
 from services.inference.workers.peers import Alone, Peers, SeveralProcesses
 from services.inference.workers.places import Place, parent_of_this_process, shared_folder
@@ -51,6 +46,7 @@ from shared.spool import SpoolWriter
 from shared.stores.model_store import open_model_store
 
 _SWAP_SECONDS = 30.0
+T = TypeVar("T")
 
 
 class InferenceServer:
@@ -63,6 +59,7 @@ class InferenceServer:
         tasks: TaskHandlers,
         runner: TaskRunner,
         watcher: ReleaseWatcher,
+        pool: ModelPool,
         predictor: Predictor,
         spool: SpoolWriter,
         peers: Peers,
@@ -73,6 +70,7 @@ class InferenceServer:
         self.tasks = tasks
         self._runner = runner
         self._watcher = watcher
+        self._pool = pool
         self._predictor = predictor
         self._spool = spool
         self._peers = peers
@@ -89,6 +87,7 @@ class InferenceServer:
     async def stop(self) -> None:
         """End tasks, stop polling, finish calls in progress, release the spool."""
         await self._runner.stop()
+        self._pool.close()
         await asyncio.to_thread(self._watcher.stop)
         await asyncio.to_thread(self._isolated.close)
         await asyncio.to_thread(self._predictor.close)
@@ -128,6 +127,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         label = f"{device.name}:{one}" if place is not None and one else device.name
         metrics.registry.register(GpuCollector(gpu, label))
     slots: Slots[Servable] = Slots()
+    on_demand = OnDemandMetrics(metrics.registry)
     recorder = Recorder(spool)
     predictor = Predictor(
         recorder,
@@ -152,22 +152,41 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         probe_rows=settings.probe_rows,
         probe_tolerance=settings.probe_tolerance,
     )
+    on_loop = _caller(asyncio.get_running_loop())
+    bound_bytes = settings.model_memory_mib << 20 or None
+    on_demand.watch(slots, metrics, bound_bytes=bound_bytes)
+    bounded = None
+    if bound_bytes is not None:
+        bounded = BoundedLoader(
+            slots,
+            loader.load,
+            lambda release: store.manifest(release.model, release.version),
+            bound_bytes=bound_bytes,
+            meter=_memory_meter(gpu),
+            on_loop=on_loop,
+            last_predictions=metrics.last_predictions,
+            unloaded=on_demand.unloaded,
+        )
+    load = loader.load if bounded is None else bounded.load
+    pool = make_pool(settings, slots, load, on_demand)
     watcher = ReleaseWatcher(
         store,
         slots,
-        loader.load,
+        load,
         metrics=metrics,
-        on_loop=_caller(asyncio.get_running_loop()),
+        on_loop=on_loop,
+        has_room=None if bounded is None else bounded.has_room,
         only=settings.models,
         poll_seconds=settings.poll_seconds,
         retry_seconds=settings.retry_seconds,
     )
     metrics.watch_release_log(watcher.seconds_since_read)
     status = Status(
-        slots,
+        pool,
         watcher,
         spool,
         metrics,
+        on_demand,
         device=device.name,
         device_reason=device.reason,
         worker=place.number if place is not None else 1,
@@ -179,7 +198,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         status.watch_peers(peers)
     app = assemble(
         settings,
-        slots,
+        pool,
         recorder,
         predictor,
         ids,
@@ -188,88 +207,19 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         known_models=watcher.known_models,
         peers=peers,
     )
-    tasks, runner = assemble_tasks(settings, shared.home / "tasks", slots, predictor, metrics)
+    tasks, runner = assemble_tasks(settings, shared.home / "tasks", pool, predictor, metrics)
     hot = make_fast_path(settings, slots, predictor, metrics) if settings.fast_path else None
     # Objects made so far live as long as the process: exclude them from garbage collection under load.
     gc.collect()
     gc.freeze()
-    return InferenceServer(app, hot, tasks, runner, watcher, predictor, spool, peers, isolated)
+    return InferenceServer(app, hot, tasks, runner, watcher, pool, predictor, spool, peers, isolated)
 
 
-def assemble(
-    settings: InferenceSettings,
-    slots: Slots[Servable],
-    recorder: Recorder,
-    predictor: Predictor,
-    ids: PredictionIds,
-    metrics: InferenceMetrics,
-    status: Status,
-    *,
-    known_models: Callable[[], Collection[str]],
-    peers: Peers | None = None,
-) -> InferenceApp:
-    """The application with its handlers; tests pass fakes. `peers`: None for a server of one process."""
-    predict = PredictHandler(slots, predictor, metrics, maximum_rows=settings.maximum_rows)
-    outcomes = OutcomesHandler(
-        slots, recorder, ids, metrics, maximum_outcomes=settings.maximum_rows, known_models=known_models
-    )
-    oip = OpenInferenceHandler(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
-    mlflow = MlflowHandler(slots, predictor, metrics, status, maximum_rows=settings.maximum_rows)
-    operations = OperationsHandler(status, peers or Alone(metrics.registry, lambda: status.of_this_process()))
-    return InferenceApp(
-        {
-            ("POST", "/predict"): predict.post,
-            ("POST", "/outcomes"): outcomes.post,
-            ("POST", "/invocations"): mlflow.invocations,
-            ("GET", "/ping"): mlflow.ping,
-            ("GET", "/health"): mlflow.ping,
-            ("GET", "/version"): mlflow.version,
-            ("GET", "/"): operations.home,
-            ("GET", "/health/live"): operations.live,
-            ("GET", "/health/ready"): operations.ready,
-            ("GET", "/livez"): operations.live,
-            ("GET", "/healthz"): operations.live,
-            ("GET", "/readyz"): operations.ready,
-            ("GET", "/metrics"): operations.metrics,
-            ("GET", "/status"): operations.status,
-            ("GET", "/status.json"): operations.status,
-        },
-        _first(oip.find, mlflow.find),
-        BodyReader(
-            maximum_bytes=settings.maximum_body_bytes,
-            maximum_buffered_bytes=settings.maximum_buffered_bytes,
-            receive_seconds=settings.receive_seconds,
-        ),
-        metrics,
-        maximum_in_flight=settings.maximum_in_flight,
-        waiting=lambda: predictor.queue.waiting,
-    )
-
-
-def assemble_tasks(
-    settings: InferenceSettings,
-    root: Path,
-    slots: Slots[Servable],
-    predictor: Predictor,
-    metrics: InferenceMetrics,
-) -> tuple[TaskHandlers, TaskRunner]:
-    """The handlers of batch tasks and what runs them; tests pass fakes."""
-    store = TaskStore(root, kept_seconds=3600 * settings.task_hours, maximum_tasks=settings.maximum_tasks)
-    scorer = FileScorer(slots, predictor, metrics, inline_seconds=settings.inline_seconds)
-    runner = TaskRunner(store, scorer, TaskMetrics(metrics.registry), maximum_rows=settings.maximum_file_rows)
-    uploads = UploadReader(
-        maximum_bytes=settings.maximum_file_bytes, receive_seconds=settings.receive_seconds
-    )
-    return TaskHandlers(store, runner, scorer, uploads, metrics), runner
-
-
-def _first(*finds: Find) -> Find:
-    """Finds a handler where the first of `finds` has one."""
-
-    def find(method: str, path: str) -> Handler | None:
-        return next((handler for one in finds if (handler := one(method, path)) is not None), None)
-
-    return find
+def _memory_meter(gpu: Gpu | None) -> MemoryMeter:
+    """Measures the memory of the GPU if models are on one and it can be read, else that of the process."""
+    if gpu is None or gpu.read().used_bytes is None:
+        return MemoryMeter()
+    return MemoryMeter(lambda: gpu.read().used_bytes or 0)
 
 
 def _take_one_gpu(worker: int) -> None:
@@ -280,21 +230,6 @@ def _take_one_gpu(worker: int) -> None:
         get_logger(__name__).info("gpu_chosen", worker=worker, gpu=gpu)
 
 
-def make_fast_path(
-    settings: InferenceSettings, slots: Slots[Servable], predictor: Predictor, metrics: InferenceMetrics
-) -> HotRequests:
-    """The fast path with the limits of the ordinary one; tests pass fakes."""
-    return HotRequests(
-        slots,
-        predictor,
-        metrics,
-        maximum_rows=settings.maximum_rows,
-        maximum_body_bytes=settings.maximum_body_bytes,
-        maximum_buffered_bytes=settings.maximum_buffered_bytes,
-        receive_seconds=settings.receive_seconds,
-    )
-
-
 def _one_log() -> None:
     """Send the log lines of BentoML and uvicorn through our handler only."""
     for name in ("bentoml", "uvicorn", "uvicorn.error"):
@@ -303,11 +238,11 @@ def _one_log() -> None:
         logger.propagate = True
 
 
-def _caller(loop: asyncio.AbstractEventLoop) -> Callable[[Callable[[], bool]], bool]:
+def _caller(loop: asyncio.AbstractEventLoop) -> OnLoop:
     """Runs a function on the loop from another thread and waits for its result."""
 
-    def on_loop(function: Callable[[], bool]) -> bool:
-        async def call() -> bool:
+    def on_loop(function: Callable[[], T]) -> T:
+        async def call() -> T:
             return function()
 
         return asyncio.run_coroutine_threadsafe(call(), loop).result(timeout=_SWAP_SECONDS)

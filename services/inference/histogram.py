@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+# From 0.25 ms, the duration of a request to a small model, to typical client timeouts.
+REQUEST_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+# A call of a small model takes about 20 µs.
+CALL_BUCKETS = (0.00005, 0.0001, *REQUEST_BUCKETS)
+ROW_BUCKETS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0)
+SWAP_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+# From a small model to one of gigabytes.
+LOAD_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+
 
 class Histogram:
     """Observations per bucket, and their sum. Not thread-safe."""

@@ -15,16 +15,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.inference.histogram import Histogram
+from services.inference.histogram import CALL_BUCKETS, REQUEST_BUCKETS, ROW_BUCKETS, SWAP_BUCKETS, Histogram
 from services.inference.metric_families import by_model, counter, gauge, histogram
 from services.inference.models.servable import Servable
+from shared.contracts.release import Release
 
-# From 0.25 ms, the duration of a request to a small model, to typical client timeouts.
-REQUEST_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-# A call of a small model takes about 20 µs.
-CALL_BUCKETS = (0.00005, 0.0001, *REQUEST_BUCKETS)
-ROW_BUCKETS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0)
-SWAP_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 KEPT_VERSIONS = 16  # replaced versions per model whose series are kept
 
 
@@ -52,6 +47,7 @@ class InferenceMetrics(Collector):
         self._swap_seconds: dict[str, Histogram] = {}
         self._release_failed: dict[str, int] = {}
         self._served: dict[str, Servable] = {}
+        self._generations: dict[str, int] = {}
         self._loaded: Counter[str] = Counter()
         self._retired: dict[str, list[str]] = {}
         self._release_log_age: Callable[[], float | None] = lambda: None
@@ -111,9 +107,18 @@ class InferenceMetrics(Collector):
         """A new release is live."""
         self._swaps[servable.model, "served"] += 1
         self._swap_seconds.setdefault(servable.model, Histogram(SWAP_BUCKETS)).observe(seconds)
-        self._served[servable.model] = servable
-        self._loaded[servable.model] += 1
+        self.loaded(servable)
         self.release_served(servable.model)
+
+    def registered(self, release: Release) -> None:
+        """A release is live, and is loaded when a request needs it."""
+        self._generations[release.model] = release.generation
+
+    def loaded(self, servable: Servable) -> None:
+        """The live version is in memory."""
+        self._served[servable.model] = servable
+        self._generations[servable.model] = servable.generation
+        self._loaded[servable.model] += 1
 
     def swap_failed(self, model: str) -> None:
         """A release could not be loaded; the one before it stays live."""
@@ -125,7 +130,7 @@ class InferenceMetrics(Collector):
         self._release_failed[model] = 0
 
     def unloaded(self, servable: Servable) -> None:
-        """A replaced version was unloaded; the series of the last KEPT_VERSIONS stay."""
+        """A version was unloaded; the series of the last KEPT_VERSIONS stay."""
         self._loaded[servable.model] -= 1
         retired = self._retired.setdefault(servable.model, [])
         if servable.version_short in retired:
@@ -265,9 +270,9 @@ class InferenceMetrics(Collector):
         served = list(self._served.values())
         yield gauge(
             "homeostat_inference_generation",
-            "Live generation.",
+            "Live generation, also of a model that is loaded on demand.",
             ["model"],
-            {(servable.model,): servable.generation for servable in served},
+            by_model(self._generations),
         )
         yield gauge(
             "homeostat_inference_model_info",
@@ -277,7 +282,7 @@ class InferenceMetrics(Collector):
         )
         yield gauge(
             "homeostat_inference_loaded_versions",
-            "Versions in memory: more than one while a replaced version drains.",
+            "Versions in memory: more than one while a replaced version drains; 0 if the model is unloaded.",
             ["model"],
             by_model(self._loaded),
         )

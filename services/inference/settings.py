@@ -33,6 +33,17 @@ class InferenceSettings(BaseSettings):
         description="Whether requests bypass BentoML's middleware, and prediction requests also ASGI. If false, BentoML "
         "calls the same handlers, which is several times slower.",
     )
+    model_memory_mib: int = Field(
+        0,
+        ge=0,
+        description="Maximum memory of the loaded models in MiB, with CUDA that of the GPU; 0: no limit. Beyond it the least "
+        "recently used models are unloaded, and loaded again when a request needs them.",
+    )
+    load_seconds: float = Field(
+        10.0,
+        gt=0,
+        description="Maximum seconds that a request waits while its model is loaded on demand; then it gets 503 and Retry-After.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="Device for models. If CUDA is not usable, `cuda` fails at start and `auto` uses the CPU and logs why.",

@@ -20,7 +20,7 @@ from services.console.http.routes import Dependencies as ConsoleDependencies
 from services.console.metrics import ConsoleMetrics
 from services.drift.http.app import make_app as make_drift
 from services.drift.http.routes import Dependencies as DriftDependencies
-from services.inference.bootstrap import assemble
+from services.inference.assembly import assemble
 from services.inference.metrics import InferenceMetrics
 from services.inference.settings import InferenceSettings
 from services.retraining.http.app import make_app as make_retraining

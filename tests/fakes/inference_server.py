@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from prometheus_client import CollectorRegistry
 
-from services.inference.bootstrap import assemble
+from services.inference.assembly import assemble, make_pool
 from services.inference.http.app import InferenceApp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.loader import Loader
 from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Engine, Servable
 from services.inference.models.slot import Slots
+from services.inference.on_demand.bounded_loader import BoundedLoader
+from services.inference.on_demand.memory_meter import MemoryMeter
+from services.inference.on_demand.metrics import OnDemandMetrics
 from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
@@ -28,15 +31,19 @@ from tests.fakes.spool import FakeSpool
 from tests.fakes.toy_model import ToyStore
 from tests.fakes.trial import trial_in_this_process
 
+T = TypeVar("T")
 IDS = PredictionIds(b"k" * 32)
 
 
 class InferenceServer:
     """A server without processes and sockets."""
 
-    def __init__(self, toys: ToyStore, *, only: tuple[str, ...] = (), **settings: Any) -> None:
+    def __init__(
+        self, toys: ToyStore, *, only: tuple[str, ...] = (), bound_bytes: int | None = None, **settings: Any
+    ) -> None:
         self.settings = InferenceSettings(**settings)
         self.spool = FakeSpool()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.slots: Slots[Servable] = Slots()
         self.registry = CollectorRegistry()
         metrics = self.metrics = InferenceMetrics(self.registry)
@@ -54,12 +61,28 @@ class InferenceServer:
             probe_rows=8,
             probe_tolerance=1e-3,
         )
+        on_demand = OnDemandMetrics(self.registry)
+        on_demand.watch(self.slots, metrics, bound_bytes=bound_bytes)
+        self.bounded = BoundedLoader(
+            self.slots,
+            loader.load,
+            lambda release: toys.store.manifest(release.model, release.version),
+            bound_bytes=bound_bytes or 0,
+            meter=MemoryMeter(lambda: 0, lambda: None),  # sizes of files are exact
+            on_loop=self.on_loop,
+            last_predictions=metrics.last_predictions,
+            unloaded=on_demand.unloaded,
+            room_seconds=0.2,
+        )
+        load = loader.load if bound_bytes is None else self.bounded.load
+        self.pool = make_pool(self.settings, self.slots, load, on_demand)
         self.watcher = ReleaseWatcher(
             toys.store,
             self.slots,
-            loader.load,
+            load,
             metrics=metrics,
-            on_loop=lambda function: function(),
+            on_loop=self.on_loop,
+            has_room=None if bound_bytes is None else self.bounded.has_room,
             only=only,
             poll_seconds=0.1,
             retry_seconds=1.0,
@@ -75,11 +98,11 @@ class InferenceServer:
             queue_seconds=self.settings.queue_seconds,
         )
         status = Status(
-            self.slots, self.watcher, self.spool, metrics, device="cpu", device_reason="requested"
+            self.pool, self.watcher, self.spool, metrics, on_demand, device="cpu", device_reason="requested"
         )
         self.app: InferenceApp = assemble(
             self.settings,
-            self.slots,
+            self.pool,
             recorder,
             predictor,
             IDS,
@@ -89,16 +112,33 @@ class InferenceServer:
         )
         self.watcher.poll()
 
+    def on_loop(self, function: Callable[[], T]) -> T:
+        """On the loop of `ask` while that runs, from the threads that load; else at once."""
+        loop = self._loop
+        if loop is None or not loop.is_running():
+            return function()
+
+        async def call() -> T:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(call(), loop).result(30)
+
     def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         return self.ask_together(lambda client: client.request(method, path, **arguments))[0]
 
     def ask_together(self, *calls: Callable[[httpx.AsyncClient], Any]) -> list[httpx.Response]:
         async def asking() -> list[httpx.Response]:
+            self._loop = asyncio.get_running_loop()
             transport = httpx.ASGITransport(app=self.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
                 return list(await asyncio.gather(*(call(client) for call in calls)))
 
         return asyncio.run(asking())
+
+    async def client(self) -> httpx.AsyncClient:
+        """A client for a test that runs its own loop."""
+        self._loop = asyncio.get_running_loop()
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), base_url="http://server")
 
     def predict(self, *rows: object, **rest: object) -> httpx.Response:
         return self.ask("POST", "/predict", json={"rows": list(rows), **rest})

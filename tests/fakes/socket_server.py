@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from services.inference.bootstrap import make_fast_path
+from services.inference.assembly import make_fast_path
 from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.fast_path.protocol import STATE
 from tests.fakes.inference_server import InferenceServer

@@ -83,6 +83,7 @@ class HotRequests:
         self._plans: dict[str, tuple[Servable, dict[tuple[bytes, bytes], InferPlan]]] = {}
         self._answered: dict[Servable, list[tuple[int, float]]] = {}
         predictor.queue.on_flushed(self._count)
+        slots.on_unload(lambda model: self._plans.pop(model, None))
 
     def start_sweeping(self) -> None:
         """Look at all connections from now on, on the running loop."""

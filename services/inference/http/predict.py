@@ -13,7 +13,7 @@ from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.column_checks import show
 from services.inference.models.servable import Servable
-from services.inference.models.slot import Slots
+from services.inference.on_demand.model_pool import ModelPool
 from services.inference.prediction.call import Prediction
 from services.inference.prediction.class_scores import scores_by_label
 from services.inference.prediction.predictor import Predictor
@@ -27,9 +27,9 @@ class PredictHandler:
     """Handles `/predict`."""
 
     def __init__(
-        self, slots: Slots[Servable], predictor: Predictor, metrics: InferenceMetrics, *, maximum_rows: int
+        self, models: ModelPool, predictor: Predictor, metrics: InferenceMetrics, *, maximum_rows: int
     ) -> None:
-        self._slots = slots
+        self._models = models
         self._predictor = predictor
         self._metrics = metrics
         self._maximum_rows = maximum_rows
@@ -44,7 +44,7 @@ class PredictHandler:
             raise InvalidRequest(
                 f"`model` is {show(model)}", field="model", expected="the name of a model", status=400
             )
-        servable = request.servable = self._slots.acquire(model)
+        servable = request.servable = await self._models.acquire(model)
         try:
             event_time = parse_given_timestamp(document.get("event_time"), field="event_time")
             text = request.body
@@ -56,7 +56,7 @@ class PredictHandler:
             self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
             return response
         finally:
-            self._slots.release(servable)
+            self._models.release(servable)
 
     def _rows(self, document: Any) -> list[Any]:
         if not document.keys() <= _KEYS:

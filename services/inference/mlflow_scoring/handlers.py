@@ -17,7 +17,7 @@ from services.inference.metrics import InferenceMetrics
 from services.inference.mlflow_scoring.csv_rows import read_csv
 from services.inference.mlflow_scoring.json_rows import Invocation, Row, read_invocation, rows_of
 from services.inference.models.servable import Servable
-from services.inference.models.slot import Slots
+from services.inference.on_demand.model_pool import ModelPool
 from services.inference.prediction.call import Prediction
 from services.inference.prediction.class_scores import scores_by_label
 from services.inference.prediction.predictor import Predictor
@@ -35,14 +35,14 @@ class MlflowHandler:
 
     def __init__(
         self,
-        slots: Slots[Servable],
+        models: ModelPool,
         predictor: Predictor,
         metrics: InferenceMetrics,
         status: Status,
         *,
         maximum_rows: int,
     ) -> None:
-        self._slots = slots
+        self._models = models
         self._predictor = predictor
         self._metrics = metrics
         self._status = status
@@ -81,7 +81,7 @@ class MlflowHandler:
                 expected="the model of the path, or no `model`",
                 status=400,
             )
-        servable = request.servable = self._acquire(asked.model if model is None else model)
+        servable = request.servable = await self._acquire(asked.model if model is None else model)
         try:
             features = servable.schema.features
             rows = rows_of(asked, features) if kind == _JSON else read_csv(request.body, features)
@@ -95,11 +95,11 @@ class MlflowHandler:
             self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
             return response
         finally:
-            self._slots.release(servable)
+            self._models.release(servable)
 
-    def _acquire(self, model: str | None) -> Servable:
+    async def _acquire(self, model: str | None) -> Servable:
         try:
-            return self._slots.acquire(model)
+            return await self._models.acquire(model)
         except InvalidRequest as error:
             error.hint = "name it as `model` in `params`, or post to /endpoints/{model}/invocations"
             raise

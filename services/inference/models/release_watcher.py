@@ -33,6 +33,8 @@ class SwapMetrics(Protocol):
 
     def swap_failed(self, model: str) -> None: ...
 
+    def registered(self, release: Release) -> None: ...
+
     def release_served(self, model: str) -> None: ...
 
     def unloaded(self, servable: Servable) -> None: ...
@@ -53,8 +55,13 @@ class ReleaseWatcher:
         poll_seconds: float,
         retry_seconds: float,
         clock: Callable[[], float] = time.monotonic,
+        has_room: Callable[[Release], bool] | None = None,
     ) -> None:
-        """`on_loop` runs a function on the event loop, which owns the slots, and returns its result."""
+        """`on_loop` runs a function on the event loop, which owns the slots, and returns its result.
+
+        `has_room`: whether memory is left for a model at the start; those without room are loaded when requests need them. None:
+        every model is loaded.
+        """
         self._releases = releases
         self._slots = slots
         self._load = load
@@ -64,6 +71,7 @@ class ReleaseWatcher:
         self._poll_seconds = poll_seconds
         self._retry_seconds = retry_seconds
         self._clock = clock
+        self._has_room = has_room
         self._failures: dict[str, Failure] = {}
         self._store_problem = "not read yet"
         self._last_read: float | None = None
@@ -111,6 +119,7 @@ class ReleaseWatcher:
         """Poll once.
 
         1. unload drained versions   2. read the newest release of each model   3. load new releases   4. swap on the event loop
+        With bounded memory, the first poll makes every model known at once, and loads as many as there is room for.
         """
         self._unload()
         try:
@@ -124,23 +133,34 @@ class ReleaseWatcher:
                 _log.warning("release_log_unavailable", problem=str(error))
             self._store_problem = str(error) or type(error).__name__
             return
+        is_first = self._last_read is None
         self._store_problem, self._last_read, self._known = "", self._clock(), known
+        if is_first and self._has_room is not None:
+            self._on_loop(lambda: self._register(newest))
         for release in newest:
             if self._stop.is_set():
                 return
-            self._follow(release)
+            self._follow(release, fill=is_first)
         self._unload()
 
-    def _follow(self, release: Release) -> None:
-        served = self._slots.peek(release.model)
+    def _register(self, newest: list[Release]) -> bool:
+        for release in newest:
+            if self._slots.register(release):
+                self._metrics.registered(release)
+        return True
+
+    def _follow(self, release: Release, *, fill: bool) -> None:
+        served = self._slots.live_release(release.model)
         if (
             served is not None
             and served.generation == release.generation
             and served.version == release.version
         ):
-            if self._failures.pop(release.model, None) is not None:
-                self._metrics.release_served(release.model)
-            return
+            if not self._must_load(release, fill=fill):
+                if self._failures.pop(release.model, None) is not None:
+                    self._metrics.release_served(release.model)
+                return
+            served = None
         failure = self._failures.get(release.model)
         if not is_due(failure, generation=release.generation, now=self._clock()):
             return
@@ -153,7 +173,9 @@ class ReleaseWatcher:
                     hint="restore the release log; to return to an older version, `homeostat rollback`",
                 )
             servable = self._load(release)
-            self._on_loop(lambda: self._slots.swap(servable))
+            if not self._on_loop(lambda: self._slots.swap(servable)):
+                servable.close()  # a request needed the same model, and had it loaded first
+                return
         except Exception as error:  # unknown errors too: the old version stays live
             self._fail(release, failure, error)
             return
@@ -165,6 +187,18 @@ class ReleaseWatcher:
             seconds=round(self._clock() - start, 3),
             replaced=short(served.version) if served else "",
         )
+
+    def _must_load(self, release: Release, *, fill: bool) -> bool:
+        """Whether a live release that was never loaded is loaded now: there is room at the start, or it failed then."""
+        unloaded = self._slots.unloaded(release.model)
+        if self._has_room is None or unloaded is None or unloaded.servable is not None:
+            return False
+        if fill:
+            try:
+                return self._has_room(release)
+            except HomeostatError:  # its load has the same problem, and reports it
+                return True
+        return release.model in self._failures
 
     def _fail(self, release: Release, before: Failure | None, error: Exception) -> None:
         failure = after_failure(

@@ -20,11 +20,17 @@ class Failure:
 
 
 def after_failure(
-    before: Failure | None, *, generation: int, problem: str, now: float, first_wait: float
+    before: Failure | None,
+    *,
+    generation: int,
+    problem: str,
+    now: float,
+    first_wait: float,
+    longest_wait: float = _MAX_PAUSE_S,
 ) -> Failure:
-    """The new failure; the pause doubles while the same release fails, up to ten minutes."""
+    """The new failure; the pause doubles while the same release fails, by default up to ten minutes."""
     attempts = before.attempts + 1 if before is not None and before.generation == generation else 1
-    pause = Backoff(first_s=first_wait, max_s=_MAX_PAUSE_S).pause(attempts)
+    pause = Backoff(first_s=first_wait, max_s=longest_wait).pause(attempts)
     return Failure(generation, problem, attempts, now + pause)
 
 

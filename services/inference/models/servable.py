@@ -55,6 +55,7 @@ class Servable:
         self.manifest = manifest
         self.loaded_at = loaded_at
         self.device = engine.device
+        self.memory_bytes = 0  # what loading it took; measured only where memory is bounded
         self.in_flight = 0
         self.retired = False
         signature = check_signature(

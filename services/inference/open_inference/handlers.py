@@ -13,7 +13,7 @@ from services.inference.http.response import Response, json_response
 from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.servable import Servable
-from services.inference.models.slot import Slots
+from services.inference.on_demand.model_pool import ModelPool
 from services.inference.open_inference.codec import (
     InferRequest,
     RequestedOutput,
@@ -44,19 +44,19 @@ class OpenInferenceHandler:
 
     def __init__(
         self,
-        slots: Slots[Servable],
+        pool: ModelPool,
         predictor: Predictor,
         metrics: InferenceMetrics,
         status: Status,
         *,
         maximum_rows: int,
     ) -> None:
-        self._slots = slots
+        self._pool = pool
         self._predictor = predictor
         self._metrics = metrics
         self._status = status
         self._maximum_rows = maximum_rows
-        self._models = ModelRoutes(slots, metrics, maximum_rows=maximum_rows)
+        self._models = ModelRoutes(pool, metrics, maximum_rows=maximum_rows)
         self._repository = RepositoryRoutes(status)
         # The handler for a path below `/v2`, or None. Cached: clients use the same few paths.
         self.find = lru_cache(maxsize=_KNOWN_PATHS)(self._find)
@@ -115,7 +115,7 @@ class OpenInferenceHandler:
     def _infer(self, model: str, name: str) -> Handler:
         async def handler(request: Request) -> Response:
             start = time.perf_counter()
-            servable = request.servable = self._slots.acquire(model)
+            servable = request.servable = await self._pool.acquire(model)
             try:
                 check_version(servable, name)
                 wire = read_request(request.body, _head_length(request))
@@ -130,7 +130,7 @@ class OpenInferenceHandler:
                 self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
                 return response
             finally:
-                self._slots.release(servable)
+                self._pool.release(servable)
 
         return handler
 

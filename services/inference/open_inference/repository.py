@@ -11,6 +11,8 @@ from services.inference.status.report import Status
 from shared.errors import Conflict, InvalidRequest
 from shared.http.json_body import parse_json
 
+_UNLOADED = "unloaded to keep within HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB; the next request for it loads it"
+
 
 class RepositoryRoutes:
     """Handles the routes below `/v2/repository`."""
@@ -48,7 +50,7 @@ def repository_index(report: dict[str, Any]) -> list[dict[str, str]]:
         entries[model["name"]] = {
             "name": model["name"],
             "version": model["version"],
-            "state": "READY" if model["version"] else "UNAVAILABLE",
-            "reason": model["last_error"],
+            "state": "READY" if model["loaded"] else "UNAVAILABLE",
+            "reason": model["last_error"] or ("" if model["loaded"] else _UNLOADED),
         }
     return [entries[name] for name in sorted(entries)]

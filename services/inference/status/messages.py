@@ -10,7 +10,7 @@ Message = dict[str, str]
 
 def find_messages(report: Mapping[str, Any]) -> list[Message]:
     """Messages with `level` (`problem` or `info`) and `text`; empty if there is nothing to report."""
-    messages = [*_releases(report), *_models(report), *_log(report)]
+    messages = [*_releases(report), *_models(report), *_memory(report), *_log(report)]
     if report["ready"] and not report["requests"]["last_prediction_at"]:
         messages.append(
             _hint("No prediction yet since this server started. Send the first one with POST /predict.")
@@ -68,6 +68,20 @@ def _models(report: Mapping[str, Any]) -> list[Message]:
             )
         )
     return messages
+
+
+def _memory(report: Mapping[str, Any]) -> list[Message]:
+    """More models in use than fit: each model in memory was replaced more than once in a minute."""
+    memory = report["model_memory"]
+    loads, loaded = memory["loads_last_minute"], memory["loaded"]
+    if memory["bound_bytes"] is None or loads <= 2 * loaded:
+        return []
+    return [
+        _problem(
+            f"{loads} models were loaded on demand in the last minute, and {loaded} fit into memory together: requests wait for "
+            "loads. Raise HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB, or add servers."
+        )
+    ]
 
 
 def _log(report: Mapping[str, Any]) -> list[Message]:

@@ -24,7 +24,7 @@ def render_status(report: Mapping[str, Any]) -> str:
 @cache
 def _template() -> Template:
     environment = make_environment("services.inference")
-    environment.filters |= {"age": _age, "number": "{:,}".format, "total": _total}
+    environment.filters |= {"age": _age, "number": "{:,}".format, "total": _total, "mib": _mib}
     return environment.get_template("status.html")
 
 
@@ -33,6 +33,10 @@ def _age(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit} ago"
     return f"{seconds:.1f} s ago"
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):,.1f}"
 
 
 def _total(counts: Mapping[str, Mapping[str, int]]) -> int:

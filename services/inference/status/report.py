@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
-from services.inference.models.slot import Slots
+from services.inference.on_demand.metrics import OnDemandMetrics
+from services.inference.on_demand.model_pool import ModelPool
 from services.inference.prediction.recorder import Spool
 from services.inference.status.messages import find_messages
 from services.inference.workers.peers import Alone, Peers
+from shared.contracts.release import Release
 
 _OUTCOMES = ("answered", "refused", "failed")
 
@@ -25,10 +27,11 @@ class Status:
 
     def __init__(
         self,
-        slots: Slots[Servable],
+        pool: ModelPool,
         watcher: ReleaseWatcher,
         spool: Spool,
         metrics: InferenceMetrics,
+        on_demand: OnDemandMetrics,
         *,
         device: str,
         device_reason: str,
@@ -37,10 +40,12 @@ class Status:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`worker`: the number of this process; `maximum_in_flight`: its limit of concurrent requests."""
-        self._slots = slots
+        self._pool = pool
+        self._slots = pool.slots
         self._watcher = watcher
         self._spool = spool
         self._metrics = metrics
+        self._on_demand = on_demand
         self._device = device
         self._device_reason = device_reason
         self._worker = worker
@@ -63,18 +68,20 @@ class Status:
         return {
             "worker": self._worker,
             "pid": os.getpid(),
-            "ready": bool(self._slots.current()),
+            # An unloaded model is served too, if it could be loaded before.
+            "ready": any(map(self._slots.description, self._slots.names())),
             "started_at": self._started_at.isoformat(),
             "device": self._device,
             "writer": self._spool.writer,
             "models": [
                 {
-                    "name": servable.model,
-                    "version": servable.version,
-                    "generation": servable.generation,
-                    "in_flight": servable.in_flight,
+                    "name": release.model,
+                    "version": release.version,
+                    "generation": release.generation,
+                    "loaded": servable is not None,
+                    "in_flight": servable.in_flight if servable else 0,
                 }
-                for servable in self._slots.current()
+                for release, servable in self._live()
             ],
             **{outcome: sum(count[outcome] for count in counts) for outcome in _OUTCOMES},
             "in_flight": self._metrics.in_flight,
@@ -95,6 +102,7 @@ class Status:
             "device": self._device,
             "device_reason": self._device_reason,
             "models": self._models(now),
+            "model_memory": self._model_memory(),
             "requests": self._requests(now),
             "release_log": self._release_log(),
             "writer": self._spool.writer,
@@ -106,25 +114,28 @@ class Status:
         return report | {"messages": find_messages(report)}
 
     def _models(self, now: float) -> list[dict[str, Any]]:
-        served = self._slots.current()
         models = [
             {
-                "name": servable.model,
-                "version": servable.version,
-                "generation": servable.generation,
-                "device": servable.device,
-                "since": servable.loaded_at.isoformat(),
-                "released_by": servable.release.actor,
-                "reason": servable.release.reason,
-                "in_flight": servable.in_flight,
+                "name": release.model,
+                "version": release.version,
+                "generation": release.generation,
+                "loaded": servable is not None,
+                "memory_bytes": servable.memory_bytes if servable else 0,
+                "device": servable.device if servable else "",
+                "since": servable.loaded_at.isoformat() if servable else "",
+                "released_by": release.actor,
+                "reason": release.reason,
+                "in_flight": servable.in_flight if servable else 0,
             }
-            for servable in served
+            for release, servable in self._live()
         ]
         models += [
             {
                 "name": model,
                 "version": "",
                 "generation": 0,
+                "loaded": False,
+                "memory_bytes": 0,
                 "device": "",
                 "since": "",
                 "released_by": "",
@@ -132,17 +143,36 @@ class Status:
                 "in_flight": 0,
             }
             for model in self._watcher.failing()
-            if self._slots.peek(model) is None
+            if self._slots.live_release(model) is None
         ]
         counts = self._metrics.requests_by_outcome()
         last = self._metrics.last_predictions()
         for model in models:
             name = str(model["name"])
             of_model = counts.get(name, Counter[str]())
-            model["last_error"] = self._watcher.problem(name)
+            model["last_error"] = self._watcher.problem(name) or self._pool.problem(name)
             model["requests"] = {outcome: of_model.get(outcome, 0) for outcome in _OUTCOMES}
             model |= _last_prediction(last.get(name), now)
         return models
+
+    def _live(self) -> Iterator[tuple[Release, Servable | None]]:
+        """The live release of each model, and its servable where it is in memory."""
+        for name in self._slots.names():
+            release = self._slots.live_release(name)
+            if release is not None:
+                yield release, self._slots.peek(name)
+
+    def _model_memory(self) -> dict[str, Any]:
+        """Models in memory and not; what they take is measured only where `bound_bytes` is set."""
+        loaded = self._slots.current()
+        return {
+            "bound_bytes": self._on_demand.bound_bytes,
+            "bytes": sum(servable.memory_bytes for servable in loaded),
+            "loaded": len(loaded),
+            "unloaded": len(self._slots.all_unloaded()),
+            "demand_loads": self._on_demand.totals(),
+            "loads_last_minute": self._on_demand.loads_last_minute(),
+        }
 
     def _requests(self, now: float) -> dict[str, Any]:
         """Over all models, including requests that named no model."""

@@ -14,7 +14,8 @@ import pyarrow as pa
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
-from services.inference.models.slot import Slots
+from services.inference.models.slot import ModelUnloaded
+from services.inference.on_demand.model_pool import ModelPool
 from services.inference.prediction.call import Prediction
 from services.inference.prediction.predictor import Predictor
 from services.inference.tasks.parquet_rows import ParquetRows, event_times, to_batch
@@ -35,29 +36,28 @@ class FileScorer:
 
     def __init__(
         self,
-        slots: Slots[Servable],
+        models: ModelPool,
         predictor: Predictor,
         metrics: InferenceMetrics,
         *,
         inline_seconds: float,
     ) -> None:
-        self._slots = slots
+        self._models = models
         self._predictor = predictor
         self._metrics = metrics
         self._inline_seconds = inline_seconds
 
     def check_options(self, options: FileOptions) -> FileOptions:
         """The options with the model's name, checked before the file is read. Raises InvalidRequest, NotFound, OperatorError."""
-        servable = self._slots.acquire(options.model)
-        self._slots.release(servable)
+        model = self._models.slots.resolve(options.model)
         if options.event_time is not None:
             parse_event_time(options.event_time, datetime.now(UTC), field="event_time")
         # Another model that is released meanwhile does not make the file ambiguous.
-        return replace(options, model=servable.model)
+        return replace(options, model=model)
 
     async def check(self, rows: ParquetRows, options: FileOptions) -> None:
         """Check every row, so that a file with an invalid one is refused before any is answered. Raises InvalidRequest."""
-        servable = self._slots.acquire(options.model)
+        servable = await self._acquire(options.model)
         try:
             first_row = 0
             with closing(rows.tables(_columns(servable, options))) as tables:
@@ -65,7 +65,7 @@ class FileScorer:
                     await on_thread(_groups, servable, table, options, first_row)
                     first_row += table.num_rows
         finally:
-            self._slots.release(servable)
+            self._models.release(servable)
 
     async def score(
         self, rows: ParquetRows, options: FileOptions, result: ResultFile
@@ -74,9 +74,9 @@ class FileScorer:
 
         Each call has the live version of its moment: a swap is not held up by a long file. Close it before `rows`.
         """
-        servable = self._slots.acquire(options.model)
+        servable = await self._acquire(options.model)
         columns = _columns(servable, options)
-        self._slots.release(servable)
+        self._models.release(servable)
         first_row = 0
         with closing(rows.tables(columns)) as tables:
             while (table := await on_thread(next, tables, None)) is not None:
@@ -89,14 +89,21 @@ class FileScorer:
 
     async def _call(self, table: pa.Table, options: FileOptions, result: ResultFile, first_row: int) -> int:
         """Answer as many of the first rows as one call takes; their number."""
-        servable = self._slots.acquire(options.model)
+        servable = await self._acquire(options.model)
         try:
             part = table.slice(0, self._rows_per_call(servable))
             groups = await on_thread(_groups, servable, part, options, first_row)
             await self._answer(servable, groups, result, first_row)
             return int(part.num_rows)
         finally:
-            self._slots.release(servable)
+            self._models.release(servable)
+
+    async def _acquire(self, model: str | None) -> Servable:
+        while True:
+            try:
+                return await self._models.acquire(model)
+            except ModelUnloaded:  # many models are being loaded: requests go first
+                await asyncio.sleep(_BUSY_WAIT_SECONDS)
 
     def _rows_per_call(self, servable: Servable) -> int:
         quick = servable.seconds(1) <= self._inline_seconds

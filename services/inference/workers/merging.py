@@ -21,6 +21,9 @@ _SUMS = frozenset(
     {
         "homeostat_inference_calls_queued",
         "homeostat_inference_loaded_versions",
+        "homeostat_inference_model_memory_bound_bytes",
+        "homeostat_inference_model_memory_bytes",
+        "homeostat_inference_models",
         "homeostat_inference_requests_in_flight",
         "homeostat_inference_spool_bound_bytes",
         "homeostat_inference_spool_bytes",

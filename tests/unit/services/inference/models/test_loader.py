@@ -288,3 +288,11 @@ def test_trial_is_wanted_until_a_newer_release(toys: ToyStore, engines: Counting
     (toys.home / "models").rename(toys.home / "away")
     assert trial.wanted == [False, True]
     assert loader._is_newest(older), "a store that is away ends no trial"
+
+
+def test_version_that_has_passed_is_not_tried_again(toys: ToyStore, engines: CountingEngine) -> None:
+    loader = make_loader(toys, engines)
+    first, second = toys.put_and_release(4.0), toys.put_and_release(5.0)
+    for release, made in ((first, 2), (first, 3), (second, 5), (first, 6)):
+        assert loader.load(release).version == release.version
+        assert engines.made == made

@@ -12,6 +12,7 @@ from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from shared.contracts.release import Release
 from shared.errors import DependencyUnavailable, UnservableModel
+from tests.fakes.releases import release_of
 from tests.fakes.toy_model import ToyStore
 
 
@@ -45,6 +46,7 @@ class FakeServable:
     device = "cpu"
 
     def __init__(self, release: Release) -> None:
+        self.release = release
         self.model = release.model
         self.version = release.version
         self.version_short = release.version[:12]
@@ -84,16 +86,7 @@ class World:
         return FakeServable(release)  # type: ignore[return-value]
 
     def release(self, generation: int, version: str, model: str = "toy") -> None:
-        self.log.newest[model] = Release.model_validate(
-            {
-                "model": model,
-                "generation": generation,
-                "version": version,
-                "reason": "promotion",
-                "actor": "loop",
-                "released_at": "2026-01-01T00:00:00Z",
-            }
-        )
+        self.log.newest[model] = release_of(model, generation, version)
 
     def served(self, model: str = "toy") -> tuple[int, str] | None:
         servable = self.slots.peek(model)

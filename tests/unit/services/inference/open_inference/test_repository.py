@@ -35,7 +35,7 @@ def test_model_that_is_loading_is_in_the_index() -> None:
 
 
 def test_newer_release_that_failed_is_the_reason() -> None:
-    model = {"name": "a", "version": "1", "last_error": "no signature"}
+    model = {"name": "a", "version": "1", "loaded": True, "last_error": "no signature"}
     [entry] = repository_index({"release_log": {"followed": ["a"]}, "models": [model]})
     assert (entry["state"], entry["reason"]) == ("READY", "no signature")
 

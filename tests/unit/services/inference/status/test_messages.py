@@ -9,6 +9,7 @@ from services.inference.status.messages import find_messages
 WELL: dict[str, Any] = {
     "ready": True,
     "models": [{"name": "toy", "version": "ab", "generation": 3, "last_error": ""}],
+    "model_memory": {"bound_bytes": None, "loads_last_minute": 0, "loaded": 1},
     "requests": {"last_prediction_at": "2026-01-01T00:00:00+00:00"},
     "release_log": {
         "last_error": "",
@@ -99,3 +100,14 @@ def test_dropped_rows_are_reported(spool: dict[str, object], text: str) -> None:
     [(level, sentence)] = messages(spool=spool)
     assert level == "problem"
     assert sentence.startswith(f"{text} Check the shipper")
+
+
+def test_models_that_do_not_fit_together_are_a_problem() -> None:
+    memory = {"bound_bytes": 1 << 20, "loads_last_minute": 10, "loaded": 5}
+    assert messages(model_memory=memory) == []
+    [(level, text)] = messages(model_memory=memory | {"loads_last_minute": 11})
+    assert level == "problem"
+    assert text.startswith(
+        "11 models were loaded on demand in the last minute, and 5 fit into memory together"
+    )
+    assert messages(model_memory=memory | {"bound_bytes": None, "loads_last_minute": 11}) == []

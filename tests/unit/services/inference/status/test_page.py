@@ -15,6 +15,7 @@ MODEL: dict[str, Any] = {
     "name": "flights",
     "version": "a" * 64,
     "generation": 7,
+    "loaded": True,
     "device": "cpu",
     "since": "2026-01-02T03:04:05.678+00:00",
     "released_by": "loop",
@@ -43,6 +44,14 @@ REPORT: dict[str, Any] = {
     "device": "cpu",
     "device_reason": "requested",
     "models": [MODEL],
+    "model_memory": {
+        "bound_bytes": None,
+        "bytes": 0,
+        "loaded": 1,
+        "unloaded": 0,
+        "demand_loads": {},
+        "loads_last_minute": 0,
+    },
     "requests": {
         "answered": 1234,
         "refused": 6,

@@ -21,7 +21,7 @@ _NO_OPTIONS = FileOptions()
 
 def scorer_of(server: InferenceServer, *, inline_seconds: float = 0.004) -> FileScorer:
     metrics = InferenceMetrics(CollectorRegistry())
-    return FileScorer(server.slots, server.predictor, metrics, inline_seconds=inline_seconds)
+    return FileScorer(server.pool, server.predictor, metrics, inline_seconds=inline_seconds)
 
 
 def score_table(

@@ -1,0 +1,150 @@
+"""Loads models within a memory bound. Its methods run on threads that may wait, not on the event loop.
+
+1. estimate what the model needs   2. take the least recently used models without requests out, on the event loop   3. close them
+4. load, and measure   5. make room for what it really takes
+
+One load at a time: a load needs several times the memory of its model for a moment, and two would be measured together. A model
+that replaces its own older version is counted once: for the moment of the swap both are in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from services.inference.models.servable import Servable
+from services.inference.models.slot import Slots
+from services.inference.on_demand.least_recently_used import choose_to_unload
+from services.inference.on_demand.memory_meter import MemoryMeter
+from shared.contracts.manifest import REFERENCE, Manifest
+from shared.contracts.release import Release
+from shared.errors import OperatorError
+from shared.observability.logs import get_logger
+
+_log = get_logger(__name__)
+_ROOM_SECONDS = 10.0
+_PAUSE_SECONDS = 0.02
+_MIB = 1 << 20
+T = TypeVar("T")
+
+
+class OnLoop(Protocol):
+    """Runs a function on the event loop, which owns the slots, and returns its result."""
+
+    def __call__(self, function: Callable[[], T], /) -> T: ...
+
+
+class BoundedLoader:
+    """Loads releases, and unloads the least recently used models to make room."""
+
+    def __init__(
+        self,
+        slots: Slots[Servable],
+        load: Callable[[Release], Servable],
+        manifest_of: Callable[[Release], Manifest],
+        *,
+        bound_bytes: int,
+        meter: MemoryMeter,
+        on_loop: OnLoop,
+        last_predictions: Callable[[], Mapping[str, float]],
+        unloaded: Callable[[Servable], None],
+        clock: Callable[[], float] = time.time,
+        room_seconds: float = _ROOM_SECONDS,
+    ) -> None:
+        """`manifest_of` is asked before a first load. `last_predictions`: by model, on `clock`. `unloaded` counts models.
+
+        `room_seconds`: how long to wait until a loaded model is idle.
+        """
+        self.bound_bytes = bound_bytes
+        self._slots = slots
+        self._load = load
+        self._manifest_of = manifest_of
+        self._meter = meter
+        self._on_loop = on_loop
+        self._last_predictions = last_predictions
+        self._unloaded = unloaded
+        self._clock = clock
+        self._room_seconds = room_seconds
+        self._loads = threading.Lock()
+        self._costs: dict[str, int] = {}
+        self._loaded_at: dict[str, float] = {}
+
+    def load(self, release: Release) -> Servable:
+        """The servable, within the bound. Raises OperatorError if there is no room for it, and what loading raises."""
+        with self._loads:
+            self._make_room(release.model, self._expected_bytes(release))
+            servable, growth = self._meter.measure(lambda: self._load(release))
+            servable.memory_bytes = max(growth, _model_bytes(servable.manifest))
+            self._costs[release.model] = servable.memory_bytes
+            try:
+                self._make_room(release.model, servable.memory_bytes)
+            except OperatorError:
+                servable.close()
+                raise
+            # A release is no use: a model that nobody asks for stays the next to be unloaded.
+            unloaded = self._slots.unloaded(release.model)
+            if unloaded is None or unloaded.release.generation == release.generation:
+                self._loaded_at[release.model] = self._clock()
+            return servable
+
+    def has_room(self, release: Release) -> bool:
+        """Whether the model is expected to fit without unloading another."""
+        return self.loaded_bytes() + self._expected_bytes(release) <= self.bound_bytes
+
+    def loaded_bytes(self) -> int:
+        """What the loaded models take."""
+        return sum(servable.memory_bytes for servable in self._slots.current())
+
+    def _expected_bytes(self, release: Release) -> int:
+        return self._costs.get(release.model) or _model_bytes(self._manifest_of(release))
+
+    def _make_room(self, model: str, needed: int) -> None:
+        if needed > self.bound_bytes:
+            raise OperatorError(
+                f"model {model} needs {_mib(needed)} MiB of memory, more than all models may use together "
+                f"(HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB={self.bound_bytes // _MIB})",
+                hint="raise HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB, or release a smaller model",
+            )
+        end = time.monotonic() + self._room_seconds
+        while (chosen := self._on_loop(lambda: self._take_out(model, needed))) is None:
+            if time.monotonic() > end:
+                raise OperatorError(
+                    f"there is no room for model {model}: every loaded model is answering requests",
+                    hint="retry after a second, or raise HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB",
+                )
+            time.sleep(_PAUSE_SECONDS)
+        for servable in chosen:
+            servable.close()
+            self._unloaded(servable)
+            _log.info(
+                "model_unloaded",
+                model=servable.model,
+                version=servable.version_short,
+                generation=servable.generation,
+                mib=_mib(servable.memory_bytes),
+                room_for=model,
+            )
+        if chosen:
+            self._meter.settle()
+
+    def _take_out(self, model: str, needed: int) -> list[Servable] | None:
+        """On the event loop, where requests acquire: what is chosen has no request, and gets none."""
+        others = [servable for servable in self._slots.current() if servable.model != model]
+        predicted = self._last_predictions()
+
+        def last_used(servable: Servable) -> float:
+            name = servable.model
+            return max(predicted.get(name, 0.0), self._loaded_at.get(name, 0.0))
+
+        chosen = choose_to_unload(others, needed, self.bound_bytes, last_used)
+        return None if chosen is None else [one for one in chosen if self._slots.unload(one)]
+
+
+def _model_bytes(manifest: Manifest) -> int:
+    return sum(file.size for name, file in manifest.files.items() if name != REFERENCE)
+
+
+def _mib(size: int) -> float:
+    return round(size / _MIB, 1)

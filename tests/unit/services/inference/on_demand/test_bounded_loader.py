@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import pytest
+
+from services.inference.models.slot import Slots
+from services.inference.on_demand.bounded_loader import BoundedLoader
+from services.inference.on_demand.memory_meter import MemoryMeter
+from shared.contracts.release import Release
+from shared.errors import OperatorError, UnservableModel
+from tests.fakes.releases import release_of
+from tests.waiting import eventually
+
+T = TypeVar("T")
+MIB = 1 << 20
+
+
+class FakeServable:
+    def __init__(self, release: Release, manifest: Any) -> None:
+        self.release, self.manifest = release, manifest
+        self.model, self.generation, self.version_short = release.model, release.generation, "a"
+        self.memory_bytes = self.in_flight = 0
+        self.retired = self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class World:
+    """Models whose memory is known: `taken` is what a loaded one takes, `files` the size of its file, in MiB."""
+
+    def __init__(self, bound: int, room_seconds: float = 0.1) -> None:
+        self.slots: Slots[Any] = Slots()
+        self.files: dict[str, int] = {}
+        self.taken: dict[str, int] = {}
+        self.predicted: dict[str, float] = {}
+        self.unloaded: list[str] = []
+        self.loads: list[str] = []
+        self.now = 0.0
+        self.memory = 0
+        self.loader = BoundedLoader(
+            self.slots,
+            self._load,
+            self._manifest,
+            bound_bytes=bound * MIB,
+            meter=MemoryMeter(lambda: self.memory, lambda: None),
+            on_loop=_at_once,
+            last_predictions=lambda: self.predicted,
+            unloaded=lambda servable: self.unloaded.append(servable.model),
+            clock=lambda: self.now,
+            room_seconds=room_seconds,
+        )
+
+    def _manifest(self, release: Release) -> Any:
+        size = self.files.get(release.model, 1) * MIB
+        return SimpleNamespace(
+            files={
+                "model.onnx": SimpleNamespace(size=size),
+                "reference.parquet": SimpleNamespace(size=1 << 40),
+            }
+        )
+
+    def _load(self, release: Release) -> Any:
+        self.loads.append(release.model)
+        self.memory += self.taken.get(release.model, 0) * MIB
+        return FakeServable(release, self._manifest(release))
+
+    def serve(self, model: str, generation: int = 1) -> FakeServable:
+        self.now += 1
+        servable = self.loader.load(release_of(model, generation))
+        assert self.slots.swap(servable)
+        assert isinstance(servable, FakeServable)
+        return servable
+
+    def loaded(self) -> list[str]:
+        return [servable.model for servable in self.slots.current()]
+
+
+def _at_once(function: Callable[[], T]) -> T:
+    return function()
+
+
+def test_least_recently_used_model_makes_room() -> None:
+    world = World(bound=3)
+    first = world.serve("a")
+    world.serve("b")
+    world.serve("c")
+    world.predicted["a"] = 3.5
+    world.serve("d")
+    assert world.loaded() == ["a", "c", "d"]
+    assert world.unloaded == ["b"]
+    assert not first.closed
+
+
+def test_growth_counts_if_it_is_more_than_the_file() -> None:
+    world = World(bound=10)
+    world.files, world.taken = {"a": 2, "b": 2}, {"a": 6, "b": 1}
+    assert world.serve("a").memory_bytes == 6 * MIB
+    assert world.serve("b").memory_bytes == 2 * MIB
+    assert world.loader.loaded_bytes() == 8 * MIB
+
+
+def test_room_is_made_again_for_what_was_measured() -> None:
+    world = World(bound=10)
+    world.taken = {"a": 4, "b": 8}
+    world.serve("a")
+    world.serve("b")
+    assert world.loaded() == ["b"]
+
+
+def test_known_size_makes_room_before_the_load() -> None:
+    world = World(bound=10)
+    world.taken = {"a": 8, "b": 4}
+    world.serve("a")
+    world.serve("b")
+    seen: list[list[str]] = []
+    load = world._load
+
+    def observed(release: Release) -> Any:
+        seen.append(world.loaded())
+        return load(release)
+
+    world.loader._load = observed
+    world.serve("a")
+    assert seen == [[]]
+
+
+def test_model_larger_than_the_bound_is_not_loaded() -> None:
+    world = World(bound=3)
+    world.serve("a")
+    world.files["big"] = 4
+    with pytest.raises(OperatorError, match=r"big needs 4.0 MiB.*HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB=3"):
+        world.loader.load(release_of("big", 1))
+    assert world.loads == ["a"]
+    assert world.loaded() == ["a"]
+
+
+def test_model_that_turns_out_larger_is_closed() -> None:
+    world = World(bound=3)
+    world.serve("a")
+    world.taken["big"] = 4
+    made: list[Any] = []
+    load = world._load
+
+    def observed(release: Release) -> Any:
+        made.append(load(release))
+        return made[-1]
+
+    world.loader._load = observed
+    with pytest.raises(OperatorError, match="big needs 4"):
+        world.loader.load(release_of("big", 1))
+    assert made[0].closed
+    assert world.loaded() == ["a"]
+
+
+def test_models_with_requests_are_kept() -> None:
+    world = World(bound=2)
+    world.serve("a")
+    world.serve("b")
+    for model in ("a", "b"):
+        world.slots.acquire(model)
+    with pytest.raises(OperatorError, match="every loaded model is answering"):
+        world.loader.load(release_of("c", 1))
+    assert world.loaded() == ["a", "b"]
+
+
+def test_load_waits_until_a_model_is_idle() -> None:
+    world = World(bound=1, room_seconds=30)
+    held = world.serve("a")
+    world.slots.acquire("a")
+    loading = threading.Thread(target=world.loader.load, args=(release_of("b", 1),))
+    loading.start()
+    assert world.loads == ["a"]
+    world.slots.release(held)
+    loading.join(30)
+    assert not loading.is_alive()
+    assert world.unloaded == ["a"]
+
+
+def test_swap_needs_no_room_beside_its_own_older_version() -> None:
+    world = World(bound=2)
+    world.serve("a")
+    world.serve("b")
+    world.serve("a", generation=2)
+    assert world.loaded() == ["a", "b"]
+    assert world.unloaded == []
+
+
+def test_release_of_an_unloaded_model_is_no_use() -> None:
+    world = World(bound=2)
+    for model in ("a", "b", "c"):
+        world.serve(model)
+    world.serve("a", generation=2)  # unloads b
+    world.serve("d")
+    assert world.loaded() == ["c", "d"]
+
+
+def test_failed_load_changes_no_costs() -> None:
+    world = World(bound=2)
+    world.serve("a")
+
+    def refuse(release: Release) -> Any:
+        raise UnservableModel("no signature")
+
+    world.loader._load = refuse
+    with pytest.raises(UnservableModel):
+        world.loader.load(release_of("b", 1))
+    assert world.loaded() == ["a"]
+
+
+def test_one_load_at_a_time() -> None:
+    world = World(bound=9)
+    entered, go = threading.Semaphore(0), threading.Event()
+    load = world._load
+
+    def slow(release: Release) -> Any:
+        entered.release()
+        assert go.wait(60)
+        return load(release)
+
+    world.loader._load = slow
+    threads = [threading.Thread(target=world.loader.load, args=(release_of(name, 1),)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    assert entered.acquire(timeout=60)
+    assert not entered.acquire(timeout=0.1)
+    go.set()
+    for thread in threads:
+        thread.join(60)
+    eventually(lambda: sorted(world.loads) == ["a", "b"], "both are loaded")
+
+
+def test_room_at_the_start_is_that_of_the_bound() -> None:
+    world = World(bound=3)
+    world.serve("a")
+    world.files = {"b": 2, "c": 3}
+    assert world.loader.has_room(release_of("b", 1))
+    assert not world.loader.has_room(release_of("c", 1))
