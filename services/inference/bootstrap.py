@@ -25,6 +25,7 @@ from services.inference.on_demand.bounded_loader import BoundedLoader, OnLoop
 from services.inference.on_demand.memory_meter import MemoryMeter
 from services.inference.on_demand.metrics import OnDemandMetrics
 from services.inference.on_demand.model_pool import ModelPool
+from services.inference.prediction.metrics import CallEstimateMetrics
 from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
@@ -137,6 +138,8 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         threads=settings.call_threads,
         queue_seconds=settings.queue_seconds,
     )
+    estimates = CallEstimateMetrics(metrics.registry)
+    estimates.watch(slots, predictor.is_inline)
     store = open_model_store(shared.model_store_url)
     isolated = IsolatedProcess(
         device=device.name,
@@ -187,6 +190,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         spool,
         metrics,
         on_demand,
+        estimates,
         device=device.name,
         device_reason=device.reason,
         worker=place.number if place is not None else 1,

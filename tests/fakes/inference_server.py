@@ -19,6 +19,7 @@ from services.inference.models.slot import Slots
 from services.inference.on_demand.bounded_loader import BoundedLoader
 from services.inference.on_demand.memory_meter import MemoryMeter
 from services.inference.on_demand.metrics import OnDemandMetrics
+from services.inference.prediction.metrics import CallEstimateMetrics
 from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
@@ -97,8 +98,17 @@ class InferenceServer:
             threads=2,
             queue_seconds=self.settings.queue_seconds,
         )
+        estimates = CallEstimateMetrics(self.registry)
+        estimates.watch(self.slots, predictor.is_inline)
         status = Status(
-            self.pool, self.watcher, self.spool, metrics, on_demand, device="cpu", device_reason="requested"
+            self.pool,
+            self.watcher,
+            self.spool,
+            metrics,
+            on_demand,
+            estimates,
+            device="cpu",
+            device_reason="requested",
         )
         self.app: InferenceApp = assemble(
             self.settings,

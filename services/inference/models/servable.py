@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from services.inference.models.call_estimate import CallEstimate
 from services.inference.models.input_schema import Batch, Schema
 from services.inference.models.labels import Labels
 from shared.contracts.manifest import Manifest, short
@@ -76,8 +77,8 @@ class Servable:
         self._engine: Engine | None = engine
         # Whether calls that wait together are made as one: then an answer's last bits may depend on its neighbours.
         self.batches = False
-        self._seconds_per_call = 0.0
-        self._seconds_per_row = 0.0
+        # On the CPU the calling thread's own time: what else a busy machine does does not make the model slow.
+        self.estimate = CallEstimate(time.thread_time if self.device == "cpu" else time.perf_counter)
         self.reply_head = (
             b'{"model":'
             + orjson.dumps(self.model)
@@ -102,24 +103,20 @@ class Servable:
         return output
 
     def measure(self, one: Batch, many: Batch) -> None:
-        """Time calls of one row and of many, for the estimates of `seconds` and for `batches`."""
-        # On the CPU the calling thread's own time: what else a busy machine does does not make the model slow.
-        clock = time.thread_time if self.device == "cpu" else time.perf_counter
-        self._seconds_per_call = _fastest(lambda: self.run(one), clock)
-        together = _fastest(lambda: self.run(many), clock)
-        self._seconds_per_row = max(0.0, (together - self._seconds_per_call) / max(1, many.rows - one.rows))
-        self.batches = (
-            many.rows >= _BATCH_ROWS
-            and together < _BATCH_GAIN * many.rows / one.rows * self._seconds_per_call
-        )
+        """Time calls of one row and of many, for the estimate and for `batches`."""
+        alone = _fastest(lambda: self.run(one), self.estimate.clock)
+        together = _fastest(lambda: self.run(many), self.estimate.clock)
+        per_row = max(0.0, (together - alone) / max(1, many.rows - one.rows))
+        self.estimate.start_with(per_call=alone, per_row=per_row)
+        self.batches = many.rows >= _BATCH_ROWS and together < _BATCH_GAIN * many.rows / one.rows * alone
 
     def seconds(self, rows: int) -> float:
         """Expected duration of a call with this many rows."""
-        return self._seconds_per_call + self._seconds_per_row * (rows - 1)
+        return self.estimate.seconds(rows)
 
     def share(self, rows: int) -> float:
         """Expected seconds that these rows add to the calls before them."""
-        return self._seconds_per_row * rows if self.batches else self.seconds(rows)
+        return self.estimate.seconds_added(rows) if self.batches else self.seconds(rows)
 
     def close(self) -> None:
         """Release the engine and its memory."""

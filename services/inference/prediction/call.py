@@ -57,8 +57,13 @@ class Call:
     def run(self) -> npt.NDArray[Any]:
         """Run the model on the checked rows. Raises UnservableModel."""
         assert self.batch is not None
+        estimate = self.servable.estimate
+        clock = estimate.began(self.rows)
         self.began = time.perf_counter()
         try:
-            return self.servable.run(self.batch)
+            output = self.servable.run(self.batch)
+            if clock is not None:
+                estimate.ended(self.rows, clock)
+            return output
         finally:
             self.ended = time.perf_counter()

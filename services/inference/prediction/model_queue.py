@@ -143,9 +143,13 @@ class ModelQueue:
         return np.concatenate(outputs)
 
     def _timed(self, servable: Servable, batch: Batch, requested: float) -> Array:
+        clock = servable.estimate.began(batch.rows)
         began = time.perf_counter()
         try:
-            return servable.run(batch)
+            output = servable.run(batch)
+            if clock is not None:
+                servable.estimate.ended(batch.rows, clock)
+            return output
         finally:
             timing = (began - requested, time.perf_counter() - began)
             self._timings.setdefault(servable, []).append(timing)

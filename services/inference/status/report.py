@@ -14,6 +14,7 @@ from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
 from services.inference.on_demand.metrics import OnDemandMetrics
 from services.inference.on_demand.model_pool import ModelPool
+from services.inference.prediction.metrics import CallEstimateMetrics
 from services.inference.prediction.recorder import Spool
 from services.inference.status.messages import find_messages
 from services.inference.workers.peers import Alone, Peers
@@ -32,6 +33,7 @@ class Status:
         spool: Spool,
         metrics: InferenceMetrics,
         on_demand: OnDemandMetrics,
+        estimates: CallEstimateMetrics,
         *,
         device: str,
         device_reason: str,
@@ -46,6 +48,7 @@ class Status:
         self._spool = spool
         self._metrics = metrics
         self._on_demand = on_demand
+        self._estimates = estimates
         self._device = device
         self._device_reason = device_reason
         self._worker = worker
@@ -126,6 +129,7 @@ class Status:
                 "released_by": release.actor,
                 "reason": release.reason,
                 "in_flight": servable.in_flight if servable else 0,
+                "calls": self._estimates.of(servable) if servable else None,
             }
             for release, servable in self._live()
         ]
@@ -141,6 +145,7 @@ class Status:
                 "released_by": "",
                 "reason": "",
                 "in_flight": 0,
+                "calls": None,
             }
             for model in self._watcher.failing()
             if self._slots.live_release(model) is None

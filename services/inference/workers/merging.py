@@ -31,7 +31,7 @@ _SUMS = frozenset(
     }
 )
 # The process that lags behind.
-_LOWEST = frozenset({"homeostat_inference_generation"})
+_LOWEST = frozenset({"homeostat_inference_calls_inline", "homeostat_inference_generation"})
 
 
 def merge(running: Sequence[Sequence[Family]], ended: Iterable[Sequence[Family]]) -> list[Metric]:

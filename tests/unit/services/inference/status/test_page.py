@@ -16,6 +16,7 @@ MODEL: dict[str, Any] = {
     "version": "a" * 64,
     "generation": 7,
     "loaded": True,
+    "calls": {"expected_call_seconds": 0.00012345, "inline": True, "estimate_changes": 0},
     "device": "cpu",
     "since": "2026-01-02T03:04:05.678+00:00",
     "released_by": "loop",
@@ -155,6 +156,7 @@ def test_page_shows_models_requests_and_spool() -> None:
         "promotion by loop",
         "2026-01-02 03:04:05 UTC",
         "cpu",
+        "0.123 ms, on the event loop",
     ]
     assert page.row("last prediction") == ["2026-01-02 04:00:00 UTC, 7.2 s ago"]
     assert page.row("in flight") == ["3"]
