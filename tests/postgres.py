@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from local_stack.ports import free_port
-from tests.waiting import time_factor
+from tests.waiting import bound, time_factor
 
 HOST = "127.0.0.1"
 USER = "homeostat"
@@ -45,7 +45,7 @@ class Postgres:
             [str(self._programs / "initdb"), *where],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=bound(120),
             cwd="/",
             **self._as_user(),
         )
@@ -85,10 +85,10 @@ class Postgres:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGQUIT)
             try:
-                self._process.wait(timeout=20)
+                self._process.wait(timeout=bound(20))
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(timeout=20)
+                self._process.wait(timeout=bound(20))
         self._process = None
 
     def new_database(self) -> str:

@@ -9,11 +9,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 # Waits on a busy machine take longer, but never for ever.
-MOST = 4.0
+MOST = 6.0
 
 
 def time_factor() -> float:
-    """The factor by which every bound grows: `HOMEOSTAT_TEST_PATIENCE`, or the load per core, between 1 and 4."""
+    """The factor by which every bound grows: `HOMEOSTAT_TEST_PATIENCE`, or the load per core, between 1 and 6."""
     configured = os.environ.get("HOMEOSTAT_TEST_PATIENCE")
     if configured:
         return max(1.0, float(configured))

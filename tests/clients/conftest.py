@@ -21,6 +21,7 @@ from tests.fakes.class_model import put_classes
 from tests.fakes.toy_model import ToyStore
 from tests.fakes.vector_model import put_vectors, values_loop
 from tests.integration.inference.conftest import ROOT, InferenceProcess, spooled
+from tests.waiting import bound
 
 ENVIRONMENTS = ROOT / "build" / "clients"
 PROGRAMS = Path(__file__).parent / "programs"
@@ -80,7 +81,7 @@ def run(served: Served) -> Run:
             [str(python), "-W", "ignore", str(PROGRAMS / f"{library}_client.py"), served.url],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=bound(120),
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1])

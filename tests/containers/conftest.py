@@ -19,6 +19,7 @@ from tests.containers.composition import ROOT, load
 from tests.containers.images import environment_of
 from tests.containers.project import Project
 from tests.containers.sandbox import wait_for, why_not
+from tests.waiting import bound
 
 LOCKS = ("prediction_log", "drift", "retraining", "mlflow", "console", "cli", "inference_cpu", "inference")
 NOBODY = 65534
@@ -135,7 +136,7 @@ def postgres() -> Iterator[Postgres]:
         yield Postgres(port, owner)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(bound(20))
         shutil.rmtree(folder, ignore_errors=True)
 
 

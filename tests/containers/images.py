@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tests.containers.dockerfile import ROOT, Image
+from tests.waiting import bound
 
 ENVIRONMENTS = ROOT / "build" / "images"
 UV = Path(sys.executable).with_name("uv")
@@ -87,6 +88,8 @@ def _copy(source: Path, target: Path, *, into: bool) -> None:
 
 def _uv(*arguments: str) -> None:
     outer = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    done = subprocess.run([str(UV), *arguments], capture_output=True, text=True, timeout=600, env=outer)
+    done = subprocess.run(
+        [str(UV), *arguments], capture_output=True, text=True, timeout=bound(600), env=outer
+    )
     if done.returncode != 0:
         raise RuntimeError(f"`uv {' '.join(arguments)}` failed: {done.stderr.strip()[-1500:]}")

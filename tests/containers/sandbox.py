@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.waiting import time_factor
+from tests.waiting import bound, time_factor
 
 # Runs as the first process of the new namespaces, with the right to mount there: builds the root, then steps into it for good.
 _ENTER = """\
@@ -120,7 +120,7 @@ class Sandbox:
             self.command(arguments),
             capture_output=True,
             text=True,
-            timeout=timeout_s,
+            timeout=bound(timeout_s),
             stdin=subprocess.DEVNULL,
         )
 
@@ -172,7 +172,7 @@ class Process:
         if inside is not None:
             inside.kill()
         self._outer.kill()
-        self._outer.wait(10)
+        self._outer.wait(bound(10))
 
     def said(self) -> str:
         """The end of its log."""

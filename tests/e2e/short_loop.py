@@ -16,7 +16,7 @@ import httpx
 import pyarrow.parquet as pq
 
 from local_stack.state import read_state
-from tests.waiting import time_factor
+from tests.waiting import bound, time_factor
 
 ROOT = Path(__file__).parents[2]
 MODEL = "parcels"
@@ -60,7 +60,7 @@ class ShortLoop:
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
         self.project = folder / "project"
-        self._client = httpx.Client(timeout=30, trust_env=False)
+        self._client = httpx.Client(timeout=bound(30), trust_env=False)
 
     def start(self) -> None:
         """Start every part on free ports."""
@@ -133,7 +133,7 @@ class ShortLoop:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=bound(200),
             check=False,
         )
         assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -192,4 +192,4 @@ class ShortLoop:
 
     def _make_data(self, folder: Path, *, seed: int) -> None:
         command = [sys.executable, str(self.project / "make_data.py"), f"--seed={seed}", f"--rows={ROWS}"]
-        subprocess.run(command, cwd=folder, check=True, timeout=60, capture_output=True)
+        subprocess.run(command, cwd=folder, check=True, timeout=bound(60), capture_output=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import bound
+
 SOURCES = Path(__file__).resolve().parents[2]
 
 
@@ -24,7 +26,7 @@ def test_the_loop_closes_on_a_tenth_of_the_year_of_bad_days(tmp_path: Path) -> N
         cwd=SOURCES,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=bound(400),
     )
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout)

@@ -12,6 +12,7 @@ import pytest
 from nbclient import NotebookClient
 
 from local_stack.state import read_state
+from tests.waiting import bound
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "loop.ipynb"
@@ -25,13 +26,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield place
     if read_state(place) is not None:
         subprocess.run(
-            [sys.executable, "-m", "cli", "down"], cwd=NOTEBOOK.parents[1], check=True, timeout=120
+            [sys.executable, "-m", "cli", "down"], cwd=NOTEBOOK.parents[1], check=True, timeout=bound(120)
         )
 
 
 def test_the_notebook_runs_and_its_loop_promotes(home: Path) -> None:
     book = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(book, timeout=300, resources={"metadata": {"path": str(home.parent)}}).execute()
+    NotebookClient(
+        book, timeout=int(bound(300)), resources={"metadata": {"path": str(home.parent)}}
+    ).execute()
     shown = [
         str(output.get("text") or output.get("data", {}).get("text/plain"))
         for cell in book.cells

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local_stack.ports import free_port
-from tests.waiting import time_factor
+from tests.waiting import bound, time_factor
 
 ROOT = Path(__file__).parents[2]
 ACTIVATE = "source .venv/bin/activate"
@@ -113,6 +113,6 @@ class Walker:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=within_s,
+            timeout=bound(within_s),
             check=False,
         )

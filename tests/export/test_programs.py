@@ -14,6 +14,7 @@ from shared.contracts.loop_yaml import read_loop_spec
 from shared.models.onnx_runner import OnnxModel
 from tests.e2e.walking import program
 from tests.export.conftest import LIBRARIES
+from tests.waiting import bound
 
 PAGE = "docs/bring-your-own-model.md"
 TEMPLATES = Path(__file__).parents[2] / "cli" / "templates"
@@ -45,7 +46,7 @@ def run(folder: Path, *arguments: str) -> str:
         env=os.environ | {"PYTHONPATH": str(LIBRARIES)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=bound(240),
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

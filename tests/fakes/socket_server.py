@@ -15,6 +15,7 @@ from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.fast_path.protocol import STATE
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ToyStore
+from tests.waiting import bound
 
 
 class SocketServer(InferenceServer):
@@ -41,7 +42,7 @@ class SocketServer(InferenceServer):
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._started.wait(30)
+        assert self._started.wait(bound(30))
 
     def connect(self) -> socket.socket:
         client = socket.create_connection(self.address, timeout=20)

@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.models.onnx_runner import OnnxModel
 from tests.e2e.walking import program
+from tests.waiting import bound
 
 PAGE = "docs/bring-your-own-model.md"
 ROOT = Path(__file__).parents[2]
@@ -43,7 +44,7 @@ def run(folder: Path, *arguments: str, **more: str) -> str:
         env=os.environ | more,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=bound(120),
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

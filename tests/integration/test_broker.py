@@ -15,13 +15,14 @@ from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
 from shared.contracts import topics
 from shared.errors import DependencyUnavailable, OperatorError
+from tests.waiting import bound
 
 
 def write(bootstrap: str, value: bytes) -> int:
     """Send one record to the verdicts topic; its offset."""
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all")
     try:
-        return int(producer.send(topics.VERDICTS.name, value=value).get(timeout=30).offset)
+        return int(producer.send(topics.VERDICTS.name, value=value).get(timeout=bound(30)).offset)
     finally:
         producer.close()
 

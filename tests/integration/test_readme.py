@@ -25,6 +25,7 @@ from shared.models.keys import ensure_keys
 from shared.models.packaging import package_version
 from shared.stores.model_store import open_model_store
 from tests.integration.inference.conftest import InferenceProcess, spooled
+from tests.waiting import bound
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -110,7 +111,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InferenceProces
 
 def test_the_python_of_the_readme_runs_as_written(server: InferenceProcess) -> None:
     program = block("python", "/predict").replace("http://localhost:8000", server.url)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=bound(60))
     assert done.returncode == 0, done.stderr
     version = server.served("flights")["version"]
     assert done.stdout == f"{SCORE} by version {version[:12]}\n"
@@ -122,7 +123,7 @@ def test_the_client_of_the_readme_runs_as_written(server: InferenceProcess) -> N
     row = f"row = {posted_row()!r}\n"
     program = row + block("python", "homeostat.Client").replace("http://localhost:8000", server.url)
     before = len(spooled(server.home))
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=bound(60))
     assert done.returncode == 0, done.stderr
     kinds = [type(record).__name__ for record in spooled(server.home)[before:]]
     assert kinds == ["PredictionRecord", "OutcomeRecord"]
@@ -132,7 +133,7 @@ def test_the_example_of_the_client_page_runs_as_written(server: InferenceProcess
     page = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
     [program] = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     program = program.replace("http://localhost:8000", server.url)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=bound(60))
     assert done.returncode == 0, done.stderr
     version = server.served("flights")["version"][:12]
     assert [line.split()[1:] for line in done.stdout.splitlines()] == [[str(SCORE), version, "1"]] * 2

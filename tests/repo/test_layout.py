@@ -13,6 +13,7 @@ import pytest
 
 from docs.reference.sources import module_name, parse, sources
 from tests.repo.tracked import ROOT, tracked
+from tests.waiting import bound
 
 # A heavy library, and the places that may import it. A folder stands for everything below it.
 HOMES = {
@@ -208,7 +209,7 @@ def test_nothing_happens_on_import(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=bound(120),
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout == ""

@@ -6,6 +6,8 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from tests.waiting import bound
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -17,6 +19,6 @@ def tracked() -> tuple[Path, ...]:
         cwd=ROOT,
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=bound(60),
     ).stdout.decode()
     return tuple(ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file())

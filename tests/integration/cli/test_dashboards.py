@@ -33,7 +33,7 @@ def publish(url: str, folder: Path, *arguments: str) -> subprocess.CompletedProc
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=bound(120),
     )
 
 

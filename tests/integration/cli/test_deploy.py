@@ -26,7 +26,7 @@ from shared.models.keys import Keys
 from shared.models.packaging import verify_version
 from shared.stores.model_store import open_model_store
 from tests.unit.cli.fake_service import FakeService, fake_service
-from tests.waiting import time_factor
+from tests.waiting import bound
 
 
 class Bench:
@@ -39,7 +39,11 @@ class Bench:
         self.inference = inference
         assert CliRunner().invoke(app, ["init", str(self.project)]).exit_code == 0
         subprocess.run(
-            [sys.executable, "make_data.py"], cwd=self.project, check=True, timeout=60, capture_output=True
+            [sys.executable, "make_data.py"],
+            cwd=self.project,
+            check=True,
+            timeout=bound(60),
+            capture_output=True,
         )
         retraining.answers["POST /models/parcels/deployments"] = (
             201,
@@ -146,11 +150,7 @@ def test_existing_model_is_packaged(bench: Bench, tmp_path: Path) -> None:
         "HOMEOSTAT_OUT": str(out),
     }
     subprocess.run(
-        [sys.executable, "train.py"],
-        cwd=bench.project,
-        env=environment,
-        check=True,
-        timeout=120 * time_factor(),
+        [sys.executable, "train.py"], cwd=bench.project, env=environment, check=True, timeout=bound(120)
     )
     assert bench.deploy("--artifact", str(out)).exit_code == 4
     (bench.project / "holdout.parquet").rename(out / "reference.parquet")

@@ -21,7 +21,7 @@ from local_stack.supervisor.readiness import wait_until_ready
 from local_stack.supervisor.restart_suppression import is_suppressed, suppress_restarts
 from shared.errors import Conflict, NotFound, OperatorError
 from tests.integration.cli.test_supervisor import Running, left_over, process, settings, spec
-from tests.waiting import time_factor
+from tests.waiting import bound, time_factor
 
 __all__ = ["settings"]  # a fixture
 ROOT = Path(__file__).parents[3]
@@ -75,7 +75,7 @@ def test_process_restarts_after_the_command_is_killed(settings: LocalStackSettin
     time.sleep(1.5)
     assert process(settings, "early").pid == before.pid
     command.kill()
-    command.wait(10)
+    command.wait(bound(10))
     until(lambda: process(settings, "early").pid != before.pid, 20, "early is started again")
 
 
@@ -106,7 +106,7 @@ def test_process_with_reused_pid_is_not_killed(tmp_path: Path) -> None:
             orphan.wait(1.0)
     finally:
         orphan.kill()
-        orphan.wait(10)
+        orphan.wait(bound(10))
 
 
 def injecting(settings: LocalStackSettings, call: str) -> subprocess.Popen[bytes]:

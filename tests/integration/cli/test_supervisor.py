@@ -28,7 +28,7 @@ from local_stack.supervisor.readiness import wait_until_ready
 from local_stack.supervisor.supervisor import Supervisor
 from shared.contracts.stack_state import ProcessState, StackState
 from shared.errors import Conflict, OperatorError
-from tests.waiting import time_factor
+from tests.waiting import bound, time_factor
 
 SERVICE = Path(__file__).with_name("small_service.py")
 
@@ -224,7 +224,7 @@ def test_orphans_are_stopped(tmp_path: Path, manner: tuple[str, ...]) -> None:
     assert found is not None
     assert is_alive(state)
     assert stop_orphans(found.processes, grace_s=1.0) == ["late"]
-    assert orphan.wait(10) == (-signal.SIGKILL if manner else 0)
+    assert orphan.wait(bound(10)) == (-signal.SIGKILL if manner else 0)
     assert stop_orphans(found.processes, grace_s=1.0) == []
 
 
@@ -237,7 +237,7 @@ def test_process_with_reused_pid_is_not_killed(tmp_path: Path) -> None:
         assert orphan.poll() is None
     finally:
         orphan.kill()
-        orphan.wait(10)
+        orphan.wait(bound(10))
 
 
 def test_lock_names_the_supervisor_if_state_is_stale(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_lock_names_the_supervisor_if_state_is_stale(tmp_path: Path) -> None:
         assert supervisor_pid(tmp_path) is None
     finally:
         orphan.kill()
-        orphan.wait(10)
+        orphan.wait(bound(10))
 
 
 def test_lock_of_another_process_is_an_error(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_orphans_do_not_count_as_ready(tmp_path: Path) -> None:
             wait_until_ready(settings, deadline_s=0.5, names=["late"], supervisor=os.getpid())
     finally:
         orphan.kill()
-        orphan.wait(10)
+        orphan.wait(bound(10))
 
 
 def test_truncated_state_file_is_ignored(tmp_path: Path) -> None:

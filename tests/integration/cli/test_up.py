@@ -12,6 +12,7 @@ import pytest
 
 from local_stack.state import read_state
 from local_stack.supervisor.lock import supervisor_pid
+from tests.waiting import bound
 
 ROOT = Path(__file__).parents[3]
 
@@ -22,7 +23,7 @@ def up(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=bound(100),
         check=False,
     )
 

@@ -18,7 +18,7 @@ from local_stack.ports import free_port
 from shared.spool import Record
 from shared.spool.reader import SpoolReader
 from tests.fakes.toy_model import ToyStore
-from tests.waiting import time_factor
+from tests.waiting import bound, time_factor
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,7 +66,7 @@ class InferenceProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        self.http = httpx.Client(base_url=self.url, timeout=20)
+        self.http = httpx.Client(base_url=self.url, timeout=bound(20))
 
     def worker(self) -> psutil.Process:
         """The process that answers: the one with the most memory below ours."""
@@ -127,17 +127,17 @@ class InferenceProcess:
         """As a power cut would: no process gets to say goodbye."""
         for process in self._processes():
             process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=bound(10))
 
     def stop(self) -> None:
         self.http.close()
         left = self._processes()
         if self.process.poll() is None:
             self.process.terminate()
-        _, alive = psutil.wait_procs(left, timeout=15)
+        _, alive = psutil.wait_procs(left, timeout=bound(15))
         for process in alive:
             process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=bound(10))
 
     def _processes(self) -> list[psutil.Process]:
         try:

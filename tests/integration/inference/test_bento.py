@@ -12,6 +12,7 @@ import pytest
 
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.integration.inference.conftest import ROOT, InferenceProcess
+from tests.waiting import bound
 
 TAG = "homeostat-inference:test"
 DESCRIPTION = "Serves predictions; `/status` lists the live models."
@@ -27,7 +28,7 @@ def bento_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env={**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=bound(120),
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert TAG in done.stdout

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from shared.spool.record import OutcomeRecord, PredictionRecord
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.integration.inference.conftest import ROOT, InferenceProcess, spooled
-from tests.waiting import eventually, time_factor
+from tests.waiting import bound, eventually
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -60,7 +60,7 @@ def test_counts_are_those_of_the_spool(server: InferenceProcess, toys: ToyStore,
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=bound(120),
     )
     result: dict[str, Any] = orjson.loads(done.stdout)
     assert done.returncode == 1, done.stderr
@@ -81,23 +81,29 @@ def test_counts_are_those_of_the_spool(server: InferenceProcess, toys: ToyStore,
 
 
 def test_interruption_ends_with_the_counts(server: InferenceProcess, tmp_path: Path) -> None:
-    before = len(logged(server)[0])
-    # An hour of history takes 0.2 s: 20,000 rows would take minutes.
+    before, outcomes_before = (len(records) for records in logged(server))
+    # An hour of history takes 0.4 s: all of it would take minutes.
     process = subprocess.Popen(
-        command(server, write(tmp_path / "long.parquet", 20_000), "--speed", "18000"),
+        command(server, write(tmp_path / "long.parquet", 5000), "--speed", "9000"),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=dict(os.environ),
     )
+
+    def is_under_way() -> bool:
+        predictions, outcomes = logged(server)
+        return len(predictions) >= before + 4 and len(outcomes) > outcomes_before
+
     try:
-        eventually(lambda: len(logged(server)[0]) >= before + 4, "four requests are logged")
+        # The first outcome follows two hours of history later, in a request of its own, so it is waited for too.
+        eventually(is_under_way, "four requests and an outcome are logged", every_s=0.25)
         process.send_signal(signal.SIGINT)
-        text, problem = process.communicate(timeout=30 * time_factor())
+        text, problem = process.communicate(timeout=bound(30))
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(bound(10))
     assert process.returncode == 130, problem
     result = orjson.loads(text)
     assert result["interrupted"]

@@ -16,6 +16,7 @@ from shared.spool import PredictionRecord
 from tests.fakes.linear_model import put_linear
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
 from tests.integration.inference.conftest import InferenceProcess, spooled
+from tests.waiting import bound
 
 
 def test_starts_without_model(server: InferenceProcess, toys: ToyStore) -> None:
@@ -84,7 +85,7 @@ def test_swaps_under_load_drop_and_mix_nothing(server: InferenceProcess, toys: T
     for request_thread in request_threads:
         request_thread.enough.set()
     for request_thread in request_threads:
-        request_thread.join(timeout=20)
+        request_thread.join(timeout=bound(20))
 
     answers = [answer for request_thread in request_threads for answer in request_thread.answers]
     assert [failure for request_thread in request_threads for failure in request_thread.failures] == []

@@ -10,6 +10,7 @@ from shared.messaging.producer import open_producer
 from tests.fakes.retraining_installation import MODEL, make_installation
 from tests.fakes.retraining_service import ServiceProcess, group_from_now, wait_for
 from tests.postgres import Postgres
+from tests.waiting import bound
 
 
 def test_verdict_leads_to_a_release(kafka_broker: Broker, postgres: Postgres, tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_leadership_moves_after_a_crash_or_disconnect(postgres: Postgres, tmp_pa
         assert postgres.cut_off(places["ledger"]) >= 1
         process = second._process
         assert process is not None
-        assert process.wait(timeout=60) == 0, second.log.read_text()[-2000:]
+        assert process.wait(timeout=bound(60)) == 0, second.log.read_text()[-2000:]
         assert "lease_lost" in second.log.read_text()
         assert installation.store.latest_generation(MODEL) == 1
 

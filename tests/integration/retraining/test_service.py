@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes.retraining_installation import MODEL, Installation, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
+from tests.waiting import bound
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_port_in_use_is_reported(installation: Installation) -> None:
         service.start(wait=False)
         process = service._process
         assert process is not None
-        assert process.wait(timeout=60) == 1
+        assert process.wait(timeout=bound(60)) == 1
     log = service.log.read_text()
     assert f"port {service.port} on 127.0.0.1 cannot be opened: Address already in use" in log
     assert "HOMEOSTAT_RETRAINING_PORT" in log
@@ -93,7 +94,7 @@ def test_invalid_setting_is_reported(installation: Installation) -> None:
     service.start(wait=False)
     process = service._process
     assert process is not None
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=bound(60)) == 1
     log = service.log.read_text()
     assert "HOMEOSTAT_RETRAINING_POLL_SECONDS: Input should be a valid number" in log
     assert "Traceback" not in log

@@ -33,6 +33,7 @@ from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ExportRefused
 from shared.models.answers import read_outcomes
 from shared.models.onnx_runner import OnnxModel
+from tests.waiting import bound
 
 FEATURES = ["shop", "amount (EUR)", "age", "card"]
 
@@ -463,7 +464,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=bound(60),
     )
     assert said.stdout.strip() == "set()"
 

@@ -16,6 +16,7 @@ import pytest
 from services.retraining.launchers.process import ProcessLauncher
 from shared.models.training_command import OUT_VARIABLE, RUN_VARIABLE, TrainingJob
 from tests.fakes.retraining_service import wait_for
+from tests.waiting import bound
 
 
 def has_started(process: subprocess.Popen[bytes]) -> bool:
@@ -61,7 +62,7 @@ def test_orphans_are_killed_before_the_next_attempt(tmp_path: Path) -> None:
         for process in (orphan, *others):
             wait_for(partial(has_started, process), 5, "the orphan to start")
         ProcessLauncher().train(job(tmp_path, "print('begun again')"), Event())
-        assert orphan.wait(timeout=5) == -signal.SIGKILL
+        assert orphan.wait(timeout=bound(5)) == -signal.SIGKILL
         assert [other.poll() for other in others] == [None, None]
     finally:
         for process in (orphan, *others):
