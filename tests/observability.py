@@ -28,7 +28,8 @@ from local_stack.observability.processes import (
     prometheus_command,
 )
 from local_stack.ports import free_port
-from tests.waiting import time_factor
+from tests import local_http
+from tests.waiting import bound, time_factor
 
 HOST = "127.0.0.1"
 PROGRAMS = {
@@ -96,14 +97,14 @@ class Program:
         if process is not None and process.poll() is None:
             process.send_signal(by)
             try:
-                process.wait(10)
+                process.wait(bound(10))
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(10)
+                process.wait(bound(10))
 
     def get(self, path: str, **params: str) -> httpx.Response:
         """The answer to a GET; no proxy of the environment stands between."""
-        return httpx.get(self.url + path, params=params, timeout=10, trust_env=False)
+        return local_http.get(self.url + path, params=params, timeout=bound(10))
 
     def _is_ready(self) -> bool:
         assert self._process is not None
@@ -184,14 +185,14 @@ def with_short_waits(folder: Path, wait: str = "1s") -> list[str]:
     """Copies of the shipped rules in `folder` in which every `for` is at most `wait`; the paths, for a Prometheus in a hurry."""
     written = []
     for path in SHIPPED_RULES:
-        rules = yaml.safe_load(path.read_text())
+        rules = yaml.load(path.read_text(), yaml.CSafeLoader)
         for group in rules["groups"]:
             group.pop("interval", None)
             for rule in group["rules"]:
                 if "for" in rule:
                     rule["for"] = wait
         target = folder / path.name
-        target.write_text(yaml.safe_dump(rules, sort_keys=False))
+        target.write_text(yaml.dump(rules, Dumper=yaml.CSafeDumper, sort_keys=False))
         written.append(str(target))
     return written
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests import local_http
 from tests.fakes.retraining_installation import MODEL, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
 
@@ -51,7 +51,7 @@ def test_full_disk_only_delays_runs(small_disk: Path, tmp_path: Path) -> None:
         service.start()
         service.deploy()
         fill(small_disk)
-        response = httpx.post(service.url("/triggers"), json=trigger, timeout=60)
+        response = local_http.post(service.url("/triggers"), json=trigger, timeout=60)
         assert response.status_code == 503
         assert "database or disk is full" in response.json()["error"]
         free(small_disk)

@@ -28,6 +28,7 @@ from services.console.aggregation.responses import (
 )
 from services.prediction_log.bootstrap import status_body
 from shared.http.metrics_server import MetricsServer
+from tests import local_http
 from tests.fakes.retraining_installation import MODEL
 from tests.fuzz.runner import Target
 from tests.fuzz.services import drift, inference, retraining
@@ -98,7 +99,7 @@ def test_log_status_has_every_field_that_the_console_reads(service: str, tmp_pat
     server = MetricsServer(log.registry, "127.0.0.1", 0, partial(status_body, service, process))
     server.start()
     try:
-        response = httpx.get(f"http://127.0.0.1:{server.port}/status")
+        response = local_http.get(f"http://127.0.0.1:{server.port}/status")
     finally:
         server.stop()
         log.spool.close()

@@ -11,9 +11,11 @@ import pytest
 
 from local_stack.observability.processes import NAMES
 from local_stack.ports import free_port
+from tests import local_http
 from tests.containers.composition import ROOT, load
 from tests.containers.conftest import missing
 from tests.containers.sandbox import wait_for
+from tests.waiting import bound
 
 
 def local_command(name: str, folder: Path, port: int) -> list[str]:
@@ -42,18 +44,18 @@ def test_service_starts_as_in_compose_file(name: str, tmp_path: Path) -> None:
     def ready() -> bool:
         assert process.poll() is None, log.read_text()[-2000:]
         try:
-            return httpx.get(f"{base}/-/ready", timeout=2).status_code == 200
+            return local_http.get(f"{base}/-/ready", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
 
     try:
         wait_for(ready, seconds=60, what=f"{name} is not ready")
         if name == "prometheus":
-            rules = httpx.get(f"{base}/api/v1/rules", timeout=10).json()["data"]["groups"]
+            rules = local_http.get(f"{base}/api/v1/rules", timeout=10).json()["data"]["groups"]
             assert rules, "the rules beside prometheus.yml were not found below its mount"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(bound(20))
 
 
 def test_grafana_finds_its_boards_where_they_are_mounted() -> None:

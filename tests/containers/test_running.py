@@ -8,10 +8,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 
 from shared.stores.lake import Lake
+from tests import local_http
 from tests.containers.composition import is_ours, load
 from tests.containers.project import Project
 from tests.containers.sandbox import wait_for
@@ -97,7 +97,7 @@ def test_nothing_but_its_volumes_can_be_written(project: Project, name: str) -> 
 def test_every_part_is_healthy_and_can_be_scraped(running: Project) -> None:
     for name, metric in METRICS.items():
         assert running.is_healthy(name)
-        assert metric in httpx.get(f"{running.url(name)}/metrics", timeout=10).text
+        assert metric in local_http.get(f"{running.url(name)}/metrics", timeout=10).text
 
 
 @pytest.mark.timeout(300)
@@ -106,7 +106,7 @@ def test_the_demo_ends_with_a_version_the_loop_made(running: Project) -> None:
     said = running.run("demo", [*running.command("demo"), "--pause=0"], timeout_s=280)
     assert "made by retraining" in said, said
 
-    releases = httpx.get(f"{running.url('retraining')}/models/parcels/releases", timeout=10).json()[
+    releases = local_http.get(f"{running.url('retraining')}/models/parcels/releases", timeout=10).json()[
         "releases"
     ]
     assert [release["reason"] for release in releases] == ["deployment", "promotion"]
@@ -124,17 +124,17 @@ def test_the_run_is_mirrored_to_mlflow(running: Project) -> None:
     """Over the network, by a host name that MLflow must be configured to accept."""
 
     def mirrored() -> list[str]:
-        answer = httpx.get(f"{running.url(MIRROR)}/api/2.0/mlflow/registered-models/search", timeout=10)
+        answer = local_http.get(f"{running.url(MIRROR)}/api/2.0/mlflow/registered-models/search", timeout=10)
         assert answer.status_code == 200, answer.text
         return [one["name"] for one in answer.json().get("registered_models", ())]
 
-    status = httpx.get(f"{running.url('retraining')}/status", timeout=10).json()
+    status = local_http.get(f"{running.url('retraining')}/status", timeout=10).json()
     wait_for(
         lambda: mirrored() == ["parcels"],
         seconds=60,
         what=f"{status['mlflow']}; {running.process(MIRROR).said()}",
     )
-    foreign = httpx.get(
+    foreign = local_http.get(
         f"{running.url(MIRROR)}/api/2.0/mlflow/registered-models/search", headers={"Host": "foreign.test"}
     )
     assert foreign.status_code == 403

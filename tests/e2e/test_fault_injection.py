@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
@@ -21,7 +20,8 @@ from local_stack.state import read_state
 from services.retraining.run_states import WORKING
 from shared.contracts.stack_state import ProcessState, StackState
 from shared.stores.lake import Lake
-from tests.waiting import time_factor
+from tests import local_http
+from tests.waiting import bound, time_factor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ class Reader:
         )
 
     def finish(self, process: subprocess.Popen[str], within_s: float = 200.0) -> Any:
-        out, err = process.communicate(timeout=within_s)
+        out, err = process.communicate(timeout=bound(within_s))
         assert process.returncode == 0, f"{process.args!r}: {process.returncode}\n{out}\n{err}"
         return json.loads(out)
 
@@ -98,7 +98,7 @@ class Reader:
 
     def ask(self, service: str, path: str) -> Any:
         port = self.state().ports[service]
-        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10, trust_env=False).json()
+        return local_http.get(f"http://127.0.0.1:{port}{path}", timeout=bound(10)).json()
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         for words in section("A model to practise with"):
             if words[0] == "(cd":
                 project = someone.folder / words[1]
-                subprocess.run([sys.executable, "make_data.py"], cwd=project, check=True, timeout=60)
+                subprocess.run([sys.executable, "make_data.py"], cwd=project, check=True, timeout=bound(60))
             elif words[0] == "export":
                 someone.export(words)
             else:
@@ -205,13 +205,13 @@ def test_rows_of_others_are_not_mixed_with_injected_ones_unasked(reader: Reader)
     before = reader.logged()
     row = {"service": "economy", "distance_km": 820, "weight_kg": 2.5, "parcels_today": 431}
     url = f"http://127.0.0.1:{reader.state().ports['inference']}/predict"
-    httpx.post(url, json={"model": "parcels", "rows": [row]}, timeout=10, trust_env=False).raise_for_status()
+    local_http.post(url, json={"model": "parcels", "rows": [row]}, timeout=bound(10)).raise_for_status()
     ends = time.monotonic() + 30 * time_factor()
     while len(reader.logged()) == len(before):
         assert time.monotonic() < ends, "the row is not in the lake"
         time.sleep(0.2)
     refused = reader.start(["homeostat", "inject", "traffic"])
-    said = json.loads(refused.communicate(timeout=60)[0])
+    said = json.loads(refused.communicate(timeout=bound(60))[0])
     assert refused.returncode == 3
     # All rows that were injected before are known as injected.
     assert "the lake holds rows of parcels that were not injected (1)" in said["error"]

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
 from local_stack.state import read_state
 from local_stack.supervisor.lock import supervisor_pid
 from shared.contracts.stack_state import StackState
-from tests.waiting import time_factor
+from tests import local_http
+from tests.waiting import bound, time_factor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ class Person:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=within_s,
+            timeout=bound(within_s),
             check=False,
         )
         assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -52,11 +52,10 @@ class Person:
         return found
 
     def ask(self, path: str, body: object) -> Any:
-        answer = httpx.post(
+        answer = local_http.post(
             f"http://127.0.0.1:{self.state().ports['inference']}{path}",
             json=body,
-            timeout=10,
-            trust_env=False,
+            timeout=bound(10),
         )
         assert answer.status_code < 300, answer.text
         return answer.json()
@@ -97,7 +96,11 @@ def test_the_first_hour(person: Person) -> None:
     # A project that works as written.
     person.run("init", str(person.project))
     subprocess.run(
-        [sys.executable, "make_data.py"], cwd=person.project, check=True, timeout=60, capture_output=True
+        [sys.executable, "make_data.py"],
+        cwd=person.project,
+        check=True,
+        timeout=bound(60),
+        capture_output=True,
     )
     data = [f"--train={person.project / 'train.parquet'}", f"--holdout={person.project / 'holdout.parquet'}"]
     first = person.run("deploy", str(person.project), *data)

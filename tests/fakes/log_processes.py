@@ -13,12 +13,11 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
-
 from shared.spool.drop_counter import read_drops
 from shared.stores.lake import Lake
+from tests import local_http
 from tests.fakes.rows import NOON
-from tests.waiting import time_factor
+from tests.waiting import bound, time_factor
 
 _FOREVER = timedelta(days=365)
 
@@ -70,7 +69,7 @@ class LogProcesses:
         """kill -9."""
         process = self._running.pop(name)
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(bound(10))
 
     def stop(self, *names: str) -> None:
         """SIGTERM, and wait for a clean end."""
@@ -78,10 +77,10 @@ class LogProcesses:
             process = self._running.pop(name)
             process.terminate()
             try:
-                code = process.wait(30)
+                code = process.wait(bound(30))
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(10)
+                process.wait(bound(10))
                 raise
             assert code == 0, f"{name} ended with {code}: {self.output(name)[-2000:]}"
 
@@ -94,7 +93,9 @@ class LogProcesses:
         """What the running shipper or sink tells of a series, written as Prometheus does; None where it has none."""
         started = [line for line in self.output(name).splitlines() if '"event": "started"' in line]
         url = f"http://127.0.0.1:{json.loads(started[-1])['port']}/metrics"
-        values = dict(line.rsplit(" ", 1) for line in httpx.get(url, timeout=10).text.splitlines())
+        values = dict(
+            line.rsplit(" ", 1) for line in local_http.get(url, timeout=bound(10)).text.splitlines()
+        )
         return float(values[series]) if series in values else None
 
     def listed(self, name: str) -> list[str]:
@@ -169,5 +170,5 @@ class LogProcesses:
         """End what still runs."""
         for process in self._running.values():
             process.kill()
-            process.wait(10)
+            process.wait(bound(10))
         self._running.clear()

@@ -18,8 +18,9 @@ from kafka.structs import OffsetAndMetadata
 
 from local_stack.ports import free_port
 from shared.contracts.topics import VERDICTS
+from tests import local_http
 from tests.fakes.retraining_installation import Installation
-from tests.waiting import time_factor
+from tests.waiting import bound, time_factor
 
 
 class ServiceProcess:
@@ -58,14 +59,14 @@ class ServiceProcess:
         """`kill -9`."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=bound(10))
 
     def stop(self) -> int:
         """`SIGTERM`; the exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         try:
-            return self._process.wait(timeout=30)
+            return self._process.wait(timeout=bound(30))
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise AssertionError(
@@ -85,7 +86,7 @@ class ServiceProcess:
                 f"the service ended with {self._process.returncode}: {self.log.read_text()[-2000:]}"
             )
         try:
-            return httpx.get(self.url("/health/ready"), timeout=2).status_code == 200
+            return local_http.get(self.url("/health/ready"), timeout=bound(2)).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -93,12 +94,12 @@ class ServiceProcess:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def get(self, path: str) -> Any:
-        answer = httpx.get(self.url(path), timeout=20)
+        answer = local_http.get(self.url(path), timeout=bound(20))
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, body: Any, *, expect: int | None = None) -> Any:
-        answer = httpx.post(self.url(path), json=body, timeout=20)
+        answer = local_http.post(self.url(path), json=body, timeout=bound(20))
         if expect is not None:
             assert answer.status_code == expect, answer.text
         return answer.json()
@@ -110,7 +111,7 @@ class ServiceProcess:
             "project_directory": str(self.installation.project),
             "actor": "ann",
         }
-        httpx.post(self.url("/models/toy/deployments"), json=body, timeout=20).raise_for_status()
+        local_http.post(self.url("/models/toy/deployments"), json=body, timeout=bound(20)).raise_for_status()
 
     def ended_runs(self) -> list[dict[str, Any]]:
         return [run for run in self.get("/runs")["runs"] if run["ended_at"]]

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 import yaml
 
+from tests import local_http
 from tests.observability import SHIPPED_RULES, RunningAlertmanager, eventually, running_alertmanager
 
 Labels = dict[str, str]
@@ -24,7 +24,7 @@ def everything() -> list[Labels]:
     """Each alert once, about the model `m`; of those that hide others a fault of a third model. Of two severities the ticket."""
     severities: dict[str, str] = {}
     for path in SHIPPED_RULES:
-        for group in yaml.safe_load(path.read_text())["groups"]:
+        for group in yaml.load(path.read_text(), yaml.CSafeLoader)["groups"]:
             for rule in group["rules"]:
                 if "alert" in rule:
                     severity = rule["labels"]["severity"]
@@ -51,7 +51,7 @@ def tell(alertmanager: RunningAlertmanager, alerts: Sequence[Labels], *, over: b
         {"labels": labels, "startsAt": (now - timedelta(minutes=1)).isoformat(), "endsAt": ends.isoformat()}
         for labels in alerts
     ]
-    httpx.post(f"{alertmanager.url}/api/v2/alerts", json=body, timeout=10, trust_env=False).raise_for_status()
+    local_http.post(f"{alertmanager.url}/api/v2/alerts", json=body, timeout=10).raise_for_status()
 
 
 def hidden(alertmanager: RunningAlertmanager) -> set[tuple[str, str]]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 
 from local_stack.ports import free_port
-from tests.waiting import time_factor
+from tests import local_http
+from tests.waiting import bound, time_factor
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,11 +39,11 @@ def wait_live(process: subprocess.Popen[str], port: int) -> None:
     deadline = time.monotonic() + 60 * time_factor()
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=5).json() == {"live": True}:
+            if local_http.get(f"http://127.0.0.1:{port}/health/live", timeout=5).json() == {"live": True}:
                 return
         except httpx.TransportError:
             time.sleep(0.05)
-    raise AssertionError(f"the console is not there: {process.communicate(timeout=10)}")
+    raise AssertionError(f"the console is not there: {process.communicate(timeout=bound(10))}")
 
 
 def test_console_runs_without_other_services(tmp_path: Path) -> None:
@@ -50,12 +51,12 @@ def test_console_runs_without_other_services(tmp_path: Path) -> None:
     process = start(tmp_path, port)
     try:
         wait_live(process, port)
-        document = httpx.get(f"http://127.0.0.1:{port}/status.json", timeout=20).json()
+        document = local_http.get(f"http://127.0.0.1:{port}/status.json", timeout=20).json()
         away = {one["name"] for one in document["components"] if one["condition"] == "unreachable"}
         assert away == {"inference", "shipper", "sink", "drift", "retraining"}
-        assert "Connection refused" in httpx.get(f"http://127.0.0.1:{port}/", timeout=20).text
+        assert "Connection refused" in local_http.get(f"http://127.0.0.1:{port}/", timeout=20).text
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(bound(30)) == 0
         assert "Traceback" not in process.communicate()[1]
     finally:
         process.kill()
@@ -68,7 +69,7 @@ def test_command_prints_the_url(tmp_path: Path) -> None:
     try:
         wait_live(process, port)
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=30)[0]
+        said = process.communicate(timeout=bound(30))[0]
     finally:
         process.kill()
     assert json.loads(said) == {"console": f"http://127.0.0.1:{port}/"}
@@ -77,7 +78,7 @@ def test_command_prints_the_url(tmp_path: Path) -> None:
 def test_taken_port_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = start(tmp_path, taken.getsockname()[1])
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=bound(60))[1]
     assert process.returncode == 1
     assert "cannot be opened: Address already in use" in said
     assert "HOMEOSTAT_CONSOLE_PORT" in said

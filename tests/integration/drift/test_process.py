@@ -21,6 +21,7 @@ from local_stack.ports import free_port
 from shared.contracts.manifest import Manifest
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
+from tests import local_http
 from tests.fakes.grafana_server import TOKEN, Trouble, grafana
 from tests.unit.services.drift.world import World, loop, minutes, ordinary
 from tests.waiting import bound, time_factor
@@ -67,21 +68,21 @@ class Process:
     def get(self, path: str) -> Any:
         """The JSON at `path`; None where there is none (yet)."""
         try:
-            answer = httpx.get(self.url + path, timeout=10)
+            answer = local_http.get(self.url + path, timeout=bound(10))
         except httpx.TransportError:
             return None
         return answer.json() if answer.status_code == 200 else None
 
     def metrics(self) -> dict[str, float]:
         """Every series by its name and labels, as Prometheus reads them."""
-        lines = httpx.get(f"{self.url}/metrics", timeout=10).text.splitlines()
+        lines = local_http.get(f"{self.url}/metrics", timeout=bound(10)).text.splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {series: float(value) for series, value in pairs}
 
     def end(self, by: signal.Signals = signal.SIGTERM) -> int:
         """Stop the process; returns its exit code."""
         self.child.send_signal(by)
-        code = self.child.wait(timeout=20)
+        code = self.child.wait(timeout=bound(20))
         self.log.close()
         return code
 
@@ -152,12 +153,12 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
     assert (headers["ce_id"], headers["ce_model"]) == (verdict.verdict_id, "whole")
     assert drift.get(f"/verdicts/{verdict.verdict_id}") == orjson.loads(verdict.model_dump_json())
 
-    page = httpx.get(f"{drift.url}/reports/{verdict.verdict_id}", timeout=30)
+    page = local_http.get(f"{drift.url}/reports/{verdict.verdict_id}", timeout=bound(30))
     assert page.status_code == 200
     assert verdict.explanation in page.text.replace("&#x27;", "'")
     [status] = drift.get("/status")["models"]
     assert status["evaluated_until"].startswith("2026-01-01T02:00:00")
-    now = httpx.post(f"{drift.url}/models/whole/evaluations", json={}, timeout=30)
+    now = local_http.post(f"{drift.url}/models/whole/evaluations", json={}, timeout=bound(30))
     assert (now.status_code, now.json()["state"]) == (201, "drift")
 
     metrics = drift.metrics()

@@ -21,9 +21,10 @@ from tritonclient.utils import InferenceServerException
 
 from services.inference.runtimes.devices import choose_device
 from shared.spool import OutcomeRecord, PredictionRecord
+from tests import local_http
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.integration.inference.conftest import ROOT, InferenceProcess, spooled
-from tests.waiting import bound
+from tests.waiting import bound, eventually
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -156,7 +157,7 @@ def test_too_large_stream_is_refused(server: InferenceProcess) -> None:
             yield b" " * 10_000
 
     try:
-        status = httpx.post(f"{server.url}/predict", content=endless(), timeout=10).status_code
+        status = local_http.post(f"{server.url}/predict", content=endless(), timeout=10).status_code
     except httpx.WriteError:  # the server had answered and closed before all was sent
         status = 413
     assert status == 413
@@ -235,7 +236,7 @@ def test_locust_profile_runs_without_failures(server: InferenceProcess) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=bound(60),
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-2000:]
@@ -247,7 +248,7 @@ def test_predictions_before_kill_are_spooled(server: InferenceProcess, toys: Toy
     answered: list[str] = []
 
     def ask() -> None:
-        with httpx.Client(base_url=server.url, timeout=5) as client:
+        with httpx.Client(base_url=server.url, timeout=bound(20)) as client:
             try:
                 while True:
                     answer = client.post("/predict", content=json.dumps({"rows": [ROW] * 5}))
@@ -258,14 +259,13 @@ def test_predictions_before_kill_are_spooled(server: InferenceProcess, toys: Toy
     request_threads = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
     for request_thread in request_threads:
         request_thread.start()
-    time.sleep(1.0)
+    eventually(lambda: len(answered) > 50, "more than 50 rows are answered")
     server.kill()
     for request_thread in request_threads:
-        request_thread.join(timeout=10)
+        request_thread.join(timeout=bound(10))
 
     records = [record for record in spooled(toys.home) if isinstance(record, PredictionRecord)]
     logged = {identity for record in records for identity in record.prediction_ids}
-    assert len(answered) > 50
     assert set(answered) <= logged
 
 
@@ -275,8 +275,8 @@ def test_workers_end_with_their_parent(toys: ToyStore) -> None:
         server.wait_live()
         worker = server.worker()
         server.process.kill()
-        server.process.wait(timeout=10)
-        _, alive = psutil.wait_procs([worker], timeout=15)
+        server.process.wait(timeout=bound(10))
+        _, alive = psutil.wait_procs([worker], timeout=bound(15))
         for orphan in alive:
             orphan.kill()
         assert alive == []

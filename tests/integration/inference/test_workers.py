@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.spool import PredictionRecord
+from tests import local_http
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.integration.inference.conftest import InferenceProcess, spooled
 from tests.waiting import eventually
@@ -32,11 +33,11 @@ def server(toys: ToyStore) -> Iterator[InferenceProcess]:
 
 def asked(server: InferenceProcess) -> httpx.Response:
     """The answer to one prediction on a connection of its own: whichever worker accepts it."""
-    return httpx.post(f"{server.url}/predict", json={"rows": [ROW]}, timeout=20)
+    return local_http.post(f"{server.url}/predict", json={"rows": [ROW]}, timeout=20)
 
 
 def workers(server: InferenceProcess) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = httpx.get(f"{server.url}/status.json", timeout=20).json()["workers"]
+    found: list[dict[str, Any]] = local_http.get(f"{server.url}/status.json", timeout=20).json()["workers"]
     return found
 
 
@@ -44,7 +45,7 @@ def rows_counted(server: InferenceProcess) -> list[int]:
     """The counter of rows, as several scrapes show it: each reaches whichever worker accepts it."""
     found = []
     for _ in range(6):
-        text = httpx.get(f"{server.url}/metrics", timeout=20).text
+        text = local_http.get(f"{server.url}/metrics", timeout=20).text
         lines = [line for line in text.splitlines() if line.startswith("homeostat_inference_rows_total{")]
         found.append(int(sum(float(line.rpartition(" ")[2]) for line in lines)))
     return found
@@ -81,9 +82,9 @@ def test_workers_answer_and_count_as_one_server(server: InferenceProcess, toys: 
     assert [one["worker"] for one in found] == [1, 2]
     assert len({one["pid"] for one in found}) == len({one["writer"] for one in found}) == 2
     assert {one["maximum_in_flight"] for one in found} == {256}
-    page = httpx.get(f"{server.url}/status", timeout=20).text
+    page = local_http.get(f"{server.url}/status", timeout=20).text
     assert "One row per server process" in page
-    text = httpx.get(f"{server.url}/metrics", timeout=20).text
+    text = local_http.get(f"{server.url}/metrics", timeout=20).text
     assert "homeostat_inference_spool_bound_bytes 4.294967296e+09" in text
     assert 'homeostat_inference_loaded_versions{model="toy"} 2.0' in text
     assert text.count('homeostat_inference_generation{model="toy"}') == 1
@@ -129,7 +130,7 @@ def test_any_worker_answers_for_a_task(server: InferenceProcess, tmp_path: Path)
 
     def submit() -> str:
         with (tmp_path / "rows").open("rb") as file:
-            answer = httpx.post(f"{server.url}/score_file/submit", files={"file": file}, timeout=20)
+            answer = local_http.post(f"{server.url}/score_file/submit", files={"file": file}, timeout=20)
         task_id: str = answer.json()["task_id"]
         return task_id
 

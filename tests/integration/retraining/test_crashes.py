@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import local_http
 from tests.fakes.retraining_installation import MODEL, Installation, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
 
@@ -28,7 +29,7 @@ def crash_through_a_run(installation: Installation, seed: int, kills: int, *, lo
             service.kill()
             service.start(wait=chance.random() < 0.7)
             with suppress(httpx.TransportError):  # it may not listen yet
-                httpx.post(service.url("/triggers"), json=trigger, timeout=20)
+                local_http.post(service.url("/triggers"), json=trigger, timeout=20)
         wait_for(service.ready, 60, "the service to be ready")
         service.post("/triggers", trigger, expect=202)
         wait_for(service.ended_runs, 90, f"the run to end; the log: {service.log}")

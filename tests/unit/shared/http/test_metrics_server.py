@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from shared.errors import OperatorError
 from shared.http.metrics_server import MetricsServer
+from tests import local_http
 
 
 class Service:
@@ -39,7 +39,7 @@ def url(service: Service) -> Iterator[str]:
 
 def test_metrics_are_those_of_the_registry_handed_over(url: str, service: Service) -> None:
     service.rows.inc(5)
-    answer = httpx.get(f"{url}/metrics?name[]=homeostat_rows_total")
+    answer = local_http.get(f"{url}/metrics?name[]=homeostat_rows_total")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert "homeostat_rows_total 5.0\n" in answer.text
@@ -47,15 +47,15 @@ def test_metrics_are_those_of_the_registry_handed_over(url: str, service: Servic
 
 
 def test_ready_follows_the_status_and_live_does_not(url: str, service: Service) -> None:
-    assert httpx.get(f"{url}/health/ready").status_code == 503
-    assert httpx.get(f"{url}/health/live").status_code == 200
-    assert httpx.get(f"{url}/status").json() == {"ready": False, "lag": 3}
+    assert local_http.get(f"{url}/health/ready").status_code == 503
+    assert local_http.get(f"{url}/health/live").status_code == 200
+    assert local_http.get(f"{url}/status").json() == {"ready": False, "lag": 3}
     service.ready = True
-    assert httpx.get(f"{url}/health/ready").status_code == 200
+    assert local_http.get(f"{url}/health/ready").status_code == 200
 
 
 def test_unknown_path_is_404(url: str) -> None:
-    answer = httpx.get(f"{url}/metric")
+    answer = local_http.get(f"{url}/metric")
     assert answer.status_code == 404
     assert answer.json() == {"error": "there is no route /metric"}
 
