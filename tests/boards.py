@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,24 +64,27 @@ def board_expressions(name: str, board: dict[str, Any]) -> Iterator[Expression]:
             yield Expression("annotation", f"{name} / {annotation['name']}", annotation["target"]["expr"])
 
 
+@cache
+def _rules() -> list[tuple[str, dict[str, Any]]]:
+    """Every rule, with the name of its file."""
+    return [
+        (path.stem, rule)
+        for path in sorted(RULES.glob("*.yml"))
+        for group in yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)["groups"]
+        for rule in group["rules"]
+    ]
+
+
 def rule_expressions() -> Iterator[Expression]:
     """Every expression of every recording rule and alert."""
-    for path in sorted(RULES.glob("*.yml")):
-        for group in yaml.safe_load(path.read_text("utf-8"))["groups"]:
-            for rule in group["rules"]:
-                kind = "record" if "record" in rule else "alert"
-                yield Expression(kind, f"{path.stem} / {rule[kind]}", str(rule["expr"]))
+    for file, rule in _rules():
+        kind = "record" if "record" in rule else "alert"
+        yield Expression(kind, f"{file} / {rule[kind]}", str(rule["expr"]))
 
 
 def recorded() -> set[str]:
     """Names of the series that recording rules make."""
-    return {
-        rule["record"]
-        for path in sorted(RULES.glob("*.yml"))
-        for group in yaml.safe_load(path.read_text("utf-8"))["groups"]
-        for rule in group["rules"]
-        if "record" in rule
-    }
+    return {rule["record"] for _, rule in _rules() if "record" in rule}
 
 
 def with_values(text: str, *, rate: str = "1m", interval: str = "1m", span: str = "1h") -> str:
@@ -123,6 +127,7 @@ def _operator(matcher: promql_parser.Matcher) -> str:
     return {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}[str(matcher.op).rpartition(".")[2]]
 
 
+@cache
 def exposed() -> dict[str, tuple[str, set[str]]]:
     """Every name a query may use for a metric of the program, with the metric's kind and labels."""
     found: dict[str, tuple[str, set[str]]] = {}

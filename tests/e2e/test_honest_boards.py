@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import promql_parser
 import pytest
@@ -134,8 +135,9 @@ def values(prometheus: RunningPrometheus, text: str) -> list[float]:
     return [sample.value for sample in prometheus.query(asked) if not math.isnan(sample.value)]
 
 
+@cache
 def is_there(prometheus: RunningPrometheus, wanted: Series) -> bool:
-    """Whether anything was ever scraped (or recorded) that a selector asks for."""
+    """Whether anything was ever scraped (or recorded) that a selector asks for. The loop has ended, so one answer holds."""
     return bool(prometheus.query(f"present_over_time({with_values(str(wanted))}[{WINDOW}])"))
 
 
@@ -148,6 +150,7 @@ class Quiet:
     sometimes: bool
 
 
+@cache
 def quiet() -> list[Quiet]:
     """Series that this loop does not make."""
     listed = yaml.safe_load(QUIET.read_text("utf-8"))["quiet"]
@@ -165,6 +168,7 @@ def excused(wanted: Series) -> bool:
     )
 
 
+@cache
 def everything() -> list[Expression]:
     boards = [each for name, board in load().items() for each in board_expressions(name, board)]
     return [*boards, *rule_expressions()]

@@ -20,7 +20,7 @@ def rules_for(groups: list[dict[str, Any]], names: set[str]) -> list[dict[str, A
     while queue:
         name = queue.pop()
         text = "".join(
-            yaml.safe_dump(rule, width=10_000)
+            yaml.dump(rule, Dumper=yaml.CSafeDumper, width=10_000)
             for rule in rules
             if name in (rule.get("alert"), rule.get("record"))
         )
@@ -37,11 +37,11 @@ def rules_for(groups: list[dict[str, Any]], names: set[str]) -> list[dict[str, A
 
 def split(path: Path, folder: Path) -> list[Path]:
     """Write the unit tests of a file as one file for each set of alerts that they ask about, beside the rules of those."""
-    content = yaml.safe_load(path.read_text())
+    content = yaml.load(path.read_text(), yaml.CSafeLoader)
     groups = [
         group
         for file in content["rule_files"]
-        for group in yaml.safe_load((path.parent / file).read_text())["groups"]
+        for group in yaml.load((path.parent / file).read_text(), yaml.CSafeLoader)["groups"]
     ]
     by_alerts: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for test in content["tests"]:
@@ -51,10 +51,15 @@ def split(path: Path, folder: Path) -> list[Path]:
     written = []
     for alerts, tests in by_alerts.items():
         name = "-".join(alerts)
-        (folder / f"{name}.rules.yml").write_text(yaml.safe_dump({"groups": rules_for(groups, set(alerts))}))
+        rules = {"groups": rules_for(groups, set(alerts))}
+        (folder / f"{name}.rules.yml").write_text(yaml.dump(rules, Dumper=yaml.CSafeDumper))
         part = folder / f"{name}.yml"
         part.write_text(
-            yaml.safe_dump(content | {"rule_files": [f"{name}.rules.yml"], "tests": tests}, sort_keys=False)
+            yaml.dump(
+                content | {"rule_files": [f"{name}.rules.yml"], "tests": tests},
+                Dumper=yaml.CSafeDumper,
+                sort_keys=False,
+            )
         )
         written.append(part)
     return written

@@ -6,6 +6,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from local_stack.observability.config_files import (
 )
 from tests.observability import SHIPPED_RULES, program
 from tests.repo.promtool import split
+from tests.waiting import bound
 
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
 UNIT_TESTS = sorted((ROOT / "dashboards" / "prometheus" / "tests").glob("*.yml"))
@@ -66,7 +68,7 @@ def rules() -> list[Rule]:
             "alert" in rule,
         )
         for path in SHIPPED_RULES
-        for group in yaml.safe_load(path.read_text())["groups"]
+        for group in yaml.load(path.read_text(), yaml.CSafeLoader)["groups"]
         for rule in group["rules"]
     ]
 
@@ -78,12 +80,13 @@ NAMES = sorted({rule.name for rule in ALERTS})
 
 def run(name: str, *arguments: str, cwd: Path = ROOT) -> str:
     done = subprocess.run(
-        [program(name), *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+        [program(name), *arguments], cwd=cwd, capture_output=True, text=True, timeout=bound(300), check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
+@cache
 def sections() -> dict[str, str]:
     """The runbook of each heading of the third level."""
     parts = re.split(r"^### (\S+)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
@@ -106,6 +109,7 @@ def selectors(expression: Any) -> list[Any]:
     return found
 
 
+@cache
 def samples() -> dict[str, set[str]]:
     """Every name a query may use, with its labels."""
     found: dict[str, set[str]] = {name: {"job", "instance"} for name in FOREIGN}
@@ -244,6 +248,12 @@ def seconds(text: str) -> float:
     )
 
 
+@cache
+def all_unit_tests() -> list[dict[str, Any]]:
+    """The unit tests of every file; reading the files takes half a second."""
+    return [test for path in UNIT_TESTS for test in yaml.load(path.read_text(), yaml.CSafeLoader)["tests"]]
+
+
 def unit_tests(name: str) -> list[list[tuple[float, set[str]]]]:
     """Of each unit test about the alert: when it evaluates, and the severities it expects to fire."""
     return [
@@ -254,8 +264,7 @@ def unit_tests(name: str) -> list[list[tuple[float, set[str]]]]:
             )
             for look in test["alert_rule_test"]
         )
-        for path in UNIT_TESTS
-        for test in yaml.safe_load(path.read_text())["tests"]
+        for test in all_unit_tests()
         if {look["alertname"] for look in test["alert_rule_test"]} == {name}
     ]
 
