@@ -11,12 +11,14 @@ from local_stack.kafka.broker import Broker, local_broker
 from local_stack.kafka.config_files import BrokerFiles
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
+from tests.collection import pytest_collection
 from tests.postgres import Postgres, running_postgres
 from tests.scheduling import pytest_collection_modifyitems, pytest_configure, pytest_runtest_protocol
 
 __all__ = [
     "kafka_broker",
     "postgres",
+    "pytest_collection",
     "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_runtest_protocol",

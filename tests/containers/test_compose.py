@@ -10,7 +10,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -44,16 +43,21 @@ def schema() -> dict[str, Any]:
 
 @pytest.mark.parametrize("names", FILES.values(), ids=list(FILES))
 def test_it_is_valid_by_the_compose_specification(names: tuple[Path, ...], schema: dict[str, Any]) -> None:
-    jsonschema.Draft202012Validator(schema).validate(load(*names))
+    # Its import takes seconds, and every worker reads this file.
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator(schema).validate(load(*names))
     for name in names:
-        jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(name.read_text(encoding="utf-8")))
+        Draft202012Validator(schema).validate(yaml.safe_load(name.read_text(encoding="utf-8")))
 
 
 def test_the_schema_finds_mistakes(schema: dict[str, Any]) -> None:
+    from jsonschema import Draft202012Validator, ValidationError
+
     wrong = load()
     wrong["services"]["drift"]["memlimit"] = "1g"
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.Draft202012Validator(schema).validate(wrong)
+    with pytest.raises(ValidationError):
+        Draft202012Validator(schema).validate(wrong)
 
 
 def test_it_has_the_profiles_and_the_parts_it_should() -> None:

@@ -5,7 +5,6 @@ import json
 from typing import Any, get_args
 
 import pytest
-from jsonschema import Draft202012Validator, ValidationError
 from starlette.requests import Request
 
 from services.inference.bento.schemas import (
@@ -23,6 +22,9 @@ from tests.fakes.vector_model import embedding_loop, serving, values_loop
 
 
 def checks(document: object) -> None:
+    # Its import takes seconds, and every worker reads this file.
+    from jsonschema import Draft202012Validator
+
     Draft202012Validator(PredictResponse.model_json_schema()).validate(document)
 
 
@@ -41,6 +43,8 @@ def test_answer_with_numbers_is_as_described(toys: ToyStore, loop: LoopSpec) -> 
 
 
 def test_answer_of_two_kinds_is_against_the_description() -> None:
+    from jsonschema import ValidationError
+
     answer = {"prediction_id": "a", "score": 1.0, "values": {}}
     with pytest.raises(ValidationError):
         checks({"model": "m", "version": "v", "generation": 1, "predictions": [answer]})
