@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import io
 import pickle
+import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from cli.deployment import model_export
 from cli.deployment.model_export import RUNS_CODE, export_project, project_of
+from homeostat.model_export import __main__ as program
 from homeostat.model_export import model_file
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ProjectError
@@ -28,6 +35,24 @@ def rows(tmp_path: Path) -> Path:
     path = tmp_path / "rows.parquet"
     ROWS.to_parquet(path)
     return path
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The export runs in this process, since its own takes seconds of imports; other tests here start that one."""
+
+    def run(command: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
+        interpreter, *module = command[:3]
+        assert (interpreter, module) == (sys.executable, ["-m", "homeostat.model_export"])
+        out, errors = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(errors):
+            code = program.main(list(command[3:]))
+        return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
+
+    for name, value in program._MLFLOW.items():
+        monkeypatch.setenv(name, value)  # what the program sets is gone after the test
+    replaced = SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr(model_export, "subprocess", replaced)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +82,7 @@ def test_pickle_is_exported_with_a_code_warning(tmp_path: Path, rows: Path) -> N
     assert "the rows: 50 rows, all scores equal" in notes[1]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_columns_and_the_positive_class_are_passed_on(tmp_path: Path) -> None:
     labels = ["ok" if number % 3 else "-complaint" for number in range(50)]
     rows = ROWS.drop(columns="outcome").rename(columns={"event_time": "at"}).assign(label=labels)
@@ -104,6 +130,7 @@ def test_python_without_the_package_is_named(tmp_path: Path, rows: Path) -> None
         export_project("fraud.onnx", rows, python=tmp_path, note=print)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_outcome_and_labels_are_passed_on(tmp_path: Path) -> None:
     model = tmp_path / "fraud.pkl"
     amounts = ROWS[["amount"]]
@@ -128,6 +155,7 @@ def test_outcome_and_labels_are_passed_on(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_unreadable_rows_are_refused_without_traceback(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_bytes(b"no rows")
     (tmp_path / "fraud.onnx").write_bytes(b"no model")
@@ -148,6 +176,7 @@ def test_lines_that_libraries_print_are_left_out(tmp_path: Path, rows: Path) -> 
     assert (refused.value.message, refused.value.hint) == ("no trees\nin 2 lines", "")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_name_and_kind_are_passed_on(tmp_path: Path, rows: Path) -> None:
     model = tmp_path / "model.pkl"
     model.write_bytes(pickle.dumps(LinearRegression().fit(ROWS[["amount"]], ROWS["outcome"])))
@@ -167,6 +196,7 @@ def test_suffixes_that_run_code_are_those_of_the_export() -> None:
     assert RUNS_CODE == model_file.RUNS_CODE
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("name", "warns"), [("net.pt2", True), ("NET.PKL", True), ("net.onnx", False)])
 def test_files_with_code_are_warned_about(tmp_path: Path, rows: Path, name: str, warns: bool) -> None:
     (tmp_path / name).write_bytes(b"no model")
@@ -176,6 +206,7 @@ def test_files_with_code_are_warned_about(tmp_path: Path, rows: Path, name: str,
     assert [note.split(" with ")[0] for note in notes] == ([f"loading {tmp_path / name}"] if warns else [])
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_missing_model_is_reported_before_rows_are_read(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="late.pkl is no file"):
         export_project(str(tmp_path / "late.pkl"), tmp_path / "none.parquet", python=None, note=print)
