@@ -117,6 +117,8 @@ format: venv  ## format the code
 packages:  ## the Debian programs the tests run for real: Prometheus, Alertmanager, PostgreSQL, Chromium
 	@tests/packages.sh
 
+# The quick tests compute and hardly wait: a third worker would only collect them once more.
+check: WORKERS = 2
 check: venv  ## lint, types and the quick tests: unit, conformance, repository rules
 	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) $(QUICK)"
 

@@ -18,7 +18,18 @@ import pytest
 
 from tests.waiting import time_factor
 
-LONGEST_FIRST = ("e2e", "integration", "containers", "browser", "conformance", "repo", "unit")
+LONGEST_FIRST = (
+    "e2e",
+    "integration",
+    "containers",
+    "browser",
+    "clients",
+    "export",
+    "conformance",
+    "repo",
+    "unit",
+    "gpu",
+)
 
 
 def folder_of(item: pytest.Item) -> str:
