@@ -12,6 +12,7 @@ from local_stack.kafka.config_files import BrokerFiles
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
 from tests.collection import pytest_collection
+from tests.crashed_workers import pytest_xdist_make_scheduler
 from tests.postgres import Postgres, running_postgres
 from tests.scheduling import pytest_collection_modifyitems, pytest_configure, pytest_runtest_protocol
 
@@ -22,6 +23,7 @@ __all__ = [
     "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_runtest_protocol",
+    "pytest_xdist_make_scheduler",
 ]
 
 # No component under test may call home, in this process or in one it starts.

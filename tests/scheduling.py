@@ -4,7 +4,7 @@
    in one worker, in their order, with their module's fixtures.
 2. The limit of a test grows with the load. pytest-timeout ends a slow test by a signal, so it fails alone and the run goes on.
 3. A test that hangs in C code never sees that signal: at twice its limit its worker ends with a traceback, xdist reports the test
-   as failed and starts another worker.
+   as failed and starts another worker, which runs the rest of the file (`tests/crashed_workers.py`).
 """
 
 from __future__ import annotations

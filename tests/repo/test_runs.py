@@ -12,9 +12,12 @@ import psutil
 import pytest
 
 from tests.repo.tracked import ROOT
-from tests.waiting import eventually
+from tests.scheduling import LONGEST_FIRST
+from tests.waiting import bound, eventually, time_factor
 
-CONFTEST = "from tests.scheduling import *\n"
+# As the Makefile distributes the tests.
+DISTRIBUTION = ("--dist", "loadfile", "--no-loadscope-reorder")
+CONFTEST = "from tests.scheduling import *\nfrom tests.crashed_workers import pytest_xdist_make_scheduler\n"
 SHARED = """
 import os, pytest
 
@@ -60,6 +63,15 @@ def test_quick_after():
 """
 
 
+def test_tests_are_distributed_as_here() -> None:
+    assert " ".join(DISTRIBUTION) in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_every_folder_of_tests_has_a_place_in_the_order() -> None:
+    folders = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
+    assert folders - {"chaos"} == set(LONGEST_FIRST)
+
+
 def suite(folder: Path, source: str, limit: str = "60") -> dict[str, str]:
     """Write a suite of one file; returns the environment to run it in."""
     (folder / "conftest.py").write_text(CONFTEST)
@@ -70,7 +82,7 @@ def suite(folder: Path, source: str, limit: str = "60") -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     return kept | {
         "PYTHONPATH": str(ROOT),
-        "HOMEOSTAT_TEST_PATIENCE": "1",
+        "HOMEOSTAT_TEST_PATIENCE": str(time_factor()),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
 
@@ -79,16 +91,20 @@ def suite(folder: Path, source: str, limit: str = "60") -> dict[str, str]:
 def test_slow_test_fails_alone_with_its_name(tmp_path: Path, workers: tuple[str, ...]) -> None:
     environment = suite(tmp_path, SLOW, limit="5")
     command = [sys.executable, "-m", "pytest", *workers]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=bound(150)
+    )
     assert done.returncode == 1
     assert "FAILED test_one.py::test_too_slow" in done.stdout
     assert "1 failed, 2 passed" in done.stdout
 
 
 def test_tests_of_one_file_share_a_worker(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "loadfile"]
+    command = [sys.executable, "-m", "pytest", "-n", "3", *DISTRIBUTION]
     environment = suite(tmp_path, SHARED)
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=bound(150)
+    )
     assert "6 passed" in done.stdout, done.stdout
     workers = (tmp_path / "workers").read_text().split()
     assert len(workers) == 6
@@ -97,8 +113,10 @@ def test_tests_of_one_file_share_a_worker(tmp_path: Path) -> None:
 
 def test_worker_that_hangs_in_c_is_replaced(tmp_path: Path) -> None:
     environment = suite(tmp_path, HANGING, limit="2")
-    command = [sys.executable, "-m", "pytest", "-n", "1"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150)
+    command = [sys.executable, "-m", "pytest", "-n", "2", *DISTRIBUTION]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=bound(150)
+    )
     assert done.returncode == 1
     assert "crashed while running 'test_one.py::test_hangs_in_c'" in done.stdout
     assert "1 failed, 2 passed" in done.stdout
@@ -123,7 +141,7 @@ def contained(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str
 
 def test_finished_run_ends_its_daemons(tmp_path: Path) -> None:
     run = contained(tmp_path, suite(tmp_path, DAEMON.replace("WAIT", "0.1")))
-    output, _ = run.communicate(timeout=150)
+    output, _ = run.communicate(timeout=bound(150))
     assert run.returncode == 0, output
     assert output.splitlines()[-1].endswith("1 processes were left running and ended")
     assert not psutil.pid_exists(int((tmp_path / "daemon.pid").read_text()))
@@ -134,7 +152,7 @@ def test_interrupted_run_leaves_no_process(tmp_path: Path, number: signal.Signal
     run = contained(tmp_path, suite(tmp_path, DAEMON.replace("WAIT", "60")))
     daemon = daemon_of(tmp_path)
     run.send_signal(number)
-    output, _ = run.communicate(timeout=150)
+    output, _ = run.communicate(timeout=bound(150))
     assert run.returncode == 128 + number, output
     assert not daemon.is_running()
 
@@ -145,6 +163,6 @@ def test_killed_pytest_leaves_no_process(tmp_path: Path) -> None:
     pytests = [child for child in psutil.Process(run.pid).children() if child.pid != daemon.pid]
     assert len(pytests) == 1
     pytests[0].kill()
-    output, _ = run.communicate(timeout=150)
+    output, _ = run.communicate(timeout=bound(150))
     assert run.returncode == 1, output
     assert not daemon.is_running()
