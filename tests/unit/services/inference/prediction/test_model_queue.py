@@ -255,6 +255,20 @@ def test_groups_of_a_batching_model_share_a_record(server: InferenceServer, imag
     assert [prediction.scores for prediction, _ in answers if prediction] == [[n + 0.5] for n in range(4)]
 
 
+def test_group_with_a_trace_is_not_merged(server: InferenceServer, images: Servable) -> None:
+    """Each group has two calls in one batch: merged, the batches would no longer be those of the calls."""
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    images.batches = True
+    images.schema.row_bytes = 30_000
+    answers = ask(
+        server, image(images, 1), image(images, 2), image(images, 3), image(images, 4, traceparent=trace)
+    )
+    records = server.spool.predictions
+    assert [record["columns"]["x"][:, 0].tolist() for record in records] == [[1, 2], [3], [4]]
+    assert [record["traceparent"] for record in records] == ["", "", trace]
+    assert [prediction.scores for prediction, _ in answers if prediction] == [[1.5], [2.5], [3.5], [4.5]]
+
+
 def test_large_tensor_the_model_fails_on_fails_alone(server: InferenceServer, images: Servable) -> None:
     run = images.run
 
