@@ -28,6 +28,7 @@ from services.inference.tasks.runner import TaskRunner
 from services.inference.tasks.scorer import FileScorer
 from services.inference.tasks.store import TaskStore
 from services.inference.tasks.upload import UploadReader
+from services.inference.tracing.request_trace import Tracing
 from services.inference.workers.peers import Alone, Peers
 from shared.contracts.prediction_id import PredictionIds
 from shared.contracts.release import Release
@@ -44,6 +45,7 @@ def assemble(
     *,
     known_models: Callable[[], Collection[str]],
     peers: Peers | None = None,
+    tracing: Tracing | None = None,
 ) -> InferenceApp:
     """The application with its handlers. `peers`: None for a server of one process."""
     predict = PredictHandler(pool, predictor, metrics, maximum_rows=settings.maximum_rows)
@@ -80,6 +82,7 @@ def assemble(
         metrics,
         maximum_in_flight=settings.maximum_in_flight,
         waiting=lambda: predictor.queue.waiting,
+        tracing=tracing,
     )
 
 
@@ -118,7 +121,11 @@ def make_pool(
 
 
 def make_fast_path(
-    settings: InferenceSettings, slots: Slots[Servable], predictor: Predictor, metrics: InferenceMetrics
+    settings: InferenceSettings,
+    slots: Slots[Servable],
+    predictor: Predictor,
+    metrics: InferenceMetrics,
+    tracing: Tracing | None = None,
 ) -> HotRequests:
     """The fast path with the limits of the ordinary one."""
     return HotRequests(
@@ -129,6 +136,7 @@ def make_fast_path(
         maximum_body_bytes=settings.maximum_body_bytes,
         maximum_buffered_bytes=settings.maximum_buffered_bytes,
         receive_seconds=settings.receive_seconds,
+        tracing=tracing,
     )
 
 

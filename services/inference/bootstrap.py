@@ -36,6 +36,9 @@ from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
 from services.inference.tasks.handlers import TaskHandlers
 from services.inference.tasks.runner import TaskRunner
+from services.inference.tracing.metrics import SpanMetrics
+from services.inference.tracing.otlp import open_tracing
+from services.inference.tracing.span_queue import SpanQueue
 from services.inference.workers.gpu_choice import gpu_of_worker
 from services.inference.workers.peers import Alone, Peers, SeveralProcesses
 from services.inference.workers.places import Place, parent_of_this_process, shared_folder
@@ -65,6 +68,7 @@ class InferenceServer:
         spool: SpoolWriter,
         peers: Peers,
         isolated: IsolatedProcess,
+        spans: SpanQueue | None,
     ) -> None:
         self.app = app
         self.hot = hot
@@ -76,12 +80,15 @@ class InferenceServer:
         self._spool = spool
         self._peers = peers
         self._isolated = isolated
+        self._spans = spans
         self._publishing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start polling the release log. The server is live at once, and ready when the first model is loaded."""
         self._publishing = asyncio.create_task(self._peers.run(), name="publish-to-peers")
         self._watcher.start()
+        if self._spans is not None:
+            self._spans.start()
         if self.hot is not None:
             self.hot.start_sweeping()
 
@@ -92,6 +99,8 @@ class InferenceServer:
         await asyncio.to_thread(self._watcher.stop)
         await asyncio.to_thread(self._isolated.close)
         await asyncio.to_thread(self._predictor.close)
+        if self._spans is not None:
+            await asyncio.to_thread(self._spans.shutdown)
         if self._publishing is not None:
             self._publishing.cancel()
             await asyncio.wait([self._publishing])
@@ -200,6 +209,12 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     if place is not None:
         peers = SeveralProcesses(place, metrics.registry, status.of_this_process, workers=settings.workers)
         status.watch_peers(peers)
+    tracing, spans = open_tracing(
+        settings.otlp_endpoint,
+        SpanMetrics(metrics.registry),
+        ratio=settings.trace_ratio,
+        instance=spool.writer,
+    )
     app = assemble(
         settings,
         pool,
@@ -210,13 +225,14 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         status,
         known_models=watcher.known_models,
         peers=peers,
+        tracing=tracing,
     )
     tasks, runner = assemble_tasks(settings, shared.home / "tasks", pool, predictor, metrics)
-    hot = make_fast_path(settings, slots, predictor, metrics) if settings.fast_path else None
+    hot = make_fast_path(settings, slots, predictor, metrics, tracing) if settings.fast_path else None
     # Objects made so far live as long as the process: exclude them from garbage collection under load.
     gc.collect()
     gc.freeze()
-    return InferenceServer(app, hot, tasks, runner, watcher, pool, predictor, spool, peers, isolated)
+    return InferenceServer(app, hot, tasks, runner, watcher, pool, predictor, spool, peers, isolated, spans)
 
 
 def _memory_meter(gpu: Gpu | None) -> MemoryMeter:

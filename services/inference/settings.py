@@ -44,6 +44,18 @@ class InferenceSettings(BaseSettings):
         gt=0,
         description="Maximum seconds that a request waits while its model is loaded on demand; then it gets 503 and Retry-After.",
     )
+    otlp_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$",
+        description="Receiver of OpenTelemetry spans by OTLP over HTTP, such as `http://127.0.0.1:4318`; they go to `/v1/traces` "
+        "below it. Empty: no spans are made.",
+    )
+    trace_ratio: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of requests without a `traceparent` header that are traced; of those with one, the sampled ones are.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="Device for models. If CUDA is not usable, `cuda` fails at start and `auto` uses the CPU and logs why.",

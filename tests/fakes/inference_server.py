@@ -27,6 +27,7 @@ from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.engines import open_engine
 from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
+from services.inference.tracing.request_trace import Tracing
 from shared.contracts.prediction_id import PredictionIds
 from tests.fakes.spool import FakeSpool
 from tests.fakes.toy_model import ToyStore
@@ -40,7 +41,13 @@ class InferenceServer:
     """A server without processes and sockets."""
 
     def __init__(
-        self, toys: ToyStore, *, only: tuple[str, ...] = (), bound_bytes: int | None = None, **settings: Any
+        self,
+        toys: ToyStore,
+        *,
+        only: tuple[str, ...] = (),
+        bound_bytes: int | None = None,
+        tracing: Tracing | None = None,
+        **settings: Any,
     ) -> None:
         self.settings = InferenceSettings(**settings)
         self.spool = FakeSpool()
@@ -119,7 +126,9 @@ class InferenceServer:
             metrics,
             status,
             known_models=self.watcher.known_models,
+            tracing=tracing,
         )
+        self.tracing = tracing
         self.watcher.poll()
 
     def on_loop(self, function: Callable[[], T]) -> T:

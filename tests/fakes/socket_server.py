@@ -71,7 +71,7 @@ class SocketServer(InferenceServer):
             return
         await receive()
         if self._fast:
-            self.hot = make_fast_path(self.settings, self.slots, self.predictor, self.metrics)
+            self.hot = make_fast_path(self.settings, self.slots, self.predictor, self.metrics, self.tracing)
             self.hot.start_sweeping()
             scope["state"][STATE] = self.hot
         await send({"type": "lifespan.startup.complete"})

@@ -30,6 +30,7 @@ from services.inference.open_inference.outputs import requested_outputs
 from services.inference.open_inference.versions import check_named_model
 from services.inference.prediction.call import Call, Prediction
 from services.inference.prediction.predictor import Predictor
+from services.inference.tracing.request_trace import Tracing
 from shared.errors import HomeostatError
 from shared.observability.logs import get_logger
 
@@ -65,7 +66,9 @@ class HotRequests:
         maximum_body_bytes: int,
         maximum_buffered_bytes: int,
         receive_seconds: float,
+        tracing: Tracing | None = None,
     ) -> None:
+        """`tracing`: decides which requests the ordinary path answers to trace them."""
         self.layouts = HeaderLayouts()
         self.maximum_body_bytes = maximum_body_bytes
         self.maximum_buffered_bytes = maximum_buffered_bytes
@@ -79,6 +82,7 @@ class HotRequests:
         self._predictor = predictor
         self._metrics = metrics
         self._maximum_rows = maximum_rows
+        self._tracing = tracing
         self._numbers = NumberArrays()
         self._plans: dict[str, tuple[Servable, dict[tuple[bytes, bytes], InferPlan]]] = {}
         self._answered: dict[Servable, list[tuple[int, float]]] = {}
@@ -111,7 +115,11 @@ class HotRequests:
         except Exception:  # also an unknown one: the ordinary path answers with the error
             found = None
         # One row is quick enough: `_acquire` has asked.
-        if found is None or (found[0].rows > 1 and not self._predictor.is_inline(servable, found[0].rows)):
+        if (
+            found is None
+            or (found[0].rows > 1 and not self._predictor.is_inline(servable, found[0].rows))
+            or (self._tracing is not None and self._tracing.takes_next())
+        ):
             self._slots.release(servable)
             return False
         batch, write, event_time = found
@@ -143,7 +151,9 @@ class HotRequests:
         servable = self._acquire(model)
         if servable is None:
             return False
-        if not self._predictor.is_inline(servable, len(rows)):
+        if not self._predictor.is_inline(servable, len(rows)) or (
+            self._tracing is not None and self._tracing.takes_next()
+        ):
             self._slots.release(servable)
             return False
 

@@ -11,6 +11,7 @@ from services.inference.http.error_forms import in_form_of
 from services.inference.http.request import Request
 from services.inference.http.response import Response, from_error
 from services.inference.metrics import InferenceMetrics
+from services.inference.tracing.request_trace import Tracing, current_trace
 from shared.errors import CallerError, OperatorError
 from shared.http.errors import error_response, no_route, wrong_method
 from shared.observability.logs import get_logger
@@ -36,6 +37,7 @@ class InferenceApp:
         *,
         maximum_in_flight: int,
         waiting: Callable[[], int] = lambda: 0,
+        tracing: Tracing | None = None,
     ) -> None:
         """`routes`: handlers by method and path. `find`: a handler for other paths, or None.
 
@@ -47,6 +49,7 @@ class InferenceApp:
         self._metrics = metrics
         self._maximum_in_flight = maximum_in_flight
         self._waiting = waiting
+        self._tracing = tracing
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,13 +59,28 @@ class InferenceApp:
             await _send(send, response, head_only=scope["method"] == "HEAD")
 
     async def respond(self, scope: Scope, receive: Receive) -> Response | None:
-        """The response to one request; None if the client is gone.
+        """The response to one request; None if the client is gone."""
+        request = Request(scope["method"], scope["path"], scope["headers"])
+        trace = None
+        if self._tracing is not None and request.method == "POST":
+            tracestate = request.header(b"tracestate").decode("latin-1")
+            trace = self._tracing.begin("POST", request.path, request.traceparent(), tracestate)
+        if trace is None:
+            return await self._respond(request, receive)
+        token = current_trace.set(trace)
+        try:
+            response = await self._respond(request, receive)
+        finally:
+            current_trace.reset(token)
+        if response is not None:
+            trace.end(response.status, request.servable)
+        return response
 
-        1. find the handler   2. read the body, within its deadline and size limit
+    async def _respond(self, request: Request, receive: Receive) -> Response | None:
+        """1. find the handler   2. read the body, within its deadline and size limit
         3. admit the request; a client that sends slowly does not count against the limit   4. handle it
         """
-        method, path = scope["method"], scope["path"]
-        request = Request(method, path, scope["headers"])
+        method, path = request.method, request.path
         start = time.perf_counter()
         try:
             handler = self._routes.get((method, path)) or self._other(method, path)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
+from services.inference.tracing.request_trace import RequestTrace
 from shared.contracts.prediction_id import IdBlock
 
 
@@ -49,6 +50,7 @@ class Call:
     event_time: datetime | None = None
     traceparent: str = ""
     output: npt.NDArray[Any] | None = None
+    trace: RequestTrace | None = None
     expected: float = 0.0  # seconds that it adds to the calls before it; set by the queue
     requested: float = field(default_factory=time.perf_counter)
     began: float = 0.0

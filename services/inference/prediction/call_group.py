@@ -36,6 +36,7 @@ class CallGroup:
     scores: list[float] | None = None
     classes: npt.NDArray[np.intp] | None = None
     texts: list[str] | None = None
+    scored: tuple[float, float] = (0.0, 0.0)  # when the model ran, for spans; by time.perf_counter
 
     @classmethod
     def of(cls, calls: list[Call], batches: list[Batch], output: Array) -> CallGroup:

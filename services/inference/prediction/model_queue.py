@@ -49,6 +49,8 @@ class ModelQueue:
         self._waiting: dict[_Key, deque[Call]] = {}
         self._scheduled = False
         self._expected = 0.0
+        self._scored = (0.0, 0.0)
+        self._traced = 0
         self.waiting = 0
         self._timings: dict[Servable, list[tuple[float, float]]] = {}
         self._flushed: Callable[[], None] = lambda: None
@@ -61,6 +63,8 @@ class ModelQueue:
             waiting = self._waiting[key] = deque()
         waiting.append(call)
         self.waiting += 1
+        if call.trace is not None:
+            self._traced += 1
         if call.output is None:
             call.expected = call.servable.share(call.rows)
             self._expected += call.expected
@@ -119,8 +123,11 @@ class ModelQueue:
         """Check and run; if that fails for several calls, for each alone, so that one cannot fail another."""
         try:
             batches = _batches(calls)
+            self._scored = (0.0, 0.0)
             output = self._run(calls, batches)
-            groups.append(CallGroup.of(calls, batches, output))
+            group = CallGroup.of(calls, batches, output)
+            group.scored = self._scored
+            groups.append(group)
         except Exception as error:
             if len(calls) == 1:
                 calls[0].done(None, error)
@@ -151,8 +158,9 @@ class ModelQueue:
                 servable.estimate.ended(batch.rows, clock)
             return output
         finally:
-            timing = (began - requested, time.perf_counter() - began)
-            self._timings.setdefault(servable, []).append(timing)
+            ended = time.perf_counter()
+            self._scored = (self._scored[0] or began, ended)
+            self._timings.setdefault(servable, []).append((began - requested, ended - began))
 
     def _hand_out(self, groups: list[CallGroup]) -> None:
         answers: list[tuple[Call, Prediction]] = []
@@ -163,7 +171,10 @@ class ModelQueue:
                 ids = self._ids.make_block(group.servable.model, group.rows)
                 answers += group.predictions(ids)
                 records += group.records(ids, now)
+            began = time.perf_counter()
             self._recorder.predictions(records, answered_at=now)
+            if self._traced:
+                self._note(groups, (began, time.perf_counter()))
         except Exception as error:  # never before a record: no answer is handed out
             for group in groups:
                 for call in group.calls:
@@ -176,6 +187,15 @@ class ModelQueue:
                 asyncio.get_running_loop().call_exception_handler(
                     {"message": "a response could not be sent", "exception": error}
                 )
+
+    def _note(self, groups: list[CallGroup], appended: tuple[float, float]) -> None:
+        """Record when the model ran for each traced request, alone or with others, and when the log was written."""
+        for group in groups:
+            for call in group.calls:
+                if call.trace is not None:
+                    own = (call.began, call.ended)
+                    call.trace.called(own if call.output is not None else group.scored, appended, call.rows)
+        self._traced = sum(call.trace is not None for calls in self._waiting.values() for call in calls)
 
 
 def _stay_apart(call: Call) -> bool:

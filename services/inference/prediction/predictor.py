@@ -12,6 +12,7 @@ from services.inference.models.servable import Servable
 from services.inference.prediction.call import Call, Prediction
 from services.inference.prediction.model_queue import ModelQueue
 from services.inference.prediction.recorder import Recorder
+from services.inference.tracing.request_trace import current_trace
 from shared.contracts.prediction_id import PredictionIds
 from shared.errors import OperatorError
 
@@ -58,6 +59,7 @@ class Predictor:
                 future.set_exception(error or RuntimeError("no prediction"))
 
         call = Call(servable, batch.rows, done, batch=batch, event_time=event_time, traceparent=traceparent)
+        call.trace = current_trace.get()
         if not self.is_inline(servable, batch.rows):
             await self._run_on_thread(call)
         self.queue.submit(call)
