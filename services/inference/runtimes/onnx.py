@@ -28,7 +28,8 @@ class OnnxModel:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         # A thread that spins between calls takes the core from the event loop.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
+        # What it prints for a failed call is the message of the error, which is logged.
+        options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=list(device.providers))
         except Exception as error:  # onnxruntime has no common base for what it raises

@@ -4,9 +4,12 @@ import sys
 from typing import Any
 
 import numpy as np
+import pytest
+from onnx import TensorProto, helper
 
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.onnx import OnnxModel
+from shared.errors import UnservableModel
 from tests.fakes.toy_model import toy_onnx
 
 CPU = Device("cpu", ("CPUExecutionProvider",), "requested")
@@ -24,3 +27,16 @@ def test_loaded_model_does_not_keep_its_file() -> None:
         "colour": np.array(["red"], object),
     }
     assert model.run("score", feeds).tolist() == [2.0]
+
+
+def test_failed_call_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    first, second, out = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [size])
+        for name, size in (("x", "a"), ("y", "b"), ("z", "a"))
+    )
+    graph = helper.make_graph([helper.make_node("Div", ["x", "y"], ["z"])], "g", [first, second], [out])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = OnnxModel(made.SerializeToString(), device=CPU, threads=1)
+    with pytest.raises(UnservableModel, match="the model failed"):
+        model.run("z", {"x": np.zeros(3, np.float32), "y": np.zeros(2, np.float32)})
+    assert capfd.readouterr().err == ""
