@@ -77,12 +77,13 @@ class BoundedLoader:
             self._make_room(release.model, self._expected_bytes(release))
             servable, growth = self._meter.measure(lambda: self._load(release))
             servable.memory_bytes = max(growth, _model_bytes(servable.manifest))
-            self._costs[release.model] = servable.memory_bytes
             try:
                 self._make_room(release.model, servable.memory_bytes)
             except OperatorError:
                 servable.close()
                 raise
+            # Only now: a process's first loads are measured with what its libraries take once, and are measured again.
+            self._costs[release.model] = servable.memory_bytes
             # A release is no use: a model that nobody asks for stays the next to be unloaded.
             unloaded = self._slots.unloaded(release.model)
             if unloaded is None or unloaded.release.generation == release.generation:

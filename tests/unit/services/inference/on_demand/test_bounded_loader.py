@@ -240,3 +240,12 @@ def test_room_at_the_start_is_that_of_the_bound() -> None:
     world.files = {"b": 2, "c": 3}
     assert world.loader.has_room(release_of("b", 1))
     assert not world.loader.has_room(release_of("c", 1))
+
+
+def test_refused_model_is_measured_again() -> None:
+    world = World(bound=3)
+    world.taken["a"] = 10
+    with pytest.raises(OperatorError, match="a needs 10"):
+        world.loader.load(release_of("a", 1))
+    world.taken["a"] = 1
+    assert world.serve("a").memory_bytes == MIB
