@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from services.inference.bento.unread_request import UnreadRequest, to_starlette
 from services.inference.die_with_parent import die_with_parent
 from services.inference.http.app import InferenceApp, Scope, Send
 from services.inference.http.body import Receive
+from services.inference.open_files import raise_file_limit
 from services.inference.settings import InferenceSettings
 from services.inference.tasks.handlers import TaskHandlers
 from shared.errors import HomeostatError
@@ -30,6 +32,10 @@ _BENTOML_PATHS = frozenset({"/schema.json", "/docs.json", "/score_file"})
 
 _UVICORN_AUTO = "uvicorn.protocols.http.auto:AutoHTTPProtocol"
 _PROTOCOL = "services.inference.fast_path.protocol:FastProtocol"
+
+# The event loop waits so long for a thread that computes in Python, such as the one that loads versions, each time it comes back
+# from the operating system; Python's own 5 ms add up to 20 within a request.
+_SWITCH_SECONDS = 0.0005
 
 
 class AdaptedService(Service[Any]):  # type: ignore[misc]
@@ -118,6 +124,8 @@ class BentoMLAdapter:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 die_with_parent()
+                raise_file_limit()
+                sys.setswitchinterval(_SWITCH_SECONDS)
                 server = build(InferenceSettings(), HomeostatSettings())
                 self.app, self.tasks = server.app, server.tasks
                 # uvicorn hands this state to each connection (ASGI's lifespan state).

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -39,6 +39,7 @@ _PREDICT_KEYS = frozenset({"model", "event_time", "rows"})
 _MOST_PLANS = 256
 _LARGEST_SURROUNDINGS = 2048
 SWEEPS = 8  # per timeout for bodies
+_SWEEP_SECONDS = 0.001
 
 # Receives the reply; None: answer in the ordinary way.
 Answer = Callable[[Reply | None], None]
@@ -94,9 +95,17 @@ class HotRequests:
         asyncio.get_running_loop().call_later(min(1.0, self.receive_seconds / SWEEPS), self._sweep)
 
     def _sweep(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for connection in list(self.connections):
+        self._sweep_some(iter(list(self.connections)))
+
+    def _sweep_some(self, connections: Iterator[Connection]) -> None:
+        """Sweep for a millisecond: thousands of clients whose time is over must not hold up the others."""
+        loop, end = asyncio.get_running_loop(), time.perf_counter() + _SWEEP_SECONDS
+        now = loop.time()
+        for connection in connections:
             connection.sweep(now)
+            if time.perf_counter() > end:
+                loop.call_soon(self._sweep_some, connections)
+                return
         self.start_sweeping()
 
     def submit_infer(

@@ -6,7 +6,8 @@
    slow bodies, and requests that turn out to be wrong.
 4. When the server stops, what arrives is answered with `Connection: close`; a connection is closed once it has been quiet.
 
-uvicorn's timers per request are replaced by one sweep over all connections.
+uvicorn's timers per request are replaced by one sweep over all connections, which also closes those whose headers do not come:
+uvicorn waits for them for ever.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from services.inference.fast_path.infer_plan import Reply
 
 STATE = "homeostat_hot_requests"  # where the lifespan state has the HotRequests
 _QUIET_SECONDS = 0.1
+_SLOW_HEADERS = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class FastProtocol(HttpToolsProtocol):
@@ -41,6 +43,7 @@ class FastProtocol(HttpToolsProtocol):
         self._partial_until = 0.0
         self._reserved = 0
         self._idle_since = 0.0
+        self._headers_until = 0.0  # 0: none are due
         self._draining = False
         self._quiet: asyncio.TimerHandle | None = None
 
@@ -49,6 +52,7 @@ class FastProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if self._hot is not None:
             self._hot.connections.add(self)
+            self._headers_until = self.loop.time() + self._hot.receive_seconds
             if self._hot.draining:
                 self.shutdown()
 
@@ -88,13 +92,27 @@ class FastProtocol(HttpToolsProtocol):
             self._close_when_quiet()
 
     def sweep(self, now: float) -> None:
-        """Close the connection if it has been idle for too long; a body that comes slowly gets the ordinary deadline."""
+        """Close the connection if it has been idle, or its headers have been due, for too long.
+
+        A body that comes slowly gets the ordinary deadline.
+        """
         if self._expected_bytes and now > self._partial_until:
             data = bytes(self._partial)
             self._drop_partial()
             super().data_received(data)
         elif self._idle_since and now - self._idle_since > self.timeout_keep_alive and self._is_idle():
             self.timeout_keep_alive_handler()
+        elif self._headers_until and now > self._headers_until and not self._is_answering():
+            if not self._between_messages and not self.transport.is_closing():
+                self.transport.write(_SLOW_HEADERS)
+            self.transport.close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, but first read what has arrived: after a standstill of the process, timers come first."""
+        if self._hot is None:
+            super().timeout_keep_alive_handler()
+        else:
+            self._close_when_quiet()
 
     def shutdown(self) -> None:
         """The server stops: answer what is there, then close."""
@@ -112,10 +130,13 @@ class FastProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request starts."""
         self._between_messages = False
+        if self._hot is not None and not self._headers_until:
+            self._headers_until = self.loop.time() + self._hot.receive_seconds
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The header block is parsed: it can be known from now on."""
+        self._headers_until = 0.0
         data, self._learning = self._learning, b""
         if data and self._hot is not None and self._is_plain_post():
             self._layout = self._hot.layouts.learn(data, self.url, self.headers) or self._layout
@@ -147,6 +168,7 @@ class FastProtocol(HttpToolsProtocol):
             if layout is None or match is None:
                 return False
             self._layout = layout
+        self._headers_until = 0.0
         length, start = int(match[layout.length]), match.end()
         if length > hot.maximum_body_bytes:
             return False
@@ -237,12 +259,13 @@ class FastProtocol(HttpToolsProtocol):
         )
 
     def _is_idle(self) -> bool:
+        return self._between_messages and not self._expected_bytes and not self._is_answering()
+
+    def _is_answering(self) -> bool:
         return (
-            self._between_messages
-            and not self._request
-            and not self._expected_bytes
-            and not self.pipeline
-            and (self.cycle is None or self.cycle.response_complete)
+            bool(self._request)
+            or bool(self.pipeline)
+            or (self.cycle is not None and not self.cycle.response_complete)
         )
 
     def _close_when_quiet(self) -> None:

@@ -150,6 +150,40 @@ def test_idle_connection_is_closed(server: SocketServer) -> None:
     assert client.recv(1) == b""
 
 
+def test_request_that_came_during_a_standstill_is_answered(server: SocketServer) -> None:
+    """The timer is over, and the request is there too but was not read yet."""
+    client = warm(server)
+    assert server.hot is not None
+    [connection] = server.hot.connections
+
+    def wake_up() -> None:
+        connection.timeout_keep_alive_handler()  # type: ignore[attr-defined]
+        connection.data_received(INFER)  # type: ignore[attr-defined]
+
+    connection.loop.call_soon_threadsafe(wake_up)  # type: ignore[attr-defined]
+    assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 200 ")
+    client.sendall(INFER)
+    assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "received"),
+    [(b"", b""), (INFER[:30], b"HTTP/1.1 408 "), (INFER + INFER[:30], b"HTTP/1.1 200 ")],
+)
+def test_connection_without_whole_headers_is_closed(
+    server: SocketServer, sent: bytes, received: bytes
+) -> None:
+    """Also one on which nothing is sent; after an answer the deadline counts from the first byte of the next request."""
+    client = server.connect()
+    client.settimeout(bound(10))
+    client.sendall(sent)
+    answer = b""
+    while data := client.recv(65536):
+        answer += data
+    assert answer.startswith(received)
+    assert answer.count(b"HTTP/1.1 408 ") == (len(sent) % len(INFER) > 0)
+
+
 def test_pipelined_answers_keep_their_order(server: SocketServer) -> None:
     client = warm(server)
     bad = request("/predict", b"{")

@@ -53,3 +53,33 @@ def test_timer_ends_with_last_task() -> None:
         return deadlines._timer is None
 
     assert asyncio.run(alone())
+
+
+def test_many_late_tasks_end_in_several_iterations() -> None:
+    """Each of them answers its client at once: together they would hold up everybody else."""
+
+    async def together() -> list[int]:
+        deadlines = Deadlines(0.05)
+        iterations, ended = [0], []
+
+        def count() -> None:
+            iterations[0] += 1
+            asyncio.get_running_loop().call_soon(count)
+
+        async def wait() -> None:
+            with deadlines.watch():
+                await asyncio.sleep(60)
+
+        async def note() -> None:
+            try:
+                await wait()
+            except TimeoutError:
+                ended.append(iterations[0])
+
+        count()
+        await asyncio.gather(*(note() for _ in range(100)))
+        return ended
+
+    ended = asyncio.run(together())
+    assert len(ended) == 100
+    assert max(ended.count(iteration) for iteration in set(ended)) <= 16

@@ -1,0 +1,38 @@
+"""The long form of tests/integration/inference/test_half_open.py: 2,000 connections, and the deadline as it is by default."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.toy_model import ToyStore
+from tests.integration.inference.conftest import InferenceProcess
+from tests.integration.inference.test_half_open import measure_beside
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
+
+
+def test_two_thousand_half_open_connections_harm_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    toys = ToyStore(tmp_path)
+    release = toys.put_and_release(0.5)
+    # The server starts with the usual limit, and raises it; this process needs as many.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    server = InferenceProcess(toys.home)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
+    try:
+        server.wait_live()
+        server.wait_served(release.version)
+        found = measure_beside(server, 2000, seconds=10, per_second=300, deadline_s=10)
+    finally:
+        server.stop()
+    with capsys.disabled():
+        print("", found.line())
+    assert found.failures == []
+    assert found.left_open == 0
+    assert found.files_after < found.files_before + 50
+    assert found.p99_with <= 1.5 * found.p99_without
