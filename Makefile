@@ -137,7 +137,7 @@ down: venv  ## stop the stack
 status: venv  ## show models, action items and processes
 	$(BIN)/homeostat status
 
-chaos: venv  ## the long crash tests: kill -9 at many seeded times, then count rows
+chaos: venv  ## the long tests: kill -9 at many seeded times, then count rows; a loaded server and bad models
 	@$(CONTAINED) tests="$(PYTEST) -m chaos tests/chaos"
 
 fuzz: venv  ## fuzz inference, drift and retraining for SECONDS=60 from SEED=1; a 5xx fails

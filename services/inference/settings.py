@@ -126,7 +126,9 @@ class InferenceSettings(BaseSettings):
         description="Maximum expected queueing time of a model call, in seconds; above it requests get 503 with Retry-After.",
     )
     receive_seconds: float = Field(
-        10.0, gt=0, description="Timeout for receiving the headers of a request, and then its body, in seconds."
+        10.0,
+        gt=0,
+        description="Timeout for receiving the headers of a request, and then its body, in seconds.",
     )
     maximum_file_bytes: int = Field(
         256 << 20, ge=1024, description="Maximum size of a batch task's file in bytes."
