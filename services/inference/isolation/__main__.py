@@ -84,6 +84,7 @@ class Isolated:
             "device": self._engine.device,
             "inputs": [[one.name, one.kind, one.shape] for one in self._engine.inputs],
             "outputs": [[one.name, one.kind, one.shape] for one in self._engine.outputs],
+            "batch_sizes": self._engine.batch_sizes,
         }
 
 

@@ -23,6 +23,7 @@ class IsolatedEngine:
         self.device: str = loaded["device"]
         self.inputs = _tensors(loaded["inputs"])
         self.outputs = _tensors(loaded["outputs"])
+        self.batch_sizes: tuple[int, ...] = tuple(loaded["batch_sizes"])
         self._ask = ask
 
     def run(self, output: str, feeds: Mapping[str, Array]) -> Array:

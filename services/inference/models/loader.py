@@ -113,6 +113,9 @@ class Loader:
         return newest is None or newest.generation <= release.generation
 
     def _warm(self, servable: Servable, reference: pa.Table) -> None:
+        """Call it with every size of batch that the device prepares itself for, then measure it."""
+        for size in servable.batch_sizes:
+            servable.run(batch_of(servable.manifest, reference.take(np.arange(size) % reference.num_rows)))
         one, many = reference.slice(0, 1), reference.slice(0, _MEASURED_ROWS)
         servable.measure(batch_of(servable.manifest, one), batch_of(servable.manifest, many))
 

@@ -40,6 +40,11 @@ class Engine(Protocol):
     @property
     def outputs(self) -> tuple[TensorType, ...]: ...
 
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """Sizes to which batches are filled up, so that each is tried at load; empty if any size is as good."""
+        ...
+
     def run(self, output: str, feeds: Mapping[str, Array]) -> Array: ...
 
 
@@ -74,6 +79,7 @@ class Servable:
         self.is_vector = self.width > self.classes
         self.reply_options = orjson.OPT_SERIALIZE_NUMPY if self.is_vector else None
         self._arrange = None if signature.takes_arrays else signature.arrange
+        self.batch_sizes = engine.batch_sizes
         self._engine: Engine | None = engine
         # Whether calls that wait together are made as one: then an answer's last bits may depend on its neighbours.
         self.batches = False

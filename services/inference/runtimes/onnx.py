@@ -9,18 +9,23 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from services.inference.runtimes.batch_sizes import batch_sizes
+from services.inference.runtimes.bound_session import BoundSession, tensors_on_device, texts_of
 from services.inference.runtimes.devices import Device
+from services.inference.runtimes.providers import provider_options
 from shared.errors import UnservableModel
 from shared.models.contract import TensorType
 from shared.models.runtime_errors import cannot_load, reason
+from shared.observability.logs import get_logger
 
 Array = npt.NDArray[Any]
+_log = get_logger(__name__)
 
 
 class OnnxModel:
-    """One loaded model."""
+    """One loaded model. `batch_sizes`: the sizes to which its batches are filled up, to be tried at load; empty on the CPU."""
 
-    def __init__(self, model: bytes, *, device: Device, threads: int) -> None:
+    def __init__(self, model: bytes, *, device: Device, threads: int, maximum_batch_rows: int = 256) -> None:
         """Raises UnservableModel where onnxruntime refuses the model or puts it on another device."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -31,7 +36,7 @@ class OnnxModel:
         # What it prints for a failed call is the message of the error, which is logged.
         options.log_severity_level = 4
         try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=list(device.providers))
+            self._session = onnxruntime.InferenceSession(model, options, providers=provider_options(device))
         except Exception as error:  # onnxruntime has no common base for what it raises
             raise cannot_load(error) from error
         used = self._session.get_providers()[0]
@@ -43,11 +48,26 @@ class OnnxModel:
         self.device = device.name
         self.inputs = tuple(TensorType.of(item) for item in self._session.get_inputs())
         self.outputs = tuple(TensorType.of(item) for item in self._session.get_outputs())
+        self.batch_sizes: tuple[int, ...] = ()
+        self._bound: BoundSession | None = None
+        if device.name == "cuda":
+            self._bind(maximum_batch_rows)
 
     def run(self, output: str, feeds: Mapping[str, Array]) -> Array:
         """One output for the given inputs. Raises UnservableModel where the model fails on them."""
         try:
+            if self._bound is not None:
+                return self._bound.run(output, feeds)
             result: Array = self._session.run([output], feeds)[0]
         except Exception as error:
             raise UnservableModel(f"the model failed: {reason(error)}") from error
         return np.asarray(result)
+
+    def _bind(self, maximum_batch_rows: int) -> None:
+        if texts := texts_of(self._session):
+            _log.info("inputs_not_bound", inputs=texts, reason="onnxruntime reads texts on the CPU only")
+            return
+        on_device = tensors_on_device(self._session)
+        self.batch_sizes = batch_sizes(maximum_batch_rows)
+        self._bound = BoundSession(self._session, kind="cuda", on_device=on_device, sizes=self.batch_sizes)
+        _log.info("inputs_bound", on_device=sorted(on_device))

@@ -22,6 +22,7 @@ class ServedProgram:
         self.device = device.name
         self.inputs = self._model.inputs
         self.outputs = self._model.outputs
+        self.batch_sizes: tuple[int, ...] = ()
 
     def run(self, output: str, feeds: Mapping[str, Array]) -> Array:
         """One output for the given inputs. Raises UnservableModel where the program fails on them."""

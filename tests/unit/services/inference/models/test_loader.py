@@ -190,6 +190,7 @@ class UnevenEngine:
         self._engine = engine
         self._error = error
         self.device, self.inputs, self.outputs = engine.device, engine.inputs, engine.outputs
+        self.batch_sizes = engine.batch_sizes
 
     def run(self, output: str, feeds: Mapping[str, Any]) -> Any:
         scores = self._engine.run(output, feeds)
@@ -231,6 +232,31 @@ def test_rows_of_numbers_are_compared_with_those_of_packaging(
         loader.load(toys.release(without.version, model=loop.model))
 
 
+class SizedEngine(OnnxModel):
+    """An engine of a device that prepares itself for sizes of batches."""
+
+    def __init__(self, model: bytes) -> None:
+        super().__init__(model, device=CPU, threads=1)
+        self.batch_sizes = (1, 2, 300)
+        self.calls: list[int] = []
+
+    def run(self, output: str, feeds: Mapping[str, Any]) -> Any:
+        self.calls.append(len(feeds["count"]))
+        return super().run(output, feeds)
+
+
+def test_every_size_of_batch_is_tried_before_serving(toys: ToyStore) -> None:
+    made: list[SizedEngine] = []
+
+    def engine(name: str, model: bytes) -> Engine:
+        made.append(SizedEngine(model))
+        return made[-1]
+
+    make_loader(toys, engine).load(toys.put_and_release(4.0))
+    _, served = made  # the one before was on trial
+    assert served.calls[:3] == [1, 2, 300]
+
+
 def test_numbers_beyond_float32_are_refused(loader: Loader, toys: ToyStore) -> None:
     """The log holds float32: a larger number would be infinite there."""
     manifest = put_vectors(toys, values_loop())
@@ -250,6 +276,7 @@ class DoubleEngine:
     device = "cpu"
     inputs = (TensorType("line", "tensor(int64)", (None,)),)
     outputs = (TensorType("numbers", "tensor(double)", (None, 3)),)
+    batch_sizes = ()
 
     def __init__(self, value: float) -> None:
         self.value = value
