@@ -146,6 +146,8 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         inline_seconds=settings.inline_seconds,
         threads=settings.call_threads,
         queue_seconds=settings.queue_seconds,
+        maximum_batch_rows=settings.maximum_batch_rows,
+        batch_delay_seconds=settings.batch_delay_seconds,
     )
     estimates = CallEstimateMetrics(metrics.registry)
     estimates.watch(slots, predictor.is_inline)

@@ -68,12 +68,27 @@ class InferenceSettings(BaseSettings):
     call_threads: int = Field(
         2,
         ge=1,
-        description="Number of threads for model calls that are expected to exceed `HOMEOSTAT_INFERENCE_INLINE_SECONDS`.",
+        description="Number of threads for model calls on the CPU that are expected to exceed "
+        "`HOMEOSTAT_INFERENCE_INLINE_SECONDS`. A GPU has one thread.",
+    )
+    maximum_batch_rows: int = Field(
+        256,
+        ge=1,
+        description="Maximum number of rows in a batch of several requests. A larger request is a batch of its own; on a GPU it "
+        "is split.",
+    )
+    batch_delay_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Maximum batching delay in seconds, for model calls on threads. 0: the requests that wait when a thread "
+        "becomes free are the next batch.",
     )
     inline_seconds: float = Field(
         0.004,
         ge=0,
-        description="Threshold in seconds: model calls expected to exceed it run on a thread, others on the event loop.",
+        description="Threshold in seconds: model calls expected to exceed it, and all calls on a GPU, run on a thread, others on "
+        "the event loop.",
     )
     poll_seconds: float = Field(0.5, gt=0, le=1, description="Seconds between polls of the release log.")
     retry_seconds: float = Field(

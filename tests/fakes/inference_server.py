@@ -104,6 +104,8 @@ class InferenceServer:
             inline_seconds=self.settings.inline_seconds,
             threads=2,
             queue_seconds=self.settings.queue_seconds,
+            maximum_batch_rows=self.settings.maximum_batch_rows,
+            batch_delay_seconds=self.settings.batch_delay_seconds,
         )
         estimates = CallEstimateMetrics(self.registry)
         estimates.watch(self.slots, predictor.is_inline)

@@ -53,19 +53,3 @@ class Call:
     trace: RequestTrace | None = None
     expected: float = 0.0  # seconds that it adds to the calls before it; set by the queue
     requested: float = field(default_factory=time.perf_counter)
-    began: float = 0.0
-    ended: float = 0.0
-
-    def run(self) -> npt.NDArray[Any]:
-        """Run the model on the checked rows. Raises UnservableModel."""
-        assert self.batch is not None
-        estimate = self.servable.estimate
-        clock = estimate.began(self.rows)
-        self.began = time.perf_counter()
-        try:
-            output = self.servable.run(self.batch)
-            if clock is not None:
-                estimate.ended(self.rows, clock)
-            return output
-        finally:
-            self.ended = time.perf_counter()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.prediction.call import Call, Prediction
+from services.inference.prediction.call_threads import CallThreads, Finished
 from services.inference.prediction.model_queue import ModelQueue
 from services.inference.prediction.recorder import Recorder
 from services.inference.tracing.request_trace import current_trace
@@ -29,14 +29,24 @@ class Predictor:
         inline_seconds: float,
         threads: int,
         queue_seconds: float,
+        maximum_batch_rows: int = 256,
+        batch_delay_seconds: float = 0.0,
     ) -> None:
+        """`threads`: for models on the CPU; a device has one of its own, since it makes one call at a time."""
         self.queue = ModelQueue(recorder, ids, metrics)
         self._metrics = metrics
         self._inline_seconds = inline_seconds
         self._queue_seconds = queue_seconds
-        self._number_of_threads = threads
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="model-call")
-        self._on_threads: set[Call] = set()
+        self._threads = {
+            device: CallThreads(
+                device,
+                threads=number,
+                maximum_rows=maximum_batch_rows,
+                delay_seconds=batch_delay_seconds,
+                finished=self._finished,
+            )
+            for device, number in (("cpu", threads), ("cuda", 1))
+        }
         metrics.watch_queue(self.queued)
 
     async def predict(
@@ -44,7 +54,7 @@ class Predictor:
     ) -> Prediction:
         """Predict with a servable that the caller has acquired. Raises UnservableModel, and OperatorError if the queue is long.
 
-        1. run the model: on the event loop if that is quick, else on a thread, so that other requests are not delayed
+        1. run the model: on the event loop if that is quick, else on a thread, with what else waits for the model
         2. answer together with what else is ready in this iteration of the loop (`ModelQueue`)
         """
         self.check_queue(servable)
@@ -60,30 +70,29 @@ class Predictor:
 
         call = Call(servable, batch.rows, done, batch=batch, event_time=event_time, traceparent=traceparent)
         call.trace = current_trace.get()
-        if not self.is_inline(servable, batch.rows):
-            await self._run_on_thread(call)
-        self.queue.submit(call)
-        return await future
+        if self.is_inline(servable, batch.rows):
+            self.queue.submit(call)
+            return await future
+        threads = self._threads[servable.device]
+        threads.submit(call)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            threads.discard(call)
+            raise
 
     def is_inline(self, servable: Servable, rows: int) -> bool:
-        """Whether a call with this many rows is quick enough for the event loop."""
-        return servable.seconds(rows) <= self._inline_seconds
+        """Whether a call with this many rows is quick enough for the event loop, which would wait for a device."""
+        return servable.device == "cpu" and servable.seconds(rows) <= self._inline_seconds
 
     def is_ready(self, servable: Servable) -> bool:
         """Whether a call of one row is made on the event loop, and would not wait for long."""
-        return (
-            servable.seconds(1) <= self._inline_seconds
-            and self.queue.expected_seconds() <= self._queue_seconds
-        )
+        return self.is_inline(servable, 1) and self.queue.expected_seconds() <= self._queue_seconds
 
     def check_queue(self, servable: Servable) -> None:
         """Raises OperatorError if a call would wait longer than a client should."""
-        waiting = [call.servable.seconds(call.rows) for call in list(self._on_threads) if not call.began]
-        seconds = (
-            sum(waiting) / self._number_of_threads
-            if not self.is_inline(servable, 1)
-            else self.queue.expected_seconds()
-        )
+        waiting = self.queue if self.is_inline(servable, 1) else self._threads[servable.device]
+        seconds = waiting.expected_seconds()
         if seconds > self._queue_seconds:
             raise OperatorError(
                 f"queued model calls are expected to take {seconds:.1f} s",
@@ -92,19 +101,21 @@ class Predictor:
 
     def queued(self) -> int:
         """Calls waiting for a thread."""
-        return sum(1 for call in list(self._on_threads) if not call.began)
+        return sum(threads.waiting() for threads in self._threads.values())
 
-    async def _run_on_thread(self, call: Call) -> None:
-        self._on_threads.add(call)
-        try:
-            call.output = await asyncio.get_running_loop().run_in_executor(self._threads, call.run)
-        finally:
-            self._on_threads.discard(call)
-            if call.ended:
-                self._metrics.called(
-                    call.servable, waited=call.began - call.requested, seconds=call.ended - call.began
-                )
+    def _finished(self, finished: Finished) -> None:
+        first = finished.calls[0]
+        self._metrics.called(
+            first.servable, waited=finished.began - first.requested, seconds=finished.ended - finished.began
+        )
+        for call, result in zip(finished.calls, finished.results, strict=True):
+            if isinstance(result, Exception):
+                call.done(None, result)
+            else:
+                call.output, call.began, call.ended = result, finished.began, finished.ended
+                self.queue.submit(call)
 
     def close(self) -> None:
         """Wait for calls in progress, then end the threads."""
-        self._threads.shutdown(wait=True)
+        for threads in self._threads.values():
+            threads.close()

@@ -106,8 +106,8 @@ class FileScorer:
                 await asyncio.sleep(_BUSY_WAIT_SECONDS)
 
     def _rows_per_call(self, servable: Servable) -> int:
-        quick = servable.seconds(1) <= self._inline_seconds
-        longest = self._inline_seconds if quick else _SECONDS_ON_THREAD
+        is_quick = self._predictor.is_inline(servable, 1)
+        longest = self._inline_seconds if is_quick else _SECONDS_ON_THREAD
         rows = _MOST_ROWS
         while rows > 1 and servable.seconds(rows) > longest:
             rows //= 2
