@@ -94,6 +94,8 @@ def _kind(annotation: Any) -> str:
         return _kind(next(choice for choice in choices if choice is not type(None)))
     if getattr(annotation, "__origin__", None) is tuple:
         return "JSON list"
+    if getattr(annotation, "__origin__", None) is dict:
+        return "JSON object"
     names = {
         "str": "text",
         "int": "integer",
@@ -114,7 +116,7 @@ def _default(value: Any, factory: Any) -> str:
         return "none: must be set"
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
-    if value is None or value == "" or value == ():
+    if value in (None, "", (), {}):
         return "empty"
     if isinstance(value, tuple):
         return code(json.dumps(value))

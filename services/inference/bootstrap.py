@@ -8,12 +8,14 @@ import logging
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
 from services.inference.assembly import assemble, assemble_tasks, make_fast_path, make_pool
 from services.inference.fast_path.hot_requests import HotRequests
+from services.inference.form import DeclaredForms
 from services.inference.http.app import InferenceApp
 from services.inference.isolation.process import IsolatedProcess
 from services.inference.metrics import InferenceMetrics
@@ -30,7 +32,7 @@ from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.devices import choose_device
-from services.inference.runtimes.engines import open_engine
+from services.inference.runtimes.engines import Engines, open_engine
 from services.inference.runtimes.gpu import Gpu, GpuCollector, count_gpus, find_gpu
 from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
@@ -158,13 +160,20 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         seconds=settings.candidate_seconds,
         memory_bytes=settings.candidate_memory_bytes,
     )
+    engines = Engines(
+        DeclaredForms(settings.precision, settings.precision_by_model, settings.tensorrt),
+        maximum_batch_rows=settings.maximum_batch_rows,
+        tensorrt_folder=shared.home / "tensorrt",
+    )
     loader = Loader(
         store,
         verifying_key=keys.verifying,
         trial=isolated.open,
-        engine=lambda name, model: open_engine(name, model, device=device, threads=settings.operator_threads),
+        engine=partial(open_engine, device=device, threads=settings.operator_threads),
+        options=engines.options,
         probe_rows=settings.probe_rows,
         probe_tolerance=settings.probe_tolerance,
+        precision_tolerance=settings.precision_tolerance,
     )
     on_loop = _caller(asyncio.get_running_loop())
     bound_bytes = settings.model_memory_mib << 20 or None

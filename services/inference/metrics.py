@@ -276,9 +276,24 @@ class InferenceMetrics(Collector):
         )
         yield gauge(
             "homeostat_inference_model_info",
-            "1 for the live version.",
-            ["model", "version", "device"],
-            {(servable.model, servable.version_short, servable.device): 1 for servable in served},
+            "1 for the live version, with the precision and the runtime in which it is computed.",
+            ["model", "version", "device", "precision", "runtime"],
+            {
+                (
+                    servable.model,
+                    servable.version_short,
+                    servable.device,
+                    servable.form.precision,
+                    servable.runtime,
+                ): 1
+                for servable in served
+            },
+        )
+        yield gauge(
+            "homeostat_inference_precision_difference",
+            "Largest difference on reference rows between the live version and float32 on the CPU; absent if it is computed so.",
+            ["model"],
+            {(one.model,): one.difference for one in served if one.difference is not None},
         )
         yield gauge(
             "homeostat_inference_loaded_versions",

@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.inference.form import Precision
+
 
 class InferenceSettings(BaseSettings):
     """Read from the environment (`HOMEOSTAT_INFERENCE_…`); frozen afterwards."""
@@ -59,6 +61,25 @@ class InferenceSettings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="Device for models. If CUDA is not usable, `cuda` fails at start and `auto` uses the CPU and logs why.",
+    )
+    precision: Precision = Field(
+        "fp32",
+        description="Precision of model calls. Outputs in a precision other than `fp32` are compared with float32 on the CPU at "
+        "load. `tf32` requires CUDA, `bf16` TensorRT.",
+    )
+    precision_by_model: dict[str, Precision] = Field(
+        {},
+        description="Precision of individual models, as a JSON object of model names and precisions.",
+    )
+    precision_tolerance: float = Field(
+        0.01,
+        gt=0,
+        description="Maximum difference between outputs in the declared precision or by TensorRT and those in float32 on the "
+        "CPU, absolute for numbers up to 1, else relative. A version that exceeds it is not served.",
+    )
+    tensorrt: tuple[str, ...] = Field(
+        (),
+        description="Models that run with TensorRT, as a JSON list. If TensorRT is not usable, they are not served.",
     )
     operator_threads: int = Field(
         1,

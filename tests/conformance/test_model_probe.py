@@ -17,6 +17,7 @@ from cli.deployment.version_builder import VersionBuilder
 from services.inference.models.loader import Loader
 from services.inference.models.servable import Engine
 from services.inference.runtimes.devices import Device
+from services.inference.runtimes.engines import EXACT, EngineOptions
 from services.inference.runtimes.onnx import OnnxModel
 from services.retraining.runs.evaluation import compare
 from shared.contracts.loop_spec import LoopSpec
@@ -148,7 +149,7 @@ def server(raw: bytes, home: Path, engine: type[OnnxModel] = OnnxModel, probe_ro
         released_at=datetime.now(UTC),
     )
 
-    def opened(_: str, content: bytes) -> Engine:
+    def opened(_: str, content: bytes, options: EngineOptions) -> Engine:
         return engine(content, device=CPU, threads=1)
 
     loader = Loader(
@@ -156,8 +157,10 @@ def server(raw: bytes, home: Path, engine: type[OnnxModel] = OnnxModel, probe_ro
         verifying_key=keys.verifying,
         trial=trial_in_this_process(opened),
         engine=opened,
+        options=lambda manifest: EXACT,
         probe_rows=probe_rows,
         probe_tolerance=1e-3,
+        precision_tolerance=1e-2,
     )
     loader.load(release)
 

@@ -10,6 +10,7 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from services.inference.assembly import assemble, make_pool
+from services.inference.form import DeclaredForms
 from services.inference.http.app import InferenceApp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.loader import Loader
@@ -24,7 +25,7 @@ from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.devices import choose_device
-from services.inference.runtimes.engines import open_engine
+from services.inference.runtimes.engines import EngineOptions, Engines, open_engine
 from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
 from services.inference.tracing.request_trace import Tracing
@@ -56,18 +57,26 @@ class InferenceServer:
         self.registry = CollectorRegistry()
         metrics = self.metrics = InferenceMetrics(self.registry)
         self.registry.register(SpoolCollector(self.spool))
-        device = choose_device("cpu")
+        device = choose_device("cuda" if self.settings.device == "cuda" else "cpu")
 
-        def engine(name: str, model: bytes) -> Engine:
-            return open_engine(name, model, device=device, threads=1)
+        def engine(name: str, model: bytes, options: EngineOptions) -> Engine:
+            return open_engine(name, model, options, device=device, threads=1)
+
+        engines = Engines(
+            DeclaredForms(self.settings.precision, self.settings.precision_by_model, self.settings.tensorrt),
+            maximum_batch_rows=self.settings.maximum_batch_rows,
+            tensorrt_folder=toys.home / "tensorrt",
+        )
 
         loader = Loader(
             toys.store,
             verifying_key=toys.keys.verifying,
             trial=trial_in_this_process(engine),
             engine=engine,
+            options=engines.options,
             probe_rows=8,
             probe_tolerance=1e-3,
+            precision_tolerance=self.settings.precision_tolerance,
         )
         on_demand = OnDemandMetrics(self.registry)
         on_demand.watch(self.slots, metrics, bound_bytes=bound_bytes)

@@ -35,11 +35,14 @@ class FakeDevice:
         """Put it in the place of onnxruntime's own, and let CUDA be usable."""
         device, real = self, onnxruntime.InferenceSession
 
-        def opened(model: bytes, options: Any = None, *, providers: Sequence[Any] = ()) -> Any:
+        def opened(
+            model: bytes, options: Any = None, *, providers: Sequence[Any] = (), enable_fallback: int = 1
+        ) -> Any:
             names = [one if isinstance(one, str) else one[0] for one in providers]
             session = real(model, options, providers=["CPUExecutionProvider"])
             if names == ["CPUExecutionProvider"]:
                 return session
+            assert not enable_fallback, "onnxruntime would fall back to the CPU"
             device.opened.append(list(providers))
             return FakeSession(device, session, [name for name in names if name in device.providers])
 
@@ -81,6 +84,9 @@ class FakeSession:
     device: FakeDevice
     session: Any
     names: list[str]
+
+    def disable_fallback(self) -> None:
+        """As onnxruntime's."""
 
     def get_providers(self) -> list[str]:
         return self.names

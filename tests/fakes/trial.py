@@ -7,20 +7,23 @@ from contextlib import AbstractContextManager, contextmanager
 
 from services.inference.models.loader import Trial
 from services.inference.models.servable import Engine
+from services.inference.runtimes.engines import EngineOptions
 from shared.contracts.manifest import MODEL
 from shared.models.file_safety import check_model_file
 
 
-def trial_in_this_process(engine: Callable[[str, bytes], Engine]) -> Trial:
+def trial_in_this_process(engine: Callable[[str, bytes, EngineOptions], Engine]) -> Trial:
     """Checks the bytes and makes an engine of them."""
 
     @contextmanager
-    def opened(name: str, model: bytes) -> Iterator[Engine]:
+    def opened(name: str, model: bytes, options: EngineOptions) -> Iterator[Engine]:
         if name == MODEL:
             check_model_file(model)
-        yield engine(name, model)
+        yield engine(name, model, options)
 
-    def trial(name: str, model: bytes, is_wanted: Callable[[], bool]) -> AbstractContextManager[Engine]:
-        return opened(name, model)
+    def trial(
+        name: str, model: bytes, options: EngineOptions, is_wanted: Callable[[], bool]
+    ) -> AbstractContextManager[Engine]:
+        return opened(name, model, options)
 
     return trial

@@ -22,7 +22,7 @@ import numpy as np
 
 from services.inference.isolation.frames import PeerGone, describe, receive, restore, send
 from services.inference.runtimes.devices import Device, choose_device
-from services.inference.runtimes.engines import Loaded, open_engine
+from services.inference.runtimes.engines import EngineOptions, Loaded, open_engine
 from shared.contracts.manifest import ARCHIVE, MODEL
 from shared.errors import HomeostatError, UnservableModel
 from shared.models.file_safety import check_model_file
@@ -46,7 +46,7 @@ class Isolated:
     def answer(self, head: dict[str, Any], body: memoryview) -> tuple[dict[str, Any], list[memoryview]]:
         """What to send back. Raises HomeostatError, MemoryError, and KeyError for a message that is none."""
         if head["do"] == "load":
-            return self._load(head["name"], int(head["memory_bytes"]), body), []
+            return self._load(head, body), []
         if head["do"] == "unload":
             self._engine = None
             return {}, []
@@ -66,7 +66,8 @@ class Isolated:
             hint="raise HOMEOSTAT_INFERENCE_CANDIDATE_MEMORY_BYTES, give the server more memory, or release a smaller model",
         )
 
-    def _load(self, name: str, memory_bytes: int, body: memoryview) -> dict[str, Any]:
+    def _load(self, head: dict[str, Any], body: memoryview) -> dict[str, Any]:
+        name, memory_bytes = head["name"], int(head["memory_bytes"])
         self._engine = None
         if name == ARCHIVE:
             # Its libraries are not the model's memory, and the limit of the model before does not count for them.
@@ -79,7 +80,8 @@ class Isolated:
         model = bytes(body)
         if name == MODEL:
             check_model_file(model)  # an archive is checked by its reader
-        self._engine = open_engine(name, model, device=self._device, threads=self._threads)
+        options = EngineOptions.load(head["options"])
+        self._engine = open_engine(name, model, options, device=self._device, threads=self._threads)
         return {
             "device": self._engine.device,
             "inputs": [[one.name, one.kind, one.shape] for one in self._engine.inputs],

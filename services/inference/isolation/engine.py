@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from services.inference.form import Form
 from services.inference.isolation.frames import describe, restore
 from shared.errors import UnservableModel
 from shared.models.contract import TensorType
@@ -19,11 +20,12 @@ Ask = Callable[[str, Mapping[str, Any], list[memoryview]], tuple[dict[str, Any],
 class IsolatedEngine:
     """The engine of a model that is loaded in the isolated process."""
 
-    def __init__(self, loaded: Mapping[str, Any], ask: Ask) -> None:
+    def __init__(self, loaded: Mapping[str, Any], form: Form, ask: Ask) -> None:
         self.device: str = loaded["device"]
         self.inputs = _tensors(loaded["inputs"])
         self.outputs = _tensors(loaded["outputs"])
         self.batch_sizes: tuple[int, ...] = tuple(loaded["batch_sizes"])
+        self.form = form
         self._ask = ask
 
     def run(self, output: str, feeds: Mapping[str, Array]) -> Array:

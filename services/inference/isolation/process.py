@@ -15,6 +15,7 @@ from typing import Any
 from services.inference.isolation.engine import IsolatedEngine
 from services.inference.isolation.frames import PeerGone, receive, send
 from services.inference.isolation.memory import available_bytes
+from services.inference.runtimes.engines import EngineOptions
 from shared.errors import HomeostatError, OperatorError, UnservableModel
 
 _CHECK_SECONDS = 0.2
@@ -42,7 +43,9 @@ class IsolatedProcess:
         self._is_wanted: Callable[[], bool] = lambda: True
 
     @contextmanager
-    def open(self, name: str, model: bytes, is_wanted: Callable[[], bool]) -> Iterator[IsolatedEngine]:
+    def open(
+        self, name: str, model: bytes, options: EngineOptions, is_wanted: Callable[[], bool]
+    ) -> Iterator[IsolatedEngine]:
         """The model of a file, loaded in the process. Raises UnservableModel, also when `is_wanted` says no while it waits."""
         self._is_wanted = is_wanted
         if self._child is None or self._child.poll() is not None:
@@ -50,8 +53,9 @@ class IsolatedProcess:
         self._deadline = time.monotonic() + self._seconds
         memory_bytes = self._memory_bytes or int(_SHARE_OF_AVAILABLE * available_bytes())
         try:
-            loaded, _ = self._ask("load", {"name": name, "memory_bytes": memory_bytes}, [memoryview(model)])
-            yield IsolatedEngine(loaded, self._ask)
+            head = {"name": name, "memory_bytes": memory_bytes, "options": options.dump()}
+            loaded, _ = self._ask("load", head, [memoryview(model)])
+            yield IsolatedEngine(loaded, options.form, self._ask)
         finally:
             # The next model gets its memory back; where that fails, the next start does.
             if self._peer is not None:

@@ -1,4 +1,4 @@
-"""Loads a release: fetch, verify, try in a process of its own, load, warm up, in this order."""
+"""Loads a release: fetch, verify, try in a process of its own and compare with float32, load, warm up, in this order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -14,8 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from services.inference.models.accuracy import check_accuracy, inaccurate
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Array, Engine, Servable
+from services.inference.runtimes.engines import EXACT, EngineOptions
 from shared.contracts.lake_schema import SCORE, SCORES
 from shared.contracts.manifest import REFERENCE, Manifest, short
 from shared.contracts.release import Release
@@ -32,7 +35,7 @@ _MOST_PASSED = 4096  # versions that are remembered
 
 # Loads a model, by its file's name and bytes, where it can do no harm; refuses to go on when the function says that the version
 # is not wanted any more.
-Trial = Callable[[str, bytes, Callable[[], bool]], AbstractContextManager[Engine]]
+Trial = Callable[[str, bytes, EngineOptions, Callable[[], bool]], AbstractContextManager[Engine]]
 
 
 class Loader:
@@ -44,18 +47,27 @@ class Loader:
         *,
         verifying_key: Path,
         trial: Trial,
-        engine: Callable[[str, bytes], Engine],
+        engine: Callable[[str, bytes, EngineOptions], Engine],
+        options: Callable[[Manifest], EngineOptions],
         probe_rows: int,
         probe_tolerance: float,
+        precision_tolerance: float,
     ) -> None:
-        """`engine`: runs the model in a file's name and bytes."""
+        """`engine`: runs the model in a file's name and bytes, with the `options` of its version.
+
+        `precision_tolerance`: how far answers in another form than float32 may be from it; absolute for numbers up to 1, else
+        relative.
+        """
         self._store = store
         self._verifying_key = verifying_key
         self._trial = trial
         self._engine = engine
         self._probe_rows = probe_rows
+        self._options = options
         self._tolerance = probe_tolerance
-        self._passed: set[str] = set()
+        self._precision_tolerance = precision_tolerance
+        # Versions that have passed, and their differences from float32.
+        self._passed: dict[str, float | None] = {}
 
     def load(self, release: Release) -> Servable:
         """A verified and probed servable. Raises IntegrityError, UnservableModel, NotFound, DependencyUnavailable.
@@ -63,8 +75,8 @@ class Loader:
         1. fetch into a private folder    2. verify digests and signature
         3. read the bytes, and compare them with the verified digests
         4. on trial, in a process of its own: check the operators and weights in the file, load it, check inputs and output,
-           probe it on reference rows, and compare its scores of them with those of its packaging; a version that has passed
-           once is not tried again when it is loaded again
+           in another form than float32 compare it with float32 on the CPU, probe it on reference rows, and compare its scores
+           of them with those of its packaging; a version that has passed once is not tried again when it is loaded again
         5. load it in this process    6. warm it up and measure it    7. compare its scores once more
         """
         with tempfile.TemporaryDirectory(prefix="homeostat-version-") as name:
@@ -79,31 +91,60 @@ class Loader:
             reference = _verified_bytes(folder, manifest, REFERENCE)
         reference_rows = read_reference(manifest, reference)
         rows = reference_rows.take(spread(reference_rows.num_rows, self._probe_rows))
+        options, tolerance = self._options(manifest), self._tolerance
+        if not options.form.is_exact:
+            tolerance = max(tolerance, self._precision_tolerance)
         if release.version not in self._passed:
-            self._try(release, manifest, model, reference_rows, rows)
-        servable = Servable(
-            release, manifest, self._engine(manifest.model_file, model), loaded_at=datetime.now(UTC)
-        )
+            self._try(release, manifest, model, reference_rows, rows, options, tolerance)
+        opened = self._engine(manifest.model_file, model, options)
+        servable = Servable(release, manifest, opened, loaded_at=datetime.now(UTC))
+        servable.difference = self._passed.get(release.version)
         self._warm(servable, rows)
-        self._compare(servable, rows)
+        self._compare(servable, rows, tolerance)
         return servable
 
     def _try(
-        self, release: Release, manifest: Manifest, model: bytes, reference_rows: pa.Table, rows: pa.Table
+        self,
+        release: Release,
+        manifest: Manifest,
+        model: bytes,
+        reference_rows: pa.Table,
+        rows: pa.Table,
+        options: EngineOptions,
+        tolerance: float,
     ) -> None:
-        with self._trial(manifest.model_file, model, lambda: self._is_newest(release)) as engine:
+        file, is_wanted = manifest.model_file, partial(self._is_newest, release)
+        exact: Array | None = None
+        if not options.form.is_exact:
+            with self._trial(file, model, EXACT, is_wanted) as engine:
+                exact = Servable(release, manifest, engine, loaded_at=datetime.now(UTC)).run(
+                    _compared(manifest, rows)
+                )
+        with self._trial(file, model, options, is_wanted) as engine:
             tried = Servable(release, manifest, engine, loaded_at=datetime.now(UTC))
+            if exact is not None:
+                tried.difference = self._difference(tried, rows, exact)
             probe(
                 lambda table: tried.run(batch_of(manifest, table)),
                 manifest.features,
                 manifest.prediction,
                 reference_rows,  # all of them: the sample is then that of the deployment
-                tolerance=self._tolerance,
+                tolerance=tolerance,
             )
-            self._compare(tried, rows)
+            self._compare(tried, rows, tolerance)
         if len(self._passed) >= _MOST_PASSED:
             self._passed.clear()
-        self._passed.add(release.version)
+        self._passed[release.version] = tried.difference
+
+    def _difference(self, servable: Servable, reference: pa.Table, exact: Array) -> float:
+        """The largest difference from the exact answers. Raises UnservableModel if it is beyond the tolerance."""
+        try:
+            answered = servable.run(_compared(servable.manifest, reference))
+        except UnservableModel as error:
+            raise inaccurate(
+                f"in {servable.form} the model fails on reference rows: {error.message}"
+            ) from error
+        return check_accuracy(answered, exact, form=str(servable.form), tolerance=self._precision_tolerance)
 
     def _is_newest(self, release: Release) -> bool:
         try:
@@ -119,10 +160,10 @@ class Loader:
         one, many = reference.slice(0, 1), reference.slice(0, _MEASURED_ROWS)
         servable.measure(batch_of(servable.manifest, one), batch_of(servable.manifest, many))
 
-    def _compare(self, servable: Servable, reference: pa.Table) -> None:
+    def _compare(self, servable: Servable, reference: pa.Table, tolerance: float) -> None:
         answered = servable.run(batch_of(servable.manifest, reference))
         if servable.is_vector:
-            self._compare_vectors(servable, reference, answered)
+            self._compare_vectors(servable, reference, answered, tolerance)
             return
         if servable.labels:
             answered = self._of_recorded_labels(servable, reference, answered)
@@ -134,7 +175,7 @@ class Loader:
                 hint="package the version again",
             )
         wanted = reference.column("score").to_numpy()
-        near = np.isclose(answered, wanted, rtol=self._tolerance, atol=self._tolerance)
+        near = np.isclose(answered, wanted, rtol=tolerance, atol=tolerance)
         if not near.all():
             row = int(np.argmin(near))
             raise UnservableModel(
@@ -143,7 +184,9 @@ class Loader:
                 hint="package it again with this onnxruntime or torch, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
             )
 
-    def _compare_vectors(self, servable: Servable, reference: pa.Table, answered: Array) -> None:
+    def _compare_vectors(
+        self, servable: Servable, reference: pa.Table, answered: Array, tolerance: float
+    ) -> None:
         """Values and embeddings: every number of a row."""
         if SCORES not in reference.column_names:
             raise UnservableModel(
@@ -151,7 +194,7 @@ class Loader:
                 hint="package the version again",
             )
         wanted = read_scores(servable.manifest.prediction, reference)
-        near = np.isclose(answered, wanted, rtol=self._tolerance, atol=self._tolerance).all(axis=1)
+        near = np.isclose(answered, wanted, rtol=tolerance, atol=tolerance).all(axis=1)
         if not near.all():
             row = int(np.argmin(near))
             place = int(np.argmax(np.abs(answered[row] - wanted[row])))
@@ -206,6 +249,11 @@ def batch_of(manifest: Manifest, rows: pa.Table) -> Batch:
     """Reference rows as model inputs. Allowed values are not checked again: these rows are history."""
     inside = manifest.matrix.columns(manifest.features) if manifest.matrix is not None else ()
     return Batch(rows.num_rows, to_arrays(manifest.features, rows, matrix_columns=inside), {})
+
+
+def _compared(manifest: Manifest, reference: pa.Table) -> Batch:
+    """The rows on which forms are compared: no more than one batch, since float32 on the CPU is slow."""
+    return batch_of(manifest, reference.take(spread(reference.num_rows, _MEASURED_ROWS)))
 
 
 def _verified_bytes(folder: Path, manifest: Manifest, name: str) -> bytes:

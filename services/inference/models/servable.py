@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from services.inference.form import Form
 from services.inference.models.call_estimate import CallEstimate
 from services.inference.models.input_schema import Batch, Schema
 from services.inference.models.labels import Labels
-from shared.contracts.manifest import Manifest, short
+from shared.contracts.manifest import ARCHIVE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import UnservableModel
 from shared.models.contract import TensorType, check_finite, check_rows, check_signature
@@ -41,6 +42,9 @@ class Engine(Protocol):
     def outputs(self) -> tuple[TensorType, ...]: ...
 
     @property
+    def form(self) -> Form: ...
+
+    @property
     def batch_sizes(self) -> tuple[int, ...]:
         """Sizes to which batches are filled up, so that each is tried at load; empty if any size is as good."""
         ...
@@ -62,6 +66,9 @@ class Servable:
         self.loaded_at = loaded_at
         self.device = engine.device
         self.memory_bytes = 0  # what loading it took; measured only where memory is bounded
+        self.form = engine.form
+        # Largest difference of its answers from those in float32; None if they are computed in it.
+        self.difference: float | None = None
         self.in_flight = 0
         self.retired = False
         signature = check_signature(
@@ -92,6 +99,11 @@ class Servable:
             + orjson.dumps(self.version)
             + b',"generation":%d,"predictions":' % self.generation
         )
+
+    @property
+    def runtime(self) -> str:
+        """What computes it."""
+        return "torch" if self.manifest.model_file == ARCHIVE else self.form.runtime
 
     def run(self, batch: Batch) -> Array:
         """The output for checked rows: one score, `width` numbers or one tensor per row. Raises UnservableModel."""

@@ -23,6 +23,8 @@ def model_config(servable: Servable, *, maximum_rows: int) -> dict[str, Any]:
             "version": {"string_value": servable.version},
             "generation": {"string_value": str(servable.generation)},
             "kind": {"string_value": servable.manifest.prediction.kind},
+            "precision": {"string_value": servable.form.precision},
+            "runtime": {"string_value": servable.runtime},
         },
     }
 

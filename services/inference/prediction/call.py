@@ -53,3 +53,5 @@ class Call:
     trace: RequestTrace | None = None
     expected: float = 0.0  # seconds that it adds to the calls before it; set by the queue
     requested: float = field(default_factory=time.perf_counter)
+    began: float = 0.0  # of a call on a thread, like `ended`
+    ended: float = 0.0

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from services.inference.form import Form
 from services.inference.runtimes.devices import Device
 from shared.models.torch_archive.torch_model import TorchModel
 
@@ -23,6 +24,7 @@ class ServedProgram:
         self.inputs = self._model.inputs
         self.outputs = self._model.outputs
         self.batch_sizes: tuple[int, ...] = ()
+        self.form = Form()
 
     def run(self, output: str, feeds: Mapping[str, Array]) -> Array:
         """One output for the given inputs. Raises UnservableModel where the program fails on them."""

@@ -117,7 +117,7 @@ class Status:
         return report | {"messages": find_messages(report)}
 
     def _models(self, now: float) -> list[dict[str, Any]]:
-        models = [
+        models: list[dict[str, Any]] = [
             {
                 "name": release.model,
                 "version": release.version,
@@ -125,6 +125,9 @@ class Status:
                 "loaded": servable is not None,
                 "memory_bytes": servable.memory_bytes if servable else 0,
                 "device": servable.device if servable else "",
+                "precision": servable.form.precision if servable else "",
+                "runtime": servable.runtime if servable else "",
+                "precision_difference": servable.difference if servable else None,
                 "since": servable.loaded_at.isoformat() if servable else "",
                 "released_by": release.actor,
                 "reason": release.reason,
@@ -141,6 +144,9 @@ class Status:
                 "loaded": False,
                 "memory_bytes": 0,
                 "device": "",
+                "precision": "",
+                "runtime": "",
+                "precision_difference": None,
                 "since": "",
                 "released_by": "",
                 "reason": "",

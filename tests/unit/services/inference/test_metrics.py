@@ -5,11 +5,20 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from services.inference.form import Form
 from services.inference.metrics import KEPT_VERSIONS, InferenceMetrics
 
 
 def servable(version: str) -> Any:
-    return SimpleNamespace(model="toy", version_short=version, generation=1, device="cpu")
+    return SimpleNamespace(
+        model="toy",
+        version_short=version,
+        generation=1,
+        device="cpu",
+        form=Form("fp16"),
+        runtime="onnxruntime",
+        difference=0.00025,
+    )
 
 
 def test_exposition_text() -> None:
@@ -43,7 +52,8 @@ def test_exposition_text() -> None:
         'homeostat_inference_release_failed{model="toy"} 0.0',
         'homeostat_inference_errors_total{status="422"} 1.0',
         'homeostat_inference_swaps_total{model="toy",result="served"} 1.0',
-        'homeostat_inference_model_info{device="cpu",model="toy",version="abc"} 1.0',
+        'homeostat_inference_model_info{device="cpu",model="toy",precision="fp16",runtime="onnxruntime",version="abc"} 1.0',
+        'homeostat_inference_precision_difference{model="toy"} 0.00025',
         "homeostat_inference_release_log_age_seconds NaN",
     ):
         assert line in text.splitlines()

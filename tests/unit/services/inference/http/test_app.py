@@ -351,7 +351,10 @@ def test_metric_labels_are_bounded(installation: InferenceServer) -> None:
         for sample in metric.samples
         for label in sample.labels
     }
-    assert names <= {"model", "version", "outcome", "status", "result", "device", "kind", "state", "le"}
+    assert names <= {"model", "version", "outcome", "status", "result", "device", "kind", "state", "le"} | {
+        "precision",
+        "runtime",
+    }
     version = installation.slots.current()[0].version_short
     assert installation.sample("homeostat_inference_rows_total", model="toy", version=version) == 1
     assert np.isfinite(installation.sample("homeostat_inference_release_log_age_seconds") or 0.0)

@@ -12,7 +12,9 @@ import numpy.typing as npt
 import psutil
 import pytest
 
+from services.inference.form import Form
 from services.inference.isolation.process import IsolatedProcess
+from services.inference.runtimes.engines import EXACT, EngineOptions
 from shared.contracts.manifest import ARCHIVE, MODEL
 from shared.errors import UnservableModel
 from tests.fakes import bad_models
@@ -45,16 +47,19 @@ def isolated() -> Iterator[IsolatedProcess]:
 
 
 def run(isolated: IsolatedProcess, model: bytes) -> list[float]:
-    with isolated.open(MODEL, model, always) as engine:
+    with isolated.open(MODEL, model, EXACT, always) as engine:
         scores: list[float] = engine.run("score", FEEDS).tolist()
         return scores
 
 
 def test_models_follow_each_other_in_one_process(isolated: IsolatedProcess) -> None:
-    with isolated.open(MODEL, toy_onnx(3.0), always) as engine:
+    with isolated.open(MODEL, toy_onnx(3.0), EXACT, always) as engine:
         assert (engine.device, engine.outputs[0].kind) == ("cpu", "tensor(float)")
         assert {one.name: one.shape for one in engine.inputs}["count"] == (None, 1)
         assert engine.run("score", FEEDS).tolist() == [3.0, 3.0, 3.0]
+    with isolated.open(MODEL, toy_onnx(70000.0), EngineOptions(Form("fp16")), always) as engine:
+        assert engine.run("score", FEEDS).tolist() == [65504.0] * 3, "the largest float16"
+        assert (engine.form, engine.batch_sizes) == (Form("fp16"), ())
     before = isolated._child
     assert run(isolated, toy_onnx(4.0)) == [4.0, 4.0, 4.0]
     assert isolated._child is before
@@ -105,7 +110,7 @@ def test_trial_ends_when_it_is_no_longer_wanted(isolated: IsolatedProcess) -> No
 
     with (
         pytest.raises(UnservableModel, match="a newer release"),
-        isolated.open(MODEL, bad_models.hanging_at_scoring(), wanted_twice) as engine,
+        isolated.open(MODEL, bad_models.hanging_at_scoring(), EXACT, wanted_twice) as engine,
     ):
         engine.run("score", FEEDS)
     assert len(asked) == 2
@@ -122,7 +127,7 @@ def test_process_that_was_killed_is_started_again(isolated: IsolatedProcess) -> 
 def test_program_of_torch_runs_in_the_process(isolated: IsolatedProcess) -> None:
     """What torch itself allocates is not counted as the model's memory."""
     feeds: dict[str, Array] = {"amount": np.array([1.5], np.float32), "count": np.array([3])}
-    with isolated.open(ARCHIVE, archive(), always) as engine:
+    with isolated.open(ARCHIVE, archive(), EXACT, always) as engine:
         assert engine.run("scores", feeds).tolist() == [6.0]
 
 

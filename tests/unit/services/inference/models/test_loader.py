@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.inference.form import Form
 from services.inference.models.loader import Loader, Trial
 from services.inference.models.servable import Engine, Servable
 from services.inference.runtimes.devices import Device
+from services.inference.runtimes.engines import EXACT, EngineOptions
 from services.inference.runtimes.onnx import OnnxModel
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MANIFEST, MODEL, Manifest
@@ -35,7 +37,7 @@ class CountingEngine:
     def __init__(self) -> None:
         self.made = 0
 
-    def __call__(self, name: str, model: bytes) -> Engine:
+    def __call__(self, name: str, model: bytes, options: EngineOptions) -> Engine:
         self.made += 1
         return OnnxModel(model, device=CPU, threads=1)
 
@@ -52,7 +54,7 @@ def loader(toys: ToyStore, engines: CountingEngine) -> Loader:
 
 def make_loader(
     toys: ToyStore,
-    engine: Callable[[str, bytes], Engine],
+    engine: Callable[[str, bytes, EngineOptions], Engine],
     *,
     trial: Trial | None = None,
     key: Path | None = None,
@@ -63,8 +65,10 @@ def make_loader(
         verifying_key=key or toys.keys.verifying,
         trial=trial or trial_in_this_process(engine),
         engine=engine,
+        options=lambda manifest: EXACT,
         probe_rows=16,
         probe_tolerance=tolerance,
+        precision_tolerance=1e-2,
     )
 
 
@@ -190,7 +194,7 @@ class UnevenEngine:
         self._engine = engine
         self._error = error
         self.device, self.inputs, self.outputs = engine.device, engine.inputs, engine.outputs
-        self.batch_sizes = engine.batch_sizes
+        self.batch_sizes, self.form = engine.batch_sizes, engine.form
 
     def run(self, output: str, feeds: Mapping[str, Any]) -> Any:
         scores = self._engine.run(output, feeds)
@@ -203,7 +207,7 @@ def test_scores_may_differ_between_batches_by_the_tolerance(toys: ToyStore) -> N
     def load(error: float) -> Servable:
         made = make_loader(
             toys,
-            lambda _, model: UnevenEngine(OnnxModel(model, device=CPU, threads=1), error),
+            lambda _, model, options: UnevenEngine(OnnxModel(model, device=CPU, threads=1), error),
             tolerance=1e-2,
         )
         return made.load(release)
@@ -248,7 +252,7 @@ class SizedEngine(OnnxModel):
 def test_every_size_of_batch_is_tried_before_serving(toys: ToyStore) -> None:
     made: list[SizedEngine] = []
 
-    def engine(name: str, model: bytes) -> Engine:
+    def engine(name: str, model: bytes, options: EngineOptions) -> Engine:
         made.append(SizedEngine(model))
         return made[-1]
 
@@ -277,6 +281,7 @@ class DoubleEngine:
     inputs = (TensorType("line", "tensor(int64)", (None,)),)
     outputs = (TensorType("numbers", "tensor(double)", (None, 3)),)
     batch_sizes = ()
+    form = Form()
 
     def __init__(self, value: float) -> None:
         self.value = value
@@ -292,7 +297,9 @@ class RefusedTrial:
         self.wanted: list[bool] = []
 
     @contextmanager
-    def __call__(self, name: str, model: bytes, is_wanted: Callable[[], bool]) -> Iterator[Engine]:
+    def __call__(
+        self, name: str, model: bytes, options: EngineOptions, is_wanted: Callable[[], bool]
+    ) -> Iterator[Engine]:
         self.wanted.append(is_wanted())
         raise UnservableModel("it crashed on trial")
         yield

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.inference.form import Form
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
@@ -44,6 +45,9 @@ class FakeServable:
     """Stands in for a loaded version."""
 
     device = "cpu"
+    form = Form()
+    runtime = "onnxruntime"
+    difference = None
 
     def __init__(self, release: Release) -> None:
         self.release = release

@@ -31,6 +31,8 @@ def test_config_describes_inputs_and_outputs(toys: ToyStore) -> None:
             "version": {"string_value": release.version},
             "generation": {"string_value": "1"},
             "kind": {"string_value": "probability"},
+            "precision": {"string_value": "fp32"},
+            "runtime": {"string_value": "onnxruntime"},
         },
     }
     by_version = server.ask("GET", f"/v2/models/toy/versions/{release.version}/config")

@@ -19,6 +19,7 @@ class TimedEngine:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.device, self.inputs, self.outputs = engine.device, engine.inputs, engine.outputs
+        self.batch_sizes, self.form = engine.batch_sizes, engine.form
         self.now = 0.0
         self.seconds = 0.001
         self.threads: list[str] = []
