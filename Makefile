@@ -152,8 +152,9 @@ bench-log: venv  ## cost of a spool append, throughput of shipper and sink; fail
 bench-drift: venv  ## cost of evaluating a window, compared with Evidently's preset
 	$(BIN)/python -m loadtests.bench_drift
 
-gpu: venv  ## the tests that need a CUDA device
+gpu: venv  ## tests and measurements on a CUDA device; fails while a bar is missed, or if there is no device
 	@$(CONTAINED) tests="$(PYTEST) -m gpu tests/gpu"
+	@$(BIN)/python -m loadtests.gpu
 
 containers: venv packages  ## the compose files, the Dockerfile and the command of each image
 	@$(CONTAINED) tests="$(PYTEST) tests/containers"

@@ -55,9 +55,13 @@ def example_rows(name: str, count: int) -> npt.NDArray[np.float32]:
     return random.normal(0, 1, (count, *SHAPES[name])).round(4).astype(np.float32)
 
 
-def release_model(home: Path, name: str) -> None:
+def release_model(home: Path, name: str) -> str:
+    """Package, sign and release a model of `write_models`; its version."""
+    return release_file(home, name, example_rows(name, _REFERENCE_ROWS), _OUTPUTS[name])
+
+
+def release_file(home: Path, name: str, rows: npt.NDArray[np.float32], outputs: int) -> str:
     """Package, sign and release `home`/NAME.onnx, as `homeostat deploy` would. Answers are embeddings: they are in the log."""
-    rows = example_rows(name, _REFERENCE_ROWS)
     session = onnxruntime.InferenceSession(str(home / f"{name}.onnx"), providers=["CPUExecutionProvider"])
     answers = session.run(["y"], {"x": rows})[0]
     draft = home / "drafts" / name
@@ -72,8 +76,8 @@ def release_model(home: Path, name: str) -> None:
     pq.write_table(pa.table(columns), draft / "reference.parquet")
     document = {
         "model": name,
-        "features": [{"name": "x", "type": "tensor", "shape": list(SHAPES[name])}],
-        "prediction": {"kind": "embedding", "size": _OUTPUTS[name], "output": "y"},
+        "features": [{"name": "x", "type": "tensor", "shape": list(rows.shape[1:])}],
+        "prediction": {"kind": "embedding", "size": outputs, "output": "y"},
         "drift": {"window": {"every": "1d"}},
     }
     manifest = package_version(
@@ -97,6 +101,7 @@ def release_model(home: Path, name: str) -> None:
             released_at=datetime.now(UTC),
         )
     )
+    return manifest.version
 
 
 def _dense(

@@ -25,6 +25,7 @@ HOMES = {
         "shared/models/torch_archive",
         "homeostat/model_export/libraries/torch_model.py",
         "homeostat/model_export/libraries/evaluation_mode.py",
+        "loadtests/gpu",
         "examples",
         "cli/templates/trainings/torch.py",
     ),

@@ -1,0 +1,1 @@
+"""`make gpu`: what a GPU brings, against bars, beside the bare runtime."""
