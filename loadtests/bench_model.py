@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +28,7 @@ INPUTS = 32
 IMAGE = (3, 64, 64)
 SHAPES: dict[str, tuple[int, ...]] = {"mlp": (INPUTS,), "conv": IMAGE, "wide": (INPUTS,)}
 _OUTPUTS = {"mlp": 2, "conv": 10, "wide": 2}
-_REFERENCE_ROWS = 64
+REFERENCE_ROWS = 64
 
 
 def write_models(folder: Path) -> None:
@@ -57,29 +58,34 @@ def example_rows(name: str, count: int) -> npt.NDArray[np.float32]:
 
 def release_model(home: Path, name: str) -> str:
     """Package, sign and release a model of `write_models`; its version."""
-    return release_file(home, name, example_rows(name, _REFERENCE_ROWS), _OUTPUTS[name])
+    return release_file(home, name, example_rows(name, REFERENCE_ROWS), _OUTPUTS[name])
 
 
 def release_file(home: Path, name: str, rows: npt.NDArray[np.float32], outputs: int) -> str:
     """Package, sign and release `home`/NAME.onnx, as `homeostat deploy` would. Answers are embeddings: they are in the log."""
     session = onnxruntime.InferenceSession(str(home / f"{name}.onnx"), providers=["CPUExecutionProvider"])
     answers = session.run(["y"], {"x": rows})[0]
-    draft = home / "drafts" / name
-    draft.mkdir(parents=True)
-    moment = pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * len(rows), pa.timestamp("us", "UTC"))
     columns: dict[str, Any] = {
-        "event_time": moment,
         "x": rows.reshape(len(rows), -1).tolist(),
-        "prediction_id": [""] * len(rows),
         "scores": pa.array(answers.tolist(), pa.list_(pa.float32())),
     }
-    pq.write_table(pa.table(columns), draft / "reference.parquet")
     document = {
         "model": name,
         "features": [{"name": "x", "type": "tensor", "shape": list(rows.shape[1:])}],
         "prediction": {"kind": "embedding", "size": outputs, "output": "y"},
         "drift": {"window": {"every": "1d"}},
     }
+    return package_and_release(home, name, document, columns)
+
+
+def package_and_release(home: Path, name: str, document: dict[str, Any], columns: Mapping[str, Any]) -> str:
+    """Package `home`/NAME.onnx with these columns of reference rows, sign and release it; its version."""
+    count = len(next(iter(columns.values())))
+    draft = home / "drafts" / name
+    draft.mkdir(parents=True)
+    moment = pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * count, pa.timestamp("us", "UTC"))
+    reference = {"event_time": moment, **columns, "prediction_id": [""] * count}
+    pq.write_table(pa.table(reference), draft / "reference.parquet")
     manifest = package_version(
         draft / "version",
         loop=LoopSpec.model_validate(document),

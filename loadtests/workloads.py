@@ -1,4 +1,5 @@
-"""What the servers are asked: 1 row and 64 rows as JSON, a 49 KB image in binary, a wide model; in each server's form."""
+"""What the servers are asked, in each server's form: 1 row and 64 rows of numbers as JSON, a 49 KB image in binary, a wide model;
+and of ours 1 row and 64 rows of named columns, to compare its routes."""
 
 from __future__ import annotations
 
@@ -7,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.bench_model import example_rows
+from loadtests.bench_table import CATEGORIES, NAME, table_rows
 
 _MODELS = {"tab1": ("mlp", 1), "tab64": ("mlp", 64), "img": ("conv", 1), "wide": ("wide", 1)}
+_NAMED = {"named1": 1, "named64": 64}
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,13 @@ WORKLOADS: dict[str, dict[str, Asked]] = {
     },
     "img": {"infer": _infer("img"), "rows": _RAW_IMAGE, "mosec": _RAW_IMAGE},
     "wide": {"infer": _infer("wide"), "rows": Asked("/wide", "wide.rows.json")},
+    **{
+        workload: {
+            "infer": Asked(f"/v2/models/{NAME}/infer", f"{workload}.infer.json"),
+            "predict": Asked("/predict", f"{workload}.predict.json"),
+        }
+        for workload in _NAMED
+    },
 }
 
 
@@ -73,6 +83,19 @@ def write_bodies(folder: Path) -> None:
         (folder / f"{workload}.predict.json").write_bytes(
             _json({"model": model, "rows": [{"x": row} for row in rows]})
         )
+    for workload, count in _NAMED.items():
+        named = table_rows(count)
+        tensors = [
+            {
+                "name": name,
+                "shape": [count, 1],
+                "datatype": "BYTES" if name in CATEGORIES else "FP32",
+                "data": [row[name] for row in named],
+            }
+            for name in named[0]
+        ]
+        (folder / f"{workload}.infer.json").write_bytes(_json({"inputs": tensors}))
+        (folder / f"{workload}.predict.json").write_bytes(_json({"model": NAME, "rows": named}))
 
 
 def _json(document: object) -> bytes:
