@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import simdjson
 
 # The sum of squares below this: every number is finite, and no integer among them is rounded on its way over float64.
 _SAFE_SQUARES = 1e30
+_MARK = b",1e16,"  # its square is above the limit
 _ONE_THREAD = 8192  # above it, OpenBLAS may share the work with other threads
 _FLOAT32 = np.dtype("<f4")
 
@@ -27,28 +29,51 @@ class NumberArrays:
         """The `count` numbers of the array `text`, which ends with its first `]`; None if it is something else than numbers, or
         holds very large ones.
         """
+        numbers = self._parse(text)
+        if numbers is None or numbers.size != count:
+            return None
+        return _checked(numbers.astype(np.float32))
+
+    def read_rows(self, rows: Sequence[bytes], size: int) -> Floats | None:
+        """The numbers of `rows`, each of `size` between commas; None as above, or if a row has another size.
+
+        They are read as one array with a mark after each row. The sum of squares allows no mark among the numbers of a row: as
+        there are as many marks as places for them, each is in its place.
+        """
+        if len(rows) == 1:
+            only = None if b"]" in rows[0] else self.read(b"[%b]" % rows[0], size)
+            return None if only is None else only.reshape(1, size)
+        text = b"[%b%b]" % (_MARK.join(rows), _MARK[:-1])
+        if text.find(b"]") != len(text) - 1:  # nested arrays would be read as one
+            return None
+        numbers = self._parse(text)
+        if numbers is None or numbers.size != len(rows) * (size + 1):
+            return None
+        return _checked(numbers.reshape(len(rows), size + 1)[:, :size].astype(np.float32))
+
+    def _parse(self, text: bytes) -> npt.NDArray[Any] | None:
         try:
             array = self._parser.parse(text)
             if not isinstance(array, simdjson.Array):
                 return None
-            numbers: npt.NDArray[Any] = np.frombuffer(array.as_buffer(of_type="d"), np.float64)
+            return np.frombuffer(array.as_buffer(of_type="d"), np.float64)
         except (ValueError, TypeError, RuntimeError):
             return None
-        if numbers.size != count:
-            return None
-        floats = numbers.astype(np.float32)
-        return floats if _squares(floats) < _SAFE_SQUARES else None
 
 
 def read_binary(raw: bytes, start: int, count: int) -> Floats | None:
     """`count` little-endian float32 from `start` on, copied; None if they may hold one that is not finite."""
     floats = np.frombuffer(raw, _FLOAT32, count, start).astype(np.float32)
-    return floats if _squares(floats) < math.inf else None
+    return floats if sum_of_squares(floats) < math.inf else None
 
 
-def _squares(floats: Floats) -> float:
+def sum_of_squares(floats: Floats) -> float:
     """The sum of the squares; NaN or infinite if a number is."""
     if len(floats) <= _ONE_THREAD:
         return float(floats.dot(floats))
     parts = [floats[start : start + _ONE_THREAD] for start in range(0, len(floats), _ONE_THREAD)]
     return float(sum(part.dot(part) for part in parts))
+
+
+def _checked(floats: Floats) -> Floats | None:
+    return floats if sum_of_squares(floats.reshape(-1)) < _SAFE_SQUARES else None

@@ -87,28 +87,35 @@ class PredictHandler:
 
 def write_predictions(servable: Servable, prediction: Prediction) -> bytes:
     """The body of a response."""
-    items = orjson.dumps(_items(servable, prediction), option=servable.reply_options)
+    if prediction.classes is None and prediction.scores is not None:
+        scores = orjson.dumps(prediction.scores)[1:-1].split(b",")
+        items = _join(prediction, b',"score":', scores, b"}")
+    elif servable.is_vector and not servable.names:
+        # As one array: orjson writes the shortest text of each float32, half as long as that of the float64 of the same value.
+        rows = orjson.dumps(prediction.output, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
+        items = _join(prediction, b',"embedding":[', rows, b"]}")
+    else:
+        items = orjson.dumps(_items(servable, prediction))
     return b"%b%b}" % (servable.reply_head, items)
+
+
+def _join(prediction: Prediction, middle: bytes, answers: list[bytes], end: bytes) -> bytes:
+    """Ids and answers as JSON text: many rows would need an object each."""
+    parts = [middle] * (4 * len(answers))
+    parts[::4] = prediction.prediction_ids.text.split(b",")
+    parts[2::4] = answers
+    parts[3::4] = [end + b',{"prediction_id":'] * len(answers)
+    parts[-1] = end
+    return b'[{"prediction_id":%b]' % b"".join(parts)
 
 
 def _items(servable: Servable, prediction: Prediction) -> list[dict[str, Any]]:
     if prediction.classes is not None:
         return _class_items(servable, prediction)
-    if prediction.scores is not None:
-        return [
-            {"prediction_id": identity, "score": score}
-            for identity, score in zip(prediction.prediction_ids, prediction.scores, strict=True)
-        ]
     if servable.names:
         return [
             {"prediction_id": identity, "values": dict(zip(servable.names, row, strict=True))}
             for identity, row in zip(prediction.prediction_ids, prediction.output.tolist(), strict=True)
-        ]
-    if servable.is_vector:
-        # As arrays: orjson writes the shortest text of each float32, half as long as that of the float64 of the same value.
-        return [
-            {"prediction_id": identity, "embedding": row}
-            for identity, row in zip(prediction.prediction_ids, prediction.output, strict=True)
         ]
     return [
         {"prediction_id": identity, "output": output}

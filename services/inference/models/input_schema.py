@@ -82,7 +82,7 @@ class Schema:
 
     def __init__(self, features: Sequence[Feature], *, matrix_columns: Collection[str] = ()) -> None:
         self.features = tuple(features)
-        self._checks = tuple(check_of(one, as_float=one.name in matrix_columns) for one in features)
+        self.checks = tuple(check_of(one, as_float=one.name in matrix_columns) for one in features)
         self._names = frozenset(feature.name for feature in features)
         self.has_tensors = any(feature.type == "tensor" for feature in features)
         self.row_bytes = sum(_NUMBER_BYTES * math.prod(feature.shape) for feature in features)
@@ -106,7 +106,7 @@ class Schema:
         feeds: dict[str, Array] = {}
         columns: dict[str, Sequence[object] | Array] = {}
         absent = 0
-        for check in self._checks:
+        for check in self.checks:
             name = check.feature.name
             try:
                 values = [row[name] for row in rows]  # type: ignore[index]
@@ -114,7 +114,7 @@ class Schema:
                 values, gone = _with_gaps(rows, check)
                 absent += gone
             feeds[name], columns[name] = check(values, may_hold_booleans)
-        if sum(map(len, rows)) + absent != len(rows) * len(self._checks):  # type: ignore[arg-type]
+        if sum(map(len, rows)) + absent != len(rows) * len(self.checks):  # type: ignore[arg-type]
             self._refuse_unknown(rows)
         return Batch(len(rows), feeds, columns)
 
@@ -122,7 +122,7 @@ class Schema:
         """Check one value per row and feature, as arrays or lists of decoded JSON. Raises InvalidRequest."""
         feeds: dict[str, Array] = {}
         columns: dict[str, Sequence[object] | Array] = {}
-        for check in self._checks:
+        for check in self.checks:
             name = check.feature.name
             values = tensors[name]
             feeds[name], columns[name] = (

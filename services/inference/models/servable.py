@@ -84,7 +84,6 @@ class Servable:
         self.classes = len(self.labels)
         # Values and embeddings: the log holds float32, and the reply the same numbers.
         self.is_vector = self.width > self.classes
-        self.reply_options = orjson.OPT_SERIALIZE_NUMPY if self.is_vector else None
         self._arrange = None if signature.takes_arrays else signature.arrange
         self.batch_sizes = engine.batch_sizes
         self._engine: Engine | None = engine

@@ -31,12 +31,14 @@ class Prediction:
 
 
 Done = Callable[[Prediction | None, Exception | None], None]
+Check = Callable[[list[Any]], Batch]
 
 
 @dataclass(slots=True, eq=False)
 class Call:
     """Rows for one servable: checked (`batch`), or decoded only (`documents`) and checked together with others.
 
+    `check`: turns the decoded rows of one or more calls into a batch; raises InvalidRequest.
     `event_time`: None is the time of the answer. `output` is set if the model ran already. `done` receives the prediction once
     it is on the spool, or an error.
     """
@@ -46,7 +48,7 @@ class Call:
     done: Done
     batch: Batch | None = None
     documents: list[Any] | None = None
-    may_hold_booleans: bool = True
+    check: Check | None = None
     event_time: datetime | None = None
     traceparent: str = ""
     output: npt.NDArray[Any] | None = None

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
-from services.inference.prediction.call import Call, Prediction
+from services.inference.prediction.call import Call, Check, Prediction
 from services.inference.prediction.call_group import MAX_RECORD_BYTES, CallGroup, merged
 from services.inference.prediction.recorder import Answered, Recorder
 from shared.contracts.prediction_id import PredictionIds
@@ -36,7 +36,7 @@ _MOST_ROWS = 256
 _MOST_BYTES = 64 << 10
 
 Array = npt.NDArray[Any]
-_Key = tuple[Servable, bool, bool]
+_Key = tuple[Servable, Check | None, bool]
 
 
 class ModelQueue:
@@ -57,7 +57,7 @@ class ModelQueue:
 
     def submit(self, call: Call) -> None:
         """Answer the call in the next iteration of the running loop."""
-        key = (call.servable, call.batch is None, call.output is not None)
+        key = (call.servable, call.check, call.output is not None)
         waiting = self._waiting.get(key)
         if waiting is None:
             waiting = self._waiting[key] = deque()
@@ -218,10 +218,10 @@ def _check(calls: list[Call]) -> Batch:
         return Batch.concatenate([call.batch for call in calls if call.batch is not None])
     if len(calls) == 1 or schema.has_tensors:
         # numpy reads a list of numbers as a whole: whether one fits can depend on its neighbours.
-        return Batch.concatenate([_checked(call.documents or [], [call]) for call in calls])
-    return _checked(list(chain.from_iterable(call.documents or () for call in calls)), calls)
+        return Batch.concatenate([_checked(call.documents or [], call.check) for call in calls])
+    return _checked(list(chain.from_iterable(call.documents or () for call in calls)), calls[0].check)
 
 
-def _checked(rows: list[Any], calls: list[Call]) -> Batch:
-    may_hold_booleans = any(call.may_hold_booleans for call in calls)
-    return calls[0].servable.schema.batch(rows, may_hold_booleans=may_hold_booleans)
+def _checked(rows: list[Any], check: Check | None) -> Batch:
+    assert check is not None
+    return check(rows)

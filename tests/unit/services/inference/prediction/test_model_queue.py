@@ -66,7 +66,7 @@ def checked(servable: Servable, *rows: dict[str, Any], **rest: Any) -> Callable[
 
 
 def decoded(servable: Servable, *rows: Any) -> Callable[[Callable[..., None]], Call]:
-    return lambda done: Call(servable, len(rows), done, documents=list(rows))
+    return lambda done: Call(servable, len(rows), done, documents=list(rows), check=servable.schema.batch)
 
 
 def amounts(*values: float) -> list[dict[str, Any]]:

@@ -1,0 +1,125 @@
+"""Rows of one tensor, read by a plan."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from services.inference.fast_path.number_array import NumberArrays
+from services.inference.fast_path.tensor_rows import TensorRowsPlan, find_lists, plan_tensor_rows
+from services.inference.models.input_schema import Schema
+from services.inference.models.servable import Servable
+from shared.contracts.feature import Feature
+
+NUMBERS = NumberArrays()
+
+
+def servable(*shape: int, model: str = "m", name: str = "x") -> Servable:
+    schema = Schema([Feature(name=name, type="tensor", shape=shape)])
+    return cast(Servable, SimpleNamespace(model=model, schema=schema))
+
+
+def body(rows: list[Any], **rest: Any) -> bytes:
+    return json.dumps({"model": "m", "rows": [{"x": row} for row in rows], **rest}).encode()
+
+
+def plan_of(raw: bytes, of: Servable) -> TensorRowsPlan | None:
+    lists = find_lists(raw, 0, len(raw))
+    if lists is None:
+        return None
+    return plan_tensor_rows(of, raw[: lists[0]], raw[lists[0] : lists[1]], raw[lists[1] :])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 50])
+@pytest.mark.parametrize("start", [0, 7])
+def test_rows_are_read(count: int, start: int) -> None:
+    rows = np.random.default_rng(count).normal(size=(count, 5)).round(3)
+    raw = b"#" * start + body(rows.tolist())
+    plan = plan_of(raw[start:], servable(5))
+    assert plan is not None
+    text = plan.find(raw, start, len(raw))
+    assert text is not None
+    batch = plan.read(text, NUMBERS, maximum_rows=50)
+    assert batch is not None
+    assert batch.rows == count
+    assert batch.feeds["x"].tobytes() == rows.astype(np.float32).tobytes()
+    assert batch.feeds["x"].flags.c_contiguous
+    assert batch.columns["x"] is batch.feeds["x"]
+    assert plan.find(raw + b" ", start, len(raw) + 1) is None
+    assert plan.read(text, NUMBERS, maximum_rows=count - 1) is None
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1, 2], [3, 4, 5, 6]],
+        [[1, 2, 3, 4], [5, 6]],
+        [[1, 2, 3, 1e16], [5, 6]],
+        [[1, 2, 1e16], [4, 5, 6]],
+        [[1, 2, 3], [4, 5, 1e16]],
+        [[1, 2, 3], [4, 5, 2e15]],
+        [[1, 2, 3], [4, [5], 6]],
+        [[1, 2, 3], []],
+        [[], []],
+        [[1, 2, 3], ["4", 5, 6]],
+        [[1, 2, 3, 1e16, 4, 5, 6]],
+        [[1, [2], 3]],
+        [[[1, 2, 3]]],
+        [[1, 2, 3], [1, 2, 3, 1e16, 4, 5, 6]],
+    ],
+)
+def test_anything_unclear_is_left_to_the_ordinary_path(rows: list[Any]) -> None:
+    for known in ([[0, 0, 0]], [[0, 0, 0]] * 2):
+        plan = plan_of(body(known), servable(3))
+        assert plan is not None
+        text = plan.find(body(rows), 0, len(body(rows)))
+        assert text is not None
+        assert plan.read(text, NUMBERS, maximum_rows=50) is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        body([[1, 2]], event_time="2026-01-01T00:00:00Z"),
+        body([[1, 2]], model="other"),
+        body([[1, 2]]).replace(b'"x"', b'"y"'),
+        body([[1, 2], [1, 2]]).replace(b"]}]", b'], "y": 1}]'),
+        b'{"rows":[{"x":[1]}],"model":"[1","model":"m"}',
+        b'{"rows":[{"x":[1]},{"x":[2]},{"x":[3]}],"model":"[","model":"m"}',
+        b'{"rows":[{"x":[1],"x":[1]}],"model":"m"}',
+        b'{"rows":[[1,2]],"model":"m"}',
+        b' ["rows",["x"]]',
+        b'{"rows":[{"x":[1]},{"x":[2]},{"x":[3]}],"model":"[]","model":"m"}',
+        b'{"model":"[[]","rows":[{"x":[1]}],"model":"m"}',
+        b'{"rows":[{"x":[1}],"model":"m"}',
+    ],
+)
+def test_other_bodies_have_no_plan(raw: bytes) -> None:
+    assert plan_of(raw, servable(2)) is None
+
+
+def test_only_models_of_one_list_have_plans() -> None:
+    assert plan_of(body([[1, 2]]), servable(2)) is not None
+    assert plan_of(body([[[1, 2]]]), servable(1, 2)) is None
+    two = Schema([Feature(name=name, type="tensor", shape=(2,)) for name in "xy"])
+    assert plan_of(body([[1, 2]]), cast(Servable, SimpleNamespace(model="m", schema=two))) is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{}",
+        b"[",
+        b"[[",
+        b'{"rows":[{"a":1}]}',
+        b'{"rows":[' + b" " * 2000 + b"[1]]}",
+        b"[[1] " + b" " * 2000,
+    ],
+)
+def test_bodies_without_clear_lists(raw: bytes) -> None:
+    assert find_lists(raw, 0, len(raw)) is None
