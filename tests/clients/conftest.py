@@ -1,4 +1,4 @@
-"""One server with four models for all clients, and the environments of `make client-libraries`.
+"""One server with five models for all clients, and the environments of `make client-libraries`.
 
 Without an environment its tests are skipped, or fail in CI.
 """
@@ -18,6 +18,7 @@ import pytest
 from shared.spool import PredictionRecord
 from tests.clients.tensor_model import put_tensors
 from tests.fakes.class_model import put_classes
+from tests.fakes.parcels_model import release_parcels
 from tests.fakes.toy_model import ToyStore
 from tests.fakes.vector_model import put_vectors, values_loop
 from tests.integration.inference.conftest import ROOT, InferenceProcess, spooled
@@ -30,7 +31,7 @@ Run = Callable[[str], Any]
 
 @dataclass(frozen=True)
 class Served:
-    """A server with the models toy (a probability of 0.25), animals (classes), ranges (values) and pixels (a tensor)."""
+    """A server with the models toy (a probability of 0.25), animals (classes), ranges (values), pixels (a tensor) and parcels."""
 
     process: InferenceProcess
     version: str
@@ -59,10 +60,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     toys.release(put_classes(toys).version, model="animals")
     toys.release(put_vectors(toys, values_loop()).version, model="ranges")
     toys.release(put_tensors(toys).version, model="pixels")
+    release_parcels(toys)
     process = InferenceProcess(toys.home)
     try:
         process.wait_live()
-        process.wait(lambda: len(process.status()["models"]) == 4, "four models are served", 30)
+        process.wait(lambda: len(process.status()["models"]) == 5, "five models are served", 30)
         yield Served(process, version)
     finally:
         process.stop()
