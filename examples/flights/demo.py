@@ -22,13 +22,14 @@ import orjson
 import pandas as pd
 from rich.console import Console
 
-from examples.flights import checks, first_version, folder, plot, stack
+from examples.flights import checks, first_version, plot
 from examples.flights.data import load_flights
 from examples.flights.faults import FAULTS, FaultInjection, parse_faults
-from examples.flights.poller import TRAINED, WORKING, LoopPoller, LoopView
 from examples.flights.replay import Answers, LoopStalled, Replay
 from examples.flights.report import draw_reports, monthly, monthly_table, row_losses, shadow_scores
-from examples.flights.scoreboard import ENDED, Scoreboard, describe
+from examples.loop import folder, stack
+from examples.loop.poller import TRAINED, WORKING, LoopPoller, LoopView
+from examples.loop.scoreboard import ENDED, Scoreboard, describe
 from shared.stores.lake import Lake
 
 MODEL = "flights"

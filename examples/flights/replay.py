@@ -13,9 +13,9 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from examples.flights.clock import Clock
 from examples.flights.data import FEATURES
-from examples.flights.poller import LoopView
+from examples.loop.clock import Clock
+from examples.loop.poller import LoopView
 
 HELD_PAUSE_S = 0.4  # between two requests while the clock is held: traffic slows down and never stops
 STALLED_S = 180.0  # held this long without any movement of the loop, the replay gives up

@@ -13,7 +13,7 @@ import pandas as pd
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
-from examples.flights.poller import LoopView
+from examples.loop.poller import LoopView
 from shared.models import losses
 
 Floats = npt.NDArray[np.float64]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from examples.flights.poller import LoopView
 from examples.flights.replay import HELD_PAUSE_S, Answers, LoopStalled, Replay
+from examples.loop.poller import LoopView
 from tests.unit.examples.flights.rows import made_flights
 
 

@@ -1,4 +1,4 @@
-"""The demo's stack, started and stopped through the command line."""
+"""The stack of an example, started and stopped through the command line."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from examples.flights import stack
 from examples.flights.demo import main
+from examples.loop import stack
 
 PROBLEM = {
     "error": "port 8000 is taken by the stack of /a",

@@ -1,4 +1,4 @@
-"""The demo's data root: emptied at each start, unless it holds other data."""
+"""The data root of an example: emptied at each start, unless it holds other data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MARK = Path("demo") / "made-by-the-demo"
 
 
 def clear(home: Path) -> None:
-    """Make `home` an empty data folder for the demo. Raises RuntimeError, before any change, if that is not allowed.
+    """Make `home` an empty data folder for an example. Raises RuntimeError, before any change, if that is not allowed.
 
     1. Refuse a folder without the demo's marker file.   2. Refuse if a stack may still run.   3. Clear it and write the marker.
     """

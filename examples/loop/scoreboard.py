@@ -10,17 +10,20 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from examples.flights.poller import LoopView
+from examples.loop.poller import LoopView
 
 SHOWN = 12
 ENDED = frozenset({"promoted", "refused", "succeeded", "failed", "rejected", "abandoned"})
 
 
 class Scoreboard:
-    """Shows `view` and how many of `rows` are answered; use as a context."""
+    """Shows `view` and how many of `rows` are answered; use as a context.
 
-    def __init__(self, console: Console, view: LoopView, rows: int) -> None:
-        self._console, self._view = console, view
+    Without a terminal, a line is printed when the text of `period`, a format of strftime, changes.
+    """
+
+    def __init__(self, console: Console, view: LoopView, rows: int, *, period: str = "%B") -> None:
+        self._console, self._view, self._period = console, view, period
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -28,10 +31,10 @@ class Scoreboard:
             TimeElapsedColumn(),
             console=console,
         )
-        self._task = self._progress.add_task("flights", total=rows)
+        self._task = self._progress.add_task("", total=rows)
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._draw)
         self._printed: set[str] = set()
-        self._month = ""
+        self._printed_period = ""
 
     def __enter__(self) -> Scoreboard:
         if self._console.is_terminal:
@@ -43,14 +46,14 @@ class Scoreboard:
             self._live.stop()
 
     def tick(self, now: datetime, answered: int) -> None:
-        """Update to simulated time `now` and the number of answered flights."""
+        """Update to simulated time `now` and the number of answered rows."""
         self._progress.update(self._task, completed=answered, description=f"{now:%d %b %H:%M}")
         if not self._console.is_terminal:
             self._print(now, answered)
 
     def _print(self, now: datetime, answered: int) -> None:
-        if f"{now:%B}" != self._month:
-            self._month = f"{now:%B}"
+        if (period := now.strftime(self._period)) != self._printed_period:
+            self._printed_period = period
             self._console.print(f"{now:%Y-%m-%d} {answered} predictions", highlight=False)
         for run in reversed(self._view.runs):
             if run["state"] in ENDED and run["run_id"] not in self._printed:

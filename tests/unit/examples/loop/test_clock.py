@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from examples.flights.clock import Clock
+from examples.loop.clock import Clock
 
 START = datetime(2013, 1, 15, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.flights.folder import MARK, clear
+from examples.loop.folder import MARK, clear
 from local_stack.supervisor.lock import only_one
 
 

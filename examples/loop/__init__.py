@@ -1,0 +1,1 @@
+"""What the examples share: the stack, its data folder, the simulated clock, and the state of the loop."""
