@@ -48,9 +48,13 @@ class Feature(Section):
         "`values` may be empty.",
     )
     minimum: float | None = Field(
-        None, description="Smallest valid value; smaller ones count as out of range."
+        None,
+        description="Smallest valid value; smaller ones count as out of range. Of a tensor: of the mean of its numbers.",
     )
-    maximum: float | None = Field(None, description="Largest valid value; larger ones count as out of range.")
+    maximum: float | None = Field(
+        None,
+        description="Largest valid value; larger ones count as out of range. Of a tensor: of the mean of its numbers.",
+    )
     nullable: bool = Field(
         False, description="Whether the value may be missing (null; NaN inside the model)."
     )

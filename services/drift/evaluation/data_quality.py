@@ -97,8 +97,8 @@ def _design_effect(absent: npt.NDArray[np.bool_], expected: float) -> float:
 
 
 def _outside(column: Column, present: Floats | Objects) -> int | None:
-    """Values outside what loop.yaml allows; None where it sets no bounds."""
-    found = None if column.summary else outside(column.feature, present)
+    """Values outside what loop.yaml allows, of a tensor the rows whose mean is; None where it sets no bounds."""
+    found = outside(column.feature, present) if column.summary in ("", "mean") else None
     return None if found is None else int(np.count_nonzero(found))
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from services.drift.evaluation import data_quality
-from services.drift.evaluation.columns import columns_of
+from services.drift.evaluation.columns import Column, columns_of
 from services.drift.evaluation.data_quality import data_quality_scores
 from services.drift.thresholds.calibration import category_baseline, numeric_baseline
+from shared.contracts.feature import Feature
 from shared.contracts.verdict import Score
 from tests.unit.services.drift.world import loop
 
@@ -69,6 +70,22 @@ def test_values_out_of_range_are_a_fault_beyond_the_share_allowed() -> None:
     assert not numeric(values, normal(5000, 2))["out_of_range_share"].exceeded
     values[:40] = -1000.0
     assert numeric(values, normal(5000, 2))["out_of_range_share"].exceeded
+
+
+def test_tensors_whose_mean_is_out_of_range_are_a_fault() -> None:
+    image = Feature(name="image", type="tensor", shape=(2,), minimum=0, maximum=255)
+    reference = 100 + normal(5000, 2)
+    baseline = numeric_baseline(reference)
+
+    def exceeded(column: Column, window: Floats) -> bool | None:
+        found = data_quality_scores(column, window, reference, baseline, LOOP.drift, window.size, CHANCE)
+        shares = [score.exceeded for score in found if score.method.startswith("out_of_range_share")]
+        return shares[0] if shares else None
+
+    mean = Column("image.mean", image, "numeric", "mean")
+    assert exceeded(mean, 100 + normal(1000, 1)) is False
+    assert exceeded(mean, 1600 + normal(1000, 1)) is True
+    assert exceeded(Column("image.std", image, "numeric", "std"), 1600 + normal(1000, 1)) is None
 
 
 def test_a_frozen_sensor_is_a_fault() -> None:
