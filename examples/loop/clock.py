@@ -12,9 +12,14 @@ EVALUATION_LEAD = timedelta(days=3)
 
 @dataclass
 class Clock:
-    """Records the simulated time at each real time (seconds since 1970)."""
+    """Records the simulated time at each real time (seconds since 1970).
+
+    `run_lead`, `evaluation_lead`: how far it may be ahead of the begin of a run, and of the evaluated windows.
+    """
 
     started: datetime
+    run_lead: timedelta = RUN_LEAD
+    evaluation_lead: timedelta = EVALUATION_LEAD
     _real: list[float] = field(default_factory=list)
     _simulated: list[datetime] = field(default_factory=list)
 
@@ -34,7 +39,7 @@ class Clock:
         `evaluated`: drift has evaluated all complete windows up to here; None before the first evaluation.
         `run_since`: the real time when the active run began; None without an active run.
         """
-        limit = (evaluated or self.started) + EVALUATION_LEAD
+        limit = (evaluated or self.started) + self.evaluation_lead
         if run_since is not None:
-            limit = min(limit, self.at(run_since) + RUN_LEAD)
+            limit = min(limit, self.at(run_since) + self.run_lead)
         return limit

@@ -188,7 +188,9 @@ def test_bodies_for_predict_are_what_the_projects_take() -> None:
                 body["rows"]
             )
             shown.add(body["model"])
-    assert shown == set(specifications())
+    # Nobody reads a page with the numbers of a picture.
+    readable = {name for name, spec in specifications().items() if not any(f.shape for f in spec.features)}
+    assert shown == readable
 
 
 def test_bodies_for_outcomes_are_accepted() -> None:
