@@ -35,8 +35,8 @@ class ErrorResponse:
 
     @property
     def headers(self) -> dict[str, str]:
-        """`Retry-After` where the client should try again, else nothing."""
-        return retry_after(self.status)
+        """`Retry-After` where the client should try again; `Connection: close` after 408 (RFC 9110, 15.5.9)."""
+        return {"Connection": "close"} if self.status == 408 else retry_after(self.status)
 
 
 def error_response(error: Exception, log: structlog.stdlib.BoundLogger, *, path: str = "") -> ErrorResponse:

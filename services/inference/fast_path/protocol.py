@@ -108,11 +108,16 @@ class FastProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection, but first read what has arrived: after a standstill of the process, timers come first."""
+        """Close an idle connection, but first read what has arrived: after a standstill of the process, timers come first.
+
+        A request that was answered before its body came, with 408, is not waited for.
+        """
         if self._hot is None:
             super().timeout_keep_alive_handler()
-        else:
+        elif self._is_idle():
             self._close_when_quiet()
+        elif not self._expected_bytes and not self._is_answering():
+            self.transport.close()
 
     def shutdown(self) -> None:
         """The server stops: answer what is there, then close."""
