@@ -24,3 +24,8 @@ def get(url: str, **options: Any) -> httpx.Response:
 def post(url: str, **options: Any) -> httpx.Response:
     """POST; no proxy of the environment stands between."""
     return _client().post(url, **options)
+
+
+def request(method: str, url: str, **options: Any) -> httpx.Response:
+    """Any method."""
+    return _client().request(method, url, **options)

@@ -53,7 +53,7 @@ def test_metadata_config_and_index(served: Served) -> None:
                 assert [one["name"] for one in config[part]] == [one["name"] for one in metadata[key]]
                 assert [one["dims"] for one in config[part]] == [one["shape"][1:] for one in metadata[key]]
         index = {one["name"]: one["state"] for one in client.get_model_repository_index()}
-        assert index == dict.fromkeys(("animals", "pixels", "ranges", "toy"), "READY")
+        assert index == dict.fromkeys(("animals", "parcels", "pixels", "ranges", "toy"), "READY")
         with pytest.raises(InferenceServerException, match="homeostat deploy"):
             client.load_model("toy")
         with pytest.raises(InferenceServerException, match="homeostat rollback"):
@@ -129,7 +129,7 @@ def test_asyncio_client(served: Served) -> None:
             assert await client.is_model_ready("toy", served.version)
             assert (await client.get_model_config("toy"))["name"] == "toy"
             assert (await client.get_inference_statistics("toy"))["model_stats"][0]["name"] == "toy"
-            assert len(await client.get_model_repository_index()) == 4
+            assert len(await client.get_model_repository_index()) == 5
             results = await asyncio.gather(
                 *(
                     client.infer(
@@ -187,5 +187,5 @@ def test_mlserver_codecs(served: Served, run: Run) -> None:
         "labels": ["bird", "cat"],
         "server": "homeostat",
         "inputs": ["amount", "count", "member", "colour"],
-        "index": dict.fromkeys(("animals", "pixels", "ranges", "toy"), "READY"),
+        "index": dict.fromkeys(("animals", "parcels", "pixels", "ranges", "toy"), "READY"),
     }

@@ -27,7 +27,7 @@ def served(toys: ToyStore, name: str) -> InferenceServer:
 def without_identity(value: Any) -> Any:
     """A body without what differs between versions and calls."""
     if isinstance(value, dict):
-        changing = {"prediction_id", "version", "versions", "model_version", "platform", "backend"}
+        changing = {"prediction_id", "version", "versions", "model_version", "platform", "backend", "runtime"}
         if value.get("name") == "prediction_id":
             changing.add("data")
         return {key: without_identity(item) for key, item in value.items() if key not in changing}

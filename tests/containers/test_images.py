@@ -33,7 +33,8 @@ CODE = {
     *("services.console", "cli", "local_stack"),
 }
 # Imported where it is used and there alone: a broker of one's own, which no container starts, and the export of models.
-NOT_IN_IMAGES = {"jgo", "homeostat.model_export.export", "homeostat.model_export.report"}
+# torch is in the image for a GPU alone: elsewhere a version that needs it is refused with what to install.
+NOT_IN_IMAGES = {"torch", "jgo", "homeostat.model_export.export", "homeostat.model_export.report"}
 # Imports every module of a package, then looks for whatever these files, and those of ours that they loaded, import anywhere.
 IMPORTS = """
 import ast, importlib, importlib.util, pathlib, pkgutil, sys

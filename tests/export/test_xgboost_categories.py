@@ -74,5 +74,7 @@ def test_category_that_xgboost_cut_off_is_refused_with_the_cause(rows: pd.DataFr
     model = fitted(given)
     few = given[given["place"] != "Zürich"]
     few = few.assign(place=few["place"].cat.remove_unused_categories())
-    with pytest.raises(ExportRefused, match="XGBoost truncated category 4 of 4.* the categories of the fit"):
+    with pytest.raises(
+        ExportRefused, match="XGBoost truncated category 4 of 4.* the categories of the training rows"
+    ):
         export(model, few)

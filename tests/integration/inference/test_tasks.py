@@ -219,7 +219,7 @@ def test_bentoml_client_runs_a_task(server: InferenceProcess, tmp_path: Path) ->
                 await asyncio.sleep(0.05)
             again = await task.retry()
             assert again.id != task.id
-            with pytest.raises(BentoMLException, match="completed already"):
+            with pytest.raises(BentoMLException, match="already completed"):
                 await task.cancel()
             tables = [pq.read_table(file) for file in (direct, await task.get())]
             assert tables[0]["label"] == tables[1]["label"]

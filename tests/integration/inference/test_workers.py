@@ -126,7 +126,7 @@ def test_any_worker_answers_for_a_task(server: InferenceProcess, tmp_path: Path)
 
     def task(method: str, route: str, task_id: str) -> httpx.Response:
         address = f"{server.url}/score_file/{route}"
-        return httpx.request(method, address, params={"task_id": task_id}, timeout=20)
+        return local_http.request(method, address, params={"task_id": task_id}, timeout=20)
 
     def submit() -> str:
         with (tmp_path / "rows").open("rb") as file:

@@ -35,12 +35,16 @@ def always() -> bool:
     return True
 
 
+OTHERS: set[int] = set()  # processes that other tests started before
+
+
 def children() -> list[psutil.Process]:
-    return psutil.Process(os.getpid()).children()
+    return [child for child in psutil.Process(os.getpid()).children() if child.pid not in OTHERS]
 
 
 @pytest.fixture(scope="module")
 def isolated() -> Iterator[IsolatedProcess]:
+    OTHERS.update(child.pid for child in children())
     isolated = IsolatedProcess(device="cpu", threads=1, seconds=60, memory_bytes=256 << 20)
     yield isolated
     isolated.close()

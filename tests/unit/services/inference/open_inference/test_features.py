@@ -23,7 +23,7 @@ SERVABLE: Any = SimpleNamespace(
     names=(),
     width=0,
     is_vector=False,
-    manifest=SimpleNamespace(prediction=Prediction(kind="value")),
+    manifest=SimpleNamespace(prediction=Prediction(kind="value"), model_file="model.onnx"),
     model="orders",
     version="v",
 )

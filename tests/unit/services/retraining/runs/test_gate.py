@@ -87,7 +87,7 @@ def test_without_comparison_a_person_decides() -> None:
     assert result.passed
     assert result.gain is None
     assert not compared(result.to_json())
-    assert "a person decides" in result.reason
+    assert "a person must approve" in result.reason
 
 
 def test_compared_result_has_gain_or_no_champion() -> None:

@@ -411,7 +411,7 @@ def test_challenger_not_compared_waits_for_approval(
     setup, older = rolled_back(template, good_model, tmp_path, automation)
     run = setup.drive(setup.ask())
     assert (run.state, run.reason_code, run.champion) == ("waiting_for_approval", "not_compared", older)
-    assert "a person decides" in run.reason
+    assert "a person must approve" in run.reason
     assert setup.installation.store.latest_generation(MODEL) == 4
     setup.controller().approve(run.run_id, "bob")
     done = setup.drive(run.run_id)
