@@ -25,9 +25,10 @@ from rich.console import Console
 from examples.flights import checks, first_version, plot
 from examples.flights.data import load_flights
 from examples.flights.faults import FAULTS, FaultInjection, parse_faults
-from examples.flights.replay import Answers, LoopStalled, Replay
+from examples.flights.replay import Answers, Replay
 from examples.flights.report import draw_reports, monthly, monthly_table, row_losses, shadow_scores
 from examples.loop import folder, stack
+from examples.loop.clock import LoopStalled
 from examples.loop.poller import TRAINED, WORKING, LoopPoller, LoopView
 from examples.loop.scoreboard import ENDED, Scoreboard, describe
 from shared.stores.lake import Lake

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 
 from examples.flights.data import FEATURES
+from examples.loop.training import train
 
 PROJECT = Path(__file__).resolve().parent
 BEGINS = datetime(2013, 1, 15, 5, tzinfo=UTC)  # midnight in New York after two weeks
@@ -25,20 +23,4 @@ def train_first(flights: pd.DataFrame, folder: Path) -> Path:
     rows.to_parquet(folder / "train.parquet", index=False)
     # The reference is the last days of these rows, which cover the weekly pattern well enough.
     rows[rows.event_time >= BEGINS - REFERENCE].to_parquet(folder / "reference.parquet", index=False)
-    environment = {
-        **os.environ,
-        "HOMEOSTAT_TRAIN": str(folder / "train.parquet"),
-        "HOMEOSTAT_CHAMPION": "",
-        "HOMEOSTAT_OUT": str(folder),
-    }
-    done = subprocess.run(
-        [sys.executable, "train.py"],
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"train.py ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
-    return folder
+    return train(PROJECT, folder, timeout_s=300)

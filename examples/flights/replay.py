@@ -14,17 +14,13 @@ import orjson
 import pandas as pd
 
 from examples.flights.data import FEATURES
-from examples.loop.clock import Clock
+from examples.loop.clock import Clock, LoopStalled
 from examples.loop.poller import LoopView
 
 HELD_PAUSE_S = 0.4  # between two requests while the clock is held: traffic slows down and never stops
 STALLED_S = 180.0  # held this long without any movement of the loop, the replay gives up
 MAX_OUTCOMES_PER_REQUEST = 5000
 SHOWN_FAILURES = 5
-
-
-class LoopStalled(RuntimeError):
-    """The loop makes no progress, so the simulated clock cannot advance."""
 
 
 @dataclass

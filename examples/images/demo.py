@@ -22,9 +22,10 @@ from examples.images import checks, first_version
 from examples.images.camera import DAYS, FADED_FROM, SCALED_FROM
 from examples.images.data import BEGINS, day_of_pictures
 from examples.images.picture_sheet import write_sheet
-from examples.images.replay import MODEL, LoopStalled, Replay, Replayed
+from examples.images.replay import MODEL, Replay, Replayed
 from examples.images.report import daily, daily_table
 from examples.loop import folder, stack
+from examples.loop.clock import LoopStalled
 from examples.loop.poller import WORKING, LoopPoller
 from examples.loop.scoreboard import Scoreboard
 from shared.stores.lake import Lake

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import onnxruntime
 import pandas as pd
 
 from examples.images.data import LABELS, day_of_pictures
+from examples.loop.training import train
 
 PROJECT = Path(__file__).resolve().parent
 DAYS, REFERENCE_DAYS = 6, 2
@@ -24,23 +22,7 @@ def train_first(folder: Path, rows: int, seed: int) -> Path:
     last = -REFERENCE_DAYS
     _write([day_of_pictures(day, rows, seed) for day in range(last - DAYS, last)], folder / "train.parquet")
     _write([day_of_pictures(day, rows, seed) for day in range(last, 0)], folder / "reference.parquet")
-    environment = {
-        **os.environ,
-        "HOMEOSTAT_TRAIN": str(folder / "train.parquet"),
-        "HOMEOSTAT_CHAMPION": "",
-        "HOMEOSTAT_OUT": str(folder),
-    }
-    done = subprocess.run(
-        [sys.executable, "train.py"],
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"train.py ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
-    return folder
+    return train(PROJECT, folder, timeout_s=600)
 
 
 def labels(artifact: Path, days: Mapping[int, pd.DataFrame]) -> dict[int, list[str]]:

@@ -13,7 +13,7 @@ import orjson
 import pandas as pd
 
 from examples.images.infer_request import infer_request, read_answer
-from examples.loop.clock import Clock
+from examples.loop.clock import Clock, LoopStalled
 from examples.loop.poller import LoopView
 
 MODEL = "caps"
@@ -23,10 +23,6 @@ EVALUATION_LEAD = timedelta(hours=36)  # a window of a day, its outcomes, and si
 PICTURES_PER_REQUEST = 5
 HELD_PAUSE_S = 0.5
 STALLED_S = 180.0
-
-
-class LoopStalled(RuntimeError):
-    """The loop makes no progress, so the simulated clock cannot advance."""
 
 
 @dataclass
@@ -90,7 +86,7 @@ class Replay:
             self._tick(now, len(self.replayed.prediction_id))
 
     def _limit(self) -> datetime:
-        """The clock's limit. It stands still until the server has loaded the version that was promoted last."""
+        """The clock's limit. It does not move until the server serves the version promoted last."""
         promoted = next((run["version"] for run in self._view.runs if run["state"] == "promoted"), None)
         if promoted is not None and promoted != self._served:
             self._served = self._served_version()

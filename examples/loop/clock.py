@@ -10,6 +10,10 @@ RUN_LEAD = timedelta(days=2)
 EVALUATION_LEAD = timedelta(days=3)
 
 
+class LoopStalled(RuntimeError):
+    """The loop makes no progress, so the simulated clock cannot advance."""
+
+
 @dataclass
 class Clock:
     """Records the simulated time at each real time (seconds since 1970).

@@ -84,7 +84,7 @@ class BoundedLoader:
                 raise
             # Only now: a process's first loads are measured with what its libraries take once, and are measured again.
             self._costs[release.model] = servable.memory_bytes
-            # A release is no use: a model that nobody asks for stays the next to be unloaded.
+            # A release does not count as a use: a model without requests stays the next one to be unloaded.
             unloaded = self._slots.unloaded(release.model)
             if unloaded is None or unloaded.release.generation == release.generation:
                 self._loaded_at[release.model] = self._clock()

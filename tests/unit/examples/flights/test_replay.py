@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from examples.flights.replay import HELD_PAUSE_S, Answers, LoopStalled, Replay
+from examples.flights.replay import HELD_PAUSE_S, Answers, Replay
+from examples.loop.clock import LoopStalled
 from examples.loop.poller import LoopView
 from tests.unit.examples.flights.rows import made_flights
 

@@ -12,7 +12,8 @@ import orjson
 import pytest
 
 from examples.images.data import BEGINS, day_of_pictures
-from examples.images.replay import LoopStalled, Replay
+from examples.images.replay import Replay
+from examples.loop.clock import LoopStalled
 from examples.loop.poller import LoopView
 
 
