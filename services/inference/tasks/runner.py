@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from services.inference.tasks.metrics import TaskMetrics
 from services.inference.tasks.parquet_rows import ParquetRows
-from services.inference.tasks.record import TaskRecord
+from services.inference.tasks.record import TaskRecord, TaskStatus
 from services.inference.tasks.result_file import ResultFile
 from services.inference.tasks.scorer import FileScorer
 from services.inference.tasks.store import ClaimedTask, TaskStore
@@ -64,36 +64,42 @@ class TaskRunner:
             await asyncio.wait(jobs)
 
     async def _run(self, task: ClaimedTask) -> None:
-        """1. wait for the turn   2. check every row   3. answer   4. close the result   5. finish the record"""
-        record = task.record
+        """1. wait for the turn   2. check every row   3. answer   4. close the result   5. finish the record
+
+        A finished status says that the result can be read, so that it is set after the result is closed.
+        """
         result = ResultFile(task.result)
+        status: TaskStatus = "completed"
+        error: Exception | None = None
         has_turn = False
         try:
             await self._wait_for_turn(task)
             has_turn = True
             await self._score(task, result)
-            record.status = "completed"
         except _Canceled:
-            record.status = "canceled"
+            status = "canceled"
         except asyncio.CancelledError:
-            stopped = OperatorError(
+            error = OperatorError(
                 "the server was stopped while the file was scored",
                 hint="submit the file again, or POST /score_file/retry; the result has the rows answered before",
             )
-            self._fail(record, stopped)
-        except Exception as error:
-            self._fail(record, error)
-        await self._finish(task, result)
+        except Exception as failure:
+            error = failure
+        try:
+            await on_thread(result.close)
+        except OSError as failure:
+            error = OperatorError(f"the result cannot be written: {failure.strerror}")
+        task.record.rows_done = result.rows
+        if error is None:
+            task.record.status = status
+        else:
+            self._fail(task.record, error)
+        await self._finish(task)
         if has_turn:
             self._turn.release()
 
-    async def _finish(self, task: ClaimedTask, result: ResultFile) -> None:
+    async def _finish(self, task: ClaimedTask) -> None:
         record = task.record
-        try:
-            await on_thread(result.close)
-        except OSError as error:
-            self._fail(record, OperatorError(f"the result cannot be written: {error.strerror}"))
-        record.rows_done = result.rows
         record.completed_at = self._store.now()
         try:
             await on_thread(task.finish)

@@ -74,6 +74,23 @@ def test_stopped_task_is_failed_with_its_rows(toys: ToyStore, tmp_path: Path) ->
     asyncio.run(run())
 
 
+def test_task_is_finished_only_once_its_result_can_be_read(toys: ToyStore, tmp_path: Path) -> None:
+    async def run() -> None:
+        tasks = Tasks(toys, tmp_path)
+        task = tasks.create(50_000)
+        tasks.runner.start(task)
+        while not task.record.rows_done:
+            await asyncio.sleep(0)
+        tasks.store.request_cancel(task.record.task_id)
+        while not task.record.finished:
+            await asyncio.sleep(0)
+        assert task.record.status == "canceled"
+        assert 0 < task.record.rows_done == pq.read_table(task.result).num_rows < 50_000
+        await tasks.runner.wait(task.record.task_id)
+
+    asyncio.run(run())
+
+
 def test_waiting_task_is_canceled_before_its_turn(toys: ToyStore, tmp_path: Path) -> None:
     async def run() -> None:
         tasks = Tasks(toys, tmp_path)
