@@ -33,7 +33,7 @@ WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest -q
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Runs named commands side by side, kills what they leave behind and ends in one line.
-CONTAINED = $(BIN)/python -m tests.contained $@
+RUN = $(BIN)/python -m tests.parallel_commands $@
 QUICK  := tests/unit tests/conformance tests/repo
 LINT   := lint="$(MAKE) --no-print-directory lint-only"
 
@@ -102,7 +102,7 @@ client-libraries: $(CLIENTS:%=build/clients/%/bin/.installed)  ## KServe's clien
 	@:
 
 lint: venv  ## ruff, mypy --strict, import contracts
-	@$(CONTAINED) $(LINT)
+	@$(RUN) $(LINT)
 
 lint-only: venv
 	$(BIN)/ruff check
@@ -120,10 +120,10 @@ packages:  ## the Debian programs the tests run for real: Prometheus, Alertmanag
 # The quick tests compute and hardly wait: a third worker would only collect them once more.
 check: WORKERS = 2
 check: venv  ## lint, types and the quick tests: unit, conformance, repository rules
-	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) $(QUICK)"
+	@$(RUN) $(LINT) tests="$(PYTEST) $(PARALLEL) $(QUICK)"
 
 test: venv packages export-libraries client-libraries  ## lint and every test except chaos and GPU
-	@$(CONTAINED) $(LINT) tests="$(PYTEST) $(PARALLEL) tests"
+	@$(RUN) $(LINT) tests="$(PYTEST) $(PARALLEL) tests"
 
 demo: venv  ## replay a year of flights through the loop (PART=0.1: a tenth of it)
 	$(BIN)/homeostat demo --part $(PART)
@@ -138,7 +138,7 @@ status: venv  ## show models, action items and processes
 	$(BIN)/homeostat status
 
 chaos: venv  ## the long tests: kill -9 at many seeded times, then count rows; a loaded server and bad models
-	@$(CONTAINED) tests="$(PYTEST) -m chaos tests/chaos"
+	@$(RUN) tests="$(PYTEST) -m chaos tests/chaos"
 
 fuzz: venv  ## fuzz inference, drift and retraining for SECONDS=60 from SEED=1; a 5xx fails
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
@@ -153,14 +153,14 @@ bench-drift: venv  ## cost of evaluating a window, compared with Evidently's pre
 	$(BIN)/python -m loadtests.bench_drift
 
 gpu: venv  ## tests and measurements on a CUDA device; fails while a bar is missed, or if there is no device
-	@$(CONTAINED) tests="$(PYTEST) -m gpu tests/gpu"
+	@$(RUN) tests="$(PYTEST) -m gpu tests/gpu"
 	@$(BIN)/python -m loadtests.gpu
 
 containers: venv packages  ## the compose files, the Dockerfile and the command of each image
-	@$(CONTAINED) tests="$(PYTEST) tests/containers"
+	@$(RUN) tests="$(PYTEST) tests/containers"
 
 audit: venv  ## check the hashes of locked packages, consistent locks, no pickle, no secret
-	@$(CONTAINED) tests="$(PYTEST) tests/repo/test_locks.py tests/repo/test_tracked_files.py \
+	@$(RUN) tests="$(PYTEST) tests/repo/test_locks.py tests/repo/test_tracked_files.py \
 		tests/repo/test_layout.py::test_nothing_that_runs_code_when_it_is_read_is_ever_loaded"
 
 clean:  ## remove files of builds and tests, not your data

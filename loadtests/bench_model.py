@@ -20,8 +20,8 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Origin
 from shared.contracts.release import Release
-from shared.models.keys import ensure_keys
-from shared.models.packaging import package_version
+from shared.models.signed_versions.installation_keys import ensure_keys
+from shared.models.signed_versions.packaging import package_version
 from shared.stores.model_store import open_model_store
 
 INPUTS = 32

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from loadtests.bench_model import SHAPES, release_model, write_models
 from loadtests.bench_table import release_table, write_table_model
-from loadtests.cell import Cell, measure
 from loadtests.contenders import BASE, OURS, Contender, contenders, running
+from loadtests.measurement import Measurement, measure
 from loadtests.workloads import WORKLOADS, write_bodies
 
 # At least so many times less CPU per request than the other server.
@@ -81,14 +81,14 @@ def _run(
     rounds: int,
     seconds: float,
     connections: list[int],
-) -> dict[tuple[str, str], list[Cell]]:
+) -> dict[tuple[str, str], list[Measurement]]:
     write_models(folder)
     for name in SHAPES:
         release_model(folder, name)
     write_table_model(folder)
     release_table(folder)
     write_bodies(folder)
-    cells: dict[tuple[str, str], list[Cell]] = {}
+    cells: dict[tuple[str, str], list[Measurement]] = {}
     cores = sorted(os.sched_getaffinity(0))
     with running(taking_part, folder, cores[0]) as servers:
         os.sched_setaffinity(0, {cores[-1]})
@@ -105,7 +105,7 @@ def _run(
     return cells
 
 
-def _print(cells: dict[tuple[str, str], list[Cell]]) -> bool:
+def _print(cells: dict[tuple[str, str], list[Measurement]]) -> bool:
     print(
         f"{'workload':9} {'server':18} {'CPU us/request':>14} {'x ' + BASE:>10} {'range':>12} {'answers/s':>10} {'p50 ms':>8} "
         f"{'p99 ms':>8} {'errors':>7}"
@@ -142,7 +142,7 @@ def _print(cells: dict[tuple[str, str], list[Cell]]) -> bool:
     return all_met and not errors
 
 
-def _print_p99(cells: dict[tuple[str, str], list[Cell]]) -> bool:
+def _print_p99(cells: dict[tuple[str, str], list[Measurement]]) -> bool:
     """One plain line: our p99 as a multiple of FastAPI's, the median over rounds; True if it is nowhere above 1."""
     parts, all_met = [], True
     for workload in dict.fromkeys(workload for workload, _ in cells):
@@ -156,7 +156,9 @@ def _print_p99(cells: dict[tuple[str, str], list[Cell]]) -> bool:
     return all_met
 
 
-def _ratios(cells: dict[tuple[str, str], list[Cell]], workload: str, name: str, other: str) -> list[float]:
+def _ratios(
+    cells: dict[tuple[str, str], list[Measurement]], workload: str, name: str, other: str
+) -> list[float]:
     """How many times the CPU of `name` the other server spends, round by round."""
     ours, theirs = cells.get((workload, name), []), cells.get((workload, other), [])
     return [

@@ -17,20 +17,13 @@ from cli.deployment.review.deployed_rows import DeployedRows
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import ARCHIVE, MODEL, REFERENCE, Manifest, Origin
 from shared.errors import ProjectError
-from shared.models.keys import Keys
 from shared.models.losses import Scores
-from shared.models.packaging import package_version
 from shared.models.probe import probe
 from shared.models.runners.loading import load_model
-from shared.models.training_command import (
-    METRICS,
-    TrainingJob,
-    find_model,
-    read_metrics,
-    read_outputs,
-    run_training,
-    training_environment,
-)
+from shared.models.signed_versions.installation_keys import Keys
+from shared.models.signed_versions.packaging import package_version
+from shared.models.training.training_outputs import METRICS, find_model, read_metrics, read_outputs
+from shared.models.training.training_process import TrainingJob, run_training, training_environment
 from shared.stores.model_store import ModelStore
 
 

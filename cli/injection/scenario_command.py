@@ -21,7 +21,7 @@ from local_stack.fault_injection.scenario import MakeRows, Scenario, ScenarioRes
 from local_stack.fault_injection.target import Target, find_target
 from local_stack.settings import LocalStackSettings
 from shared.http.service_client import ServiceClient
-from shared.models.keys import Keys
+from shared.models.signed_versions.installation_keys import Keys
 from shared.stores.lake import Lake
 from shared.stores.model_store import open_model_store
 

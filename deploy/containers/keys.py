@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shared.errors import HomeostatError
 from shared.files import write_atomic
-from shared.models.keys import Keys, ensure_keys
+from shared.models.signed_versions.installation_keys import Keys, ensure_keys
 from shared.settings import HomeostatSettings
 
 SERVER_KEYS = "server-keys"

@@ -16,8 +16,8 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import REFERENCE
 from shared.errors import CallerError, NotFound, ProjectError
 from shared.http.service_client import ServiceClient
-from shared.models.keys import Keys
-from shared.models.packaging import verify_version
+from shared.models.signed_versions.installation_keys import Keys
+from shared.models.signed_versions.verification import verify_version
 from shared.stores.model_store import ModelStore
 
 SCORED_ROWS = 1000

@@ -27,7 +27,7 @@ from local_stack.supervisor.restart_policy import stop_order
 from local_stack.supervisor.restart_suppression import is_suppressed
 from shared.contracts.stack_state import StackState
 from shared.errors import HomeostatError
-from shared.models.keys import ensure_keys
+from shared.models.signed_versions.installation_keys import ensure_keys
 
 TICK_S = 0.1
 GRACE_S = 20.0

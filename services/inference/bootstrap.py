@@ -43,9 +43,9 @@ from services.inference.tracing.otlp import open_tracing
 from services.inference.tracing.span_queue import SpanQueue
 from services.inference.workers.gpu_choice import gpu_of_worker
 from services.inference.workers.peers import Alone, Peers, SeveralProcesses
-from services.inference.workers.places import Place, parent_of_this_process, shared_folder
+from services.inference.workers.registration import WorkerRegistration, parent_of_this_process, shared_folder
 from shared.contracts.prediction_id import PredictionIds
-from shared.models.keys import ensure_keys
+from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
 from shared.spool import SpoolWriter
@@ -117,11 +117,11 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         "ignore", message="(overflow|invalid value) encountered in (cast|dot|reduce)", category=RuntimeWarning
     )
     _one_log()
-    place = None
+    registration = None
     if settings.workers > 1:
-        place = Place.take(shared_folder(), parent_of_this_process())
+        registration = WorkerRegistration.take(shared_folder(), parent_of_this_process())
         if settings.device != "cpu":
-            _take_one_gpu(place.number)
+            _take_one_gpu(registration.number)
     device = choose_device(settings.device)
     get_logger(__name__).info(
         "device_chosen", device=device.name, reason=device.reason, wanted=settings.device
@@ -136,7 +136,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     if (gpu := find_gpu(device)) is not None:
         # Workers have a GPU each: the series say which.
         one = os.environ.get("CUDA_VISIBLE_DEVICES")
-        label = f"{device.name}:{one}" if place is not None and one else device.name
+        label = f"{device.name}:{one}" if registration is not None and one else device.name
         metrics.registry.register(GpuCollector(gpu, label))
     slots: Slots[Servable] = Slots()
     on_demand = OnDemandMetrics(metrics.registry)
@@ -213,12 +213,12 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         estimates,
         device=device.name,
         device_reason=device.reason,
-        worker=place.number if place is not None else 1,
+        worker=registration.number if registration is not None else 1,
         maximum_in_flight=settings.maximum_in_flight,
     )
     peers: Peers = Alone(metrics.registry, status.of_this_process)
-    if place is not None:
-        peers = SeveralProcesses(place, metrics.registry, status.of_this_process, workers=settings.workers)
+    if registration is not None:
+        peers = SeveralProcesses(registration, metrics.registry, status.of_this_process, workers=settings.workers)
         status.watch_peers(peers)
     tracing, spans = open_tracing(
         settings.otlp_endpoint,

@@ -18,7 +18,7 @@ from services.retraining.dependencies import Dependencies
 from services.retraining.http.app import make_app
 from services.retraining.http.routes import RouteDependencies
 from services.retraining.launchers.launcher import Launcher
-from services.retraining.launchers.process import ProcessLauncher
+from services.retraining.launchers.local_launcher import LocalLauncher
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.password import with_password
@@ -34,10 +34,10 @@ from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.errors import HomeostatError, OperatorError
-from shared.grafana.annotations import annotator_from
+from shared.grafana.annotator import annotator_from
 from shared.http.host_check import AllowedHosts
 from shared.messaging.consumer import open_consumer
-from shared.models.keys import Keys, ensure_keys
+from shared.models.signed_versions.installation_keys import Keys, ensure_keys
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
@@ -81,7 +81,7 @@ def build(
         store=open_model_store(shared.model_store_url),
         lake=Lake(shared.lake_url),
         keys=_keys(home),
-        launcher=launcher or ProcessLauncher(niceness=settings.niceness),
+        launcher=launcher or LocalLauncher(niceness=settings.niceness),
         runs=home / "runs",
         settings=settings,
         metrics=metrics,

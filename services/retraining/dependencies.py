@@ -10,11 +10,11 @@ from pathlib import Path
 from services.retraining.launchers.launcher import Launcher
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.rollout.annotations import Annotator
+from services.retraining.rollout.release_annotations import Annotator
 from services.retraining.rollout.releaser import Releaser
 from services.retraining.settings import RetrainingSettings
-from shared.grafana.annotations import NoAnnotator
-from shared.models.keys import Keys
+from shared.grafana.annotator import NoAnnotator
+from shared.models.signed_versions.installation_keys import Keys
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 

@@ -60,7 +60,7 @@ _ARRIVAL = ("received_at", "epoch", "sequence")
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class LakeSnapshot:
     """Versions of a model's two tables; None where a table does not exist yet. Reading the same snapshot gives the same rows."""
 
     predictions: int | None
@@ -133,11 +133,11 @@ class Lake:
         }
 
     @raises_dependency_unavailable
-    def snapshot(self, model: str) -> Snapshot:
+    def snapshot(self, model: str) -> LakeSnapshot:
         """Newest versions of a model's two tables. Files of a version are kept for the sink's retention (7 days at least)."""
         predictions = self.open(self.predictions(model))
         outcomes = self.open(self.outcomes(model))
-        return Snapshot(
+        return LakeSnapshot(
             predictions.version() if predictions is not None else None,
             outcomes.version() if outcomes is not None else None,
         )
@@ -183,7 +183,7 @@ class Lake:
         known_until: datetime | None = None,
         *,
         columns: Sequence[str] | None = None,
-        snapshot: Snapshot | None = None,
+        snapshot: LakeSnapshot | None = None,
         with_outcome: bool = False,
         source: str = VALUE,
     ) -> pa.Table:

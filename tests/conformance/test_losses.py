@@ -20,7 +20,7 @@ from services.drift.windows import Span
 from services.retraining.rollout import baseline_comparison
 from services.retraining.rollout.baseline_comparison import FirstVersion, compare_with_first
 from services.retraining.runs import evaluation
-from services.retraining.runs.snapshot import pin_lake, take_snapshot
+from services.retraining.runs.data_snapshot import pin_lake, take_snapshot
 from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel

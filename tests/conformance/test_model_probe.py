@@ -24,9 +24,9 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Origin
 from shared.contracts.release import Release
 from shared.errors import UnservableModel
-from shared.models.keys import ensure_keys
-from shared.models.packaging import package_version
 from shared.models.probe import SAMPLE, spread
+from shared.models.signed_versions.installation_keys import ensure_keys
+from shared.models.signed_versions.packaging import package_version
 from shared.stores.model_store import open_model_store
 from tests.fakes.retraining_installation import loop_with
 from tests.fakes.trial import trial_in_this_process

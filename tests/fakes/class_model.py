@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
 from shared.models.answers import answer_columns
-from shared.models.packaging import package_version
+from shared.models.signed_versions.packaging import package_version
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ToyStore
 

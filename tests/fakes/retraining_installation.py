@@ -20,8 +20,8 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.contracts.manifest import Origin
 from shared.contracts.verdict import Verdict, cause_key
-from shared.models.keys import Keys, ensure_keys
-from shared.models.packaging import package_version
+from shared.models.signed_versions.installation_keys import Keys, ensure_keys
+from shared.models.signed_versions.packaging import package_version
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore, open_model_store

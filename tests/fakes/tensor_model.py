@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from shared.contracts.loop_yaml import parse_loop_spec
 from shared.contracts.manifest import Origin
 from shared.contracts.release import Release
-from shared.models.packaging import package_version
+from shared.models.signed_versions.packaging import package_version
 from tests.fakes.toy_model import ToyStore
 
 SIZE = 4

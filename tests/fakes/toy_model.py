@@ -14,8 +14,8 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec
 from shared.contracts.manifest import Manifest, Origin
 from shared.contracts.release import Release
-from shared.models.keys import ensure_keys
-from shared.models.packaging import package_version
+from shared.models.signed_versions.installation_keys import ensure_keys
+from shared.models.signed_versions.packaging import package_version
 from shared.stores.model_store import ModelStore, open_model_store
 
 LOOP = """

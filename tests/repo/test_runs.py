@@ -131,16 +131,16 @@ def daemon_of(folder: Path) -> psutil.Process:
     return psutil.Process(int(text))
 
 
-def contained(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+def run_commands(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     tests = f"tests={sys.executable} -m pytest -q"
-    command = [sys.executable, "-m", "tests.contained", "small", tests]
+    command = [sys.executable, "-m", "tests.parallel_commands", "small", tests]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
 def test_finished_run_ends_its_daemons(tmp_path: Path) -> None:
-    run = contained(tmp_path, suite(tmp_path, DAEMON.replace("WAIT", "0.1")))
+    run = run_commands(tmp_path, suite(tmp_path, DAEMON.replace("WAIT", "0.1")))
     output, _ = run.communicate(timeout=bound(150))
     assert run.returncode == 0, output
     assert output.splitlines()[-1].endswith("1 processes were left running and ended")
@@ -149,7 +149,7 @@ def test_finished_run_ends_its_daemons(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_interrupted_run_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
-    run = contained(tmp_path, suite(tmp_path, DAEMON.replace("WAIT", "60")))
+    run = run_commands(tmp_path, suite(tmp_path, DAEMON.replace("WAIT", "60")))
     daemon = daemon_of(tmp_path)
     run.send_signal(number)
     output, _ = run.communicate(timeout=bound(150))
@@ -158,7 +158,7 @@ def test_interrupted_run_leaves_no_process(tmp_path: Path, number: signal.Signal
 
 
 def test_killed_pytest_leaves_no_process(tmp_path: Path) -> None:
-    run = contained(tmp_path, suite(tmp_path, DAEMON.replace("WAIT", "60")))
+    run = run_commands(tmp_path, suite(tmp_path, DAEMON.replace("WAIT", "60")))
     daemon = daemon_of(tmp_path)
     pytests = [child for child in psutil.Process(run.pid).children() if child.pid != daemon.pid]
     assert len(pytests) == 1

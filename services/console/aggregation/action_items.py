@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from services.console.aggregation.console_snapshot import ActionItem, ComponentHealth, Model
 from services.console.aggregation.responses import Run, UnacknowledgedGroup
-from services.console.aggregation.snapshot import ActionItem, ComponentHealth, Model
 from services.console.formatting import count, short
 
 # A server may be behind the release log for as long as a swap takes.

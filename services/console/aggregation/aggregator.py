@@ -9,12 +9,12 @@ from datetime import datetime
 
 from services.console.aggregation.action_items import action_items_of
 from services.console.aggregation.component_health import component_health
+from services.console.aggregation.console_snapshot import ComponentHealth, ConsoleSnapshot, Model
 from services.console.aggregation.endpoints import Endpoints
 from services.console.aggregation.models import model_names, models_of, stale_of
 from services.console.aggregation.poller import Poller, PollResults
 from services.console.aggregation.requests import Requests
 from services.console.aggregation.responses import Decisions, Run, Verdicts
-from services.console.aggregation.snapshot import ComponentHealth, Model, Snapshot
 from services.console.formatting import count
 from services.console.metrics import ConsoleMetrics
 from shared.contracts.release import Release
@@ -39,13 +39,13 @@ class Aggregator:
         self._now = now
         self._ticks = ticks
         self._metrics = metrics
-        self._snapshot: Snapshot | None = None
+        self._snapshot: ConsoleSnapshot | None = None
         self._made_at = 0.0
         self._lock = asyncio.Lock()
         # Since when each component is not up.
         self._since: dict[str, datetime] = {}
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self) -> ConsoleSnapshot:
         """The snapshot, at most a second old."""
         async with self._lock:
             if self._snapshot is None or self._ticks() - self._made_at >= KEPT_S:
@@ -58,7 +58,7 @@ class Aggregator:
         """Poll again for the next snapshot: a person has just changed something."""
         self._snapshot = None
 
-    async def _poll(self) -> Snapshot:
+    async def _poll(self) -> ConsoleSnapshot:
         endpoints = self._endpoints()
         requests = Requests(endpoints)
         started = self._ticks()
@@ -68,7 +68,7 @@ class Aggregator:
         self._poller.keep_only(requests)
         return self._combine(endpoints, requests, results)
 
-    def _combine(self, endpoints: Endpoints, requests: Requests, results: PollResults) -> Snapshot:
+    def _combine(self, endpoints: Endpoints, requests: Requests, results: PollResults) -> ConsoleSnapshot:
         now = self._now()
         verdicts, decisions = results[requests.verdicts], results[requests.decisions]
         runs = _runs(requests, results)
@@ -78,7 +78,7 @@ class Aggregator:
             for component in component_health(endpoints, requests, results)
         )
         listed = decisions.body or Decisions()
-        return Snapshot(
+        return ConsoleSnapshot(
             at=now,
             components=components,
             models=models,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from services.console.aggregation.console_snapshot import ComponentHealth, Condition
 from services.console.aggregation.endpoints import Endpoints
 from services.console.aggregation.poller import PollResult, PollResults
 from services.console.aggregation.prometheus_samples import (
@@ -24,7 +25,6 @@ from services.console.aggregation.responses import (
     RetrainingStatus,
     SpoolStatus,
 )
-from services.console.aggregation.snapshot import ComponentHealth, Condition
 from services.console.formatting import count, duration, size
 from shared.contracts.health_limits import MAXIMUM_ROW_AGE_S, MAXIMUM_SINK_LAG, SPOOL_NEARLY_FULL
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from services.console.aggregation.console_snapshot import LastReceived, Model, ServedModel, Stale
 from services.console.aggregation.poller import PollResult, PollResults
 from services.console.aggregation.prometheus_samples import LAKE_ROW_AT, PREDICTED_AT, Samples
 from services.console.aggregation.requests import Requests
@@ -17,7 +18,6 @@ from services.console.aggregation.responses import (
     Releases,
     Verdicts,
 )
-from services.console.aggregation.snapshot import LastReceived, Model, ServedModel, Stale
 from shared.contracts.release import Release
 
 

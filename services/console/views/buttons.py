@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import orjson
 
+from services.console.aggregation.console_snapshot import ActionItem, Model
 from services.console.aggregation.responses import Decision
-from services.console.aggregation.snapshot import ActionItem, Model
 from services.console.formatting import clock, short, shorten
 from shared.contracts.release import Release
 

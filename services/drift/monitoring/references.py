@@ -17,7 +17,7 @@ from shared.contracts.lake_schema import SCORES
 from shared.contracts.manifest import REFERENCE, short
 from shared.contracts.release import Release
 from shared.errors import IntegrityError
-from shared.models.packaging import verify_version
+from shared.models.signed_versions.verification import verify_version
 from shared.stores.model_store import ModelStore
 
 KEPT_IN_MEMORY = 8

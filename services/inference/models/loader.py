@@ -25,8 +25,8 @@ from shared.contracts.release import Release
 from shared.errors import IntegrityError, ProjectError, UnservableModel
 from shared.models.answers import lake_columns, read_outcomes, read_scores
 from shared.models.feature_arrays import to_arrays
-from shared.models.packaging import verify_version
 from shared.models.probe import probe, spread
+from shared.models.signed_versions.verification import verify_version
 from shared.stores.model_store import ModelStore
 
 _MEASURED_ROWS = 64

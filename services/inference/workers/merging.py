@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client.core import Metric
 
-from services.inference.workers.snapshot import Family
+from services.inference.workers.worker_snapshot import Family
 
 Labels = tuple[tuple[str, str], ...]
 

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from services.inference.workers.merging import merge
-from services.inference.workers.places import Place
-from services.inference.workers.snapshot import Snapshot, families_of
+from services.inference.workers.registration import WorkerRegistration
+from services.inference.workers.worker_snapshot import WorkerSnapshot, families_of
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
@@ -67,9 +67,14 @@ class SeveralProcesses:
     """A server of `workers` processes, seen from one of them. Others are seen as they were at most half a second ago."""
 
     def __init__(
-        self, place: Place, registry: CollectorRegistry, status: Callable[[], Status], *, workers: int
+        self,
+        registration: WorkerRegistration,
+        registry: CollectorRegistry,
+        status: Callable[[], Status],
+        *,
+        workers: int,
     ) -> None:
-        self._place = place
+        self._registration = registration
         self._registry = registry
         self._status = status
         self._workers = workers
@@ -82,7 +87,7 @@ class SeveralProcesses:
         return merge([own, *(snapshot.families for snapshot in running)], ended)
 
     def statuses(self) -> Sequence[Status]:
-        """What each process serves, by place."""
+        """What each process serves, by worker number."""
         running, _ = self._others()
         found = [self._status(), *(snapshot.status for snapshot in running)]
         return sorted(found, key=lambda status: int(status["worker"]))
@@ -107,10 +112,10 @@ class SeveralProcesses:
     def _publish(self, status: Status) -> None:
         try:
             families = families_of(self._registry.collect())
-            self._place.publish(Snapshot(self._place.process, os.getpid(), status, families))
+            self._registration.publish(WorkerSnapshot(self._registration.process, os.getpid(), status, families))
         except Exception as error:  # neither a full disk nor one bad series may end it
             _log.warning("worker_not_published", problem=str(error) or type(error).__name__)
 
-    def _others(self) -> tuple[list[Snapshot], list[Any]]:
-        running, ended = self._place.read()
-        return [snapshot for snapshot in running if snapshot.process != self._place.process], ended
+    def _others(self) -> tuple[list[WorkerSnapshot], list[Any]]:
+        running, ended = self._registration.read()
+        return [snapshot for snapshot in running if snapshot.process != self._registration.process], ended

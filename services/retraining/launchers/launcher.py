@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Event
 from typing import Protocol
 
-from shared.models.training_command import TrainingJob
+from shared.models.training.training_process import TrainingJob
 
 
 class Launcher(Protocol):

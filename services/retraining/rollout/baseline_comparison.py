@@ -22,11 +22,11 @@ from shared.contracts.prediction import Prediction
 from shared.contracts.verdict import Verdict
 from shared.errors import UnservableModel
 from shared.models.answers import are_comparable, lake_columns, outcome_source, read_outcomes, read_scores
-from shared.models.keys import Keys
 from shared.models.losses import MetricName, Scores, in_unit, row_losses
-from shared.models.packaging import verify_version
 from shared.models.runners.loading import load_model
 from shared.models.runners.model_runner import ModelRunner
+from shared.models.signed_versions.installation_keys import Keys
+from shared.models.signed_versions.verification import verify_version
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 

@@ -17,7 +17,7 @@ from services.retraining.rollout.baseline_comparison import (
 )
 from shared.contracts.verdict import Verdict
 from shared.errors import DependencyUnavailable, HomeostatError
-from shared.models.keys import Keys
+from shared.models.signed_versions.installation_keys import Keys
 from shared.observability.logs import get_logger, log_unknown_error
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore

@@ -8,7 +8,7 @@ from typing import Literal
 
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.rollout.annotations import Annotator, announce
+from services.retraining.rollout.release_annotations import Annotator, announce
 from services.retraining.rollout.rollback import rollback_target
 from shared.contracts.manifest import short
 from shared.contracts.release import Release

@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from services.retraining.dependencies import Dependencies
 from services.retraining.ledger.records import Run
 from services.retraining.run_states import State
+from services.retraining.runs.data_snapshot import Pin, SnapshotSummary, pin_lake, problem_with, take_snapshot
 from services.retraining.runs.evaluation import compare
 from services.retraining.runs.gate import compared, digest_of
 from services.retraining.runs.reference_rows import write_reference
-from services.retraining.runs.snapshot import Pin, SnapshotSummary, pin_lake, problem_with, take_snapshot
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
 from shared.backoff import Backoff
@@ -37,8 +37,10 @@ from shared.errors import (
     ProjectError,
     TrainingFailed,
 )
-from shared.models.packaging import package_version, verify_version
-from shared.models.training_command import Interrupted, find_model
+from shared.models.signed_versions.packaging import package_version
+from shared.models.signed_versions.verification import verify_version
+from shared.models.training.training_outputs import find_model
+from shared.models.training.training_process import Interrupted
 from shared.observability.logs import get_logger, log_unknown_error
 
 _BACKOFF = Backoff(first_s=1.0, max_s=30.0)

@@ -12,7 +12,7 @@ from services.retraining.run_states import WORKING
 from services.retraining.runs.leader_lease import Lease
 from shared.backoff import Backoff
 from shared.errors import HomeostatError
-from shared.models.training_command import Interrupted
+from shared.models.training.training_process import Interrupted
 from shared.observability.logs import get_logger, log_unknown_error
 
 _BACKOFF = Backoff(first_s=1.0, max_s=30.0)

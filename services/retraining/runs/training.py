@@ -12,7 +12,8 @@ import orjson
 from services.retraining.launchers.launcher import Launcher
 from services.retraining.runs.workspace import RunFolder, write_json
 from shared.errors import TrainingFailed
-from shared.models.training_command import TrainingJob, read_outputs, training_environment
+from shared.models.training.training_outputs import read_outputs
+from shared.models.training.training_process import TrainingJob, training_environment
 
 
 def trained_attempt(folder: RunFolder) -> tuple[int, dict[str, float]] | None:

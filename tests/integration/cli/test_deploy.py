@@ -22,8 +22,8 @@ from typer.testing import CliRunner, Result
 import homeostat
 from cli.main import app
 from shared.contracts.manifest import REFERENCE
-from shared.models.keys import Keys
-from shared.models.packaging import verify_version
+from shared.models.signed_versions.installation_keys import Keys
+from shared.models.signed_versions.verification import verify_version
 from shared.stores.model_store import open_model_store
 from tests.unit.cli.fake_service import FakeService, fake_service
 from tests.waiting import bound

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from loadtests.bench_serving import _print_p99
-from loadtests.cell import Cell
 from loadtests.contenders import BASE, OURS
+from loadtests.measurement import Measurement
 
 
-def cell(p99_ms: float) -> Cell:
-    return Cell(answers=100, seconds=1.0, cpu_us=50.0, p50_ms=1.0, p99_ms=p99_ms, errors=0)
+def cell(p99_ms: float) -> Measurement:
+    return Measurement(answers=100, seconds=1.0, cpu_us=50.0, p50_ms=1.0, p99_ms=p99_ms, errors=0)
 
 
 @pytest.mark.parametrize(("ours", "verdict"), [(3.0, "0.75"), (5.0, "1.25 (missed)")])

@@ -9,8 +9,8 @@ import pytest
 
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
-from shared.models.keys import Keys, ensure_keys
-from shared.models.packaging import package_version
+from shared.models.signed_versions.installation_keys import Keys, ensure_keys
+from shared.models.signed_versions.packaging import package_version
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from cli.deployment.version_builder import VersionBuilder
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import ProjectError
-from shared.models.keys import ensure_keys
+from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.stores.model_store import open_model_store
 from tests.fakes.class_model import class_onnx
 from tests.fakes.vector_model import EMBEDDING, LINES, embedding_loop

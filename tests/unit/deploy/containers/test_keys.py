@@ -6,7 +6,7 @@ import pytest
 
 from deploy.containers.keys import copy_for_servers
 from shared.errors import HomeostatError
-from shared.models.keys import ensure_keys
+from shared.models.signed_versions.installation_keys import ensure_keys
 
 
 def test_servers_get_what_they_need_and_never_the_signing_key(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from services.console.aggregation.aggregator import Aggregator
+from services.console.aggregation.console_snapshot import ConsoleSnapshot
 from services.console.aggregation.endpoints import Endpoints
 from services.console.aggregation.poller import Poller
-from services.console.aggregation.snapshot import Snapshot
 from services.console.http.action_client import ActionClient
 from services.console.http.app import make_app
 from services.console.http.csrf import HEADER
@@ -82,10 +82,10 @@ class Console:
         )
 
 
-def take_snapshot(loop: FakeLoop, **changed: Any) -> Snapshot:
+def take_snapshot(loop: FakeLoop, **changed: Any) -> ConsoleSnapshot:
     """One snapshot."""
 
-    async def once() -> Snapshot:
+    async def once() -> ConsoleSnapshot:
         return await Console(loop, **changed).aggregator.snapshot()
 
     return asyncio.run(once())

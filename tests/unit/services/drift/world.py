@@ -18,8 +18,8 @@ from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS, fe
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
 from shared.contracts.release import Release
-from shared.models.keys import Keys, ensure_keys
-from shared.models.packaging import package_version
+from shared.models.signed_versions.installation_keys import Keys, ensure_keys
+from shared.models.signed_versions.packaging import package_version
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore, open_model_store
 

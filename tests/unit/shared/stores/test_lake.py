@@ -17,7 +17,7 @@ from shared.contracts.lake_schema import (
     feature_column,
     partition_of,
 )
-from shared.stores.lake import Lake, Snapshot
+from shared.stores.lake import Lake, LakeSnapshot
 
 # The last hour of a month: stretches below cross a partition.
 START = datetime(2013, 1, 31, 23, tzinfo=UTC)
@@ -95,7 +95,7 @@ def test_feature_cannot_shadow_a_column() -> None:
 def test_lake_without_tables_is_empty(lake: Lake) -> None:
     assert lake.models() == []
     assert lake.open(lake.predictions("flights")) is None
-    assert lake.snapshot("flights") == Snapshot(None, None)
+    assert lake.snapshot("flights") == LakeSnapshot(None, None)
     assert lake.watermark("flights") is None
     assert lake.find_prediction("a") is None
     assert lake.read_predictions("flights", START, START + DAY).num_rows == 0

@@ -21,7 +21,7 @@ from shared.contracts.lake_schema import (
     partition_of,
 )
 from shared.errors import DependencyUnavailable, NotFound
-from shared.stores.lake import Answered, AnsweredGeneration, Lake, Snapshot
+from shared.stores.lake import Answered, AnsweredGeneration, Lake, LakeSnapshot
 
 START = datetime(2013, 1, 30, tzinfo=UTC)
 
@@ -118,7 +118,7 @@ def test_model_without_tables_has_no_rows_and_all_columns(lake: Lake) -> None:
     joined = lake.read_joined("flights", at(0), at(1), columns=["score", "f_distance"])
     assert joined.column_names == ["prediction_id", "score", "f_distance", "outcome", "observed_at"]
     assert (lake.watermark("flights"), lake.last_commit("flights")) == (None, None)
-    assert lake.snapshot("flights") == Snapshot(None, None)
+    assert lake.snapshot("flights") == LakeSnapshot(None, None)
     assert lake.find_prediction("p0") is None
 
 

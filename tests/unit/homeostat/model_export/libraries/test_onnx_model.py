@@ -20,8 +20,8 @@ import homeostat
 from cli.deployment.version_builder import VersionBuilder
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ExportRefused
-from shared.models.keys import ensure_keys
 from shared.models.onnx_runner import OnnxModel
+from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.stores.model_store import open_model_store
 
 

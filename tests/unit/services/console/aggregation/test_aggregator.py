@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.console.aggregation import poller as asking
-from services.console.aggregation.snapshot import Stale
+from services.console.aggregation.console_snapshot import Stale
 from tests.fakes.loop_services import NOW, VERSIONS, FakeLoop, endpoints, full_loop
 from tests.unit.services.console.harness import BASE, Console, run, take_snapshot
 

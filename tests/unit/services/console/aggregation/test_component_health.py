@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.console.aggregation.snapshot import ComponentHealth
+from services.console.aggregation.console_snapshot import ComponentHealth
 from tests.fakes.loop_services import FakeLoop, full_loop
 from tests.unit.services.console.harness import Console, run, take_snapshot
 

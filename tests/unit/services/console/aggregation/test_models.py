@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from services.console.aggregation.snapshot import Snapshot, Stale
+from services.console.aggregation.console_snapshot import ConsoleSnapshot, Stale
 from tests.fakes.loop_services import NOW, VERSIONS, FakeLoop, full_loop
 from tests.unit.services.console.harness import Console, run, take_snapshot
 
 
-def later(loop: FakeLoop, change: Any, seconds: float = 3600) -> Snapshot:
+def later(loop: FakeLoop, change: Any, seconds: float = 3600) -> ConsoleSnapshot:
     """The second of two snapshots, with a change between them."""
 
-    async def snapshots() -> Snapshot:
+    async def snapshots() -> ConsoleSnapshot:
         console = Console(loop)
         await console.aggregator.snapshot()
         change(loop)
         console.clock.forward(seconds)
         return await console.aggregator.snapshot()
 
-    found: Snapshot = run(snapshots)
+    found: ConsoleSnapshot = run(snapshots)
     return found
 
 

@@ -12,7 +12,7 @@ from services.drift.verdicts.state_changes import StateChanges
 from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
 from shared.contracts.verdict import State, Verdict
-from shared.grafana.annotations import make_annotator
+from shared.grafana.annotator import make_annotator
 from tests.unit.services.drift.installation import Installation, MemoryAnnotator
 from tests.unit.services.drift.world import World, loop, minutes, ordinary
 from tests.waiting import bound

@@ -20,7 +20,7 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MANIFEST, MODEL, Manifest
 from shared.errors import IntegrityError, NotFound, UnservableModel
 from shared.models.contract import TensorType
-from shared.models.packaging import verify_version
+from shared.models.signed_versions.verification import verify_version
 from tests.fakes.class_model import TABLE, put_classes
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
 from tests.fakes.trial import trial_in_this_process

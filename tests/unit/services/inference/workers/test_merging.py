@@ -6,14 +6,14 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from services.inference.workers.merging import added, merge
-from services.inference.workers.snapshot import Family, Snapshot, families_of
+from services.inference.workers.worker_snapshot import Family, WorkerSnapshot, families_of
 
 
 def families(fill: Callable[[CollectorRegistry], None]) -> list[Family]:
     registry = CollectorRegistry()
     fill(registry)
     # As another process reads it.
-    return Snapshot.load(Snapshot("p", 1, {}, families_of(registry.collect())).dump()).families
+    return WorkerSnapshot.load(WorkerSnapshot("p", 1, {}, families_of(registry.collect())).dump()).families
 
 
 def value(merged: object, name: str, **labels: str) -> float | None:

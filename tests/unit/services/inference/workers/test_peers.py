@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter
 
 from services.inference.workers.peers import SeveralProcesses
-from services.inference.workers.places import Place
+from services.inference.workers.registration import WorkerRegistration
 
 PARENT = f"{os.getpid()}-1"
 
@@ -17,14 +17,14 @@ class Process:
     """One of several processes, in this one."""
 
     def __init__(self, root: Path, *, workers: int = 2) -> None:
-        self.place = Place.take(root, PARENT)
+        self.registration = WorkerRegistration.take(root, PARENT)
         registry = CollectorRegistry()
         self.rows = Counter("rows", "Rows.", registry=registry)
         self.is_ready = True
-        self.peers = SeveralProcesses(self.place, registry, self.status, workers=workers)
+        self.peers = SeveralProcesses(self.registration, registry, self.status, workers=workers)
 
     def status(self) -> dict[str, Any]:
-        return {"worker": self.place.number, "ready": self.is_ready}
+        return {"worker": self.registration.number, "ready": self.is_ready}
 
     def publish(self) -> None:
         async def run() -> None:
@@ -89,9 +89,9 @@ def test_failed_publication_does_not_end_the_next(tmp_path: Path) -> None:
         task.cancel()
         await asyncio.wait([task])
 
-    folder = one.place._folder
-    one.place._folder = tmp_path / "gone"
+    folder = one.registration._folder
+    one.registration._folder = tmp_path / "gone"
     asyncio.run(run())
-    one.place._folder = folder
+    one.registration._folder = folder
     one.publish()
     assert two.total() == 3

@@ -14,7 +14,7 @@ from services.retraining.metrics import RetrainingMetrics
 from services.retraining.rollout.releaser import Releaser
 from shared.contracts.release import Release
 from shared.errors import Conflict
-from shared.grafana.annotations import NoAnnotator
+from shared.grafana.annotator import NoAnnotator
 from shared.stores.model_store import ModelStore, open_model_store
 from tests.fakes.retraining_installation import START
 

@@ -31,7 +31,7 @@ from services.retraining.runs.pipeline import Pipeline
 from services.retraining.runs.workspace import RunFolder
 from services.retraining.settings import RetrainingSettings
 from shared.errors import Conflict, IntegrityError, TrainingFailed
-from shared.models.training_command import Interrupted, TrainingJob
+from shared.models.training.training_process import Interrupted, TrainingJob
 from tests.fakes.retraining_installation import (
     MODEL,
     START,
@@ -40,7 +40,7 @@ from tests.fakes.retraining_installation import (
     make_installation,
     package_poor_champion,
 )
-from tests.unit.services.retraining.rollout.test_annotations import Pinboard
+from tests.unit.services.retraining.rollout.test_release_annotations import Pinboard
 
 
 class Killed(BaseException):
@@ -115,7 +115,7 @@ def setup(template: Installation, good_model: bytes, tmp_path: Path) -> Setup:
 def open_setup(template: Installation, good_model: bytes, place: Path, **loop: Any) -> Setup:
     shutil.copytree(template.project.parent, place, dirs_exist_ok=True)
     home = place / "home"
-    from shared.models.keys import Keys
+    from shared.models.signed_versions.installation_keys import Keys
     from shared.stores.lake import Lake
     from shared.stores.model_store import open_model_store
 

@@ -21,7 +21,7 @@ from services.retraining.runs.scheduler import RunScheduler
 from shared.backoff import Backoff
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import OperatorError
-from shared.models.training_command import Interrupted
+from shared.models.training.training_process import Interrupted
 from tests.fakes.retraining_installation import LOOP, MODEL, START
 from tests.fakes.retraining_service import wait_for
 

@@ -1,6 +1,6 @@
-"""The places of the server processes of one `bentoml serve`, in a folder that they share.
+"""Registers the server processes of one `bentoml serve` in a folder that they share.
 
-A process takes the first free place and keeps it until it ends; the process that is started for it takes the place over.
+A process takes the lowest free worker number and keeps it until it ends; the process that replaces it takes the number over.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from services.inference.workers.merging import added
-from services.inference.workers.snapshot import Family, Snapshot
+from services.inference.workers.worker_snapshot import Family, WorkerSnapshot
 from shared.errors import OperatorError
 from shared.files import write_atomic
 
 
-class Place:
-    """The place of this process: a number from 1, and the snapshots of all."""
+class WorkerRegistration:
+    """The registration of this process: its worker number, from 1, and access to the snapshots of all workers."""
 
     def __init__(self, folder: Path, number: int, lock: int) -> None:
         self.number = number
@@ -30,10 +30,10 @@ class Place:
         self._lock = lock
 
     @classmethod
-    def take(cls, root: Path, parent: str) -> Place:
-        """Take the first free place of the processes of `parent`. Raises OperatorError.
+    def take(cls, root: Path, parent: str) -> WorkerRegistration:
+        """Take the lowest free worker number among the processes of `parent`. Raises OperatorError.
 
-        What the process before it in this place had counted is added to the place's ended processes.
+        The counters of the number's previous process are added to those of its ended processes.
         """
         folder = root / parent
         try:
@@ -41,25 +41,25 @@ class Place:
             _remove_ended(root, parent)
             folder.mkdir(mode=0o700, exist_ok=True)
             number, lock = _first_free(folder)
-            place = cls(folder, number, lock)
-            place._retire_predecessor()
+            registration = cls(folder, number, lock)
+            registration._retire_predecessor()
         except OSError as error:
             raise OperatorError(
                 f"the workers cannot share {folder}: {error.strerror}",
                 hint="make the folder for temporary files writable, or set HOMEOSTAT_INFERENCE_WORKERS=1",
             ) from error
-        return place
+        return registration
 
-    def publish(self, snapshot: Snapshot) -> None:
+    def publish(self, snapshot: WorkerSnapshot) -> None:
         """Replace this process's snapshot. Raises OSError."""
         write_atomic(self._snapshot(self.number), snapshot.dump(), mode=0o600)
 
-    def read(self) -> tuple[list[Snapshot], list[list[Family]]]:
-        """The latest snapshots of the running processes, by place, and the counters of all that have ended.
+    def read(self) -> tuple[list[WorkerSnapshot], list[list[Family]]]:
+        """The latest snapshots of the running processes, by worker number, and the counters of all that have ended.
 
-        Of each place the snapshot is read first: its process writes the ended ones before its own, so none is missed.
+        The snapshot of a number is read first: its process writes the ended counters before its own, so none is missed.
         """
-        running: list[Snapshot] = []
+        running: list[WorkerSnapshot] = []
         ended: list[list[Family]] = []
         for number in sorted(self._numbers()):
             last, before = self._load(self._snapshot(number)), self._load(self._ended(number))
@@ -79,7 +79,9 @@ class Place:
             # `process` says which one was added last: a crash between two writes counts nothing twice.
             families = added(before.families if before is not None else [], last.families)
             write_atomic(
-                self._ended(self.number), Snapshot(last.process, last.pid, {}, families).dump(), mode=0o600
+                self._ended(self.number),
+                WorkerSnapshot(last.process, last.pid, {}, families).dump(),
+                mode=0o600,
             )
 
     def _numbers(self) -> Iterator[int]:
@@ -92,9 +94,9 @@ class Place:
     def _ended(self, number: int) -> Path:
         return self._folder / f"{number}.ended.json"
 
-    def _load(self, path: Path) -> Snapshot | None:
+    def _load(self, path: Path) -> WorkerSnapshot | None:
         try:
-            return Snapshot.load(path.read_bytes())
+            return WorkerSnapshot.load(path.read_bytes())
         except FileNotFoundError:
             return None
 

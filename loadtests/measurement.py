@@ -1,4 +1,4 @@
-"""One cell of the comparison: load on one server, and what it cost. By wrk if it is installed, else by our own generator."""
+"""Measures one server under load: throughput, latency and CPU cost. Uses wrk if it is installed, else our own generator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCRIPT = Path(__file__).with_name("load.lua")
 
 
 @dataclass(frozen=True)
-class Cell:
+class Measurement:
     """`cpu_us`: CPU microseconds of the server's processes per answer."""
 
     answers: int
@@ -32,13 +32,13 @@ class Cell:
         return self.answers / self.seconds
 
 
-def measure(server: Running, asked: Asked, folder: Path, *, seconds: float, connections: int) -> Cell:
+def measure(server: Running, asked: Asked, folder: Path, *, seconds: float, connections: int) -> Measurement:
     """Load the server with one request, repeated."""
     before = server.cpu_seconds()
     load = _by_wrk if shutil.which("wrk") else _by_generator
     answers, p50_ms, p99_ms, errors = load(server, asked, folder, seconds, connections)
     cpu = server.cpu_seconds() - before
-    return Cell(answers, seconds, 1e6 * cpu / max(1, answers), p50_ms, p99_ms, errors)
+    return Measurement(answers, seconds, 1e6 * cpu / max(1, answers), p50_ms, p99_ms, errors)
 
 
 def _by_wrk(

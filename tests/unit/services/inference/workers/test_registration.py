@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from services.inference.workers.places import Place, parent_of_this_process
-from services.inference.workers.snapshot import Family, Snapshot, families_of
+from services.inference.workers.registration import WorkerRegistration, parent_of_this_process
+from services.inference.workers.worker_snapshot import Family, WorkerSnapshot, families_of
 from shared.errors import OperatorError
 
 PARENT = f"{os.getpid()}-1"
@@ -21,8 +21,8 @@ def rows(number: int) -> list[Family]:
     return families_of(registry.collect())
 
 
-def total(place: Place) -> float:
-    running, ended = place.read()
+def total(registration: WorkerRegistration) -> float:
+    running, ended = registration.read()
     return sum(
         value
         for families in [*(snapshot.families for snapshot in running), *ended]
@@ -32,12 +32,12 @@ def total(place: Place) -> float:
     )
 
 
-def publish(place: Place, number: int, *, pid: int | None = None) -> None:
-    place.publish(Snapshot(place.process, pid or os.getpid(), {}, rows(number)))
+def publish(registration: WorkerRegistration, number: int, *, pid: int | None = None) -> None:
+    registration.publish(WorkerSnapshot(registration.process, pid or os.getpid(), {}, rows(number)))
 
 
-def end(place: Place) -> None:
-    os.close(place._lock)  # as the kernel does
+def end(registration: WorkerRegistration) -> None:
+    os.close(registration._lock)  # as the kernel does
 
 
 @pytest.fixture
@@ -47,21 +47,21 @@ def ended_pid() -> int:
     return done.pid
 
 
-def test_places_are_numbers_from_one(tmp_path: Path) -> None:
-    places = [Place.take(tmp_path / "w", PARENT) for _ in range(3)]
-    assert [place.number for place in places] == [1, 2, 3]
-    end(places[1])
-    assert Place.take(tmp_path / "w", PARENT).number == 2
+def test_worker_numbers_start_at_one(tmp_path: Path) -> None:
+    registrations = [WorkerRegistration.take(tmp_path / "w", PARENT) for _ in range(3)]
+    assert [registration.number for registration in registrations] == [1, 2, 3]
+    end(registrations[1])
+    assert WorkerRegistration.take(tmp_path / "w", PARENT).number == 2
 
 
 def test_counts_of_ended_processes_stay_once(tmp_path: Path, ended_pid: int) -> None:
-    one, two = (Place.take(tmp_path, PARENT) for _ in range(2))
+    one, two = (WorkerRegistration.take(tmp_path, PARENT) for _ in range(2))
     publish(one, 5, pid=ended_pid)
     publish(two, 7)
     assert total(two) == 12
     end(one)
     for more in (1, 2):
-        successor = Place.take(tmp_path, PARENT)
+        successor = WorkerRegistration.take(tmp_path, PARENT)
         assert total(two) == 12 + more - 1
         publish(successor, 1, pid=ended_pid)
         assert total(two) == total(successor) == 12 + more
@@ -70,17 +70,17 @@ def test_counts_of_ended_processes_stay_once(tmp_path: Path, ended_pid: int) -> 
 
 def test_crash_between_two_writes_counts_nothing_twice(tmp_path: Path, ended_pid: int) -> None:
     """A process that ends before its first snapshot leaves that of its predecessor, which is added already."""
-    watching = Place.take(tmp_path, PARENT)
-    place = Place.take(tmp_path, PARENT)
-    publish(place, 5, pid=ended_pid)
+    watching = WorkerRegistration.take(tmp_path, PARENT)
+    registration = WorkerRegistration.take(tmp_path, PARENT)
+    publish(registration, 5, pid=ended_pid)
     for _ in range(3):
-        end(place)
-        place = Place.take(tmp_path, PARENT)
+        end(registration)
+        registration = WorkerRegistration.take(tmp_path, PARENT)
         assert total(watching) == 5
 
 
 def test_only_running_processes_are_read_as_such(tmp_path: Path, ended_pid: int) -> None:
-    one, two = (Place.take(tmp_path, PARENT) for _ in range(2))
+    one, two = (WorkerRegistration.take(tmp_path, PARENT) for _ in range(2))
     publish(one, 1)
     publish(two, 2, pid=ended_pid)
     running, ended = one.read()
@@ -89,10 +89,10 @@ def test_only_running_processes_are_read_as_such(tmp_path: Path, ended_pid: int)
 
 
 def test_servers_are_apart_and_old_ones_are_removed(tmp_path: Path, ended_pid: int) -> None:
-    old = Place.take(tmp_path, f"{ended_pid}-1")
+    old = WorkerRegistration.take(tmp_path, f"{ended_pid}-1")
     publish(old, 9)
-    place = Place.take(tmp_path, PARENT)
-    assert (place.number, total(place)) == (1, 0)
+    registration = WorkerRegistration.take(tmp_path, PARENT)
+    assert (registration.number, total(registration)) == (1, 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == [PARENT]
 
 
@@ -101,12 +101,12 @@ def test_folder_of_others_is_refused(tmp_path: Path) -> None:
     root.mkdir()
     root.chmod(0o777)
     with pytest.raises(OperatorError, match="not private"):
-        Place.take(root, PARENT)
+        WorkerRegistration.take(root, PARENT)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(elsewhere)
     with pytest.raises(OperatorError, match="not private"):
-        Place.take(tmp_path / "link", PARENT)
+        WorkerRegistration.take(tmp_path / "link", PARENT)
 
 
 def test_parent_is_named_by_number_and_start() -> None:

@@ -21,7 +21,7 @@ from shared.contracts.loop_spec import AllRows, LastRows, LoopSpec
 from shared.contracts.outcome import expected_outcome, fitting
 from shared.files import atomic_path
 from shared.models.answers import outcome_source, typed_outcomes
-from shared.stores.lake import Lake, Snapshot
+from shared.stores.lake import Lake, LakeSnapshot
 
 _SUMMARY = "snapshot.json"
 
@@ -171,7 +171,7 @@ def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) ->
 
 def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) -> pa.Table:
     columns = ["event_time", *(feature_column(feature.name) for feature in spec.features)]
-    versions = Snapshot(pin.predictions, pin.outcomes)
+    versions = LakeSnapshot(pin.predictions, pin.outcomes)
     # One microsecond more: the interval is half open, and includes the last row.
     until = end + timedelta(microseconds=1)
     rows = lake.read_joined(

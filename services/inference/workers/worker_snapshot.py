@@ -22,7 +22,7 @@ class Family:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class WorkerSnapshot:
     """`process` is unique to a process, also where its number is used again; `status` is its entry in `/status.json`."""
 
     process: str
@@ -45,7 +45,7 @@ class Snapshot:
         )
 
     @classmethod
-    def load(cls, text: bytes) -> Snapshot:
+    def load(cls, text: bytes) -> WorkerSnapshot:
         """From JSON."""
         document = orjson.loads(text)
         families = [

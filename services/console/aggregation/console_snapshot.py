@@ -113,7 +113,7 @@ class ActionItem:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class ConsoleSnapshot:
     """Everything at the time `at`. `stale` has the lists that are not current."""
 
     at: datetime

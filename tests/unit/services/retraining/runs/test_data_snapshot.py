@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from services.retraining.runs.snapshot import SnapshotSummary, pin_lake, problem_with, take_snapshot
+from services.retraining.runs.data_snapshot import SnapshotSummary, pin_lake, problem_with, take_snapshot
 from services.retraining.runs.workspace import RunFolder
 from shared.contracts.loop_spec import LoopSpec
 from shared.stores.lake import Lake
@@ -113,7 +113,7 @@ def test_crash_while_writing_leaves_no_snapshot(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("services.retraining.runs.snapshot.write_json", dies)
+        patch.setattr("services.retraining.runs.data_snapshot.write_json", dies)
         with pytest.raises(Killed):
             snapshot_of(lake, spec_with(), folder_of(tmp_path))
     assert not folder_of(tmp_path).snapshot.exists()

@@ -1,4 +1,4 @@
-"""Packaging and verifying a version: whatever is done to the folder afterwards is noticed before anything is used."""
+"""Verifying a version: whatever is done to the folder afterwards is noticed before anything is used."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import orjson
 import pytest
 from model_signing import signing
 
-from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import ARCHIVE, MANIFEST, MODEL, REFERENCE, SIGNATURE, Manifest, Origin
-from shared.errors import IntegrityError, ProjectError
-from shared.models.keys import Keys, ensure_keys
-from shared.models.packaging import package_version, verify_version
+from shared.contracts.manifest import MANIFEST, MODEL, REFERENCE, SIGNATURE, Manifest
+from shared.errors import IntegrityError
+from shared.models.signed_versions.installation_keys import Keys, ensure_keys
+from shared.models.signed_versions.verification import verify_version
 
 Packaged = tuple[Path, Manifest]
 
@@ -23,48 +22,6 @@ Packaged = tuple[Path, Manifest]
 def flip_last_byte(path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-
-
-def test_a_version_is_four_files_and_verifies(version: Packaged, keys: Keys) -> None:
-    folder, manifest = version
-    assert {path.name for path in folder.iterdir()} == {MODEL, REFERENCE, MANIFEST, SIGNATURE}
-    assert manifest.files[MODEL].sha256 == sha256(b"the model").hexdigest()
-    assert manifest.files[REFERENCE].size == len(b"the reference")
-    assert verify_version(folder, version=manifest.version, verifying_key=keys.verifying) == manifest
-
-
-def test_same_content_gives_the_same_version_name(
-    version: Packaged, keys: Keys, loop_spec: LoopSpec, tmp_path: Path
-) -> None:
-    folder, manifest = version
-    again = package_version(
-        tmp_path / "again",
-        loop=loop_spec,
-        model=folder / MODEL,
-        reference=folder / REFERENCE,
-        origin=Origin(kind="deployment"),
-        metrics={"log_loss": 0.5},
-        signing_key=keys.signing,
-    )
-    assert again.version == manifest.version
-
-
-def test_program_of_torch_keeps_its_format(
-    version: Packaged, keys: Keys, loop_spec: LoopSpec, tmp_path: Path
-) -> None:
-    source = tmp_path / "network.pt2"
-    source.write_bytes(b"the program")
-    manifest = package_version(
-        tmp_path / "torch",
-        loop=loop_spec,
-        model=source,
-        reference=version[0] / REFERENCE,
-        origin=Origin(kind="deployment"),
-        metrics={},
-        signing_key=keys.signing,
-    )
-    assert manifest.model_file == ARCHIVE
-    assert (tmp_path / "torch" / ARCHIVE).read_bytes() == b"the program"
 
 
 @pytest.mark.parametrize("name", [MODEL, REFERENCE, MANIFEST, SIGNATURE])
@@ -140,35 +97,3 @@ def test_signature_over_other_bytes_is_refused(version: Packaged, keys: Keys) ->
         IntegrityError, match=r"model.onnx of version .* has another digest than its manifest"
     ):
         verify_version(folder, version=manifest.version, verifying_key=keys.verifying)
-
-
-def test_missing_source_file_is_named(loop_spec: LoopSpec, keys: Keys, tmp_path: Path) -> None:
-    (tmp_path / "model").write_bytes(b"x")
-    with pytest.raises(ProjectError, match=r"nowhere.parquet is missing.*reference.parquet"):
-        package_version(
-            tmp_path / "out",
-            loop=loop_spec,
-            model=tmp_path / "model",
-            reference=tmp_path / "nowhere.parquet",
-            origin=Origin(kind="deployment"),
-            metrics={},
-            signing_key=keys.signing,
-        )
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_non_finite_metric_is_refused_before_writing(
-    loop_spec: LoopSpec, keys: Keys, tmp_path: Path, value: float
-) -> None:
-    (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(ProjectError, match="metric auc of the new version"):
-        package_version(
-            tmp_path / "out",
-            loop=loop_spec,
-            model=tmp_path / "file",
-            reference=tmp_path / "file",
-            origin=Origin(kind="deployment"),
-            metrics={"auc": value},
-            signing_key=keys.signing,
-        )
-    assert not (tmp_path / "out").exists()

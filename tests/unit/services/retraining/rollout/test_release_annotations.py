@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from services.retraining.bootstrap import build
-from services.retraining.rollout.annotations import announce
+from services.retraining.rollout.release_annotations import announce
 from services.retraining.settings import RetrainingSettings
 from shared.contracts.release import Release
 from tests.fakes.grafana_server import TOKEN, grafana

@@ -1,6 +1,4 @@
-"""Runs a model project's training command: one process group, a time limit, a log, and checked output files.
-
-    TrainingJob → run_training → read_metrics
+"""Runs a model project's training command: one process group, a time limit and a log.
 
 `homeostat deploy` and the retraining service both use it, so a command that works in one works in the other.
 """
@@ -16,16 +14,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from math import isfinite
 from pathlib import Path
 from threading import Event
 
-import orjson
-
-from shared.contracts.manifest import MODEL_FILES
 from shared.errors import OperatorError, TrainingFailed
 
-METRICS = "metrics.json"
 RUN_VARIABLE = "HOMEOSTAT_RUN"
 OUT_VARIABLE = "HOMEOSTAT_OUT"
 TRAINING_VARIABLES = ("HOMEOSTAT_TRAIN", "HOMEOSTAT_CHAMPION", OUT_VARIABLE)
@@ -100,49 +93,6 @@ def run_training(job: TrainingJob, *, niceness: int = 0, stop: Event | None = No
             f"the training command {ending}{_last_lines(job.log)}",
             hint=f"fix the project and run the command by hand in {job.directory}; its log is {job.log}",
         )
-
-
-def read_outputs(out: Path) -> dict[str, float]:
-    """The metrics in `out`, once it holds a model. Raises `TrainingFailed` where a file is missing or wrong."""
-    names = " or ".join(MODEL_FILES)
-    if not any((out / name).is_file() for name in MODEL_FILES):
-        raise TrainingFailed(
-            f"the training command wrote no {names}", hint=f"it must write one of them to ${OUT_VARIABLE}"
-        )
-    find_model(out)
-    return read_metrics(out / METRICS)
-
-
-def find_model(folder: Path) -> Path:
-    """The model's file in an output folder or a model project. Raises `TrainingFailed` unless there is exactly one."""
-    found = [folder / name for name in MODEL_FILES if (folder / name).is_file()]
-    if len(found) != 1:
-        raise TrainingFailed(
-            f"{folder} has {' and '.join(path.name for path in found) or 'no model'}; expected one of {', '.join(MODEL_FILES)}",
-            hint="keep the one that is to be served, in a new or emptied folder",
-        )
-    return found[0]
-
-
-def read_metrics(path: Path) -> dict[str, float]:
-    """The numbers in metrics.json. Raises `TrainingFailed` where it is missing or holds anything but finite numbers."""
-    hint = f"write {path.name} as a JSON object of names and finite numbers"
-    try:
-        # orjson rejects NaN and Infinity, which Python's json module writes.
-        found = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise TrainingFailed(
-            f"{path} is not valid JSON (NaN and Infinity are not allowed)", hint=hint
-        ) from error
-    except OSError as error:
-        raise TrainingFailed(f"{path} cannot be read: {error.strerror}", hint=hint) from error
-    if not isinstance(found, dict):
-        raise TrainingFailed(f"{path} is not a JSON object", hint=hint)
-    for name, value in found.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-            given = orjson.dumps(value).decode()
-            raise TrainingFailed(f"{path}: {name} is {given}; expected a finite number", hint=hint)
-    return {str(name): float(value) for name, value in found.items()}
 
 
 def _start(job: TrainingJob, niceness: int) -> subprocess.Popen[bytes]:

@@ -13,8 +13,8 @@ from threading import Event
 
 import pytest
 
-from services.retraining.launchers.process import ProcessLauncher
-from shared.models.training_command import OUT_VARIABLE, RUN_VARIABLE, TrainingJob
+from services.retraining.launchers.local_launcher import LocalLauncher
+from shared.models.training.training_process import OUT_VARIABLE, RUN_VARIABLE, TrainingJob
 from tests.fakes.retraining_service import wait_for
 from tests.waiting import bound
 
@@ -43,7 +43,7 @@ def sleeper(run_id: str, out: Path) -> subprocess.Popen[bytes]:
 def test_command_gets_environment_folder_and_log(tmp_path: Path) -> None:
     script = "import os; print(os.environ['GIVEN'], os.environ['DO_NOT_TRACK'], os.getcwd(), os.nice(0))"
     asked = job(tmp_path, script)
-    ProcessLauncher(niceness=7).train(asked, Event())
+    LocalLauncher(niceness=7).train(asked, Event())
     given, untracked, directory, niceness = asked.log.read_text().split()
     assert (given, untracked, Path(directory)) == ("yes", "1", tmp_path)
     assert int(niceness) >= 0
@@ -61,7 +61,7 @@ def test_orphans_are_killed_before_the_next_attempt(tmp_path: Path) -> None:
     try:
         for process in (orphan, *others):
             wait_for(partial(has_started, process), 5, "the orphan to start")
-        ProcessLauncher().train(job(tmp_path, "print('begun again')"), Event())
+        LocalLauncher().train(job(tmp_path, "print('begun again')"), Event())
         assert orphan.wait(timeout=bound(5)) == -signal.SIGKILL
         assert [other.poll() for other in others] == [None, None]
     finally:

@@ -1,4 +1,4 @@
-"""Runs a training command as a process on this machine, and kills orphans of a killed service."""
+"""The launcher for this machine: kills the orphans of a killed service, then starts the training process."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
-from shared.models.training_command import OUT_VARIABLE, RUN_VARIABLE, TrainingJob, run_training
+from shared.models.training.training_process import OUT_VARIABLE, RUN_VARIABLE, TrainingJob, run_training
 
 
-class ProcessLauncher:
+class LocalLauncher:
     """Runs jobs on this machine. `niceness` lowers their priority in favour of serving."""
 
     def __init__(self, *, niceness: int = 5) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from shared.errors import OperatorError
-from shared.models.keys import Keys, ensure_keys
+from shared.models.signed_versions.installation_keys import Keys, ensure_keys
 
 
 def public_half(keys: Keys) -> bytes:

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from shared.errors import CallerError, HomeostatError, OperatorError
 from shared.grafana.access import GrafanaAccess
-from shared.grafana.annotations import (
+from shared.grafana.annotator import (
     MAX_UNKNOWN_OUTCOMES,
     Annotator,
     NoAnnotator,
@@ -337,7 +337,7 @@ def test_without_a_grafana_nothing_is_started(results: Results) -> None:
 
 def test_the_library_is_loaded_only_where_there_is_a_grafana() -> None:
     program = (
-        "import sys; from shared.grafana.annotations import make_annotator; "
+        "import sys; from shared.grafana.annotator import make_annotator; "
         "make_annotator('', '', '', '', print).annotate('x', []); "
         "print(sorted({'requests', 'grafana_api', 'urllib3'} & set(sys.modules)))"
     )

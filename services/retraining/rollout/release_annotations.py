@@ -11,7 +11,7 @@ from shared.contracts.release import Release
 
 
 class Annotator(Protocol):
-    """Takes annotations for Grafana; see shared/grafana/annotations.py."""
+    """Takes annotations for Grafana; see shared/grafana/annotator.py."""
 
     def annotate(self, text: str, tags: Sequence[str], at: datetime | None = None) -> None:
         """Queue an annotation; never blocks, never raises."""

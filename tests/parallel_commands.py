@@ -1,8 +1,8 @@
 """Run named commands side by side, and leave no process behind however the run ends.
 
-`python -m tests.contained TITLE NAME=COMMAND...` shows the output of the last command at once, that of the others when they end,
-and ends with one line. Every process that a command starts, a daemon included, stays a descendant of this one, since Linux gives
-an orphan to the nearest subreaper. They are killed when the commands are over and on SIGINT, SIGTERM and SIGHUP.
+`python -m tests.parallel_commands TITLE NAME=COMMAND...` shows the output of the last command at once, that of the others when
+they end, and ends with one line. Every process that a command starts, a daemon included, stays a descendant of this one, since
+Linux gives an orphan to the nearest subreaper. They are killed when the commands are over and on SIGINT, SIGTERM and SIGHUP.
 """
 
 from __future__ import annotations

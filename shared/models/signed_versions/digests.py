@@ -1,0 +1,22 @@
+"""What a version's manifest and signature cover: the digest of each file, and which files are signed."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from model_signing import hashing
+
+from shared.contracts.manifest import SIGNATURE, FileDigest
+
+
+def digest(content: bytes) -> FileDigest:
+    """The digest of one file."""
+    return FileDigest(sha256=sha256(content).hexdigest(), size=len(content))
+
+
+def signed_files(folder: Path) -> hashing.Config:
+    """Every file of the folder but the signature itself."""
+    config = hashing.Config()  # type: ignore[no-untyped-call]
+    config.set_ignored_paths(paths=[folder / SIGNATURE])
+    return config

@@ -1,0 +1,61 @@
+"""Writes a version folder: its files, a manifest with their digests, and an OpenSSF model signature."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+
+from model_signing import signing
+
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.manifest import (
+    ARCHIVE,
+    MANIFEST,
+    MODEL,
+    REFERENCE,
+    SIGNATURE,
+    Manifest,
+    Origin,
+)
+from shared.errors import ProjectError
+from shared.models.signed_versions.digests import digest, signed_files
+
+
+def package_version(
+    folder: Path,
+    *,
+    loop: LoopSpec,
+    model: Path,
+    reference: Path,
+    origin: Origin,
+    metrics: Mapping[str, float],
+    signing_key: Path,
+) -> Manifest:
+    """Write a complete, signed version into the empty or new `folder`; its name is `manifest.version`.
+
+    `model`: a program of torch.export if its name ends with .pt2, else a model of ONNX.
+
+    1. copy the files   2. write the manifest with their digests   3. sign everything
+    """
+    for name, value in metrics.items():
+        if not isfinite(value):
+            raise ProjectError(
+                f"metric {name} of the new version is {value}",
+                hint="write only finite numbers to metrics.json",
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    model_file = ARCHIVE if model.suffix == Path(ARCHIVE).suffix else MODEL
+    for name, source in ((model_file, model), (REFERENCE, reference)):
+        if not source.is_file():
+            raise ProjectError(f"{source} is missing", hint=f"a version needs {name}")
+        shutil.copyfile(source, folder / name)
+        files[name] = digest((folder / name).read_bytes())
+    manifest = Manifest(model=loop.model, loop=loop, files=files, origin=origin, metrics=dict(metrics))
+    (folder / MANIFEST).write_bytes(manifest.to_bytes())
+    signer = signing.Config()  # type: ignore[no-untyped-call]
+    signer.use_elliptic_key_signer(private_key=signing_key).set_hashing_config(signed_files(folder))
+    signer.sign(folder, folder / SIGNATURE)
+    return manifest

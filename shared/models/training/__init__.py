@@ -1,0 +1,1 @@
+"""Runs a training command and reads what it wrote."""
