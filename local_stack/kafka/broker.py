@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from local_stack.kafka.admin import create_topics, wait_for_broker
+from local_stack.kafka.class_archive import ClassArchive
 from local_stack.kafka.config_files import BrokerFiles, new_cluster_id, write_files
 from local_stack.kafka.jars import ensure_jars
 from local_stack.kafka.java import Java, find_java
@@ -27,8 +28,11 @@ class Broker:
     `start` works again on the same data and the same ports.
     """
 
-    def __init__(self, files: BrokerFiles, classpath: Sequence[Path], java: Java) -> None:
+    def __init__(
+        self, files: BrokerFiles, classpath: Sequence[Path], java: Java, classes: ClassArchive
+    ) -> None:
         self.files = files
+        self._classes = classes
         self._classpath = os.pathsep.join(str(path) for path in classpath)
         self._java = java
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,33 +54,32 @@ class Broker:
 
     def command(self) -> list[str]:
         """The broker's command line."""
-        return [*self._program(), *HEAP, "kafka.Kafka", str(self.files.properties_file)]
+        return [*self._program(), *self._classes.reading(), "kafka.Kafka", str(self.files.properties_file)]
 
     def prepare(self) -> None:
         """Write its files; format its storage the first time."""
         write_files(self.files)
         if self.files.is_formatted:
             return
-        arguments = [
-            "format",
-            "--ignore-formatted",
-            "-t",
-            new_cluster_id(),
-            "-c",
-            str(self.files.properties_file),
-        ]
-        done = subprocess.run(
-            [*self._program(), *HEAP, "kafka.tools.StorageTool", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        with self._classes.writing() as options:
+            done = self._format(options or self._classes.reading())
+        if done.returncode != 0 and options:
+            done = self._format(())
         if done.returncode != 0:
             raise OperatorError(
                 f"the broker's storage in {self.files.data} could not be formatted: {_last_line(done.stderr + done.stdout)}",
                 hint="check the folder's permissions and free space",
             )
+
+    def _format(self, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", new_cluster_id())
+        return subprocess.run(
+            [*self._program(), *options, *tool, "-c", str(self.files.properties_file)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     def start(self, *, deadline_s: float = 60.0) -> None:
         """Start it and wait until it responds. Raises `OperatorError` if a port is taken, it exits, or the deadline passes."""
@@ -125,6 +128,7 @@ class Broker:
     def _program(self) -> list[str]:
         return [
             str(self._java.program),
+            *HEAP,
             "-cp",
             self._classpath,
             f"-Dlog4j2.configurationFile={self.files.logging_file.absolute().as_uri()}",
@@ -136,7 +140,8 @@ def local_broker(
 ) -> Broker:
     """A broker with this machine's Java and jars; downloads the jars on first use and reports it to `on_progress`."""
     java = find_java(settings.java_home)
-    return Broker(files, ensure_jars(settings.kafka_jars, on_progress=on_progress), java)
+    jars = ensure_jars(settings.kafka_jars, on_progress=on_progress)
+    return Broker(files, jars, java, ClassArchive(settings.kafka_jars, java.program, jars))
 
 
 def _last_line(text: str) -> str:

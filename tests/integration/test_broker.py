@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from local_stack.kafka.admin import wait_for_broker
 from local_stack.kafka.broker import Broker, local_broker
+from local_stack.kafka.class_archive import ClassArchive
 from local_stack.kafka.config_files import BrokerFiles
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
@@ -79,3 +82,25 @@ def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
         with pytest.raises(OperatorError, match=f"port {port} .*taken.*HOMEOSTAT_BROKER_PORT"):
             broker.start()
     assert not broker.log.exists()
+
+
+def test_broker_starts_from_an_archive_of_its_classes(kafka_broker: Broker) -> None:
+    assert any(word.startswith("-XX:SharedArchiveFile=") for word in kafka_broker.command())
+    assert "cds" not in kafka_broker.log.read_text()
+
+
+def test_storage_is_formatted_where_no_archive_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Java itself ends with an error if it cannot write the archive."""
+    broker = local_broker(
+        BrokerFiles(tmp_path, port=free_port(), controller_port=free_port()), LocalStackSettings()
+    )
+
+    @contextmanager
+    def writing(_: ClassArchive) -> Iterator[tuple[str, ...]]:
+        yield ("-XX:NoSuchOption",)
+
+    monkeypatch.setattr(ClassArchive, "writing", writing)
+    broker.prepare()
+    assert broker.files.is_formatted
