@@ -43,7 +43,6 @@ class Drift:
     monitor: Monitor
     publisher: Publisher
     verdicts: VerdictStore
-    evidently: EvidentlyAdapter
     topic: KafkaVerdicts
     annotator: Annotator | NoAnnotator
     ready: Event
@@ -68,7 +67,6 @@ class Drift:
         self.verdicts.close()
 
     def _monitor(self) -> None:
-        self.evidently.warm()
         self.ready.set()
         self._restart_on_error(self.monitor.run)
 
@@ -122,7 +120,7 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     ready = Event()
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_DRIFT_NAMES")
     dependencies = Dependencies(monitor, verdicts, reports, metrics.registry, ready, _now(), _now, hosts)
-    return Drift(make_app(dependencies), monitor, publisher, verdicts, evidently, topic, annotator, ready)
+    return Drift(make_app(dependencies), monitor, publisher, verdicts, topic, annotator, ready)
 
 
 def _now() -> datetime:

@@ -1,16 +1,19 @@
 """Adapter to Evidently: distances of columns and reports. The only module that imports Evidently.
 
-The import takes seconds and some 300 MB, so it happens when `warm` is called, in the thread of the monitor. Only single
-metrics with an explicit method and threshold are asked for: the defaults know neither the window's size nor the cardinality.
+The import takes seconds and some 300 MB, so it waits for the first distance or report: the service is ready before it, and
+without a released model it never happens. Only single metrics with an explicit method and threshold are asked for: the
+defaults know neither the window's size nor the cardinality.
 """
 
 from __future__ import annotations
 
+import gc
 import html
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -45,7 +48,6 @@ class EvidentlyAdapter:
 
     def warm(self) -> None:
         """Import Evidently now. Later calls find it imported."""
-        os.environ["DO_NOT_TRACK"] = "1"
         _library()
 
     def distance(self, sample: Sample) -> float | None:
@@ -61,6 +63,7 @@ class EvidentlyAdapter:
             return None
         if sample.kind == "numeric":
             window, reference = _standardised(window.astype(np.float64), reference.astype(np.float64))
+        self.warm()  # a library that cannot be imported is no error of one column
         try:
             value = self._measure(Sample(sample.name, sample.kind, window, reference, sample.threshold))
         except Exception as error:  # an error in one column must not lose the scores of the others
@@ -119,11 +122,19 @@ class _Library:
     value_drift: Any
 
 
+@cache
 def _library() -> _Library:
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.metrics import ValueDrift
-    from pandas import DataFrame
-
+    os.environ["DO_NOT_TRACK"] = "1"
+    # A fifth of the import is garbage collection, which finds nothing: what is imported stays.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        from evidently import DataDefinition, Dataset, Report
+        from evidently.metrics import ValueDrift
+        from pandas import DataFrame
+    finally:
+        if collects:
+            gc.enable()
     return _Library(DataFrame, Report, Dataset, DataDefinition, ValueDrift)
 
 

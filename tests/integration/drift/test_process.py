@@ -139,10 +139,13 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
 ) -> None:
     manifest = release(world, "whole")
     drift = start(kafka_broker.bootstrap)
+    # Evidently brings scikit-learn along, and is imported for the first evaluation.
+    assert "sklearn" not in Path(f"/proc/{drift.child.pid}/maps").read_text()
     world.answer(manifest, 1, ordinary(HOUR, 2))
     world.answer(manifest, 1, ordinary(HOUR * 2, 3, start=minutes(60), shift=1.0))
 
     records = published(kafka_broker, "whole", 2)
+    assert "sklearn" in Path(f"/proc/{drift.child.pid}/maps").read_text()
 
     assert [(verdict.state, verdict.top_drifted_features) for verdict, _ in records] == [
         ("ok", ()),

@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 import pytest
 
+from services.drift.evaluation import evidently_adapter
 from services.drift.evaluation.evidently_adapter import EvidentlyAdapter, Sample
 from tests.unit.services.drift.distances import ScipyDistances
 
@@ -119,3 +120,14 @@ def test_a_report_of_nothing_is_still_a_page(adapter: EvidentlyAdapter) -> None:
     )
     assert "an empty window" in page
     assert orjson.loads(document) == {"metrics": []}
+
+
+def test_missing_library_is_an_error_of_the_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of one column, which would be left out of the verdict."""
+
+    def library() -> None:
+        raise ImportError("no evidently")
+
+    monkeypatch.setattr(evidently_adapter, "_library", library)
+    with pytest.raises(ImportError):
+        EvidentlyAdapter().distance(NORMAL)
