@@ -17,12 +17,20 @@ def lake(settings: LocalStackSettings, now: datetime) -> Iterator[CheckResult]:
     try:
         found = Lake(settings.lake_url)
         names = found.models()
-        commits = [found.last_commit(name) for name in names]
     except Exception as error:  # deltalake raises several unrelated types
         yield CheckResult(
             "lake", "failure", f"{settings.lake_url} cannot be read: {error}", f"ls -l {settings.lake_url}"
         )
         return
+    commits = []
+    for name in names:
+        try:
+            commits.append(found.last_commit(name))
+        except Exception as error:
+            location = found.predictions(name)
+            yield CheckResult(
+                f"lake of {name}", "failure", f"{location} cannot be read: {error}", f"ls -l {location}"
+            )
     yield CheckResult("lake", "ok", f"{len(names)} models at {settings.lake_url}")
     newest = max((commit for commit in commits if commit is not None), default=None)
     yield last_data(newest, now)

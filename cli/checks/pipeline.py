@@ -67,15 +67,21 @@ def releases(settings: LocalStackSettings) -> Iterator[CheckResult]:
         return
     try:
         store = open_model_store(settings.model_store_url)
-        newest = {model: store.latest_generation(model) for model in store.models()}
+        models = store.models()
     except (HomeostatError, OSError) as error:
         message = error.message if isinstance(error, HomeostatError) else str(error)
         yield CheckResult("releases", "failure", message, "check HOMEOSTAT_MODEL_STORE")
         return
-    if not newest:
+    if not models:
         yield CheckResult("releases", "ok", "none yet; `homeostat deploy` releases the first version")
-    for model, generation in newest.items():
+    for model in models:
         serving = served.get(model, 0)
+        try:
+            newest = store.latest_release(model)
+        except HomeostatError as error:
+            yield CheckResult(f"release of {model}", "failure", error.message, error.hint)
+            continue
+        generation = newest.generation if newest is not None else 0
         if serving == generation:
             yield CheckResult(f"release of {model}", "ok", f"generation {generation} is served")
         else:

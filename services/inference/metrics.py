@@ -125,6 +125,10 @@ class InferenceMetrics(Collector):
         self._swaps[model, "failed"] += 1
         self._release_failed[model] = 1
 
+    def release_unreadable(self, model: str) -> None:
+        """The newest release cannot be read from the release log; the one before it stays live."""
+        self._release_failed[model] = 1
+
     def release_served(self, model: str) -> None:
         """The newest release is live."""
         self._release_failed[model] = 0
@@ -255,7 +259,7 @@ class InferenceMetrics(Collector):
         )
         yield gauge(
             "homeostat_inference_release_failed",
-            "1 if the newest release cannot be loaded and the previous version stays live, else 0.",
+            "1 if the newest release cannot be read or loaded and the previous version stays live, else 0.",
             ["model"],
             by_model(self._release_failed),
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from shared.files import write_atomic
+from shared.files import read_regular, write_atomic
 
 _FILE = "checkpoint.json"
 
@@ -24,7 +24,7 @@ class Position:
 def read_checkpoint(folder: Path) -> Position:
     """The stored position; the start where none can be read: everything is shipped again, and the sink skips it."""
     try:
-        content = orjson.loads((folder / _FILE).read_bytes())
+        content = orjson.loads(read_regular(folder / _FILE, maximum_bytes=1 << 20))
         return Position(int(content["epoch"]), int(content["number"]), int(content["offset"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Position()

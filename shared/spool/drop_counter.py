@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.files import UnusableFile, read_regular
+
 _SLOT = struct.Struct("<112sQQ")
 _SIZE = 16 << 10
 _SUFFIX = ".drops"
+_NAME = re.compile(r"([0-9]{10})\.drops")
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,27 @@ class DropCounter:
 def read_drops(folder: Path) -> dict[int, list[StreamDrops]]:
     """Drops counted in a writer's folder, by epoch; epochs without drops are left out."""
     found: dict[int, list[StreamDrops]] = {}
-    for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        content = path.read_bytes()
+    for epoch in list_drop_counters(folder):
+        try:
+            content = read_regular(folder / f"{epoch:010d}{_SUFFIX}", maximum_bytes=_SIZE)
+        except UnusableFile:
+            continue
         drops = []
         for start in range(0, len(content) - _SLOT.size + 1, _SLOT.size):
             name, dropped, next_sequence = _SLOT.unpack_from(content, start)
             if not name.rstrip(b"\0"):
                 break
-            kind, _, model = name.rstrip(b"\0").decode().partition("/")
+            kind, _, model = name.rstrip(b"\0").decode("utf-8", "replace").partition("/")
             drops.append(StreamDrops(kind, model, dropped, next_sequence))
         if drops:
-            found[int(path.name.removesuffix(_SUFFIX))] = drops
+            found[epoch] = drops
     return found
 
 
 def list_drop_counters(folder: Path) -> list[int]:
     """Epochs that have a drop counter, with drops or without."""
-    return sorted(int(path.name.removesuffix(_SUFFIX)) for path in folder.glob(f"*{_SUFFIX}"))
+    found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return sorted(int(name[1]) for name in found if name is not None)
 
 
 def delete_drop_counter(folder: Path, epoch: int) -> None:

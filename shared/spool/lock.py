@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
-from shared.files import write_atomic
+from shared.files import read_regular, write_atomic
 from shared.spool.segment import list_segments
 
 LOCK_FILE = "writer.lock"
@@ -15,9 +15,12 @@ EPOCH_FILE = "epoch"
 
 
 def lock_folder(root: Path) -> tuple[Path, int]:
-    """Lock an unlocked writer folder, or a new one; the folder and the descriptor that holds the lock. Raises OSError."""
+    """Lock an unlocked writer folder, or a new one; the folder and the descriptor that holds the lock. Raises OSError.
+
+    A folder whose epoch cannot be read is left to the shipper: an epoch used twice would be taken for a repetition.
+    """
     for path in sorted(root.iterdir()):
-        if (path / LOCK_FILE).is_file():
+        if (path / LOCK_FILE).is_file() and _last_epoch(path) is not None:
             lock = _try_lock(path)
             if lock is not None:
                 return path, lock
@@ -42,10 +45,20 @@ def _try_lock(folder: Path) -> int | None:
     return descriptor
 
 
+def _last_epoch(folder: Path) -> int | None:
+    """The epoch of the last writer; 0 without one, None where it cannot be read."""
+    try:
+        return int(read_regular(folder / EPOCH_FILE, maximum_bytes=100))
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError):
+        return None
+
+
 def next_epoch(folder: Path) -> int:
     """An epoch above all earlier ones of the folder, stored durably before it is used."""
     path = folder / EPOCH_FILE
-    last = int(path.read_text()) if path.exists() else 0
+    last = _last_epoch(folder) or 0
     seen = [segment.epoch for segment, _ in list_segments(folder)]
     epoch = max([last, *seen]) + 1
     write_atomic(path, str(epoch).encode(), durable=True)

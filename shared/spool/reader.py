@@ -15,6 +15,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.files import read_regular
 from shared.spool.checkpoint import Position, read_checkpoint, write_checkpoint
 from shared.spool.drop_counter import delete_drop_counter, list_drop_counters, read_drops
 from shared.spool.lock import EPOCH_FILE, LOCK_FILE
@@ -126,7 +127,7 @@ class SpoolReader:
     def _may_grow(self, epoch: int) -> bool:
         """Whether a writer may still append to the newest segment of that epoch."""
         try:
-            if int((self._folder / EPOCH_FILE).read_text()) > epoch:
+            if int(read_regular(self._folder / EPOCH_FILE, maximum_bytes=100)) > epoch:
                 return False
             lock = os.open(self._folder / LOCK_FILE, os.O_RDONLY)
         except (OSError, ValueError):
@@ -142,7 +143,7 @@ class SpoolReader:
     def _read_segment(self, segment: SegmentId, *, final: bool) -> list[Entry]:
         """The next records of a segment; moves the position past them and past skipped bytes."""
         try:
-            descriptor = os.open(self._folder / segment.filename, os.O_RDONLY)
+            descriptor = os.open(self._folder / segment.filename, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return []
         offset = self._position.offset

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class SegmentId:
 
 
 def list_segments(folder: Path) -> list[tuple[SegmentId, int]]:
-    """All segments of a folder in write order, with their sizes in bytes."""
+    """All segments of a folder in write order, with their sizes in bytes. Links and what is no file are no segments."""
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -38,7 +39,9 @@ def list_segments(folder: Path) -> list[tuple[SegmentId, int]]:
             if segment is None:
                 continue
             try:
-                found.append((segment, entry.stat().st_size))
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
+                    found.append((segment, status.st_size))
             except FileNotFoundError:
                 continue  # shipped and deleted in the meantime
     return sorted(found)

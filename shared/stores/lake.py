@@ -17,6 +17,7 @@ cannot be read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -42,7 +43,8 @@ from shared.contracts.lake_schema import (
     VALUES,
     partition_of,
 )
-from shared.errors import NotFound
+from shared.contracts.loop_spec import MODEL_NAME
+from shared.errors import DependencyUnavailable, NotFound
 from shared.stores.lake_errors import raises_dependency_unavailable
 from shared.stores.lake_scan import (
     ascending,
@@ -112,13 +114,14 @@ class Lake:
 
     @raises_dependency_unavailable
     def models(self) -> list[str]:
-        """Models with predictions, by name."""
+        """Models with predictions, by name; other folders are ignored."""
         if "://" in self.root:
             files, path = fs.FileSystem.from_uri(f"{self.root.rstrip('/')}/{PREDICTIONS}")
         else:
             files, path = fs.LocalFileSystem(), f"{self.root}/{PREDICTIONS}"
         found = files.get_file_info(fs.FileSelector(path, allow_not_found=True))
-        return sorted(entry.base_name for entry in found if entry.type == fs.FileType.Directory)
+        names = (entry.base_name for entry in found if entry.type == fs.FileType.Directory)
+        return sorted(name for name in names if re.fullmatch(MODEL_NAME.strip("^$"), name))
 
     @raises_dependency_unavailable
     def feature_types(self, model: str) -> dict[str, pa.DataType]:
@@ -265,33 +268,44 @@ class Lake:
         )
         return dataset.to_table(columns=["event_time"], filter=condition).sort_by("event_time")["event_time"]
 
-    @raises_dependency_unavailable
     def find_prediction(self, prediction_id: str, model: str | None = None) -> dict[str, Any] | None:
         """The row of one prediction as a mapping, with `model`, `outcome` and `observed_at`; None where it is not in the lake.
 
-        Searches the models one by one unless `model` is given.
+        Searches the models one by one unless `model` is given. Raises DependencyUnavailable where it is in no readable table, and
+        a table cannot be read.
         """
+        problem: DependencyUnavailable | None = None
         for name in [model] if model is not None else self.models():
-            table = self.open(self.predictions(name))
-            if table is None:
+            try:
+                found = self._find_in(name, prediction_id)
+            except DependencyUnavailable as error:
+                problem = error
                 continue
-            found = table.to_pyarrow_dataset().to_table(filter=pc.field("prediction_id") == prediction_id)
-            if found.num_rows == 0:
-                continue
-            row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
-            row.pop(PARTITION, None)
-            outcome = self._latest_outcome(name, prediction_id)
-            found_in = (
-                outcome[column] for column in (LABEL, VALUES, VALUE) if outcome.get(column) is not None
-            )
-            value = next(found_in, None)
-            return {
-                "model": name,
-                **row,
-                "outcome": dict(value) if isinstance(value, list) else value,
-                "observed_at": outcome.get("observed_at"),
-            }
+            if found is not None:
+                return found
+        if problem is not None:
+            raise problem
         return None
+
+    @raises_dependency_unavailable
+    def _find_in(self, model: str, prediction_id: str) -> dict[str, Any] | None:
+        table = self.open(self.predictions(model))
+        if table is None:
+            return None
+        found = table.to_pyarrow_dataset().to_table(filter=pc.field("prediction_id") == prediction_id)
+        if found.num_rows == 0:
+            return None
+        row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
+        row.pop(PARTITION, None)
+        outcome = self._latest_outcome(model, prediction_id)
+        values = (outcome[column] for column in (LABEL, VALUES, VALUE) if outcome.get(column) is not None)
+        value = next(values, None)
+        return {
+            "model": model,
+            **row,
+            "outcome": dict(value) if isinstance(value, list) else value,
+            "observed_at": outcome.get("observed_at"),
+        }
 
     @raises_dependency_unavailable
     def answered_by(self, model: str, version: str) -> Answered:

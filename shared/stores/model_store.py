@@ -5,18 +5,18 @@
 
 Versions are named by their content, so writing one twice is harmless. A release is created with put-if-absent under the next
 number: of two writers of the same generation exactly one wins.
+
+Other names in the store are ignored. A log or version that cannot be read is an error of its model only: `models` lists it, and
+its methods raise.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import obstore
 import orjson
-from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 from pydantic import ValidationError
 
@@ -24,8 +24,15 @@ from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.manifest import MANIFEST, SIGNATURE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import Conflict, DependencyUnavailable, IntegrityError, NotFound
+from shared.stores.objects import objects_of
 
 _LOG_HINT = "restore the release log from a backup, or release a version again"
+_RELEASE = re.compile(r"([0-9]{6,12})\.json")
+_VERSION = re.compile(r"[0-9a-z]{1,64}")
+# A file of another size than its manifest says is read up to here: the caller verifies digests.
+_MAXIMUM_RELEASE_BYTES = 1 << 20
+_MAXIMUM_SIGNATURE_BYTES = 1 << 20
+_MAXIMUM_MANIFEST_BYTES = 16 << 20
 
 
 def open_model_store(url: str) -> ModelStore:
@@ -41,11 +48,11 @@ class ModelStore:
     """Reads and writes versions and releases."""
 
     def __init__(self, store: ObjectStore) -> None:
-        self._store = store
+        self._objects = objects_of(store)
 
     def models(self) -> list[str]:
-        """Models that have a release log, in alphabetical order."""
-        return [name for name in self._folders("") if self.latest_generation(name) > 0]
+        """Models that have a release log, in alphabetical order; also those whose log cannot be read."""
+        return [name for name in self._objects.folders("") if _is_model(name) and self._has_log(name)]
 
     # Versions
 
@@ -55,14 +62,7 @@ class ModelStore:
             (path for path in folder.iterdir() if path.is_file()), key=lambda path: path.name == MANIFEST
         )
         for path in files:
-            try:
-                obstore.put(
-                    self._store, f"{model}/versions/{version}/{path.name}", path.read_bytes(), mode="create"
-                )
-            except AlreadyExistsError:
-                continue
-            except BaseError as error:
-                raise DependencyUnavailable(f"the model store did not store {path.name}: {error}") from error
+            self._objects.create(f"{model}/versions/{version}/{path.name}", path.read_bytes())
 
     def get_version(self, model: str, version: str, into: Path) -> Manifest:
         """Copy a version's files into the folder `into`. Only the manifest's own digest is verified.
@@ -72,31 +72,32 @@ class ModelStore:
         manifest = self.manifest(model, version)
         into.mkdir(parents=True, exist_ok=True)
         for name in (*manifest.files, MANIFEST, SIGNATURE):
-            (into / name).write_bytes(self._get(f"{model}/versions/{version}/{name}"))
+            (into / name).write_bytes(self._version_file(manifest, version, name))
         return manifest
 
     def get_file(self, model: str, version: str, name: str) -> bytes:
         """One file of a version."""
-        return self._get(f"{model}/versions/{version}/{name}")
+        return self._version_file(self.manifest(model, version), version, name)
 
     def manifest(self, model: str, version: str) -> Manifest:
         """The manifest of a version, checked against the version's name."""
-        return Manifest.from_bytes(self._get(f"{model}/versions/{version}/{MANIFEST}"), version=version)
+        raw = self._read(f"{model}/versions/{version}/{MANIFEST}", _MAXIMUM_MANIFEST_BYTES)
+        return Manifest.from_bytes(raw, version=version)
 
     def versions(self, model: str) -> list[str]:
         """Names of the versions of a model, in alphabetical order."""
-        return self._folders(f"{model}/versions/")
+        if not _is_model(model):
+            return []
+        return [name for name in self._objects.folders(f"{model}/versions") if _VERSION.fullmatch(name)]
 
     # The release log
 
     def latest_generation(self, model: str) -> int:
         """The highest generation of a model; 0 without a release."""
-        numbers = [0]
-        for path in self._paths(f"{model}/releases/"):
-            stem = path.rsplit("/", 1)[-1].removesuffix(".json")
-            if stem.isdigit():
-                numbers.append(int(stem))
-        return max(numbers)
+        if not _is_model(model):
+            return 0
+        found = map(_RELEASE.fullmatch, self._objects.files(f"{model}/releases"))
+        return max((int(name[1]) for name in found if name is not None), default=0)
 
     def latest_release(self, model: str) -> Release | None:
         """The newest release; None without one."""
@@ -105,7 +106,7 @@ class ModelStore:
 
     def release(self, model: str, generation: int) -> Release:
         """One entry of the log. Raises NotFound, IntegrityError, DependencyUnavailable."""
-        raw = self._get(_release_path(model, generation))
+        raw = self._read(_release_path(model, generation), _MAXIMUM_RELEASE_BYTES)
         try:
             release = Release.model_validate(orjson.loads(raw))
         except (ValidationError, orjson.JSONDecodeError) as error:
@@ -116,6 +117,10 @@ class ModelStore:
             raise IntegrityError(
                 f"release {generation} of {model} contains release {release.generation} of {release.model}",
                 hint=_LOG_HINT,
+            )
+        if not _VERSION.fullmatch(release.version):  # it becomes a path
+            raise IntegrityError(
+                f"release {generation} of {model} names no version: {release.version[:80]!r}", hint=_LOG_HINT
             )
         return release
 
@@ -131,51 +136,45 @@ class ModelStore:
                 f"release {release.generation} of {release.model} cannot be added: the next generation is {expected}",
                 hint="read the release log again, then retry",
             )
+        content = orjson.dumps(release.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
         try:
-            obstore.put(
-                self._store,
-                _release_path(release.model, release.generation),
-                orjson.dumps(release.model_dump(mode="json"), option=orjson.OPT_INDENT_2),
-                mode="create",
-            )
-        except AlreadyExistsError as error:
+            is_new = self._objects.create(_release_path(release.model, release.generation), content)
+        except DependencyUnavailable as error:
+            raise DependencyUnavailable(
+                error.message, hint="read the release log again: the release may have been stored"
+            ) from error
+        if not is_new:
             raise Conflict(
                 f"release {release.generation} of {release.model} already exists",
                 hint="read the release log again, then retry",
+            )
+
+    def _has_log(self, model: str) -> bool:
+        try:
+            return self.latest_generation(model) > 0
+        except DependencyUnavailable:
+            return True  # reading its log says what is wrong with it
+
+    def _version_file(self, manifest: Manifest, version: str, name: str) -> bytes:
+        limits = {MANIFEST: _MAXIMUM_MANIFEST_BYTES, SIGNATURE: _MAXIMUM_SIGNATURE_BYTES}
+        digest = manifest.files.get(name)
+        size = digest.size if digest is not None else limits.get(name, 0)
+        try:
+            return self._read(f"{manifest.model}/versions/{version}/{name}", size)
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"{name} of version {short(version)} has another digest than its manifest: {error.message}",
+                hint=error.hint,
             ) from error
-        except BaseError as error:
-            raise DependencyUnavailable(
-                f"the model store did not store release {release.generation} of {release.model}: {error}",
-                hint="read the release log again: the release may have been stored",
-            ) from error
 
-    def _folders(self, prefix: str) -> list[str]:
+    def _read(self, path: str, maximum_bytes: int) -> bytes:
+        model, _, rest = path.partition("/")
         try:
-            listing = obstore.list_with_delimiter(self._store, prefix=prefix)
-        except BaseError as error:
-            raise DependencyUnavailable(f"the model store does not respond: {error}") from error
-        return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in listing["common_prefixes"])
-
-    def _paths(self, prefix: str) -> Iterator[str]:
-        if not _has_model_name(prefix):
-            return
-        try:
-            for batch in obstore.list(self._store, prefix=prefix):
-                for entry in batch:
-                    yield entry["path"]
-        except BaseError as error:
-            raise DependencyUnavailable(f"the model store does not respond: {error}") from error
-
-    def _get(self, path: str) -> bytes:
-        try:
-            if not _has_model_name(path):
+            # Model names come from clients, and a store may fail on other names.
+            if not _is_model(model):
                 raise FileNotFoundError
-            return bytes(obstore.get(self._store, path).bytes())
-        except (
-            FileNotFoundError,
-            ValueError,
-        ) as error:  # ValueError: a name that cannot be a path, such as `..`
-            model, _, rest = path.partition("/")
+            return self._objects.read(path, maximum_bytes)
+        except FileNotFoundError as error:
             kind, _, name = rest.partition("/")
             what = (
                 f"release {int(name.removesuffix('.json'))}"
@@ -186,8 +185,6 @@ class ModelStore:
                 f"model {model} has no {what}",
                 hint=f"`homeostat releases {model}` lists the releases",
             ) from error
-        except BaseError as error:
-            raise DependencyUnavailable(f"the model store does not respond: {error}") from error
 
 
 def _describe(name: str) -> str:
@@ -195,9 +192,8 @@ def _describe(name: str) -> str:
     return short(version) if file == MANIFEST else f"{short(version)} with a file {file}"
 
 
-def _has_model_name(path: str) -> bool:
-    """Whether a path starts with a valid model name. Other names come from clients, and a store may fail on them."""
-    return re.fullmatch(MODEL_NAME.strip("^$"), path.partition("/")[0]) is not None
+def _is_model(name: str) -> bool:
+    return re.fullmatch(MODEL_NAME.strip("^$"), name) is not None
 
 
 def _release_path(model: str, generation: int) -> str:

@@ -128,13 +128,15 @@ def test_a_manifest_under_another_name_is_refused(
     assert not (tmp_path / "copy").exists()
 
 
-def test_missing_version_error_has_a_hint(store: ModelStore) -> None:
+def test_missing_version_error_has_a_hint(store: ModelStore, version: tuple[Path, Manifest]) -> None:
+    folder, manifest = version
+    store.put_version("flights", manifest.version, folder)
     with pytest.raises(NotFound, match=r"model flights has no release 7 .`homeostat releases flights` lists"):
         store.release("flights", 7)
     with pytest.raises(NotFound, match="model flights has no version ffffffffffff "):
         store.manifest("flights", "f" * 64)
-    with pytest.raises(NotFound, match=r"model flights has no version ffffffffffff with a file model.onnx"):
-        store.get_file("flights", "f" * 64, MODEL)
+    with pytest.raises(NotFound, match=rf"has no version {manifest.version[:12]} with a file other.onnx"):
+        store.get_file("flights", manifest.version, "other.onnx")
 
 
 def test_the_log_is_read_in_order_and_the_highest_number_counts(store: ModelStore) -> None:
@@ -199,7 +201,7 @@ class _SeesTheLogBefore(ModelStore):
     """A store whose user looked at the log, then waited until all the others had looked too."""
 
     def __init__(self, store: ModelStore, gate: Barrier) -> None:
-        super().__init__(store._store)
+        self._objects = store._objects
         self._gate = gate
 
     def latest_generation(self, model: str) -> int:

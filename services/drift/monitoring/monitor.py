@@ -100,6 +100,9 @@ class Monitor:
         except HomeostatError as error:
             _log.warning("model_list_unavailable", error=str(error))
             return 0
+        except Exception as error:  # none may end the thread
+            log_unknown_error(_log, error)
+            return 0
         return sum(self._poll_model(model) for model in models)
 
     def statuses(self) -> list[ModelStatus]:

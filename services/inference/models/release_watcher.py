@@ -12,7 +12,7 @@ from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from shared.contracts.manifest import short
 from shared.contracts.release import Release
-from shared.errors import HomeostatError
+from shared.errors import DependencyUnavailable, HomeostatError
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
@@ -32,6 +32,8 @@ class SwapMetrics(Protocol):
     def swapped(self, servable: Servable, *, seconds: float) -> None: ...
 
     def swap_failed(self, model: str) -> None: ...
+
+    def release_unreadable(self, model: str) -> None: ...
 
     def registered(self, release: Release) -> None: ...
 
@@ -119,15 +121,14 @@ class ReleaseWatcher:
         """Poll once.
 
         1. unload drained versions   2. read the newest release of each model   3. load new releases   4. swap on the event loop
+        A release that cannot be read is a problem of its model; the other models are followed.
         With bounded memory, the first poll makes every model known at once, and loads as many as there is room for.
         """
         self._unload()
         try:
             known = frozenset(self._releases.models())
             models = sorted(known & self._only if self._only else known)
-            newest = [
-                release for model in models if (release := self._releases.latest_release(model)) is not None
-            ]
+            newest, unreadable = self._read_newest(models)
         except Exception as error:  # each kind of store has its own errors; none may end the thread
             if not self._store_problem or self._last_read is None:
                 _log.warning("release_log_unavailable", problem=str(error))
@@ -135,6 +136,8 @@ class ReleaseWatcher:
             return
         is_first = self._last_read is None
         self._store_problem, self._last_read, self._known = "", self._clock(), known
+        for model, problem in unreadable.items():
+            self._report_unreadable(model, problem)
         if is_first and self._has_room is not None:
             self._on_loop(lambda: self._register(newest))
         for release in newest:
@@ -142,6 +145,34 @@ class ReleaseWatcher:
                 return
             self._follow(release, fill=is_first)
         self._unload()
+
+    def _read_newest(self, models: Sequence[str]) -> tuple[list[Release], dict[str, Exception]]:
+        """The newest release of each model, and the models whose release cannot be read. Raises if the store is unavailable."""
+        newest, unreadable = [], {}
+        for model in models:
+            try:
+                release = self._releases.latest_release(model)
+            except Exception as error:  # as above
+                unreadable[model] = error
+            else:
+                newest += [] if release is None else [release]
+        errors = list(unreadable.values())
+        if errors and not newest and all(isinstance(error, DependencyUnavailable) for error in errors):
+            raise errors[0]
+        return newest, unreadable
+
+    def _report_unreadable(self, model: str, error: Exception) -> None:
+        problem = str(error) or type(error).__name__
+        if self.problem(model) != problem:
+            _log.error(
+                "release_unreadable",
+                model=model,
+                problem=problem,
+                exc_info=None if isinstance(error, HomeostatError) else error,
+            )
+        # Generation 0: whatever release can be read later is loaded at once.
+        self._failures[model] = Failure(0, problem, 1, self._clock())
+        self._metrics.release_unreadable(model)
 
     def _register(self, newest: list[Release]) -> bool:
         for release in newest:

@@ -66,7 +66,7 @@ def why_version(ledger: Ledger, store: ModelStore, lake: Lake, version: str) -> 
     Accepts a prefix of at least 8 characters. Raises NotFound.
     """
     for model in store.models():
-        for name in store.versions(model):
+        for name in _versions(store, model):
             if len(version) >= 8 and name.startswith(version):
                 manifest = store.manifest(model, name)
                 return {
@@ -77,6 +77,15 @@ def why_version(ledger: Ledger, store: ModelStore, lake: Lake, version: str) -> 
     raise NotFound(
         f"there is no version {version}", hint="give the version or at least its first 8 characters"
     )
+
+
+def _versions(store: ModelStore, model: str) -> list[str]:
+    """The versions of a model; none where they cannot be listed, so that those of the other models are found."""
+    try:
+        return store.versions(model)
+    except DependencyUnavailable as error:
+        _log.warning("versions_unavailable", model=model, problem=str(error))
+        return []
 
 
 def why_run(ledger: Ledger, store: ModelStore, lake: Lake, run_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from services.retraining.rollout.release_annotations import Annotator, announce
 from services.retraining.rollout.rollback import rollback_target
 from shared.contracts.manifest import short
 from shared.contracts.release import Release
-from shared.errors import Conflict
+from shared.errors import Conflict, DependencyUnavailable, IntegrityError, NotFound
 from shared.observability.logs import get_logger
 from shared.stores.model_store import ModelStore
 
@@ -105,10 +105,16 @@ class Releaser:
         return self._append(model, current, target.version, "rollback", actor, note)
 
     def record_releases(self) -> None:
-        """Copy missing releases to the ledger: a crash may have happened after the release log was written."""
+        """Copy missing releases to the ledger: a crash may have happened after the release log was written.
+
+        A log that cannot be read is reported; those of the other models are copied.
+        """
         for model in self._store.models():
-            for entry in self._store.releases(model):
-                self._record(entry)
+            try:
+                for entry in self._store.releases(model):
+                    self._record(entry)
+            except (IntegrityError, NotFound, DependencyUnavailable) as error:
+                _log.error("release_log_unreadable", model=model, problem=str(error))
 
     def _append(
         self,

@@ -1,4 +1,4 @@
-"""Atomic writes: old content or new, never a part of it; nothing left behind."""
+"""Atomic writes: old content or new, never a part of it; nothing left behind. Bounded reads: regular files only."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from stat import S_ISDIR
+from threading import Thread
 
 import pytest
 
 from shared import files
-from shared.files import atomic_path, create_atomic, write_atomic
+from shared.files import (
+    UnusableFile,
+    atomic_path,
+    copy_regular,
+    create_atomic,
+    list_folder,
+    read_regular,
+    write_atomic,
+)
 
 
 def test_write_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -92,3 +101,75 @@ def test_atomic_path_discards_the_file_of_a_failed_block(tmp_path: Path) -> None
     with atomic_path(path) as temporary:
         temporary.write_bytes(b"rows")
     assert path.read_bytes() == b"rows"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (root / "folder" / "file").write_bytes(b"content")
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_bytes(b"secret")
+    return root
+
+
+def test_regular_file_is_read(tree: Path, tmp_path: Path) -> None:
+    path = tree / "folder" / "file"
+    assert read_regular(path, maximum_bytes=7) == b"content"
+    assert read_regular(path, maximum_bytes=7, root=tree) == b"content"
+    copy_regular(path, tmp_path / "copy", maximum_bytes=7)
+    assert (tmp_path / "copy").read_bytes() == b"content"
+    with pytest.raises(FileNotFoundError):
+        read_regular(tree / "none", maximum_bytes=7)
+    with pytest.raises(FileNotFoundError):
+        read_regular(tree / "no\0ne", maximum_bytes=7)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "device", "link", "dangling"])
+def test_what_is_no_regular_file_is_refused_at_once(tree: Path, tmp_path: Path, kind: str) -> None:
+    path = tree / "folder" / "other"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path = Path("/dev/zero")
+    else:
+        path.symlink_to(tmp_path / ("secret" if kind == "link" else "none"))
+    error: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            read_regular(path, maximum_bytes=100)
+        except UnusableFile as problem:
+            error.append(problem)
+
+    thread = Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert error, "it is still read"
+
+
+def test_file_is_read_up_to_its_limit(tree: Path) -> None:
+    with pytest.raises(UnusableFile, match="larger than 6 bytes"):
+        read_regular(tree / "folder" / "file", maximum_bytes=6)
+    # Its size is 0 and it is never at its end: the read itself is bounded, too.
+    with pytest.raises(UnusableFile, match="larger than 10 bytes"):
+        read_regular(Path("/proc/self/status"), maximum_bytes=10)
+
+
+def test_links_below_the_root_are_refused(tree: Path, tmp_path: Path) -> None:
+    (tree / "link").symlink_to(tmp_path / "outside")
+    with pytest.raises(UnusableFile, match="symbolic link"):
+        read_regular(tree / "link" / "file", maximum_bytes=100, root=tree)
+    with pytest.raises(UnusableFile, match="symbolic link"):
+        list_folder(tree / "link", root=tree)
+    (tmp_path / "to-root").symlink_to(tree)
+    linked = tmp_path / "to-root"
+    assert read_regular(linked / "folder" / "file", maximum_bytes=7, root=linked) == b"content", (
+        "the root may be one"
+    )
+    assert list_folder(linked, root=linked) == {"folder": True, "link": True}
+    assert list_folder(tree / "folder", root=tree) == {"file": False}
+    assert list_folder(tree / "none" / "below", root=tree) == {}

@@ -31,8 +31,15 @@ def test_broken_lake_is_a_failure(settings: LocalStackSettings) -> None:
     location = Path(Lake(settings.lake_url).predictions("parcels"))
     write_deltalake(location, pa.table({"prediction_id": ["a"]}))
     (location / "_delta_log" / "00000000000000000000.json").write_text("not json")
-    [found] = lake(settings, NOW)
-    assert found.state == "failure"
+    write_deltalake(Lake(settings.lake_url).predictions("trains"), pa.table({"prediction_id": ["a"]}))
+    found = list(lake(settings, datetime.now(UTC)))
+    assert [(one.checked, one.state) for one in found] == [
+        ("lake of parcels", "failure"),
+        ("lake", "ok"),
+        ("last data", "ok"),
+        ("clock", "ok"),
+    ]
+    assert "seconds ago" in found[2].found or " s ago" in found[2].found, "of the model that can be read"
 
 
 def test_age_of_last_data(settings: LocalStackSettings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,21 @@ def test_older_served_generation_is_a_failure(settings: LocalStackSettings, serv
     assert (found.state, found.found) == ("failure", "generation 2 is released, 1 is served")
     assert found.hint == "homeostat releases parcels"
     assert [one.state for one in releases(serving(settings, service, 2))] == ["ok"]
+
+
+def test_unreadable_release_of_one_model_hides_no_other(
+    settings: LocalStackSettings, service: FakeService, tmp_path: Path
+) -> None:
+    given = serving(settings, service, 1).model_copy(update={"model_store": tmp_path.as_uri()})
+    store = open_model_store(given.model_store_url)
+    for model in ("parcels", "trains"):
+        entry = {"model": model, "generation": 1, "version": "ab", "released_at": NOW}
+        store.add_release(Release(**entry, reason="deployment", actor="ada"))
+    (tmp_path / "trains" / "releases" / "000002.json").write_text("{")
+    found = {one.checked: one for one in releases(given)}
+    assert found["release of parcels"].state == "ok"
+    assert found["release of trains"].state == "failure"
+    assert "release 2 of trains cannot be read" in found["release of trains"].found
 
 
 @pytest.mark.parametrize(("behind", "state"), [("3.0", "ok"), ("20001.0", "failure")])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,18 @@ def test_empty_drop_counters_of_finished_epochs_are_deleted(root: Path) -> None:
     ]
     assert reader.dropped() == {("predictions", "flights"): 3}
     last.close()
+
+
+def test_foreign_files_in_the_folder_are_ignored(root: Path, spool: SpoolWriter) -> None:
+    append_rows(spool, 0)
+    folder = root / spool.writer
+    [own] = folder.glob("*.spool")
+    for name in ("notes.drops", "²².drops", "0000000009-0000000000.spool.bak"):
+        (folder / name).write_text("?")
+    (folder / "0000000009.drops").write_bytes(b"\xff" * 128)
+    os.mkfifo(folder / "0000000009-0000000001.spool")
+    (folder / "0000000009-0000000002.spool").symlink_to("/etc/hostname")
+    reader = SpoolReader(folder)
+    assert reader.backlog_bytes() == own.stat().st_size
+    assert sequences(reader) == [0]
+    assert [model for _, model in reader.dropped()] == [""]

@@ -56,6 +56,18 @@ def test_an_epoch_is_never_used_twice_even_if_its_file_is_gone(root: Path, spool
     again.close()
 
 
+@pytest.mark.parametrize("content", [b"", b"seven", b"\xff" * 200])
+def test_folder_with_an_unreadable_epoch_is_left_alone(
+    root: Path, spool: SpoolWriter, content: bytes
+) -> None:
+    spool.close()
+    (root / spool.writer / "epoch").write_bytes(content)
+    other = SpoolWriter.open(root, maximum_bytes=1 << 20)
+    assert other.writer != spool.writer
+    assert (root / spool.writer / "epoch").read_bytes() == content
+    other.close()
+
+
 def test_full_segment_opens_the_next(root: Path) -> None:
     spool = SpoolWriter.open(root, maximum_bytes=1 << 20, segment_bytes=1000)
     for number in range(10):

@@ -248,6 +248,22 @@ def test_prediction_is_found_with_model_and_outcome(lake: Lake) -> None:
     assert (unknown["model"], unknown["outcome"]) == ("taxis", None)
 
 
+def test_broken_table_of_one_model_hides_no_prediction_of_another(lake: Lake) -> None:
+    predict(lake, [1], model="zebras")
+    predict(lake, [1], model="apes")
+    broken = Path(lake.predictions("apes")) / "_delta_log"
+    for entry in broken.iterdir():
+        entry.write_text("not json")
+    Path(lake.predictions("..")).parent.joinpath("Other Folder").mkdir()
+    assert lake.models() == ["apes", "zebras"]
+    [row] = lake.read_predictions("zebras", at(0), at(9)).to_pylist()
+    found = lake.find_prediction(row["prediction_id"])
+    assert found is not None
+    assert found["model"] == "zebras"
+    with pytest.raises(DependencyUnavailable):
+        lake.find_prediction("unknown")
+
+
 def test_predictions_of_a_version_are_counted(lake: Lake) -> None:
     assert lake.answered_by("flights", "v") == Answered(0, None, None)
     predict(lake, [3, 1, 24 * 40])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import obstore
@@ -77,6 +80,102 @@ def test_other_files_are_not_counted_as_releases(store: ModelStore, tmp_path: Pa
         (tmp_path / "flights" / "releases" / name).write_text("{}")
     assert store.latest_generation("flights") == 0
     assert store.models() == []
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xff", b"a\x01b", b"A Model", b"a%zz", b"...", b"x" * 200], ids=lambda name: ascii(name[:9])
+)
+def test_foreign_names_are_ignored(store: ModelStore, tmp_path: Path, name: bytes) -> None:
+    releases = tmp_path / "flights" / "releases"
+    releases.mkdir(parents=True)
+    (releases / "000001.json").write_text(entry("flights", 1))
+    for folder in (tmp_path, releases, tmp_path / "flights"):
+        path = os.path.join(os.fsencode(folder), name)
+        os.mkdir(path)
+        Path(os.fsdecode(path + b".json")).write_text("{}")
+    assert store.models() == ["flights"]
+    assert store.latest_generation("flights") == 1
+    assert store.versions("flights") == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["²2.json", "²", "7.json", "0000000000000000001.json", "000000.jsonx", "000002.json#1", "-00002.json"],
+)
+def test_only_well_formed_names_are_releases(store: ModelStore, tmp_path: Path, name: str) -> None:
+    releases = tmp_path / "flights" / "releases"
+    (releases / "sub").mkdir(parents=True)
+    for path in (releases / "000001.json", releases / name, releases / "sub" / "000099.json"):
+        path.write_text(entry("flights", 1))
+    (releases / "000098.json").mkdir()
+    assert store.latest_generation("flights") == 1
+
+
+def put_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def put_link(path: Path) -> None:
+    target = path.parent.parent.parent / "elsewhere"
+    target.write_text(entry("flights", 2))
+    path.symlink_to(target)
+
+
+def put_large_file(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2 << 20)
+
+
+@pytest.mark.parametrize("put", [put_fifo, put_link, put_large_file])
+def test_what_is_no_file_is_refused_at_once(
+    store: ModelStore, tmp_path: Path, put: Callable[[Path], None]
+) -> None:
+    releases = tmp_path / "flights" / "releases"
+    releases.mkdir(parents=True)
+    put(releases / "000002.json")
+    (tmp_path / "trains" / "releases").mkdir(parents=True)
+    (tmp_path / "trains" / "releases" / "000001.json").write_text(entry("trains", 1))
+    assert store.models() == ["flights", "trains"]
+    assert within(5, lambda: refusal(lambda: store.latest_release("flights")))
+    assert store.latest_release("trains") is not None
+
+
+def test_folder_of_a_model_that_is_a_link_is_an_error_of_that_model(
+    store: ModelStore, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside.d" / "releases"
+    outside.mkdir(parents=True)
+    (outside / "000001.json").write_text(entry("linked", 1))
+    (tmp_path / "linked").symlink_to(outside.parent)
+    (tmp_path / "trains" / "releases").mkdir(parents=True)
+    (tmp_path / "trains" / "releases" / "000001.json").write_text(entry("trains", 1))
+    assert store.models() == ["linked", "trains"]
+    with pytest.raises(DependencyUnavailable, match="symbolic link"):
+        store.latest_release("linked")
+
+
+def test_version_of_a_release_is_a_name(store: ModelStore, tmp_path: Path) -> None:
+    releases = tmp_path / "flights" / "releases"
+    releases.mkdir(parents=True)
+    (releases / "000001.json").write_text(entry("flights", 1).replace("0" * 64, "../../../home"))
+    with pytest.raises(IntegrityError, match="names no version"):
+        store.latest_release("flights")
+
+
+def refusal(read: Callable[[], object]) -> str:
+    with pytest.raises(IntegrityError) as error:
+        read()
+    return str(error.value)
+
+
+def within(seconds: float, work: Callable[[], str]) -> str:
+    """The result of `work`; a test that waits for a FIFO would otherwise not end."""
+    found: list[str] = []
+    thread = Thread(target=lambda: found.append(work()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert found, "it still waits"
+    return found[0]
 
 
 @pytest.mark.parametrize("version", ["../../keys", "f" * 64, ""])

@@ -503,6 +503,21 @@ def test_an_unknown_error_about_one_model_does_not_end_the_loop(
 # Examinations on request
 
 
+def test_an_unknown_error_about_the_store_does_not_end_the_loop(
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = installation.monitor
+
+    def fail() -> list[str]:
+        raise ValueError("odd")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(monitor.references, "models", fail)
+        assert monitor.step() == 0
+    monitor.step()
+    assert [status.model for status in monitor.statuses()] == [released.model]
+
+
 def test_a_request_judges_the_last_complete_window(installation: Installation, released: Manifest) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 2 + 1, 2))
     verdict, new = installation.monitor.evaluate_now("toy")

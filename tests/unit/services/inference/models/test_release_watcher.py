@@ -12,7 +12,7 @@ from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from shared.contracts.release import Release
-from shared.errors import DependencyUnavailable, UnservableModel
+from shared.errors import DependencyUnavailable, IntegrityError, UnservableModel
 from tests.fakes.releases import release_of
 from tests.fakes.toy_model import ToyStore
 
@@ -31,13 +31,16 @@ class FakeLog:
     def __init__(self) -> None:
         self.newest: dict[str, Release] = {}
         self.unreachable = False
+        self.broken: dict[str, Exception] = {}
 
     def models(self) -> list[str]:
         if self.unreachable:
             raise DependencyUnavailable("the model store does not answer")
-        return sorted(self.newest)
+        return sorted({*self.newest, *self.broken})
 
     def latest_release(self, model: str) -> Release | None:
+        if model in self.broken:
+            raise self.broken[model]
         return self.newest.get(model)
 
 
@@ -250,3 +253,37 @@ def test_polling_thread_starts_and_stops(toys: ToyStore, world: World) -> None:
         world.watcher.stop()
     assert world.served() == (1, "a")
     assert not world.watcher._thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    "error", [IntegrityError("torn"), DependencyUnavailable("no permission"), ValueError("odd")]
+)
+def test_unreadable_release_is_a_problem_of_its_model_only(world: World, error: Exception) -> None:
+    world.release(1, "a", "good")
+    world.release(1, "a", "bad")
+    world.watcher.poll()
+    world.log.broken["bad"] = error
+    world.release(2, "b", "good")
+    world.watcher.poll()
+    world.watcher.poll()
+    assert world.served("good") == (2, "b")
+    assert world.served("bad") == (1, "a"), "what is live stays live"
+    assert world.watcher.store_problem == ""
+    assert world.watcher.failing() == ["bad"]
+    assert str(error) in world.watcher.problem("bad")
+    assert world.sample("homeostat_inference_release_failed", model="bad") == 1
+    assert world.sample("homeostat_inference_release_failed", model="good") == 0
+
+    del world.log.broken["bad"]
+    world.release(2, "c", "bad")
+    world.watcher.poll()
+    assert world.served("bad") == (2, "c"), "without a pause"
+    assert world.watcher.failing() == []
+    assert world.sample("homeostat_inference_release_failed", model="bad") == 0
+
+
+def test_store_that_fails_for_every_model_is_a_problem_of_the_store(world: World) -> None:
+    world.log.broken = {"a": DependencyUnavailable("away"), "b": DependencyUnavailable("away")}
+    world.watcher.poll()
+    assert world.watcher.store_problem == "away"
+    assert world.watcher.failing() == []

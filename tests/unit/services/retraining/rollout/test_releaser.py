@@ -141,3 +141,17 @@ def test_record_releases_repairs_the_ledger(releaser: Releaser, store: ModelStor
     assert ledger.releases_of_version("a") == []
     releaser.record_releases()
     assert [entry["generation"] for entry in ledger.releases_of_version("a")] == [1]
+
+
+def test_unreadable_log_of_one_model_stops_no_other(
+    releaser: Releaser, store: ModelStore, ledger: Ledger, tmp_path: Path
+) -> None:
+    releaser.deploy("zebras", "b", "ada")
+    damaged = tmp_path / "models" / "apes" / "releases"
+    damaged.mkdir(parents=True)
+    (damaged / "000001.json").write_text("{")
+    ledger_before = ledger.releases_of_version("b")
+    store.add_release(store.release("zebras", 1).model_copy(update={"generation": 2}))
+    releaser.record_releases()
+    assert store.models() == ["apes", "zebras"]
+    assert len(ledger.releases_of_version("b")) == len(ledger_before) + 1
