@@ -40,14 +40,14 @@ def copy_regular(source: Path, target: Path, *, maximum_bytes: int, root: Path |
         shutil.copyfileobj(file, copy, 1 << 20)
 
 
-def open_regular(path: Path, *, maximum_bytes: int, root: Path | None = None) -> BinaryIO:
-    """A regular file, open for reading. Raises as `read_regular` does."""
+def open_regular(path: Path, *, maximum_bytes: int | None = None, root: Path | None = None) -> BinaryIO:
+    """A regular file, open for reading. Raises as `read_regular` does. `maximum_bytes` None: of any size."""
     descriptor = _open_below(path, root, os.O_RDONLY | os.O_NONBLOCK)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise UnusableFile(errno.EINVAL, "it is not a regular file", str(path))
-        if status.st_size > maximum_bytes:
+        if maximum_bytes is not None and status.st_size > maximum_bytes:
             raise _too_large(path, maximum_bytes)
         return os.fdopen(descriptor, "rb")
     except BaseException:

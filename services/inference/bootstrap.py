@@ -218,7 +218,9 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     )
     peers: Peers = Alone(metrics.registry, status.of_this_process)
     if registration is not None:
-        peers = SeveralProcesses(registration, metrics.registry, status.of_this_process, workers=settings.workers)
+        peers = SeveralProcesses(
+            registration, metrics.registry, status.of_this_process, workers=settings.workers
+        )
         status.watch_peers(peers)
     tracing, spans = open_tracing(
         settings.otlp_endpoint,

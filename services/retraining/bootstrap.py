@@ -131,6 +131,7 @@ def build(
         deps.lake,
         metrics,
         lifecycle.status,
+        lifecycle.is_ready,
         clock,
         hosts,
         settings.maximum_body_bytes,
@@ -181,6 +182,9 @@ class _Lifecycle:
         self._annotator.close(_ANNOTATION_SECONDS)
         self._ledger.close()
 
+    def is_ready(self) -> bool:
+        return not self._stop.is_set()
+
     def status(self) -> dict[str, Any]:
         runs = self._ledger.runs(states=WORKING)
         found = self._watch.comparisons()
@@ -190,7 +194,7 @@ class _Lifecycle:
             else ("connected" if self._consumer.connected else "waiting for Kafka")
         )
         return {
-            "ready": not self._stop.is_set(),
+            "ready": self.is_ready(),
             "is_leader": self._scheduler.leading,
             "leader": self._scheduler.holder(),
             "verdicts": listening,

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from shared.contracts.feature import FEATURE_NAME
 from shared.contracts.loop_spec import MODEL_NAME, LoopSpec
 from shared.errors import InvalidLoopSpec
+from shared.files import read_regular
 from shared.validation_text import problem_text
 
 _PATTERNS = {
@@ -19,6 +20,8 @@ _PATTERNS = {
 }
 # What `homeostat deploy` needs of `retraining` to train a version by hand.
 _TRAINING = frozenset({"command", "time_limit"})
+_MAXIMUM_BYTES = 1 << 20
+_MAXIMUM_NODES = 100_000
 # pydantic adds a union's tag to the path of a key; it is not in the file.
 _TAGS = frozenset({"drift", "floor", "schedule", "new_rows", "all", "last", "since_change"})
 
@@ -42,7 +45,16 @@ class _OneValuePerKey(yaml.SafeLoader):
 def parse_loop_spec(text: str, *, origin: str = "loop.yaml") -> LoopSpec:
     """Read a loop specification. Raises InvalidLoopSpec, naming the key and what was expected."""
     try:
-        document = yaml.load(text, _OneValuePerKey)
+        loader = _OneValuePerKey(text)
+        try:
+            node = loader.get_single_node()
+            if node is not None and _expanded(node, {}) > _MAXIMUM_NODES:
+                raise _too_large(origin)
+            document = None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except RecursionError as error:
+        raise _too_large(origin) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
@@ -65,11 +77,33 @@ def parse_loop_spec(text: str, *, origin: str = "loop.yaml") -> LoopSpec:
     return spec
 
 
+def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for: an alias repeats the values it names, and aliases of aliases may be billions."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = _MAXIMUM_NODES + 1  # for one that contains itself
+        parts = (
+            [part for pair in node.value for part in pair]
+            if isinstance(node, yaml.MappingNode)
+            else node.value
+        )
+        known[id(node)] = 1 + sum(_expanded(part, known) for part in parts)
+    return known[id(node)]
+
+
+def _too_large(origin: str) -> InvalidLoopSpec:
+    return InvalidLoopSpec(
+        f"{origin} has too many or too deeply nested values; expected at most {_MAXIMUM_NODES}, aliases written out",
+        hint="`homeostat init` writes one that works",
+    )
+
+
 def read_loop_spec(project: Path) -> LoopSpec:
     """Read `loop.yaml` of the model project at `project`. Raises InvalidLoopSpec."""
     path = project / "loop.yaml"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, maximum_bytes=_MAXIMUM_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidLoopSpec(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}",

@@ -69,16 +69,17 @@ def _response(made: ErrorResponse, headers: Mapping[str, str] | None = None) -> 
 
 
 def health_routes(is_ready: Callable[[], bool]) -> APIRouter:
-    """`/health/live` and `/health/ready`."""
+    """`/health/live` and `/health/ready`. `is_ready` must not block."""
     routes = APIRouter()
 
+    # On the event loop: they must answer while the threads are busy.
     @routes.get("/health/live")
-    def live() -> Response:
+    async def live() -> Response:
         """The process is running."""
         return json_response(health.live())
 
     @routes.get("/health/ready")
-    def ready() -> Response:
+    async def ready() -> Response:
         """200 if the service can do its work, 503 if not."""
         return json_response(*health.ready(is_ready()))
 

@@ -14,6 +14,7 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
 from shared.models.contract import TensorType
 from shared.models.file_safety import check_model_file
+from shared.models.model_bytes import read_model
 from shared.models.runners.model_runner import ModelRunner
 from shared.models.runtime_errors import cannot_load, reason
 
@@ -25,7 +26,7 @@ class OnnxModel(ModelRunner):
 
     def __init__(self, path: Path, spec: LoopSpec, *, threads: int = 1) -> None:
         """Load and check. Raises UnservableModel that names what is against the contract."""
-        raw = path.read_bytes()
+        raw = read_model(path)
         check_model_file(raw)
         super().__init__(OnnxEngine(open_session(raw, threads=threads)), spec)
 

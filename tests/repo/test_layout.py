@@ -41,7 +41,7 @@ HOMES = {
     "fastapi": ("services/drift", "services/retraining", "services/console", "shared/http", "loadtests"),
     "jinja2": ("shared/http/pages.py", "services/console/views", "services/inference/status"),
     "kafka": ("shared/messaging", "local_stack", "cli"),
-    "obstore": ("shared/stores/model_store.py",),
+    "obstore": ("shared/stores",),
     "mlflow": ("services/retraining", "homeostat/model_export/libraries/mlflow_model.py"),
     "duckdb": ("shared/stores", "cli"),
     "matplotlib": ("cli", "examples"),

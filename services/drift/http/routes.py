@@ -10,7 +10,6 @@ from threading import Event
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -23,10 +22,13 @@ from shared.contracts.event_time import parse_event_time
 from shared.errors import InvalidRequest
 from shared.http.host_check import AllowedHosts
 from shared.http.json_body import read_json
+from shared.http.own_threads import OwnThreads
 from shared.http.responses import json_response
 
 MAX_LIMIT = 1000
 MAX_BODY_BYTES = 64 << 10
+OBSERVING_THREADS = 2
+EVALUATING_THREADS = 2  # evaluations run one after the other
 
 
 @dataclass(frozen=True)
@@ -46,26 +48,28 @@ class Dependencies:
 def make_routes(dependencies: Dependencies) -> APIRouter:
     """All routes of the service."""
     routes = APIRouter()
+    observing, evaluating = OwnThreads(OBSERVING_THREADS), OwnThreads(EVALUATING_THREADS)
 
     @routes.get("/status")
-    def status() -> Response:
+    async def status() -> Response:
         """Per model: evaluation progress and the last verdict."""
         return json_response(
-            {
-                "service": "drift",
-                "ready": dependencies.ready.is_set(),
-                "started_at": dependencies.started_at,
-                "unpublished": dependencies.verdicts.count_unpublished(),
-                "models": [_status(status) for status in dependencies.monitor.statuses()],
-            }
+            await observing.run(
+                lambda: {
+                    "service": "drift",
+                    "ready": dependencies.ready.is_set(),
+                    "started_at": dependencies.started_at,
+                    "unpublished": dependencies.verdicts.count_unpublished(),
+                    "models": [_status(status) for status in dependencies.monitor.statuses()],
+                }
+            )
         )
 
     @routes.get("/metrics")
-    def metrics() -> Response:
+    async def metrics() -> Response:
         """Metrics in Prometheus text format."""
-        return Response(
-            generate_latest(dependencies.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
-        )
+        content = await observing.run(lambda: generate_latest(dependencies.registry))
+        return Response(content, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     @routes.get("/verdicts")
     def verdicts(model: str | None = None, limit: str = "50") -> Response:
@@ -96,7 +100,7 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
     async def evaluate(model: str, request: Request) -> Response:
         """Evaluate a window now: `start` and `end`, or the last complete one."""
         start, end = _window(await _body(request), dependencies.now())
-        found, new = await run_in_threadpool(dependencies.monitor.evaluate_now, model, start, end)
+        found, new = await evaluating.run(lambda: dependencies.monitor.evaluate_now(model, start, end))
         return json_response(found.model_dump(mode="json"), 201 if new else 200)
 
     return routes

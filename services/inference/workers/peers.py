@@ -112,7 +112,9 @@ class SeveralProcesses:
     def _publish(self, status: Status) -> None:
         try:
             families = families_of(self._registry.collect())
-            self._registration.publish(WorkerSnapshot(self._registration.process, os.getpid(), status, families))
+            self._registration.publish(
+                WorkerSnapshot(self._registration.process, os.getpid(), status, families)
+            )
         except Exception as error:  # neither a full disk nor one bad series may end it
             _log.warning("worker_not_published", problem=str(error) or type(error).__name__)
 

@@ -37,7 +37,7 @@ def make_app(deps: RouteDependencies, lifecycle: Lifecycle) -> FastAPI:
         "Homeostat retraining",
         make_router(deps),
         hosts=deps.hosts,
-        is_ready=lambda: bool(deps.status()["ready"]),
+        is_ready=deps.is_ready,
         lifespan=lifespan,
         openapi_url="/openapi.json",
     )

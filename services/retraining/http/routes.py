@@ -26,14 +26,17 @@ from services.retraining.triggers.webhooks import read_triggers
 from shared.errors import DependencyUnavailable, InvalidRequest
 from shared.http.host_check import AllowedHosts
 from shared.http.json_body import parse_model, read_json
+from shared.http.own_threads import OwnThreads
 from shared.http.responses import json_response
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 
+OBSERVING_THREADS = 2
+
 
 @dataclass(frozen=True)
 class RouteDependencies:
-    """Dependencies of the routes. `status` returns the body of `/status`; its `ready` is whether this process can work."""
+    """Dependencies of the routes. `status` returns the body of `/status`; `is_ready`: whether this process can work."""
 
     controller: Controller
     ledger: Ledger
@@ -41,6 +44,7 @@ class RouteDependencies:
     lake: Lake
     metrics: RetrainingMetrics
     status: Callable[[], dict[str, Any]]
+    is_ready: Callable[[], bool]
     clock: Callable[[], datetime]
     hosts: AllowedHosts
     maximum_body_bytes: int
@@ -98,24 +102,32 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 def make_router(deps: RouteDependencies) -> APIRouter:
-    """All routes. They block on disk and database, so they are plain functions that FastAPI runs in threads."""
+    """All routes. They block on disk and database, so they are plain functions that FastAPI runs in threads.
+
+    Status and metrics have threads of their own.
+    """
     router = APIRouter()
+    observing = OwnThreads(OBSERVING_THREADS)
 
     @router.get("/status")
-    def status() -> Response:
+    async def status() -> Response:
         """Leader, runs in progress, MLflow backlog, and losses of the first and the served version per model."""
-        return json_response(deps.status())
+        return json_response(await observing.run(deps.status))
 
     @router.get("/metrics")
-    def metrics() -> Response:
+    async def metrics() -> Response:
         """Metrics in Prometheus text format; also available if the ledger is not."""
-        try:
-            snapshot = deps.ledger.metrics_snapshot()
-        except DependencyUnavailable:
-            clear_gauges(deps.metrics)
-        else:
-            update_gauges(deps.metrics, snapshot, deps.clock())
-        return Response(generate_latest(deps.metrics.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+        def collect() -> bytes:
+            try:
+                snapshot = deps.ledger.metrics_snapshot()
+            except DependencyUnavailable:
+                clear_gauges(deps.metrics)
+            else:
+                update_gauges(deps.metrics, snapshot, deps.clock())
+            return generate_latest(deps.metrics.registry)
+
+        return Response(await observing.run(collect), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @router.post("/triggers", status_code=202)
     def triggers(document: Document) -> Response:

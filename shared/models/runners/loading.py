@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import ARCHIVE
+from shared.models.model_bytes import read_model
 from shared.models.runners.model_runner import ModelRunner
 
 
@@ -15,7 +16,7 @@ def load_model(path: Path, spec: LoopSpec, *, threads: int = 1) -> ModelRunner:
     if path.name == ARCHIVE:
         from shared.models.torch_archive.torch_model import TorchModel
 
-        return ModelRunner(TorchModel(path.read_bytes(), threads=threads), spec)
+        return ModelRunner(TorchModel(read_model(path), threads=threads), spec)
     from shared.models.onnx_runner import OnnxModel
 
     return OnnxModel(path, spec, threads=threads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
@@ -20,6 +19,8 @@ from shared.contracts.manifest import (
     Origin,
 )
 from shared.errors import ProjectError
+from shared.files import UnusableFile, copy_regular
+from shared.models.model_bytes import MAXIMUM_MODEL_BYTES
 from shared.models.signed_versions.digests import digest, signed_files
 
 
@@ -49,9 +50,14 @@ def package_version(
     files = {}
     model_file = ARCHIVE if model.suffix == Path(ARCHIVE).suffix else MODEL
     for name, source in ((model_file, model), (REFERENCE, reference)):
-        if not source.is_file():
-            raise ProjectError(f"{source} is missing", hint=f"a version needs {name}")
-        shutil.copyfile(source, folder / name)
+        try:
+            copy_regular(source, folder / name, maximum_bytes=MAXIMUM_MODEL_BYTES)
+        except FileNotFoundError as error:
+            raise ProjectError(f"{source} is missing", hint=f"a version needs {name}") from error
+        except UnusableFile as error:
+            raise ProjectError(
+                f"{source} cannot be packaged: {error.strerror}", hint="put a copy of the file there"
+            ) from error
         files[name] = digest((folder / name).read_bytes())
     manifest = Manifest(model=loop.model, loop=loop, files=files, origin=origin, metrics=dict(metrics))
     (folder / MANIFEST).write_bytes(manifest.to_bytes())

@@ -9,9 +9,11 @@ import orjson
 
 from shared.contracts.manifest import MODEL_FILES
 from shared.errors import TrainingFailed
+from shared.files import read_regular
 from shared.models.training.training_process import OUT_VARIABLE
 
 METRICS = "metrics.json"
+_MAXIMUM_METRICS_BYTES = 1 << 20
 
 
 def read_outputs(out: Path) -> dict[str, float]:
@@ -41,7 +43,7 @@ def read_metrics(path: Path) -> dict[str, float]:
     hint = f"write {path.name} as a JSON object of names and finite numbers"
     try:
         # orjson rejects NaN and Infinity, which Python's json module writes.
-        found = orjson.loads(path.read_bytes())
+        found = orjson.loads(read_regular(path, maximum_bytes=_MAXIMUM_METRICS_BYTES))
     except orjson.JSONDecodeError as error:
         raise TrainingFailed(
             f"{path} is not valid JSON (NaN and Infinity are not allowed)", hint=hint

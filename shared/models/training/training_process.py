@@ -18,6 +18,7 @@ from pathlib import Path
 from threading import Event
 
 from shared.errors import OperatorError, TrainingFailed
+from shared.files import open_regular
 
 RUN_VARIABLE = "HOMEOSTAT_RUN"
 OUT_VARIABLE = "HOMEOSTAT_OUT"
@@ -144,7 +145,9 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 def _last_lines(log: Path) -> str:
     try:
-        lines = log.read_bytes()[-_LAST_BYTES:].decode("utf-8", "replace").splitlines()[-_LAST_LINES:]
+        with open_regular(log) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_BYTES))
+            lines = file.read(_LAST_BYTES).decode("utf-8", "replace").splitlines()[-_LAST_LINES:]
     except OSError:
         return ""
     return "; its last lines:\n" + "\n".join(lines) if lines else "; it printed nothing"

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ import yaml
 
 from shared.contracts.loop_yaml import parse_loop_spec, read_loop_spec
 from shared.errors import InvalidLoopSpec
+from tests.waiting import time_factor
 
 
 def test_a_key_given_twice_is_refused_rather_than_half_read(loop_document: dict[str, Any]) -> None:
@@ -42,6 +46,56 @@ def test_a_folder_without_the_file_gets_the_command_that_writes_one(tmp_path: Pa
     with pytest.raises(InvalidLoopSpec, match="homeostat init") as refusal:
         read_loop_spec(tmp_path / "nowhere")
     assert str(tmp_path / "nowhere" / "loop.yaml") in refusal.value.message
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder", "large"])
+def test_what_is_no_small_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "project" / "loop.yaml"
+    path.parent.mkdir()
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        (tmp_path / "secret").write_text("model: secret")
+        path.symlink_to(tmp_path / "secret")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_text("#" * (2 << 20))
+    refused: list[str] = []
+
+    def read() -> None:
+        with pytest.raises(InvalidLoopSpec) as error:
+            read_loop_spec(path.parent)
+        refused.append(str(error.value))
+
+    thread = Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(5 * time_factor())
+    assert refused, "it is still read"
+    assert "cannot be read" in refused[0]
+
+
+LAUGHS = "\n".join(
+    ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]
+)
+
+
+@pytest.mark.parametrize(
+    "text", [LAUGHS, "a: &a [*a]", "[" * 5000 + "]" * 5000, "{a: " * 5000 + "1" + "}" * 5000]
+)
+def test_text_that_stands_for_too_many_values_is_refused_at_once(text: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(InvalidLoopSpec, match="too many or too deeply nested"):
+        parse_loop_spec(text)
+    assert time.monotonic() - begun < 5 * time_factor()
+
+
+def test_aliases_are_allowed(loop_document: dict[str, Any]) -> None:
+    text = yaml.safe_dump(loop_document)
+    every = loop_document["drift"]["window"]["every"]
+    aliased = text.replace(f"every: {every}", f"every: &every {every}", 1)
+    assert aliased != text
+    assert parse_loop_spec(aliased) == parse_loop_spec(text)
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -89,3 +90,29 @@ def test_non_finite_metric_is_refused_before_writing(
             signing_key=keys.signing,
         )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
+def test_source_that_is_no_regular_file_is_refused(
+    loop_spec: LoopSpec, keys: Keys, tmp_path: Path, kind: str
+) -> None:
+    model, reference = tmp_path / "model.onnx", tmp_path / "reference.parquet"
+    reference.write_bytes(b"rows")
+    if kind == "fifo":
+        os.mkfifo(model)
+    elif kind == "link":
+        (tmp_path / "secret").write_bytes(b"secret")
+        model.symlink_to(tmp_path / "secret")
+    else:
+        model.mkdir()
+    with pytest.raises(ProjectError, match="cannot be packaged"):
+        package_version(
+            tmp_path / "version",
+            loop=loop_spec,
+            model=model,
+            reference=reference,
+            origin=Origin(kind="deployment"),
+            metrics={},
+            signing_key=keys.signing,
+        )
+    assert not (tmp_path / "version" / MANIFEST).exists()

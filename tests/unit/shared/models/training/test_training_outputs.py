@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,17 @@ def test_metrics_must_be_finite_numbers(tmp_path: Path, text: str | None, proble
     with pytest.raises(TrainingFailed) as raised:
         read_metrics(tmp_path / "metrics.json")
     assert problem in raised.value.message
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "large"])
+def test_metrics_are_read_from_a_small_regular_file_only(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "metrics.json"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        (tmp_path / "other.json").write_text("{}")
+        path.symlink_to(tmp_path / "other.json")
+    else:
+        path.write_text('{"loss": ' + "1" * (2 << 20) + "}")
+    with pytest.raises(TrainingFailed, match="cannot be read"):
+        read_metrics(path)

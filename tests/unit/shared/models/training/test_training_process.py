@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -121,3 +122,11 @@ def test_unwritable_log_is_an_operator_error(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file where a folder is needed")
     with pytest.raises(OperatorError, match="cannot be written"):
         run_training(job(tmp_path, ""))
+
+
+def test_only_the_end_of_a_large_log_is_read(tmp_path: Path) -> None:
+    script = "import os, sys; os.truncate(sys.stdout.fileno(), 3 << 30); os.lseek(1, 0, 2); print('the end'); sys.exit(1)"
+    begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(TrainingFailed, match="the end"):
+        run_training(job(tmp_path, script))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begun < 500_000, "kilobytes"
