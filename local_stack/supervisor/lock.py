@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from local_stack.state import run_folder
 from shared.errors import Conflict, OperatorError
+from shared.file_lock import is_locked, try_lock
 
 LOCK = "supervisor.lock"
 WRITING_S = 2.0
@@ -25,32 +24,28 @@ def only_one(home: Path) -> Iterator[None]:
     """
     folder = run_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a") as handle:
-        _lock(handle, home)
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
+    lock = _lock(folder / LOCK, home)
+    try:
+        (folder / LOCK).write_text(str(os.getpid()))
         yield
+    finally:
+        os.close(lock)
 
 
-def _lock(handle: IO[str], home: Path) -> None:
-    """Lock `handle`, after probes by other commands, which take milliseconds. Raises `Conflict` if another supervisor runs."""
+def _lock(path: Path, home: Path) -> int:
+    """Lock the file, after probes by other commands, which take milliseconds. Raises `Conflict` if another supervisor runs."""
     ends = time.monotonic() + WRITING_S
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            pid = supervisor_pid(home)
-            if pid is not None:
-                raise Conflict(
-                    f"a supervisor (pid {pid}) already runs on {home}",
-                    hint="check it with `homeostat status`, stop it with `homeostat down`, or use another --home",
-                ) from error
-            if time.monotonic() > ends:
-                raise _locked_by_a_stranger(run_folder(home) / LOCK) from error
-            time.sleep(0.01)
-        else:
-            return
+    while (lock := try_lock(path, mode=0o644)) is None:
+        pid = supervisor_pid(home)
+        if pid is not None:
+            raise Conflict(
+                f"a supervisor (pid {pid}) already runs on {home}",
+                hint="check it with `homeostat status`, stop it with `homeostat down`, or use another --home",
+            )
+        if time.monotonic() > ends:
+            raise _locked_by_a_stranger(path)
+        time.sleep(0.01)
+    return lock
 
 
 def supervisor_pid(home: Path) -> int | None:
@@ -74,14 +69,9 @@ def supervisor_pid(home: Path) -> int | None:
 def is_supervised(home: Path) -> bool:
     """Whether a supervisor runs on `home`."""
     try:
-        with (run_folder(home) / LOCK).open() as handle:
-            # Shared, so that two probes at the same time do not take each other for a supervisor.
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return is_locked(run_folder(home) / LOCK)
     except OSError:
         return False
-    return False
 
 
 def _locked_by_a_stranger(path: Path) -> OperatorError:

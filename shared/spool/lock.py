@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 from uuid import uuid4
 
+from shared.file_lock import try_lock
 from shared.files import read_regular, write_atomic
 from shared.spool.segment import list_segments
 
 LOCK_FILE = "writer.lock"
 EPOCH_FILE = "epoch"
+_MODE = 0o640
 
 
 def lock_folder(root: Path) -> tuple[Path, int]:
@@ -21,28 +21,15 @@ def lock_folder(root: Path) -> tuple[Path, int]:
     """
     for path in sorted(root.iterdir()):
         if (path / LOCK_FILE).is_file() and _last_epoch(path) is not None:
-            lock = _try_lock(path)
+            lock = try_lock(path / LOCK_FILE, mode=_MODE)
             if lock is not None:
                 return path, lock
     while True:
         folder = root / f"writer-{uuid4().hex[:12]}"
         folder.mkdir()
-        lock = _try_lock(folder)
+        lock = try_lock(folder / LOCK_FILE, mode=_MODE)
         if lock is not None:
             return folder, lock
-
-
-def _try_lock(folder: Path) -> int | None:
-    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o640)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def _last_epoch(folder: Path) -> int | None:

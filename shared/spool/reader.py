@@ -10,11 +10,11 @@ Contents of a segment, and what the reader does with them:
 
 from __future__ import annotations
 
-import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.file_lock import is_locked
 from shared.files import read_regular
 from shared.spool.checkpoint import Position, read_checkpoint, write_checkpoint
 from shared.spool.drop_counter import delete_drop_counter, list_drop_counters, read_drops
@@ -129,16 +129,9 @@ class SpoolReader:
         try:
             if int(read_regular(self._folder / EPOCH_FILE, maximum_bytes=100)) > epoch:
                 return False
-            lock = os.open(self._folder / LOCK_FILE, os.O_RDONLY)
+            return is_locked(self._folder / LOCK_FILE)
         except (OSError, ValueError):
             return True
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
 
     def _read_segment(self, segment: SegmentId, *, final: bool) -> list[Entry]:
         """The next records of a segment; moves the position past them and past skipped bytes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from uuid import uuid4
 
 from services.inference.tasks.record import FileOptions, TaskRecord
 from shared.errors import NotFound, OperatorError
+from shared.file_lock import try_lock
 from shared.files import write_atomic
 
 _RECORD, _LOCK, _CANCEL = "task.json", "lock", "cancel"
@@ -84,8 +84,8 @@ class TaskStore:
             record = TaskRecord(uuid4().hex, self.now(), options)
             folder = self._root / record.task_id
             folder.mkdir(mode=0o700)
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = try_lock(folder / _LOCK)
+            assert lock is not None  # nobody else knows the folder
             task = ClaimedTask(folder, record, lock)
             try:
                 move(task.source)
@@ -107,7 +107,7 @@ class TaskStore:
         record = self._load(folder)
         if record is None:
             raise _unknown(task_id)
-        if not record.finished and (lock := _try_lock(folder)) is not None:
+        if not record.finished and (lock := try_lock(folder / _LOCK)) is not None:
             try:
                 # Its process may have finished it after it was read.
                 record = self._load(folder) or record
@@ -191,16 +191,6 @@ class TaskStore:
             "hint": "submit the file again, or POST /score_file/retry; the predictions of the first attempt stay in the log",
         }
         write_atomic(folder / _RECORD, record.dump(), mode=0o600)
-
-
-def _try_lock(folder: Path) -> int | None:
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
 
 
 def _unknown(task_id: str) -> NotFound:

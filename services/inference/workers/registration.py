@@ -5,18 +5,17 @@ A process takes the lowest free worker number and keeps it until it ends; the pr
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 from services.inference.workers.merging import added
 from services.inference.workers.worker_snapshot import Family, WorkerSnapshot
 from shared.errors import OperatorError
+from shared.file_lock import try_lock
 from shared.files import write_atomic
 
 
@@ -138,11 +137,9 @@ def _first_free(folder: Path) -> tuple[int, int]:
     number = 0
     while True:
         number += 1
-        lock = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = try_lock(folder / f"{number}.lock")
+        if lock is not None:
             return number, lock
-        os.close(lock)
 
 
 def _runs(pid: int) -> bool:

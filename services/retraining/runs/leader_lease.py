@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 from zlib import crc32
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.errors import OperatorError
+from shared.file_lock import try_lock
 
 _KEY = crc32(b"homeostat retraining leader")
 
@@ -35,30 +35,25 @@ class FileLease:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: IO[str] | None = None
+        self._lock: int | None = None
 
     def take(self) -> bool:
         """See Lease. Raises OperatorError if the file cannot be created."""
-        if self._file is not None:
+        if self._lock is not None:
             return True
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = self._path.open("a+")
+            lock = try_lock(self._path, mode=0o644)
         except OSError as error:
             raise OperatorError(
                 f"{self._path} cannot be opened: {error.strerror}",
                 hint="set HOMEOSTAT_HOME to a folder that you can write to",
             ) from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
+        if lock is None:
             return False
         with suppress(OSError):  # on a full disk only the holder's name is missing
-            file.truncate(0)
-            file.write(f"process {os.getpid()}")
-            file.flush()
-        self._file = file
+            self._path.write_text(f"process {os.getpid()}")
+        self._lock = lock
         return True
 
     def holder(self) -> str:
@@ -70,9 +65,9 @@ class FileLease:
 
     def release(self) -> None:
         """See Lease."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 class PostgresLease:
