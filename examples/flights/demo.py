@@ -27,10 +27,10 @@ from examples.flights.data import load_flights
 from examples.flights.faults import FAULTS, FaultInjection, parse_faults
 from examples.flights.replay import Answers, Replay
 from examples.flights.report import draw_reports, monthly, monthly_table, row_losses, shadow_scores
-from examples.loop import folder, stack
-from examples.loop.clock import LoopStalled
-from examples.loop.poller import TRAINED, WORKING, LoopPoller, LoopView
+from examples.loop import stack
+from examples.loop.poller import TRAINED, LoopPoller, LoopView
 from examples.loop.scoreboard import ENDED, Scoreboard, describe
+from examples.loop.session import add_options, run_on_stack
 from shared.stores.lake import Lake
 
 MODEL = "flights"
@@ -41,31 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; the exit code."""
     options = _options(argv)
     console = Console(stderr=options.json, soft_wrap=not sys.stdout.isatty())
-    home = options.home.absolute()
-    try:
-        folder.clear(home)
-    except RuntimeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     started = time.monotonic()
-    console.print(f"starting the stack in {home}", highlight=False)
-    try:
-        running = stack.start(home, free_ports=options.free_ports, shown=console.is_terminal)
-    except RuntimeError as error:
-        print(error, file=sys.stderr)
-        return 5
-    try:
-        return _replay(running, options, console, started)
-    except LoopStalled as error:
-        print(f"error: {error}\nhint: read the logs in {home / 'logs'}", file=sys.stderr)
-        return 1
-    finally:
-        if options.keep:
-            console.print(
-                f"the stack is still running; stop it with `homeostat down --home {home}`", highlight=False
-            )
-        else:
-            stack.end(home)
+    return run_on_stack(options, console, lambda running: _replay(running, options, console, started))
 
 
 def _replay(running: stack.Stack, options: argparse.Namespace, console: Console, started: float) -> int:
@@ -94,7 +71,7 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
                 injection.finish()
         lake = Lake(str(running.home / "lake"))
         kept = checks.wait_for_lake(lake, MODEL, answers)
-        _wait_for_runs(poller)
+        poller.wait_for_runs(RUN_TIMEOUT_S)
     finally:
         poller.close()
     loop_view = poller.view
@@ -194,14 +171,6 @@ def _part_of(year: pd.DataFrame, part: float) -> pd.DataFrame:
     return kept
 
 
-def _wait_for_runs(poller: LoopPoller) -> None:
-    """Wait for an active run to end, so that its reported state is final."""
-    ends = time.monotonic() + RUN_TIMEOUT_S
-    poller.poll()
-    while any(run["state"] in WORKING for run in poller.view.runs) and time.monotonic() < ends:
-        time.sleep(0.5)
-
-
 def _releases_by_hand(running: stack.Stack) -> int:
     """Releases after the first that were not made by a run."""
     listed = orjson.loads(stack.homeostat("releases", MODEL, "--json", f"--home={running.home}"))
@@ -228,15 +197,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="homeostat demo", description=__doc__.splitlines()[0] if __doc__ else ""
     )
-    parser.add_argument(
-        "--home", type=Path, default=Path(".homeostat") / "flights", help="data root of the demo"
-    )
+    add_options(parser, home="flights")
     parser.add_argument("--part", type=float, default=1.0, help="share of the year that is replayed")
-    parser.add_argument("--seed", type=int, default=0, help="random seed")
-    parser.add_argument("--keep", action="store_true", help="leave the stack running at the end")
-    parser.add_argument(
-        "--free-ports", action="store_true", help="use free ports instead of the default ones"
-    )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
     parser.add_argument(
         "--inject",

@@ -12,7 +12,6 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -24,10 +23,10 @@ from examples.images.data import BEGINS, day_of_pictures
 from examples.images.picture_sheet import write_sheet
 from examples.images.replay import MODEL, Replay, Replayed
 from examples.images.report import daily, daily_table
-from examples.loop import folder, stack
-from examples.loop.clock import LoopStalled
-from examples.loop.poller import WORKING, LoopPoller
+from examples.loop import stack
+from examples.loop.poller import LoopPoller
 from examples.loop.scoreboard import Scoreboard
+from examples.loop.session import add_options, run_on_stack
 from shared.stores.lake import Lake
 
 ROWS_PER_DAY = 120
@@ -38,25 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the example; the exit code."""
     options = _options(argv)
     console = Console(soft_wrap=not sys.stdout.isatty())
-    home = options.home.absolute()
     started = time.monotonic()
-    try:
-        folder.clear(home)
-        console.print(f"starting the stack in {home}", highlight=False)
-        running = stack.start(home, free_ports=options.free_ports, shown=console.is_terminal)
-    except RuntimeError as error:
-        print(error, file=sys.stderr)
-        return 5
-    try:
-        return _replay(running, options, console, started)
-    except LoopStalled as error:
-        print(f"error: {error}\nhint: read the logs in {home / 'logs'}", file=sys.stderr)
-        return 1
-    finally:
-        if options.keep:
-            console.print(f"the stack is still running; stop it with `homeostat down --home {home}`")
-        else:
-            stack.end(home)
+    return run_on_stack(options, console, lambda running: _replay(running, options, console, started))
 
 
 def _replay(running: stack.Stack, options: argparse.Namespace, console: Console, started: float) -> int:
@@ -79,7 +61,7 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
         replayed = replay.replayed
         logged = checks.wait_for_lake(Lake(str(running.home / "lake")), MODEL, replayed)
         checks.wait_for_verdicts(poller, DAYS - 2)
-        _wait_for_runs(poller)
+        poller.wait_for_runs(RUN_TIMEOUT_S)
     finally:
         poller.close()
     table = daily(replayed, first_version.labels(artifact, days), poller.view.verdicts, BEGINS)
@@ -91,15 +73,6 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
         console.print(f"failed check: {problem}", style="red", highlight=False, markup=False)
     print(_summary(table, replayed, logged, poller.view.runs, started), flush=True)
     return 1 if problems else 0
-
-
-def _wait_for_runs(poller: LoopPoller) -> None:
-    """Wait for an active run to end, so that its reported state is final."""
-    ends = time.monotonic() + RUN_TIMEOUT_S
-    poller.poll()
-    while any(run["state"] in WORKING for run in poller.view.runs) and time.monotonic() < ends:
-        time.sleep(0.5)
-        poller.poll()
 
 
 def _summary(
@@ -122,15 +95,8 @@ def _summary(
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument(
-        "--home", type=Path, default=Path(".homeostat") / "images", help="data root of the example"
-    )
+    add_options(parser, home="images")
     parser.add_argument("--rows", type=int, default=ROWS_PER_DAY, help="pictures a day")
-    parser.add_argument("--seed", type=int, default=0, help="random seed")
-    parser.add_argument("--keep", action="store_true", help="leave the stack running at the end")
-    parser.add_argument(
-        "--free-ports", action="store_true", help="use free ports instead of the default ones"
-    )
     return parser.parse_args(argv)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -67,6 +68,14 @@ class LoopPoller:
         view.run_since = min(begun).timestamp() if begun else None
         view.runs, view.decisions, view.verdicts = runs, decisions, verdicts
         view.problem = str(ours[0].get("error") or "") if ours else ""
+
+    def wait_for_runs(self, seconds: float) -> None:
+        """Wait for an active run to end, so that its reported state is final."""
+        ends = time.monotonic() + seconds
+        self.poll()
+        while self.view.run_since is not None and time.monotonic() < ends:
+            time.sleep(0.5)
+            self.poll()
 
     def _get(self, url: str, **params: int) -> Any:
         answer = self._client.get(url, params={"model": self._model, **params})

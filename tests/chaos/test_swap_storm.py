@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.swap_storm import BAD, MIB, storm
-from tests.fakes.toy_model import ToyStore
-from tests.integration.inference.conftest import InferenceProcess
-from tests.waiting import bound
+from tests.fakes.swap_storm import BAD, MIB, storm_on_new_server
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 
@@ -21,25 +18,16 @@ BAD_CANDIDATES = list(islice(cycle(BAD), GOOD // 4))
 
 
 def test_two_hundred_candidates_a_fifth_bad(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    toys = ToyStore(tmp_path)
-    server = InferenceProcess(toys.home, HOMEOSTAT_INFERENCE_CANDIDATE_SECONDS=str(bound(2)))
-    try:
-        server.wait_live()
-        found = storm(
-            server,
-            toys,
-            BAD_CANDIDATES,
-            blocks=BLOCKS,
-            good_per_block=GOOD // BLOCKS,
-            steady_seconds=10,
-            per_second=600,
-        )
-    finally:
-        server.stop()
-    with capsys.disabled():
-        print("", found.line())
-    assert (found.record.failed, found.record.failures) == (0, [])
-    assert found.mixed() == []
+    found = storm_on_new_server(
+        tmp_path,
+        capsys,
+        BAD_CANDIDATES,
+        candidate_seconds=2,
+        blocks=BLOCKS,
+        good_per_block=GOOD // BLOCKS,
+        steady_seconds=10,
+        per_second=600,
+    )
     assert Counter(found.refused) == Counter(BAD_CANDIDATES)
     assert found.per_second >= 500
     assert found.p99(found.swapping) <= 1.5 * found.p99(found.steady)

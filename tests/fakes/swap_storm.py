@@ -6,6 +6,10 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from loadtests.paced import Record
 from shared.contracts.manifest import Manifest
@@ -22,8 +26,8 @@ MIB = 1 << 20
 Bad = tuple[Callable[[ToyStore], Manifest], str]
 
 
-def _model(make: Callable[[], bytes], said: str) -> Bad:
-    return lambda toys: toys.put(1.0, raw=make()), said
+def _model(make: Callable[[], bytes], problem: str) -> Bad:
+    return lambda toys: toys.put(1.0, raw=make()), problem
 
 
 def _tampered(toys: ToyStore) -> Manifest:
@@ -76,7 +80,7 @@ class Storm:
         """Answers whose version, generation and scores do not belong together."""
         return [
             [version, generation, scores]
-            for version, generation, scores in self.record.said
+            for version, generation, scores in self.record.answers
             if generation not in self.good or self.good[generation] != (version, scores[0]) or len(scores) > 1
         ]
 
@@ -98,6 +102,29 @@ class Storm:
             f"{1e3 * steady:.1f} ms steady, {1e3 * swapping:.1f} ms while swapping (x {swapping / steady:.2f}); memory "
             f"{self.growth_bytes / MIB:+.1f} MiB"
         )
+
+
+def storm_on_new_server(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    kinds: list[str],
+    *,
+    candidate_seconds: float,
+    **shape: Any,
+) -> Storm:
+    """A `storm` of that shape on a new server; its figures are shown, and no request may fail or mix versions."""
+    toys = ToyStore(folder)
+    server = InferenceProcess(toys.home, HOMEOSTAT_INFERENCE_CANDIDATE_SECONDS=str(bound(candidate_seconds)))
+    try:
+        server.wait_live()
+        found = storm(server, toys, kinds, **shape)
+    finally:
+        server.stop()
+    with capsys.disabled():
+        print("", found.line())
+    assert (found.record.failed, found.record.failures) == (0, [])
+    assert found.mixed() == []
+    return found
 
 
 def storm(

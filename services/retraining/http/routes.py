@@ -16,7 +16,7 @@ from services.retraining.controller import Controller
 from services.retraining.http.lineage import describe_run, why_cause, why_prediction, why_run, why_version
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement
 from services.retraining.ledger.ledger import Ledger
-from services.retraining.ledger.records import Recorded
+from services.retraining.ledger.records import Recorded, Run
 from services.retraining.ledger_gauges import clear_gauges, update_gauges
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.policy.attention import Issue
@@ -109,6 +109,9 @@ def make_router(deps: RouteDependencies) -> APIRouter:
     router = APIRouter()
     observing = OwnThreads(OBSERVING_THREADS)
 
+    def described(run: Run) -> Response:
+        return json_response(describe_run(run, deps.ledger.answers(run.run_id)))
+
     @router.get("/status")
     async def status() -> Response:
         """Leader, runs in progress, MLflow backlog, and losses of the first and the served version per model."""
@@ -182,27 +185,17 @@ def make_router(deps: RouteDependencies) -> APIRouter:
     @router.get("/runs/{run_id}")
     def run(run_id: str) -> Response:
         """One run: its state, gate result and approvals."""
-        return json_response(describe_run(deps.ledger.run(run_id), deps.ledger.answers(run_id)))
+        return described(deps.ledger.run(run_id))
 
     @router.post("/runs/{run_id}/approve")
     def approve(run_id: str, document: Document) -> Response:
         """Approve a run: start a suggested one, or promote one that passed the gate; 409 if it does not await approval."""
-        return json_response(
-            describe_run(
-                deps.controller.approve(run_id, parse_model(Answer, document).actor),
-                deps.ledger.answers(run_id),
-            )
-        )
+        return described(deps.controller.approve(run_id, parse_model(Answer, document).actor))
 
     @router.post("/runs/{run_id}/reject")
     def reject(run_id: str, document: Document) -> Response:
         """Reject a run; 409 if it does not await approval."""
-        return json_response(
-            describe_run(
-                deps.controller.reject(run_id, parse_model(Answer, document).actor),
-                deps.ledger.answers(run_id),
-            )
-        )
+        return described(deps.controller.reject(run_id, parse_model(Answer, document).actor))
 
     @router.get("/decisions")
     def decisions(model: str = "", limit: Limit = 100) -> Response:

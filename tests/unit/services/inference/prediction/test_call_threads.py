@@ -75,6 +75,13 @@ def predict(server: InferenceServer, servable: Servable, *amounts: float) -> asy
     return asyncio.ensure_future(server.predictor.predict(servable, batch, event_time=None, traceparent=""))
 
 
+async def occupy(server: InferenceServer, calls: Gate) -> asyncio.Task[Prediction]:
+    """A call that has begun: what follows it waits."""
+    answer = predict(server, calls.servable, 0.0)
+    await calls.began(1)
+    return answer
+
+
 def run(work: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
         await asyncio.wait_for(work(), SECONDS)
@@ -126,8 +133,7 @@ def test_largest_batch_is_kept(toys: ToyStore) -> None:
     calls = gate(server, device="cuda")
 
     async def work() -> None:
-        first = predict(server, calls.servable, 0.0)
-        await calls.began(1)
+        first = await occupy(server, calls)
         later = [predict(server, calls.servable, *range(rows)) for rows in (3, 2, 2, 6)]
         await asyncio.sleep(0)
         calls.let(4)
@@ -177,8 +183,7 @@ def test_rows_the_model_fails_on_fail_their_request_only(toys: ToyStore) -> None
     calls = gate(server, device="cuda")
 
     async def work() -> None:
-        first = predict(server, calls.servable, 0.0)
-        await calls.began(1)
+        first = await occupy(server, calls)
         later = [predict(server, calls.servable, amount) for amount in (1.0, 13.0, 2.0)]
         await asyncio.sleep(0)
         calls.let(5)
@@ -215,8 +220,7 @@ def test_cancelled_request_leaves_the_queue(toys: ToyStore) -> None:
     calls = gate(server, device="cuda")
 
     async def work() -> None:
-        first = predict(server, calls.servable, 0.0)
-        await calls.began(1)
+        first = await occupy(server, calls)
         cancelled = predict(server, calls.servable, 1.0)
         await asyncio.sleep(0)
         cancelled.cancel()
@@ -235,8 +239,7 @@ def test_long_queue_of_a_device_is_refused(toys: ToyStore) -> None:
     calls.servable.share = lambda rows: 0.4 * rows  # type: ignore[method-assign]
 
     async def work() -> None:
-        first = predict(server, calls.servable, 0.0)
-        await calls.began(1)
+        first = await occupy(server, calls)
         later = [predict(server, calls.servable, 1.0) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(OperatorError, match="expected to take 1.2 s"):

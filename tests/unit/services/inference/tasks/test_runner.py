@@ -34,6 +34,14 @@ class Tasks:
         table = pa.table({name: [value] * rows for name, value in ROW.items()})
         return self.store.create(FileOptions(), lambda path: pq.write_table(table, path))
 
+    async def begin(self, rows: int) -> ClaimedTask:
+        """A task that has scored some of its rows."""
+        task = self.create(rows)
+        self.runner.start(task)
+        while not task.record.rows_done:
+            await asyncio.sleep(0)
+        return task
+
     def saved(self, task: ClaimedTask) -> TaskRecord:
         return self.store.read(task.record.task_id)
 
@@ -61,10 +69,7 @@ def test_tasks_run_one_after_the_other(toys: ToyStore, tmp_path: Path) -> None:
 def test_stopped_task_is_failed_with_its_rows(toys: ToyStore, tmp_path: Path) -> None:
     async def run() -> None:
         tasks = Tasks(toys, tmp_path)
-        task = tasks.create(50_000)
-        tasks.runner.start(task)
-        while not task.record.rows_done:
-            await asyncio.sleep(0)
+        task = await tasks.begin(50_000)
         await tasks.runner.stop()
         record = tasks.saved(task)
         assert (record.status, record.error_status) == ("failed", 500)
@@ -77,10 +82,7 @@ def test_stopped_task_is_failed_with_its_rows(toys: ToyStore, tmp_path: Path) ->
 def test_task_is_finished_only_once_its_result_can_be_read(toys: ToyStore, tmp_path: Path) -> None:
     async def run() -> None:
         tasks = Tasks(toys, tmp_path)
-        task = tasks.create(50_000)
-        tasks.runner.start(task)
-        while not task.record.rows_done:
-            await asyncio.sleep(0)
+        task = await tasks.begin(50_000)
         tasks.store.request_cancel(task.record.task_id)
         while not task.record.finished:
             await asyncio.sleep(0)
