@@ -30,7 +30,7 @@ BARS: dict[str, dict[str, float]] = {
 }
 # At most so many times the CPU of our infer route.
 _PREDICT = f"{OURS}-predict"
-MOST = {_PREDICT: dict.fromkeys(("tab1", "tab64", "named1", "named64"), 1.1)}
+MAX_RATIOS = {_PREDICT: dict.fromkeys(("tab1", "tab64", "named1", "named64"), 1.1)}
 
 
 def main() -> int:
@@ -96,10 +96,10 @@ def _run(
             for workload, count in product(workloads, connections):
                 label = workload if len(connections) == 1 else f"{workload} c={count}"
                 for server in servers:
-                    asked = WORKLOADS[workload].get(server.contender.dialect)
-                    if asked is None:
+                    request = WORKLOADS[workload].get(server.contender.dialect)
+                    if request is None:
                         continue
-                    cell = measure(server, asked, folder, seconds=seconds, connections=count)
+                    cell = measure(server, request, folder, seconds=seconds, connections=count)
                     if number:  # the first round warms up
                         cells.setdefault((label, server.contender.name), []).append(cell)
     return cells
@@ -129,7 +129,7 @@ def _print(cells: dict[tuple[str, str], list[Measurement]]) -> bool:
             ratios = _ratios(cells, workload, OURS, other)
             if ratios:
                 ratio, cell = statistics.median(ratios), workload.removesuffix(" c=16")
-                least, most = BARS.get(other, {}).get(cell), MOST.get(other, {}).get(cell)
+                least, most = BARS.get(other, {}).get(cell), MAX_RATIOS.get(other, {}).get(cell)
                 is_met = (least is None or ratio >= least) and (most is None or ratio <= most)
                 bar = (
                     f"bar {least:g}" if least is not None else f"at most {most:g}" if most is not None else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from loadtests.workloads import WORKLOADS, Asked
+from loadtests.workloads import WORKLOADS, WorkloadRequest
 from local_stack.ports import free_port
 
 _ROOT = Path(__file__).parents[1]
@@ -134,23 +134,23 @@ def running(taking_part: list[Contender], folder: Path, core: int) -> Iterator[l
             _end(server.process)
 
 
-def headers_of(asked: Asked, folder: Path) -> dict[str, str]:
+def headers_of(request: WorkloadRequest, folder: Path) -> dict[str, str]:
     """The headers of a request, but for its length."""
-    headers = {"Content-Type": asked.content_type}
-    if asked.has_head:
-        headers["Inference-Header-Content-Length"] = (folder / f"{asked.body}.head").read_text()
+    headers = {"Content-Type": request.content_type}
+    if request.has_head:
+        headers["Inference-Header-Content-Length"] = (folder / f"{request.body}.head").read_text()
     return headers
 
 
 def _wait(server: Running, folder: Path) -> None:
     for workload in WORKLOADS.values():
-        asked = workload.get(server.contender.dialect)
-        if asked is None:
+        request = workload.get(server.contender.dialect)
+        if request is None:
             continue
         request = urllib.request.Request(
-            f"http://127.0.0.1:{server.port}{asked.path}",
-            data=(folder / asked.body).read_bytes(),
-            headers=headers_of(asked, folder),
+            f"http://127.0.0.1:{server.port}{request.path}",
+            data=(folder / request.body).read_bytes(),
+            headers=headers_of(request, folder),
         )
         for _ in range(600):
             try:
@@ -160,7 +160,7 @@ def _wait(server: Running, folder: Path) -> None:
                 time.sleep(0.2)
         else:
             log = (folder / f"{server.contender.name}.log").read_text()
-            raise SystemExit(f"{server.contender.name} did not answer {asked.path}:\n{log[-2000:]}")
+            raise SystemExit(f"{server.contender.name} did not answer {request.path}:\n{log[-2000:]}")
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

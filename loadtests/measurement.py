@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loadtests.contenders import Running, headers_of
 from loadtests.load import generate, post
-from loadtests.workloads import Asked
+from loadtests.workloads import WorkloadRequest
 
 _SCRIPT = Path(__file__).with_name("load.lua")
 
@@ -32,19 +32,21 @@ class Measurement:
         return self.answers / self.seconds
 
 
-def measure(server: Running, asked: Asked, folder: Path, *, seconds: float, connections: int) -> Measurement:
+def measure(
+    server: Running, request: WorkloadRequest, folder: Path, *, seconds: float, connections: int
+) -> Measurement:
     """Load the server with one request, repeated."""
     before = server.cpu_seconds()
     load = _by_wrk if shutil.which("wrk") else _by_generator
-    answers, p50_ms, p99_ms, errors = load(server, asked, folder, seconds, connections)
+    answers, p50_ms, p99_ms, errors = load(server, request, folder, seconds, connections)
     cpu = server.cpu_seconds() - before
     return Measurement(answers, seconds, 1e6 * cpu / max(1, answers), p50_ms, p99_ms, errors)
 
 
 def _by_wrk(
-    server: Running, asked: Asked, folder: Path, seconds: float, connections: int
+    server: Running, request: WorkloadRequest, folder: Path, seconds: float, connections: int
 ) -> tuple[int, float, float, int]:
-    headers = headers_of(asked, folder)
+    headers = headers_of(request, folder)
     command = [
         "wrk",
         "-t1",
@@ -55,7 +57,7 @@ def _by_wrk(
         "-s",
         str(_SCRIPT),
     ]
-    command += [f"http://127.0.0.1:{server.port}{asked.path}", "--", str(folder / asked.body)]
+    command += [f"http://127.0.0.1:{server.port}{request.path}", "--", str(folder / request.body)]
     command += [f"{name}={value}" for name, value in headers.items()]
     text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60).stdout
     found = json.loads(next(line for line in text.splitlines() if line.startswith("RESULT "))[7:])
@@ -63,10 +65,10 @@ def _by_wrk(
 
 
 def _by_generator(
-    server: Running, asked: Asked, folder: Path, seconds: float, connections: int
+    server: Running, request: WorkloadRequest, folder: Path, seconds: float, connections: int
 ) -> tuple[int, float, float, int]:
-    request = post(asked.path, (folder / asked.body).read_bytes(), headers_of(asked, folder))
-    load = generate("127.0.0.1", server.port, request, connections=connections, seconds=seconds)
+    raw = post(request.path, (folder / request.body).read_bytes(), headers_of(request, folder))
+    load = generate("127.0.0.1", server.port, raw, connections=connections, seconds=seconds)
     return (
         len(load.latencies),
         1e3 * load.percentile(0.5),

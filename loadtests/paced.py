@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 
 _SHOWN = 20
-_LONGEST_ANSWER = 300
+_MAX_BODY = 300
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Plan:
 @dataclass
 class Record:
     """Per answer: when its request was due (monotonic seconds, the same clock in all processes), latency in seconds, and the
-    number of what it said among `said`: version, generation and scores of a prediction. The first failures, and their number."""
+    index of its answer in `answers`: version, generation and scores. Also the first failures, and how many failed."""
 
     due: list[float] = field(default_factory=list)
     latency: list[float] = field(default_factory=list)
-    what: list[int] = field(default_factory=list)
-    said: list[list[Any]] = field(default_factory=list)
+    answer_index: list[int] = field(default_factory=list)
+    answers: list[list[Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     failed: int = 0
 
@@ -89,20 +89,20 @@ class _Sender:
         latency = time.monotonic() - due
         status = head.split(maxsplit=2)[1].decode()
         if int(status) not in self._plan.expected:
-            self._fail(f"{status}: {body[:_LONGEST_ANSWER].decode()}")
+            self._fail(f"{status}: {body[:_MAX_BODY].decode()}")
             return
         self._record.due.append(due)
         self._record.latency.append(latency)
-        self._record.what.append(self._number(body))
+        self._record.answer_index.append(self._number(body))
 
     def _number(self, body: bytes) -> int:
         document = json.loads(body) if body.startswith(b"{") and b'"predictions"' in body else {}
         scores = sorted({row.get("score") for row in document.get("predictions", [])})
-        said = [document.get("version", document.get("model_version")), document.get("generation"), scores]
-        key = json.dumps(said)
+        answer = [document.get("version", document.get("model_version")), document.get("generation"), scores]
+        key = json.dumps(answer)
         if key not in self._known:
-            self._known[key] = len(self._record.said)
-            self._record.said.append(said)
+            self._known[key] = len(self._record.answers)
+            self._record.answers.append(answer)
         return self._known[key]
 
     def _fail(self, problem: str) -> None:

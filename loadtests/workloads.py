@@ -1,5 +1,5 @@
-"""What the servers are asked, in each server's form: 1 row and 64 rows of numbers as JSON, a 49 KB image in binary, a wide model;
-and of ours 1 row and 64 rows of named columns, to compare its routes."""
+"""The requests of each workload, in the form of each server: 1 row and 64 rows of numbers as JSON, a 49 KB image in binary, a
+wide model; and of ours 1 row and 64 rows of named columns, to compare its routes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMED = {"named1": 1, "named64": 64}
 
 
 @dataclass(frozen=True)
-class Asked:
+class WorkloadRequest:
     """A request: its path, the file of its body, and whether a file beside it has the length of the JSON head."""
 
     path: str
@@ -24,39 +24,41 @@ class Asked:
     has_head: bool = False
 
 
-def _infer(workload: str) -> Asked:
+def _infer(workload: str) -> WorkloadRequest:
     model = _MODELS[workload][0]
     if workload == "img":
-        return Asked(f"/v2/models/{model}/infer", "img.binary", "application/octet-stream", has_head=True)
-    return Asked(f"/v2/models/{model}/infer", f"{workload}.infer.json")
+        return WorkloadRequest(
+            f"/v2/models/{model}/infer", "img.binary", "application/octet-stream", has_head=True
+        )
+    return WorkloadRequest(f"/v2/models/{model}/infer", f"{workload}.infer.json")
 
 
-_RAW_IMAGE = Asked("/image", "img.raw", "application/octet-stream")
+_RAW_IMAGE = WorkloadRequest("/image", "img.raw", "application/octet-stream")
 
 # By workload and the dialect of a server.
-WORKLOADS: dict[str, dict[str, Asked]] = {
+WORKLOADS: dict[str, dict[str, WorkloadRequest]] = {
     "tab1": {
         "infer": _infer("tab1"),
-        "predict": Asked("/predict", "tab1.predict.json"),
-        "rows": Asked("/predict", "tab1.rows.json"),
-        "mosec": Asked("/predict", "tab1.rows.json"),
-        "bentoml": Asked("/predict", "tab1.rows.json"),
-        "bentoml-batched": Asked("/batched", "tab1.rows.json"),
+        "predict": WorkloadRequest("/predict", "tab1.predict.json"),
+        "rows": WorkloadRequest("/predict", "tab1.rows.json"),
+        "mosec": WorkloadRequest("/predict", "tab1.rows.json"),
+        "bentoml": WorkloadRequest("/predict", "tab1.rows.json"),
+        "bentoml-batched": WorkloadRequest("/batched", "tab1.rows.json"),
     },
     "tab64": {
         "infer": _infer("tab64"),
-        "predict": Asked("/predict", "tab64.predict.json"),
-        "rows": Asked("/predict", "tab64.rows.json"),
-        "mosec": Asked("/predict", "tab64.rows.json"),
-        "bentoml": Asked("/predict", "tab64.rows.json"),
-        "bentoml-batched": Asked("/batched", "tab64.rows.json"),
+        "predict": WorkloadRequest("/predict", "tab64.predict.json"),
+        "rows": WorkloadRequest("/predict", "tab64.rows.json"),
+        "mosec": WorkloadRequest("/predict", "tab64.rows.json"),
+        "bentoml": WorkloadRequest("/predict", "tab64.rows.json"),
+        "bentoml-batched": WorkloadRequest("/batched", "tab64.rows.json"),
     },
     "img": {"infer": _infer("img"), "rows": _RAW_IMAGE, "mosec": _RAW_IMAGE},
-    "wide": {"infer": _infer("wide"), "rows": Asked("/wide", "wide.rows.json")},
+    "wide": {"infer": _infer("wide"), "rows": WorkloadRequest("/wide", "wide.rows.json")},
     **{
         workload: {
-            "infer": Asked(f"/v2/models/{NAME}/infer", f"{workload}.infer.json"),
-            "predict": Asked("/predict", f"{workload}.predict.json"),
+            "infer": WorkloadRequest(f"/v2/models/{NAME}/infer", f"{workload}.infer.json"),
+            "predict": WorkloadRequest("/predict", f"{workload}.predict.json"),
         }
         for workload in _NAMED
     },

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 # Waits on a busy machine take longer, but never for ever.
-MOST = 6.0
+MAX_FACTOR = 6.0
 
 
 def time_factor() -> float:
@@ -17,7 +17,7 @@ def time_factor() -> float:
     configured = os.environ.get("HOMEOSTAT_TEST_PATIENCE")
     if configured:
         return max(1.0, float(configured))
-    return min(MOST, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+    return min(MAX_FACTOR, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 def bound(seconds: float) -> float:

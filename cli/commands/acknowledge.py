@@ -18,7 +18,7 @@ from shared.errors import CallerError, NotFound
 from shared.http.service_client import ServiceClient, items
 
 LISTED = 1000
-SHORTEST = 6
+MIN_KEY_LENGTH = 6
 
 
 def acknowledge(
@@ -72,9 +72,10 @@ def full_key(retraining: ServiceClient, cause: str) -> str:
         return str(retraining.get(f"/runs/{cause}")["cause_key"])
     if re.fullmatch("[0-9a-f]{32}", cause):
         return cause
-    if len(cause) < SHORTEST:
+    if len(cause) < MIN_KEY_LENGTH:
         raise CallerError(
-            f"{cause!r} is too short for a cause key", hint=f"give at least its first {SHORTEST} characters"
+            f"{cause!r} is too short for a cause key",
+            hint=f"give at least its first {MIN_KEY_LENGTH} characters",
         )
     decisions = items(retraining.get("/decisions", limit=LISTED), "decisions")
     newest = list(dict.fromkeys(str(one["cause_key"]) for one in decisions))

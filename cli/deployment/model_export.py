@@ -59,7 +59,7 @@ def export_project(
     kind: str = "",
     name: str = "",
 ) -> Path:
-    """Export the model and return the project's folder. Raises `ProjectError` with what the export said.
+    """Export the model and return the project's folder. Raises `ProjectError` with the output of the export.
 
     `python`: the interpreter that reads the model; by default this one. `outcome`: the column of outcomes, several for a model of
     several values; `labels`: the classes in the order of the output; `event_time`: the column of event times; `positive`: the
@@ -101,17 +101,17 @@ def export_project(
     return project
 
 
-def _problem(said: str, model: str, interpreter: str, *, refused: bool) -> ProjectError:
-    """`refused`: the export itself ends what it says with lines `error:` and `hint:`; libraries may have printed before."""
+def _problem(stderr: str, model: str, interpreter: str, *, refused: bool) -> ProjectError:
+    """`refused`: the export itself ends its output with lines `error:` and `hint:`; libraries may have printed before."""
     if refused:
-        message, _, hint = said.rpartition("\nhint: ")
+        message, _, hint = stderr.rpartition("\nhint: ")
         return ProjectError(f"\n{message}".rpartition("\nerror: ")[2], hint=hint.strip())
-    if f"No module named '{_PACKAGE.partition('.')[0]}'" in said or "No module named 'pandas'" in said:
+    if f"No module named '{_PACKAGE.partition('.')[0]}'" in stderr or "No module named 'pandas'" in stderr:
         return ProjectError(
             f"{interpreter} does not have homeostat or pandas, which the export needs",
             hint="install homeostat[export] there, or select a Python interpreter that has it with --python",
         )
-    last = said.strip().splitlines()[-1] if said.strip() else "it printed nothing"
+    last = stderr.strip().splitlines()[-1] if stderr.strip() else "it printed nothing"
     return ProjectError(
         f"the export of {model} failed: {last}", hint="call homeostat.export in your own program"
     )

@@ -100,13 +100,13 @@ def _data_source(grafana: GrafanaInterface) -> Iterator[CheckResult]:
             uid = current_data_source(found.model)[0] or uid
             break
     try:
-        said = grafana.check_data_source(uid)
+        status = grafana.check_data_source(uid)
     except DependencyUnavailable as error:
         yield CheckResult("grafana data source", "failure", error.message, error.hint)
     except HomeostatError as error:
         yield CheckResult("grafana data source", "failure", error.message, error.hint or PUBLISH)
     else:
-        yield CheckResult("grafana data source", "ok", f"{uid}: {said or 'available'}")
+        yield CheckResult("grafana data source", "ok", f"{uid}: {status or 'available'}")
 
 
 def _boards(grafana: GrafanaInterface) -> Iterator[CheckResult]:

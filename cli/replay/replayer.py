@@ -23,7 +23,7 @@ Progress = Callable[[int, datetime], None]
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """`speed` is event time by real time, None as fast as possible; `batch` the most rows in one request."""
+    """`speed` is event time by real time, None as fast as possible; `batch` the maximum number of rows in one request."""
 
     delay: timedelta
     speed: float | None = None
@@ -153,11 +153,11 @@ def _in_file(error: InvalidRequest | RequestRefused, number: int) -> str:
     )
 
 
-def same_time_groups(rows: Iterable[HistoryRow], most: int) -> Iterator[list[HistoryRow]]:
-    """Rows of the same event time, which one request can hold; at most `most` at once."""
+def same_time_groups(rows: Iterable[HistoryRow], limit: int) -> Iterator[list[HistoryRow]]:
+    """Rows of the same event time, which one request can hold; at most `limit` at once."""
     group: list[HistoryRow] = []
     for row in rows:
-        if group and (row.event_time != group[0].event_time or len(group) == most):
+        if group and (row.event_time != group[0].event_time or len(group) == limit):
             yield group
             group = []
         group.append(row)

@@ -136,10 +136,10 @@ class OutcomeBuffer:
         """Seconds since the oldest that is not set aside was added; 0 if there is none."""
         return now - self._waiting[0][1] if self._waiting else 0.0
 
-    def oldest(self, most: int, *, is_aside: bool) -> list[Outcome]:
+    def oldest(self, limit: int, *, is_aside: bool) -> list[Outcome]:
         """The next outcomes to send; they stay in the buffer."""
         queue = self._queue(is_aside)
-        return [queue[place][0] for place in range(min(most, len(queue)))]
+        return [queue[index][0] for index in range(min(limit, len(queue)))]
 
     def drop_accepted(self, count: int, *, is_aside: bool) -> None:
         """The server has accepted the oldest."""

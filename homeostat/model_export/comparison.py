@@ -15,7 +15,7 @@ MAX_SHOWN = 5
 _WIDEST = 12
 # Of 21 numbers and more, at least the smallest and the largest are not of the middle.
 _FEW = 21
-_FEWEST_ALIKE = 3
+_MIN_ALIKE = 3
 _LOG_ODDS = 100
 # onnxruntime's Sigmoid of float32 is exact to 1.6e-7 absolute, measured from -30 to 30.
 _PROBABILITY_ROUNDING = 2.0**-22
@@ -199,7 +199,7 @@ def shared_by(rows: pd.DataFrame, wrong: npt.NDArray[np.bool_]) -> str:
 
     Of fewer than three rows that would be chance.
     """
-    if int(wrong.sum()) < _FEWEST_ALIKE or wrong.all():
+    if int(wrong.sum()) < _MIN_ALIKE or wrong.all():
         return ""
     for name in rows.columns:
         missing = rows[name].isna().to_numpy(dtype=bool)

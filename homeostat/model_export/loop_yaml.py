@@ -28,7 +28,7 @@ _WINDOWS = (
 _USUAL = ("1d", 86400, "3d")
 # The reference must have `drift.window.minimum_rows`, so no more are asked than are exported; the key is at least 20.
 _USUAL_ROWS = 200
-_FEWEST_ROWS = 20
+_MIN_ROWS = 20
 # Of metrics that have the unit of the outcome, the tolerated increase as a share of the loss.
 _IN_UNIT_OF_OUTCOME = ("mae", "rmse")
 _TOLERATED = 0.05
@@ -93,7 +93,7 @@ def write_loop_yaml(
         window=window,
         rate=_rate(event_times, seconds),
         retraining=_RETRAINING.format(holdout=holdout) if kind.metric else _NO_RETRAINING,
-        minimum_rows=max(_FEWEST_ROWS, min(_USUAL_ROWS, rows)),
+        minimum_rows=max(_MIN_ROWS, min(_USUAL_ROWS, rows)),
         loss_increase=_loss_increase(kind, loss),
     )
 

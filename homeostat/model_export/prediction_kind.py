@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from homeostat.model_export.probabilities import are_probabilities
-from shared.contracts.prediction import LONGEST_LABEL, Prediction
+from shared.contracts.prediction import MAX_LABEL_LENGTH, Prediction
 from shared.errors import ExportRefused
 
 Floats = npt.NDArray[np.float64]
@@ -60,8 +60,8 @@ class PredictionKind:
         if isinstance(self.positive, int | float) and float(self.positive).is_integer():
             return int(self.positive)
         text = str(self.positive)
-        fits = text.isprintable() and text == text.strip() and 1 <= len(text) <= LONGEST_LABEL
-        return text if fits else repr(self.positive)[:LONGEST_LABEL]
+        fits = text.isprintable() and text == text.strip() and 1 <= len(text) <= MAX_LABEL_LENGTH
+        return text if fits else repr(self.positive)[:MAX_LABEL_LENGTH]
 
     def _numbers(self, column: pd.Series[Any]) -> Floats:
         missing = column.isna().to_numpy(dtype=bool)

@@ -27,7 +27,7 @@ from shared.models.onnx_runner import OnnxModel
 from shared.models.probe import probe as probe_model
 
 # A column whose values float32 moves by more than this share of their spread is not precise enough.
-_LARGEST_ROUNDING = 1e-3
+_MAX_ROUNDING = 1e-3
 _MAX_NAMED = 20
 
 
@@ -116,7 +116,7 @@ def precision_hint(columns: Sequence[Column], frame: pd.DataFrame) -> str:
         values = frame[column.source].dropna().to_numpy(dtype=np.float64)
         rounding = np.abs(values - values.astype(np.float32).astype(np.float64))
         # Not of the few outliers, which would hide the others or be named for them; a constant loses nothing.
-        if np.ptp(values) > 0 and np.quantile(rounding, 0.95) > _LARGEST_ROUNDING * middle_width(values):
+        if np.ptp(values) > 0 and np.quantile(rounding, 0.95) > _MAX_ROUNDING * middle_width(values):
             lost.append(column.source)
     if not lost:
         return ""

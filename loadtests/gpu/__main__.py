@@ -17,10 +17,10 @@ import numpy as np
 
 from loadtests.bench_model import release_file, release_model, write_models
 from loadtests.gpu.bars import (
-    LARGEST_DIFFERENCE,
-    LEAST_SHARE_OF_BARE,
-    MOST_BATCH_TIMES,
-    MOST_GROWTH_MIB,
+    MAX_BATCH_TIMES,
+    MAX_DIFFERENCE,
+    MAX_GROWTH_MIB,
+    MIN_SHARE_OF_BARE,
     Report,
 )
 from loadtests.gpu.http_part import load_server
@@ -50,30 +50,30 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--swaps", type=int, default=500)
     parser.add_argument("--only", default=",".join(_PARTS), help="parts, by name")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        device = choose_device(asked.device)
+        device = choose_device(options.device)
     except OperatorError as error:
         print(f"gpu: nothing was measured: {error.message}")
         return 2
     report = Report()
-    batch = asked.batch or (8 if asked.small else 128)
-    network = make_network(SMALL if asked.small else RESNET50)
+    batch = options.batch or (8 if options.small else 128)
+    network = make_network(SMALL if options.small else RESNET50)
     raw = to_onnx(network)
-    form = Form(asked.precision)
-    only = set(asked.only.split(","))
+    form = Form(options.precision)
+    only = set(options.only.split(","))
     if "correctness" in only:
         for precision, difference in differences(network, raw, device).items():
             what = f"difference of {precision} from float64"
-            report.at_most(what, difference, LARGEST_DIFFERENCE[precision])
+            report.at_most(what, difference, MAX_DIFFERENCE[precision])
     batch_seconds, bare_per_second = float("nan"), float("nan")
     if only & {"runtime", "http"}:
         batch_seconds, bare_per_second = _runtime(
-            report, network, raw, device, form, batch, small=asked.small
+            report, network, raw, device, form, batch, small=options.small
         )
     if only & {"http", "swaps"}:
         with tempfile.TemporaryDirectory(prefix="homeostat-gpu-") as folder:
-            _served(report, Path(folder), network, raw, asked, batch, batch_seconds, bare_per_second, only)
+            _served(report, Path(folder), network, raw, options, batch, batch_seconds, bare_per_second, only)
     print(f"device {device.name}, {network.size.name}, {form}, largest batch {batch}")
     print("\n".join(report.lines))
     is_trial = device.name == "cpu"
@@ -99,9 +99,7 @@ def _runtime(
             f"{one.rows:6d} {1e3 * one.rows / np.median(ours):10.0f} {1e3 * one.rows / np.median(bare):10.0f} "
             f"{np.median(ours):8.2f} {np.percentile(ours, 99):8.2f} {np.median(bare):9.2f}"
         )
-    report.at_least(
-        "speed of bound calls, share of bare", min(one.ratio for one in found), LEAST_SHARE_OF_BARE
-    )
+    report.at_least("speed of bound calls, share of bare", min(one.ratio for one in found), MIN_SHARE_OF_BARE)
     best = max(one.rows / float(np.median(one.bare)) for one in found)
     return float(np.median(found[-1].bare)), best
 
@@ -111,7 +109,7 @@ def _served(
     home: Path,
     network: Network,
     raw: bytes,
-    asked: argparse.Namespace,
+    options: argparse.Namespace,
     batch: int,
     batch_seconds: float,
     bare_per_second: float,
@@ -123,16 +121,16 @@ def _served(
     write_models(home)
     version = release_model(home, _SWAPPED)
     settings = {
-        "HOMEOSTAT_INFERENCE_PRECISION_BY_MODEL": f'{{"{name}": "{asked.precision}"}}',
+        "HOMEOSTAT_INFERENCE_PRECISION_BY_MODEL": f'{{"{name}": "{options.precision}"}}',
         "HOMEOSTAT_INFERENCE_MAXIMUM_BATCH_ROWS": str(batch),
         "HOMEOSTAT_INFERENCE_MAXIMUM_IN_FLIGHT": str(4 * batch),
         "HOMEOSTAT_INFERENCE_QUEUE_SECONDS": "30",
         "HOMEOSTAT_INFERENCE_POLL_SECONDS": "0.02",
         "HOMEOSTAT_INFERENCE_SPOOL_BYTES": str(16 << 30),
     }
-    with serving(home, device=asked.device, settings=settings, models=2) as server:
+    with serving(home, device=options.device, settings=settings, models=2) as server:
         if "http" in only:
-            seconds = asked.seconds or (1.0 if asked.small else 20.0)
+            seconds = options.seconds or (1.0 if options.small else 20.0)
             load_server(server.port, network, connections=batch, seconds=min(2.0, seconds))  # warms up
             found = load_server(server.port, network, connections=batch, seconds=seconds)
             report.note(
@@ -143,13 +141,13 @@ def _served(
             dropped = server.metric("homeostat_inference_spool_dropped_rows_total") or 0
             report.at_most("rows that were not logged", dropped, 0)
             share = found.per_second / bare_per_second
-            report.at_least("speed through HTTP, share of bare", share, LEAST_SHARE_OF_BARE)
+            report.at_least("speed through HTTP, share of bare", share, MIN_SHARE_OF_BARE)
             times = found.p99 / batch_seconds
-            report.at_most("speed: p99 in times of the largest batch", times, MOST_BATCH_TIMES)
+            report.at_most("speed: p99 in times of the largest batch", times, MAX_BATCH_TIMES)
         if "swaps" in only:
-            swaps = swap(server, home, _SWAPPED, version, asked.swaps)
+            swaps = swap(server, home, _SWAPPED, version, options.swaps)
             what = f"growth of memory over {swaps.swaps} swaps"
-            report.at_most(what, swaps.growth / 2**20, MOST_GROWTH_MIB, " MiB")
+            report.at_most(what, swaps.growth / 2**20, MAX_GROWTH_MIB, " MiB")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 # Differences from float64, absolute for numbers up to 1, else relative.
-LARGEST_DIFFERENCE = {"fp32": 1e-4, "tf32": 1e-2, "fp16": 1e-2}
-LEAST_SHARE_OF_BARE = 0.9
-MOST_BATCH_TIMES = 2.0
-MOST_GROWTH_MIB = 64.0
+MAX_DIFFERENCE = {"fp32": 1e-4, "tf32": 1e-2, "fp16": 1e-2}
+MIN_SHARE_OF_BARE = 0.9
+MAX_BATCH_TIMES = 2.0
+MAX_GROWTH_MIB = 64.0
 
 
 @dataclass

@@ -13,7 +13,7 @@ import numpy as np
 from loadtests.gpu.network import Network, images
 from loadtests.load import Load, generate, post
 
-_MOST_PROCESSES = 8
+_MAX_PROCESSES = 8
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def load_server(port: int, network: Network, *, connections: int, seconds: float
     head = json.dumps({"inputs": [tensor], "outputs": outputs}, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
     request = post(f"/v2/models/{network.size.name}/infer", head + row.tobytes(), headers)
-    processes = max(1, min(_MOST_PROCESSES, (os.cpu_count() or 2) // 2, connections))
+    processes = max(1, min(_MAX_PROCESSES, (os.cpu_count() or 2) // 2, connections))
     shares = [connections // processes + (number < connections % processes) for number in range(processes)]
     if processes == 1:
         loads = [_generate(port, request, connections, seconds)]

@@ -56,7 +56,7 @@ def make_observability(settings: LocalStackSettings) -> Observability:
     jobs = scrape_jobs()
     scraped = {spec.name: [f"{host}:{spec.port}"] for spec in services(settings) if spec.name in jobs}
     targets = scraped | {name: [f"{host}:{port}"] for name, port in ports.items()}
-    places = {name: folder / f"{name}.yml" for name in ports}
+    config_files = {name: folder / f"{name}.yml" for name in ports}
     return Observability(
         # Alertmanager starts before Prometheus and stops after it.
         specs=(
@@ -64,7 +64,7 @@ def make_observability(settings: LocalStackSettings) -> Observability:
                 ALERTMANAGER,
                 alertmanager_command(
                     find_program(ALERTMANAGER),
-                    places[ALERTMANAGER],
+                    config_files[ALERTMANAGER],
                     folder / ALERTMANAGER,
                     host,
                     ports[ALERTMANAGER],
@@ -78,7 +78,11 @@ def make_observability(settings: LocalStackSettings) -> Observability:
             ProcessSpec(
                 PROMETHEUS,
                 prometheus_command(
-                    find_program(PROMETHEUS), places[PROMETHEUS], folder / PROMETHEUS, host, ports[PROMETHEUS]
+                    find_program(PROMETHEUS),
+                    config_files[PROMETHEUS],
+                    folder / PROMETHEUS,
+                    host,
+                    ports[PROMETHEUS],
                 ),
                 ports[PROMETHEUS],
                 "HOMEOSTAT_PROMETHEUS_PORT",
@@ -88,8 +92,8 @@ def make_observability(settings: LocalStackSettings) -> Observability:
             ),
         ),
         files={
-            places[PROMETHEUS]: prometheus_config(targets, targets[ALERTMANAGER]),
-            places[ALERTMANAGER]: alertmanager_config(
+            config_files[PROMETHEUS]: prometheus_config(targets, targets[ALERTMANAGER]),
+            config_files[ALERTMANAGER]: alertmanager_config(
                 settings.alertmanager_config, f"http://{host}:{settings.retraining_port}"
             ),
         },

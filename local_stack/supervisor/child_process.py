@@ -16,7 +16,7 @@ from local_stack.supervisor.process_specs import ProcessSpec
 from local_stack.supervisor.restart_policy import Restarts
 from shared.contracts.stack_state import ProcessState
 
-LONGEST_LOG_BYTES = 32 << 20
+MAX_LOG_BYTES = 32 << 20
 
 
 class Child:
@@ -49,7 +49,7 @@ class Child:
 
     def start(self) -> None:
         """Start it; its output is appended to its log. A log that is too large is renamed to `<name>.log.1` first."""
-        if self.log.exists() and self.log.stat().st_size > LONGEST_LOG_BYTES:
+        if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
             self.log.replace(self.log.with_name(f"{self.log.name}.1"))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

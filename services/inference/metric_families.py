@@ -26,8 +26,8 @@ def counter(name: str, text: str, labels: list[str], counts: Mapping[Any, int]) 
 def gauge(name: str, text: str, labels: list[str], values: Mapping[Any, float]) -> GaugeMetricFamily:
     """A gauge with one series per key of `values`."""
     family = GaugeMetricFamily(name, text, labels=labels)
-    for place, value in list(values.items()):
-        family.add_metric(place, value)
+    for label_values, value in list(values.items()):
+        family.add_metric(label_values, value)
     return family
 
 
@@ -36,6 +36,6 @@ def histogram(
 ) -> HistogramMetricFamily:
     """A histogram with one series per key of `values`."""
     family = HistogramMetricFamily(name, text, labels=labels)
-    for place, one in list(values.items()):
-        family.add_metric(place, one.buckets(), one.sum)
+    for label_values, series in list(values.items()):
+        family.add_metric(label_values, series.buckets(), series.sum)
     return family

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST = timedelta(days=36500)
+_MAX_DURATION = timedelta(days=36500)
 
 
 def _parse_duration(value: Any) -> Any:
@@ -18,8 +18,8 @@ def _parse_duration(value: Any) -> Any:
         if match is None:
             raise ValueError("expected a number and a unit of s, m, h or d, such as 90m or 7d")
         seconds = float(match[1]) * _UNITS[match[2]]
-        if seconds > _LONGEST.total_seconds():
-            raise ValueError(f"a duration is at most {_LONGEST.days}d")
+        if seconds > _MAX_DURATION.total_seconds():
+            raise ValueError(f"a duration is at most {_MAX_DURATION.days}d")
         return timedelta(seconds=seconds)
     if isinstance(value, timedelta):
         return value

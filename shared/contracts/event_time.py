@@ -19,7 +19,7 @@ TIME_FORM = "ISO 8601 with an offset, such as 2026-03-01T12:00:00Z"
 # A day after 1970: a day before any row is still a time that every store can write.
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 # Clocks go wrong by hours, time zones by less than a day.
-LONGEST_AHEAD = timedelta(days=1)
+MAX_AHEAD = timedelta(days=1)
 
 
 def parse_time(value: object, *, field: str, row: int | None = None) -> datetime:
@@ -43,11 +43,11 @@ def parse_event_time(value: object, now: datetime, *, field: str, row: int | Non
 
 
 def check_event_time(moment: datetime, now: datetime, *, field: str, row: int | None = None) -> datetime:
-    """The given time, if it lies from `EARLIEST` to `LONGEST_AHEAD` after `now`. Raises InvalidRequest (422).
+    """The given time, if it lies from `EARLIEST` to `MAX_AHEAD` after `now`. Raises InvalidRequest (422).
 
     Both have an offset. `field` is the request's name for it, `row` its place where there are rows.
     """
-    if EARLIEST <= moment <= now + LONGEST_AHEAD:
+    if EARLIEST <= moment <= now + MAX_AHEAD:
         return moment
     too_early = moment < EARLIEST
     raise InvalidRequest(

@@ -18,11 +18,11 @@ from pydantic import (
 from shared.contracts.feature import FEATURE_NAME, Section
 
 MAX_LABELS: Final = 1000
-LONGEST_LABEL: Final = 100
+MAX_LABEL_LENGTH: Final = 100
 # Each name has a score of prediction drift and a gauge.
 MAX_NAMES: Final = 256
 # A row of the log then has 64 KB.
-LARGEST_EMBEDDING: Final = 16_384
+MAX_EMBEDDING_SIZE: Final = 16_384
 # Columns of a reference beside its features and `score`.
 ANSWER_NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
@@ -61,8 +61,10 @@ def _parse_label(value: Any) -> Any:
         return value
     if not isinstance(value, str):
         raise ValueError("a label is text or an integer")
-    if not value.isprintable() or value != value.strip() or not 1 <= len(value) <= LONGEST_LABEL:
-        raise ValueError(f"a label is 1 to {LONGEST_LABEL} printable characters, without spaces at its ends")
+    if not value.isprintable() or value != value.strip() or not 1 <= len(value) <= MAX_LABEL_LENGTH:
+        raise ValueError(
+            f"a label is 1 to {MAX_LABEL_LENGTH} printable characters, without spaces at its ends"
+        )
     return value
 
 
@@ -93,7 +95,7 @@ class Prediction(Section):
     names: tuple[Name, ...] = Field(
         (), description="Names of the `values`, in the order of the model's output: at least two."
     )
-    size: int = Field(0, ge=0, le=LARGEST_EMBEDDING, description="Number of elements of an `embedding`.")
+    size: int = Field(0, ge=0, le=MAX_EMBEDDING_SIZE, description="Number of elements of an `embedding`.")
     output: str = Field("", description="Name of the model's output. Empty: the first.")
     positive: Label | None = Field(
         None,

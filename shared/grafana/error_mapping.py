@@ -13,7 +13,7 @@ from shared.grafana.interface import (
     GrafanaUnavailable,
 )
 
-LONGEST_MESSAGE = 300
+MAX_MESSAGE_LENGTH = 300
 NOT_GRAFANA = f"check {URL}: it must be Grafana's base URL, without a proxy that requires its own login"
 
 
@@ -28,8 +28,8 @@ class GrafanaClientError(CallerError):
 def error_for(access: GrafanaAccess, status: int, answer: Any, doing: str, needs: str) -> HomeostatError:
     """The error for a response with `status` 400 or above to the request `doing`; `needs` is the required permission."""
     url, login = access.url.rstrip("/"), access.login
-    said = message_of(access, answer)
-    quoted = f": {said}" if said else ""
+    message = message_of(access, answer)
+    quoted = f": {message}" if message else ""
     if status == 401:
         return GrafanaUnauthorized(
             f"Grafana at {url} rejects the credentials of {login}{quoted}",
@@ -57,13 +57,13 @@ def error_for(access: GrafanaAccess, status: int, answer: Any, doing: str, needs
         return GrafanaOutcomeUnknown(
             f"Grafana at {url} failed to {doing} ({status}){quoted}", hint="check Grafana's log"
         )
-    return GrafanaClientError(f"Grafana at {url} refuses to {doing} ({status}){quoted}", said)
+    return GrafanaClientError(f"Grafana at {url} refuses to {doing} ({status}){quoted}", message)
 
 
 def message_of(access: GrafanaAccess, answer: Any) -> str:
     """Grafana's message, shortened, on one line, with our credentials masked."""
-    said = str(answer.get("message") or "") if isinstance(answer, dict) else ""
+    message = str(answer.get("message") or "") if isinstance(answer, dict) else ""
     for secret in (access.token, access.password):
         if secret:
-            said = said.replace(secret, "***")
-    return "".join(char if char.isprintable() else " " for char in said)[:LONGEST_MESSAGE]
+            message = message.replace(secret, "***")
+    return "".join(char if char.isprintable() else " " for char in message)[:MAX_MESSAGE_LENGTH]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 FIRST_S = 15.0
-LONGEST_S = 600.0
+MAX_PAUSE_S = 600.0
 
 
 class AssignmentWatch:
@@ -32,5 +32,5 @@ class AssignmentWatch:
             self._without_since = now
         if now - self._without_since < self._pause_s:
             return False
-        self._pause_s, self._without_since = min(2 * self._pause_s, LONGEST_S), None
+        self._pause_s, self._without_since = min(2 * self._pause_s, MAX_PAUSE_S), None
         return True

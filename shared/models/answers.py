@@ -88,8 +88,10 @@ def read_outcomes(prediction: Prediction, column: pa.ChunkedArray | pa.Array) ->
     if prediction.kind != "classes":
         return np.asarray(column.to_numpy(), dtype=np.float64)
     texts = pc.cast(column, pa.string())
-    places = pc.index_in(texts, value_set=pa.array(prediction.label_texts))
-    known = pc.if_else(pc.is_valid(texts), pc.fill_null(pc.cast(places, pa.float64()), UNKNOWN_CLASS), np.nan)
+    classes = pc.index_in(texts, value_set=pa.array(prediction.label_texts))
+    known = pc.if_else(
+        pc.is_valid(texts), pc.fill_null(pc.cast(classes, pa.float64()), UNKNOWN_CLASS), np.nan
+    )
     return np.asarray(known.to_numpy(), dtype=np.float64)
 
 

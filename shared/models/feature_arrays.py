@@ -18,7 +18,7 @@ from shared.errors import UnservableModel
 Array = npt.NDArray[Any]
 
 # Up to here float32 holds every whole number.
-LARGEST_FLOAT_INTEGER: Final = 2**24
+MAX_FLOAT_INTEGER: Final = 2**24
 
 
 def to_arrays(
@@ -67,12 +67,10 @@ def _to_array(feature: Feature, column: pa.ChunkedArray, as_float: bool) -> Arra
 def _to_floats(column: pa.ChunkedArray) -> Array:
     """Whole numbers as float32, missing ones as NaN. Raises ValueError for one that float32 would round."""
     whole = pc.cast(column, pa.int64())
-    large = pc.greater(pc.abs(whole), LARGEST_FLOAT_INTEGER)
+    large = pc.greater(pc.abs(whole), MAX_FLOAT_INTEGER)
     if pc.any(large).as_py():
         value = whole.filter(large)[0].as_py()
-        raise ValueError(
-            f"{value} is beyond {LARGEST_FLOAT_INTEGER}, above which float32 rounds whole numbers"
-        )
+        raise ValueError(f"{value} is beyond {MAX_FLOAT_INTEGER}, above which float32 rounds whole numbers")
     numbers = pc.fill_null(pc.cast(whole, pa.float32()), float("nan"))
     return np.asarray(numbers.to_numpy(), dtype=np.float32)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-LONGEST_NAME = 63
+MAX_NAME_LENGTH = 63
 _OTHER_SIGNS = re.compile(r"[^A-Za-z0-9_]+")
 
 
@@ -21,11 +21,11 @@ def valid_names(names: Iterable[str], *, reserved: Collection[str]) -> dict[str,
         text = _valid(str(name))
         if text in reserved:
             text = f"{text}_"
-        text = text[:LONGEST_NAME]
+        text = text[:MAX_NAME_LENGTH]
         chosen, number = text, 2
         while chosen.casefold() in taken:
             ending = f"_{number}"
-            chosen, number = text[: LONGEST_NAME - len(ending)] + ending, number + 1
+            chosen, number = text[: MAX_NAME_LENGTH - len(ending)] + ending, number + 1
         taken.add(chosen.casefold())
         valid[name] = chosen
     return valid
@@ -44,7 +44,7 @@ def columns_of(features: Iterable[str], columns: Collection[str]) -> dict[str, s
         named = [column for column in columns if column == feature] or [
             column
             for column in columns
-            if feature in (_valid(column)[:LONGEST_NAME], f"{_valid(column)}_"[:LONGEST_NAME])
+            if feature in (_valid(column)[:MAX_NAME_LENGTH], f"{_valid(column)}_"[:MAX_NAME_LENGTH])
         ]
         if len(named) == 1:
             found[feature] = named[0]

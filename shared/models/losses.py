@@ -83,9 +83,9 @@ def macro_f1(predicted: Floats, outcomes: Floats) -> float:
     predicted, outcomes = predicted[known], outcomes[known]
     if predicted.size == 0:
         return float("nan")
-    places = np.unique(np.concatenate([predicted, outcomes]), return_inverse=True)[1]
-    guessed, true = places[: predicted.size], places[predicted.size :]
-    count = int(places.max()) + 1
+    classes = np.unique(np.concatenate([predicted, outcomes]), return_inverse=True)[1]
+    guessed, true = classes[: predicted.size], classes[predicted.size :]
+    count = int(classes.max()) + 1
     hits = np.bincount(true[guessed == true], minlength=count)
     both = np.bincount(guessed, minlength=count) + np.bincount(true, minlength=count)
     return float((2 * hits / both).mean())

@@ -47,8 +47,8 @@ def probe(
     """
     if rows.num_rows == 0:
         return
-    places = _spread(rows.num_rows)
-    sample = rows.take(places)
+    indices = _spread(rows.num_rows)
+    sample = rows.take(indices)
     whole = run(sample)
     if not _is_same(run(sample), whole, tolerance):
         raise UnservableModel(
@@ -56,11 +56,11 @@ def probe(
             hint="export it in evaluation mode: switch dropout and sampling off",
         )
     for size in (_SMALL_BATCH, 1):
-        for start in range(0, len(places), size):
+        for start in range(0, len(indices), size):
             wanted = whole[start : start + size]
             if not _is_same(run(sample.slice(start, size)), wanted, tolerance):
                 raise UnservableModel(
-                    f"the model's score of row {places[start]} depends on other rows in the batch",
+                    f"the model's score of row {indices[start]} depends on other rows in the batch",
                     hint="normalise with constants from training, and switch dropout and sampling off",
                 )
     for feature in features:
@@ -76,15 +76,15 @@ def probe(
         check_probability(whole)
 
 
-def spread(rows: int, most: int) -> npt.NDArray[np.int64]:
-    """Places of at most `most` of the rows, spread over all of them."""
-    return np.linspace(0, rows - 1, min(most, rows)).astype(np.int64)
+def spread(rows: int, count: int) -> npt.NDArray[np.int64]:
+    """Indices of at most `count` rows, spread over all of them."""
+    return np.linspace(0, rows - 1, min(count, rows)).astype(np.int64)
 
 
 def _spread(rows: int) -> npt.NDArray[np.int64]:
     """Places of the sample: spread over the rows, and repeated where there are fewer than make two small batches."""
-    places = spread(rows, SAMPLE)
-    return np.resize(places, max(len(places), _SMALL_BATCH + 1))
+    indices = spread(rows, SAMPLE)
+    return np.resize(indices, max(len(indices), _SMALL_BATCH + 1))
 
 
 def _try_categories(run: Run, feature: Feature, sample: pa.Table) -> None:

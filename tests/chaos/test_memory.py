@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 SECONDS = float(os.environ.get("HOMEOSTAT_TEST_MEMORY_SECONDS", "600"))
 WARM_SHARE = 0.2
 PER_SECOND = 300
-MOST_MIB = 8.0
+MAX_MIB = 8.0
 MIB = 1 << 20
 
 
@@ -102,4 +102,4 @@ def test_memory_stays_flat_under_mixed_load(tmp_path: Path, capsys: pytest.Captu
             f"slope {60 * slope:+.3f} MiB/min"
         )
     assert record.failures == []
-    assert slope * SECONDS <= MOST_MIB
+    assert slope * SECONDS <= MAX_MIB

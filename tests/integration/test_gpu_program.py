@@ -41,6 +41,6 @@ def test_without_a_device_nothing_is_measured(
 def test_missed_bar_ends_with_status_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(main.__globals__["LARGEST_DIFFERENCE"], "fp16", 1e-9)
+    monkeypatch.setitem(main.__globals__["MAX_DIFFERENCE"], "fp16", 1e-9)
     assert main(["--device", "cpu", "--small", "--only", "correctness"]) == 1
     assert "missed: difference of fp16 from float64" in capsys.readouterr().out

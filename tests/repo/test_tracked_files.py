@@ -8,7 +8,7 @@ import pytest
 
 from tests.repo.tracked import ROOT, tracked
 
-LARGEST = 1 << 20
+MAX_BYTES = 1 << 20
 
 # Spelled in pieces, so that this file does not hold what it looks for.
 INDEX_WORDS = ("py" + "pi\\.", "pythonhosted" + "\\.", "--index" + "-url", "--extra-index" + "-url")
@@ -67,7 +67,7 @@ def test_no_file_is_large() -> None:
     assert [
         f"{path.relative_to(ROOT)}: {path.stat().st_size} bytes"
         for path in tracked()
-        if path.stat().st_size > LARGEST
+        if path.stat().st_size > MAX_BYTES
     ] == []
 
 

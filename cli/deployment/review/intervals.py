@@ -17,7 +17,7 @@ LENGTHS = tuple(
     + [timedelta(days=days) for days in (1, 2, 3, 4, 7, 14, 30, 60, 90, 180, 365)]
 )
 # Most intervals: traffic that is low at night or on some days leaves others with enough rows.
-MOST = 0.75
+MAJORITY = 0.75
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class IntervalRows:
 
     def mostly_too_few(self, minimum: int) -> bool:
         """Whether more than three quarters of the intervals have fewer rows than `minimum`."""
-        return self.too_few(minimum) > MOST * len(self.counts)
+        return self.too_few(minimum) > MAJORITY * len(self.counts)
 
 
 def interval_rows(times: Times, length: timedelta) -> IntervalRows | None:
@@ -60,8 +60,8 @@ def interval_rows(times: Times, length: timedelta) -> IntervalRows | None:
     whole = span // step
     if not whole:
         return IntervalRows(np.array([times.size * step / span]), extrapolated=True)
-    places = (times - times[0]) // step
-    counts = np.bincount(places[places < whole], minlength=whole).astype(np.float64)
+    indices = (times - times[0]) // step
+    counts = np.bincount(indices[indices < whole], minlength=whole).astype(np.float64)
     return IntervalRows(counts[counts > 0])
 
 
@@ -73,6 +73,6 @@ def sufficient_length(times: Times, minimum: int) -> timedelta | None:
     """
     for length in LENGTHS:
         found = interval_rows(times, length)
-        if found is not None and found.too_few(minimum) <= (1 - MOST) * len(found.counts):
+        if found is not None and found.too_few(minimum) <= (1 - MAJORITY) * len(found.counts):
             return length
     return None

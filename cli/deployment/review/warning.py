@@ -19,11 +19,11 @@ class LoopWarning:
         return f"{self.key}: {self.message}; {self.hint}"
 
 
-def named(names: list[str], most: int = 5) -> str:
+def named(names: list[str], limit: int = 5) -> str:
     """The first names, and how many more there are.
 
-    >>> named(["a", "b", "c"], most=2)
+    >>> named(["a", "b", "c"], limit=2)
     'a, b and 1 more'
     """
-    shown = ", ".join(names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    shown = ", ".join(names[:limit])
+    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")

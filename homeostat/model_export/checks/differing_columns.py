@@ -18,7 +18,7 @@ _MAX_COLUMNS = 200
 # What float32 may change, relative to the scores.
 _ROUNDING = 1e-5
 # Of most rows a difference is no rounding, and a larger tolerance would hide a wrong step.
-_MOST = 0.5
+_MAJORITY = 0.5
 _ACCEPT = "the rows above show where; if that is acceptable, export in Python with a larger tolerance= or allowed_share="
 _REPLACE = "replace it by one that docs/what-fits.md lists, or compute its result in the rows before fitting"
 Score = Callable[[pd.DataFrame], Floats]
@@ -33,7 +33,7 @@ def difference_hint(
     exported: Score,
 ) -> str:
     """What to do about the refused comparisons: of a few rows to accept them, of most rows which column's step to replace."""
-    if not any(one.differing > _MOST * one.rows for one in refused):
+    if not any(one.differing > _MAJORITY * one.rows for one in refused):
         return _ACCEPT
     found = differing_columns(columns, frame, original=original, exported=exported)
     if not found:

@@ -12,7 +12,7 @@ from shared.errors import ExportRefused, HomeostatError
 
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
-_LONGEST = 300
+_MAX_LENGTH = 300
 # XGBoost begins with the time and the place in its source.
 _XGBOOST = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
 
@@ -26,7 +26,7 @@ def first_line(error: BaseException) -> str:
     text = str(error).strip()
     if not text:
         return type(error).__name__
-    line = _XGBOOST.sub("", text.splitlines()[0])[:_LONGEST]
+    line = _XGBOOST.sub("", text.splitlines()[0])[:_MAX_LENGTH]
     return line if " " in line else f"{type(error).__name__}: {line}"
 
 

@@ -12,7 +12,7 @@ from homeostat.model_export.checks.library_errors import first_line
 from homeostat.model_export.columns import Column
 from homeostat.model_export.source_model import SourceModel
 
-_MOST = 2.0**53
+_MAX_EXACT_INTEGER = 2.0**53
 
 
 def refused_numbers(source: SourceModel, columns: Sequence[Column], frame: pd.DataFrame) -> list[str]:
@@ -55,7 +55,7 @@ def _unseen(column: Column, values: pd.Series[int]) -> Iterator[int]:
     if len(gaps):
         yield int(seen[gaps[0]]) + 1
     for end in (column.feature.minimum, column.feature.maximum):
-        if end is not None and abs(end) < _MOST and int(end) not in seen:
+        if end is not None and abs(end) < _MAX_EXACT_INTEGER and int(end) not in seen:
             yield int(end)
 
 

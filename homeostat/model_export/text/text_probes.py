@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
 MAX_TEXTS = 6
-_LONGEST = 100_000
+_MAX_LENGTH = 100_000
 # The one character that onnxruntime does not lower-case as Python does: Python makes it two, of which the second ends a word.
 DOTTED_I = "\u0130"
 DOTTED_I_ADVICE = (
@@ -51,4 +51,4 @@ def unlike(texts: Sequence[str]) -> Iterator[str]:
     yield from _FIXED
     if any(texts):
         together = " ".join(texts)
-        yield (together + " ") * (_LONGEST // (len(together) + 1) + 1)
+        yield (together + " ") * (_MAX_LENGTH // (len(together) + 1) + 1)

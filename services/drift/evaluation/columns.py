@@ -52,15 +52,15 @@ class Rows:
     def __len__(self) -> int:
         return int(self.event_time.size)
 
-    def take(self, places: npt.NDArray[np.int64]) -> Rows:
-        """The rows at these places."""
+    def take(self, indices: npt.NDArray[np.int64]) -> Rows:
+        """The rows at these indices."""
         return replace(
             self,
-            event_time=self.event_time[places],
-            columns={name: values[places] for name, values in self.columns.items()},
-            predictions={name: values[places] for name, values in self.predictions.items()},
-            outcome=self.outcome[places],
-            loss=self.loss[places],
+            event_time=self.event_time[indices],
+            columns={name: values[indices] for name, values in self.columns.items()},
+            predictions={name: values[indices] for name, values in self.predictions.items()},
+            outcome=self.outcome[indices],
+            loss=self.loss[indices],
         )
 
 
@@ -144,11 +144,11 @@ def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcom
     return Rows(times[order], columns, found, outcomes[order], losses[order])
 
 
-def sample(rows: Rows, most: int, seed: int) -> Rows:
-    """At most `most` rows, one drawn at random from each of `most` equal slices, so that all of the time stays represented."""
-    if len(rows) <= most:
+def sample(rows: Rows, size: int, seed: int) -> Rows:
+    """At most `size` rows, one drawn at random from each of `size` equal slices, so that all of the time stays represented."""
+    if len(rows) <= size:
         return rows
-    edges = np.linspace(0, len(rows), most + 1)
+    edges = np.linspace(0, len(rows), size + 1)
     low, high = np.ceil(edges[:-1]).astype(np.int64), np.ceil(edges[1:]).astype(np.int64)
     return rows.take(np.random.default_rng(seed).integers(low, high))
 

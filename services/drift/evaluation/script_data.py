@@ -22,15 +22,15 @@ def escape_script_data(page: str) -> str:
     '<script>var a = {"v": "\\\\u003c/script>"}; var additional_graphs_a = {};</script>'
     """
     parts: list[str] = []
-    place = 0
+    position = 0
     for pattern in _STARTS:
-        found = pattern.search(page, place)
-        if found is None or (parts and found.start() != place):
+        found = pattern.search(page, position)
+        if found is None or (parts and found.start() != position):
             raise ValueError(
                 "the report does not have the structure of the Evidently version that this was written for"
             )
         start = found.end()
         _, end = _decoder.raw_decode(page, start)
-        parts += [page[place:start], page[start:end].replace("<", r"\u003c")]
-        place = end
-    return "".join((*parts, page[place:]))
+        parts += [page[position:start], page[start:end].replace("<", r"\u003c")]
+        position = end
+    return "".join((*parts, page[position:]))

@@ -44,8 +44,8 @@ _END = b"\r\n\r\n"
 _DIGITS = re.compile(rb"\d+")
 _LENGTH_DIGITS = rb"([0-9]{1,10})"
 _INFER = re.compile(r"/v2/models/([A-Za-z0-9_.-]+)/infer")
-_MOST_LAYOUTS = 256
-_LARGEST_BLOCK = 4096
+_MAX_LAYOUTS = 256
+_MAX_BLOCK_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class HeaderLayouts:
         """The layout of the header block at the start of `data`, if it is known."""
         if not data.startswith((b"POST /predict ", b"POST /v2/models/")):
             return None
-        end = data.find(_END, 0, _LARGEST_BLOCK)
+        end = data.find(_END, 0, _MAX_BLOCK_BYTES)
         layout = self._layouts.get(_DIGITS.sub(b"0", data[:end])) if end > 0 else None
         return layout if layout is not None and layout.pattern.match(data) else None
 
@@ -80,7 +80,7 @@ class HeaderLayouts:
 
         None if something about it is not plain: then every such request goes the ordinary way.
         """
-        end = data.find(_END, 0, _LARGEST_BLOCK)
+        end = data.find(_END, 0, _MAX_BLOCK_BYTES)
         lines = data[:end].split(b"\r\n") if end > 0 else []
         try:
             infer, path = _INFER.fullmatch(url.decode("ascii")), url.decode("ascii")
@@ -91,13 +91,13 @@ class HeaderLayouts:
         found = _pattern(lines, headers)
         if found is None:
             return None
-        pattern, places = found
+        pattern, groups = found
         layout = HeaderLayout(
-            pattern, None if infer is None else infer[1], places[LENGTH], places.get(HEAD_LENGTH, 0)
+            pattern, None if infer is None else infer[1], groups[LENGTH], groups.get(HEAD_LENGTH, 0)
         )
         if not pattern.match(data):
             return None
-        if len(self._layouts) >= _MOST_LAYOUTS:
+        if len(self._layouts) >= _MAX_LAYOUTS:
             self._layouts.clear()
         self._layouts[_DIGITS.sub(b"0", data[:end])] = layout
         return layout
@@ -107,19 +107,19 @@ def _pattern(lines: list[bytes], headers: Headers) -> tuple[re.Pattern[bytes], d
     """The pattern of a block, and the group of each length; None unless its lines are exactly those headers."""
     if len(lines) - 1 != len(headers):
         return None
-    parts, places = [re.escape(lines[0])], dict[bytes, int]()
+    parts, groups = [re.escape(lines[0])], dict[bytes, int]()
     for line, (name, value) in zip(lines[1:], headers, strict=True):
         written, colon, rest = line.partition(b":")
         if not colon or written.lower() != name or rest.strip(b" \t") != value:
             return None
         if name in _LENGTHS:
-            if name in places or not re.fullmatch(_LENGTH_DIGITS, value):
+            if name in groups or not re.fullmatch(_LENGTH_DIGITS, value):
                 return None
-            places[name] = len(places) + 1
+            groups[name] = len(groups) + 1
             before, after = rest.split(value, 1)
             parts.append(re.escape(written + b":" + before) + _LENGTH_DIGITS + re.escape(after))
         elif name in _INERT or (name == b"connection" and value.lower() == b"keep-alive"):
             parts.append(re.escape(line))
         else:
             return None
-    return (re.compile(rb"\r\n".join(parts) + rb"\r\n\r\n"), places) if LENGTH in places else None
+    return (re.compile(rb"\r\n".join(parts) + rb"\r\n\r\n"), groups) if LENGTH in groups else None

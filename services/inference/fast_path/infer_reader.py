@@ -17,8 +17,8 @@ from services.inference.open_inference.outputs import requested_outputs
 from services.inference.open_inference.versions import check_named_model
 from services.inference.prediction.call import Prediction
 
-_MOST_PLANS = 256
-_LARGEST_SURROUNDINGS = 2048
+_MAX_PLANS = 256
+_MAX_SURROUNDINGS = 2048
 
 Write = Callable[[Prediction], Reply]
 
@@ -57,7 +57,7 @@ class InferReader:
         if found is None or found[0] is not servable:
             found = self._plans[servable.model] = (servable, {})
         plans = found[1]
-        if len(plans) >= _MOST_PLANS:
+        if len(plans) >= _MAX_PLANS:
             plans.clear()
         return plans
 
@@ -65,7 +65,7 @@ class InferReader:
         data = raw.find(b'"data"', start, end)
         opening = raw.find(b"[", data, end) if data > 0 else -1
         closing = raw.find(b"]", opening, end) + 1 if opening > 0 else 0
-        may_be_known = closing > 0 and opening - start + end - closing <= _LARGEST_SURROUNDINGS
+        may_be_known = closing > 0 and opening - start + end - closing <= _MAX_SURROUNDINGS
         plans = self._known(servable)
         surroundings = (bytes(raw[start:opening]), bytes(raw[closing:end])) if may_be_known else (b"", b"")
         plan = plans.get(surroundings) if may_be_known else None
@@ -86,7 +86,7 @@ class InferReader:
         tail = start + head_bytes
         plans = self._known(servable)
         # An empty head is none, so it is no key of JSON requests either.
-        may_be_known = 0 < head_bytes <= _LARGEST_SURROUNDINGS and tail <= end
+        may_be_known = 0 < head_bytes <= _MAX_SURROUNDINGS and tail <= end
         surroundings = (bytes(raw[start:tail]), b"binary") if may_be_known else (b"", b"")
         plan = plans.get(surroundings) if may_be_known else None
         if plan is not None:

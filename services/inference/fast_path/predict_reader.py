@@ -29,7 +29,7 @@ _KEYS = frozenset({"model", "event_time", "rows"})
 # Where clients write the model's name: before or after the rows. Only a guess: the decoded body decides.
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*)"')
 _NEAR = 256
-_MOST_PLANS = 256
+_MAX_PLANS = 256
 
 
 class PredictRequest(NamedTuple):
@@ -94,7 +94,7 @@ class PredictReader:
     def _learn(self, servable: Servable, around: tuple[bytes, bytes], text: bytes) -> None:
         plan = plan_tensor_rows(servable, around[0], text, around[1])
         if plan is not None:
-            if len(self._plans) >= _MOST_PLANS:
+            if len(self._plans) >= _MAX_PLANS:
                 self._plans.clear()
             self._plans[around] = self._last = plan
 

@@ -14,17 +14,17 @@ from services.inference.fast_path.number_array import NumberArrays
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 
-_LARGEST_PART = 1024
+_MAX_PART = 1024
 
 
 def find_lists(raw: bytes, start: int, end: int) -> tuple[int, int] | None:
     """Where the numbers of the first row start and those of the last end in `raw[start:end]`; None if that is not clear."""
-    rows = raw.find(b"[", start, min(end, start + _LARGEST_PART))
-    first = raw.find(b"[", rows + 1, min(end, rows + _LARGEST_PART)) + 1 if rows > 0 else 0
+    rows = raw.find(b"[", start, min(end, start + _MAX_PART))
+    first = raw.find(b"[", rows + 1, min(end, rows + _MAX_PART)) + 1 if rows > 0 else 0
     if not first:
         return None
     last = raw.find(b"]", raw.rfind(b"[", first - 1, end), end)
-    return (first, last) if last > 0 and end - last <= _LARGEST_PART else None
+    return (first, last) if last > 0 and end - last <= _MAX_PART else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def plan_tensor_rows(servable: Servable, before: bytes, text: bytes, after: byte
         return None
     closing = text.find(b"]")
     between = text[closing : text.find(b"[", closing) + 1] if closing >= 0 else b""
-    if len(between) > _LARGEST_PART:
+    if len(between) > _MAX_PART:
         return None
     name = features[0].name
     # As many arrays as `[` in the document: none of them stands in a text or in a value that a later one replaces.

@@ -23,8 +23,8 @@ from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 from shared.models.flags import is_flag
 
-_MOST_FEATURES = 256
-_LARGEST_BODY = 256 << 10
+_MAX_FEATURES = 256
+_MAX_BODY_BYTES = 256 << 10
 
 Row = msgspec.Struct
 
@@ -65,7 +65,7 @@ class TypedRows:
     @staticmethod
     def takes(schema: Schema, body_bytes: int) -> bool:
         """Whether it is quick for sure: a name that is not the next one is looked for among all."""
-        return len(schema.features) <= _MOST_FEATURES and body_bytes <= _LARGEST_BODY
+        return len(schema.features) <= _MAX_FEATURES and body_bytes <= _MAX_BODY_BYTES
 
     def decode(self, body: bytes | memoryview) -> PredictBody | None:
         """The body; None if anything about it is not plainly right."""

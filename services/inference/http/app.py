@@ -113,8 +113,8 @@ class InferenceApp:
     async def _admitted(self, handler: Handler, request: Request) -> Response:
         if request.method != "POST":
             return await handler(request)
-        most = self._maximum_in_flight
-        if self._in_flight >= most and self._in_flight - self._waiting() >= most:
+        maximum = self._maximum_in_flight
+        if self._in_flight >= maximum and self._in_flight - self._waiting() >= maximum:
             raise OperatorError(
                 f"the server is at its limit of {self._maximum_in_flight} concurrent requests",
                 hint="retry after a second; add servers, or raise HOMEOSTAT_INFERENCE_MAXIMUM_IN_FLIGHT",

@@ -73,20 +73,20 @@ class MlflowHandler:
     async def _predict(self, request: Request, model: str | None) -> Response:
         start = time.perf_counter()
         kind = _content_type(request)
-        asked = read_invocation(request.body) if kind == _JSON else Invocation("csv", None, None, None)
-        if model is not None and asked.model not in (None, model):
+        invocation = read_invocation(request.body) if kind == _JSON else Invocation("csv", None, None, None)
+        if model is not None and invocation.model not in (None, model):
             raise InvalidRequest(
-                f"`model` is {asked.model!r}, but the path names model {model[:80]}",
+                f"`model` is {invocation.model!r}, but the path names model {model[:80]}",
                 field="model",
                 expected="the model of the path, or no `model`",
                 status=400,
             )
-        servable = request.servable = await self._acquire(asked.model if model is None else model)
+        servable = request.servable = await self._acquire(invocation.model if model is None else model)
         try:
             features = servable.schema.features
-            rows = rows_of(asked, features) if kind == _JSON else read_csv(request.body, features)
-            self._check_count(rows, asked.form)
-            event_time = parse_given_timestamp(asked.event_time, field="event_time")
+            rows = rows_of(invocation, features) if kind == _JSON else read_csv(request.body, features)
+            self._check_count(rows, invocation.form)
+            event_time = parse_given_timestamp(invocation.event_time, field="event_time")
             batch = servable.schema.batch(rows)
             prediction = await self._predictor.predict(
                 servable, batch, event_time=event_time, traceparent=request.traceparent()
@@ -119,9 +119,9 @@ def _content_type(request: Request) -> str:
     charset = rest.strip().lower().removeprefix("charset=").strip('"')
     kind = kind.strip().lower()
     if kind not in (_JSON, _CSV) or charset not in ("", "utf-8", "utf8"):
-        said = request.header(b"content-type").decode("latin-1")[:80]
+        given = request.header(b"content-type").decode("latin-1")[:80]
         raise InvalidRequest(
-            f"Content-Type is {said or 'missing'}",
+            f"Content-Type is {given or 'missing'}",
             field="Content-Type",
             expected=f"{_JSON} or {_CSV}, in UTF-8",
             status=415,

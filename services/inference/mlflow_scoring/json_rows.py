@@ -19,7 +19,7 @@ _KEYS = frozenset({*FORMS, "params"})
 _SPLIT_KEYS = frozenset({"columns", "index", "data"})
 _PARAMETERS = ("model", "event_time")
 # Each costs about a microsecond, during which no other request is answered.
-_MOST_NANS = 1_000_000
+_MAX_NANS = 1_000_000
 # A run of anything but NaN, then NaN where there is one. Strings are skipped whole; linear, also where a string has no end.
 _NAN = re.compile(rb'((?:[^"N]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|N(?!aN))*+)(NaN)?', re.DOTALL)
 
@@ -37,16 +37,16 @@ class Invocation:
 def read_invocation(body: bytes) -> Invocation:
     """Decode the request; NaN, which MLflow's client writes for a missing value, is null. Raises InvalidRequest (400)."""
     if b"NaN" in body:
-        if (count := body.count(b"NaN")) > _MOST_NANS:
-            raise _bad("body", f"the body has NaN {count} times", f"null, or NaN at most {_MOST_NANS} times")
+        if (count := body.count(b"NaN")) > _MAX_NANS:
+            raise _bad("body", f"the body has NaN {count} times", f"null, or NaN at most {_MAX_NANS} times")
         body = _NAN.sub(lambda found: found[1] + (b"null" if found[2] else b""), body)
     document = parse_json(body, dict)
     unknown = document.keys() - _KEYS
     forms = [name for name in FORMS if name in document]
     if unknown or len(forms) != 1:
         field = min(unknown)[:80] if unknown else "body"
-        said = f"`{field}` is unknown" if unknown else f"the body has {' and '.join(forms) or 'no rows'}"
-        raise _bad(field, said, f"exactly one of {', '.join(FORMS)}, and `params`")
+        problem = f"`{field}` is unknown" if unknown else f"the body has {' and '.join(forms) or 'no rows'}"
+        raise _bad(field, problem, f"exactly one of {', '.join(FORMS)}, and `params`")
     params = document.get("params")
     if params is None:
         params = {}

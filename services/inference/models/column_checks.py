@@ -11,7 +11,7 @@ import numpy.typing as npt
 from shared.contracts.event_time import TIME_FORM, parse_time, to_micros
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
-from shared.models.feature_arrays import LARGEST_FLOAT_INTEGER
+from shared.models.feature_arrays import MAX_FLOAT_INTEGER
 from shared.models.flags import is_flag
 
 Array = npt.NDArray[Any]
@@ -149,9 +149,9 @@ class FloatIntegerCheck(IntegerCheck):
             values = self._whole(values)
         try:
             array = np.array(values, np.float64)  # numpy reads None as NaN
-            large = np.abs(array) > LARGEST_FLOAT_INTEGER
+            large = np.abs(array) > MAX_FLOAT_INTEGER
         except OverflowError:
-            large = np.array([value is not None and abs(value) > LARGEST_FLOAT_INTEGER for value in values])
+            large = np.array([value is not None and abs(value) > MAX_FLOAT_INTEGER for value in values])
         if large.any():
             row = int(np.argmax(large))
             raise self.wrong_value(row, values[row])
@@ -160,7 +160,7 @@ class FloatIntegerCheck(IntegerCheck):
     @property
     def words(self) -> str:
         flag = ", true or false" if self._is_flag else ""
-        return f"a whole number from -{LARGEST_FLOAT_INTEGER} to {LARGEST_FLOAT_INTEGER}{flag}"
+        return f"a whole number from -{MAX_FLOAT_INTEGER} to {MAX_FLOAT_INTEGER}{flag}"
 
 
 class BooleanCheck(ColumnCheck):

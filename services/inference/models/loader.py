@@ -30,7 +30,7 @@ from shared.models.signed_versions.verification import verify_version
 from shared.stores.model_store import ModelStore
 
 _MEASURED_ROWS = 64
-_MOST_PASSED = 4096  # versions that are remembered
+_MAX_PASSED = 4096  # versions that are remembered
 
 
 # Loads a model, by its file's name and bytes, where it can do no harm; refuses to go on when the function says that the version
@@ -132,7 +132,7 @@ class Loader:
                 tolerance=tolerance,
             )
             self._compare(tried, rows, tolerance)
-        if len(self._passed) >= _MOST_PASSED:
+        if len(self._passed) >= _MAX_PASSED:
             self._passed.clear()
         self._passed[release.version] = tried.difference
 
@@ -211,13 +211,13 @@ class Loader:
                 f"{REFERENCE} of version {servable.version_short} has no column `label`",
                 hint="package the version again",
             )
-        places = read_outcomes(servable.manifest.prediction, reference["label"])
-        if not (places >= 0).all():
+        classes = read_outcomes(servable.manifest.prediction, reference["label"])
+        if not (classes >= 0).all():
             raise UnservableModel(
                 f"{REFERENCE} of version {servable.version_short} has a label that is not in prediction.labels",
                 hint="package the version again",
             )
-        return answered[np.arange(len(places)), places.astype(np.intp)]
+        return answered[np.arange(len(classes)), classes.astype(np.intp)]
 
 
 def read_reference(manifest: Manifest, reference: bytes) -> pa.Table:

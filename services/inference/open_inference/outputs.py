@@ -82,9 +82,9 @@ def _class_outputs(servable: Servable, prediction: Prediction) -> dict[str, Infe
 
 def _top_classes(output: Array, labels: tuple[str, ...], count: int) -> list[str]:
     """Triton's classification extension: the largest values of each row as `value:index:label`, in descending order."""
-    places = np.argsort(-output, axis=1, kind="stable")[:, :count]
-    values = np.take_along_axis(output, places, axis=1)
+    indices = np.argsort(-output, axis=1, kind="stable")[:, :count]
+    values = np.take_along_axis(output, indices, axis=1)
     return [
-        f"{value:f}:{place}:{labels[place]}" if labels else f"{value:f}:{place}"
-        for value, place in zip(values.ravel().tolist(), places.ravel().tolist(), strict=True)
+        f"{value:f}:{index}:{labels[index]}" if labels else f"{value:f}:{index}"
+        for value, index in zip(values.ravel().tolist(), indices.ravel().tolist(), strict=True)
     ]

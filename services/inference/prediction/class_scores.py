@@ -10,7 +10,7 @@ import numpy.typing as npt
 from services.inference.models.labels import Labels
 
 # A reply with every probability of a thousand classes would have 30 KB a row. The log holds them all.
-MOST_SCORES = 20
+MAX_SCORES = 20
 
 
 def most_probable(output: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], list[float]]:
@@ -23,17 +23,17 @@ def most_probable(output: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], list[
 def scores_by_label(output: npt.NDArray[Any], labels: Labels) -> list[dict[str, float]]:
     """Per row the probabilities by label, in the order of the labels; of many labels the most probable, in descending order."""
     texts = labels.texts
-    if len(texts) <= MOST_SCORES:
+    if len(texts) <= MAX_SCORES:
         return [dict(zip(texts, row, strict=True)) for row in output.tolist()]
     # Sorting all would take ten times as long, and other requests wait for it.
-    first = np.sort(np.argpartition(output, -MOST_SCORES, axis=1)[:, -MOST_SCORES:], axis=1)
+    first = np.sort(np.argpartition(output, -MAX_SCORES, axis=1)[:, -MAX_SCORES:], axis=1)
     # Of many equal probabilities any may be chosen, but the answer is among them.
     lacking = ~(first == output.argmax(axis=1)[:, None]).any(axis=1)
-    first[lacking] = np.argsort(-output[lacking], axis=1, kind="stable")[:, :MOST_SCORES]
+    first[lacking] = np.argsort(-output[lacking], axis=1, kind="stable")[:, :MAX_SCORES]
     kept = np.take_along_axis(output, first, axis=1)
     order = np.argsort(-kept, axis=1, kind="stable")
-    places, scores = (np.take_along_axis(array, order, axis=1).tolist() for array in (first, kept))
+    indices, scores = (np.take_along_axis(array, order, axis=1).tolist() for array in (first, kept))
     return [
-        {texts[place]: score for place, score in zip(*row, strict=True)}
-        for row in zip(places, scores, strict=True)
+        {texts[index]: score for index, score in zip(*row, strict=True)}
+        for row in zip(indices, scores, strict=True)
     ]

@@ -32,8 +32,8 @@ from shared.contracts.prediction_id import PredictionIds
 SLICE_SECONDS = 0.005
 # Rows and bytes that are put together to one array and one record; of more, memory that is not in the cache yet costs
 # more than it saves.
-_MOST_ROWS = 256
-_MOST_BYTES = 64 << 10
+_MAX_ROWS = 256
+_MAX_BYTES = 64 << 10
 
 Array = npt.NDArray[Any]
 _Key = tuple[Servable, Check | None, bool]
@@ -102,12 +102,12 @@ class ModelQueue:
         """The next calls of one servable, as many as fit into a slice; then it is the others' turn."""
         key, waiting = next(iter(self._waiting.items()))
         calls = [waiting.popleft()]
-        most_bytes = MAX_RECORD_BYTES if _stay_apart(calls[0]) else _MOST_BYTES
-        most_rows = min(_MOST_ROWS, most_bytes // key[0].schema.row_bytes)
+        max_bytes = MAX_RECORD_BYTES if _stay_apart(calls[0]) else _MAX_BYTES
+        max_rows = min(_MAX_ROWS, max_bytes // key[0].schema.row_bytes)
         rows, seconds = calls[0].rows, calls[0].expected
         while waiting:
             following = waiting[0]
-            if rows + following.rows > most_rows or seconds + following.expected > SLICE_SECONDS:
+            if rows + following.rows > max_rows or seconds + following.expected > SLICE_SECONDS:
                 break
             rows += following.rows
             seconds += following.expected
@@ -206,7 +206,7 @@ def _stay_apart(call: Call) -> bool:
 def _batches(calls: list[Call]) -> list[Batch]:
     """The rows of all calls, checked, in one batch or one per call. Raises InvalidRequest if those of some call are invalid."""
     rows = sum(call.rows for call in calls)
-    if _stay_apart(calls[0]) and rows * calls[0].servable.schema.row_bytes > _MOST_BYTES:
+    if _stay_apart(calls[0]) and rows * calls[0].servable.schema.row_bytes > _MAX_BYTES:
         return [call.batch for call in calls if call.batch is not None]
     return [_check(calls)]
 

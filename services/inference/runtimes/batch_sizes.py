@@ -10,16 +10,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 
-def batch_sizes(most: int) -> tuple[int, ...]:
-    """Powers of two, the numbers between two of them, and `most`: filled up, a batch grows by half at most.
+def batch_sizes(largest: int) -> tuple[int, ...]:
+    """Powers of two, the numbers between two of them, and `largest`: filled up, a batch grows by half at most.
 
     >>> batch_sizes(20)
     (1, 2, 3, 4, 6, 8, 12, 16, 20)
     """
-    sizes = {most}
+    sizes = {largest}
     power = 1
-    while power < most:
-        sizes |= {size for size in (power, power * 3 // 2) if size < most}
+    while power < largest:
+        sizes |= {size for size in (power, power * 3 // 2) if size < largest}
         power *= 2
     return tuple(sorted(sizes))
 

@@ -25,7 +25,7 @@ from services.inference.tasks.thread_calls import on_thread
 from shared.contracts.event_time import parse_event_time
 from shared.errors import OperatorError
 
-_MOST_ROWS = 500
+_MAX_ROWS = 500
 # A call on a thread: two of them are shared with requests.
 _SECONDS_ON_THREAD = 0.05
 _BUSY_WAIT_SECONDS = 0.2
@@ -108,7 +108,7 @@ class FileScorer:
     def _rows_per_call(self, servable: Servable) -> int:
         is_quick = self._predictor.is_inline(servable, 1)
         longest = self._inline_seconds if is_quick else _SECONDS_ON_THREAD
-        rows = _MOST_ROWS
+        rows = _MAX_ROWS
         while rows > 1 and servable.seconds(rows) > longest:
             rows //= 2
         return rows

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
-_MOST_SPANS = 4096
+_MAX_SPANS = 4096
 _BATCH = 512
 _EVERY_SECONDS = 1.0
 
@@ -24,12 +24,12 @@ class SpanCounts(Protocol):
 
 
 class SpanQueue(SpanProcessor):  # type: ignore[misc]
-    """Keeps at most `most` spans; further ones are dropped and counted, as are those of a failed export."""
+    """Keeps at most `capacity` spans; further ones are dropped and counted, as are those of a failed export."""
 
-    def __init__(self, exporter: SpanExporter, counts: SpanCounts, *, most: int = _MOST_SPANS) -> None:
+    def __init__(self, exporter: SpanExporter, counts: SpanCounts, *, capacity: int = _MAX_SPANS) -> None:
         self._exporter = exporter
         self._counts = counts
-        self._most = most
+        self._capacity = capacity
         self._spans: deque[ReadableSpan] = deque()
         self._due = threading.Event()
         self._stopping = False
@@ -42,7 +42,7 @@ class SpanQueue(SpanProcessor):  # type: ignore[misc]
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a finished span."""
-        if len(self._spans) >= self._most:
+        if len(self._spans) >= self._capacity:
             self._counts.count("dropped", 1)
             return
         self._spans.append(span)

@@ -15,7 +15,7 @@ def gpu_of_worker(number: int, *, visible: str | None, count: int) -> str | None
     'GPU-5a'
     """
     if visible is None:
-        devices = [str(place) for place in range(count)]
+        devices = [str(index) for index in range(count)]
     else:
         devices = [device.strip() for device in visible.split(",") if device.strip()]
     return devices[(number - 1) % len(devices)] if devices else None

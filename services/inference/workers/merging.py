@@ -46,10 +46,10 @@ def merge(running: Sequence[Sequence[Family]], ended: Iterable[Sequence[Family]]
             merged.setdefault(family.name, Metric(family.name, family.documentation, family.kind))
             combine = _combine(family)
             for series, labels, value in family.samples:
-                place = (family.name, series, tuple(labels.items()))
-                values[place] = combine(values[place], value) if place in values else value
-    for (name, series, place_labels), value in values.items():
-        merged[name].add_sample(series, dict(place_labels), value)
+                key = (family.name, series, tuple(labels.items()))
+                values[key] = combine(values[key], value) if key in values else value
+    for (name, series, series_labels), value in values.items():
+        merged[name].add_sample(series, dict(series_labels), value)
     return list(merged.values())
 
 

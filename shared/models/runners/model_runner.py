@@ -104,6 +104,6 @@ class ModelRunner:
 
 def _rows_per_call(features: Sequence[Feature]) -> int:
     """How many rows are scored at once in bounded memory."""
-    most = _TEXTS_PER_CALL if any(feature.type == "text" for feature in features) else _ROWS_PER_CALL
+    maximum = _TEXTS_PER_CALL if any(feature.type == "text" for feature in features) else _ROWS_PER_CALL
     numbers = sum(math.prod(feature.shape) for feature in features if feature.shape)
-    return max(1, min(most, _NUMBERS_PER_CALL // max(1, numbers)))
+    return max(1, min(maximum, _NUMBERS_PER_CALL // max(1, numbers)))

@@ -27,12 +27,12 @@ def build(program: Program, device: str) -> torch.fx.GraphModule:
     root, graph = torch.nn.Module(), torch.fx.Graph()
     nodes: dict[str, torch.fx.Node] = {}
     shared: dict[str, Any] = {}
-    for place, (name, weight) in enumerate(program.signature.values):
+    for index, (name, weight) in enumerate(program.signature.values):
         if weight is None:
-            nodes[name] = graph.placeholder(f"input_{place}")
+            nodes[name] = graph.placeholder(f"input_{index}")
         else:
-            root.register_buffer(f"weight_{place}", _tensor(weight, device, shared))
-            nodes[name] = graph.get_attr(f"weight_{place}")
+            root.register_buffer(f"weight_{index}", _tensor(weight, device, shared))
+            nodes[name] = graph.get_attr(f"weight_{index}")
     own = torch.device(device)
     for step in program.steps:
         target = _target(step)
@@ -41,9 +41,9 @@ def build(program: Program, device: str) -> torch.fx.GraphModule:
         node = graph.call_function(target, arguments, keywords)
         if isinstance(step.results, str):
             nodes[step.results] = node
-        for place, result in enumerate(step.results if isinstance(step.results, tuple) else ()):
+        for index, result in enumerate(step.results if isinstance(step.results, tuple) else ()):
             if result is not None:
-                nodes[result] = graph.call_function(operator.getitem, (node, place))
+                nodes[result] = graph.call_function(operator.getitem, (node, index))
     graph.output(tuple(nodes[name] for name in program.signature.results))
     return torch.fx.GraphModule(root, graph)
 

@@ -97,7 +97,7 @@ def read_members(archive: bytes) -> Members:
     return Members(documents, read)
 
 
-def _check_sizes(infos: list[zipfile.ZipInfo], most: int) -> None:
+def _check_sizes(infos: list[zipfile.ZipInfo], limit: int) -> None:
     if len(infos) > _MAX_MEMBERS:
         raise UnservableModel(
             f"model.pt2 has {len(infos)} members; at most {_MAX_MEMBERS} are read", hint=_SAVE
@@ -113,7 +113,7 @@ def _check_sizes(infos: list[zipfile.ZipInfo], most: int) -> None:
                 f"model.pt2: {info.filename[:80]!r} has {info.file_size} bytes; at most {_MAX_JSON_BYTES} are read",
                 hint="export a smaller graph",
             )
-    if sum(info.file_size for info in infos) > most:
+    if sum(info.file_size for info in infos) > limit:
         raise UnservableModel("model.pt2 has members that overlap", hint=_SAVE)
 
 

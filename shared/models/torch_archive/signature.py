@@ -131,7 +131,7 @@ def _output_names(module: dict[str, Any], count: int) -> list[str]:
     keys = _keys(*_specification(module, "out_spec"))
     if len(keys) == count:
         return keys
-    return [ONE_OUTPUT] if count == 1 else [f"{ONE_OUTPUT}_{place}" for place in range(count)]
+    return [ONE_OUTPUT] if count == 1 else [f"{ONE_OUTPUT}_{index}" for index in range(count)]
 
 
 def _specification(module: dict[str, Any], which: str) -> tuple[str, str, list[Any]]:

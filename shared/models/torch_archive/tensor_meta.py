@@ -32,7 +32,7 @@ _KINDS: Final = {"float32": "float", "float64": "double"}
 STRIDED: Final = 7
 _SYMBOL = re.compile(r"Symbol\('[a-z]+[0-9]+'(, [a-z]+=(True|False))*\)")
 # A size beyond is no tensor, and sums of products must not wrap.
-_LARGEST: Final = 1 << 40
+_MAX_NUMBER: Final = 1 << 40
 _MAX_AXES: Final = 32
 
 
@@ -118,6 +118,6 @@ def _size(value: Any, place: str) -> int | None:
 def _number(value: Any, place: str) -> int:
     tag, content = tagged(value, f"a size of {place}")
     number = checked(content, int, f"a size of {place}") if tag == "as_int" else -1
-    if not 0 <= number <= _LARGEST:
+    if not 0 <= number <= _MAX_NUMBER:
         raise UnservableModel(f"model.pt2: {place} has a size that is no plain number", hint=MALFORMED)
     return number

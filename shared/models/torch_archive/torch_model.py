@@ -41,7 +41,7 @@ class TorchModel:
         self.device = device
         self.inputs: tuple[TensorType, ...] = program.signature.inputs
         self.outputs: tuple[TensorType, ...] = program.signature.outputs
-        self._places = {tensor.name: place for place, tensor in enumerate(self.outputs)}
+        self._indices = {tensor.name: index for index, tensor in enumerate(self.outputs)}
         self._names = tuple(tensor.name for tensor in self.inputs)
         self._module = build(program, device)
         self._ran = False
@@ -54,7 +54,7 @@ class TorchModel:
         given = tensors if self.device == "cpu" else [tensor.to(self.device) for tensor in tensors]
         try:
             with torch.inference_mode():
-                found = self._module(*given)[self._places[output]]
+                found = self._module(*given)[self._indices[output]]
             result: Array = found.cpu().numpy()
         except Exception as error:  # operators raise classes of many kinds
             raise UnservableModel(f"the model failed: {_reason(error)}") from error

@@ -53,7 +53,7 @@ def test_rate_is_kept_and_answers_are_told_apart() -> None:
     with serving(lambda number: PREDICTION) as port:
         record = load(port, 2).record
     assert record.failures == []
-    assert record.said == [["v", 3, [2.0]]]
+    assert record.answers == [["v", 3, [2.0]]]
     assert len(record.due) > 20
     gaps = [later - earlier for earlier, later in zip(record.due, record.due[1:], strict=False)]
     assert all(abs(gap - 0.01) < 1e-6 for gap in gaps)

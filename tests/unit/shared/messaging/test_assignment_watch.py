@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.messaging.assignment_watch import FIRST_S, LONGEST_S, AssignmentWatch
+from shared.messaging.assignment_watch import FIRST_S, MAX_PAUSE_S, AssignmentWatch
 
 
 class Clock:
@@ -37,7 +37,7 @@ def test_pauses_double_up_to_a_limit() -> None:
             clock.now += 1
         pauses.append(clock.now - began)
     assert pauses[:4] == [FIRST_S, 2 * FIRST_S, 4 * FIRST_S, 8 * FIRST_S]
-    assert pauses[-2:] == [LONGEST_S, LONGEST_S]
+    assert pauses[-2:] == [MAX_PAUSE_S, MAX_PAUSE_S]
 
 
 def test_partitions_end_the_pause() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from services.inference.models.labels import Labels
-from services.inference.prediction.class_scores import MOST_SCORES, most_probable, scores_by_label
+from services.inference.prediction.class_scores import MAX_SCORES, most_probable, scores_by_label
 from shared.contracts.prediction import Prediction
 from tests.fakes.class_model import ANIMALS, TABLE
 
@@ -24,20 +24,20 @@ def test_few_classes_have_all_probabilities_in_their_order() -> None:
 
 
 def test_many_classes_have_the_greatest_probabilities_first() -> None:
-    count = MOST_SCORES + 1
+    count = MAX_SCORES + 1
     ascending = np.arange(1, count + 1) / 1000
     rows = scores_by_label(np.array([ascending, ascending[::-1]]), labels(*range(count)))
     assert list(rows[0])[:2] == [str(count - 1), str(count - 2)]
     assert list(rows[1])[:2] == ["0", "1"]
-    assert [len(row) for row in rows] == [MOST_SCORES] * 2
+    assert [len(row) for row in rows] == [MAX_SCORES] * 2
     assert rows[0][str(count - 1)] == count / 1000
 
 
 def test_of_many_equal_probabilities_the_answer_is_shown() -> None:
-    count = 5 * MOST_SCORES
+    count = 5 * MAX_SCORES
     output = np.full((3, count), 1 / count, np.float32)
     output[1, 50] = 0.5
     best, _ = most_probable(output)
     rows = scores_by_label(output, labels(*range(count)))
     assert [next(iter(row)) for row in rows] == [str(place) for place in best] == ["0", "50", "0"]
-    assert [len(row) for row in rows] == [MOST_SCORES] * 3
+    assert [len(row) for row in rows] == [MAX_SCORES] * 3

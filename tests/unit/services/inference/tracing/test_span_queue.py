@@ -63,7 +63,7 @@ def test_spans_are_exported_in_order_and_the_rest_at_the_end() -> None:
 def test_spans_beyond_the_bound_are_dropped_and_counted() -> None:
     exporter, counts = FakeExporter(), Counts()
     exporter.go.clear()
-    queue = SpanQueue(exporter, counts, most=3)
+    queue = SpanQueue(exporter, counts, capacity=3)
     queue.start()
     queue.on_end(span("first"))
     assert exporter.entered.wait(bound(60))
