@@ -144,13 +144,13 @@ def headers_of(request: WorkloadRequest, folder: Path) -> dict[str, str]:
 
 def _wait(server: Running, folder: Path) -> None:
     for workload in WORKLOADS.values():
-        request = workload.get(server.contender.dialect)
-        if request is None:
+        sent = workload.get(server.contender.dialect)
+        if sent is None:
             continue
         request = urllib.request.Request(
-            f"http://127.0.0.1:{server.port}{request.path}",
-            data=(folder / request.body).read_bytes(),
-            headers=headers_of(request, folder),
+            f"http://127.0.0.1:{server.port}{sent.path}",
+            data=(folder / sent.body).read_bytes(),
+            headers=headers_of(sent, folder),
         )
         for _ in range(600):
             try:
@@ -160,7 +160,7 @@ def _wait(server: Running, folder: Path) -> None:
                 time.sleep(0.2)
         else:
             log = (folder / f"{server.contender.name}.log").read_text()
-            raise SystemExit(f"{server.contender.name} did not answer {request.path}:\n{log[-2000:]}")
+            raise SystemExit(f"{server.contender.name} did not answer {sent.path}:\n{log[-2000:]}")
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from shared import file_lock
 from shared.file_lock import is_locked, try_lock
 
 
@@ -50,7 +49,7 @@ def test_failed_lock_leaves_no_descriptor(tmp_path: Path, monkeypatch: pytest.Mo
     def no_locks(descriptor: int, operation: int) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(file_lock.fcntl, "flock", no_locks)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     before = open_descriptors()
     for function in (try_lock, is_locked):
         with pytest.raises(OSError, match="No locks"):
