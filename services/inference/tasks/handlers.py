@@ -99,7 +99,10 @@ class TaskHandlers:
             if not old.finished:
                 raise Conflict(f"the task is {old.status}", hint="cancel it, or wait until it is finished")
             source = self._store.source(old.task_id)
-            return json_response((await self._start(old.options, lambda path: _copy(source, path))).report())
+            started = await self._start(
+                old.options, lambda path: _copy(source, path), copied_from=old.task_id
+            )
+            return json_response(started.report())
 
         return await self._answered(retried)
 
@@ -107,9 +110,11 @@ class TaskHandlers:
         upload = await self._uploads.read(scope, receive)
         return await self._start(upload.options, upload.move)
 
-    async def _start(self, options: FileOptions, move: Callable[[Path], None]) -> TaskRecord:
+    async def _start(
+        self, options: FileOptions, move: Callable[[Path], None], *, copied_from: str = ""
+    ) -> TaskRecord:
         options = self._scorer.check_options(options)
-        task = await asyncio.to_thread(self._store.create, options, move)
+        task = await asyncio.to_thread(self._store.create, options, move, copied_from=copied_from)
         self._runner.start(task)
         return task.record
 
@@ -135,6 +140,7 @@ class TaskHandlers:
             return from_error(ErrorResponse(record.error_status, record.error))
         path = self._store.result(record.task_id)
         if not await asyncio.to_thread(path.is_file):
+            await asyncio.to_thread(self._store.read, record.task_id)  # it may have been deleted just now
             raise NotFound(f"the task is {record.status} and has no answers")
         return path
 

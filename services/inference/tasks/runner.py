@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
+from dataclasses import replace
 
 from services.inference.tasks.metrics import TaskMetrics
 from services.inference.tasks.parquet_rows import ParquetRows
@@ -66,7 +67,7 @@ class TaskRunner:
     async def _run(self, task: ClaimedTask) -> None:
         """1. wait for the turn   2. check every row   3. answer   4. close the result   5. finish the record
 
-        A finished status says that the result can be read, so that it is set after the result is closed.
+        A finished status says that the result can be read: it is set after the result is closed, and seen after it is saved.
         """
         result = ResultFile(task.result)
         status: TaskStatus = "completed"
@@ -89,31 +90,29 @@ class TaskRunner:
             await on_thread(result.close)
         except OSError as failure:
             error = OperatorError(f"the result cannot be written: {failure.strerror}")
-        task.record.rows_done = result.rows
+        finished = replace(task.record, rows_done=result.rows, completed_at=self._store.now())
         if error is None:
-            task.record.status = status
+            finished.status = status
         else:
-            self._fail(task.record, error)
-        await self._finish(task)
+            self._fail(finished, error)
+        await self._finish(task, finished)
         if has_turn:
             self._turn.release()
 
-    async def _finish(self, task: ClaimedTask) -> None:
-        record = task.record
-        record.completed_at = self._store.now()
+    async def _finish(self, task: ClaimedTask, finished: TaskRecord) -> None:
         try:
-            await on_thread(task.finish)
+            await on_thread(task.finish, finished)
         except OSError as error:
-            _log.error("task_not_saved", task_id=record.task_id, problem=str(error))
-        del self._running[record.task_id]
-        self._metrics.finished(record.status)
+            _log.error("task_not_saved", task_id=finished.task_id, problem=str(error))
+        del self._running[finished.task_id]
+        self._metrics.finished(finished.status)
         _log.info(
             "task_finished",
-            task_id=record.task_id,
-            status=record.status,
-            rows=record.rows,
-            rows_done=record.rows_done,
-            problem=record.error.get("error", ""),
+            task_id=finished.task_id,
+            status=finished.status,
+            rows=finished.rows,
+            rows_done=finished.rows_done,
+            problem=finished.error.get("error", ""),
         )
 
     async def _wait_for_turn(self, task: ClaimedTask) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,12 +48,16 @@ class ClaimedTask:
         """Make the record visible to other workers. Raises OSError."""
         write_atomic(self.folder / _RECORD, self.record.dump(), mode=0o600)
 
-    def finish(self) -> None:
-        """Save the finished record, then unlock: an unlocked unfinished task is one whose server died."""
+    def finish(self, finished: TaskRecord) -> None:
+        """Save the finished record, then unlock: an unlocked unfinished task is one whose server died.
+
+        `record` is finished only after that: another worker may be asked for the result of what this one calls finished.
+        """
         try:
-            self.save()
+            write_atomic(self.folder / _RECORD, finished.dump(), mode=0o600)
         finally:
             os.close(self._lock)
+            self.record = finished
 
 
 class TaskStore:
@@ -72,15 +76,19 @@ class TaskStore:
         self._maximum = maximum_tasks
         self._clock = clock
 
-    def create(self, options: FileOptions, move: Callable[[Path], None]) -> ClaimedTask:
+    def create(
+        self, options: FileOptions, move: Callable[[Path], None], *, copied_from: str = ""
+    ) -> ClaimedTask:
         """A new task whose file `move` puts at the given path. Raises OperatorError where there are too many, or no room.
 
         1. remove expired tasks, and the oldest finished ones beyond the limit   2. lock a new folder
         3. put the file there   4. write the record: from here on the task exists
+        The task that `move` copies from, `copied_from`, is removed last, if it is to be removed.
         """
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            self._make_room()
+            removed = self._chosen_to_remove()
+            _remove(folder for folder in removed if folder.name != copied_from)
             record = TaskRecord(uuid4().hex, self.now(), options)
             folder = self._root / record.task_id
             folder.mkdir(mode=0o700)
@@ -94,6 +102,7 @@ class TaskStore:
                 os.close(lock)
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
+            _remove(removed)
         except OSError as error:
             raise OperatorError(
                 f"the task cannot be stored in {self._root}: {error.strerror}",
@@ -140,8 +149,10 @@ class TaskStore:
             raise _unknown(task_id)
         return self._root / task_id
 
-    def _make_room(self) -> None:
+    def _chosen_to_remove(self) -> list[Path]:
+        """The expired tasks, and the oldest finished ones, so that there is room for one more. Raises OperatorError."""
         records = {}
+        expired = []
         for folder in self._folders():
             try:
                 record = self.read(folder.name)
@@ -149,7 +160,7 @@ class TaskStore:
                 self._remove_abandoned(folder)
                 continue
             if record.finished and self._age(record.completed_at) > self._kept_seconds:
-                shutil.rmtree(folder, ignore_errors=True)
+                expired.append(folder)
             else:
                 records[folder] = record
         finished = sorted(
@@ -161,8 +172,7 @@ class TaskStore:
                 f"{len(records) - len(finished)} tasks are not finished yet",
                 hint="retry when one is finished, or raise HOMEOSTAT_INFERENCE_MAXIMUM_TASKS",
             )
-        for folder in finished[: max(0, len(records) + 1 - self._maximum)]:
-            shutil.rmtree(folder, ignore_errors=True)
+        return expired + finished[: max(0, len(records) + 1 - self._maximum)]
 
     def _folders(self) -> Iterator[Path]:
         yield from (folder for folder in self._root.iterdir() if _ID.fullmatch(folder.name))
@@ -191,6 +201,11 @@ class TaskStore:
             "hint": "submit the file again, or POST /score_file/retry; the predictions of the first attempt stay in the log",
         }
         write_atomic(folder / _RECORD, record.dump(), mode=0o600)
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unknown(task_id: str) -> NotFound:

@@ -13,6 +13,7 @@ from services.inference.tasks.record import FileOptions, TaskRecord
 from services.inference.tasks.runner import TaskRunner
 from services.inference.tasks.store import ClaimedTask, TaskStore
 from shared.errors import InvalidRequest
+from shared.files import write_atomic
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.unit.services.inference.tasks.scoring import scorer_of
@@ -91,6 +92,30 @@ def test_task_is_finished_only_once_its_result_can_be_read(toys: ToyStore, tmp_p
         await tasks.runner.wait(task.record.task_id)
 
     asyncio.run(run())
+
+
+def test_task_is_finished_only_once_other_workers_can_read_it(
+    toys: ToyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+
+    async def run() -> None:
+        tasks = Tasks(toys, tmp_path)
+        task = tasks.create(10)
+
+        def write(path: Path, content: bytes, *, mode: int) -> None:
+            if b'"completed"' in content:
+                record = tasks.runner.record(task.record.task_id)
+                said.append(record is not None and record.finished)
+            write_atomic(path, content, mode=mode)
+
+        monkeypatch.setattr("services.inference.tasks.store.write_atomic", write)
+        tasks.runner.start(task)
+        await tasks.runner.wait(task.record.task_id)
+        assert tasks.saved(task).status == "completed"
+
+    asyncio.run(run())
+    assert said == [False]
 
 
 def test_waiting_task_is_canceled_before_its_turn(toys: ToyStore, tmp_path: Path) -> None:

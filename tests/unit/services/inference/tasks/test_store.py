@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,8 +38,7 @@ def create(store: TaskStore) -> ClaimedTask:
 
 
 def finish(store: TaskStore, task: ClaimedTask) -> str:
-    task.record.status, task.record.completed_at = "completed", store.now()
-    task.finish()
+    task.finish(replace(task.record, status="completed", completed_at=store.now()))
     return task.record.task_id
 
 
@@ -140,3 +141,21 @@ def test_cancel_reaches_the_process_that_runs_it(store: TaskStore) -> None:
     for _ in range(2):
         store.request_cancel(task.record.task_id)
     assert task.cancel_requested()
+
+
+@pytest.mark.parametrize("expired", [False, True])
+def test_task_that_makes_room_is_copied_first(store: TaskStore, clock: Clock, expired: bool) -> None:
+    oldest = finish(store, create(store))
+    for _ in range(2):
+        clock.now += 1
+        finish(store, create(store))
+    clock.now += 3600 * expired
+    source = store.source(oldest)
+
+    def copy(path: Path) -> None:
+        shutil.copyfile(source, path)
+
+    retried = store.create(FileOptions(), copy, copied_from=oldest)
+    assert retried.source.read_bytes() == b"rows"
+    with pytest.raises(NotFound):
+        store.read(oldest)
