@@ -18,6 +18,8 @@ from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.form import DeclaredForms
 from services.inference.http.app import InferenceApp
 from services.inference.isolation.process import IsolatedProcess
+from services.inference.isolation.process_pool import IsolatedProcessPool
+from services.inference.isolation.program_files import ProgramFiles
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.loader import Loader
 from services.inference.models.release_watcher import ReleaseWatcher
@@ -69,7 +71,7 @@ class InferenceServer:
         predictor: Predictor,
         spool: SpoolWriter,
         peers: Peers,
-        isolated: IsolatedProcess,
+        isolated: IsolatedProcessPool,
         spans: SpanQueue | None,
     ) -> None:
         self.app = app
@@ -98,8 +100,10 @@ class InferenceServer:
         """End tasks, stop polling, finish calls in progress, release the spool."""
         await self._runner.stop()
         self._pool.close()
-        await asyncio.to_thread(self._watcher.stop)
+        # In this order: a version on trial is given up, and not reported as a bad one.
+        self._watcher.begin_stop()
         await asyncio.to_thread(self._isolated.close)
+        await asyncio.to_thread(self._watcher.stop)
         await asyncio.to_thread(self._predictor.close)
         if self._spans is not None:
             await asyncio.to_thread(self._spans.shutdown)
@@ -154,11 +158,20 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     estimates = CallEstimateMetrics(metrics.registry)
     estimates.watch(slots, predictor.is_inline)
     store = open_model_store(shared.model_store_url)
-    isolated = IsolatedProcess(
-        device=device.name,
-        threads=settings.operator_threads,
-        seconds=settings.candidate_seconds,
-        memory_bytes=settings.candidate_memory_bytes,
+    bound_bytes = settings.model_memory_mib << 20 or None
+    program_files = ProgramFiles()
+    isolated = IsolatedProcessPool(
+        [
+            IsolatedProcess(
+                device=device.name,
+                threads=settings.operator_threads,
+                seconds=settings.candidate_seconds,
+                memory_bytes=settings.candidate_memory_bytes,
+                program_replaced=program_files.replaced,
+            )
+            # One for releases, and one for models that requests wait for.
+            for _ in range(1 if bound_bytes is None else 2)
+        ]
     )
     engines = Engines(
         DeclaredForms(settings.precision, settings.precision_by_model, settings.tensorrt),
@@ -176,22 +189,23 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         precision_tolerance=settings.precision_tolerance,
     )
     on_loop = _caller(asyncio.get_running_loop())
-    bound_bytes = settings.model_memory_mib << 20 or None
     on_demand.watch(slots, metrics, bound_bytes=bound_bytes)
     bounded = None
     if bound_bytes is not None:
         bounded = BoundedLoader(
             slots,
-            loader.load,
+            loader,
             lambda release: store.manifest(release.model, release.version),
             bound_bytes=bound_bytes,
             meter=_memory_meter(gpu),
+            trials_are_measured=gpu is not None,
             on_loop=on_loop,
             last_predictions=metrics.last_predictions,
             unloaded=on_demand.unloaded,
         )
     load = loader.load if bounded is None else bounded.load
-    pool = make_pool(settings, slots, load, on_demand)
+    load_live = loader.load if bounded is None else bounded.load_live
+    pool = make_pool(settings, slots, load_live, on_demand)
     watcher = ReleaseWatcher(
         store,
         slots,

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from onnx import TensorProto, helper
 
-from services.inference.models.loader import batch_of
+from services.inference.models.candidate import batch_of
 from services.inference.models.servable import Servable
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.onnx import OnnxModel as ServerModel

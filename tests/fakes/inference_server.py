@@ -82,7 +82,7 @@ class InferenceServer:
         on_demand.watch(self.slots, metrics, bound_bytes=bound_bytes)
         self.bounded = BoundedLoader(
             self.slots,
-            loader.load,
+            loader,
             lambda release: toys.store.manifest(release.model, release.version),
             bound_bytes=bound_bytes or 0,
             meter=MemoryMeter(lambda: 0, lambda: None),  # sizes of files are exact
@@ -92,7 +92,8 @@ class InferenceServer:
             room_seconds=0.2,
         )
         load = loader.load if bound_bytes is None else self.bounded.load
-        self.pool = make_pool(self.settings, self.slots, load, on_demand)
+        load_live = loader.load if bound_bytes is None else self.bounded.load_live
+        self.pool = make_pool(self.settings, self.slots, load_live, on_demand)
         self.watcher = ReleaseWatcher(
             toys.store,
             self.slots,

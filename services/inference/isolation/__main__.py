@@ -112,7 +112,7 @@ def main(arguments: list[str]) -> int:
 def _error(error: Exception) -> dict[str, Any]:
     if isinstance(error, HomeostatError):
         return {"error": error.message, "hint": error.hint}
-    return {"error": f"{type(error).__name__}: {error}", "hint": ""}
+    return {"error": f"{type(error).__name__}: {error}", "hint": "", "unknown": True}
 
 
 def _give_up() -> None:

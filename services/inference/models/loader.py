@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from services.inference.models.accuracy import check_accuracy, inaccurate
+from services.inference.models.candidate import Candidate, batch_of, fetch
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Array, Engine, Servable
 from services.inference.runtimes.engines import EXACT, EngineOptions
-from shared.contracts.lake_schema import SCORE, SCORES
-from shared.contracts.manifest import REFERENCE, Manifest, short
+from shared.contracts.lake_schema import SCORES
+from shared.contracts.manifest import REFERENCE, Manifest
 from shared.contracts.release import Release
-from shared.errors import IntegrityError, ProjectError, UnservableModel
-from shared.models.answers import lake_columns, read_outcomes, read_scores
-from shared.models.feature_arrays import to_arrays
+from shared.errors import UnservableModel
+from shared.models.answers import read_outcomes, read_scores
 from shared.models.probe import probe, spread
-from shared.models.signed_versions.verification import verify_version
 from shared.stores.model_store import ModelStore
 
 _MEASURED_ROWS = 64
@@ -72,69 +67,66 @@ class Loader:
     def load(self, release: Release) -> Servable:
         """A verified and probed servable. Raises IntegrityError, UnservableModel, NotFound, DependencyUnavailable.
 
-        1. fetch into a private folder    2. verify digests and signature
-        3. read the bytes, and compare them with the verified digests
-        4. on trial, in a process of its own: check the operators and weights in the file, load it, check inputs and output,
-           in another form than float32 compare it with float32 on the CPU, probe it on reference rows, and compare its scores
-           of them with those of its packaging; a version that has passed once is not tried again when it is loaded again
-        5. load it in this process    6. warm it up and measure it    7. compare its scores once more
+        1. `fetch`: fetch, verify digests and signature, read the bytes and compare them with the verified digests
+        2. `try_out`, in a process of its own: check the operators and weights in the file, load it, check inputs and output, in
+           another form than float32 compare it with float32 on the CPU, probe it on reference rows, and compare its scores of
+           them with those of its packaging; a version that has passed once is not tried again when it is loaded again
+        3. `open`: load it in this process, warm it up, measure it, and compare its scores once more
         """
-        with tempfile.TemporaryDirectory(prefix="homeostat-version-") as name:
-            folder = Path(name)
-            self._store.get_version(release.model, release.version, folder)
-            manifest = verify_version(folder, version=release.version, verifying_key=self._verifying_key)
-            if manifest.model != release.model:
-                raise IntegrityError(
-                    f"version {short(release.version)} belongs to model {manifest.model}, not {release.model}"
-                )
-            model = _verified_bytes(folder, manifest, manifest.model_file)
-            reference = _verified_bytes(folder, manifest, REFERENCE)
-        reference_rows = read_reference(manifest, reference)
-        rows = reference_rows.take(spread(reference_rows.num_rows, self._probe_rows))
-        options, tolerance = self._options(manifest), self._tolerance
-        if not options.form.is_exact:
-            tolerance = max(tolerance, self._precision_tolerance)
-        if release.version not in self._passed:
-            self._try(release, manifest, model, reference_rows, rows, options, tolerance)
-        opened = self._engine(manifest.model_file, model, options)
-        servable = Servable(release, manifest, opened, loaded_at=datetime.now(UTC))
-        servable.difference = self._passed.get(release.version)
-        self._warm(servable, rows)
-        self._compare(servable, rows, tolerance)
-        return servable
+        candidate = self.fetch(release)
+        self.try_out(candidate, partial(self.is_newest, release))
+        return self.open(candidate)
 
-    def _try(
-        self,
-        release: Release,
-        manifest: Manifest,
-        model: bytes,
-        reference_rows: pa.Table,
-        rows: pa.Table,
-        options: EngineOptions,
-        tolerance: float,
-    ) -> None:
-        file, is_wanted = manifest.model_file, partial(self._is_newest, release)
+    def fetch(self, release: Release) -> Candidate:
+        """The verified bytes of a release."""
+        return fetch(self._store, release, verifying_key=self._verifying_key, probe_rows=self._probe_rows)
+
+    def try_out(self, candidate: Candidate, is_wanted: Callable[[], bool]) -> None:
+        """Run it where it can do no harm. Raises UnservableModel, also when it `is_wanted` no more."""
+        release, manifest = candidate.release, candidate.manifest
+        if release.version in self._passed:
+            return
+        options, tolerance = self._options_of(manifest)
+        file = manifest.model_file
         exact: Array | None = None
         if not options.form.is_exact:
-            with self._trial(file, model, EXACT, is_wanted) as engine:
+            with self._trial(file, candidate.model, EXACT, is_wanted) as engine:
                 exact = Servable(release, manifest, engine, loaded_at=datetime.now(UTC)).run(
-                    _compared(manifest, rows)
+                    _compared(manifest, candidate.rows)
                 )
-        with self._trial(file, model, options, is_wanted) as engine:
+        with self._trial(file, candidate.model, options, is_wanted) as engine:
             tried = Servable(release, manifest, engine, loaded_at=datetime.now(UTC))
             if exact is not None:
-                tried.difference = self._difference(tried, rows, exact)
+                tried.difference = self._difference(tried, candidate.rows, exact)
             probe(
                 lambda table: tried.run(batch_of(manifest, table)),
                 manifest.features,
                 manifest.prediction,
-                reference_rows,  # all of them: the sample is then that of the deployment
+                candidate.reference,  # all of them: the sample is then that of the deployment
                 tolerance=tolerance,
             )
-            self._compare(tried, rows, tolerance)
+            self._compare(tried, candidate.rows, tolerance)
         if len(self._passed) >= _MAX_PASSED:
             self._passed.clear()
         self._passed[release.version] = tried.difference
+
+    def open(self, candidate: Candidate) -> Servable:
+        """Load it in this process. Raises UnservableModel."""
+        manifest = candidate.manifest
+        options, tolerance = self._options_of(manifest)
+        opened = self._engine(manifest.model_file, candidate.model, options)
+        servable = Servable(candidate.release, manifest, opened, loaded_at=datetime.now(UTC))
+        servable.difference = self._passed.get(candidate.release.version)
+        self._warm(servable, candidate.rows)
+        self._compare(servable, candidate.rows, tolerance)
+        return servable
+
+    def _options_of(self, manifest: Manifest) -> tuple[EngineOptions, float]:
+        """How the version runs, and how far its scores may be from those of its packaging."""
+        options = self._options(manifest)
+        if options.form.is_exact:
+            return options, self._tolerance
+        return options, max(self._tolerance, self._precision_tolerance)
 
     def _difference(self, servable: Servable, reference: pa.Table, exact: Array) -> float:
         """The largest difference from the exact answers. Raises UnservableModel if it is beyond the tolerance."""
@@ -146,7 +138,8 @@ class Loader:
             ) from error
         return check_accuracy(answered, exact, form=str(servable.form), tolerance=self._precision_tolerance)
 
-    def _is_newest(self, release: Release) -> bool:
+    def is_newest(self, release: Release) -> bool:
+        """Whether the release log has no newer one, as far as it can be read."""
         try:
             newest = self._store.latest_release(release.model)
         except Exception:  # the store is away: go on with what is known
@@ -220,48 +213,6 @@ class Loader:
         return answered[np.arange(len(classes)), classes.astype(np.intp)]
 
 
-def read_reference(manifest: Manifest, reference: bytes) -> pa.Table:
-    """The reference rows with their answers. Raises UnservableModel."""
-    names = [feature.name for feature in manifest.features]
-    try:
-        file = pq.ParquetFile(BytesIO(reference))
-        missing = sorted(set(names) - set(file.schema_arrow.names))
-        if missing:
-            raise UnservableModel(
-                f"{REFERENCE} has no column {missing[0]!r}", hint="package the version again"
-            )
-        answers = {SCORE, *(lake_columns(manifest.prediction))} - (
-            {SCORES} if manifest.prediction.labels else set()
-        )
-        table = file.read(columns=[*names, *((answers - set(names)) & set(file.schema_arrow.names))])
-    except (pa.ArrowException, OSError) as error:
-        raise UnservableModel(
-            f"{REFERENCE} cannot be read: {error}", hint="package the version again"
-        ) from error
-    if table.num_rows == 0:
-        raise UnservableModel(
-            f"{REFERENCE} has no rows, so the version cannot be probed", hint="package the version again"
-        )
-    return table
-
-
-def batch_of(manifest: Manifest, rows: pa.Table) -> Batch:
-    """Reference rows as model inputs. Allowed values are not checked again: these rows are history."""
-    inside = manifest.matrix.columns(manifest.features) if manifest.matrix is not None else ()
-    return Batch(rows.num_rows, to_arrays(manifest.features, rows, matrix_columns=inside), {})
-
-
 def _compared(manifest: Manifest, reference: pa.Table) -> Batch:
     """The rows on which forms are compared: no more than one batch, since float32 on the CPU is slow."""
     return batch_of(manifest, reference.take(spread(reference.num_rows, _MEASURED_ROWS)))
-
-
-def _verified_bytes(folder: Path, manifest: Manifest, name: str) -> bytes:
-    """The file's bytes, compared with the manifest after reading, so that no later change of the file matters."""
-    wanted = manifest.files.get(name)
-    if wanted is None:
-        raise ProjectError(f"the version has no {name}", hint="package it again")
-    content = (folder / name).read_bytes()
-    if sha256(content).hexdigest() != wanted.sha256:
-        raise IntegrityError(f"{name} changed between verifying and loading")
-    return content

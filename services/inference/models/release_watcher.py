@@ -85,6 +85,10 @@ class ReleaseWatcher:
         """Start polling."""
         self._thread.start()
 
+    def begin_stop(self) -> None:
+        """Follow no release any more; a load that fails from now on is not a failure of its release."""
+        self._stop.set()
+
     def stop(self, seconds: float = 5.0) -> None:
         """Stop polling; a load in progress has `seconds` to finish."""
         self._stop.set()
@@ -208,6 +212,8 @@ class ReleaseWatcher:
                 servable.close()  # a request needed the same model, and had it loaded first
                 return
         except Exception as error:  # unknown errors too: the old version stays live
+            if self._stop.is_set():
+                return
             self._fail(release, failure, error)
             return
         self._failures.pop(release.model, None)

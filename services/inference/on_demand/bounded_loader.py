@@ -1,10 +1,12 @@
 """Loads models within a memory bound. Its methods run on threads that may wait, not on the event loop.
 
-1. estimate what the model needs   2. take the least recently used models without requests out, on the event loop   3. close them
-4. load, and measure   5. make room for what it really takes
+1. estimate what the model needs   2. fetch and verify it   3. try it out, in a process of its own
+4. take the least recently used models without requests out, on the event loop   5. close them
+6. open it, and measure   7. make room for what it really takes
 
-One load at a time: a load needs several times the memory of its model for a moment, and two would be measured together. A model
-that replaces its own older version is counted once: for the moment of the swap both are in memory.
+Steps 2 and 4 to 7 are of one load at a time: a load needs several times the memory of its model for a moment, and two would be
+measured together. A version that hangs in step 3 holds up no other model, except on a GPU, whose memory the trial uses too. A
+model that replaces its own older version is counted once: for the moment of the swap both are in memory.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
+from services.inference.models.candidate import Candidate
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from services.inference.on_demand.least_recently_used import choose_to_unload
@@ -36,13 +40,25 @@ class OnLoop(Protocol):
     def __call__(self, function: Callable[[], T], /) -> T: ...
 
 
+class Loading(Protocol):
+    """The steps of a load: those of `Loader`."""
+
+    def fetch(self, release: Release) -> Candidate: ...
+
+    def is_newest(self, release: Release) -> bool: ...
+
+    def try_out(self, candidate: Candidate, is_wanted: Callable[[], bool]) -> None: ...
+
+    def open(self, candidate: Candidate) -> Servable: ...
+
+
 class BoundedLoader:
     """Loads releases, and unloads the least recently used models to make room."""
 
     def __init__(
         self,
         slots: Slots[Servable],
-        load: Callable[[Release], Servable],
+        loading: Loading,
         manifest_of: Callable[[Release], Manifest],
         *,
         bound_bytes: int,
@@ -52,14 +68,16 @@ class BoundedLoader:
         unloaded: Callable[[Servable], None],
         clock: Callable[[], float] = time.time,
         room_seconds: float = _ROOM_SECONDS,
+        trials_are_measured: bool = False,
     ) -> None:
         """`manifest_of` is asked before a first load. `last_predictions`: by model, on `clock`. `unloaded` counts models.
 
-        `room_seconds`: how long to wait until a loaded model is idle.
+        `room_seconds`: how long to wait until a loaded model is idle. `trials_are_measured`: whether `meter` reads memory that
+        the isolated process uses too.
         """
         self.bound_bytes = bound_bytes
         self._slots = slots
-        self._load = load
+        self._loading = loading
         self._manifest_of = manifest_of
         self._meter = meter
         self._on_loop = on_loop
@@ -67,28 +85,51 @@ class BoundedLoader:
         self._unloaded = unloaded
         self._clock = clock
         self._room_seconds = room_seconds
-        self._loads = threading.Lock()
+        self._loads = threading.RLock()
+        self._trials: AbstractContextManager[object] = self._loads if trials_are_measured else nullcontext()
         self._costs: dict[str, int] = {}
         self._loaded_at: dict[str, float] = {}
 
     def load(self, release: Release) -> Servable:
-        """The servable, within the bound. Raises OperatorError if there is no room for it, and what loading raises."""
+        """The servable of the newest release, within the bound. Raises OperatorError if there is no room for it, and what loading
+        raises."""
+        return self._load(release, lambda: self._loading.is_newest(release))
+
+    def load_live(self, release: Release) -> Servable:
+        """The same for the live release, also where a newer one could not be loaded."""
+
+        def is_live() -> bool:
+            live = self._slots.live_release(release.model)
+            return live is not None and live.generation == release.generation
+
+        return self._load(release, is_live)
+
+    def _load(self, release: Release, is_wanted: Callable[[], bool]) -> Servable:
         with self._loads:
-            self._make_room(release.model, self._expected_bytes(release))
-            servable, growth = self._meter.measure(lambda: self._load(release))
-            servable.memory_bytes = max(growth, _model_bytes(servable.manifest))
-            try:
-                self._make_room(release.model, servable.memory_bytes)
-            except OperatorError:
-                servable.close()
-                raise
-            # Only now: a process's first loads are measured with what its libraries take once, and are measured again.
-            self._costs[release.model] = servable.memory_bytes
-            # A release does not count as a use: a model without requests stays the next one to be unloaded.
-            unloaded = self._slots.unloaded(release.model)
-            if unloaded is None or unloaded.release.generation == release.generation:
-                self._loaded_at[release.model] = self._clock()
-            return servable
+            self._check_size(release.model, self._expected_bytes(release))
+            candidate = self._loading.fetch(release)
+        with self._trials:
+            self._loading.try_out(candidate, is_wanted)
+        with self._loads:
+            return self._open(candidate)
+
+    def _open(self, candidate: Candidate) -> Servable:
+        release = candidate.release
+        self._make_room(release.model, self._expected_bytes(release))
+        servable, growth = self._meter.measure(lambda: self._loading.open(candidate))
+        servable.memory_bytes = max(growth, _model_bytes(servable.manifest))
+        try:
+            self._make_room(release.model, servable.memory_bytes)
+        except OperatorError:
+            servable.close()
+            raise
+        # Only now: a process's first loads are measured with what its libraries take once, and are measured again.
+        self._costs[release.model] = servable.memory_bytes
+        # A release does not count as a use: a model without requests stays the next one to be unloaded.
+        unloaded = self._slots.unloaded(release.model)
+        if unloaded is None or unloaded.release.generation == release.generation:
+            self._loaded_at[release.model] = self._clock()
+        return servable
 
     def has_room(self, release: Release) -> bool:
         """Whether the model is expected to fit without unloading another."""
@@ -101,13 +142,16 @@ class BoundedLoader:
     def _expected_bytes(self, release: Release) -> int:
         return self._costs.get(release.model) or _model_bytes(self._manifest_of(release))
 
-    def _make_room(self, model: str, needed: int) -> None:
+    def _check_size(self, model: str, needed: int) -> None:
         if needed > self.bound_bytes:
             raise OperatorError(
                 f"model {model} needs {_mib(needed)} MiB of memory, more than all models may use together "
                 f"(HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB={self.bound_bytes // _MIB})",
                 hint="raise HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB, or release a smaller model",
             )
+
+    def _make_room(self, model: str, needed: int) -> None:
+        self._check_size(model, needed)
         end = time.monotonic() + self._room_seconds
         while (chosen := self._on_loop(lambda: self._take_out(model, needed))) is None:
             if time.monotonic() > end:

@@ -119,8 +119,8 @@ class ModelPool:
         self._metrics.timed_out(model)
         raise ModelUnloaded(
             model,
-            f"model {model} is still being loaded after {self._wait_seconds:g} s",
-            hint="retry after a second; loading goes on",
+            f"model {model} is not in memory after {self._wait_seconds:g} s",
+            hint="retry after a second: models are loaded one after the other, and its load goes on",
         )
 
     def _give_up(self, model: str, future: Waiting) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -104,6 +106,24 @@ def test_hanging_model_is_ended_in_time(isolated: IsolatedProcess, make: Callabl
         isolated._seconds = 60
 
 
+def test_limit_of_time_names_a_build_of_tensorrt(
+    isolated: IsolatedProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(isolated, toy_onnx(6.0))
+    exact = EXACT.dump()
+    monkeypatch.setattr(EngineOptions, "dump", lambda self: exact)
+    isolated._seconds = 0.3
+    options = EngineOptions(Form(tensorrt=True))
+    try:
+        with (
+            pytest.raises(UnservableModel, match=r"took longer than 0.3 s \(TensorRT can take minutes"),
+            isolated.open(MODEL, bad_models.hanging_at_load(), options, always),
+        ):
+            pass
+    finally:
+        isolated._seconds = 60
+
+
 def test_trial_ends_when_it_is_no_longer_wanted(isolated: IsolatedProcess) -> None:
     run(isolated, toy_onnx(7.0))
     asked = []
@@ -128,6 +148,37 @@ def test_process_that_was_killed_is_started_again(isolated: IsolatedProcess) -> 
     assert run(isolated, toy_onnx(9.0)) == [9.0, 9.0, 9.0]
 
 
+def test_process_of_replaced_files_says_so(
+    isolated: IsolatedProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EngineOptions, "dump", lambda self: {"form": {}, "of_another_release": 1})
+    with pytest.raises(UnservableModel, match="TypeError"):
+        run(isolated, toy_onnx(7.0))
+    isolated._program_replaced = lambda: True
+    try:
+        with pytest.raises(
+            UnservableModel, match="files of this server were replaced .*TypeError.*restart the server"
+        ):
+            run(isolated, toy_onnx(7.0))
+        monkeypatch.undo()
+        assert run(isolated, toy_onnx(7.0)) == [7.0] * 3, "asked only where it does not work"
+        with pytest.raises(UnservableModel, match="by SIGFPE"):
+            run(isolated, bad_models.crashing_at_load())
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        with pytest.raises(UnservableModel, match="replaced .*does not start"):
+            run(isolated, toy_onnx(7.0))
+    finally:
+        isolated._program_replaced = lambda: False
+
+
+def test_reply_of_another_release_is_refused(
+    isolated: IsolatedProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(IsolatedProcess, "_ask", lambda *_: ({"inputs": []}, memoryview(b"")))
+    with pytest.raises(UnservableModel, match="failed: KeyError: 'device'"):
+        run(isolated, toy_onnx(7.0))
+
+
 def test_program_of_torch_runs_in_the_process(isolated: IsolatedProcess) -> None:
     """What torch itself allocates is not counted as the model's memory."""
     feeds: dict[str, Array] = {"amount": np.array([1.5], np.float32), "count": np.array([3])}
@@ -135,7 +186,15 @@ def test_program_of_torch_runs_in_the_process(isolated: IsolatedProcess) -> None
         assert engine.run("scores", feeds).tolist() == [6.0]
 
 
-def test_close_ends_the_process(isolated: IsolatedProcess) -> None:
+def test_close_ends_a_trial(isolated: IsolatedProcess) -> None:
     run(isolated, toy_onnx(8.0))
-    isolated.close()
+    model = bad_models.hanging_at_scoring()
+    stop = threading.Timer(0.5, isolated.close)
+    stop.start()
+    with pytest.raises(UnservableModel, match="the server is being stopped"):
+        run(isolated, model)
+    stop.join()
+    assert children() == []
+    with pytest.raises(UnservableModel, match="the server is being stopped"):
+        run(isolated, toy_onnx(8.0))
     assert children() == []

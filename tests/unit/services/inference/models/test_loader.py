@@ -104,7 +104,7 @@ def test_file_changed_after_verification_is_refused(
         (folder / MODEL).write_bytes(toy_onnx(5.0))
         return manifest
 
-    monkeypatch.setattr("services.inference.models.loader.verify_version", verify_then_swap)
+    monkeypatch.setattr("services.inference.models.candidate.verify_version", verify_then_swap)
     with pytest.raises(IntegrityError, match="changed between verifying and loading"):
         loader.load(release)
     assert engines.made == 0
@@ -321,7 +321,7 @@ def test_trial_is_wanted_until_a_newer_release(toys: ToyStore, engines: Counting
             loader.load(release)
     (toys.home / "models").rename(toys.home / "away")
     assert trial.wanted == [False, True]
-    assert loader._is_newest(older), "a store that is away ends no trial"
+    assert loader.is_newest(older), "a store that is away ends no trial"
 
 
 def test_version_that_has_passed_is_not_tried_again(toys: ToyStore, engines: CountingEngine) -> None:

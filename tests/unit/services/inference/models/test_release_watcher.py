@@ -287,3 +287,19 @@ def test_store_that_fails_for_every_model_is_a_problem_of_the_store(world: World
     world.watcher.poll()
     assert world.watcher.store_problem == "away"
     assert world.watcher.failing() == []
+
+
+def test_load_that_is_given_up_at_a_stop_is_no_failure(world: World) -> None:
+    world.release(1, "a")
+    world.broken.add("a")
+    load = world.watcher._load
+
+    def stopped(release: Release) -> Servable:
+        world.watcher.begin_stop()
+        return load(release)
+
+    world.watcher._load = stopped
+    world.watcher.poll()
+    assert world.loaded
+    assert world.watcher.failing() == []
+    assert world.sample("homeostat_inference_swaps_total", model="toy", result="failed") is None

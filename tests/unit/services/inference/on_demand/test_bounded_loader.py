@@ -13,7 +13,7 @@ from services.inference.on_demand.memory_meter import MemoryMeter
 from shared.contracts.release import Release
 from shared.errors import OperatorError, UnservableModel
 from tests.fakes.releases import release_of
-from tests.waiting import eventually
+from tests.waiting import bound, eventually
 
 T = TypeVar("T")
 MIB = 1 << 20
@@ -33,7 +33,7 @@ class FakeServable:
 class World:
     """Models whose memory is known: `taken` is what a loaded one takes, `files` the size of its file, in MiB."""
 
-    def __init__(self, bound: int, room_seconds: float = 0.1) -> None:
+    def __init__(self, bound: int, room_seconds: float = 0.1, trials_are_measured: bool = False) -> None:
         self.slots: Slots[Any] = Slots()
         self.files: dict[str, int] = {}
         self.taken: dict[str, int] = {}
@@ -42,9 +42,13 @@ class World:
         self.loads: list[str] = []
         self.now = 0.0
         self.memory = 0
+        self.do_load: Callable[[Release], Any] = self._load
+        self.do_try: Callable[[Release, Callable[[], bool]], None] = lambda release, is_wanted: None
+        self.newest: dict[str, int] = {}
+        self.fetched: list[str] = []
         self.loader = BoundedLoader(
             self.slots,
-            self._load,
+            self,
             self._manifest,
             bound_bytes=bound * MIB,
             meter=MemoryMeter(lambda: self.memory, lambda: None),
@@ -53,6 +57,7 @@ class World:
             unloaded=lambda servable: self.unloaded.append(servable.model),
             clock=lambda: self.now,
             room_seconds=room_seconds,
+            trials_are_measured=trials_are_measured,
         )
 
     def _manifest(self, release: Release) -> Any:
@@ -68,6 +73,21 @@ class World:
         self.loads.append(release.model)
         self.memory += self.taken.get(release.model, 0) * MIB
         return FakeServable(release, self._manifest(release))
+
+    # The steps of a load.
+
+    def fetch(self, release: Release) -> Any:
+        self.fetched.append(release.model)
+        return SimpleNamespace(release=release)
+
+    def is_newest(self, release: Release) -> bool:
+        return release.generation >= self.newest.get(release.model, 0)
+
+    def try_out(self, candidate: Any, is_wanted: Callable[[], bool]) -> None:
+        self.do_try(candidate.release, is_wanted)
+
+    def open(self, candidate: Any) -> Any:
+        return self.do_load(candidate.release)
 
     def serve(self, model: str, generation: int = 1) -> FakeServable:
         self.now += 1
@@ -124,7 +144,7 @@ def test_known_size_makes_room_before_the_load() -> None:
         seen.append(world.loaded())
         return load(release)
 
-    world.loader._load = observed
+    world.do_load = observed
     world.serve("a")
     assert seen == [[]]
 
@@ -135,7 +155,7 @@ def test_model_larger_than_the_bound_is_not_loaded() -> None:
     world.files["big"] = 4
     with pytest.raises(OperatorError, match=r"big needs 4.0 MiB.*HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB=3"):
         world.loader.load(release_of("big", 1))
-    assert world.loads == ["a"]
+    assert world.fetched == world.loads == ["a"]
     assert world.loaded() == ["a"]
 
 
@@ -150,7 +170,7 @@ def test_model_that_turns_out_larger_is_closed() -> None:
         made.append(load(release))
         return made[-1]
 
-    world.loader._load = observed
+    world.do_load = observed
     with pytest.raises(OperatorError, match="big needs 4"):
         world.loader.load(release_of("big", 1))
     assert made[0].closed
@@ -206,7 +226,7 @@ def test_failed_load_changes_no_costs() -> None:
     def refuse(release: Release) -> Any:
         raise UnservableModel("no signature")
 
-    world.loader._load = refuse
+    world.do_load = refuse
     with pytest.raises(UnservableModel):
         world.loader.load(release_of("b", 1))
     assert world.loaded() == ["a"]
@@ -222,7 +242,7 @@ def test_one_load_at_a_time() -> None:
         assert go.wait(60)
         return load(release)
 
-    world.loader._load = slow
+    world.do_load = slow
     threads = [threading.Thread(target=world.loader.load, args=(release_of(name, 1),)) for name in "ab"]
     for thread in threads:
         thread.start()
@@ -249,3 +269,63 @@ def test_refused_model_is_measured_again() -> None:
         world.loader.load(release_of("a", 1))
     world.taken["a"] = 1
     assert world.serve("a").memory_bytes == MIB
+
+
+def test_version_on_trial_holds_up_no_other_model() -> None:
+    world = World(bound=9)
+    entered, go = threading.Event(), threading.Event()
+
+    def hang(release: Release, is_wanted: Callable[[], bool]) -> None:
+        if release.model == "a":
+            entered.set()
+            assert go.wait(bound(60))
+
+    world.do_try = hang
+    threads = [threading.Thread(target=world.loader.load, args=(release_of(name, 1),)) for name in "ab"]
+    threads[0].start()
+    try:
+        assert entered.wait(bound(10))
+        threads[1].start()
+        threads[1].join(bound(5))
+        assert world.loads == ["b"]
+    finally:
+        go.set()
+    for thread in threads:
+        thread.join(bound(10))
+    assert world.loads == ["b", "a"]
+
+
+def test_trial_on_a_gpu_is_beside_no_other_load() -> None:
+    world = World(bound=9, trials_are_measured=True)
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(release: Release, is_wanted: Callable[[], bool]) -> None:
+        if release.model == "a":
+            entered.set()
+            assert go.wait(bound(60))
+
+    world.do_try = slow
+    threads = [threading.Thread(target=world.loader.load, args=(release_of(name, 1),)) for name in "ab"]
+    threads[0].start()
+    assert entered.wait(bound(60))
+    threads[1].start()
+    threads[1].join(0.1)
+    assert world.loads == []
+    go.set()
+    for thread in threads:
+        thread.join(bound(60))
+    assert sorted(world.loads) == ["a", "b"]
+
+
+def test_live_release_is_loaded_though_a_newer_one_exists() -> None:
+    """The newer one could not be loaded: the release before it still answers."""
+    world = World(bound=9)
+    wanted = []
+    world.do_try = lambda release, is_wanted: wanted.append(is_wanted())
+    world.slots.register(release_of("a", 1))
+    world.newest["a"] = 2
+    world.loader.load(release_of("a", 1))
+    world.loader.load_live(release_of("a", 1))
+    world.slots.swap(FakeServable(release_of("a", 2), None))
+    world.loader.load_live(release_of("a", 1))
+    assert wanted == [False, True, False]

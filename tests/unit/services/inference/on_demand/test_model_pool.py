@@ -133,7 +133,7 @@ def test_wait_is_bounded_and_the_load_goes_on() -> None:
     world.go.clear()
 
     async def test() -> None:
-        with pytest.raises(ModelUnloaded, match=r"still being loaded after 0.01 s") as late:
+        with pytest.raises(ModelUnloaded, match=r"not in memory after 0.01 s") as late:
             await world.pool.acquire("toy")
         assert late.value.status == 503
         world.go.set()
