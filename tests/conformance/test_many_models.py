@@ -190,6 +190,16 @@ def test_tampered_version_is_not_loaded_on_demand(tmp_path: Path) -> None:
     assert answer.status_code == 503
     assert "cannot be loaded" in answer.json()["error"]
     assert server.sample("homeostat_inference_demand_loads_total", model=name_of(5), result="failed") == 1
+    report = server.ask("GET", "/status.json").json()
+    [text] = [message["text"] for message in report["messages"] if name_of(5) in message["text"]]
+    assert text.startswith(f"Generation 1 of {name_of(5)} is live but not in memory, and cannot be loaded: ")
+    # A release that cannot be loaded either is what is said then, and the list of this worker has it.
+    store.put_and_release(8.0, model=name_of(5), raw=b"no model")
+    server.watcher.poll()
+    report = server.ask("GET", "/status.json").json()
+    [text] = [message["text"] for message in report["messages"] if name_of(5) in message["text"]]
+    assert text.startswith(f"The newest release of {name_of(5)} cannot be loaded: ")
+    assert name_of(5) in report["workers"][0]["release_errors"]
 
 
 def test_swap_under_requests_of_the_unloaded_model(tmp_path: Path) -> None:

@@ -10,7 +10,13 @@ Message = dict[str, str]
 
 def find_messages(report: Mapping[str, Any]) -> list[Message]:
     """Messages with `level` (`problem` or `info`) and `text`; empty if there is nothing to report."""
-    messages = [*_releases(report), *_models(report), *_memory(report), *_log(report)]
+    messages = [
+        *_releases(report),
+        *_models(report),
+        *_other_workers(report),
+        *_memory(report),
+        *_log(report),
+    ]
     if report["ready"] and not report["requests"]["last_prediction_at"]:
         messages.append(
             _hint("No prediction yet since this server started. Send the first one with POST /predict.")
@@ -56,6 +62,14 @@ def _models(report: Mapping[str, Any]) -> list[Message]:
     for model in report["models"]:
         if not model["last_error"]:
             continue
+        if model["demand_load_error"]:
+            messages.append(
+                _problem(
+                    f"Generation {model['generation']} of {model['name']} is live but not in memory, and cannot be loaded: "
+                    f"{model['last_error']}. The next requests for it try again."
+                )
+            )
+            continue
         rest = (
             f"Generation {model['generation']} stays live."
             if model["version"]
@@ -68,6 +82,21 @@ def _models(report: Mapping[str, Any]) -> list[Message]:
             )
         )
     return messages
+
+
+def _other_workers(report: Mapping[str, Any]) -> list[Message]:
+    """Releases that another process of this server could not load, and this one could."""
+    own = {model["name"] for model in report["models"] if model["last_error"]}
+    return [
+        _problem(
+            f"Worker {worker['worker']} cannot load the newest release of {name}: {problem}. It still answers with the release "
+            "before it, if there is one. Loading is retried automatically."
+        )
+        for worker in report["workers"]
+        if worker["worker"] != report["worker"]
+        for name, problem in worker["release_errors"].items()
+        if name not in own
+    ]
 
 
 def _memory(report: Mapping[str, Any]) -> list[Message]:

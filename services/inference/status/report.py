@@ -86,6 +86,7 @@ class Status:
                 }
                 for release, servable in self._live()
             ],
+            "release_errors": {model: self._watcher.problem(model) for model in self._watcher.failing()},
             **{outcome: sum(count[outcome] for count in counts) for outcome in _OUTCOMES},
             "in_flight": self._metrics.in_flight,
             "maximum_in_flight": self._maximum_in_flight,
@@ -161,7 +162,9 @@ class Status:
         for model in models:
             name = str(model["name"])
             of_model = counts.get(name, Counter[str]())
-            model["last_error"] = self._watcher.problem(name) or self._pool.problem(name)
+            of_release = self._watcher.problem(name)
+            model["demand_load_error"] = "" if of_release else self._pool.problem(name)
+            model["last_error"] = of_release or model["demand_load_error"]
             model["requests"] = {outcome: of_model.get(outcome, 0) for outcome in _OUTCOMES}
             model |= _last_prediction(last.get(name), now)
         return models

@@ -8,7 +8,9 @@ from services.inference.status.messages import find_messages
 
 WELL: dict[str, Any] = {
     "ready": True,
-    "models": [{"name": "toy", "version": "ab", "generation": 3, "last_error": ""}],
+    "models": [{"name": "toy", "version": "ab", "generation": 3, "last_error": "", "demand_load_error": ""}],
+    "worker": 1,
+    "workers": [{"worker": 1, "release_errors": {}}],
     "model_memory": {"bound_bytes": None, "loads_last_minute": 0, "loaded": 1},
     "requests": {"last_prediction_at": "2026-01-01T00:00:00+00:00"},
     "release_log": {
@@ -77,12 +79,33 @@ def test_release_log_unavailable_later() -> None:
     [("ab", "Generation 3 stays live."), ("", "No version of this model is live.")],
 )
 def test_failed_release_names_live_generation(version: str, rest: str) -> None:
-    model = {"name": "toy", "version": version, "generation": 3, "last_error": "another digest"}
+    model = {**WELL["models"][0], "version": version, "last_error": "another digest"}
     [(level, text)] = messages(models=[model])
     assert level == "problem"
     assert text.startswith(
         f"The newest release of toy cannot be loaded: another digest. {rest} Loading is retried"
     )
+
+
+def test_live_model_that_cannot_be_loaded_again_is_no_failed_release() -> None:
+    model = {**WELL["models"][0], "last_error": "another digest", "demand_load_error": "another digest"}
+    assert messages(models=[model]) == [
+        (
+            "problem",
+            "Generation 3 of toy is live but not in memory, and cannot be loaded: another digest. The next requests for it "
+            "try again.",
+        )
+    ]
+
+
+def test_failed_release_of_another_worker_is_reported_once() -> None:
+    workers = [{"worker": number, "release_errors": {"toy": "no memory"}} for number in (1, 2)]
+    [(level, text)] = messages(workers=workers)
+    assert level == "problem"
+    assert text.startswith("Worker 2 cannot load the newest release of toy: no memory.")
+    failed = [{**WELL["models"][0], "last_error": "no memory"}]
+    [(_, text)] = messages(workers=workers, models=failed)
+    assert text.startswith("The newest release of toy cannot be loaded: no memory.")
 
 
 @pytest.mark.parametrize(
