@@ -177,13 +177,13 @@ class Installation:
 
 
 def make_installation(
-    root: Path, *, days: int = 30, per_hour: int = 4, seed: int = 7, **changes: Any
+    root: Path, *, days: int = 30, per_hour: int = 4, seed: int = 7, trainer: str = TRAINER, **changes: Any
 ) -> Installation:
     """An installation below `root`: keys, project, `days` days of rows in the lake, and a poor champion, not yet deployed."""
     home, project = root / "home", root / "project"
     project.mkdir(parents=True)
     (project / "loop.yaml").write_text(yaml.safe_dump(loop_with(**changes)))
-    (project / "train.py").write_text(TRAINER)
+    (project / "train.py").write_text(trainer)
     spec = read_loop_spec(project)
     keys = ensure_keys(home)
     lake = Lake(str(home / "lake"))
