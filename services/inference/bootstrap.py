@@ -134,7 +134,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     ids = PredictionIds(keys.prediction_id_secret())
     spool = SpoolWriter.open(shared.home / "spool", maximum_bytes=settings.spool_bytes)
 
-    metrics = InferenceMetrics(CollectorRegistry())
+    metrics = InferenceMetrics(CollectorRegistry(), maximum_in_flight=settings.maximum_in_flight)
     metrics.registry.register(SpoolCollector(spool))
     metrics.runs_on(device.name, device.reason)
     if (gpu := find_gpu(device)) is not None:
@@ -228,7 +228,6 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         device=device.name,
         device_reason=device.reason,
         worker=registration.number if registration is not None else 1,
-        maximum_in_flight=settings.maximum_in_flight,
     )
     peers: Peers = Alone(metrics.registry, status.of_this_process)
     if registration is not None:

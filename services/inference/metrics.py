@@ -29,9 +29,17 @@ class InferenceMetrics(Collector):
     Counted on the server's event loop; the release watcher's thread counts swaps.
     """
 
-    def __init__(self, registry: CollectorRegistry, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        maximum_in_flight: int = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`maximum_in_flight`: the limit of concurrent requests, to be shown beside their number."""
         self.registry = registry
         self.in_flight = 0
+        self.maximum_in_flight = maximum_in_flight
         self._clock = clock
         self._device: tuple[str, str] | None = None
         self._requests: dict[tuple[str, str, str], Histogram] = {}
@@ -219,6 +227,11 @@ class InferenceMetrics(Collector):
         )
         yield GaugeMetricFamily(
             "homeostat_inference_requests_in_flight", "Requests in progress.", self.in_flight
+        )
+        yield GaugeMetricFamily(
+            "homeostat_inference_requests_in_flight_limit",
+            "Maximum number of concurrent requests; further ones get 503. Of several workers the sum.",
+            self.maximum_in_flight,
         )
 
     def _collect_calls(self) -> Iterable[Metric]:

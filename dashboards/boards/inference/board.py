@@ -1,10 +1,10 @@
-"""The inference board: rate, errors, duration, saturation, spool, releases, hardware."""
+"""The inference board: rate, errors, duration, saturation, spool, releases, models on demand, hardware."""
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.boards.inference import device, duration, releases, requests, saturation, spool
+from dashboards.boards.inference import device, duration, on_demand, releases, requests, saturation, spool
 from dashboards.parts.layout import Row, board
 from dashboards.parts.objective import AVAILABILITY, LATENCY, burn
 from dashboards.parts.scrape_status import scraped
@@ -67,6 +67,16 @@ def make() -> dashboard.Dashboard:
                     (3, releases.duration()),
                     (3, releases.versions_in_memory()),
                     (3, releases.log_last_read()),
+                ],
+            ),
+            Row(
+                "Models on demand",
+                6,
+                [
+                    (6, on_demand.models()),
+                    (6, on_demand.memory()),
+                    (6, on_demand.loads()),
+                    (6, on_demand.waiting()),
                 ],
             ),
             Row("Hardware", 6, [(8, device.device()), (8, device.busy()), (8, device.memory())]),

@@ -14,13 +14,15 @@ def in_flight() -> SdkPanel:
     about = About(
         title="Requests in flight",
         unit="short",
-        shows="Requests in progress at scrape time, by server.",
+        shows="Requests in progress at scrape time, by server, and the limit beyond which requests get 503.",
         normal="a few.",
         hint="rising together with response time: the server is overloaded; add one.",
         empty=NO_SERVER,
     )
     return time_series(
-        about, Query("max by (instance) (homeostat_inference_requests_in_flight)", "{{instance}}")
+        about,
+        Query("max by (instance) (homeostat_inference_requests_in_flight)", "{{instance}}"),
+        Query("max by (instance) (homeostat_inference_requests_in_flight_limit)", "{{instance}}: limit"),
     )
 
 

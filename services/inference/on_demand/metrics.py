@@ -30,7 +30,7 @@ class OnDemandMetrics(Collector):
 
     def __init__(self, registry: CollectorRegistry, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._recent: deque[float] = deque()
+        self._recent: deque[tuple[float, float]] = deque()
         self.bound_bytes: int | None = None
         self._versions: VersionCounts | None = None
         self._slots: Slots[Servable] = Slots()
@@ -49,7 +49,7 @@ class OnDemandMetrics(Collector):
             self._versions.loaded(servable)
         self._loads[servable.model, "loaded"] += 1
         self._seconds.observe(seconds)
-        self._recent.append(self._clock())
+        self._recent.append((self._clock(), seconds))
 
     def load_failed(self, model: str) -> None:
         """A model could not be loaded."""
@@ -65,12 +65,12 @@ class OnDemandMetrics(Collector):
             self._versions.unloaded(servable)
         self._unloads[servable.model] += 1
 
-    def loads_last_minute(self) -> int:
-        """Models that were loaded on demand in the last 60 seconds."""
+    def last_minute(self) -> tuple[int, float]:
+        """Models that were loaded on demand in the last 60 seconds, and the sum of what each load took."""
         since = self._clock() - 60
-        while self._recent and self._recent[0] < since:
+        while self._recent and self._recent[0][0] < since:
             self._recent.popleft()
-        return len(self._recent)
+        return len(self._recent), sum(seconds for _, seconds in self._recent)
 
     def totals(self) -> dict[str, int]:
         """Loads by result and unloads, of all models."""

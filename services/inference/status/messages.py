@@ -100,15 +100,15 @@ def _other_workers(report: Mapping[str, Any]) -> list[Message]:
 
 
 def _memory(report: Mapping[str, Any]) -> list[Message]:
-    """More models in use than fit: each model in memory was replaced more than once in a minute."""
+    """More models in use than fit: requests wait for loads half of the time, as in the alert HomeostatModelsThrashing."""
     memory = report["model_memory"]
-    loads, loaded = memory["loads_last_minute"], memory["loaded"]
-    if memory["bound_bytes"] is None or loads <= 2 * loaded:
+    if memory["bound_bytes"] is None or memory["load_seconds_last_minute"] <= 30:
         return []
     return [
         _problem(
-            f"{loads} models were loaded on demand in the last minute, and {loaded} fit into memory together: requests wait for "
-            "loads. Raise HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB, or add servers."
+            f"{memory['loads_last_minute']} models were loaded on demand in the last minute, which requests waited for during "
+            f"{memory['load_seconds_last_minute']:.0f} s; {memory['loaded']} fit into memory together. Raise "
+            "HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB, or add servers."
         )
     ]
 

@@ -38,10 +38,9 @@ class Status:
         device: str,
         device_reason: str,
         worker: int = 1,
-        maximum_in_flight: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`worker`: the number of this process; `maximum_in_flight`: its limit of concurrent requests."""
+        """`worker`: the number of this process."""
         self._pool = pool
         self._slots = pool.slots
         self._watcher = watcher
@@ -52,7 +51,6 @@ class Status:
         self._device = device
         self._device_reason = device_reason
         self._worker = worker
-        self._maximum_in_flight = maximum_in_flight
         self._peers: Peers = Alone(metrics.registry, self.of_this_process)
         self._clock = clock
         self._started_at = datetime.fromtimestamp(clock(), UTC)
@@ -89,7 +87,7 @@ class Status:
             "release_errors": {model: self._watcher.problem(model) for model in self._watcher.failing()},
             **{outcome: sum(count[outcome] for count in counts) for outcome in _OUTCOMES},
             "in_flight": self._metrics.in_flight,
-            "maximum_in_flight": self._maximum_in_flight,
+            "maximum_in_flight": self._metrics.maximum_in_flight,
         }
 
     def report(self) -> dict[str, Any]:
@@ -179,13 +177,15 @@ class Status:
     def _model_memory(self) -> dict[str, Any]:
         """Models in memory and not; what they take is measured only where `bound_bytes` is set."""
         loaded = self._slots.current()
+        loads, seconds = self._on_demand.last_minute()
         return {
             "bound_bytes": self._on_demand.bound_bytes,
             "bytes": sum(servable.memory_bytes for servable in loaded),
             "loaded": len(loaded),
             "unloaded": len(self._slots.all_unloaded()),
             "demand_loads": self._on_demand.totals(),
-            "loads_last_minute": self._on_demand.loads_last_minute(),
+            "loads_last_minute": loads,
+            "load_seconds_last_minute": round(seconds, 3),
         }
 
     def _requests(self, now: float) -> dict[str, Any]:

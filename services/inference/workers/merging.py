@@ -25,6 +25,7 @@ _SUMS = frozenset(
         "homeostat_inference_model_memory_bytes",
         "homeostat_inference_models",
         "homeostat_inference_requests_in_flight",
+        "homeostat_inference_requests_in_flight_limit",
         "homeostat_inference_spool_bound_bytes",
         "homeostat_inference_spool_bytes",
         "homeostat_inference_tasks_unfinished",

@@ -23,7 +23,7 @@ def servable(version: str) -> Any:
 
 def test_exposition_text() -> None:
     registry = CollectorRegistry()
-    metrics = InferenceMetrics(registry, clock=lambda: 1_767_225_600.5)
+    metrics = InferenceMetrics(registry, maximum_in_flight=256, clock=lambda: 1_767_225_600.5)
     metrics.runs_on("cpu", "requested")
     metrics.watch_queue(lambda: 3)
     served = servable("abc")
@@ -35,6 +35,7 @@ def test_exposition_text() -> None:
     metrics.failed(None, "refused", 422, 0.0001)
     text = generate_latest(registry).decode()
     for line in (
+        "homeostat_inference_requests_in_flight_limit 256.0",
         'homeostat_inference_request_duration_seconds_bucket{le="0.0005",model="toy",outcome="answered",version="abc"} 2.0',
         'homeostat_inference_request_duration_seconds_count{model="",outcome="refused",version=""} 1.0',
         'homeostat_inference_rows_total{model="toy",version="abc"} 13.0',

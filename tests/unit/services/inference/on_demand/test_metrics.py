@@ -70,9 +70,9 @@ def test_without_a_bound_no_memory_is_reported() -> None:
 
 def test_loads_are_recent_for_a_minute() -> None:
     world = World()
-    world.metrics.loaded(servable("a"), seconds=0.1)
+    world.metrics.loaded(servable("a"), seconds=0.25)
     world.now += 59
-    world.metrics.loaded(servable("b"), seconds=0.1)
-    assert world.metrics.loads_last_minute() == 2
+    world.metrics.loaded(servable("b"), seconds=0.5)
+    assert world.metrics.last_minute() == (2, 0.75)
     world.now += 2
-    assert world.metrics.loads_last_minute() == 1
+    assert world.metrics.last_minute() == (1, 0.5)

@@ -11,7 +11,12 @@ WELL: dict[str, Any] = {
     "models": [{"name": "toy", "version": "ab", "generation": 3, "last_error": "", "demand_load_error": ""}],
     "worker": 1,
     "workers": [{"worker": 1, "release_errors": {}}],
-    "model_memory": {"bound_bytes": None, "loads_last_minute": 0, "loaded": 1},
+    "model_memory": {
+        "bound_bytes": None,
+        "loads_last_minute": 0,
+        "load_seconds_last_minute": 0.0,
+        "loaded": 1,
+    },
     "requests": {"last_prediction_at": "2026-01-01T00:00:00+00:00"},
     "release_log": {
         "last_error": "",
@@ -126,11 +131,11 @@ def test_dropped_rows_are_reported(spool: dict[str, object], text: str) -> None:
 
 
 def test_models_that_do_not_fit_together_are_a_problem() -> None:
-    memory = {"bound_bytes": 1 << 20, "loads_last_minute": 10, "loaded": 5}
+    memory = {"bound_bytes": 1 << 20, "loads_last_minute": 10, "load_seconds_last_minute": 30.0, "loaded": 5}
     assert messages(model_memory=memory) == []
-    [(level, text)] = messages(model_memory=memory | {"loads_last_minute": 11})
+    [(level, text)] = messages(model_memory=memory | {"load_seconds_last_minute": 31.0})
     assert level == "problem"
     assert text.startswith(
-        "11 models were loaded on demand in the last minute, and 5 fit into memory together"
+        "10 models were loaded on demand in the last minute, which requests waited for during 31 s; 5 fit into memory"
     )
-    assert messages(model_memory=memory | {"bound_bytes": None, "loads_last_minute": 11}) == []
+    assert messages(model_memory=memory | {"bound_bytes": None, "load_seconds_last_minute": 31.0}) == []

@@ -64,6 +64,7 @@ def test_series_of_one_process_are_kept() -> None:
 def test_gauges_are_those_of_running_processes() -> None:
     for name, wanted in (
         ("homeostat_inference_requests_in_flight", 5),
+        ("homeostat_inference_requests_in_flight_limit", 5),
         ("homeostat_inference_generation", 2),
         ("homeostat_inference_last_prediction_timestamp_seconds", 3),
     ):
