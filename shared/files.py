@@ -21,6 +21,14 @@ class UnusableFile(OSError):
     """There is something at the path that must not be read: no regular file, a symbolic link, or too large a file."""
 
 
+def keep_files_private() -> None:
+    """From now on, files and folders that this process and its children create are readable by their user only.
+
+    For entry points. The files of a service are logged rows, outcomes, keys and models.
+    """
+    os.umask(0o077)
+
+
 def read_regular(path: Path, *, maximum_bytes: int, root: Path | None = None) -> bytes:
     """The content of a regular file. Raises OSError, and UnusableFile for anything else at the path.
 

@@ -19,6 +19,7 @@ from local_stack.addresses import addresses
 from local_stack.running_stacks import other_stacks
 from local_stack.state import read_state
 from shared.errors import CallerError, DependencyUnavailable, OperatorError
+from shared.files import keep_files_private
 from shared.http.service_client import ServiceClient
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ def deploy(
             )
         loop = read_loop_spec(project)
         _require_retraining(settings, where.retraining, project)
+        keep_files_private()  # only now: the project of an export is its owner's to share
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         store, keys = open_model_store(settings.model_store_url), ensure_keys(settings.home)

@@ -76,7 +76,9 @@ class VersionBuilder:
                 run_id=f"deploy-{loop.model}",
                 command=policy.command,
                 directory=project,
-                environment=training_environment(train=folder / "train.parquet", out=out),
+                environment=training_environment(
+                    train=folder / "train.parquet", out=out, passed=policy.environment
+                ),
                 log=self.log,
                 time_limit=policy.time_limit,
             )

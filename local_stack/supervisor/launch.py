@@ -21,6 +21,7 @@ from local_stack.supervisor.readiness import wait_until_ready
 from local_stack.supervisor.supervisor import Supervisor
 from shared.contracts.stack_state import StackState
 from shared.errors import HomeostatError, OperatorError
+from shared.files import keep_files_private
 
 PORTS = (
     *("inference_port", "shipper_port", "drift_port", "retraining_port", "sink_port"),
@@ -44,6 +45,7 @@ def run_attached(
     `on_ready` is called once every process is ready, `on_progress` with each event worth a line; `console` shows the start.
     Raises `OperatorError` when not everything is ready in `wait_s` seconds; 0 skips the check.
     """
+    keep_files_private()
     supervisor = Supervisor(settings, observability=observability, on_progress=on_progress)
     failed: list[HomeostatError] = []
     over = threading.Event()
@@ -95,6 +97,7 @@ def start_detached(
     Raises the supervisor's own error, or `OperatorError` when not everything is ready in `wait_s` seconds; then the
     supervisor is stopped again.
     """
+    keep_files_private()
     log = settings.home.absolute() / "logs" / "supervisor.log"
     answer = settings.home.absolute() / "run" / "answer.json"
     for path in (log, answer):

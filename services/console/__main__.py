@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from services.console.bootstrap import build, open_socket, serve
 from services.console.settings import ConsoleSettings
 from shared.errors import HomeostatError
+from shared.files import keep_files_private
 from shared.observability.logs import configure_logs, get_logger
 
 
@@ -18,6 +19,7 @@ def main() -> int:
     # uvicorn stops at these signals and then raises them again; without a handler the second one would end in a traceback.
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
+    keep_files_private()
     log = get_logger(__name__)
     try:
         settings = ConsoleSettings()

@@ -12,6 +12,7 @@ import uvicorn
 from services.drift.bootstrap import assemble
 from services.drift.settings import DriftSettings
 from shared.errors import HomeostatError
+from shared.files import keep_files_private
 from shared.observability.logs import configure_logs
 from shared.settings import HomeostatSettings
 
@@ -19,6 +20,7 @@ from shared.settings import HomeostatSettings
 def main() -> int:
     """Run until a signal stops it. Exit code 1 with a message if a setting or store must be fixed first."""
     os.environ["DO_NOT_TRACK"] = "1"
+    keep_files_private()
     shared, settings = HomeostatSettings(), DriftSettings()
     configure_logs("drift", shared)
     try:

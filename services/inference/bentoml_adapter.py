@@ -21,6 +21,7 @@ from services.inference.open_files import raise_file_limit
 from services.inference.settings import InferenceSettings
 from services.inference.tasks.handlers import TaskHandlers
 from shared.errors import HomeostatError
+from shared.files import keep_files_private
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
 
@@ -124,6 +125,7 @@ class BentoMLAdapter:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 die_with_parent()
+                keep_files_private()
                 raise_file_limit()
                 sys.setswitchinterval(_SWITCH_SECONDS)
                 server = build(InferenceSettings(), HomeostatSettings())

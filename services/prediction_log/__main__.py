@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from services.prediction_log.bootstrap import run_shipper, run_sink
+from shared.files import keep_files_private
 
 PROCESSES = {"shipper": run_shipper, "sink": run_sink}
 
@@ -15,6 +16,7 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in PROCESSES:
         print(f"usage: python -m services.prediction_log {{{'|'.join(PROCESSES)}}}", file=sys.stderr)
         return 2
+    keep_files_private()
     return PROCESSES[arguments[0]]()
 
 

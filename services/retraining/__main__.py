@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from services.retraining.bootstrap import build
 from services.retraining.settings import RetrainingSettings
 from shared.errors import HomeostatError, OperatorError
+from shared.files import keep_files_private
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
 
@@ -24,6 +25,7 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
     # uvicorn stops on this signal and raises it again; without this handler that would be logged as a crash.
     signal.signal(signal.SIGTERM, _stop)
+    keep_files_private()
     log = get_logger(__name__)
     try:
         shared, settings = HomeostatSettings(), RetrainingSettings()

@@ -10,6 +10,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -20,6 +21,8 @@ from shared.contracts.prediction import ANSWER_NAMES, LOSSES, Metric, Prediction
 from shared.errors import ProjectError
 
 MODEL_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
+VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+VariableName = Annotated[str, Field(pattern=VARIABLE_NAME, max_length=100)]
 
 
 class Outcome(Section):
@@ -168,6 +171,12 @@ class Retraining(Section):
     time_limit: Length = Field(
         timedelta(minutes=30), description="Time limit for training; after it the training process is killed."
     )
+    environment: tuple[VariableName, ...] = Field(
+        (),
+        max_length=100,
+        description="Names of environment variables of the service that the training command receives, beside a few without "
+        "secrets such as PATH, HOME and LANG.",
+    )
     triggers: tuple[Trigger, ...] = Field(
         (),
         description="Conditions that start a run; `when` selects the form. Without triggers, only requests and alerts "
@@ -181,6 +190,24 @@ class Retraining(Section):
     minimum_rows: int = Field(
         1000, ge=50, description="Runs with fewer labelled training rows are abandoned."
     )
+
+    @field_validator("environment")
+    @classmethod
+    def _no_settings(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name.upper().startswith("HOMEOSTAT_"):
+                raise ValueError(
+                    f"{name} is a setting of Homeostat, which may be a secret; give another name"
+                )
+        return names
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        # Manifests from before this key keep their bytes, and so their versions' names.
+        if not self.environment:
+            document.pop("environment", None)
+        return document
 
 
 class Gate(Section):
@@ -231,7 +258,7 @@ class LoopSpec(Section):
     retraining: Retraining | None = Field(
         None,
         description="The policy: triggers, training data and limits on the number of runs. Required for a kind with a loss. "
-        "Other kinds may set `command` and `time_limit`, for `homeostat deploy`.",
+        "Other kinds may set `command`, `environment` and `time_limit`, for `homeostat deploy`.",
     )
     gate: Gate | None = Field(
         None,

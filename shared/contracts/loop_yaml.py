@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from shared.contracts.feature import FEATURE_NAME
-from shared.contracts.loop_spec import MODEL_NAME, LoopSpec
+from shared.contracts.loop_spec import MODEL_NAME, VARIABLE_NAME, LoopSpec
 from shared.errors import InvalidLoopSpec
 from shared.files import read_regular
 from shared.validation_text import problem_text
@@ -17,9 +17,10 @@ from shared.validation_text import problem_text
 _PATTERNS = {
     MODEL_NAME: "lowercase letters, digits, _ and -, beginning with a letter, at most 63 characters",
     FEATURE_NAME: "letters, digits and _, not beginning with a digit, at most 63 characters",
+    VARIABLE_NAME: "the name of an environment variable: letters, digits and _, not beginning with a digit",
 }
 # What `homeostat deploy` needs of `retraining` to train a version by hand.
-_TRAINING = frozenset({"command", "time_limit"})
+_TRAINING = frozenset({"command", "environment", "time_limit"})
 _MAXIMUM_BYTES = 1 << 20
 _MAXIMUM_NODES = 100_000
 # pydantic adds a union's tag to the path of a key; it is not in the file.
@@ -121,7 +122,7 @@ def _refuse_performance(spec: LoopSpec, origin: str) -> None:
     if given:
         raise InvalidLoopSpec(
             f"{origin}: {given[0]} is not allowed for a prediction of kind {kind}, which has no loss",
-            hint=f"remove {', '.join(given)}; `homeostat deploy` uses {' and '.join(sorted(_TRAINING))} of retraining",
+            hint=f"remove {', '.join(given)}; `homeostat deploy` uses {', '.join(sorted(_TRAINING))} of retraining",
         )
     if spec.automation != "observe":
         raise InvalidLoopSpec(

@@ -35,7 +35,7 @@ class DropCounter:
     """Counts the drops of `epoch`; for the writer. Raises OSError where the file cannot be allocated."""
 
     def __init__(self, folder: Path, epoch: int) -> None:
-        descriptor = os.open(folder / f"{epoch:010d}{_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o640)
+        descriptor = os.open(folder / f"{epoch:010d}{_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, _SIZE)
             self._memory = mmap.mmap(descriptor, _SIZE)

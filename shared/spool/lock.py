@@ -11,7 +11,7 @@ from shared.spool.segment import list_segments
 
 LOCK_FILE = "writer.lock"
 EPOCH_FILE = "epoch"
-_MODE = 0o640
+_MODE = 0o600
 
 
 def lock_folder(root: Path) -> tuple[Path, int]:

@@ -208,7 +208,7 @@ class SpoolWriter:
 
     def _open_next(self) -> None:
         path = self._folder / SegmentId(self.epoch, self._number + 1).filename
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = descriptor

@@ -156,6 +156,7 @@ class Pipeline:
             deps.launcher,
             run_id=run.run_id,
             command=policy.command,
+            passed=policy.environment,
             directory=Path(run.directory),
             time_limit=policy.time_limit,
             folder=folder,

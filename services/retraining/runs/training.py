@@ -32,13 +32,14 @@ def train(
     *,
     run_id: str,
     command: tuple[str, ...],
+    passed: tuple[str, ...],
     directory: Path,
     time_limit: timedelta,
     folder: RunFolder,
     attempt: int,
     stop: Event,
 ) -> dict[str, float]:
-    """Find or create the trained model of a run; returns its metrics.
+    """Find or create the trained model of a run; returns its metrics. `passed`: as in `training_environment`.
 
     1. keep an attempt that succeeded   2. create an empty folder for a new attempt   3. run the command
     4. check its outputs   5. record the attempt as successful: only now do later steps use it
@@ -58,6 +59,7 @@ def train(
         train=folder.train,
         out=out,
         champion=folder.champion_for_training if folder.champion_for_training.is_dir() else None,
+        passed=passed,
     )
     launcher.train(
         TrainingJob(run_id, command, directory, environment, attempt_folder / "train.log", time_limit), stop

@@ -23,7 +23,11 @@ from shared.files import open_regular
 RUN_VARIABLE = "HOMEOSTAT_RUN"
 OUT_VARIABLE = "HOMEOSTAT_OUT"
 TRAINING_VARIABLES = ("HOMEOSTAT_TRAIN", "HOMEOSTAT_CHAMPION", OUT_VARIABLE)
-_HOLDOUT_VARIABLE = "HOMEOSTAT_HOLDOUT"
+# What a training command gets of this process's environment: no password, token or address of a service is among them.
+INHERITED = (
+    *("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
+    *("PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"),
+)
 _LAST_LINES = 12
 _LAST_BYTES = 8192
 _POLL_SECONDS = 0.05
@@ -38,7 +42,7 @@ class Interrupted(BaseException):
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training to run. `environment` is added to this process's own; `log` receives both output streams."""
+    """One training to run. `environment` is added to the INHERITED variables; `log` receives both output streams."""
 
     run_id: str
     command: tuple[str, ...]
@@ -53,9 +57,15 @@ class TrainingJob:
         return Path(self.environment[OUT_VARIABLE]).parent.parent
 
 
-def training_environment(*, train: Path, out: Path, champion: Path | None = None) -> dict[str, str]:
-    """The variables a training command reads. The holdout is not among them: only the gate reads it."""
+def training_environment(
+    *, train: Path, out: Path, champion: Path | None = None, passed: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """The variables a training command reads. The holdout is not among them: only the gate reads it.
+
+    `passed`: variables of this process that `retraining.environment` in loop.yaml names; those that are not set are left out.
+    """
     return {
+        **{name: os.environ[name] for name in passed if name in os.environ},
         "HOMEOSTAT_TRAIN": str(train.absolute()),
         "HOMEOSTAT_CHAMPION": str(champion.absolute()) if champion is not None else "",
         OUT_VARIABLE: str(out.absolute()),
@@ -99,7 +109,7 @@ def run_training(job: TrainingJob, *, niceness: int = 0, stop: Event | None = No
 def _start(job: TrainingJob, niceness: int) -> subprocess.Popen[bytes]:
     # `python` in loop.yaml means the Python Homeostat runs on, also when its environment is not activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    inherited = {name: value for name, value in os.environ.items() if name != _HOLDOUT_VARIABLE}
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment = {
         **inherited,
         "DO_NOT_TRACK": "1",

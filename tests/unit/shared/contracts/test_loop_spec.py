@@ -251,3 +251,18 @@ def test_a_column_of_answers_is_no_feature(loop_document: dict[str, Any], kind: 
     document = without_loss(loop_document, kind) | {"features": [{"name": "scores", "type": "number"}]}
     with pytest.raises(ValidationError, match=f"'scores' is reserved in a model of kind {kind['kind']}"):
         LoopSpec.model_validate(document)
+
+
+def test_variables_of_training_are_names_and_no_settings(loop_document: dict[str, Any]) -> None:
+    before = LoopSpec.model_validate(loop_document)
+    assert "environment" not in before.model_dump(mode="json")["retraining"], (
+        "older manifests keep their bytes"
+    )
+    loop_document["retraining"]["environment"] = ["AWS_PROFILE", "_x"]
+    spec = LoopSpec.model_validate(loop_document)
+    assert LoopSpec.model_validate(spec.model_dump(mode="json")) == spec
+    assert spec.require_performance().retraining.environment == ("AWS_PROFILE", "_x")
+    for wrong in ("HOMEOSTAT_GRAFANA_TOKEN", "homeostat_x", "A=B", "", "1A", "A\n"):
+        loop_document["retraining"]["environment"] = [wrong]
+        with pytest.raises(ValidationError):
+            LoopSpec.model_validate(loop_document)

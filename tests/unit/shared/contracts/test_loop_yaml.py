@@ -120,7 +120,7 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
         (
             {"retraining": {"command": ["x"], "cooldown": "1d", "triggers": []}},
             "retraining.cooldown is not allowed for",
-            "remove retraining.cooldown, retraining.triggers; `homeostat deploy` uses command and time_limit",
+            "remove retraining.cooldown, retraining.triggers; `homeostat deploy` uses command, environment, time_limit",
         ),
         ({"automation": "auto"}, "automation is auto; expected observe", "set automation: observe"),
     ],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Timer
@@ -15,6 +17,8 @@ import pytest
 
 from shared.errors import OperatorError, TrainingFailed
 from shared.models.training.training_process import (
+    INHERITED,
+    TRAINING_VARIABLES,
     Interrupted,
     TrainingJob,
     run_training,
@@ -60,6 +64,28 @@ def test_command_gets_its_environment_and_log(tmp_path: Path, monkeypatch: pytes
     train, holdout, champion, out, run_id, directory = asked.log.read_text().strip().split("|")
     assert (train, out) == (str(tmp_path / "train.parquet"), str(tmp_path / "out"))
     assert (holdout, champion, run_id, directory) == ("unset", "", "run-1", str(tmp_path))
+
+
+def test_command_gets_no_secret_of_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {
+        "HOMEOSTAT_GRAFANA_PASSWORD": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "HOMEOSTAT_NEXT": "c",
+        "PGPASSWORD": "d",
+    }
+    for name, value in {**secrets, "TZ": "UTC", "WANDB_MODE": "offline"}.items():
+        monkeypatch.setenv(name, value)
+    given = job(tmp_path, "import json, os; print(json.dumps(dict(os.environ)))")
+    environment = training_environment(
+        train=tmp_path / "train.parquet", out=tmp_path / "out", passed=("WANDB_MODE", "NOT_SET")
+    )
+    run_training(replace(given, environment=environment))
+    received = json.loads(given.log.read_text())
+    assert not secrets.keys() & received.keys()
+    assert (received["TZ"], received["WANDB_MODE"]) == ("UTC", "offline")
+    ours = {*INHERITED, *TRAINING_VARIABLES, "HOMEOSTAT_RUN", "DO_NOT_TRACK", "WANDB_MODE"}
+    # Python sets LC_CTYPE for itself, and macOS its encoding.
+    assert received.keys() - {"LC_CTYPE", "__CF_USER_TEXT_ENCODING"} <= ours
 
 
 def test_python_is_the_one_homeostat_runs_on(tmp_path: Path) -> None:
