@@ -51,9 +51,11 @@ class SpoolReader:
         self._folder = folder
         self._acknowledged = read_checkpoint(folder)
         self._position = self._acknowledged
+        self._returned = self._acknowledged
 
     def read(self) -> list[Entry]:
         """The next complete records in order, at most a few megabytes; empty when nothing is new."""
+        self._release_finished_segments()
         while True:
             # Listed before reading: a segment that has a successor in this list is final, so its end is its end.
             segments = [segment for segment, _ in list_segments(self._folder)]
@@ -64,6 +66,7 @@ class SpoolReader:
             before = self._position
             entries = self._read_segment(current, final=final)
             if entries:
+                self._returned = entries[-1].end
                 return entries
             if self._position == before:
                 if current == segments[-1]:
@@ -73,7 +76,7 @@ class SpoolReader:
 
     def rewind(self) -> None:
         """Read again from the last acknowledged position."""
-        self._position = self._acknowledged
+        self._position = self._returned = self._acknowledged
 
     def acknowledge(self, end: Position) -> None:
         """Mark everything up to `end` as shipped.
@@ -93,6 +96,17 @@ class SpoolReader:
             if segment < reached:
                 (self._folder / segment.filename).unlink(missing_ok=True)
         self._delete_empty_drop_counters(end.epoch)
+
+    def _release_finished_segments(self) -> None:
+        """Delete the segments before the position if all of their records are acknowledged.
+
+        The writer closes a segment when the disk is full. Only its deletion makes room for the first record of the next one.
+        """
+        at = SegmentId(self._position.epoch, self._position.number)
+        if self._acknowledged >= self._returned and at > SegmentId(
+            self._acknowledged.epoch, self._acknowledged.number
+        ):
+            self.acknowledge(Position(at.epoch, at.number, 0))
 
     def backlog_bytes(self) -> int:
         """Unacknowledged bytes in the folder."""

@@ -6,6 +6,7 @@ a power cut may lose the last seconds. To avoid that, put the spool on a device 
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from shared.spool.record import Kind, frame
 from shared.spool.segment import SegmentId, list_segments
 
 _RECOUNT_SECONDS = 0.1
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MAX_BUFFERS = 1024  # of one writev (IOV_MAX)
 
 
@@ -166,6 +168,7 @@ class SpoolWriter:
         1. Refuse what would exceed the bound.
         2. Open the next segment when the current one is full.
         3. Write; after a short write or an error truncate the segment, or start a new one if that fails.
+        4. Where there was no room, close the segment: the shipper deletes it once all of it is shipped, which may be already.
         """
         if len(buffers) > _MAX_BUFFERS:
             buffers = [b"".join(buffers)]
@@ -175,18 +178,31 @@ class SpoolWriter:
                 f"the spool is full ({self._bound} bytes): the shipper is too slow or Kafka is unavailable"
             )
             return False
+        failure = self._write_once(buffers, length)
+        if failure in _NO_ROOM and self._size:
+            try:
+                self._open_next()
+            except OSError:
+                return False
+            failure = self._write_once(buffers, length)
+        return failure is None
+
+    def _write_once(self, buffers: list[bytes | memoryview], length: int) -> int | None:
+        """Write to the current segment, or the next one if it is full; None, or the error number."""
         try:
             if self._descriptor < 0 or (self._size and self._size + length > self._segment_bytes):
                 self._open_next()
             written = os.writev(self._descriptor, buffers)
             if written == length:
                 self._size += length
-                return True
+                return None
+            failure = errno.ENOSPC
             self._last_error = f"the disk accepted {written} of {length} bytes"
         except OSError as error:
+            failure = error.errno or errno.EIO
             self._last_error = f"the spool cannot be written: {error.strerror}"
         self._truncate()
-        return False
+        return failure
 
     def _has_room(self, length: int) -> bool:
         now = time.monotonic()

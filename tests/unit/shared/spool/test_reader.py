@@ -189,3 +189,28 @@ def test_foreign_files_in_the_folder_are_ignored(root: Path, spool: SpoolWriter)
     assert reader.backlog_bytes() == own.stat().st_size
     assert sequences(reader) == [0]
     assert [model for _, model in reader.dropped()] == [""]
+
+
+def test_finished_segment_is_kept_until_all_of_it_is_acknowledged(root: Path) -> None:
+    spool = SpoolWriter.open(root, maximum_bytes=1 << 20)
+    append_rows(spool, 0)
+    append_rows(spool, 1)
+    folder = root / spool.writer
+    spool.close()
+    # The next start finds an empty segment behind it, as a writer on a full disk leaves one.
+    [(segment, _)] = list_segments(folder)
+    (folder / SegmentId(segment.epoch, segment.number + 1).filename).touch()
+    reader = SpoolReader(folder)
+    entries = reader.read()
+    reader.read()
+    reader.acknowledge(entries[0].end)
+    reader.read()
+    reader.read()
+    assert len(list_segments(folder)) == 2, "the second record is not acknowledged"
+    reader.rewind()
+    assert sequences(reader) == [1]
+    reader.acknowledge(entries[1].end)
+    reader.read()
+    assert [found.number for found, _ in list_segments(folder)] == [segment.number + 1]
+    assert reader.backlog_bytes() == 0
+    assert sequences(SpoolReader(folder)) == []

@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -124,14 +126,14 @@ def test_full_disk_drops_rows_until_it_has_space(root: Path, monkeypatch: pytest
     # The kernel's own limit on the size of a file stands in for a full disk: it also cuts a write in the middle.
     size = list_segments(root / spool.writer)[0][1]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
         assert [append_rows(spool, number) for number in (1, 2)] == [False, False]
         assert list_segments(root / spool.writer)[0][1] == size
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert append_rows(spool, 3)
-    assert [entry.record.sequence for entry in reader.read()] == [0, 3]
+    assert [entry.record.sequence for _ in range(2) for entry in reader.read()] == [0, 3]
     assert spool.statistics().dropped == {("predictions", "flights"): 2}
     spool.close()
 
@@ -410,3 +412,58 @@ def _sequences(folder: Path) -> list[tuple[int, int]]:
     while entries := reader.read():
         found += [(one.record.sequence, len(one.record)) for one in entries]
     return found
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a file system cannot be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_full_disk_has_room_again_once_its_only_segment_is_shipped(small_disk: Path) -> None:
+    root = small_disk / "spool"
+    spool = SpoolWriter.open(root, maximum_bytes=64 << 20)
+    reader = SpoolReader(root / spool.writer)
+    kept, dropped, following = 0, 0, 0
+    for _ in range(3):
+        while append_rows(spool, following, 100):
+            following += 100
+            kept += 100
+        following += 100
+        dropped += 100
+        assert "No space" in spool.statistics().last_error or "accepted" in spool.statistics().last_error
+        while entries := reader.read():
+            kept -= sum(len(entry.record) for entry in entries)
+            reader.acknowledge(entries[-1].end)
+        reader.read()
+    assert append_rows(spool, following), "all of it was shipped"
+    assert kept == 0, "every row that was kept was shipped once"
+    assert spool.statistics().dropped == {("predictions", "flights"): dropped}
+    again = SpoolReader(root / spool.writer)
+    assert [entry.record.sequence for entry in again.read()] == [following]
+    spool.close()
+
+
+def test_limit_of_a_files_size_opens_the_next_segment(root: Path, spool: SpoolWriter) -> None:
+    append_rows(spool, 0)
+    size = list_segments(root / spool.writer)[0][1]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, hard))
+    try:
+        assert [append_rows(spool, number) for number in (1, 2)] == [True, True]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    reader = SpoolReader(root / spool.writer)
+    found: list[int] = []
+    while entries := reader.read():
+        found += [entry.record.sequence for entry in entries]
+        reader.acknowledge(entries[-1].end)
+    assert found == [0, 1, 2]
