@@ -92,7 +92,7 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     references = StoredReferences(
         store, shared.home / "drift" / "versions", Keys(shared.home / "keys").verifying
     )
-    lake_reader = DeltaLakeReader(Lake(shared.lake_url))
+    lake_reader = DeltaLakeReader(Lake(shared.lake_url), metrics.outcome_faults)
     evidently = EvidentlyAdapter()
     topic = KafkaVerdicts(open_producer(shared.kafka, "homeostat-drift"), settings.publish_timeout_seconds)
     publisher = Publisher(topic, verdicts, metrics, settings.publish_retry_seconds)

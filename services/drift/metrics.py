@@ -136,6 +136,13 @@ class DriftMetrics:
             ("model",),
             registry=registry,
         )
+        self._outcome_faults = Counter(
+            "homeostat_drift_outcome_faults_total",
+            "Outcomes in evaluated windows that are early (observed over a day before the event; ignored) or contradicting "
+            "(they differ from another one of the prediction; the last received counts).",
+            ("model", "fault"),
+            registry=registry,
+        )
         self._shown: dict[str, set[tuple[str, str, str, str]]] = {}
         self._shown_verdict: dict[str, tuple[str, ...]] = {}
 
@@ -154,6 +161,10 @@ class DriftMetrics:
     def last_full_poll(self, model: str, at: datetime) -> None:
         """Record a poll, started `at` that time, that evaluated every ready window."""
         self._last_full_poll.labels(model).set(at.timestamp())
+
+    def outcome_faults(self, model: str, fault: str, count: int) -> None:
+        """Count outcomes with a fault."""
+        self._outcome_faults.labels(model, fault).inc(count)
 
     def annotated(self, result: str) -> None:
         """Count an annotation by its result."""

@@ -188,17 +188,20 @@ class Lake:
         columns: Sequence[str] | None = None,
         snapshot: LakeSnapshot | None = None,
         with_outcome: bool = False,
+        with_faults: bool = False,
         source: str = VALUE,
     ) -> pa.Table:
         """Predictions with event time in [start, end), each with its outcome, in order of (event_time, writer, epoch, sequence).
 
         Adds two columns: `outcome` and `observed_at`; both null where the outcome is not known. Each prediction
-        appears once; of several outcomes the last received counts. `known_until`: only outcomes observed up to and including that
-        time count. `snapshot`: read these versions of the tables. `with_outcome`: leave out predictions
-        without outcome. `source`: the column of the outcomes that `outcome` is read from, which depends on the kind of the model
-        (shared/models/answers.py). `columns` as in read_predictions; prediction_id is always included.
+        appears once; of several outcomes the last received counts, unless it was observed more than a day before the event.
+        `with_faults` adds two more columns: `is_early` for such an outcome, `is_contradicted` where another one differs from it.
+        `known_until`: only outcomes observed up to and including that time count. `snapshot`: read these versions of the tables.
+        `with_outcome`: leave out predictions without outcome. `source`: the column of the outcomes that `outcome` is read from,
+        which depends on the kind of the model (shared/models/answers.py). `columns` as in read_predictions; prediction_id is
+        always included.
         """
-        wanted = None if columns is None else list(dict.fromkeys(["prediction_id", *columns]))
+        wanted = None if columns is None else list(dict.fromkeys(["prediction_id", "event_time", *columns]))
         seen = snapshot if snapshot is not None else self.snapshot(model)
         if seen.predictions is None:
             predictions = empty_rows(PREDICTION_COLUMNS, wanted)
@@ -209,8 +212,27 @@ class Lake:
             received, shifted(start, -_CLOCK_SLACK), known_until, order=_ARRIVAL, source=source
         )
         rows = pc.index_in(predictions["prediction_id"], value_set=latest["prediction_id"])
-        joined = predictions.append_column("outcome", latest["outcome"].take(rows))
+        observed_at = latest["observed_at"].take(rows)
+        is_early = pc.fill_null(
+            pc.less(
+                observed_at,
+                pc.subtract(predictions["event_time"], pa.scalar(_CLOCK_SLACK, pa.duration("us"))),
+            ),
+            False,
+        )
+        rows = pc.if_else(is_early, None, rows)
+        joined = (
+            predictions
+            if columns is None or "event_time" in columns
+            else predictions.drop_columns(["event_time"])
+        )
+        joined = joined.append_column("outcome", latest["outcome"].take(rows))
         joined = joined.append_column("observed_at", latest["observed_at"].take(rows))
+        if with_faults:
+            is_contradicted = pc.fill_null(latest["is_contradicted"].take(rows), False)
+            joined = joined.append_column("is_early", is_early).append_column(
+                "is_contradicted", is_contradicted
+            )
         return joined.filter(pc.is_valid(joined["outcome"])) if with_outcome else joined
 
     @raises_dependency_unavailable

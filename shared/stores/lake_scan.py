@@ -65,13 +65,15 @@ def latest_outcomes(
 ) -> pa.Table:
     """The last outcome of each prediction by `order`, among those observed in [since, known_until].
 
-    The columns are prediction_id, outcome (the column `source`: see shared/models/answers.py) and observed_at.
+    The columns are prediction_id, outcome (the column `source`: see shared/models/answers.py), observed_at, and
+    is_contradicted: whether another one of the same prediction differs from it.
     """
     columns = ["prediction_id", source, "observed_at"]
     names = ["prediction_id", "outcome", "observed_at"]
     if table is None:
         schema = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_OPTIONAL_COLUMNS])
-        return empty_rows(schema, columns).rename_columns(names)
+        found = empty_rows(schema, columns).rename_columns(names)
+        return found.append_column("is_contradicted", pa.array([], pa.bool_()))
     condition = pc.field("observed_at") >= pa.scalar(since, TIMESTAMP)
     if known_until is not None:
         condition &= pc.field("observed_at") <= pa.scalar(known_until, TIMESTAMP)
@@ -86,8 +88,22 @@ def latest_outcomes(
         )
     received = received.sort_by(ascending(order))
     received = received.append_column("row", pa.array(range(received.num_rows), pa.int64()))
-    last = received.group_by("prediction_id").aggregate([("row", "max")])
-    return received.select(columns).rename_columns(names).take(last["row_max"])
+    last = received.group_by("prediction_id").aggregate([("row", "max"), ("row", "count")])
+    repeated = last.filter(pc.greater(last["row_count"], 1))["prediction_id"]
+    contradicted = pa.array(_contradicted(received, repeated, source), pa.string())
+    found = received.select(columns).rename_columns(names).take(last["row_max"])
+    return found.append_column("is_contradicted", pc.is_in(found["prediction_id"], value_set=contradicted))
+
+
+def _contradicted(received: pa.Table, repeated: pa.ChunkedArray, source: str) -> list[str]:
+    """Those of the `repeated` predictions whose outcomes are not all the same. Repeats are few, and values may be maps."""
+    rows = received.filter(pc.is_in(received["prediction_id"], value_set=repeated.combine_chunks()))
+    seen: dict[str, object] = {}
+    found: dict[str, None] = {}
+    for prediction_id, value in zip(rows["prediction_id"].to_pylist(), rows[source].to_pylist(), strict=True):
+        if seen.setdefault(prediction_id, value) != value:
+            found[prediction_id] = None
+    return list(found)
 
 
 def greatest(table: DeltaTable, column: str) -> Any:

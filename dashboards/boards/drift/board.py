@@ -34,10 +34,11 @@ def make() -> dashboard.Dashboard:
                 "Label coverage and performance",
                 7,
                 [
-                    (9, label_coverage.loss()),
-                    (5, label_coverage.coverage()),
-                    (5, label_coverage.rows()),
-                    (5, label_coverage.lag()),
+                    (7, label_coverage.loss()),
+                    (4, label_coverage.coverage()),
+                    (4, label_coverage.rows()),
+                    (4, label_coverage.lag()),
+                    (5, label_coverage.faults()),
                 ],
             ),
             Row(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.parts.panel import About, SdkPanel, good_from, time_series
-from dashboards.parts.query import MODEL, Query
+from dashboards.parts.query import MODEL, Query, events
 
 NO_VERDICT = (
     "No verdict yet: the first window is not complete, or its outcomes are not due; see `homeostat status`."
@@ -74,4 +74,24 @@ def lag() -> SdkPanel:
     )
     return time_series(
         about, Query(f"max by (model) (homeostat_drift_outcome_lag_seconds{{{MODEL}}})", "{{model}}")
+    )
+
+
+def faults() -> SdkPanel:
+    """Faulty outcomes."""
+    about = About(
+        title="Faulty outcomes",
+        unit="short",
+        shows=(
+            "Outcomes in evaluated windows that are early (observed more than a day before the event, and ignored) or "
+            "contradicting (different from another outcome of the same prediction; the last received counts)."
+        ),
+        normal="none, or a few contradicting ones where outcomes are corrected.",
+        hint="many: the sender confuses predictions, or its clock is wrong.",
+        empty="No window was evaluated since drift started: see `homeostat status`.",
+    )
+    return time_series(
+        about,
+        Query(events("homeostat_drift_outcome_faults_total", "model, fault"), "{{model}} {{fault}}"),
+        bars=True,
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from shared.contracts.lake_schema import FEATURE_PREFIX, feature_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.models.answers import outcome_source
 from shared.stores.lake import Lake
+
+OutcomeFault = Literal["early", "contradicting"]
 
 
 class LakeReader(Protocol):
@@ -47,9 +49,10 @@ class LakeReader(Protocol):
 
 @dataclass(frozen=True)
 class DeltaLakeReader:
-    """Reads the lake, in the terms of window evaluation."""
+    """Reads the lake, in the terms of window evaluation. `on_faults` receives a model, a fault of outcomes and their number."""
 
     lake: Lake
+    on_faults: Callable[[str, OutcomeFault, int], None] = lambda *_: None
 
     def revision(self, model: str) -> Hashable:
         """Versions of the two tables."""
@@ -79,8 +82,10 @@ class DeltaLakeReader:
             span.start,
             span.end,
             columns=["event_time", "generation", *answer_columns(loop), *features],
+            with_faults=True,
             source=outcome_source(loop.prediction),
         )
-        return rows_from_table(
-            joined.filter(pc.field("generation") == generation), loop, prefix=FEATURE_PREFIX
-        )
+        joined = joined.filter(pc.field("generation") == generation)
+        self.on_faults(model, "early", pc.sum(joined["is_early"]).as_py() or 0)
+        self.on_faults(model, "contradicting", pc.sum(joined["is_contradicted"]).as_py() or 0)
+        return rows_from_table(joined, loop, prefix=FEATURE_PREFIX)

@@ -355,3 +355,42 @@ def test_prediction_is_found_with_its_label(lake: Lake) -> None:
     write(lake.outcomes("flights"), [row], schema, "observed_at")
     found = [lake.find_prediction(name, "flights") for name in ("p1", "p2")]
     assert [row["outcome"] for row in found if row] == [0.5, "cat"]
+
+
+def test_early_and_contradicting_outcomes_are_marked(lake: Lake) -> None:
+    predict(lake, [1, 2, 3, 4])
+    rows = lake.read_predictions("flights", at(0), at(9)).to_pylist()
+    ids = [row["prediction_id"] for row in rows]
+    location, start = lake.outcomes("flights"), at(0)
+    sent = [
+        (ids[0], 1.0, at(5)),  # once
+        (ids[1], 1.0, at(5)),  # twice, the same
+        (ids[1], 1.0, at(6)),
+        (ids[2], 1.0, at(5)),  # corrected
+        (ids[2], 0.0, at(6)),
+        (ids[3], 1.0, at(4) - timedelta(days=1, seconds=1)),  # before the event
+    ]
+    entries = [
+        {
+            **dict.fromkeys(OUTCOME_COLUMNS.names),
+            "prediction_id": one,
+            "value": value,
+            "observed_at": seen,
+            "received_at": start + timedelta(seconds=number),
+            "writer": "w",
+            "epoch": 1,
+            "sequence": number,
+        }
+        for number, (one, value, seen) in enumerate(sent)
+    ]
+    write(location, entries, OUTCOME_COLUMNS, "observed_at")
+    wide = datetime(1, 1, 2, tzinfo=UTC)
+    joined = lake.read_joined("flights", wide, at(9), columns=["score"], with_faults=True)
+    assert "event_time" not in joined.column_names
+    found = {row["prediction_id"]: row for row in joined.to_pylist()}
+    shown = [(found[one]["outcome"], found[one]["is_early"], found[one]["is_contradicted"]) for one in ids]
+    assert shown == [(1.0, False, False), (1.0, False, False), (0.0, False, True), (None, True, False)]
+    assert found[ids[3]]["observed_at"] is None
+    plain = lake.read_joined("flights", wide, at(9), with_outcome=True)
+    assert set(plain["prediction_id"].to_pylist()) == set(ids[:3]), "an early outcome is none"
+    assert not {"is_early", "is_contradicted"} & set(plain.column_names)

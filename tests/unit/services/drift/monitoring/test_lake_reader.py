@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
+from prometheus_client import CollectorRegistry
 
+from services.drift.metrics import DriftMetrics
 from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.outcome_readiness import Watermarks
 from services.drift.windows import Span
@@ -38,6 +42,25 @@ def test_rows_come_with_their_outcomes(world: World, lake_reader: DeltaLakeReade
     assert np.array_equal(rows.outcome, [1.0, np.nan] * 15, equal_nan=True)
     assert rows.columns["x"] == pytest.approx(np.asarray(columns["x"])[:30], rel=1e-6)
     assert rows.columns["c"].tolist() == np.asarray(columns["c"])[:30].tolist()
+
+
+def test_faulty_outcomes_are_counted(world: World) -> None:
+    columns = ordinary(60, 1)
+    world.answer(world.version(loop(), columns), 1, columns)
+    metrics = DriftMetrics(CollectorRegistry())
+    reader = DeltaLakeReader(world.lake, metrics.outcome_faults)
+    table = world.lake.open(world.lake.outcomes("toy"))
+    assert table is not None
+    repeated = table.to_pyarrow_table().slice(0, 4)
+    place = repeated.schema.get_field_index("value")
+    other = repeated.set_column(place, "value", pc.add(repeated["value"], 1.0))
+    write_deltalake(table, other, mode="append")
+    rows = reader.rows("toy", loop(), Span(minutes(0), minutes(60)), 1)
+    assert len(rows) == 60
+    faults = "homeostat_drift_outcome_faults_total"
+    sample = metrics.registry.get_sample_value
+    assert sample(faults, {"model": "toy", "fault": "contradicting"}) == 4
+    assert sample(faults, {"model": "toy", "fault": "early"}) == 0
 
 
 def test_rows_of_classes_come_with_labels_and_losses(world: World, lake_reader: DeltaLakeReader) -> None:
