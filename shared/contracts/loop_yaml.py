@@ -21,8 +21,8 @@ _PATTERNS = {
 }
 # What `homeostat deploy` needs of `retraining` to train a version by hand.
 _TRAINING = frozenset({"command", "environment", "time_limit"})
-_MAXIMUM_BYTES = 1 << 20
-_MAXIMUM_NODES = 100_000
+_MAX_BYTES = 1 << 20
+_MAX_NODES = 100_000
 # pydantic adds a union's tag to the path of a key; it is not in the file.
 _TAGS = frozenset({"drift", "floor", "schedule", "new_rows", "all", "last", "since_change"})
 
@@ -49,7 +49,7 @@ def parse_loop_spec(text: str, *, origin: str = "loop.yaml") -> LoopSpec:
         loader = _OneValuePerKey(text)
         try:
             node = loader.get_single_node()
-            if node is not None and _expanded(node, {}) > _MAXIMUM_NODES:
+            if node is not None and _expanded(node, {}) > _MAX_NODES:
                 raise _too_large(origin)
             document = None if node is None else loader.construct_document(node)
         finally:
@@ -83,7 +83,7 @@ def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
     if isinstance(node, yaml.ScalarNode):
         return 1
     if id(node) not in known:
-        known[id(node)] = _MAXIMUM_NODES + 1  # for one that contains itself
+        known[id(node)] = _MAX_NODES + 1  # for one that contains itself
         parts = (
             [part for pair in node.value for part in pair]
             if isinstance(node, yaml.MappingNode)
@@ -95,7 +95,7 @@ def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
 
 def _too_large(origin: str) -> InvalidLoopSpec:
     return InvalidLoopSpec(
-        f"{origin} has too many or too deeply nested values; expected at most {_MAXIMUM_NODES}, aliases written out",
+        f"{origin} has too many or too deeply nested values; expected at most {_MAX_NODES}, aliases written out",
         hint="`homeostat init` writes one that works",
     )
 
@@ -104,7 +104,7 @@ def read_loop_spec(project: Path) -> LoopSpec:
     """Read `loop.yaml` of the model project at `project`. Raises InvalidLoopSpec."""
     path = project / "loop.yaml"
     try:
-        text = read_regular(path, maximum_bytes=_MAXIMUM_BYTES).decode("utf-8")
+        text = read_regular(path, maximum_bytes=_MAX_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidLoopSpec(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}",

@@ -30,9 +30,9 @@ _LOG_HINT = "restore the release log from a backup, or release a version again"
 _RELEASE = re.compile(r"([0-9]{6,12})\.json")
 _VERSION = re.compile(r"[0-9a-z]{1,64}")
 # A file of another size than its manifest says is read up to here: the caller verifies digests.
-_MAXIMUM_RELEASE_BYTES = 1 << 20
-_MAXIMUM_SIGNATURE_BYTES = 1 << 20
-_MAXIMUM_MANIFEST_BYTES = 16 << 20
+_MAX_RELEASE_BYTES = 1 << 20
+_MAX_SIGNATURE_BYTES = 1 << 20
+_MAX_MANIFEST_BYTES = 16 << 20
 
 
 def open_model_store(url: str) -> ModelStore:
@@ -81,7 +81,7 @@ class ModelStore:
 
     def manifest(self, model: str, version: str) -> Manifest:
         """The manifest of a version, checked against the version's name."""
-        raw = self._read(f"{model}/versions/{version}/{MANIFEST}", _MAXIMUM_MANIFEST_BYTES)
+        raw = self._read(f"{model}/versions/{version}/{MANIFEST}", _MAX_MANIFEST_BYTES)
         return Manifest.from_bytes(raw, version=version)
 
     def versions(self, model: str) -> list[str]:
@@ -106,7 +106,7 @@ class ModelStore:
 
     def release(self, model: str, generation: int) -> Release:
         """One entry of the log. Raises NotFound, IntegrityError, DependencyUnavailable."""
-        raw = self._read(_release_path(model, generation), _MAXIMUM_RELEASE_BYTES)
+        raw = self._read(_release_path(model, generation), _MAX_RELEASE_BYTES)
         try:
             release = Release.model_validate(orjson.loads(raw))
         except (ValidationError, orjson.JSONDecodeError) as error:
@@ -156,7 +156,7 @@ class ModelStore:
             return True  # reading its log says what is wrong with it
 
     def _version_file(self, manifest: Manifest, version: str, name: str) -> bytes:
-        limits = {MANIFEST: _MAXIMUM_MANIFEST_BYTES, SIGNATURE: _MAXIMUM_SIGNATURE_BYTES}
+        limits = {MANIFEST: _MAX_MANIFEST_BYTES, SIGNATURE: _MAX_SIGNATURE_BYTES}
         digest = manifest.files.get(name)
         size = digest.size if digest is not None else limits.get(name, 0)
         try:

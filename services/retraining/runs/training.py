@@ -16,14 +16,14 @@ from shared.files import read_regular
 from shared.models.training.training_outputs import read_outputs
 from shared.models.training.training_process import TrainingJob, training_environment
 
-_MAXIMUM_BYTES = 16 << 20
+_MAX_BYTES = 16 << 20
 
 
 def trained_attempt(folder: RunFolder) -> tuple[int, dict[str, float]] | None:
     """The successful attempt with its metrics; None if there is none."""
     if not folder.trained.is_file():
         return None
-    stored = orjson.loads(read_regular(folder.trained, maximum_bytes=_MAXIMUM_BYTES))
+    stored = orjson.loads(read_regular(folder.trained, maximum_bytes=_MAX_BYTES))
     return stored["attempt"], stored["metrics"]
 
 

@@ -20,7 +20,7 @@ from shared.contracts.manifest import (
 )
 from shared.errors import ProjectError
 from shared.files import UnusableFile, copy_regular
-from shared.models.model_bytes import MAXIMUM_MODEL_BYTES
+from shared.models.model_bytes import MAX_MODEL_BYTES
 from shared.models.signed_versions.digests import digest, signed_files
 
 
@@ -51,7 +51,7 @@ def package_version(
     model_file = ARCHIVE if model.suffix == Path(ARCHIVE).suffix else MODEL
     for name, source in ((model_file, model), (REFERENCE, reference)):
         try:
-            copy_regular(source, folder / name, maximum_bytes=MAXIMUM_MODEL_BYTES)
+            copy_regular(source, folder / name, maximum_bytes=MAX_MODEL_BYTES)
         except FileNotFoundError as error:
             raise ProjectError(f"{source} is missing", hint=f"a version needs {name}") from error
         except UnusableFile as error:

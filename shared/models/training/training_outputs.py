@@ -13,7 +13,7 @@ from shared.files import read_regular
 from shared.models.training.training_process import OUT_VARIABLE
 
 METRICS = "metrics.json"
-_MAXIMUM_METRICS_BYTES = 1 << 20
+_MAX_METRICS_BYTES = 1 << 20
 
 
 def read_outputs(out: Path) -> dict[str, float]:
@@ -43,7 +43,7 @@ def read_metrics(path: Path) -> dict[str, float]:
     hint = f"write {path.name} as a JSON object of names and finite numbers"
     try:
         # orjson rejects NaN and Infinity, which Python's json module writes.
-        found = orjson.loads(read_regular(path, maximum_bytes=_MAXIMUM_METRICS_BYTES))
+        found = orjson.loads(read_regular(path, maximum_bytes=_MAX_METRICS_BYTES))
     except orjson.JSONDecodeError as error:
         raise TrainingFailed(
             f"{path} is not valid JSON (NaN and Infinity are not allowed)", hint=hint
