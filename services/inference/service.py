@@ -11,6 +11,8 @@ import os
 
 # Before BentoML is imported: it reads this once.
 os.environ.update(BENTOML_DO_NOT_TRACK="True", DO_NOT_TRACK="1")
+# Before numpy is: the event loop asks for sums of some thousand numbers, and would wait for other threads longer than they take.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import bentoml
 from starlette.responses import Response

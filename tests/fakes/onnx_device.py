@@ -85,6 +85,10 @@ class FakeSession:
     session: Any
     names: list[str]
 
+    @property
+    def _sess(self) -> Any:
+        return self.session._sess
+
     def disable_fallback(self) -> None:
         """As onnxruntime's."""
 
