@@ -64,18 +64,17 @@ class InferenceMetrics(Collector):
 
     def answered(self, servable: Servable, rows: int, seconds: float) -> None:
         """A request was answered."""
-        self.answered_together(servable, ((rows, seconds),))
+        self.answered_together(servable, (rows,), (seconds,))
 
-    def answered_together(self, servable: Servable, requests: Sequence[tuple[int, float]]) -> None:
-        """Requests were answered: rows and seconds of each."""
+    def answered_together(self, servable: Servable, rows: Sequence[int], seconds: Sequence[float]) -> None:
+        """Requests were answered: rows of each, and seconds."""
         request = self._request(servable.model, servable.version_short, "answered")
         batch = self._batches.get(servable.model)
         if batch is None:
             batch = self._batches[servable.model] = Histogram(ROW_BUCKETS)
-        for rows, seconds in requests:
-            request.observe(seconds)
-            batch.observe(rows)
-        self._rows[servable.model, servable.version_short] += sum(rows for rows, _ in requests)
+        request.observe_all(seconds)
+        batch.observe_all(rows)
+        self._rows[servable.model, servable.version_short] += sum(rows)
         self._last_predictions[servable.model] = self._clock()
 
     def scored(self, servable: Servable, rows: int) -> None:

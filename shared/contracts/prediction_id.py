@@ -19,6 +19,7 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import shake_128
+from itertools import accumulate
 from typing import Any, overload
 
 import numpy as np
@@ -70,6 +71,13 @@ class IdBlock(Sequence[str]):
     def part(self, start: int, end: int) -> IdBlock:
         """Ids `start` to `end`, without the last."""
         return IdBlock(self.text[_STRIDE * start : max(0, _STRIDE * end - 1)])
+
+    def texts(self, sizes: Sequence[int]) -> list[bytes]:
+        """The text of each part, of so many ids."""
+        text, ends = self.text, list(accumulate(sizes))
+        return [
+            text[_STRIDE * (end - size) : _STRIDE * end - 1] for size, end in zip(sizes, ends, strict=True)
+        ]
 
 
 class PredictionIds:

@@ -1,7 +1,8 @@
 """Takes requests for predictions and submits them to the model queue; what is not plainly right is left to the ordinary path.
 
-1. read the body (`InferReader`, `PredictReader`)
-2. submit, so that it is answered together with what else arrived in this iteration of the loop
+1. find the plan for the body (`InferReader`, `PredictReader`): requests of one plan are read and answered together
+   (`RequestGroups`)
+2. without one read the body alone, and submit it: it is answered together with what else arrived in this iteration of the loop
 3. hand the reply to the connection once the rows are on the spool
 4. after any problem hand the request back: the ordinary path words every error
 """
@@ -14,10 +15,19 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from services.inference.fast_path.header_layout import HeaderLayouts
-from services.inference.fast_path.infer_plan import Reply
+from services.inference.fast_path.infer_plan import InferPlan
 from services.inference.fast_path.infer_reader import InferReader, Write
 from services.inference.fast_path.number_array import NumberArrays
 from services.inference.fast_path.predict_reader import PredictReader
+from services.inference.fast_path.request_groups import (
+    Answer,
+    Asked,
+    Plan,
+    Reply,
+    RequestGroups,
+    answer_safely,
+)
+from services.inference.fast_path.tensor_rows import TensorRowsPlan
 from services.inference.http.predict import write_predictions
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.servable import Servable
@@ -31,9 +41,6 @@ from shared.observability.logs import get_logger
 _log = get_logger(__name__)
 SWEEPS = 8  # per timeout for bodies
 _SWEEP_SECONDS = 0.001
-
-# Receives the reply; None: answer in the ordinary way.
-Answer = Callable[[Reply | None], None]
 
 
 class Connection(Protocol):
@@ -73,11 +80,10 @@ class HotRequests:
         self._predictor = predictor
         self._metrics = metrics
         self._tracing = tracing
-        numbers = NumberArrays()
-        self._infer = InferReader(numbers, maximum_rows=maximum_rows)
-        self._predict = PredictReader(self._acquire, slots.release, numbers, maximum_rows=maximum_rows)
-        self._answered: dict[Servable, list[tuple[int, float]]] = {}
-        predictor.queue.on_flushed(self._count)
+        self._maximum_rows = maximum_rows
+        self._infer = InferReader(maximum_rows=maximum_rows)
+        self._predict = PredictReader(self._acquire, slots.release, maximum_rows=maximum_rows)
+        self._groups = RequestGroups(slots, predictor, metrics, NumberArrays(), otherwise=self._submit_alone)
         slots.on_unload(self._forget)
 
     def start_sweeping(self) -> None:
@@ -102,6 +108,47 @@ class HotRequests:
         self, model: str, raw: bytes, start: int, end: int, head_bytes: int | None, answer: Answer
     ) -> bool:
         """Take an infer request whose body is `raw[start:end]`; False: answer it in the ordinary way."""
+        servable = self._slots.peek(model)
+        if servable is None or self._is_to_be_traced():
+            return False
+        plan = self._infer.find(servable, raw, start, end, head_bytes)
+        if plan is None:
+            return self._submit_infer_alone(model, raw, start, end, head_bytes, answer)
+        return self._add(plan, raw, start + len(plan.before), end - len(plan.after), plan.rows, answer)
+
+    def submit_predict(self, raw: bytes, start: int, end: int, answer: Answer) -> bool:
+        """Take a request to `/predict`; False as for infer."""
+        if self._is_to_be_traced():
+            return False
+        plan = self._predict.find(raw, start, end)
+        if plan is None or not self._is_live(plan.servable, plan.model):
+            return self._submit_predict_alone(raw, start, end, answer)
+        first, last = start + len(plan.before), end - len(plan.after)
+        rows = plan.rows(raw, first, last)
+        return rows <= self._maximum_rows and self._add(plan, raw, first, last, rows, answer)
+
+    def _add(self, plan: Plan, raw: bytes, first: int, last: int, rows: int, answer: Answer) -> bool:
+        # One row is quick enough if the servable is ready, which is asked per group.
+        if rows > 1 and not self._predictor.is_inline(plan.servable, rows):
+            return False
+        self._groups.add(plan, Asked(raw, first, last, rows, answer, time.perf_counter()))
+        return True
+
+    def _submit_alone(self, plan: Plan, asked: Asked) -> None:
+        """Answer a request that its plan does not read."""
+        raw, answer, taken = asked.raw, asked.answer, False
+        if isinstance(plan, InferPlan):
+            start, end = asked.first - len(plan.before), asked.last + len(plan.after)
+            taken = self._submit_infer_alone(plan.servable.model, raw, start, end, plan.head_bytes, answer)
+        elif isinstance(plan, TensorRowsPlan):
+            start, end = asked.first - len(plan.before), asked.last + len(plan.after)
+            taken = self._submit_predict_alone(raw, start, end, answer)
+        if not taken:
+            answer_safely(answer, None)
+
+    def _submit_infer_alone(
+        self, model: str, raw: bytes, start: int, end: int, head_bytes: int | None, answer: Answer
+    ) -> bool:
         servable = self._acquire(model)
         if servable is None:
             return False
@@ -109,33 +156,21 @@ class HotRequests:
             found = self._infer.read(servable, raw, start, end, head_bytes)
         except Exception:  # also an unknown one: the ordinary path answers with the error
             found = None
-        # One row is quick enough: `_acquire` has asked.
-        if (
-            found is None
-            or (found.batch.rows > 1 and not self._predictor.is_inline(servable, found.batch.rows))
-            or (self._tracing is not None and self._tracing.takes_next())
-        ):
+        if found is None or not self._predictor.is_inline(servable, found.batch.rows):
             self._slots.release(servable)
             return False
-        call = Call(
-            servable,
-            found.batch.rows,
-            self._done(servable, found.batch.rows, found.write, answer),
-            batch=found.batch,
-            event_time=found.event_time,
-        )
-        self._submit(call)
+        rows = found.batch.rows
+        done = self._done(servable, rows, found.write, answer)
+        self._submit(Call(servable, rows, done, batch=found.batch, event_time=found.event_time))
         return True
 
-    def submit_predict(self, raw: bytes, start: int, end: int, answer: Answer) -> bool:
-        """Take a request to `/predict`; the rows are checked with those of other requests. False as for infer."""
+    def _submit_predict_alone(self, raw: bytes, start: int, end: int, answer: Answer) -> bool:
+        """The rows are checked with those of other requests."""
         found = self._predict.read(raw, start, end)
         if found is None:
             return False
         servable = found.servable
-        if (found.rows > 1 and not self._predictor.is_inline(servable, found.rows)) or (
-            self._tracing is not None and self._tracing.takes_next()
-        ):
+        if not self._predictor.is_inline(servable, found.rows):
             self._slots.release(servable)
             return False
 
@@ -146,7 +181,6 @@ class HotRequests:
             servable,
             found.rows,
             self._done(servable, found.rows, write, answer),
-            batch=found.batch,
             documents=found.documents,
             check=found.check,
             event_time=found.event_time,
@@ -157,6 +191,16 @@ class HotRequests:
     def _forget(self, model: str) -> None:
         self._infer.forget(model)
         self._predict.forget(model)
+
+    def _is_to_be_traced(self) -> bool:
+        return self._tracing is not None and self._tracing.takes_next()
+
+    def _is_live(self, servable: Servable, model: str | None) -> bool:
+        """Whether a request that names `model`, or none, means this version."""
+        try:
+            return self._slots.peek(model or self._slots.resolve(None)) is servable
+        except HomeostatError:  # none is named, and there are several
+            return False
 
     def _acquire(self, model: str | None) -> Servable | None:
         """The servable, if the ordinary path would answer on the loop and without a long wait."""
@@ -189,14 +233,7 @@ class HotRequests:
             finally:
                 self._slots.release(servable)
             if reply is not None:
-                self._answered.setdefault(servable, []).append((rows, received))
+                self._groups.answered(servable, (rows,), (received,))
             answer(reply)
 
         return done
-
-    def _count(self) -> None:
-        if self._answered:
-            now = time.perf_counter()
-            for servable, requests in self._answered.items():
-                self._metrics.answered_together(servable, [(rows, now - since) for rows, since in requests])
-            self._answered = {}

@@ -7,12 +7,13 @@ For JSON it is proven once that the numbers are the `data` of the only input: wi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from services.inference.fast_path.number_array import Floats, NumberArrays, read_binary
+from services.inference.fast_path.number_array import MAX_BYTES_AT_ONCE, Floats, NumberArrays, read_binary
+from services.inference.fast_path.request_groups import Asked, Reply
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.open_inference.codec import InferRequest, RequestedOutput
@@ -25,26 +26,31 @@ _FLOAT_BYTES = 4
 _JSON_DATATYPES = ("FP32", "FP64")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Body of a 200, and the header lines that describe it."""
-
-    body: bytes
-    headers: bytes = b"content-type: application/json\r\n"
-
-
 class InferPlan:
-    """How to read and answer requests whose surroundings are known."""
+    """How to read and answer requests that have `before` and `after` around their numbers.
 
-    def __init__(self, servable: Servable, wire: InferRequest, requested: dict[str, RequestedOutput]) -> None:
-        self._servable = servable
+    `head_bytes`: of the JSON before binary tensors; None: JSON only.
+    """
+
+    def __init__(
+        self,
+        servable: Servable,
+        wire: InferRequest,
+        requested: dict[str, RequestedOutput],
+        around: tuple[bytes, bytes],
+        head_bytes: int | None,
+    ) -> None:
+        self.servable = servable
+        self.before, self.after = around
+        self.head_bytes = head_bytes
         self._wire = wire
         self._requested = requested
         (tensor,) = wire.inputs.values()
         self._name = tensor.name
-        self._shape = tensor.shape
+        self.rows: int = tensor.shape[0]
+        self._row_shape = tensor.shape[1:]
         self._count = math.prod(tensor.shape)
-        self._start = self._middle = self._shape_text = b""
+        self._start = self._middle = b""
         if _is_plain(servable, requested):
             head: dict[str, Any] = {
                 "model_name": servable.model,
@@ -58,78 +64,98 @@ class InferPlan:
                 orjson.dumps(servable.output.name),
                 answer_type(servable).encode(),
             )
-            self._middle = b'},{"name":"%b","datatype":"BYTES","shape":[' % PREDICTION_ID.encode()
-
-    @property
-    def rows(self) -> int:
-        """Rows of each request."""
-        return self._shape[0]
-
-    def read_json(self, text: bytes, numbers: NumberArrays) -> Batch | None:
-        """The rows whose numbers are the array `text`; None: read them the ordinary way."""
-        return self._batch(numbers.read(text, self._count))
-
-    def read_binary(self, raw: bytes, start: int, end: int) -> Batch | None:
-        """The rows whose numbers are float32 from `start` to `end`; None: read them the ordinary way."""
-        if end - start != _FLOAT_BYTES * self._count:
-            return None
-        return self._batch(read_binary(raw, start, self._count))
-
-    def reply(self, prediction: Prediction) -> Reply:
-        """The ordinary path's reply."""
-        if not self._start:
-            return write_reply(self._servable, self._wire, self._requested, prediction)
-        output = prediction.output
-        if not self._shape_text:  # the same for every request of a plan
-            self._shape_text = orjson.dumps(output.shape)
-        return Reply(
-            b'%b%b,"data":%b%b%d],"data":[%b]}]}'
-            % (
-                self._start,
-                self._shape_text,
-                orjson.dumps(output.reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY),
-                self._middle,
-                len(output),
-                prediction.prediction_ids.text,
+            self._middle = b']},{"name":"%b","datatype":"BYTES","shape":[%d],"data":[' % (
+                PREDICTION_ID.encode(),
+                self.rows,
             )
+        self._shape: tuple[int, ...] = ()
+        self._shaped = b""
+
+    def fits(self, raw: bytes, start: int, end: int, head_bytes: int | None) -> bool:
+        """Whether the body `raw[start:end]` begins and ends as known, and has room for something in between."""
+        return (
+            head_bytes == self.head_bytes
+            and raw.startswith(self.before, start)
+            and raw.endswith(self.after, start + len(self.before), end)
         )
 
-    def _batch(self, floats: Floats | None) -> Batch | None:
-        if floats is None:
-            return None
-        tensor = {self._name: floats.reshape(self._shape)}
-        return Batch(self._shape[0], tensor, tensor)
+    def read(self, requests: Sequence[Asked], numbers: NumberArrays) -> list[Batch] | None:
+        """The rows of the requests, in one batch or one each; None: one of them has to be read the ordinary way."""
+        found: list[Floats | None]
+        if self.head_bytes is not None:
+            count = self._count
+            if any(one.last - one.first != _FLOAT_BYTES * count for one in requests):
+                return None
+            found = [read_binary(one.raw, one.first, count) for one in requests]
+        else:
+            texts = [one.raw[one.first : one.last] for one in requests]
+            if len(texts) * len(texts[0]) <= MAX_BYTES_AT_ONCE:
+                found = [numbers.read_rows(texts, self._count)]
+            else:
+                found = [numbers.read_rows((text,), self._count) for text in texts]
+        batches = []
+        for floats in found:
+            if floats is None:
+                return None
+            array = floats.reshape(-1, *self._row_shape)
+            tensor = {self._name: array}
+            batches.append(Batch(len(array), tensor, tensor))
+        return batches
+
+    def replies(self, prediction: Prediction, sizes: Sequence[int]) -> list[Reply]:
+        """The ordinary path's replies."""
+        if not self._start:
+            return [
+                write_reply(self.servable, self._wire, self._requested, one)
+                for one in prediction.split(sizes)
+            ]
+        output = prediction.output
+        if self._shape != output.shape[1:] or not self._shaped:  # the same for every request of a plan
+            self._shape = output.shape[1:]
+            self._shaped = b'%b%b,"data":[' % (self._start, orjson.dumps((self.rows, *self._shape)))
+        start, middle = self._shaped, self._middle
+        numbers = orjson.dumps(output.reshape(len(sizes), -1), option=orjson.OPT_SERIALIZE_NUMPY)
+        ids = prediction.prediction_ids.texts(sizes)
+        return [
+            Reply(b"%b%b%b%b]}]}" % (start, text, middle, identities))
+            for text, identities in zip(numbers[2:-2].split(b"],["), ids, strict=True)
+        ]
 
 
 def plan_json(
     servable: Servable,
     wire: InferRequest,
     requested: dict[str, RequestedOutput],
-    before: bytes,
-    after: bytes,
+    around: tuple[bytes, bytes],
 ) -> InferPlan | None:
-    """The plan for requests of JSON that have `before` and `after` around their numbers; None if there can be none."""
+    """The plan for requests of JSON that have these bytes before and after their numbers; None if there can be none."""
     if (
         not _has_one_tensor(servable, wire)
         or next(iter(wire.inputs.values())).datatype not in _JSON_DATATYPES
     ):
         return None
-    for text, numbers in ((b"[1]", [1]), (b"[2,3]", [2, 3])):
-        document = orjson.loads(before + text + after)
+    for text, numbers in ((b"1", [1]), (b"2,3", [2, 3])):
+        document = orjson.loads(text.join(around))
         if len(document["inputs"]) != 1 or document["inputs"][0].get("data") != numbers:
             return None
-    return InferPlan(servable, wire, requested)
+    return InferPlan(servable, wire, requested, around, None)
 
 
 def plan_binary(
-    servable: Servable, wire: InferRequest, requested: dict[str, RequestedOutput], tail_bytes: int
+    servable: Servable,
+    wire: InferRequest,
+    requested: dict[str, RequestedOutput],
+    head: bytes,
+    tail_bytes: int,
 ) -> InferPlan | None:
     """The plan for requests with this JSON head and one binary tensor; None if there can be none."""
     if not _has_one_tensor(servable, wire):
         return None
     (tensor,) = wire.inputs.values()
     is_binary = not isinstance(tensor.values, list) and tail_bytes == _FLOAT_BYTES * math.prod(tensor.shape)
-    return InferPlan(servable, wire, requested) if is_binary and tensor.datatype == "FP32" else None
+    if not is_binary or tensor.datatype != "FP32":
+        return None
+    return InferPlan(servable, wire, requested, (head, b""), len(head))
 
 
 def write_reply(

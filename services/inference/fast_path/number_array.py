@@ -14,6 +14,8 @@ import simdjson
 _SAFE_SQUARES = 1e30
 _MARK = b",1e16,"  # its square is above the limit
 _FLOAT32 = np.dtype("<f4")
+# Of texts that are put together to be read as one; of longer ones, copies cost more than calls.
+MAX_BYTES_AT_ONCE = 16 << 10
 
 Floats = npt.NDArray[np.float32]
 

@@ -16,11 +16,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from services.inference.fast_path.number_array import NumberArrays
-from services.inference.fast_path.tensor_rows import TensorRowsPlan, find_lists, plan_tensor_rows
+from services.inference.fast_path.tensor_rows import Around, TensorRowsPlan, around_lists, plan_tensor_rows
 from services.inference.fast_path.typed_rows import TypedRows
 from services.inference.http.timestamps import parse_given_timestamp
-from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.prediction.call import Check
 from shared.errors import HomeostatError
@@ -33,13 +31,12 @@ _MAX_PLANS = 256
 
 
 class PredictRequest(NamedTuple):
-    """What a body asks of a servable, which is acquired: checked rows (`batch`), or decoded ones and how to check them."""
+    """What a body asks of a servable, which is acquired: decoded rows, and how to check them."""
 
     servable: Servable
     rows: int
-    batch: Batch | None = None
-    documents: list[Any] | None = None
-    check: Check | None = None
+    documents: list[Any]
+    check: Check
     event_time: datetime | None = None
 
 
@@ -50,39 +47,34 @@ class PredictReader:
         self,
         acquire: Callable[[str | None], Servable | None],
         release: Callable[[Servable], None],
-        numbers: NumberArrays,
         *,
         maximum_rows: int,
     ) -> None:
         self._acquire = acquire
         self._release = release
-        self._numbers = numbers
         self._maximum_rows = maximum_rows
-        self._plans: dict[tuple[bytes, bytes], TensorRowsPlan] = {}
+        self._plans: dict[Around, TensorRowsPlan] = {}
         self._last: TensorRowsPlan | None = None
         self._typed: dict[str, tuple[Servable, TypedRows]] = {}
 
-    def read(self, raw: bytes, start: int, end: int) -> PredictRequest | None:
-        """The request in `raw[start:end]`; None: answer it in the ordinary way."""
+    def find(self, raw: bytes, start: int, end: int) -> TensorRowsPlan | None:
+        """The plan for the body `raw[start:end]`, if there is one. Its version may have been replaced."""
         # Requests that come one after the other are often alike.
         plan = self._last
-        text = None if plan is None else plan.find(raw, start, end)
-        if plan is None or text is None:
-            lists = find_lists(raw, start, end)
-            if lists is None:
-                return self._read(raw, start, end)
-            first, last = lists
-            around, text = (bytes(raw[start:first]), bytes(raw[last:end])), bytes(raw[first:last])
-            plan = self._plans.get(around)
-        else:
-            around = (plan.before, plan.after)
-        found = None if plan is None else self._by_plan(plan, text)
-        if found is None:
-            found = self._read(raw, start, end)
-            if found is not None:
-                self._learn(found.servable, around, text)
-        else:
-            self._last = plan
+        if plan is None or not plan.fits(raw, start, end):
+            around = around_lists(raw, start, end)
+            plan = None if around is None else self._plans.get(around)
+            self._last = plan or self._last
+        return plan
+
+    def read(self, raw: bytes, start: int, end: int) -> PredictRequest | None:
+        """The request in `raw[start:end]`, and a plan for such requests; None: answer it in the ordinary way."""
+        found = self._read(raw, start, end)
+        around = None if found is None else around_lists(raw, start, end)
+        if found is not None and around is not None:
+            known = self._plans.get(around)
+            if known is None or known.servable is not found.servable:
+                self._learn(found.servable, around)
         return found
 
     def forget(self, model: str) -> None:
@@ -91,22 +83,12 @@ class PredictReader:
         self._plans = {key: plan for key, plan in self._plans.items() if plan.servable.model != model}
         self._last = None
 
-    def _learn(self, servable: Servable, around: tuple[bytes, bytes], text: bytes) -> None:
-        plan = plan_tensor_rows(servable, around[0], text, around[1])
+    def _learn(self, servable: Servable, around: Around) -> None:
+        plan = plan_tensor_rows(servable, around)
         if plan is not None:
             if len(self._plans) >= _MAX_PLANS:
                 self._plans.clear()
             self._plans[around] = self._last = plan
-
-    def _by_plan(self, plan: TensorRowsPlan, text: bytes) -> PredictRequest | None:
-        servable = self._acquire(plan.model)
-        if servable is None:
-            return None
-        batch = plan.read(text, self._numbers, maximum_rows=self._maximum_rows)
-        if servable is plan.servable and batch is not None:
-            return PredictRequest(servable, batch.rows, batch)
-        self._release(servable)
-        return None
 
     def _read(self, raw: bytes, start: int, end: int) -> PredictRequest | None:
         body = memoryview(raw)[start:end]
@@ -163,7 +145,7 @@ class PredictReader:
         return PredictRequest(
             servable,
             len(rows),
-            documents=rows,
-            check=check,
-            event_time=parse_given_timestamp(event_time, field="event_time"),
+            rows,
+            check,
+            parse_given_timestamp(event_time, field="event_time"),
         )

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.inference.fast_path.header_layout import HeaderLayout
 from services.inference.fast_path.hot_requests import SWEEPS, HotRequests
-from services.inference.fast_path.infer_plan import Reply
+from services.inference.fast_path.request_groups import Reply
 
 STATE = "homeostat_hot_requests"  # where the lifespan state has the HotRequests
 _QUIET_SECONDS = 0.1

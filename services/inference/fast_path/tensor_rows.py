@@ -6,28 +6,44 @@ model's only feature is proven once, by a document with other numbers in their p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
 
-from services.inference.fast_path.number_array import NumberArrays
+from services.inference.fast_path.number_array import MAX_BYTES_AT_ONCE, NumberArrays
+from services.inference.fast_path.request_groups import Asked, Reply
+from services.inference.http.predict import write_predictions_of_requests
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
+from services.inference.prediction.call import Prediction
 
 _MAX_PART = 1024
 
 
-def find_lists(raw: bytes, start: int, end: int) -> tuple[int, int] | None:
-    """Where the numbers of the first row start and those of the last end in `raw[start:end]`; None if that is not clear."""
+Around = tuple[bytes, bytes, bytes]
+
+
+def around_lists(raw: bytes, start: int, end: int) -> Around | None:
+    """What is before the first row's numbers, between two rows' (empty: there is one row), and after the last row's in
+    `raw[start:end]`; None if that is not clear.
+    """
     rows = raw.find(b"[", start, min(end, start + _MAX_PART))
     first = raw.find(b"[", rows + 1, min(end, rows + _MAX_PART)) + 1 if rows > 0 else 0
     if not first:
         return None
     last = raw.find(b"]", raw.rfind(b"[", first - 1, end), end)
-    return (first, last) if last > 0 and end - last <= _MAX_PART else None
+    if last < 0 or end - last > _MAX_PART:
+        return None
+    closing = raw.find(b"]", first, last)
+    opening = raw.find(b"[", closing, min(last, closing + _MAX_PART)) + 1 if closing >= 0 else 0
+    if closing >= 0 and not opening:
+        return None
+    between = raw[closing:opening] if closing >= 0 else b""
+    return bytes(raw[start:first]), bytes(between), bytes(raw[last:end])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TensorRowsPlan:
     """How to read bodies that have `before`, `between` (empty: one row) and `after` around the numbers of their rows.
 
@@ -42,32 +58,47 @@ class TensorRowsPlan:
     feature: str
     size: int
 
-    def find(self, raw: bytes, start: int, end: int) -> bytes | None:
-        """From the first number to the last, if `raw[start:end]` begins and ends as known."""
-        if raw.startswith(self.before, start) and raw.endswith(self.after, start, end):
-            return bytes(raw[start + len(self.before) : end - len(self.after)])
-        return None
+    def fits(self, raw: bytes, start: int, end: int) -> bool:
+        """Whether the body `raw[start:end]` begins and ends as known; of one row, also that there is no other."""
+        first = start + len(self.before)
+        return (
+            raw.startswith(self.before, start)
+            and raw.endswith(self.after, first, end)
+            and (self.between != b"" or raw.find(b"]", first, end - len(self.after)) < 0)
+        )
 
-    def read(self, text: bytes, numbers: NumberArrays, *, maximum_rows: int) -> Batch | None:
-        """The rows in `text`, from the first number to the last; None: read them the ordinary way."""
-        rows = text.split(self.between) if self.between else [text]
-        if len(rows) > maximum_rows:
-            return None
-        floats = numbers.read_rows(rows, self.size)
-        if floats is None:
-            return None
-        tensor = {self.feature: floats}
-        return Batch(len(rows), tensor, tensor)
+    def rows(self, raw: bytes, first: int, last: int) -> int:
+        """How many rows `raw[first:last]` has."""
+        return raw.count(self.between, first, last) + 1 if self.between else 1
+
+    def read(self, requests: Sequence[Asked], numbers: NumberArrays) -> list[Batch] | None:
+        """The rows of the requests, in one batch or one each; None: one of them has to be read the ordinary way."""
+        texts = [self._rows(one) for one in requests]
+        if len(requests) > 1 and sum(one.last - one.first for one in requests) <= MAX_BYTES_AT_ONCE:
+            texts = [[row for rows in texts for row in rows]]
+        batches = []
+        for rows in texts:
+            floats = numbers.read_rows(rows, self.size)
+            if floats is None:
+                return None
+            tensor = {self.feature: floats}
+            batches.append(Batch(len(rows), tensor, tensor))
+        return batches
+
+    def replies(self, prediction: Prediction, sizes: Sequence[int]) -> list[Reply]:
+        """The ordinary path's replies."""
+        return [Reply(body) for body in write_predictions_of_requests(self.servable, prediction, sizes)]
+
+    def _rows(self, request: Asked) -> list[bytes]:
+        text = request.raw[request.first : request.last]
+        return bytes(text).split(self.between) if self.between else [bytes(text)]
 
 
-def plan_tensor_rows(servable: Servable, before: bytes, text: bytes, after: bytes) -> TensorRowsPlan | None:
-    """The plan for bodies that begin and end as this one, whose numbers are in `text`; None if there can be none."""
+def plan_tensor_rows(servable: Servable, around: Around) -> TensorRowsPlan | None:
+    """The plan for bodies whose numbers are surrounded so; None if there can be none."""
+    before, between, after = around
     features = servable.schema.features
     if len(features) != 1 or len(features[0].shape) != 1:
-        return None
-    closing = text.find(b"]")
-    between = text[closing : text.find(b"[", closing) + 1] if closing >= 0 else b""
-    if len(between) > _MAX_PART:
         return None
     name = features[0].name
     # As many arrays as `[` in the document: none of them stands in a text or in a value that a later one replaces.

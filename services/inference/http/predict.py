@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from itertools import accumulate, repeat
 from typing import Any
 
 import orjson
@@ -87,26 +89,42 @@ class PredictHandler:
 
 def write_predictions(servable: Servable, prediction: Prediction) -> bytes:
     """The body of a response."""
+    return write_predictions_of_requests(servable, prediction, (len(prediction.output),))[0]
+
+
+def write_predictions_of_requests(
+    servable: Servable, prediction: Prediction, sizes: Sequence[int]
+) -> list[bytes]:
+    """The bodies of the responses to several requests, with so many rows each."""
     if prediction.classes is None and prediction.scores is not None:
-        scores = orjson.dumps(prediction.scores)[1:-1].split(b",")
-        items = _join(prediction, b',"score":', scores, b"}")
+        answers = orjson.dumps(prediction.scores)[1:-1].split(b",")
+        around = b',"score":', b"}"
     elif servable.is_vector and not servable.names:
         # As one array: orjson writes the shortest text of each float32, half as long as that of the float64 of the same value.
-        rows = orjson.dumps(prediction.output, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
-        items = _join(prediction, b',"embedding":[', rows, b"]}")
+        answers = orjson.dumps(prediction.output, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
+        around = b',"embedding":[', b"]}"
     else:
-        items = orjson.dumps(_items(servable, prediction))
-    return b"%b%b}" % (servable.reply_head, items)
+        items = [orjson.dumps(_items(servable, one)) for one in prediction.split(sizes)]
+        return [b"%b%b}" % (servable.reply_head, one) for one in items]
+    head = b'%b[{"prediction_id":' % servable.reply_head
+    ids = prediction.prediction_ids.text.split(b",")
+    if len(sizes) == len(ids):  # one row each
+        middle, end = around
+        return [b"%b%b%b%b%b]}" % (head, *one) for one in zip(ids, repeat(middle), answers, repeat(end))]
+    return [
+        b"%b%b]}" % (head, _join(ids[end - size : end], answers[end - size : end], *around))
+        for size, end in zip(sizes, accumulate(sizes), strict=True)
+    ]
 
 
-def _join(prediction: Prediction, middle: bytes, answers: list[bytes], end: bytes) -> bytes:
+def _join(ids: list[bytes], answers: list[bytes], middle: bytes, end: bytes) -> bytes:
     """Ids and answers as JSON text: many rows would need an object each."""
     parts = [middle] * (4 * len(answers))
-    parts[::4] = prediction.prediction_ids.text.split(b",")
+    parts[::4] = ids
     parts[2::4] = answers
     parts[3::4] = [end + b',{"prediction_id":'] * len(answers)
     parts[-1] = end
-    return b'[{"prediction_id":%b]' % b"".join(parts)
+    return b"".join(parts)
 
 
 def _items(servable: Servable, prediction: Prediction) -> list[dict[str, Any]]:

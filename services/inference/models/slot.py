@@ -99,17 +99,17 @@ class Slots(Generic[H]):
             raise self._not_loaded(model)
         return model
 
-    def acquire(self, model: str | None) -> H:
-        """The servable for a new request, until `release`. Raises NotFound, OperatorError, ModelUnloaded."""
+    def acquire(self, model: str | None, requests: int = 1) -> H:
+        """The servable for new requests, until `release`. Raises NotFound, OperatorError, ModelUnloaded."""
         servable = self._current.get(model if model is not None else self._only() or "")
         if servable is None:
             raise ModelUnloaded(self.resolve(model))
-        servable.in_flight += 1
+        servable.in_flight += requests
         return servable
 
-    def release(self, servable: H) -> None:
-        """The request no longer uses the servable."""
-        servable.in_flight -= 1
+    def release(self, servable: H, requests: int = 1) -> None:
+        """The requests no longer use the servable."""
+        servable.in_flight -= requests
         if servable.retired and servable.in_flight == 0:
             self._drained.append(servable)
 

@@ -58,29 +58,16 @@ class CallGroup:
 
     def predictions(self, ids: IdBlock) -> Iterator[tuple[Call, Prediction]]:
         """The answer to each call."""
-        if len(self.calls) == 1:
-            yield self.calls[0], Prediction(ids, self.output, self.scores, self.classes)
-            return
-        for call, start, end in self._places():
-            yield (
-                call,
-                Prediction(
-                    ids.part(start, end),
-                    self.output[start:end],
-                    None if self.scores is None else self.scores[start:end],
-                    None if self.classes is None else self.classes[start:end],
-                ),
-            )
+        whole = Prediction(ids, self.output, self.scores, self.classes)
+        return zip(self.calls, whole.split([call.rows for call in self.calls]), strict=True)
 
     def records(self, ids: IdBlock, answered_at: datetime) -> list[Answered]:
         """The rows for the log: one record, or one per call."""
         if len(self.calls) == 1 or self.is_one_record:
             return [self._record(self.calls[0], self.batches, ids, 0, self.rows, answered_at)]
         return [
-            self._record(
-                call, [self._batch(place, start, end)], ids.part(start, end), start, end, answered_at
-            )
-            for place, (call, start, end) in enumerate(self._places())
+            self._record(call, self._rows_of(call, start, end), ids.part(start, end), start, end, answered_at)
+            for call, start, end in self._places()
         ]
 
     def _record(
@@ -98,8 +85,8 @@ class CallGroup:
             output if self.servable.is_vector else None,
         )
 
-    def _batch(self, place: int, start: int, end: int) -> Batch:
-        return self.batches[0].part(start, end) if len(self.batches) == 1 else self.batches[place]
+    def _rows_of(self, call: Call, start: int, end: int) -> Sequence[Batch]:
+        return [self.batches[0].part(start, end)] if len(self.batches) == 1 else call.checked()
 
     def _places(self) -> Iterator[tuple[Call, int, int]]:
         start = 0

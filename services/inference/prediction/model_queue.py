@@ -53,7 +53,14 @@ class ModelQueue:
         self._traced = 0
         self.waiting = 0
         self._timings: dict[Servable, list[tuple[float, float]]] = {}
+        self._before: Callable[[], None] = lambda: None
         self._flushed: Callable[[], None] = lambda: None
+
+    def schedule(self) -> None:
+        """Look at what waits in the next iteration of the running loop."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def submit(self, call: Call) -> None:
         """Answer the call in the next iteration of the running loop."""
@@ -66,15 +73,18 @@ class ModelQueue:
         if call.trace is not None:
             self._traced += 1
         if call.output is None:
-            call.expected = call.servable.share(call.rows)
+            share = call.servable.share
+            call.expected = sum(map(share, call.sizes)) if call.sizes else share(call.rows)
             self._expected += call.expected
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+        self.schedule()
 
     def expected_seconds(self) -> float:
         """Expected time until the calls that wait are answered."""
         return self._expected
+
+    def before_flush(self, submit: Callable[[], None]) -> None:
+        """Set what is called first in each iteration: it may submit calls."""
+        self._before = submit
 
     def on_flushed(self, flushed: Callable[[], None]) -> None:
         """Set what is called after the answers of an iteration were handed out."""
@@ -82,6 +92,7 @@ class ModelQueue:
 
     def _flush(self) -> None:
         end = time.perf_counter() + SLICE_SECONDS
+        self._before()
         groups: list[CallGroup] = []
         while self._waiting and (not groups or time.perf_counter() < end):
             self._answer(self._take(), groups)
@@ -102,8 +113,7 @@ class ModelQueue:
         """The next calls of one servable, as many as fit into a slice; then it is the others' turn."""
         key, waiting = next(iter(self._waiting.items()))
         calls = [waiting.popleft()]
-        max_bytes = MAX_RECORD_BYTES if _stay_apart(calls[0]) else _MAX_BYTES
-        max_rows = min(_MAX_ROWS, max_bytes // key[0].schema.row_bytes)
+        max_rows = max_rows_together(key[0], apart=_stay_apart(calls[0]))
         rows, seconds = calls[0].rows, calls[0].expected
         while waiting:
             following = waiting[0]
@@ -140,14 +150,15 @@ class ModelQueue:
         if calls[0].output is not None:
             outputs = [call.output for call in calls if call.output is not None]
             return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-        if servable.batches or len(calls) == 1:
+        if servable.batches or (len(calls) == 1 and len(calls[0].sizes) <= 1):
             return self._timed(servable, batches[0], calls[0].requested)
         outputs, start = [], 0
         for call in calls:
-            part = call.batch or batches[0].part(start, start + call.rows)
-            outputs.append(self._timed(servable, part, call.requested))
+            whole = call.batch or (None if call.batches else batches[0].part(start, start + call.rows))
+            for part in call.batches if whole is None else call.parts(whole):
+                outputs.append(self._timed(servable, part, call.requested))
             start += call.rows
-        return np.concatenate(outputs)
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def _timed(self, servable: Servable, batch: Batch, requested: float) -> Array:
         clock = servable.estimate.began(batch.rows)
@@ -198,24 +209,30 @@ class ModelQueue:
         self._traced = sum(call.trace is not None for calls in self._waiting.values() for call in calls)
 
 
+def max_rows_together(servable: Servable, *, apart: bool) -> int:
+    """Rows that are put together to one array; `apart`: to one record only."""
+    max_bytes = MAX_RECORD_BYTES if apart else _MAX_BYTES
+    return min(_MAX_ROWS, max_bytes // servable.schema.row_bytes)
+
+
 def _stay_apart(call: Call) -> bool:
     """Whether the rows of such calls are not put together where that copies much: the model is called for each alone."""
-    return call.batch is not None and not call.servable.batches and call.servable.schema.has_tensors
+    return call.is_checked and not call.servable.batches and call.servable.schema.has_tensors
 
 
 def _batches(calls: list[Call]) -> list[Batch]:
     """The rows of all calls, checked, in one batch or one per call. Raises InvalidRequest if those of some call are invalid."""
     rows = sum(call.rows for call in calls)
     if _stay_apart(calls[0]) and rows * calls[0].servable.schema.row_bytes > _MAX_BYTES:
-        return [call.batch for call in calls if call.batch is not None]
+        return [batch for call in calls for batch in call.checked()]
     return [_check(calls)]
 
 
 def _check(calls: list[Call]) -> Batch:
     """The rows of all calls, checked. Raises InvalidRequest if those of some call are invalid."""
     schema = calls[0].servable.schema
-    if calls[0].batch is not None:
-        return Batch.concatenate([call.batch for call in calls if call.batch is not None])
+    if calls[0].is_checked:
+        return Batch.concatenate([batch for call in calls for batch in call.checked()])
     if len(calls) == 1 or schema.has_tensors:
         # numpy reads a list of numbers as a whole: whether one fits can depend on its neighbours.
         return Batch.concatenate([_checked(call.documents or [], call.check) for call in calls])

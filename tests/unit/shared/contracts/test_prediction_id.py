@@ -44,6 +44,11 @@ def test_block_is_json_text_and_can_be_parted() -> None:
     assert orjson.loads(b"[%b]" % block.text) == listed == block
     assert list(block.part(1, 3)) == listed[1:3] == block[1:3]
     assert list(block.part(0, 0)) == []
+    assert [orjson.loads(b"[%b]" % text) for text in block.texts([2, 1, 2])] == [
+        listed[:2],
+        listed[2:3],
+        listed[3:],
+    ]
 
 
 def test_models_do_not_share_ids() -> None:

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from services.inference.fast_path.number_array import NumberArrays
 from services.inference.fast_path.predict_reader import PredictReader
+from services.inference.fast_path.tensor_rows import TensorRowsPlan
 from services.inference.models.input_schema import Schema
 from services.inference.models.servable import Servable
 from shared.contracts.feature import Feature
@@ -38,7 +38,7 @@ class Models:
         self.in_use -= 1
 
     def reader(self, maximum_rows: int = 10) -> PredictReader:
-        return PredictReader(self.acquire, self.release, NumberArrays(), maximum_rows=maximum_rows)
+        return PredictReader(self.acquire, self.release, maximum_rows=maximum_rows)
 
 
 def tensor(size: int) -> Schema:
@@ -54,42 +54,53 @@ def read(reader: PredictReader, document: object) -> Any:
     return reader.read(b"head" + raw + b"tail", 4, 4 + len(raw))
 
 
-def test_tensors_are_read_by_a_plan_from_the_second_body_on() -> None:
+def find(reader: PredictReader, document: object) -> TensorRowsPlan | None:
+    raw = json.dumps(document).encode()
+    return reader.find(b"head" + raw + b"tail", 4, 4 + len(raw))
+
+
+def test_tensors_have_a_plan_from_the_second_body_on() -> None:
     models = Models(m=tensor(2))
     reader = models.reader()
     body = {"model": "m", "rows": [{"x": [1, 2]}, {"x": [3, 4]}]}
-    first, second = read(reader, body), read(reader, body)
-    assert first.batch is None
-    assert (
-        second.batch.feeds["x"].tolist()
-        == first.check(first.documents).feeds["x"].tolist()
-        == [[1, 2], [3, 4]]
-    )
+    assert find(reader, body) is None
+    first = read(reader, body)
+    assert first.check(first.documents).feeds["x"].tolist() == [[1, 2], [3, 4]]
+    plan = find(reader, body)
+    assert plan is not None
+    assert plan.servable is models.current["m"]
+    read(reader, body)
+    assert find(reader, body) is plan
     assert models.in_use == 2
 
 
-def test_a_plan_ends_with_its_version() -> None:
+def test_a_plan_is_made_anew_for_another_version() -> None:
     models = Models(m=tensor(2))
     reader = models.reader()
     body = {"model": "m", "rows": [{"x": [1, 2]}]}
-    assert read(reader, body) is not None
-    assert read(reader, body).batch is not None
+    read(reader, body)
     following = models.swap("m", tensor(3))
     wrong = read(reader, body)  # the check of the new version refuses it, later
-    assert wrong.batch is None
     assert wrong.servable is following
-    longer = {"model": "m", "rows": [{"x": [1, 2, 3]}]}
-    assert read(reader, longer).batch.feeds["x"].shape == (1, 3)
-    assert models.in_use == 4
+    plan = find(reader, body)
+    assert plan is not None
+    assert plan.servable is following
+    assert models.in_use == 2
 
 
 def test_clients_that_alternate_keep_their_plans() -> None:
     models = Models(m=tensor(2), n=tensor(1))
     reader = models.reader()
-    bodies = [{"model": "m", "rows": [{"x": [1, 2]}]}, {"rows": [{"x": [1]}], "model": "n"}]
+    bodies: list[dict[str, Any]] = [
+        {"model": "m", "rows": [{"x": [1, 2]}]},
+        {"rows": [{"x": [1]}], "model": "n"},
+        {"model": "m", "rows": [{"x": [1, 2]}, {"x": [3, 4]}]},
+    ]
     for body in bodies:
         read(reader, body)
-    assert all(read(reader, body).batch is not None for _ in range(3) for body in bodies)
+    for _ in range(2):
+        plans = [find(reader, body) for body in bodies]
+        assert [plan and plan.servable.model for plan in plans] == ["m", "n", "m"]
 
 
 def test_a_forgotten_model_is_read_anew() -> None:
@@ -99,7 +110,7 @@ def test_a_forgotten_model_is_read_anew() -> None:
     for body in bodies:
         read(reader, body)
     reader.forget("m")
-    assert [read(reader, body).batch is None for body in bodies] == [False, True]
+    assert [find(reader, body) is None for body in bodies] == [False, True]
 
 
 @pytest.mark.parametrize("count", [3, 300])

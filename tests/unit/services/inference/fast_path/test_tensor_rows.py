@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from services.inference.fast_path.number_array import NumberArrays
-from services.inference.fast_path.tensor_rows import TensorRowsPlan, find_lists, plan_tensor_rows
-from services.inference.models.input_schema import Schema
+from services.inference.fast_path.request_groups import Asked
+from services.inference.fast_path.tensor_rows import TensorRowsPlan, around_lists, plan_tensor_rows
+from services.inference.models.input_schema import Batch, Schema
 from services.inference.models.servable import Servable
 from shared.contracts.feature import Feature
 
@@ -28,10 +29,16 @@ def body(rows: list[Any], **rest: Any) -> bytes:
 
 
 def plan_of(raw: bytes, of: Servable) -> TensorRowsPlan | None:
-    lists = find_lists(raw, 0, len(raw))
-    if lists is None:
-        return None
-    return plan_tensor_rows(of, raw[: lists[0]], raw[lists[0] : lists[1]], raw[lists[1] :])
+    around = around_lists(raw, 0, len(raw))
+    return None if around is None else plan_tensor_rows(of, around)
+
+
+def read(plan: TensorRowsPlan, *bodies: bytes, start: int = 0) -> list[Batch] | None:
+    def asked(raw: bytes) -> Asked:
+        first, last = start + len(plan.before), len(raw) - len(plan.after)
+        return Asked(raw, first, last, plan.rows(raw, first, last), lambda reply: None, 0.0)
+
+    return plan.read([asked(raw) for raw in bodies], NUMBERS)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 50])
@@ -41,16 +48,39 @@ def test_rows_are_read(count: int, start: int) -> None:
     raw = b"#" * start + body(rows.tolist())
     plan = plan_of(raw[start:], servable(5))
     assert plan is not None
-    text = plan.find(raw, start, len(raw))
-    assert text is not None
-    batch = plan.read(text, NUMBERS, maximum_rows=50)
-    assert batch is not None
+    assert plan.fits(raw, start, len(raw))
+    assert plan.rows(raw, start + len(plan.before), len(raw) - len(plan.after)) == count
+    batches = read(plan, raw, start=start)
+    assert batches is not None
+    (batch,) = batches
     assert batch.rows == count
     assert batch.feeds["x"].tobytes() == rows.astype(np.float32).tobytes()
     assert batch.feeds["x"].flags.c_contiguous
     assert batch.columns["x"] is batch.feeds["x"]
-    assert plan.find(raw + b" ", start, len(raw) + 1) is None
-    assert plan.read(text, NUMBERS, maximum_rows=count - 1) is None
+    assert not plan.fits(raw + b" ", start, len(raw) + 1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 60])
+def test_bodies_are_read_together_if_they_are_short(count: int) -> None:
+    random = np.random.default_rng(count)
+    rows = [random.normal(size=(count, 50)).round(3) for _ in range(3)]
+    raws = [body(one.tolist()) for one in rows]
+    plan = plan_of(raws[0], servable(50))
+    assert plan is not None
+    batches = read(plan, *raws)
+    assert batches is not None
+    assert [batch.rows for batch in batches] == ([3 * count] if count < 60 else [60] * 3)
+    found = np.concatenate([batch.feeds["x"] for batch in batches])
+    assert found.tobytes() == np.concatenate(rows).astype(np.float32).tobytes()
+
+
+def test_plan_of_one_row_is_not_for_several() -> None:
+    one, two = body([[1, 2]]), body([[1, 2], [3, 4]])
+    plan_of_one, plan_of_two = plan_of(one, servable(2)), plan_of(two, servable(2))
+    assert plan_of_one is not None
+    assert plan_of_two is not None
+    assert [plan_of_one.fits(raw, 0, len(raw)) for raw in (one, two)] == [True, False]
+    assert [plan_of_two.fits(raw, 0, len(raw)) for raw in (one, two)] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -73,12 +103,13 @@ def test_rows_are_read(count: int, start: int) -> None:
     ],
 )
 def test_anything_unclear_is_left_to_the_ordinary_path(rows: list[Any]) -> None:
+    right = body([[0, 0, 0]])
     for known in ([[0, 0, 0]], [[0, 0, 0]] * 2):
         plan = plan_of(body(known), servable(3))
         assert plan is not None
-        text = plan.find(body(rows), 0, len(body(rows)))
-        assert text is not None
-        assert plan.read(text, NUMBERS, maximum_rows=50) is None
+        assert read(plan, body(rows)) is None
+        assert read(plan, right, body(rows), right) is None
+        assert read(plan, right) is not None
 
 
 @pytest.mark.parametrize(
@@ -122,4 +153,4 @@ def test_only_models_of_one_list_have_plans() -> None:
     ],
 )
 def test_bodies_without_clear_lists(raw: bytes) -> None:
-    assert find_lists(raw, 0, len(raw)) is None
+    assert around_lists(raw, 0, len(raw)) is None
