@@ -22,6 +22,7 @@ from local_stack.kafka.broker import local_broker
 from local_stack.kafka.config_files import BrokerFiles
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
+from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.spool import SpoolWriter
 from shared.stores.lake import Lake
 
@@ -116,6 +117,7 @@ def _throughput(home: Path) -> tuple[float, float]:
         BrokerFiles(home / "kafka", port=free_port(), controller_port=free_port()), LocalStackSettings()
     )
     broker.start()
+    ensure_keys(home)
     environment = dict(
         os.environ,
         HOMEOSTAT_HOME=str(home), HOMEOSTAT_KAFKA=broker.bootstrap, HOMEOSTAT_LOG_LEVEL="error",

@@ -1,13 +1,14 @@
 """`python -m deploy.containers.keys`: creates the installation's keys once, before the services start.
 
 1. Create the keys in `keys` if they do not exist.
-2. Copy the keys that a server needs to `server-keys`: the public key and the secret of the prediction ids. Inference and drift
-   mount that folder as their `keys`, so an attacker on a server cannot sign a version.
+2. Copy to a folder each what inference, prediction log and drift need, which they mount as their `keys`: an attacker in one of
+   them can neither sign a version nor send the records of another.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from shared.errors import HomeostatError
@@ -15,18 +16,28 @@ from shared.files import write_atomic
 from shared.models.signed_versions.installation_keys import Keys, ensure_keys
 from shared.settings import HomeostatSettings
 
-SERVER_KEYS = "server-keys"
+
+def key_folders(home: Path, keys: Keys) -> dict[Path, tuple[Path, ...]]:
+    """The folders of the services that do not get all keys, and the keys of each."""
+    return {
+        home / "server-keys": (keys.prediction_id, keys.verifying),
+        home / "log-keys": (keys.prediction_log,),
+        home / "drift-keys": (keys.verifying, keys.verdicts),
+    }
 
 
-def copy_for_servers(keys: Keys, folder: Path) -> None:
-    """Copy the keys that a server needs into `folder`, each file atomically. Raises HomeostatError if it has other keys."""
+def copy_keys(paths: Sequence[Path], folder: Path) -> None:
+    """Copy keys into `folder`, each file atomically. Raises HomeostatError if it has another key of that name.
+
+    Secrets of records may be added at the top of their file: the old ones stay below until every service has the new one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (keys.prediction_id, keys.verifying):
+    for path in paths:
         target, content = folder / path.name, path.read_bytes()
-        if target.exists() and target.read_bytes() != content:
+        if target.exists() and not content.endswith(target.read_bytes()):
             raise HomeostatError(
                 f"{target} differs from {path}",
-                hint="restore both volumes, keys and server_keys, from the same copy",
+                hint="restore the volumes keys, server_keys, log_keys and drift_keys from the same copy",
             )
         write_atomic(target, content, mode=path.stat().st_mode & 0o777)
 
@@ -35,11 +46,13 @@ def main() -> int:
     """Create the keys; existing keys are kept."""
     home = HomeostatSettings().home
     try:
-        copy_for_servers(ensure_keys(home), home / SERVER_KEYS)
+        folders = key_folders(home, ensure_keys(home))
+        for folder, paths in folders.items():
+            copy_keys(paths, folder)
     except (HomeostatError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"keys: {home / 'keys'}, keys for servers: {home / SERVER_KEYS}")
+    print(f"keys: {home / 'keys'}, copies: {', '.join(map(str, folders))}")
     return 0
 
 

@@ -26,7 +26,8 @@ from services.drift.verdicts.store import VerdictStore
 from shared.grafana.annotator import Annotator, NoAnnotator, annotator_from
 from shared.http.host_check import AllowedHosts
 from shared.messaging.producer import open_producer
-from shared.models.signed_versions.installation_keys import Keys
+from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
+from shared.models.signed_versions.installation_keys import Keys, record_secrets
 from shared.observability.logs import get_logger, log_unknown_error
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
@@ -85,16 +86,18 @@ class Drift:
 
 
 def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
-    """Wire the service. Raises OperatorError where the verdict store cannot be opened."""
+    """Wire the service. Raises OperatorError where the verdict store cannot be opened or a key is missing."""
     metrics = DriftMetrics(CollectorRegistry())
     verdicts = VerdictStore(shared.home / "drift" / "verdicts.sqlite")
     store = open_model_store(shared.model_store_url)
-    references = StoredReferences(
-        store, shared.home / "drift" / "versions", Keys(shared.home / "keys").verifying
-    )
+    keys = Keys(shared.home / "keys")
+    references = StoredReferences(store, shared.home / "drift" / "versions", keys.verifying)
     lake_reader = DeltaLakeReader(Lake(shared.lake_url), metrics.outcome_faults)
     evidently = EvidentlyAdapter()
-    topic = KafkaVerdicts(open_producer(shared.kafka, "homeostat-drift"), settings.publish_timeout_seconds)
+    producer = AuthenticatingProducer(
+        open_producer(shared.kafka, "homeostat-drift"), RecordMac(record_secrets(keys.verdicts))
+    )
+    topic = KafkaVerdicts(producer, settings.publish_timeout_seconds)
     publisher = Publisher(topic, verdicts, metrics, settings.publish_retry_seconds)
     annotator = annotator_from(shared, metrics.annotated)
     monitor = Monitor(

@@ -18,6 +18,8 @@ from shared.errors import HomeostatError
 from shared.http.metrics_server import MetricsServer
 from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
+from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
+from shared.models.signed_versions.installation_keys import Keys, record_secrets
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
@@ -28,11 +30,15 @@ def run_shipper() -> int:
     base, settings = HomeostatSettings(), ShipperSettings()
     configure_logs("shipper", base)
     registry = CollectorRegistry()
-    producer = open_producer(
-        base.kafka,
-        "homeostat-shipper",
-        request_bytes=settings.record_bytes * 2,
-        delivery_seconds=settings.delivery_seconds,
+    mac = _record_mac(base)
+    producer = AuthenticatingProducer(
+        open_producer(
+            base.kafka,
+            "homeostat-shipper",
+            request_bytes=settings.record_bytes * 2,
+            delivery_seconds=settings.delivery_seconds,
+        ),
+        mac,
     )
     shipper = Shipper(
         base.home / "spool",
@@ -54,12 +60,14 @@ def run_sink() -> int:
     configure_logs("sink", base)
     registry = CollectorRegistry()
     consumer = open_consumer(base.kafka, TOPICS, settings.group, "homeostat-sink")
-    producer = open_producer(base.kafka, "homeostat-sink")
+    mac = _record_mac(base)
+    producer = AuthenticatingProducer(open_producer(base.kafka, "homeostat-sink"), mac)
     sink = Sink(
         consumer,
         producer,
         Lake(base.lake_url),
         SinkMetrics(registry),
+        mac,
         commit_seconds=settings.commit_seconds,
         commit_records=settings.commit_records,
         maximum_record_bytes=settings.maximum_record_bytes,
@@ -78,6 +86,11 @@ def run_sink() -> int:
 def status_body(service: str, process: Shipper | Sink) -> dict[str, object]:
     """The body of `/status`."""
     return {"service": service, "ready": True, "last_error": process.last_error}
+
+
+def _record_mac(settings: HomeostatSettings) -> RecordMac:
+    """Raises OperatorError."""
+    return RecordMac(record_secrets(Keys(settings.home / "keys").prediction_log))
 
 
 def _run(

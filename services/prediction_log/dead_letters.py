@@ -42,6 +42,11 @@ class DeadLetter:
         return cls._of(message, origin, "undecodable", detail)
 
     @classmethod
+    def unauthenticated(cls, message: Message, origin: str, detail: str) -> DeadLetter:
+        """Not sent by this installation, or changed on the way."""
+        return cls._of(message, origin, "unauthenticated", detail)
+
+    @classmethod
     def headerless(cls, message: Message, origin: str, detail: str) -> DeadLetter:
         """Headers are missing or wrong, so the record cannot be identified."""
         return cls._of(message, origin, "headers", detail)

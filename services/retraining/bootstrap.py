@@ -37,7 +37,8 @@ from shared.errors import HomeostatError, OperatorError
 from shared.grafana.annotator import annotator_from
 from shared.http.host_check import AllowedHosts
 from shared.messaging.consumer import open_consumer
-from shared.models.signed_versions.installation_keys import Keys, ensure_keys
+from shared.messaging.record_mac import RecordMac
+from shared.models.signed_versions.installation_keys import Keys, ensure_keys, record_secrets
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
@@ -111,7 +112,14 @@ def build(
         consumer = open_consumer(
             shared.kafka, [VERDICTS.name], settings.consumer_group, "homeostat-retraining"
         )
-        verdict_consumer = VerdictConsumer(consumer, controller.handle_cause, metrics, stop)
+        verdict_consumer = VerdictConsumer(
+            consumer,
+            controller.handle_cause,
+            RecordMac(record_secrets(deps.keys.verdicts)),
+            metrics,
+            stop,
+            clock,
+        )
     relay = None
     if settings.mlflow:
         uri = settings.mlflow_uri or f"sqlite:///{home / 'mlflow.sqlite'}"

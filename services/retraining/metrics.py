@@ -75,7 +75,7 @@ class RetrainingMetrics:
         )
         self.verdicts = Counter(
             "homeostat_retraining_verdicts_total",
-            "Records read from the verdicts topic, by result: received, refused or unreadable.",
+            "Records read from the verdicts topic, by result: received, unauthenticated, unreadable, refused or set_aside.",
             ["result"],
             registry=self.registry,
         )

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.contracts.loop_spec import MODEL_NAME
+
 State = Literal["ok", "warming_up", "drift", "data_fault", "insufficient_data"]
 Signal = Literal["feature", "prediction", "performance", "data"]
 
@@ -34,9 +36,10 @@ class Verdict(_Part):
     """Published on the verdicts topic, once per window and detector."""
 
     verdict_id: str = Field(
-        description="The cause key. A window that is evaluated again keeps its verdict id."
+        description="The cause key: computed from model, detector, version and window end, so that a window keeps it when it is "
+        "evaluated again."
     )
-    model: str = Field(description="Name of the model.")
+    model: str = Field(pattern=MODEL_NAME, description="Name of the model.")
     version: str = Field(description="The version whose reference the window was compared with.")
     generation: int = Field(description="Generation that answered the rows of the window.")
     detector: Literal["evaluation", "request"] = Field(
@@ -62,6 +65,11 @@ class Verdict(_Part):
     reference_loss: float | None = Field(None, description="Loss of the version on its reference.")
     explanation: str = Field("", description="One sentence for a person.")
     reached_at: datetime = Field(description="Time of the verdict, by drift's clock.")
+
+    @property
+    def has_own_id(self) -> bool:
+        """Whether the id is the key of the verdict's content. It becomes the id of a run and the name of a folder."""
+        return self.verdict_id == cause_key(self.model, self.detector, self.version, self.window_end)
 
 
 def cause_key(model: str, detector: str, version: str, window_end: datetime) -> str:

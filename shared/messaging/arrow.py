@@ -28,9 +28,12 @@ from shared.contracts.lake_schema import (
     VALUES,
     feature_column,
 )
+from shared.messaging.arrow_size import decoded_bytes
 from shared.models.answers import list_column
 from shared.spool.record import OutcomeRecord, PredictionRecord
 
+# Of one record, decompressed: more than any request of the largest size becomes.
+MAX_DECODED_BYTES = 256 << 20
 CONTENT_TYPE = "application/vnd.apache.arrow.stream"
 # What predictions_batch makes of a feature's values.
 _FEATURE_TYPES = (
@@ -129,8 +132,14 @@ def to_bytes(batch: pa.RecordBatch) -> bytes:
 
 
 def from_bytes(value: bytes, *, columns: pa.Schema) -> pa.RecordBatch:
-    """The batch in an Arrow IPC stream, checked against the lake's `columns`. Raises UndecodableBatch."""
+    """The batch in an Arrow IPC stream, checked against the lake's `columns`. Raises UndecodableBatch.
+
+    Nothing is decompressed that declares more than MAX_DECODED_BYTES.
+    """
     try:
+        size = decoded_bytes(value)
+        if size > MAX_DECODED_BYTES:
+            raise UndecodableBatch(f"{size} bytes decompressed, expected at most {MAX_DECODED_BYTES}")
         with pa.ipc.open_stream(value) as stream:
             batches = list(stream)
         if len(batches) != 1:

@@ -292,11 +292,13 @@ def test_only_scheduled_windows_are_excluded_and_counted(ledger: Ledger) -> None
 def verdict(day: int, *, model: str = MODEL, state: str = "drift", **more: object) -> Verdict:
     end = START + timedelta(days=day)
     values = {
-        "verdict_id": cause_key(MODEL, "evaluation", "v1", end), "model": model, "version": "v1", "generation": 1,
+        "model": model, "version": "v1", "generation": 1,
         "detector": "evaluation", "window_start": end - timedelta(days=1), "window_end": end, "rows": 100,
         "outcomes": 100, "state": state, "drifted": ("performance",) if state == "drift" else (), "reached_at": NOW,
     }  # fmt: skip
-    return Verdict.model_validate({**values, **more})
+    values |= more
+    key = cause_key(model, str(values["detector"]), str(values["version"]), end)
+    return Verdict.model_validate({"verdict_id": key, **values})
 
 
 def alert_about(verdict_id: str | None, *, model: str = MODEL, key: str = "alert") -> Cause:
@@ -369,7 +371,8 @@ def test_verdict_after_a_decided_alert_is_recorded(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_alert_never_joins_a_verdict_of_another_model(ledger: Ledger, known: bool) -> None:
-    theirs, wrong = Cause.of_verdict(verdict(1, model="other")), alert_about(verdict(1).verdict_id)
+    theirs = Cause.of_verdict(verdict(1, model="other"))
+    wrong = alert_about(theirs.key)
     results = deliver(ledger, *([theirs, wrong] if known else [wrong, theirs]))
     verdicts = deliver(ledger, theirs)
     assert len({one.cause_key for one in results}) == 2
@@ -378,7 +381,7 @@ def test_alert_never_joins_a_verdict_of_another_model(ledger: Ledger, known: boo
     [alone] = ledger.decisions(MODEL)
     assert (alone["action"], alone["reason_code"]) == ("wait", "verdict_unclear" if known else AWAITED)
     # And an alert about it that names its model right finds it.
-    [right] = deliver(ledger, alert_about(verdict(1).verdict_id, model="other", key="theirs"))
+    [right] = deliver(ledger, alert_about(theirs.key, model="other", key="theirs"))
     assert (right.cause_key, right.new) == (verdicts[0].cause_key, False)
 
 
@@ -495,7 +498,7 @@ def five(ledger: Ledger) -> list[str]:
     verdicts = [
         verdict(1),
         verdict(2, state="data_fault", explanation="missing"),
-        verdict(3, model="other", verdict_id="f" * 32),
+        verdict(3, model="other"),
         verdict(4),
         verdict(5, explanation="the newest"),
     ]
@@ -614,7 +617,7 @@ def test_latest_verdict_with_loss(ledger: Ledger) -> None:
         verdict(1, loss=0.5),
         verdict(3, state="insufficient_data", loss=None),
         verdict(2, loss=0.6),
-        verdict(4, loss=0.7, detector="request", verdict_id="f" * 32),
+        verdict(4, loss=0.7, detector="request"),
     ]
     deliver(ledger, *map(Cause.of_verdict, verdicts))
     assert ledger.latest_verdict_with_loss(MODEL) == verdicts[2]

@@ -53,11 +53,18 @@ def test_the_one_shots_may_run_again(project: Project) -> None:
     ) == before
 
 
-def test_servers_never_see_the_signing_key(project: Project) -> None:
+KEYS = {
+    "inference": ["prediction_id.key", "signing.pub"],
+    "shipper": ["prediction_log.key"],
+    "sink": ["prediction_log.key"],
+    "drift": ["signing.pub", "verdicts.key"],
+}
+
+
+def test_services_see_only_the_keys_that_they_need(project: Project) -> None:
     project.run("keys")
-    for name in ("inference", "drift"):
-        listed = project.sandbox(name).run(["ls", "/data/keys"]).stdout.split()
-        assert listed == ["prediction_id.key", "signing.pub"]
+    for name, expected in KEYS.items():
+        assert project.sandbox(name).run(["ls", "/data/keys"]).stdout.split() == expected, name
     assert "signing.pem" in project.sandbox("retraining").run(["ls", "/data/keys"]).stdout
 
 

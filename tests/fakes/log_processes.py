@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
+from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.spool.drop_counter import read_drops
 from shared.stores.lake import Lake
 from tests import local_http
@@ -29,6 +30,7 @@ class LogProcesses:
         self, home: Path, bootstrap: str, *, spool_bytes: int = 64 << 20, rows_per_second: int = 400
     ) -> None:
         self.home = home
+        ensure_keys(home)
         self.model = f"m{uuid4().hex[:10]}"
         self.lake = Lake(str(home / "lake"))
         self._spool_bytes = spool_bytes

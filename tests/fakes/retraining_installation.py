@@ -158,7 +158,6 @@ class Installation:
         about = version or self.champion
         end = START + timedelta(days=day)
         values = {
-            "verdict_id": cause_key(MODEL, "evaluation", about, end),
             "model": MODEL,
             "version": about,
             "generation": 1,
@@ -173,7 +172,8 @@ class Installation:
             "reached_at": datetime.now(UTC),
             **more,
         }
-        return Verdict.model_validate(values)
+        key = cause_key(str(values["model"]), str(values["detector"]), about, end)
+        return Verdict.model_validate({"verdict_id": key, **values})
 
 
 def make_installation(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from shared.messaging.arrow import to_bytes
+from shared.messaging.arrow import MAX_DECODED_BYTES, to_bytes
 
 
 class Chunk:
@@ -36,8 +36,12 @@ class Chunk:
         )
 
     def split_to_fit(self, maximum_bytes: int) -> Iterator[Chunk]:
-        """Chunks of at most `maximum_bytes`, in order, split on demand; one row alone may be larger."""
-        if len(self.value) <= maximum_bytes or self.rows == 1:
+        """Chunks of at most `maximum_bytes`, in order, split on demand; one row alone may be larger.
+
+        A record that compresses well is split too where the sink would not decompress it.
+        """
+        fits = len(self.value) <= maximum_bytes and self.batch.nbytes <= MAX_DECODED_BYTES
+        if fits or self.rows == 1:
             yield self
             return
         for half in self.split():

@@ -22,6 +22,7 @@ from shared.contracts.topics import OUTCOMES, PREDICTIONS
 from shared.messaging.arrow import CONTENT_TYPE, UndecodableBatch, find_flaw, from_bytes, in_lake_columns
 from shared.messaging.events import Event
 from shared.messaging.interfaces import Message, TopicIdentity
+from shared.messaging.record_mac import RecordMac
 
 _NAME = re.compile(MODEL_NAME)
 
@@ -68,14 +69,19 @@ def origin(message: Message, identity: TopicIdentity) -> str:
 
 
 def read_message(
-    message: Message, identity: TopicIdentity, *, maximum_bytes: int
+    message: Message, identity: TopicIdentity, *, maximum_bytes: int, mac: RecordMac
 ) -> DecodedBatch | DeadLetter:
-    """Check a record of the predictions or outcomes topic."""
+    """Check a record of the predictions or outcomes topic.
+
+    1. size   2. authenticity   3. headers   4. rows: only bytes of a known sender are decompressed
+    """
     place = origin(message, identity)
     if len(message.value) > maximum_bytes:
         return DeadLetter.oversize(
             message, place, f"{len(message.value)} bytes, expected at most {maximum_bytes}"
         )
+    if flaw := mac.find_flaw(message):
+        return DeadLetter.unauthenticated(message, place, flaw)
     try:
         event = Event.from_headers(message.headers)
     except ValueError as error:

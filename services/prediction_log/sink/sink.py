@@ -33,6 +33,7 @@ from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
 from shared.errors import Conflict, DependencyUnavailable
 from shared.messaging.interfaces import Consumer, Message, Partition, Producer, RecordRefused, TopicIdentity
+from shared.messaging.record_mac import RecordMac
 from shared.observability.logs import get_logger, log_unknown_error
 from shared.stores.lake import Lake
 
@@ -56,6 +57,7 @@ class Sink:
         producer: Producer,
         lake: Lake,
         metrics: SinkMetrics,
+        mac: RecordMac,
         *,
         commit_seconds: float = 0.7,
         commit_records: int = 500,
@@ -67,6 +69,7 @@ class Sink:
         self._producer = producer
         self._lake = lake
         self._metrics = metrics
+        self._mac = mac
         self._commit_seconds = commit_seconds
         self._commit_records = commit_records
         self._maximum_record_bytes = maximum_record_bytes
@@ -157,9 +160,7 @@ class Sink:
             topic = message.partition.topic
             self._metrics.records.labels(topic).inc()
             if topic == DEAD_LETTERS.name:
-                dead_letters.append(
-                    DeadLetter.from_message(message, origin(message, self._identities[topic]))
-                )
+                dead_letters.append(self._read_dead_letter(message, self._identities[topic]))
                 continue
             found = self._read_one(message, self._identities[topic])
             if isinstance(found, DeadLetter):
@@ -169,9 +170,15 @@ class Sink:
         self._refuse(refused)
         return batches, dead_letters
 
+    def _read_dead_letter(self, message: Message, identity: TopicIdentity) -> DeadLetter:
+        place = origin(message, identity)
+        if flaw := self._mac.find_flaw(message):
+            return DeadLetter.unauthenticated(message, place, flaw)
+        return DeadLetter.from_message(message, place)
+
     def _read_one(self, message: Message, identity: TopicIdentity) -> DecodedBatch | DeadLetter:
         try:
-            return read_message(message, identity, maximum_bytes=self._maximum_record_bytes)
+            return read_message(message, identity, maximum_bytes=self._maximum_record_bytes, mac=self._mac)
         except MemoryError:
             raise
         except Exception as error:

@@ -3,32 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from threading import Event, Thread
 
 from pydantic import ValidationError
 
 from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
+from shared.contracts.event_time import check_event_time
 from shared.contracts.verdict import Verdict
 from shared.errors import CallerError, HomeostatError, IntegrityError
 from shared.messaging.interfaces import Consumer, Message, Partition
+from shared.messaging.record_mac import RecordMac
 from shared.observability.logs import get_logger, log_unknown_error
 
 _log = get_logger(__name__)
 _WAIT = 0.5
 _PAUSE = 1.0
+# With an unknown error. Also a minute, for what the record does not cause.
+_ATTEMPTS = 5
+_ATTEMPT_TIME = timedelta(minutes=1)
+
+
+@dataclass
+class _Failing:
+    """A record that failed with an unknown error."""
+
+    partition: Partition
+    offset: int
+    since: datetime
+    attempts: int = 0
 
 
 class VerdictConsumer:
     """Consumes the verdicts topic in a thread. Only this thread waits if Kafka is unavailable."""
 
     def __init__(
-        self, consumer: Consumer, handle: Callable[[Cause], object], metrics: RetrainingMetrics, stop: Event
+        self,
+        consumer: Consumer,
+        handle: Callable[[Cause], object],
+        mac: RecordMac,
+        metrics: RetrainingMetrics,
+        stop: Event,
+        clock: Callable[[], datetime],
     ) -> None:
         self._consumer = consumer
         self._handle = handle
+        self._mac = mac
         self._metrics = metrics
         self._stop = stop
+        self._clock = clock
+        self._failing: _Failing | None = None
         self._thread = Thread(target=self._work, name="verdicts", daemon=True)
 
     @property
@@ -49,7 +75,8 @@ class VerdictConsumer:
 
         1. poll   2. record each verdict in the ledger   3. commit the offsets
 
-        After a failure in 2 or 3 the records are read again.
+        After a failure in 2 or 3 the records are read again. A record that fails with an unknown error time after time is set
+        aside: later verdicts must not wait for it.
         """
         handled: dict[Partition, int] = {}
         count = 0
@@ -64,28 +91,55 @@ class VerdictConsumer:
         return count
 
     def _handle_record(self, message: Message) -> None:
+        """1. authenticity   2. form   3. id and time   4. ledger"""
+        if flaw := self._mac.find_flaw(message):
+            self._skip(message, "unauthenticated", flaw)
+            return
         try:
             verdict = Verdict.model_validate_json(message.value)
         except ValidationError as error:
-            # A retry would not help; the log has its offset.
-            self._metrics.verdicts.labels("unreadable").inc()
-            _log.error(
-                "verdict_unreadable",
-                partition=message.partition.number,
-                offset=message.offset,
-                problem=str(error)[:500],
-            )
+            self._skip(message, "unreadable", str(error)[:500])
+            return
+        if not verdict.has_own_id:
+            problem = "verdict_id is not the key of model, detector, version and window_end"
+            self._skip(message, "refused", problem, verdict)
             return
         try:
+            check_event_time(verdict.window_end, self._clock(), field="window_end")
             self._handle(Cause.of_verdict(verdict))
         except (CallerError, IntegrityError) as error:
-            # A retry would not help, for example if the version was deleted; skip it so that later verdicts are read.
-            self._metrics.verdicts.labels("refused").inc()
-            _log.error(
-                "verdict_refused", cause_id=verdict.verdict_id, model=verdict.model, problem=str(error)
-            )
+            # For example if the version was deleted.
+            self._skip(message, "refused", str(error), verdict)
+            return
+        except HomeostatError:
+            raise
+        except Exception as error:
+            if not self._is_given_up(message):
+                raise
+            problem = f"every attempt failed, the last with error {log_unknown_error(_log, error)}"
+            self._skip(message, "set_aside", problem, verdict)
             return
         self._metrics.verdicts.labels("received").inc()
+
+    def _skip(self, message: Message, result: str, problem: str, verdict: Verdict | None = None) -> None:
+        """Leave a record that no retry would change, so that later verdicts are read; the log has its offset."""
+        self._metrics.verdicts.labels(result).inc()
+        _log.error(
+            f"verdict_{result}",
+            cause_id=verdict.verdict_id if verdict else "",
+            model=verdict.model if verdict else "",
+            partition=message.partition.number,
+            offset=message.offset,
+            problem=problem,
+        )
+
+    def _is_given_up(self, message: Message) -> bool:
+        """Count a failed attempt; whether it was the last."""
+        failing = self._failing
+        if failing is None or (failing.partition, failing.offset) != (message.partition, message.offset):
+            failing = self._failing = _Failing(message.partition, message.offset, self._clock())
+        failing.attempts += 1
+        return failing.attempts >= _ATTEMPTS and self._clock() - failing.since >= _ATTEMPT_TIME
 
     def _work(self) -> None:
         while not self._stop.is_set():

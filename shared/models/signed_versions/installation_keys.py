@@ -1,13 +1,11 @@
-"""The installation's keys: a key pair that signs versions, and a secret that authenticates prediction ids."""
+"""The installation's keys: a key pair that signs versions, and secrets that authenticate prediction ids and Kafka records."""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from shared.errors import OperatorError
 from shared.files import create_atomic
@@ -15,12 +13,19 @@ from shared.files import create_atomic
 _SIGNING = "signing.pem"
 _VERIFYING = "signing.pub"
 _PREDICTION_ID = "prediction_id.key"
+_PREDICTION_LOG = "prediction_log.key"
+_VERDICTS = "verdicts.key"
 _SECRET_BYTES = 32
+_RECORD_SECRET = re.compile(rf"[0-9a-fA-F]{{{2 * _SECRET_BYTES}}}")
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Paths of the keys. Servers need `verifying` and the prediction id secret; packaging a version needs `signing`."""
+    """Paths of the keys. Each process needs only some:
+
+    inference: `verifying`, `prediction_id`. Shipper and sink: `prediction_log`. Drift: `verifying`, `verdicts`. Retraining: all
+    but `prediction_log`. Only packaging a version needs `signing`.
+    """
 
     folder: Path
 
@@ -39,16 +44,20 @@ class Keys:
         """The secret that authenticates prediction ids (32 bytes)."""
         return self.folder / _PREDICTION_ID
 
+    @property
+    def prediction_log(self) -> Path:
+        """The secrets of records that shipper and sink send: a line each of 64 hexadecimal digits, the current one first."""
+        return self.folder / _PREDICTION_LOG
+
+    @property
+    def verdicts(self) -> Path:
+        """The secrets of verdicts, in the same form."""
+        return self.folder / _VERDICTS
+
     def prediction_id_secret(self) -> bytes:
         """The 32-byte secret of prediction ids. Raises OperatorError where it is missing or has another length."""
         path = self.prediction_id
-        try:
-            secret = path.read_bytes()
-        except OSError as error:
-            raise OperatorError(
-                f"the key {path} cannot be read: {error.strerror}",
-                hint="`homeostat up` creates the keys; or restore them from a backup",
-            ) from error
+        secret = _read(path)
         if len(secret) != _SECRET_BYTES:  # with an empty key anyone could make ids
             raise OperatorError(
                 f"the key {path} has {len(secret)} bytes, expected {_SECRET_BYTES}",
@@ -57,36 +66,68 @@ class Keys:
         return secret
 
 
+def record_secrets(path: Path) -> tuple[bytes, ...]:
+    """The secrets in a file of record keys, the current one first. Raises OperatorError where one is missing or malformed."""
+    lines = _read(path).decode("ascii", "replace").split()
+    if not lines or any(_RECORD_SECRET.fullmatch(line) is None for line in lines):
+        raise OperatorError(
+            f"the key {path} is malformed, expected lines of {2 * _SECRET_BYTES} hexadecimal digits",
+            hint="restore it from a backup; `openssl rand -hex 32` makes a new line",
+        )
+    return tuple(bytes.fromhex(line) for line in lines)
+
+
 def ensure_keys(home: Path) -> Keys:
     """The keys below `home`; missing ones are created. Safe to call from several threads, processes and containers at once.
 
-    A server needs only the public key and the prediction id secret; its folder may be read-only.
+    A folder that holds some keys without the private one was made for a service that needs no others: nothing is added to it.
     """
     folder = home / "keys"
     keys = Keys(folder)
-    if (
-        keys.verifying.exists() and keys.prediction_id.exists()
-    ):  # the public key is created last, so all exist
+    if not keys.signing.exists() and keys.verifying.exists():
+        return keys
+    secrets = (keys.prediction_id, keys.prediction_log, keys.verdicts)
+    if all(path.exists() for path in (keys.signing, keys.verifying, *secrets)):
         return keys
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _create(keys.prediction_id, os.urandom(_SECRET_BYTES))
+    for path in (keys.prediction_log, keys.verdicts):
+        _create(path, f"{os.urandom(_SECRET_BYTES).hex()}\n".encode())
+    _create_pair(keys)
+    return keys
+
+
+def _create_pair(keys: Keys) -> None:
+    # Imported here: shipper and sink read their keys, and their images have no cryptography.
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     private = ec.generate_private_key(ec.SECP256R1())
     _create(
-        folder / _SIGNING,
+        keys.signing,
         private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
     )
     # Derived from the private key on disk, so that concurrent starts never leave a mismatched pair.
-    winner = serialization.load_pem_private_key((folder / _SIGNING).read_bytes(), password=None)
+    winner = serialization.load_pem_private_key((keys.signing).read_bytes(), password=None)
     _create(
-        folder / _VERIFYING,
+        keys.verifying,
         winner.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         ),
         mode=0o644,
     )
-    return keys
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OperatorError(
+            f"the key {path} cannot be read: {error.strerror}",
+            hint="`homeostat up` creates the keys; or restore them from a backup",
+        ) from error
 
 
 def _create(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -5,20 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from local_stack.kafka.broker import Broker
-from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
-from shared.messaging.producer import open_producer
 from tests.fakes.retraining_installation import MODEL, make_installation
 from tests.fakes.retraining_service import ServiceProcess, group_from_now, wait_for
-
-
-def publish(broker: Broker, *verdicts: Verdict) -> None:
-    producer = open_producer(broker.bootstrap, "test")
-    try:
-        for verdict in verdicts:
-            producer.send(VERDICTS.name, MODEL.encode(), verdict.model_dump_json().encode(), []).result(20)
-    finally:
-        producer.close()
+from tests.fakes.verdict_sender import send_verdicts
 
 
 def test_repeated_verdict_gives_one_release(kafka_broker: Broker, tmp_path: Path) -> None:
@@ -30,7 +20,7 @@ def test_repeated_verdict_gives_one_release(kafka_broker: Broker, tmp_path: Path
         service.start()
         service.deploy()
         drift, fault = installation.verdict(15), installation.verdict(14, state="data_fault")
-        publish(kafka_broker, fault, drift, drift)
+        send_verdicts(installation.home, kafka_broker.bootstrap, fault, drift, drift)
         wait_for(service.ended_runs, 90, f"a run; the log: {service.log}")
         assert [run["state"] for run in service.ended_runs()] == ["promoted"]
         decisions = {one["cause_key"]: one for one in service.get(f"/decisions?model={MODEL}")["decisions"]}
@@ -41,7 +31,7 @@ def test_repeated_verdict_gives_one_release(kafka_broker: Broker, tmp_path: Path
 
         # Killed and started again, with the verdict sent again: nothing changes.
         service.kill()
-        publish(kafka_broker, drift)
+        send_verdicts(installation.home, kafka_broker.bootstrap, drift)
         service.start()
         wait_for(lambda: deliveries(service, drift) >= 3, 60, "the repeat to be received")
         assert len(service.get("/runs")["runs"]) == 1

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from local_stack.kafka.broker import Broker
-from shared.contracts.topics import VERDICTS
-from shared.messaging.producer import open_producer
 from tests.fakes.retraining_installation import MODEL, make_installation
 from tests.fakes.retraining_service import ServiceProcess, group_from_now, wait_for
+from tests.fakes.verdict_sender import send_verdicts
 from tests.postgres import Postgres
 from tests.waiting import bound
 
@@ -25,14 +24,7 @@ def test_verdict_leads_to_a_release(kafka_broker: Broker, postgres: Postgres, tm
     try:
         service.start()
         service.deploy()
-        producer = open_producer(kafka_broker.bootstrap, "test")
-        try:
-            for _ in range(2):
-                producer.send(VERDICTS.name, MODEL.encode(), verdict.model_dump_json().encode(), []).result(
-                    20
-                )
-        finally:
-            producer.close()
+        send_verdicts(installation.home, kafka_broker.bootstrap, verdict, verdict)
         wait_for(service.ended_runs, 90, f"a run; the log: {service.log}")
         [run] = service.ended_runs()
         assert (run["state"], run["cause_key"]) == ("promoted", verdict.verdict_id), run["reason"]

@@ -16,10 +16,14 @@ from services.prediction_log.metrics import ShipperMetrics, SinkMetrics
 from services.prediction_log.shipper.shipper import Shipper
 from services.prediction_log.sink.sink import TOPICS, Sink
 from shared.errors import HomeostatError
+from shared.messaging.events import Headers
+from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
 from shared.spool import SpoolWriter
 from shared.stores.lake import Lake
 from tests.fakes.kafka import FakeBroker, FakeConsumer, FakeProducer
 from tests.fakes.rows import NOON
+
+MAC = RecordMac([b"k" * 32])
 
 
 @dataclass
@@ -45,7 +49,7 @@ class Log:
         producer = self.broker.producer()
         shipper = Shipper(
             self.home / "spool",
-            producer,
+            AuthenticatingProducer(producer, MAC),
             self.shipper_metrics,
             batch_rows=batch_rows,
             record_bytes=record_bytes,
@@ -57,9 +61,19 @@ class Log:
         """A sink as after a start."""
         consumer = self.broker.consumer(TOPICS, group)
         sink = Sink(
-            consumer, self.broker.producer(), self.lake, self.sink_metrics, commit_seconds=0.001, **settings
+            consumer,
+            AuthenticatingProducer(self.broker.producer(), MAC),
+            self.lake,
+            self.sink_metrics,
+            MAC,
+            commit_seconds=0.001,
+            **settings,
         )
         return sink, consumer
+
+    def put(self, topic: str, key: bytes | None, value: bytes, headers: Headers) -> None:
+        """A record as a process of this installation may send it."""
+        self.broker.put(topic, key, value, [*headers, MAC.header(topic, key, value, headers)])
 
     def drain(self) -> None:
         """Ship and sink until nothing moves any more."""

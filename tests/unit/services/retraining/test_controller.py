@@ -171,7 +171,7 @@ def test_alert_with_verdict_of_another_model_does_nothing(
     open_setup: Callable[..., Setup],
 ) -> None:
     setup = open_setup()
-    theirs = setup.installation.verdict(2, model="other", verdict_id="b" * 32)
+    theirs = setup.installation.verdict(2, model="other")
     setup.kafka(theirs)
     [wrong] = setup.webhook(about(theirs))
     assert (wrong.decision.action, wrong.decision.reason_code) == ("wait", "verdict_unclear")

@@ -157,6 +157,20 @@ def test_invalid_batch_is_refused(value: bytes, said: str) -> None:
         from_bytes(value, columns=PREDICTION_COLUMNS)
 
 
+def test_bomb_is_refused_before_it_is_decompressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = to_bytes(pa.record_batch({"x": np.zeros(50_000_000)}))
+    assert len(bomb) < 60_000
+    before = pa.default_memory_pool().bytes_allocated()
+
+    def opened(*_: object) -> None:
+        raise AssertionError("the bomb is opened")
+
+    monkeypatch.setattr(pa.ipc, "open_stream", opened)
+    with pytest.raises(UndecodableBatch, match="400000000 bytes decompressed, expected at most 268435456"):
+        from_bytes(bomb, columns=PREDICTION_COLUMNS)
+    assert pa.default_memory_pool().bytes_allocated() == before
+
+
 def test_corrupt_bytes_never_crash_the_decoder() -> None:
     value = to_bytes(GOOD)
     random = np.random.default_rng(3)

@@ -93,7 +93,7 @@ def test_outcome_with_features_becomes_a_dead_letter(log: Any) -> None:
     )
     for rows in (good, flawed.append_column("f_x", ONE)):
         event = Event.now(OUTCOMES.event_type, source="w", model="flights", content_type=CONTENT_TYPE)
-        log.broker.put(OUTCOMES.name, b"w", to_bytes(rows), event.headers())
+        log.put(OUTCOMES.name, b"w", to_bytes(rows), event.headers())
     log.drain()
     assert log.metric("homeostat_sink_rows_total", kind="outcomes", model="flights") == 1
     assert [(dead_letter["reason"], dead_letter["rows"]) for dead_letter in log.dead_letters()] == [

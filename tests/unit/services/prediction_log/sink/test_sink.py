@@ -16,6 +16,7 @@ from shared.errors import DependencyUnavailable
 from shared.messaging.arrow import CONTENT_TYPE, predictions_batch, to_bytes
 from shared.messaging.events import Event
 from shared.messaging.interfaces import Message, Partition
+from shared.messaging.record_mac import RecordMac
 from shared.spool.record import PredictionRecord
 from tests.fakes.rows import (
     NOON,
@@ -26,6 +27,7 @@ from tests.fakes.rows import (
     append_value_outcomes,
     append_value_rows,
 )
+from tests.unit.services.prediction_log.conftest import MAC
 
 
 def batch(
@@ -49,7 +51,7 @@ def put(log: Any, value: bytes, **headers: bytes | None) -> None:
     event = Event.now(PREDICTIONS.event_type, source="w", model="flights", content_type=CONTENT_TYPE)
     values: dict[str, bytes | None] = dict(event.headers())
     values.update({name.replace("__", "-"): text for name, text in headers.items()})
-    log.broker.put(
+    log.put(
         PREDICTIONS.name, b"w", value, [(name, text) for name, text in values.items() if text is not None]
     )
 
@@ -130,9 +132,9 @@ def test_record_at_a_stored_offset_is_skipped(log: Any) -> None:
         PREDICTIONS.event_type, source="w", model="flights", content_type=CONTENT_TYPE
     ).headers()
     for sequence, expected in ((0, 1), (1, 0)):
-        decoded = read_message(
-            Message(place, 5, b"w", to_bytes(batch(sequence)), headers), identity, maximum_bytes=1 << 20
-        )
+        value = to_bytes(batch(sequence))
+        message = Message(place, 5, b"w", value, [*headers, MAC.header(place.topic, b"w", value, headers)])
+        decoded = read_message(message, identity, maximum_bytes=1 << 20, mac=MAC)
         assert isinstance(decoded, DecodedBatch)
         assert table.commit(table.prepare([decoded])) == expected
 
@@ -303,8 +305,41 @@ def test_repeated_dead_letter_is_stored_once(log: Any) -> None:
     assert len(log.dead_letters()) == 1
 
 
+def test_forged_record_is_a_dead_letter_and_moves_no_sequence(log: Any) -> None:
+    """Rows far ahead in the name of an honest writer would make its own rows repeats."""
+    put(log, to_bytes(batch(0)))
+    forged = to_bytes(batch(1_000_000))
+    event = Event.now(PREDICTIONS.event_type, source="w", model="flights", content_type=CONTENT_TYPE)
+    log.broker.put(PREDICTIONS.name, b"w", forged, event.headers())
+    stranger = RecordMac([b"s" * 32])
+    log.broker.put(
+        PREDICTIONS.name,
+        b"w",
+        forged,
+        [*event.headers(), stranger.header(PREDICTIONS.name, b"w", forged, event.headers())],
+    )
+    put(log, to_bytes(batch(1)))
+    log.drain()
+    assert log.ids() == ["w0", "w1"]
+    assert [dead_letter["reason"] for dead_letter in log.dead_letters()] == ["unauthenticated"] * 2
+    assert log.metric("homeostat_sink_dead_letters_total", reason="unauthenticated") == 2
+    assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
+
+
+def test_forged_dead_letter_is_stored_as_what_it_is(log: Any) -> None:
+    put(log, b"noise")
+    log.drain()
+    [honest] = log.broker.messages(DEAD_LETTERS.name)
+    log.broker.put(DEAD_LETTERS.name, None, b"forged", honest.headers)
+    log.drain()
+    assert {dead_letter["reason"]: dead_letter["value"] for dead_letter in log.dead_letters()} == {
+        "undecodable": b"noise",
+        "unauthenticated": b"forged",
+    }
+
+
 def test_invalid_record_on_dead_letter_topic_is_stored(log: Any) -> None:
-    log.broker.put(DEAD_LETTERS.name, None, b"noise", [("reason", b"\xff")])
+    log.put(DEAD_LETTERS.name, None, b"noise", [("reason", b"\xff")])
     log.sink.step()
     [dead_letter] = log.dead_letters()
     assert (dead_letter["reason"], dead_letter["origin_topic"], dead_letter["value"]) == (

@@ -34,7 +34,6 @@ def verdict(
     day: float, state: str = "drift", drifted: tuple[str, ...] = ("performance",), **more: Any
 ) -> Verdict:
     values = {
-        "verdict_id": cause_key(MODEL, "evaluation", VERSION, at(day)),
         "model": MODEL,
         "version": VERSION,
         "generation": 1,
@@ -50,7 +49,8 @@ def verdict(
         "reached_at": START,
         **more,
     }
-    return Verdict.model_validate(values)
+    key = cause_key(values["model"], values["detector"], values["version"], values["window_end"])
+    return Verdict.model_validate({"verdict_id": key, **values})
 
 
 def past(day: float, state: str = "drift", drifted: tuple[str, ...] = ("performance",)) -> PastVerdict:

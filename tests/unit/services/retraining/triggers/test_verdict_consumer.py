@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import pytest
@@ -12,11 +13,13 @@ from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.contracts.topics import VERDICTS
 from shared.errors import DependencyUnavailable, IntegrityError, NotFound
 from shared.messaging.interfaces import Partition
+from shared.messaging.record_mac import RecordMac
 from tests.fakes.kafka import FakeBroker
 from tests.fakes.retraining_service import wait_for
 from tests.unit.services.retraining.policy.test_decide import verdict
 
 PLACE = Partition(VERDICTS.name, 0)
+MAC = RecordMac([b"v" * 32])
 
 
 class Handler:
@@ -44,17 +47,21 @@ class Ear:
 
     def __init__(self) -> None:
         self.broker, self.handler, self.metrics = FakeBroker(), Handler(), RetrainingMetrics()
+        self.now = datetime.now(UTC)
         self.listener = self.another()
 
     def another(self) -> VerdictConsumer:
         consumer = self.broker.consumer([VERDICTS.name], "homeostat-retraining")
-        return VerdictConsumer(consumer, self.handler, self.metrics, Event())
+        return VerdictConsumer(consumer, self.handler, MAC, self.metrics, Event(), lambda: self.now)
 
     def publish(self, *days: int) -> list[str]:
         made = [verdict(day) for day in days]
         for one in made:
-            self.broker.put(VERDICTS.name, b"toy", one.model_dump_json().encode(), [])
+            self.put(one.model_dump_json().encode())
         return [one.verdict_id for one in made]
+
+    def put(self, value: bytes, mac: RecordMac = MAC) -> None:
+        self.broker.put(VERDICTS.name, b"toy", value, [mac.header(VERDICTS.name, b"toy", value, [])])
 
     @property
     def committed(self) -> int:
@@ -98,7 +105,12 @@ def test_records_before_a_failure_are_committed() -> None:
 
     handler = Second()
     listener = VerdictConsumer(
-        ear.broker.consumer([VERDICTS.name], "homeostat-retraining"), handler, ear.metrics, Event()
+        ear.broker.consumer([VERDICTS.name], "homeostat-retraining"),
+        handler,
+        MAC,
+        ear.metrics,
+        Event(),
+        lambda: ear.now,
     )
     with pytest.raises(DependencyUnavailable):
         listener.consume_once(0.1)
@@ -113,7 +125,7 @@ def test_failed_record_is_read_again() -> None:
     keys = ear.publish(1, 2, 3)
     ear.handler.raises = [DependencyUnavailable("no ledger")]
     consumer = ear.broker.consumer([VERDICTS.name], "homeostat-retraining")
-    listener = VerdictConsumer(consumer, ear.handler, ear.metrics, stop)
+    listener = VerdictConsumer(consumer, ear.handler, MAC, ear.metrics, stop, lambda: ear.now)
     listener.start()
     try:
         wait_for(lambda: len(ear.handler.received) >= 3, 10, "the three verdicts to be received")
@@ -126,7 +138,7 @@ def test_failed_record_is_read_again() -> None:
 
 def test_invalid_verdict_is_counted_and_skipped() -> None:
     ear = Ear()
-    ear.broker.put(VERDICTS.name, b"toy", b"{not json", [])
+    ear.put(b"{not json")
     keys = ear.publish(1)
     assert ear.listener.consume_once(0.1) == 2
     assert (ear.handler.received, ear.committed, ear.count("unreadable")) == (keys, 2, 1.0)
@@ -141,6 +153,70 @@ def test_refused_verdict_does_not_block_others(problem: Exception) -> None:
     ear.handler.raises = [problem]
     assert ear.listener.consume_once(0.1) == 2
     assert (ear.handler.received, ear.count("refused")) == (keys[1:], 1.0)
+
+
+def test_forged_verdict_starts_nothing() -> None:
+    ear = Ear()
+    forged = verdict(1).model_dump_json().encode()
+    ear.broker.put(VERDICTS.name, b"toy", forged, [])
+    ear.put(forged, RecordMac([b"s" * 32]))
+    keys = ear.publish(2)
+    assert ear.listener.consume_once(0.1) == 3
+    assert (ear.handler.received, ear.committed, ear.count("unauthenticated")) == (keys, 3, 2.0)
+
+
+@pytest.mark.parametrize("identity", ["../../elsewhere", "0" * 32, ""])
+def test_verdict_with_an_id_of_something_else_starts_nothing(identity: str) -> None:
+    """The id becomes the name of a folder, which must be a new one."""
+    ear = Ear()
+    wrong = verdict(1).model_copy(update={"verdict_id": identity})
+    ear.put(wrong.model_dump_json().encode())
+    keys = ear.publish(2)
+    ear.listener.consume_once(0.1)
+    assert (ear.handler.received, ear.count("refused")) == (keys, 1.0)
+
+
+def test_verdict_about_no_possible_model_is_unreadable() -> None:
+    ear = Ear()
+    wrong = verdict(1).model_copy(update={"model": "../toy"})
+    ear.put(wrong.model_dump_json().encode())
+    ear.listener.consume_once(0.1)
+    assert (ear.handler.received, ear.count("unreadable")) == ([], 1.0)
+
+
+def test_verdict_from_the_future_starts_nothing() -> None:
+    """It would be the newest event time there is, and stop every schedule until then."""
+    ear = Ear()
+    ear.now = verdict(5).window_end
+    keys = ear.publish(6, 7)
+    ear.listener.consume_once(0.1)
+    assert (ear.handler.received, ear.count("refused")) == (keys[:1], 1.0)
+
+
+def test_verdict_with_unknown_error_is_set_aside_after_a_minute() -> None:
+    ear = Ear()
+    keys = ear.publish(1, 2)
+    for _ in range(10):
+        ear.handler.raises = [RuntimeError("a fault of ours")]
+        with pytest.raises(RuntimeError):
+            ear.listener.consume_once(0.1)
+        ear.listener._consumer.rewind()
+    ear.now += timedelta(minutes=1)
+    ear.handler.raises = [RuntimeError("a fault of ours")]
+    assert ear.listener.consume_once(0.1) == 2
+    assert (ear.handler.received, ear.committed, ear.count("set_aside")) == (keys[1:], 2, 1.0)
+
+
+def test_few_attempts_do_not_set_a_verdict_aside() -> None:
+    ear = Ear()
+    ear.publish(1)
+    for _ in range(4):
+        ear.handler.raises = [RuntimeError("a fault of ours")]
+        with pytest.raises(RuntimeError):
+            ear.listener.consume_once(0.1)
+        ear.listener._consumer.rewind()
+        ear.now += timedelta(minutes=1)
+    assert (ear.committed, ear.count("set_aside")) == (0, 0.0)
 
 
 def test_consumer_waits_without_broker() -> None:

@@ -11,7 +11,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from shared.errors import OperatorError
-from shared.models.signed_versions.installation_keys import Keys, ensure_keys
+from shared.models.signed_versions.installation_keys import Keys, ensure_keys, record_secrets
+
+SECRETS = {"signing.pem", "prediction_id.key", "prediction_log.key", "verdicts.key"}
+ALL = SECRETS | {"signing.pub"}
 
 
 def public_half(keys: Keys) -> bytes:
@@ -24,7 +27,7 @@ def public_half(keys: Keys) -> bytes:
 def test_keys_are_created_once(tmp_path: Path) -> None:
     first = ensure_keys(tmp_path)
     before = {path.name: path.read_bytes() for path in first.folder.iterdir()}
-    assert set(before) == {"signing.pem", "signing.pub", "prediction_id.key"}
+    assert set(before) == ALL
     assert len(first.prediction_id_secret()) == 32
     again = ensure_keys(tmp_path)
     assert {path.name: path.read_bytes() for path in again.folder.iterdir()} == before
@@ -39,8 +42,8 @@ def test_two_installations_have_different_keys(tmp_path: Path) -> None:
 def test_secrets_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     keys = ensure_keys(tmp_path)
     assert stat.S_IMODE(keys.folder.stat().st_mode) == 0o700
-    assert stat.S_IMODE(keys.signing.stat().st_mode) == 0o600
-    assert stat.S_IMODE((keys.folder / "prediction_id.key").stat().st_mode) == 0o600
+    for name in SECRETS:
+        assert stat.S_IMODE((keys.folder / name).stat().st_mode) == 0o600, name
 
 
 def test_concurrent_starts_agree_on_one_key_pair(tmp_path: Path) -> None:
@@ -57,11 +60,7 @@ def test_concurrent_starts_agree_on_one_key_pair(tmp_path: Path) -> None:
     assert len(seen) == 1
     keys = Keys(tmp_path / "keys")
     assert keys.verifying.read_bytes() == public_half(keys)
-    assert {path.name for path in keys.folder.iterdir()} == {
-        "signing.pem",
-        "signing.pub",
-        "prediction_id.key",
-    }
+    assert {path.name for path in keys.folder.iterdir()} == ALL
 
 
 def test_existing_keys_are_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +90,35 @@ def test_truncated_secret_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "prediction_id.key").write_bytes(content)
     with pytest.raises(OperatorError, match=f"has {len(content)} bytes, expected 32"):
         Keys(tmp_path).prediction_id_secret()
+
+
+def test_missing_secrets_are_added_to_an_installation(tmp_path: Path) -> None:
+    keys = ensure_keys(tmp_path)
+    before = keys.verdicts.read_bytes(), keys.signing.read_bytes()
+    keys.prediction_log.unlink()
+    ensure_keys(tmp_path)
+    assert len(record_secrets(keys.prediction_log)) == 1
+    assert (keys.verdicts.read_bytes(), keys.signing.read_bytes()) == before
+
+
+def test_secrets_of_records_are_lines_with_the_current_one_first(tmp_path: Path) -> None:
+    keys = ensure_keys(tmp_path)
+    assert record_secrets(keys.verdicts) != record_secrets(keys.prediction_log)
+    keys.verdicts.write_text("ab" * 32 + "\n" + "cd" * 32 + "\n")
+    assert record_secrets(keys.verdicts) == (b"\xab" * 32, b"\xcd" * 32)
+
+
+@pytest.mark.parametrize("content", ["", "ab" * 31, "ab" * 33, "zz" * 32, "ab" * 32 + "\nshort"])
+def test_malformed_secret_of_records_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "verdicts.key").write_text(content)
+    with pytest.raises(OperatorError, match="malformed, expected lines of 64 hexadecimal digits"):
+        record_secrets(tmp_path / "verdicts.key")
+
+
+def test_missing_secret_of_records_names_file_and_hint(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="verdicts.key cannot be read") as refusal:
+        record_secrets(tmp_path / "verdicts.key")
+    assert "homeostat up" in refusal.value.hint
 
 
 def test_server_needs_only_public_key_and_secret(tmp_path: Path) -> None:
