@@ -30,7 +30,8 @@ def get_text(name: str, base: str, path: str) -> str:
         response.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DependencyUnavailable(
-            f"{name} cannot be reached at {base}: {error or type(error).__name__}", hint="homeostat status"
+            f"{name} cannot be reached at {base}: {error or type(error).__name__}",
+            hint="`homeostat status` shows which processes run",
         ) from error
     return response.text
 

@@ -57,7 +57,7 @@ def publish(
 ) -> None:
     """Create the folder, the Prometheus data source and the boards in Grafana; a second run changes nothing.
 
-    Credentials are read from HOMEOSTAT_GRAFANA_TOKEN or HOMEOSTAT_GRAFANA_TOKEN_FILE, not from the command line. Boards
+    Credentials are read from the HOMEOSTAT_GRAFANA_… settings, not from the command line. Boards
     that were changed in Grafana are kept and listed, with exit code 1, unless --overwrite is given.
     """
     from cli.grafana.publisher import Publication, PublishOptions

@@ -18,7 +18,7 @@ from shared.http.service_client import ServiceClient, items
 def releases(
     model: Model, home: StackHome = None, retraining_url: RetrainingUrl = "", as_json: Json = False
 ) -> None:
-    """List the releases, newest first. The first one is served."""
+    """List the releases, newest first. Servers load the first one."""
     with command_output(as_json) as output:
         home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))

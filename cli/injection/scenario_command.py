@@ -62,8 +62,10 @@ def run_scenario(
         workload, settings = options.workload(), settings_with(options.home)
         inference_url, drift_url = find_local_services(settings)
         with (
-            ServiceClient("inference", inference_url, hint="homeostat status") as inference,
-            ServiceClient("drift", drift_url, hint="homeostat status") as drift,
+            ServiceClient(
+                "inference", inference_url, hint="`homeostat status` shows which processes run"
+            ) as inference,
+            ServiceClient("drift", drift_url, hint="`homeostat status` shows which processes run") as drift,
         ):
             keys, store = Keys(settings.home / "keys"), open_model_store(settings.model_store_url)
             target = find_target(inference, store, keys, options.model, seed=options.seed)

@@ -62,7 +62,7 @@ def replay(
         ),
     ] = 100,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Maximum number of rows to send, from the first on.")
+        int | None, typer.Option(min=1, help="Maximum number of rows to send, counted from the first row.")
     ] = None,
     home: StackHome = None,
     inference_url: InferenceUrl = "",
@@ -169,7 +169,9 @@ def _speed(text: str) -> float | None:
     except ValueError:
         speed = 0.0
     if speed is not None and not 0 < speed < float("inf"):
-        raise CallerError(f"--speed is {text!r}; expected a number above 0, or max", hint="--speed 100")
+        raise CallerError(
+            f"--speed is {text!r}; expected a number above 0, or max", hint="for example --speed 100"
+        )
     return speed
 
 
@@ -182,6 +184,7 @@ def _delay(text: str) -> timedelta:
         delay: timedelta = TypeAdapter(Duration).validate_python(text)
     except ValidationError as error:
         raise CallerError(
-            f"--delay is {text!r}; expected a number and a unit of s, m, h or d", hint="--delay 1h"
+            f"--delay is {text!r}; expected a number and a unit of s, m, h or d",
+            hint="for example --delay 1h",
         ) from error
     return delay

@@ -63,7 +63,8 @@ def checked_url(url: str) -> str:
     address = urlsplit(url)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise CallerError(
-            f"url is {url!r}; expected http:// or https:// and a host", hint="http://localhost:8000"
+            f"url is {url!r}; expected http:// or https:// and a host",
+            hint="for example http://localhost:8000",
         )
     return url.rstrip("/")
 

@@ -29,7 +29,7 @@ def to_rows(given: Any) -> Sequence[Mapping[str, Any]]:
             f"`rows` is a {type(given).__name__}",
             field="rows",
             expected=_EXPECTED,
-            hint="of one row call client.predict(row.to_dict()), of one column client.predict(column.to_frame())",
+            hint="for one row call client.predict(row.to_dict()), for one column client.predict(column.to_frame())",
         )
     rows = list(given)
     if not rows:

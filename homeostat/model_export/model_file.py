@@ -53,7 +53,7 @@ def require_readable(place: str | Path) -> None:
         return
     if not path.is_file():
         raise ExportRefused(
-            f"{path} is no file",
+            f"{path} is not a file",
             hint="give a model, the path of one, or an MLflow URI such as models:/fraud/3 or models:/m-ID",
         )
     suffix = path.suffix.lower()

@@ -39,7 +39,7 @@ def find_process(state: StackState, name: str) -> ProcessState:
     if name not in found:
         raise NotFound(f"this stack has no process {name}", hint=f"use one of {', '.join(sorted(found))}")
     if not is_alive(found[name]):
-        raise OperatorError(f"{name} is not running", hint="homeostat status")
+        raise OperatorError(f"{name} is not running", hint="`homeostat status` shows its log file")
     return found[name]
 
 

@@ -26,7 +26,8 @@ def wait_for_broker(bootstrap: str, *, deadline_s: float, alive: Callable[[], bo
             pass
         if time.monotonic() >= ends:
             raise DependencyUnavailable(
-                f"no broker responded at {bootstrap} within {deadline_s:.0f} s", hint="homeostat doctor"
+                f"no broker responded at {bootstrap} within {deadline_s:.0f} s",
+                hint="`homeostat doctor` checks the broker and its port",
             )
         time.sleep(0.1)
     raise DependencyUnavailable(

@@ -24,7 +24,8 @@ class DriftSettings(BaseSettings):
     sample_rows: int = Field(
         5000,
         ge=200,
-        description="Maximum rows of the window, and of the reference, that Evidently compares; thresholds account for it.",
+        description="Maximum number of rows of a window, and of the reference, that Evidently compares. Thresholds are "
+        "calibrated for this number.",
     )
     kept_reports: int = Field(
         20,

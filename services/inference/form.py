@@ -41,17 +41,17 @@ class Form:
         """Raises UnservableModel for a form that this device does not compute."""
         if self.tensorrt and device != "cuda":
             raise UnservableModel(
-                f"TensorRT is declared for the model, and the device is {device}",
-                hint="take it out of HOMEOSTAT_INFERENCE_TENSORRT, or set HOMEOSTAT_INFERENCE_DEVICE=cuda where there is a GPU",
+                f"TensorRT is declared for the model, but the device is {device}",
+                hint="remove it from HOMEOSTAT_INFERENCE_TENSORRT, or set HOMEOSTAT_INFERENCE_DEVICE=cuda where there is a GPU",
             )
         if self.precision == "tf32" and device != "cuda":
             raise UnservableModel(
-                f"precision tf32 is declared for the model, and the device is {device}, which has none",
+                f"precision tf32 is declared for the model, but the device {device} does not support it",
                 hint="set fp32 in HOMEOSTAT_INFERENCE_PRECISION or HOMEOSTAT_INFERENCE_PRECISION_BY_MODEL",
             )
         if self.precision == "bf16" and not self.tensorrt:
             raise UnservableModel(
-                "precision bf16 is declared for the model, and onnxruntime converts none to it",
+                "precision bf16 is declared for the model, but onnxruntime cannot convert a model to it",
                 hint="set fp16 in HOMEOSTAT_INFERENCE_PRECISION or HOMEOSTAT_INFERENCE_PRECISION_BY_MODEL, or name the model in "
                 "HOMEOSTAT_INFERENCE_TENSORRT",
             )

@@ -49,14 +49,15 @@ class InferenceSettings(BaseSettings):
     otlp_endpoint: str = Field(
         "",
         pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$",
-        description="Receiver of OpenTelemetry spans by OTLP over HTTP, such as `http://127.0.0.1:4318`; they go to `/v1/traces` "
-        "below it. Empty: no spans are made.",
+        description="URL of an OpenTelemetry collector (OTLP over HTTP), such as `http://127.0.0.1:4318`; spans are sent to "
+        "`/v1/traces` below it. Empty: tracing is off.",
     )
     trace_ratio: float = Field(
         0.01,
         ge=0,
         le=1,
-        description="Share of requests without a `traceparent` header that are traced; of those with one, the sampled ones are.",
+        description="Share of the requests without a `traceparent` header that are traced. A request with that header is traced "
+        "if its sampled flag is set.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
@@ -64,8 +65,8 @@ class InferenceSettings(BaseSettings):
     )
     precision: Precision = Field(
         "fp32",
-        description="Precision of model calls. Outputs in a precision other than `fp32` are compared with float32 on the CPU at "
-        "load. `tf32` requires CUDA, `bf16` TensorRT.",
+        description="Precision of model calls. When a version is loaded in a precision other than `fp32`, its outputs are "
+        "compared with float32 outputs on the CPU. `tf32` requires CUDA, `bf16` TensorRT.",
     )
     precision_by_model: dict[str, Precision] = Field(
         {},
@@ -74,8 +75,8 @@ class InferenceSettings(BaseSettings):
     precision_tolerance: float = Field(
         0.01,
         gt=0,
-        description="Maximum difference between outputs in the declared precision or by TensorRT and those in float32 on the "
-        "CPU, absolute for numbers up to 1, else relative. A version that exceeds it is not served.",
+        description="Maximum difference between outputs in the declared precision (or with TensorRT) and in float32 on the CPU: "
+        "absolute for numbers up to 1, else relative. A version that exceeds it is not served.",
     )
     tensorrt: tuple[str, ...] = Field(
         (),
@@ -102,14 +103,14 @@ class InferenceSettings(BaseSettings):
         0.0,
         ge=0,
         le=1,
-        description="Maximum batching delay in seconds, for model calls on threads. 0: the requests that wait when a thread "
-        "becomes free are the next batch.",
+        description="Maximum batching delay in seconds, for model calls on threads. 0: no delay; the requests queued when a "
+        "thread becomes free form the next batch.",
     )
     inline_seconds: float = Field(
         0.004,
         ge=0,
-        description="Threshold in seconds: model calls expected to exceed it, and all calls on a GPU, run on a thread, others on "
-        "the event loop.",
+        description="Model calls on the CPU that are expected to take at most this many seconds run on the event loop. Longer "
+        "ones, and all calls on a GPU, run on a thread.",
     )
     poll_seconds: float = Field(0.5, gt=0, le=1, description="Seconds between polls of the release log.")
     retry_seconds: float = Field(
@@ -154,7 +155,7 @@ class InferenceSettings(BaseSettings):
         256,
         ge=1,
         description="Maximum number of concurrent requests; further ones get 503 with Retry-After. Requests whose model "
-        "call waits on the event loop do not count; `HOMEOSTAT_INFERENCE_QUEUE_SECONDS` limits them.",
+        "call is queued for the event loop do not count; `HOMEOSTAT_INFERENCE_QUEUE_SECONDS` limits them.",
     )
     queue_seconds: float = Field(
         2.0,
@@ -164,7 +165,7 @@ class InferenceSettings(BaseSettings):
     receive_seconds: float = Field(
         10.0,
         gt=0,
-        description="Timeout for receiving the headers of a request, and then its body, in seconds.",
+        description="Timeout in seconds for receiving the headers of a request, and again for its body.",
     )
     maximum_file_bytes: int = Field(
         256 << 20, ge=1024, description="Maximum size of a batch task's file in bytes."
@@ -176,7 +177,7 @@ class InferenceSettings(BaseSettings):
         100,
         ge=1,
         description="Maximum number of stored batch tasks. A further task replaces the oldest finished one; if none is "
-        "finished, it gets 503.",
+        "finished, the submission gets 503.",
     )
     task_hours: float = Field(24.0, gt=0, description="Hours after which a finished batch task is deleted.")
     spool_bytes: int = Field(

@@ -14,7 +14,7 @@ class RetrainingSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HOMEOSTAT_RETRAINING_", frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="Address the service listens on.")
-    port: int = Field(8003, ge=0, le=65535, description="Port; 0 takes a free one.")
+    port: int = Field(8003, ge=0, le=65535, description="Port; 0 selects a free one.")
     names: str = Field(
         "",
         description="Additional host names accepted in the Host header, comma separated. Loopback names and the value of "
@@ -29,7 +29,7 @@ class RetrainingSettings(BaseSettings):
     )
     listen: bool = Field(
         True,
-        description="Whether to consume verdicts from Kafka. If false, only `POST /triggers` leads to new runs.",
+        description="Whether to consume verdicts from Kafka. If false, only `POST /triggers` starts runs.",
     )
     consumer_group: str = Field(
         "homeostat-retraining", description="Kafka consumer group of the verdict consumer."

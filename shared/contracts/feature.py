@@ -49,11 +49,13 @@ class Feature(Section):
     )
     minimum: float | None = Field(
         None,
-        description="Smallest valid value; smaller ones count as out of range. Of a tensor: of the mean of its numbers.",
+        description="Smallest valid value; smaller ones count as out of range. For a tensor, the mean of its "
+        "numbers is compared.",
     )
     maximum: float | None = Field(
         None,
-        description="Largest valid value; larger ones count as out of range. Of a tensor: of the mean of its numbers.",
+        description="Largest valid value; larger ones count as out of range. For a tensor, the mean of its "
+        "numbers is compared.",
     )
     nullable: bool = Field(
         False, description="Whether the value may be missing (null; NaN inside the model)."

@@ -41,7 +41,8 @@ class Window(Section):
     minimum_rows: int = Field(
         200,
         ge=20,
-        description="Rows below which a window is `insufficient_data`, and the reference `warming_up`.",
+        description="Minimum number of rows. With fewer in the window the verdict is `insufficient_data`, "
+        "with fewer in the reference `warming_up`.",
     )
 
     @model_validator(mode="after")
@@ -219,7 +220,7 @@ class Gate(Section):
     )
     minimum_rows: int = Field(500, ge=20, description="Minimum number of holdout rows with outcomes.")
     confidence: float = Field(
-        0.9, gt=0.5, lt=1, description="Confidence of the interval around the gain (one-sided)."
+        0.9, gt=0.5, lt=1, description="Confidence level of the one-sided interval of the gain."
     )
     minimum_gain: float = Field(
         0.0, description="Minimum gain in the metric; the lower confidence bound must exceed it."

@@ -71,9 +71,9 @@ def test_declared_tolerance_counts(toys: ToyStore) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"tensorrt": ("toy",)}, "TensorRT is declared for the model, and the device is cpu"),
-        ({"precision": "bf16"}, "onnxruntime converts none to it"),
-        ({"precision": "tf32"}, "the device is cpu, which has none"),
+        ({"tensorrt": ("toy",)}, "TensorRT is declared for the model, but the device is cpu"),
+        ({"precision": "bf16"}, "onnxruntime cannot convert a model to it"),
+        ({"precision": "tf32"}, "the device cpu does not support it"),
     ],
 )
 def test_form_without_its_device_is_not_served_in_another(

@@ -46,7 +46,7 @@ def load_mlflow_model(uri: str) -> Any:
     except (ImportError, AttributeError) as error:
         raise ExportRefused(
             f"{uri} needs a module that this Python does not have: {_line(error)}",
-            hint="run with the Python where the model was fitted; of `homeostat deploy`, --python names it",
+            hint="run with the Python where the model was fitted; for `homeostat deploy`, select it with --python",
         ) from error
     except Exception as error:  # each library raises its own
         raise ExportRefused(

@@ -50,7 +50,7 @@ def action_buttons(item: ActionItem) -> list[Button]:
             item.title,
             item.sentence,
             label=f"Acknowledge all {item.count:,}" if is_group else "Acknowledge",
-            consequence="Records that you have seen them; newer ones need an acknowledgement of their own."
+            consequence="Records that you have seen them; newer ones need their own acknowledgement."
             if is_group
             else _ONLY_RECORDED,
             body=group if is_group else {},
@@ -90,7 +90,7 @@ def rollback_button(model: Model) -> Button | None:
         action="rollback",
         path=f"/api/models/{quote(model.name, safe='')}/rollback",
         title=f"Roll back {model.name}",
-        text="Adds a release with an earlier version to the release log; every server follows it.",
+        text="Adds a release with an earlier version to the release log; every server then loads that version.",
         body={"expected_generation": served.generation},
         kind="danger",
         served=f"generation {served.generation}, version {short(served.version)}",

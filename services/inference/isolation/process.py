@@ -124,7 +124,7 @@ class IsolatedProcess:
             cause = (
                 "TensorRT can take minutes"
                 if self._tensorrt
-                else "check the model for a loop that does not end"
+                else "check the model for an endless loop"
             )
             raise UnservableModel(
                 f"loading and probing the version took longer than {self._seconds:g} s",
@@ -170,7 +170,7 @@ class IsolatedProcess:
         what = "loading the model" if do == "load" else "running the model on reference rows"
         return UnservableModel(
             f"{what} crashed: the isolated process was ended {how}",
-            hint="load its model and run it on rows of reference.parquet with the same runtime, in a process of its own",
+            hint="to reproduce it, score rows of reference.parquet with the same runtime in a separate process",
         )
 
     def _start(self) -> None:

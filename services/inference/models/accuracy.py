@@ -41,6 +41,6 @@ def inaccurate(message: str) -> UnservableModel:
     """The refusal of a form, with what to set."""
     return UnservableModel(
         message,
-        hint="set fp32 for the model in HOMEOSTAT_INFERENCE_PRECISION_BY_MODEL and take it out of HOMEOSTAT_INFERENCE_TENSORRT, "
+        hint="set fp32 for the model in HOMEOSTAT_INFERENCE_PRECISION_BY_MODEL and remove it from HOMEOSTAT_INFERENCE_TENSORRT, "
         "or raise HOMEOSTAT_INFERENCE_PRECISION_TOLERANCE",
     )

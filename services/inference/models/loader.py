@@ -174,7 +174,7 @@ class Loader:
             raise UnservableModel(
                 f"version {servable.version_short} scores reference row {row} as {answered[row]:.6g}; "
                 f"when it was packaged the score was {wanted[row]:.6g}",
-                hint="package it again with this onnxruntime or torch, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
+                hint="package it again with this server's onnxruntime or torch, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
             )
 
     def _compare_vectors(
@@ -192,9 +192,9 @@ class Loader:
             row = int(np.argmin(near))
             place = int(np.argmax(np.abs(answered[row] - wanted[row])))
             raise UnservableModel(
-                f"version {servable.version_short} answers reference row {row} with {answered[row, place]:.6g} at place {place}; "
+                f"version {servable.version_short} answers reference row {row} with {answered[row, place]:.6g} at index {place}; "
                 f"when it was packaged the number was {wanted[row, place]:.6g}",
-                hint="package it again with this onnxruntime or torch, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
+                hint="package it again with this server's onnxruntime or torch, or raise HOMEOSTAT_INFERENCE_PROBE_TOLERANCE",
             )
 
     def _of_recorded_labels(self, servable: Servable, reference: pa.Table, answered: Array) -> Array:

@@ -156,7 +156,7 @@ class BoundedLoader:
         while (chosen := self._on_loop(lambda: self._take_out(model, needed))) is None:
             if time.monotonic() > end:
                 raise OperatorError(
-                    f"there is no room for model {model}: every loaded model is answering requests",
+                    f"there is no memory for model {model}: every loaded model is answering requests",
                     hint="retry after a second, or raise HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB",
                 )
             time.sleep(_PAUSE_SECONDS)

@@ -120,7 +120,7 @@ class ModelPool:
         raise ModelUnloaded(
             model,
             f"model {model} is not in memory after {self._wait_seconds:g} s",
-            hint="retry after a second: models are loaded one after the other, and its load goes on",
+            hint="retry after a second: models are loaded one after the other, and its load continues",
         )
 
     def _give_up(self, model: str, future: Waiting) -> None:
@@ -180,5 +180,5 @@ class ModelPool:
 def _cannot_load(model: str, problem: str) -> OperatorError:
     return OperatorError(
         f"model {model} is not in memory and cannot be loaded: {problem}",
-        hint="/status has the same; later requests try again",
+        hint="inference's /status shows the same error; a later request loads the model again",
     )

@@ -69,7 +69,7 @@ def open_engine(name: str, model: bytes, options: EngineOptions, *, device: Devi
         if not options.form.is_exact:
             raise UnservableModel(
                 f"{options.form} is declared for the model, and {ARCHIVE} runs in float32 only",
-                hint="set fp32 for it in HOMEOSTAT_INFERENCE_PRECISION_BY_MODEL, take it out of HOMEOSTAT_INFERENCE_TENSORRT, or "
+                hint="set fp32 for it in HOMEOSTAT_INFERENCE_PRECISION_BY_MODEL, remove it from HOMEOSTAT_INFERENCE_TENSORRT, or "
                 "release it as an ONNX file",
             )
         # Torch takes seconds to import and half a GiB of memory: only a server of such a version pays for it.

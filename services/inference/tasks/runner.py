@@ -82,7 +82,7 @@ class TaskRunner:
         except asyncio.CancelledError:
             error = OperatorError(
                 "the server was stopped while the file was scored",
-                hint="submit the file again, or POST /score_file/retry; the result has the rows answered before",
+                hint="submit the file again, or POST /score_file/retry; the result file has the rows that were answered before",
             )
         except Exception as failure:
             error = failure

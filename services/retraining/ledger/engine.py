@@ -48,8 +48,8 @@ def open_engine(url: str) -> Engine:
     except CommandError as error:
         engine.dispose()
         raise OperatorError(
-            f"the ledger at {parsed.render_as_string(hide_password=True)} was created by a build with other tables: {error}",
-            hint="run the build that created it, or set HOMEOSTAT_RETRAINING_LEDGER to an empty database",
+            f"the ledger at {parsed.render_as_string(hide_password=True)} was created by another version of Homeostat: {error}",
+            hint="run the version that created it, or set HOMEOSTAT_RETRAINING_LEDGER to an empty database",
         ) from error
     return engine
 

@@ -83,7 +83,7 @@ def read_members(archive: bytes) -> Members:
         NotImplementedError,
     ) as error:
         raise UnservableModel(
-            f"model.pt2 is no complete archive of torch.export: {error}", hint=_SAVE
+            f"model.pt2 is not a complete archive of torch.export: {error}", hint=_SAVE
         ) from error
     for name, wanted in _FORMAT.items():
         if read.pop(name, None) != wanted:

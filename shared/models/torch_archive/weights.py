@@ -44,7 +44,7 @@ def _weight(name: str, entry: Any, folder: str, members: Members) -> Weight:
     if take(entry, "use_pickle", bool, place):
         raise UnservableModel(
             f"model.pt2 keeps {place} in a pickle, which runs code when it is loaded",
-            hint="replace tensors of classes of their own by plain ones before the export",
+            hint="replace tensors of custom classes by plain tensors before the export",
         )
     file = take(entry, "path_name", str, place)
     content = members.tensors.get(folder + file) if _FILE.fullmatch(file) else None

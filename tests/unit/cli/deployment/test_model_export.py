@@ -208,5 +208,5 @@ def test_files_with_code_are_warned_about(tmp_path: Path, rows: Path, name: str,
 
 @pytest.mark.usefixtures("in_this_process")
 def test_missing_model_is_reported_before_rows_are_read(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="late.pkl is no file"):
+    with pytest.raises(ProjectError, match="late.pkl is not a file"):
         export_project(str(tmp_path / "late.pkl"), tmp_path / "none.parquet", python=None, note=print)

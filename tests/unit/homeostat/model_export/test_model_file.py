@@ -43,7 +43,7 @@ def test_mlflow_models_are_read_as_their_librarys(fitted: LinearRegression, tmp_
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("missing.pkl", "is no file"),
+        ("missing.pkl", "is not a file"),
         ("model.h5", "unknown suffix"),
         ("net.pt", "has the weights of a torch module, without its code"),
         ("broken.pt2", "cannot be read"),

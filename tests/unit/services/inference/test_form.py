@@ -19,10 +19,10 @@ def test_form_is_declared_per_model() -> None:
 @pytest.mark.parametrize(
     ("form", "device", "said"),
     [
-        (Form("tf32"), "cpu", "the device is cpu, which has none"),
-        (Form("bf16"), "cpu", "onnxruntime converts none to it"),
-        (Form("bf16"), "cuda", "onnxruntime converts none to it"),
-        (Form("fp32", tensorrt=True), "cpu", "TensorRT is declared for the model, and the device is cpu"),
+        (Form("tf32"), "cpu", "the device cpu does not support it"),
+        (Form("bf16"), "cpu", "onnxruntime cannot convert a model to it"),
+        (Form("bf16"), "cuda", "onnxruntime cannot convert a model to it"),
+        (Form("fp32", tensorrt=True), "cpu", "TensorRT is declared for the model, but the device is cpu"),
     ],
 )
 def test_form_that_a_device_lacks_is_refused(form: Form, device: str, said: str) -> None:

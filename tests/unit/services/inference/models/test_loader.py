@@ -228,7 +228,7 @@ def test_rows_of_numbers_are_compared_with_those_of_packaging(
     other[1, 2] = 8.5
     changed = put_vectors(toys, loop, scores=pa.array(other.tolist(), pa.list_(pa.float32())))
     with pytest.raises(
-        UnservableModel, match="reference row 1 with 8 at place 2; when it was packaged the number was 8.5"
+        UnservableModel, match="reference row 1 with 8 at index 2; when it was packaged the number was 8.5"
     ):
         loader.load(toys.release(changed.version, model=loop.model))
     without = put_vectors(toys, loop, scores=None)
