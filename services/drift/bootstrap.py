@@ -18,6 +18,7 @@ from services.drift.metrics import DriftMetrics
 from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.monitoring.monitor import Monitor
 from services.drift.monitoring.references import StoredReferences
+from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.settings import DriftSettings
 from services.drift.verdicts.kafka_topic import KafkaVerdicts
 from services.drift.verdicts.publisher import Publisher
@@ -100,15 +101,23 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     topic = KafkaVerdicts(producer, settings.publish_timeout_seconds)
     publisher = Publisher(topic, verdicts, metrics, settings.publish_retry_seconds)
     annotator = annotator_from(shared, metrics.annotated)
+    evaluation = WindowEvaluation(
+        references,
+        lake_reader,
+        Evaluator(evidently, settings.sample_rows),
+        verdicts,
+        metrics,
+        _now,
+        notify_publisher=publisher.notify,
+        on_evaluation=StateChanges(verdicts, annotator).annotate,
+    )
     monitor = Monitor(
         references=references,
         lake_reader=lake_reader,
-        evaluator=Evaluator(evidently, settings.sample_rows),
+        evaluation=evaluation,
         verdicts=verdicts,
         metrics=metrics,
         now=_now,
-        notify_publisher=publisher.notify,
-        on_evaluation=StateChanges(verdicts, annotator).annotate,
         poll_seconds=settings.poll_seconds,
     )
     reports = Reports(

@@ -92,7 +92,7 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
         return HTMLResponse(dependencies.reports.read(verdict_id, "html"))
 
     @routes.get("/reports/{verdict_id}/report.json")
-    def reportjson_response(verdict_id: str) -> Response:
+    def report_json(verdict_id: str) -> Response:
         """The report's numbers."""
         return Response(dependencies.reports.read(verdict_id, "json"), media_type="application/json")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from services.drift.monitoring.watermark_history import WatermarkHistory
 from shared.contracts.verdict import Verdict
 
 
@@ -33,3 +35,15 @@ class ModelStatus:
     last_verdict: Verdict | None = None
     reference_loss_rows: str = ""
     error: str = ""
+
+
+@dataclass
+class ModelState:
+    """State of a model between polls; a restart rebuilds it from the store and the lake."""
+
+    status: ModelStatus
+    revision: Hashable = None
+    busy: bool = True
+    generation_known: int = 0
+    retry_at: float = 0.0
+    history: WatermarkHistory = field(default_factory=WatermarkHistory)

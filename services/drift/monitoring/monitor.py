@@ -1,4 +1,4 @@
-"""The monitoring loop: polls the lake and evaluates every window once, when it is ready.
+"""The monitoring loop: polls the lake and has every window evaluated once, when it is ready.
 
 The order for one window; a crash can happen between any two steps:
 
@@ -12,26 +12,24 @@ So a verdict is published at least once, always with the same id, and never chan
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import zip_longest
-from threading import Event, Lock, RLock
-from typing import Literal
+from threading import Event, Lock
 
-from services.drift.evaluation.classify import Subject, classify
-from services.drift.evaluation.evaluator import Evaluator
+from services.drift.evaluation.classify import Subject
 from services.drift.metrics import DriftMetrics
 from services.drift.monitoring.lake_reader import LakeReader
-from services.drift.monitoring.model_status import ModelStatus
+from services.drift.monitoring.model_status import ModelState, ModelStatus
 from services.drift.monitoring.references import References
 from services.drift.monitoring.schedule import Schedule
-from services.drift.monitoring.watermark_history import WatermarkHistory
+from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.outcome_readiness import Watermarks, progress, ready_until, until
 from services.drift.verdicts.store import Generation, VerdictStore
 from services.drift.windows import Span
 from shared.contracts.verdict import Verdict
-from shared.errors import Conflict, HomeostatError, NotFound
+from shared.errors import HomeostatError, NotFound
 from shared.observability.logs import get_logger, log_unknown_error
 
 _log = get_logger(__name__)
@@ -40,18 +38,6 @@ _log = get_logger(__name__)
 WINDOWS_PER_POLL = 4
 # Pause after a failed poll: each retry may download a version.
 RETRY_SECONDS = 5.0
-
-
-@dataclass
-class _ModelState:
-    """State of a model between polls; a restart rebuilds it from the store and the lake."""
-
-    status: ModelStatus
-    revision: Hashable = None
-    busy: bool = True
-    generation_known: int = 0
-    retry_at: float = 0.0
-    history: WatermarkHistory = field(default_factory=WatermarkHistory)
 
 
 @dataclass
@@ -70,22 +56,18 @@ class _Cursor:
 
 @dataclass
 class Monitor:
-    """Evaluates windows when they are ready. `now`: system clock; `clock`: monotonic. `notify_publisher` is called after a
-    verdict is stored, `on_evaluation` with each new stored verdict that was not requested."""
+    """Has every window evaluated when it is ready. `now`: system clock; `clock`: monotonic."""
 
     references: References
     lake_reader: LakeReader
-    evaluator: Evaluator
+    evaluation: WindowEvaluation
     verdicts: VerdictStore
     metrics: DriftMetrics
     now: Callable[[], datetime]
-    notify_publisher: Callable[[], None] = lambda: None
-    on_evaluation: Callable[[Verdict], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
     poll_seconds: float = 0.5
-    _states: dict[str, _ModelState] = field(default_factory=dict)
+    _states: dict[str, ModelState] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
-    _evaluating: RLock = field(default_factory=RLock)
 
     def run(self, stop: Event) -> None:
         """Poll until `stop` is set."""
@@ -120,7 +102,7 @@ class Monitor:
         """
         if model not in self.references.models():
             raise NotFound(f"there is no model {model}", hint="GET /status lists the models")
-        with self._evaluating:
+        with self.evaluation.lock:
             watermarks = self._record_generations(model)
             generations = self.verdicts.generations(model)
             if not generations or watermarks.predictions is None:
@@ -134,7 +116,8 @@ class Monitor:
                 window = self.references.get(model, newest.version).loop.drift.window
                 span = Schedule(self.lake_reader, model, newest, window).last_complete(watermarks.predictions)
             serving = [seen for seen in generations if seen.first < span.end] or generations[:1]
-            return self._evaluate(model, serving[-1], span, "request")
+            subject = Subject(model, serving[-1].version, serving[-1].generation, "request", span)
+            return self.evaluation.evaluate(subject)
 
     # One poll of a model
 
@@ -156,14 +139,14 @@ class Monitor:
         self._update(model, error=problem)
         return evaluated
 
-    def _record_error(self, model: str, state: _ModelState, problem: str) -> None:
+    def _record_error(self, model: str, state: ModelState, problem: str) -> None:
         if problem != state.status.error:
             _log.warning("model_evaluation_failed", model=model, error=problem)
         self.metrics.failures.labels(model).inc()
         state.retry_at = time.monotonic() + RETRY_SECONDS
         state.busy = True
 
-    def _load_new_release(self, model: str, state: _ModelState) -> str:
+    def _load_new_release(self, model: str, state: ModelState) -> str:
         """Fetch and verify a new release before its first window is full, so that a problem shows early; returns its text."""
         release = self.references.latest_release(model)
         if release is None or release.generation == state.status.generation:
@@ -181,14 +164,14 @@ class Monitor:
         )
         return ""
 
-    def _poll_lake(self, model: str, state: _ModelState) -> int:
+    def _poll_lake(self, model: str, state: ModelState) -> int:
         begun = self.now()  # rows that arrive during the poll may make a window ready
         evaluated = self._evaluate_new_rows(model, state)
         if evaluated < WINDOWS_PER_POLL:
             self.metrics.last_full_poll(model, begun)
         return evaluated
 
-    def _evaluate_new_rows(self, model: str, state: _ModelState) -> int:
+    def _evaluate_new_rows(self, model: str, state: ModelState) -> int:
         revision = self.lake_reader.revision(model)
         if revision == state.revision and not state.busy:
             return 0
@@ -273,68 +256,23 @@ class Monitor:
             cursor.start, cursor.in_gap = cursor.schedule.after_gap(cursor.start, limit), False
             self.verdicts.advance(model, cursor.seen.generation, cursor.start)
             return 0
-        verdict, new = self._evaluate(model, cursor.seen, span, "evaluation")
+        subject = Subject(model, cursor.seen.version, cursor.seen.generation, "evaluation", span)
+        verdict, new = self.evaluation.evaluate(subject)
         if new:
+            self._update(model, last_verdict=verdict, state=verdict.state)
             ready_at = self._state_of(model).history.first_ready(span, cursor.delay)
             self.metrics.verdict_delay.labels(model).observe(self.clock() - ready_at)
         cursor.start, cursor.in_gap = span.end, verdict.rows == 0
         self.verdicts.advance(model, cursor.seen.generation, cursor.start)
         return 1
 
-    def _evaluate(
-        self, model: str, seen: Generation, span: Span, detector: Literal["evaluation", "request"]
-    ) -> tuple[Verdict, bool]:
-        subject = Subject(model, seen.version, seen.generation, detector, span)
-        with self._evaluating:
-            existing = self._existing(subject)
-            if existing is not None:
-                # Stored before a crash, or the same window in another generation: one cause, one verdict.
-                return existing, False
-            started = time.perf_counter()
-            reference = self.references.get(model, seen.version)
-            rows = self.lake_reader.rows(model, reference.loop, span, seen.generation)
-            verdict = classify(subject, self.evaluator.evaluate(subject, rows, reference), self.now())
-            self.verdicts.put(verdict)
-            self.metrics.evaluation_seconds.labels(model).observe(time.perf_counter() - started)
-        self.metrics.reached(verdict)
-        if detector == "evaluation":
-            self._update(model, last_verdict=verdict, state=verdict.state)
-        self.notify_publisher()
-        _log.info(
-            "verdict_reached",
-            model=model,
-            version=verdict.version[:12],
-            window=verdict.window_end.isoformat(),
-            cause_id=verdict.verdict_id,
-            state=verdict.state,
-            detector=detector,
-            rows=verdict.rows,
-            outcomes=verdict.outcomes,
-        )
-        if detector == "evaluation":
-            self.on_evaluation(verdict)
-        return verdict, True
-
-    def _existing(self, subject: Subject) -> Verdict | None:
-        try:
-            existing = self.verdicts.get(subject.verdict_id)
-        except NotFound:
-            return None
-        if subject.detector == "request" and existing.window_start != subject.span.start:
-            raise Conflict(
-                f"the window that ends at {subject.span.end.isoformat()} is already evaluated, "
-                f"from {existing.window_start.isoformat()}",
-                hint=f"read verdict {existing.verdict_id}, or choose another end",
-            )
-        return existing
-
-    def _state_of(self, model: str) -> _ModelState:
+    def _state_of(self, model: str) -> ModelState:
         with self._lock:
             state = self._states.get(model)
             if state is None:
                 last = self.verdicts.last_evaluation(model)
                 known = self.verdicts.generations(model)
-                state = _ModelState(
+                state = ModelState(
                     ModelStatus(model, last_verdict=last, state=last.state if last else "warming_up"),
                     generation_known=known[-1].generation if known else 0,
                 )

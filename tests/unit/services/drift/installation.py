@@ -13,6 +13,7 @@ from services.drift.metrics import DriftMetrics
 from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.monitoring.monitor import Monitor
 from services.drift.monitoring.references import StoredReferences
+from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.verdicts.publisher import Publisher
 from services.drift.verdicts.state_changes import Annotator, StateChanges
 from services.drift.verdicts.store import VerdictStore
@@ -75,15 +76,23 @@ class Installation:
         )
         self.lake_reader = DeltaLakeReader(self.world.lake)
         self.publisher = Publisher(self.topic, self.verdicts, self.metrics, retry_seconds=0.01)
+        evaluation = WindowEvaluation(
+            self.references,
+            self.lake_reader,
+            Evaluator(ScipyDistances()),
+            self.verdicts,
+            self.metrics,
+            lambda: self.now,
+            notify_publisher=self.publisher.notify,
+            on_evaluation=StateChanges(self.verdicts, self.annotator).annotate,
+        )
         self.monitor = Monitor(
             references=self.references,
             lake_reader=self.lake_reader,
-            evaluator=Evaluator(ScipyDistances()),
+            evaluation=evaluation,
             verdicts=self.verdicts,
             metrics=self.metrics,
             now=lambda: self.now,
-            notify_publisher=self.publisher.notify,
-            on_evaluation=StateChanges(self.verdicts, self.annotator).annotate,
             clock=lambda: self.seconds,
         )
 
