@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from local_stack.fault_injection.timeline import EventRange, closing_gap, rows_per_window, window_length
-from shared.contracts.loop_spec import LastRows, LoopSpec
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.retraining_spec import LastRows
 
 # More rows are only sent if a person asks for them: at the default rate these take 100 seconds.
 MAX_RUN_ROWS = 20_000

@@ -18,10 +18,11 @@ from services.retraining.policy.decision import Decision, History, PastRun, Past
 from services.retraining.policy.limits import may_start
 from services.retraining.runs.pipeline import Pipeline
 from shared.contracts.lake_schema import FEATURE_TYPES, check_columns
-from shared.contracts.loop_spec import LoopSpec, NewRowsTrigger
+from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.contracts.manifest import Manifest, short
 from shared.contracts.release import Release
+from shared.contracts.retraining_spec import NewRowsTrigger
 from shared.contracts.verdict import Verdict
 from shared.errors import DependencyUnavailable, InvalidRequest
 from shared.observability.logs import get_logger

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
-    field_validator,
     model_serializer,
     model_validator,
 )
@@ -18,11 +16,10 @@ from pydantic import (
 from shared.contracts.duration import Duration, Length
 from shared.contracts.feature import Feature, Matrix, Section
 from shared.contracts.prediction import ANSWER_NAMES, LOSSES, Metric, Prediction
+from shared.contracts.retraining_spec import Gate, Retraining
 from shared.errors import ProjectError
 
 MODEL_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
-VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
-VariableName = Annotated[str, Field(pattern=VARIABLE_NAME, max_length=100)]
 
 
 class Outcome(Section):
@@ -82,151 +79,6 @@ class Drift(Section):
         0.02,
         ge=0,
         description="Tolerance for the realised loss above the reference loss; sampling noise is added.",
-    )
-
-
-class DriftTrigger(Section):
-    """Retrain when a verdict is `drift` and a signal of one of these kinds drifted."""
-
-    when: Literal["drift"]
-    kinds: tuple[Literal["feature", "prediction", "performance"], ...] = Field(
-        ("performance",), description="Signals that count: feature, prediction, performance."
-    )
-    windows: int = Field(1, ge=1, description="Number of consecutive verdicts that must have such drift.")
-
-
-class FloorTrigger(Section):
-    """Retrain when the realised loss is above `metric.floor`."""
-
-    when: Literal["floor"]
-
-
-class ScheduleTrigger(Section):
-    """Retrain when the served version is older than `every`, in event time."""
-
-    when: Literal["schedule"]
-    every: Length = Field(
-        description="Interval in event time, counted from the creation of the served version or from the last run, "
-        "whichever is later."
-    )
-
-
-class NewRowsTrigger(Section):
-    """Retrain when this many rows with outcomes arrived since the served version was trained."""
-
-    when: Literal["new_rows"]
-    rows: int = Field(ge=1, description="Number of new rows with outcomes.")
-
-
-# The tag is `when`: YAML 1.1 reads a bare `on` as true.
-Trigger = Annotated[
-    DriftTrigger | FloorTrigger | ScheduleTrigger | NewRowsTrigger, Field(discriminator="when")
-]
-
-
-class Budget(Section):
-    """At most `runs` runs in any interval of event time of length `per`."""
-
-    runs: int = Field(ge=1, description="Maximum number of runs in the interval.")
-    per: Length = Field(description="Length of the interval, in event time.")
-
-
-class AllRows(Section):
-    """Train on everything logged so far."""
-
-    use: Literal["all"]
-
-
-class LastRows(Section):
-    """Train on the last `span` of event time, or the last `rows` rows."""
-
-    use: Literal["last"]
-    span: Length | None = Field(None, description="Length of the range, in event time.")
-    rows: int | None = Field(None, ge=50, description="Number of rows.")
-
-    @model_validator(mode="after")
-    def _one_of(self) -> LastRows:
-        if (self.span is None) == (self.rows is None):
-            raise ValueError("give exactly one of `span` and `rows`")
-        return self
-
-
-class SinceChange(Section):
-    """Train on rows since the window in which drift was first detected; at least `minimum_rows`."""
-
-    use: Literal["since_change"]
-    minimum_rows: int = Field(
-        2000, ge=50, description="Minimum number of rows; older rows are added to reach it."
-    )
-
-
-TrainingWindow = Annotated[AllRows | LastRows | SinceChange, Field(discriminator="use")]
-
-
-class Retraining(Section):
-    """The policy: triggers, training data and limits on the number of runs."""
-
-    command: tuple[str, ...] = Field(
-        min_length=1, description="Training command, run in the project's folder."
-    )
-    time_limit: Length = Field(
-        timedelta(minutes=30), description="Time limit for training; after it the training process is killed."
-    )
-    environment: tuple[VariableName, ...] = Field(
-        (),
-        max_length=100,
-        description="Names of environment variables of the service that the training command receives, beside a few without "
-        "secrets such as PATH, HOME and LANG.",
-    )
-    triggers: tuple[Trigger, ...] = Field(
-        (),
-        description="Conditions that start a run; `when` selects the form. Without triggers, only requests and alerts "
-        "start runs.",
-    )
-    cooldown: Duration = Field(timedelta(0), description="Minimum event time between two runs.")
-    budget: Budget | None = Field(None, description="Maximum number of runs per interval. Default: no limit.")
-    window: TrainingWindow = Field(
-        AllRows(use="all"), description="Rows to train on; `use` selects the form."
-    )
-    minimum_rows: int = Field(
-        1000, ge=50, description="Runs with fewer labelled training rows are abandoned."
-    )
-
-    @field_validator("environment")
-    @classmethod
-    def _no_settings(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name.upper().startswith("HOMEOSTAT_"):
-                raise ValueError(
-                    f"{name} is a setting of Homeostat, which may be a secret; give another name"
-                )
-        return names
-
-    @model_serializer(mode="wrap")
-    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        document: dict[str, Any] = write(self)
-        # Manifests from before this key keep their bytes, and so their versions' names.
-        if not self.environment:
-            document.pop("environment", None)
-        return document
-
-
-class Gate(Section):
-    """The requirements that a challenger must meet to replace the champion."""
-
-    holdout: Length = Field(
-        description="Length of the holdout in event time: the newest rows, which are not used for training; both models "
-        "are evaluated on them."
-    )
-    minimum_rows: int = Field(500, ge=20, description="Minimum number of holdout rows with outcomes.")
-    confidence: float = Field(
-        0.9, gt=0.5, lt=1, description="Confidence level of the one-sided interval of the gain."
-    )
-    minimum_gain: float = Field(
-        0.0, description="Minimum gain in the metric; the lower confidence bound must exceed it."
-    )
-    maximum_latency_ratio: float = Field(
-        3.0, gt=0, description="Maximum latency per call, as a multiple of the champion's."
     )
 
 

@@ -9,7 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from shared.contracts.feature import FEATURE_NAME
-from shared.contracts.loop_spec import MODEL_NAME, VARIABLE_NAME, LoopSpec
+from shared.contracts.loop_spec import MODEL_NAME, LoopSpec
+from shared.contracts.retraining_spec import VARIABLE_NAME
 from shared.errors import InvalidLoopSpec
 from shared.files import read_regular
 from shared.validation_text import problem_text

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from shared.contracts.duration import Duration, Length
 from shared.contracts.feature import Section
+
+VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+VariableName = Annotated[str, Field(pattern=VARIABLE_NAME, max_length=100)]
 
 
 class DriftTrigger(Section):
@@ -98,6 +101,12 @@ class Retraining(Section):
     time_limit: Length = Field(
         timedelta(minutes=30), description="Time limit for training; after it the training process is killed."
     )
+    environment: tuple[VariableName, ...] = Field(
+        (),
+        max_length=100,
+        description="Names of environment variables of the service that the training command receives, beside a few without "
+        "secrets such as PATH, HOME and LANG.",
+    )
     triggers: tuple[Trigger, ...] = Field(
         (),
         description="Conditions that start a run; `when` selects the form. Without triggers, only requests and alerts "
@@ -111,6 +120,24 @@ class Retraining(Section):
     minimum_rows: int = Field(
         1000, ge=50, description="Runs with fewer labelled training rows are abandoned."
     )
+
+    @field_validator("environment")
+    @classmethod
+    def _no_settings(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name.upper().startswith("HOMEOSTAT_"):
+                raise ValueError(
+                    f"{name} is a setting of Homeostat, which may be a secret; give another name"
+                )
+        return names
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        # Manifests from before this key keep their bytes, and so their versions' names.
+        if not self.environment:
+            document.pop("environment", None)
+        return document
 
 
 class Gate(Section):

@@ -8,7 +8,8 @@ from cli.deployment.review.deployed_rows import DeployedRows
 from cli.deployment.review.intervals import Times, interval_rows, sufficient_length
 from cli.deployment.review.warning import LoopWarning
 from shared.contracts.duration import duration_text
-from shared.contracts.loop_spec import Gate, LastRows, LoopSpec, Retraining
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.retraining_spec import Gate, LastRows, Retraining
 
 
 def row_count_warnings(loop: LoopSpec, rows: DeployedRows) -> list[LoopWarning]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from services.retraining.run_states import OPEN
 
 Issue = Literal["drift", "data_fault", "failed", "refused"]
-ISSUES: Final[tuple[Issue, ...]] = get_args(Issue)
 
 _UNSUCCESSFUL: Final[dict[str, Issue]] = {"failed": "failed", "refused": "refused"}
 # An open run is in progress or waits for approval; a promoted run replaced the version that drifted; a rejected run was decided

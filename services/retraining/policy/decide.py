@@ -8,7 +8,8 @@ from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.policy.decision import AWAITED, Decision, History
 from services.retraining.policy.limits import cooling_until, counted_times, may_start
 from services.retraining.policy.triggers import TriggerResult, evaluate_trigger
-from shared.contracts.loop_spec import LoopSpec, Retraining
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.retraining_spec import Retraining
 
 _SILENT = {
     "data_fault": ("bad_data", "the data is faulty; faulty data never starts a retraining"),

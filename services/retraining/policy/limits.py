@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from services.retraining.policy.decision import PastRun, ReasonCode
-from shared.contracts.loop_spec import Budget
+from shared.contracts.retraining_spec import Budget
 
 
 def may_start(runs: Sequence[PastRun], budget: Budget | None, now: datetime) -> tuple[ReasonCode, str] | None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.retraining.policy.decision import History, ReasonCode
-from shared.contracts.loop_spec import (
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.retraining_spec import (
     DriftTrigger,
     FloorTrigger,
-    LoopSpec,
     NewRowsTrigger,
     ScheduleTrigger,
     Trigger,

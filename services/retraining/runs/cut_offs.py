@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from shared.contracts.loop_spec import LastRows, LoopSpec
+from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.retraining_spec import LastRows
 
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from services.retraining.runs.cut_offs import cut_offs, explain_cut_offs
 from services.retraining.runs.workspace import RunFolder, write_json
 from shared.contracts.lake_schema import feature_column
-from shared.contracts.loop_spec import AllRows, LastRows, LoopSpec
+from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.outcome import expected_outcome, fitting
+from shared.contracts.retraining_spec import AllRows, LastRows
 from shared.files import atomic_path
 from shared.models.answers import outcome_source, typed_outcomes
 from shared.stores.lake import Lake, LakeSnapshot

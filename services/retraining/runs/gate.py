@@ -14,7 +14,7 @@ import numpy.typing as npt
 import orjson
 from scipy.special import stdtrit
 
-from shared.contracts.loop_spec import Gate
+from shared.contracts.retraining_spec import Gate
 
 Losses = npt.NDArray[np.float64]
 

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from shared.contracts.loop_spec import AllRows, LoopSpec
+from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec
+from shared.contracts.retraining_spec import AllRows
 from shared.errors import InvalidLoopSpec, ProjectError
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from services.retraining.policy.decision import PastRun
 from services.retraining.policy.limits import budget_spent, cooling_until, may_start
-from shared.contracts.loop_spec import Budget
+from shared.contracts.retraining_spec import Budget
 from tests.fakes.retraining_installation import START
 
 BUDGET = Budget(runs=2, per=timedelta(days=10))

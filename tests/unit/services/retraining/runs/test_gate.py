@@ -13,7 +13,7 @@ from scipy import stats
 
 from services.retraining.runs import gate
 from services.retraining.runs.gate import GateResult, Reported, compared, digest_of, evaluate_gate, gain_of
-from shared.contracts.loop_spec import Gate
+from shared.contracts.retraining_spec import Gate
 
 HOUR = 3_600_000_000
 
