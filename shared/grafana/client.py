@@ -38,14 +38,17 @@ from shared.grafana.interface import (
 )
 from shared.grafana.session import GrafanaSession
 from shared.grafana.transport_errors import transport_error
+from shared.grafana.wire_format import (
+    data_source_body,
+    number_of,
+    read_board,
+    read_data_source,
+    read_save,
+    text_of,
+)
 
 TIMEOUT_S = 5.0
 DEADLINE_S = 15.0
-# Fields of a data source that can be written; everything else in Grafana's response is its own.
-_DATA_SOURCE_FIELDS = (
-    "uid", "name", "type", "access", "url", "user", "database", "basicAuth", "basicAuthUser", "withCredentials",
-    "isDefault", "jsonData", "version",
-)  # fmt: skip
 
 
 class GrafanaClient:
@@ -86,7 +89,7 @@ class GrafanaClient:
         found = self._object(lambda: self._grafana.api.GET("/health"), "report its health")
         if "database" not in found:
             raise OperatorError(f"the server at {self.url} is not Grafana", hint=NOT_GRAFANA)
-        return Health(version=_text(found, "version"), database=_text(found, "database"))
+        return Health(version=text_of(found, "version"), database=text_of(found, "database"))
 
     def check_login(self) -> Login:
         """The organization of the credentials."""
@@ -95,7 +98,7 @@ class GrafanaClient:
             "read our organization",
             "orgs:read (role Viewer)",
         )
-        return Login(organization_id=_number(found, "id"), organization=_text(found, "name"))
+        return Login(organization_id=number_of(found, "id"), organization=text_of(found, "name"))
 
     def permissions(self) -> Mapping[str, Sequence[str]] | None:
         """The permissions of the credentials."""
@@ -111,7 +114,7 @@ class GrafanaClient:
             "read folders",
             "folders:read (role Viewer)",
         )
-        return None if found is None else Folder(uid=_text(found, "uid"), title=_text(found, "title"))
+        return None if found is None else Folder(uid=text_of(found, "uid"), title=text_of(found, "title"))
 
     def create_folder(self, folder: Folder) -> None:
         """Create a folder."""
@@ -124,22 +127,12 @@ class GrafanaClient:
     def find_data_source(self, uid: str) -> DataSource | None:
         """The data source with this uid."""
         found = self._raw_data_source(uid)
-        if found is None:
-            return None
-        return DataSource(
-            uid=_text(found, "uid"),
-            name=_text(found, "name"),
-            kind=_text(found, "type"),
-            url=_text(found, "url"),
-            is_default=found.get("isDefault") is True,
-            read_only=found.get("readOnly") is True,
-            options=found.get("jsonData") if isinstance(found.get("jsonData"), dict) else {},
-        )
+        return None if found is None else read_data_source(found)
 
     def create_data_source(self, source: DataSource) -> None:
         """Create a data source."""
         self._object(
-            lambda: self._grafana.datasource.create_datasource(_data_source_json(source)),
+            lambda: self._grafana.datasource.create_datasource(data_source_body(source)),
             f"create the data source {source.uid}",
             "datasources:create (role Admin)",
         )
@@ -149,10 +142,7 @@ class GrafanaClient:
         found = self._raw_data_source(source.uid)
         if found is None:
             raise NotFound(f"Grafana at {self.url} has no data source {source.uid}")
-        body = {name: found[name] for name in _DATA_SOURCE_FIELDS if name in found} | _data_source_json(
-            source
-        )
-        body["jsonData"] = dict(found.get("jsonData") or {}) | dict(source.options or {})
+        body = data_source_body(source, found)
         self._object(
             lambda: self._grafana.api.PUT(f"/datasources/uid/{_segment(source.uid)}", json=body),
             f"change the data source {source.uid}",
@@ -172,7 +162,7 @@ class GrafanaClient:
                 f"Grafana at {self.url} cannot reach its data source {uid}: {error.grafana_message}",
                 hint="check the data source's URL as seen from Grafana's host",
             ) from None
-        return _text(found, "message")
+        return text_of(found, "message")
 
     def find_board(self, uid: str) -> Board | None:
         """The board with this uid."""
@@ -183,17 +173,10 @@ class GrafanaClient:
         )
         if found is None:
             return None
-        model, about = found.get("dashboard"), found.get("meta")
-        if not isinstance(model, dict) or not isinstance(about, dict):
+        board = read_board(found)
+        if board is None:
             raise self._unexpected_format("read boards")
-        return Board(
-            uid=_text(model, "uid"),
-            title=_text(model, "title"),
-            model=model,
-            folder_uid=_text(about, "folderUid"),
-            version=_number(model, "version"),
-            provisioned=about.get("provisioned") is True,
-        )
+        return board
 
     def board_history(self, uid: str) -> Sequence[Save] | None:
         """The newest saves of a board."""
@@ -209,27 +192,21 @@ class GrafanaClient:
             return None
         if not isinstance(found, list) or not all(isinstance(save, dict) for save in found):
             raise self._unexpected_format("read the history of boards")
-        saves = [
-            Save(
-                version=_number(save, "version"), message=_text(save, "message"), by=_text(save, "createdBy")
-            )
-            for save in found
-        ]
-        return sorted(saves, key=lambda save: save.version, reverse=True)
+        return sorted(map(read_save, found), key=lambda save: save.version, reverse=True)
 
     def save_board(self, model: Json, folder_uid: str, message: str, *, replaces: Board | None) -> int:
         """Save a board. `overwrite` stays false: the version sent is the precondition. Number, uid and version go together, as
         Grafana's own pages send them."""
         sent = {name: value for name, value in model.items() if name != "version"} | {"id": None}
         if replaces is not None:
-            sent |= {"id": _number(replaces.model, "id") or None, "version": replaces.version}
+            sent |= {"id": number_of(replaces.model, "id") or None, "version": replaces.version}
         body = {"dashboard": sent, "folderUid": folder_uid, "message": message, "overwrite": False}
         saved = self._object(
             lambda: self._grafana.dashboard.update_dashboard(body),
             f"save the board {model.get('uid')}",
             "dashboards:create and dashboards:write (role Editor)",
         )
-        return _number(saved, "version")
+        return number_of(saved, "version")
 
     def add_annotation(self, annotation: Annotation) -> None:
         """Write an annotation."""
@@ -302,31 +279,8 @@ class GrafanaClient:
         )
 
 
-def _data_source_json(source: DataSource) -> dict[str, Any]:
-    """The data source in Grafana's JSON."""
-    return {
-        "uid": source.uid,
-        "name": source.name,
-        "type": source.kind,
-        "access": "proxy",
-        "url": source.url,
-        "isDefault": source.is_default,
-        "jsonData": dict(source.options or {}),
-    }
-
-
 def _segment(name: str) -> str:
     return quote(name, safe="")
-
-
-def _text(found: Mapping[str, Any], name: str) -> str:
-    value = found.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _number(found: Mapping[str, Any], name: str) -> int:
-    value = found.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _is_loopback(host: str) -> bool:
