@@ -8,11 +8,9 @@ Every predictions table has the columns of PREDICTION_COLUMNS, then one column p
 `f_` so that no feature can shadow a column. A tensor feature is a flat list, row-major; the manifest knows its shape.
 Rows of a model with classes have `label` and `scores` as well, and their outcomes a `label` instead of a `value`. An answer of
 several values or an embedding is in `scores` alone; the outcomes of values are in `values`, by name.
-A prediction may have several outcomes (the same one sent again, or a correction): the last by (received_at, epoch, sequence)
-counts.
+Of several outcomes of a prediction (a repetition or a correction) the last by (received_at, epoch, sequence) counts.
 
-Times are timestamps in microseconds, UTC. Time ranges are [start, end). Every read raises DependencyUnavailable where the lake
-cannot be read.
+Times are microseconds in UTC; ranges are [start, end). Reading raises DependencyUnavailable where the lake cannot be read.
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,7 +29,6 @@ from pyarrow import fs
 from shared.contracts.lake_schema import (
     DEAD_LETTERS,
     FEATURE_PREFIX,
-    LABEL,
     OUTCOME_COLUMNS,
     OUTCOMES,
     PARTITION,
@@ -40,14 +36,12 @@ from shared.contracts.lake_schema import (
     PREDICTIONS,
     TIMESTAMP,
     VALUE,
-    VALUES,
     partition_of,
 )
 from shared.contracts.loop_spec import MODEL_NAME
-from shared.errors import DependencyUnavailable, NotFound
+from shared.errors import NotFound
 from shared.stores.lake_errors import raises_dependency_unavailable
 from shared.stores.lake_scan import (
-    ascending,
     empty_rows,
     files_between,
     greatest,
@@ -58,7 +52,7 @@ from shared.stores.lake_scan import (
 
 # An outcome is seldom observed before the event it is about; clocks that disagree are allowed this much.
 _CLOCK_SLACK = timedelta(days=1)
-_ARRIVAL = ("received_at", "epoch", "sequence")
+ARRIVAL = ("received_at", "epoch", "sequence")
 
 
 @dataclass(frozen=True)
@@ -67,15 +61,6 @@ class LakeSnapshot:
 
     predictions: int | None
     outcomes: int | None
-
-
-@dataclass(frozen=True)
-class Answered:
-    """The predictions of one version: their number, and the event times of the first and the last; None where there are none."""
-
-    count: int
-    first: datetime | None
-    last: datetime | None
 
 
 @dataclass(frozen=True)
@@ -175,7 +160,7 @@ class Lake:
         table = self._open_at(self.outcomes(model), table_version)
         if table is None:
             return empty_rows(OUTCOME_COLUMNS, None)
-        return read_time_range(table, "observed_at", start, end, None, order=_ARRIVAL)
+        return read_time_range(table, "observed_at", start, end, None, order=ARRIVAL)
 
     @raises_dependency_unavailable
     def read_joined(
@@ -209,7 +194,7 @@ class Lake:
             predictions = self.read_predictions(model, start, end, wanted, seen.predictions)
         received = None if seen.outcomes is None else self._open_at(self.outcomes(model), seen.outcomes)
         latest = latest_outcomes(
-            received, shifted(start, -_CLOCK_SLACK), known_until, order=_ARRIVAL, source=source
+            received, shifted(start, -_CLOCK_SLACK), known_until, order=ARRIVAL, source=source
         )
         rows = pc.index_in(predictions["prediction_id"], value_set=latest["prediction_id"])
         observed_at = latest["observed_at"].take(rows)
@@ -290,61 +275,6 @@ class Lake:
         )
         return dataset.to_table(columns=["event_time"], filter=condition).sort_by("event_time")["event_time"]
 
-    def find_prediction(self, prediction_id: str, model: str | None = None) -> dict[str, Any] | None:
-        """The row of one prediction as a mapping, with `model`, `outcome` and `observed_at`; None where it is not in the lake.
-
-        Searches the models one by one unless `model` is given. Raises DependencyUnavailable where it is in no readable table, and
-        a table cannot be read.
-        """
-        problem: DependencyUnavailable | None = None
-        for name in [model] if model is not None else self.models():
-            try:
-                found = self._find_in(name, prediction_id)
-            except DependencyUnavailable as error:
-                problem = error
-                continue
-            if found is not None:
-                return found
-        if problem is not None:
-            raise problem
-        return None
-
-    @raises_dependency_unavailable
-    def _find_in(self, model: str, prediction_id: str) -> dict[str, Any] | None:
-        table = self.open(self.predictions(model))
-        if table is None:
-            return None
-        found = table.to_pyarrow_dataset().to_table(filter=pc.field("prediction_id") == prediction_id)
-        if found.num_rows == 0:
-            return None
-        row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
-        row.pop(PARTITION, None)
-        outcome = self._latest_outcome(model, prediction_id)
-        values = (outcome[column] for column in (LABEL, VALUES, VALUE) if outcome.get(column) is not None)
-        value = next(values, None)
-        return {
-            "model": model,
-            **row,
-            "outcome": dict(value) if isinstance(value, list) else value,
-            "observed_at": outcome.get("observed_at"),
-        }
-
-    @raises_dependency_unavailable
-    def answered_by(self, model: str, version: str) -> Answered:
-        """The predictions of one version. Reads two columns, one batch at a time."""
-        table = self.open(self.predictions(model))
-        if table is None:
-            return Answered(0, None, None)
-        batches = table.to_pyarrow_dataset().to_batches(
-            columns=["event_time"], filter=pc.field("version") == version
-        )
-        count, ends = 0, []
-        for batch in batches:
-            if batch.num_rows:
-                count += batch.num_rows
-                ends += pc.min_max(batch["event_time"]).as_py().values()
-        return Answered(count, min(ends, default=None), max(ends, default=None))
-
     @raises_dependency_unavailable
     def count_predictions(self, model: str) -> int:
         """Rows in a model's predictions table."""
@@ -376,14 +306,6 @@ class Lake:
         table = self.open(self.predictions(model))
         history = [] if table is None else table.history(1)
         return datetime.fromtimestamp(int(history[0]["timestamp"]) / 1000, UTC) if history else None
-
-    def _latest_outcome(self, model: str, prediction_id: str) -> dict[str, Any]:
-        table = self.open(self.outcomes(model))
-        if table is None:
-            return {}
-        received = table.to_pyarrow_dataset().to_table(filter=pc.field("prediction_id") == prediction_id)
-        rows: list[dict[str, Any]] = received.sort_by(ascending(_ARRIVAL)).to_pylist()
-        return rows[-1] if rows else {}
 
     def _open_at(self, location: str, version: int | None) -> DeltaTable | None:
         if version is None or not DeltaTable.is_deltatable(location):

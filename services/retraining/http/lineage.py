@@ -15,13 +15,14 @@ from shared.models.answers import label_of
 from shared.observability.logs import get_logger
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
+from shared.stores.prediction_lookup import answered_by, find_prediction
 
 _log = get_logger(__name__)
 
 
 def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id: str) -> dict[str, Any]:
     """prediction → release → version → run → snapshot → decision → cause. Raises NotFound."""
-    row = lake.find_prediction(prediction_id)
+    row = find_prediction(lake, prediction_id)
     if row is None:
         raise NotFound(
             f"the lake has no prediction {prediction_id}",
@@ -131,7 +132,7 @@ def _cause_of(ledger: Ledger, run: Run | None) -> dict[str, Any]:
 
 def _predictions(lake: Lake, model: str, version: str) -> dict[str, Any] | None:
     try:
-        answered = lake.answered_by(model, version)
+        answered = answered_by(lake, model, version)
     except DependencyUnavailable as error:
         _log.warning("lake_unavailable", model=model, problem=str(error))
         return None

@@ -18,6 +18,7 @@ from shared.contracts.lake_schema import (
     partition_of,
 )
 from shared.stores.lake import Lake, LakeSnapshot
+from shared.stores.prediction_lookup import find_prediction
 
 # The last hour of a month: stretches below cross a partition.
 START = datetime(2013, 1, 31, 23, tzinfo=UTC)
@@ -97,7 +98,7 @@ def test_lake_without_tables_is_empty(lake: Lake) -> None:
     assert lake.open(lake.predictions("flights")) is None
     assert lake.snapshot("flights") == LakeSnapshot(None, None)
     assert lake.watermark("flights") is None
-    assert lake.find_prediction("a") is None
+    assert find_prediction(lake, "a") is None
     assert lake.read_predictions("flights", START, START + DAY).num_rows == 0
     assert lake.read_outcomes("flights", START, START + DAY).num_rows == 0
     assert lake.read_joined("flights", START, START + DAY, columns=["f_distance"]).column_names == [
@@ -114,7 +115,7 @@ def test_of_outcomes_received_at_the_same_time_the_later_written_counts(lake: La
     observe(lake, ("b", 1.0, 60, 60), epoch=2)
     observe(lake, ("a", 0.0, 60, 60), ("a", 1.0, 60, 60), ("b", 0.0, 60, 60))
     assert joined(lake) == {"a": 1.0, "b": 1.0}
-    found = lake.find_prediction("b")
+    found = find_prediction(lake, "b")
     assert found is not None
     assert found["outcome"] == 1.0
 

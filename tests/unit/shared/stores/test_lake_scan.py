@@ -21,7 +21,8 @@ from shared.contracts.lake_schema import (
     partition_of,
 )
 from shared.errors import DependencyUnavailable, NotFound
-from shared.stores.lake import Answered, AnsweredGeneration, Lake, LakeSnapshot
+from shared.stores.lake import AnsweredGeneration, Lake, LakeSnapshot
+from shared.stores.prediction_lookup import Answered, answered_by, find_prediction
 
 START = datetime(2013, 1, 30, tzinfo=UTC)
 
@@ -119,7 +120,7 @@ def test_model_without_tables_has_no_rows_and_all_columns(lake: Lake) -> None:
     assert joined.column_names == ["prediction_id", "score", "f_distance", "outcome", "observed_at"]
     assert (lake.watermark("flights"), lake.last_commit("flights")) == (None, None)
     assert lake.snapshot("flights") == LakeSnapshot(None, None)
-    assert lake.find_prediction("p0") is None
+    assert find_prediction(lake, "p0") is None
 
 
 @pytest.mark.parametrize("start", [datetime.min, datetime(1, 1, 1, 12), datetime(1, 1, 2)])
@@ -234,7 +235,7 @@ def test_prediction_is_found_with_model_and_outcome(lake: Lake) -> None:
     predict(lake, [1, 2], distance=7.0)
     observe(lake, 1, 1.0, observed=2, received=2)
     observe(lake, 1, 0.0, observed=3, received=3)
-    found = lake.find_prediction("p1")
+    found = find_prediction(lake, "p1")
     assert found is not None
     assert (found["model"], found["f_distance"], found["outcome"], found["observed_at"]) == (
         "flights",
@@ -242,8 +243,8 @@ def test_prediction_is_found_with_model_and_outcome(lake: Lake) -> None:
         0.0,
         at(3),
     )
-    assert lake.find_prediction("p0", "flights") is None
-    unknown = lake.find_prediction("p0")
+    assert find_prediction(lake, "p0", "flights") is None
+    unknown = find_prediction(lake, "p0")
     assert unknown is not None
     assert (unknown["model"], unknown["outcome"]) == ("taxis", None)
 
@@ -257,23 +258,23 @@ def test_broken_table_of_one_model_hides_no_prediction_of_another(lake: Lake) ->
     Path(lake.predictions("..")).parent.joinpath("Other Folder").mkdir()
     assert lake.models() == ["apes", "zebras"]
     [row] = lake.read_predictions("zebras", at(0), at(9)).to_pylist()
-    found = lake.find_prediction(row["prediction_id"])
+    found = find_prediction(lake, row["prediction_id"])
     assert found is not None
     assert found["model"] == "zebras"
     with pytest.raises(DependencyUnavailable):
-        lake.find_prediction("unknown")
+        find_prediction(lake, "unknown")
 
 
 def test_predictions_of_a_version_are_counted(lake: Lake) -> None:
-    assert lake.answered_by("flights", "v") == Answered(0, None, None)
+    assert answered_by(lake, "flights", "v") == Answered(0, None, None)
     predict(lake, [3, 1, 24 * 40])
     predict(lake, [0], model="taxis")
     row = lake.read_predictions("flights", at(3), at(4)).to_pylist()[0]
     other = {**row, "prediction_id": "other", "version": "w", "event_time": at(24 * 80)}
     write(lake.predictions("flights"), [other], PREDICTION_COLUMNS, "event_time")
-    assert lake.answered_by("flights", "v") == Answered(3, at(1), at(24 * 40))
-    assert lake.answered_by("flights", "w") == Answered(1, at(24 * 80), at(24 * 80))
-    assert lake.answered_by("flights", "x") == Answered(0, None, None)
+    assert answered_by(lake, "flights", "v") == Answered(3, at(1), at(24 * 40))
+    assert answered_by(lake, "flights", "w") == Answered(1, at(24 * 80), at(24 * 80))
+    assert answered_by(lake, "flights", "x") == Answered(0, None, None)
 
 
 def test_lake_at_a_url_lists_its_models(lake: Lake, tmp_path: Path) -> None:
@@ -353,7 +354,7 @@ def test_prediction_is_found_with_its_label(lake: Lake) -> None:
     }  # fmt: skip
     schema = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_OPTIONAL_COLUMNS])
     write(lake.outcomes("flights"), [row], schema, "observed_at")
-    found = [lake.find_prediction(name, "flights") for name in ("p1", "p2")]
+    found = [find_prediction(lake, name, "flights") for name in ("p1", "p2")]
     assert [row["outcome"] for row in found if row] == [0.5, "cat"]
 
 

@@ -18,6 +18,7 @@ from shared.messaging.events import Event
 from shared.messaging.interfaces import Message, Partition
 from shared.messaging.record_mac import RecordMac
 from shared.spool.record import PredictionRecord
+from shared.stores.prediction_lookup import find_prediction
 from tests.fakes.rows import (
     NOON,
     append_class_rows,
@@ -521,6 +522,7 @@ def test_values_reach_a_table_of_other_rows(log: Any) -> None:
         {"low": 1.0, "high": 2.5},
         {"low": 3.0, "high": 4.5},
     ]
-    found = log.lake.find_prediction("3")
+    found = find_prediction(log.lake, "3")
+    assert found is not None
     assert (found["outcome"], found["scores"]) == ({"low": 3.0, "high": 4.5}, [3.0, 4.0])
     assert log.dead_letters() == []
