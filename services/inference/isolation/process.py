@@ -121,11 +121,7 @@ class IsolatedProcess:
         """Called while the process works."""
         if time.monotonic() > self._deadline:
             self._end()
-            cause = (
-                "TensorRT can take minutes"
-                if self._tensorrt
-                else "check the model for an endless loop"
-            )
+            cause = "TensorRT can take minutes" if self._tensorrt else "check the model for an endless loop"
             raise UnservableModel(
                 f"loading and probing the version took longer than {self._seconds:g} s",
                 hint=f"{cause}; HOMEOSTAT_INFERENCE_CANDIDATE_SECONDS is the limit",
