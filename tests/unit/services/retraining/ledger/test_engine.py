@@ -16,7 +16,7 @@ def test_ledger_of_an_earlier_build_is_refused(tmp_path: Path) -> None:
     open_engine(f"sqlite:///{path}").dispose()
     with sqlite3.connect(path) as database:
         database.execute("UPDATE alembic_version SET version_num = '0002'")
-    with pytest.raises(OperatorError, match="created by a build with other tables") as caught:
+    with pytest.raises(OperatorError, match="created by another version of Homeostat") as caught:
         open_engine(f"sqlite:///{path}")
     assert "an empty database" in caught.value.hint
 
