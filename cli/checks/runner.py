@@ -13,12 +13,12 @@ from cli.checks import machine
 from cli.checks.alertmanager import alertmanager
 from cli.checks.broker import broker
 from cli.checks.check_result import CheckResult
+from cli.checks.databases import ledger, mlflow
 from cli.checks.grafana import grafana
 from cli.checks.lake import lake
 from cli.checks.pipeline import lag, releases, spool
 from cli.checks.prometheus import prometheus
 from cli.checks.services import health
-from cli.checks.stores import ledger, mlflow
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.lock import is_supervised
 

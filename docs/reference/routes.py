@@ -91,7 +91,7 @@ def _inference() -> Iterator[Route]:
         for item in node.body
         if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
     }
-    tree = parse(folder / "assembly.py")
+    tree = parse(folder / "routes.py")
     made = {
         node.targets[0].id: node.value.func.id
         for node in ast.walk(tree)

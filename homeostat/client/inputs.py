@@ -14,7 +14,7 @@ from typing import Any
 from homeostat.client.plain_values import WITH_OFFSET, plain, time_text
 from shared.errors import InvalidRequest
 from shared.models.feature_names import columns_of
-from shared.models.flags import is_flag
+from shared.models.nullable_booleans import is_flag
 
 Row = dict[str, Any]
 _SHOWN = 8

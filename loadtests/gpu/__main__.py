@@ -16,19 +16,19 @@ from pathlib import Path
 import numpy as np
 
 from loadtests.bench_model import release_file, release_model, write_models
-from loadtests.gpu.bars import (
+from loadtests.gpu.http_part import load_server
+from loadtests.gpu.limits import (
     MAX_BATCH_TIMES,
     MAX_DIFFERENCE,
     MAX_GROWTH_MIB,
     MIN_SHARE_OF_BARE,
     Report,
 )
-from loadtests.gpu.http_part import load_server
 from loadtests.gpu.network import RESNET50, SMALL, Network, images, make_network, to_onnx
 from loadtests.gpu.runtime_part import differences, timings
 from loadtests.gpu.server import serving
 from loadtests.gpu.swap_part import swap
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.runtimes.devices import Device, choose_device
 from shared.errors import OperatorError
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from loadtests.gpu.network import Network, images, run_in_float64
-from services.inference.form import Form, Precision
+from services.inference.declared_precision import Form, Precision
 from services.inference.models.accuracy import largest_difference
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.onnx import OnnxModel

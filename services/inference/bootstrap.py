@@ -13,9 +13,8 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
-from services.inference.assembly import assemble, assemble_tasks, make_fast_path, make_pool
+from services.inference.declared_precision import DeclaredForms
 from services.inference.fast_path.hot_requests import HotRequests
-from services.inference.form import DeclaredForms
 from services.inference.http.app import InferenceApp
 from services.inference.isolation.process import IsolatedProcess
 from services.inference.isolation.process_pool import IsolatedProcessPool
@@ -33,6 +32,7 @@ from services.inference.prediction.metrics import CallEstimateMetrics
 from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
+from services.inference.routes import assemble, assemble_tasks, make_fast_path, make_pool
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.engines import Engines, open_engine
 from services.inference.runtimes.gpu import Gpu, GpuCollector, count_gpus, find_gpu

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.inference.form import Precision
+from services.inference.declared_precision import Precision
 
 
 class InferenceSettings(BaseSettings):

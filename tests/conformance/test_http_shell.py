@@ -20,8 +20,8 @@ from services.console.http.routes import Dependencies as ConsoleDependencies
 from services.console.metrics import ConsoleMetrics
 from services.drift.http.app import make_app as make_drift
 from services.drift.http.routes import Dependencies as DriftDependencies
-from services.inference.assembly import assemble
 from services.inference.metrics import InferenceMetrics
+from services.inference.routes import assemble
 from services.inference.settings import InferenceSettings
 from services.retraining.http.app import make_app as make_retraining
 from services.retraining.http.routes import RouteDependencies as RetrainingDependencies

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import httpx
 from prometheus_client import CollectorRegistry
 
-from services.inference.assembly import assemble, make_pool
-from services.inference.form import DeclaredForms
+from services.inference.declared_precision import DeclaredForms
 from services.inference.http.app import InferenceApp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.loader import Loader
@@ -24,6 +23,7 @@ from services.inference.prediction.metrics import CallEstimateMetrics
 from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
+from services.inference.routes import assemble, make_pool
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.engines import EngineOptions, Engines, open_engine
 from services.inference.settings import InferenceSettings

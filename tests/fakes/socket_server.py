@@ -10,9 +10,9 @@ from typing import Any
 
 import uvicorn
 
-from services.inference.assembly import make_fast_path
 from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.fast_path.protocol import STATE
+from services.inference.routes import make_fast_path
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ToyStore
 from tests.waiting import bound

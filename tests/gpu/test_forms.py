@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from loadtests.gpu.network import SMALL, images, make_network, run_in_float64, to_onnx
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.runtimes.bound_session import tensors_on_device
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.engines import EngineOptions, open_engine

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from homeostat.model_export.columns import Column, missing_value
-from homeostat.model_export.pipelines.line import FUNCTIONS, Line
+from homeostat.model_export.pipelines.linear_steps import FUNCTIONS, Line
 from homeostat.model_export.pipelines.other_values import MAX_KEYS, has_more, other_values, whole_numbers
 from homeostat.model_export.prediction_kind import Floats
 from homeostat.model_export.probes import UNSEEN

@@ -21,7 +21,7 @@ import orjson
 
 from services.drift.evaluation.columns import Floats, Objects
 from services.drift.evaluation.data_quality import missing
-from services.drift.evaluation.script_data import escape_script_data
+from services.drift.evaluation.report_escaping import escape_script_data
 from shared.observability.logs import get_logger
 
 Method = Literal["wasserstein", "jensenshannon"]

@@ -21,7 +21,7 @@ from services.inference.fast_path.number_array import sum_of_squares
 from services.inference.models.input_schema import Batch, Schema
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
-from shared.models.flags import is_flag
+from shared.models.nullable_booleans import is_flag
 
 _MAX_FEATURES = 256
 _MAX_BODY_BYTES = 256 << 10

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from services.inference.http.body import BodyReader, ClientGone, Receive
-from services.inference.http.error_forms import in_form_of
+from services.inference.http.error_bodies import in_form_of
 from services.inference.http.request import Request
 from services.inference.http.response import Response, from_error
 from services.inference.metrics import InferenceMetrics

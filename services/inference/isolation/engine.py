@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.isolation.frames import describe, restore
 from shared.errors import UnservableModel
 from shared.models.contract import TensorType

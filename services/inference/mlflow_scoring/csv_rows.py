@@ -12,7 +12,7 @@ from typing import Any
 from services.inference.mlflow_scoring.json_rows import Row, check_columns
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
-from shared.models.flags import is_flag
+from shared.models.nullable_booleans import is_flag
 
 # How pandas and others write a missing number.
 _MISSING = frozenset({"", "nan", "na", "null", "none", "<na>"})

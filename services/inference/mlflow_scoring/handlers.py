@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from services.inference.http.error_forms import in_form_of
+from services.inference.http.error_bodies import in_form_of
 from services.inference.http.own_version import own_version
 from services.inference.http.request import Request
 from services.inference.http.response import JSON, Response, from_error

@@ -12,7 +12,7 @@ from shared.contracts.event_time import TIME_FORM, parse_time, to_micros
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 from shared.models.feature_arrays import MAX_FLOAT_INTEGER
-from shared.models.flags import is_flag
+from shared.models.nullable_booleans import is_flag
 
 Array = npt.NDArray[Any]
 

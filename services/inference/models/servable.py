@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.models.call_estimate import CallEstimate
 from services.inference.models.input_schema import Batch, Schema
 from services.inference.models.labels import Labels

@@ -15,7 +15,7 @@ from services.inference.open_inference.tensors import InferInput
 from shared.contracts.feature import Feature
 from shared.contracts.manifest import ARCHIVE, MODEL
 from shared.errors import InvalidRequest
-from shared.models.flags import is_flag
+from shared.models.nullable_booleans import is_flag
 
 PREDICTION_ID = "prediction_id"
 LABEL = "label"

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from services.inference.form import DeclaredForms, Form
+from services.inference.declared_precision import DeclaredForms, Form
 from services.inference.runtimes.devices import Device, choose_device
 from services.inference.runtimes.onnx import OnnxModel
 from services.inference.runtimes.tensorrt import engine_folder

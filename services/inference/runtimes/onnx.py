@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.runtimes.batch_sizes import batch_sizes
 from services.inference.runtimes.bound_session import BoundSession, tensors_on_device, texts_of
 from services.inference.runtimes.devices import Device

@@ -5,7 +5,7 @@ They are those of https://onnxruntime.ai/docs/execution-providers/CUDA-Execution
 
 from __future__ import annotations
 
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.runtimes.devices import Device
 
 Provider = str | tuple[str, dict[str, str]]

@@ -16,7 +16,7 @@ from typing import Final
 
 import onnxruntime
 
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from shared.errors import UnservableModel
 from shared.models.contract import TensorType
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.runtimes.devices import Device
 from shared.models.torch_archive.torch_model import TorchModel
 

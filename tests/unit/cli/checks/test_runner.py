@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from cli.checks.alertmanager import alertmanager
 from cli.checks.check_result import CheckResult
+from cli.checks.databases import ledger, mlflow
 from cli.checks.grafana import grafana
 from cli.checks.prometheus import prometheus
 from cli.checks.runner import Check, run_all
-from cli.checks.stores import ledger, mlflow
 from local_stack.settings import LocalStackSettings
 from tests.waiting import bound
 

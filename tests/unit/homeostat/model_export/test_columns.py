@@ -8,7 +8,7 @@ from homeostat.model_export.columns import boolean_notes, infer_columns, require
 from shared.contracts.feature import Feature
 from shared.contracts.prediction import ANSWER_NAMES
 from shared.errors import ExportRefused
-from shared.models.flags import is_flag
+from shared.models.nullable_booleans import is_flag
 
 ROWS = pd.DataFrame(
     {

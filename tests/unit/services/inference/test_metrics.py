@@ -5,7 +5,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.metrics import KEPT_VERSIONS, InferenceMetrics
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from services.inference.assembly import make_fast_path
+from services.inference.routes import make_fast_path
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ToyStore
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import psutil
 import pytest
 
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.isolation.process import IsolatedProcess
 from services.inference.runtimes.engines import EXACT, EngineOptions
 from shared.contracts.manifest import ARCHIVE, MODEL

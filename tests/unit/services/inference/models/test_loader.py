@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.models.loader import Loader, Trial
 from services.inference.models.servable import Engine, Servable
 from services.inference.runtimes.devices import Device

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable

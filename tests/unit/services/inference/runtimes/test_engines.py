@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.engines import EXACT, EngineOptions, open_engine
 from shared.contracts.manifest import ARCHIVE, MODEL

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto
 
 from loadtests.bench_model import example_rows, write_models
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.half_precision import to_float16
 from services.inference.runtimes.onnx import OnnxModel

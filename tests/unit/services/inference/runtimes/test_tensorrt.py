@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.bench_model import example_rows, write_models
-from services.inference.form import Form
+from services.inference.declared_precision import Form
 from services.inference.runtimes import tensorrt
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.onnx import OnnxModel

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.inference.form import DeclaredForms, Form
+from services.inference.declared_precision import DeclaredForms, Form
 from shared.errors import UnservableModel
 
 

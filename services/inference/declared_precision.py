@@ -1,4 +1,4 @@
-"""The form in which a model is computed: its precision, and whether TensorRT computes it. Pure.
+"""The precision in which a model is computed, and whether TensorRT computes it, as the settings declare it. Pure.
 
 - `fp32`: float32, as the model was packaged; on a GPU without TF32.
 - `tf32`: float32 that a GPU multiplies with a mantissa of 10 bits.

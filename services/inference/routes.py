@@ -1,4 +1,4 @@
-"""Connects handlers with what they use; `bootstrap` chooses the implementations, tests pass fakes."""
+"""The routes of the server and the handlers behind them. `bootstrap` chooses the implementations, tests pass fakes."""
 
 from __future__ import annotations
 

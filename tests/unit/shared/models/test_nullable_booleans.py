@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.models.flags import is_flag
+from shared.models.nullable_booleans import is_flag
 
 
 @pytest.mark.parametrize(

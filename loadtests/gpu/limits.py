@@ -1,4 +1,4 @@
-"""The bars of `make gpu`, and the table of what was measured. Pure."""
+"""The limits of `make gpu`, and the table of what was measured. Pure."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.inference.http.error_forms import in_form_of
+from services.inference.http.error_bodies import in_form_of
 from shared.http.errors import ErrorResponse
 
 REFUSED = ErrorResponse(422, {"error": "x is 3", "field": "x", "expected": "a text", "hint": "ask again"})

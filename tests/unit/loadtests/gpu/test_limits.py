@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from loadtests.gpu.bars import Report
+from loadtests.gpu.limits import Report
 
 
 def test_missed_bars_are_named() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.checks.stores import ledger, mlflow
+from cli.checks.databases import ledger, mlflow
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.lock import only_one
