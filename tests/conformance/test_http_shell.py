@@ -98,7 +98,16 @@ def drift(failing: Any) -> Iterator[Server]:
 
 def retraining(failing: Any) -> Iterator[Server]:
     dependencies = RetrainingDependencies(
-        failing, failing, failing, failing, failing, failing, lambda: datetime.now(UTC), HOSTS, LIMIT
+        failing,
+        failing,
+        failing,
+        failing,
+        failing,
+        failing,
+        lambda: True,
+        lambda: datetime.now(UTC),
+        HOSTS,
+        LIMIT,
     )
     yield Server(in_memory(make_retraining(dependencies, failing)), "/decisions", "/models/toy/rollback")
 
