@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from services.inference.assembly import make_fast_path
 from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.fast_path.request_groups import Reply
+from services.inference.routes import make_fast_path
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.tensor_model import SIZE
 

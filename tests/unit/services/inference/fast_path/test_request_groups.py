@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from services.inference.assembly import make_fast_path
 from services.inference.fast_path.request_groups import Reply
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.prediction.model_queue import SLICE_SECONDS
+from services.inference.routes import make_fast_path
 from shared.errors import UnservableModel
 from tests.fakes.hot_bodies import (
     ID,
