@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import requests
-from mlflow.deployments import get_deploy_client
-from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
 from services.inference.http.own_version import own_version
 from tests.clients.conftest import Served
@@ -26,6 +24,9 @@ ROWS = pd.DataFrame(
 
 @pytest.fixture
 def client(served: Served) -> Any:
+    # Imported here, as every worker collects all tests.
+    from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
     host, port = served.address.split(":")
     return ScoringServerClient(host, int(port))
 
@@ -62,6 +63,8 @@ def test_refusal_contains_expected_value(client: Any) -> None:
 
 
 def test_deployments_client_names_the_model(served: Served) -> None:
+    from mlflow.deployments import get_deploy_client
+
     client = get_deploy_client(served.url)
     for inputs in (
         {"dataframe_split": ROWS[:1].to_dict(orient="split")},

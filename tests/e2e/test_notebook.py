@@ -6,16 +6,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from local_stack.state import read_state
 from tests.waiting import bound
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "loop.ipynb"
+
+
+@pytest.fixture
+def book() -> Any:
+    """The notebook. Its library takes seconds to import, and every worker collects all tests."""
+    import nbformat
+
+    return nbformat.read(NOTEBOOK, as_version=4)
 
 
 @pytest.fixture
@@ -30,8 +37,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         )
 
 
-def test_the_notebook_runs_and_its_loop_promotes(home: Path) -> None:
-    book = nbformat.read(NOTEBOOK, as_version=4)
+def test_the_notebook_runs_and_its_loop_promotes(home: Path, book: Any) -> None:
+    from nbclient import NotebookClient
+
     NotebookClient(
         book, timeout=int(bound(300)), resources={"metadata": {"path": str(home.parent)}}
     ).execute()
@@ -45,6 +53,5 @@ def test_the_notebook_runs_and_its_loop_promotes(home: Path) -> None:
     assert read_state(home) is None
 
 
-def test_the_notebook_is_kept_without_its_outputs() -> None:
-    book = nbformat.read(NOTEBOOK, as_version=4)
+def test_the_notebook_is_kept_without_its_outputs(book: Any) -> None:
     assert not [cell["id"] for cell in book.cells if cell.get("outputs") or cell.get("execution_count")]
