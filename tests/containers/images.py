@@ -1,6 +1,7 @@
 """What an image would hold, laid out in folders: the environment of its lock, and the files that its COPY lines name.
 
-The environments lie below `build/images` and are kept between sessions; uv makes them from its cache within a second.
+The environments lie below `build/images` and are kept between sessions; uv makes them from its cache within a second. The image
+compiles its packages (`UV_COMPILE_BYTECODE`), which takes minutes: here the compiled modules of our own environment are taken.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from sysconfig import get_path
 
 from tests.containers.dockerfile import ROOT, Image
 from tests.waiting import bound
@@ -29,7 +32,7 @@ def environment_of(lock: str) -> Path:
     """
     folder = ENVIRONMENTS / lock
     file = ROOT / "locks" / f"{lock}.txt"
-    wanted = sha256(file.read_bytes()).hexdigest()
+    wanted = sha256(file.read_bytes()).hexdigest() + " with bytecode"
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     with (ENVIRONMENTS / f"{lock}.lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
@@ -38,8 +41,25 @@ def environment_of(lock: str) -> Path:
             _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
             python = str(folder / "bin" / "python")
             _uv("pip", "sync", "--quiet", "--require-hashes", "--python", python, str(file))
+            _take_bytecode(folder)
             mark.write_text(wanted)
     return folder
+
+
+def _take_bytecode(folder: Path) -> None:
+    """Link the compiled modules of the environment that runs the tests, where the source is the same file in uv's cache.
+
+    Without them, every process in a sandbox compiles all that it imports, since it may not write.
+    """
+    ours, theirs = (Path(get_path("purelib", vars={"base": str(base)})) for base in (sys.prefix, folder))
+    for compiled in ours.rglob("*.pyc"):
+        name = compiled.name.partition(".")[0] + ".py"
+        source = compiled.parent.parent / name
+        place = theirs / compiled.relative_to(ours)
+        with suppress(OSError):
+            if source.samefile(place.parent.parent / name):
+                place.parent.mkdir(exist_ok=True)
+                place.hardlink_to(compiled)
 
 
 def lay_out(image: Image, root: Path) -> None:
