@@ -1,8 +1,8 @@
 """Adapter to Evidently: distances of columns and reports. The only module that imports Evidently.
 
 The import takes seconds and some 300 MB, so it waits for the first distance or report: the service is ready before it, and
-without a released model it never happens. Only single metrics with an explicit method and threshold are asked for: the
-defaults know neither the window's size nor the cardinality.
+without a released model it never happens. A distance is a single statistical test of Evidently with an explicit method: the
+defaults know neither the window's size nor the cardinality, and a metric draws plots, which takes fifty times as long.
 """
 
 from __future__ import annotations
@@ -72,21 +72,15 @@ class EvidentlyAdapter:
         return value if math.isfinite(value) else None
 
     def _measure(self, sample: Sample) -> float:
+        """The value of Evidently's metric `ValueDrift`, without its plots."""
         evidently = _library()
-        roles = (
-            evidently.definition(numerical_columns=["value"])
-            if sample.kind == "numeric"
-            else evidently.definition(categorical_columns=["value"])
-        )
-        window, reference = (
-            evidently.dataset.from_pandas(evidently.frame({"value": side}), data_definition=roles)
-            for side in (sample.window, sample.reference)
-        )
-        metric = evidently.value_drift(
-            column="value", method=METHODS[sample.kind], threshold=sample.threshold
-        )
-        snapshot = evidently.report([metric], include_tests=False).run(window, reference)
-        return float(snapshot.dict()["metrics"][0]["value"])
+        window, reference = (evidently.series(side) for side in (sample.window, sample.reference))
+        if sample.kind == "numeric":
+            window, reference = (side[np.isfinite(side)] for side in (window, reference))
+            if not (window.size and reference.size):
+                raise ValueError("a side holds no finite number")
+        method, kind = evidently.methods[sample.kind]
+        return float(method(reference, window, kind, sample.threshold).drift_score)
 
     def draw(self, title: str, explanation: str, samples: Sequence[Sample]) -> tuple[str, str]:
         """The report as a whole HTML page and as JSON, columns in the order given. The page loads nothing from outside."""
@@ -115,6 +109,10 @@ class EvidentlyAdapter:
 
 @dataclass(frozen=True)
 class _Library:
+    """What is used of Evidently and pandas. `methods`: by the kind of a column, with Evidently's name for that kind."""
+
+    series: Any
+    methods: Mapping[str, tuple[Any, Any]]
     frame: Any
     report: Any
     dataset: Any
@@ -129,13 +127,16 @@ def _library() -> _Library:
     collects = gc.isenabled()
     gc.disable()
     try:
-        from evidently import DataDefinition, Dataset, Report
+        from evidently import ColumnType, DataDefinition, Dataset, Report
+        from evidently.legacy.calculations.stattests.registry import get_registered_stattest
         from evidently.metrics import ValueDrift
-        from pandas import DataFrame
+        from pandas import DataFrame, Series
     finally:
         if collects:
             gc.enable()
-    return _Library(DataFrame, Report, Dataset, DataDefinition, ValueDrift)
+    kinds = {"numeric": ColumnType.Numerical, "category": ColumnType.Categorical}
+    methods = {of: (get_registered_stattest(METHODS[of], kind), kind) for of, kind in kinds.items()}
+    return _Library(Series, methods, DataFrame, Report, Dataset, DataDefinition, ValueDrift)
 
 
 def _standardised(window: Floats, reference: Floats) -> tuple[Floats, Floats]:

@@ -35,6 +35,19 @@ def test_evidently_and_the_plain_distances_agree(adapter: EvidentlyAdapter, samp
     assert adapter.distance(sample) == pytest.approx(ScipyDistances().distance(sample), rel=1e-9)
 
 
+@pytest.mark.parametrize("sample", [NORMAL, SKEWED, LEVELS], ids=lambda sample: sample.name)
+def test_distance_is_that_of_the_report(adapter: EvidentlyAdapter, sample: Sample) -> None:
+    _, document = adapter.draw("a report", "", [sample])
+    [metric] = orjson.loads(document)["metrics"]
+    assert adapter.distance(sample) == pytest.approx(metric["value"], rel=1e-9)
+
+
+def test_infinite_numbers_are_left_out(adapter: EvidentlyAdapter) -> None:
+    holes = Sample("x", "numeric", np.append(NORMAL.window, [np.inf, -np.inf]), NORMAL.reference)
+    assert adapter.distance(holes) == adapter.distance(NORMAL)
+    assert adapter.distance(Sample("x", "numeric", np.full(50, np.inf), NORMAL.reference)) is None
+
+
 def test_the_unit_of_a_feature_does_not_matter(adapter: EvidentlyAdapter) -> None:
     tiny = Sample("x", "numeric", NORMAL.window * 1e-9, NORMAL.reference * 1e-9)
     assert adapter.distance(tiny) == pytest.approx(adapter.distance(NORMAL), rel=1e-6)
