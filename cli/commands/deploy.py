@@ -93,6 +93,12 @@ def deploy(
     name: Annotated[
         str, typer.Option(help="With --reference: name of the model. Default: the name of its file.")
     ] = "",
+    runtime: Annotated[
+        str,
+        typer.Option(
+            help="With --reference: onnxruntime serves the model (default), or torch a .pt2 program, which is kept as it is."
+        ),
+    ] = "",
     python: Annotated[
         Path | None,
         typer.Option(
@@ -152,10 +158,11 @@ def deploy(
                 positive=positive,
                 kind=kind,
                 name=name,
+                runtime=runtime,
             )
-        elif outcome or labels or event_time or positive or kind or name:
+        elif outcome or labels or event_time or positive or kind or name or runtime:
             raise CallerError(
-                "--outcome, --labels, --event-time, --positive, --kind and --name require --reference",
+                "--outcome, --labels, --event-time, --positive, --kind, --name and --runtime require --reference",
                 hint=f"homeostat deploy {project} --reference rows.parquet",
             )
         elif project.is_file() or names_mlflow_model(str(project)):

@@ -58,13 +58,14 @@ def export_project(
     positive: str = "",
     kind: str = "",
     name: str = "",
+    runtime: str = "",
 ) -> Path:
     """Export the model and return the project's folder. Raises `ProjectError` with the output of the export.
 
     `python`: the interpreter that reads the model; by default this one. `outcome`: the column of outcomes, several for a model of
     several values; `labels`: the classes in the order of the output; `event_time`: the column of event times; `positive`: the
     class whose probability is the score; `kind`: of a torch or ONNX model; `name`: of the model, and
-    of the folder of one in MLflow. Empty: as `homeostat.export` finds them.
+    of the folder of one in MLflow; `runtime`: what serves it. Empty: as `homeostat.export` finds them.
     """
     project = project_of(model, name)
     interpreter = str(python or sys.executable)
@@ -76,6 +77,7 @@ def export_project(
     options += [f"--positive={positive}"] if positive else []
     options += [f"--kind={kind}"] if kind else []
     options += [f"--name={name}"] if name else []
+    options += [f"--runtime={runtime}"] if runtime else []
     command = [interpreter, "-m", _PACKAGE, *options, "--", model, str(rows), str(project)]
     try:
         done = subprocess.run(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from homeostat.model_export.checks.arguments import EVENT_TIME, OUTCOME
+from homeostat.model_export.checks.arguments import EVENT_TIME, OUTCOME, RUNTIMES
 from homeostat.model_export.checks.library_errors import refusing
 from homeostat.model_export.export import export
 from homeostat.model_export.model_file import require_readable
@@ -49,6 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--kind", default="", help="probability, value or embedding, of a torch or ONNX model"
     )
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default=RUNTIMES[0],
+        help="what serves the model: onnxruntime, or torch for a .pt2 program, which is then kept as it is",
+    )
     given = parser.parse_args(arguments)
     for name, value in _MLFLOW.items():
         os.environ.setdefault(name, value)
@@ -69,6 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
                 event_time=given.event_time,
                 positive=_value(given.positive),
                 kind=given.kind,
+                runtime=given.runtime,
             )
     except HomeostatError as error:
         print(f"error: {error.message}", file=sys.stderr)

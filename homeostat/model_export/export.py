@@ -8,13 +8,11 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pandas as pd
 import pyarrow as pa
 
@@ -45,9 +43,9 @@ from homeostat.model_export.loop_yaml import write_loop_yaml
 from homeostat.model_export.outcome_columns import outcome_columns
 from homeostat.model_export.prediction_kind import check_outcomes, check_project
 from homeostat.model_export.probes import UNSEEN_CATEGORIES
-from homeostat.model_export.project_files import LOOP, event_times, reference_table, write_project
+from homeostat.model_export.project_files import LOOP, event_times, model_name, reference_table, write_project
 from homeostat.model_export.report import ExportReport, ExportWarning
-from homeostat.model_export.source_model import SourceModel
+from homeostat.model_export.source_model import Converted, SourceModel, file_of
 from homeostat.model_export.tensors import to_frame
 from homeostat.model_export.verification import (
     Verification,
@@ -86,6 +84,7 @@ def export(
     kind: str = "",
     output: str = "",
     labels: Sequence[Any] | None = None,
+    runtime: str = "onnxruntime",
     outcome_delay: str = "1d",
     tolerance: float = TOLERANCE,
     allowed_share: float = ALLOWED_SHARE,
@@ -98,7 +97,7 @@ def export(
     `features`: the columns in the order of the fit, for a model that does not know them. `positive`: the class whose probability
     is the score, by default the second. Of a torch module or ONNX model, if they cannot be inferred: `kind` (probability, value
     or embedding), `output` (a name) and `labels` (the classes in the order of the output). An existing loop.yaml is kept, and the
-    model must fit it: its classes, and the positive one of two.
+    model must fit it: its classes, and the positive one of two. `runtime`: 'torch' keeps a program of torch.export.
 
     A score differs if it is further than `tolerance` from the original's. Of a value that is relative to the range of the middle
     90 % of the scores. Of a probability it is absolute, and where all are rare also in log-odds, 100 times `tolerance`: 1 % of a
@@ -118,16 +117,23 @@ def export(
         features=features,
         kind=kind,
         labels=labels,
+        runtime=runtime,
         tolerance=tolerance,
         allowed_share=allowed_share,
         outcome_delay=outcome_delay,
     )
     truth = outcome_columns(given, outcome)
     others = {*truth.sources, event_time, "prediction_id"}
-    candidates = (
-        list(features) if features is not None else [one for one in given.columns if one not in others]
-    )
-    options = {"positive": positive, "kind": kind, "output": output, "labels": labels, "names": truth.names}
+    rest = [one for one in map(str, given) if one not in others]
+    candidates = rest if features is None else list(features)
+    options = {
+        "positive": positive,
+        "kind": kind,
+        "output": output,
+        "labels": labels,
+        "names": truth.names,
+        "runtime": runtime,
+    }
     with refusing("reading the model", hint=_BY_HAND):
         source = source_model(model, given[candidates], truth.single, options=options)
         names = source.column_names(given, candidates)
@@ -159,7 +165,7 @@ def export(
 
     def inferred(shown: Sequence[Column], loss: float | None = None) -> str:
         return write_loop_yaml(
-            model=name or _model_name(folder),
+            model=name or model_name(folder),
             library=source.library,
             columns=shown,
             kind=source.kind,
@@ -167,6 +173,7 @@ def export(
             rows=len(given),
             outcome_delay=outcome_delay,
             loss=loss,
+            output=source.output if isinstance(source, OnnxSource) and runtime == "torch" else "",
         )
 
     kept = (folder / LOOP).exists()
@@ -217,7 +224,7 @@ def export(
     files = write_project(
         folder,
         loop_yaml=None if kept else inferred(columns, metrics.get(source.kind.metric)),
-        model=chosen.SerializeToString(),
+        model=file_of(chosen),
         metrics=metrics,
         reference=reference,
     )
@@ -243,10 +250,10 @@ def _best_conversion(
     loop: LoopSpec,
     tolerance: float,
     share: float,
-) -> tuple[onnx.ModelProto, Verification]:
+) -> tuple[Converted, Verification]:
     """The first conversion without differences that count; without one, the conversion with the fewest."""
     original = original_scores(source, frame)
-    found: list[tuple[onnx.ModelProto, Verification]] = []
+    found: list[tuple[Converted, Verification]] = []
     problem: HomeostatError | None = None
     conversions = source.conversions(columns, frame)
     while True:
@@ -291,9 +298,3 @@ def _differences(
     ]
     hint = precision_hint(columns, frame)
     return [*notes, hint] if hint else notes
-
-
-def _model_name(folder: Path) -> str:
-    """A model name from the folder's name."""
-    text = re.sub(r"[^a-z0-9_-]+", "-", folder.absolute().name.lower()).strip("-_")
-    return text[:63] if text[:1].isalpha() else f"model-{text}"[:63].rstrip("-")

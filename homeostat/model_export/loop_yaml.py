@@ -76,8 +76,9 @@ def write_loop_yaml(
     rows: int,
     outcome_delay: str,
     loss: float | None = None,
+    output: str = "",
 ) -> str:
-    """The text of `loop.yaml`; windows are chosen by the number of rows per time.
+    """The text of `loop.yaml`; windows are chosen by the number of rows per time. `output`: its name, if it is not ours.
 
     `loss`: the model's, in the unit of the metric; None if it is unknown. Of a regression it gives `drift.loss_increase`.
     """
@@ -87,7 +88,7 @@ def write_loop_yaml(
         rows=rows,
         model=model,
         features="\n".join(f"  - {_feature(column)}" for column in columns),
-        prediction=_prediction(kind),
+        prediction=_prediction(kind, output),
         comment="   # positive: the class whose outcome is 1" if _names_positive(kind) else "",
         outcome=_OUTCOME.format(delay=outcome_delay, metric=kind.metric) if kind.metric else "",
         window=window,
@@ -107,15 +108,16 @@ def _loss_increase(kind: PredictionKind, loss: float | None) -> str:
     return f"  loss_increase: {_number(tolerated)}   # about {share} of the {kind.metric} of the exported rows, {loss:.4g}\n"
 
 
-def _prediction(kind: PredictionKind) -> str:
+def _prediction(kind: PredictionKind, output: str) -> str:
+    name = _text(output) if output else ""
     if kind.size:
-        return f"kind: embedding, size: {kind.size}, output: {SCORES}"
+        return f"kind: embedding, size: {kind.size}, output: {name or SCORES}"
     if kind.names:
-        return f"kind: values, names: [{', '.join(map(_text, kind.names))}], output: {SCORES}"
+        return f"kind: values, names: [{', '.join(map(_text, kind.names))}], output: {name or SCORES}"
     if kind.name != "classes":
         positive = f", positive: {_label(kind.positive_label)}" if _names_positive(kind) else ""
-        return f"kind: {kind.name}{positive}, output: {SCORE}"
-    return f"kind: classes, labels: [{', '.join(map(_label, kind.labels))}], output: {PROBABILITIES}"
+        return f"kind: {kind.name}{positive}, output: {name or SCORE}"
+    return f"kind: classes, labels: [{', '.join(map(_label, kind.labels))}], output: {name or PROBABILITIES}"
 
 
 def _names_positive(kind: PredictionKind) -> bool:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shared.contracts.manifest import MODEL, REFERENCE
+from shared.contracts.manifest import MODEL_FILES, REFERENCE
 from shared.errors import ExportRefused
 from shared.files import atomic_path, write_atomic
 
@@ -91,18 +91,23 @@ def write_project(
     folder: Path,
     *,
     loop_yaml: str | None,
-    model: bytes,
+    model: tuple[str, bytes],
     metrics: Mapping[str, float],
     reference: pa.Table | None,
 ) -> tuple[str, ...]:
-    """Write the files into `folder`, created if needed; loop.yaml only if given. Returns their names.
+    """Write the files into `folder`, created if needed; loop.yaml only if given; return their names. `model`: name, bytes.
 
-    The reference of an earlier export is removed first: it is about another model, also if this export has none or is ended.
+    The reference of an earlier export is removed first: it is about another model, also if this export has none or is ended. So
+    is its model in another format: a project has one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / REFERENCE).unlink(missing_ok=True)
-    written = [MODEL, METRICS]
-    write_atomic(folder / MODEL, model)
+    model_file, content = model
+    for other in MODEL_FILES:
+        if other != model_file:
+            (folder / other).unlink(missing_ok=True)
+    written = [model_file, METRICS]
+    write_atomic(folder / model_file, content)
     write_atomic(folder / METRICS, orjson.dumps(dict(metrics)) + b"\n")
     if reference is not None:
         with atomic_path(folder / REFERENCE) as path:
@@ -112,3 +117,9 @@ def write_project(
         write_atomic(folder / LOOP, loop_yaml.encode())
         written.append(LOOP)
     return tuple(written)
+
+
+def model_name(folder: Path) -> str:
+    """A model name from the folder's name."""
+    text = re.sub(r"[^a-z0-9_-]+", "-", folder.absolute().name.lower()).strip("-_")
+    return text[:63] if text[:1].isalpha() else f"model-{text}"[:63].rstrip("-")

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import onnx
 import pandas as pd
 
 from homeostat.model_export.columns import Column
 from homeostat.model_export.prediction_kind import Floats, PredictionKind
+from shared.contracts.manifest import ARCHIVE, MODEL
+
+# A model of ONNX, or the archive of a program of torch.export.
+Converted: TypeAlias = "onnx.ModelProto | bytes"
+
+
+def file_of(model: Converted) -> tuple[str, bytes]:
+    """The name of its file in a version, and its bytes."""
+    return (ARCHIVE, model) if isinstance(model, bytes) else (MODEL, model.SerializeToString())
 
 
 class SourceModel(Protocol):
@@ -56,6 +65,6 @@ class SourceModel(Protocol):
         """The original's scores, float64 [N]; of several classes [N, classes]. Raises whatever the library raises."""
         ...
 
-    def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[onnx.ModelProto]:
-        """ONNX models with one input per feature and one output, the preferred one first. Raises ExportRefused."""
+    def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[Converted]:
+        """Models with one input per feature and one output, the preferred one first. Raises ExportRefused."""
         ...

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pandas as pd
 
 from homeostat.model_export.checks.library_errors import first_line
@@ -18,13 +17,14 @@ from homeostat.model_export.comparison import Comparison, Scale, compare, middle
 from homeostat.model_export.prediction_kind import Floats
 from homeostat.model_export.probabilities import are_probabilities
 from homeostat.model_export.probes import Probe, make_probes
-from homeostat.model_export.source_model import SourceModel
+from homeostat.model_export.source_model import Converted, SourceModel, file_of
 from homeostat.model_export.text.text_probes import DOTTED_I, DOTTED_I_ADVICE
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import ExportRefused, UnservableModel
 from shared.models.losses import in_unit, row_losses
-from shared.models.onnx_runner import OnnxModel
 from shared.models.probe import probe as probe_model
+from shared.models.runners.loading import load_model
+from shared.models.runners.model_runner import ModelRunner
 
 # A column whose values float32 moves by more than this share of their spread is not precise enough.
 _MAX_ROUNDING = 1e-3
@@ -47,7 +47,7 @@ class Verification:
 
 def verify(
     source: SourceModel,
-    model: onnx.ModelProto,
+    model: Converted,
     columns: Sequence[Column],
     frame: pd.DataFrame,
     loop: LoopSpec,
@@ -57,9 +57,10 @@ def verify(
 ) -> Verification:
     """Compare a conversion with the original. Raises UnservableModel if it is against the model contract."""
     with tempfile.TemporaryDirectory(prefix="homeostat-export-") as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(model.SerializeToString())
-        served = OnnxModel(path, loop)
+        name, content = file_of(model)
+        path = Path(folder) / name
+        path.write_bytes(content)
+        served = load_model(path, loop)
     scale = scale_of(original)
     scores = served.score(to_table(columns, frame))
     found = [compare("the rows", source.kind, original, scores, frame, tolerance=tolerance, scale=scale)]
@@ -148,7 +149,7 @@ def mean_loss(loop: LoopSpec, scores: Floats, outcomes: Floats) -> dict[str, flo
 
 def _probe(
     source: SourceModel,
-    served: OnnxModel,
+    served: ModelRunner,
     columns: Sequence[Column],
     probe: Probe,
     *,

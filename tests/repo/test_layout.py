@@ -24,7 +24,7 @@ HOMES = {
         "services/inference/runtimes",
         "shared/models/torch_archive",
         "homeostat/model_export/libraries/torch_model.py",
-        "homeostat/model_export/libraries/evaluation_mode.py",
+        "homeostat/model_export/torch_programs",
         "loadtests/gpu",
         "examples",
         "cli/templates/trainings/torch.py",

@@ -16,6 +16,7 @@ from shared.errors import ExportRefused
 
 OUTCOME = "outcome"
 EVENT_TIME = "event_time"
+RUNTIMES = ("onnxruntime", "torch")
 KINDS = ("probability", "value", "embedding")
 
 
@@ -44,6 +45,7 @@ def check_arguments(
     features: Sequence[str] | None,
     kind: str,
     labels: Sequence[Any] | None,
+    runtime: str,
     tolerance: float,
     allowed_share: float,
     outcome_delay: str,
@@ -59,6 +61,10 @@ def check_arguments(
         )
     if kind not in ("", *KINDS):
         raise ExportRefused(f"kind={kind!r} is unknown", hint=f"expected {_listed(KINDS)}, or leave it out")
+    if runtime not in RUNTIMES:
+        raise ExportRefused(
+            f"runtime={runtime!r} is unknown", hint=f"expected {_listed(RUNTIMES)}, or leave it out"
+        )
     for argument, value in (("tolerance", tolerance), ("allowed_share", allowed_share)):
         if not _is_share(value):
             raise ExportRefused(
@@ -112,6 +118,11 @@ def check_fits_model(
         raise ExportRefused(
             f"positive={positive!r} is not the class of the one probability that the model returns, which is {chosen!r}",
             hint="return a probability of each class, [N, 2], or leave it out",
+        )
+    if given["runtime"] == "torch" and library != "torch":
+        raise ExportRefused(
+            f"runtime='torch' is for programs of torch.export; this model is of {library}",
+            hint="leave it out: the model is converted to ONNX",
         )
     if takes_options:
         return

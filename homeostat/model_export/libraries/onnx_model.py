@@ -38,6 +38,7 @@ from homeostat.model_export.prediction_kind import (
     of_values,
 )
 from homeostat.model_export.probabilities import clip_notes, exceed
+from homeostat.model_export.source_model import Converted
 from homeostat.model_export.tensors import is_tensor_column, tensor_values
 from homeostat.model_export.trees.tree_model import names_or_candidates
 from shared.errors import ExportRefused
@@ -111,7 +112,7 @@ class OnnxSource:
             )
         return scores.reshape(len(rows))
 
-    def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[onnx.ModelProto]:
+    def conversions(self, columns: Sequence[Column], rows: pd.DataFrame) -> Iterator[Converted]:
         """The model behind one input per feature."""
         graph = Graph(columns)
         inputs = self.model.graph.input

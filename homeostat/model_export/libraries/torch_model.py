@@ -16,7 +16,6 @@ import pandas as pd
 
 from homeostat.model_export.checks.library_errors import first_line
 from homeostat.model_export.columns import is_time, to_micros
-from homeostat.model_export.libraries.evaluation_mode import check_program, evaluating, is_program
 from homeostat.model_export.libraries.input_checks import (
     not_one_tensor,
     refuse_missing,
@@ -26,6 +25,7 @@ from homeostat.model_export.libraries.onnx_model import OnnxSource, with_kind
 from homeostat.model_export.named_graph import OPSETS, without_zipmap
 from homeostat.model_export.prediction_kind import of_classes
 from homeostat.model_export.tensors import is_tensor_column, tensor_values
+from homeostat.model_export.torch_programs.evaluation_mode import check_program, evaluating, is_program
 from shared.errors import ExportRefused
 
 _OUTPUT = "scores"
@@ -45,6 +45,10 @@ def torch_model(
     """The module in evaluation mode, or a program of torch.export. `rows`: the columns it takes, in order."""
     import torch
 
+    if options.get("runtime") == "torch":
+        from homeostat.model_export.torch_programs.kept_program import kept_program
+
+        return kept_program(module, rows, outcomes, options=options)
     if isinstance(module, torch.export.ExportedProgram):
         module = module.module()
     if is_program(module):

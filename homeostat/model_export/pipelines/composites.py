@@ -110,6 +110,7 @@ def composite_conversions(
         tensors = []
         for models in found:
             model = models[min(place, len(models) - 1)]
+            assert not isinstance(model, bytes)  # a part is always converted
             feeds = {one.name: one.name for one in model.graph.input}
             scores = graph.include(model, feeds, converted_scores(model))
             tensors.append(graph.node("Cast", [scores], to=TensorProto.DOUBLE))

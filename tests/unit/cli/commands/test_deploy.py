@@ -66,6 +66,7 @@ def test_options_of_an_export_need_a_reference(project: Path, tmp_path: Path, op
     done = deploy(project, "--home", str(tmp_path / "empty"), "--retraining-url", url, option, "late")
     assert done.exit_code == 3, done.output
     assert (
-        "--outcome, --labels, --event-time, --positive, --kind and --name require --reference" in done.stderr
+        "--outcome, --labels, --event-time, --positive, --kind, --name and --runtime require --reference"
+        in done.stderr
     )
     assert not (project / "trained").exists()

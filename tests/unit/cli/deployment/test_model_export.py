@@ -207,6 +207,15 @@ def test_files_with_code_are_warned_about(tmp_path: Path, rows: Path, name: str,
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_runtime_reaches_the_export(tmp_path: Path, rows: Path) -> None:
+    (tmp_path / "fraud.pkl").write_bytes(
+        pickle.dumps(LinearRegression().fit(ROWS[["amount"]], ROWS["outcome"]))
+    )
+    with pytest.raises(ProjectError, match="runtime='torch' is for programs"):
+        export_project(str(tmp_path / "fraud.pkl"), rows, python=None, note=print, runtime="torch")
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_missing_model_is_reported_before_rows_are_read(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="late.pkl is not a file"):
         export_project(str(tmp_path / "late.pkl"), tmp_path / "none.parquet", python=None, note=print)

@@ -96,13 +96,17 @@ def test_without_event_times_there_are_none() -> None:
 
 def test_only_the_given_files_are_written(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "project"
-    assert write_project(folder, loop_yaml=None, model=b"m", metrics={"mae": 0.5}, reference=None) == (
+    assert write_project(
+        folder, loop_yaml=None, model=("model.onnx", b"m"), metrics={"mae": 0.5}, reference=None
+    ) == (
         "model.onnx",
         "metrics.json",
     )
     assert (folder / "metrics.json").read_bytes() == b'{"mae":0.5}\n'
     table = pa.table({"outcome": [1.0]})
-    assert write_project(folder, loop_yaml="model: x", model=b"m", metrics={}, reference=table)[2:] == (
+    assert write_project(
+        folder, loop_yaml="model: x", model=("model.onnx", b"m"), metrics={}, reference=table
+    )[2:] == (
         "reference.parquet",
         "loop.yaml",
     )

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from homeostat.model_export.libraries.evaluation_mode import check_program, evaluating, is_program
+from homeostat.model_export.torch_programs.evaluation_mode import check_program, evaluating, is_program
 from shared.errors import ExportRefused
 
 

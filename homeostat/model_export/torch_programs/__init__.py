@@ -1,0 +1,1 @@
+"""Programs of torch.export: their mode and rows, and those that torch serves as they are."""
