@@ -236,14 +236,14 @@ class Sink:
             decoded, flaw=f"the table refuses the rows (see error {error_id} in the sink's log)"
         )
         table.check()
-        self._dead_letter_table.append(_dead_letters_of(table.prepare([refused])))
+        self._dead_letter_table.append(table.prepare([refused]).dead_letters())
         return self._append(table, [refused])
 
     def _append(self, table: TableWriter, batches: Sequence[DecodedBatch]) -> tuple[Prepared, int]:
         """Prepare and commit; prepare again where another sink committed first."""
         for attempt in range(_ATTEMPTS):
             prepared = table.prepare(batches)
-            self._refuse(_dead_letters_of(prepared))
+            self._refuse(prepared.dead_letters())
             try:
                 return prepared, table.commit(prepared)
             except Conflict:
@@ -283,14 +283,10 @@ class Sink:
 
     def _table(self, kind: str, model: str) -> TableWriter:
         if (kind, model) not in self._tables:
+            location, columns, time_column = self._lake.outcomes(model), OUTCOME_COLUMNS, "observed_at"
             if kind == "predictions":
-                location, columns, time_column = (
-                    self._lake.predictions(model),
-                    PREDICTION_COLUMNS,
-                    "event_time",
-                )
-            else:
-                location, columns, time_column = self._lake.outcomes(model), OUTCOME_COLUMNS, "observed_at"
+                location, columns = self._lake.predictions(model), PREDICTION_COLUMNS
+                time_column = "event_time"
             self._tables[kind, model] = TableWriter(
                 location, columns, time_column=time_column, retention=self._retention
             )
@@ -302,16 +298,3 @@ class Sink:
             lags[partition.topic] += lag
         for topic, lag in lags.items():
             self._metrics.lag.labels(topic).set(lag)
-
-
-def _dead_letters_of(prepared: Prepared) -> list[DeadLetter]:
-    """Schema mismatches as dead letters."""
-    return [
-        DeadLetter.schema_mismatch(
-            mismatch.decoded.message,
-            mismatch.decoded.offset_id.removeprefix("offset/"),
-            mismatch.detail,
-            mismatch.rows,
-        )
-        for mismatch in prepared.mismatches
-    ]

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
+from services.prediction_log.dead_letters import DeadLetter
 from services.prediction_log.sink.decoding import DecodedBatch, SchemaMismatch
 from shared.contracts.lake_schema import FEATURE_PREFIX, PARTITION, type_family
 from shared.errors import Conflict
@@ -39,6 +40,18 @@ class Prepared:
     repeats: int = 0
     missing: int = 0
     mismatches: list[SchemaMismatch] = field(default_factory=list)
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """The schema mismatches as dead letters."""
+        return [
+            DeadLetter.schema_mismatch(
+                mismatch.decoded.message,
+                mismatch.decoded.offset_id.removeprefix("offset/"),
+                mismatch.detail,
+                mismatch.rows,
+            )
+            for mismatch in self.mismatches
+        ]
 
 
 class TableWriter:

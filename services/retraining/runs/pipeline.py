@@ -22,7 +22,8 @@ from services.retraining.ledger.records import Run
 from services.retraining.run_states import State
 from services.retraining.runs.data_snapshot import Pin, SnapshotSummary, pin_lake, problem_with, take_snapshot
 from services.retraining.runs.evaluation import compare
-from services.retraining.runs.gate import compared, digest_of
+from services.retraining.runs.gate import compared
+from services.retraining.runs.promotion import promoted_by
 from services.retraining.runs.reference_rows import write_reference
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
@@ -170,7 +171,7 @@ class Pipeline:
         done = trained_attempt(folder)
         if done is None or run.snapshot is None:
             raise TrainingFailed("the trained model is missing from the run's folder", hint="start a new run")
-        _check_holdout(folder)
+        folder.require_holdout()
         attempt, metrics = done
         model = find_model(folder.attempt(attempt) / "out")
         write_reference(folder, model, run.loop, max_rows=deps.settings.reference_rows)
@@ -201,7 +202,7 @@ class Pipeline:
     def _evaluate(self, run: Run, folder: RunFolder) -> Run:
         deps = self._deps
         if run.gate is None:
-            _check_holdout(folder)
+            folder.require_holdout()
             manifest = verify_version(folder.version, version=run.version, verifying_key=deps.keys.verifying)
             champion = (
                 verify_version(folder.champion, version=run.champion, verifying_key=deps.keys.verifying)
@@ -247,20 +248,7 @@ class Pipeline:
     def _promote(self, run: Run, folder: RunFolder) -> Run:
         """1. verify that the gate result is for these bytes   2. verify the approval, if one is required   3. release"""
         deps = self._deps
-        if run.gate is None or not run.gate["passed"] or run.gate["version"] != run.version:
-            raise IntegrityError(f"run {run.run_id} has no passed gate for version {short(run.version)}")
-        if digest_of(run.gate) != run.gate_digest:
-            raise IntegrityError(f"the gate result of run {run.run_id} was changed after it was recorded")
-        actor = "loop"
-        if run.loop.automation != "auto" or not compared(run.gate):
-            approvals = [
-                one
-                for one in deps.ledger.answers(run.run_id)
-                if one["about"] == "promotion" and one["answer"] == "yes"
-            ]
-            if not approvals or approvals[-1]["gate_digest"] != run.gate_digest:
-                raise IntegrityError(f"run {run.run_id} has no approval of its gate result")
-            actor = approvals[-1]["actor"]
+        actor = promoted_by(run, deps.ledger.answers(run.run_id))
         self.verify_stored(run.model, run.version)
         done = deps.releaser.promote(
             run.model,
@@ -304,11 +292,6 @@ class Pipeline:
             reason=reason,
         )
         return updated
-
-
-def _check_holdout(folder: RunFolder) -> None:
-    if not folder.holdout.is_file():
-        raise NotFound(f"the holdout {folder.holdout} was deleted", hint="start a new run")
 
 
 def _code(error: HomeostatError) -> str:

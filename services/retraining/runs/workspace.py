@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from shared.errors import NotFound
 from shared.files import write_atomic
 
 
@@ -68,6 +69,11 @@ class RunFolder:
     def reference(self) -> Path:
         """The challenger's reference rows before packaging."""
         return self.evaluation / "reference.parquet"
+
+    def require_holdout(self) -> None:
+        """Raises NotFound where the holdout was deleted."""
+        if not self.holdout.is_file():
+            raise NotFound(f"the holdout {self.holdout} was deleted", hint="start a new run")
 
 
 def write_json(path: Path, content: object) -> None:
