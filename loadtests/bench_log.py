@@ -25,6 +25,7 @@ from local_stack.settings import LocalStackSettings
 from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.spool import SpoolWriter
 from shared.stores.lake import Lake
+from shared.stores.lake_statistics import count_predictions
 
 _ROUNDS = 20
 _CALLS = 1000
@@ -157,7 +158,7 @@ def _throughput(home: Path) -> tuple[float, float]:
 def _wait(lake: Lake, rows: int) -> None:
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        if lake.count_predictions(_MODEL) >= rows:
+        if count_predictions(lake, _MODEL) >= rows:
             return
         time.sleep(0.02)
     raise SystemExit(f"error: {rows} rows were not in the lake within 300 s")

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from cli.checks.check_result import CheckResult
 from local_stack.settings import LocalStackSettings
 from shared.stores.lake import Lake
+from shared.stores.lake_statistics import last_commit
 
 CLOCK_SLACK = timedelta(seconds=5)
 
@@ -25,7 +26,7 @@ def lake(settings: LocalStackSettings, now: datetime) -> Iterator[CheckResult]:
     commits = []
     for name in names:
         try:
-            commits.append(found.last_commit(name))
+            commits.append(last_commit(found, name))
         except Exception as error:
             location = found.predictions(name)
             yield CheckResult(

@@ -23,6 +23,7 @@ from local_stack.settings import LocalStackSettings
 from shared.http.service_client import ServiceClient
 from shared.models.signed_versions.installation_keys import Keys
 from shared.stores.lake import Lake
+from shared.stores.lake_statistics import count_predictions
 from shared.stores.model_store import open_model_store
 
 
@@ -70,7 +71,7 @@ def run_scenario(
             keys, store = Keys(settings.home / "keys"), open_model_store(settings.model_store_url)
             target = find_target(inference, store, keys, options.model, seed=options.seed)
             lake, log = Lake(settings.lake_url), InjectionLog(settings.home, target.model)
-            require_confirmation(target, lake, log, yes=options.yes)
+            require_confirmation(target, count_predictions(lake, target.model), log, yes=options.yes)
             scenario = Scenario(target, inference, drift, lake, lambda: datetime.now(UTC), log.add)
             make_rows = make(target, output.note)
             rows = scenario.size(workload).rows

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from local_stack.fault_injection.target import Target
 from shared.errors import CallerError
-from shared.stores.lake import Lake
 
 # Automation levels at which a person starts every run.
 MANUAL_LEVELS = ("observe", "suggest")
@@ -42,13 +41,13 @@ class InjectionLog:
             file.write(json.dumps(line) + "\n")
 
 
-def require_confirmation(target: Target, lake: Lake, injected: InjectionLog, *, yes: bool) -> None:
-    """Raise `CallerError` unless `yes` is given, if the model retrains automatically or the lake holds rows that were not
-    injected."""
+def require_confirmation(target: Target, logged: int, injected: InjectionLog, *, yes: bool) -> None:
+    """Raise `CallerError` unless `yes` is given, if the model retrains automatically, or if of its `logged` rows in the lake
+    some were not injected."""
     if yes:
         return
     reason = ""
-    others = lake.count_predictions(target.model) - injected.rows()
+    others = logged - injected.rows()
     if target.loop.automation not in MANUAL_LEVELS:
         reason = f"{target.model} has automation: {target.loop.automation}, so it would be retrained on injected rows"
     elif others > 0:

@@ -26,6 +26,7 @@ from shared.contracts.retraining_spec import NewRowsTrigger
 from shared.contracts.verdict import Verdict
 from shared.errors import DependencyUnavailable, InvalidRequest
 from shared.observability.logs import get_logger
+from shared.stores.lake_statistics import count_observed
 
 _log = get_logger(__name__)
 
@@ -258,7 +259,7 @@ class Controller:
         run_times = [run.event_time for run in self._ledger.past_runs(model) if run.counts]
         since = max([*run_times, *([trained_at] if trained_at else [])], default=None)
         try:
-            return self._deps.lake.count_observed(model, since)
+            return count_observed(self._deps.lake, model, since)
         except DependencyUnavailable as error:
             _log.warning("lake_unavailable", model=model, problem=str(error))
             return None

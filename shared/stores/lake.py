@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -276,22 +276,6 @@ class Lake:
         return dataset.to_table(columns=["event_time"], filter=condition).sort_by("event_time")["event_time"]
 
     @raises_dependency_unavailable
-    def count_predictions(self, model: str) -> int:
-        """Rows in a model's predictions table."""
-        table = self.open(self.predictions(model))
-        return 0 if table is None else int(table.to_pyarrow_dataset().count_rows())
-
-    @raises_dependency_unavailable
-    def count_observed(self, model: str, after: datetime | None) -> int:
-        """Predictions with an outcome observed later than `after`; None: with any outcome."""
-        table = self.open(self.outcomes(model))
-        if table is None:
-            return 0
-        later = None if after is None else pc.field("observed_at") > pa.scalar(after, TIMESTAMP)
-        rows = table.to_pyarrow_dataset().to_table(columns=["prediction_id"], filter=later)
-        return int(pc.count_distinct(rows["prediction_id"]).as_py())
-
-    @raises_dependency_unavailable
     def read_event_times(self, model: str) -> pa.Table:
         """The columns `generation` and `event_time` of every prediction, in no particular order."""
         table = self.open(self.predictions(model))
@@ -299,13 +283,6 @@ class Lake:
         if table is None:
             return empty_rows(PREDICTION_COLUMNS, columns)
         return table.to_pyarrow_dataset().to_table(columns=columns)
-
-    @raises_dependency_unavailable
-    def last_commit(self, model: str) -> datetime | None:
-        """Time of the newest commit to a model's predictions; None where nothing was written yet."""
-        table = self.open(self.predictions(model))
-        history = [] if table is None else table.history(1)
-        return datetime.fromtimestamp(int(history[0]["timestamp"]) / 1000, UTC) if history else None
 
     def _open_at(self, location: str, version: int | None) -> DeltaTable | None:
         if version is None or not DeltaTable.is_deltatable(location):

@@ -103,9 +103,7 @@ def _around_numbers(raw: bytes, start: int, end: int, head_bytes: int | None) ->
     if head_bytes is not None:
         # An empty head is none, so the key of binary requests is none of JSON requests.
         tail = start + head_bytes
-        return (
-            (bytes(raw[start:tail]), b"") if 0 < head_bytes <= _MAX_SURROUNDINGS and tail <= end else None
-        )
+        return (bytes(raw[start:tail]), b"") if 0 < head_bytes <= _MAX_SURROUNDINGS and tail <= end else None
     data = raw.find(b'"data"', start, end)
     first = raw.find(b"[", data, end) + 1 if data > 0 else 0
     last = raw.find(b"]", first, end) if first > 0 else -1

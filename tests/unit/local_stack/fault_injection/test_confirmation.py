@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
 
 import pyarrow as pa
 import pytest
@@ -13,7 +12,6 @@ from local_stack.fault_injection.confirmation import InjectionLog, require_confi
 from local_stack.fault_injection.target import Target
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import CallerError
-from shared.stores.lake import Lake
 
 ROOT = Path(__file__).parents[4]
 LOOP = read_loop_spec(ROOT / "cli" / "templates")
@@ -25,21 +23,8 @@ def target(automation: str) -> Target:
     return Target("parcels", "ab" * 32, 1, loop, pa.table({}), {})
 
 
-class LakeOf:
-    """A lake with that many rows of the model."""
-
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
-
-    def count_predictions(self, model: str) -> int:
-        assert model == "parcels"
-        return self.rows
-
-
 def ask(folder: Path, automation: str, rows: int, *, yes: bool = False) -> None:
-    require_confirmation(
-        target(automation), cast(Lake, LakeOf(rows)), InjectionLog(folder, "parcels"), yes=yes
-    )
+    require_confirmation(target(automation), rows, InjectionLog(folder, "parcels"), yes=yes)
 
 
 @pytest.mark.parametrize("automation", ["observe", "suggest"])

@@ -22,6 +22,7 @@ from shared.contracts.lake_schema import (
 )
 from shared.errors import DependencyUnavailable, NotFound
 from shared.stores.lake import AnsweredGeneration, Lake, LakeSnapshot
+from shared.stores.lake_statistics import count_observed, count_predictions, last_commit
 from shared.stores.prediction_lookup import Answered, answered_by, find_prediction
 
 START = datetime(2013, 1, 30, tzinfo=UTC)
@@ -118,7 +119,7 @@ def test_model_without_tables_has_no_rows_and_all_columns(lake: Lake) -> None:
     assert lake.read_outcomes("flights", at(0), at(1)).schema == OUTCOME_COLUMNS
     joined = lake.read_joined("flights", at(0), at(1), columns=["score", "f_distance"])
     assert joined.column_names == ["prediction_id", "score", "f_distance", "outcome", "observed_at"]
-    assert (lake.watermark("flights"), lake.last_commit("flights")) == (None, None)
+    assert (lake.watermark("flights"), last_commit(lake, "flights")) == (None, None)
     assert lake.snapshot("flights") == LakeSnapshot(None, None)
     assert find_prediction(lake, "p0") is None
 
@@ -284,21 +285,21 @@ def test_lake_at_a_url_lists_its_models(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_rows_are_counted_without_reading_them(lake: Lake) -> None:
-    assert lake.count_predictions("flights") == 0
+    assert count_predictions(lake, "flights") == 0
     predict(lake, [1, 2])
     predict(lake, [3])
-    assert lake.count_predictions("flights") == 3
+    assert count_predictions(lake, "flights") == 3
 
 
 def test_observed_predictions_count_once_and_only_later_ones(lake: Lake) -> None:
-    assert lake.count_observed("flights", None) == 0
+    assert count_observed(lake, "flights", None) == 0
     observe(lake, 1, 1.0, observed=3, received=3)
     observe(lake, 1, 0.0, observed=4, received=4)
     observe(lake, 2, 0.0, observed=5, received=5)
-    assert lake.count_observed("flights", None) == 2
-    assert lake.count_observed("flights", at(3)) == 2
-    assert lake.count_observed("flights", at(4)) == 1
-    assert lake.count_observed("flights", at(5)) == 0
+    assert count_observed(lake, "flights", None) == 2
+    assert count_observed(lake, "flights", at(3)) == 2
+    assert count_observed(lake, "flights", at(4)) == 1
+    assert count_observed(lake, "flights", at(5)) == 0
 
 
 def test_event_times_come_with_their_generation(lake: Lake) -> None:
@@ -310,7 +311,7 @@ def test_event_times_come_with_their_generation(lake: Lake) -> None:
 
 def test_last_commit_is_now(lake: Lake) -> None:
     predict(lake, [1])
-    committed = lake.last_commit("flights")
+    committed = last_commit(lake, "flights")
     assert committed is not None
     assert abs((datetime.now(UTC) - committed).total_seconds()) < 60
 
