@@ -86,6 +86,7 @@ def package_and_release(home: Path, name: str, document: dict[str, Any], columns
     moment = pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * count, pa.timestamp("us", "UTC"))
     reference = {"event_time": moment, **columns, "prediction_id": [""] * count}
     pq.write_table(pa.table(reference), draft / "reference.parquet")
+    keys = ensure_keys(home)
     manifest = package_version(
         draft / "version",
         loop=LoopSpec.model_validate(document),
@@ -93,9 +94,9 @@ def package_and_release(home: Path, name: str, document: dict[str, Any], columns
         reference=draft / "reference.parquet",
         origin=Origin(kind="deployment"),
         metrics={},
-        signing_key=ensure_keys(home).signing,
+        signing_key=keys.signing,
     )
-    store = open_model_store((home / "models").as_uri())
+    store = open_model_store((home / "models").as_uri(), keys)
     store.put_version(name, manifest.version, draft / "version")
     store.add_release(
         Release(

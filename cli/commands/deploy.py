@@ -175,7 +175,8 @@ def deploy(
         keep_files_private()  # only now: the project of an export is its owner's to share
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        store, keys = open_model_store(settings.model_store_url), ensure_keys(settings.home)
+        keys = ensure_keys(settings.home)
+        store = open_model_store(settings.model_store_url, keys)
         with bar(output, f"deploying {loop.model}") as shown:
             builder = VersionBuilder(
                 store,

@@ -68,7 +68,8 @@ def run_scenario(
             ) as inference,
             ServiceClient("drift", drift_url, hint="`homeostat status` shows which processes run") as drift,
         ):
-            keys, store = Keys(settings.home / "keys"), open_model_store(settings.model_store_url)
+            keys = Keys(settings.home / "keys")
+            store = open_model_store(settings.model_store_url, keys)
             target = find_target(inference, store, keys, options.model, seed=options.seed)
             lake, log = Lake(settings.lake_url), InjectionLog(settings.home, target.model)
             require_confirmation(target, count_predictions(lake, target.model), log, yes=options.yes)

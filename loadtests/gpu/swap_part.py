@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loadtests.gpu.server import Server, wait_for
 from shared.contracts.release import Release
+from shared.models.signed_versions.installation_keys import Keys
 from shared.stores.model_store import open_model_store
 
 _SWAP_SECONDS = 120.0
@@ -29,7 +30,7 @@ class Swaps:
 
 def swap(server: Server, home: Path, model: str, version: str, swaps: int) -> Swaps:
     """Release the version again and again; each release is a new generation, loaded beside the live one."""
-    store = open_model_store((home / "models").as_uri())
+    store = open_model_store((home / "models").as_uri(), Keys(home / "keys"))
     readings = []
     for _ in range(swaps):
         newest = store.latest_release(model)

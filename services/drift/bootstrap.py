@@ -90,8 +90,8 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     """Wire the service. Raises OperatorError where the verdict store cannot be opened or a key is missing."""
     metrics = DriftMetrics(CollectorRegistry())
     verdicts = VerdictStore(shared.home / "drift" / "verdicts.sqlite")
-    store = open_model_store(shared.model_store_url)
     keys = Keys(shared.home / "keys")
+    store = open_model_store(shared.model_store_url, keys)
     references = StoredReferences(store, shared.home / "drift" / "versions", keys.verifying)
     lake_reader = DeltaLakeReader(Lake(shared.lake_url), metrics.outcome_faults)
     evidently = EvidentlyAdapter()

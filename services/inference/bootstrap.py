@@ -157,7 +157,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
     )
     estimates = CallEstimateMetrics(metrics.registry)
     estimates.watch(slots, predictor.is_inline)
-    store = open_model_store(shared.model_store_url)
+    store = open_model_store(shared.model_store_url, keys)
     bound_bytes = settings.model_memory_mib << 20 or None
     program_files = ProgramFiles()
     isolated = IsolatedProcessPool(

@@ -74,14 +74,15 @@ def build(
         with_password(settings.ledger, settings.password_file) or f"sqlite:///{home / 'ledger.sqlite'}"
     )
     ledger = Ledger(engine)
+    keys = _keys(home)
     stop = Event()
     metrics = RetrainingMetrics()
     metrics.listening.set(int(settings.listen))
     deps = Dependencies(
         ledger=ledger,
-        store=open_model_store(shared.model_store_url),
+        store=open_model_store(shared.model_store_url, keys),
         lake=Lake(shared.lake_url),
-        keys=_keys(home),
+        keys=keys,
         launcher=launcher or LocalLauncher(niceness=settings.niceness),
         runs=home / "runs",
         settings=settings,

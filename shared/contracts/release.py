@@ -25,3 +25,9 @@ class Release(BaseModel):
     released_at: datetime = Field(
         description="Time of the release, by the clock of the process that wrote it."
     )
+    previous_entry: str = Field(
+        "", description="SHA-256 of the file of the entry before; empty in the first entry."
+    )
+    signature: str = Field(
+        "", description="Signature of the other fields with the installation's key; base64."
+    )

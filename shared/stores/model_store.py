@@ -4,7 +4,7 @@
     <model>/releases/000001.json …
 
 Versions are named by their content, so writing one twice is harmless. A release is created with put-if-absent under the next
-number: of two writers of the same generation exactly one wins.
+number: of two writers of the same generation exactly one wins. It is signed, and names the digest of the release before it.
 
 Other names in the store are ignored. A log or version that cannot be read is an error of its model only: `models` lists it, and
 its methods raise.
@@ -24,6 +24,8 @@ from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.manifest import MANIFEST, SIGNATURE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import Conflict, DependencyUnavailable, IntegrityError, NotFound
+from shared.models.signed_versions.installation_keys import Keys
+from shared.models.signed_versions.release_signature import entry_digest, sign_release, verify_release
 from shared.stores.objects import objects_of
 
 _LOG_HINT = "restore the release log from a backup, or release a version again"
@@ -35,20 +37,24 @@ _MAX_SIGNATURE_BYTES = 1 << 20
 _MAX_MANIFEST_BYTES = 16 << 20
 
 
-def open_model_store(url: str) -> ModelStore:
-    """The store at `url`; a missing local folder is created."""
+def open_model_store(url: str, keys: Keys | None) -> ModelStore:
+    """The store at `url`; a missing local folder is created. Without `keys`, releases are neither signed nor verified."""
     if url.startswith("file://"):
         folder = Path(unquote(urlsplit(url).path))
         folder.mkdir(parents=True, exist_ok=True)
-        return ModelStore(LocalStore(folder))
-    return ModelStore(from_url(url))
+        return ModelStore(LocalStore(folder), keys)
+    return ModelStore(from_url(url), keys)
 
 
 class ModelStore:
     """Reads and writes versions and releases."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, keys: Keys | None) -> None:
         self._objects = objects_of(store)
+        self._keys = keys
+        self._verified: dict[
+            str, str
+        ] = {}  # digest of each model's entry that was verified last: it is read often
 
     def models(self) -> list[str]:
         """Models that have a release log, in alphabetical order; also those whose log cannot be read."""
@@ -106,7 +112,9 @@ class ModelStore:
 
     def release(self, model: str, generation: int) -> Release:
         """One entry of the log. Raises NotFound, IntegrityError, DependencyUnavailable."""
-        raw = self._read(_release_path(model, generation), _MAX_RELEASE_BYTES)
+        return self._release_of(self._entry(model, generation), model, generation)
+
+    def _release_of(self, raw: bytes, model: str, generation: int) -> Release:
         try:
             release = Release.model_validate(orjson.loads(raw))
         except (ValidationError, orjson.JSONDecodeError) as error:
@@ -122,20 +130,39 @@ class ModelStore:
             raise IntegrityError(
                 f"release {generation} of {model} names no version: {release.version[:80]!r}", hint=_LOG_HINT
             )
+        self._verify(release, raw)
         return release
 
     def releases(self, model: str) -> list[Release]:
-        """All releases, oldest first."""
-        return [self.release(model, number) for number in range(1, self.latest_generation(model) + 1)]
+        """All releases, oldest first. Raises IntegrityError also where one does not follow the one before it."""
+        found, digest = [], ""
+        for number in range(1, self.latest_generation(model) + 1):
+            raw = self._entry(model, number)
+            release = self._release_of(raw, model, number)
+            if self._keys is not None and release.previous_entry != digest:
+                raise IntegrityError(
+                    f"release {number} of {model} does not follow release {number - 1}: the log was changed",
+                    hint=_LOG_HINT,
+                )
+            found.append(release)
+            digest = entry_digest(raw)
+        return found
 
-    def add_release(self, release: Release) -> None:
-        """Append to the log: compare-and-swap on the generation. Raises Conflict unless it is the next one."""
+    def add_release(self, release: Release) -> Release:
+        """Append to the log: compare-and-swap on the generation; returns the signed release.
+
+        Raises Conflict unless it is the next one.
+        """
         expected = self.latest_generation(release.model) + 1
         if release.generation != expected:
             raise Conflict(
                 f"release {release.generation} of {release.model} cannot be added: the next generation is {expected}",
                 hint="read the release log again, then retry",
             )
+        if self._keys is not None:
+            before = self._entry(release.model, expected - 1) if expected > 1 else b""
+            digest = entry_digest(before) if before else ""
+            release = sign_release(release.model_copy(update={"previous_entry": digest}), self._keys)
         content = orjson.dumps(release.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
         try:
             is_new = self._objects.create(_release_path(release.model, release.generation), content)
@@ -148,6 +175,17 @@ class ModelStore:
                 f"release {release.generation} of {release.model} already exists",
                 hint="read the release log again, then retry",
             )
+        return release
+
+    def _entry(self, model: str, generation: int) -> bytes:
+        return self._read(_release_path(model, generation), _MAX_RELEASE_BYTES)
+
+    def _verify(self, release: Release, raw: bytes) -> None:
+        digest = entry_digest(raw)
+        if self._keys is None or self._verified.get(release.model) == digest:
+            return
+        verify_release(release, self._keys)
+        self._verified[release.model] = digest
 
     def _has_log(self, model: str) -> bool:
         try:

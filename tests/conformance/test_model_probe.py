@@ -91,7 +91,7 @@ def deploy(raw: bytes, home: Path) -> None:
     (folder / "model.onnx").write_bytes(raw)
     (folder / "metrics.json").write_text('{"log_loss": 0.6}')
     pq.write_table(ROWS, folder / "reference.parquet")
-    store = open_model_store((home / "models").as_uri())
+    store = open_model_store((home / "models").as_uri(), ensure_keys(home))
     VersionBuilder(store, ensure_keys(home), home / "deploy.log").artifact(folder, SPEC)
 
 
@@ -126,7 +126,8 @@ class Recording(OnnxModel):
 
 def server(raw: bytes, home: Path, engine: type[OnnxModel] = OnnxModel, probe_rows: int = 64) -> None:
     """Load a version that was packaged without a probe."""
-    keys, store = ensure_keys(home), open_model_store((home / "models").as_uri())
+    keys = ensure_keys(home)
+    store = open_model_store((home / "models").as_uri(), keys)
     (home / "model.onnx").write_bytes(raw)
     pq.write_table(ROWS.append_column("score", ROWS["x"]), home / "reference.parquet")
     manifest = package_version(

@@ -44,7 +44,7 @@ def memory_backend(tmp_path: Path) -> ObjectStore:
 @pytest.fixture(params=[folder_backend, memory_backend], ids=["folder", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ModelStore:
     make: Callable[[Path], ObjectStore] = request.param
-    return ModelStore(make(tmp_path))
+    return ModelStore(make(tmp_path), None)
 
 
 @pytest.fixture
@@ -201,6 +201,7 @@ class _SeesTheLogBefore(ModelStore):
     """A store whose user looked at the log, then waited until all the others had looked too."""
 
     def __init__(self, store: ModelStore, gate: Barrier) -> None:
+        super().__init__(MemoryStore(), None)
         self._objects = store._objects
         self._gate = gate
 

@@ -189,7 +189,7 @@ def make_installation(
     lake = Lake(str(home / "lake"))
     fill_lake(lake, START, days, per_hour, seed)
     settings = HomeostatSettings(home=home)
-    store = open_model_store(settings.model_store_url)
+    store = open_model_store(settings.model_store_url, keys)
     return Installation(
         home, project, store, lake, keys, spec, package_poor_champion(root, spec, store, keys)
     )

@@ -123,7 +123,7 @@ class ToyStore:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.keys = ensure_keys(home)
-        self.store: ModelStore = open_model_store((home / "models").as_uri())
+        self.store: ModelStore = open_model_store((home / "models").as_uri(), self.keys)
         self._drafts = 0
 
     def put(

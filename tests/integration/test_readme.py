@@ -80,7 +80,7 @@ def release_flights(home: Path) -> str:
         metrics={},
         signing_key=ensure_keys(home).signing,
     )
-    store = open_model_store((home / "models").as_uri())
+    store = open_model_store((home / "models").as_uri(), ensure_keys(home))
     store.put_version("flights", manifest.version, home / "version")
     store.add_release(
         Release(

@@ -127,7 +127,7 @@ class Releaser:
         run_id: str = "",
         cause_key: str = "",
     ) -> Release:
-        entry = Release(
+        made = Release(
             model=model,
             generation=len(log) + 1,
             version=version,
@@ -139,7 +139,7 @@ class Releaser:
             note=note,
             released_at=self._clock(),
         )
-        self._store.add_release(entry)
+        entry = self._store.add_release(made)
         self._record(entry)
         self._metrics.releases.labels(model, reason).inc()
         announce(self._annotator, entry)

@@ -99,7 +99,7 @@ def test_new_project_is_trained_signed_and_released(bench: Bench, tmp_path: Path
     assert body["actor"] == "ada"
     assert body["project_directory"] == str(bench.project)
 
-    store = open_model_store((bench.home / "models").as_uri())
+    store = open_model_store((bench.home / "models").as_uri(), Keys(bench.home / "keys"))
     store.get_version("parcels", body["version"], tmp_path / "version")
     manifest = verify_version(
         tmp_path / "version", version=body["version"], verifying_key=Keys(bench.home / "keys").verifying
@@ -238,7 +238,7 @@ def test_exported_project_is_deployed_without_options(bench: Bench, tmp_path: Pa
     assert "warning" not in done.stderr
 
     [(_, body)] = bench.releases()
-    store = open_model_store((bench.home / "models").as_uri())
+    store = open_model_store((bench.home / "models").as_uri(), Keys(bench.home / "keys"))
     store.get_version("parcels", body["version"], tmp_path / "version")
     reference = pq.read_table(tmp_path / "version" / REFERENCE)
     expected = fitted.predict_proba(rows[["distance_km", "parcels_today"]])[:, 1]
@@ -269,7 +269,7 @@ def test_exported_images_with_classes_are_deployed(bench: Bench, tmp_path: Path)
     done = bench.deploy("--wait", "60")
     assert done.exit_code == 0, done.output
     [(_, body)] = bench.releases()
-    store = open_model_store((bench.home / "models").as_uri())
+    store = open_model_store((bench.home / "models").as_uri(), Keys(bench.home / "keys"))
     store.get_version("parcels", body["version"], tmp_path / "version")
     reference = pq.read_table(tmp_path / "version" / REFERENCE)
     right = np.mean(np.array(reference["label"].to_pylist()).astype(int) == digits.target)

@@ -41,7 +41,7 @@ def test_nearly_full_spool_is_a_failure(
 def test_older_served_generation_is_a_failure(settings: LocalStackSettings, service: FakeService) -> None:
     given = serving(settings, service, 1)
     assert [one.state for one in releases(given)] == ["ok"]
-    store = open_model_store(settings.model_store_url)
+    store = open_model_store(settings.model_store_url, None)
     for generation in (1, 2):
         entry = {"model": "parcels", "generation": generation, "version": "ab", "released_at": NOW}
         store.add_release(Release(**entry, reason="deployment", actor="ada"))
@@ -55,7 +55,7 @@ def test_unreadable_release_of_one_model_hides_no_other(
     settings: LocalStackSettings, service: FakeService, tmp_path: Path
 ) -> None:
     given = serving(settings, service, 1).model_copy(update={"model_store": tmp_path.as_uri()})
-    store = open_model_store(given.model_store_url)
+    store = open_model_store(given.model_store_url, None)
     for model in ("parcels", "trains"):
         entry = {"model": model, "generation": 1, "version": "ab", "released_at": NOW}
         store.add_release(Release(**entry, reason="deployment", actor="ada"))

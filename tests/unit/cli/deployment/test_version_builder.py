@@ -30,7 +30,7 @@ for name in ("model.onnx", "metrics.json"):
 
 @pytest.fixture
 def builder(tmp_path: Path) -> VersionBuilder:
-    store = open_model_store((tmp_path / "models").absolute().as_uri())
+    store = open_model_store((tmp_path / "models").absolute().as_uri(), None)
     return VersionBuilder(store, ensure_keys(tmp_path / "home"), tmp_path / "log")
 
 
@@ -73,7 +73,7 @@ def test_version_without_loss_may_be_trained(builder: VersionBuilder, tmp_path: 
 def test_columns_of_both_files_are_checked_before_rows_are_read(tmp_path: Path) -> None:
     folder = project(tmp_path)
     steps: list[str] = []
-    store = open_model_store((tmp_path / "models").absolute().as_uri())
+    store = open_model_store((tmp_path / "models").absolute().as_uri(), None)
     builder = VersionBuilder(
         store,
         ensure_keys(tmp_path / "home"),

@@ -84,7 +84,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.keys = ensure_keys(self.home)
-        self.store = open_model_store((self.home / "models").absolute().as_uri())
+        self.store = open_model_store((self.home / "models").absolute().as_uri(), self.keys)
         self.lake = Lake(str(self.home / "lake"))
 
     def version(

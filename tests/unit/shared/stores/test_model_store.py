@@ -21,19 +21,19 @@ from shared.stores.model_store import ModelStore, open_model_store
 
 def test_file_url_creates_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "with space and ü" / "models"
-    store = open_model_store(folder.as_uri())
+    store = open_model_store(folder.as_uri(), None)
     assert folder.is_dir()
     assert store.models() == []
     assert [path.name for path in tmp_path.iterdir()] == ["with space and ü"]
 
 
 def test_a_store_in_memory_is_opened_by_url() -> None:
-    assert open_model_store("memory:///").models() == []
+    assert open_model_store("memory:///", None).models() == []
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ModelStore:
-    return open_model_store(tmp_path.as_uri())
+    return open_model_store(tmp_path.as_uri(), None)
 
 
 @pytest.mark.parametrize("model", ["", "..", "\x1e\U0004e38e", "a" * 300, "\x00", "a\n", "-a"])
@@ -223,5 +223,6 @@ def open_model_store_away() -> ModelStore:
             secret_access_key="none",
             client_options={"allow_http": True, "timeout": timedelta(seconds=1)},
             retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=1)},
-        )
+        ),
+        None,
     )

@@ -492,7 +492,7 @@ def test_embedding_is_exported_without_outcomes_and_deploys(rows: pd.DataFrame, 
     assert (report.kind.name, report.kind.size, report.warnings) == ("embedding", 3, ())
     loop = read_loop_spec(tmp_path / "vectors")
     assert (loop.prediction.size, loop.metric, loop.gate, loop.automation) == (3, None, None, "observe")
-    store = open_model_store((tmp_path / "models").absolute().as_uri())
+    store = open_model_store((tmp_path / "models").absolute().as_uri(), None)
     builder = VersionBuilder(store, ensure_keys(tmp_path / "home"), tmp_path / "log")
     manifest = builder.artifact(tmp_path / "vectors", loop).manifest
     store.get_version("vectors", manifest.version, tmp_path / "version")

@@ -15,13 +15,14 @@ from services.retraining.rollout.releaser import Releaser
 from shared.contracts.release import Release
 from shared.errors import Conflict
 from shared.grafana.annotator import NoAnnotator
+from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.stores.model_store import ModelStore, open_model_store
 from tests.fakes.retraining_installation import START
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ModelStore:
-    return open_model_store((tmp_path / "models").as_uri())
+    return open_model_store((tmp_path / "models").as_uri(), ensure_keys(tmp_path))
 
 
 @pytest.fixture

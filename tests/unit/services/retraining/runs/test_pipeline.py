@@ -119,14 +119,15 @@ def open_setup(template: Installation, good_model: bytes, place: Path, **loop: A
     from shared.stores.lake import Lake
     from shared.stores.model_store import open_model_store
 
-    store = open_model_store((home / "models").as_uri())
+    keys = Keys(home / "keys")
+    store = open_model_store((home / "models").as_uri(), keys)
     installation = replace(
         template,
         home=home,
         project=place / "project",
         store=store,
         lake=Lake(str(home / "lake")),
-        keys=Keys(home / "keys"),
+        keys=keys,
     )
     launcher = CopyingLauncher(good_model)
     deps = Dependencies(
