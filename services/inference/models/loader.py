@@ -63,6 +63,8 @@ class Loader:
         self._precision_tolerance = precision_tolerance
         # Versions that have passed, and their differences from float32.
         self._passed: dict[str, float | None] = {}
+        # The newest generation of each model that could not be loaded: an earlier release is wanted beside it.
+        self._failed: dict[str, int] = {}
 
     def load(self, release: Release) -> Servable:
         """A verified and probed servable. Raises IntegrityError, UnservableModel, NotFound, DependencyUnavailable.
@@ -73,9 +75,13 @@ class Loader:
            them with those of its packaging; a version that has passed once is not tried again when it is loaded again
         3. `open`: load it in this process, warm it up, measure it, and compare its scores once more
         """
-        candidate = self.fetch(release)
-        self.try_out(candidate, partial(self.is_newest, release))
-        return self.open(candidate)
+        try:
+            candidate = self.fetch(release)
+            self.try_out(candidate, partial(self.is_newest, release))
+            return self.open(candidate)
+        except Exception:
+            self._failed[release.model] = max(release.generation, self._failed.get(release.model, 0))
+            raise
 
     def fetch(self, release: Release) -> Candidate:
         """The verified bytes of a release."""
@@ -139,12 +145,13 @@ class Loader:
         return check_accuracy(answered, exact, form=str(servable.form), tolerance=self._precision_tolerance)
 
     def is_newest(self, release: Release) -> bool:
-        """Whether the release log has no newer one, as far as it can be read."""
+        """Whether the release log has no newer one that may be loaded, as far as it can be read."""
         try:
             newest = self._store.latest_release(release.model)
         except Exception:  # the store is away: go on with what is known
             return True
-        return newest is None or newest.generation <= release.generation
+        known = max(release.generation, self._failed.get(release.model, 0))
+        return newest is None or newest.generation <= known
 
     def _warm(self, servable: Servable, reference: pa.Table) -> None:
         """Call it with every size of batch that the device prepares itself for, then measure it."""

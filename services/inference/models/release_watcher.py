@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from services.inference.models.earlier_release import load_earlier
 from services.inference.models.retry_schedule import Failure, after_failure, is_due
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
@@ -25,6 +26,8 @@ class ReleaseLog(Protocol):
 
     def latest_release(self, model: str) -> Release | None: ...
 
+    def release(self, model: str, generation: int) -> Release: ...
+
 
 class SwapMetrics(Protocol):
     """Where the watcher counts swaps."""
@@ -36,6 +39,8 @@ class SwapMetrics(Protocol):
     def release_unreadable(self, model: str) -> None: ...
 
     def registered(self, release: Release) -> None: ...
+
+    def loaded(self, servable: Servable) -> None: ...
 
     def release_served(self, model: str) -> None: ...
 
@@ -125,7 +130,8 @@ class ReleaseWatcher:
         """Poll once.
 
         1. unload drained versions   2. read the newest release of each model   3. load new releases   4. swap on the event loop
-        A release that cannot be read is a problem of its model; the other models are followed.
+        A release that cannot be read is a problem of its model; the other models are followed. Where the newest release cannot be
+        loaded and none is live, as after a restart, the last one that can be loaded is served.
         With bounded memory, the first poll makes every model known at once, and loads as many as there is room for.
         """
         self._unload()
@@ -215,6 +221,8 @@ class ReleaseWatcher:
             if self._stop.is_set():
                 return
             self._fail(release, failure, error)
+            if self._slots.live_release(release.model) is None:
+                self._serve_earlier(release)
             return
         self._failures.pop(release.model, None)
         self._metrics.swapped(servable, seconds=self._clock() - start)
@@ -224,6 +232,17 @@ class ReleaseWatcher:
             seconds=round(self._clock() - start, 3),
             replaced=short(served.version) if served else "",
         )
+
+    def _serve_earlier(self, failed: Release) -> None:
+        """Serve the last release that can be loaded, as servers do that ran before `failed` was released."""
+        servable = load_earlier(self._releases, failed, self._load, self._stop.is_set)
+        if servable is None:
+            return
+        if not self._on_loop(lambda: self._slots.swap(servable)):
+            servable.close()
+            return
+        self._metrics.loaded(servable)
+        _log.warning("earlier_release_served", model=failed.model, generation=servable.generation)
 
     def _must_load(self, release: Release, *, fill: bool) -> bool:
         """Whether a live release that was never loaded is loaded now: there is room at the start, or it failed then."""

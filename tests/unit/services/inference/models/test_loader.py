@@ -330,3 +330,25 @@ def test_version_that_has_passed_is_not_tried_again(toys: ToyStore, engines: Cou
     for release, made in ((first, 2), (first, 3), (second, 5), (first, 6)):
         assert loader.load(release).version == release.version
         assert engines.made == made
+
+
+def test_earlier_release_is_wanted_beside_one_that_failed(toys: ToyStore, engines: CountingEngine) -> None:
+    wanted: list[bool] = []
+
+    @contextmanager
+    def trial(
+        name: str, model: bytes, options: EngineOptions, is_wanted: Callable[[], bool]
+    ) -> Iterator[Engine]:
+        wanted.append(is_wanted())
+        with trial_in_this_process(engines)(name, model, options, is_wanted) as engine:
+            yield engine
+
+    loader = make_loader(toys, engines, trial=trial)
+    earlier, bad = toys.put_and_release(4.0), toys.put_and_release(5.0, raw=b"no model")
+    with pytest.raises(UnservableModel):
+        loader.load(bad)
+    assert loader.load(earlier).version == earlier.version
+    assert wanted == [True, True]
+    newest = toys.put_and_release(6.0)
+    assert not loader.is_newest(earlier)
+    assert loader.is_newest(newest)

@@ -30,6 +30,7 @@ class FakeLog:
 
     def __init__(self) -> None:
         self.newest: dict[str, Release] = {}
+        self.entries: dict[tuple[str, int], Release] = {}
         self.unreachable = False
         self.broken: dict[str, Exception] = {}
 
@@ -42,6 +43,9 @@ class FakeLog:
         if model in self.broken:
             raise self.broken[model]
         return self.newest.get(model)
+
+    def release(self, model: str, generation: int) -> Release:
+        return self.entries[model, generation]
 
 
 class FakeServable:
@@ -94,6 +98,7 @@ class World:
 
     def release(self, generation: int, version: str, model: str = "toy") -> None:
         self.log.newest[model] = release_of(model, generation, version)
+        self.log.entries[model, generation] = self.log.newest[model]
 
     def served(self, model: str = "toy") -> tuple[int, str] | None:
         servable = self.slots.peek(model)
@@ -303,3 +308,36 @@ def test_load_that_is_given_up_at_a_stop_is_no_failure(world: World) -> None:
     assert world.loaded
     assert world.watcher.failing() == []
     assert world.sample("homeostat_inference_swaps_total", model="toy", result="failed") is None
+
+
+def test_restarted_server_serves_the_last_release_that_can_be_loaded(world: World) -> None:
+    for generation, version in enumerate(("a", "b", "bad", "bad"), start=1):
+        world.release(generation, version)
+    world.broken |= {"bad"}
+    world.watcher.poll()
+    assert world.served() == (2, "b")
+    assert [release.version for release in world.loaded] == ["bad", "b"], "each version once"
+    assert world.watcher.failing() == ["toy"]
+    assert world.sample("homeostat_inference_release_failed", model="toy") == 1
+    assert world.sample("homeostat_inference_generation", model="toy") == 2
+    assert world.sample("homeostat_inference_loaded_versions", model="toy") == 1
+
+    # From now on as in a server that has served it all the time.
+    world.clock.now += 10
+    world.watcher.poll()
+    assert [release.version for release in world.loaded] == ["bad", "b", "bad"]
+    world.release(5, "c")
+    world.watcher.poll()
+    assert world.served() == (5, "c")
+    assert world.watcher.failing() == []
+
+
+def test_earlier_release_is_not_loaded_beside_a_live_one(world: World) -> None:
+    world.release(1, "a")
+    world.release(2, "b")
+    world.watcher.poll()
+    world.release(3, "bad")
+    world.broken |= {"bad"}
+    world.watcher.poll()
+    assert world.served() == (2, "b")
+    assert [release.version for release in world.loaded] == ["b", "bad"]
