@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from tests.waiting import eventually
 @pytest.fixture(scope="module")
 def server(toys: ToyStore) -> Iterator[InferenceProcess]:
     toys.put_and_release(0.25, kind="probability")
-    server = InferenceProcess(toys.home, HOMEOSTAT_INFERENCE_WORKERS="2")
+    # Names of GPUs that need not exist: without CUDA both workers use the CPU.
+    server = InferenceProcess(toys.home, HOMEOSTAT_INFERENCE_WORKERS="2", CUDA_VISIBLE_DEVICES="GPU-a,GPU-b")
     try:
         server.wait_live()
         server.wait(lambda: server.http.get("/health/ready").status_code == 200, "every worker is ready")
@@ -72,6 +74,11 @@ def ask_both(server: InferenceProcess) -> int:
 
     eventually(both_have_more, "both workers answer")
     return sent
+
+
+def test_each_worker_sees_a_gpu_of_its_own(server: InferenceProcess) -> None:
+    lines = [json.loads(line) for line in server.log.read_text().splitlines() if '"gpu_chosen"' in line]
+    assert sorted((line["worker"], line["gpu"]) for line in lines) == [(1, "GPU-a"), (2, "GPU-b")]
 
 
 def test_workers_answer_and_count_as_one_server(server: InferenceProcess, toys: ToyStore) -> None:
