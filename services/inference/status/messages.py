@@ -106,8 +106,8 @@ def _memory(report: Mapping[str, Any]) -> list[Message]:
         return []
     return [
         _problem(
-            f"{memory['loads_last_minute']} models were loaded on demand in the last minute, which requests waited for during "
-            f"{memory['load_seconds_last_minute']:.0f} s; {memory['loaded']} fit into memory together. Raise "
+            f"In the last minute, {memory['loads_last_minute']} models were loaded on demand, which took "
+            f"{memory['load_seconds_last_minute']:.0f} s in all; {memory['loaded']} are in memory. Raise "
             "HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB, or add servers."
         )
     ]

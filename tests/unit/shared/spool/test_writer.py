@@ -21,6 +21,23 @@ from shared.spool.segment import list_segments
 from tests.fakes.rows import NOON, append_label_outcomes, append_outcomes, append_rows
 
 
+def append(
+    spool: SpoolWriter, ids: list[str], columns: dict[str, Any], *, scores: Any = None, **more: Any
+) -> bool:
+    """One request with these columns and answers."""
+    return spool.append_predictions(
+        model="m",
+        version="v",
+        generation=1,
+        event_time=NOON,
+        answered_at=NOON,
+        prediction_ids=ids,
+        scores=scores,
+        columns=columns,
+        **more,
+    )
+
+
 def test_sequences_are_gap_free_per_kind_and_model(root: Path, spool: SpoolWriter) -> None:
     append_rows(spool, 0, 3)
     append_rows(spool, 0, 1, model="taxis")
@@ -166,10 +183,7 @@ def test_segment_that_cannot_be_truncated_is_abandoned(
 def test_different_lengths_raise_value_error(spool: SpoolWriter) -> None:
     now = datetime.now(UTC)
     with pytest.raises(ValueError, match="'carrier' has 1 values, expected 2"):
-        spool.append_predictions(
-            model="flights", version="v", generation=1, event_time=now, answered_at=now,
-            prediction_ids=["a", "b"], scores=[0.1, 0.2], columns={"carrier": ["UA"]},
-        )  # fmt: skip
+        append(spool, ["a", "b"], {"carrier": ["UA"]}, scores=[0.1, 0.2])
     with pytest.raises(ValueError, match="expected the same number"):
         spool.append_outcomes(
             model="flights", received_at=now, prediction_ids=["a"], values=[], observed_at=[now]
@@ -182,12 +196,8 @@ def test_empty_request_writes_no_record(root: Path, spool: SpoolWriter) -> None:
 
 
 def test_tensors_are_stored_with_the_row(root: Path, spool: SpoolWriter) -> None:
-    now = datetime.now(UTC)
     image = np.random.default_rng(7).random((2, 3, 4)).astype(np.float32)
-    spool.append_predictions(
-        model="pictures", version="v", generation=1, event_time=now, answered_at=now,
-        prediction_ids=["a", "b"], scores=None, columns={"image": image, "size": np.array([1.0, 2.0])},
-    )  # fmt: skip
+    append(spool, ["a", "b"], {"image": image, "size": np.array([1.0, 2.0])})
     [entry] = SpoolReader(root / spool.writer).read()
     np.testing.assert_array_equal(entry.record.tensors["image"], image)  # type: ignore[union-attr]
     assert entry.record.columns == {"size": [1.0, 2.0]}  # type: ignore[union-attr]
@@ -202,17 +212,7 @@ def test_unwritable_folder_is_named(tmp_path: Path) -> None:
 def test_classes_are_read_as_they_were_written(root: Path, spool: SpoolWriter) -> None:
     image = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
     scores = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32)
-    spool.append_predictions(
-        model="animals",
-        version="v",
-        generation=1,
-        event_time=NOON,
-        answered_at=NOON,
-        prediction_ids=["a", "b"],
-        scores=[0.7, 0.8],
-        columns={"image": image},
-        classes=Classes(["cat", "bird"], scores),
-    )
+    append(spool, ["a", "b"], {"image": image}, scores=[0.7, 0.8], classes=Classes(["cat", "bird"], scores))
     append_label_outcomes(spool, 0, ["cat"])
     predictions, outcomes = (entry.record for entry in SpoolReader(root / spool.writer).read())
     assert isinstance(predictions, PredictionRecord)
@@ -234,16 +234,8 @@ def test_other_records_have_neither_labels_nor_probabilities(root: Path, spool: 
 
 def test_a_label_per_row_is_required(spool: SpoolWriter) -> None:
     with pytest.raises(ValueError, match="1 ids, 2 labels, 1 rows of scores"):
-        spool.append_predictions(
-            model="animals",
-            version="v",
-            generation=1,
-            event_time=NOON,
-            answered_at=NOON,
-            prediction_ids=["a"],
-            scores=[0.5],
-            columns={},
-            classes=Classes(["cat", "dog"], np.full((1, 2), 0.5, np.float32)),
+        append(
+            spool, ["a"], {}, scores=[0.5], classes=Classes(["cat", "dog"], np.full((1, 2), 0.5, np.float32))
         )
     with pytest.raises(ValueError, match="expected the same number"):
         spool.append_outcomes(
@@ -256,33 +248,13 @@ def test_a_label_per_row_is_required(spool: SpoolWriter) -> None:
         )
 
     with pytest.raises(ValueError, match="1 ids, 2 rows of vectors: expected the same number"):
-        spool.append_predictions(
-            model="vectors",
-            version="v1",
-            generation=1,
-            event_time=NOON,
-            answered_at=NOON,
-            prediction_ids=["a"],
-            scores=None,
-            columns={},
-            vectors=np.zeros((2, 3), np.float32),
-        )
+        append(spool, ["a"], {}, vectors=np.zeros((2, 3), np.float32))
 
 
 def test_rows_of_numbers_are_read_as_they_were_written(root: Path, spool: SpoolWriter) -> None:
     vectors = np.array([[1.5, -2.0, 3e38], [0.1, 0.2, 0.3]], np.float32)
     image = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
-    assert spool.append_predictions(
-        model="vectors",
-        version="v1",
-        generation=1,
-        event_time=NOON,
-        answered_at=NOON,
-        prediction_ids=["a", "b"],
-        scores=None,
-        columns={"image": image},
-        vectors=vectors,
-    )
+    assert append(spool, ["a", "b"], {"image": image}, vectors=vectors)
     assert spool.append_outcomes(
         model="vectors",
         received_at=NOON,
@@ -304,16 +276,7 @@ def test_timestamps_are_marked_and_other_records_have_no_mark(root: Path, spool:
     times = np.array(["2026-03-01T12:00:00.000001", "1960-01-01"], "datetime64[us]")
     given: list[dict[str, Any]] = [{"opened": times, "size": [1.0, 2.0]}, {"size": [1.0, 2.0]}]
     for columns in given:
-        spool.append_predictions(
-            model="m",
-            version="v",
-            generation=1,
-            event_time=NOON,
-            answered_at=NOON,
-            prediction_ids=["a", "b"],
-            scores=None,
-            columns=columns,
-        )
+        append(spool, ["a", "b"], columns)
     first, second = (entry.record for entry in SpoolReader(root / spool.writer).read())
     assert isinstance(first, PredictionRecord)
     assert isinstance(second, PredictionRecord)

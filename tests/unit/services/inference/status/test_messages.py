@@ -136,6 +136,6 @@ def test_models_that_do_not_fit_together_are_a_problem() -> None:
     [(level, text)] = messages(model_memory=memory | {"load_seconds_last_minute": 31.0})
     assert level == "problem"
     assert text.startswith(
-        "10 models were loaded on demand in the last minute, which requests waited for during 31 s; 5 fit into memory"
+        "In the last minute, 10 models were loaded on demand, which took 31 s in all; 5 are in memory"
     )
     assert messages(model_memory=memory | {"bound_bytes": None, "load_seconds_last_minute": 31.0}) == []
