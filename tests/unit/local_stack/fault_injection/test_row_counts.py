@@ -17,7 +17,7 @@ from local_stack.fault_injection.row_counts import (
     too_few_for_a_verdict,
 )
 from local_stack.fault_injection.timeline import EventRange, plan
-from services.retraining.runs.cut_offs import cut_offs
+from services.retraining.runs.cut_offs import CutOffs, cut_offs
 from shared.contracts.loop_spec import LoopSpec
 from tests.unit.local_stack.fault_injection.reference import loop
 
@@ -40,6 +40,14 @@ def loop_with(
     plain["gate"] = {"holdout": holdout, "minimum_rows": minimum}
     plain["retraining"] = {"command": ["python", "train.py"], **more}
     return LoopSpec.model_validate(plain)
+
+
+def sent(spec: LoopSpec, known: EventRange, count: RowCount) -> tuple[CutOffs, list[datetime]]:
+    """Where a run divides the rows, and the event times of those that are sent."""
+    delay = spec.require_performance().outcome.delay
+    timeline = plan(spec.drift.window, delay, known, count.windows, NOW, with_outcomes=True)
+    assert timeline.last is not None
+    return cut_offs(spec, timeline.last), list(timeline.event_times(count.rows))
 
 
 def test_rows_fill_the_windows_asked_for() -> None:
@@ -70,17 +78,7 @@ def test_rows_for_a_run_are_holdout_and_training_rows() -> None:
 def test_run_on_these_rows_alone_has_enough(spec: LoopSpec) -> None:
     count = rows_for_run(spec, KNOWN)
     assert count is not None
-    timeline = plan(
-        spec.drift.window,
-        spec.require_performance().outcome.delay,
-        KNOWN,
-        count.windows,
-        NOW,
-        with_outcomes=True,
-    )
-    assert timeline.last is not None
-    cut = cut_offs(spec, timeline.last)
-    times = timeline.event_times(count.rows)
+    cut, times = sent(spec, KNOWN, count)
     training = sum(cut.training_from <= one < cut.holdout_from for one in times)
     holdout = sum(cut.holdout_from <= one <= cut.settled for one in times)
     assert training >= spec.require_performance().retraining.minimum_rows
@@ -94,17 +92,7 @@ def test_generation_with_fractions_has_enough_for_a_run() -> None:
     spec = loop_with()
     count = rows_for_run(spec, known)
     assert count == RowCount(2000, 5)  # of the holdout's three days the last has no rows
-    timeline = plan(
-        spec.drift.window,
-        spec.require_performance().outcome.delay,
-        known,
-        count.windows,
-        NOW,
-        with_outcomes=True,
-    )
-    assert timeline.last is not None
-    cut = cut_offs(spec, timeline.last)
-    times = timeline.event_times(count.rows)
+    cut, times = sent(spec, known, count)
     assert sum(one < cut.holdout_from for one in times) >= spec.require_performance().retraining.minimum_rows
     assert sum(cut.holdout_from <= one <= cut.settled for one in times) == 800
 
