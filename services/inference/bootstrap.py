@@ -189,7 +189,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         precision_tolerance=settings.precision_tolerance,
     )
     on_loop = _caller(asyncio.get_running_loop())
-    on_demand.watch(slots, metrics, bound_bytes=bound_bytes)
+    on_demand.watch(slots, metrics.releases, bound_bytes=bound_bytes)
     bounded = None
     if bound_bytes is not None:
         bounded = BoundedLoader(
@@ -210,14 +210,14 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
         store,
         slots,
         load,
-        metrics=metrics,
+        metrics=metrics.releases,
         on_loop=on_loop,
         has_room=None if bounded is None else bounded.has_room,
         only=settings.models,
         poll_seconds=settings.poll_seconds,
         retry_seconds=settings.retry_seconds,
     )
-    metrics.watch_release_log(watcher.seconds_since_read)
+    metrics.releases.watch_release_log(watcher.seconds_since_read)
     status = Status(
         pool,
         watcher,

@@ -15,19 +15,14 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.inference.histogram import CALL_BUCKETS, REQUEST_BUCKETS, ROW_BUCKETS, SWAP_BUCKETS, Histogram
+from services.inference.histogram import CALL_BUCKETS, REQUEST_BUCKETS, ROW_BUCKETS, Histogram
 from services.inference.metric_families import by_model, counter, gauge, histogram
+from services.inference.models.metrics import ReleaseMetrics
 from services.inference.models.servable import Servable
-from shared.contracts.release import Release
-
-KEPT_VERSIONS = 16  # replaced versions per model whose series are kept
 
 
 class InferenceMetrics(Collector):
-    """All series of this service except those of the spool and the GPU.
-
-    Counted on the server's event loop; the release watcher's thread counts swaps.
-    """
+    """Requests, model calls and outcomes, counted on the server's event loop. `releases`: what is served."""
 
     def __init__(
         self,
@@ -51,16 +46,9 @@ class InferenceMetrics(Collector):
         self._last_predictions: dict[str, float] = {}
         self._errors: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
-        self._swaps: Counter[tuple[str, str]] = Counter()
-        self._swap_seconds: dict[str, Histogram] = {}
-        self._release_failed: dict[str, int] = {}
-        self._served: dict[str, Servable] = {}
-        self._generations: dict[str, int] = {}
-        self._loaded: Counter[str] = Counter()
-        self._retired: dict[str, list[str]] = {}
-        self._release_log_age: Callable[[], float | None] = lambda: None
         self._calls_queued: Callable[[], int] = lambda: 0
         registry.register(self)
+        self.releases = ReleaseMetrics(registry, forget=self._forget)
 
     def answered(self, servable: Servable, rows: int, seconds: float) -> None:
         """A request was answered."""
@@ -110,50 +98,6 @@ class InferenceMetrics(Collector):
         """Outcomes were accepted."""
         self._outcomes[model] += count
 
-    def swapped(self, servable: Servable, *, seconds: float) -> None:
-        """A new release is live."""
-        self._swaps[servable.model, "served"] += 1
-        self._swap_seconds.setdefault(servable.model, Histogram(SWAP_BUCKETS)).observe(seconds)
-        self.loaded(servable)
-        self.release_served(servable.model)
-
-    def registered(self, release: Release) -> None:
-        """A release is live, and is loaded when a request needs it."""
-        self._generations[release.model] = release.generation
-
-    def loaded(self, servable: Servable) -> None:
-        """The live version is in memory."""
-        self._served[servable.model] = servable
-        self._generations[servable.model] = servable.generation
-        self._loaded[servable.model] += 1
-
-    def swap_failed(self, model: str) -> None:
-        """A release could not be loaded; the one before it stays live."""
-        self._swaps[model, "failed"] += 1
-        self._release_failed[model] = 1
-
-    def release_unreadable(self, model: str) -> None:
-        """The newest release cannot be read from the release log; the one before it stays live."""
-        self._release_failed[model] = 1
-
-    def release_served(self, model: str) -> None:
-        """The newest release is live."""
-        self._release_failed[model] = 0
-
-    def unloaded(self, servable: Servable) -> None:
-        """A version was unloaded; the series of the last KEPT_VERSIONS stay."""
-        self._loaded[servable.model] -= 1
-        retired = self._retired.setdefault(servable.model, [])
-        if servable.version_short in retired:
-            retired.remove(servable.version_short)
-        retired.append(servable.version_short)
-        while len(retired) > KEPT_VERSIONS:
-            self._forget(servable.model, retired.pop(0))
-
-    def watch_release_log(self, age: Callable[[], float | None]) -> None:
-        """Set the source of the release log's age."""
-        self._release_log_age = age
-
     def watch_queue(self, queued: Callable[[], int]) -> None:
         """Set the source of the number of queued calls."""
         self._calls_queued = queued
@@ -191,8 +135,6 @@ class InferenceMetrics(Collector):
         """All series. Copies each mapping first: the watcher's thread may change it during a scrape."""
         yield from self._collect_requests()
         yield from self._collect_calls()
-        yield from self._collect_releases()
-        yield from self._collect_versions()
 
     def _collect_requests(self) -> Iterable[Metric]:
         yield histogram(
@@ -256,76 +198,12 @@ class InferenceMetrics(Collector):
             {self._device: 1} if self._device else {},
         )
 
-    def _collect_releases(self) -> Iterable[Metric]:
-        yield counter(
-            "homeostat_inference_swaps",
-            "Attempts to load and serve a new release; result is served or failed.",
-            ["model", "result"],
-            self._swaps,
-        )
-        yield histogram(
-            "homeostat_inference_swap_duration_seconds",
-            "Time from detecting a release to serving it.",
-            ["model"],
-            by_model(self._swap_seconds),
-        )
-        yield gauge(
-            "homeostat_inference_release_failed",
-            "1 if the newest release cannot be read or loaded and the previous version stays live, else 0.",
-            ["model"],
-            by_model(self._release_failed),
-        )
-        age = self._release_log_age()
-        yield GaugeMetricFamily(
-            "homeostat_inference_release_log_age_seconds",
-            "Seconds since the release log was last read; NaN before the first time.",
-            float("nan") if age is None else age,
-        )
-
-    def _collect_versions(self) -> Iterable[Metric]:
-        served = list(self._served.values())
-        yield gauge(
-            "homeostat_inference_generation",
-            "Live generation, also of a model that is loaded on demand.",
-            ["model"],
-            by_model(self._generations),
-        )
-        yield gauge(
-            "homeostat_inference_model_info",
-            "1 for the live version, with the precision and the runtime in which it is computed.",
-            ["model", "version", "device", "precision", "runtime"],
-            {
-                (
-                    servable.model,
-                    servable.version_short,
-                    servable.device,
-                    servable.form.precision,
-                    servable.runtime,
-                ): 1
-                for servable in served
-            },
-        )
-        yield gauge(
-            "homeostat_inference_precision_difference",
-            "Largest difference on reference rows between the live version and float32 on the CPU; absent if it is computed so.",
-            ["model"],
-            {(one.model,): one.difference for one in served if one.difference is not None},
-        )
-        yield gauge(
-            "homeostat_inference_loaded_versions",
-            "Versions in memory: more than one while a replaced version drains; 0 if the model is unloaded.",
-            ["model"],
-            by_model(self._loaded),
-        )
-
     def _forget(self, model: str, version: str) -> None:
-        served = self._served.get(model)
-        if served is None or served.version_short != version:
-            self._rows.pop((model, version), None)
-            self._waited.pop((model, version), None)
-            for series in (self._requests, self._calls):
-                for labels in [labels for labels in list(series) if labels[:2] == (model, version)]:
-                    del series[labels]
+        self._rows.pop((model, version), None)
+        self._waited.pop((model, version), None)
+        for series in (self._requests, self._calls):
+            for labels in [labels for labels in list(series) if labels[:2] == (model, version)]:
+                del series[labels]
 
     def _request(self, model: str, version: str, outcome: str) -> Histogram:
         labels = (model, version, outcome)

@@ -79,7 +79,7 @@ class InferenceServer:
             precision_tolerance=self.settings.precision_tolerance,
         )
         on_demand = OnDemandMetrics(self.registry)
-        on_demand.watch(self.slots, metrics, bound_bytes=bound_bytes)
+        on_demand.watch(self.slots, metrics.releases, bound_bytes=bound_bytes)
         self.bounded = BoundedLoader(
             self.slots,
             loader,
@@ -98,14 +98,14 @@ class InferenceServer:
             toys.store,
             self.slots,
             load,
-            metrics=metrics,
+            metrics=metrics.releases,
             on_loop=self.on_loop,
             has_room=None if bound_bytes is None else self.bounded.has_room,
             only=only,
             poll_seconds=0.1,
             retry_seconds=1.0,
         )
-        metrics.watch_release_log(self.watcher.seconds_since_read)
+        metrics.releases.watch_release_log(self.watcher.seconds_since_read)
         recorder = Recorder(self.spool)
         predictor = self.predictor = Predictor(
             recorder,

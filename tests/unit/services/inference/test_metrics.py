@@ -6,7 +6,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.inference.declared_precision import Form
-from services.inference.metrics import KEPT_VERSIONS, InferenceMetrics
+from services.inference.metrics import InferenceMetrics
+from services.inference.models.metrics import KEPT_VERSIONS
 
 
 def servable(version: str) -> Any:
@@ -27,7 +28,7 @@ def test_exposition_text() -> None:
     metrics.runs_on("cpu", "requested")
     metrics.watch_queue(lambda: 3)
     served = servable("abc")
-    metrics.swapped(served, seconds=0.2)
+    metrics.releases.swapped(served, seconds=0.2)
     metrics.called(served, waited=0.00001, seconds=0.0002)
     metrics.called(served, waited=0.3, seconds=7.0)
     metrics.answered(served, rows=3, seconds=0.0004)
@@ -63,7 +64,7 @@ def test_exposition_text() -> None:
 def test_no_samples_before_first_event() -> None:
     registry = CollectorRegistry()
     metrics = InferenceMetrics(registry)
-    metrics.swapped(servable("abc"), seconds=0.2)
+    metrics.releases.swapped(servable("abc"), seconds=0.2)
     text = generate_latest(registry).decode()
     assert "homeostat_inference_last_prediction_timestamp_seconds{" not in text
     assert "homeostat_inference_device_info{" not in text
@@ -74,12 +75,12 @@ def test_old_version_series_are_dropped() -> None:
     metrics = InferenceMetrics(registry)
     for number in range(3 * KEPT_VERSIONS):
         version = servable(f"v{number}")
-        metrics.swapped(version, seconds=0.1)
+        metrics.releases.swapped(version, seconds=0.1)
         metrics.answered(version, rows=1, seconds=0.001)
         metrics.called(version, waited=0.0, seconds=0.001)
-        metrics.unloaded(version)
+        metrics.releases.unloaded(version)
     again = servable("v0")
-    metrics.swapped(again, seconds=0.1)
+    metrics.releases.swapped(again, seconds=0.1)
     metrics.answered(again, rows=1, seconds=0.001)
     metrics.called(again, waited=0.0, seconds=0.001)
 

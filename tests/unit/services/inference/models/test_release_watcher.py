@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.inference.declared_precision import Form
-from services.inference.metrics import InferenceMetrics
+from services.inference.models.metrics import ReleaseMetrics
 from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
@@ -82,7 +82,7 @@ class World:
             self.log,
             self.slots,
             self._load,
-            metrics=InferenceMetrics(self.registry),
+            metrics=ReleaseMetrics(self.registry),
             on_loop=_at_once,
             only=only,
             poll_seconds=0.1,
