@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from homeostat.model_export.columns import Column, missing_value
+from homeostat.model_export.pipelines.bisection import STEPS, bisect
 from homeostat.model_export.pipelines.linear_steps import FUNCTIONS, Line
 from homeostat.model_export.pipelines.other_values import MAX_KEYS, has_more, other_values, whole_numbers
 from homeostat.model_export.prediction_kind import Floats
@@ -22,7 +23,6 @@ from homeostat.model_export.trees.ensemble import NEARLY, CategoryTable, Ensembl
 
 _ROWS = 200
 _SPREADS = 2000.0
-_BISECTIONS = 80
 # The largest error of a line, relative to the largest prepared value.
 _EQUAL = 1e-9
 
@@ -198,22 +198,22 @@ class Preparation:
         places = np.array([place for place, _ in thresholds])
         limits = np.array([limit for _, limit in thresholds])
         low, high = (np.full(len(limits), end) for end in self._range(raw))
-        chosen = np.arange(len(limits)), places
 
         def on_left(values: Floats) -> npt.NDArray[np.bool_]:
-            prepared = self.of(raw, values.tolist())[chosen]
-            if np.isnan(prepared).any():
+            flat = values.ravel()
+            chosen = np.arange(len(flat)), np.resize(places, len(flat))
+            prepared = self.of(raw, flat.tolist())[chosen]
+            gaps = np.isnan(prepared)
+            if gaps.any():
                 # A gap: its neighbour is not missing.
-                prepared = self.of(raw, np.nextafter(values, np.inf).tolist())[chosen]
+                beside = np.where(gaps, np.nextafter(flat, np.inf), flat)
+                prepared = self.of(raw, beside.tolist())[chosen]
+            prepared = prepared.reshape(values.shape)
             return np.asarray(prepared < limits if strict else prepared <= limits)
 
         first, last = self.of(raw, [low[0]])[0][places], self.of(raw, [high[0]])[0][places]
         rising = last >= first
-        # Bisection keeps: `low` is on the first side, `high` is not.
-        for _ in range(_BISECTIONS):
-            middle = low + (high - low) / 2
-            before = on_left(middle) == rising
-            low, high = np.where(before, middle, low), np.where(before, high, middle)
+        low, _ = bisect(low, high, lambda middles: on_left(middles) == rising)
         start, end = (np.full(len(limits), edge) for edge in self._range(raw))
         low = np.where(on_left(start) == rising, low, -np.inf)
         low = np.where(on_left(end) == rising, np.inf, low)
@@ -281,7 +281,7 @@ class Preparation:
         """`outside`, or the number next to it that the steps take; they take `inside`."""
         if self._takes(raw, outside):
             return outside
-        for _ in range(_BISECTIONS):
+        for _ in range(STEPS):
             middle = inside + (outside - inside) / 2
             inside, outside = (middle, outside) if self._takes(raw, middle) else (inside, middle)
         return inside
