@@ -58,7 +58,9 @@ class RetrainingSettings(BaseSettings):
         20_000, ge=100, le=20_000, description="Maximum number of rows in a version's reference.parquet."
     )
     latency_calls: int = Field(
-        60, ge=5, description="Number of single-row calls per model that the gate measures for latency."
+        60,
+        ge=5,
+        description="Number of calls of 1 row and of 64 rows per model that the gate measures for latency.",
     )
     bad_windows: bool = Field(
         True,

@@ -155,5 +155,7 @@ class Gate(Section):
         0.0, description="Minimum gain in the metric; the lower confidence bound must exceed it."
     )
     maximum_latency_ratio: float = Field(
-        3.0, gt=0, description="Maximum latency per call, as a multiple of the champion's."
+        3.0,
+        gt=0,
+        description="Maximum latency of a call of 1 row, and of 64 rows, as a multiple of the champion's.",
     )

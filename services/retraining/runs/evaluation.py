@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,26 @@ from shared.models.probe import probe
 from shared.models.runners.loading import load_model
 from shared.models.runners.model_runner import ModelRunner
 
+_MANY_ROWS = 64
 
-def latencies(
-    champion: ModelRunner | None, challenger: ModelRunner, row: pa.Table, calls: int
-) -> tuple[float | None, float]:
-    """Median seconds per single-row call; the models alternate, so that load on the machine affects both equally."""
-    feeds = [(model, model.feeds(row)) for model in (champion, challenger) if model is not None]
+
+@dataclass(frozen=True)
+class Latency:
+    """Median seconds per call of this many rows; None of a champion that is not compared."""
+
+    rows: int
+    champion: float | None
+    challenger: float
+
+    @property
+    def ratio(self) -> float:
+        """The challenger's as a multiple of the champion's."""
+        return self.challenger / max(self.champion or 0.0, 1e-9)
+
+
+def latency_of(champion: ModelRunner | None, challenger: ModelRunner, rows: pa.Table, calls: int) -> Latency:
+    """The models alternate, so that load on the machine affects both equally."""
+    feeds = [(model, model.feeds(rows)) for model in (champion, challenger) if model is not None]
     seconds: list[list[float]] = [[] for _ in feeds]
     for _ in range(calls):
         for place, (model, feed) in enumerate(feeds):
@@ -32,7 +47,18 @@ def latencies(
             model.run(feed)
             seconds[place].append(time.perf_counter() - started)
     medians = [float(np.median(times)) for times in seconds]
-    return (medians[0], medians[1]) if champion is not None else (None, medians[0])
+    return Latency(rows.num_rows, medians[0] if champion is not None else None, medians[-1])
+
+
+def worst_latency(
+    champion: ModelRunner | None, challenger: ModelRunner, rows: pa.Table, calls: int
+) -> Latency:
+    """Of one row and of many, the one with the larger ratio: a model can be quick for one row, and slow for each further one."""
+    sizes = sorted({1, min(_MANY_ROWS, rows.num_rows)})
+    return max(
+        (latency_of(champion, challenger, rows.slice(0, size), calls) for size in sizes),
+        key=lambda latency: latency.ratio if champion is not None else 0.0,
+    )
 
 
 def compare(
@@ -82,7 +108,7 @@ def compare(
         known, old_scores = read_outcomes(champion_spec.prediction, holdout["outcome"]), old.score(holdout)
         champion_losses = row_losses(metric, old_scores, known)
         reported_of_champion = _reported(champion_spec, old_scores, known)
-    before, after = latencies(old, new, holdout.slice(0, 1), calls) if holdout.num_rows else (None, 0.0)
+    latency = worst_latency(old, new, holdout, calls) if holdout.num_rows else Latency(0, None, 0.0)
     return evaluate_gate(
         performance.gate,
         version=version,
@@ -91,8 +117,8 @@ def compare(
         timestamps=np.asarray(pc.cast(holdout["event_time"], pa.int64()).to_numpy()),
         champion_losses=champion_losses,
         challenger_losses=row_losses(metric, scores, outcomes),
-        champion_latency=before,
-        challenger_latency=after,
+        latency_ratio=latency.ratio if latency.champion is not None else None,
+        latency_rows=latency.rows,
         root=metric == "rmse",
         reported=Reported(reported_of_champion, _reported(spec, scores, outcomes)),
     )

@@ -127,14 +127,15 @@ def evaluate_gate(
     timestamps: npt.NDArray[np.int64],
     champion_losses: Losses | None,
     challenger_losses: Losses,
-    champion_latency: float | None,
-    challenger_latency: float,
+    latency_ratio: float | None,
+    latency_rows: int = 1,
     root: bool = False,
     reported: Reported = Reported(),
 ) -> GateResult:
     """Compare the challenger with the champion on the same rows.
 
-    `timestamps` is event time in microseconds, ascending; losses are per row, in the same order; latencies are seconds per call.
+    `timestamps` is event time in microseconds, ascending; losses are per row, in the same order. `latency_ratio`: of
+    calls of `latency_rows` rows, the challenger's duration to the champion's; None if they were not measured.
     `root`: the metric is the root of the mean loss (rmse). Without the champion's losses the gain check
     passes, `compared` is False and a person must decide; `champion` is empty if nothing is served. `reported` decides nothing.
     """
@@ -146,7 +147,7 @@ def evaluate_gate(
             f"{rows} holdout rows, gate.minimum_rows is {spec.minimum_rows}",
         )
     ]
-    gain = ratio = before = None
+    gain = before = None
     after = _metric(challenger_losses, root)
     if champion_losses is None:
         reason = (
@@ -168,18 +169,26 @@ def evaluate_gate(
                 f"{gain.lower:+.5f}, required more than {spec.minimum_gain:g}{reported.text}",
             )
         )
-    if champion_latency is not None:
-        ratio = challenger_latency / max(champion_latency, 1e-9)
+    if latency_ratio is not None:
         checks.append(
             Check(
                 "latency",
-                ratio <= spec.maximum_latency_ratio,
-                f"a call takes {ratio:.2f} times as long as the champion's; gate.maximum_latency_ratio is "
-                f"{spec.maximum_latency_ratio:g}",
+                latency_ratio <= spec.maximum_latency_ratio,
+                f"a call of {latency_rows} row{'s' if latency_rows > 1 else ''} takes {latency_ratio:.2f} times as long as the "
+                f"champion's; gate.maximum_latency_ratio is {spec.maximum_latency_ratio:g}",
             )
         )
     return GateResult(
-        version, champion, rows, metric, before, after if rows else None, gain, ratio, tuple(checks), reported
+        version,
+        champion,
+        rows,
+        metric,
+        before,
+        after if rows else None,
+        gain,
+        latency_ratio,
+        tuple(checks),
+        reported,
     )
 
 

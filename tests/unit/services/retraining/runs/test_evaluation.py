@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.retraining.runs.evaluation import compare
+from services.retraining.runs.evaluation import compare, worst_latency
 from services.retraining.runs.gate import GateResult, compared
 from shared.contracts.loop_spec import LoopSpec
 from tests.fakes.class_lake import START
@@ -99,3 +100,36 @@ def test_probabilities_that_do_not_sum_to_one_fail_the_contract(tmp_path: Path) 
     result = gate(tmp_path, spec_of(), None, challenger=class_onnx(TABLE * 2))
     assert [(check.name, check.passed) for check in result.checks] == [("contract", False)]
     assert "sum to 2" in result.reason
+
+
+class SleepingModel:
+    """Takes as long as it is told, per call and per row."""
+
+    def __init__(self, per_call: float, per_row: float = 0.0) -> None:
+        self._per_call, self._per_row = per_call, per_row
+
+    def feeds(self, rows: pa.Table) -> Any:
+        return rows.num_rows
+
+    def run(self, rows: Any) -> None:
+        time.sleep(self._per_call + self._per_row * (rows - 1))
+
+
+@pytest.mark.parametrize(
+    ("challenger", "rows"), [(SleepingModel(0.001, 0.001), 64), (SleepingModel(0.05), 1)]
+)
+def test_latency_is_that_of_the_worse_of_one_row_and_many(challenger: Any, rows: int) -> None:
+    champion: Any = SleepingModel(0.001, 0.0002)
+    table = pa.table({"line": list(range(100))})
+    worst = worst_latency(champion, challenger, table, calls=3)
+    assert worst.rows == rows
+    assert worst.ratio > 2
+    alone = worst_latency(None, challenger, table, calls=1)
+    assert (alone.champion, alone.rows) == (None, 1)
+
+
+def test_latency_of_both_models_is_checked(tmp_path: Path) -> None:
+    result = gate(tmp_path, spec_of(), spec_of())
+    assert result.latency_ratio is not None
+    assert [check.name for check in result.checks] == ["rows", "gain", "latency"]
+    assert gate(tmp_path, spec_of(), None).latency_ratio is None

@@ -34,8 +34,7 @@ def evaluated(
         timestamps=hours(len(challenger)),
         champion_losses=None if champion is None else np.asarray(champion, float),
         challenger_losses=np.asarray(challenger, float),
-        champion_latency=1e-4,
-        challenger_latency=latency * 1e-4,
+        latency_ratio=latency,
     )
 
 
@@ -78,7 +77,9 @@ def test_empty_holdout_is_refused() -> None:
 
 
 def test_slow_challenger_is_refused() -> None:
-    assert failed(evaluated(np.ones(100), np.zeros(100), latency=3.5)) == ["latency"]
+    slow = evaluated(np.ones(100), np.zeros(100), latency=3.5)
+    assert failed(slow) == ["latency"]
+    assert slow.reason.startswith("a call of 1 row takes 3.50 times as long as the champion's")
     assert evaluated(np.ones(100), np.zeros(100), latency=2.5).passed
 
 
@@ -187,8 +188,7 @@ def test_reported_metrics_decide_nothing() -> None:
         "timestamps": hours(500),
         "champion_losses": losses + 0.5,
         "challenger_losses": losses,
-        "champion_latency": None,
-        "challenger_latency": 1.0,
+        "latency_ratio": None,
     }
     plain = evaluate_gate(spec, **given)
     worse = evaluate_gate(spec, **given, reported=Reported({"accuracy": 0.9}, {"accuracy": 0.1}))
