@@ -20,10 +20,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import shake_128
 from itertools import accumulate
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
-import numpy.typing as npt
 
 _GROUP_LENGTH = 17
 _PLACE_LENGTH = 2
@@ -34,6 +33,15 @@ _GROUPS = 8  # made at once: 70 µs
 _BLOCK = _GROUPS * _GROUP_IDS
 _STRIDE = _LENGTH + 3  # "…",
 _SHAKE_BLOCK = 168
+# The fields of a quoted id as bytes of any value: numpy copies each as a whole.
+_QUOTED = np.dtype(
+    {
+        "names": ["group", "check"],
+        "formats": [f"V{_GROUP_LENGTH}", f"V{_CHECK_LENGTH}"],
+        "offsets": [1, 1 + _GROUP_LENGTH + _PLACE_LENGTH],
+        "itemsize": _STRIDE,
+    }
+)
 
 _ALPHABET = b"0123456789abcdefghijklmnopqrstuv"
 # The character of each byte; a multiple of 32 bytes has the same one, so random bytes are random characters.
@@ -140,11 +148,11 @@ class PredictionIds:
         random = os.urandom(_GROUPS * _GROUP_LENGTH).translate(_CHARACTERS)
         groups = [random[start : start + _GROUP_LENGTH] for start in range(0, len(random), _GROUP_LENGTH)]
         checks = b"".join([self._checks(group, model.encode()) for group in groups])
-        quoted = _places().copy()
-        first, last = 1 + _GROUP_LENGTH, 1 + _GROUP_LENGTH + _PLACE_LENGTH
-        quoted[:, :, 1:first] = np.frombuffer(random, np.uint8).reshape(_GROUPS, 1, _GROUP_LENGTH)
-        quoted[:, :, last:-2] = np.frombuffer(checks, np.uint8).reshape(_GROUPS, _GROUP_IDS, _CHECK_LENGTH)
-        return quoted.tobytes()
+        quoted = bytearray(_places())
+        fields = np.frombuffer(quoted, _QUOTED).reshape(_GROUPS, _GROUP_IDS)
+        fields["group"] = np.frombuffer(random, _QUOTED["group"]).reshape(_GROUPS, 1)
+        fields["check"] = np.frombuffer(checks, _QUOTED["check"]).reshape(_GROUPS, _GROUP_IDS)
+        return bytes(quoted)
 
     def _checks(self, group: bytes, model: bytes) -> bytes:
         """The checks of the ids of a group, one after the other."""
@@ -154,11 +162,11 @@ class PredictionIds:
 
 
 @lru_cache(maxsize=1)
-def _places() -> npt.NDArray[Any]:
-    """The text of a block, with the places only: bytes of shape [groups, ids of a group, stride]."""
+def _places() -> bytes:
+    """The text of a block, with the places only."""
     one = b"".join(
         b'"%b%c%c%b",'
         % (bytes(_GROUP_LENGTH), _ALPHABET[place >> 5], _ALPHABET[place & 31], bytes(_CHECK_LENGTH))
         for place in range(_GROUP_IDS)
     )
-    return np.frombuffer(one * _GROUPS, np.uint8).reshape(_GROUPS, _GROUP_IDS, _STRIDE)
+    return one * _GROUPS
