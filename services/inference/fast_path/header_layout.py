@@ -60,6 +60,25 @@ class HeaderLayout:
     length: int
     head: int
 
+    def read(self, data: bytes) -> RequestHead | None:
+        """What the header block at the start of `data` says; None if it has another layout."""
+        match = self.pattern.match(data)
+        if match is None:
+            return None
+        return RequestHead(
+            bytes(match[0]), self.model, int(match[self.length]), int(match[self.head]) if self.head else None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A header block, and what it says: the model of the path (None: `/predict`), and lengths of the body and its JSON head."""
+
+    block: bytes
+    model: str | None
+    body_bytes: int
+    head_bytes: int | None
+
 
 class HeaderLayouts:
     """The layouts that connections of this process have used."""

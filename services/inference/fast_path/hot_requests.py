@@ -74,8 +74,9 @@ class HotRequests:
         self.buffered = 0  # declared bytes of unfinished bodies
         self.draining = False
         self.connections: set[Connection] = set()
-        # uvicorn's list of them, and its bytes.
-        self.default_headers: tuple[Sequence[tuple[bytes, bytes]], bytes] = ((), b"")
+        # uvicorn's, and with them the beginnings of replies, by their own header lines.
+        self.default_headers: Sequence[tuple[bytes, bytes]] = ()
+        self.reply_heads: dict[bytes, bytes] = {}
         self._slots = slots
         self._predictor = predictor
         self._metrics = metrics

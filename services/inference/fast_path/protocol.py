@@ -18,7 +18,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.inference.fast_path.header_layout import HeaderLayout
+from services.inference.fast_path.header_layout import HeaderLayout, RequestHead
 from services.inference.fast_path.hot_requests import SWEEPS, HotRequests
 from services.inference.fast_path.request_groups import Reply
 
@@ -34,6 +34,7 @@ class FastProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._hot: HotRequests | None = self.app_state.get(STATE)
         self._layout: HeaderLayout | None = None
+        self._head: RequestHead | None = None  # of the last request
         self._between_messages = True
         self._learning = b""
         self._request = b""  # the request that is being answered
@@ -165,16 +166,14 @@ class FastProtocol(HttpToolsProtocol):
     def _take(self, data: bytes) -> bool:
         """Answer the request at the start of `data`, or start to collect its body; False: it is one for the parser."""
         hot = cast(HotRequests, self._hot)
-        layout = self._layout
-        match = layout.pattern.match(data) if layout is not None else None
-        if layout is None or match is None:
-            layout = hot.layouts.find(data)
-            match = layout.pattern.match(data) if layout is not None else None
-            if layout is None or match is None:
+        head = self._head
+        if head is None or not data.startswith(head.block):
+            head = self._find_head(data)
+            if head is None:
                 return False
-            self._layout = layout
+            self._head = head
         self._headers_until = 0.0
-        length, start = int(match[layout.length]), match.end()
+        start, length = len(head.block), head.body_bytes
         if length > hot.maximum_body_bytes:
             return False
         end = start + length
@@ -191,11 +190,10 @@ class FastProtocol(HttpToolsProtocol):
             self._waiting += data[end:]
             data = data[:end]
         self._request = data
-        head_bytes = int(match[layout.head]) if layout.head else None
-        if layout.model is not None:
-            taken = hot.submit_infer(layout.model, data, start, end, head_bytes, self._answer)
+        if head.model is not None:
+            taken = hot.submit_infer(head.model, data, start, end, head.head_bytes, self._answer)
         else:
-            taken = head_bytes is None and hot.submit_predict(data, start, end, self._answer)
+            taken = head.head_bytes is None and hot.submit_predict(data, start, end, self._answer)
         if taken:
             if self.timeout_keep_alive_task is not None:
                 self._unset_keepalive_if_required()
@@ -203,6 +201,15 @@ class FastProtocol(HttpToolsProtocol):
         else:
             self._answer(None)
         return True
+
+    def _find_head(self, data: bytes) -> RequestHead | None:
+        head = self._layout.read(data) if self._layout is not None else None
+        if head is None:
+            layout = cast(HotRequests, self._hot).layouts.find(data)
+            if layout is None:
+                return None
+            self._layout, head = layout, layout.read(data)
+        return head
 
     def _take_partial(self) -> None:
         data = self._partial
@@ -226,16 +233,9 @@ class FastProtocol(HttpToolsProtocol):
             super().data_received(request)
         else:
             self.server_state.total_requests += 1
-            transport.write(
-                b"HTTP/1.1 200 OK\r\n%b%bcontent-length: %d\r\n%b\r\n%b"
-                % (
-                    self._default_headers(),
-                    reply.headers,
-                    len(reply.body),
-                    b"connection: close\r\n" if self._draining else b"",
-                    reply.body,
-                )
-            )
+            end = b"\r\nconnection: close\r\n\r\n" if self._draining else b"\r\n\r\n"
+            body = reply.body
+            transport.write(b"%b%d%b%b" % (self._reply_head(reply.headers), len(body), end, body))
             if self._draining:
                 transport.close()
                 return
@@ -246,13 +246,16 @@ class FastProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
             self.data_received(data)
 
-    def _default_headers(self) -> bytes:
-        """`date` and what else uvicorn sends with every response; changes once a second."""
-        headers = self.server_state.default_headers
-        hot = cast(HotRequests, self._hot)
-        if hot.default_headers[0] is not headers:
-            hot.default_headers = (headers, b"".join(b"%b: %b\r\n" % header for header in headers))
-        return hot.default_headers[1]
+    def _reply_head(self, headers: bytes) -> bytes:
+        """Everything before the length of the body. The lines that uvicorn adds change once a second."""
+        hot, default = cast(HotRequests, self._hot), self.server_state.default_headers
+        if hot.default_headers is not default:
+            hot.default_headers, hot.reply_heads = default, {}
+        head = hot.reply_heads.get(headers)
+        if head is None:
+            lines = b"".join(b"%b: %b\r\n" % header for header in default)
+            head = hot.reply_heads[headers] = b"HTTP/1.1 200 OK\r\n%b%bcontent-length: " % (lines, headers)
+        return head
 
     def _is_plain_post(self) -> bool:
         parser = self.parser

@@ -30,9 +30,11 @@ def test_learned_block_is_found_with_any_length() -> None:
         data = BLOCK.replace(b": 12", b": " + length) + b"{}"
         layout = layouts.find(data)
         assert layout is not None
-        match = layout.pattern.match(data)
-        assert match is not None
-        assert (layout.model, match[layout.length], data[match.end() :]) == ("sums", length, b"{}")
+        head = layout.read(data)
+        assert head is not None
+        assert (head.model, head.body_bytes, head.head_bytes) == ("sums", int(length), None)
+        assert head.block + b"{}" == data
+        assert layout.read(b"x" + data) is None
 
 
 def test_length_of_json_head_is_found_wherever_it_is() -> None:
@@ -43,9 +45,9 @@ def test_length_of_json_head_is_found_wherever_it_is() -> None:
         data = block(*lines)
         layout = HeaderLayouts().learn(data, URL, parsed(*lines))
         assert layout is not None
-        match = layout.pattern.match(data)
-        assert match is not None
-        assert (match[layout.length], match[layout.head]) == (b"90", b"30")
+        head = layout.read(data)
+        assert head is not None
+        assert (head.body_bytes, head.head_bytes) == (90, 30)
 
 
 @pytest.mark.parametrize(

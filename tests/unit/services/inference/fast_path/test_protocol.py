@@ -57,6 +57,26 @@ def test_layouts_are_shared_by_connections(server: SocketServer) -> None:
     assert server.ordinary_requests == []
 
 
+def test_lengths_and_paths_that_change_on_a_connection_are_read_anew(server: SocketServer) -> None:
+    client = warm(server)
+    longer = request(
+        "/v2/models/sums/infer",
+        json.dumps(
+            {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [10.25, 2, 3, 4]}]}
+        ).encode(),
+    )
+    for asked, score in (
+        (INFER, b"[10.5]"),
+        (longer, b"[19.25]"),
+        (PREDICT, b'"score":0.5'),
+        (INFER, b"[10.5]"),
+    ):
+        client.sendall(asked)
+        (answer,) = read_answers(client, 1)
+        assert score in answer, answer
+    assert server.ordinary_requests == []
+
+
 def test_requests_are_counted_once(server: SocketServer) -> None:
     client = warm(server)
     client.sendall(PREDICT)
