@@ -115,7 +115,10 @@ class HotRequests:
         plan = self._infer.find(servable, raw, start, end, head_bytes)
         if plan is None:
             return self._submit_infer_alone(model, raw, start, end, head_bytes, answer)
-        return self._add(plan, raw, start + len(plan.before), end - len(plan.after), plan.rows, answer)
+        request = self._groups.read(plan, raw, start + len(plan.before), end - len(plan.after), answer)
+        if request is None:
+            return self._submit_infer_alone(model, raw, start, end, head_bytes, answer)
+        return self._add(plan, request)
 
     def submit_predict(self, raw: bytes, start: int, end: int, answer: Answer) -> bool:
         """Take a request to `/predict`; False as for infer."""
@@ -124,15 +127,17 @@ class HotRequests:
         plan = self._predict.find(raw, start, end)
         if plan is None or not self._is_live(plan.servable, plan.model):
             return self._submit_predict_alone(raw, start, end, answer)
-        first, last = start + len(plan.before), end - len(plan.after)
-        rows = plan.rows(raw, first, last)
-        return rows <= self._maximum_rows and self._add(plan, raw, first, last, rows, answer)
+        request = self._groups.read(plan, raw, start + len(plan.before), end - len(plan.after), answer)
+        if request is None:
+            return self._submit_predict_alone(raw, start, end, answer)
+        return self._add(plan, request)
 
-    def _add(self, plan: Plan, raw: bytes, first: int, last: int, rows: int, answer: Answer) -> bool:
+    def _add(self, plan: Plan, request: Asked) -> bool:
+        rows = request.rows
         # One row is quick enough if the servable is ready, which is asked per group.
-        if rows > 1 and not self._predictor.is_inline(plan.servable, rows):
+        if rows > 1 and (rows > self._maximum_rows or not self._predictor.is_inline(plan.servable, rows)):
             return False
-        self._groups.add(plan, Asked(raw, first, last, rows, answer, time.perf_counter()))
+        self._groups.add(plan, request)
         return True
 
     def _submit_alone(self, plan: Plan, asked: Asked) -> None:

@@ -47,7 +47,7 @@ class InferPlan:
         self._requested = requested
         (tensor,) = wire.inputs.values()
         self._name = tensor.name
-        self.rows: int = tensor.shape[0]
+        self._rows: int = tensor.shape[0]
         self._row_shape = tensor.shape[1:]
         self._count = math.prod(tensor.shape)
         self._start = self._middle = b""
@@ -66,7 +66,7 @@ class InferPlan:
             )
             self._middle = b']},{"name":"%b","datatype":"BYTES","shape":[%d],"data":[' % (
                 PREDICTION_ID.encode(),
-                self.rows,
+                self._rows,
             )
         self._shape: tuple[int, ...] = ()
         self._shaped = b""
@@ -79,20 +79,17 @@ class InferPlan:
             and raw.endswith(self.after, start + len(self.before), end)
         )
 
+    def rows(self, raw: bytes, first: int, last: int) -> int:
+        """Rows of each request."""
+        return self._rows
+
     def read(self, requests: Sequence[Asked], numbers: NumberArrays) -> list[Batch] | None:
         """The rows of the requests, in one batch or one each; None: one of them has to be read the ordinary way."""
-        found: list[Floats | None]
-        if self.head_bytes is not None:
-            count = self._count
-            if any(one.last - one.first != _FLOAT_BYTES * count for one in requests):
-                return None
-            found = [read_binary(one.raw, one.first, count) for one in requests]
+        together = sum(one.last - one.first for one in requests) <= MAX_BYTES_AT_ONCE
+        if len(requests) > 1 and self.head_bytes is None and together:
+            found = [numbers.read_rows([one.raw[one.first : one.last] for one in requests], self._count)]
         else:
-            texts = [one.raw[one.first : one.last] for one in requests]
-            if len(texts) * len(texts[0]) <= MAX_BYTES_AT_ONCE:
-                found = [numbers.read_rows(texts, self._count)]
-            else:
-                found = [numbers.read_rows((text,), self._count) for text in texts]
+            found = [self._read_alone(one.raw, one.first, one.last, numbers) for one in requests]
         batches = []
         for floats in found:
             if floats is None:
@@ -101,6 +98,16 @@ class InferPlan:
             tensor = {self._name: array}
             batches.append(Batch(len(array), tensor, tensor))
         return batches
+
+    def _read_alone(self, raw: bytes, first: int, last: int, numbers: NumberArrays) -> Floats | None:
+        if self.head_bytes is not None:
+            return (
+                read_binary(raw, first, self._count) if last - first == _FLOAT_BYTES * self._count else None
+            )
+        # Nested arrays would be read as one.
+        if raw.find(b"]", first, last) >= 0:
+            return None
+        return numbers.read(memoryview(raw)[first - 1 : last + 1], self._count)
 
     def replies(self, prediction: Prediction, sizes: Sequence[int]) -> list[Reply]:
         """The ordinary path's replies."""
@@ -112,7 +119,7 @@ class InferPlan:
         output = prediction.output
         if self._shape != output.shape[1:] or not self._shaped:  # the same for every request of a plan
             self._shape = output.shape[1:]
-            self._shaped = b'%b%b,"data":[' % (self._start, orjson.dumps((self.rows, *self._shape)))
+            self._shaped = b'%b%b,"data":[' % (self._start, orjson.dumps((self._rows, *self._shape)))
         start, middle = self._shaped, self._middle
         numbers = orjson.dumps(output.reshape(len(sizes), -1), option=orjson.OPT_SERIALIZE_NUMPY)
         ids = prediction.prediction_ids.texts(sizes)

@@ -12,7 +12,7 @@ import simdjson
 
 # The sum of squares below this: every number is finite, and no integer among them is rounded on its way over float64.
 _SAFE_SQUARES = 1e30
-_MARK = b",1e16,"  # its square is above the limit
+MARK = b",1e16,"  # its square is above the limit
 _FLOAT32 = np.dtype("<f4")
 # Of texts that are put together to be read as one; of longer ones, copies cost more than calls.
 MAX_BYTES_AT_ONCE = 16 << 10
@@ -26,7 +26,7 @@ class NumberArrays:
     def __init__(self) -> None:
         self._parser = simdjson.Parser()
 
-    def read(self, text: bytes, count: int) -> Floats | None:
+    def read(self, text: bytes | memoryview, count: int) -> Floats | None:
         """The `count` numbers of the array `text`, which ends with its first `]`; None if it is something else than numbers, or
         holds very large ones.
         """
@@ -36,23 +36,24 @@ class NumberArrays:
         return _checked(numbers.astype(np.float32))
 
     def read_rows(self, rows: Sequence[bytes], size: int) -> Floats | None:
-        """The numbers of `rows`, each of `size` between commas; None as above, or if a row has another size.
+        """The numbers of `rows`, each of `size` between commas; None as above, or if a row has another size."""
+        return self.read_marked(MARK.join(rows), len(rows), size)
+
+    def read_marked(self, text: bytes, rows: int, size: int) -> Floats | None:
+        """The same for rows with a MARK between two of them.
 
         They are read as one array with a mark after each row. The sum of squares allows no mark among the numbers of a row: as
         there are as many marks as places for them, each is in its place.
         """
-        if len(rows) == 1:
-            only = None if b"]" in rows[0] else self.read(b"[%b]" % rows[0], size)
-            return None if only is None else only.reshape(1, size)
-        text = b"[%b%b]" % (_MARK.join(rows), _MARK[:-1])
+        text = b"[%b%b]" % (text, MARK[:-1])
         if text.find(b"]") != len(text) - 1:  # nested arrays would be read as one
             return None
         numbers = self._parse(text)
-        if numbers is None or numbers.size != len(rows) * (size + 1):
+        if numbers is None or numbers.size != rows * (size + 1):
             return None
-        return _checked(numbers.reshape(len(rows), size + 1)[:, :size].astype(np.float32))
+        return _checked(numbers.reshape(rows, size + 1)[:, :size].astype(np.float32))
 
-    def _parse(self, text: bytes) -> npt.NDArray[Any] | None:
+    def _parse(self, text: bytes | memoryview) -> npt.NDArray[Any] | None:
         try:
             array = self._parser.parse(text)
             if not isinstance(array, simdjson.Array):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from services.inference.fast_path.number_array import NumberArrays
@@ -22,6 +23,8 @@ from services.inference.prediction.predictor import Predictor
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
+# Longer numbers are read as they arrive, while they are in the cache; shorter ones together, which saves calls.
+_SHORT_BYTES = 4096
 
 
 class Reply(NamedTuple):
@@ -35,15 +38,17 @@ class Reply(NamedTuple):
 Answer = Callable[[Reply | None], None]
 
 
-class Asked(NamedTuple):
-    """A request whose numbers are `raw[first:last]`."""
+@dataclass(slots=True, eq=False)
+class Asked:
+    """A request whose numbers are `raw[first:last]`. `batch`: its rows, if they are read already."""
 
     raw: bytes
     first: int
     last: int
-    rows: int
     answer: Answer
     received: float  # by time.perf_counter
+    rows: int = 0
+    batch: Batch | None = None
 
 
 class Plan(Protocol):
@@ -52,6 +57,10 @@ class Plan(Protocol):
     @property
     def servable(self) -> Servable:
         """The version whose requests these are."""
+        ...
+
+    def rows(self, raw: bytes, first: int, last: int) -> int:
+        """How many rows the numbers `raw[first:last]` are."""
         ...
 
     def read(self, requests: Sequence[Asked], numbers: NumberArrays) -> list[Batch] | None:
@@ -86,6 +95,19 @@ class RequestGroups:
         predictor.queue.before_flush(self._submit_waiting)
         predictor.queue.on_flushed(self._count)
 
+    def read(self, plan: Plan, raw: bytes, first: int, last: int, answer: Answer) -> Asked | None:
+        """The request whose numbers are `raw[first:last]`; None if it has to be read in another way."""
+        request = Asked(raw, first, last, answer, time.perf_counter())
+        if last - first <= _SHORT_BYTES:
+            request.rows = plan.rows(raw, first, last)
+            return request
+        batches = self._batches(plan, [request])
+        if batches is None:
+            return None
+        (request.batch,) = batches
+        request.rows = request.batch.rows
+        return request
+
     def add(self, plan: Plan, request: Asked) -> None:
         """Answer the request together with those of its plan that arrive in this iteration."""
         waiting = self._waiting.get(plan)
@@ -107,10 +129,9 @@ class RequestGroups:
             for request in group:
                 answer_safely(request.answer, None)
             return
-        try:
-            batches = plan.read(group, self._numbers)
-        except Exception:  # also an unknown one: read alone, the ordinary path answers with the error
-            batches = None
+        batches: list[Batch] | None = [one.batch for one in group if one.batch is not None]
+        if batches is None or len(batches) < len(group):
+            batches = self._batches(plan, group)
         if batches is None:
             self._try_alone(plan, group)
             return
@@ -129,6 +150,12 @@ class RequestGroups:
         else:
             call.batches = batches
         self._predictor.queue.submit(call)
+
+    def _batches(self, plan: Plan, group: list[Asked]) -> list[Batch] | None:
+        try:
+            return plan.read(group, self._numbers)
+        except Exception:  # also an unknown one: read alone, the ordinary path answers with the error
+            return None
 
     def _try_alone(self, plan: Plan, group: list[Asked]) -> None:
         if len(group) == 1:

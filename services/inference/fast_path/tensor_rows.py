@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from services.inference.fast_path.number_array import MAX_BYTES_AT_ONCE, NumberArrays
+from services.inference.fast_path.number_array import MARK, MAX_BYTES_AT_ONCE, NumberArrays
 from services.inference.fast_path.request_groups import Asked, Reply
 from services.inference.http.predict import write_predictions_of_requests
 from services.inference.models.input_schema import Batch
@@ -73,25 +73,29 @@ class TensorRowsPlan:
 
     def read(self, requests: Sequence[Asked], numbers: NumberArrays) -> list[Batch] | None:
         """The rows of the requests, in one batch or one each; None: one of them has to be read the ordinary way."""
-        texts = [self._rows(one) for one in requests]
+        texts = [self._marked(one.raw[one.first : one.last]) for one in requests]
         if len(requests) > 1 and sum(one.last - one.first for one in requests) <= MAX_BYTES_AT_ONCE:
-            texts = [[row for rows in texts for row in rows]]
+            texts = [(MARK.join([text for text, _ in texts]), sum(rows for _, rows in texts))]
         batches = []
-        for rows in texts:
-            floats = numbers.read_rows(rows, self.size)
+        for text, rows in texts:
+            floats = numbers.read_marked(text, rows, self.size)
             if floats is None:
                 return None
             tensor = {self.feature: floats}
-            batches.append(Batch(len(rows), tensor, tensor))
+            batches.append(Batch(rows, tensor, tensor))
         return batches
 
     def replies(self, prediction: Prediction, sizes: Sequence[int]) -> list[Reply]:
         """The ordinary path's replies."""
         return [Reply(body) for body in write_predictions_of_requests(self.servable, prediction, sizes)]
 
-    def _rows(self, request: Asked) -> list[bytes]:
-        text = request.raw[request.first : request.last]
-        return bytes(text).split(self.between) if self.between else [bytes(text)]
+    def _marked(self, text: bytes) -> tuple[bytes, int]:
+        """The numbers of a body with a mark between two rows, and how many rows there are."""
+        if not self.between:
+            return text, 1
+        marked = text.replace(self.between, MARK)
+        # `between` has brackets and a name in it, so it is longer than a mark: the lengths say how often it was replaced.
+        return marked, 1 + (len(text) - len(marked)) // (len(self.between) - len(MARK))
 
 
 def plan_tensor_rows(servable: Servable, around: Around) -> TensorRowsPlan | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from services.inference.fast_path.request_groups import Reply
@@ -104,6 +105,31 @@ def test_requests_of_rows_in_several_batches_are_called_for_each(
     assert scores(answers) == [[sum_of(place)] for place in range(6)]
     assert [len(record["prediction_ids"]) for record in server.spool.predictions] == [1, 4, 2]
     assert [len(record["following"]) for record in server.spool.predictions] == [0, 3, 1]
+
+
+@pytest.mark.parametrize("make", [infer, binary, predict])
+@pytest.mark.parametrize("batches", [False, True])
+def test_long_bodies_are_read_as_they_arrive(
+    server: InferenceServer, sums: Servable, make: Callable[..., Body], batches: bool
+) -> None:
+    sums.batches = batches
+    rows = [[place / 100 + row / 2 for row in range(300)] for place in range(3)]
+    _, answers = ask(server, [make(*rows[0])], [make(*one) for one in rows])
+    assert scores(answers) == [pytest.approx([sum_of(number) for number in one], rel=1e-6) for one in rows]
+    parts = [one for record in server.spool.predictions[1:] for one in (record["columns"], *record["following"])]
+    logged = np.concatenate([part["x"][:, 0] for part in parts])
+    assert logged.tolist() == np.array(rows, np.float32).ravel().tolist()
+
+
+@pytest.mark.parametrize("make", [infer, predict])
+def test_long_body_that_is_wrong_fails_alone(
+    server: InferenceServer, sums: Servable, make: Callable[..., Body]
+) -> None:
+    right, kind = make(*range(300))
+    wrong = right.replace(b"7.0", b"null", 1) if b"7.0" in right else right.replace(b" 7,", b" null,", 1)
+    assert wrong != right
+    _, answers = ask(server, [(right, kind)], [(right, kind), (wrong, kind), (right, kind)])
+    assert [answer == LEFT for answer in answers] == [False, True, False]
 
 
 def test_different_rows_per_request(server: InferenceServer, sums: Servable) -> None:

@@ -36,7 +36,7 @@ def plan_of(raw: bytes, of: Servable) -> TensorRowsPlan | None:
 def read(plan: TensorRowsPlan, *bodies: bytes, start: int = 0) -> list[Batch] | None:
     def asked(raw: bytes) -> Asked:
         first, last = start + len(plan.before), len(raw) - len(plan.after)
-        return Asked(raw, first, last, plan.rows(raw, first, last), lambda reply: None, 0.0)
+        return Asked(raw, first, last, lambda reply: None, 0.0)
 
     return plan.read([asked(raw) for raw in bodies], NUMBERS)
 
