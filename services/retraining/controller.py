@@ -64,16 +64,14 @@ class Controller:
             if owner
             else (self._deps.store.manifest(model, served.version).loop if served else None)
         )
+        if spec is None:
+            return self._unknown_model(cause)
         now = self._event_time(cause)
         version = served.version if served else ""
         trained_at = self._trained_at(model, version) if version else None
-        counted = self._rows_since(model, spec, trained_at) if spec and version else None
+        counted = self._rows_since(model, spec, trained_at) if version else None
 
         def policy(accepted: Cause, runs: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
-            if spec is None:
-                return Decision(
-                    "wait", "no_project", f"model {model} has not been deployed; run `homeostat deploy`"
-                )
             past = History(
                 version,
                 bool(owner and owner.directory),
@@ -90,11 +88,10 @@ class Controller:
         )
         if cause.verdict is not None:
             self._on_verdict(cause.verdict)
-        counted_as = model if spec is not None else UNKNOWN_MODEL
         if not done.new:
-            self._metrics.repeats.labels(counted_as).inc()
+            self._metrics.repeats.labels(model).inc()
             return done
-        self._metrics.decisions.labels(counted_as, done.decision.action, done.decision.reason_code).inc()
+        self._metrics.decisions.labels(model, done.decision.action, done.decision.reason_code).inc()
         _log.info(
             "decided",
             cause_id=done.cause_key,
@@ -108,6 +105,14 @@ class Controller:
         if done.decision.action == "retrain":
             self._wake()
         return done
+
+    def _unknown_model(self, cause: Cause) -> Recorded:
+        """The decision on a cause of a model that was never deployed. It is not in the ledger: anybody can name such models."""
+        reason = f"model {cause.model} has not been deployed, so this is not recorded; run `homeostat deploy`"
+        decision = Decision("wait", "no_project", reason)
+        self._metrics.decisions.labels(UNKNOWN_MODEL, decision.action, decision.reason_code).inc()
+        _log.info("cause_of_unknown_model", cause_id=cause.key, model=cause.model, source=cause.source)
+        return Recorded(cause.key, decision, "", new=False)
 
     def deploy(self, model: str, version: str, directory: str, actor: str) -> tuple[Release, bool]:
         """Release a stored version and record its project; returns the release and whether it is new.

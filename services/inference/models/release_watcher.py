@@ -85,6 +85,7 @@ class ReleaseWatcher:
         self._known: frozenset[str] = frozenset()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="release-log", daemon=True)
+        slots.on_release(lambda model: model in self.followed_models())
 
     def start(self) -> None:
         """Start polling."""

@@ -60,6 +60,7 @@ class Slots(Generic[H]):
         self._unloaded: dict[str, Unloaded[H]] = {}
         self._drained: deque[H] = deque()
         self._on_unload: Callable[[str], object] = lambda model: None
+        self._is_released: Callable[[str], bool] = lambda model: False
 
     def current(self) -> list[H]:
         """The live servables, sorted by model name."""
@@ -150,6 +151,10 @@ class Slots(Generic[H]):
         """Set what is called with the name of a model that is taken out of memory."""
         self._on_unload = forget
 
+    def on_release(self, is_released: Callable[[str], bool]) -> None:
+        """Set what says whether this server follows a model's releases: until one is loaded, requests for it may be retried."""
+        self._is_released = is_released
+
     def next_drained(self) -> H | None:
         """A replaced servable that no request uses any more; each is returned once."""
         return self._drained.popleft() if self._drained else None
@@ -170,6 +175,11 @@ class Slots(Generic[H]):
             return OperatorError(
                 "no model is loaded yet",
                 hint="release one with `homeostat deploy`, or retry when /health/ready is 200",
+            )
+        if model is not None and self._is_released(model):
+            return OperatorError(
+                f"model {model} is released, but not loaded yet",
+                hint="retry after a second; /status says whether its release cannot be loaded",
             )
         return NotFound(
             f"model {str(model)[:80]!r} is not loaded",

@@ -13,6 +13,7 @@ from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.verdict import State
 from shared.errors import InvalidRequest
 
+MAX_ALERTS = 500
 VERDICT_ID = "[0-9a-f]{32}"
 VERSION = "[0-9a-f]{64}"
 STATE = "|".join(get_args(State))
@@ -69,6 +70,14 @@ def _own(body: dict[str, Any], now: datetime) -> Cause:
 def _alerts(alerts: list[Any]) -> tuple[list[Cause], list[str]]:
     """One cause per alert. Its key is made of fingerprint and startsAt: an alert that is sent again, grouped differently or sent
     by a second Alertmanager is the same cause. An alert that a rule got no data says nothing about the model: it is no cause."""
+    if len(alerts) > MAX_ALERTS:
+        raise InvalidRequest(
+            f"the body has {len(alerts)} alerts",
+            field="alerts",
+            expected=f"at most {MAX_ALERTS} alerts",
+            status=413,
+            hint=f"set max_alerts of the webhook receiver to {MAX_ALERTS}, and group alerts by model",
+        )
     causes: list[Cause] = []
     ignored: list[str] = []
     without_data = 0

@@ -152,8 +152,17 @@ def test_alerts_do_not_bypass_limits(
     assert [run.run_id for run in setup.ledger.runs()] == ["run-person"]
 
 
+def know(setup: Setup, model: str) -> None:
+    """Record a project of another model, as its deployment does."""
+    project = setup.ledger.project(MODEL)
+    assert project is not None
+    loop = project.loop.model_copy(update={"model": model})
+    setup.ledger.record_project(model, "", loop, "", "ann", NOW)
+
+
 def test_one_delivery_may_have_alerts_of_two_models(open_setup: Callable[..., Setup]) -> None:
     setup = open_setup()
+    know(setup, "other")
     verdict = setup.installation.verdict(2)
     other = cause_key("other", "evaluation", verdict.version, verdict.window_end)
     setup.kafka(verdict)
@@ -171,6 +180,7 @@ def test_alert_with_verdict_of_another_model_does_nothing(
     open_setup: Callable[..., Setup],
 ) -> None:
     setup = open_setup()
+    know(setup, "other")
     theirs = setup.installation.verdict(2, model="other")
     setup.kafka(theirs)
     [wrong] = setup.webhook(about(theirs))
@@ -269,6 +279,8 @@ def test_observe_starts_no_run(open_app: Callable[..., RetrainingApp]) -> None:
 def test_unknown_model_waits(app: RetrainingApp) -> None:
     answer = app.post("/triggers", {"model": "nothing", "reason": "please"}, 202)["causes"][0]
     assert (answer["action"], answer["reason_code"]) == ("wait", "no_project")
+    assert app.get("/decisions")["decisions"] == [], "the ledger does not grow by names that anybody can send"
+    assert app.get(f"/causes/{answer['cause_key']}/why", 404)["error"]
 
 
 def test_cooldown_and_budget_limit_runs(open_app: Callable[..., RetrainingApp]) -> None:
@@ -329,10 +341,8 @@ def test_unknown_models_make_no_series(open_setup: Callable[..., Setup]) -> None
     names = {sample.labels.get("model") for metric in registry.collect() for sample in metric.samples}
     assert not {name for name in names if name and name.startswith("ghost")}
     labels = {"model": "(unknown)", "action": "wait", "reason_code": "no_project"}
-    assert registry.get_sample_value("homeostat_retraining_decisions_total", labels) == 5
-    assert (
-        registry.get_sample_value("homeostat_retraining_repeated_causes_total", {"model": "(unknown)"}) == 5
-    )
+    assert registry.get_sample_value("homeostat_retraining_decisions_total", labels) == 10
+    assert setup.deps.ledger.decisions("", 10) == []
     assert len(setup.deps.metrics.decisions._metrics) == len(before) + 1
 
 

@@ -12,7 +12,7 @@ from services.inference.models.release_watcher import ReleaseWatcher
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from shared.contracts.release import Release
-from shared.errors import DependencyUnavailable, IntegrityError, UnservableModel
+from shared.errors import DependencyUnavailable, IntegrityError, NotFound, OperatorError, UnservableModel
 from tests.fakes.releases import release_of
 from tests.fakes.toy_model import ToyStore
 
@@ -341,3 +341,15 @@ def test_earlier_release_is_not_loaded_beside_a_live_one(world: World) -> None:
     world.watcher.poll()
     assert world.served() == (2, "b")
     assert [release.version for release in world.loaded] == ["b", "bad"]
+
+
+def test_request_for_a_released_model_that_is_not_loaded_may_be_retried(world: World) -> None:
+    world.release(1, "a", "good")
+    world.release(1, "b", "bad")
+    world.broken.add("b")
+    world.watcher.poll()
+    assert world.slots.acquire("good").version == "a"
+    with pytest.raises(OperatorError, match="model bad is released, but not loaded yet"):
+        world.slots.acquire("bad")
+    with pytest.raises(NotFound):
+        world.slots.acquire("unknown")

@@ -174,3 +174,14 @@ def test_error_names_at_most_fifty_models() -> None:
     with pytest.raises(NotFound) as missing:
         slots.acquire("toy")
     assert missing.value.hint.endswith("m49 and 10 more")
+
+
+def test_released_model_that_is_not_loaded_yet_may_be_retried() -> None:
+    slots: Slots[Held] = Slots()
+    slots.swap(Held("a", 1))
+    slots.on_release({"a", "b"}.__contains__)
+    with pytest.raises(OperatorError, match=r"model b is released, but not loaded yet \(retry") as loading:
+        slots.acquire("b")
+    assert (loading.value.status, type(loading.value)) == (503, OperatorError)
+    with pytest.raises(NotFound):
+        slots.acquire("c")

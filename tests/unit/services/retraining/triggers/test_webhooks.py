@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.retraining.cause import UNCLEAR
-from services.retraining.triggers.webhooks import read_triggers
+from services.retraining.triggers.webhooks import MAX_ALERTS, read_triggers
 from shared.errors import InvalidRequest
 
 NOW = datetime(2013, 2, 1, tzinfo=UTC)
@@ -208,3 +208,13 @@ def test_invalid_bodies_name_the_field(body: object, field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read_triggers(body, NOW)
     assert refused.value.field == field
+
+
+def test_body_with_thousands_of_alerts_is_refused() -> None:
+    alerts = [alert(fingerprint=str(number)) for number in range(MAX_ALERTS + 1)]
+    causes, _ = read_triggers(alertmanager(*alerts[:-1]), NOW)
+    assert len(causes) == MAX_ALERTS
+    with pytest.raises(InvalidRequest, match="has 501 alerts") as refused:
+        read_triggers(alertmanager(*alerts), NOW)
+    assert (refused.value.status, refused.value.field) == (413, "alerts")
+    assert "max_alerts" in refused.value.hint
