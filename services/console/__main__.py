@@ -7,10 +7,11 @@ from types import FrameType
 
 from pydantic import ValidationError
 
-from services.console.bootstrap import build, open_socket, serve
+from services.console.bootstrap import build
 from services.console.settings import ConsoleSettings
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
+from shared.http.server import open_listener
 from shared.observability.logs import configure_logs, get_logger
 
 
@@ -24,7 +25,7 @@ def main() -> int:
     try:
         settings = ConsoleSettings()
         configure_logs("console", settings)
-        listener = open_socket(settings)
+        listener = open_listener(settings.host, settings.port, "HOMEOSTAT_CONSOLE_PORT")
     except ValidationError as error:
         first = error.errors()[0]
         field = "_".join(map(str, first["loc"])).upper()
@@ -35,7 +36,7 @@ def main() -> int:
         log.error("cannot_start", problem=error.message, hint=error.hint)
         return 1
     log.info("listening", host=settings.host, port=listener.getsockname()[1])
-    serve(build(settings), listener)
+    build(settings, listener).serve_forever()
     return 0
 
 

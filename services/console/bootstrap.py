@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import httpx
-import uvicorn
 from prometheus_client import CollectorRegistry
 
 from services.console.aggregation.aggregator import Aggregator
@@ -19,11 +18,13 @@ from services.console.http.app import make_app
 from services.console.http.routes import Dependencies
 from services.console.metrics import ConsoleMetrics
 from services.console.settings import ConsoleSettings
-from shared.errors import OperatorError
 from shared.http.host_check import AllowedHosts
+from shared.http.server import HttpServer
 
 
-def build(settings: ConsoleSettings, endpoints: Callable[[], Endpoints] | None = None) -> uvicorn.Server:
+def build(
+    settings: ConsoleSettings, listener: socket.socket, endpoints: Callable[[], Endpoints] | None = None
+) -> HttpServer:
     """The console, not yet started. `endpoints` is called for each snapshot; by default it reads the settings and the stack."""
     find = endpoints or (lambda: find_endpoints(settings))
     metrics = ConsoleMetrics(CollectorRegistry())
@@ -40,25 +41,7 @@ def build(settings: ConsoleSettings, endpoints: Callable[[], Endpoints] | None =
     )
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_CONSOLE_NAMES")
     app = make_app(dependencies, hosts, poller.close)
-    return uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3))
-
-
-def open_socket(settings: ConsoleSettings) -> socket.socket:
-    """The console's listening socket. Raises OperatorError if the port is taken."""
-    host, port = settings.host, settings.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=64)
-    except OSError as error:
-        raise OperatorError(
-            f"port {port} on {host} cannot be opened: {error.strerror}",
-            hint="stop the process that uses the port, or set HOMEOSTAT_CONSOLE_PORT",
-        ) from error
-
-
-def serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Answer requests until a signal stops the server."""
-    server.run(sockets=[listener])
+    return HttpServer(app, listener, graceful_seconds=3)
 
 
 def _now() -> datetime:

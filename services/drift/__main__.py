@@ -7,12 +7,11 @@ import signal
 import sys
 from types import FrameType
 
-import uvicorn
-
 from services.drift.bootstrap import assemble
 from services.drift.settings import DriftSettings
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
+from shared.http.server import HttpServer, open_listener
 from shared.observability.logs import configure_logs
 from shared.settings import HomeostatSettings
 
@@ -24,6 +23,7 @@ def main() -> int:
     shared, settings = HomeostatSettings(), DriftSettings()
     configure_logs("drift", shared)
     try:
+        listener = open_listener(settings.host, settings.port, "HOMEOSTAT_DRIFT_PORT")
         drift = assemble(shared, settings)
     except HomeostatError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -32,7 +32,7 @@ def main() -> int:
     # uvicorn shuts down in order and then sends itself the signal again: that one must not end the process before `stop`.
     signal.signal(signal.SIGTERM, _already_ending)
     try:
-        uvicorn.run(drift.app, host=settings.host, port=settings.port, access_log=False, log_config=None)
+        HttpServer(drift.app, listener).serve_forever()
     finally:
         drift.stop()
     return 0

@@ -17,11 +17,11 @@ from services.inference.bento.unread_request import UnreadRequest, to_starlette
 from services.inference.die_with_parent import die_with_parent
 from services.inference.http.app import InferenceApp, Scope, Send
 from services.inference.http.body import Receive
-from services.inference.open_files import raise_file_limit
 from services.inference.settings import InferenceSettings
 from services.inference.tasks.handlers import TaskHandlers
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
+from shared.http.open_files import raise_file_limit
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
 

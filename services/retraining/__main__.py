@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 from types import FrameType
 from typing import NoReturn
 
-import uvicorn
 from pydantic import ValidationError
 
 from services.retraining.bootstrap import build
 from services.retraining.settings import RetrainingSettings
-from shared.errors import HomeostatError, OperatorError
+from shared.errors import HomeostatError
 from shared.files import keep_files_private
+from shared.http.server import HttpServer, open_listener
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
 
@@ -30,7 +29,7 @@ def main() -> int:
     try:
         shared, settings = HomeostatSettings(), RetrainingSettings()
         configure_logs("retraining", shared)
-        listening_socket = _open_socket(settings.host, settings.port)
+        listener = open_listener(settings.host, settings.port, "HOMEOSTAT_RETRAINING_PORT")
         service = build(shared, settings)
     except ValidationError as error:
         wrong = error.errors()[0]
@@ -45,27 +44,13 @@ def main() -> int:
     except HomeostatError as error:
         log.error("cannot_start", problem=error.message, hint=error.hint)
         return 1
-    log.info("listening", host=settings.host, port=listening_socket.getsockname()[1])
-    uvicorn.Server(uvicorn.Config(service.app, log_config=None, access_log=False)).run(
-        sockets=[listening_socket]
-    )
+    log.info("listening", host=settings.host, port=listener.getsockname()[1])
+    HttpServer(service.app, listener).serve_forever()
     return 0
 
 
 def _stop(_: int, __: FrameType | None) -> None:
     raise SystemExit(0)
-
-
-def _open_socket(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128
-        )
-    except OSError as error:
-        raise OperatorError(
-            f"port {port} on {host} cannot be opened: {error.strerror}",
-            hint="stop the process that uses the port, or set HOMEOSTAT_RETRAINING_PORT",
-        ) from error
 
 
 def run() -> NoReturn:

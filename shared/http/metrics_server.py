@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Awaitable, Callable, MutableMapping
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from shared.errors import OperatorError
 from shared.http import health
+from shared.http.connections import Limits
 from shared.http.errors import ErrorResponse, error_response, no_route, wrong_method
+from shared.http.server import HttpServer, open_listener
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
+_STOP_SECONDS = 5
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class MetricsServer:
     """Serves `registry` on host:port in a thread. `status` returns the body of `/status`; its `ready` is used for readiness."""
 
     def __init__(
-        self, registry: CollectorRegistry, host: str, port: int, status: Callable[[], dict[str, object]]
+        self,
+        registry: CollectorRegistry,
+        host: str,
+        port: int,
+        status: Callable[[], dict[str, object]],
+        *,
+        limits: Limits | None = None,
     ) -> None:
-        handler = _handler(registry, status)
-        try:
-            self._server = ThreadingHTTPServer((host, port), handler)
-        except OSError as error:
-            raise OperatorError(
-                f"port {port} on {host} cannot be opened: {error.strerror}",
-                hint="stop the process that uses the port, or set another port",
-            ) from error
-        self._server.daemon_threads = True
+        """Raises OperatorError if the port is taken."""
+        self._listener = open_listener(host, port, "another port")
+        app = MetricsApp(registry, status)
+        self._server = HttpServer(app, self._listener, limits=limits, graceful_seconds=1)
         self._thread = Thread(target=self._server.serve_forever, name="metrics-server", daemon=True)
+        self._port = int(self._listener.getsockname()[1])
 
     @property
     def port(self) -> int:
         """The port in use; differs from the one requested if that was 0."""
-        return int(self._server.server_address[1])
+        return self._port
 
     def start(self) -> None:
         """Start serving."""
@@ -48,62 +53,65 @@ class MetricsServer:
 
     def stop(self) -> None:
         """Stop serving and close the port."""
-        if self._thread.is_alive():  # `shutdown` blocks for ever if the loop never ran
-            self._server.shutdown()
-            self._thread.join(timeout=5)
-        self._server.server_close()
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(timeout=_STOP_SECONDS)
+        self._listener.close()
 
 
-def _handler(
-    registry: CollectorRegistry, status: Callable[[], dict[str, object]]
-) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = urlsplit(self.path).path
-            try:
-                self._route(path)
-            except Exception as error:
-                self._send_error(error_response(error, _log, path=path))
+class MetricsApp:
+    """The ASGI application. Its routes read memory only, so they run on the event loop."""
 
-        def _route(self, path: str) -> None:
-            if path == "/metrics":
-                self._send(200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry), {})
-            elif path == "/health/live":
-                self._send_json(health.live())
-            elif path == "/health/ready":
-                self._send_json(*health.ready(bool(status().get("ready"))))
-            elif path == "/status":
-                self._send_json(status())
-            else:
-                self._send_error(no_route(path))
+    def __init__(self, registry: CollectorRegistry, status: Callable[[], dict[str, object]]) -> None:
+        self._registry = registry
+        self._status = status
 
-        do_HEAD = do_GET
+    async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        method, path = scope["method"], scope["path"]
+        try:
+            code, content_type, body, headers = self._respond(method, path)
+        except Exception as error:
+            code, content_type, body, headers = _error(error_response(error, _log, path=path))
+        given = {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}
+        await send(
+            {
+                "type": "http.response.start",
+                "status": code,
+                "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
+            }
+        )
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
-        def _refuse(self) -> None:
-            path = urlsplit(self.path).path
-            known = path in ("/metrics", "/health/live", "/health/ready", "/status")
-            self._send_error(wrong_method(self.command, path) if known else no_route(path))
+    def _respond(self, method: str, path: str) -> tuple[int, str, bytes, dict[str, str]]:
+        if path not in ("/metrics", "/health/live", "/health/ready", "/status"):
+            return _error(no_route(path))
+        if method not in ("GET", "HEAD"):
+            return _error(wrong_method(method, path))
+        if path == "/metrics":
+            return 200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(self._registry), {}
+        if path == "/health/live":
+            return _json(health.live())
+        if path == "/health/ready":
+            return _json(*health.ready(bool(self._status().get("ready"))))
+        return _json(self._status())
 
-        do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse
 
-        def _send_error(self, made: ErrorResponse) -> None:
-            allow = {"Allow": "GET, HEAD"} if made.status == 405 else {}
-            self._send(made.status, "application/json", made.body, made.headers | allow)
+def _json(body: dict[str, Any], code: int = 200) -> tuple[int, str, bytes, dict[str, str]]:
+    return code, "application/json", orjson.dumps(body), {}
 
-        def _send_json(self, body: dict[str, Any], code: int = 200) -> None:
-            self._send(code, "application/json", orjson.dumps(body), {})
 
-        def _send(self, code: int, content_type: str, body: bytes, headers: dict[str, str]) -> None:
-            self.send_response(code)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+def _error(made: ErrorResponse) -> tuple[int, str, bytes, dict[str, str]]:
+    allow = {"Allow": "GET, HEAD"} if made.status == 405 else {}
+    return made.status, "application/json", made.body, made.headers | allow
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Do not log scrapes."""
 
-    return Handler
+async def _live(receive: Any, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

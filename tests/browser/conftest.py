@@ -18,8 +18,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 from local_stack.ports import free_port
 from services.console.aggregation.aggregator import KEPT_S
 from services.console.aggregation.endpoints import Endpoints
-from services.console.bootstrap import build, open_socket, serve
+from services.console.bootstrap import build
 from services.console.settings import ConsoleSettings
+from shared.http.server import open_listener
 from tests.fakes.loop_services import FakeLoop, endpoints, serving
 
 ROOT = Path(__file__).parents[2]
@@ -132,9 +133,9 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
 def console_of(where: Endpoints) -> Iterator[str]:
     """A running console for services at fixed endpoints; its address."""
     settings = ConsoleSettings(port=free_port())
-    listener = open_socket(settings)
-    server = build(settings, lambda: where)
-    thread = Thread(target=serve, args=(server, listener), daemon=True)
+    listener = open_listener(settings.host, settings.port, "another port")
+    server = build(settings, listener, lambda: where)
+    thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{settings.port}"

@@ -10,6 +10,8 @@ import pytest
 from tests.fakes.toy_model import ToyStore
 from tests.integration.inference.conftest import InferenceProcess
 from tests.integration.inference.test_half_open import measure_beside
+from tests.integration.test_half_open_listeners import LISTENERS, assert_unharmed
+from tests.waiting import bound
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
@@ -36,3 +38,17 @@ def test_two_thousand_half_open_connections_harm_nobody(
     assert found.left_open == 0
     assert found.files_after < found.files_before + 50
     assert found.p99_with <= 1.5 * found.p99_without
+
+
+@pytest.mark.parametrize("name", LISTENERS)
+def test_two_thousand_half_open_connections_harm_no_listener(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
+    home = tmp_path / "home"
+    home.mkdir()
+    slowest = assert_unharmed(name, home, connections=2000, files=1024)
+    with capsys.disabled():
+        print(f"\n{name}: the slowest of 50 answers beside 2,000 half-open connections took {slowest:.2f} s")
+    assert slowest < bound(3)

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from services.inference.open_files import raise_file_limit
+from shared.http.open_files import raise_file_limit
 
 
 class Limits:

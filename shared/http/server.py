@@ -1,0 +1,64 @@
+"""The HTTP server of every service but inference: uvicorn with limits for its connections."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import uvicorn
+
+from shared.errors import OperatorError
+from shared.http.connections import Connections, Limits
+from shared.http.limited_protocol import limited
+from shared.http.open_files import raise_file_limit
+
+_KERNEL_BACKLOG = 512
+
+
+class HttpServer(uvicorn.Server):
+    """Serves an ASGI application on one listening socket; `run` returns after a signal, or when `should_exit` is set."""
+
+    def __init__(
+        self,
+        app: Any,
+        listener: socket.socket,
+        *,
+        limits: Limits | None = None,
+        graceful_seconds: int | None = None,
+    ) -> None:
+        self._listener = listener
+        limits = limits or Limits.for_files(raise_file_limit())
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=limited(Connections(limits)),
+                ws="none",
+                log_config=None,
+                access_log=False,
+                backlog=limits.backlog,
+                h11_max_incomplete_event_size=limits.header_bytes,
+                timeout_graceful_shutdown=graceful_seconds,
+            )
+        )
+
+    def serve_forever(self) -> None:
+        """Serve until a signal or `should_exit`."""
+        self.run(sockets=[self._listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start. The kernel may hold more connections than are accepted at once."""
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self._listener.listen(_KERNEL_BACKLOG)
+
+
+def open_listener(host: str, port: int, setting: str) -> socket.socket:
+    """A listening socket. Raises OperatorError if the port is taken; `setting` names another one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_KERNEL_BACKLOG)
+    except OSError as error:
+        raise OperatorError(
+            f"port {port} on {host} cannot be opened: {error.strerror}",
+            hint=f"stop the process that uses the port, or set {setting}",
+        ) from error

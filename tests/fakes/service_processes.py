@@ -1,0 +1,86 @@
+"""The services as processes of their own, without Kafka, on a home that holds one released model."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from local_stack.ports import free_port
+from tests import local_http
+from tests.waiting import bound, eventually
+
+COMMANDS = {
+    "inference": (
+        str(Path(sys.executable).with_name("bentoml")),
+        "serve",
+        "services.inference.service:InferenceService",
+    ),
+    "shipper": (sys.executable, "-m", "services.prediction_log", "shipper"),
+    "sink": (sys.executable, "-m", "services.prediction_log", "sink"),
+    "drift": (sys.executable, "-m", "services.drift"),
+    "retraining": (sys.executable, "-m", "services.retraining"),
+    "console": (sys.executable, "-m", "services.console"),
+}
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """A service that answers."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def is_live(self) -> bool:
+        """Whether its health route answers."""
+        try:
+            return local_http.get(f"http://127.0.0.1:{self.port}/health/live").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def running(name: str, home: Path, *, files: int | None = None) -> Iterator[RunningService]:
+    """One of COMMANDS on `home`, until the end of the block. `files`: how many it may open."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "HOMEOSTAT_HOME": str(home),
+        "HOMEOSTAT_KAFKA": "127.0.0.1:1",
+        "HOMEOSTAT_RETRAINING_MLFLOW": "false",
+        f"HOMEOSTAT_{name.upper()}_PORT": str(port),
+        "BENTOML_HOME": str(home.parent / "bentoml"),
+        "BENTOML_PORT": str(port),
+    }
+
+    def limit_files() -> None:
+        if files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+    with subprocess.Popen(
+        COMMANDS[name],
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=limit_files,
+    ) as process:
+        try:
+            service = RunningService(process, port)
+            eventually(service.is_live, f"{name} answers", within_s=120)
+            yield service
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(bound(30))
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
