@@ -140,7 +140,7 @@ status: venv  ## show models, action items and processes
 chaos: venv  ## the long tests: kill -9 at many seeded times, then count rows; a loaded server and bad models
 	@$(RUN) tests="$(PYTEST) -m chaos tests/chaos"
 
-fuzz: venv  ## fuzz inference, drift and retraining for SECONDS=60 from SEED=1; a 5xx fails
+fuzz: venv  ## fuzz every service for SECONDS=60 from SEED=1; a 5xx fails
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
 bench-serving: venv  ## CPU per request compared with other servers, as ratios; fails if a goal is missed

@@ -16,13 +16,17 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Route:
-    """A route with a valid example: `{}` in the path stands for one of `segments`, `document` is the JSON body."""
+    """A route with a valid example: `{}` in the path stands for one of `segments`, `document` is the JSON body.
+
+    `headers` are sent with every request, beside Host and Content-Type.
+    """
 
     method: str
     path: str
     document: Any = None
     segments: tuple[str, ...] = ()
     query: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,7 @@ def requests(draw: st.DrawFn, routes: tuple[Route, ...]) -> FuzzRequest:
             (name, quote(value.encode("utf-8", "surrogatepass"), safe="")) for name, value in query.items()
         )
         target += "?" + "&".join(f"{name}={value}" for name, value in encoded)
-    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), *route.headers]
     if draw(st.integers(0, 4)) == 0:
         name, value = draw(HEADERS)
         headers = [*(header for header in headers if header[0] != name), (name, value)]

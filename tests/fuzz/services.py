@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
+import httpx
+from prometheus_client import CollectorRegistry
+
+from services.console.aggregation.aggregator import Aggregator
+from services.console.aggregation.poller import Poller
+from services.console.http.action_client import ActionClient
+from services.console.http.app import make_app as make_console_app
+from services.console.http.csrf import HEADER
+from services.console.http.routes import Dependencies as ConsoleDependencies
+from services.console.metrics import ConsoleMetrics
 from services.drift.evaluation.evidently_adapter import Sample
 from services.drift.http.app import make_app
 from services.drift.http.reports import Reports
 from services.drift.http.routes import Dependencies
+from services.prediction_log.metrics import ShipperMetrics
 from services.retraining.bootstrap import build
 from services.retraining.settings import RetrainingSettings
 from services.retraining.triggers.webhooks import read_triggers
 from shared.http.host_check import AllowedHosts
+from shared.http.metrics_server import MetricsApp
 from tests.fakes.inference_server import IDS, InferenceServer
+from tests.fakes.loop_services import busy_loop, endpoints, wire
 from tests.fakes.retraining_installation import MODEL, START, make_installation
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.fuzz.payloads import Route
@@ -176,11 +191,70 @@ def retraining(folder: Path) -> Target:
     return Target("retraining", service.app, routes)
 
 
+def console(folder: Path) -> Target:
+    """The console in front of fake services, whose answers are valid. `folder` is not used."""
+    loop = busy_loop()
+    metrics = ConsoleMetrics(CollectorRegistry())
+    client = httpx.AsyncClient(transport=wire(loop))
+    where = endpoints("http://loop")
+    poller = Poller(client, lambda: loop.now, time.monotonic, metrics)
+    app = make_console_app(
+        ConsoleDependencies(
+            Aggregator(poller, lambda: where, lambda: loop.now, time.monotonic, metrics),
+            ActionClient(client, lambda: where.retraining),
+            client,
+            lambda: where.drift,
+            "",
+            metrics,
+        ),
+        AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"),
+        poller.close,
+    )
+    sent = ((HEADER.encode(), b"1"),)
+    run = loop.runs[0]["run_id"]
+    cause = loop.decisions[0]["cause_key"]
+    verdict = loop.verdicts[0]["verdict_id"]
+    answer = {"actor": "ann", "state": "suggested", "gate_digest": ""}
+    seen = {"actor": "ann", "note": "seen", "and_older": True, "issue": None, "expected_older": 0}
+    back = {"actor": "ann", "reason": "bad", "to_generation": 1, "expected_generation": 2}
+    routes = (
+        Route("GET", "/"),
+        Route("GET", "/main"),
+        Route("GET", "/status.json"),
+        Route("GET", "/metrics"),
+        Route("GET", "/reports/{}", None, (verdict,)),
+        Route("GET", "/reports/{}/content", None, (verdict,)),
+        Route("POST", "/api/runs/{}/approve", answer, (run,), headers=sent),
+        Route("POST", "/api/runs/{}/reject", answer, (run,), headers=sent),
+        Route("POST", "/api/causes/{}/acknowledge", seen, (cause,), headers=sent),
+        Route("POST", "/api/models/{}/rollback", back, (loop.model,), headers=sent),
+    )
+    return Target("console", app, routes)
+
+
+def metrics_server(folder: Path) -> Target:
+    """The server of shipper and sink. `folder` is not used."""
+    registry = CollectorRegistry()
+    ShipperMetrics(registry)
+    routes = tuple(Route("GET", path) for path in ("/metrics", "/status", "/health/live", "/{}"))
+    named = tuple(replace(route, segments=("status",)) if "{}" in route.path else route for route in routes)
+    return Target("metrics", MetricsApp(registry, lambda: {"service": "sink", "ready": True}), named)
+
+
+TARGETS = {
+    "inference": inference,
+    "drift": drift,
+    "retraining": retraining,
+    "console": console,
+    "metrics": metrics_server,
+}
+
+
 @contextmanager
 def all_targets(folder: Path) -> Iterator[list[Target]]:
-    """The three services that are fuzzed, with their data below `folder`."""
+    """The services that are fuzzed, with their data below `folder`."""
     made = []
-    for name, make in (("inference", inference), ("drift", drift), ("retraining", retraining)):
+    for name, make in TARGETS.items():
         (folder / name).mkdir()
         made.append(make(folder / name))
     yield made
