@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -42,8 +43,9 @@ class HttpServer(uvicorn.Server):
         )
 
     def serve_forever(self) -> None:
-        """Serve until a signal or `should_exit`."""
-        self.run(sockets=[self._listener])
+        """Serve until a signal or `should_exit`. uvicorn raises the signal again after it has stopped in order."""
+        with suppress(KeyboardInterrupt):
+            self.run(sockets=[self._listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start. The kernel may hold more connections than are accepted at once."""
