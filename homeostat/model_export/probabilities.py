@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from shared.models.contract import SUM_TOLERANCE
+from shared.models.answer_checks import SUM_TOLERANCE
 
 _Floats = npt.NDArray[np.float64]
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from shared.contracts.feature import Feature
 from shared.contracts.prediction import Prediction
 from shared.errors import UnservableModel
-from shared.models.contract import check_probabilities, check_probability
+from shared.models.answer_checks import check_probabilities, check_probability
 
 Array = npt.NDArray[Any]
 Run = Callable[[pa.Table], Array]

@@ -14,7 +14,7 @@ import pandas as pd
 
 from homeostat.model_export.columns import Column, missing_value
 from homeostat.model_export.pipelines.bisection import STEPS, bisect
-from homeostat.model_export.pipelines.linear_steps import FUNCTIONS, Line
+from homeostat.model_export.pipelines.linear_steps import Line, fit_line
 from homeostat.model_export.pipelines.other_values import MAX_KEYS, has_more, other_values, whole_numbers
 from homeostat.model_export.prediction_kind import Floats
 from homeostat.model_export.probes import UNSEEN
@@ -23,8 +23,6 @@ from homeostat.model_export.trees.ensemble import NEARLY, CategoryTable, Ensembl
 
 _ROWS = 200
 _SPREADS = 2000.0
-# The largest error of a line, relative to the largest prepared value.
-_EQUAL = 1e-9
 
 
 class NotColumnwise(Exception):
@@ -121,25 +119,7 @@ class Preparation:
         grid = self._grid(raw)
         values = self.of(raw, grid.tolist())
         missing = self.of(raw, [None]) if self._columns[raw].feature.nullable else values[:1]
-        for name, function in FUNCTIONS.items():
-            with np.errstate(all="ignore"):
-                given = function(grid)
-                finite = np.isfinite(given)
-                if (
-                    not np.isnan(values[~finite][:, ~same_for_all(values)]).all()
-                    or np.ptp(given[finite]) == 0
-                ):
-                    continue
-                seen = finite & (grid >= self._ends(raw)[0]) & (grid <= self._ends(raw)[1])
-                places = np.flatnonzero(seen if np.ptp(given[seen]) > 0 else finite)
-                first, last = places[given[places].argmin()], places[given[places].argmax()]
-                slopes = (values[last] - values[first]) / (given[last] - given[first])
-                offsets = values[first] - slopes * given[first]
-                wrong = np.abs(slopes * given[finite, None] + offsets - values[finite])
-            size = np.maximum(np.abs(values[finite]).max(axis=0), np.abs(slopes * np.ptp(given[finite])))
-            if (wrong <= _EQUAL * np.maximum(size, 1.0)).all():
-                return Line(name, slopes, offsets, missing, values)
-        return None
+        return fit_line(grid, values, missing, ends=self._ends(raw))
 
     def _ends(self, raw: int) -> tuple[float, float]:
         values = self._rows[self._columns[raw].source].dropna().astype("float64")
@@ -300,8 +280,3 @@ class Preparation:
                 for value in np.asarray(values).tolist():
                     if isinstance(value, kind) and not isinstance(value, bool) and value != "":
                         yield value
-
-
-def same_for_all(made: Floats) -> npt.NDArray[np.bool_]:
-    """Which prepared columns are the same for all values of the raw one."""
-    return np.asarray(np.isclose(made, made[:1], rtol=0, atol=0, equal_nan=True).all(axis=0))

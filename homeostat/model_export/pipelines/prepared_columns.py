@@ -16,7 +16,8 @@ from onnx import TensorProto
 
 from homeostat.model_export.columns import Column
 from homeostat.model_export.named_graph import Graph
-from homeostat.model_export.pipelines.preparation import NotColumnwise, Preparation, same_for_all
+from homeostat.model_export.pipelines.linear_steps import same_for_all
+from homeostat.model_export.pipelines.preparation import NotColumnwise, Preparation
 from homeostat.model_export.pipelines.text_branches import add_text_branch, split_texts
 from homeostat.model_export.prediction_kind import Floats
 from homeostat.model_export.trees.ensemble import Ensemble

@@ -18,7 +18,8 @@ from services.inference.models.labels import Labels
 from shared.contracts.manifest import ARCHIVE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import UnservableModel
-from shared.models.contract import TensorType, check_finite, check_rows, check_signature
+from shared.models.answer_checks import check_finite, check_rows
+from shared.models.contract import TensorType, check_signature
 
 Array = npt.NDArray[Any]
 

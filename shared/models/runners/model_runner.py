@@ -12,14 +12,8 @@ import pyarrow as pa
 
 from shared.contracts.feature import Feature
 from shared.contracts.loop_spec import LoopSpec
-from shared.models.contract import (
-    TensorType,
-    check_finite,
-    check_probabilities,
-    check_probability,
-    check_rows,
-    check_signature,
-)
+from shared.models.answer_checks import check_finite, check_probabilities, check_probability, check_rows
+from shared.models.contract import TensorType, check_signature
 from shared.models.feature_arrays import to_arrays
 
 Array = npt.NDArray[Any]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shared.errors import UnservableModel
-from shared.models.contract import check_finite, check_probabilities, check_rows
+from shared.models.answer_checks import check_finite, check_probabilities, check_rows
 
 
 def test_first_row_that_is_not_finite() -> None:
