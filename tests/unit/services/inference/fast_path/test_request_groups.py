@@ -116,7 +116,9 @@ def test_long_bodies_are_read_as_they_arrive(
     rows = [[place / 100 + row / 2 for row in range(300)] for place in range(3)]
     _, answers = ask(server, [make(*rows[0])], [make(*one) for one in rows])
     assert scores(answers) == [pytest.approx([sum_of(number) for number in one], rel=1e-6) for one in rows]
-    parts = [one for record in server.spool.predictions[1:] for one in (record["columns"], *record["following"])]
+    parts = [
+        one for record in server.spool.predictions[1:] for one in (record["columns"], *record["following"])
+    ]
     logged = np.concatenate([part["x"][:, 0] for part in parts])
     assert logged.tolist() == np.array(rows, np.float32).ravel().tolist()
 
