@@ -60,7 +60,7 @@ class RetrainingSettings(BaseSettings):
     latency_calls: int = Field(
         60,
         ge=5,
-        description="Number of calls of 1 row and of 64 rows per model that the gate measures for latency.",
+        description="Number of calls per model, with 1 row and again with 64 rows, whose latency the gate measures.",
     )
     bad_windows: bool = Field(
         True,

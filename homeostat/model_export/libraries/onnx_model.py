@@ -119,19 +119,17 @@ class OnnxSource:
         if len(inputs) == 1:
             connected = {inputs[0].name: graph.matrix(columns, _element(inputs[0]))}
         else:
-            connected = {
-                one.name: _single(graph, column, one) for one, column in zip(inputs, columns, strict=True)
-            }
+            pairs = zip(inputs, columns, strict=True)
+            connected = {one.name: _single(graph, column, one) for one, column in pairs}
         scores = graph.include(self.model, connected, self.output)
         if self.logits:
             scores = graph.node("Softmax", [scores], axis=1)
         if self.clipped:
             scores = graph.between_0_and_1(scores)
-        yield graph.finish(
-            scores if self.place is None else second_column(graph, scores, self.place),
-            classes=len(self.kind.labels),
-            values=len(self.kind.names) or self.kind.size,
-        )
+        if self.place is not None:
+            scores = second_column(graph, scores, self.place)
+        values = len(self.kind.names) or self.kind.size
+        yield graph.finish(scores, classes=len(self.kind.labels), values=values)
 
 
 def onnx_model(

@@ -277,14 +277,7 @@ class SklearnModel:
         return self._finish(graph, scores)
 
     def _convert_steps(
-        self,
-        steps: Any,
-        ensemble: Ensemble,
-        columns: Sequence[Column],
-        whole: int,
-        real: int,
-        *,
-        gaps: bool,
+        self, steps: Any, ensemble: Ensemble, columns: Sequence[Column], whole: int, real: int, *, gaps: bool
     ) -> onnx.ModelProto:
         """The steps before the last by skl2onnx; the last one's trees on the matrix that they return.
 
