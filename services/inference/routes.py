@@ -32,6 +32,7 @@ from services.inference.tracing.request_trace import Tracing
 from services.inference.workers.peers import Alone, Peers
 from shared.contracts.prediction_id import PredictionIds
 from shared.contracts.release import Release
+from shared.http.open_files import raise_file_limit
 
 
 def assemble(
@@ -136,6 +137,7 @@ def make_fast_path(
         maximum_body_bytes=settings.maximum_body_bytes,
         maximum_buffered_bytes=settings.maximum_buffered_bytes,
         receive_seconds=settings.receive_seconds,
+        maximum_connections=raise_file_limit() * 3 // 4,
         tracing=tracing,
     )
 

@@ -50,6 +50,10 @@ class Connection(Protocol):
         """Close it, or go on in the ordinary way, if it has taken too long."""
         ...
 
+    def give_way(self) -> bool:
+        """Close it if a request is due of which not even the headers are complete; whether it was closed."""
+        ...
+
 
 class HotRequests:
     """The part of the fast path that all connections share."""
@@ -64,6 +68,7 @@ class HotRequests:
         maximum_body_bytes: int,
         maximum_buffered_bytes: int,
         receive_seconds: float,
+        maximum_connections: int = 50_000,
         tracing: Tracing | None = None,
     ) -> None:
         """`tracing`: decides which requests the ordinary path answers to trace them."""
@@ -73,7 +78,8 @@ class HotRequests:
         self.receive_seconds = receive_seconds
         self.buffered = 0  # declared bytes of unfinished bodies
         self.draining = False
-        self.connections: set[Connection] = set()
+        self.maximum_connections = maximum_connections
+        self.connections: dict[Connection, None] = {}  # in order of time
         # uvicorn's, and with them the beginnings of replies, by their own header lines.
         self.default_headers: Sequence[tuple[bytes, bytes]] = ()
         self.reply_heads: dict[bytes, bytes] = {}
@@ -86,6 +92,14 @@ class HotRequests:
         self._predict = PredictReader(self._acquire, slots.release, maximum_rows=maximum_rows)
         self._groups = RequestGroups(slots, predictor, metrics, NumberArrays(), otherwise=self._submit_alone)
         slots.on_unload(self._forget)
+
+    def add(self, connection: Connection) -> None:
+        """A new connection. If there are too many, the oldest one that owes headers is closed, so that others are served."""
+        self.connections[connection] = None
+        if len(self.connections) > self.maximum_connections:
+            oldest = next((one for one in self.connections if one.give_way()), None)
+            if oldest is not None:
+                del self.connections[oldest]
 
     def start_sweeping(self) -> None:
         """Look at all connections from now on, on the running loop."""

@@ -19,12 +19,12 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.inference.fast_path.header_layout import HeaderLayout, RequestHead
+from services.inference.fast_path.header_limit import LARGE_HEADERS, SLOW_HEADERS, HeaderLimit, abort, refuse
 from services.inference.fast_path.hot_requests import SWEEPS, HotRequests
 from services.inference.fast_path.request_groups import Reply
 
 STATE = "homeostat_hot_requests"  # where the lifespan state has the HotRequests
 _QUIET_SECONDS = 0.1
-_SLOW_HEADERS = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class FastProtocol(HttpToolsProtocol):
@@ -45,6 +45,7 @@ class FastProtocol(HttpToolsProtocol):
         self._reserved = 0
         self._idle_since = 0.0
         self._headers_until = 0.0  # 0: none are due
+        self._header_limit = HeaderLimit()
         self._draining = False
         self._quiet: asyncio.TimerHandle | None = None
 
@@ -52,7 +53,7 @@ class FastProtocol(HttpToolsProtocol):
         """Also a connection that was accepted just before the server stops is closed."""
         super().connection_made(transport)
         if self._hot is not None:
-            self._hot.connections.add(self)
+            self._hot.add(self)
             self._headers_until = self.loop.time() + self._hot.receive_seconds
             if self._hot.draining:
                 self.shutdown()
@@ -62,7 +63,7 @@ class FastProtocol(HttpToolsProtocol):
         self._drop_partial()
         self._cancel_quiet()
         if self._hot is not None:
-            self._hot.connections.discard(self)
+            self._hot.connections.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -89,6 +90,9 @@ class FastProtocol(HttpToolsProtocol):
             self._learning = data if self._between_messages else b""
             super().data_received(data)
             self._learning = b""
+            due = self._headers_until > 0 and not self._between_messages
+            if self._header_limit.is_exceeded(len(data), due=due):
+                refuse(self.transport, LARGE_HEADERS)
         if self._draining:
             self._close_when_quiet()
 
@@ -105,8 +109,12 @@ class FastProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_handler()
         elif self._headers_until and now > self._headers_until and not self._is_answering():
             if not self._between_messages and not self.transport.is_closing():
-                self.transport.write(_SLOW_HEADERS)
+                self.transport.write(SLOW_HEADERS)
             self.transport.close()
+
+    def give_way(self) -> bool:
+        """Close the connection if headers are due, of its first request or of one that has begun; whether it was closed."""
+        return self._headers_until > 0 and not self._is_answering() and abort(self.transport)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, but first read what has arrived: after a standstill of the process, timers come first.

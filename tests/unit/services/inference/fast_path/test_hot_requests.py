@@ -17,6 +17,9 @@ class SlowConnection:
         self.iterations = iterations
         self.swept_in: list[int] = []
 
+    def give_way(self) -> bool:
+        return False
+
     def sweep(self, now: float) -> None:
         end = time.perf_counter() + 0.0004
         while time.perf_counter() < end:
@@ -31,7 +34,7 @@ def test_sweep_of_many_connections_lets_others_in_between(toys: ToyStore) -> Non
         server = InferenceServer(toys)
         hot = make_fast_path(server.settings, server.slots, server.predictor, server.metrics)
         connections = [SlowConnection(iterations) for _ in range(30)]
-        hot.connections.update(connections)
+        hot.connections.update(dict.fromkeys(connections))
         hot._sweep()
         while not all(connection.swept_in for connection in connections):
             iterations[0] += 1

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -280,3 +281,47 @@ def wait_until(true: object) -> None:
     while not true():  # type: ignore[operator]
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_headers_have_a_size(server: SocketServer) -> None:
+    client = server.connect()
+    client.settimeout(bound(10))
+    sent = 0
+    with suppress(BrokenPipeError, ConnectionResetError):
+        client.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\n")
+        while sent < 8 << 20:
+            client.sendall(b"X-A: " + b"a" * 1000 + b"\r\n")
+            sent += 1007
+    assert sent < 4 << 20
+
+
+@pytest.mark.parametrize("size", [40_000, 60_000])
+def test_headers_below_the_limit_are_answered(server: SocketServer, size: int) -> None:
+    client = server.connect()
+    client.sendall(b"GET /health/live HTTP/1.1\r\n")
+    for _ in range(3):
+        client.sendall(b"X-A: " + b"a" * (size // 3) + b"\r\n")
+        time.sleep(0.02)
+    client.sendall(b"Host: a\r\n\r\n")
+    assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 200 ")
+    client.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 200 "), "the count starts again"
+
+
+def test_silent_connections_give_way(toys: ToyStore, servers: list[SocketServer]) -> None:
+    server = SocketServer(toys, fast=True, receive_seconds=600)
+    servers.append(server)
+    honest = warm(server)
+    assert server.hot is not None
+    hot = server.hot
+    hot.maximum_connections = 5
+    silent = [server.connect() for _ in range(20)]
+    for client in silent[::2]:
+        client.sendall(INFER[:30])
+    # Its connection is accepted after all of them.
+    assert server.exchange(INFER)[0].startswith(b"HTTP/1.1 200 ")
+    assert len(hot.connections) <= 5
+    honest.sendall(INFER)
+    assert read_answers(honest, 1)[0].startswith(b"HTTP/1.1 200 "), "a client that was answered is kept"
+    for client in silent:
+        client.close()
