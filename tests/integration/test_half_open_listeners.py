@@ -1,6 +1,6 @@
 """Hundreds of clients that begin a request and never end it harm no other client, on any listener, with few open files.
 
-Inference has its own tests: tests/integration/inference/test_half_open.py.
+What half-open connections cost predictions is measured in tests/integration/inference/test_half_open.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.fakes.service_processes import running
 from tests.fakes.toy_model import ToyStore
 from tests.waiting import bound
 
-LISTENERS = ("shipper", "sink", "drift", "retraining", "console")
+LISTENERS = ("inference", "shipper", "sink", "drift", "retraining", "console")
 
 
 def assert_unharmed(name: str, home: Path, *, connections: int, files: int) -> float:
