@@ -6,7 +6,7 @@ import getpass
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -250,19 +250,13 @@ def _require_retraining(settings: LocalStackSettings, base_url: str, project: Pa
 
 def _wait_until_served(inference: ServiceClient, model: str, generation: int, wait_s: float) -> None:
     ends = time.monotonic() + wait_s
-    problem = "it has not loaded the model yet"
     while True:
         try:
-            found = next(
-                (item for item in inference.get("/status.json")["models"] if item["name"] == model), None
-            )
+            problem = _not_served(inference.get("/status.json"), model, generation)
         except DependencyUnavailable as error:
             problem = error.message
-        else:
-            if found is not None and int(found["generation"]) >= generation:
-                return
-            if found is not None:
-                problem = str(found.get("last_error") or f"it serves generation {found['generation']}")
+        if not problem:
+            return
         if time.monotonic() >= ends:
             raise OperatorError(
                 f"{model} is released as generation {generation}, but inference does not serve it after {wait_s:.0f} s: "
@@ -270,3 +264,21 @@ def _wait_until_served(inference: ServiceClient, model: str, generation: int, wa
                 hint="open inference's /status page; then run `homeostat rollback` or deploy again",
             )
         time.sleep(PAUSE_S)
+
+
+def _not_served(status: dict[str, Any], model: str, generation: int) -> str:
+    """Why the server does not serve the generation yet; empty if all of its workers do."""
+    found = next((item for item in status["models"] if item["name"] == model), None)
+    if found is None:
+        return "it has not loaded the model yet"
+    if int(found["generation"]) < generation:
+        return str(found.get("last_error") or f"it serves generation {found['generation']}")
+    for worker in status.get("workers", ()):
+        served = {one["name"]: int(one["generation"]) for one in worker["models"]}
+        if served.get(model, 0) < generation:
+            problem = (
+                worker.get("release_errors", {}).get(model)
+                or f"it serves generation {served.get(model, 'none')}"
+            )
+            return f"worker {worker['worker']}: {problem}"
+    return ""
