@@ -121,6 +121,9 @@ def _give_up() -> None:
 
 def _prepare() -> None:
     """Give way to the server, and be the first that the kernel ends where memory is short."""
+    # The server ends it: a signal to both (Ctrl-C, a supervisor that stops children) would look like a crash of the model.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     os.nice(_NICENESS)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -185,6 +185,7 @@ class IsolatedProcess:
                     str(self._threads),
                 ],
                 pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is for the server
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

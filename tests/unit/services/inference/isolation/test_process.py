@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -138,6 +139,16 @@ def test_trial_ends_when_it_is_no_longer_wanted(isolated: IsolatedProcess) -> No
     ):
         engine.run("score", FEEDS)
     assert len(asked) == 2
+
+
+def test_signals_that_stop_the_server_are_no_crash_of_the_model(isolated: IsolatedProcess) -> None:
+    run(isolated, toy_onnx(8.0))
+    [child] = children()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        child.send_signal(number)
+    assert run(isolated, toy_onnx(9.0)) == [9.0, 9.0, 9.0]
+    assert children() == [child]
+    assert os.getpgid(child.pid) != os.getpgid(0), "Ctrl-C is sent to a whole group"
 
 
 def test_process_that_was_killed_is_started_again(isolated: IsolatedProcess) -> None:
