@@ -43,6 +43,7 @@ class InferPlan:
         self.servable = servable
         self.before, self.after = around
         self.head_bytes = head_bytes
+        self.is_text = head_bytes is None
         self._wire = wire
         self._requested = requested
         (tensor,) = wire.inputs.values()

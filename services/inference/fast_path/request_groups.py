@@ -23,7 +23,8 @@ from services.inference.prediction.predictor import Predictor
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
-# Longer numbers are read as they arrive, while they are in the cache; shorter ones together, which saves calls.
+# Longer texts are read as they arrive, while they are in the cache. Shorter ones are read together, which saves calls, and binary
+# numbers just before the model reads them too.
 _SHORT_BYTES = 4096
 
 
@@ -57,6 +58,11 @@ class Plan(Protocol):
     @property
     def servable(self) -> Servable:
         """The version whose requests these are."""
+        ...
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the numbers are JSON."""
         ...
 
     def rows(self, raw: bytes, first: int, last: int) -> int:
@@ -98,7 +104,7 @@ class RequestGroups:
     def read(self, plan: Plan, raw: bytes, first: int, last: int, answer: Answer) -> Asked | None:
         """The request whose numbers are `raw[first:last]`; None if it has to be read in another way."""
         request = Asked(raw, first, last, answer, time.perf_counter())
-        if last - first <= _SHORT_BYTES:
+        if last - first <= _SHORT_BYTES or not plan.is_text:
             request.rows = plan.rows(raw, first, last)
             return request
         batches = self._batches(plan, [request])

@@ -57,6 +57,7 @@ class TensorRowsPlan:
     model: str | None
     feature: str
     size: int
+    is_text: bool = True
 
     def fits(self, raw: bytes, start: int, end: int) -> bool:
         """Whether the body `raw[start:end]` begins and ends as known; of one row, also that there is no other."""
