@@ -159,7 +159,8 @@ class LogConsumer:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             bootstrap_timeout_ms=self._connect_milliseconds,
-            fetch_max_wait_ms=100,
+            # An idle consumer asks twice a second; records that arrive end the wait.
+            fetch_max_wait_ms=500,
             max_partition_fetch_bytes=self._fetch_bytes,
             session_timeout_ms=6_000,
             heartbeat_interval_ms=2_000,
