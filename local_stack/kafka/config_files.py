@@ -70,6 +70,8 @@ def properties(files: BrokerFiles) -> str:
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
         "auto.create.topics.enable": "false",
+        # By default an idle controller writes an empty record twice a second.
+        "metadata.max.idle.interval.ms": "5000",
         # Retention counts from arrival: otherwise a replay of last year would lose its segments at once.
         "log.message.timestamp.type": "LogAppendTime",
         "message.max.bytes": str(8 * 1024 * 1024),

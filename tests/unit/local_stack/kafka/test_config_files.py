@@ -21,6 +21,10 @@ def test_retention_counts_from_arrival(tmp_path: Path) -> None:
     assert "log.message.timestamp.type=LogAppendTime\n" in properties(BrokerFiles(tmp_path, 1, 2))
 
 
+def test_idle_controller_writes_few_records(tmp_path: Path) -> None:
+    assert "metadata.max.idle.interval.ms=5000\n" in properties(BrokerFiles(tmp_path, 1, 2))
+
+
 def test_files_are_rewritten_and_data_is_kept(tmp_path: Path) -> None:
     place = BrokerFiles(tmp_path / "kafka", 1, 2)
     write_files(place)
