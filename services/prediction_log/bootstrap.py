@@ -14,12 +14,12 @@ from services.prediction_log.metrics import ShipperMetrics, SinkMetrics
 from services.prediction_log.settings import ShipperSettings, SinkSettings
 from services.prediction_log.shipper.shipper import Shipper
 from services.prediction_log.sink.sink import TOPICS, Sink
+from shared.contracts.key_files import PREDICTION_LOG, record_secrets
 from shared.errors import HomeostatError
 from shared.http.metrics_server import MetricsServer
 from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
-from shared.models.signed_versions.installation_keys import Keys, record_secrets
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
@@ -90,7 +90,7 @@ def status_body(service: str, process: Shipper | Sink) -> dict[str, object]:
 
 def _record_mac(settings: HomeostatSettings) -> RecordMac:
     """Raises OperatorError."""
-    return RecordMac(record_secrets(Keys(settings.home / "keys").prediction_log))
+    return RecordMac(record_secrets(settings.home / "keys" / PREDICTION_LOG))
 
 
 def _run(

@@ -8,8 +8,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.contracts.loop_spec import MODEL_NAME
-
 State = Literal["ok", "warming_up", "drift", "data_fault", "insufficient_data"]
 Signal = Literal["feature", "prediction", "performance", "data"]
 
@@ -39,7 +37,7 @@ class Verdict(_Part):
         description="The cause key: computed from model, detector, version and window end, so that a window keeps it when it is "
         "evaluated again."
     )
-    model: str = Field(pattern=MODEL_NAME, description="Name of the model.")
+    model: str = Field(description="Name of the model.")
     version: str = Field(description="The version whose reference the window was compared with.")
     generation: int = Field(description="Generation that answered the rows of the window.")
     detector: Literal["evaluation", "request"] = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
 from shared.contracts.event_time import check_event_time
+from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.verdict import Verdict
 from shared.errors import CallerError, HomeostatError, IntegrityError
 from shared.messaging.interfaces import Consumer, Message, Partition
@@ -99,6 +101,9 @@ class VerdictConsumer:
             verdict = Verdict.model_validate_json(message.value)
         except ValidationError as error:
             self._skip(message, "unreadable", str(error)[:500])
+            return
+        if re.fullmatch(MODEL_NAME, verdict.model) is None:
+            self._skip(message, "refused", "model is not a valid model name", verdict)
             return
         if not verdict.has_own_id:
             problem = "verdict_id is not the key of model, detector, version and window_end"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from shared.contracts.key_files import PREDICTION_LOG, SECRET_BYTES, VERDICTS, read_key
 from shared.errors import OperatorError
 from shared.files import create_atomic
 
 _SIGNING = "signing.pem"
 _VERIFYING = "signing.pub"
 _PREDICTION_ID = "prediction_id.key"
-_PREDICTION_LOG = "prediction_log.key"
-_VERDICTS = "verdicts.key"
-_SECRET_BYTES = 32
-_RECORD_SECRET = re.compile(rf"[0-9a-fA-F]{{{2 * _SECRET_BYTES}}}")
 
 
 @dataclass(frozen=True)
@@ -47,34 +46,23 @@ class Keys:
     @property
     def prediction_log(self) -> Path:
         """The secrets of records that shipper and sink send: a line each of 64 hexadecimal digits, the current one first."""
-        return self.folder / _PREDICTION_LOG
+        return self.folder / PREDICTION_LOG
 
     @property
     def verdicts(self) -> Path:
         """The secrets of verdicts, in the same form."""
-        return self.folder / _VERDICTS
+        return self.folder / VERDICTS
 
     def prediction_id_secret(self) -> bytes:
         """The 32-byte secret of prediction ids. Raises OperatorError where it is missing or has another length."""
         path = self.prediction_id
-        secret = _read(path)
-        if len(secret) != _SECRET_BYTES:  # with an empty key anyone could make ids
+        secret = read_key(path)
+        if len(secret) != SECRET_BYTES:  # with an empty key anyone could make ids
             raise OperatorError(
-                f"the key {path} has {len(secret)} bytes, expected {_SECRET_BYTES}",
+                f"the key {path} has {len(secret)} bytes, expected {SECRET_BYTES}",
                 hint="restore it from a backup",
             )
         return secret
-
-
-def record_secrets(path: Path) -> tuple[bytes, ...]:
-    """The secrets in a file of record keys, the current one first. Raises OperatorError where one is missing or malformed."""
-    lines = _read(path).decode("ascii", "replace").split()
-    if not lines or any(_RECORD_SECRET.fullmatch(line) is None for line in lines):
-        raise OperatorError(
-            f"the key {path} is malformed, expected lines of {2 * _SECRET_BYTES} hexadecimal digits",
-            hint="restore it from a backup; `openssl rand -hex 32` makes a new line",
-        )
-    return tuple(bytes.fromhex(line) for line in lines)
 
 
 def ensure_keys(home: Path) -> Keys:
@@ -90,18 +78,14 @@ def ensure_keys(home: Path) -> Keys:
     if all(path.exists() for path in (keys.signing, keys.verifying, *secrets)):
         return keys
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _create(keys.prediction_id, os.urandom(_SECRET_BYTES))
+    _create(keys.prediction_id, os.urandom(SECRET_BYTES))
     for path in (keys.prediction_log, keys.verdicts):
-        _create(path, f"{os.urandom(_SECRET_BYTES).hex()}\n".encode())
+        _create(path, f"{os.urandom(SECRET_BYTES).hex()}\n".encode())
     _create_pair(keys)
     return keys
 
 
 def _create_pair(keys: Keys) -> None:
-    # Imported here: shipper and sink read their keys, and their images have no cryptography.
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     private = ec.generate_private_key(ec.SECP256R1())
     _create(
         keys.signing,
@@ -118,16 +102,6 @@ def _create_pair(keys: Keys) -> None:
         ),
         mode=0o644,
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise OperatorError(
-            f"the key {path} cannot be read: {error.strerror}",
-            hint="`homeostat up` creates the keys; or restore them from a backup",
-        ) from error
 
 
 def _create(path: Path, content: bytes, mode: int = 0o600) -> None:

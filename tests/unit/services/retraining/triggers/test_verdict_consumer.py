@@ -11,6 +11,7 @@ from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.contracts.topics import VERDICTS
+from shared.contracts.verdict import cause_key
 from shared.errors import DependencyUnavailable, IntegrityError, NotFound
 from shared.messaging.interfaces import Partition
 from shared.messaging.record_mac import RecordMac
@@ -176,12 +177,13 @@ def test_verdict_with_an_id_of_something_else_starts_nothing(identity: str) -> N
     assert (ear.handler.received, ear.count("refused")) == (keys, 1.0)
 
 
-def test_verdict_about_no_possible_model_is_unreadable() -> None:
+def test_verdict_about_no_possible_model_is_refused() -> None:
     ear = Ear()
-    wrong = verdict(1).model_copy(update={"model": "../toy"})
+    key = cause_key("../toy", "evaluation", verdict(1).version, verdict(1).window_end)
+    wrong = verdict(1).model_copy(update={"model": "../toy", "verdict_id": key})
     ear.put(wrong.model_dump_json().encode())
     ear.listener.consume_once(0.1)
-    assert (ear.handler.received, ear.count("unreadable")) == ([], 1.0)
+    assert (ear.handler.received, ear.count("refused")) == ([], 1.0)
 
 
 def test_verdict_from_the_future_starts_nothing() -> None:
