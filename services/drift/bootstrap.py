@@ -24,12 +24,12 @@ from services.drift.verdicts.kafka_topic import KafkaVerdicts
 from services.drift.verdicts.publisher import Publisher
 from services.drift.verdicts.state_changes import StateChanges
 from services.drift.verdicts.store import VerdictStore
-from shared.contracts.key_files import record_secrets
 from shared.grafana.annotator import Annotator, NoAnnotator, annotator_from
 from shared.http.host_check import AllowedHosts
 from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
 from shared.models.signed_versions.installation_keys import Keys
+from shared.models.signed_versions.key_files import record_secrets
 from shared.observability.logs import get_logger, log_unknown_error
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake

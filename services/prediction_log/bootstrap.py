@@ -14,12 +14,12 @@ from services.prediction_log.metrics import ShipperMetrics, SinkMetrics
 from services.prediction_log.settings import ShipperSettings, SinkSettings
 from services.prediction_log.shipper.shipper import Shipper
 from services.prediction_log.sink.sink import TOPICS, Sink
-from shared.contracts.key_files import PREDICTION_LOG, record_secrets
 from shared.errors import HomeostatError
 from shared.http.metrics_server import MetricsServer
 from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
+from shared.models.signed_versions.key_files import PREDICTION_LOG, record_secrets
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake

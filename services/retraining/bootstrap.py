@@ -31,7 +31,6 @@ from services.retraining.runs.scheduler import RunScheduler
 from services.retraining.settings import RetrainingSettings
 from services.retraining.tracking.outbox_relay import OutboxRelay, Tracker
 from services.retraining.triggers.verdict_consumer import VerdictConsumer
-from shared.contracts.key_files import record_secrets
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.errors import HomeostatError, OperatorError
@@ -40,6 +39,7 @@ from shared.http.host_check import AllowedHosts
 from shared.messaging.consumer import open_consumer
 from shared.messaging.record_mac import RecordMac
 from shared.models.signed_versions.installation_keys import Keys, ensure_keys
+from shared.models.signed_versions.key_files import record_secrets
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.contracts.key_files import record_secrets
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
 from shared.models.signed_versions.installation_keys import Keys
+from shared.models.signed_versions.key_files import record_secrets
 
 
 def send_verdicts(home: Path, bootstrap: str, *verdicts: Verdict) -> None:

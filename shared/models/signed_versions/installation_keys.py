@@ -9,9 +9,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from shared.contracts.key_files import PREDICTION_LOG, SECRET_BYTES, VERDICTS, read_key
 from shared.errors import OperatorError
 from shared.files import create_atomic
+from shared.models.signed_versions.key_files import PREDICTION_LOG, SECRET_BYTES, VERDICTS, read_key
 
 _SIGNING = "signing.pem"
 _VERIFYING = "signing.pub"

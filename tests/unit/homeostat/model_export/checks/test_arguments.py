@@ -17,6 +17,7 @@ DEFAULTS: dict[str, Any] = {
     "features": None,
     "kind": "",
     "labels": None,
+    "runtime": "onnxruntime",
     "tolerance": 1e-4,
     "allowed_share": 0.001,
     "outcome_delay": "1d",
@@ -116,7 +117,13 @@ def test_rows_are_a_table_with_rows(rows: Any, said: str) -> None:
     assert str(refused.value) == said
 
 
-NOTHING: dict[str, Any] = {"positive": None, "kind": "", "output": "", "labels": None}
+NOTHING: dict[str, Any] = {
+    "positive": None,
+    "kind": "",
+    "output": "",
+    "labels": None,
+    "runtime": "onnxruntime",
+}
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from threading import Barrier
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from shared.contracts.key_files import record_secrets
 from shared.errors import OperatorError
 from shared.models.signed_versions.installation_keys import Keys, ensure_keys
+from shared.models.signed_versions.key_files import record_secrets
 
 SECRETS = {"signing.pem", "prediction_id.key", "prediction_log.key", "verdicts.key"}
 ALL = SECRETS | {"signing.pub"}

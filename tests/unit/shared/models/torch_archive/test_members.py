@@ -85,7 +85,7 @@ def test_overlapping_members_are_refused() -> None:
 @pytest.mark.parametrize("kept", [0, 10, 500, 2500])
 def test_truncated_archive_is_refused(kept: int) -> None:
     whole = zipped(members())
-    refused(whole[:kept], "no complete archive")
+    refused(whole[:kept], "not a complete archive")
 
 
 def test_flipped_bit_of_a_member_is_refused() -> None:
