@@ -182,6 +182,11 @@ def export(
         if kept
         else parse_loop_spec(inferred(columns), origin="the inferred loop.yaml")
     )
+    if name and loop.model != name:
+        raise ExportRefused(
+            f"{folder / LOOP} is of model {loop.model}, and the given name is {name}",
+            hint=f"leave the name out, or export to a folder of its own: the versions of {loop.model} belong to this one",
+        )
     check_features(columns, loop)
     check_project(source.kind, loop.prediction)
     chosen, verified = _best_conversion(source, columns, frame, loop, tolerance, allowed_share)

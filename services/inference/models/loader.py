@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +26,8 @@ from shared.models.probe import probe, spread
 from shared.stores.model_store import ModelStore
 
 _MEASURED_ROWS = 64
+# For the answers in float32 of a declared precision: they are computed on the CPU.
+_COMPARED_SECONDS = 5.0
 _MAX_PASSED = 4096  # versions that are remembered
 
 
@@ -95,15 +98,15 @@ class Loader:
         options, tolerance = self._options_of(manifest)
         file = manifest.model_file
         exact: Array | None = None
+        compared = candidate.reference
         if not options.form.is_exact:
             with self._trial(file, candidate.model, EXACT, is_wanted) as engine:
-                exact = Servable(release, manifest, engine, loaded_at=datetime.now(UTC)).run(
-                    _compared(manifest, candidate.rows)
-                )
+                servable = Servable(release, manifest, engine, loaded_at=datetime.now(UTC))
+                exact, compared = _exact_answers(servable, candidate.reference)
         with self._trial(file, candidate.model, options, is_wanted) as engine:
             tried = Servable(release, manifest, engine, loaded_at=datetime.now(UTC))
             if exact is not None:
-                tried.difference = self._difference(tried, candidate.rows, exact)
+                tried.difference = self._difference(tried, compared, exact)
             probe(
                 lambda table: tried.run(batch_of(manifest, table)),
                 manifest.features,
@@ -137,7 +140,9 @@ class Loader:
     def _difference(self, servable: Servable, reference: pa.Table, exact: Array) -> float:
         """The largest difference from the exact answers. Raises UnservableModel if it is beyond the tolerance."""
         try:
-            answered = servable.run(_compared(servable.manifest, reference))
+            answered = np.concatenate(
+                [servable.run(batch) for batch in _batches(servable.manifest, reference)]
+            )
         except UnservableModel as error:
             raise inaccurate(
                 f"in {servable.form} the model fails on reference rows: {error.message}"
@@ -220,6 +225,17 @@ class Loader:
         return answered[np.arange(len(classes)), classes.astype(np.intp)]
 
 
-def _compared(manifest: Manifest, reference: pa.Table) -> Batch:
-    """The rows on which forms are compared: no more than one batch, since float32 on the CPU is slow."""
-    return batch_of(manifest, reference.take(spread(reference.num_rows, _MEASURED_ROWS)))
+def _exact_answers(servable: Servable, reference: pa.Table) -> tuple[Array, pa.Table]:
+    """The answers in float32 and their rows: all reference rows, or as many, spread over them, as take `_COMPARED_SECONDS`."""
+    start = time.perf_counter()
+    first = reference.slice(0, _MEASURED_ROWS)
+    servable.run(batch_of(servable.manifest, first))
+    row_seconds = (time.perf_counter() - start) / first.num_rows
+    rows = max(_MEASURED_ROWS, int(_COMPARED_SECONDS / row_seconds))
+    compared = reference.take(spread(reference.num_rows, rows))
+    return np.concatenate([servable.run(batch) for batch in _batches(servable.manifest, compared)]), compared
+
+
+def _batches(manifest: Manifest, rows: pa.Table) -> Iterator[Batch]:
+    for start in range(0, rows.num_rows, _MEASURED_ROWS):
+        yield batch_of(manifest, rows.slice(start, _MEASURED_ROWS))

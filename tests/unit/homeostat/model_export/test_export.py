@@ -317,6 +317,9 @@ def test_an_edited_loop_yaml_is_kept_and_must_fit(
         "reference.parquet",
     )
     assert (tmp_path / "loop.yaml").read_text() == edited
+    with pytest.raises(ExportRefused, match="loop.yaml is of model fraud, and the given name is credit"):
+        homeostat.export(fitted, rows, tmp_path, name="credit")
+    assert homeostat.export(fitted, rows, tmp_path, name="fraud").files[0] == "model.onnx"
     (tmp_path / "loop.yaml").write_text(edited.replace("name: card", "name: chip"))
     with pytest.raises(
         ExportRefused,

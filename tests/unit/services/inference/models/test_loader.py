@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from services.inference.declared_precision import Form
+from services.inference.models import loader as loader_module
+from services.inference.models.input_schema import Batch
 from services.inference.models.loader import Loader, Trial
 from services.inference.models.servable import Engine, Servable
 from services.inference.runtimes.devices import Device
@@ -22,7 +25,7 @@ from shared.errors import IntegrityError, NotFound, UnservableModel
 from shared.models.contract import TensorType
 from shared.models.signed_versions.verification import verify_version
 from tests.fakes.class_model import TABLE, put_classes
-from tests.fakes.toy_model import ROW, ToyStore, toy_onnx
+from tests.fakes.toy_model import ROW, ToyStore, toy_onnx, toy_reference
 from tests.fakes.trial import trial_in_this_process
 from tests.fakes.vector_model import LINES, embedding_loop, put_vectors, values_loop
 from tests.waiting import bound
@@ -352,3 +355,46 @@ def test_earlier_release_is_wanted_beside_one_that_failed(toys: ToyStore, engine
     newest = toys.put_and_release(6.0)
     assert not loader.is_newest(earlier)
     assert loader.is_newest(newest)
+
+
+class RoundingEngine:
+    """Answers float32 rows by `count`; as fp16, the last row only is wrong. `calls` are the rows of each call."""
+
+    def __init__(self, manifest: Manifest, *, wrong: bool = False) -> None:
+        self.manifest, self.wrong, self.calls = manifest, wrong, list[int]()
+
+    def run(self, batch: Batch) -> Any:
+        self.calls.append(batch.rows)
+        counts = np.asarray(batch.feeds["count"], np.float32).reshape(-1)
+        return counts + (counts == 1499) if self.wrong else counts
+
+
+def compared_rows(toys: ToyStore, tmp_path: Path) -> tuple[Manifest, pa.Table]:
+    toy_reference(tmp_path / "many.parquet", 1.0, rows=1500)
+    return toys.put(1.0), pq.read_table(tmp_path / "many.parquet")
+
+
+def test_declared_precision_is_compared_on_all_reference_rows(
+    loader: Loader, toys: ToyStore, tmp_path: Path
+) -> None:
+    """A tree may take another branch at a single row."""
+    manifest, reference = compared_rows(toys, tmp_path)
+    exact = RoundingEngine(manifest)
+    answers, compared = loader_module._exact_answers(exact, reference)  # type: ignore[arg-type]
+    assert answers.tolist() == list(range(1500))
+    assert max(exact.calls) == 64
+    wrong: Any = RoundingEngine(manifest, wrong=True)
+    wrong.form = Form("fp16")
+    loader._precision_tolerance = 1e-6
+    with pytest.raises(UnservableModel, match="reference row 1499"):
+        loader._difference(wrong, compared, answers)
+
+
+def test_slow_model_is_compared_on_fewer_rows_spread_over_all(
+    toys: ToyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, reference = compared_rows(toys, tmp_path)
+    monkeypatch.setattr(loader_module, "_COMPARED_SECONDS", 0.0)
+    answers, compared = loader_module._exact_answers(RoundingEngine(manifest), reference)  # type: ignore[arg-type]
+    assert compared.num_rows == len(answers) == 64
+    assert answers[[0, -1]].tolist() == [0, 1499]
