@@ -354,7 +354,7 @@ def test_files_of_the_libraries_are_read(rows: pd.DataFrame, export: Export, tmp
     )
     with pytest.warns(homeostat.ExportWarning, match="unseen categories: not compared"):
         assert export(tmp_path / "model.ubj", rows).library == "XGBoost"
-    assert_equal(export(tmp_path / "model.txt", rows, name="other"), SETS)
+    assert_equal(export(tmp_path / "model.txt", rows), SETS)
     report = homeostat.export(tmp_path / "model.cbm", given, tmp_path / "cat")
     assert (report.library, report.kind.name) == ("CatBoost", "probability")
 
