@@ -1,6 +1,6 @@
 """Authentication of Kafka records: a message authentication code (MAC) in a header, over everything else that a record says.
 
-Without it, whoever can write to the broker could start retrainings, or add rows to the lake in the name of a writer.
+Without it, any client with write access to the broker could start retrainings, or add rows to the lake in the name of a writer.
 
 1. The MAC is HMAC-SHA-256 (RFC 2104) over topic, key, other headers and value, each preceded by its length: no two different
    records give the same input.

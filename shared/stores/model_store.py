@@ -25,10 +25,14 @@ from shared.contracts.manifest import MANIFEST, SIGNATURE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import Conflict, DependencyUnavailable, IntegrityError, NotFound
 from shared.models.signed_versions.installation_keys import Keys
-from shared.models.signed_versions.release_signature import entry_digest, sign_release, verify_release
+from shared.models.signed_versions.release_signature import (
+    RELEASE_LOG_HINT,
+    entry_digest,
+    sign_release,
+    verify_release,
+)
 from shared.stores.objects import objects_of
 
-_LOG_HINT = "restore the release log from a backup, or release a version again"
 _RELEASE = re.compile(r"([0-9]{6,12})\.json")
 _VERSION = re.compile(r"[0-9a-z]{1,64}")
 # A file of another size than its manifest says is read up to here: the caller verifies digests.
@@ -119,16 +123,17 @@ class ModelStore:
             release = Release.model_validate(orjson.loads(raw))
         except (ValidationError, orjson.JSONDecodeError) as error:
             raise IntegrityError(
-                f"release {generation} of {model} cannot be read: {error}", hint=_LOG_HINT
+                f"release {generation} of {model} cannot be read: {error}", hint=RELEASE_LOG_HINT
             ) from error
         if (release.model, release.generation) != (model, generation):
             raise IntegrityError(
                 f"release {generation} of {model} contains release {release.generation} of {release.model}",
-                hint=_LOG_HINT,
+                hint=RELEASE_LOG_HINT,
             )
         if not _VERSION.fullmatch(release.version):  # it becomes a path
             raise IntegrityError(
-                f"release {generation} of {model} names no version: {release.version[:80]!r}", hint=_LOG_HINT
+                f"release {generation} of {model} names no version: {release.version[:80]!r}",
+                hint=RELEASE_LOG_HINT,
             )
         self._verify(release, raw)
         return release
@@ -142,7 +147,7 @@ class ModelStore:
             if self._keys is not None and release.previous_entry != digest:
                 raise IntegrityError(
                     f"release {number} of {model} does not follow release {number - 1}: the log was changed",
-                    hint=_LOG_HINT,
+                    hint=RELEASE_LOG_HINT,
                 )
             found.append(release)
             digest = entry_digest(raw)

@@ -32,7 +32,7 @@ def models() -> SdkPanel:
         unit="short",
         shows="Models with a live version: those in memory, and those that the next request loads.",
         normal="all loaded without a memory bound.",
-        hint="many unloaded ones cost nothing while nobody asks for them.",
+        hint="unloaded models take no memory; their next request waits for a load.",
         empty="No server is scraped: `homeostat status`, then `homeostat doctor`.",
     )
     return time_series(

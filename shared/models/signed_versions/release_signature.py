@@ -11,19 +11,19 @@ from base64 import b64decode, b64encode
 from hashlib import sha256
 
 import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from shared.contracts.release import Release
 from shared.errors import IntegrityError, OperatorError
 from shared.models.signed_versions.installation_keys import Keys
 
-_HINT = "restore the release log from a backup, or release a version again"
+RELEASE_LOG_HINT = "restore the release log from a backup, or release a version again"
 
 
 def sign_release(release: Release, keys: Keys) -> Release:
     """The entry with its signature. Raises OperatorError without the private key."""
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     try:
         key = serialization.load_pem_private_key(keys.signing.read_bytes(), password=None)
     except (OSError, ValueError) as error:
@@ -37,13 +37,9 @@ def sign_release(release: Release, keys: Keys) -> Release:
 
 def verify_release(release: Release, keys: Keys) -> None:
     """Raises IntegrityError unless this installation has signed the entry, OperatorError without the public key."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     name = f"release {release.generation} of {release.model}"
     if not release.signature:
-        raise IntegrityError(f"{name} is not signed", hint=_HINT)
+        raise IntegrityError(f"{name} is not signed", hint=RELEASE_LOG_HINT)
     try:
         key = serialization.load_pem_public_key(keys.verifying.read_bytes())
     except (OSError, ValueError) as error:
@@ -57,7 +53,7 @@ def verify_release(release: Release, keys: Keys) -> None:
         )
     except (InvalidSignature, ValueError) as error:
         raise IntegrityError(
-            f"{name} is not signed with the key of this installation, or was changed", hint=_HINT
+            f"{name} is not signed with the key of this installation, or was changed", hint=RELEASE_LOG_HINT
         ) from error
 
 

@@ -204,7 +204,7 @@ def test_a_verdict_and_the_alert_after_it_are_one_cause(
     loop = Loop(tmp_path, stack, drift_kafka=kafka_broker.bootstrap, retraining_kafka=kafka_broker.bootstrap)
     verdict = loop.verdict()
     loop.wait_until_sent(SENT)
-    # Whoever listens lets the verdict decide, also where the alert was quicker. The last deliveries may still be on their way.
+    # The verdict decides, also where the alert arrived first. The last deliveries may arrive later.
     decision = eventually(
         lambda: (found := only_decision(loop, verdict))["deliveries"] > SENT and found,
         lambda: f"the verdict leads to a run; {loop.logs()}",

@@ -102,26 +102,6 @@ def test_missing_secrets_are_added_to_an_installation(tmp_path: Path) -> None:
     assert (keys.verdicts.read_bytes(), keys.signing.read_bytes()) == before
 
 
-def test_secrets_of_records_are_lines_with_the_current_one_first(tmp_path: Path) -> None:
-    keys = ensure_keys(tmp_path)
-    assert record_secrets(keys.verdicts) != record_secrets(keys.prediction_log)
-    keys.verdicts.write_text("ab" * 32 + "\n" + "cd" * 32 + "\n")
-    assert record_secrets(keys.verdicts) == (b"\xab" * 32, b"\xcd" * 32)
-
-
-@pytest.mark.parametrize("content", ["", "ab" * 31, "ab" * 33, "zz" * 32, "ab" * 32 + "\nshort"])
-def test_malformed_secret_of_records_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "verdicts.key").write_text(content)
-    with pytest.raises(OperatorError, match="malformed, expected lines of 64 hexadecimal digits"):
-        record_secrets(tmp_path / "verdicts.key")
-
-
-def test_missing_secret_of_records_names_file_and_hint(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match="verdicts.key cannot be read") as refusal:
-        record_secrets(tmp_path / "verdicts.key")
-    assert "homeostat up" in refusal.value.hint
-
-
 def test_server_needs_only_public_key_and_secret(tmp_path: Path) -> None:
     """Such as a container that is given these two in a folder it cannot write: nothing is made beside them."""
     made = ensure_keys(tmp_path / "installation")
