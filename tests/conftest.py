@@ -26,11 +26,22 @@ __all__ = [
     "pytest_xdist_make_scheduler",
 ]
 
+# Every run starts with the usual permissions, whoever runs it: images, volumes and secrets are read by other users than ours.
+os.umask(0o022)
 # No component under test may call home, in this process or in one it starts.
 os.environ.update(BENTOML_DO_NOT_TRACK="True", DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true")
 # Workers share the cores: one thread each in numeric libraries.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+
+@pytest.fixture(autouse=True)
+def restored_umask() -> Iterator[None]:
+    """An entry point that a test runs in this process keeps its files private; what later tests write is theirs to decide."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")
