@@ -19,7 +19,7 @@ State = Literal[
     "refused",  # the gate refused it, or the champion changed meanwhile
     "failed",  # training or packaging failed
     "rejected",  # a person rejected it
-    "abandoned",  # ended before training: too little or unfit data
+    "abandoned",  # too little or unfit data, or the service died again and again in one step
 ]
 
 WORKING: tuple[State, ...] = ("queued", "snapshotting", "training", "packaging", "evaluating", "promoting")
@@ -29,13 +29,13 @@ ENDS: tuple[State, ...] = ("promoted", "succeeded", "refused", "failed", "reject
 
 TRANSITIONS: dict[State, tuple[State, ...]] = {
     "suggested": ("queued", "rejected"),
-    "queued": ("snapshotting", "failed"),
+    "queued": ("snapshotting", "abandoned", "failed"),
     "snapshotting": ("training", "abandoned", "failed"),
-    "training": ("packaging", "failed"),
-    "packaging": ("evaluating", "failed"),
-    "evaluating": ("promoting", "waiting_for_approval", "succeeded", "refused", "failed"),
+    "training": ("packaging", "abandoned", "failed"),
+    "packaging": ("evaluating", "abandoned", "failed"),
+    "evaluating": ("promoting", "waiting_for_approval", "succeeded", "refused", "abandoned", "failed"),
     "waiting_for_approval": ("promoting", "rejected", "refused"),
-    "promoting": ("promoted", "refused", "failed"),
+    "promoting": ("promoted", "refused", "abandoned", "failed"),
     "promoted": (),
     "succeeded": (),
     "refused": (),

@@ -46,7 +46,8 @@ class RetrainingSettings(BaseSettings):
     attempts: int = Field(
         3,
         ge=1,
-        description="Maximum number of training attempts per run; training is repeated if the service dies during it.",
+        description="How often a step of a run is started. A step is repeated if the service dies in it; a run whose step "
+        "ended the service this many times is abandoned. Stopping the service does not count.",
     )
     niceness: int = Field(
         5,

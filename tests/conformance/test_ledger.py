@@ -630,6 +630,7 @@ def test_migration_keeps_rows(engine: Engine, ledger: Ledger) -> None:
     before = ledger.decisions()
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE acknowledgement"))
+        connection.execute(text("ALTER TABLE run DROP COLUMN step_starts"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0101'"))
     upgraded = open_engine(engine.url.render_as_string(hide_password=False))
     try:
@@ -639,6 +640,21 @@ def test_migration_keeps_rows(engine: Engine, ledger: Ledger) -> None:
         assert acknowledge(Ledger(upgraded), "k2")["actor"] == "ann"
     finally:
         upgraded.dispose()
+
+
+def test_starts_of_a_step_are_counted_until_it_ends(ledger: Ledger) -> None:
+    record(ledger)
+    assert ledger.begin_step("run-k1").step_starts == 1
+    ledger.transition("run-k1", "snapshotting", NOW)  # the same step
+    assert [ledger.begin_step("run-k1").step_starts for _ in range(2)] == [2, 3]
+    ledger.leave_step("run-k1")
+    assert ledger.run("run-k1").step_starts == 2
+    ledger.transition("run-k1", "training", NOW)
+    assert ledger.run("run-k1").step_starts == 0
+    ledger.leave_step("run-k1")
+    assert ledger.run("run-k1").step_starts == 0
+    walk(ledger, "run-k1", "failed")
+    assert ledger.begin_step("run-k1").step_starts == 0, "an ended run has no step"
 
 
 def test_releases_are_recorded_once(ledger: Ledger) -> None:

@@ -39,9 +39,10 @@ from services.retraining.ledger.tables import (
     outbox,
     project,
     release,
+    run,
 )
 from services.retraining.policy.decision import AWAITED, Decision, PastRun, PastVerdict
-from services.retraining.run_states import WAITING, State
+from services.retraining.run_states import WAITING, WORKING, State
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
 from shared.errors import Conflict, NotFound
@@ -159,6 +160,19 @@ class Ledger(LedgerQueries):
         """
         with writing(self._engine) as connection:
             return transition_run(connection, run_of(connection, run_id), to, now, values)
+
+    def begin_step(self, run_id: str) -> Run:
+        """Count a start of the run's current step; a change of its state resets the count. Raises NotFound."""
+        with writing(self._engine) as connection:
+            working = update(run).where(run.c.run_id == run_id, run.c.state.in_(WORKING))
+            connection.execute(working.values(step_starts=run.c.step_starts + 1))
+            return run_of(connection, run_id)
+
+    def leave_step(self, run_id: str) -> None:
+        """Take the last start back: the step did not end, and the service did not die in it."""
+        with writing(self._engine) as connection:
+            begun = update(run).where(run.c.run_id == run_id, run.c.step_starts > 0)
+            connection.execute(begun.values(step_starts=run.c.step_starts - 1))
 
     def record_gate(
         self, run_id: str, *, passed: bool, digest: str, result: dict[str, Any], now: datetime

@@ -37,6 +37,7 @@ class Recorded:
 class Run:
     """A run. `lake` and `snapshot` are set when the snapshot is taken, `version` when the model is packaged.
 
+    `attempts` counts trainings, `step_starts` the starts of the current step that did not end: the service died in them.
     `source` and `cause_reason` are those of its cause; `reason` is the decision's, later that of the run's end.
     """
 
@@ -56,6 +57,7 @@ class Run:
     reason_code: str
     reason: str
     attempts: int
+    step_starts: int
     seconds: dict[str, float]
     created_at: datetime
     state_changed_at: datetime

@@ -101,6 +101,7 @@ def insert_run(
             reason_code=made.reason_code,
             reason=made.reason,
             attempts=0,
+            step_starts=0,
             seconds={},
             created_at=now,
             state_changed_at=now,
@@ -127,6 +128,8 @@ def transition_run(connection: Connection, old: Run, to: State, now: datetime, v
             )
         spent = round(old.seconds.get(old.state, 0.0) + (now - old.state_changed_at).total_seconds(), 3)
         values = {"state_changed_at": now, "seconds": {**old.seconds, old.state: spent}, **values}
+        if old.state != "queued":  # queued and snapshotting are one step
+            values.setdefault("step_starts", 0)
         if to in ENDS:
             values["ended_at"] = now
         settle(connection, old, to, spent)

@@ -104,6 +104,7 @@ run = Table(
     Column("reason_code", String(32), nullable=False),
     Column("reason", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("step_starts", Integer, nullable=False, server_default="0"),
     Column("seconds", JSON, nullable=False),
     Column("created_at", UtcTimestamp, nullable=False),
     Column("state_changed_at", UtcTimestamp, nullable=False),

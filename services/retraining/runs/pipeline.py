@@ -20,15 +20,17 @@ import pyarrow.parquet as pq
 from services.retraining.dependencies import Dependencies
 from services.retraining.ledger.records import Run
 from services.retraining.run_states import State
+from services.retraining.runs.champion_files import fetch_champion
 from services.retraining.runs.data_snapshot import Pin, SnapshotSummary, pin_lake, problem_with, take_snapshot
 from services.retraining.runs.evaluation import compare
 from services.retraining.runs.gate import compared
 from services.retraining.runs.promotion import promoted_by
 from services.retraining.runs.reference_rows import write_reference
+from services.retraining.runs.step_starts import counted_start, given_up
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
 from shared.backoff import Backoff
-from shared.contracts.manifest import MANIFEST, MODEL_FILES, REFERENCE, Origin, short
+from shared.contracts.manifest import REFERENCE, Origin, short
 from shared.errors import (
     Conflict,
     HomeostatError,
@@ -67,9 +69,19 @@ class Pipeline:
     def step(self, run_id: str) -> State:
         """Execute the step for the run's state; returns the new state. Raises Interrupted when the service stops.
 
-        An error of the project or the data ends the run; while a store or disk is unavailable, the step is retried.
+        An error of the project or the data ends the run; while a store or disk is unavailable, the step is retried. A step in
+        which the service died `attempts` times is given up.
         """
-        name = "read"
+        with counted_start(self._deps.ledger, run_id) as run:
+            if run.state not in self._steps:
+                return run.state
+            name, _ = self._steps[run.state]
+            if run.step_starts > self._deps.settings.attempts:
+                reason = given_up(name, run.step_starts - 1)
+                return self._end(run_id, "abandoned", "service_died", reason).state
+            return self._try(run_id, name)
+
+    def _try(self, run_id: str, name: str) -> State:
         failures = 0
         while True:
             if self._stop.is_set():
@@ -125,32 +137,12 @@ class Pipeline:
         problem = problem_with(summary, run.loop, folder)
         if problem:
             return self._end(run.run_id, "abandoned", "unfit_data", problem, snapshot=asdict(summary))
-        self._fetch_champion(run, folder)
+        fetch_champion(deps.store, deps.keys, run, folder)
         return self._transition(run, "training", snapshot=asdict(summary))
-
-    def _fetch_champion(self, run: Run, folder: RunFolder) -> None:
-        """1. the complete version, verified, for evaluation   2. its model and manifest for the training command"""
-        if not run.champion:
-            return
-        if not folder.champion.is_dir():
-            draft = folder.evaluation / ".champion"
-            shutil.rmtree(draft, ignore_errors=True)
-            self._deps.store.get_version(run.model, run.champion, draft)
-            verify_version(draft, version=run.champion, verifying_key=self._deps.keys.verifying)
-            draft.rename(folder.champion)
-        shutil.rmtree(folder.champion_for_training, ignore_errors=True)
-        folder.champion_for_training.mkdir()
-        for name in (*(name for name in MODEL_FILES if (folder.champion / name).is_file()), MANIFEST):
-            shutil.copyfile(folder.champion / name, folder.champion_for_training / name)
 
     def _train(self, run: Run, folder: RunFolder) -> Run:
         deps = self._deps
         if trained_attempt(folder) is None:
-            if run.attempts >= deps.settings.attempts:
-                raise TrainingFailed(
-                    f"the training was started {run.attempts} times and the service died each time",
-                    hint="check the memory it needs",
-                )
             run = self._transition(run, "training", attempts=run.attempts + 1)
         policy = run.loop.require_performance().retraining
         train(

@@ -10,6 +10,7 @@ from services.retraining.ledger.ledger import Ledger
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.run_states import WORKING
 from services.retraining.runs.leader_lease import Lease
+from services.retraining.runs.step_starts import take_back
 from shared.backoff import Backoff
 from shared.errors import HomeostatError
 from shared.models.training.training_process import Interrupted
@@ -76,6 +77,8 @@ class RunScheduler:
             threads = list(self._active.values())
         for thread in threads:
             thread.join(timeout=max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():  # the process ends without it, which is no death of the service
+                take_back(self._ledger, thread.name)
         self._lease.release()
 
     def holder(self) -> str:

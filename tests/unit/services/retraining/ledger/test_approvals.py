@@ -29,6 +29,7 @@ RUN = Run(
     reason_code="drift",
     reason="the loss rose.",
     attempts=0,
+    step_starts=0,
     seconds={},
     created_at=START,
     state_changed_at=START,

@@ -25,7 +25,7 @@ from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Run
 from services.retraining.ledger.tables import run as run_table
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.run_states import WORKING
+from services.retraining.run_states import WORKING, State
 from services.retraining.runs.gate import digest_of
 from services.retraining.runs.pipeline import Pipeline
 from services.retraining.runs.workspace import RunFolder
@@ -605,15 +605,47 @@ def test_stopping_service_leaves_the_run_unchanged(setup: Setup) -> None:
     assert setup.drive(run_id).state == "promoted"
 
 
-def test_training_attempts_are_limited(setup: Setup) -> None:
+@pytest.mark.parametrize(
+    ("state", "step", "call"),
+    [
+        ("snapshotting", "snapshot", "before read_joined"),
+        ("training", "train", "before train"),
+        ("packaging", "package", "before put_version"),
+        ("evaluating", "evaluate", "before record_gate"),
+        ("promoting", "promote", "before get_version"),
+    ],
+)
+def test_step_in_which_the_service_dies_is_not_repeated_for_ever(
+    setup: Setup, state: State, step: str, call: str
+) -> None:
     run_id = setup.ask()
-    setup.launcher.raises = Killed()
+    while setup.ledger.run(run_id).state not in (state, "queued" if state == "snapshotting" else state):
+        Pipeline(setup.deps, setup.stop).step(run_id)
     for _ in range(3):
         with pytest.raises(Killed):
-            setup.drive(run_id)
+            setup.drive(run_id, dying(setup.deps, At(call)))
+        assert setup.ledger.run(run_id).state == state
     run = setup.drive(run_id)
-    assert (run.state, run.reason_code) == ("failed", "training")
-    assert "started 3 times" in run.reason
+    assert (run.state, run.reason_code) == ("abandoned", "service_died")
+    assert run.reason.startswith(f"the service died 3 times in the step {step} of this run")
+    assert setup.installation.store.latest_generation(MODEL) == 1
+    assert [past.open for past in setup.ledger.past_runs(MODEL)] == [False]
+
+
+def test_step_that_ends_and_stops_are_not_counted(setup: Setup) -> None:
+    run_id = setup.ask()
+    for _ in range(2):
+        with pytest.raises(Killed):
+            setup.drive(run_id, dying(setup.deps, At("before train")))
+    for _ in range(5):
+        setup.launcher.raises = Interrupted(run_id)
+        with pytest.raises(Interrupted):
+            setup.drive(run_id)
+    assert setup.ledger.run(run_id).step_starts == 2
+    setup.launcher.raises = None
+    assert Pipeline(setup.deps, setup.stop).step(run_id) == "packaging"
+    assert setup.ledger.run(run_id).step_starts == 0
+    assert setup.drive(run_id).state == "promoted"
 
 
 # A crash at any call to a store
@@ -729,6 +761,8 @@ def test_snapshot_uses_pinned_versions_after_a_crash(
 
 def test_run_ends_once_after_a_kill_at_any_store_call(setup: Setup) -> None:
     """Each run is killed at one call and at later calls after resuming; then there is one run, one release, and no open run."""
+    patient = setup.deps.settings.model_copy(update={"attempts": 4})
+    setup = replace(setup, deps=replace(setup.deps, settings=patient))
     counting = Fuse(0)
     setup.drive(setup.ask("count"), dying(setup.deps, counting))
     assert len(counting.calls) > 40

@@ -236,6 +236,30 @@ def test_next_process_continues_at_the_interrupted_step(
     assert second.steps.of(run_id)[0] == state
 
 
+def test_step_that_outlasts_a_stop_is_no_death(
+    ledger: Ledger, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler_module, "_STOP_SECONDS", 0.2)
+    run_id = add_run(ledger, "k1")
+    process = start(leading=False)
+    begun, released = Event(), Event()
+
+    def work_on(_: str, at: str) -> None:
+        ledger.begin_step(run_id)
+        begun.set()
+        released.wait(20)
+        raise Interrupted(run_id)
+
+    process.steps.before = work_on
+    process.fake_lease.ours = True
+    assert begun.wait(20)
+    try:
+        process.stop()
+        assert ledger.run(run_id).step_starts == 0
+    finally:
+        released.set()
+
+
 @pytest.mark.parametrize("error", [OperatorError("ledger unavailable", hint="start it"), ZeroDivisionError()])
 def test_failed_thread_is_restarted_with_backoff(
     ledger: Ledger, start: Callable[..., Process], error: Exception
