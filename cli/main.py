@@ -43,6 +43,12 @@ PAGE: tuple[Entry, ...] = (
     Entry(START, "down", "Stop the stack.", "homeostat down"),
     Entry(START, "demo", "Run the demo: replay a real year of flights.", "homeostat demo --part 0.1 --keep"),
     Entry(START, "doctor", "Check the installation; print a hint for each failure.", "homeostat doctor"),
+    Entry(
+        START,
+        "certificates",
+        "Make certificates to try encrypted connections.",
+        module="cli.certificates.command",
+    ),
     Entry(MODEL, "init", "Write a complete model project.", "homeostat init my-model"),
     Entry(
         MODEL,

@@ -17,6 +17,7 @@ from docs.reference.markdown import code, table
 from docs.reference.sources import module_name, parse, service_of, sources
 from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.gpu import GpuCollector, GpuFigures
+from shared.http.tls.metrics import CertificateCollector
 from shared.spool import SpoolStatistics
 
 
@@ -48,6 +49,12 @@ class _SilentGpu:
         return GpuFigures(None, None, None)
 
 
+class _SomeCertificate:
+    """A certificate that has expired."""
+
+    expires = 0.0
+
+
 @cache
 def all_metrics() -> tuple[Metric, ...]:
     """Every metric of the program, by owner and name."""
@@ -61,6 +68,9 @@ def all_metrics() -> tuple[Metric, ...]:
     spool = CollectorRegistry()
     spool.register(SpoolCollector(_EmptySpool()))  # type: ignore[arg-type]  # asked for its statistics only
     found |= set(_held(spool, "services.inference"))
+    listener = CollectorRegistry()
+    listener.register(CertificateCollector(_SomeCertificate()))
+    found |= set(_held(listener, "shared"))
     gpu = CollectorRegistry()
     gpu.register(GpuCollector(_SilentGpu(), "cuda"))
     found |= set(_held(gpu, "services.inference"))

@@ -12,6 +12,8 @@ from services.console.settings import ConsoleSettings
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
 from shared.http.server import open_listener
+from shared.http.tls.server_certificate import server_certificate
+from shared.http.tls.settings import TlsSettings
 from shared.observability.logs import configure_logs, get_logger
 
 
@@ -26,6 +28,7 @@ def main() -> int:
         settings = ConsoleSettings()
         configure_logs("console", settings)
         listener = open_listener(settings.host, settings.port, "HOMEOSTAT_CONSOLE_PORT")
+        certificate = server_certificate(TlsSettings())
     except ValidationError as error:
         first = error.errors()[0]
         field = "_".join(map(str, first["loc"])).upper()
@@ -36,7 +39,7 @@ def main() -> int:
         log.error("cannot_start", problem=error.message, hint=error.hint)
         return 1
     log.info("listening", host=settings.host, port=listener.getsockname()[1])
-    build(settings, listener).serve_forever()
+    build(settings, listener, certificate=certificate).serve_forever()
     return 0
 
 

@@ -20,14 +20,24 @@ from services.console.metrics import ConsoleMetrics
 from services.console.settings import ConsoleSettings
 from shared.http.host_check import AllowedHosts
 from shared.http.server import HttpServer
+from shared.http.tls.metrics import watch_certificate
+from shared.http.tls.server_certificate import ServerCertificate
 
 
 def build(
-    settings: ConsoleSettings, listener: socket.socket, endpoints: Callable[[], Endpoints] | None = None
+    settings: ConsoleSettings,
+    listener: socket.socket,
+    endpoints: Callable[[], Endpoints] | None = None,
+    *,
+    certificate: ServerCertificate | None = None,
 ) -> HttpServer:
-    """The console, not yet started. `endpoints` is called for each snapshot; by default it reads the settings and the stack."""
+    """The console, not yet started. `endpoints` is called for each snapshot; by default it reads the settings and the stack.
+
+    `certificate`: that of the listener; without one it has no TLS.
+    """
     find = endpoints or (lambda: find_endpoints(settings))
     metrics = ConsoleMetrics(CollectorRegistry())
+    watch_certificate(metrics.registry, certificate)
     # Our services are reached directly, never through a proxy from the environment.
     client = httpx.AsyncClient(trust_env=False, timeout=5.0, limits=httpx.Limits(max_connections=64))
     poller = Poller(client, _now, time.monotonic, metrics)
@@ -41,7 +51,7 @@ def build(
     )
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_CONSOLE_NAMES")
     app = make_app(dependencies, hosts, poller.close)
-    return HttpServer(app, listener, graceful_seconds=3)
+    return HttpServer(app, listener, graceful_seconds=3, certificate=certificate)
 
 
 def _now() -> datetime:

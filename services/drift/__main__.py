@@ -32,7 +32,7 @@ def main() -> int:
     # uvicorn shuts down in order and then sends itself the signal again: that one must not end the process before `stop`.
     signal.signal(signal.SIGTERM, _already_ending)
     try:
-        HttpServer(drift.app, listener).serve_forever()
+        HttpServer(drift.app, listener, certificate=drift.certificate).serve_forever()
     finally:
         drift.stop()
     return 0

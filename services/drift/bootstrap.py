@@ -26,6 +26,9 @@ from services.drift.verdicts.state_changes import StateChanges
 from services.drift.verdicts.store import VerdictStore
 from shared.grafana.annotator import Annotator, NoAnnotator, annotator_from
 from shared.http.host_check import AllowedHosts
+from shared.http.tls.metrics import watch_certificate
+from shared.http.tls.server_certificate import ServerCertificate, server_certificate
+from shared.http.tls.settings import TlsSettings
 from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
 from shared.models.signed_versions.installation_keys import Keys
@@ -49,6 +52,7 @@ class Drift:
     topic: KafkaVerdicts
     annotator: Annotator | NoAnnotator
     ready: Event
+    certificate: ServerCertificate | None = None
     _stop: Event = field(default_factory=Event)
     _threads: list[Thread] = field(default_factory=list)
 
@@ -88,8 +92,10 @@ class Drift:
 
 
 def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
-    """Wire the service. Raises OperatorError where the verdict store cannot be opened or a key is missing."""
+    """Wire the service. Raises OperatorError where the verdict store cannot be opened or a key or certificate is missing."""
     metrics = DriftMetrics(CollectorRegistry())
+    certificate = server_certificate(TlsSettings())
+    watch_certificate(metrics.registry, certificate)
     verdicts = VerdictStore(shared.home / "drift" / "verdicts.sqlite")
     keys = Keys(shared.home / "keys")
     store = open_model_store(shared.model_store_url, keys)
@@ -133,7 +139,7 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     ready = Event()
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_DRIFT_NAMES")
     dependencies = Dependencies(monitor, verdicts, reports, metrics.registry, ready, _now(), _now, hosts)
-    return Drift(make_app(dependencies), monitor, publisher, verdicts, topic, annotator, ready)
+    return Drift(make_app(dependencies), monitor, publisher, verdicts, topic, annotator, ready, certificate)
 
 
 def _now() -> datetime:

@@ -22,6 +22,8 @@ from services.inference.tasks.handlers import TaskHandlers
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
 from shared.http.open_files import raise_file_limit
+from shared.http.tls.server_certificate import server_certificate
+from shared.http.tls.settings import TlsSettings
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
 
@@ -33,6 +35,7 @@ _BENTOML_PATHS = frozenset({"/schema.json", "/docs.json", "/score_file"})
 
 _UVICORN_AUTO = "uvicorn.protocols.http.auto:AutoHTTPProtocol"
 _PROTOCOL = "services.inference.fast_path.protocol:FastProtocol"
+_ENCRYPTED_PROTOCOL = "services.inference.fast_path.encrypted_protocol:EncryptedProtocol"
 
 # The event loop waits so long for a thread that computes in Python, such as the one that loads versions, each time it comes back
 # from the operating system; Python's own 5 ms add up to 20 within a request.
@@ -48,8 +51,10 @@ class AdaptedService(Service[Any]):  # type: ignore[misc]
         access = logging.getLogger("uvicorn.access")
         access.handlers.clear()
         access.propagate = False
-        if InferenceSettings().fast_path:
-            _use_fast_protocol()
+        if TlsSettings().certificate is not None:
+            _use_protocol(_ENCRYPTED_PROTOCOL)
+        elif InferenceSettings().fast_path:
+            _use_protocol(_PROTOCOL)
         self.inject_config()
         self._adapter = BentoMLAdapter(in_front=InferenceSettings().fast_path)
         self._adapter.bentoml = AppFactory(
@@ -81,13 +86,13 @@ def _is_bentomls(path: str) -> bool:
     return path in _BENTOML_PATHS or path.startswith("/score_file/")
 
 
-def _use_fast_protocol() -> None:
+def _use_protocol(protocol: str) -> None:
     """Let uvicorn's `auto` mean our protocol: BentoML makes uvicorn's configuration itself, after this, and leaves `http` out."""
-    if HTTP_PROTOCOLS.get("auto") not in (_UVICORN_AUTO, _PROTOCOL):
+    if HTTP_PROTOCOLS.get("auto") not in (_UVICORN_AUTO, _PROTOCOL, _ENCRYPTED_PROTOCOL):
         raise RuntimeError(
             f"uvicorn's protocol `auto` is {HTTP_PROTOCOLS.get('auto')!r}, not {_UVICORN_AUTO!r}"
         )
-    HTTP_PROTOCOLS["auto"] = _PROTOCOL
+    HTTP_PROTOCOLS["auto"] = protocol
 
 
 class BentoMLAdapter:
@@ -116,6 +121,7 @@ class BentoMLAdapter:
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Imported here: BentoML's supervisor imports this module too and needs no model runtime.
         from services.inference.bootstrap import InferenceServer, build
+        from services.inference.fast_path.encrypted_protocol import CERTIFICATE
         from services.inference.fast_path.protocol import STATE
 
         server: InferenceServer | None = None
@@ -128,10 +134,11 @@ class BentoMLAdapter:
                 keep_files_private()
                 raise_file_limit()
                 sys.setswitchinterval(_SWITCH_SECONDS)
-                server = build(InferenceSettings(), HomeostatSettings())
+                certificate = server_certificate(TlsSettings())
+                server = build(InferenceSettings(), HomeostatSettings(), certificate)
                 self.app, self.tasks = server.app, server.tasks
                 # uvicorn hands this state to each connection (ASGI's lifespan state).
-                scope["state"][STATE] = server.hot
+                scope["state"] |= {STATE: server.hot, CERTIFICATE: certificate}
                 await server.start()
             return message
 

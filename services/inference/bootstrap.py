@@ -47,6 +47,7 @@ from services.inference.workers.gpu_choice import gpu_of_worker
 from services.inference.workers.peers import Alone, Peers, SeveralProcesses
 from services.inference.workers.registration import WorkerRegistration, parent_of_this_process, shared_folder
 from shared.contracts.prediction_id import PredictionIds
+from shared.http.tls.metrics import Expiring, watch_certificate
 from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
@@ -113,8 +114,10 @@ class InferenceServer:
         self._spool.close()
 
 
-def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceServer:
-    """Build the server; call this on its event loop. Raises OperatorError."""
+def build(
+    settings: InferenceSettings, shared: HomeostatSettings, certificate: Expiring | None = None
+) -> InferenceServer:
+    """Build the server; call this on its event loop. `certificate`: that of its listener. Raises OperatorError."""
     configure_logs("inference", shared)
     # A number too large for float32 is refused with its name; the warning of numpy adds nothing.
     warnings.filterwarnings(
@@ -136,6 +139,7 @@ def build(settings: InferenceSettings, shared: HomeostatSettings) -> InferenceSe
 
     metrics = InferenceMetrics(CollectorRegistry(), maximum_in_flight=settings.maximum_in_flight)
     metrics.registry.register(SpoolCollector(spool))
+    watch_certificate(metrics.registry, certificate)
     metrics.runs_on(device.name, device.reason)
     if (gpu := find_gpu(device)) is not None:
         # Workers have a GPU each: the series say which.

@@ -16,6 +16,8 @@ from services.prediction_log.shipper.shipper import Shipper
 from services.prediction_log.sink.sink import TOPICS, Sink
 from shared.errors import HomeostatError
 from shared.http.metrics_server import MetricsServer
+from shared.http.tls.server_certificate import server_certificate
+from shared.http.tls.settings import TlsSettings
 from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
@@ -108,7 +110,8 @@ def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        metrics_server = MetricsServer(registry, host, port, status)
+        certificate = server_certificate(TlsSettings())
+        metrics_server = MetricsServer(registry, host, port, status, certificate=certificate)
     except HomeostatError as error:
         log.error("cannot_start", error=str(error))
         return 1

@@ -16,6 +16,9 @@ from services.retraining.settings import RetrainingSettings
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
 from shared.http.server import HttpServer, open_listener
+from shared.http.tls.metrics import watch_certificate
+from shared.http.tls.server_certificate import server_certificate
+from shared.http.tls.settings import TlsSettings
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
 
@@ -30,6 +33,7 @@ def main() -> int:
         shared, settings = HomeostatSettings(), RetrainingSettings()
         configure_logs("retraining", shared)
         listener = open_listener(settings.host, settings.port, "HOMEOSTAT_RETRAINING_PORT")
+        certificate = server_certificate(TlsSettings())
         service = build(shared, settings)
     except ValidationError as error:
         wrong = error.errors()[0]
@@ -45,7 +49,8 @@ def main() -> int:
         log.error("cannot_start", problem=error.message, hint=error.hint)
         return 1
     log.info("listening", host=settings.host, port=listener.getsockname()[1])
-    HttpServer(service.app, listener).serve_forever()
+    watch_certificate(service.deps.metrics.registry, certificate)
+    HttpServer(service.app, listener, certificate=certificate).serve_forever()
     return 0
 
 

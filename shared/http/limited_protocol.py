@@ -20,6 +20,9 @@ class LimitedProtocol(H11Protocol):
     """One connection. `limited` makes the class for a listener."""
 
     open_connections: ClassVar[Connections]
+    connected_at = (
+        0.0  # when the TLS handshake began, which is part of the first request's time; 0 without TLS
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -72,7 +75,8 @@ class LimitedProtocol(H11Protocol):
         if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
             self.open_connections.receiving(self)
             if self._request_due is None:
-                self._request_due = self.loop.call_later(self._limits.receive_seconds, self._close_slow)
+                begun, self.connected_at = self.connected_at or self.loop.time(), 0.0
+                self._request_due = self.loop.call_at(begun + self._limits.receive_seconds, self._close_slow)
         else:
             self.open_connections.received(self)
             if self._request_due is not None:

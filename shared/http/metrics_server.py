@@ -14,6 +14,8 @@ from shared.http import health
 from shared.http.connections import Limits
 from shared.http.errors import ErrorResponse, error_response, no_route, wrong_method
 from shared.http.server import HttpServer, open_listener
+from shared.http.tls.metrics import watch_certificate
+from shared.http.tls.server_certificate import ServerCertificate
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
@@ -34,11 +36,15 @@ class MetricsServer:
         status: Callable[[], dict[str, object]],
         *,
         limits: Limits | None = None,
+        certificate: ServerCertificate | None = None,
     ) -> None:
-        """Raises OperatorError if the port is taken."""
+        """Raises OperatorError if the port is taken. `certificate`: serves HTTPS, and its expiry is a metric."""
+        watch_certificate(registry, certificate)
         self._listener = open_listener(host, port, "another port")
         app = MetricsApp(registry, status)
-        self._server = HttpServer(app, self._listener, limits=limits, graceful_seconds=1)
+        self._server = HttpServer(
+            app, self._listener, limits=limits, graceful_seconds=1, certificate=certificate
+        )
         self._thread = Thread(target=self._server.serve_forever, name="metrics-server", daemon=True)
         self._port = int(self._listener.getsockname()[1])
 

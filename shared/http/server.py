@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -12,6 +12,8 @@ from shared.errors import OperatorError
 from shared.http.connections import Connections, Limits
 from shared.http.limited_protocol import limited
 from shared.http.open_files import raise_file_limit
+from shared.http.tls.limited_handshake import limited_handshake
+from shared.http.tls.server_certificate import ServerCertificate
 
 _KERNEL_BACKLOG = 512
 
@@ -26,13 +28,17 @@ class HttpServer(uvicorn.Server):
         *,
         limits: Limits | None = None,
         graceful_seconds: int | None = None,
+        certificate: ServerCertificate | None = None,
     ) -> None:
+        """`certificate`: the connections are encrypted with it; without one they are not."""
         self._listener = listener
         limits = limits or Limits.for_files(raise_file_limit())
+        connections = Connections(limits)
+        http = limited(connections) if certificate is None else limited_handshake(connections, certificate)
         super().__init__(
             uvicorn.Config(
                 app,
-                http=limited(Connections(limits)),
+                http=cast(Any, http),
                 ws="none",
                 log_config=None,
                 access_log=False,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import selectors
 import socket
+import ssl
 import time
 from types import TracebackType
+
+from tests.fakes.tls_client import client_hello
 
 # What each sends in turn: nothing, a part of the headers, all headers and a part of the body.
 BEGINNINGS = (
@@ -17,9 +20,13 @@ BEGINNINGS = (
 
 
 class HalfOpen:
-    """So many connections with half a request each, until the end of the block."""
+    """So many connections with half a request each, until the end of the block; with TLS, half a handshake."""
 
-    def __init__(self, port: int, connections: int) -> None:
+    def __init__(self, port: int, connections: int, *, tls: bool = False) -> None:
+        self._beginnings = BEGINNINGS
+        if tls:
+            hello = client_hello(ssl.create_default_context())
+            self._beginnings = (b"", hello[:60], hello)
         self._port = port
         self._connections = connections
         self._selector = selectors.DefaultSelector()
@@ -29,7 +36,7 @@ class HalfOpen:
     def __enter__(self) -> HalfOpen:
         for number in range(self._connections):
             client = socket.create_connection(("127.0.0.1", self._port), timeout=60)
-            client.sendall(BEGINNINGS[number % len(BEGINNINGS)])
+            client.sendall(self._beginnings[number % len(self._beginnings)])
             client.setblocking(False)
             self._selector.register(client, selectors.EVENT_READ)
             self._open.add(client)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from local_stack.certificates import CertificateFolder
 from local_stack.ports import free_port
 from tests import local_http
 from tests.waiting import bound, eventually
@@ -38,18 +39,26 @@ class RunningService:
 
     process: subprocess.Popen[bytes]
     port: int
+    scheme: str = "http"
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def is_live(self) -> bool:
         """Whether its health route answers."""
         try:
-            return local_http.get(f"http://127.0.0.1:{self.port}/health/live").status_code == 200
+            return local_http.get(f"{self.url}/health/live").status_code == 200
         except httpx.TransportError:
             return False
 
 
 @contextmanager
-def running(name: str, home: Path, *, files: int | None = None) -> Iterator[RunningService]:
-    """One of COMMANDS on `home`, until the end of the block. `files`: how many it may open."""
+def running(
+    name: str, home: Path, *, files: int | None = None, certificates: CertificateFolder | None = None
+) -> Iterator[RunningService]:
+    """One of COMMANDS on `home`, until the end of the block. `files`: how many it may open. `certificates`: it has TLS."""
     port = free_port()
     environment = {
         **os.environ,
@@ -60,6 +69,9 @@ def running(name: str, home: Path, *, files: int | None = None) -> Iterator[Runn
         "BENTOML_HOME": str(home.parent / "bentoml"),
         "BENTOML_PORT": str(port),
     }
+    if certificates is not None:
+        environment["HOMEOSTAT_TLS_CERTIFICATE"] = str(certificates.server)
+        environment["HOMEOSTAT_TLS_KEY"] = str(certificates.server_key)
 
     def limit_files() -> None:
         if files is not None:
@@ -75,7 +87,7 @@ def running(name: str, home: Path, *, files: int | None = None) -> Iterator[Runn
         preexec_fn=limit_files,
     ) as process:
         try:
-            service = RunningService(process, port)
+            service = RunningService(process, port, "http" if certificates is None else "https")
             eventually(service.is_live, f"{name} answers", within_s=120)
             yield service
         finally:

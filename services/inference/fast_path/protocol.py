@@ -30,6 +30,8 @@ _QUIET_SECONDS = 0.1
 class FastProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol with a fast path."""
 
+    connected_at = 0.0  # when the TLS handshake began, which is part of the headers' time; 0 without TLS
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._hot: HotRequests | None = self.app_state.get(STATE)
@@ -54,7 +56,7 @@ class FastProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if self._hot is not None:
             self._hot.add(self)
-            self._headers_until = self.loop.time() + self._hot.receive_seconds
+            self._headers_until = (self.connected_at or self.loop.time()) + self._hot.receive_seconds
             if self._hot.draining:
                 self.shutdown()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from local_stack.certificates import CertificateFolder
 from local_stack.ports import free_port
 from shared.spool import Record
 from shared.spool.reader import SpoolReader
@@ -32,10 +34,16 @@ class InferenceProcess:
         *,
         served: str = "services.inference.service:InferenceService",
         folder: Path = ROOT,
+        certificates: CertificateFolder | None = None,
         **environment: str,
     ) -> None:
-        """`served`: what `bentoml serve` is given, in `folder`."""
+        """`served`: what `bentoml serve` is given, in `folder`. `certificates`: it has TLS."""
         self.home = home
+        self._scheme = "http" if certificates is None else "https"
+        self._trusted = ssl.create_default_context(cafile=certificates.ca) if certificates else True
+        if certificates is not None:
+            environment["HOMEOSTAT_TLS_CERTIFICATE"] = str(certificates.server)
+            environment["HOMEOSTAT_TLS_KEY"] = str(certificates.server_key)
         self._served = served
         self._folder = folder
         self._environment = {
@@ -50,7 +58,7 @@ class InferenceProcess:
 
     def _start(self) -> None:
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{self._scheme}://127.0.0.1:{self.port}"
         self.log = self.home / f"server-{self.port}.log"
         command = [
             str(Path(sys.executable).with_name("bentoml")),
@@ -66,7 +74,7 @@ class InferenceProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        self.http = httpx.Client(base_url=self.url, timeout=bound(20))
+        self.http = httpx.Client(base_url=self.url, timeout=bound(20), verify=self._trusted)
 
     def worker(self) -> psutil.Process:
         """The process that answers: the one with the most memory below ours."""

@@ -1,0 +1,1 @@
+"""`homeostat certificates`: certificates to try encrypted connections."""
