@@ -8,17 +8,25 @@ from cli.checks.check_result import CheckResult
 from local_stack.kafka.admin import missing_topics
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
-from shared.errors import DependencyUnavailable
+from shared.errors import OperatorError
 
 
 def broker(settings: LocalStackSettings) -> Iterator[CheckResult]:
     """The running broker and its topics."""
-    state = read_state(settings.home)
+    from shared.messaging.security.kafka_security import (
+        kafka_security,
+    )  # the Kafka client takes long to import
+    from shared.messaging.security.settings import KafkaSettings
+
+    state, kafka = read_state(settings.home), KafkaSettings()
     bootstrap = state.kafka if state is not None else settings.kafka
+    # The stack's own broker has neither encryption nor logins.
+    is_plain = state is not None or kafka.security_protocol == "PLAINTEXT"
     try:
-        missing = missing_topics(bootstrap)
-    except DependencyUnavailable as error:
-        yield CheckResult("broker", "failure", error.message, f"less {settings.home / 'logs' / 'kafka.log'}")
+        missing = missing_topics(bootstrap, security=None if is_plain else kafka_security(kafka))
+    except OperatorError as error:
+        hint = f"less {settings.home / 'logs' / 'kafka.log'}" if is_plain else error.hint
+        yield CheckResult("broker", "failure", error.message, hint)
         return
     yield CheckResult("broker", "ok", f"responds at {bootstrap}")
     if missing:

@@ -7,6 +7,8 @@ import sys
 from local_stack.kafka.admin import create_topics, wait_for_broker
 from shared.contracts import topics
 from shared.errors import HomeostatError
+from shared.messaging.security.kafka_security import kafka_security
+from shared.messaging.security.settings import KafkaSettings
 from shared.settings import HomeostatSettings
 
 TIMEOUT_S = 120.0
@@ -16,8 +18,9 @@ def main() -> int:
     """Create the missing topics; existing ones are not changed."""
     kafka = HomeostatSettings().kafka
     try:
-        wait_for_broker(kafka, deadline_s=TIMEOUT_S)
-        create_topics(kafka, topics.ALL)
+        security = kafka_security(KafkaSettings())
+        wait_for_broker(kafka, deadline_s=TIMEOUT_S, security=security)
+        create_topics(kafka, topics.ALL, security=security)
     except HomeostatError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

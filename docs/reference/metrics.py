@@ -17,8 +17,8 @@ from docs.reference.markdown import code, table
 from docs.reference.sources import module_name, parse, service_of, sources
 from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.gpu import GpuCollector, GpuFigures
-from shared.http.tls.metrics import CertificateCollector
 from shared.spool import SpoolStatistics
+from shared.tls.metrics import CertificateCollector
 
 
 @dataclass(frozen=True)

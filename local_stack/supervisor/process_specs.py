@@ -102,6 +102,8 @@ def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> d
         **QUIET,
         "HOMEOSTAT_HOME": str(home),
         "HOMEOSTAT_KAFKA": f"{settings.host}:{settings.broker_port}",
+        # This stack's own broker, whatever the settings say of another one.
+        "HOMEOSTAT_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "HOMEOSTAT_MODEL_STORE": settings.model_store,
         "HOMEOSTAT_LAKE": settings.lake,
         "HOMEOSTAT_HOST": settings.host,

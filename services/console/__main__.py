@@ -12,9 +12,9 @@ from services.console.settings import ConsoleSettings
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
 from shared.http.server import open_listener
-from shared.http.tls.server_certificate import server_certificate
-from shared.http.tls.settings import TlsSettings
 from shared.observability.logs import configure_logs, get_logger
+from shared.tls.server_certificate import server_certificate
+from shared.tls.settings import TlsSettings
 
 
 def main() -> int:

@@ -20,8 +20,8 @@ from services.console.metrics import ConsoleMetrics
 from services.console.settings import ConsoleSettings
 from shared.http.host_check import AllowedHosts
 from shared.http.server import HttpServer
-from shared.http.tls.metrics import watch_certificate
-from shared.http.tls.server_certificate import ServerCertificate
+from shared.tls.metrics import watch_certificate
+from shared.tls.server_certificate import ServerCertificate
 
 
 def build(

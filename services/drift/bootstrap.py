@@ -26,17 +26,19 @@ from services.drift.verdicts.state_changes import StateChanges
 from services.drift.verdicts.store import VerdictStore
 from shared.grafana.annotator import Annotator, NoAnnotator, annotator_from
 from shared.http.host_check import AllowedHosts
-from shared.http.tls.metrics import watch_certificate
-from shared.http.tls.server_certificate import ServerCertificate, server_certificate
-from shared.http.tls.settings import TlsSettings
 from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
+from shared.messaging.security.kafka_security import kafka_security
+from shared.messaging.security.settings import KafkaSettings
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.key_files import record_secrets
 from shared.observability.logs import get_logger, log_unknown_error
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
 from shared.stores.model_store import open_model_store
+from shared.tls.metrics import watch_certificate
+from shared.tls.server_certificate import ServerCertificate, server_certificate
+from shared.tls.settings import TlsSettings
 
 _log = get_logger(__name__)
 
@@ -103,7 +105,8 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     lake_reader = DeltaLakeReader(Lake(shared.lake_url), metrics.outcome_faults)
     evidently = EvidentlyAdapter()
     producer = AuthenticatingProducer(
-        open_producer(shared.kafka, "homeostat-drift"), RecordMac(record_secrets(keys.verdicts))
+        open_producer(shared.kafka, "homeostat-drift", security=kafka_security(KafkaSettings())),
+        RecordMac(record_secrets(keys.verdicts)),
     )
     topic = KafkaVerdicts(producer, settings.publish_timeout_seconds)
     publisher = Publisher(topic, verdicts, metrics, settings.publish_retry_seconds)

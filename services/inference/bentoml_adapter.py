@@ -22,10 +22,10 @@ from services.inference.tasks.handlers import TaskHandlers
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
 from shared.http.open_files import raise_file_limit
-from shared.http.tls.server_certificate import server_certificate
-from shared.http.tls.settings import TlsSettings
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
+from shared.tls.server_certificate import server_certificate
+from shared.tls.settings import TlsSettings
 
 _log = get_logger(__name__)
 

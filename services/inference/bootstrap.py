@@ -47,12 +47,12 @@ from services.inference.workers.gpu_choice import gpu_of_worker
 from services.inference.workers.peers import Alone, Peers, SeveralProcesses
 from services.inference.workers.registration import WorkerRegistration, parent_of_this_process, shared_folder
 from shared.contracts.prediction_id import PredictionIds
-from shared.http.tls.metrics import Expiring, watch_certificate
 from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
 from shared.spool import SpoolWriter
 from shared.stores.model_store import open_model_store
+from shared.tls.metrics import Expiring, watch_certificate
 
 _SWAP_SECONDS = 30.0
 T = TypeVar("T")

@@ -16,15 +16,17 @@ from services.prediction_log.shipper.shipper import Shipper
 from services.prediction_log.sink.sink import TOPICS, Sink
 from shared.errors import HomeostatError
 from shared.http.metrics_server import MetricsServer
-from shared.http.tls.server_certificate import server_certificate
-from shared.http.tls.settings import TlsSettings
 from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
+from shared.messaging.security.kafka_security import kafka_security
+from shared.messaging.security.settings import KafkaSettings
 from shared.models.signed_versions.key_files import PREDICTION_LOG, record_secrets
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
+from shared.tls.server_certificate import server_certificate
+from shared.tls.settings import TlsSettings
 
 
 def run_shipper() -> int:
@@ -39,6 +41,7 @@ def run_shipper() -> int:
             "homeostat-shipper",
             request_bytes=settings.record_bytes * 2,
             delivery_seconds=settings.delivery_seconds,
+            security=kafka_security(KafkaSettings()),
         ),
         mac,
     )
@@ -61,9 +64,10 @@ def run_sink() -> int:
     base, settings = HomeostatSettings(), SinkSettings()
     configure_logs("sink", base)
     registry = CollectorRegistry()
-    consumer = open_consumer(base.kafka, TOPICS, settings.group, "homeostat-sink")
+    security = kafka_security(KafkaSettings())
+    consumer = open_consumer(base.kafka, TOPICS, settings.group, "homeostat-sink", security=security)
     mac = _record_mac(base)
-    producer = AuthenticatingProducer(open_producer(base.kafka, "homeostat-sink"), mac)
+    producer = AuthenticatingProducer(open_producer(base.kafka, "homeostat-sink", security=security), mac)
     sink = Sink(
         consumer,
         producer,

@@ -16,11 +16,11 @@ from services.retraining.settings import RetrainingSettings
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
 from shared.http.server import HttpServer, open_listener
-from shared.http.tls.metrics import watch_certificate
-from shared.http.tls.server_certificate import server_certificate
-from shared.http.tls.settings import TlsSettings
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
+from shared.tls.metrics import watch_certificate
+from shared.tls.server_certificate import server_certificate
+from shared.tls.settings import TlsSettings
 
 
 def main() -> int:

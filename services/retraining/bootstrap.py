@@ -38,6 +38,8 @@ from shared.grafana.annotator import annotator_from
 from shared.http.host_check import AllowedHosts
 from shared.messaging.consumer import open_consumer
 from shared.messaging.record_mac import RecordMac
+from shared.messaging.security.kafka_security import kafka_security
+from shared.messaging.security.settings import KafkaSettings
 from shared.models.signed_versions.installation_keys import Keys, ensure_keys
 from shared.models.signed_versions.key_files import record_secrets
 from shared.observability.logs import get_logger
@@ -112,7 +114,11 @@ def build(
     verdict_consumer = None
     if settings.listen:
         consumer = open_consumer(
-            shared.kafka, [VERDICTS.name], settings.consumer_group, "homeostat-retraining"
+            shared.kafka,
+            [VERDICTS.name],
+            settings.consumer_group,
+            "homeostat-retraining",
+            security=kafka_security(KafkaSettings()),
         )
         verdict_consumer = VerdictConsumer(
             consumer,

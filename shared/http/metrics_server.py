@@ -14,9 +14,9 @@ from shared.http import health
 from shared.http.connections import Limits
 from shared.http.errors import ErrorResponse, error_response, no_route, wrong_method
 from shared.http.server import HttpServer, open_listener
-from shared.http.tls.metrics import watch_certificate
-from shared.http.tls.server_certificate import ServerCertificate
 from shared.observability.logs import get_logger
+from shared.tls.metrics import watch_certificate
+from shared.tls.server_certificate import ServerCertificate
 
 _log = get_logger(__name__)
 _STOP_SECONDS = 5

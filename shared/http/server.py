@@ -10,10 +10,10 @@ import uvicorn
 
 from shared.errors import OperatorError
 from shared.http.connections import Connections, Limits
+from shared.http.handshakes.limited_handshake import limited_handshake
 from shared.http.limited_protocol import limited
 from shared.http.open_files import raise_file_limit
-from shared.http.tls.limited_handshake import limited_handshake
-from shared.http.tls.server_certificate import ServerCertificate
+from shared.tls.server_certificate import ServerCertificate
 
 _KERNEL_BACKLOG = 512
 

@@ -14,6 +14,12 @@ HINT = "check that Kafka runs at the address in HOMEOSTAT_KAFKA; `homeostat doct
 RETRY_SECONDS = 1.0
 
 C = TypeVar("C")
+Explain = Callable[[str, Exception | None], DependencyUnavailable]
+
+
+def unavailable(bootstrap: str, _: Exception | None) -> DependencyUnavailable:
+    """The error of an address where no broker answers."""
+    return DependencyUnavailable(f"no Kafka broker answers at {bootstrap}", hint=HINT)
 
 
 class Connection(Generic[C]):
@@ -23,11 +29,18 @@ class Connection(Generic[C]):
     """
 
     def __init__(
-        self, bootstrap: str, make: Callable[[], C], *, clock: Callable[[], float] = time.monotonic
+        self,
+        bootstrap: str,
+        make: Callable[[], C],
+        *,
+        explain: Explain = unavailable,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make` connects; if it raises KafkaError or OSError, no broker answers at `bootstrap`."""
+        """`make` connects; if it raises KafkaError or OSError, `explain` says why no broker at `bootstrap` can be used."""
         self._bootstrap = bootstrap
         self._make = make
+        self._explain = explain
+        self._failure = unavailable(bootstrap, None)
         self._clock = clock
         self._not_before = 0.0
         self.client: C | None = None
@@ -36,18 +49,16 @@ class Connection(Generic[C]):
         """The client; connects if needed. Raises DependencyUnavailable."""
         if self.client is None:
             if self._clock() < self._not_before:
-                raise self._unavailable()
+                raise self._failure
             try:
                 self.client = self._make()
             except (KafkaError, OSError) as error:
+                self._failure = self._explain(self._bootstrap, error)
                 self._not_before = self._clock() + RETRY_SECONDS
-                raise self._unavailable() from error
+                raise self._failure from error
         return self.client
 
     def release(self) -> C | None:
         """Give up the client, which the caller closes; None where there is none."""
         client, self.client = self.client, None
         return client
-
-    def _unavailable(self) -> DependencyUnavailable:
-        return DependencyUnavailable(f"no Kafka broker answers at {self._bootstrap}", hint=HINT)

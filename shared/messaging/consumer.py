@@ -12,6 +12,7 @@ from shared.errors import DependencyUnavailable
 from shared.messaging.assignment_watch import AssignmentWatch
 from shared.messaging.connection import HINT, Connection
 from shared.messaging.interfaces import Message, Partition, TopicIdentity
+from shared.messaging.security.kafka_security import PLAINTEXT, KafkaSecurity
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
@@ -29,17 +30,24 @@ class LogConsumer:
         *,
         fetch_bytes: int,
         connect_seconds: float,
+        security: KafkaSecurity,
     ) -> None:
         self._bootstrap = bootstrap
+        self._security = security
         self._topics = list(topics)
         self._group = group
         self._client_id = client_id
         self._fetch_bytes = fetch_bytes
         self._connect_milliseconds = int(connect_seconds * 1000)
-        self._connection: Connection[KafkaConsumer] = Connection(bootstrap, self._connect)
-        self._admin: Connection[KafkaAdminClient] = Connection(bootstrap, self._connect_admin)
+        self._connection: Connection[KafkaConsumer] = Connection(
+            bootstrap, self._connect, explain=security.explain
+        )
+        self._admin: Connection[KafkaAdminClient] = Connection(
+            bootstrap, self._connect_admin, explain=security.explain
+        )
         self._cluster_id = ""
         self._watch = AssignmentWatch()
+        self._reported = ""  # the problem that the log has
 
     def poll(self, timeout: float, maximum: int = 500) -> list[Message]:
         """New records in order per partition; an empty list while no broker answers."""
@@ -49,7 +57,11 @@ class LogConsumer:
             if self._watch.must_rejoin(has_partitions=bool(client.assignment())):
                 _log.warning("consumer_without_partitions", group=self._group, topics=self._topics)
                 self.reset()
-        except DependencyUnavailable:
+            self._reported = ""
+        except DependencyUnavailable as error:
+            if self._reported != error.message:
+                self._reported = error.message
+                _log.warning("consumer_not_connected", problem=error.message, hint=error.hint)
             time.sleep(min(timeout, 0.2))
             return []
         except (KafkaError, OSError):
@@ -168,6 +180,7 @@ class LogConsumer:
             metadata_max_age_ms=10_000,
             allow_auto_create_topics=False,
             metrics_enabled=False,
+            **self._security.options,
         )
         client.subscribe(self._topics)
         return client
@@ -178,6 +191,7 @@ class LogConsumer:
             client_id=f"{self._client_id}-identity",
             bootstrap_timeout_ms=self._connect_milliseconds,
             request_timeout_ms=5_000,
+            **self._security.options,
         )
         try:
             self._cluster_id = str(admin.describe_cluster()["cluster_id"])
@@ -200,6 +214,7 @@ def open_consumer(
     *,
     fetch_bytes: int = 8 << 20,
     connect_seconds: float = 2.0,
+    security: KafkaSecurity = PLAINTEXT,
 ) -> LogConsumer:
     """A consumer of `topics` for the brokers at `bootstrap`. Never blocks and never fails: it connects on the first poll.
 
@@ -207,7 +222,13 @@ def open_consumer(
     `connect_seconds`: connect timeout of a call.
     """
     return LogConsumer(
-        bootstrap, topics, group, client_id, fetch_bytes=fetch_bytes, connect_seconds=connect_seconds
+        bootstrap,
+        topics,
+        group,
+        client_id,
+        fetch_bytes=fetch_bytes,
+        connect_seconds=connect_seconds,
+        security=security,
     )
 
 

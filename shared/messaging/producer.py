@@ -18,6 +18,7 @@ from shared.errors import DependencyUnavailable, OperatorError
 from shared.messaging.connection import HINT, Connection
 from shared.messaging.events import Headers
 from shared.messaging.interfaces import RecordRefused
+from shared.messaging.security.kafka_security import PLAINTEXT, KafkaSecurity
 
 _SEND_MILLISECONDS = 2_000
 _CLOSE_SECONDS = 5.0
@@ -49,14 +50,18 @@ class LogProducer:
         request_bytes: int,
         delivery_seconds: float,
         connect_seconds: float,
+        security: KafkaSecurity,
     ) -> None:
         self._bootstrap = bootstrap
+        self._security = security
         self._client_id = client_id
         self._maximum_pending = maximum_pending
         self._request_bytes = request_bytes
         self._delivery_milliseconds = int(delivery_seconds * 1000)
         self._connect_milliseconds = int(connect_seconds * 1000)
-        self._connection: Connection[KafkaProducer] = Connection(bootstrap, self._connect)
+        self._connection: Connection[KafkaProducer] = Connection(
+            bootstrap, self._connect, explain=security.explain
+        )
         self._pending = 0
         self._generation = 0
         self._failed = False
@@ -128,6 +133,7 @@ class LogProducer:
             max_request_size=self._request_bytes,
             allow_auto_create_topics=False,
             metrics_enabled=False,
+            **self._security.options,
         )
 
     def _settled(self, generation: int, *, failed: bool = False) -> None:
@@ -145,6 +151,7 @@ def open_producer(
     request_bytes: int = 8 << 20,
     delivery_seconds: float = 15.0,
     connect_seconds: float = 2.0,
+    security: KafkaSecurity = PLAINTEXT,
 ) -> LogProducer:
     """A producer for the brokers at `bootstrap` (comma separated). Never blocks and never fails: it connects on first use.
 
@@ -158,6 +165,7 @@ def open_producer(
         request_bytes=request_bytes,
         delivery_seconds=delivery_seconds,
         connect_seconds=connect_seconds,
+        security=security,
     )
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -27,7 +27,13 @@ class LogProcesses:
     """One installation below `home`; its rows carry a model name of their own, since topics outlive a test."""
 
     def __init__(
-        self, home: Path, bootstrap: str, *, spool_bytes: int = 64 << 20, rows_per_second: int = 400
+        self,
+        home: Path,
+        bootstrap: str,
+        *,
+        spool_bytes: int = 64 << 20,
+        rows_per_second: int = 400,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home
         ensure_keys(home)
@@ -44,6 +50,7 @@ class LogProcesses:
             HOMEOSTAT_SINK_PORT="0",
             HOMEOSTAT_SINK_GROUP=self.model,
             HOMEOSTAT_SINK_COMPACT_COMMITS="10",
+            **(environment or {}),
         )
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._starts = 0
@@ -66,6 +73,10 @@ class LogProcesses:
                 )
         for name in names:
             self.wait_for(lambda name=name: "started" in self.output(name)[length[name] :], f"{name} started")  # type: ignore[misc]
+
+    def change(self, **environment: str) -> None:
+        """Settings of the processes that are started from now on."""
+        self._environment |= environment
 
     def kill(self, name: str) -> None:
         """kill -9."""

@@ -7,7 +7,7 @@ from typing import Any
 from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.fast_path.protocol import STATE, FastProtocol
 from shared.http.connections import RECEIVE_SECONDS
-from shared.http.tls.handshake import Encrypted, Handshake
+from shared.http.handshakes.handshake import Encrypted, Handshake
 
 CERTIFICATE = "homeostat_certificate"  # where the lifespan state has the ServerCertificate
 

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from local_stack.certificates import CertificateFolder, create_certificates
 from shared.errors import OperatorError
-from shared.http.tls.server_certificate import ServerCertificate, server_certificate
-from shared.http.tls.settings import TlsSettings
+from shared.tls.server_certificate import ServerCertificate, server_certificate
+from shared.tls.settings import TlsSettings
 
 NOW = datetime.now(UTC)
 

@@ -17,8 +17,8 @@ import pytest
 from local_stack.certificates import CertificateFolder, create_certificates
 from shared.http.connections import Limits
 from shared.http.server import HttpServer, open_listener
-from shared.http.tls.server_certificate import server_certificate
-from shared.http.tls.settings import TlsSettings
+from shared.tls.server_certificate import server_certificate
+from shared.tls.settings import TlsSettings
 from tests.fakes.tls_client import certificate_of, client_hello, connect, exchange, trusting
 from tests.waiting import bound, eventually
 

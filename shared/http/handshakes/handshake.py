@@ -10,8 +10,8 @@ import asyncio
 import ssl
 from typing import Any, ClassVar, cast
 
-from shared.http.tls.failure_log import FailureLog
-from shared.http.tls.server_certificate import ServerCertificate
+from shared.http.handshakes.failure_log import FailureLog
+from shared.tls.server_certificate import ServerCertificate
 
 _HANDSHAKE_RECORD = 0x16  # RFC 8446, section 5.1
 _NO_TLS = b'{"error":"this port requires TLS","hint":"use an address that begins with https://"}'

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 
 from shared.errors import OperatorError
-from shared.http.tls.pem_files import KeyPair, PemFile, expiry, key_pair, load_ca
-from shared.http.tls.settings import TlsSettings
 from shared.observability.logs import get_logger
+from shared.tls.pem_files import KeyPair, PemFile, expiry, key_pair, load_ca
+from shared.tls.settings import TlsSettings
 
 _log = get_logger(__name__)
 _LOOK_SECONDS = 1.0

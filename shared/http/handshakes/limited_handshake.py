@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from shared.http.connections import Connections
+from shared.http.handshakes.handshake import Encrypted, Handshake
 from shared.http.limited_protocol import LimitedProtocol, limited
-from shared.http.tls.handshake import Encrypted, Handshake
-from shared.http.tls.server_certificate import ServerCertificate
+from shared.tls.server_certificate import ServerCertificate
 
 
 def limited_handshake(connections: Connections, server: ServerCertificate) -> type[Handshake]:

@@ -1,0 +1,1 @@
+"""The TLS handshakes of our listeners."""

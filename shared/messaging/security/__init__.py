@@ -1,0 +1,1 @@
+"""How clients of Kafka encrypt their connections and authenticate themselves."""
