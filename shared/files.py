@@ -35,8 +35,10 @@ def read_regular(path: Path, *, maximum_bytes: int, root: Path | None = None) ->
     `root`: a folder above the file; symbolic links below it are refused, also in the folders between.
     """
     with open_regular(path, maximum_bytes=maximum_bytes, root=root) as file:
-        # One byte more than allowed: the file may have grown since it was opened.
-        content = file.read(maximum_bytes + 1)
+        # Memory is taken for what is there, not for what would be allowed; and the file may have grown since it was opened.
+        content = file.read(min(maximum_bytes, os.fstat(file.fileno()).st_size) + 1)
+        while len(content) <= maximum_bytes and (more := file.read(1 << 20)):
+            content += more
     if len(content) > maximum_bytes:
         raise _too_large(path, maximum_bytes)
     return content

@@ -17,6 +17,7 @@ from services.retraining.controller import Controller
 from services.retraining.dependencies import Dependencies
 from services.retraining.http.app import make_app
 from services.retraining.http.routes import RouteDependencies
+from services.retraining.isolated_models import IsolatedModels
 from services.retraining.launchers.launcher import Launcher
 from services.retraining.launchers.local_launcher import LocalLauncher
 from services.retraining.ledger.engine import open_engine
@@ -81,12 +82,16 @@ def build(
     stop = Event()
     metrics = RetrainingMetrics()
     metrics.listening.set(int(settings.listen))
+    models = IsolatedModels(
+        seconds=settings.model_seconds, memory_bytes=settings.model_memory_bytes, is_stopped=stop.is_set
+    )
     deps = Dependencies(
         ledger=ledger,
         store=open_model_store(shared.model_store_url, keys),
         lake=Lake(shared.lake_url),
         keys=keys,
         launcher=launcher or LocalLauncher(niceness=settings.niceness),
+        open_model=models.open,
         runs=home / "runs",
         settings=settings,
         metrics=metrics,
@@ -109,7 +114,15 @@ def build(
         poll_seconds=settings.poll_seconds,
         on_lease_lost=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
-    watch = BaselineWatch(deps.store, deps.lake, deps.keys, metrics, lambda: _latest_verdicts(ledger), stop)
+    watch = BaselineWatch(
+        deps.store,
+        deps.lake,
+        deps.keys,
+        metrics,
+        lambda: _latest_verdicts(ledger),
+        stop,
+        open_model=deps.open_model,
+    )
     controller = Controller(deps, pipeline, scheduler.wake, watch.observe)
     verdict_consumer = None
     if settings.listen:

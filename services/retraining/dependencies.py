@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from services.retraining.isolated_models import OpenModel
 from services.retraining.launchers.launcher import Launcher
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.metrics import RetrainingMetrics
@@ -28,6 +29,7 @@ class Dependencies:
     lake: Lake
     keys: Keys
     launcher: Launcher
+    open_model: OpenModel
     runs: Path
     settings: RetrainingSettings
     metrics: RetrainingMetrics

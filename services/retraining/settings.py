@@ -58,6 +58,18 @@ class RetrainingSettings(BaseSettings):
     reference_rows: int = Field(
         20_000, ge=100, le=20_000, description="Maximum number of rows in a version's reference.parquet."
     )
+    model_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="Time limit in seconds for loading and scoring a model in one step of a run. This happens in an isolated "
+        "process, which is ended at the limit; so ends the run.",
+    )
+    model_memory_bytes: int = Field(
+        0,
+        ge=0,
+        description="Memory limit in bytes of the isolated process in which a model is loaded and scored; 0: two fifths of the "
+        "available memory, as champion and challenger are evaluated at the same time.",
+    )
     latency_calls: int = Field(
         60,
         ge=5,

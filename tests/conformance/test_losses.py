@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ from shared.models.onnx_runner import OnnxModel
 from shared.stores.lake import Lake
 from tests.fakes.class_lake import START, fill_class_lake
 from tests.fakes.class_model import TABLE, class_loop, class_onnx
+from tests.fakes.in_process_models import open_in_process
 from tests.fakes.values_lake import fill_values_lake
 from tests.fakes.vector_model import LINES, NAMES, values_loop
 from tests.unit.services.drift.world import loop
@@ -52,12 +54,16 @@ class ColumnModel:
     def feeds(self, rows: pa.Table) -> dict[str, Any]:
         return {}
 
-    def run(self, feeds: dict[str, Any]) -> None: ...
+    def seconds(self, feeds: dict[str, Any]) -> float:
+        return 1.0
+
+
+def open_column_model(path: Path, spec: LoopSpec, _: str) -> Any:
+    return nullcontext(ColumnModel(path, spec))
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "mae", "rmse"])
-def test_monitor_and_gate_compute_the_same_loss(metric: MetricName, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "load_model", ColumnModel)
+def test_monitor_and_gate_compute_the_same_loss(metric: MetricName) -> None:
     kind = "probability" if metric in ("log_loss", "brier") else "value"
     spec = loop(metric={"name": metric}, prediction={"kind": kind})
     start = datetime(2026, 1, 1, tzinfo=UTC)
@@ -80,6 +86,7 @@ def test_monitor_and_gate_compute_the_same_loss(metric: MetricName, monkeypatch:
         champion=Path("old"),
         champion_spec=spec,
         calls=1,
+        open_model=open_column_model,
     )
     monitored = measure_loss(metric, row_losses(metric, SCORES, OUTCOMES))
     assert monitored is not None
@@ -109,6 +116,7 @@ def losses(
         champion=older,
         champion_spec=older_spec,
         calls=1,
+        open_model=open_in_process,
     )
     verdict: Any = SimpleNamespace(model=spec.model, window_start=START, window_end=end, generation=1)
     first = FirstVersion("0" * 64, older_spec, OnnxModel(older, older_spec))
@@ -182,6 +190,7 @@ def test_versions_with_other_names_are_not_compared(tmp_path: Path) -> None:
         champion=path,
         champion_spec=before,
         calls=1,
+        open_model=open_in_process,
     )
     assert (gate.gain, gate.champion_loss) == (None, None)
     first = FirstVersion("0" * 64, before, OnnxModel(path, before))

@@ -28,6 +28,7 @@ from shared.models.probe import SAMPLE, spread
 from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.models.signed_versions.packaging import package_version
 from shared.stores.model_store import open_model_store
+from tests.fakes.in_process_models import open_in_process
 from tests.fakes.retraining_installation import loop_with
 from tests.fakes.trial import trial_in_this_process
 
@@ -106,6 +107,7 @@ def gate(raw: bytes, home: Path) -> None:
         champion=None,
         champion_spec=None,
         calls=1,
+        open_model=open_in_process,
     )
     failed = [check for check in result.checks if check.name == "contract"]
     if failed:
@@ -213,6 +215,7 @@ def test_gate_refuses_a_feature_of_another_type_than_the_lake(tmp_path: Path) ->
         champion=None,
         champion_spec=None,
         calls=1,
+        open_model=open_in_process,
     )
     assert [(check.name, check.passed) for check in result.checks] == [("contract", False)]
     assert "feature x is of type number (double)" in result.reason

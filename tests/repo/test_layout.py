@@ -113,6 +113,21 @@ def test_nothing_that_runs_code_when_it_is_read_is_ever_loaded() -> None:
     assert found == []
 
 
+def test_retraining_loads_no_model_in_its_own_process() -> None:
+    """A model that needs too much memory, or crashes, would end the service again and again: isolated_models.py opens them."""
+    loaders = {
+        "shared.models.runners.loading",
+        "shared.models.onnx_runner",
+        "shared.models.torch_archive.torch_model",
+    }
+    loading = [
+        str(path.relative_to(ROOT))
+        for path in sources("services/retraining")
+        if loaders & set(imports(parse(path)))
+    ]
+    assert loading == []
+
+
 def test_nothing_that_serves_imports_the_reader_of_pickles() -> None:
     """`homeostat replay` uses the client, which reads no pickles."""
     importing = {

@@ -1,42 +1,20 @@
-"""A model in the isolated process, used like one in this process."""
+"""A version in the isolated process, used like one in the server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy.typing as npt
-
 from services.inference.declared_precision import Form
-from services.inference.isolation.frames import describe, restore
-from shared.errors import UnservableModel
-from shared.models.contract import TensorType
-
-Array = npt.NDArray[Any]
-# Sends work and returns the result: a head and bytes.
-Ask = Callable[[str, Mapping[str, Any], list[memoryview]], tuple[dict[str, Any], memoryview]]
+from shared.models.isolation.isolated_engine import Ask, IsolatedEngine
 
 
-class IsolatedEngine:
-    """The engine of a model that is loaded in the isolated process."""
+class TriedEngine(IsolatedEngine):
+    """The engine of a version that is tried before it is served."""
 
     def __init__(self, loaded: Mapping[str, Any], form: Form, ask: Ask) -> None:
+        """Raises as `IsolatedEngine` does."""
         self.device: str = loaded["device"]
-        self.inputs = _tensors(loaded["inputs"])
-        self.outputs = _tensors(loaded["outputs"])
+        super().__init__(loaded, ask)
         self.batch_sizes: tuple[int, ...] = tuple(loaded["batch_sizes"])
         self.form = form
-        self._ask = ask
-
-    def run(self, output: str, feeds: Mapping[str, Array]) -> Array:
-        """One output for the given inputs. Raises UnservableModel where the model, its process or the time limit ends it."""
-        described, body = describe(feeds)
-        reply, parts = self._ask("run", {"output": output, "feeds": described}, body)
-        try:
-            return restore(reply["output"], parts)["output"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise UnservableModel("the isolated process sent no output") from error
-
-
-def _tensors(described: list[Any]) -> tuple[TensorType, ...]:
-    return tuple(TensorType(name, kind, tuple(shape)) for name, kind, shape in described)

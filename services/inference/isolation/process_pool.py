@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import LifoQueue
 
-from services.inference.isolation.engine import IsolatedEngine
+from services.inference.isolation.engine import TriedEngine
 from services.inference.isolation.process import IsolatedProcess
 from services.inference.runtimes.engines import EngineOptions
 
@@ -23,7 +23,7 @@ class IsolatedProcessPool:
     @contextmanager
     def open(
         self, name: str, model: bytes, options: EngineOptions, is_wanted: Callable[[], bool]
-    ) -> Iterator[IsolatedEngine]:
+    ) -> Iterator[TriedEngine]:
         """The model of a file, loaded in a process, which is waited for. Raises UnservableModel."""
         process = self._free.get()
         try:

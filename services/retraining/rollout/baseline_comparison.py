@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.retraining.isolated_models import OpenModel
 from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import short
@@ -23,7 +25,6 @@ from shared.contracts.verdict import Verdict
 from shared.errors import UnservableModel
 from shared.models.answers import are_comparable, lake_columns, outcome_source, read_outcomes, read_scores
 from shared.models.losses import MetricName, Scores, in_unit, row_losses
-from shared.models.runners.loading import load_model
 from shared.models.runners.model_runner import ModelRunner
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.verification import verify_version
@@ -56,15 +57,16 @@ class Comparison:
 
 @dataclass(frozen=True)
 class FirstVersion:
-    """The first released version of a model, loaded."""
+    """The first released version of a model, opened."""
 
     version: str
     spec: LoopSpec
     model: ModelRunner
 
 
-def first_version(store: ModelStore, keys: Keys, model: str) -> FirstVersion:
-    """Fetch the first released version from the store, verify it and load it.
+@contextmanager
+def first_version(store: ModelStore, keys: Keys, model: str, open_model: OpenModel) -> Iterator[FirstVersion]:
+    """Fetch the first released version from the store, verify it and open it.
 
     Raises NotFound, IntegrityError, UnservableModel, DependencyUnavailable.
     """
@@ -73,7 +75,9 @@ def first_version(store: ModelStore, keys: Keys, model: str) -> FirstVersion:
         folder = Path(place) / "version"
         store.get_version(model, version, folder)
         manifest = verify_version(folder, version=version, verifying_key=keys.verifying)
-        return FirstVersion(version, manifest.loop, load_model(folder / manifest.model_file, manifest.loop))
+        path = folder / manifest.model_file
+        with open_model(path, manifest.loop, "the first version was compared with the served one") as opened:
+            yield FirstVersion(version, manifest.loop, opened)
 
 
 def compare_with_first(

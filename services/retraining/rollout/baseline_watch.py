@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Condition, Event, Thread, get_native_id
 
+from services.retraining.isolated_models import OpenModel
 from services.retraining.ledger_gauges import set_or_remove
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.rollout.baseline_comparison import (
     Comparison,
-    FirstVersion,
     compare_with_first,
     first_version,
 )
@@ -48,6 +48,7 @@ class BaselineWatch:
         latest_verdicts: Callable[[], list[Verdict]],
         stop: Event,
         *,
+        open_model: OpenModel,
         max_rows: int = MAX_ROWS,
         pause: float = _PAUSE,
     ) -> None:
@@ -61,13 +62,13 @@ class BaselineWatch:
         self._metrics = metrics
         self._latest_verdicts = latest_verdicts
         self._stop = stop
+        self._open_model = open_model
         self._max_rows = max_rows
         self._pause = pause
         self._changed = Condition()
         self._pending: dict[str, Verdict] = {}
         self._done: dict[str, Verdict] = {}
         self._comparisons: dict[str, Comparison] = {}
-        self._loaded: dict[str, FirstVersion] = {}
         self._problems: dict[str, str] = {}
         self._thread = Thread(target=self._work, name="baseline", daemon=True)
 
@@ -119,12 +120,9 @@ class BaselineWatch:
     def _compare(self, verdict: Verdict) -> Comparison | None:
         model = verdict.model
         try:
-            if model not in self._loaded:
-                self._loaded[model] = first_version(self._store, self._keys, model)
             served = self._store.manifest(model, verdict.version).loop
-            compared = compare_with_first(
-                self._lake, self._loaded[model], served, verdict, max_rows=self._max_rows
-            )
+            with first_version(self._store, self._keys, model, self._open_model) as first:
+                compared = compare_with_first(self._lake, first, served, verdict, max_rows=self._max_rows)
         except (DependencyUnavailable, OSError):
             raise
         except HomeostatError as error:

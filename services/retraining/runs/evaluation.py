@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.retraining.isolated_models import OpenModel
 from services.retraining.runs.gate import Check, GateResult, Reported, evaluate_gate
 from shared.contracts.lake_schema import check_columns
 from shared.contracts.loop_spec import LoopSpec
@@ -17,7 +18,6 @@ from shared.errors import UnservableModel
 from shared.models.answers import are_comparable, read_outcomes
 from shared.models.losses import Floats, Scores, macro_f1, row_losses
 from shared.models.probe import probe
-from shared.models.runners.loading import load_model
 from shared.models.runners.model_runner import ModelRunner
 
 _MANY_ROWS = 64
@@ -43,9 +43,7 @@ def latency_of(champion: ModelRunner | None, challenger: ModelRunner, rows: pa.T
     seconds: list[list[float]] = [[] for _ in feeds]
     for _ in range(calls):
         for place, (model, feed) in enumerate(feeds):
-            started = time.perf_counter()
-            model.run(feed)
-            seconds[place].append(time.perf_counter() - started)
+            seconds[place].append(model.seconds(feed))
     medians = [float(np.median(times)) for times in seconds]
     return Latency(rows.num_rows, medians[0] if champion is not None else None, medians[-1])
 
@@ -71,9 +69,12 @@ def compare(
     champion: Path | None,
     champion_spec: LoopSpec | None,
     calls: int,
+    open_model: OpenModel,
     reference: pa.Table | None = None,
 ) -> GateResult:
     """Measure both models and evaluate the gate. A challenger that violates the model contract fails the check `contract`.
+
+    So does one that crashes or exceeds a limit of `open_model`. Such a champion raises UnservableModel.
 
     `reference`: the rows of the version, on which inference probes it; by default the holdout.
 
@@ -82,33 +83,35 @@ def compare(
     """
     performance = spec.require_performance()
     metric = performance.metric.name
-    try:
-        new = load_model(challenger, spec)
-        check_columns(
-            spec.features, {item.name: holdout.schema.field(item.name).type for item in spec.features}
-        )
-        probe(new.outputs, spec.features, spec.prediction, holdout if reference is None else reference)
-        scores = new.score(holdout)
-    except UnservableModel as error:
-        check = Check("contract", False, error.message)
-        return GateResult(
-            version, champion_version, holdout.num_rows, metric, None, None, None, None, (check,)
-        )
-    old = None
-    if (
-        champion is not None
-        and champion_spec is not None
-        and {item.name for item in champion_spec.features} <= set(holdout.column_names)
-        and are_comparable(champion_spec.prediction, spec.prediction)
-    ):
-        old = load_model(champion, champion_spec)
+    with ExitStack() as models:
+        try:
+            new = models.enter_context(open_model(challenger, spec, "the model was evaluated"))
+            check_columns(
+                spec.features, {item.name: holdout.schema.field(item.name).type for item in spec.features}
+            )
+            probe(new.outputs, spec.features, spec.prediction, holdout if reference is None else reference)
+            scores = new.score(holdout)
+        except UnservableModel as error:
+            check = Check("contract", False, str(error))
+            return GateResult(
+                version, champion_version, holdout.num_rows, metric, None, None, None, None, (check,)
+            )
+        old = None
+        if (
+            champion is not None
+            and champion_spec is not None
+            and {item.name for item in champion_spec.features} <= set(holdout.column_names)
+            and are_comparable(champion_spec.prediction, spec.prediction)
+        ):
+            old = models.enter_context(open_model(champion, champion_spec, "the champion was evaluated"))
+        old_scores = None if old is None else old.score(holdout)
+        latency = worst_latency(old, new, holdout, calls) if holdout.num_rows else Latency(0, None, 0.0)
     outcomes = read_outcomes(spec.prediction, holdout["outcome"])
     champion_losses = reported_of_champion = None
-    if old is not None and champion_spec is not None:
-        known, old_scores = read_outcomes(champion_spec.prediction, holdout["outcome"]), old.score(holdout)
+    if old_scores is not None and champion_spec is not None:
+        known = read_outcomes(champion_spec.prediction, holdout["outcome"])
         champion_losses = row_losses(metric, old_scores, known)
         reported_of_champion = _reported(champion_spec, old_scores, known)
-    latency = worst_latency(old, new, holdout, calls) if holdout.num_rows else Latency(0, None, 0.0)
     return evaluate_gate(
         performance.gate,
         version=version,

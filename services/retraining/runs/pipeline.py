@@ -166,7 +166,9 @@ class Pipeline:
         folder.require_holdout()
         attempt, metrics = done
         model = find_model(folder.attempt(attempt) / "out")
-        write_reference(folder, model, run.loop, max_rows=deps.settings.reference_rows)
+        write_reference(
+            folder, model, run.loop, max_rows=deps.settings.reference_rows, open_model=deps.open_model
+        )
         summary = SnapshotSummary(**run.snapshot)
         draft = folder.evaluation / ".version"
         shutil.rmtree(draft, ignore_errors=True)
@@ -210,6 +212,7 @@ class Pipeline:
                 champion=folder.champion / champion.model_file if champion else None,
                 champion_spec=champion.loop if champion else None,
                 calls=deps.settings.latency_calls,
+                open_model=deps.open_model,
                 reference=pq.read_table(folder.version / REFERENCE),
             )
             deps.ledger.record_gate(

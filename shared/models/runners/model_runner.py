@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -64,6 +65,12 @@ class ModelRunner:
         rows = len(next(iter(feeds.values())))
         output = check_rows(output, rows, scores=self._scores, width=self._width)
         return output if self._scores else output.reshape(rows, -1)
+
+    def seconds(self, feeds: Mapping[str, Array]) -> float:
+        """The duration of one call. Raises as `run` does."""
+        started = time.perf_counter()
+        self.run(feeds)
+        return time.perf_counter() - started
 
     def outputs(self, rows: pa.Table) -> Array:
         """One score, one row of numbers (see `Prediction.width`), or one flat tensor, per row.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 from model_signing import hashing
@@ -11,8 +11,14 @@ from shared.contracts.manifest import SIGNATURE, FileDigest
 
 
 def digest(content: bytes) -> FileDigest:
-    """The digest of one file."""
+    """The digest of one file's content."""
     return FileDigest(sha256=sha256(content).hexdigest(), size=len(content))
+
+
+def digest_of_file(path: Path) -> FileDigest:
+    """The digest of a file, which is not read into memory as a whole. Raises OSError."""
+    with path.open("rb") as file:
+        return FileDigest(sha256=file_digest(file, "sha256").hexdigest(), size=file.tell())
 
 
 def signed_files(folder: Path) -> hashing.Config:

@@ -21,7 +21,7 @@ from shared.contracts.manifest import (
 from shared.errors import ProjectError
 from shared.files import UnusableFile, copy_regular
 from shared.models.model_bytes import MAX_MODEL_BYTES
-from shared.models.signed_versions.digests import digest, signed_files
+from shared.models.signed_versions.digests import digest_of_file, signed_files
 
 
 def package_version(
@@ -58,7 +58,7 @@ def package_version(
             raise ProjectError(
                 f"{source} cannot be packaged: {error.strerror}", hint="put a copy of the file there"
             ) from error
-        files[name] = digest((folder / name).read_bytes())
+        files[name] = digest_of_file(folder / name)
     manifest = Manifest(model=loop.model, loop=loop, files=files, origin=origin, metrics=dict(metrics))
     (folder / MANIFEST).write_bytes(manifest.to_bytes())
     signer = signing.Config()  # type: ignore[no-untyped-call]

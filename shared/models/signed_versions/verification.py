@@ -8,7 +8,7 @@ from model_signing import verifying
 
 from shared.contracts.manifest import MANIFEST, SIGNATURE, Manifest, short
 from shared.errors import IntegrityError
-from shared.models.signed_versions.digests import digest, signed_files
+from shared.models.signed_versions.digests import digest_of_file, signed_files
 
 _HINT = "restore the version folder from a backup, or release another version"
 
@@ -21,7 +21,7 @@ def verify_version(folder: Path, *, version: str, verifying_key: Path) -> Manife
     try:
         manifest = Manifest.from_bytes((folder / MANIFEST).read_bytes(), version=version)
         for name, expected in manifest.files.items():
-            if digest((folder / name).read_bytes()) != expected:
+            if digest_of_file(folder / name) != expected:
                 raise IntegrityError(
                     f"{name} of version {short(version)} has another digest than its manifest", hint=_HINT
                 )

@@ -21,7 +21,12 @@ import structlog
 from services.retraining.bootstrap import Service, build
 from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.rollout.baseline_comparison import Comparison, compare_with_first, first_version
+from services.retraining.rollout.baseline_comparison import (
+    Comparison,
+    FirstVersion,
+    compare_with_first,
+    first_version,
+)
 from services.retraining.rollout.baseline_watch import BaselineWatch
 from services.retraining.settings import RetrainingSettings
 from shared.contracts.loop_spec import LoopSpec
@@ -29,6 +34,7 @@ from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict
 from shared.errors import DependencyUnavailable, IntegrityError, UnservableModel
 from shared.stores.lake import Lake
+from tests.fakes.in_process_models import open_in_process
 from tests.fakes.retraining_installation import (
     MODEL,
     START,
@@ -81,10 +87,16 @@ def log_loss(p: Any, outcomes: Any) -> float:
     return float(-(outcomes * np.log(p) + (1 - outcomes) * np.log(1 - p)).mean())
 
 
+def open_first(installation: Installation) -> FirstVersion:
+    """It stays usable: nothing is closed when a model was opened in this process."""
+    with first_version(installation.store, installation.keys, MODEL, open_in_process) as first:
+        return first
+
+
 def compare(
     installation: Installation, verdict: Verdict, max_rows: int = 1000, **changes: Any
 ) -> Comparison | None:
-    first = replace(first_version(installation.store, installation.keys, MODEL), **changes)
+    first = replace(open_first(installation), **changes)
     return compare_with_first(installation.lake, first, installation.spec, verdict, max_rows=max_rows)
 
 
@@ -111,7 +123,7 @@ class OneTimestamp(Lake):
 
 
 def test_rows_of_one_timestamp_are_bounded(installation: Installation) -> None:
-    first = first_version(installation.store, installation.keys, MODEL)
+    first = open_first(installation)
     found = compare_with_first(
         OneTimestamp(installation.lake.root), first, installation.spec, served(installation), max_rows=10
     )
@@ -127,7 +139,7 @@ def test_rmse_is_the_root_of_the_mean(installation: Installation) -> None:
     spec = LoopSpec.model_validate(
         loop_with(prediction={"kind": "value"}, metric={"name": "rmse", "floor": 1})
     )
-    first = first_version(installation.store, installation.keys, MODEL)
+    first = open_first(installation)
     found = compare_with_first(installation.lake, first, spec, served(installation), max_rows=1000)
     assert found is not None
     assert found.served_loss == pytest.approx(0.5, abs=1e-12)
@@ -141,7 +153,7 @@ def test_missing_features_cannot_be_compared(installation: Installation) -> None
     with pytest.raises(UnservableModel, match="feature x has missing values"):
         compare(installation, served(installation), spec=strict)
     fewer = LoopSpec.model_validate(loop_with(features=[{"name": "x", "type": "number", "nullable": True}]))
-    first = first_version(installation.store, installation.keys, MODEL)
+    first = open_first(installation)
     with pytest.raises(UnservableModel, match="takes color, which loop.yaml no longer has"):
         compare_with_first(installation.lake, first, fewer, served(installation), max_rows=10)
 
@@ -152,7 +164,7 @@ def tamper(installation: Installation) -> None:
 
 
 def test_versions_of_different_kinds_cannot_be_compared(installation: Installation) -> None:
-    first = first_version(installation.store, installation.keys, MODEL)
+    first = open_first(installation)
     classes = loop_with(prediction={"kind": "classes", "labels": [0, 1]})
     with pytest.raises(
         UnservableModel, match="are of kind probability, those of the served one of kind classes"
@@ -165,7 +177,7 @@ def test_versions_of_different_kinds_cannot_be_compared(installation: Installati
 def test_first_version_is_verified_before_loading(installation: Installation) -> None:
     tamper(installation)
     with pytest.raises(IntegrityError, match="another digest"):
-        first_version(installation.store, installation.keys, MODEL)
+        open_first(installation)
 
 
 @dataclass(frozen=True)
@@ -198,6 +210,7 @@ class Setup:
             list,
             Event(),
             pause=0.01,
+            open_model=open_in_process,
         )
 
     def losses(self) -> tuple[float | None, float | None]:
@@ -272,7 +285,9 @@ def test_unavailable_lake_is_retried(installation: Installation) -> None:
 def test_hanging_comparison_blocks_nothing(installation: Installation) -> None:
     lake = UnreliableLake(installation.lake.root, open_again=Event(), read_started=Event())
     setup, stop = Setup(installation), Event()
-    watch = BaselineWatch(installation.store, lake, installation.keys, setup.metrics, list, stop)
+    watch = BaselineWatch(
+        installation.store, lake, installation.keys, setup.metrics, list, stop, open_model=open_in_process
+    )
     watch.start()
     watch.observe(installation.verdict(2, version=served(installation).version))
     assert lake.read_started.wait(20)
@@ -306,6 +321,7 @@ def test_verdicts_of_other_services_are_compared(installation: Installation) -> 
         lambda: list(ledger),
         stop,
         pause=0.01,
+        open_model=open_in_process,
     )
     watch.start()
 

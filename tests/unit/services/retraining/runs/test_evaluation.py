@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.retraining.isolated_models import OpenModel
 from services.retraining.runs.evaluation import compare, worst_latency
 from services.retraining.runs.gate import GateResult, compared
 from shared.contracts.loop_spec import LoopSpec
+from shared.errors import UnservableModel
+from shared.models.runners.model_runner import ModelRunner
 from tests.fakes.class_lake import START
 from tests.fakes.class_model import ANIMALS, TABLE, class_loop, class_onnx
+from tests.fakes.in_process_models import open_in_process
 from tests.fakes.toy_model import toy_onnx
 
 # Lines 0, 1 and 2 are answered with cat, dog and bird.
@@ -44,6 +49,7 @@ def gate(
     challenger: bytes = class_onnx(),
     champion: bytes = class_onnx(),
     rows: pa.Table | None = None,
+    open_model: OpenModel = open_in_process,
 ) -> GateResult:
     (folder / "new.onnx").write_bytes(challenger)
     (folder / "old.onnx").write_bytes(champion)
@@ -56,6 +62,7 @@ def gate(
         champion=folder / "old.onnx" if champion_spec else None,
         champion_spec=champion_spec,
         calls=1,
+        open_model=open_model,
     )
 
 
@@ -102,7 +109,7 @@ def test_probabilities_that_do_not_sum_to_one_fail_the_contract(tmp_path: Path) 
     assert "sum to 2" in result.reason
 
 
-class SleepingModel:
+class TimedModel:
     """Takes as long as it is told, per call and per row."""
 
     def __init__(self, per_call: float, per_row: float = 0.0) -> None:
@@ -111,21 +118,43 @@ class SleepingModel:
     def feeds(self, rows: pa.Table) -> Any:
         return rows.num_rows
 
-    def run(self, rows: Any) -> None:
-        time.sleep(self._per_call + self._per_row * (rows - 1))
+    def seconds(self, rows: Any) -> float:
+        return self._per_call + self._per_row * float(rows - 1)
 
 
-@pytest.mark.parametrize(
-    ("challenger", "rows"), [(SleepingModel(0.001, 0.001), 64), (SleepingModel(0.05), 1)]
-)
+@pytest.mark.parametrize(("challenger", "rows"), [(TimedModel(0.001, 0.001), 64), (TimedModel(0.05), 1)])
 def test_latency_is_that_of_the_worse_of_one_row_and_many(challenger: Any, rows: int) -> None:
-    champion: Any = SleepingModel(0.001, 0.0002)
+    champion: Any = TimedModel(0.001, 0.0002)
     table = pa.table({"line": list(range(100))})
     worst = worst_latency(champion, challenger, table, calls=3)
     assert worst.rows == rows
     assert worst.ratio > 2
     alone = worst_latency(None, challenger, table, calls=1)
     assert (alone.champion, alone.rows) == (None, 1)
+
+
+def limit_of(broken: str) -> OpenModel:
+    """Opens models; the one in the file `broken` breaks a limit of the isolated process."""
+
+    @contextmanager
+    def open_model(path: Path, spec: LoopSpec, doing: str) -> Iterator[ModelRunner]:
+        with open_in_process(path, spec, doing) as opened:
+            if path.name == broken:
+                raise UnservableModel(f"{doing} and needed more than 9 MiB", hint="train a smaller model")
+            yield opened
+
+    return open_model
+
+
+def test_challenger_that_breaks_a_limit_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    result = gate(tmp_path, spec_of(), spec_of(), open_model=limit_of("new.onnx"))
+    assert not result.passed
+    assert result.reason == "the model was evaluated and needed more than 9 MiB (train a smaller model)"
+
+
+def test_champion_that_breaks_a_limit_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnservableModel, match="the champion was evaluated and needed more than 9 MiB"):
+        gate(tmp_path, spec_of(), spec_of(), open_model=limit_of("old.onnx"))
 
 
 def test_latency_of_both_models_is_checked(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from services.retraining.runs.workspace import RunFolder
 from services.retraining.settings import RetrainingSettings
 from shared.errors import Conflict, IntegrityError, TrainingFailed
 from shared.models.training.training_process import Interrupted, TrainingJob
+from tests.fakes.in_process_models import open_in_process
 from tests.fakes.retraining_installation import (
     MODEL,
     START,
@@ -136,6 +137,7 @@ def open_setup(template: Installation, good_model: bytes, place: Path, **loop: A
         lake=installation.lake,
         keys=installation.keys,
         launcher=launcher,
+        open_model=open_in_process,
         runs=home / "runs",
         settings=RetrainingSettings(latency_calls=5),
         metrics=RetrainingMetrics(),

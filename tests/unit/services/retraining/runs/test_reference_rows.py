@@ -9,6 +9,7 @@ from services.retraining.runs.reference_rows import write_reference
 from services.retraining.runs.workspace import RunFolder
 from tests.fakes.class_lake import START
 from tests.fakes.class_model import TABLE, class_loop, class_onnx
+from tests.fakes.in_process_models import open_in_process
 
 
 def test_reference_of_classes_has_the_answers_beside_the_outcomes(tmp_path: Path) -> None:
@@ -20,7 +21,7 @@ def test_reference_of_classes_has_the_answers_beside_the_outcomes(tmp_path: Path
     pq.write_table(rows.slice(0, 2), folder.train)
     pq.write_table(rows.slice(2), folder.holdout)
     (tmp_path / "model.onnx").write_bytes(class_onnx())
-    write_reference(folder, tmp_path / "model.onnx", class_loop(), max_rows=2)
+    write_reference(folder, tmp_path / "model.onnx", class_loop(), max_rows=2, open_model=open_in_process)
     reference = pq.read_table(folder.reference)
     assert reference["outcome"].to_pylist() == ["cat", "bird"]
     assert reference["label"].to_pylist() == ["dog", "bird"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.inference.isolation.memory import available_bytes
+from shared.models.isolation.available_memory import available_bytes
 
 
 def write(folder: Path, limit: str, used: int, files: int) -> Path:

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from services.inference.isolation.frames import PeerGone, describe, receive, restore, send
+from shared.models.isolation.frames import PeerGone, describe, receive, restore, send
 
 
 def never() -> None:

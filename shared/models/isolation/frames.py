@@ -1,4 +1,4 @@
-"""Messages between the server and the isolated process, over a socket: a head in JSON, then bytes.
+"""Messages between a service and an isolated process, over a socket: a head in JSON, then bytes.
 
 Nothing that is read can run code: arrays travel as their bytes with type and shape, texts as JSON.
 """
