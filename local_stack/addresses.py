@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from local_stack.client_settings import ClientSettings
 from local_stack.state import read_state
+from shared.tls.client_environment import listener_scheme
 
 if TYPE_CHECKING:  # pydantic takes longer to import than a whole command may
     from local_stack.settings import LocalStackSettings
@@ -27,7 +28,9 @@ def addresses(settings: LocalStackSettings | ClientSettings) -> Addresses:
     ports = found.ports if found is not None else {}
 
     def base(given: str, name: str, port: int) -> str:
-        return given.rstrip("/") or f"http://{settings.host}:{ports.get(name, port)}"
+        running = found.base_url(name) if found is not None else ""
+        by_port = f"{listener_scheme()}://{settings.host}:{ports.get(name, port)}"
+        return given.rstrip("/") or running or by_port
 
     return Addresses(
         inference=base(settings.inference_url, "inference", settings.inference_port),

@@ -25,8 +25,11 @@ def get_text(name: str, base: str, path: str) -> str:
     """The text at `base` + `path` of service `name`. Raises `DependencyUnavailable` for an error or a timeout."""
     import httpx
 
+    from shared.tls.client_environment import client_tls
+
+    verify = client_tls().context() if base.startswith("https://") else True
     try:
-        response = httpx.get(base.rstrip("/") + path, timeout=TIMEOUT_S, trust_env=False)
+        response = httpx.get(base.rstrip("/") + path, timeout=TIMEOUT_S, trust_env=False, verify=verify)
         response.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DependencyUnavailable(

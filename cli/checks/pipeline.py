@@ -38,11 +38,11 @@ def spool(settings: LocalStackSettings) -> Iterator[CheckResult]:
 def lag(settings: LocalStackSettings) -> Iterator[CheckResult]:
     """How many records the sink has not read yet."""
     state = read_state(settings.home)
-    port = state.ports.get("sink") if state is not None else None
-    if port is None:
+    if state is None or "sink" not in state.ports:
         return
+    base = state.base_url("sink") or f"http://{settings.host}:{state.ports['sink']}"
     try:
-        behind = metric_sum(get_text("sink", f"http://{settings.host}:{port}", "/metrics"), LAG)
+        behind = metric_sum(get_text("sink", base, "/metrics"), LAG)
     except DependencyUnavailable:
         return
     if behind is None:

@@ -28,7 +28,9 @@ def health(settings: LocalStackSettings) -> Iterator[CheckResult]:
         process = shown.get(spec.name)
         if state is None and spec.name not in urls:
             continue
-        base = urls.get(spec.name) or f"http://{settings.host}:{process.port if process else spec.port}"
+        base = (
+            urls.get(spec.name) or f"{spec.scheme}://{settings.host}:{process.port if process else spec.port}"
+        )
         log = Path(process.log) if process else settings.home / "logs" / f"{spec.name}.log"
         requests.append((spec.name, base, spec.ready_path, log, process.restarts if process else 0))
     # In parallel, since each unreachable service takes the whole timeout.

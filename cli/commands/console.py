@@ -34,6 +34,7 @@ def console(
     # Imported here: the other commands must not wait for it.
     from local_stack.ports import require_free
     from local_stack.supervisor.process_specs import environment
+    from shared.tls.client_environment import listener_scheme
 
     with command_output(as_json) as output:
         home = find_home(home, inference_url, drift_url, retraining_url, note=output.note)
@@ -45,7 +46,7 @@ def console(
             "HOMEOSTAT_CONSOLE_HOST": settings.console_host,
             **{f"HOMEOSTAT_{name}_URL": url for name, url in given.items() if url},
         }
-        url = f"http://{settings.console_host}:{settings.console_port}/"
+        url = f"{listener_scheme()}://{settings.console_host}:{settings.console_port}/"
         output.result({"console": url}, url)
         sys.stdout.flush()
         # The console replaces this process, so that it receives Ctrl-C and other signals itself.

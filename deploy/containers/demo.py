@@ -25,6 +25,7 @@ from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
 from shared.errors import Conflict, HomeostatError
 from shared.http.service_client import ServiceClient, items
+from shared.tls.client_environment import client_tls
 
 MODEL = "parcels"
 FIRST_DAY = datetime(2026, 1, 31, tzinfo=UTC)  # make_data.py ends here
@@ -77,7 +78,9 @@ class Replay:
         self._inference = ServiceClient("inference", where.inference)
         self._drift = ServiceClient("drift", where.drift)
         self._retraining = ServiceClient("retraining", where.retraining)
-        self._outcomes = httpx.Client(base_url=where.inference, timeout=30, trust_env=False)
+        self._outcomes = httpx.Client(
+            base_url=where.inference, timeout=30, trust_env=False, verify=client_tls().context()
+        )
 
     def send_predictions(self, day: Day) -> None:
         """Send the day's parcels, one request per hour."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from local_stack.state import read_state
+from shared.tls.client_environment import PATHS
 
 SOURCES = Path(__file__).resolve().parent.parent.parent
 
@@ -40,7 +41,7 @@ def start(home: Path, *, free_ports: bool, shown: bool) -> Stack:
         raise RuntimeError(
             f"error: the stack on {home} is gone again; read {home / 'logs' / 'supervisor.log'}"
         )
-    places = {name: f"http://127.0.0.1:{state.ports[name]}" for name in ("inference", "drift", "retraining")}
+    places = {name: state.base_url(name) for name in ("inference", "drift", "retraining")}
     return Stack(home, **places)
 
 
@@ -78,4 +79,6 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "DO_NOT_TRACK": "1"}
+    """The example's stack is on this machine only, and its clients are plain ones: it has no TLS."""
+    kept = {name: value for name, value in os.environ.items() if name not in PATHS}
+    return {**kept, "DO_NOT_TRACK": "1"}

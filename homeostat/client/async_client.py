@@ -13,6 +13,7 @@ import httpx
 
 from homeostat.client.async_outcome_sender import AsyncOutcomeSender
 from homeostat.client.client import RETRY_S, TIMEOUT_S
+from homeostat.client.encryption import Name, verification
 from homeostat.client.exchange import (
     STATUS,
     Call,
@@ -49,6 +50,9 @@ class AsyncClient:
         flush_at: int = BufferSettings.flush_at,
         flush_after_s: float = BufferSettings.flush_after_s,
         headers: Mapping[str, str] | None = None,
+        ca: Name = None,
+        certificate: Name = None,
+        key: Name = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Sends nothing yet. The parameters are those of `Client`."""
@@ -57,7 +61,12 @@ class AsyncClient:
         self._retry_s = retry_s
         self._known = KnownInputs()
         self._http = httpx.AsyncClient(
-            base_url=self._url, timeout=timeout_s, headers=headers, transport=transport, trust_env=False
+            base_url=self._url,
+            timeout=timeout_s,
+            headers=headers,
+            transport=transport,
+            trust_env=False,
+            verify=verification(self._url, ca, certificate, key),
         )
         settings = BufferSettings(buffer_size, flush_at, flush_after_s)
         self._outcomes = AsyncOutcomeSender(OutcomeDelivery(settings), self._try, retry_s=retry_s)

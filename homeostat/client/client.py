@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from homeostat.client.encryption import Name, verification
 from homeostat.client.exchange import (
     STATUS,
     Call,
@@ -54,11 +55,16 @@ class Client:
         flush_at: int = BufferSettings.flush_at,
         flush_after_s: float = BufferSettings.flush_after_s,
         headers: Mapping[str, str] | None = None,
+        ca: Name = None,
+        certificate: Name = None,
+        key: Name = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """Sends nothing yet.
 
         `model` may be omitted while the server has one. `timeout_s` limits one attempt, `retry_s` all attempts of a call.
+        `ca`, `certificate` and `key` are PEM files: the CA of an `https://` server, and the client's own pair if it requires one;
+        without them, those of `HOMEOSTAT_TLS_CA`, `HOMEOSTAT_TLS_CLIENT_CERTIFICATE` and `HOMEOSTAT_TLS_CLIENT_KEY`.
         Outcomes are sent as soon as `flush_at` wait, or the oldest has waited `flush_after_s`; at most `buffer_size` wait.
         """
         self._url = checked_url(url)
@@ -67,7 +73,12 @@ class Client:
         self._known = KnownInputs()
         # The server is meant, and never a proxy that a variable names.
         self._http = httpx.Client(
-            base_url=self._url, timeout=timeout_s, headers=headers, transport=transport, trust_env=False
+            base_url=self._url,
+            timeout=timeout_s,
+            headers=headers,
+            transport=transport,
+            trust_env=False,
+            verify=verification(self._url, ca, certificate, key),
         )
         settings = BufferSettings(buffer_size, flush_at, flush_after_s)
         self._outcomes = OutcomeSender(OutcomeDelivery(settings), self._try, retry_s=retry_s)

@@ -28,6 +28,7 @@ from homeostat.client.inputs import Row
 from homeostat.client.outcomes import Outcome
 from homeostat.client.retry import Failure, retry_after_s
 from shared.errors import CallerError
+from shared.tls.client_environment import problem_of
 
 _START = "start it with `homeostat up`, or give its address as `url`"
 _TRY_AGAIN = frozenset({408, 425, 429, 502, 503, 504})
@@ -105,10 +106,23 @@ def only_model(status: Mapping[str, Any]) -> str:
 
 def failure_of_transport(call: Call, url: str, error: httpx.RequestError) -> Failure:
     """What it means that no complete answer came."""
-    reason = str(error) or type(error).__name__
+    problem, hint = _tls_problem(error)
+    reason = problem or str(error) or type(error).__name__
     if call.is_prediction and not isinstance(error, _NOTHING_SENT):
         return Failure(_answer_lost(f"no response from {url}: {reason}"))
-    return Failure(ServerUnavailable(f"inference cannot be reached at {url}: {reason}", hint=_START), True)
+    return Failure(
+        ServerUnavailable(f"inference cannot be reached at {url}: {reason}", hint=hint or _START), not problem
+    )
+
+
+def _tls_problem(error: BaseException | None) -> tuple[str, str]:
+    """What is wrong with the TLS of a connection, which a further attempt does not change; empty if it is something else."""
+    while error is not None:
+        found = problem_of(error)
+        if found[0]:
+            return found
+        error = error.__cause__ or error.__context__
+    return "", ""
 
 
 def failure_of_response(call: Call, response: httpx.Response) -> Failure | None:

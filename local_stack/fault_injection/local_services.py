@@ -27,7 +27,9 @@ def find_local_services(settings: LocalStackSettings) -> tuple[str, str]:
                 f"HOMEOSTAT_{name.upper()}_URL is {url}; {name} of the stack on {settings.home} has port {state.ports[name]}",
                 hint=f"unset HOMEOSTAT_{name.upper()}_URL, or give the home of that stack with --home",
             )
-    inference, drift = (f"http://{settings.host}:{state.ports[name]}" for name in given)
+    inference, drift = (
+        state.base_url(name) or f"http://{settings.host}:{state.ports[name]}" for name in given
+    )
     require_loopback("inference", inference)
     require_loopback("drift", drift)
     return inference, drift

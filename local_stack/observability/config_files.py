@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from shared.errors import OperatorError
+from shared.tls.client_environment import CA, CLIENT_CERTIFICATE, CLIENT_KEY
 
 SHIPPED = Path(__file__).resolve().parents[2] / "dashboards"
 RULES = str(SHIPPED / "prometheus" / "rules" / "*.yml")
@@ -28,10 +30,12 @@ def prometheus_config(
     *,
     interval: str = "5s",
     rules: Sequence[str] = (RULES,),
+    encrypted: Iterable[str] = (),
 ) -> str:
     """Text of a prometheus.yml that scrapes `targets` (addresses by job) every `interval` and sends alerts to `alertmanagers`.
 
-    A job of the shipped file that has no targets here is left out. Raises `OperatorError` for a job the file does not know.
+    A job of the shipped file that has no targets here is left out. `encrypted`: the jobs that are scraped over TLS, with the
+    certificates of the settings `HOMEOSTAT_TLS_…`. Raises `OperatorError` for a job the file does not know.
     """
     config = _read(PROMETHEUS)
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
@@ -49,7 +53,9 @@ def prometheus_config(
     config["rule_files"] = list(rules)
     config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]}
     config["scrape_configs"] = [
-        job | {"static_configs": [{"targets": list(targets[name])}]}
+        job
+        | {"static_configs": [{"targets": list(targets[name])}]}
+        | ({"scheme": "https", "tls_config": tls_config()} if name in encrypted else {})
         for name, job in jobs.items()
         if name in targets
     ]
@@ -68,7 +74,19 @@ def alertmanager_config(source: Path | None, retraining_url: str) -> str:
         for webhook in receiver.get("webhook_configs") or []:
             if str(webhook.get("url", "")).endswith(TRIGGERS):
                 webhook["url"] = retraining_url.rstrip("/") + TRIGGERS
+                if retraining_url.startswith("https://"):
+                    webhook["http_config"] = {"tls_config": tls_config()} | webhook.get("http_config", {})
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def tls_config(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """`tls_config` of Prometheus and Alertmanager: the files that our own clients use."""
+    names = {"ca_file": CA, "cert_file": CLIENT_CERTIFICATE, "key_file": CLIENT_KEY}
+    return {
+        option: str(Path(environment[name]).absolute())
+        for option, name in names.items()
+        if environment.get(name)
+    }
 
 
 def _with_whole_paths(value: Any, folder: Path, key: str = "") -> Any:

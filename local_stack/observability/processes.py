@@ -12,6 +12,7 @@ from local_stack.observability.config_files import alertmanager_config, promethe
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import ProcessSpec, services
 from shared.errors import OperatorError
+from shared.tls.client_environment import listener_scheme
 
 PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
 # Debian gives Alertmanager a longer name.
@@ -54,7 +55,9 @@ def make_observability(settings: LocalStackSettings) -> Observability:
     ports = {PROMETHEUS: settings.prometheus_port, ALERTMANAGER: settings.alertmanager_port}
     # A process without a job in the file is not scraped.
     jobs = scrape_jobs()
-    scraped = {spec.name: [f"{host}:{spec.port}"] for spec in services(settings) if spec.name in jobs}
+    specs = services(settings)
+    scraped = {spec.name: [f"{host}:{spec.port}"] for spec in specs if spec.name in jobs}
+    encrypted = [spec.name for spec in specs if spec.scheme == "https"]
     targets = scraped | {name: [f"{host}:{port}"] for name, port in ports.items()}
     config_files = {name: folder / f"{name}.yml" for name in ports}
     return Observability(
@@ -92,9 +95,9 @@ def make_observability(settings: LocalStackSettings) -> Observability:
             ),
         ),
         files={
-            config_files[PROMETHEUS]: prometheus_config(targets, targets[ALERTMANAGER]),
+            config_files[PROMETHEUS]: prometheus_config(targets, targets[ALERTMANAGER], encrypted=encrypted),
             config_files[ALERTMANAGER]: alertmanager_config(
-                settings.alertmanager_config, f"http://{host}:{settings.retraining_port}"
+                settings.alertmanager_config, f"{listener_scheme()}://{host}:{settings.retraining_port}"
             ),
         },
         links={

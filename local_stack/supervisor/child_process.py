@@ -35,7 +35,9 @@ class Child:
     @property
     def ready_url(self) -> str:
         """URL of its readiness route; empty for the broker, which has no HTTP."""
-        return f"http://{self._host}:{self.spec.port}{self.spec.ready_path}" if self.spec.ready_path else ""
+        if not self.spec.ready_path:
+            return ""
+        return f"{self.spec.scheme}://{self._host}:{self.spec.port}{self.spec.ready_path}"
 
     @property
     def was_started(self) -> bool:

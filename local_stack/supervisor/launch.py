@@ -22,6 +22,7 @@ from local_stack.supervisor.supervisor import Supervisor
 from shared.contracts.stack_state import StackState
 from shared.errors import HomeostatError, OperatorError
 from shared.files import keep_files_private
+from shared.tls.client_environment import with_absolute_paths
 
 PORTS = (
     *("inference_port", "shipper_port", "drift_port", "retraining_port", "sink_port"),
@@ -115,6 +116,7 @@ def start_detached(
             stderr=errors,
             start_new_session=True,
             cwd=SOURCES,
+            env=with_absolute_paths(os.environ),
         )
     try:
         state = wait_until_ready(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.contracts.stack_state import state_path
+from shared.tls.client_environment import listener_scheme, with_absolute_paths
 
 if TYPE_CHECKING:
     from local_stack.settings import LocalStackSettings
@@ -24,7 +25,7 @@ class ProcessSpec:
     """One process: its `name`, `command`, its `port` and the `setting` of the port, and its `ready_path`.
 
     `needs_broker`: it is started once the topics exist. Inference does not need the broker.
-    `is_core` is False for processes that only observe: no other process waits for them.
+    `is_core` is False for processes that only observe: no other process waits for them. `scheme` is that of its port.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ProcessSpec:
     ready_path: str
     needs_broker: bool = True
     is_core: bool = True
+    scheme: str = "http"
 
 
 def services(settings: LocalStackSettings) -> list[ProcessSpec]:
@@ -43,7 +45,7 @@ def services(settings: LocalStackSettings) -> list[ProcessSpec]:
         *(python, "-m", "bentoml", "serve", "services.inference.service:InferenceService"),
         *("--host", settings.host, "--port", str(settings.inference_port)),
     )
-    return [
+    specs = [
         # Started first and stopped last, so that it shows the others.
         ProcessSpec(
             "console",
@@ -91,6 +93,8 @@ def services(settings: LocalStackSettings) -> list[ProcessSpec]:
             needs_broker=False,
         ),
     ]
+    scheme = listener_scheme()
+    return [replace(spec, scheme=scheme) for spec in specs]
 
 
 def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -98,7 +102,7 @@ def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> d
     home = settings.home.absolute()
     found = inherited.get("PYTHONPATH")
     return {
-        **inherited,
+        **with_absolute_paths(inherited),
         **QUIET,
         "HOMEOSTAT_HOME": str(home),
         "HOMEOSTAT_KAFKA": f"{settings.host}:{settings.broker_port}",
@@ -128,7 +132,7 @@ def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> d
 
 def urls(settings: LocalStackSettings) -> dict[str, str]:
     """URLs of the status pages by process."""
-    base = f"http://{settings.host}"
+    base = f"{listener_scheme()}://{settings.host}"
     return {
         "console": f"{base}:{settings.console_port}/",
         "inference": f"{base}:{settings.inference_port}/status",

@@ -30,7 +30,7 @@ def is_ready(process: ProcessState, kafka: str) -> bool:
         return broker_answers(kafka)
     try:
         return send_request("GET", process.ready_url, timeout_s=2.0)[0] == 200
-    except (OSError, HTTPException):
+    except (OSError, HTTPException, OperatorError):
         return False
 
 

@@ -28,7 +28,7 @@ def main() -> int:
         settings = ConsoleSettings()
         configure_logs("console", settings)
         listener = open_listener(settings.host, settings.port, "HOMEOSTAT_CONSOLE_PORT")
-        certificate = server_certificate(TlsSettings())
+        server = build(settings, listener, certificate=server_certificate(TlsSettings()))
     except ValidationError as error:
         first = error.errors()[0]
         field = "_".join(map(str, first["loc"])).upper()
@@ -39,7 +39,7 @@ def main() -> int:
         log.error("cannot_start", problem=error.message, hint=error.hint)
         return 1
     log.info("listening", host=settings.host, port=listener.getsockname()[1])
-    build(settings, listener, certificate=certificate).serve_forever()
+    server.serve_forever()
     return 0
 
 

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from services.console.aggregation.aggregator import Aggregator
 from services.console.aggregation.endpoints import Endpoints, find_endpoints
 from services.console.aggregation.poller import Poller
+from services.console.aggregation.renewed_transport import RenewedTransport
 from services.console.http.action_client import ActionClient
 from services.console.http.app import make_app
 from services.console.http.routes import Dependencies
@@ -20,6 +21,7 @@ from services.console.metrics import ConsoleMetrics
 from services.console.settings import ConsoleSettings
 from shared.http.host_check import AllowedHosts
 from shared.http.server import HttpServer
+from shared.tls.client_environment import client_tls
 from shared.tls.metrics import watch_certificate
 from shared.tls.server_certificate import ServerCertificate
 
@@ -39,7 +41,8 @@ def build(
     metrics = ConsoleMetrics(CollectorRegistry())
     watch_certificate(metrics.registry, certificate)
     # Our services are reached directly, never through a proxy from the environment.
-    client = httpx.AsyncClient(trust_env=False, timeout=5.0, limits=httpx.Limits(max_connections=64))
+    transport = RenewedTransport(client_tls(), httpx.Limits(max_connections=64))
+    client = httpx.AsyncClient(trust_env=False, timeout=5.0, transport=transport)
     poller = Poller(client, _now, time.monotonic, metrics)
     dependencies = Dependencies(
         aggregator=Aggregator(poller, find, _now, time.monotonic, metrics),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -37,6 +38,11 @@ class StackState:
     ports: dict[str, int]
     urls: dict[str, str]
     processes: tuple[ProcessState, ...]
+
+    def base_url(self, name: str) -> str:
+        """Scheme, host and port of a process; empty where the stack has none of this name."""
+        found = urlsplit(self.urls.get(name, ""))
+        return f"{found.scheme}://{found.netloc}" if found.netloc else ""
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> StackState:

@@ -10,6 +10,8 @@ from pydantic import SecretStr
 
 from shared.errors import OperatorError
 from shared.settings import HomeostatSettings
+from shared.tls.client_environment import client_tls
+from shared.tls.pem_files import require
 
 URL = "HOMEOSTAT_GRAFANA_URL"
 TOKEN = "HOMEOSTAT_GRAFANA_TOKEN"
@@ -28,6 +30,7 @@ class GrafanaAccess:
     token: str = field(default="", repr=False)
     user: str = ""
     password: str = field(default="", repr=False)
+    ca: str = ""  # file of CA certificates; empty: those of the library
 
     def __post_init__(self) -> None:
         _check_url(self.url)
@@ -65,7 +68,16 @@ def access_from(settings: HomeostatSettings) -> GrafanaAccess:
         token=_secret(settings.grafana_token, settings.grafana_token_file, TOKEN),
         user=settings.grafana_user,
         password=_secret(settings.grafana_password, settings.grafana_password_file, PASSWORD),
+        ca=_ca(settings.grafana_url),
     )
+
+
+def _ca(url: str) -> str:
+    ca = client_tls().ca
+    if ca is None or not url.startswith("https://"):
+        return ""
+    require(ca, "CERTIFICATE")  # the library's own error names no setting
+    return str(ca.path)
 
 
 def _secret(given: SecretStr, file: Path | None, setting: str) -> str:

@@ -76,6 +76,8 @@ class GrafanaClient:
             timeout=timeout_s,
         )
         self._session = GrafanaSession(self.url)
+        if access.ca:
+            self._session.verify = access.ca
         # Proxy and certificate settings of the environment apply, except for loopback addresses.
         self._session.trust_env = not _is_loopback(host)
         self._grafana.api.s = self._session

@@ -18,6 +18,7 @@ from shared.errors import (
     NotFound,
     OperatorError,
 )
+from shared.tls.client_environment import client_tls, problem_of
 
 TIMEOUT_S = 30.0
 
@@ -67,9 +68,10 @@ class ServiceClient:
                 method, self.base_url + path, content=content, timeout_s=self._timeout_s
             )
         except (OSError, HTTPException, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            problem, hint = problem_of(error)
+            reason = problem or getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise DependencyUnavailable(
-                f"{self.service} cannot be reached at {self.base_url}: {reason}", hint=self._hint
+                f"{self.service} cannot be reached at {self.base_url}: {reason}", hint=hint or self._hint
             ) from error
         if status >= 400:
             raise _error_of(self.service, status, body)
@@ -80,15 +82,18 @@ def send_request(
     method: str, url: str, *, content: bytes | None = None, timeout_s: float = TIMEOUT_S
 ) -> tuple[int, bytes]:
     """Status and body of one HTTP request, sent directly and never through a proxy. Python's own client: httpx takes
-    longer to import than a command may take to start.
+    longer to import than a command may take to start. Certificates are those of the settings `HOMEOSTAT_TLS_…`.
 
     Raises `OSError`, `HTTPException` or, for a wrong URL, `ValueError`.
     """
     address = urlsplit(url)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise ValueError(f"{url!r} is not an http:// or https:// URL")
-    kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
-    connection = kind(address.hostname, address.port, timeout=timeout_s)
+    connection = (
+        HTTPSConnection(address.hostname, address.port, timeout=timeout_s, context=client_tls().context())
+        if address.scheme == "https"
+        else HTTPConnection(address.hostname, address.port, timeout=timeout_s)
+    )
     headers: Mapping[str, str] = {"Accept": "application/json"}
     if content is not None:
         headers = {**headers, "Content-Type": "application/json"}

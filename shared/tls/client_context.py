@@ -16,6 +16,11 @@ class ClientTls:
     pair: KeyPair | None = None
     check_hostname: bool = True
 
+    def signature(self) -> tuple[tuple[int, ...], ...]:
+        """Changes when one of the files does."""
+        files = [self.ca, *((self.pair.certificate, self.pair.key) if self.pair else ())]
+        return tuple(file.signature() for file in files if file is not None)
+
     def context(self) -> ssl.SSLContext:
         """A context for new connections. Raises OperatorError if a file cannot be used."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

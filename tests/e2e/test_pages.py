@@ -40,6 +40,7 @@ LEFT_OUT = {
         ),
     },
     "docs/bring-your-own-model.md": {},
+    "docs/encryption.md": {},
 }
 INSTEAD = {"--part 0.1": "--part 0.01"}
 
@@ -75,6 +76,28 @@ def walk(walker: Walker, page: str) -> None:
             for shown, typed in INSTEAD.items():
                 statement = statement.replace(shown, typed)
             walker.type(statement)
+
+
+def test_the_encrypted_stack_works_as_without(walker: Walker) -> None:
+    page = "docs/encryption.md"
+    walk(walker, page)
+    state = json.loads((walker.folder / ".homeostat" / "run" / "supervisor.json").read_bytes())
+    ours = {name: url for name, url in state["urls"].items() if name not in NAMES}
+    assert len(ours) == 6
+    assert {url.split(":")[0] for url in ours.values()} == {"https"}
+    for statement in statements("docs/quickstart.md"):
+        if statement.startswith(("homeostat init", "(cd my-model", "homeostat deploy")):
+            walker.type(statement)
+    (walker.folder / "encrypted.py").write_text(
+        program(page, "# encrypted.py").replace("8000", str(walker.ports[8000])), encoding="utf-8"
+    )
+    assert "distance_km" in walker.type("python encrypted.py")
+    assert json.loads(walker.type("homeostat releases parcels --json"))["releases"]
+    # The console asks the others over TLS, too.
+    console = ours["console"].rstrip("/")
+    shown = walker.type(f"curl --silent --cacert .homeostat/tls/ca.pem {console}/")
+    assert "parcels" in shown
+    assert "certificate" not in shown
 
 
 def test_the_readme_read_in_order_works(walker: Walker, boards: FakeGrafana) -> None:

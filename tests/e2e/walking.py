@@ -65,9 +65,9 @@ class Walker:
         self.folder = folder
         self.typed: list[str] = []
         self.identity = ""
-        self._activated = False
+        self._before: list[str] = []  # what holds for the rest of a shell
         ports = {name: free_port() for name in (*SETTINGS, *WATCHING)}
-        self._ports = {port: ports[name] for name, port in SHOWN.items()} | dict(elsewhere)
+        self.ports = {port: ports[name] for name, port in SHOWN.items()} | dict(elsewhere)
         (folder / ".venv").symlink_to(sys.prefix)
         # A refused request is no success, and no proxy of the machine stands between.
         (folder / ".curlrc").write_text('fail-with-body\nnoproxy = "*"\n')
@@ -87,7 +87,7 @@ class Walker:
         said = statement
         if statement.startswith("make "):
             said = recipe(statement.split()[1])
-        for shown, port in self._ports.items():
+        for shown, port in self.ports.items():
             said = said.replace(f"localhost:{shown}", f"localhost:{port}")
         if self.identity:
             said = IDENTITY.sub(self.identity, said)
@@ -98,14 +98,15 @@ class Walker:
                 break
             time.sleep(0.5)
         assert done.returncode == 0, f"`{said}` ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-        self._activated |= statement == ACTIVATE
+        if statement == ACTIVATE or statement.startswith("set -a;"):
+            self._before.append(said)
         if "/predict" in said and (found := IDENTITY.search(done.stdout)):
             self.identity = found[0]
         self.typed.append(statement)
         return done.stdout
 
     def _run(self, said: str, within_s: float) -> subprocess.CompletedProcess[str]:
-        before = f"{ACTIVATE}\n" if self._activated else ""
+        before = "".join(f"{one}\n" for one in self._before)
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", before + said],
             cwd=self.folder,

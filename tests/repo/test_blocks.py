@@ -43,6 +43,7 @@ PROGRAMS = {
     "cp",
     "echo",
     "export",
+    "set",
     "mkdir",
     "for",
     "done",

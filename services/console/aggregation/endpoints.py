@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from services.console.settings import ConsoleSettings
 from shared.contracts.stack_state import StackState, read_stack_state, state_path
@@ -62,5 +61,4 @@ def _service(name: str, given: str, state: StackState | None) -> str:
 
 def _in_stack(name: str, state: StackState | None) -> str:
     """The base of the address that the local stack gives for a process; empty where it gives none."""
-    found = urlsplit(state.urls.get(name, "")) if state is not None else None
-    return f"{found.scheme}://{found.netloc}" if found and found.netloc else ""
+    return state.base_url(name) if state is not None else ""

@@ -20,6 +20,8 @@ import httpx
 from pydantic import ValidationError
 
 from services.console.metrics import ConsoleMetrics
+from shared.errors import OperatorError
+from shared.tls.client_environment import problem_of
 from shared.validation_text import problem_text
 
 POLL_WAIT_S = 0.8
@@ -145,7 +147,7 @@ class Poller:
             body = await asyncio.wait_for(self._get(request), TIMEOUT_S)
         except Exception as error:  # a service may fail in any way; the page names it and goes on
             self._metrics.polls.labels(request.service, "failed").inc()
-            last, is_invalid = entry.result, not isinstance(error, httpx.HTTPError | OSError)
+            last, is_invalid = entry.result, not isinstance(error, httpx.HTTPError | OSError | OperatorError)
             since = last.since or entry.sent_at
             entry.result = PollResult(last.body, last.at, describe(error), since, is_invalid)
         else:
@@ -177,11 +179,22 @@ def describe(error: Exception) -> str:
         return f"no response within {TIMEOUT_S:g} s"
     if isinstance(error, ValidationError):
         return f"returns {_mismatch(error)}"[:MAXIMUM_PROBLEM_LENGTH]
+    if isinstance(error, OperatorError):
+        return f"cannot be asked: {error.message}"[:MAXIMUM_PROBLEM_LENGTH]
     if isinstance(error, httpx.ConnectError):
-        return "connection refused"
+        return _tls_problem(error) or "connection refused"
     if isinstance(error, httpx.HTTPError | OSError):
         return f"connection lost: {str(error).rstrip('.') or type(error).__name__}"[:MAXIMUM_PROBLEM_LENGTH]
     return f"returns a response that cannot be parsed ({type(error).__name__})"
+
+
+def _tls_problem(error: BaseException | None) -> str:
+    while error is not None:
+        problem, hint = problem_of(error)
+        if problem:
+            return f"{problem} ({hint})"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _mismatch(error: ValidationError) -> str:

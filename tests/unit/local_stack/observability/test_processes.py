@@ -57,6 +57,24 @@ def test_alertmanager_sends_to_retraining(programs: Path, tmp_path: Path) -> Non
     assert webhook["url"] == "http://127.0.0.1:18003/triggers"
 
 
+def test_services_with_tls_are_scraped_over_tls(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOMEOSTAT_TLS_CERTIFICATE", "server.pem")
+    monkeypatch.setenv("HOMEOSTAT_TLS_CA", "ca.pem")
+    make_observability(settings(tmp_path)).write()
+    config = yaml.safe_load((tmp_path / "observability" / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    encrypted = {name for name, job in jobs.items() if job.get("scheme") == "https"}
+    assert encrypted == set(jobs) - {"prometheus", "alertmanager"}
+    assert jobs["drift"]["tls_config"] == {"ca_file": str(tmp_path / "ca.pem")}
+    config = yaml.safe_load((tmp_path / "observability" / "alertmanager.yml").read_text())
+    [webhook] = next(each for each in config["receivers"] if each["name"] == "retraining")["webhook_configs"]
+    assert webhook["url"] == "https://127.0.0.1:18003/triggers"
+    assert webhook["http_config"]["tls_config"] == {"ca_file": str(tmp_path / "ca.pem")}
+
+
 def test_command_line_options(programs: Path, tmp_path: Path) -> None:
     alertmanager, prometheus = make_observability(settings(tmp_path, host="127.0.0.2")).specs
     assert (alertmanager.name, prometheus.name) == ("alertmanager", "prometheus")
