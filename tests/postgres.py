@@ -91,6 +91,19 @@ class Postgres:
                 self._process.wait(timeout=bound(20))
         self._process = None
 
+    def require_tls(self, certificate: Path, key: Path) -> None:
+        """Encrypt connections, and refuse others."""
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            target = self._data / name
+            shutil.copy(source, target)
+            target.chmod(0o600)
+            if self._user is not None:
+                os.chown(target, self._user.pw_uid, self._user.pw_gid)
+        (self._data / "pg_hba.conf").write_text("hostssl all all all trust\nlocal all all trust\n")
+        with self._connect() as connection:
+            connection.execute("ALTER SYSTEM SET ssl = on")
+            connection.execute("SELECT pg_reload_conf()")
+
     def new_database(self) -> str:
         """The URL of an empty database."""
         name = f"test_{uuid4().hex[:12]}"

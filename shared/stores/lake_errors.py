@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 from deltalake.exceptions import DeltaError
 
 from shared.errors import DependencyUnavailable
+from shared.stores.certificate_hint import certificate_hint
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,7 +24,8 @@ def raises_dependency_unavailable(read: Callable[P, R]) -> Callable[P, R]:
             return read(*arguments, **options)
         except (DeltaError, OSError) as error:
             raise DependencyUnavailable(
-                f"the lake cannot be read: {error}", hint="check HOMEOSTAT_LAKE and the store behind it"
+                f"the lake cannot be read: {error}",
+                hint=certificate_hint(str(error)) or "check HOMEOSTAT_LAKE and the store behind it",
             ) from error
 
     return reading

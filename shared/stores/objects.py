@@ -15,6 +15,7 @@ from obstore.store import LocalStore, ObjectStore
 
 from shared.errors import DependencyUnavailable, IntegrityError
 from shared.files import UnusableFile, list_folder, read_regular
+from shared.stores.certificate_hint import certificate_hint
 
 
 class Objects(Protocol):
@@ -136,4 +137,6 @@ def _create(store: ObjectStore, name: str, content: bytes) -> bool:
 
 
 def _unavailable(problem: object) -> DependencyUnavailable:
-    return DependencyUnavailable(f"the model store does not respond: {problem}")
+    return DependencyUnavailable(
+        f"the model store does not respond: {problem}", hint=certificate_hint(str(problem))
+    )

@@ -18,6 +18,7 @@ from shared.errors import DependencyUnavailable, OperatorError
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK_SECONDS = 30
+_TLS_HINT = "check sslmode, sslrootcert, sslcert and sslkey in the URL of HOMEOSTAT_RETRAINING_LEDGER"
 _LOCK = crc32(b"homeostat ledger")
 
 
@@ -43,7 +44,9 @@ def open_engine(url: str) -> Engine:
         engine.dispose()
         raise OperatorError(
             f"the ledger at {parsed.render_as_string(hide_password=True)} cannot be opened: {_cause(error)}",
-            hint="check that the database is writable and has free space, or set HOMEOSTAT_RETRAINING_LEDGER",
+            hint=_TLS_HINT
+            if "certificate" in str(error) or "SSL" in str(error)
+            else "check that the database is writable and has free space, or set HOMEOSTAT_RETRAINING_LEDGER",
         ) from error
     except CommandError as error:
         engine.dispose()
