@@ -1,4 +1,6 @@
-"""Writes the boards: `python -m dashboards.generate`, or `--check` to see which committed files differ.
+"""Writes the boards, and the configuration for services with TLS: `python -m dashboards.generate`.
+
+With `--check` it names the committed files that differ.
 
 The same code gives the same bytes: keys are sorted, and nothing depends on when or where it runs.
 """
@@ -20,6 +22,7 @@ from dashboards.boards.inference import board as inference
 from dashboards.boards.loop import board as loop
 from dashboards.boards.prediction_log import board as prediction_log
 from dashboards.boards.retraining import board as retraining
+from dashboards.encrypted_files import encrypted_files
 
 FOLDER = Path(__file__).parent / "grafana" / "boards"
 BOARDS: dict[str, Callable[[], dashboard.Dashboard]] = {
@@ -45,8 +48,9 @@ def encode(board: Dashboard) -> str:
 
 
 def generated() -> dict[Path, str]:
-    """Every file of the folder, with the text it should have."""
-    return {FOLDER / f"{name}.json": encode(make().build()) for name, make in BOARDS.items()}
+    """Every file of the folder, and those for TLS, with the text they should have."""
+    boards = {FOLDER / f"{name}.json": encode(make().build()) for name, make in BOARDS.items()}
+    return boards | encrypted_files()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

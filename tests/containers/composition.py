@@ -12,8 +12,12 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose.yaml"
 GPU = ROOT / "compose.gpu.yaml"
+TLS = ROOT / "compose.tls.yaml"
+KAFKA = ROOT / "compose.kafka.yaml"
 # What deploy/containers/secrets.sh leaves in .env.
 VARIABLES = {"SECRETS": "./secrets", "KAFKA_CLUSTER_ID": "5L6g3nShT-eMCtK--X86sw"}
+# What somebody with a cluster writes there.
+VARIABLES["KAFKA_SERVERS"] = "broker-1.example.org:9093"
 
 
 def load(*files: Path, variables: Mapping[str, str] = VARIABLES) -> dict[str, Any]:
@@ -37,13 +41,19 @@ def names_of(service: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _over(below: Any, above: Any) -> Any:
-    """Mappings are merged, lists of the parts are not used by our overlays, anything else is replaced."""
+    """Mappings are merged and lists joined (a command is replaced), anything else is replaced."""
+    if isinstance(below, list) and isinstance(above, list) and not _is_command(above):
+        return [*below, *above]
     if isinstance(below, dict) and isinstance(above, dict):
         return {
             **below,
             **{name: _over(below[name], value) if name in below else value for name, value in above.items()},
         }
     return above
+
+
+def _is_command(words: list[Any]) -> bool:
+    return any(str(word).startswith("--") for word in words)
 
 
 def _filled(value: Any, variables: Mapping[str, str]) -> Any:

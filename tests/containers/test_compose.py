@@ -13,16 +13,22 @@ from typing import Any
 import pytest
 import yaml
 
+from dashboards.encrypted_files import CA
 from docs.reference.settings import all_settings
 from local_stack.kafka.config_files import BrokerFiles, properties
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import services as local_services
-from tests.containers.composition import COMPOSE, GPU, ROOT, VARIABLES, is_ours, load, names_of
+from tests.containers.composition import COMPOSE, GPU, KAFKA, ROOT, TLS, VARIABLES, is_ours, load, names_of
 from tests.containers.dockerfile import image
 from tests.containers.test_dockerfile import FULL_TAG
 
 LOCAL = {spec.name: spec for spec in local_services(LocalStackSettings(_env_file=None))}
-FILES = {"compose.yaml": (COMPOSE,), "with compose.gpu.yaml": (COMPOSE, GPU)}
+FILES = {
+    "compose.yaml": (COMPOSE,),
+    "with compose.gpu.yaml": (COMPOSE, GPU),
+    "with compose.tls.yaml": (COMPOSE, TLS),
+    "with compose.kafka.yaml": (COMPOSE, KAFKA),
+}
 SERVICES: dict[str, Any] = load()["services"]
 # As containers.md says one switches the watching on, in .env.
 WATCHED: dict[str, Any] = load(variables={**VARIABLES, "COMPOSE_PROFILES": "observability"})["services"]
@@ -147,6 +153,43 @@ def test_addresses_between_parts_are_names_and_ports_of_the_composition() -> Non
         "retraining",
     }
     assert {(name, port) for name, port in named if ports[name] != port} == set()
+
+
+@pytest.mark.parametrize("name", [*LOCAL, "cli", "demo"])
+def test_with_tls_every_part_has_its_files_and_addresses(name: str) -> None:
+    encrypted = load(COMPOSE, TLS)["services"][name]
+    given, plain = encrypted["environment"], SERVICES[name]["environment"]
+    known = {setting.variable for setting in all_settings()}
+    assert set(given) <= known
+    named = {str(value) for variable, value in given.items() if variable.startswith("HOMEOSTAT_TLS_")} - {""}
+    mounted = {secret["target"] for secret in encrypted["secrets"] if isinstance(secret, dict)}
+    assert named == mounted
+    # Each service has its own addresses over TLS, and nothing else of ours changes.
+    changed = {variable for variable in plain if given[variable] != plain[variable]}
+    ours = re.compile(rf"http://({'|'.join(LOCAL)}):")
+    assert changed == {variable for variable in plain if ours.match(str(plain[variable]))}
+    assert {given[variable].replace("https://", "http://") for variable in changed} == {
+        plain[variable] for variable in changed
+    }
+
+
+@pytest.mark.parametrize("name", ["topics", "shipper", "sink", "drift", "retraining", "cli"])
+def test_every_client_of_a_kafka_cluster_has_its_settings(name: str) -> None:
+    service = load(COMPOSE, KAFKA)["services"][name]
+    given = {variable: value for variable, value in service["environment"].items() if "_KAFKA" in variable}
+    assert set(given) <= {setting.variable for setting in all_settings()}
+    files = {f"/run/secrets/{secret}" for secret in service["secrets"]}
+    assert {given["HOMEOSTAT_KAFKA_PASSWORD_FILE"], given["HOMEOSTAT_KAFKA_CA"]} <= files
+    assert given["HOMEOSTAT_KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"
+
+
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
+def test_with_tls_the_monitoring_reads_the_files_for_it(name: str) -> None:
+    encrypted = load(COMPOSE, TLS)["services"][name]
+    assert [
+        word.replace(f"{name}.yml", f"{name}.tls.yml") for word in SERVICES[name]["command"]
+    ] == encrypted["command"]
+    assert [secret["target"] for secret in encrypted["secrets"]] == [CA]
 
 
 def test_what_prometheus_scrapes_is_the_composition() -> None:
