@@ -22,6 +22,7 @@ from shared.models.probe import probe
 from shared.models.runners.loading import load_model
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.packaging import package_version
+from shared.models.training.confinement import Confinement
 from shared.models.training.training_outputs import METRICS, find_model, read_metrics, read_outputs
 from shared.models.training.training_process import TrainingJob, run_training, training_environment
 from shared.stores.model_store import ModelStore
@@ -81,6 +82,7 @@ class VersionBuilder:
                 ),
                 log=self.log,
                 time_limit=policy.time_limit,
+                confinement=Confinement.of(loop.training),
             )
             run_training(job)
             metrics = read_outputs(out)

@@ -20,6 +20,7 @@ from services.retraining.http.routes import RouteDependencies
 from services.retraining.isolated_models import IsolatedModels
 from services.retraining.launchers.launcher import Launcher
 from services.retraining.launchers.local_launcher import LocalLauncher
+from services.retraining.launchers.training_user import find_training_user
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.password import with_password
@@ -43,6 +44,7 @@ from shared.messaging.security.kafka_security import kafka_security
 from shared.messaging.security.settings import KafkaSettings
 from shared.models.signed_versions.installation_keys import Keys, ensure_keys
 from shared.models.signed_versions.key_files import record_secrets
+from shared.models.training.confinement import Confinement
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
@@ -90,7 +92,7 @@ def build(
         store=open_model_store(shared.model_store_url, keys),
         lake=Lake(shared.lake_url),
         keys=keys,
-        launcher=launcher or LocalLauncher(niceness=settings.niceness),
+        launcher=launcher or _launcher(settings),
         open_model=models.open,
         runs=home / "runs",
         settings=settings,
@@ -245,6 +247,21 @@ def _keys(home: Path) -> Keys:
             f"the keys in {home} cannot be created: {error.strerror}",
             hint="set HOMEOSTAT_HOME to a folder that you can write to",
         ) from error
+
+
+def _launcher(settings: RetrainingSettings) -> Launcher:
+    user = find_training_user(settings.training_user)
+    if user is None and os.geteuid() == 0:
+        _log.warning(
+            "training_as_root",
+            hint="training commands have all rights: name a user for them in HOMEOSTAT_RETRAINING_TRAINING_USER",
+        )
+    ceiling = Confinement(
+        memory_bytes=settings.training_memory_bytes,
+        cpu_seconds=settings.training_cpu_seconds,
+        network=settings.training_network != "none",
+    )
+    return LocalLauncher(niceness=settings.niceness, ceiling=ceiling, user=user)
 
 
 def _latest_verdicts(ledger: Ledger) -> list[Verdict]:

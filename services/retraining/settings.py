@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -54,6 +55,27 @@ class RetrainingSettings(BaseSettings):
         ge=0,
         le=19,
         description="Niceness of the training process; higher values leave more CPU time to serving.",
+    )
+    training_user: str = Field(
+        "",
+        description="Name of the user that runs training commands, if retraining runs as root. It reaches the files of its run "
+        "and no others of the home. Empty: the user of the service.",
+    )
+    training_memory_bytes: int = Field(
+        0,
+        ge=0,
+        description="Memory limit in bytes of every training command, of each of its processes and of all together; 0: only what "
+        "`training.memory_mib` in `loop.yaml` says.",
+    )
+    training_cpu_seconds: int = Field(
+        0,
+        ge=0,
+        description="CPU time in seconds that each process of a training command may use; 0: only what `training.cpu_time` in "
+        "`loop.yaml` says.",
+    )
+    training_network: Literal["allow", "none"] = Field(
+        "allow",
+        description="`none`: no training command has a network, whatever `training.network` in `loop.yaml` says.",
     )
     reference_rows: int = Field(
         20_000, ge=100, le=20_000, description="Maximum number of rows in a version's reference.parquet."

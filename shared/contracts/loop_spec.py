@@ -16,7 +16,7 @@ from pydantic import (
 from shared.contracts.duration import Duration, Length
 from shared.contracts.feature import Feature, Matrix, Section
 from shared.contracts.prediction import ANSWER_NAMES, LOSSES, Metric, Prediction
-from shared.contracts.retraining_spec import Gate, Retraining
+from shared.contracts.retraining_spec import Gate, Retraining, Training
 from shared.errors import ProjectError
 
 MODEL_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
@@ -112,6 +112,10 @@ class LoopSpec(Section):
         None,
         description="The policy: triggers, training data and limits on the number of runs. Required for a kind with a loss. "
         "Other kinds may set `command`, `environment` and `time_limit`, for `homeostat deploy`.",
+    )
+    training: Training | None = Field(
+        None,
+        description="Limits of the training process, beside `retraining.time_limit`. Default: those of the service.",
     )
     gate: Gate | None = Field(
         None,

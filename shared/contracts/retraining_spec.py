@@ -140,6 +140,25 @@ class Retraining(Section):
         return document
 
 
+class Training(Section):
+    """Limits of the training process, beside `retraining.time_limit`. An operator may set tighter ones."""
+
+    memory_mib: int | None = Field(
+        None,
+        ge=64,
+        description="Memory limit of the training command in MiB, of each of its processes and of all together. Default: no "
+        "limit.",
+    )
+    cpu_time: Length | None = Field(
+        None, description="CPU time that each process of the training command may use. Default: no limit."
+    )
+    network: Literal["allow", "none"] = Field(
+        "allow",
+        description="`none`: the training command has no network, only its own 127.0.0.1. Where the system does not allow that, "
+        "the run fails.",
+    )
+
+
 class Gate(Section):
     """The requirements that a challenger must meet to replace the champion."""
 

@@ -42,6 +42,7 @@ from shared.errors import (
 )
 from shared.models.signed_versions.packaging import package_version
 from shared.models.signed_versions.verification import verify_version
+from shared.models.training.confinement import Confinement
 from shared.models.training.training_outputs import find_model
 from shared.models.training.training_process import Interrupted
 from shared.observability.logs import get_logger, log_unknown_error
@@ -150,6 +151,7 @@ class Pipeline:
             run_id=run.run_id,
             command=policy.command,
             passed=policy.environment,
+            confinement=Confinement.of(run.loop.training),
             directory=Path(run.directory),
             time_limit=policy.time_limit,
             folder=folder,

@@ -13,6 +13,7 @@ from services.retraining.launchers.launcher import Launcher
 from services.retraining.runs.workspace import RunFolder, write_json
 from shared.errors import TrainingFailed
 from shared.files import read_regular
+from shared.models.training.confinement import Confinement
 from shared.models.training.training_outputs import read_outputs
 from shared.models.training.training_process import TrainingJob, training_environment
 
@@ -33,6 +34,7 @@ def train(
     run_id: str,
     command: tuple[str, ...],
     passed: tuple[str, ...],
+    confinement: Confinement,
     directory: Path,
     time_limit: timedelta,
     folder: RunFolder,
@@ -62,7 +64,10 @@ def train(
         passed=passed,
     )
     launcher.train(
-        TrainingJob(run_id, command, directory, environment, attempt_folder / "train.log", time_limit), stop
+        TrainingJob(
+            run_id, command, directory, environment, attempt_folder / "train.log", time_limit, confinement
+        ),
+        stop,
     )
     metrics = read_outputs(out)
     write_json(folder.trained, {"attempt": attempt, "metrics": metrics})

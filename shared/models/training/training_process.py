@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from threading import Event
 
 from shared.errors import OperatorError, TrainingFailed
 from shared.files import open_regular
+from shared.models.training.confinement import UNCONFINED, Confinement
+from shared.models.training.session_memory import session_memory_bytes
 
 RUN_VARIABLE = "HOMEOSTAT_RUN"
 OUT_VARIABLE = "HOMEOSTAT_OUT"
@@ -31,6 +34,10 @@ INHERITED = (
 _LAST_LINES = 12
 _LAST_BYTES = 8192
 _POLL_SECONDS = 0.05
+_MEMORY_SECONDS = 0.5
+_START_SECONDS = 30.0
+_SHELL = 128
+_WORDS_OF_NO_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "DefaultCPUAllocator: ")
 
 
 class Interrupted(BaseException):
@@ -42,7 +49,10 @@ class Interrupted(BaseException):
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training to run. `environment` is added to the INHERITED variables; `log` receives both output streams."""
+    """One training to run. `environment` is added to the INHERITED variables; `log` receives both output streams.
+
+    `time_limit` is of wall time.
+    """
 
     run_id: str
     command: tuple[str, ...]
@@ -50,6 +60,7 @@ class TrainingJob:
     environment: Mapping[str, str]
     log: Path
     time_limit: timedelta
+    confinement: Confinement = UNCONFINED
 
     @property
     def attempts(self) -> Path:
@@ -75,13 +86,15 @@ def training_environment(
 def run_training(job: TrainingJob, *, niceness: int = 0, stop: Event | None = None) -> None:
     """Run the command to its end.
 
-    1. Start it in a process group of its own.   2. Wait for it, within the time limit, until `stop` is set.
-    3. Kill the group, including processes the command left behind.
+    1. Start it, confined, in a session of its own.   2. Wait for it, within its limits of time and memory, until `stop` is set.
+    3. Kill its process group, including processes the command left behind.
 
     Raises `TrainingFailed` with the log's last lines, `OperatorError` if the log cannot be written, `Interrupted` on `stop`.
     """
     process = _start(job, niceness)
-    deadline = time.monotonic() + job.time_limit.total_seconds()
+    began = time.monotonic()
+    deadline, look_at_memory = began + job.time_limit.total_seconds(), began
+    limits = job.confinement
     try:
         while True:
             try:
@@ -96,14 +109,14 @@ def run_training(job: TrainingJob, *, niceness: int = 0, stop: Event | None = No
                         f"the training command exceeded its time limit of {limit} and was killed{_last_lines(job.log)}",
                         hint="make it faster, or raise retraining.time_limit in loop.yaml",
                     ) from None
+                if limits.memory_bytes and time.monotonic() >= look_at_memory:
+                    look_at_memory = time.monotonic() + _MEMORY_SECONDS
+                    if session_memory_bytes(process.pid, limits.memory_bytes) > limits.memory_bytes:
+                        raise _needs_more_memory("used more than", job) from None
     finally:
         _kill_group(process)
     if code != 0:
-        ending = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
-        raise TrainingFailed(
-            f"the training command {ending}{_last_lines(job.log)}",
-            hint=f"fix the project and run the command by hand in {job.directory}; its log is {job.log}",
-        )
+        raise _failure(job, code)
 
 
 def _start(job: TrainingJob, niceness: int) -> subprocess.Popen[bytes]:
@@ -117,6 +130,8 @@ def _start(job: TrainingJob, niceness: int) -> subprocess.Popen[bytes]:
         **job.environment,
         RUN_VARIABLE: job.run_id,
     }
+    if job.confinement.user is not None:
+        environment |= {"HOME": job.confinement.user.home, "USER": job.confinement.user.name}
     try:
         job.log.parent.mkdir(parents=True, exist_ok=True)
         log = job.log.open("wb")
@@ -125,26 +140,72 @@ def _start(job: TrainingJob, niceness: int) -> subprocess.Popen[bytes]:
             f"{job.log} cannot be written: {error.strerror}",
             hint="check the disk's free space and the folder's owner",
         ) from error
-    with log:
-        try:
+    reading, report = os.pipe()
+    try:
+        with log:
             process = subprocess.Popen(
-                job.command,
-                cwd=job.directory,
+                job.confinement.wrap(job.command, job.directory, report),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                pass_fds=[report],
                 start_new_session=True,
             )
-        except OSError as error:
-            raise TrainingFailed(
-                f"the training command {job.command[0]!r} cannot be started in {job.directory}: {error.strerror}",
-                hint="check retraining.command in loop.yaml and the project's folder",
-            ) from error
+    except OSError as error:
+        os.close(reading)
+        raise OperatorError(
+            f"no process can be started for the training: {error.strerror}",
+            hint="check the limits of processes and memory of retraining",
+        ) from error
+    finally:
+        os.close(report)
+    with os.fdopen(reading, "rb") as reported:
+        if not select.select([reported], [], [], _START_SECONDS)[0]:
+            _kill_group(process)
+            raise OperatorError(
+                f"the training command did not start within {_START_SECONDS:g} s",
+                hint=f"the machine may be overloaded, or {job.directory} on a disk that does not answer",
+            )
+        problem = job.confinement.problem(reported.read(), job.command[0], job.directory)
+    if problem is not None:
+        _kill_group(process)
+        raise problem
     if niceness:
         with suppress(OSError):
             os.setpriority(os.PRIO_PGRP, process.pid, niceness)
     return process
+
+
+def _failure(job: TrainingJob, code: int) -> TrainingFailed:
+    """What an exit code says, with the limits that may be its cause."""
+    limits = job.confinement
+    number = (
+        -code if code < 0 else code - _SHELL if code > _SHELL else 0
+    )  # a shell reports signals of its commands like this
+    if number == signal.SIGXCPU and limits.cpu_seconds:
+        return TrainingFailed(
+            f"the training command used more than {limits.cpu_seconds} s of CPU time and was killed{_last_lines(job.log)}",
+            hint="make it faster, or raise training.cpu_time in loop.yaml and HOMEOSTAT_RETRAINING_TRAINING_CPU_SECONDS",
+        )
+    lines = _last_lines(job.log)
+    if limits.memory_bytes and any(words in lines for words in _WORDS_OF_NO_MEMORY):
+        return _needs_more_memory("needs more than", job)
+    ending = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
+    if number == signal.SIGKILL:
+        ending += ", which Linux sends if memory is short"
+    return TrainingFailed(
+        f"the training command {ending}{lines}",
+        hint=f"fix the project and run the command by hand in {job.directory}; its log is {job.log}",
+    )
+
+
+def _needs_more_memory(how: str, job: TrainingJob) -> TrainingFailed:
+    limit = f"{job.confinement.memory_bytes >> 20} MiB of memory"
+    return TrainingFailed(
+        f"the training command {how} its limit of {limit} and was ended{_last_lines(job.log)}",
+        hint="train on fewer rows, or raise training.memory_mib in loop.yaml and HOMEOSTAT_RETRAINING_TRAINING_MEMORY_BYTES",
+    )
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

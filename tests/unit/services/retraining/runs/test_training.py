@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.fakes.retraining_app import RetrainingApp
+from tests.unit.shared.models.training.test_confinement import needs_namespace
 
 
 def test_failed_training_keeps_its_log(open_app: Callable[..., RetrainingApp]) -> None:
@@ -42,3 +43,22 @@ def test_bad_training_ends_the_run_only(
     assert app.served() == [app.installation.champion]
     # The next cause starts a run again.
     assert app.request_run()["action"] == "retrain"
+
+
+@needs_namespace
+def test_confined_training_is_promoted_and_its_limits_hold(open_app: Callable[..., RetrainingApp]) -> None:
+    app = open_app(training={"network": "none", "memory_mib": 4096, "cpu_time": "60s"})
+    app.deploy()
+    run = app.wait_for_state(app.request_run()["run_id"], "failed", "promoted", "refused")
+    assert run["state"] == "promoted", run["reason"]
+
+
+def test_training_beyond_its_memory_fails_with_what_to_do(open_app: Callable[..., RetrainingApp]) -> None:
+    app = open_app(
+        retraining={"command": ["python", "-c", "bytearray(1 << 30)"]}, training={"memory_mib": 256}
+    )
+    app.deploy()
+    run = app.wait_for_state(app.request_run()["run_id"], "failed", "promoted", "refused")
+    assert (run["state"], run["reason_code"]) == ("failed", "training")
+    assert "needs more than its limit of 256 MiB of memory" in run["reason"]
+    assert "training.memory_mib" in run["reason"]

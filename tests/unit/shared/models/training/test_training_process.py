@@ -110,7 +110,9 @@ def test_failure_quotes_the_last_lines(tmp_path: Path) -> None:
 
 
 def test_signal_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrainingFailed, match="killed by signal 9; it printed nothing"):
+    with pytest.raises(
+        TrainingFailed, match="killed by signal 9, which Linux sends if memory is short; it printed nothing"
+    ):
         run_training(job(tmp_path, "import os; os.kill(os.getpid(), 9)"))
 
 
