@@ -97,12 +97,12 @@ def _request(context: typer.Context, service: str, path: str, name: str) -> list
     from cli.command_settings import client_settings
     from cli.home import find_home
     from local_stack.addresses import addresses
-    from shared.http.service_client import ServiceClient, items
+    from shared.http.service_client import items
 
     url = context.params.get(f"{service}_url") or ""
     home = find_home(context.params.get("home"), url, note=lambda _: None)
     where = addresses(client_settings(home, **{f"{service}_url": url}))
-    with ServiceClient(service, getattr(where, service), timeout_s=TIMEOUT_S) as client:
+    with where.client(service, timeout_s=TIMEOUT_S) as client:
         return items(client.get(path), name)
 
 

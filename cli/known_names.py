@@ -9,7 +9,7 @@ from cli.next_step import APPROVAL
 from cli.output import short_version
 from local_stack.addresses import Addresses
 from shared.errors import HomeostatError, NotFound
-from shared.http.service_client import ServiceClient, items
+from shared.http.service_client import items
 
 TIMEOUT_S = 3.0
 LISTED = 5
@@ -32,12 +32,12 @@ def known_models(where: Addresses) -> str:
 
 def served_models(where: Addresses) -> list[str]:
     """Names of the models that inference serves; none if it cannot be reached."""
-    return sorted(_values("inference", where.inference, "/status.json", "models", "name"))
+    return sorted(_values(where, "inference", "/status.json", "models", "name"))
 
 
 def known_runs(where: Addresses) -> str:
     """The newest runs."""
-    return _hint("newest runs", _values("retraining", where.retraining, "/runs?limit=5", "runs", "run_id"))
+    return _hint("newest runs", _values(where, "retraining", "/runs?limit=5", "runs", "run_id"))
 
 
 def waiting_runs(where: Addresses) -> str:
@@ -45,38 +45,36 @@ def waiting_runs(where: Addresses) -> str:
     found = [
         run
         for state in APPROVAL
-        for run in _values("retraining", where.retraining, f"/runs?state={state}", "runs", "run_id")
+        for run in _values(where, "retraining", f"/runs?state={state}", "runs", "run_id")
     ]
     return _hint("runs waiting for approval", list(dict.fromkeys(found))) or known_runs(where)
 
 
 def known_versions(where: Addresses) -> str:
     """The versions that inference serves."""
-    served = _values("inference", where.inference, "/status.json", "models", "version")
+    served = _values(where, "inference", "/status.json", "models", "version")
     return _hint("served versions", [short_version(version) for version in served])
 
 
 def known_causes(where: Addresses) -> str:
     """The causes of the newest decisions."""
-    found = _values("retraining", where.retraining, "/decisions?limit=20", "decisions", "cause_key")
+    found = _values(where, "retraining", "/decisions?limit=20", "decisions", "cause_key")
     return _hint("newest causes", found)
 
 
 def known_verdicts(where: Addresses) -> str:
     """The newest verdicts."""
-    return _hint(
-        "newest verdicts", _values("drift", where.drift, "/verdicts?limit=5", "verdicts", "verdict_id")
-    )
+    return _hint("newest verdicts", _values(where, "drift", "/verdicts?limit=5", "verdicts", "verdict_id"))
 
 
 def _hint(title: str, names: list[str]) -> str:
     return f"{title}: {', '.join(names[:LISTED])}" if names else ""
 
 
-def _values(service: str, base_url: str, path: str, name: str, field: str) -> list[str]:
+def _values(where: Addresses, service: str, path: str, name: str, field: str) -> list[str]:
     """One field of the records at `path`, each value once; none if the service cannot be reached."""
     try:
-        with ServiceClient(service, base_url, timeout_s=TIMEOUT_S) as client:
+        with where.client(service, timeout_s=TIMEOUT_S) as client:
             found = items(client.get(path), name)
     except HomeostatError:
         return []

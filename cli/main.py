@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from cli.exit_codes import epilog
 
 START, MODEL, INSPECT, DECIDE = "Start", "Your model", "Inspect", "Decide"
-FAULTS, OBSERVABILITY = "Faults", "Observability"
+ACCESS, FAULTS, OBSERVABILITY = "Access", "Faults", "Observability"
 A_RUN = "run-0123456789abcdef01234567"
 
 
@@ -85,6 +85,7 @@ PAGE: tuple[Entry, ...] = (
         "Release an earlier version again.",
         'homeostat rollback parcels --reason "worse at night"',
     ),
+    Entry(ACCESS, "keys", "Create, list, rotate and revoke API keys.", module="cli.access.keys"),
     Entry(FAULTS, "inject", "Inject drift, data faults and outages."),
     Entry(OBSERVABILITY, "dashboards", "Publish the dashboards to Grafana, and check them."),
 )

@@ -9,7 +9,7 @@ from typing import Any
 from cli.next_step import APPROVAL
 from local_stack.addresses import Addresses
 from shared.errors import HomeostatError
-from shared.http.service_client import ServiceClient, items
+from shared.http.service_client import items
 
 TIMEOUT_S = 3.0
 NEWEST_VERDICTS = 200
@@ -60,15 +60,15 @@ NOT_AVAILABLE = Overview((), (), (), ("inference", "drift", "retraining"))
 def read_overview(where: Addresses) -> Overview:
     """Ask the services, at the same time; one that cannot be reached leaves its fields empty."""
     requests = [
-        ("inference", where.inference, "/status.json", "models"),
-        ("drift", where.drift, f"/verdicts?limit={NEWEST_VERDICTS}", "verdicts"),
-        ("retraining", where.retraining, "/status", "models"),
-        ("retraining", where.retraining, "/decisions?limit=1", "unacknowledged"),
+        ("inference", "/status.json", "models"),
+        ("drift", f"/verdicts?limit={NEWEST_VERDICTS}", "verdicts"),
+        ("retraining", "/status", "models"),
+        ("retraining", "/decisions?limit=1", "unacknowledged"),
         # By state: many newer runs would hide those that wait.
-        *(("retraining", where.retraining, f"/runs?state={state}", "runs") for state in APPROVAL),
+        *(("retraining", f"/runs?state={state}", "runs") for state in APPROVAL),
     ]
     with ThreadPoolExecutor(max_workers=len(requests)) as pool:
-        found = list(pool.map(lambda request: _read(*request), requests))
+        found = list(pool.map(lambda request: _read(where, *request), requests))
     failed = [request[0] for request, answer in zip(requests, found, strict=True) if answer is None]
     waiting = [run for runs in found[4:] for run in runs or []]
     return Overview(
@@ -124,9 +124,9 @@ def _metric(verdict: dict[str, Any]) -> str:
     return str(methods[0]).removesuffix("_floor") if methods and verdict.get("loss") is not None else ""
 
 
-def _read(service: str, base_url: str, path: str, name: str) -> list[dict[str, Any]] | None:
+def _read(where: Addresses, service: str, path: str, name: str) -> list[dict[str, Any]] | None:
     try:
-        with ServiceClient(service, base_url, timeout_s=TIMEOUT_S) as client:
+        with where.client(service, timeout_s=TIMEOUT_S) as client:
             body = client.get(path)
     except HomeostatError:
         return None

@@ -37,6 +37,17 @@ class HomeostatSettings(BaseSettings):
         validation_alias="HOMEOSTAT_KAFKA",
         description="Kafka bootstrap servers, comma separated.",
     )
+    api_keys: Path | None = Field(
+        None,
+        validation_alias="HOMEOSTAT_API_KEYS",
+        description="File of the API keys that are accepted; `homeostat keys` changes it. Empty: `<home>/keys/api_keys.json`.",
+    )
+    anonymous_access: bool = Field(
+        False,
+        validation_alias="HOMEOSTAT_ANONYMOUS_ACCESS",
+        description="Whether predictions, outcomes and reading need no credentials. Only for services that listen on a loopback "
+        "address; `homeostat up` and `homeostat demo` set it. Everything else always needs an API key.",
+    )
     log_format: Literal["json", "console"] = Field(
         "json",
         validation_alias="HOMEOSTAT_LOG_FORMAT",

@@ -30,6 +30,8 @@ __all__ = [
 os.umask(0o022)
 # No component under test may call home, in this process or in one it starts.
 os.environ.update(BENTOML_DO_NOT_TRACK="True", DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true")
+# As `homeostat up` starts services on loopback addresses.
+os.environ.setdefault("HOMEOSTAT_ANONYMOUS_ACCESS", "true")
 # Workers share the cores: one thread each in numeric libraries.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")

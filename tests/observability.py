@@ -197,6 +197,13 @@ def with_short_waits(folder: Path, wait: str = "1s") -> list[str]:
     return written
 
 
+def some_key(folder: Path) -> Path:
+    """A file with text that stands for an API key."""
+    path = folder / "some.key"
+    path.write_text("some-key")
+    return path
+
+
 @contextmanager
 def running_prometheus(
     folder: Path,
@@ -205,12 +212,20 @@ def running_prometheus(
     alertmanagers: Sequence[str] = (),
     interval: str = "1s",
     rules: Sequence[str] = (RULES,),
+    key_file: Path | None = None,
 ) -> Iterator[RunningPrometheus]:
-    """A Prometheus below `folder` that scrapes `targets` (addresses by job) every `interval`, with the shipped rules."""
+    """A Prometheus below `folder` that scrapes `targets` (addresses by job) every `interval`, with the shipped rules.
+
+    `key_file`: for services that know keys; the default is for fakes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     config = folder / "prometheus.yml"
-    config.write_text(prometheus_config(targets, alertmanagers, interval=interval, rules=rules))
+    config.write_text(
+        prometheus_config(
+            targets, alertmanagers, key_file=key_file or some_key(folder), interval=interval, rules=rules
+        )
+    )
     command = prometheus_command(program(PROMETHEUS), config, folder / "data", HOST, port)
     with RunningPrometheus(PROMETHEUS, command, port, folder / "prometheus.log") as running:
         yield running
@@ -218,13 +233,17 @@ def running_prometheus(
 
 @contextmanager
 def running_alertmanager(
-    folder: Path, retraining_url: str, *, change: Callable[[dict[str, Any]], None] = lambda _: None
+    folder: Path,
+    retraining_url: str,
+    *,
+    change: Callable[[dict[str, Any]], None] = lambda _: None,
+    key_file: Path | None = None,
 ) -> Iterator[RunningAlertmanager]:
     """An Alertmanager below `folder` with the shipped routes and retraining at `retraining_url`; `change` edits the
     configuration before it starts, to shorten its intervals."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    settings = yaml.safe_load(alertmanager_config(None, retraining_url))
+    settings = yaml.safe_load(alertmanager_config(None, retraining_url, key_file or some_key(folder)))
     change(settings)
     config = folder / "alertmanager.yml"
     config.write_text(yaml.safe_dump(settings, sort_keys=False))

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from cli.checks.check_result import CheckResult
-from cli.checks.http_client import TIMEOUT_S, get_json, get_text
+from cli.checks.http_client import TIMEOUT_S, get_text
 from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.lock import is_supervised
-from shared.errors import DependencyUnavailable
+from shared.errors import DependencyUnavailable, HomeostatError
 
 POSTGRES_PORT = 5432
 CONNECTED = "connected"
@@ -63,6 +63,6 @@ def _tracking_state(settings: LocalStackSettings) -> str:
     if not (settings.retraining_url or is_supervised(settings.home)):
         return ""
     try:
-        return str(get_json("retraining", addresses(settings).retraining, "/status")["mlflow"])
-    except (DependencyUnavailable, KeyError, TypeError):
+        return str(addresses(settings).client("retraining", timeout_s=TIMEOUT_S).get("/status")["mlflow"])
+    except (HomeostatError, KeyError, TypeError):
         return ""

@@ -9,27 +9,30 @@ from shared.errors import DependencyUnavailable
 TIMEOUT_S = 3.0
 
 
-def get_json(name: str, base: str, path: str) -> Any:
+def get_json(name: str, base: str, path: str, api_key: str = "") -> Any:
     """The JSON body at `base` + `path` of service `name`. Raises `DependencyUnavailable` otherwise."""
     import orjson
 
     try:
-        return orjson.loads(get_text(name, base, path))
+        return orjson.loads(get_text(name, base, path, api_key))
     except orjson.JSONDecodeError as error:
         raise DependencyUnavailable(
             f"the server at {base} is not {name}", hint=f"give the address of {name}"
         ) from error
 
 
-def get_text(name: str, base: str, path: str) -> str:
+def get_text(name: str, base: str, path: str, api_key: str = "") -> str:
     """The text at `base` + `path` of service `name`. Raises `DependencyUnavailable` for an error or a timeout."""
     import httpx
 
     from shared.tls.client_environment import client_tls
 
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     verify = client_tls().context() if base.startswith("https://") else True
     try:
-        response = httpx.get(base.rstrip("/") + path, timeout=TIMEOUT_S, trust_env=False, verify=verify)
+        response = httpx.get(
+            base.rstrip("/") + path, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=verify
+        )
         response.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DependencyUnavailable(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cli.checks.check_result import CheckResult
-from cli.checks.http_client import get_json, get_text, metric_sum
+from cli.checks.http_client import TIMEOUT_S, get_text, metric_sum
 from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
@@ -18,9 +18,9 @@ LAG = "homeostat_sink_lag_records"
 def spool(settings: LocalStackSettings) -> Iterator[CheckResult]:
     """How full the spool is. Once it is full, predictions are no longer logged."""
     try:
-        report = get_json("inference", addresses(settings).inference, "/status.json")
+        report = addresses(settings).client("inference", timeout_s=TIMEOUT_S).get("/status.json")
         used, limit = int(report["spool"]["bytes"]), int(report["spool"]["bound"])
-    except (DependencyUnavailable, KeyError, TypeError):
+    except (HomeostatError, KeyError, TypeError):
         return  # reported by the check of inference
     share = used / limit if limit else 0.0
     found = f"{used / 2**20:.1f} of {limit / 2**20:.0f} MiB, {share:.0%}"
@@ -42,7 +42,7 @@ def lag(settings: LocalStackSettings) -> Iterator[CheckResult]:
         return
     base = state.base_url("sink") or f"http://{settings.host}:{state.ports['sink']}"
     try:
-        behind = metric_sum(get_text("sink", base, "/metrics"), LAG)
+        behind = metric_sum(get_text("sink", base, "/metrics", addresses(settings).key.for_url(base)), LAG)
     except DependencyUnavailable:
         return
     if behind is None:
@@ -62,9 +62,9 @@ def releases(settings: LocalStackSettings) -> Iterator[CheckResult]:
     from shared.stores.model_store import open_model_store
 
     try:
-        report = get_json("inference", addresses(settings).inference, "/status.json")
+        report = addresses(settings).client("inference", timeout_s=TIMEOUT_S).get("/status.json")
         served = {str(item["name"]): int(item["generation"]) for item in report["models"]}
-    except (DependencyUnavailable, KeyError, TypeError):
+    except (HomeostatError, KeyError, TypeError):
         return
     try:
         keys = Keys(settings.home / "keys")

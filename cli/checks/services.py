@@ -40,7 +40,7 @@ def health(settings: LocalStackSettings) -> Iterator[CheckResult]:
 
 def _check_service(name: str, base: str, path: str, log: Path, restarts: int) -> CheckResult:
     try:
-        with ServiceClient(name, base, timeout_s=TIMEOUT_S) as client:
+        with ServiceClient(name, base, timeout_s=TIMEOUT_S) as client:  # readiness needs no key
             client.get(path)
     except HomeostatError as error:
         return CheckResult(name, "failure", error.message, f"less {log}")

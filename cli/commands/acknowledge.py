@@ -48,7 +48,7 @@ def acknowledge(
     with command_output(as_json) as output:
         home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
-        with ServiceClient("retraining", where.retraining) as retraining:
+        with where.client("retraining") as retraining:
             key = full_key(retraining, cause)
             body: dict[str, object] = {"actor": actor or getpass.getuser()}
             if note:

@@ -15,7 +15,7 @@ from cli.deployment.stack_home import require_home_of
 from cli.home import find_home
 from cli.options import Actor, InferenceUrl, Json, RetrainingUrl, StackHome
 from cli.output import command_output, short_version
-from local_stack.addresses import addresses
+from local_stack.addresses import Addresses, addresses
 from local_stack.running_stacks import other_stacks
 from local_stack.state import read_state
 from shared.errors import CallerError, DependencyUnavailable, OperatorError
@@ -146,7 +146,7 @@ def deploy(
                     "--reference exports a fitted model and cannot be combined with --train, --holdout or --artifact",
                     hint=f"homeostat deploy {project} --reference {reference}",
                 )
-            _require_retraining(settings, where.retraining, project)
+            _require_retraining(settings, where, project)
             project = export_project(
                 str(project),
                 reference,
@@ -171,7 +171,7 @@ def deploy(
                 hint=f"export it first, with rows it can score: homeostat deploy {project} --reference rows.parquet",
             )
         loop = read_loop_spec(project)
-        _require_retraining(settings, where.retraining, project)
+        _require_retraining(settings, where, project)
         keep_files_private()  # only now: the project of an export is its owner's to share
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
@@ -207,7 +207,7 @@ def deploy(
         for warning in warnings:
             output.warning(warning.text)
         output.note(f"packaged and signed version {short_version(manifest.version)} of {loop.model}")
-        with ServiceClient("retraining", where.retraining) as retraining:
+        with where.client("retraining") as retraining:
             answer = retraining.post(
                 f"/models/{loop.model}/deployments",
                 {
@@ -219,7 +219,7 @@ def deploy(
         generation = int(answer["release"]["generation"])
         if wait > 0:
             with (
-                ServiceClient("inference", where.inference) as inference,
+                where.client("inference") as inference,
                 bar(output, "waiting for inference to serve it"),
             ):
                 _wait_until_served(inference, loop.model, generation, wait)
@@ -237,14 +237,14 @@ def deploy(
         )
 
 
-def _require_retraining(settings: LocalStackSettings, base_url: str, project: Path) -> None:
+def _require_retraining(settings: LocalStackSettings, where: Addresses, project: Path) -> None:
     """Before the training: raise `OperatorError` if retraining cannot be reached, or belongs to the stack of another home."""
     if not settings.retraining_url and read_state(settings.home) is None:
         others = other_stacks(settings.home)
         if others:
             raise OperatorError(f"no stack runs on {settings.home.absolute()}", hint=others)
-    require_home_of(base_url, settings.home, project=str(project))
-    with ServiceClient("retraining", base_url) as retraining:
+    require_home_of(where.retraining, settings.home, project=str(project))
+    with where.client("retraining") as retraining:
         retraining.read("/health/live")
 
 

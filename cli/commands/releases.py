@@ -12,7 +12,7 @@ from cli.options import Json, Model, RetrainingUrl, StackHome
 from cli.output import command_output, short_version
 from local_stack.addresses import addresses
 from shared.errors import NotFound
-from shared.http.service_client import ServiceClient, items
+from shared.http.service_client import items
 
 
 def releases(
@@ -22,7 +22,7 @@ def releases(
     with command_output(as_json) as output:
         home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
-        with ServiceClient("retraining", where.retraining) as retraining:
+        with where.client("retraining") as retraining:
             log = items(retraining.get(f"/models/{model}/releases"), "releases")
         log = sorted(log, key=lambda release: int(release["generation"]), reverse=True)
         table = Table(box=None)

@@ -16,7 +16,7 @@ from cli.options import DriftUrl, Json, StackHome
 from cli.output import command_output
 from local_stack.addresses import addresses
 from shared.errors import NotFound
-from shared.http.service_client import ServiceClient, items
+from shared.http.service_client import items
 
 COLOURS = {
     "ok": "green",
@@ -48,7 +48,7 @@ def report(
     with command_output(as_json) as output:
         home = find_home(home, drift_url, note=output.note)
         where = addresses(client_settings(home, drift_url=drift_url))
-        with ServiceClient("drift", where.drift) as drift:
+        with where.client("drift") as drift:
             if open_id:
                 with listing(lambda: known_verdicts(where)):
                     verdict = drift.get(f"/verdicts/{open_id}")

@@ -49,7 +49,7 @@ def rollback(
             body["reason"] = reason
         if to_generation is not None:
             body["to_generation"] = to_generation
-        with ServiceClient("retraining", where.retraining) as retraining:
+        with where.client("retraining") as retraining:
             served = expected_generation or served_generation(retraining, model)
             if not served:
                 raise NotFound(f"{model} has no releases", hint=known_models(where))

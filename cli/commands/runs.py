@@ -41,7 +41,7 @@ def runs(
         options = options_given(home, retraining_url)
         home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
-        with ServiceClient("retraining", where.retraining) as retraining:
+        with where.client("retraining") as retraining:
             found = items(retraining.get("/runs", model=model, limit=limit), "runs")
         served = served_models(where) if model and not found else []
         if served and model not in served:
@@ -102,7 +102,7 @@ def _decide(run: str, word: str, actor: str, home: Path | None, retraining_url: 
         home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
         with (
-            ServiceClient("retraining", where.retraining) as retraining,
+            where.client("retraining") as retraining,
             listing(lambda: waiting_runs(where)),
             _explaining(retraining, run, options_given(home, retraining_url)),
         ):

@@ -55,7 +55,7 @@ def why(
     with command_output(as_json) as output:
         home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
-        with ServiceClient("retraining", where.retraining) as retraining:
+        with where.client("retraining") as retraining:
             kind, chain = find_chain(retraining, where, name)
         output.result(chain, explain(kind, name, chain))
         if full and not as_json:

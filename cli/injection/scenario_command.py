@@ -20,11 +20,12 @@ from local_stack.fault_injection.local_services import find_local_services
 from local_stack.fault_injection.scenario import MakeRows, Scenario, ScenarioResult, Workload
 from local_stack.fault_injection.target import Target, find_target
 from local_stack.settings import LocalStackSettings
-from shared.http.service_client import ServiceClient
 from shared.models.signed_versions.installation_keys import Keys
 from shared.stores.lake import Lake
 from shared.stores.lake_statistics import count_predictions
 from shared.stores.model_store import open_model_store
+
+HINT = "`homeostat status` shows which processes run"
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,10 @@ def run_scenario(
     """
     with command_output(options.as_json) as output:
         workload, settings = options.workload(), settings_with(options.home)
-        inference_url, drift_url = find_local_services(settings)
+        where = find_local_services(settings)
         with (
-            ServiceClient(
-                "inference", inference_url, hint="`homeostat status` shows which processes run"
-            ) as inference,
-            ServiceClient("drift", drift_url, hint="`homeostat status` shows which processes run") as drift,
+            where.client("inference", hint=HINT) as inference,
+            where.client("drift", hint=HINT) as drift,
         ):
             keys = Keys(settings.home / "keys")
             store = open_model_store(settings.model_store_url, keys)

@@ -13,7 +13,7 @@ from cli.exit_codes import INTERRUPTED, exit_code
 from cli.home import find_home
 from cli.options import DriftUrl, InferenceUrl, Json, StackHome
 from cli.output import FOUND_SOMETHING, Output, command_output
-from local_stack.addresses import addresses
+from local_stack.addresses import Addresses, addresses
 from shared.errors import CallerError, HomeostatError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def replay(
         settings = client_settings(home, inference_url=inference_url, drift_url=drift_url)
         where = addresses(settings)
         url = where.inference
-        with Client(url, model or None, retry_s=START_S) as client:
+        with Client(url, model or None, retry_s=START_S, headers=where.key.headers(url)) as client:
             inputs = client.inputs()
         history = _history(output, file, time_column, outcome_column, inputs)
         total = min(history.rows, limit or history.rows)
@@ -95,7 +95,7 @@ def replay(
         warnings = (
             []
             if settings.inference_url and not settings.drift_url
-            else _warnings(output, where.drift, inputs.model, history, file, total)
+            else _warnings(output, where, inputs.model, history, file, total)
         )
         with bar(output, f"replaying {inputs.model}", total) as shown:
 
@@ -103,7 +103,7 @@ def replay(
                 shown.advance(rows)
                 shown.step(f"replaying {inputs.model}, {str(moment)[:16]}")
 
-            client = Client(url, inputs.model, retry_s=RETRY_S)
+            client = Client(url, inputs.model, retry_s=RETRY_S, headers=where.key.headers(url))
             result = Replayer(client, inputs.model, options, on_progress=progress).run(history)
         for reason in result.reasons:
             output.note(reason)
@@ -145,13 +145,13 @@ def _history(output: Output, file: Path, time: str, outcome: str, inputs: ModelI
 
 
 def _warnings(
-    output: Output, drift_url: str, model: str, history: History, file: Path, rows: int
+    output: Output, where: Addresses, model: str, history: History, file: Path, rows: int
 ) -> list[str]:
     """Prints and returns the warning about rows that will get no verdict, if there are such rows."""
     from cli.replay.unevaluated import problem_text, read_progress, unevaluated_text
 
     try:
-        progress = read_progress(drift_url, model)
+        progress = read_progress(where, model)
     except HomeostatError as error:
         output.note(problem_text(error))
         return []

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from local_stack.addresses import Addresses
 from shared.contracts.event_time import parse_time
 from shared.errors import HomeostatError
-from shared.http.service_client import ServiceClient, items
+from shared.http.service_client import items
 
 TIMEOUT_S = 3.0
 _OTHER_NAME = (
@@ -30,9 +31,9 @@ class Progress:
     watermark: datetime | None
 
 
-def read_progress(drift_url: str, model: str) -> Progress | None:
+def read_progress(where: Addresses, model: str) -> Progress | None:
     """The progress of `model`; None if drift does not know it yet. Raises `HomeostatError` if drift cannot say."""
-    with ServiceClient("drift", drift_url, timeout_s=TIMEOUT_S) as drift:
+    with where.client("drift", timeout_s=TIMEOUT_S) as drift:
         found = [one for one in items(drift.get("/status"), "models") if one.get("model") == model]
     if not found:
         return None

@@ -24,7 +24,7 @@ import numpy as np
 from local_stack.addresses import addresses
 from local_stack.settings import LocalStackSettings
 from shared.errors import Conflict, HomeostatError
-from shared.http.service_client import ServiceClient, items
+from shared.http.service_client import items
 from shared.tls.client_environment import client_tls
 
 MODEL = "parcels"
@@ -75,11 +75,15 @@ class Replay:
 
     def __init__(self, settings: LocalStackSettings) -> None:
         where = addresses(settings)
-        self._inference = ServiceClient("inference", where.inference)
-        self._drift = ServiceClient("drift", where.drift)
-        self._retraining = ServiceClient("retraining", where.retraining)
+        self._inference = where.client("inference")
+        self._drift = where.client("drift")
+        self._retraining = where.client("retraining")
         self._outcomes = httpx.Client(
-            base_url=where.inference, timeout=30, trust_env=False, verify=client_tls().context()
+            base_url=where.inference,
+            headers=where.key.headers(where.inference),
+            timeout=30,
+            trust_env=False,
+            verify=client_tls().context(),
         )
 
     def send_predictions(self, day: Day) -> None:
@@ -143,7 +147,7 @@ class Replay:
 def deploy(settings: LocalStackSettings) -> None:
     """Write, train and deploy the project. Raises Conflict if it is served already, CalledProcessError if a step fails."""
     where = addresses(settings)
-    with ServiceClient("inference", where.inference) as inference:
+    with where.client("inference") as inference:
         if any(one["name"] == MODEL for one in inference.get("/status.json")["models"]):
             raise Conflict(
                 f"{MODEL} is served already; the demo needs a new installation",

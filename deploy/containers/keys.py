@@ -3,18 +3,37 @@
 1. Create the keys in `keys` if they do not exist.
 2. Copy to a folder each what inference, prediction log and drift need, which they mount as their `keys`: an attacker in one of
    them can neither sign a version nor send the records of another.
+3. Let the services accept the API keys in the secrets of the composition; keys that are no longer there are revoked.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+from shared.access.api_key import key_of
+from shared.access.installation_keys import (
+    ALERTMANAGER,
+    CONSOLE,
+    INSTALLATION_KEYS,
+    LOCAL,
+    PROMETHEUS,
+    read_key_text,
+)
+from shared.access.key_file import KeyFile, key_file_path
 from shared.errors import HomeostatError
 from shared.files import write_atomic
 from shared.models.signed_versions.installation_keys import Keys, ensure_keys
 from shared.settings import HomeostatSettings
+
+SECRETS = Path("/run/secrets")
+# The key of people who run the composition may do what the local key may.
+API_KEYS = {"admin": INSTALLATION_KEYS[LOCAL]} | {
+    name: INSTALLATION_KEYS[name] for name in (PROMETHEUS, ALERTMANAGER, CONSOLE)
+}
 
 
 def key_folders(home: Path, keys: Keys) -> dict[Path, tuple[Path, ...]]:
@@ -42,13 +61,31 @@ def copy_keys(paths: Sequence[Path], folder: Path) -> None:
         write_atomic(target, content, mode=path.stat().st_mode & 0o777)
 
 
+def accept_api_keys(key_file: Path, secrets: Path) -> None:
+    """Store the digests of the API keys in `secrets`, with the scopes of their names. Raises HomeostatError."""
+    texts = {name: read_key_text(secrets / f"{name}_key") for name in API_KEYS}
+    with KeyFile(key_file).changing() as keys:
+        now = datetime.now(UTC)
+        given = {
+            key.key_id: key
+            for name, text in texts.items()
+            for key in [key_of(name, API_KEYS[name], text, now)]
+        }
+        for key in list(keys.values()):
+            if key.name in API_KEYS and key.key_id not in given and key.revoked_at is None:
+                keys[key.key_id] = replace(key, revoked_at=now)
+        keys.update({key_id: key for key_id, key in given.items() if key_id not in keys})
+
+
 def main() -> int:
     """Create the keys; existing keys are kept."""
-    home = HomeostatSettings().home
+    settings = HomeostatSettings()
+    home = settings.home
     try:
         folders = key_folders(home, ensure_keys(home))
         for folder, paths in folders.items():
             copy_keys(paths, folder)
+        accept_api_keys(key_file_path(settings), SECRETS)
     except (HomeostatError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from docs.reference.markdown import code, table
 from docs.reference.sources import ROOT, parse, service_of, sources
+from shared.access.route_table import PUBLIC, RouteTable
 
 _VERBS = {"get": "GET", "post": "POST", "put": "PUT", "delete": "DELETE", "patch": "PATCH"}
 # Services that open `shared.http.metrics_server` instead of having an application of their own.
@@ -63,9 +64,18 @@ def all_routes() -> tuple[Route, ...]:
 def route_table(owner: str) -> str:
     """The routes of one service."""
     rows = [
-        (route.method, code(route.path), route.description) for route in all_routes() if route.owner == owner
+        (route.method, code(route.path), _scope(route), route.description)
+        for route in all_routes()
+        if route.owner == owner
     ]
-    return table(("method", "path", "answers"), rows)
+    return table(("method", "path", "scope", "answers"), rows)
+
+
+def _scope(route: Route) -> str:
+    """The scope that the route needs; a dash for a public one."""
+    service = {_METRICS_ONLY: "shipper"}.get(route.owner, route.owner.removeprefix("services."))
+    scope = RouteTable.of(service).scope_of(route.method, route.path)
+    return "–" if scope is PUBLIC else code(scope)
 
 
 def _decorated(tree: ast.Module, owner: str) -> Iterator[Route]:

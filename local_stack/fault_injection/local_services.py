@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from local_stack.addresses import Addresses, addresses
 from local_stack.fault_injection.limits import require_loopback
 from local_stack.fault_injection.processes import running_stack
 from local_stack.settings import LocalStackSettings
 from shared.errors import CallerError
 
 
-def find_local_services(settings: LocalStackSettings) -> tuple[str, str]:
-    """Base URLs of inference and drift of the stack that runs on this home.
+def find_local_services(settings: LocalStackSettings) -> Addresses:
+    """How to call the stack that runs on this home.
 
     Raises `CallerError` if a setting names another address, such as another stack on this machine or a tunnel to a remote server;
     `OperatorError` if no stack runs on this home.
@@ -32,4 +33,4 @@ def find_local_services(settings: LocalStackSettings) -> tuple[str, str]:
     )
     require_loopback("inference", inference)
     require_loopback("drift", drift)
-    return inference, drift
+    return addresses(settings)

@@ -28,14 +28,16 @@ def prometheus_config(
     targets: Mapping[str, Sequence[str]],
     alertmanagers: Sequence[str],
     *,
+    key_file: Path,
     interval: str = "5s",
     rules: Sequence[str] = (RULES,),
     encrypted: Iterable[str] = (),
 ) -> str:
     """Text of a prometheus.yml that scrapes `targets` (addresses by job) every `interval` and sends alerts to `alertmanagers`.
 
-    A job of the shipped file that has no targets here is left out. `encrypted`: the jobs that are scraped over TLS, with the
-    certificates of the settings `HOMEOSTAT_TLS_…`. Raises `OperatorError` for a job the file does not know.
+    `key_file` holds the API key for our services. A job of the shipped file that has no targets here is left out. `encrypted`:
+    the jobs that are scraped over TLS, with the certificates of the settings `HOMEOSTAT_TLS_…`. Raises `OperatorError` for a
+    job the file does not know.
     """
     config = _read(PROMETHEUS)
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
@@ -53,7 +55,7 @@ def prometheus_config(
     config["rule_files"] = list(rules)
     config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]}
     config["scrape_configs"] = [
-        job
+        _with_key(job, key_file)
         | {"static_configs": [{"targets": list(targets[name])}]}
         | ({"scheme": "https", "tls_config": tls_config()} if name in encrypted else {})
         for name, job in jobs.items()
@@ -62,8 +64,10 @@ def prometheus_config(
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def alertmanager_config(source: Path | None, retraining_url: str) -> str:
+def alertmanager_config(source: Path | None, retraining_url: str, key_file: Path) -> str:
     """Text of the Alertmanager configuration at `source` (default: the shipped one), with retraining at `retraining_url`.
+
+    `key_file` holds the API key for retraining.
 
     Every webhook that ends in /triggers is retraining's; files the configuration names are looked for beside `source`, as
     Alertmanager would. Raises `OperatorError` where it cannot be read as YAML.
@@ -76,6 +80,7 @@ def alertmanager_config(source: Path | None, retraining_url: str) -> str:
                 webhook["url"] = retraining_url.rstrip("/") + TRIGGERS
                 if retraining_url.startswith("https://"):
                     webhook["http_config"] = {"tls_config": tls_config()} | webhook.get("http_config", {})
+                webhook["http_config"] = _with_key(webhook.get("http_config") or {}, key_file, always=True)
     return yaml.safe_dump(config, sort_keys=False)
 
 
@@ -87,6 +92,13 @@ def tls_config(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
         for option, name in names.items()
         if environment.get(name)
     }
+
+
+def _with_key(config: dict[str, Any], key_file: Path, *, always: bool = False) -> dict[str, Any]:
+    """A part of a configuration that sends credentials, or shall `always`, with the key of this installation."""
+    if not always and "authorization" not in config:
+        return config
+    return config | {"authorization": {"type": "Bearer", "credentials_file": str(key_file)}}
 
 
 def _with_whole_paths(value: Any, folder: Path, key: str = "") -> Any:

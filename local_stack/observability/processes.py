@@ -11,6 +11,8 @@ from pathlib import Path
 from local_stack.observability.config_files import alertmanager_config, prometheus_config, scrape_jobs
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import ProcessSpec, services
+from shared.access import installation_keys as keys
+from shared.access.installation_keys import key_path
 from shared.errors import OperatorError
 from shared.tls.client_environment import listener_scheme
 
@@ -95,9 +97,16 @@ def make_observability(settings: LocalStackSettings) -> Observability:
             ),
         ),
         files={
-            config_files[PROMETHEUS]: prometheus_config(targets, targets[ALERTMANAGER], encrypted=encrypted),
+            config_files[PROMETHEUS]: prometheus_config(
+                targets,
+                targets[ALERTMANAGER],
+                key_file=key_path(settings.home.absolute(), keys.PROMETHEUS),
+                encrypted=encrypted,
+            ),
             config_files[ALERTMANAGER]: alertmanager_config(
-                settings.alertmanager_config, f"{listener_scheme()}://{host}:{settings.retraining_port}"
+                settings.alertmanager_config,
+                f"{listener_scheme()}://{host}:{settings.retraining_port}",
+                key_path(settings.home.absolute(), keys.ALERTMANAGER),
             ),
         },
         links={

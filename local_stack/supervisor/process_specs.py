@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.access.installation_keys import CONSOLE, key_path
+from shared.access.key_file import key_file_path
+from shared.access.loopback import is_loopback
 from shared.contracts.stack_state import state_path
 from shared.tls.client_environment import listener_scheme, with_absolute_paths
 
@@ -110,6 +113,12 @@ def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> d
         "HOMEOSTAT_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "HOMEOSTAT_MODEL_STORE": settings.model_store,
         "HOMEOSTAT_LAKE": settings.lake,
+        "HOMEOSTAT_API_KEYS": str(key_file_path(settings)),
+        # Only the console sends a key. One that a person has exported is not meant for it.
+        "HOMEOSTAT_API_KEY": "",
+        "HOMEOSTAT_API_KEY_FILE": str(key_path(home, CONSOLE)),
+        # What acts needs a key also on a loopback address.
+        "HOMEOSTAT_ANONYMOUS_ACCESS": str(is_loopback(settings.host)).lower(),
         "HOMEOSTAT_HOST": settings.host,
         **{
             f"HOMEOSTAT_{name}_HOST": settings.host

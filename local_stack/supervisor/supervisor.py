@@ -25,6 +25,8 @@ from local_stack.supervisor.orphans import stop_orphans
 from local_stack.supervisor.process_specs import BROKER, ProcessSpec, environment, services, urls
 from local_stack.supervisor.restart_policy import stop_order
 from local_stack.supervisor.restart_suppression import is_suppressed
+from shared.access.installation_keys import ensure_installation_keys
+from shared.access.key_file import key_file_path
 from shared.contracts.stack_state import StackState
 from shared.errors import HomeostatError
 from shared.models.signed_versions.installation_keys import ensure_keys
@@ -110,6 +112,7 @@ class Supervisor:
     def _make_folders(self) -> None:
         (self._home / "logs").mkdir(parents=True, exist_ok=True)
         ensure_keys(self._home)
+        ensure_installation_keys(self._home, key_file_path(self._settings))
         if self._observability is not None:
             self._observability.write()
 

@@ -19,6 +19,7 @@ from services.console.http.app import make_app
 from services.console.http.routes import Dependencies
 from services.console.metrics import ConsoleMetrics
 from services.console.settings import ConsoleSettings
+from shared.access.authenticator import open_authenticator
 from shared.http.host_check import AllowedHosts
 from shared.http.server import HttpServer
 from shared.tls.client_environment import client_tls
@@ -51,6 +52,7 @@ def build(
         drift=lambda: find().drift,
         actor_header=settings.actor_header.strip().lower(),
         metrics=metrics,
+        authenticator=open_authenticator(settings, settings.host),
     )
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_CONSOLE_NAMES")
     app = make_app(dependencies, hosts, poller.close)

@@ -24,6 +24,7 @@ from services.drift.verdicts.kafka_topic import KafkaVerdicts
 from services.drift.verdicts.publisher import Publisher
 from services.drift.verdicts.state_changes import StateChanges
 from services.drift.verdicts.store import VerdictStore
+from shared.access.authenticator import open_authenticator
 from shared.grafana.annotator import Annotator, NoAnnotator, annotator_from
 from shared.http.host_check import AllowedHosts
 from shared.messaging.producer import open_producer
@@ -141,7 +142,10 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     )
     ready = Event()
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_DRIFT_NAMES")
-    dependencies = Dependencies(monitor, verdicts, reports, metrics.registry, ready, _now(), _now, hosts)
+    authenticator = open_authenticator(shared, settings.host)
+    dependencies = Dependencies(
+        monitor, verdicts, reports, metrics.registry, ready, _now(), _now, hosts, authenticator
+    )
     return Drift(make_app(dependencies), monitor, publisher, verdicts, topic, annotator, ready, certificate)
 
 

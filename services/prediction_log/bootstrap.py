@@ -14,6 +14,7 @@ from services.prediction_log.metrics import ShipperMetrics, SinkMetrics
 from services.prediction_log.settings import ShipperSettings, SinkSettings
 from services.prediction_log.shipper.shipper import Shipper
 from services.prediction_log.sink.sink import TOPICS, Sink
+from shared.access.authenticator import open_authenticator
 from shared.errors import HomeostatError
 from shared.http.metrics_server import MetricsServer
 from shared.messaging.consumer import open_consumer
@@ -56,7 +57,7 @@ def run_shipper() -> int:
     )
 
     status = partial(status_body, "shipper", shipper)
-    return _run("shipper", registry, settings.host, settings.port, status, shipper.run, producer.close)
+    return _run("shipper", registry, settings.host, settings.port, status, shipper.run, producer.close, base)
 
 
 def run_sink() -> int:
@@ -86,7 +87,7 @@ def run_sink() -> int:
         producer.close()
 
     status = partial(status_body, "sink", sink)
-    return _run("sink", registry, settings.host, settings.port, status, sink.run, close)
+    return _run("sink", registry, settings.host, settings.port, status, sink.run, close, base)
 
 
 def status_body(service: str, process: Shipper | Sink) -> dict[str, object]:
@@ -107,6 +108,7 @@ def _run(
     status: Callable[[], dict[str, object]],
     work: Callable[[Flag], None],
     close: Callable[[], None],
+    base: HomeostatSettings,
 ) -> int:
     """Start the metrics server, work until SIGTERM or SIGINT, then close everything; the exit code."""
     log = get_logger(name)
@@ -115,7 +117,15 @@ def _run(
         signal.signal(number, lambda *_: stop.set())
     try:
         certificate = server_certificate(TlsSettings())
-        metrics_server = MetricsServer(registry, host, port, status, certificate=certificate)
+        metrics_server = MetricsServer(
+            registry,
+            host,
+            port,
+            status,
+            service=name,
+            authenticator=open_authenticator(base, host),
+            certificate=certificate,
+        )
     except HomeostatError as error:
         log.error("cannot_start", error=str(error))
         return 1

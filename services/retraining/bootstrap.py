@@ -33,6 +33,7 @@ from services.retraining.runs.scheduler import RunScheduler
 from services.retraining.settings import RetrainingSettings
 from services.retraining.tracking.outbox_relay import OutboxRelay, Tracker
 from services.retraining.triggers.verdict_consumer import VerdictConsumer
+from shared.access.authenticator import open_authenticator
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.errors import HomeostatError, OperatorError
@@ -165,6 +166,7 @@ def build(
         lifecycle.is_ready,
         clock,
         hosts,
+        open_authenticator(shared, settings.host),
         settings.maximum_body_bytes,
     )
     return Service(make_app(routes, lifecycle), controller, deps, scheduler)

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.retraining.cause import Cause
 from services.retraining.dependencies import Dependencies
+from services.retraining.launchers.project_folder import check_project_folder, trusted_roots
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded, Run
@@ -118,7 +119,7 @@ class Controller:
         """Release a stored version and record its project; returns the release and whether it is new.
 
         1. verify signature and digests   2. check that the lake can hold the features
-        3. check that the project belongs to the model   4. record the project
+        3. check that nobody else can change the project, and that it belongs to the model   4. record the project
         5. release, unless the version is served already
         """
         manifest = self._deps.store.manifest(model, version)
@@ -138,6 +139,7 @@ class Controller:
                     field="project_directory",
                     expected="an absolute path",
                 )
+            check_project_folder(Path(directory), trusted_roots(self._deps.settings.project_roots))
             found = read_loop_spec(Path(directory))
             if found.model != model:
                 raise InvalidRequest(
@@ -175,8 +177,11 @@ class Controller:
             model, actor, reason, to_generation, expected_generation, self._pipeline.verify_stored
         )
 
-    def approve(self, run_id: str, actor: str) -> Run:
-        """Start a suggested run, or promote a run that passed the gate. Raises Conflict, NotFound."""
+    def approve(self, run_id: str, actor: str, *, may_be_own: bool) -> Run:
+        """Start a suggested run, or promote a run that passed the gate. `may_be_own`: also one that the actor requested.
+
+        Raises Conflict, NotFound, NotPermitted.
+        """
         waiting = self._ledger.run(run_id)
         now = self._event_time(None, waiting.model)
 
@@ -185,7 +190,13 @@ class Controller:
             return "" if refusal is None else refusal[1]
 
         answered = self._ledger.answer(
-            run_id, answer="yes", actor=actor, now=self._deps.clock(), event_time=now, objection=objection
+            run_id,
+            answer="yes",
+            actor=actor,
+            now=self._deps.clock(),
+            event_time=now,
+            objection=objection,
+            may_be_own=may_be_own,
         )
         _log.info("approved", run_id=run_id, model=answered.model, actor=actor, state=answered.state)
         self._wake()

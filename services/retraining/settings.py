@@ -38,6 +38,11 @@ class RetrainingSettings(BaseSettings):
     runs_at_once: int = Field(
         1, ge=1, description="Maximum number of runs executed at the same time, over all models."
     )
+    project_roots: str = Field(
+        "",
+        description="Folders, separated by colons, below which every project folder may be deployed. Other project folders must "
+        "belong to the service's user, and nobody else may be able to write there or replace a folder above them.",
+    )
     poll_seconds: float = Field(
         0.25,
         gt=0,

@@ -12,7 +12,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_DURATION = timedelta(days=36500)
 
 
-def _parse_duration(value: Any) -> Any:
+def parse_duration(value: Any) -> timedelta:
+    """A duration of a text such as 90m. Raises ValueError."""
     if isinstance(value, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value)
         if match is None:
@@ -40,6 +41,6 @@ def duration_text(value: timedelta) -> str:
 
 
 Duration = Annotated[
-    timedelta, BeforeValidator(_parse_duration), PlainSerializer(duration_text, return_type=str)
+    timedelta, BeforeValidator(parse_duration), PlainSerializer(duration_text, return_type=str)
 ]
 Length = Annotated[Duration, Field(gt=timedelta(0))]

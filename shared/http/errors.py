@@ -35,8 +35,13 @@ class ErrorResponse:
 
     @property
     def headers(self) -> dict[str, str]:
-        """`Retry-After` where the client should try again; `Connection: close` after 408 (RFC 9110, 15.5.9)."""
-        return {"Connection": "close"} if self.status == 408 else retry_after(self.status)
+        """`Retry-After` where the client should try again; `Connection: close` after 408 (RFC 9110, 15.5.9);
+        `WWW-Authenticate` with 401 (RFC 6750, 3)."""
+        special = {
+            401: {"WWW-Authenticate": 'Bearer realm="homeostat"'},
+            408: {"Connection": "close"},
+        }
+        return special.get(self.status) or retry_after(self.status)
 
 
 def error_response(error: Exception, log: structlog.stdlib.BoundLogger, *, path: str = "") -> ErrorResponse:

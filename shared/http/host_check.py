@@ -1,4 +1,4 @@
-"""Host and Origin checks for services that have no login. An ASGI middleware, and the two checks as pure functions.
+"""Host and Origin checks against pages of other sites in a browser. An ASGI middleware, and the two checks as pure functions.
 
 A browser that shows a page of another site can be made to send requests here, in two ways:
 
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from shared.access.loopback import is_loopback
 from shared.errors import CallerError
 from shared.http.health import LIVE, METRICS, READY
 
@@ -52,7 +52,7 @@ class AllowedHosts:
     def check(self, host: str) -> None:
         """Raises Misdirected unless the Host header has an allowed name."""
         name = _host_name(host)
-        if not _is_loopback(name) and name not in self.names:
+        if not is_loopback(name) and name not in self.names:
             raise Misdirected(
                 f"Host header {host[:200]} is not allowed" if host else "the Host header is missing",
                 hint=f"use an allowed host name, or add this one to {self.setting}",
@@ -104,15 +104,6 @@ def _host_name(netloc: str) -> str:
         return urlsplit(f"//{netloc}").hostname or ""
     except ValueError:
         return ""
-
-
-def _is_loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _netloc(origin: str) -> str:

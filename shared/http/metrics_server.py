@@ -10,7 +10,10 @@ import orjson
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from shared.access.authenticator import Authenticator
+from shared.access.route_table import RouteTable
 from shared.http import health
+from shared.http.access_check import AccessCheck
 from shared.http.connections import Limits
 from shared.http.errors import ErrorResponse, error_response, no_route, wrong_method
 from shared.http.server import HttpServer, open_listener
@@ -35,13 +38,20 @@ class MetricsServer:
         port: int,
         status: Callable[[], dict[str, object]],
         *,
+        service: str,
+        authenticator: Authenticator,
         limits: Limits | None = None,
         certificate: ServerCertificate | None = None,
     ) -> None:
         """Raises OperatorError if the port is taken. `certificate`: serves HTTPS, and its expiry is a metric."""
         watch_certificate(registry, certificate)
         self._listener = open_listener(host, port, "another port")
-        app = MetricsApp(registry, status)
+        app = AccessCheck(
+            MetricsApp(registry, status),
+            routes=RouteTable.of(service),
+            authenticator=authenticator,
+            refuse=Refusal,
+        )
         self._server = HttpServer(
             app, self._listener, limits=limits, graceful_seconds=1, certificate=certificate
         )
@@ -82,15 +92,7 @@ class MetricsApp:
             code, content_type, body, headers = self._respond(method, path)
         except Exception as error:
             code, content_type, body, headers = _error(error_response(error, _log, path=path))
-        given = {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}
-        await send(
-            {
-                "type": "http.response.start",
-                "status": code,
-                "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
-            }
-        )
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+        await _send(send, method, code, content_type, body, headers)
 
     def _respond(self, method: str, path: str) -> tuple[int, str, bytes, dict[str, str]]:
         if path not in ("/metrics", "/health/live", "/health/ready", "/status"):
@@ -104,6 +106,31 @@ class MetricsApp:
         if path == "/health/ready":
             return _json(*health.ready(bool(self._status().get("ready"))))
         return _json(self._status())
+
+
+class Refusal:
+    """The ASGI application that responds with one error."""
+
+    def __init__(self, error: Exception, path: str) -> None:
+        self._made = error_response(error, _log, path=path)
+
+    async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
+        """ASGI."""
+        await _send(send, scope["method"], *_error(self._made))
+
+
+async def _send(
+    send: Send, method: str, code: int, content_type: str, body: bytes, headers: dict[str, str]
+) -> None:
+    given = {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": code,
+            "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
 
 def _json(body: dict[str, Any], code: int = 200) -> tuple[int, str, bytes, dict[str, str]]:

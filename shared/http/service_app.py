@@ -9,8 +9,11 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from shared.access.authenticator import Authenticator
+from shared.access.route_table import RouteTable
 from shared.errors import HomeostatError, InvalidRequest
 from shared.http import health
+from shared.http.access_check import AccessCheck
 from shared.http.errors import ErrorResponse, error_response, no_route, wrong_method
 from shared.http.host_check import AllowedHosts, HostCheck
 from shared.http.responses import json_response
@@ -23,15 +26,26 @@ def make_service_app(
     title: str,
     routes: APIRouter,
     *,
+    service: str,
+    authenticator: Authenticator,
     hosts: AllowedHosts,
     is_ready: Callable[[], bool],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
     openapi_url: str | None = None,
 ) -> FastAPI:
-    """The application. The interactive documentation pages are off: they load scripts from the network."""
+    """The application of `service`, as the table of routes names it. Raises RuntimeError for a route that is not in the table.
+
+    The interactive documentation pages are off: they load scripts from the network.
+    """
     app = FastAPI(title=title, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=openapi_url)
-    app.include_router(health_routes(is_ready))
-    app.include_router(routes)
+    routers = (health_routes(is_ready), routes)
+    found = routes_of(app, *routers)
+    for router in routers:
+        app.include_router(router)
+    table = RouteTable.of(service)
+    table.check_complete(found)
+    # The last one added sees a request first.
+    app.add_middleware(AccessCheck, routes=table, authenticator=authenticator, refuse=_refuse)
     app.add_middleware(HostCheck, hosts=hosts, refuse=_refuse)
 
     @app.exception_handler(HTTPException)
@@ -58,7 +72,18 @@ def make_service_app(
     return app
 
 
-def _refuse(error: HomeostatError, path: str) -> Response:
+def routes_of(*routers: FastAPI | APIRouter) -> set[tuple[str, str]]:
+    """Method and path of every route, without HEAD."""
+    return {
+        (method, str(getattr(route, "path", "")))
+        for router in routers
+        for route in router.routes
+        for method in (getattr(route, "methods", None) or {"mounted"})
+        if method != "HEAD"
+    }
+
+
+def _refuse(error: Exception, path: str) -> Response:
     return _response(error_response(error, _log, path=path))
 
 

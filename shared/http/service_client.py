@@ -27,11 +27,14 @@ class ServiceClient:
     """A client for one service. Raises `NotFound` for 404, `Conflict` for 409, `CallerError` for other 4xx,
     `OperatorError` for 5xx, `DependencyUnavailable` if the service cannot be reached."""
 
-    def __init__(self, service: str, base_url: str, *, timeout_s: float = TIMEOUT_S, hint: str = "") -> None:
+    def __init__(
+        self, service: str, base_url: str, *, timeout_s: float = TIMEOUT_S, hint: str = "", api_key: str = ""
+    ) -> None:
         self.service = service
         self._hint = hint or f"start it with `homeostat up`, or give its address with --{service}-url"
         self.base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
+        self._api_key = api_key
 
     def __enter__(self) -> ServiceClient:
         return self
@@ -65,7 +68,11 @@ class ServiceClient:
     def _send(self, method: str, path: str, content: bytes | None = None) -> bytes:
         try:
             status, body = send_request(
-                method, self.base_url + path, content=content, timeout_s=self._timeout_s
+                method,
+                self.base_url + path,
+                content=content,
+                timeout_s=self._timeout_s,
+                api_key=self._api_key,
             )
         except (OSError, HTTPException, ValueError) as error:
             problem, hint = problem_of(error)
@@ -79,7 +86,7 @@ class ServiceClient:
 
 
 def send_request(
-    method: str, url: str, *, content: bytes | None = None, timeout_s: float = TIMEOUT_S
+    method: str, url: str, *, content: bytes | None = None, timeout_s: float = TIMEOUT_S, api_key: str = ""
 ) -> tuple[int, bytes]:
     """Status and body of one HTTP request, sent directly and never through a proxy. Python's own client: httpx takes
     longer to import than a command may take to start. Certificates are those of the settings `HOMEOSTAT_TLS_…`.
@@ -95,6 +102,8 @@ def send_request(
         else HTTPConnection(address.hostname, address.port, timeout=timeout_s)
     )
     headers: Mapping[str, str] = {"Accept": "application/json"}
+    if api_key:
+        headers = {**headers, "Authorization": f"Bearer {api_key}"}
     if content is not None:
         headers = {**headers, "Content-Type": "application/json"}
     path = (address.path or "/") + (f"?{address.query}" if address.query else "")

@@ -51,7 +51,9 @@ def test_full_disk_only_delays_runs(small_disk: Path, tmp_path: Path) -> None:
         service.start()
         service.deploy()
         fill(small_disk)
-        response = local_http.post(service.url("/triggers"), json=trigger, timeout=60)
+        response = local_http.post(
+            service.url("/triggers"), json=trigger, headers=installation.headers, timeout=60
+        )
         assert response.status_code == 503
         assert "database or disk is full" in response.json()["error"]
         free(small_disk)

@@ -29,6 +29,7 @@ from services.console.aggregation.responses import (
 from services.prediction_log.bootstrap import status_body
 from shared.http.metrics_server import MetricsServer
 from tests import local_http
+from tests.fakes.callers import Everyone
 from tests.fakes.retraining_installation import MODEL
 from tests.fuzz.runner import Target
 from tests.fuzz.services import drift, inference, retraining
@@ -96,7 +97,14 @@ def test_log_status_has_every_field_that_the_console_reads(service: str, tmp_pat
     log = Log(tmp_path)
     process = log.shipper if service == "shipper" else log.sink
     process.last_error = "no broker"
-    server = MetricsServer(log.registry, "127.0.0.1", 0, partial(status_body, service, process))
+    server = MetricsServer(
+        log.registry,
+        "127.0.0.1",
+        0,
+        partial(status_body, service, process),
+        service=service,
+        authenticator=Everyone(),
+    )
     server.start()
     try:
         response = local_http.get(f"http://127.0.0.1:{server.port}/status")

@@ -29,6 +29,7 @@ from shared.errors import DependencyUnavailable
 from shared.http.errors import UNKNOWN_ERROR
 from shared.http.host_check import AllowedHosts
 from shared.http.metrics_server import MetricsServer
+from tests.fakes.callers import Everyone
 
 HOSTS = AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_TEST_NAMES")
 LIMIT = 64 << 10
@@ -91,7 +92,7 @@ def inference(failing: Any) -> Iterator[Server]:
 def drift(failing: Any) -> Iterator[Server]:
     now = datetime.now(UTC)
     dependencies = DriftDependencies(
-        failing, failing, failing, CollectorRegistry(), Event(), now, lambda: now, HOSTS
+        failing, failing, failing, CollectorRegistry(), Event(), now, lambda: now, HOSTS, Everyone()
     )
     yield Server(in_memory(make_drift(dependencies)), "/verdicts", "/models/toy/evaluations")
 
@@ -107,6 +108,7 @@ def retraining(failing: Any) -> Iterator[Server]:
         lambda: True,
         lambda: datetime.now(UTC),
         HOSTS,
+        Everyone(),
         LIMIT,
     )
     yield Server(in_memory(make_retraining(dependencies, failing)), "/decisions", "/models/toy/rollback")
@@ -116,7 +118,9 @@ def console(failing: Any) -> Iterator[Server]:
     async def close() -> None: ...
 
     app = make_console(
-        ConsoleDependencies(failing, failing, failing, failing, "", ConsoleMetrics(CollectorRegistry())),
+        ConsoleDependencies(
+            failing, failing, failing, failing, "", ConsoleMetrics(CollectorRegistry()), Everyone()
+        ),
         HOSTS,
         close,
     )
@@ -125,7 +129,9 @@ def console(failing: Any) -> Iterator[Server]:
 
 
 def metrics_server(failing: Any) -> Iterator[Server]:
-    server = MetricsServer(CollectorRegistry(), "127.0.0.1", 0, failing)
+    server = MetricsServer(
+        CollectorRegistry(), "127.0.0.1", 0, failing, service="sink", authenticator=Everyone()
+    )
     server.start()
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
         yield Server(client.request, "/status", checks_hosts=False)

@@ -631,6 +631,7 @@ def test_migration_keeps_rows(engine: Engine, ledger: Ledger) -> None:
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE acknowledgement"))
         connection.execute(text("ALTER TABLE run DROP COLUMN step_starts"))
+        connection.execute(text("DROP TABLE project_folder"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0101'"))
     upgraded = open_engine(engine.url.render_as_string(hide_password=False))
     try:

@@ -16,6 +16,7 @@ import httpx
 import pyarrow.parquet as pq
 
 from local_stack.state import read_state
+from tests.fakes.callers import local_headers
 from tests.waiting import bound, time_factor
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +114,7 @@ class ShortLoop:
 
     def post(self, part: str, path: str, body: object) -> httpx.Response:
         """A part's answer to a JSON body."""
-        return self._client.post(self.url(part) + path, json=body)
+        return self._client.post(self.url(part) + path, json=body, headers=local_headers(self.home))
 
     def ports(self) -> dict[str, int]:
         """The port of each part."""

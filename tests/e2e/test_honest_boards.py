@@ -15,6 +15,7 @@ import yaml
 
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import services
+from shared.access.installation_keys import PROMETHEUS, key_path
 from tests.boards import (
     ROOT,
     Expression,
@@ -81,7 +82,9 @@ def prometheus(
         targets = {name: [f"127.0.0.1:{ports[name]}"] for name in SERVICES}
         (folder / "rules").mkdir()
         rules = with_short_waits(folder / "rules")
-        with running_prometheus(folder / "prometheus", targets, rules=rules) as running:
+        with running_prometheus(
+            folder / "prometheus", targets, rules=rules, key_file=key_path(loop.home, PROMETHEUS)
+        ) as running:
             running.wait_for_targets()
             loop.deploy()
             loop.run(first_day=lambda: healthy_day.look(running))

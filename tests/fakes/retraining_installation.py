@@ -25,6 +25,7 @@ from shared.models.signed_versions.packaging import package_version
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore, open_model_store
+from tests.fakes.callers import local_headers
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 MODEL = "toy"
@@ -139,6 +140,11 @@ class Installation:
     def settings(self) -> HomeostatSettings:
         """The shared settings that point here."""
         return HomeostatSettings(home=self.home, kafka="127.0.0.1:1")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of a request with the local key."""
+        return local_headers(self.home)
 
     def trainings(self) -> list[str]:
         """The run of every training that was started, in order."""

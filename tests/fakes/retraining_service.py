@@ -19,6 +19,7 @@ from kafka.structs import OffsetAndMetadata
 from local_stack.ports import free_port
 from shared.contracts.topics import VERDICTS
 from tests import local_http
+from tests.fakes.callers import local_headers
 from tests.fakes.retraining_installation import Installation
 from tests.waiting import bound, time_factor
 
@@ -29,6 +30,7 @@ class ServiceProcess:
     def __init__(self, installation: Installation, *, kafka: str = "", **settings: str) -> None:
         self.port = free_port()
         self.installation = installation
+        self.headers = local_headers(installation.home)
         self._environment = {
             **os.environ,
             "HOMEOSTAT_HOME": str(installation.home),
@@ -99,7 +101,7 @@ class ServiceProcess:
         return answer.json()
 
     def post(self, path: str, body: Any, *, expect: int | None = None) -> Any:
-        answer = local_http.post(self.url(path), json=body, timeout=bound(20))
+        answer = local_http.post(self.url(path), json=body, headers=self.headers, timeout=bound(20))
         if expect is not None:
             assert answer.status_code == expect, answer.text
         return answer.json()
@@ -111,7 +113,8 @@ class ServiceProcess:
             "project_directory": str(self.installation.project),
             "actor": "ann",
         }
-        local_http.post(self.url("/models/toy/deployments"), json=body, timeout=bound(20)).raise_for_status()
+        url = self.url("/models/toy/deployments")
+        local_http.post(url, json=body, headers=self.headers, timeout=bound(20)).raise_for_status()
 
     def ended_runs(self) -> list[dict[str, Any]]:
         return [run for run in self.get("/runs")["runs"] if run["ended_at"]]

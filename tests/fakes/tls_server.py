@@ -11,6 +11,7 @@ from local_stack.certificates import CertificateFolder
 from shared.http.metrics_server import MetricsServer
 from shared.tls.server_certificate import server_certificate
 from shared.tls.settings import TlsSettings
+from tests.fakes.callers import Everyone
 
 
 @contextmanager
@@ -20,7 +21,13 @@ def tls_server(files: CertificateFolder, *, mutual: bool = False) -> Iterator[in
         certificate=files.server, key=files.server_key, client_ca=files.ca if mutual else None
     )
     server = MetricsServer(
-        CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": True}, certificate=server_certificate(settings)
+        CollectorRegistry(),
+        "127.0.0.1",
+        0,
+        lambda: {"ready": True},
+        certificate=server_certificate(settings),
+        service="sink",
+        authenticator=Everyone(),
     )
     server.start()
     try:

@@ -30,6 +30,7 @@ from services.retraining.settings import RetrainingSettings
 from services.retraining.triggers.webhooks import read_triggers
 from shared.http.host_check import AllowedHosts
 from shared.http.metrics_server import MetricsApp
+from tests.fakes.callers import ADMIN, Everyone
 from tests.fakes.inference_server import IDS, InferenceServer
 from tests.fakes.loop_services import busy_loop, endpoints, wire
 from tests.fakes.retraining_installation import MODEL, START, make_installation
@@ -108,6 +109,7 @@ def drift(folder: Path) -> Target:
             minutes(0),
             lambda: minutes(100_000),
             AllowedHosts.of("127.0.0.1", "drift", "HOMEOSTAT_DRIFT_NAMES"),
+            Everyone(),
         )
     )
     window = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}
@@ -160,7 +162,7 @@ def retraining(folder: Path) -> Target:
         "issue": None,
         "expected_older": 0,
     }
-    [cause], _ = read_triggers(asked | {"event_time": None}, START + timedelta(days=14))
+    [cause], _ = read_triggers(asked | {"event_time": None}, START + timedelta(days=14), ADMIN)
     recorded = service.controller.handle_cause(cause)
     key, run_id = recorded.cause_key, recorded.run_id
     if not run_id:
@@ -206,6 +208,7 @@ def console(folder: Path) -> Target:
             lambda: where.drift,
             "",
             metrics,
+            Everyone(),
         ),
         AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"),
         poller.close,

@@ -26,6 +26,7 @@ from shared.contracts import topics
 from shared.contracts.loop_spec import LoopSpec
 from shared.http.metrics_server import MetricsServer
 from shared.http.service_app import health_routes
+from tests.fakes.callers import Everyone
 
 HINT = "run `.venv/bin/python -m docs.generate`"
 SERVICES = {
@@ -167,7 +168,9 @@ def test_what_retraining_really_answers_is_what_is_documented() -> None:
 
 
 def test_routes_of_the_metrics_server_are_those_documented() -> None:
-    server = MetricsServer(CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": True})
+    server = MetricsServer(
+        CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": True}, service="sink", authenticator=Everyone()
+    )
     server.start()
     try:
         for method, path in documented("services.prediction_log"):

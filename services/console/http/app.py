@@ -33,7 +33,13 @@ def make_app(
         await close()
 
     app = make_service_app(
-        "Homeostat console", make_router(dependencies), hosts=hosts, is_ready=lambda: True, lifespan=lifespan
+        "Homeostat console",
+        make_router(dependencies),
+        service="console",
+        authenticator=dependencies.authenticator,
+        hosts=hosts,
+        is_ready=lambda: True,
+        lifespan=lifespan,
     )
 
     @app.middleware("http")

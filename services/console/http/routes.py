@@ -25,6 +25,7 @@ from services.console.views.report_frame import (
     render_frame,
     render_missing_report,
 )
+from shared.access.authenticator import Authenticator
 from shared.errors import DependencyUnavailable, HomeostatError, InvalidRequest, NotFound
 from shared.http.json_body import parse_model, read_json
 from shared.http.responses import json_response
@@ -43,6 +44,7 @@ class Dependencies:
     drift: Callable[[], str]
     actor_header: str
     metrics: ConsoleMetrics
+    authenticator: Authenticator
 
 
 def make_router(dependencies: Dependencies) -> APIRouter:

@@ -13,6 +13,8 @@ def make_app(dependencies: Dependencies) -> FastAPI:
     return make_service_app(
         "Homeostat drift",
         make_routes(dependencies),
+        service="drift",
+        authenticator=dependencies.authenticator,
         hosts=dependencies.hosts,
         is_ready=dependencies.ready.is_set,
     )

@@ -18,6 +18,7 @@ from services.drift.http.reports import Reports
 from services.drift.monitoring.model_status import ModelStatus
 from services.drift.monitoring.monitor import Monitor
 from services.drift.verdicts.store import VerdictStore
+from shared.access.authenticator import Authenticator
 from shared.contracts.event_time import parse_event_time
 from shared.errors import InvalidRequest
 from shared.http.host_check import AllowedHosts
@@ -43,6 +44,7 @@ class Dependencies:
     started_at: datetime
     now: Callable[[], datetime]
     hosts: AllowedHosts
+    authenticator: Authenticator
 
 
 def make_routes(dependencies: Dependencies) -> APIRouter:

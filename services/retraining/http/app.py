@@ -36,6 +36,8 @@ def make_app(deps: RouteDependencies, lifecycle: Lifecycle) -> FastAPI:
     app = make_service_app(
         "Homeostat retraining",
         make_router(deps),
+        service="retraining",
+        authenticator=deps.authenticator,
         hosts=deps.hosts,
         is_ready=deps.is_ready,
         lifespan=lifespan,

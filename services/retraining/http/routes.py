@@ -23,7 +23,11 @@ from services.retraining.policy.attention import Issue
 from services.retraining.rollout.rollback import default_rollback_generation
 from services.retraining.run_states import TRANSITIONS
 from services.retraining.triggers.webhooks import read_triggers
+from shared.access.authenticator import Authenticator
+from shared.access.caller import Caller
+from shared.access.scope import Scope
 from shared.errors import DependencyUnavailable, InvalidRequest
+from shared.http.access_check import caller_of
 from shared.http.host_check import AllowedHosts
 from shared.http.json_body import parse_model, read_json
 from shared.http.own_threads import OwnThreads
@@ -47,6 +51,7 @@ class RouteDependencies:
     is_ready: Callable[[], bool]
     clock: Callable[[], datetime]
     hosts: AllowedHosts
+    authenticator: Authenticator
     maximum_body_bytes: int
 
 
@@ -59,13 +64,13 @@ class Deployment(_Body):
 
     version: str = Field(pattern=r"^[0-9a-f]{64}$")
     project_directory: str = ""
-    actor: str = Field(min_length=1, max_length=200)
+    actor: str = Field("", max_length=100)
 
 
 class Rollback(_Body):
     """`POST /models/{model}/rollback`."""
 
-    actor: str = Field(min_length=1, max_length=200)
+    actor: str = Field("", max_length=100)
     reason: str = Field("", max_length=500)
     to_generation: int | None = Field(None, ge=1)
     expected_generation: int | None = Field(None, ge=1)
@@ -74,13 +79,13 @@ class Rollback(_Body):
 class Answer(_Body):
     """`POST /runs/{run_id}/approve` and `…/reject`."""
 
-    actor: str = Field(min_length=1, max_length=200)
+    actor: str = Field("", max_length=100)
 
 
 class Acknowledgement(_Body):
     """`POST /causes/{key}/acknowledge`."""
 
-    actor: str = Field(min_length=1, max_length=200)
+    actor: str = Field("", max_length=100)
     note: str = Field("", max_length=500)
     and_older: bool = Field(False, strict=True)
     issue: Issue | None = None
@@ -97,7 +102,13 @@ async def _document(request: Request) -> Any:
     return await read_json(request, maximum_bytes=request.app.state.maximum_body_bytes)
 
 
+def _caller(request: Request) -> Caller:
+    return caller_of(request.scope)
+
+
 Document = Annotated[Any, Depends(_document)]
+# Who is recorded for an action: the caller, with the name that the body claims (`Caller.actor`).
+By = Annotated[Caller, Depends(_caller)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
@@ -133,9 +144,9 @@ def make_router(deps: RouteDependencies) -> APIRouter:
         return Response(await observing.run(collect), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @router.post("/triggers", status_code=202)
-    def triggers(document: Document) -> Response:
+    def triggers(document: Document, caller: By) -> Response:
         """Submit causes in Homeostat's format, Alertmanager's or Grafana's; returns the decision on each."""
-        causes, ignored = read_triggers(document, deps.clock())
+        causes, ignored = read_triggers(document, deps.clock(), caller)
         return json_response(
             {
                 "causes": [_recorded(deps.controller.handle_cause(cause)) for cause in causes],
@@ -146,29 +157,32 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.get("/models/{model}/releases")
     def releases(model: str) -> Response:
-        """The release log, oldest first, and the generation that a rollback without a target restores."""
+        """The release log, oldest first, the generation a rollback without a target restores, and who set the project folder."""
         log = deps.store.releases(model)
         return json_response(
             {
                 "model": model,
                 "releases": [entry.model_dump(mode="json") for entry in log],
                 "rollback_target": default_rollback_generation(log),
+                "project_folders": deps.ledger.project_folders(model),
             }
         )
 
     @router.post("/models/{model}/deployments", status_code=201)
-    def deployments(model: str, document: Document) -> Response:
+    def deployments(model: str, document: Document, caller: By) -> Response:
         """Release a version; the served version is not released again."""
         body = parse_model(Deployment, document)
-        release, new = deps.controller.deploy(model, body.version, body.project_directory, body.actor)
+        release, new = deps.controller.deploy(
+            model, body.version, body.project_directory, caller.actor(body.actor)
+        )
         return json_response({"release": release.model_dump(mode="json"), "new": new}, 201 if new else 200)
 
     @router.post("/models/{model}/rollback", status_code=201)
-    def rollback(model: str, document: Document) -> Response:
+    def rollback(model: str, document: Document, caller: By) -> Response:
         """Restore the previous version, or that of a given generation; 409 unless `expected_generation` is served."""
         body = parse_model(Rollback, document)
         release = deps.controller.rollback(
-            model, body.actor, body.reason, body.to_generation, body.expected_generation
+            model, caller.actor(body.actor), body.reason, body.to_generation, body.expected_generation
         )
         return json_response({"release": release.model_dump(mode="json")}, 201)
 
@@ -188,14 +202,20 @@ def make_router(deps: RouteDependencies) -> APIRouter:
         return described(deps.ledger.run(run_id))
 
     @router.post("/runs/{run_id}/approve")
-    def approve(run_id: str, document: Document) -> Response:
-        """Approve a run: start a suggested one, or promote one that passed the gate; 409 if it does not await approval."""
-        return described(deps.controller.approve(run_id, parse_model(Answer, document).actor))
+    def approve(run_id: str, document: Document, caller: By) -> Response:
+        """Approve a run: start a suggested one, or promote one that passed the gate; 409 if it does not await approval.
+
+        403 for who requested it, except with the scope admin.
+        """
+        actor = caller.actor(parse_model(Answer, document).actor)
+        # An admin may release any version, so the rule of two persons could not bind one.
+        own = Scope.ADMIN in caller.scopes
+        return described(deps.controller.approve(run_id, actor, may_be_own=own))
 
     @router.post("/runs/{run_id}/reject")
-    def reject(run_id: str, document: Document) -> Response:
+    def reject(run_id: str, document: Document, caller: By) -> Response:
         """Reject a run; 409 if it does not await approval."""
-        return described(deps.controller.reject(run_id, parse_model(Answer, document).actor))
+        return described(deps.controller.reject(run_id, caller.actor(parse_model(Answer, document).actor)))
 
     @router.get("/decisions")
     def decisions(model: str = "", limit: Limit = 100) -> Response:
@@ -208,11 +228,11 @@ def make_router(deps: RouteDependencies) -> APIRouter:
         )
 
     @router.post("/causes/{key}/acknowledge")
-    def acknowledge(key: str, document: Document) -> Response:
+    def acknowledge(key: str, document: Document, caller: By) -> Response:
         """Record that a person has seen a decision, and optionally older ones; the first acknowledgement counts."""
         body = parse_model(Acknowledgement, document)
         older = BulkAcknowledgement(body.issue, body.expected_older) if body.and_older else None
-        return json_response(deps.controller.acknowledge(key, body.actor, body.note, older))
+        return json_response(deps.controller.acknowledge(key, caller.actor(body.actor), body.note, older))
 
     @router.get("/predictions/{prediction_id}/why")
     def prediction_why(prediction_id: str) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.retraining.ledger.records import Run
 from services.retraining.run_states import ENDS, WORKING
+from shared.access.caller import authenticated_name
 from shared.errors import Conflict
 
 _PARTICIPLE = {"yes": "approved", "no": "rejected"}
@@ -17,6 +18,11 @@ def is_repeated(run: Run, last_answer: str, answer: str) -> bool:
     if last_answer != answer:
         return False
     return run.state == "rejected" if answer == "no" else run.state in (*WORKING, "promoted")
+
+
+def is_requester(requester: str, actor: str) -> bool:
+    """Whether a run was requested under the authenticated name of `actor`; `requester` is empty if nobody did."""
+    return bool(requester) and authenticated_name(requester) == authenticated_name(actor)
 
 
 def not_waiting(run: Run, answer: str) -> Conflict:

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from services.retraining.cause import Cause
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement, unacknowledged_decisions
-from services.retraining.ledger.approvals import is_repeated, not_waiting
+from services.retraining.ledger.approvals import is_repeated, is_requester, not_waiting
 from services.retraining.ledger.deduplication import (
     count_delivery,
     insert_cause,
@@ -26,6 +26,7 @@ from services.retraining.ledger.statements import (
     add_to_outbox,
     insert_once,
     insert_run,
+    requester_of,
     run_of,
     runs_before,
     transition_run,
@@ -38,11 +39,13 @@ from services.retraining.ledger.tables import (
     gate,
     outbox,
     project,
+    project_folder,
     release,
     run,
 )
 from services.retraining.policy.decision import AWAITED, Decision, PastRun, PastVerdict
 from services.retraining.run_states import WAITING, WORKING, State
+from shared.access.caller import NotPermitted
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
 from shared.errors import Conflict, NotFound
@@ -61,7 +64,7 @@ class Ledger(LedgerQueries):
     def record_project(
         self, model: str, directory: str, loop: LoopSpec, version: str, actor: str, now: datetime
     ) -> None:
-        """Record the project folder and the loop specification of a model."""
+        """Record the project folder and the loop specification of a model; a change of the folder also as an act of its own."""
         values = {
             "directory": directory,
             "loop": loop.model_dump(mode="json"),
@@ -70,6 +73,13 @@ class Ledger(LedgerQueries):
             "recorded_at": now,
         }
         with writing(self._engine) as connection:
+            before = connection.execute(select(project.c.directory).where(project.c.model == model)).scalar()
+            if directory and directory != before:
+                connection.execute(
+                    project_folder.insert().values(
+                        model=model, directory=directory, before=before or "", actor=actor, changed_at=now
+                    )
+                )
             changed = connection.execute(update(project).where(project.c.model == model).values(**values))
             if changed.rowcount == 0:
                 connection.execute(project.insert().values(model=model, **values))
@@ -192,12 +202,13 @@ class Ledger(LedgerQueries):
         now: datetime,
         event_time: datetime | None = None,
         objection: Callable[[tuple[PastRun, ...]], str] = lambda _: "",
+        may_be_own: bool = True,
     ) -> Run:
         """Record a person's approval or rejection of a waiting run; bound to the gate result that was shown.
 
         Answer, transition and budget entry are one transaction. `objection` (pure) gets the other runs and may forbid a start.
         Repeating the same answer changes nothing. Raises Conflict if the run does not wait, also if it ended otherwise after the
-        same answer, or if `objection` returns a reason.
+        same answer, or if `objection` returns a reason; NotPermitted if the actor requested the run, unless `may_be_own`.
         """
         with writing(self._engine) as connection:
             old = run_of(connection, run_id)
@@ -208,6 +219,11 @@ class Ledger(LedgerQueries):
                 if last is not None and is_repeated(old, last.answer, answer):
                     return old
                 raise not_waiting(old, answer)
+            if not may_be_own and is_requester(requester_of(connection, old.cause_key), actor):
+                raise NotPermitted(
+                    f"run {run_id} was requested under the same name, and needs the approval of another person",
+                    hint="let someone else with the scope approve decide",
+                )
             starts = old.state == "suggested"
             if starts and answer == "yes":
                 others = tuple(past for past in runs_before(connection, old.model) if past.run_id != run_id)

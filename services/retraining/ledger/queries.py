@@ -26,6 +26,7 @@ from services.retraining.ledger.tables import (
     decision,
     outbox,
     project,
+    project_folder,
     release,
     run,
 )
@@ -52,6 +53,24 @@ class LedgerQueries:
         if row is None:
             return None
         return Project(row["model"], row["directory"], LoopSpec.model_validate(row["loop"]), row["version"])
+
+    def project_folders(self, model: str) -> list[dict[str, Any]]:
+        """Who set a model's project folder, oldest first."""
+        changes = (
+            select(
+                project_folder.c.directory,
+                project_folder.c.before,
+                project_folder.c.actor,
+                project_folder.c.changed_at,
+            )
+            .where(project_folder.c.model == model)
+            .order_by(project_folder.c.id)
+        )
+        with reading(self._engine) as connection:
+            return [
+                {str(name): value for name, value in row.items()}
+                for row in connection.execute(changes).mappings()
+            ]
 
     def models(self) -> list[str]:
         """Models with a project, by name."""

@@ -40,6 +40,14 @@ def run_of(connection: Connection, run_id: str) -> Run:
     return Run.of_row(row)
 
 
+def requester_of(connection: Connection, cause_key: str) -> str:
+    """Who requested the run of a cause; empty for a cause that nobody requested."""
+    found = connection.execute(
+        select(cause.c.actor).where(cause.c.key == cause_key, cause.c.source == "request")
+    ).scalar()
+    return str(found or "")
+
+
 def runs_before(connection: Connection, model: str) -> tuple[PastRun, ...]:
     """The runs of a model as input for the policy, oldest first."""
     query = (

@@ -44,6 +44,19 @@ project = Table(
     Column("recorded_at", UtcTimestamp, nullable=False),
 )
 
+# Who let a model's training command be read from which folder.
+project_folder = Table(
+    "project_folder",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("model", String(64), nullable=False),
+    Column("directory", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("changed_at", UtcTimestamp, nullable=False),
+)
+Index("project_folder_by_model", project_folder.c.model, project_folder.c.id)
+
 cause = Table(
     "cause",
     metadata,

@@ -18,6 +18,7 @@ from threading import Event
 import pyarrow.parquet as pq
 
 from services.retraining.dependencies import Dependencies
+from services.retraining.launchers.project_folder import check_project_folder, trusted_roots
 from services.retraining.ledger.records import Run
 from services.retraining.run_states import State
 from services.retraining.runs.champion_files import fetch_champion
@@ -146,6 +147,9 @@ class Pipeline:
         if trained_attempt(folder) is None:
             run = self._transition(run, "training", attempts=run.attempts + 1)
         policy = run.loop.require_performance().retraining
+        if trained_attempt(folder) is None and Path(run.directory).is_dir():
+            # Again: it may have changed since it was deployed.
+            check_project_folder(Path(run.directory), trusted_roots(deps.settings.project_roots))
         train(
             deps.launcher,
             run_id=run.run_id,

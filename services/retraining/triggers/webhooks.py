@@ -8,6 +8,7 @@ from typing import Any, get_args
 from uuid import uuid4
 
 from services.retraining.cause import UNCLEAR, Cause, external_key
+from shared.access.caller import Caller
 from shared.contracts.event_time import parse_event_time, parse_time
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.verdict import State
@@ -22,10 +23,10 @@ _NO_DATA_ALERTS = frozenset({"DatasourceNoData", "DatasourceError"})
 _NO_DATA_REASONS = frozenset({"NoData", "Error"})
 
 
-def read_triggers(body: object, now: datetime) -> tuple[list[Cause], list[str]]:
+def read_triggers(body: object, now: datetime, caller: Caller) -> tuple[list[Cause], list[str]]:
     """The causes in a body, and why other alerts were ignored. Raises InvalidRequest if there is no valid cause.
 
-    `now` limits the event time of a request, because cooldowns and schedules count from it.
+    `now` limits the event time of a request, because cooldowns and schedules count from it. `caller` made the request.
     """
     if not isinstance(body, dict):
         raise InvalidRequest(
@@ -33,10 +34,10 @@ def read_triggers(body: object, now: datetime) -> tuple[list[Cause], list[str]]:
         )
     if isinstance(body.get("alerts"), list):
         return _alerts(body["alerts"])
-    return [_own(body, now)], []
+    return [_own(body, now, caller)], []
 
 
-def _own(body: dict[str, Any], now: datetime) -> Cause:
+def _own(body: dict[str, Any], now: datetime, caller: Caller) -> Cause:
     """{"model", "reason", "key"?, "actor"?, "event_time"?}. The same key is the same cause; without a key, each is new."""
     unknown = sorted(set(body) - {"model", "reason", "key", "actor", "event_time"})
     if unknown:
@@ -47,7 +48,7 @@ def _own(body: dict[str, Any], now: datetime) -> Cause:
         )
     model = _model(body.get("model"), "model")
     texts = {}
-    for name, fallback in (("reason", ""), ("key", ""), ("actor", "unknown")):
+    for name, fallback in (("reason", ""), ("key", ""), ("actor", "")):
         value = body.get(name, fallback)
         if not isinstance(value, str) or len(value) > 500 or (name == "reason" and not value.strip()):
             raise InvalidRequest(
@@ -62,7 +63,7 @@ def _own(body: dict[str, Any], now: datetime) -> Cause:
         model=model,
         source="request",
         reason=texts["reason"],
-        actor=texts["actor"],
+        actor=caller.actor(texts["actor"]),
         event_time=(None if event_time is None else parse_event_time(event_time, now, field="event_time")),
     )
 

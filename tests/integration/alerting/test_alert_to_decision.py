@@ -13,6 +13,7 @@ import yaml
 
 from local_stack.kafka.broker import Broker
 from local_stack.ports import free_port
+from shared.access.installation_keys import ALERTMANAGER, PROMETHEUS, key_path
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.verdict import Verdict
 from tests.fakes.retraining_service import ServiceProcess, group_from_now
@@ -74,7 +75,12 @@ class Loop:
         self.drift = Process(home, drift_kafka)
         stack.callback(lambda: self.drift.child.poll() is None and self.drift.end())
         self.alertmanager: RunningAlertmanager = stack.enter_context(
-            running_alertmanager(home / "alertmanager", self.retraining.url(""), change=in_a_hurry)
+            running_alertmanager(
+                home / "alertmanager",
+                self.retraining.url(""),
+                change=in_a_hurry,
+                key_file=key_path(home, ALERTMANAGER),
+            )
         )
         rules = home / "rules"
         rules.mkdir()
@@ -84,6 +90,7 @@ class Loop:
                 {"drift": [f"127.0.0.1:{self.drift.port}"]},
                 alertmanagers=[f"127.0.0.1:{self.alertmanager.port}"],
                 rules=with_short_waits(rules),
+                key_file=key_path(home, PROMETHEUS),
             )
         )
 

@@ -22,6 +22,7 @@ from shared.contracts.manifest import Manifest
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from tests import local_http
+from tests.fakes.callers import local_headers
 from tests.fakes.grafana_server import TOKEN, Trouble, grafana
 from tests.unit.services.drift.world import World, loop, minutes, ordinary
 from tests.waiting import bound, time_factor
@@ -47,6 +48,7 @@ class Process:
     def __init__(self, home: Path, kafka: str, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.home = home
         self.log = (home / "drift.log").open("ab")
         self.child = subprocess.Popen(
             [sys.executable, "-m", "services.drift"],
@@ -161,7 +163,9 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
     assert verdict.explanation in page.text.replace("&#x27;", "'")
     [status] = drift.get("/status")["models"]
     assert status["evaluated_until"].startswith("2026-01-01T02:00:00")
-    now = local_http.post(f"{drift.url}/models/whole/evaluations", json={}, timeout=bound(30))
+    now = local_http.post(
+        f"{drift.url}/models/whole/evaluations", json={}, headers=local_headers(drift.home), timeout=bound(30)
+    )
     assert (now.status_code, now.json()["state"]) == (201, "drift")
 
     metrics = drift.metrics()

@@ -29,7 +29,9 @@ def crash_through_a_run(installation: Installation, seed: int, kills: int, *, lo
             service.kill()
             service.start(wait=chance.random() < 0.7)
             with suppress(httpx.TransportError):  # it may not listen yet
-                local_http.post(service.url("/triggers"), json=trigger, timeout=20)
+                local_http.post(
+                    service.url("/triggers"), json=trigger, headers=installation.headers, timeout=20
+                )
         wait_for(service.ready, 60, "the service to be ready")
         service.post("/triggers", trigger, expect=202)
         wait_for(service.ended_runs, 90, f"the run to end; the log: {service.log}")

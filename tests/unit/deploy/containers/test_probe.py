@@ -9,12 +9,20 @@ from deploy.containers.probe import main
 from local_stack.certificates import create_certificates
 from local_stack.ports import free_port
 from shared.http.metrics_server import MetricsServer
+from tests.fakes.callers import Everyone
 from tests.fakes.tls_server import tls_server
 
 
 @pytest.mark.parametrize(("ready", "expected"), [(True, 0), (False, 1)])
 def test_exit_code_follows_readiness(ready: bool, expected: int, capsys: pytest.CaptureFixture[str]) -> None:
-    server = MetricsServer(CollectorRegistry(), "127.0.0.1", 0, lambda: {"ready": ready})
+    server = MetricsServer(
+        CollectorRegistry(),
+        "127.0.0.1",
+        0,
+        lambda: {"ready": ready},
+        service="sink",
+        authenticator=Everyone(),
+    )
     server.start()
     try:
         assert main([f"http://127.0.0.1:{server.port}/health/ready"]) == expected

@@ -63,13 +63,11 @@ def test_state_file_without_supervisor_is_no_stack(tmp_path: Path, service: Fake
 def test_ports_come_from_the_stack(tmp_path: Path, service: FakeService) -> None:
     with running(tmp_path, service) as port:
         own = f"http://127.0.0.1:{port}"
-        assert find_local_services(LocalStackSettings(home=tmp_path, inference_port=1)) == (own, own)
-        assert find_local_services(
-            LocalStackSettings(home=tmp_path, inference_url=f"http://localhost:{port}")
-        ) == (
-            own,
-            own,
-        )
+        found = find_local_services(LocalStackSettings(home=tmp_path, inference_port=1))
+        assert (found.inference, found.drift) == (own, own)
+        named = f"http://localhost:{port}"
+        found = find_local_services(LocalStackSettings(home=tmp_path, inference_url=named))
+        assert (found.inference, found.drift) == (named, own)
         with pytest.raises(CallerError, match=f"has port {port}") as refused:
             find_local_services(LocalStackSettings(home=tmp_path, inference_url="http://127.0.0.1:1"))
         assert "unset HOMEOSTAT_INFERENCE_URL" in refused.value.hint

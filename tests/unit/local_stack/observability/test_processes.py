@@ -116,11 +116,14 @@ def test_own_configuration_keeps_receivers_and_secrets(programs: Path, tmp_path:
     ]
     document = {"route": {"receiver": "team"}, "receivers": receivers, "templates": ["/etc/whole.tmpl"]}
     own.write_text(yaml.safe_dump(document))
-    config = yaml.safe_load(alertmanager_config(own, "http://127.0.0.1:1"))
+    config = yaml.safe_load(alertmanager_config(own, "http://127.0.0.1:1", tmp_path / "a.key"))
     team, other, retraining = config["receivers"]
     assert team["slack_configs"][0]["api_url_file"] == str(own.parent / "secret")
     assert other["webhook_configs"][0]["url"] == "http://elsewhere/hook"
     assert retraining["webhook_configs"][0]["url"] == "http://127.0.0.1:1/triggers"
+    key = {"type": "Bearer", "credentials_file": str(tmp_path / "a.key")}
+    assert retraining["webhook_configs"][0]["http_config"] == {"authorization": key}
+    assert "http_config" not in other["webhook_configs"][0]
     assert config["templates"] == ["/etc/whole.tmpl"]
     watching = make_observability(settings(tmp_path, alertmanager_config=own))
     assert "#a" in "".join(watching.files.values())
@@ -131,15 +134,18 @@ def test_unreadable_configuration_is_named(tmp_path: Path) -> None:
     for text in ("route: [", "just words", ""):
         broken.write_text(text)
         with pytest.raises(OperatorError, match="broken.yml"):
-            alertmanager_config(broken, "http://127.0.0.1:1")
+            alertmanager_config(broken, "http://127.0.0.1:1", tmp_path / "a.key")
 
 
 def test_job_without_targets_is_omitted() -> None:
     config = yaml.safe_load(
-        prometheus_config({"drift": ["127.0.0.1:1"]}, [], interval="1s", rules=["/r.yml"])
+        prometheus_config(
+            {"drift": ["127.0.0.1:1"]}, [], key_file=Path("/p.key"), interval="1s", rules=["/r.yml"]
+        )
     )
     assert [job["job_name"] for job in config["scrape_configs"]] == ["drift"]
     assert config["rule_files"] == ["/r.yml"]
+    assert config["scrape_configs"][0]["authorization"]["credentials_file"] == "/p.key"
     with pytest.raises(OperatorError, match="no job kafka"):
-        prometheus_config({"kafka": ["127.0.0.1:1"]}, [])
+        prometheus_config({"kafka": ["127.0.0.1:1"]}, [], key_file=Path("/p.key"))
     assert {"inference", "shipper", "sink", "drift", "retraining", "console"} <= set(scrape_jobs())

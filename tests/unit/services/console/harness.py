@@ -21,6 +21,7 @@ from services.console.http.csrf import HEADER
 from services.console.http.routes import Dependencies
 from services.console.metrics import ConsoleMetrics
 from shared.http.host_check import AllowedHosts
+from tests.fakes.callers import Everyone
 from tests.fakes.loop_services import FakeLoop, endpoints, wire
 
 BASE = "http://loop"
@@ -65,6 +66,7 @@ class Console:
             lambda: self.endpoints.drift,
             actor_header,
             metrics,
+            Everyone(),
         )
         app = make_app(
             dependencies, AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"), poller.close

@@ -20,7 +20,12 @@ def open_app(tmp_path: Path) -> Iterator[Callable[..., RetrainingApp]]:
     def open_one(**changes: Any) -> RetrainingApp:
         installation = make_installation(tmp_path / f"w{len(clients)}", days=15, **changes)
         service = build(installation.settings, SETTINGS)
-        client = TestClient(service.app, base_url="http://127.0.0.1:8003", raise_server_exceptions=False)
+        client = TestClient(
+            service.app,
+            base_url="http://127.0.0.1:8003",
+            headers=installation.headers,
+            raise_server_exceptions=False,
+        )
         client.__enter__()
         clients.append(client)
         return RetrainingApp(installation, service, client)

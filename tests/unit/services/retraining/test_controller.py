@@ -24,6 +24,7 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict, cause_key
 from shared.errors import UnservableModel
+from tests.fakes.callers import ADMIN
 from tests.fakes.retraining_app import RetrainingApp
 from tests.fakes.retraining_installation import (
     LOOP,
@@ -55,7 +56,7 @@ class Setup:
         return self.controller.handle_cause(Cause.of_verdict(verdict))
 
     def webhook(self, *alerts: dict[str, Any]) -> list[Recorded]:
-        causes, _ = read_triggers(alertmanager(*alerts), NOW)
+        causes, _ = read_triggers(alertmanager(*alerts), NOW, ADMIN)
         return [self.controller.handle_cause(cause) for cause in causes]
 
     def codes(self) -> dict[str, str]:
@@ -335,7 +336,7 @@ def test_unknown_models_make_no_series(open_setup: Callable[..., Setup]) -> None
     for place in range(5):
         body = {"model": f"ghost-{place}", "reason": "try", "key": "same"}
         for _ in range(2):
-            [cause], _ = read_triggers(body, NOW)
+            [cause], _ = read_triggers(body, NOW, ADMIN)
             assert setup.controller.handle_cause(cause).decision.reason_code == "no_project"
     registry = setup.deps.metrics.registry
     names = {sample.labels.get("model") for metric in registry.collect() for sample in metric.samples}

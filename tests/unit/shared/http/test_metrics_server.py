@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from shared.errors import OperatorError
 from shared.http.metrics_server import MetricsServer
 from tests import local_http
+from tests.fakes.callers import Everyone
 
 
 class Service:
@@ -31,7 +32,9 @@ def service() -> Service:
 
 @pytest.fixture
 def url(service: Service) -> Iterator[str]:
-    opened = MetricsServer(service.registry, "127.0.0.1", 0, service.status)
+    opened = MetricsServer(
+        service.registry, "127.0.0.1", 0, service.status, service="sink", authenticator=Everyone()
+    )
     opened.start()
     yield f"http://127.0.0.1:{opened.port}"
     opened.stop()
@@ -63,18 +66,26 @@ def test_unknown_path_is_404(url: str) -> None:
 def test_taken_port_error_has_a_hint(url: str, service: Service) -> None:
     port = int(url.rsplit(":", 1)[1])
     with pytest.raises(OperatorError, match=f"port {port} on 127.0.0.1 cannot be opened") as refusal:
-        MetricsServer(service.registry, "127.0.0.1", port, service.status)
+        MetricsServer(
+            service.registry, "127.0.0.1", port, service.status, service="sink", authenticator=Everyone()
+        )
     assert refusal.value.hint
 
 
 def test_stopped_server_frees_its_port(service: Service) -> None:
-    first = MetricsServer(service.registry, "127.0.0.1", 0, service.status)
+    first = MetricsServer(
+        service.registry, "127.0.0.1", 0, service.status, service="sink", authenticator=Everyone()
+    )
     port = first.port
     first.start()
     first.stop()
-    second = MetricsServer(service.registry, "127.0.0.1", port, service.status)
+    second = MetricsServer(
+        service.registry, "127.0.0.1", port, service.status, service="sink", authenticator=Everyone()
+    )
     second.stop()
 
 
 def test_server_that_was_never_started_can_be_stopped(service: Service) -> None:
-    MetricsServer(service.registry, "127.0.0.1", 0, service.status).stop()
+    MetricsServer(
+        service.registry, "127.0.0.1", 0, service.status, service="sink", authenticator=Everyone()
+    ).stop()

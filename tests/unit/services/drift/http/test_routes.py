@@ -12,6 +12,7 @@ from services.drift.http.reports import Reports
 from services.drift.http.routes import Dependencies
 from shared.contracts.manifest import Manifest
 from shared.http.host_check import AllowedHosts
+from tests.fakes.callers import Everyone
 from tests.unit.services.drift.installation import Installation
 from tests.unit.services.drift.world import loop, minutes, ordinary
 
@@ -50,6 +51,7 @@ class Service:
             minutes(0),
             lambda: minutes(100_000),
             AllowedHosts.of("127.0.0.1", "drift", "HOMEOSTAT_DRIFT_NAMES"),
+            Everyone(),
         )
         self.client = TestClient(
             make_app(dependencies), base_url="http://127.0.0.1:8002", raise_server_exceptions=False

@@ -83,7 +83,11 @@ def test_foreign_host_gets_only_metrics_and_health(app: RetrainingApp) -> None:
 def test_configured_host_names_are_accepted(tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"names": "retraining, loop.example"})
     installation = make_installation(tmp_path, days=2)
-    with TestClient(build(installation.settings, settings).app, base_url="http://retraining:8003") as client:
+    with TestClient(
+        build(installation.settings, settings).app,
+        base_url="http://retraining:8003",
+        headers=installation.headers,
+    ) as client:
         body = alertmanager(alert())
         assert client.post("/triggers", json=body).status_code == 202
         assert client.post("/triggers", json=body, headers={"Host": "loop.example"}).status_code == 202

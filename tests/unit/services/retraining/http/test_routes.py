@@ -46,10 +46,10 @@ def test_suggested_run_needs_two_approvals(open_app: Callable[..., RetrainingApp
     app.post(f"/runs/{done.run_id}/approve", {"actor": "bob"}, 200)
     run = app.wait_for_state(done.run_id, "promoted")
     assert [(one["actor"], one["about"]) for one in run["approvals"]] == [
-        ("ann", "start"),
-        ("bob", "promotion"),
+        ("ann (local)", "start"),
+        ("bob (local)", "promotion"),
     ]
-    assert app.get(f"/models/{MODEL}/releases")["releases"][-1]["actor"] == "bob"
+    assert app.get(f"/models/{MODEL}/releases")["releases"][-1]["actor"] == "bob (local)"
     assert len(app.installation.trainings()) == 1
 
 
@@ -62,7 +62,7 @@ def test_run_has_source_and_reason_of_its_cause(open_app: Callable[..., Retraini
     assert (listed["source"], listed["cause_reason"]) == ("verdict", "the loss rose")
     app.post(f"/runs/{run_id}/reject", {"actor": "ann"}, 200)
     rejected = app.get(f"/runs/{run_id}")
-    assert (rejected["cause_reason"], rejected["reason"]) == ("the loss rose", "rejected by ann")
+    assert (rejected["cause_reason"], rejected["reason"]) == ("the loss rose", "rejected by ann (local)")
 
 
 def test_rejected_run_cannot_be_approved(open_app: Callable[..., RetrainingApp]) -> None:
@@ -86,7 +86,7 @@ def test_rollback_restores_an_earlier_version(app: RetrainingApp) -> None:
         first,
         3,
         "rollback",
-        "ann",
+        "ann (local)",
         "complaints",
     )
     assert app.served() == [first, second, first]
@@ -98,7 +98,7 @@ def test_rollback_restores_an_earlier_version(app: RetrainingApp) -> None:
     for body, status in (
         ({"actor": "ann", "to_generation": 9}, 404),
         ({"actor": "ann", "to_generation": 4}, 409),
-        ({}, 422),
+        ({"to_generation": 0}, 422),
     ):
         app.post(f"/models/{MODEL}/rollback", body, status)
     app.post("/models/nothing/rollback", {"actor": "ann"}, 404)
@@ -112,7 +112,7 @@ def test_repeated_rollback_is_a_conflict(app: RetrainingApp) -> None:
     body = {"actor": "ann", "expected_generation": 3}
     assert app.post(f"/models/{MODEL}/rollback", body, 201)["release"]["version"] == second
     again = app.post(f"/models/{MODEL}/rollback", body, 409)["error"]
-    assert "generation 3 was expected to be served, but generation 4 is: a rollback by ann" in again
+    assert "generation 3 was expected to be served, but generation 4 is: a rollback by ann (local)" in again
     assert app.served() == [first, second, third, second]
     assert app.post(f"/models/{MODEL}/rollback", {**body, "expected_generation": 0}, 422)["field"]
 
@@ -128,7 +128,7 @@ def test_first_acknowledgement_counts(app: RetrainingApp) -> None:
 
     path = f"/causes/{key}/acknowledge"
     done = app.post(path, {"actor": "ann", "note": "sensor replaced"}, 200)
-    assert (done["cause_key"], done["actor"], done["note"]) == (key, "ann", "sensor replaced")
+    assert (done["cause_key"], done["actor"], done["note"]) == (key, "ann (local)", "sensor replaced")
     assert app.post(path, {"actor": "bob"}, 200) == done
     [after] = app.get("/decisions")["decisions"]
     said = {name: done[name] for name in ("actor", "note", "at")}
@@ -172,9 +172,9 @@ def test_older_decisions_are_acknowledged_together(app: RetrainingApp) -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "actor"),
-        ({"actor": ""}, "actor"),
-        ({"actor": "a" * 201}, "actor"),
+        ({"actor": "a" * 101}, "actor"),
+        ({"actor": "ann (admin)"}, "actor"),
+        ({"actor": "ann\nbob"}, "actor"),
         ({"actor": "ann", "note": "n" * 501}, "note"),
         ({"actor": "ann", "note": 5}, "note"),
         ({"actor": "ann", "when": "now"}, "when"),
@@ -207,7 +207,7 @@ def test_repeated_deployment_makes_no_release(app: RetrainingApp) -> None:
 def test_invalid_deployment_is_rejected(app: RetrainingApp, tmp_path: Path) -> None:
     assert "has no version" in app.deploy("f" * 64, status=404)["error"]
     assert app.deploy("short", status=422)["field"] == "version"
-    assert app.deploy(status=422, actor="")["field"] == "actor"
+    assert app.deploy(status=422, actor="a (b)")["field"] == "actor"
     assert app.deploy(status=422, project_directory="relative/path")["field"] == "project_directory"
     assert "cannot be read" in app.deploy(status=422, project_directory=str(tmp_path))["error"]
     other = tmp_path / "other"

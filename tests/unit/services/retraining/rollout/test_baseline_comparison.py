@@ -352,7 +352,9 @@ def open_service(installation: Installation) -> Iterator[Callable[[], Opened]]:
         def open_one() -> Opened:
             stack.close()
             service = build(installation.settings, SETTINGS)
-            return service, stack.enter_context(TestClient(service.app, base_url="http://127.0.0.1"))
+            return service, stack.enter_context(
+                TestClient(service.app, base_url="http://127.0.0.1", headers=installation.headers)
+            )
 
         yield open_one
 

@@ -110,7 +110,9 @@ def test_every_release_is_annotated_once(tmp_path: Path) -> None:
     installation, better = open_world(tmp_path)
     with (
         grafana() as server,
-        TestClient(build(named(installation, server.url), SETTINGS).app, base_url=HERE) as client,
+        TestClient(
+            build(named(installation, server.url), SETTINGS).app, base_url=HERE, headers=installation.headers
+        ) as client,
     ):
         act(installation, client, better)
         wait_for(lambda: counted(client) == {"sent": 4.0}, 20, "four marks")
@@ -124,7 +126,9 @@ def test_hanging_grafana_blocks_nothing(tmp_path: Path) -> None:
     installation, better = open_world(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never says a word
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        client = TestClient(build(named(installation, url), SETTINGS).app, base_url=HERE)
+        client = TestClient(
+            build(named(installation, url), SETTINGS).app, base_url=HERE, headers=installation.headers
+        )
         with client:
             act(installation, client, better)
             assert [entry.reason for entry in installation.store.releases(MODEL)] == [

@@ -360,7 +360,7 @@ def test_automation_retrain_releases_nothing(
     assert run.state == "succeeded"
     assert setup.installation.store.latest_generation(MODEL) == 1
     with pytest.raises(Conflict):
-        setup.controller().approve(run.run_id, "ann")
+        setup.controller().approve(run.run_id, "ann", may_be_own=True)
     release, new = setup.controller().deploy(MODEL, run.version, "", "ann")
     assert (release.version, release.generation, new) == (run.version, 2, True)
 
@@ -377,7 +377,7 @@ def test_approval_is_bound_to_the_gate_result(
         Cause("k2", MODEL, "request", "again", event_time=START + timedelta(days=30))
     )
     assert busy.decision.reason_code == "run_in_progress"
-    assert setup.controller().approve(run.run_id, "ann").state == "promoting"
+    assert setup.controller().approve(run.run_id, "ann", may_be_own=True).state == "promoting"
     done = setup.drive(run.run_id)
     assert (done.state, done.generation) == ("promoted", 2)
     release = setup.installation.store.latest_release(MODEL)
@@ -416,7 +416,7 @@ def test_challenger_not_compared_waits_for_approval(
     assert (run.state, run.reason_code, run.champion) == ("waiting_for_approval", "not_compared", older)
     assert "a person must approve" in run.reason
     assert setup.installation.store.latest_generation(MODEL) == 4
-    setup.controller().approve(run.run_id, "bob")
+    setup.controller().approve(run.run_id, "bob", may_be_own=True)
     done = setup.drive(run.run_id)
     assert (done.state, done.generation) == ("promoted", 5)
     release = setup.installation.store.latest_release(MODEL)

@@ -10,6 +10,7 @@ import pytest
 from services.retraining.cause import UNCLEAR
 from services.retraining.triggers.webhooks import MAX_ALERTS, read_triggers
 from shared.errors import InvalidRequest
+from tests.fakes.callers import ADMIN
 
 NOW = datetime(2013, 2, 1, tzinfo=UTC)
 
@@ -60,28 +61,33 @@ def grafana(*alerts: dict[str, Any]) -> dict[str, Any]:
 
 def test_own_format() -> None:
     [cause], ignored = read_triggers(
-        {"model": "toy", "reason": "new data", "key": "ticket 7", "actor": "ann"}, NOW
+        {"model": "toy", "reason": "new data", "key": "ticket 7", "actor": "ann"}, NOW, ADMIN
     )
-    assert (cause.model, cause.source, cause.reason, cause.actor) == ("toy", "request", "new data", "ann")
+    assert (cause.model, cause.source, cause.reason, cause.actor) == (
+        "toy",
+        "request",
+        "new data",
+        "ann (admin)",
+    )
     assert ignored == []
-    [again], _ = read_triggers({"model": "toy", "reason": "other words", "key": "ticket 7"}, NOW)
+    [again], _ = read_triggers({"model": "toy", "reason": "other words", "key": "ticket 7"}, NOW, ADMIN)
     assert again.key == cause.key
 
 
 def test_request_may_have_an_event_time() -> None:
     body = {"model": "toy", "reason": "new data", "event_time": "2013-02-02T01:00:00+01:00"}
-    [cause], _ = read_triggers(body, NOW)
+    [cause], _ = read_triggers(body, NOW, ADMIN)
     assert cause.event_time == NOW + timedelta(days=1)
 
 
 def test_request_without_key_is_a_new_cause() -> None:
     body = {"model": "toy", "reason": "new data"}
-    assert read_triggers(body, NOW)[0][0].key != read_triggers(body, NOW)[0][0].key
+    assert read_triggers(body, NOW, ADMIN)[0][0].key != read_triggers(body, NOW, ADMIN)[0][0].key
 
 
 @pytest.mark.parametrize("wrap", [alertmanager, grafana])
 def test_alert_key_is_independent_of_delivery(wrap: Any) -> None:
-    [cause], _ = read_triggers(wrap(alert()), NOW)
+    [cause], _ = read_triggers(wrap(alert()), NOW, ADMIN)
     assert (cause.model, cause.source, cause.reason, cause.resolved) == (
         "toy",
         "alert",
@@ -89,16 +95,16 @@ def test_alert_key_is_independent_of_delivery(wrap: Any) -> None:
         False,
     )
     regrouped = alertmanager(alert(), groupKey="another", receiver="second")
-    assert read_triggers(regrouped, NOW)[0][0].key == cause.key
+    assert read_triggers(regrouped, NOW, ADMIN)[0][0].key == cause.key
     same_moment = wrap(alert(startsAt="2013-01-31T09:00:00+01:00"))
-    assert read_triggers(same_moment, NOW)[0][0].key == cause.key
-    assert read_triggers(wrap(alert(startsAt="2013-02-01T08:00:00Z")), NOW)[0][0].key != cause.key
-    assert read_triggers(wrap(alert(fingerprint="d4")), NOW)[0][0].key != cause.key
+    assert read_triggers(same_moment, NOW, ADMIN)[0][0].key == cause.key
+    assert read_triggers(wrap(alert(startsAt="2013-02-01T08:00:00Z")), NOW, ADMIN)[0][0].key != cause.key
+    assert read_triggers(wrap(alert(fingerprint="d4")), NOW, ADMIN)[0][0].key != cause.key
 
 
 def test_resolved_alert_is_another_cause() -> None:
-    [firing], _ = read_triggers(alertmanager(alert()), NOW)
-    [clear], _ = read_triggers(alertmanager(alert(status="resolved"), status="resolved"), NOW)
+    [firing], _ = read_triggers(alertmanager(alert()), NOW, ADMIN)
+    [clear], _ = read_triggers(alertmanager(alert(status="resolved"), status="resolved"), NOW, ADMIN)
     assert clear.resolved
     assert clear.key != firing.key
 
@@ -106,21 +112,21 @@ def test_resolved_alert_is_another_cause() -> None:
 @pytest.mark.parametrize("wrap", [alertmanager, grafana])
 def test_alert_may_name_its_verdict(wrap: Any) -> None:
     verdict_id = "0123456789abcdef" * 2
-    [cause], _ = read_triggers(wrap(alert(annotations={"verdict_id": verdict_id})), NOW)
+    [cause], _ = read_triggers(wrap(alert(annotations={"verdict_id": verdict_id})), NOW, ADMIN)
     assert (cause.source, cause.about) == ("alert", verdict_id)
     # It stays the alert it is: what it is about may change while it fires.
-    assert cause.key == read_triggers(wrap(alert()), NOW)[0][0].key
-    assert read_triggers(wrap(alert()), NOW)[0][0].about is None
+    assert cause.key == read_triggers(wrap(alert()), NOW, ADMIN)[0][0].key
+    assert read_triggers(wrap(alert()), NOW, ADMIN)[0][0].about is None
 
 
 @pytest.mark.parametrize("wrap", [alertmanager, grafana])
 def test_alert_may_have_verdict_annotations(wrap: Any) -> None:
     notes = {"verdict_id": "a" * 32, "version": "b" * 64, "verdict_state": "data_fault"}
-    [cause], _ = read_triggers(wrap(alert(annotations=notes)), NOW)
+    [cause], _ = read_triggers(wrap(alert(annotations=notes)), NOW, ADMIN)
     assert (cause.about_version, cause.about_state) == ("b" * 64, "data_fault")
     for wrong in ("", "<no value>", "b" * 63, "faulty", "fault\n", "b" * 64 + "\n", 5, None):
         odd = {"verdict_id": "a" * 32, "version": wrong, "verdict_state": wrong}
-        [cause], _ = read_triggers(wrap(alert(annotations=odd)), NOW)
+        [cause], _ = read_triggers(wrap(alert(annotations=odd)), NOW, ADMIN)
         assert (cause.about, cause.about_version, cause.about_state) == ("a" * 32, "", ""), wrong
 
 
@@ -128,13 +134,13 @@ def test_alert_may_have_verdict_annotations(wrap: Any) -> None:
     "verdict_id", ["", "<no value>", "0123456789ABCDEF" * 2, "a" * 31, "a" * 33, "a" * 32 + "\n", "../" + "a" * 29, 5, None]
 )  # fmt: skip
 def test_invalid_verdict_id_is_unclear(verdict_id: object) -> None:
-    [cause], ignored = read_triggers(alertmanager(alert(annotations={"verdict_id": verdict_id})), NOW)
+    [cause], ignored = read_triggers(alertmanager(alert(annotations={"verdict_id": verdict_id})), NOW, ADMIN)
     assert (cause.about, ignored) == (UNCLEAR, [])
 
 
 def test_resolved_alert_names_no_verdict() -> None:
     notes = {"verdict_id": "a" * 32}
-    [clear], _ = read_triggers(alertmanager(alert(annotations=notes, status="resolved")), NOW)
+    [clear], _ = read_triggers(alertmanager(alert(annotations=notes, status="resolved")), NOW, ADMIN)
     assert (clear.resolved, clear.about) == (True, None)
 
 
@@ -143,12 +149,15 @@ def test_labels_replace_a_missing_fingerprint() -> None:
     del one["fingerprint"]
     turned = {**one, "labels": dict(reversed(one["labels"].items()))}
     assert (
-        read_triggers(alertmanager(one), NOW)[0][0].key == read_triggers(alertmanager(turned), NOW)[0][0].key
+        read_triggers(alertmanager(one), NOW, ADMIN)[0][0].key
+        == read_triggers(alertmanager(turned), NOW, ADMIN)[0][0].key
     )
 
 
 def test_alerts_without_model_are_ignored_and_reported() -> None:
-    causes, ignored = read_triggers(alertmanager(alert(labels={"alertname": "DiskFull"}), alert()), NOW)
+    causes, ignored = read_triggers(
+        alertmanager(alert(labels={"alertname": "DiskFull"}), alert()), NOW, ADMIN
+    )
     assert [cause.model for cause in causes] == ["toy"]
     assert ignored == ["alerts[0].labels.model is missing or is not a model name"]
 
@@ -169,17 +178,17 @@ def grafana_no_data(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_alert_about_missing_data_is_no_cause(about_data: dict[str, Any]) -> None:
-    causes, ignored = read_triggers(grafana(about_data), NOW)
+    causes, ignored = read_triggers(grafana(about_data), NOW, ADMIN)
     assert (causes, len(ignored)) == ([], 1)
     assert ignored[0].startswith("alerts[0] (")
     assert "not a cause" in ignored[0]
-    causes, ignored = read_triggers(grafana(alert(), about_data), NOW)
+    causes, ignored = read_triggers(grafana(alert(), about_data), NOW, ADMIN)
     assert ([cause.model for cause in causes], len(ignored)) == (["toy"], 1)
 
 
 def test_other_state_reasons_stay_causes() -> None:
     for reason in ("MissingSeries", "", 5, None):
-        [cause], _ = read_triggers(grafana(alert(annotations={"grafana_state_reason": reason})), NOW)
+        [cause], _ = read_triggers(grafana(alert(annotations={"grafana_state_reason": reason})), NOW, ADMIN)
         assert cause.model == "toy"
 
 
@@ -206,15 +215,15 @@ def test_other_state_reasons_stay_causes() -> None:
 )
 def test_invalid_bodies_name_the_field(body: object, field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        read_triggers(body, NOW)
+        read_triggers(body, NOW, ADMIN)
     assert refused.value.field == field
 
 
 def test_body_with_thousands_of_alerts_is_refused() -> None:
     alerts = [alert(fingerprint=str(number)) for number in range(MAX_ALERTS + 1)]
-    causes, _ = read_triggers(alertmanager(*alerts[:-1]), NOW)
+    causes, _ = read_triggers(alertmanager(*alerts[:-1]), NOW, ADMIN)
     assert len(causes) == MAX_ALERTS
     with pytest.raises(InvalidRequest, match="has 501 alerts") as refused:
-        read_triggers(alertmanager(*alerts), NOW)
+        read_triggers(alertmanager(*alerts), NOW, ADMIN)
     assert (refused.value.status, refused.value.field) == (413, "alerts")
     assert "max_alerts" in refused.value.hint

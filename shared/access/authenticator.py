@@ -1,0 +1,79 @@
+"""Who sent a request: from its `Authorization` header to a caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from shared.access.api_key import KEY_TEXT
+from shared.access.caller import ANONYMOUS, NOBODY, Caller, Unauthenticated
+from shared.access.key_file import KeyFile, key_file_path
+from shared.access.loopback import is_loopback
+from shared.errors import OperatorError
+from shared.settings import HomeostatSettings
+
+MAXIMUM_CREDENTIALS: Final = 8 << 10  # characters
+_HINT = "`homeostat keys list` shows the keys; `homeostat keys create` makes one"
+
+
+class TokenVerifier(Protocol):
+    """Recognises tokens that an identity provider signed."""
+
+    def verify(self, token: str) -> Caller:
+        """The caller that a token names. Raises Unauthenticated."""
+
+
+class Authenticator:
+    """Recognises API keys, and tokens where there is a verifier.
+
+    `anonymous`: whether a request without credentials may predict, post outcomes and read. Wrong credentials are always refused.
+    """
+
+    def __init__(
+        self,
+        keys: KeyFile,
+        *,
+        anonymous: bool,
+        tokens: TokenVerifier | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._keys = keys
+        self._nobody = ANONYMOUS if anonymous else NOBODY
+        self._tokens = tokens
+        self._now = now
+
+    def authenticate(self, authorization: str | None) -> Caller:
+        """The caller. Raises Unauthenticated, and OperatorError where the keys cannot be read."""
+        if authorization is None:
+            return self._nobody
+        scheme, _, credentials = authorization.partition(" ")
+        credentials = credentials.strip()
+        if scheme.lower() != "bearer" or not credentials or len(credentials) > MAXIMUM_CREDENTIALS:
+            raise Unauthenticated("the Authorization header is not `Bearer` with a key or token", hint=_HINT)
+        found = KEY_TEXT.fullmatch(credentials)
+        if found is not None:
+            return self._by_key(found[1], found[2])
+        if self._tokens is None:
+            raise Unauthenticated("the credentials are not an API key", hint=_HINT)
+        return self._tokens.verify(credentials)
+
+    def _by_key(self, key_id: str, secret: str) -> Caller:
+        key = self._keys.find(key_id)
+        if key is None or not key.matches(secret):
+            raise Unauthenticated("the API key is not known here", hint=_HINT)
+        if problem := key.problem(self._now()):
+            raise Unauthenticated(f"the API key {key_id} {problem}", hint=_HINT)
+        return Caller(key.name, key.scopes)
+
+
+def open_authenticator(
+    settings: HomeostatSettings, host: str, tokens: TokenVerifier | None = None
+) -> Authenticator:
+    """The authenticator of a service that listens on `host`. Raises OperatorError for anonymous access from other machines."""
+    if settings.anonymous_access and not is_loopback(host):
+        raise OperatorError(
+            f"HOMEOSTAT_ANONYMOUS_ACCESS is on, but the service listens on {host}, which other machines may reach",
+            hint="unset HOMEOSTAT_ANONYMOUS_ACCESS and give clients keys (`homeostat keys create`), or listen on 127.0.0.1",
+        )
+    return Authenticator(KeyFile(key_file_path(settings)), anonymous=settings.anonymous_access, tokens=tokens)

@@ -1,0 +1,15 @@
+"""Whether a host name or address means this machine only."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+
+def is_loopback(name: str) -> bool:
+    """True for `localhost`, 127.0.0.0/8 and ::1."""
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

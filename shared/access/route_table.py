@@ -1,0 +1,156 @@
+"""All routes of all services, and the scope that each needs. There is no other place that says so.
+
+1. `{…}` stands for one segment of a path. HEAD counts as GET.
+2. A route without a scope is public: probes of processes, and the pages with which a person logs in.
+3. A path that is not in the table needs READ: whoever may not even read learns nothing about which paths exist. A service does
+   not start with a route that is not in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from shared.access.scope import Scope
+
+_P, _O, _R, _OP, _AP, _AD = (
+    Scope.PREDICT,
+    Scope.OUTCOMES,
+    Scope.READ,
+    Scope.OPERATE,
+    Scope.APPROVE,
+    Scope.ADMIN,
+)
+PUBLIC: Final = None
+
+Route = tuple[str, str]
+
+_HEALTH: Final[dict[Route, Scope | None]] = {
+    ("GET", "/health/live"): PUBLIC,
+    ("GET", "/health/ready"): PUBLIC,
+}
+_METRICS: Final[dict[Route, Scope | None]] = _HEALTH | {("GET", "/metrics"): _R, ("GET", "/status"): _R}
+
+ROUTES: Final[Mapping[str, Mapping[Route, Scope | None]]] = {
+    "inference": _METRICS
+    | {
+        ("POST", "/predict"): _P,
+        ("POST", "/outcomes"): _O,
+        ("POST", "/invocations"): _P,
+        ("POST", "/endpoints/{model}/invocations"): _P,
+        ("POST", "/v2/models/{model}/infer"): _P,
+        ("POST", "/v2/models/{model}/versions/{version}/infer"): _P,
+        ("POST", "/score_file"): _P,
+        ("POST", "/score_file/submit"): _P,
+        ("GET", "/score_file/status"): _P,
+        ("GET", "/score_file/get"): _P,
+        ("POST", "/score_file/retry"): _P,
+        ("PUT", "/score_file/cancel"): _P,
+        ("GET", "/livez"): PUBLIC,
+        ("GET", "/healthz"): PUBLIC,
+        ("GET", "/readyz"): PUBLIC,
+        ("GET", "/ping"): PUBLIC,
+        ("GET", "/health"): PUBLIC,
+        ("GET", "/v2/health/live"): PUBLIC,
+        ("GET", "/v2/health/ready"): PUBLIC,
+        ("GET", "/"): _R,
+        ("GET", "/status.json"): _R,
+        ("GET", "/version"): _R,
+        ("GET", "/schema.json"): _R,
+        ("GET", "/docs.json"): _R,
+        ("GET", "/v2"): _R,
+        ("GET", "/v2/models/stats"): _R,
+        ("GET", "/v2/models/{model}"): _R,
+        ("GET", "/v2/models/{model}/ready"): _R,
+        ("GET", "/v2/models/{model}/config"): _R,
+        ("GET", "/v2/models/{model}/stats"): _R,
+        ("GET", "/v2/models/{model}/versions/{version}"): _R,
+        ("GET", "/v2/models/{model}/versions/{version}/ready"): _R,
+        ("GET", "/v2/models/{model}/versions/{version}/config"): _R,
+        ("GET", "/v2/models/{model}/versions/{version}/stats"): _R,
+        ("POST", "/v2/repository/index"): _R,
+        ("POST", "/v2/repository/models/{model}/load"): _AD,
+        ("POST", "/v2/repository/models/{model}/unload"): _AD,
+    },
+    "shipper": _METRICS,
+    "sink": _METRICS,
+    "drift": _METRICS
+    | {
+        ("GET", "/verdicts"): _R,
+        ("GET", "/verdicts/{verdict_id}"): _R,
+        ("GET", "/reports/{verdict_id}"): _R,
+        ("GET", "/reports/{verdict_id}/report.json"): _R,
+        ("POST", "/models/{model}/evaluations"): _OP,
+    },
+    "retraining": _METRICS
+    | {
+        ("GET", "/openapi.json"): _R,
+        ("POST", "/triggers"): _OP,
+        ("GET", "/models/{model}/releases"): _R,
+        ("POST", "/models/{model}/deployments"): _AD,
+        ("POST", "/models/{model}/rollback"): _AD,
+        ("GET", "/runs"): _R,
+        ("GET", "/runs/{run_id}"): _R,
+        ("POST", "/runs/{run_id}/approve"): _AP,
+        ("POST", "/runs/{run_id}/reject"): _AP,
+        ("GET", "/decisions"): _R,
+        ("POST", "/causes/{key}/acknowledge"): _OP,
+        ("GET", "/predictions/{prediction_id}/why"): _R,
+        ("GET", "/versions/{version}/why"): _R,
+        ("GET", "/runs/{run_id}/why"): _R,
+        ("GET", "/causes/{key}/why"): _R,
+    },
+    "console": _HEALTH
+    | {
+        ("GET", "/metrics"): _R,
+        ("GET", "/"): _R,
+        ("GET", "/main"): _R,
+        ("GET", "/status.json"): _R,
+        ("GET", "/reports/{verdict_id}"): _R,
+        ("GET", "/reports/{verdict_id}/content"): _R,
+        ("POST", "/api/runs/{run_id}/approve"): _AP,
+        ("POST", "/api/runs/{run_id}/reject"): _AP,
+        ("POST", "/api/causes/{cause_key}/acknowledge"): _OP,
+        ("POST", "/api/models/{model}/rollback"): _AD,
+    },
+}
+
+_KNOWN_PATHS = 1024
+
+
+class RouteTable:
+    """The routes of one service."""
+
+    def __init__(self, routes: Mapping[Route, Scope | None]) -> None:
+        self.routes = routes
+        self._templates: dict[tuple[str, int], list[tuple[tuple[str, ...], Scope | None]]] = {}
+        for (method, path), scope in routes.items():
+            if "{" in path:
+                segments = tuple(path.split("/"))
+                self._templates.setdefault((method, len(segments)), []).append((segments, scope))
+        self.scope_of = lru_cache(maxsize=_KNOWN_PATHS)(self._scope_of)
+
+    @classmethod
+    def of(cls, service: str) -> RouteTable:
+        """Those of a service of the table."""
+        return cls(ROUTES[service])
+
+    def _scope_of(self, method: str, path: str) -> Scope | None:
+        """The scope that a request needs; PUBLIC for none."""
+        method = "GET" if method == "HEAD" else method
+        if (method, path) in self.routes:
+            return self.routes[method, path]
+        segments = path.split("/")
+        for template, scope in self._templates.get((method, len(segments)), ()):
+            if all(
+                found and (part.startswith("{") or part == found)
+                for part, found in zip(template[1:], segments[1:], strict=True)
+            ):
+                return scope
+        return Scope.READ
+
+    def check_complete(self, routes: set[Route]) -> None:
+        """Raises RuntimeError if a service has routes that are not in the table."""
+        if missing := routes - self.routes.keys():
+            raise RuntimeError(f"routes that need a scope in shared/access/route_table.py: {sorted(missing)}")

@@ -1,0 +1,63 @@
+"""Authentication and authorization of every request, before a service sees it. An ASGI middleware."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from shared.access.authenticator import Authenticator
+from shared.access.caller import Caller, Unauthenticated
+from shared.access.route_table import PUBLIC, RouteTable
+
+# Where the caller is in the scope of a request.
+CALLER: Final = "homeostat.caller"
+
+
+class AccessCheck:
+    """Refuses requests whose caller lacks the scope of the route. `refuse` makes the response to an error."""
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        routes: RouteTable,
+        authenticator: Authenticator,
+        refuse: Callable[[Exception, str], Any],
+    ) -> None:
+        self._app = app
+        self._routes = routes
+        self._authenticator = authenticator
+        self._refuse = refuse
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        """ASGI."""
+        app = self._app
+        if scope["type"] == "http":
+            needed = self._routes.scope_of(scope["method"], scope["path"])
+            if needed is not PUBLIC:
+                try:
+                    caller = self._authenticator.authenticate(authorization(scope))
+                    caller.require(needed)
+                    scope[CALLER] = caller
+                except Exception as error:
+                    app = self._refuse(error, scope["path"])
+        await app(scope, receive, send)
+
+
+def authorization(scope: MutableMapping[str, Any]) -> str | None:
+    """The `Authorization` header of a request. Raises Unauthenticated where there are several."""
+    found = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(found) > 1:
+        raise Unauthenticated("the request has several Authorization headers", hint="send one")
+    return found[0].decode("latin-1") if found else None
+
+
+def caller_of(scope: MutableMapping[str, Any]) -> Caller:
+    """The caller that was authenticated. Raises KeyError on a public route."""
+    caller: Caller = scope[CALLER]
+    return caller
