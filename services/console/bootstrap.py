@@ -16,10 +16,17 @@ from services.console.aggregation.poller import Poller
 from services.console.aggregation.renewed_transport import RenewedTransport
 from services.console.http.action_client import ActionClient
 from services.console.http.app import make_app
+from services.console.http.console_access import ConsoleAccess
+from services.console.http.login_routes import Logins
 from services.console.http.routes import Dependencies
+from services.console.http.session_cookie import SessionCookie
 from services.console.metrics import ConsoleMetrics
+from services.console.sessions.failed_logins import FailedLogins
+from services.console.sessions.login_codes import LoginCodes
+from services.console.sessions.session_store import SessionStore
 from services.console.settings import ConsoleSettings
 from shared.access.authenticator import open_authenticator
+from shared.access.installation_keys import read_key_text
 from shared.http.host_check import AllowedHosts
 from shared.http.server import HttpServer
 from shared.tls.client_environment import client_tls
@@ -44,19 +51,41 @@ def build(
     # Our services are reached directly, never through a proxy from the environment.
     transport = RenewedTransport(client_tls(), httpx.Limits(max_connections=64))
     client = httpx.AsyncClient(trust_env=False, timeout=5.0, transport=transport)
-    poller = Poller(client, _now, time.monotonic, metrics)
+    api_key = read_api_key(settings)
+    poller = Poller(client, _now, time.monotonic, metrics, api_key)
+    authenticator = open_authenticator(settings, settings.host)
+    sessions = SessionStore(
+        time.monotonic,
+        idle_s=settings.session_idle_minutes * 60,
+        lifetime_s=settings.session_hours * 3600,
+        maximum=settings.maximum_sessions,
+    )
+    cookie = SessionCookie(is_secure=settings.is_secure)
     dependencies = Dependencies(
         aggregator=Aggregator(poller, find, _now, time.monotonic, metrics),
         actions=ActionClient(client, lambda: find().retraining),
         client=client,
         drift=lambda: find().drift,
-        actor_header=settings.actor_header.strip().lower(),
         metrics=metrics,
-        authenticator=open_authenticator(settings, settings.host),
+        logins=Logins(
+            authenticator=authenticator,
+            access=ConsoleAccess(authenticator, sessions, cookie),
+            sessions=sessions,
+            codes=LoginCodes(time.monotonic),
+            failures=FailedLogins(time.monotonic),
+            cookie=cookie,
+        ),
+        api_key=api_key,
     )
-    hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_CONSOLE_NAMES")
+    hosts = AllowedHosts.of(settings.host, settings.all_names, "HOMEOSTAT_CONSOLE_NAMES")
     app = make_app(dependencies, hosts, poller.close)
     return HttpServer(app, listener, graceful_seconds=3, certificate=certificate)
+
+
+def read_api_key(settings: ConsoleSettings) -> str:
+    """The console's own key; empty for none. Raises OperatorError where its file cannot be read."""
+    given = settings.api_key.get_secret_value().strip()
+    return given or (read_key_text(settings.api_key_file) if settings.api_key_file else "")
 
 
 def _now() -> datetime:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import HomeostatSettings
@@ -17,16 +18,39 @@ class ConsoleSettings(HomeostatSettings):
         env_prefix="HOMEOSTAT_CONSOLE_", frozen=True, extra="ignore", populate_by_name=True
     )
 
-    host: str = Field("127.0.0.1", description="Address the console listens on. It has no login.")
+    host: str = Field("127.0.0.1", description="Address the console listens on.")
     port: int = Field(8005, ge=1, le=65535, description="Port the console listens on.")
     names: str = Field(
         "",
         description="Additional host names accepted in the Host header, comma separated; others get 421. "
         "Loopback names and the value of `HOMEOSTAT_CONSOLE_HOST` are always accepted.",
     )
-    actor_header: str = Field(
+    url: str = Field(
         "",
-        description="Request header with the user's name, set by your proxy. Empty: the page asks for the name.",
+        description="URL at which browsers reach the console if a proxy is in front, such as `https://console.example.org`. With "
+        "https, the session's cookie is sent over TLS only. Its host name is accepted in the Host header.",
+    )
+    session_idle_minutes: float = Field(
+        120.0,
+        gt=0,
+        description="Minutes without a page load or an action after which a person is logged out.",
+    )
+    session_hours: float = Field(12.0, gt=0, description="Hours after which a person has to log in again.")
+    maximum_sessions: int = Field(
+        200,
+        ge=1,
+        description="Maximum number of sessions. Above it, the person with most of them loses the least recently used one.",
+    )
+    api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="HOMEOSTAT_API_KEY",
+        description="API key with the scope `read`, with which the console polls the services. Actions are sent with the key "
+        "of the person who is logged in.",
+    )
+    api_key_file: Path | None = Field(
+        None,
+        validation_alias="HOMEOSTAT_API_KEY_FILE",
+        description="File that contains the API key; used when `HOMEOSTAT_API_KEY` is empty.",
     )
     servers: str = Field(
         "",
@@ -72,6 +96,16 @@ class ConsoleSettings(HomeostatSettings):
         validation_alias="HOMEOSTAT_ALERTMANAGER_URL",
         description="Base URL of Alertmanager. Empty: the local stack's, if there is one; else the console does not show it.",
     )
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach the console by https."""
+        return urlsplit(self.url).scheme == "https"
+
+    @property
+    def all_names(self) -> str:
+        """The additional host names, with that of `url`."""
+        return f"{self.names},{urlsplit(self.url).hostname or ''}"
 
     @property
     def server_urls(self) -> tuple[str, ...]:

@@ -12,9 +12,14 @@ from shared.access.route_table import PUBLIC, RouteTable
 # Where the caller is in the scope of a request.
 CALLER: Final = "homeostat.caller"
 
+Identify = Callable[[MutableMapping[str, Any]], Awaitable[Caller]]
+
 
 class AccessCheck:
-    """Refuses requests whose caller lacks the scope of the route. `refuse` makes the response to an error."""
+    """Refuses requests whose caller lacks the scope of the route. `refuse` makes the response to an error.
+
+    `identify` finds the caller of a request; by default by its `Authorization` header. It raises CallerError and OperatorError.
+    """
 
     def __init__(
         self,
@@ -23,11 +28,13 @@ class AccessCheck:
         routes: RouteTable,
         authenticator: Authenticator,
         refuse: Callable[[Exception, str], Any],
+        identify: Identify | None = None,
     ) -> None:
         self._app = app
         self._routes = routes
         self._authenticator = authenticator
         self._refuse = refuse
+        self._identify = identify or self._by_header
 
     async def __call__(
         self,
@@ -41,12 +48,15 @@ class AccessCheck:
             needed = self._routes.scope_of(scope["method"], scope["path"])
             if needed is not PUBLIC:
                 try:
-                    caller = self._authenticator.authenticate(authorization(scope))
+                    caller = await self._identify(scope)
                     caller.require(needed)
                     scope[CALLER] = caller
                 except Exception as error:
                     app = self._refuse(error, scope["path"])
         await app(scope, receive, send)
+
+    async def _by_header(self, scope: MutableMapping[str, Any]) -> Caller:
+        return self._authenticator.authenticate(authorization(scope))
 
 
 def authorization(scope: MutableMapping[str, Any]) -> str | None:

@@ -31,14 +31,20 @@ def shared_style() -> Markup:
     return read_static("shared.http", "style.css")
 
 
-def content_security_policy(style: str, *, script: str = "", frames: bool = False) -> str:
-    """The policy of a page with an inline `style` sheet and `script`, both allowed by digest. `frames`: of this origin only."""
+def content_security_policy(
+    style: str, *, script: str = "", frames: bool = False, forms: bool = False
+) -> str:
+    """The policy of a page with an inline `style` sheet and `script`, both allowed by digest.
+
+    `frames` and `forms`: of and to this origin only.
+    """
     directives = ["default-src 'none'", f"style-src {_digest(style)}"]
     if script:
         directives += [f"script-src {_digest(script)}", "connect-src 'self'", "img-src data:"]
     if frames:
         directives.append("frame-src 'self'")
-    return "; ".join([*directives, "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"])
+    action = "'self'" if forms else "'none'"
+    return "; ".join([*directives, "base-uri 'none'", f"form-action {action}", "frame-ancestors 'none'"])
 
 
 def _digest(text: str) -> str:

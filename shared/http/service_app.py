@@ -13,7 +13,7 @@ from shared.access.authenticator import Authenticator
 from shared.access.route_table import RouteTable
 from shared.errors import HomeostatError, InvalidRequest
 from shared.http import health
-from shared.http.access_check import AccessCheck
+from shared.http.access_check import AccessCheck, Identify
 from shared.http.errors import ErrorResponse, error_response, no_route, wrong_method
 from shared.http.host_check import AllowedHosts, HostCheck
 from shared.http.responses import json_response
@@ -32,8 +32,13 @@ def make_service_app(
     is_ready: Callable[[], bool],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
     openapi_url: str | None = None,
+    identify: Identify | None = None,
+    refuse_access: Callable[[Exception, str], Response] | None = None,
 ) -> FastAPI:
     """The application of `service`, as the table of routes names it. Raises RuntimeError for a route that is not in the table.
+
+    `identify` finds the caller of a request, by default by its `Authorization` header; `refuse_access` makes the response to one
+    that is not let in, by default an error in JSON.
 
     The interactive documentation pages are off: they load scripts from the network.
     """
@@ -45,8 +50,14 @@ def make_service_app(
     table = RouteTable.of(service)
     table.check_complete(found)
     # The last one added sees a request first.
-    app.add_middleware(AccessCheck, routes=table, authenticator=authenticator, refuse=_refuse)
-    app.add_middleware(HostCheck, hosts=hosts, refuse=_refuse)
+    app.add_middleware(
+        AccessCheck,
+        routes=table,
+        authenticator=authenticator,
+        refuse=refuse_access or refusal,
+        identify=identify,
+    )
+    app.add_middleware(HostCheck, hosts=hosts, refuse=refusal)
 
     @app.exception_handler(HTTPException)
     async def not_routed(request: Request, error: HTTPException) -> Response:
@@ -62,7 +73,7 @@ def make_service_app(
         first = error.errors()[0]
         field = str(first["loc"][-1])
         wrong = InvalidRequest(f"{field}: {first['msg']}", field=field, expected=first["msg"])
-        return _refuse(wrong, request.url.path)
+        return refusal(wrong, request.url.path)
 
     @app.exception_handler(HomeostatError)
     @app.exception_handler(Exception)
@@ -83,7 +94,8 @@ def routes_of(*routers: FastAPI | APIRouter) -> set[tuple[str, str]]:
     }
 
 
-def _refuse(error: Exception, path: str) -> Response:
+def refusal(error: Exception, path: str) -> Response:
+    """The response to an error, in JSON."""
     return _response(error_response(error, _log, path=path))
 
 

@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +22,11 @@ from services.console.aggregation.aggregator import KEPT_S
 from services.console.aggregation.endpoints import Endpoints
 from services.console.bootstrap import build
 from services.console.settings import ConsoleSettings
+from shared.access.api_key import make_key
+from shared.access.key_file import KeyFile, key_file_path
+from shared.access.scope import Scope
 from shared.http.server import open_listener
+from tests import local_http
 from tests.fakes.loop_services import FakeLoop, endpoints, serving
 
 ROOT = Path(__file__).parents[2]
@@ -113,15 +119,41 @@ class Visit:
         return said
 
 
+class ConsoleUrl(str):
+    """The address of a running console; `key` logs in there, with all scopes, as does whoever makes one in `key_file`."""
+
+    key: str
+    key_file: KeyFile
+
+    def make_key(self, name: str, *scopes: Scope) -> str:
+        """A new key that the console accepts."""
+        made, text = make_key(name, frozenset(scopes), datetime.now(UTC))
+        with self.key_file.changing() as keys:
+            keys[made.key_id] = made
+        return text
+
+    def login_link(self, key: str) -> str:
+        """A link with a one-time code."""
+        headers = {"Authorization": f"Bearer {key}"}
+        made = local_http.post(f"{self}/login/codes", headers=headers)
+        return f"{self}{made.json()['path']}"
+
+
 @contextmanager
-def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
-    """Open `url` in a browser context of its own; fails if the page reported an error or left its origin."""
+def visiting(browser: Browser, url: str, *, key: str | None = None, **options: Any) -> Iterator[Visit]:
+    """Open `url` in a browser context of its own; fails if the page reported an error or left its origin.
+
+    A console is opened logged in: with `key`, by default with all scopes; an empty key does not log in.
+    """
     context = browser.new_context(reduced_motion="reduce", **options)
     context.set_default_timeout(15_000)
     visit = Visit(context.new_page())
     visit.watch(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}")
     try:
-        visit.page.goto(url)
+        if isinstance(url, ConsoleUrl) and key != "":
+            visit.page.goto(url.login_link(key or url.key))
+        else:
+            visit.page.goto(url)
         yield visit
         assert visit.errors == []
         assert visit.strayed == []
@@ -130,15 +162,18 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
 
 
 @contextmanager
-def console_of(where: Endpoints) -> Iterator[str]:
-    """A running console for services at fixed endpoints; its address."""
-    settings = ConsoleSettings(port=free_port())
+def console_of(where: Endpoints, home: Path, *, anonymous: bool = True) -> Iterator[ConsoleUrl]:
+    """A running console for services at fixed endpoints, which accepts the keys of `home`; its address."""
+    settings = ConsoleSettings(port=free_port(), home=home, anonymous_access=anonymous)
     listener = open_listener(settings.host, settings.port, "another port")
     server = build(settings, listener, lambda: where)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{settings.port}"
+        url = ConsoleUrl(f"http://127.0.0.1:{settings.port}")
+        url.key_file = KeyFile(key_file_path(settings))
+        url.key = url.make_key("local", *Scope)
+        yield url
     finally:
         server.should_exit = True
         thread.join(15)
@@ -146,7 +181,11 @@ def console_of(where: Endpoints) -> Iterator[str]:
 
 
 @contextmanager
-def console_before(loop: FakeLoop) -> Iterator[str]:
+def console_before(loop: FakeLoop, *, anonymous: bool = True) -> Iterator[ConsoleUrl]:
     """A running console in front of a fake loop; its address."""
-    with serving(loop) as base, console_of(endpoints(base)) as url:
+    with (
+        TemporaryDirectory() as home,
+        serving(loop) as base,
+        console_of(endpoints(base), Path(home), anonymous=anonymous) as url,
+    ):
         yield url

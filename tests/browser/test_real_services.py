@@ -39,7 +39,7 @@ def test_approving_and_rolling_back_reach_the_ledger_and_the_release_log(
         wait_for(lambda: service.get(place)["state"] == "waiting_for_approval", 60, "the run to be proven")
 
         with (
-            console_of(before(service.url(""))) as url,
+            console_of(before(service.url("")), installation.home) as url,
             visiting(browser, url, viewport=WIDE) as visit,
         ):
             page = visit.page
@@ -104,10 +104,12 @@ def test_inference_page_has_no_accessibility_violations(
             assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_console_shows_what_a_real_server_serves(browser: Browser, inference: InferenceProcess) -> None:
+def test_console_shows_what_a_real_server_serves(
+    browser: Browser, inference: InferenceProcess, tmp_path: Path
+) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     where = Endpoints(servers=(inference.url,), shipper=nobody, sink=nobody, drift=nobody, retraining=nobody)
-    with console_of(where) as url, visiting(browser, url, viewport=WIDE) as visit:
+    with console_of(where, tmp_path) as url, visiting(browser, url, viewport=WIDE) as visit:
         served = inference.served()
         expect(visit.page.locator("#models")).to_contain_text(
             f"serves generation 1, {served['version'][:12]}"

@@ -32,7 +32,7 @@ class FakeLoop:
     """Services in `unreachable` refuse connections; those in `slow` delay responses by that many seconds.
 
     `lies` replaces the response bodies of paths (`/drift/status`). `asked` records the path of every request, `posted` every POST
-    with its body, in order.
+    with its body, in order. `credentials` has the `Authorization` header of every request ("" for none), by path.
     """
 
     now: datetime = NOW
@@ -49,9 +49,13 @@ class FakeLoop:
     lies: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    credentials: dict[str, set[str]] = field(default_factory=dict)
+    refuses: int = 0  # the status with which every request is refused
     _lock: Lock = field(default_factory=Lock)
 
-    def answer(self, method: str, target: str, body: Any = None) -> tuple[int, bytes]:
+    def answer(
+        self, method: str, target: str, body: Any = None, authorization: str = ""
+    ) -> tuple[int, bytes]:
         """Status and body. Raises ConnectionRefusedError if the service is in `unreachable`."""
         url = urlsplit(target)
         service, _, rest = url.path.removeprefix("/").partition("/")
@@ -60,6 +64,9 @@ class FakeLoop:
         time.sleep(self.slow.get(service, 0.0))
         with self._lock:
             self.asked.append(target)
+            self.credentials.setdefault(url.path, set()).add(authorization)
+            if self.refuses:
+                return _no(self.refuses, "the API key is not known here")
             if url.path in self.lies:
                 return 200, self.lies[url.path]
             if method == "POST":
@@ -349,7 +356,7 @@ def serving(loop: FakeLoop) -> Iterator[str]:
 
         def _answer(self, method: str, body: Any) -> None:
             try:
-                status, raw = loop.answer(method, self.path, body)
+                status, raw = loop.answer(method, self.path, body, self.headers.get("Authorization", ""))
             except ConnectionRefusedError:
                 self.close_connection = True
                 return
@@ -384,7 +391,8 @@ def wire(loop: FakeLoop) -> httpx.MockTransport:
     def handle(request: httpx.Request) -> httpx.Response:
         try:
             body = json.loads(request.content) if request.content else None
-            status, raw = loop.answer(request.method, request.url.raw_path.decode(), body)
+            path, sent = request.url.raw_path.decode(), request.headers.get("Authorization", "")
+            status, raw = loop.answer(request.method, path, body, sent)
         except ConnectionRefusedError as error:
             raise httpx.ConnectError(str(error), request=request) from error
         return httpx.Response(status, content=raw)

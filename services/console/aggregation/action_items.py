@@ -11,7 +11,12 @@ from services.console.formatting import count, short
 
 # A server may be behind the release log for as long as a swap takes.
 MAXIMUM_SWAP_TIME = timedelta(seconds=30)
-_TITLES = {"unreachable": "is unreachable", "degraded": "is degraded", "unknown": "returns invalid responses"}
+_TITLES = {
+    "unreachable": "is unreachable",
+    "degraded": "is degraded",
+    "unknown": "returns invalid responses",
+    "refused": "refuses the console",
+}
 _ISSUES = {
     "drift": "drift verdict",
     "data_fault": "data fault",

@@ -106,7 +106,7 @@ class Aggregator:
         else:
             self._since.setdefault(component.name, component.since or now)
             log = endpoints.log(component.name)
-            if log and component.is_core:
+            if log and component.is_core and component.condition != "refused":
                 component = replace(component, hint=f"read {log}; `homeostat status` shows every process")
         restarts = endpoints.restarts_of(component.name)
         if restarts:

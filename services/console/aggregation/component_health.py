@@ -195,11 +195,15 @@ def _monitoring(name: str, result: PollResult[str], url: str) -> ComponentHealth
 
 def _not_responding(name: str, result: PollResult[Any], url: str, consequence: str) -> ComponentHealth:
     problem = result.problem or "no response yet"
+    said = f"{problem[0].upper()}{problem[1:]}."
+    condition: Condition = "unknown" if result.is_invalid else "unreachable"
+    if result.remedy:  # it works; only the console cannot read it
+        condition, consequence = "refused", "The console cannot show it."
     return ComponentHealth(
         name,
-        "unknown" if result.is_invalid else "unreachable",
-        f"{problem[0].upper()}{problem[1:]}. {consequence}",
-        hint=f"expected at {url}",
+        condition,
+        f"{said} {consequence}",
+        hint=result.remedy or f"expected at {url}",
         since=result.since,
         responded_at=result.at,
     )

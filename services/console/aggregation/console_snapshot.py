@@ -11,7 +11,7 @@ from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict
 
 # `unknown`: the component returns invalid responses, or no client of it responds.
-Condition = Literal["up", "degraded", "unreachable", "unknown"]
+Condition = Literal["up", "degraded", "unreachable", "unknown", "refused"]
 Action = Literal["approve", "reject", "acknowledge"]
 
 

@@ -38,19 +38,23 @@ Body = TypeVar("Body")
 
 @dataclass(frozen=True)
 class PollRequest(Generic[Body]):
-    """A GET of `path` at the `base` URL of a `service`. `parse` makes the body from the response's bytes or raises."""
+    """A GET of `path` at the `base` URL of a `service`. `parse` makes the body from the response's bytes or raises.
+
+    `is_ours`: the console's API key is sent with it, which no other program may see.
+    """
 
     service: str
     base: str
     path: str
     parse: Callable[[bytes], Body]
+    is_ours: bool = True
 
 
 @dataclass(frozen=True)
 class PollResult(Generic[Body]):
     """The last good `body` and when it was received (`at`); while requests fail, the `problem` and `since` when.
 
-    `is_invalid`: the service responds, but not as expected.
+    `is_invalid`: the service responds, but not as expected. `remedy`: what to do where it refuses the console.
     """
 
     body: Body | None = None
@@ -58,6 +62,7 @@ class PollResult(Generic[Body]):
     problem: str = ""
     since: datetime | None = None
     is_invalid: bool = False
+    remedy: str = ""
 
     @property
     def is_fresh(self) -> bool:
@@ -87,7 +92,10 @@ class _Entry:
 
 
 class Poller:
-    """Polls and keeps the last result of each request. `ticks` is a monotonic clock in seconds. For one event loop."""
+    """Polls and keeps the last result of each request. `ticks` is a monotonic clock in seconds. For one event loop.
+
+    `api_key` is sent to our services; empty for none.
+    """
 
     def __init__(
         self,
@@ -95,8 +103,10 @@ class Poller:
         now: Callable[[], datetime],
         ticks: Callable[[], float],
         metrics: ConsoleMetrics,
+        api_key: str = "",
     ) -> None:
         self._client = client
+        self._authorization = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._now = now
         self._ticks = ticks
         self._metrics = metrics
@@ -149,15 +159,19 @@ class Poller:
             self._metrics.polls.labels(request.service, "failed").inc()
             last, is_invalid = entry.result, not isinstance(error, httpx.HTTPError | OSError | OperatorError)
             since = last.since or entry.sent_at
-            entry.result = PollResult(last.body, last.at, describe(error), since, is_invalid)
+            remedy = error.remedy if isinstance(error, InvalidResponse) else ""
+            entry.result = PollResult(last.body, last.at, describe(error), since, is_invalid, remedy)
         else:
             self._metrics.polls.labels(request.service, "ok").inc()
             entry.result, entry.received_tick = PollResult(body, self._now()), self._ticks()
 
     async def _get(self, request: PollRequest[Any]) -> Any:
         raw = b""
-        headers = {"Accept": "application/json, text/plain"}
+        sent = self._authorization if request.is_ours else {}
+        headers = {"Accept": "application/json, text/plain", **sent}
         async with self._client.stream("GET", request.base + request.path, headers=headers) as response:
+            if response.status_code in (401, 403) and request.is_ours:
+                raise _refused(response.status_code, has_key=bool(sent))
             if response.status_code != 200:
                 raise InvalidResponse(f"returns {response.status_code} for {request.path.partition('?')[0]}")
             async for chunk in response.aiter_bytes():
@@ -168,7 +182,22 @@ class Poller:
 
 
 class InvalidResponse(Exception):
-    """A response that cannot be used."""
+    """A response that cannot be used. `remedy`: what an operator has to do, if anything."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+def _refused(status: int, *, has_key: bool) -> InvalidResponse:
+    problem = "does not accept the console's API key" if has_key else "requires an API key"
+    if status == 403:
+        problem = "does not let the console's API key read"
+    return InvalidResponse(
+        f"{problem} (status {status})",
+        "make a key with `homeostat keys create console --scope read`, name its file in `HOMEOSTAT_API_KEY_FILE`, and start the "
+        "console again",
+    )
 
 
 def describe(error: Exception) -> str:

@@ -59,7 +59,7 @@ class Requests:
             for query in queries
         ]
         self.monitoring = {
-            name: PollRequest(name, base, path, bytes.decode)
+            name: PollRequest(name, base, path, bytes.decode, is_ours=False)
             for name, base, path in (
                 ("prometheus", endpoints.prometheus, "/-/ready"),
                 ("alertmanager", endpoints.alertmanager, "/-/ready"),

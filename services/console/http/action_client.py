@@ -1,18 +1,28 @@
-"""What the buttons do: each sends one request to retraining, in the name of the user."""
+"""What the buttons do: each sends one request to retraining, with the credential of the person."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import orjson
 
+from shared.access.caller import NotPermitted
 from shared.errors import Conflict, DependencyUnavailable, HomeostatError
 
 TIMEOUT_S = 30.0
 _WAITS_FOR = {"suggested": "awaits its start", "waiting_for_approval": "awaits approval of its new version"}
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: the name to record, and the `Authorization` header by which retraining authenticates the person itself."""
+
+    name: str
+    authorization: str = field(repr=False)
 
 
 class ActionRefused(HomeostatError):
@@ -31,14 +41,14 @@ class ActionClient:
         self._retraining_url = retraining_url
 
     async def answer(
-        self, run_id: str, action: str, *, actor: str, state: str, gate_digest: str
+        self, run_id: str, action: str, actor: Actor, *, state: str, gate_digest: str
     ) -> dict[str, Any]:
         """Approve or reject a run as it was shown: in `state`, with the gate result `gate_digest`.
 
         Raises Conflict if the run has changed: approval of a training is not approval of the version it produced.
         """
         path = f"/runs/{quote(run_id, safe='')}"
-        run = await self._send("GET", path)
+        run = await self._send(actor, "GET", path)
         if (run.get("state"), run.get("gate_digest")) != (state, gate_digest):
             now = str(run.get("state"))
             change = _WAITS_FOR.get(now, f"is {now}") if now != state else "has another gate result"
@@ -46,33 +56,36 @@ class ActionClient:
                 f"nothing was done: run {run_id} has changed since this page was rendered, it {change}",
                 hint="check it again, then decide",
             )
-        return await self._send("POST", f"{path}/{action}", {"actor": actor})
+        return await self._send(actor, "POST", f"{path}/{action}", {"actor": actor.name})
 
     async def acknowledge(
-        self, cause_key: str, *, actor: str, note: str, older: Mapping[str, object]
+        self, cause_key: str, actor: Actor, *, note: str, older: Mapping[str, object]
     ) -> dict[str, Any]:
         """Record that a person has seen a decision, and the `older` ones as they were shown. The first acknowledgement stays."""
-        body: dict[str, object] = {"actor": actor, **({"note": note} if note else {}), **older}
-        return await self._send("POST", f"/causes/{quote(cause_key, safe='')}/acknowledge", body)
+        body: dict[str, object] = {"actor": actor.name, **({"note": note} if note else {}), **older}
+        return await self._send(actor, "POST", f"/causes/{quote(cause_key, safe='')}/acknowledge", body)
 
     async def roll_back(
-        self, model: str, *, actor: str, reason: str, to_generation: int, expected_generation: int
+        self, model: str, actor: Actor, *, reason: str, to_generation: int, expected_generation: int
     ) -> dict[str, Any]:
         """Release the version of `to_generation` again, if `expected_generation` is still served."""
         body: dict[str, object] = {
-            "actor": actor,
+            "actor": actor.name,
             "reason": reason,
             "to_generation": to_generation,
             "expected_generation": expected_generation,
         }
-        reply = await self._send("POST", f"/models/{quote(model, safe='')}/rollback", body)
+        reply = await self._send(actor, "POST", f"/models/{quote(model, safe='')}/rollback", body)
         return dict(reply.get("release") or {})
 
-    async def _send(self, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, Any]:
+    async def _send(
+        self, actor: Actor, method: str, path: str, body: dict[str, object] | None = None
+    ) -> dict[str, Any]:
         arguments: dict[str, Any] = {"json": body} if body is not None else {}
+        headers = {"Authorization": actor.authorization}
         try:
             response = await self._client.request(
-                method, self._retraining_url() + path, timeout=TIMEOUT_S, **arguments
+                method, self._retraining_url() + path, timeout=TIMEOUT_S, headers=headers, **arguments
             )
         except httpx.ConnectError as error:
             raise DependencyUnavailable(
@@ -89,6 +102,12 @@ class ActionClient:
             reply = None
         if not isinstance(reply, dict):
             reply = {}
+        if response.status_code == 401:
+            # Not 401 here: the console does accept the credential, and the person is logged in.
+            raise NotPermitted(
+                f"nothing was done: retraining does not accept the credential of {actor.name}: {reply.get('error')}",
+                hint="log in with an API key that retraining knows: both read HOMEOSTAT_API_KEYS",
+            )
         if response.status_code >= 400:
             message = str(reply.get("error") or f"retraining returned status {response.status_code}")
             raise ActionRefused(response.status_code, message, str(reply.get("hint") or ""))

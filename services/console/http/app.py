@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 
+from services.console.http.login_routes import LOGIN
 from services.console.http.routes import Dependencies, make_router
+from shared.access.caller import Unauthenticated
 from shared.http.host_check import AllowedHosts
-from shared.http.service_app import make_service_app
+from shared.http.service_app import make_service_app, refusal
 
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -36,7 +39,9 @@ def make_app(
         "Homeostat console",
         make_router(dependencies),
         service="console",
-        authenticator=dependencies.authenticator,
+        authenticator=dependencies.logins.authenticator,
+        identify=dependencies.logins.access.identify,
+        refuse_access=_refuse,
         hosts=hosts,
         is_ready=lambda: True,
         lifespan=lifespan,
@@ -54,3 +59,11 @@ def make_app(
         return response
 
     return app
+
+
+def _refuse(error: Exception, path: str) -> Response:
+    """A person who opens a page is sent to the login; what the page or a program requests gets the error."""
+    is_page = path == "/" or (path.startswith("/reports/") and not path.endswith("/content"))
+    if is_page and isinstance(error, Unauthenticated):
+        return RedirectResponse(LOGIN, 303)
+    return refusal(error, path)

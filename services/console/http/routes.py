@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -14,8 +14,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic_core import to_json
 
 from services.console.aggregation.aggregator import Aggregator
-from services.console.http.action_client import ActionClient
+from services.console.http.action_client import ActionClient, Actor
+from services.console.http.console_access import credential_of
 from services.console.http.csrf import check_framed, check_header
+from services.console.http.login_routes import Logins, add_login_routes
 from services.console.http.request_bodies import Acknowledgement, Answer, Body, Rollback
 from services.console.metrics import ConsoleMetrics
 from services.console.views.page import PAGE_POLICY, render_main, render_page
@@ -25,8 +27,10 @@ from services.console.views.report_frame import (
     render_frame,
     render_missing_report,
 )
-from shared.access.authenticator import Authenticator
-from shared.errors import DependencyUnavailable, HomeostatError, InvalidRequest, NotFound
+from services.console.views.viewer import Viewer
+from shared.access.caller import NotPermitted
+from shared.errors import DependencyUnavailable, HomeostatError, NotFound
+from shared.http.access_check import caller_of
 from shared.http.json_body import parse_model, read_json
 from shared.http.responses import json_response
 
@@ -36,20 +40,21 @@ REPORT_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the routes need. `drift` returns the base URL of the reports; a proxy names the user in `actor_header`."""
+    """What the routes need. `drift` returns the base URL of the reports; `api_key` is the console's own, for reading."""
 
     aggregator: Aggregator
     actions: ActionClient
     client: httpx.AsyncClient
     drift: Callable[[], str]
-    actor_header: str
     metrics: ConsoleMetrics
-    authenticator: Authenticator
+    logins: Logins
+    api_key: str = field(default="", repr=False)
 
 
 def make_router(dependencies: Dependencies) -> APIRouter:
     """All routes of the console."""
     router = APIRouter()
+    add_login_routes(router, dependencies.logins)
 
     @router.get("/metrics")
     async def metrics() -> Response:
@@ -60,13 +65,12 @@ def make_router(dependencies: Dependencies) -> APIRouter:
     @router.get("/")
     async def page(request: Request) -> Response:
         """The console's page."""
-        actor = request.headers.get(dependencies.actor_header, "") if dependencies.actor_header else ""
-        return _html(render_page(await dependencies.aggregator.snapshot(), actor=actor), PAGE_POLICY)
+        return _html(render_page(await dependencies.aggregator.snapshot(), _viewer(request)), PAGE_POLICY)
 
     @router.get("/main")
-    async def main() -> Response:
+    async def main(request: Request) -> Response:
         """The content of the page, which its script refreshes."""
-        return _html(render_main(await dependencies.aggregator.snapshot()), PAGE_POLICY)
+        return _html(render_main(await dependencies.aggregator.snapshot(), _viewer(request)), PAGE_POLICY)
 
     @router.get("/status.json")
     async def status() -> Response:
@@ -83,7 +87,7 @@ def make_router(dependencies: Dependencies) -> APIRouter:
         """The report, sandboxed; only for the frame of that page."""
         check_framed(request.headers)
         try:
-            answer = _html(await _report(dependencies, verdict_id), REPORT_POLICY)
+            answer = _html(await _report(dependencies, verdict_id, request), REPORT_POLICY)
         except HomeostatError as error:
             answer = _html(render_missing_report(error.message, error.hint), REPORT_POLICY)
             answer.status_code = error.status
@@ -102,9 +106,8 @@ def make_router(dependencies: Dependencies) -> APIRouter:
 
     async def answer(run_id: str, verb: str, request: Request) -> Response:
         body = await _read_body(Answer, request)
-        actor = _actor(dependencies, request, body.actor)
         action = dependencies.actions.answer(
-            run_id, verb, actor=actor, state=body.state, gate_digest=body.gate_digest
+            run_id, verb, _actor(request, body.actor), state=body.state, gate_digest=body.gate_digest
         )
         return await perform("run", action)
 
@@ -112,9 +115,8 @@ def make_router(dependencies: Dependencies) -> APIRouter:
     async def acknowledge(cause_key: str, request: Request) -> Response:
         """Acknowledge a decision, and optionally the older ones of its group."""
         body = await _read_body(Acknowledgement, request)
-        actor = _actor(dependencies, request, body.actor)
         action = dependencies.actions.acknowledge(
-            cause_key, actor=actor, note=body.note, older=body.of_older()
+            cause_key, _actor(request, body.actor), note=body.note, older=body.of_older()
         )
         return await perform("acknowledgement", action)
 
@@ -124,7 +126,7 @@ def make_router(dependencies: Dependencies) -> APIRouter:
         body = await _read_body(Rollback, request)
         action = dependencies.actions.roll_back(
             model,
-            actor=_actor(dependencies, request, body.actor),
+            _actor(request, body.actor),
             reason=body.reason,
             to_generation=body.to_generation,
             expected_generation=body.expected_generation,
@@ -145,20 +147,26 @@ async def _read_body(kind: type[Body], request: Request) -> Body:
     return parse_model(kind, await read_json(request, maximum_bytes=MAXIMUM_BODY_BYTES))
 
 
-def _actor(dependencies: Dependencies, request: Request, given: str) -> str:
-    """The user: named by the proxy if one is configured, otherwise by the request."""
-    named = request.headers.get(dependencies.actor_header, "").strip() if dependencies.actor_header else given
-    if not named:
-        raise InvalidRequest(
-            "the name of the user is missing", field="actor", expected="a name of 1 to 200 characters"
-        )
-    return named[:200]
+def _viewer(request: Request) -> Viewer:
+    return Viewer(caller_of(request.scope))
 
 
-async def _report(dependencies: Dependencies, verdict_id: str) -> bytes:
+def _actor(request: Request, claimed: str) -> Actor:
+    """The sender, with the credential to forward. Retraining authenticates it, and derives the name to record."""
+    viewer = _viewer(request)
+    name = claimed if viewer.gives_name and claimed else viewer.name
+    return Actor(name, credential_of(request.scope))
+
+
+async def _report(dependencies: Dependencies, verdict_id: str, request: Request) -> bytes:
+    credential = credential_of(request.scope) or (
+        f"Bearer {dependencies.api_key}" if dependencies.api_key else ""
+    )
     try:
         answer = await dependencies.client.get(
-            f"{dependencies.drift()}/reports/{quote(verdict_id, safe='')}", timeout=REPORT_TIMEOUT_S
+            f"{dependencies.drift()}/reports/{quote(verdict_id, safe='')}",
+            timeout=REPORT_TIMEOUT_S,
+            headers={"Authorization": credential} if credential else {},
         )
     except httpx.HTTPError as error:
         raise DependencyUnavailable(
@@ -166,6 +174,11 @@ async def _report(dependencies: Dependencies, verdict_id: str) -> bytes:
         ) from error
     if answer.status_code == 404:
         raise NotFound(f"there is no report about {verdict_id}", hint="go back to the console")
+    if answer.status_code in (401, 403):
+        raise NotPermitted(
+            f"drift does not let you read its reports (status {answer.status_code})",
+            hint="log in with an API key that drift knows and that has the scope read",
+        )
     if answer.status_code != 200:
         raise DependencyUnavailable(
             f"drift returned status {answer.status_code}", hint="`homeostat status` shows its log file"

@@ -24,7 +24,8 @@
       if (time) time.title = time.dateTime;
     });
     find("pause").addEventListener("click", pause);
-    find("user").addEventListener("click", () => open("user", { action: "name", title: "Your name", text: "Stored in this browser and recorded with your actions.", body: "{}" }));
+    find("logout")?.addEventListener("click", logOut);
+    find("user")?.addEventListener("click", () => open("user", { action: "name", title: "Your name", text: "Stored in this browser and recorded with your actions.", body: "{}" }));
     find("dialog").querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); act(); });
     // Key repeat and the second half of a double click must not confirm a dialog that nobody has read yet.
     document.addEventListener("keydown", (event) => {
@@ -55,6 +56,7 @@
     let fresh = null;
     try {
       const answer = await fetch("/main", { cache: "no-store", signal: AbortSignal.timeout(10000) });
+      if (answer.status === 401) return leave("/login");
       if (answer.ok) fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
     } catch { /* counted below */ }
     if (fresh === null) {
@@ -68,6 +70,8 @@
   }
 
   function update(fresh, quietly) {
+    // Logged out, or in as somebody else: the rest of the page is another person's. An open dialog first shows its result.
+    if (fresh.dataset.viewer !== find("main").dataset.viewer && !find("dialog").open) return leave("/");
     const before = actionItems();
     for (const section of [...fresh.children]) {
       const old = find(section.id);
@@ -81,6 +85,16 @@
       if (held !== null) focus(held, section.id); // an element without an id: the heading of its section
     }
     if (!quietly) announceChanges(before, actionItems());
+  }
+
+  function leave(path) {
+    paused = true;
+    location.assign(path);
+  }
+
+  async function logOut() {
+    await fetch("/logout", { method: "POST", headers: { "X-Homeostat-Console": "1" } }).catch(() => null);
+    leave("/login");
   }
 
   // A section with selected text is not replaced.
@@ -133,9 +147,7 @@
   }
 
   function showUser() {
-    const named = document.querySelector('meta[name="homeostat-actor"]');
-    find("user").textContent = userName() ? `Acting as ${userName()}` : "Your name…";
-    find("user").disabled = named !== null;
+    if (find("user")) find("user").textContent = userName() ? `Acting as ${userName()}` : "Your name…";
   }
 
   function open(from, data) {

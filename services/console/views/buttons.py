@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import orjson
 
 from services.console.aggregation.console_snapshot import ActionItem, Model
 from services.console.aggregation.responses import Decision
 from services.console.formatting import clock, short, shorten
+from shared.access.route_table import RouteTable
+from shared.access.scope import Scope
 from shared.contracts.release import Release
 
 MAXIMUM_CHOICES = 20
+_ROUTES = RouteTable.of("console")
 _ONLY_RECORDED = "Records that you have seen it; nothing else happens."
 _CONSEQUENCES = {
     ("approve", "suggested"): "The training starts. The new version requires a second approval.",
@@ -25,13 +28,17 @@ _CONSEQUENCES = {
 
 @dataclass(frozen=True)
 class Button:
-    """`subject` completes the label for screen readers; `data` are the attributes that the script reads."""
+    """`subject` completes the label for screen readers; `data` are the attributes that the script reads.
+
+    `scope` is the one of its route: without it the button is disabled.
+    """
 
     id: str
     label: str
     subject: str
     kind: str
     data: Mapping[str, str]
+    scope: Scope
 
 
 def action_buttons(item: ActionItem) -> list[Button]:
@@ -148,10 +155,13 @@ def _button(
     label: str,
     subject: str,
     *,
+    path: str,
     text: str,
     body: Mapping[str, object],
     kind: str = "",
     **data: str,
 ) -> Button:
-    shown = {**data, "text": shorten(text), "body": orjson.dumps(body).decode()}
-    return Button(identity, label, subject, kind, {f"data-{name}": value for name, value in shown.items()})
+    shown = {**data, "path": path, "text": shorten(text), "body": orjson.dumps(body).decode()}
+    attributes = {f"data-{name}": value for name, value in shown.items()}
+    scope = _ROUTES.scope_of("POST", unquote(path)) or Scope.ADMIN
+    return Button(identity, label, subject, kind, attributes, scope)

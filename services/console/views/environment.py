@@ -6,7 +6,7 @@ from functools import cache, partial
 from urllib.parse import quote
 
 from jinja2 import Environment
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from services.console import formatting
 from services.console.views.badges import badge
@@ -39,6 +39,7 @@ def environment() -> Environment:
         "loss_chart": loss_chart,
         "ratio_bar_width": ratio_bar_width,
         "ratio": ratio,
+        "quoted": _quoted,
         "rollback_button": rollback_button,
         "shown_scores": shown_scores,
         "sparkline": sparkline,
@@ -49,3 +50,11 @@ def environment() -> Environment:
 
 def _shorten(value: object) -> object:
     return formatting.shorten(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _quoted(text: str) -> Markup:
+    """A text whose commands are quoted with backticks."""
+    parts = (escape(part) for part in text.split("`"))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )

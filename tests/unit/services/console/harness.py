@@ -17,14 +17,25 @@ from services.console.aggregation.endpoints import Endpoints
 from services.console.aggregation.poller import Poller
 from services.console.http.action_client import ActionClient
 from services.console.http.app import make_app
+from services.console.http.console_access import ConsoleAccess
 from services.console.http.csrf import HEADER
+from services.console.http.login_routes import Logins
 from services.console.http.routes import Dependencies
+from services.console.http.session_cookie import SessionCookie
 from services.console.metrics import ConsoleMetrics
+from services.console.sessions.failed_logins import FailedLogins
+from services.console.sessions.login_codes import LoginCodes
+from services.console.sessions.session_store import SessionStore
+from services.console.views import page
+from services.console.views.viewer import Viewer
+from shared.access.caller import Caller
+from shared.access.scope import Scope
 from shared.http.host_check import AllowedHosts
-from tests.fakes.callers import Everyone
 from tests.fakes.loop_services import FakeLoop, endpoints, wire
+from tests.fakes.memory_keys import ALL, FakeKeys
 
 BASE = "http://loop"
+LOCAL = Viewer(Caller("local", ALL))
 Result = TypeVar("Result")
 
 
@@ -52,33 +63,67 @@ class Clock:
 class Console:
     """A console and the fake loop behind it, used inside one event loop."""
 
-    def __init__(self, loop: FakeLoop, *, actor_header: str = "", where: Endpoints | None = None) -> None:
+    def __init__(
+        self,
+        loop: FakeLoop,
+        *,
+        where: Endpoints | None = None,
+        anonymous: bool = True,
+        is_secure: bool = False,
+        api_key: str = "",
+    ) -> None:
         self.clock = Clock(loop.now)
         self.endpoints = where or endpoints(BASE)
         metrics = ConsoleMetrics(CollectorRegistry())
         client = httpx.AsyncClient(transport=wire(loop))
-        poller = Poller(client, self.clock, self.clock.ticks, metrics)
+        poller = Poller(client, self.clock, self.clock.ticks, metrics, api_key)
         self.aggregator = Aggregator(poller, lambda: self.endpoints, self.clock, self.clock.ticks, metrics)
+        self.keys = FakeKeys()
+        authenticator = self.keys.authenticator(anonymous=anonymous)
+        self.sessions = SessionStore(self.clock.ticks, idle_s=1800, lifetime_s=7200, maximum=5)
+        cookie = SessionCookie(is_secure=is_secure)
+        logins = Logins(
+            authenticator,
+            ConsoleAccess(authenticator, self.sessions, cookie),
+            self.sessions,
+            LoginCodes(self.clock.ticks),
+            FailedLogins(self.clock.ticks),
+            cookie,
+        )
         dependencies = Dependencies(
             self.aggregator,
             ActionClient(client, lambda: self.endpoints.retraining),
             client,
             lambda: self.endpoints.drift,
-            actor_header,
             metrics,
-            Everyone(),
+            logins,
+            api_key,
         )
         app = make_app(
             dependencies, AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"), poller.close
         )
+        self.origin = f"http{'s' if is_secure else ''}://localhost:8005"
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
-            base_url="http://localhost:8005",
+            base_url=self.origin,
         )
 
+    async def log_in(self, name: str = "local", scopes: frozenset[Scope] = ALL) -> str:
+        """Log in with a new key, as the form does; the key."""
+        key = self.keys.add(name, scopes)
+        response = await self.submit("/login", key=key)
+        assert (response.status_code, response.headers["Location"]) == (303, "/"), response.text
+        return key
+
+    async def submit(self, path: str, /, **fields: str) -> httpx.Response:
+        """A form of the page."""
+        return await self.http.post(path, data=fields, headers={"Origin": self.origin})
+
     async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
-        """A POST as the page's script sends it."""
-        sent = {"Origin": "http://localhost:8005", HEADER: "1", **headers}
+        """A POST as the page's script sends it, of a person who is logged in."""
+        if not len(self.sessions):
+            await self.log_in()
+        sent = {"Origin": self.origin, HEADER: "1", **headers}
         return await self.http.post(
             path, json=body, headers={name: value for name, value in sent.items() if value}
         )
@@ -91,6 +136,16 @@ def take_snapshot(loop: FakeLoop, **changed: Any) -> ConsoleSnapshot:
         return await Console(loop, **changed).aggregator.snapshot()
 
     return asyncio.run(once())
+
+
+def render_page(snapshot: ConsoleSnapshot, viewer: Viewer = LOCAL) -> str:
+    """The page, by default of a person who may do everything."""
+    return page.render_page(snapshot, viewer)
+
+
+def render_main(snapshot: ConsoleSnapshot, viewer: Viewer = LOCAL) -> str:
+    """The part of the page that is refreshed."""
+    return page.render_main(snapshot, viewer)
 
 
 def run(work: Callable[[], Any]) -> Any:

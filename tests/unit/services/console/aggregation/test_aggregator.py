@@ -12,7 +12,7 @@ import pytest
 from services.console.aggregation import poller as asking
 from services.console.aggregation.console_snapshot import Stale
 from tests.fakes.loop_services import NOW, VERSIONS, FakeLoop, endpoints, full_loop
-from tests.unit.services.console.harness import BASE, Console, run, take_snapshot
+from tests.unit.services.console.harness import BASE, Console, render_page, run, take_snapshot
 
 COMPONENTS = ["inference", "shipper", "kafka", "sink", "drift", "retraining"]
 
@@ -182,7 +182,6 @@ LIES = [
 
 @pytest.mark.parametrize("lie", LIES)
 def test_invalid_response_does_not_break_the_page(lie: bytes) -> None:
-    from services.console.views.page import render_page
 
     for path in (
         "/inference/status.json",

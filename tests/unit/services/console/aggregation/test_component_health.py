@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.console.aggregation.console_snapshot import ComponentHealth
-from tests.fakes.loop_services import FakeLoop, full_loop
-from tests.unit.services.console.harness import Console, run, take_snapshot
+from tests.fakes.loop_services import FakeLoop, endpoints, full_loop
+from tests.unit.services.console.harness import BASE, Console, run, take_snapshot
 
 
 def health_of(name: str, loop: FakeLoop) -> ComponentHealth:
@@ -106,3 +106,36 @@ def test_retraining_shows_its_leader(leader: str, shown: str) -> None:
         b'{"ready": true, "verdicts": "connected", "leader": "%s"}' % leader.encode()
     )
     assert ("leader", shown) in health_of("retraining", loop).details
+
+
+@pytest.mark.parametrize(
+    ("status", "api_key", "said"),
+    [
+        (401, "", "Requires an API key (status 401). The console cannot show it."),
+        (
+            401,
+            "hs_old",
+            "Does not accept the console's API key (status 401). The console cannot show it.",
+        ),
+        (403, "hs_x", "Does not let the console's API key read (status 403). The console cannot show it."),
+    ],
+)
+def test_refusal_of_the_console_is_shown_with_its_remedy(status: int, api_key: str, said: str) -> None:
+    loop = full_loop()
+    loop.refuses = status
+    snapshot = take_snapshot(loop, api_key=api_key)
+    for name in ("inference", "shipper", "sink", "drift", "retraining"):
+        component = snapshot.component(name)
+        assert component is not None
+        assert (component.condition, component.sentence) == ("refused", said)
+        assert "homeostat keys create console --scope read" in component.hint
+        assert "HOMEOSTAT_API_KEY_FILE" in component.hint
+    assert snapshot.action_items[0].title == "inference refuses the console"
+
+
+def test_key_of_the_console_is_sent_to_our_services_only() -> None:
+    loop = full_loop()
+    where = endpoints(BASE, prometheus=f"{BASE}/prometheus", grafana=f"{BASE}/grafana")
+    take_snapshot(loop, api_key="hs_console", where=where)
+    sent = {path: found for path, found in loop.credentials.items() if found != {"Bearer hs_console"}}
+    assert sent == {"/prometheus/-/ready": {""}, "/grafana/api/health": {""}}

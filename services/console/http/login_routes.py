@@ -1,0 +1,143 @@
+"""Logging in and out: with an API key, or with a link that has a one-time code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from services.console.http.console_access import ConsoleAccess, credential_of
+from services.console.http.csrf import check_own_page, is_deliberate
+from services.console.http.session_cookie import SessionCookie
+from services.console.sessions.failed_logins import FailedLogins
+from services.console.sessions.login_codes import LIFETIME_S, LoginCodes
+from services.console.sessions.session_store import SessionStore
+from services.console.views.login_page import LOGIN_POLICY, render_login
+from shared.access.authenticator import Authenticator
+from shared.access.caller import ANONYMOUS, Caller, NotPermitted, Unauthenticated
+from shared.access.scope import Scope
+from shared.errors import HomeostatError, InvalidRequest
+from shared.http.access_check import authorization, caller_of
+from shared.http.json_body import body_too_large
+from shared.http.responses import json_response
+from shared.observability.logs import get_logger
+
+_log = get_logger(__name__)
+LOGIN = "/login"
+MAXIMUM_FORM_BYTES = 16 << 10
+_FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Logins:
+    """What the routes need."""
+
+    authenticator: Authenticator
+    access: ConsoleAccess
+    sessions: SessionStore
+    codes: LoginCodes
+    failures: FailedLogins
+    cookie: SessionCookie
+
+
+def add_login_routes(router: APIRouter, logins: Logins) -> None:
+    """Add the routes with which a person logs in and out."""
+
+    @router.get(LOGIN)
+    async def login_page(request: Request, code: str = "") -> Response:
+        """A form for an API key. With `code`, as `homeostat console` prints it, log in at once."""
+        if code and is_deliberate(request.headers):
+            return await log_in(request, code=code)
+        # A link on a page of another site could log a person in as somebody else: then the person has to press the button.
+        try:
+            caller = await logins.access.identify(request.scope)
+        except HomeostatError:
+            caller = ANONYMOUS
+        return _page(caller=caller, code=code)
+
+    @router.post(LOGIN)
+    async def log_in_by_form(request: Request) -> Response:
+        """Log in with the `key` or the `code` of a form."""
+        check_own_page(request.headers)
+        form = await _read_form(request)
+        return await log_in(request, key=form.get("key", ""), code=form.get("code", ""))
+
+    async def log_in(request: Request, *, key: str = "", code: str = "") -> Response:
+        client = request.client.host if request.client else ""
+        try:
+            logins.failures.check(client)
+            header = _of_code(logins.codes, code) if code else f"Bearer {key.strip()}"
+            caller = logins.authenticator.authenticate(header)
+            caller.require(Scope.READ)
+        except HomeostatError as error:
+            if isinstance(error, Unauthenticated | NotPermitted):
+                logins.failures.record(client)
+                _log.warning("login_failed", client=client, problem=error.message)
+            return _page(problem=error)
+        _log.info("logged_in", name=caller.name, client=client)
+        logins.sessions.end(logins.cookie.read(request.scope))
+        response = RedirectResponse("/", 303)
+        logins.cookie.set(response, request.scope, logins.sessions.start(caller.name, header))
+        return response
+
+    @router.post("/login/codes")
+    async def make_code(request: Request) -> Response:
+        """A code with which a browser logs in once, within a minute, as the sender of the request."""
+        header = authorization(request.scope)
+        caller = caller_of(request.scope)
+        if header is None or caller.name == ANONYMOUS.name:
+            raise Unauthenticated(
+                "a code is made for the sender of an API key only",
+                hint="send `Authorization: Bearer` and an API key",
+            )
+        code = logins.codes.make(credential_of(request.scope))
+        return json_response({"code": code, "path": f"{LOGIN}?code={code}", "valid_seconds": LIFETIME_S}, 201)
+
+    @router.post("/logout")
+    async def log_out(request: Request) -> Response:
+        """End the session."""
+        check_own_page(request.headers)
+        logins.sessions.end(logins.cookie.read(request.scope))
+        response = RedirectResponse(LOGIN, 303)
+        logins.cookie.clear(response, request.scope)
+        return response
+
+
+def _of_code(codes: LoginCodes, code: str) -> str:
+    header = codes.redeem(code)
+    if header is None:
+        raise Unauthenticated(
+            "the link is not valid: it works once, within a minute",
+            hint="`homeostat console` prints another one",
+        )
+    return header
+
+
+def _page(*, caller: Caller = ANONYMOUS, code: str = "", problem: HomeostatError | None = None) -> Response:
+    headers = {
+        "Content-Security-Policy": LOGIN_POLICY,
+        # With `no-referrer`, browsers send `Origin: null` with a form.
+        "Referrer-Policy": "same-origin",
+    }
+    text = render_login(caller, code=code, problem=problem)
+    return Response(text, problem.status if problem else 200, headers, media_type="text/html")
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != _FORM:
+        raise InvalidRequest(
+            f"Content-Type is {kind[:80] or 'missing'}", field="Content-Type", expected=_FORM, status=415
+        )
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAXIMUM_FORM_BYTES:
+            raise body_too_large(MAXIMUM_FORM_BYTES)
+    try:
+        fields = parse_qs(raw.decode(), strict_parsing=bool(raw), max_num_fields=8)
+    except ValueError as error:
+        raise InvalidRequest("the form is malformed", field="body", expected=_FORM, status=400) from error
+    return {name: values[0] for name, values in fields.items()}
