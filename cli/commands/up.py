@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.command_settings import settings_with
+from cli.login_link import VALID, login_link
 from cli.options import Home, Json
 from cli.output import Output, command_output
-from shared.errors import Conflict
+from shared.errors import Conflict, HomeostatError
 
 if TYPE_CHECKING:
     from shared.contracts.stack_state import StackState
@@ -107,8 +110,24 @@ def up(
 def show_links(output: Output, state: StackState) -> None:
     """The pages of the stack, Kafka's address and the folder of the data."""
     table = Table(box=None, show_header=False)
+    link = _login_link(output, state)
     for name, url in state.urls.items():
-        table.add_row(name, f"[link={url}]{url}[/]")
+        shown = link if name == "console" and link else url
+        table.add_row(name, f"[link={shown}]{shown}[/]")
     table.add_row("kafka", state.kafka)
     table.add_row("data", escape(state.home))
     output.result(asdict(state), table)
+    if link:
+        output.note(f"The link of the console logs you in: {VALID}.")
+
+
+def _login_link(output: Output, state: StackState) -> str:
+    """A link that logs a browser in; empty for programs, and while the console is not ready."""
+    url = state.urls.get("console", "")
+    if output.as_json or not url:
+        return ""
+    try:
+        return login_link(url, Path(state.home), public_url=os.environ.get("HOMEOSTAT_CONSOLE_URL", ""))
+    except HomeostatError as error:
+        output.note(f"no link to log in: {error}")
+        return ""

@@ -63,16 +63,65 @@ def test_console_runs_without_other_services(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []  # it stores nothing
 
 
-def test_command_prints_the_url(tmp_path: Path) -> None:
+def printed(process: subprocess.Popen[str]) -> dict[str, str]:
+    """The JSON document that a command prints while it goes on."""
+    assert process.stdout is not None
+    lines = []
+    while not lines or lines[-1].rstrip() != "}":
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.communicate(timeout=bound(10))
+    found: dict[str, str] = json.loads("".join(lines))
+    return found
+
+
+def opened(link: str) -> httpx.Response:
+    """Open a link as a browser does whose user has pasted it."""
+    return local_http.get(link, headers={"Sec-Fetch-Site": "none"}, timeout=bound(20))
+
+
+def test_command_prints_a_link_that_logs_in_once(tmp_path: Path) -> None:
     port = free_port()
+    url = f"http://127.0.0.1:{port}/"
     process = start(tmp_path, port, "cli", "console", "--json")
     try:
-        wait_live(process, port)
+        first = printed(process)
+        # Where a console runs already, the command only prints another link.
+        other = start(tmp_path, port, "cli", "console", "--json")
+        second = json.loads(other.communicate(timeout=bound(60))[0])
+        assert other.returncode == 0
+        key = (tmp_path / "keys" / "local.key").read_text().strip()
+        for made in (first, second):
+            assert made["console"] == url
+            assert made["login"].startswith(f"{url}login?code=")
+            assert key not in made["login"]
+            answer = opened(made["login"])
+            assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+            cookie = answer.headers["Set-Cookie"].partition(";")[0]
+            page = local_http.get(url, headers={"Cookie": cookie}, timeout=bound(20)).text
+            assert "Logged in as <strong>local</strong>" in page
+            assert opened(made["login"]).status_code == 401
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=bound(30))[0]
+        assert process.wait(bound(30)) == 0
+        logged = process.communicate(timeout=bound(30))[1]
+        assert "logged_in" in logged
+        for made in (first, second):
+            assert made["login"].partition("code=")[2] not in logged
+        assert key not in logged
     finally:
         process.kill()
-    assert json.loads(said) == {"console": f"http://127.0.0.1:{port}/"}
+
+
+def test_console_of_another_installation_gives_no_link(tmp_path: Path) -> None:
+    port = free_port()
+    process = start(tmp_path / "theirs", port)
+    try:
+        wait_live(process, port)
+        mine = start(tmp_path / "mine", port, "cli", "console", "--json")
+        said = json.loads(mine.communicate(timeout=bound(60))[0])
+        assert "there is no API key to log in with" in said["error"]
+        assert mine.returncode != 0
+    finally:
+        process.kill()
 
 
 def test_taken_port_is_named(tmp_path: Path) -> None:
