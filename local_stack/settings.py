@@ -75,9 +75,7 @@ class LocalStackSettings(HomeostatSettings):
         "",
         description="MLflow tracking URI, same as for retraining; `homeostat doctor` checks that server.",
     )
-    console_host: str = Field(
-        "127.0.0.1", description="Address `homeostat console` listens on. It has no login."
-    )
+    console_host: str = Field("127.0.0.1", description="Address `homeostat console` listens on.")
     prometheus_url: str = Field(
         "",
         description="Base URL of Prometheus. Empty: `HOMEOSTAT_HOST` and `HOMEOSTAT_PROMETHEUS_PORT`.",

@@ -23,10 +23,15 @@ from services.console.http.session_cookie import SessionCookie
 from services.console.metrics import ConsoleMetrics
 from services.console.sessions.failed_logins import FailedLogins
 from services.console.sessions.login_codes import LoginCodes
+from services.console.sessions.oidc_client import OidcClient
+from services.console.sessions.renewal import TokenRenewal
 from services.console.sessions.session_store import SessionStore
 from services.console.settings import ConsoleSettings
-from shared.access.authenticator import open_authenticator
+from shared.access.authenticator import Authenticator, open_authenticator
 from shared.access.installation_keys import read_key_text
+from shared.access.oidc.settings import OidcSettings
+from shared.access.oidc.token_verifier import OidcTokenVerifier
+from shared.errors import OperatorError
 from shared.http.host_check import AllowedHosts
 from shared.http.server import HttpServer
 from shared.tls.client_environment import client_tls
@@ -53,7 +58,8 @@ def build(
     client = httpx.AsyncClient(trust_env=False, timeout=5.0, transport=transport)
     api_key = read_api_key(settings)
     poller = Poller(client, _now, time.monotonic, metrics, api_key)
-    authenticator = open_authenticator(settings, settings.host)
+    authenticator = open_authenticator(settings, settings.host, OidcSettings.read())
+    oidc = make_oidc_client(settings, authenticator)
     sessions = SessionStore(
         time.monotonic,
         idle_s=settings.session_idle_minutes * 60,
@@ -69,13 +75,18 @@ def build(
         metrics=metrics,
         logins=Logins(
             authenticator=authenticator,
-            access=ConsoleAccess(authenticator, sessions, cookie),
+            access=ConsoleAccess(
+                authenticator, sessions, cookie, TokenRenewal(oidc, time.monotonic) if oidc else None
+            ),
             sessions=sessions,
             codes=LoginCodes(time.monotonic),
             failures=FailedLogins(time.monotonic),
             cookie=cookie,
+            provider=oidc.provider_name if oidc else "",
         ),
         api_key=api_key,
+        oidc=oidc,
+        url=settings.url,
     )
     hosts = AllowedHosts.of(settings.host, settings.all_names, "HOMEOSTAT_CONSOLE_NAMES")
     app = make_app(dependencies, hosts, poller.close)
@@ -86,6 +97,26 @@ def read_api_key(settings: ConsoleSettings) -> str:
     """The console's own key; empty for none. Raises OperatorError where its file cannot be read."""
     given = settings.api_key.get_secret_value().strip()
     return given or (read_key_text(settings.api_key_file) if settings.api_key_file else "")
+
+
+def make_oidc_client(settings: ConsoleSettings, authenticator: Authenticator) -> OidcClient | None:
+    """The client with which people log in; None without one. Raises OperatorError where its secret cannot be read."""
+    if not settings.oidc_client_id:
+        return None
+    if not isinstance(authenticator.tokens, OidcTokenVerifier):
+        raise OperatorError(
+            "HOMEOSTAT_CONSOLE_OIDC_CLIENT_ID is set, but no identity provider",
+            hint="set HOMEOSTAT_OIDC_ISSUER and HOMEOSTAT_OIDC_AUDIENCE",
+        )
+    secret = settings.oidc_client_secret.get_secret_value()
+    file = settings.oidc_client_secret_file
+    return OidcClient(
+        authenticator.tokens,
+        client_id=settings.oidc_client_id,
+        client_secret=secret or (read_key_text(file) if file else ""),
+        scopes=settings.oidc_scopes,
+        parameters=settings.oidc_parameters,
+    )
 
 
 def _now() -> datetime:

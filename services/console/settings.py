@@ -52,6 +52,26 @@ class ConsoleSettings(HomeostatSettings):
         validation_alias="HOMEOSTAT_API_KEY_FILE",
         description="File that contains the API key; used when `HOMEOSTAT_API_KEY` is empty.",
     )
+    oidc_client_id: str = Field(
+        "",
+        description="Id of the console as a client of the identity provider (`HOMEOSTAT_OIDC_ISSUER`), with which people log in. "
+        "Its redirect URI is `<URL of the console>/login/callback`. Empty: people log in with API keys.",
+    )
+    oidc_client_secret: SecretStr = Field(
+        SecretStr(""), description="Secret of that client; empty for a public client."
+    )
+    oidc_client_secret_file: Path | None = Field(
+        None, description="File that contains the secret; used when the secret is empty."
+    )
+    oidc_scopes: str = Field(
+        "openid",
+        description="Scopes to request, separated by spaces: `openid`, those that give the person's access token its rights, and "
+        "`offline_access` where the provider gives refresh tokens only for it.",
+    )
+    oidc_parameters: str = Field(
+        "",
+        description="More parameters of the authorization request, as in a URL: `audience=https://homeostat.example.org`.",
+    )
     servers: str = Field(
         "",
         description="Base URLs of the inference servers to show, comma separated. Empty: `HOMEOSTAT_INFERENCE_URL`.",

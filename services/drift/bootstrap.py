@@ -25,6 +25,7 @@ from services.drift.verdicts.publisher import Publisher
 from services.drift.verdicts.state_changes import StateChanges
 from services.drift.verdicts.store import VerdictStore
 from shared.access.authenticator import open_authenticator
+from shared.access.oidc.settings import OidcSettings
 from shared.grafana.annotator import Annotator, NoAnnotator, annotator_from
 from shared.http.host_check import AllowedHosts
 from shared.messaging.producer import open_producer
@@ -142,7 +143,7 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     )
     ready = Event()
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_DRIFT_NAMES")
-    authenticator = open_authenticator(shared, settings.host)
+    authenticator = open_authenticator(shared, settings.host, OidcSettings.read())
     dependencies = Dependencies(
         monitor, verdicts, reports, metrics.registry, ready, _now(), _now, hosts, authenticator
     )

@@ -34,6 +34,7 @@ from services.retraining.settings import RetrainingSettings
 from services.retraining.tracking.outbox_relay import OutboxRelay, Tracker
 from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.access.authenticator import open_authenticator
+from shared.access.oidc.settings import OidcSettings
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.errors import HomeostatError, OperatorError
@@ -166,7 +167,7 @@ def build(
         lifecycle.is_ready,
         clock,
         hosts,
-        open_authenticator(shared, settings.host),
+        open_authenticator(shared, settings.host, OidcSettings.read()),
         settings.maximum_body_bytes,
     )
     return Service(make_app(routes, lifecycle), controller, deps, scheduler)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from shared.access.api_key import KEY_TEXT
-from shared.access.caller import ANONYMOUS, NOBODY, Caller, Unauthenticated
+from shared.access.caller import ANONYMOUS, NOBODY, Caller, KeysNotAtHand, Unauthenticated
 from shared.access.key_file import KeyFile, key_file_path
 from shared.access.loopback import is_loopback
+from shared.access.oidc.settings import OidcSettings
 from shared.errors import OperatorError
 from shared.settings import HomeostatSettings
 
@@ -21,7 +23,10 @@ class TokenVerifier(Protocol):
     """Recognises tokens that an identity provider signed."""
 
     def verify(self, token: str) -> Caller:
-        """The caller that a token names. Raises Unauthenticated."""
+        """The caller that a token names, without waiting. Raises Unauthenticated, KeysNotAtHand, DependencyUnavailable."""
+
+    def refresh(self) -> None:
+        """Fetch the keys that `verify` needs; blocks."""
 
 
 class Authenticator:
@@ -40,11 +45,29 @@ class Authenticator:
     ) -> None:
         self._keys = keys
         self._nobody = ANONYMOUS if anonymous else NOBODY
-        self._tokens = tokens
+        self.tokens = tokens
         self._now = now
+        self._refresh: asyncio.Future[None] | None = None
+
+    async def identify(self, authorization: str | None) -> Caller:
+        """As `authenticate`, and fetches the keys of the identity provider where a token needs them.
+
+        One fetch serves all requests that wait for it; they do not hold a thread each.
+        """
+        try:
+            return self.authenticate(authorization)
+        except KeysNotAtHand:
+            if self.tokens is None:
+                raise
+            if self._refresh is None or self._refresh.done():
+                self._refresh = asyncio.ensure_future(asyncio.to_thread(self.tokens.refresh))
+            await asyncio.shield(self._refresh)
+            return self.authenticate(authorization)
 
     def authenticate(self, authorization: str | None) -> Caller:
-        """The caller. Raises Unauthenticated, and OperatorError where the keys cannot be read."""
+        """The caller, without waiting for the network. Raises Unauthenticated, KeysNotAtHand for a token whose key has to be
+        fetched, and OperatorError where the keys cannot be read.
+        """
         if authorization is None:
             return self._nobody
         scheme, _, credentials = authorization.partition(" ")
@@ -54,9 +77,9 @@ class Authenticator:
         found = KEY_TEXT.fullmatch(credentials)
         if found is not None:
             return self._by_key(found[1], found[2])
-        if self._tokens is None:
+        if self.tokens is None:
             raise Unauthenticated("the credentials are not an API key", hint=_HINT)
-        return self._tokens.verify(credentials)
+        return self.tokens.verify(credentials)
 
     def _by_key(self, key_id: str, secret: str) -> Caller:
         key = self._keys.find(key_id)
@@ -68,12 +91,26 @@ class Authenticator:
 
 
 def open_authenticator(
-    settings: HomeostatSettings, host: str, tokens: TokenVerifier | None = None
+    settings: HomeostatSettings, host: str, oidc: OidcSettings | None = None
 ) -> Authenticator:
-    """The authenticator of a service that listens on `host`. Raises OperatorError for anonymous access from other machines."""
+    """The authenticator of a service that listens on `host`; with `oidc`, it accepts tokens if they name a provider.
+
+    Raises OperatorError for anonymous access from other machines, and for wrong settings of the provider.
+    """
     if settings.anonymous_access and not is_loopback(host):
         raise OperatorError(
             f"HOMEOSTAT_ANONYMOUS_ACCESS is on, but the service listens on {host}, which other machines may reach",
             hint="unset HOMEOSTAT_ANONYMOUS_ACCESS and give clients keys (`homeostat keys create`), or listen on 127.0.0.1",
         )
-    return Authenticator(KeyFile(key_file_path(settings)), anonymous=settings.anonymous_access, tokens=tokens)
+    return Authenticator(
+        KeyFile(key_file_path(settings)), anonymous=settings.anonymous_access, tokens=_verifier(oidc)
+    )
+
+
+def _verifier(oidc: OidcSettings | None) -> TokenVerifier | None:
+    if oidc is None or not oidc.issuer:
+        return None
+    # Imported here: PyJWT is not installed where only API keys are accepted.
+    from shared.access.oidc.token_verifier import OidcTokenVerifier
+
+    return OidcTokenVerifier.of(oidc)

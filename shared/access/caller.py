@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.access.scope import ANONYMOUS_SCOPES, Scope
-from shared.errors import CallerError, InvalidRequest
+from shared.errors import CallerError, DependencyUnavailable, InvalidRequest
 
 # Also the form of a name that a person claims: without parentheses, which mark the part that was authenticated.
 ACTOR_NAME: Final = re.compile(r"[^()\x00-\x1f\x7f]{1,100}")
@@ -17,6 +17,10 @@ class Unauthenticated(CallerError):
     """The request has no valid credentials (RFC 9110, 15.5.2; RFC 6750, 3)."""
 
     status = 401
+
+
+class KeysNotAtHand(DependencyUnavailable):
+    """A token cannot be verified before the keys of the identity provider have been fetched."""
 
 
 class NotPermitted(CallerError):

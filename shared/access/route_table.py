@@ -109,6 +109,8 @@ ROUTES: Final[Mapping[str, Mapping[Route, Scope | None]]] = {
         ("GET", "/login"): PUBLIC,
         ("POST", "/login"): PUBLIC,
         ("POST", "/login/codes"): _R,
+        ("GET", "/login/oidc"): PUBLIC,
+        ("GET", "/login/callback"): PUBLIC,
         ("POST", "/logout"): PUBLIC,
         ("GET", "/status.json"): _R,
         ("GET", "/reports/{verdict_id}"): _R,

@@ -56,7 +56,7 @@ class AccessCheck:
         await app(scope, receive, send)
 
     async def _by_header(self, scope: MutableMapping[str, Any]) -> Caller:
-        return self._authenticator.authenticate(authorization(scope))
+        return await self._authenticator.identify(authorization(scope))
 
 
 def authorization(scope: MutableMapping[str, Any]) -> str | None:

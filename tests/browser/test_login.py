@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, expect
 from shared.access.scope import Scope
 from tests.browser.conftest import console_before, visiting
 from tests.browser.test_console import NARROW, WIDE
+from tests.fakes.identity_provider import AUDIENCE, CLIENT, CLIENT_SECRET, running_provider
 from tests.fakes.loop_services import full_loop
 
 
@@ -215,3 +216,34 @@ def test_link_on_another_site_asks_first(browser: Browser) -> None:
             page.get_by_role("button", name="Continue").click()
             expect(page.locator("#account")).to_contain_text("Logged in as mallory")
             visit.strayed.clear()
+
+
+def test_identity_provider_logs_in(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch, artefacts: Path
+) -> None:
+    """The provider is another site: the browser comes back from there with its session."""
+    loop = full_loop()
+    with running_provider("RS256") as provider:
+        provider.issuer = provider.issuer.replace("127.0.0.1", "localhost")
+        monkeypatch.setenv("HOMEOSTAT_OIDC_ISSUER", provider.issuer)
+        monkeypatch.setenv("HOMEOSTAT_OIDC_AUDIENCE", AUDIENCE)
+        monkeypatch.setenv("HOMEOSTAT_CONSOLE_OIDC_CLIENT_ID", CLIENT)
+        monkeypatch.setenv("HOMEOSTAT_CONSOLE_OIDC_CLIENT_SECRET", CLIENT_SECRET)
+        with (
+            console_before(loop, anonymous=False) as url,
+            visiting(browser, url, key="", viewport=WIDE) as visit,
+        ):
+            page = visit.page
+            page.screenshot(path=artefacts / "console-login-oidc.png")
+            assert visit.problems() == []
+            page.get_by_role("link", name="Sign in with localhost").click()
+            expect(page).to_have_url(f"{url}/")
+            expect(page.locator("#account")).to_contain_text("Logged in as oidc:ada read, approve")
+            assert {cookie["name"].rpartition("_")[0] for cookie in page.context.cookies()} == {
+                "homeostat_session"
+            }
+            page.get_by_role("button", name="Approve").click()
+            page.locator("#dialog-confirm").click()
+            expect(page.get_by_role("status")).to_contain_text("Approved; the run is promoting.")
+            assert loop.posted == [("/retraining/runs/run-new/approve", {"actor": "oidc:ada"})]
+            visit.strayed.clear()  # the provider

@@ -52,7 +52,7 @@ def test_approving_and_rolling_back_reach_the_ledger_and_the_release_log(
             expect(page.get_by_role("status")).to_contain_text("Approved")
             wait_for(lambda: service.get(place)["state"] == "promoted", 60, "the run to be promoted")
             [answer] = service.get(place)["approvals"]
-            assert (answer["answer"], answer["actor"], answer["about"]) == ("yes", "Ada", "promotion")
+            assert (answer["answer"], answer["actor"], answer["about"]) == ("yes", "Ada (local)", "promotion")
 
             visit.refresh()
             expect(page.locator("#releases tbody tr")).to_have_count(2)
@@ -67,9 +67,9 @@ def test_approving_and_rolling_back_reach_the_ledger_and_the_release_log(
 
         log = installation.store.releases(MODEL)
         assert [(entry.generation, entry.reason, entry.actor) for entry in log] == [
-            (1, "deployment", "ann"),
+            (1, "deployment", "ann (local)"),
             (2, "promotion", log[1].actor),
-            (3, "rollback", "Ada"),
+            (3, "rollback", "Ada (local)"),
         ]
         assert (log[2].version, log[2].note) == (installation.champion, "worse at night")
         assert log[1].run_id == run_id

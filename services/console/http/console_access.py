@@ -10,6 +10,7 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 from services.console.http.session_cookie import SessionCookie
+from services.console.sessions.renewal import TokenRenewal
 from services.console.sessions.session_store import SessionStore
 from shared.access.authenticator import Authenticator
 from shared.access.caller import Caller, Unauthenticated
@@ -24,10 +25,17 @@ _UNATTENDED = frozenset({"/main"})
 class ConsoleAccess:
     """Authenticates requests of programs and of sessions."""
 
-    def __init__(self, authenticator: Authenticator, sessions: SessionStore, cookie: SessionCookie) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        sessions: SessionStore,
+        cookie: SessionCookie,
+        renewal: TokenRenewal | None = None,
+    ) -> None:
         self._authenticator = authenticator
         self._sessions = sessions
         self._cookie = cookie
+        self._renewal = renewal
 
     async def identify(self, scope: MutableMapping[str, Any]) -> Caller:
         """The caller. A session whose credential is not accepted any more ends here. Raises Unauthenticated, OperatorError."""
@@ -36,15 +44,20 @@ class ConsoleAccess:
             identity = self._cookie.read(scope)
             session = self._sessions.find(identity, is_use=scope["path"] not in _UNATTENDED)
             if session is not None:
+                if self._renewal is not None:
+                    await self._renewal.keep_current(session)
                 try:
-                    caller = self._authenticator.authenticate(session.authorization)
+                    caller: Caller | None = await self._authenticator.identify(session.authorization)
                 except Unauthenticated:
                     self._sessions.end(identity)
-                else:
+                    caller = None
+                if caller is not None and caller.name != session.name:  # a renewed token of somebody else
+                    self._sessions.end(identity)
+                elif caller is not None:
                     scope[CREDENTIAL] = session.authorization
                     return caller
         scope[CREDENTIAL] = header or ""
-        return self._authenticator.authenticate(header)
+        return await self._authenticator.identify(header)
 
 
 def credential_of(scope: MutableMapping[str, Any]) -> str:

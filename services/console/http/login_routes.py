@@ -13,7 +13,7 @@ from services.console.http.csrf import check_own_page, is_deliberate
 from services.console.http.session_cookie import SessionCookie
 from services.console.sessions.failed_logins import FailedLogins
 from services.console.sessions.login_codes import LIFETIME_S, LoginCodes
-from services.console.sessions.session_store import SessionStore
+from services.console.sessions.session_store import Session, SessionStore
 from services.console.views.login_page import LOGIN_POLICY, render_login
 from shared.access.authenticator import Authenticator
 from shared.access.caller import ANONYMOUS, Caller, NotPermitted, Unauthenticated
@@ -32,7 +32,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class Logins:
-    """What the routes need."""
+    """What the routes need. `provider`: the name of the identity provider with which people may log in, too; empty for none."""
 
     authenticator: Authenticator
     access: ConsoleAccess
@@ -40,13 +40,14 @@ class Logins:
     codes: LoginCodes
     failures: FailedLogins
     cookie: SessionCookie
+    provider: str = ""
 
 
 def add_login_routes(router: APIRouter, logins: Logins) -> None:
     """Add the routes with which a person logs in and out."""
 
-    @router.get(LOGIN)
-    async def login_page(request: Request, code: str = "") -> Response:
+    @router.get("/login")
+    async def open_login(request: Request, code: str = "") -> Response:
         """A form for an API key. With `code`, as `homeostat console` prints it, log in at once."""
         if code and is_deliberate(request.headers):
             return await log_in(request, code=code)
@@ -55,9 +56,9 @@ def add_login_routes(router: APIRouter, logins: Logins) -> None:
             caller = await logins.access.identify(request.scope)
         except HomeostatError:
             caller = ANONYMOUS
-        return _page(caller=caller, code=code)
+        return login_page(logins, caller=caller, code=code)
 
-    @router.post(LOGIN)
+    @router.post("/login")
     async def log_in_by_form(request: Request) -> Response:
         """Log in with the `key` or the `code` of a form."""
         check_own_page(request.headers)
@@ -69,17 +70,13 @@ def add_login_routes(router: APIRouter, logins: Logins) -> None:
         try:
             logins.failures.check(client)
             header = _of_code(logins.codes, code) if code else f"Bearer {key.strip()}"
-            caller = logins.authenticator.authenticate(header)
-            caller.require(Scope.READ)
+            response = RedirectResponse("/", 303)
+            await start_session(logins, request, response, header)
         except HomeostatError as error:
             if isinstance(error, Unauthenticated | NotPermitted):
                 logins.failures.record(client)
                 _log.warning("login_failed", client=client, problem=error.message)
-            return _page(problem=error)
-        _log.info("logged_in", name=caller.name, client=client)
-        logins.sessions.end(logins.cookie.read(request.scope))
-        response = RedirectResponse("/", 303)
-        logins.cookie.set(response, request.scope, logins.sessions.start(caller.name, header))
+            return login_page(logins, problem=error)
         return response
 
     @router.post("/login/codes")
@@ -105,6 +102,21 @@ def add_login_routes(router: APIRouter, logins: Logins) -> None:
         return response
 
 
+async def start_session(logins: Logins, request: Request, response: Response, header: str) -> Session:
+    """Log in the person of a credential, and give the browser a new id with `response`.
+
+    Raises Unauthenticated, and NotPermitted for a person who may not read.
+    """
+    caller = await logins.authenticator.identify(header)
+    caller.require(Scope.READ)
+    # An id that the browser has brought along is never taken over.
+    logins.sessions.end(logins.cookie.read(request.scope))
+    identity, session = logins.sessions.start(caller.name, header)
+    logins.cookie.set(response, request.scope, identity)
+    _log.info("logged_in", name=caller.name, client=request.client.host if request.client else "")
+    return session
+
+
 def _of_code(codes: LoginCodes, code: str) -> str:
     header = codes.redeem(code)
     if header is None:
@@ -115,13 +127,16 @@ def _of_code(codes: LoginCodes, code: str) -> str:
     return header
 
 
-def _page(*, caller: Caller = ANONYMOUS, code: str = "", problem: HomeostatError | None = None) -> Response:
+def login_page(
+    logins: Logins, *, caller: Caller = ANONYMOUS, code: str = "", problem: HomeostatError | None = None
+) -> Response:
+    """The form, with what went wrong before."""
     headers = {
         "Content-Security-Policy": LOGIN_POLICY,
         # With `no-referrer`, browsers send `Origin: null` with a form.
         "Referrer-Policy": "same-origin",
     }
-    text = render_login(caller, code=code, problem=problem)
+    text = render_login(caller, code=code, problem=problem, provider=logins.provider)
     return Response(text, problem.status if problem else 200, headers, media_type="text/html")
 
 

@@ -18,8 +18,10 @@ from services.console.http.action_client import ActionClient, Actor
 from services.console.http.console_access import credential_of
 from services.console.http.csrf import check_framed, check_header
 from services.console.http.login_routes import Logins, add_login_routes
+from services.console.http.oidc_routes import add_oidc_routes
 from services.console.http.request_bodies import Acknowledgement, Answer, Body, Rollback
 from services.console.metrics import ConsoleMetrics
+from services.console.sessions.oidc_client import OidcClient
 from services.console.views.page import PAGE_POLICY, render_main, render_page
 from services.console.views.report_frame import (
     FRAME_POLICY,
@@ -40,7 +42,10 @@ REPORT_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the routes need. `drift` returns the base URL of the reports; `api_key` is the console's own, for reading."""
+    """What the routes need. `drift` returns the base URL of the reports; `api_key` is the console's own, for reading.
+
+    `oidc`: the client of the identity provider, None without one; `url`: at which browsers reach the console.
+    """
 
     aggregator: Aggregator
     actions: ActionClient
@@ -49,12 +54,15 @@ class Dependencies:
     metrics: ConsoleMetrics
     logins: Logins
     api_key: str = field(default="", repr=False)
+    oidc: OidcClient | None = None
+    url: str = ""
 
 
 def make_router(dependencies: Dependencies) -> APIRouter:
     """All routes of the console."""
     router = APIRouter()
     add_login_routes(router, dependencies.logins)
+    add_oidc_routes(router, dependencies.logins, dependencies.oidc, dependencies.url)
 
     @router.get("/metrics")
     async def metrics() -> Response:

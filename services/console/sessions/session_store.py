@@ -20,12 +20,17 @@ _ID_BYTES = 32
 
 @dataclass
 class Session:
-    """`authorization` is the header with the person's own credential, which every request of the session is checked by."""
+    """`authorization` is the header with the person's own credential, which every request of the session is checked by.
+
+    `refresh_token`: to get the next one from the identity provider, from the monotonic time `renew_at_s` on; empty for none.
+    """
 
     name: str
     authorization: str = field(repr=False)
     started_s: float
     used_s: float
+    refresh_token: str = field(default="", repr=False)
+    renew_at_s: float = 0.0
 
 
 class SessionStore:
@@ -41,14 +46,14 @@ class SessionStore:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def start(self, name: str, authorization: str) -> str:
-        """A new session; its id."""
+    def start(self, name: str, authorization: str) -> tuple[str, Session]:
+        """A new session and its id."""
         self._end_expired()
         if len(self._sessions) >= self._maximum:
             self._end_one()
         identity, now = token_urlsafe(_ID_BYTES), self._ticks()
-        self._sessions[_digest(identity)] = Session(name, authorization, now, now)
-        return identity
+        session = self._sessions[_digest(identity)] = Session(name, authorization, now, now)
+        return identity, session
 
     def find(self, identity: str, *, is_use: bool = True) -> Session | None:
         """The session with an id. `is_use`: a person has sent the request, so the idle time starts again."""

@@ -66,7 +66,7 @@ def test_console_runs_without_other_services(tmp_path: Path) -> None:
 def printed(process: subprocess.Popen[str]) -> dict[str, str]:
     """The JSON document that a command prints while it goes on."""
     assert process.stdout is not None
-    lines = []
+    lines: list[str] = []
     while not lines or lines[-1].rstrip() != "}":
         lines.append(process.stdout.readline())
         assert lines[-1], process.communicate(timeout=bound(10))

@@ -25,14 +25,18 @@ from services.console.http.session_cookie import SessionCookie
 from services.console.metrics import ConsoleMetrics
 from services.console.sessions.failed_logins import FailedLogins
 from services.console.sessions.login_codes import LoginCodes
+from services.console.sessions.oidc_client import OidcClient
+from services.console.sessions.renewal import TokenRenewal
 from services.console.sessions.session_store import SessionStore
 from services.console.views import page
 from services.console.views.viewer import Viewer
 from shared.access.caller import Caller
 from shared.access.scope import Scope
 from shared.http.host_check import AllowedHosts
+from tests.fakes.identity_provider import CLIENT, CLIENT_SECRET, IdentityProvider
 from tests.fakes.loop_services import FakeLoop, endpoints, wire
 from tests.fakes.memory_keys import ALL, FakeKeys
+from tests.unit.shared.access.oidc.test_token_verifier import verifier_of
 
 BASE = "http://loop"
 LOCAL = Viewer(Caller("local", ALL))
@@ -71,6 +75,8 @@ class Console:
         anonymous: bool = True,
         is_secure: bool = False,
         api_key: str = "",
+        provider: IdentityProvider | None = None,
+        registration: dict[str, str] | None = None,
     ) -> None:
         self.clock = Clock(loop.now)
         self.endpoints = where or endpoints(BASE)
@@ -79,16 +85,27 @@ class Console:
         poller = Poller(client, self.clock, self.clock.ticks, metrics, api_key)
         self.aggregator = Aggregator(poller, lambda: self.endpoints, self.clock, self.clock.ticks, metrics)
         self.keys = FakeKeys()
-        authenticator = self.keys.authenticator(anonymous=anonymous)
+        self.verifier = verifier_of(provider) if provider else None
+        authenticator = self.keys.authenticator(anonymous=anonymous, tokens=self.verifier)
+        self.oidc = None
+        if self.verifier is not None:
+            known: dict[str, Any] = {
+                "client_id": CLIENT,
+                "client_secret": CLIENT_SECRET,
+                **(registration or {}),
+            }
+            self.oidc = OidcClient(self.verifier, **known)
+        renewal = TokenRenewal(self.oidc, self.clock.ticks) if self.oidc else None
         self.sessions = SessionStore(self.clock.ticks, idle_s=1800, lifetime_s=7200, maximum=5)
         cookie = SessionCookie(is_secure=is_secure)
         logins = Logins(
             authenticator,
-            ConsoleAccess(authenticator, self.sessions, cookie),
+            ConsoleAccess(authenticator, self.sessions, cookie, renewal),
             self.sessions,
             LoginCodes(self.clock.ticks),
             FailedLogins(self.clock.ticks),
             cookie,
+            self.oidc.provider_name if self.oidc else "",
         )
         dependencies = Dependencies(
             self.aggregator,
@@ -98,6 +115,7 @@ class Console:
             metrics,
             logins,
             api_key,
+            self.oidc,
         )
         app = make_app(
             dependencies, AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"), poller.close

@@ -11,12 +11,16 @@ from typing import Any
 import pytest
 
 from shared.access.api_key import make_key
-from shared.access.authenticator import Authenticator
+from shared.access.authenticator import Authenticator, TokenVerifier
+from shared.access.caller import Caller
 from shared.access.key_file import KeyFile
+from shared.access.oidc.settings import OidcSettings
+from shared.access.oidc.token_verifier import OidcTokenVerifier
 from shared.access.route_table import RouteTable
 from shared.access.scope import Scope
 from shared.errors import HomeostatError
-from shared.http.access_check import CALLER, AccessCheck
+from shared.http.access_check import CALLER, AccessCheck, Identify
+from tests.fakes.identity_provider import AUDIENCE, running_provider
 
 
 class Service:
@@ -28,14 +32,19 @@ class Service:
             key, self.text = make_key("ann", frozenset({Scope.READ}), datetime.now(UTC))
             keys[key.key_id] = key
         self.seen: list[MutableMapping[str, Any]] = []
+        self.file = file
+        self.use()
+        self.refused: list[int] = []
+
+    def use(self, tokens: TokenVerifier | None = None, identify: Identify | None = None) -> None:
+        """Check with a verifier of tokens, or as the service itself does."""
         self.app = AccessCheck(
             self._serve,
             routes=RouteTable.of("retraining"),
-            authenticator=Authenticator(file, anonymous=False),
+            authenticator=Authenticator(self.file, anonymous=False, tokens=tokens),
             refuse=self._refuse,
+            identify=identify,
         )
-        self.file = file
-        self.refused: list[int] = []
 
     async def _serve(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         self.seen.append(scope)
@@ -92,3 +101,31 @@ def test_unreadable_keys_admit_nobody(service: Service) -> None:
 def test_other_events_pass(service: Service) -> None:
     asyncio.run(service.app({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
     assert [scope["type"] for scope in service.seen] == ["lifespan"]
+
+
+def test_token_is_verified_with_keys_that_are_fetched_meanwhile(service: Service) -> None:
+    with running_provider() as provider:
+        service.use(OidcTokenVerifier.of(OidcSettings(issuer=provider.issuer, audience=AUDIENCE)))
+        assert service.ask("GET", "/runs", f"Bearer {provider.token(scope='read')}") == 200
+        assert service.seen[-1][CALLER].name == "oidc:ada"
+        assert service.ask("POST", "/runs/x/approve", f"Bearer {provider.token(scope='read')}") == 403
+        assert service.ask("GET", "/runs", f"Bearer {provider.token(aud='another')}") == 401
+        assert service.ask("GET", "/runs", f"Bearer {service.text}") == 200
+
+
+def test_token_of_an_unreachable_provider_is_503(service: Service) -> None:
+    with running_provider() as provider:
+        service.use(OidcTokenVerifier.of(OidcSettings(issuer=provider.issuer, audience=AUDIENCE)))
+        provider.failure = 503
+        assert service.ask("GET", "/runs", f"Bearer {provider.token()}") == 503
+        assert service.ask("GET", "/runs", f"Bearer {service.text}") == 200
+
+
+def test_service_may_identify_callers_itself(service: Service) -> None:
+    async def identify(scope: MutableMapping[str, Any]) -> Caller:
+        return Caller("by itself", frozenset({Scope.READ}))
+
+    service.use(None, identify)
+    assert service.ask("GET", "/runs") == 200
+    assert service.seen[-1][CALLER].name == "by itself"
+    assert service.ask("POST", "/runs/x/approve") == 403

@@ -19,7 +19,7 @@ def store(ticks: Ticks, maximum: int = 3) -> SessionStore:
 
 def test_id_is_new_long_and_not_kept() -> None:
     sessions = store(Ticks())
-    first, second = sessions.start("ada", "Bearer x"), sessions.start("ada", "Bearer x")
+    first, second = sessions.start("ada", "Bearer x")[0], sessions.start("ada", "Bearer x")[0]
     assert first != second
     assert len(first) >= 43  # 256 bits
     assert first not in repr(vars(sessions))
@@ -28,7 +28,7 @@ def test_id_is_new_long_and_not_kept() -> None:
 
 def test_unknown_and_ended_ids_have_no_session() -> None:
     sessions = store(Ticks())
-    identity = sessions.start("ada", "Bearer x")
+    identity = sessions.start("ada", "Bearer x")[0]
     assert sessions.find("") is None
     assert sessions.find("x" * 43) is None
     sessions.end(identity)
@@ -40,7 +40,7 @@ def test_unknown_and_ended_ids_have_no_session() -> None:
 def test_session_ends_without_use() -> None:
     ticks = Ticks()
     sessions = store(ticks)
-    used, unused = sessions.start("ada", "Bearer x"), sessions.start("ada", "Bearer x")
+    used, unused = sessions.start("ada", "Bearer x")[0], sessions.start("ada", "Bearer x")[0]
     ticks.now += 59
     assert sessions.find(used) is not None
     assert sessions.find(unused, is_use=False) is not None
@@ -52,7 +52,7 @@ def test_session_ends_without_use() -> None:
 def test_session_ends_after_its_lifetime() -> None:
     ticks = Ticks()
     sessions = store(ticks)
-    identity = sessions.start("ada", "Bearer x")
+    identity = sessions.start("ada", "Bearer x")[0]
     for _ in range(9):
         ticks.now += 30
         assert sessions.find(identity) is not None
@@ -63,10 +63,10 @@ def test_session_ends_after_its_lifetime() -> None:
 def test_too_many_sessions_end_one_of_the_person_with_most() -> None:
     ticks = Ticks()
     sessions = store(ticks)
-    other, old, used = (sessions.start(name, "Bearer x") for name in ("bob", "ada", "ada"))
+    other, old, used = (sessions.start(name, "Bearer x")[0] for name in ("bob", "ada", "ada"))
     ticks.now += 1
     sessions.find(used)
-    new = sessions.start("ada", "Bearer x")
+    new = sessions.start("ada", "Bearer x")[0]
     assert [sessions.find(one) is not None for one in (other, old, used, new)] == [True, False, True, True]
     assert len(sessions) == 3
 
@@ -75,9 +75,9 @@ def test_expired_sessions_make_room() -> None:
     ticks = Ticks()
     sessions = store(ticks)
     for _ in range(3):
-        sessions.start("ada", "Bearer x")
+        sessions.start("ada", "Bearer x")[0]
     ticks.now += 60
-    sessions.start("bob", "Bearer y")
+    sessions.start("bob", "Bearer y")[0]
     assert len(sessions) == 1
 
 
