@@ -95,12 +95,12 @@ class Console:
                 **(registration or {}),
             }
             self.oidc = OidcClient(self.verifier, **known)
-        renewal = TokenRenewal(self.oidc, self.clock.ticks) if self.oidc else None
+        self.renewal = TokenRenewal(self.oidc, self.clock.ticks) if self.oidc else None
         self.sessions = SessionStore(self.clock.ticks, idle_s=1800, lifetime_s=7200, maximum=5)
         cookie = SessionCookie(is_secure=is_secure)
         logins = Logins(
             authenticator,
-            ConsoleAccess(authenticator, self.sessions, cookie, renewal),
+            ConsoleAccess(authenticator, self.sessions, cookie, self.renewal),
             self.sessions,
             LoginCodes(self.clock.ticks),
             FailedLogins(self.clock.ticks),

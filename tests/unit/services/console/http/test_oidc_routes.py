@@ -265,6 +265,27 @@ def test_token_is_renewed_before_it_expires(provider: IdentityProvider) -> None:
     run(waits)
 
 
+def test_cancelled_request_does_not_cancel_the_renewal(provider: IdentityProvider) -> None:
+    """The provider may already have replaced the token to renew with: the next try would fail."""
+
+    async def waits() -> None:
+        one = console(provider)
+        await log_in(one)
+        one.clock.forward(provider.lifetime_s)
+        [session] = vars(one.sessions)["_sessions"].values()
+        provider.slow_s = 0.2
+        renewal = one.renewal
+        assert renewal is not None
+        first, second = (asyncio.create_task(renewal.keep_current(session)) for _ in range(2))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        await second
+        assert session.renew_at_s > one.clock.ticks()
+        assert [form["grant_type"] for form in provider.forms] == ["authorization_code", "refresh_token"]
+
+    run(waits)
+
+
 @pytest.mark.parametrize(("failure", "tries"), [(503, 3), (400, 1)])
 def test_session_outlives_the_provider_as_long_as_its_token(
     provider: IdentityProvider, failure: int, tries: int
