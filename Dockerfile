@@ -36,8 +36,8 @@ RUN python -m pip uninstall --quiet --yes --root-user-action ignore pip setuptoo
     && groupadd --gid 10001 homeostat \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin homeostat \
     && install --directory --owner homeostat --group homeostat --mode 0750 /data /data/api-keys /data/demo /data/drift /data/drift-keys /data/evaluations /data/keys \
-       /data/lake /data/log-keys /data/logs /data/mlflow /data/models /data/projects /data/reports /data/run /data/runs /data/server-keys /data/spool \
-       /data/tasks
+       /data/lake /data/log-keys /data/logs /data/mlflow /data/models /data/projects /data/reports /data/retraining-run /data/run /data/runs /data/server-keys \
+       /data/sink-run /data/spool /data/tasks
 ENV PATH=/opt/homeostat/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONNOUSERSITE=1 \
     BENTOML_DO_NOT_TRACK=True DO_NOT_TRACK=1 MLFLOW_DISABLE_TELEMETRY=true \

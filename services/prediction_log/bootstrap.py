@@ -13,11 +13,13 @@ from prometheus_client import CollectorRegistry
 from services.prediction_log.metrics import ShipperMetrics, SinkMetrics
 from services.prediction_log.settings import ShipperSettings, SinkSettings
 from services.prediction_log.shipper.shipper import Shipper
-from services.prediction_log.sink.sink import TOPICS, Sink
+from services.prediction_log.sink.progress import TOPICS
+from services.prediction_log.sink.sink import Sink
 from shared.access.authenticator import open_authenticator
 from shared.errors import HomeostatError
 from shared.http.metrics_server import MetricsServer
 from shared.messaging.consumer import open_consumer
+from shared.messaging.handling_journal import open_journal
 from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
 from shared.messaging.security.kafka_security import kafka_security
@@ -75,6 +77,7 @@ def run_sink() -> int:
         Lake(base.lake_url),
         SinkMetrics(registry),
         mac,
+        open_journal(base.home / "run", "sink"),
         commit_seconds=settings.commit_seconds,
         commit_records=settings.commit_records,
         maximum_record_bytes=settings.maximum_record_bytes,

@@ -47,6 +47,11 @@ class DeadLetter:
         return cls._of(message, origin, "unauthenticated", detail)
 
     @classmethod
+    def crashing(cls, message: Message, origin: str, detail: str) -> DeadLetter:
+        """Its handling ended the process again and again, so it was not read."""
+        return cls._of(message, origin, "crash", detail)
+
+    @classmethod
     def headerless(cls, message: Message, origin: str, detail: str) -> DeadLetter:
         """Headers are missing or wrong, so the record cannot be identified."""
         return cls._of(message, origin, "headers", detail)

@@ -41,6 +41,7 @@ from shared.errors import HomeostatError, OperatorError
 from shared.grafana.annotator import annotator_from
 from shared.http.host_check import AllowedHosts
 from shared.messaging.consumer import open_consumer
+from shared.messaging.handling_journal import open_journal
 from shared.messaging.record_mac import RecordMac
 from shared.messaging.security.kafka_security import kafka_security
 from shared.messaging.security.settings import KafkaSettings
@@ -144,6 +145,7 @@ def build(
             metrics,
             stop,
             clock,
+            open_journal(home / "run", "verdicts"),
         )
     relay = None
     if settings.mlflow:

@@ -370,6 +370,8 @@ def test_each_mounts_only_what_it_works_with() -> None:
         "models": {"retraining", "cli", "demo"},
         "runs": {"retraining"},
         "evaluations": {"retraining"},
+        "sink_run": {"sink"},
+        "retraining_run": {"retraining"},
         "demo": {"demo"},
         "mlflow": {"mlflow"},
     }

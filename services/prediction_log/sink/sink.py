@@ -9,6 +9,8 @@ One round:
 4. Per table: drop repeats, then append rows, offsets and sequences in one commit (see table_writer.py). If that fails for an
    unknown reason, try record by record; one that fails alone, while table and store work, becomes a dead letter.
 5. Commit the offsets to Kafka. After a crash before this step, the next start finds only repeats in step 4.
+
+A record that ended the process three times in steps 3 to 5 becomes a dead letter (see shared/messaging/handling_journal.py).
 """
 
 from __future__ import annotations
@@ -16,28 +18,27 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from threading import Event as Flag
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
 from services.prediction_log.dead_letters import DeadLetter, send_dead_letter
 from services.prediction_log.metrics import SinkMetrics
 from services.prediction_log.sink.dead_letter_table import DeadLetterTable
 from services.prediction_log.sink.decoding import DecodedBatch, origin, read_message
+from services.prediction_log.sink.progress import TOPICS, Progress
 from services.prediction_log.sink.table_writer import Prepared, TableWriter
 from shared.backoff import Backoff
 from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
-from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
+from shared.contracts.topics import DEAD_LETTERS
 from shared.errors import Conflict, DependencyUnavailable
+from shared.messaging.handling_journal import HandlingJournal
 from shared.messaging.interfaces import Consumer, Message, Partition, Producer, RecordRefused, TopicIdentity
 from shared.messaging.record_mac import RecordMac
 from shared.observability.logs import get_logger, log_unknown_error
 from shared.stores.lake import Lake
 
-TOPICS = (PREDICTIONS.name, OUTCOMES.name, DEAD_LETTERS.name)
 _log = get_logger(__name__)
 _ROUND_BYTES = 64 << 20
 _ATTEMPTS = 5
@@ -58,6 +59,7 @@ class Sink:
         lake: Lake,
         metrics: SinkMetrics,
         mac: RecordMac,
+        journal: HandlingJournal,
         *,
         commit_seconds: float = 0.7,
         commit_records: int = 500,
@@ -70,6 +72,7 @@ class Sink:
         self._lake = lake
         self._metrics = metrics
         self._mac = mac
+        self._journal = journal
         self._commit_seconds = commit_seconds
         self._commit_records = commit_records
         self._maximum_record_bytes = maximum_record_bytes
@@ -79,7 +82,7 @@ class Sink:
         self._dead_letter_table = DeadLetterTable(lake, retention)
         self._identities: dict[str, TopicIdentity] | None = None
         self._identities_checked = 0.0
-        self._newest: dict[tuple[str, str], datetime] = {}
+        self._progress = Progress(metrics)
         self.last_error = ""
 
     def run(self, stop: Flag) -> None:
@@ -107,7 +110,7 @@ class Sink:
         if self._identities is None:
             self._identities = self._consumer.identities(TOPICS)
         messages = self._collect()
-        self._update_lag()
+        self._progress.update_lag(self._consumer)
         if self._is_another_topic(idle=not messages):
             _log.warning("topic_recreated")
             self._identities = None
@@ -115,13 +118,21 @@ class Sink:
             return 0
         if not messages:
             return 0
+        rows = 0
+        for group in self._journal.groups(messages):
+            with self._journal.handling(group):
+                rows += self._store(group)
+        self._compact()
+        return rows
+
+    def _store(self, messages: Sequence[Message]) -> int:
+        """Steps 3 to 5; the rows written."""
         batches, dead_letters = self._read(messages)
         rows = self._write(batches)
         stored = self._dead_letter_table.append(dead_letters)
         if stored:
             self._metrics.rows.labels("dead_letters", "-").inc(stored)
         self._commit_offsets(messages)
-        self._compact()
         return rows
 
     def _is_another_topic(self, *, idle: bool) -> bool:
@@ -172,11 +183,18 @@ class Sink:
 
     def _read_dead_letter(self, message: Message, identity: TopicIdentity) -> DeadLetter:
         place = origin(message, identity)
+        if self._journal.is_given_up(message):
+            return self._given_up(message, place)
         if flaw := self._mac.find_flaw(message):
             return DeadLetter.unauthenticated(message, place, flaw)
         return DeadLetter.from_message(message, place)
 
+    def _given_up(self, message: Message, place: str) -> DeadLetter:
+        return DeadLetter.crashing(message, place, f"handling it ended the sink {self._journal.limit} times")
+
     def _read_one(self, message: Message, identity: TopicIdentity) -> DecodedBatch | DeadLetter:
+        if self._journal.is_given_up(message):
+            return self._given_up(message, origin(message, identity))
         try:
             return read_message(message, identity, maximum_bytes=self._maximum_record_bytes, mac=self._mac)
         except MemoryError:
@@ -210,19 +228,8 @@ class Sink:
         if prepared.missing:
             _log.warning("rows_missing", kind=kind, model=model, rows=prepared.missing)
         if prepared.rows is not None and prepared.rows.num_rows:
-            self._update_freshness(kind, model, prepared.rows)
+            self._progress.update_freshness(kind, model, prepared.rows)
         return rows
-
-    def _update_freshness(self, kind: str, model: str, rows: pa.Table) -> None:
-        """Update the delay of the oldest row of a commit, and the time of the newest row in the lake."""
-        now = datetime.now(UTC)
-        span = pc.min_max(rows["answered_at" if kind == "predictions" else "received_at"]).as_py()
-        self._metrics.freshness.observe(max(0.0, (now - span["min"]).total_seconds()))
-        # A row dated in the future must not hide that no more rows arrive.
-        newest = min(span["max"], now)
-        newest = max(newest, self._newest.get((kind, model), newest))
-        self._newest[kind, model] = newest
-        self._metrics.last_row.labels(kind, model).set(newest.timestamp())
 
     def _give_up(self, table: TableWriter, decoded: DecodedBatch, error: Exception) -> tuple[Prepared, int]:
         """Turn a record that cannot be committed even alone into a dead letter; raises where the record is not the cause.
@@ -291,10 +298,3 @@ class Sink:
                 location, columns, time_column=time_column, retention=self._retention
             )
         return self._tables[kind, model]
-
-    def _update_lag(self) -> None:
-        lags = dict.fromkeys(TOPICS, 0)
-        for partition, lag in self._consumer.lag().items():
-            lags[partition.topic] += lag
-        for topic, lag in lags.items():
-            self._metrics.lag.labels(topic).set(lag)

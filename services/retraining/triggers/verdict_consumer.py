@@ -16,6 +16,7 @@ from shared.contracts.event_time import check_event_time
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.verdict import Verdict
 from shared.errors import CallerError, HomeostatError, IntegrityError
+from shared.messaging.handling_journal import HandlingJournal
 from shared.messaging.interfaces import Consumer, Message, Partition
 from shared.messaging.record_mac import RecordMac
 from shared.observability.logs import get_logger, log_unknown_error
@@ -49,6 +50,7 @@ class VerdictConsumer:
         metrics: RetrainingMetrics,
         stop: Event,
         clock: Callable[[], datetime],
+        journal: HandlingJournal,
     ) -> None:
         self._consumer = consumer
         self._handle = handle
@@ -56,6 +58,7 @@ class VerdictConsumer:
         self._metrics = metrics
         self._stop = stop
         self._clock = clock
+        self._journal = journal
         self._failing: _Failing | None = None
         self._thread = Thread(target=self._work, name="verdicts", daemon=True)
 
@@ -78,15 +81,17 @@ class VerdictConsumer:
         1. poll   2. record each verdict in the ledger   3. commit the offsets
 
         After a failure in 2 or 3 the records are read again. A record that fails with an unknown error time after time is set
-        aside: later verdicts must not wait for it.
+        aside: later verdicts must not wait for it. So is one that ended the process time after time (see HandlingJournal).
         """
         handled: dict[Partition, int] = {}
         count = 0
         try:
-            for message in self._consumer.poll(timeout):
-                self._handle_record(message)
-                handled[message.partition] = message.offset + 1
-                count += 1
+            for group in self._journal.groups(self._consumer.poll(timeout)):
+                with self._journal.handling(group):
+                    for message in group:
+                        self._handle_record(message)
+                        handled[message.partition] = message.offset + 1
+                        count += 1
         finally:
             if handled:
                 self._consumer.commit(handled)
@@ -94,6 +99,9 @@ class VerdictConsumer:
 
     def _handle_record(self, message: Message) -> None:
         """1. authenticity   2. form   3. id and time   4. ledger"""
+        if self._journal.is_given_up(message):
+            self._skip(message, "set_aside", f"its handling ended the process {self._journal.limit} times")
+            return
         if flaw := self._mac.find_flaw(message):
             self._skip(message, "unauthenticated", flaw)
             return

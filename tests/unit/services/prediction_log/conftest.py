@@ -14,13 +14,16 @@ from prometheus_client import CollectorRegistry
 
 from services.prediction_log.metrics import ShipperMetrics, SinkMetrics
 from services.prediction_log.shipper.shipper import Shipper
-from services.prediction_log.sink.sink import TOPICS, Sink
+from services.prediction_log.sink.progress import TOPICS
+from services.prediction_log.sink.sink import Sink
 from shared.errors import HomeostatError
 from shared.messaging.events import Headers
+from shared.messaging.handling_journal import HandlingJournal
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
 from shared.spool import SpoolWriter
 from shared.stores.lake import Lake
 from tests.fakes.kafka import FakeBroker, FakeConsumer, FakeProducer
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.rows import NOON
 
 MAC = RecordMac([b"k" * 32])
@@ -57,7 +60,9 @@ class Log:
         )
         return shipper, producer
 
-    def new_sink(self, group: str = "sink", **settings: Any) -> tuple[Sink, FakeConsumer]:
+    def new_sink(
+        self, group: str = "sink", journal: HandlingJournal | None = None, **settings: Any
+    ) -> tuple[Sink, FakeConsumer]:
         """A sink as after a start."""
         consumer = self.broker.consumer(TOPICS, group)
         sink = Sink(
@@ -66,6 +71,7 @@ class Log:
             self.lake,
             self.sink_metrics,
             MAC,
+            MemoryJournal() if journal is None else journal,
             commit_seconds=0.001,
             **settings,
         )

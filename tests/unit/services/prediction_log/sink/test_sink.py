@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
 from shared.errors import DependencyUnavailable
 from shared.messaging.arrow import CONTENT_TYPE, predictions_batch, to_bytes
 from shared.messaging.events import Event
+from shared.messaging.handling_journal import HandlingJournal
 from shared.messaging.interfaces import Message, Partition
 from shared.messaging.record_mac import RecordMac
 from shared.spool.record import PredictionRecord
@@ -526,3 +528,36 @@ def test_values_reach_a_table_of_other_rows(log: Any) -> None:
     assert found is not None
     assert (found["outcome"], found["scores"]) == ({"low": 3.0, "high": 4.5}, [3.0, 4.0])
     assert log.dead_letters() == []
+
+
+class Died(BaseException):
+    """The process was killed."""
+
+
+def test_record_that_kills_the_sink_again_and_again_is_a_dead_letter(
+    log: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = tmp_path / "sink.json"
+    for sequence in range(5):
+        put(log, to_bytes(batch(sequence)))
+
+    def die(message: Message, *given: Any, **more: Any) -> Any:
+        if message.offset == 2:
+            raise Died
+        return read_message(message, *given, **more)
+
+    monkeypatch.setattr("services.prediction_log.sink.sink.read_message", die)
+    for _ in range(3):
+        log.sink, log.consumer = log.new_sink(journal=HandlingJournal(journal))
+        with pytest.raises(Died):
+            log.sink.step()
+    log.sink, log.consumer = log.new_sink(journal=HandlingJournal(journal))
+    for _ in range(3):
+        log.sink.step()
+    assert log.ids() == ["w0", "w1", "w3", "w4"]
+    [stored] = log.dead_letters()
+    assert (stored["reason"], stored["origin_offset"]) == ("crash", 2)
+    assert stored["detail"] == "handling it ended the sink 3 times"
+    assert log.metric("homeostat_sink_dead_letters_total", reason="crash") == 1
+    assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 1
+    assert not journal.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -13,9 +14,11 @@ from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import cause_key
 from shared.errors import DependencyUnavailable, IntegrityError, NotFound
+from shared.messaging.handling_journal import HandlingJournal
 from shared.messaging.interfaces import Partition
 from shared.messaging.record_mac import RecordMac
 from tests.fakes.kafka import FakeBroker
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.retraining_service import wait_for
 from tests.unit.services.retraining.policy.test_decide import verdict
 
@@ -51,9 +54,11 @@ class Ear:
         self.now = datetime.now(UTC)
         self.listener = self.another()
 
-    def another(self) -> VerdictConsumer:
+    def another(self, journal: HandlingJournal | None = None) -> VerdictConsumer:
         consumer = self.broker.consumer([VERDICTS.name], "homeostat-retraining")
-        return VerdictConsumer(consumer, self.handler, MAC, self.metrics, Event(), lambda: self.now)
+        return VerdictConsumer(
+            consumer, self.handler, MAC, self.metrics, Event(), lambda: self.now, journal or MemoryJournal()
+        )
 
     def publish(self, *days: int) -> list[str]:
         made = [verdict(day) for day in days]
@@ -112,6 +117,7 @@ def test_records_before_a_failure_are_committed() -> None:
         ear.metrics,
         Event(),
         lambda: ear.now,
+        MemoryJournal(),
     )
     with pytest.raises(DependencyUnavailable):
         listener.consume_once(0.1)
@@ -126,7 +132,9 @@ def test_failed_record_is_read_again() -> None:
     keys = ear.publish(1, 2, 3)
     ear.handler.raises = [DependencyUnavailable("no ledger")]
     consumer = ear.broker.consumer([VERDICTS.name], "homeostat-retraining")
-    listener = VerdictConsumer(consumer, ear.handler, MAC, ear.metrics, stop, lambda: ear.now)
+    listener = VerdictConsumer(
+        consumer, ear.handler, MAC, ear.metrics, stop, lambda: ear.now, MemoryJournal()
+    )
     listener.start()
     try:
         wait_for(lambda: len(ear.handler.received) >= 3, 10, "the three verdicts to be received")
@@ -225,3 +233,33 @@ def test_consumer_waits_without_broker() -> None:
     ear = Ear()
     ear.broker.down = True
     assert ear.listener.consume_once(0.01) == 0
+
+
+class Died(BaseException):
+    """The process was killed."""
+
+
+class Deadly(Handler):
+    """Dies of one verdict."""
+
+    def __init__(self, of: str) -> None:
+        super().__init__()
+        self.of = of
+
+    def __call__(self, cause: Cause) -> None:
+        if cause.key == self.of:
+            raise Died
+        super().__call__(cause)
+
+
+def test_verdict_that_kills_the_process_again_and_again_is_set_aside(tmp_path: Path) -> None:
+    ear = Ear()
+    keys = ear.publish(1, 2, 3)
+    ear.handler = Deadly(keys[1])
+    for _ in range(3):
+        with pytest.raises(Died):
+            ear.another(HandlingJournal(tmp_path / "verdicts.json")).consume_once(0.1)
+        ear.broker.committed.get("homeostat-retraining", {}).clear()  # it died before that, too
+    assert ear.another(HandlingJournal(tmp_path / "verdicts.json")).consume_once(0.1) == 3
+    assert ear.handler.received == [keys[0]] * 4 + [keys[2]]
+    assert (ear.committed, ear.count("set_aside")) == (3, 1.0)

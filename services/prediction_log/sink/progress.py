@@ -1,0 +1,41 @@
+"""Metrics of how far the lake is behind: records that are not read yet, and the time of the newest row."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.prediction_log.metrics import SinkMetrics
+from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
+from shared.messaging.interfaces import Consumer
+
+TOPICS = (PREDICTIONS.name, OUTCOMES.name, DEAD_LETTERS.name)
+
+
+class Progress:
+    """Updates these metrics of a sink."""
+
+    def __init__(self, metrics: SinkMetrics) -> None:
+        self._metrics = metrics
+        self._newest: dict[tuple[str, str], datetime] = {}
+
+    def update_lag(self, consumer: Consumer) -> None:
+        """The records of each topic that are not read yet."""
+        lags = dict.fromkeys(TOPICS, 0)
+        for partition, lag in consumer.lag().items():
+            lags[partition.topic] += lag
+        for topic, lag in lags.items():
+            self._metrics.lag.labels(topic).set(lag)
+
+    def update_freshness(self, kind: str, model: str, rows: pa.Table) -> None:
+        """The delay of the oldest row of a commit, and the time of the newest row in the lake."""
+        now = datetime.now(UTC)
+        span = pc.min_max(rows["answered_at" if kind == "predictions" else "received_at"]).as_py()
+        self._metrics.freshness.observe(max(0.0, (now - span["min"]).total_seconds()))
+        # A row dated in the future must not hide that no more rows arrive.
+        newest = min(span["max"], now)
+        newest = max(newest, self._newest.get((kind, model), newest))
+        self._newest[kind, model] = newest
+        self._metrics.last_row.labels(kind, model).set(newest.timestamp())
