@@ -16,7 +16,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from shared.errors import OperatorError
-from shared.files import write_atomic
+from shared.files import create_atomic, write_atomic
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -72,7 +72,7 @@ class CertificateFolder:
 def create_certificates(
     folder: Path, names: Sequence[str] = (), *, days: int = DAYS, now: datetime | None = None
 ) -> CertificateFolder:
-    """Make the CA if there is none, certificates for listeners and clients, and the file of settings.
+    """Make the CA and the file of settings if there are none, and new certificates for listeners and clients.
 
     `names`: host names and IP addresses beside those of this machine. Raises OperatorError.
     """
@@ -83,7 +83,7 @@ def create_certificates(
             _make_ca(made, moment)
         _make(made, made.server, made.server_key, [*THIS_MACHINE, *names], days, moment)
         _make(made, made.client, made.client_key, ["homeostat-client"], days, moment)
-        write_atomic(made.settings, settings_text(made).encode(), mode=0o600)
+        create_atomic(made.settings, settings_text(made).encode(), mode=0o600)  # it may have been edited
     except OSError as error:
         raise OperatorError(
             f"the certificates cannot be written to {made.folder}: {error.strerror}",

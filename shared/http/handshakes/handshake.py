@@ -7,7 +7,6 @@ the connection is known from the start: it counts for the limits, and its first 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import Any, ClassVar, cast
 
 from shared.http.handshakes.failure_log import FailureLog
@@ -40,6 +39,7 @@ class Handshake(asyncio.Protocol):
         self._uvicorn: set[Any] = kwargs["server_state"].connections
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
+        self._peer: Any = None
         self._begun = 0.0
         self._due: asyncio.TimerHandle | None = None
         self._received: list[bytes] = []
@@ -78,6 +78,7 @@ class Handshake(asyncio.Protocol):
         """Wait for the first bytes."""
         loop = asyncio.get_running_loop()
         self._transport = cast(asyncio.Transport, transport)
+        self._peer = transport.get_extra_info("peername")  # a closed connection does not know it any more
         self._begun = loop.time()
         self._due = loop.call_later(self.seconds(), self._too_slow)
         self._uvicorn.add(self)
@@ -106,7 +107,7 @@ class Handshake(asyncio.Protocol):
 
     def _too_slow(self) -> None:
         if self._task is not None:
-            self.failures.add(self._peer(), TimeoutError())
+            self.failures.add(self._peer, TimeoutError())
         self.abort()
 
     async def _secure(self, transport: asyncio.Transport) -> None:
@@ -124,11 +125,12 @@ class Handshake(asyncio.Protocol):
                 )
             )
             await asyncio.sleep(0)
-            # By now start_tls has scheduled its own first steps; this one comes after them, and before anything is read.
-            loop.call_soon(self._feed, transport)
+            if not handshake.done():
+                # start_tls has scheduled its own first steps; this one comes after them, and before anything is read.
+                loop.call_soon(self._feed, transport)
             secured = await handshake
-        except (OSError, ssl.SSLError) as error:
-            self.failures.add(self._peer(), error)
+        except OSError as error:  # also ssl.SSLError
+            self.failures.add(self._peer, error)
             transport.abort()
         finally:
             self._done()
@@ -164,6 +166,3 @@ class Handshake(asyncio.Protocol):
             self._due.cancel()
         self._uvicorn.discard(self)
         self.closed()
-
-    def _peer(self) -> Any:
-        return self._transport.get_extra_info("peername") if self._transport is not None else None

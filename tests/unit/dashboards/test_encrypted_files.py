@@ -17,10 +17,8 @@ def test_only_our_services_are_scraped_over_tls() -> None:
 
 def test_webhook_of_retraining_uses_tls() -> None:
     text = (FOLDER / "alertmanager" / "alertmanager.yml").read_text("utf-8")
-    config = yaml.safe_load(encrypted_alertmanager(text))
-    [webhook] = next(one for one in config["receivers"] if one["name"] == "retraining")["webhook_configs"]
-    assert webhook == {
-        "url": "https://retraining:8003/triggers",
-        "send_resolved": True,
-        "http_config": {"tls_config": {"ca_file": "/run/tls/ca.pem"}, "follow_redirects": False},
-    }
+    plain, encrypted = yaml.safe_load(text), yaml.safe_load(encrypted_alertmanager(text))
+    [webhook] = next(one for one in plain["receivers"] if one["name"] == "retraining")["webhook_configs"]
+    webhook["url"] = "https://retraining:8003/triggers"
+    webhook["http_config"]["tls_config"] = {"ca_file": "/run/tls/ca.pem"}
+    assert encrypted == plain

@@ -44,6 +44,13 @@ def test_second_call_keeps_the_ca_and_renews_the_certificates(tmp_path: Path) ->
     assert changed == {"server.pem", "client.pem"}
 
 
+def test_second_call_keeps_edited_settings(tmp_path: Path) -> None:
+    settings = create_certificates(tmp_path).settings
+    settings.write_text("# mine\n")
+    create_certificates(tmp_path)
+    assert settings.read_text() == "# mine\n"
+
+
 def test_settings_file_is_read_by_a_shell(tmp_path: Path) -> None:
     files = create_certificates(tmp_path / "it's here")
     shown = subprocess.run(

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 import socket
 import ssl
+import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from random import Random
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvloop
 
 from local_stack.certificates import CertificateFolder, create_certificates
-from shared.http.connections import Limits
+from shared.http.connections import Connections, Limits
+from shared.http.handshakes.limited_handshake import limited_handshake
 from shared.http.server import HttpServer, open_listener
 from shared.tls.server_certificate import server_certificate
 from shared.tls.settings import TlsSettings
@@ -156,17 +163,17 @@ def test_half_a_handshake_has_the_deadline_of_a_request(port: int, files: Certif
         assert 0.5 < time.monotonic() - begun < bound(5)
 
 
+@pytest.mark.parametrize("limits", [replace(LIMITS, receive_seconds=4)])
 def test_handshake_is_part_of_the_first_requests_time(port: int, files: CertificateFolder) -> None:
     begun = time.monotonic()
     client = plain(port)
-    time.sleep(0.4)
-    with suppress(ssl.SSLError, ConnectionResetError):
-        secured = trusting(files).wrap_socket(client, server_hostname="127.0.0.1")
-        received(secured)
-    assert 0.5 < time.monotonic() - begun < bound(1.05)
+    time.sleep(3)
+    secured = trusting(files).wrap_socket(client, server_hostname="127.0.0.1")
+    received(secured)
+    assert 3.5 < time.monotonic() - begun < 6.5, "another four seconds from the handshake on are seven"
 
 
-@pytest.mark.parametrize("limits", [replace(LIMITS, receive_seconds=60)])
+@pytest.mark.parametrize("limits", [replace(LIMITS, receive_seconds=600)])
 def test_half_done_handshakes_give_way_to_requests(port: int, files: CertificateFolder) -> None:
     hello = client_hello(trusting(files))
     silent = [plain(port, (b"", hello[:40], hello)[number % 3]) for number in range(40)]
@@ -192,6 +199,61 @@ def test_half_done_handshakes_give_way_to_requests(port: int, files: Certificate
         client.close()
 
 
+@pytest.mark.parametrize("limits", [replace(LIMITS, receive_seconds=60)])
+def test_connections_that_end_at_any_moment_leave_no_traceback(
+    port: int, files: CertificateFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = trusting(files)
+    hello, random = client_hello(context), Random(5)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(600):
+            # The server closes the oldest of them for newer ones, in any phase of the handshake.
+            client = plain(port)
+            if random.random() < 0.8:
+                with suppress(ConnectionError):
+                    client.sendall(hello[: random.choice((1, 100, len(hello)))])
+            if random.random() < 0.3:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset
+            if random.random() < 0.5:
+                client.close()
+        assert exchange(port, context, GET).endswith(b"https")
+        gc.collect()  # an exception that nobody has retrieved is logged when its task goes
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("kind", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_connection_closed_before_its_handshake_is_no_error(
+    files: CertificateFolder, kind: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    certificate = server_certificate(TlsSettings(certificate=files.server, key=files.server_key))
+    assert certificate is not None
+
+    class Closed(limited_handshake(Connections(LIMITS), certificate)):  # type: ignore[misc]
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self.abort()  # as the limits do for a newer connection
+
+    async def serve() -> list[dict[str, Any]]:
+        loop, problems = asyncio.get_running_loop(), []
+        loop.set_exception_handler(lambda _, context: problems.append(context))
+        server = await loop.create_server(
+            lambda: Closed(server_state=SimpleNamespace(connections=set())), "127.0.0.1", 0
+        )
+        address = server.sockets[0].getsockname()
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(client_hello(trusting(files)))
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+        await asyncio.sleep(0.1)
+        server.close()
+        gc.collect()
+        return problems
+
+    with asyncio.Runner(loop_factory=kind) as runner:
+        assert runner.run(serve()) == []
+
+
 def test_renewed_certificate_is_shown_to_new_connections(port: int, files: CertificateFolder) -> None:
     kept = connect(port, trusting(files))
     before = certificate_of(port, files.ca)
@@ -204,5 +266,5 @@ def test_renewed_certificate_is_shown_to_new_connections(port: int, files: Certi
 @pytest.mark.parametrize("mutual", [True])
 def test_client_certificate_is_required(port: int, files: CertificateFolder) -> None:
     assert exchange(port, trusting(files, with_certificate=True), GET).endswith(b"https")
-    client = connect(port, trusting(files))  # in TLS 1.3 the client's handshake ends before the server's
-    assert received(client) == b""
+    # In TLS 1.3 the client's handshake ends before the server's.
+    assert exchange(port, trusting(files), GET) == b""
