@@ -14,9 +14,6 @@ from local_stack.kafka.config_files import BrokerFiles, new_cluster_id, properti
 from local_stack.kafka.jars import ensure_jars
 from local_stack.kafka.java import find_java
 from local_stack.settings import LocalStackSettings
-from shared.contracts import topics
-from shared.messaging.security.kafka_security import KafkaSecurity
-from tests.waiting import eventually
 
 USER, PASSWORD = "homeostat", "correct horse"
 _LOGIN = "org.apache.kafka.common.security"
@@ -36,29 +33,29 @@ class Listener:
 
 
 class SecureBroker(Broker):
-    """A broker with a plain listener for itself and an encrypted one for clients."""
+    """A broker with a plain listener for itself, and encrypted ones: with a login, and with certificates of clients."""
 
     def __init__(
-        self, files: BrokerFiles, certificates: CertificateFolder, port: int, more: Sequence[str] = ()
+        self, files: BrokerFiles, certificates: CertificateFolder, port: int, mutual_port: int
     ) -> None:
         settings = LocalStackSettings()
         java = find_java(settings.java_home)
         jars = ensure_jars(settings.kafka_jars)
         super().__init__(files, jars, java, ClassArchive(settings.kafka_jars, java.program, jars))
         self.secure = Listener(files.host, port)
+        self.mutual = Listener(files.host, mutual_port)
         self._certificates = certificates
-        self._more = more
 
     def prepare(self) -> None:
         """Write its files, and make the user with the storage."""
         write_files(self.files)
         text = properties(self.files)
         plain = f"PLAINTEXT://{self.files.host}:{self.files.port}"
-        both = f"{plain},SASL_SSL://{self.secure.bootstrap}"
+        both = f"{plain},SASL_SSL://{self.secure.bootstrap},SSL://{self.mutual.bootstrap}"
         text = text.replace(f"listeners={plain},", f"listeners={both},")
         text = text.replace(f"advertised.listeners={plain}\n", f"advertised.listeners={both}\n")
-        text = text.replace("PLAINTEXT:PLAINTEXT\n", "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL\n")
-        self.files.properties_file.write_text("\n".join([text, *self._lines(), *self._more, ""]))
+        text = text.replace("PLAINTEXT:PLAINTEXT\n", "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL\n")
+        self.files.properties_file.write_text("\n".join([text, *self._lines(), ""]))
         if not self.files.is_formatted:
             tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", new_cluster_id())
             user = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
@@ -85,24 +82,14 @@ class SecureBroker(Broker):
             f"listener.name.sasl_ssl.oauthbearer.sasl.jaas.config={_LOGIN}.oauthbearer.OAuthBearerLoginModule required "
             'unsecuredLoginStringClaim_sub="broker";',
             "connections.max.reauth.ms=10000",
+            "listener.name.ssl.ssl.client.auth=required",
         ]
 
-    def wait_for_topics(self, security: KafkaSecurity) -> None:
-        """Wait until a client with a login sees the topics."""
-        from local_stack.kafka.admin import missing_topics
 
-        eventually(
-            lambda: missing_topics(self.secure.bootstrap, security=security) == [],
-            f"the {len(topics.ALL)} topics are there",
-        )
-
-
-def open_secure_broker(
-    folder: Path, certificates: CertificateFolder, ports: Sequence[int], more: Sequence[str] = ()
-) -> SecureBroker:
-    """A started broker with Homeostat's topics. `ports`: plain, controller, encrypted."""
+def open_secure_broker(folder: Path, certificates: CertificateFolder, ports: Sequence[int]) -> SecureBroker:
+    """A started broker with Homeostat's topics. `ports`: plain, controller, with a login, with client certificates."""
     files = BrokerFiles(folder, port=ports[0], controller_port=ports[1])
-    broker = SecureBroker(files, certificates, ports[2], more)
+    broker = SecureBroker(files, certificates, ports[2], ports[3])
     broker.start()
     broker.create_topics()
     return broker

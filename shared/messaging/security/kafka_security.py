@@ -22,6 +22,7 @@ from shared.tls.pem_files import PemFile, key_pair
 
 _PREFIX = "HOMEOSTAT_KAFKA_"
 _PROBE_SECONDS = 2.0
+_ALERT_SECONDS = 0.3
 _TLS_HINT = "check HOMEOSTAT_KAFKA_CA, HOMEOSTAT_KAFKA_CERTIFICATE, and that the listener has TLS"
 _LOGIN_HINT = "check HOMEOSTAT_KAFKA_USERNAME, HOMEOSTAT_KAFKA_PASSWORD and HOMEOSTAT_KAFKA_SASL_MECHANISM"
 _TOKEN_HINT = (
@@ -75,7 +76,12 @@ class KafkaSecurity:
         if self.tls is None:
             return ""
         try:
-            self._connect(bootstrap).close()
+            with self._connect(bootstrap) as connection:
+                # In TLS 1.3 a broker refuses a client's certificate after the client's part of the handshake.
+                connection.settimeout(_ALERT_SECONDS)
+                connection.recv(1)
+        except TimeoutError:
+            pass  # it waits for a request, as it should
         except ssl.SSLCertVerificationError as error:
             return f"its certificate is not accepted: {error.verify_message}"
         except ssl.SSLError as error:

@@ -19,7 +19,7 @@ def secure_broker(
     tmp_path_factory: pytest.TempPathFactory, files: CertificateFolder
 ) -> Iterator[SecureBroker]:
     folder = tmp_path_factory.mktemp("secure-broker")
-    broker = open_secure_broker(folder, files, [free_port() for _ in range(3)])
+    broker = open_secure_broker(folder, files, [free_port() for _ in range(4)])
     try:
         yield broker
     finally:

@@ -34,9 +34,8 @@ def scram(files: CertificateFolder, **changed: Any) -> KafkaSecurity:
     return kafka_security(KafkaSettings(**settings))
 
 
-def travels(broker: SecureBroker, security: KafkaSecurity, value: bytes) -> bool:
+def travels(bootstrap: str, security: KafkaSecurity, value: bytes) -> bool:
     """Whether a record arrives that is sent and read with these options."""
-    bootstrap = broker.secure.bootstrap
     producer = open_producer(bootstrap, "test", security=security)
     consumer = open_consumer(bootstrap, [topics.VERDICTS.name], f"g{uuid4().hex}", "test", security=security)
     try:
@@ -69,8 +68,20 @@ def refusal(broker: SecureBroker, security: KafkaSecurity) -> DependencyUnavaila
 
 def test_record_travels_with_scram_over_tls(secure_broker: SecureBroker, files: CertificateFolder) -> None:
     security = scram(files)
-    assert travels(secure_broker, security, uuid4().bytes)
+    assert travels(secure_broker.secure.bootstrap, security, uuid4().bytes)
     assert missing_topics(secure_broker.secure.bootstrap, security=security) == []
+
+
+def test_record_travels_with_a_client_certificate(
+    secure_broker: SecureBroker, files: CertificateFolder
+) -> None:
+    bootstrap = secure_broker.mutual.bootstrap
+    settings: dict[str, Any] = {"security_protocol": "SSL", "ca": files.ca}
+    pair = {"certificate": files.client, "key": files.client_key}
+    assert travels(bootstrap, kafka_security(KafkaSettings(**settings | pair)), uuid4().bytes)
+    with pytest.raises(DependencyUnavailable, match="the TLS handshake failed: .*certificate") as error:
+        missing_topics(bootstrap, security=kafka_security(KafkaSettings(**settings)))
+    assert "HOMEOSTAT_KAFKA_CERTIFICATE" in error.value.hint
 
 
 def test_session_outlives_its_reauthentication(secure_broker: SecureBroker, files: CertificateFolder) -> None:
@@ -128,7 +139,7 @@ def test_record_travels_with_a_token(secure_broker: SecureBroker, files: Certifi
             ca=files.ca,
         )
     )
-    assert travels(secure_broker, security, uuid4().bytes)
+    assert travels(secure_broker.secure.bootstrap, security, uuid4().bytes)
 
 
 def test_refused_token_is_named(secure_broker: SecureBroker, files: CertificateFolder) -> None:
