@@ -7,6 +7,7 @@ secret is not chosen by a person, so a plain SHA-256 protects it: there is nothi
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,6 +52,11 @@ class ApiKey:
             return "has expired"
         return ""
 
+    def seconds_left(self, now: datetime) -> float:
+        """Seconds from now until the key expires or is revoked; infinite if neither is set."""
+        ends = [moment for moment in (self.expires_at, self.revoked_at) if moment is not None]
+        return (min(ends) - now).total_seconds() if ends else math.inf
+
     def to_json(self) -> dict[str, Any]:
         """The entry of the key file."""
         return {
@@ -76,7 +82,7 @@ class ApiKey:
             created_at=_time(entry["created_at"]),
             expires_at=None if expires is None else _time(expires),
             revoked_at=None if revoked is None else _time(revoked),
-            requests_per_second=None if rate is None else float(rate),
+            requests_per_second=None if rate is None else _rate(rate),
         )
 
 
@@ -116,6 +122,13 @@ def key_of(name: str, scopes: frozenset[Scope], text: str, now: datetime) -> Api
 def digest_of(secret: str) -> str:
     """What is stored of a secret."""
     return sha256(secret.encode()).hexdigest()
+
+
+def _rate(given: float) -> float:
+    rate = float(given)
+    if not 0 < rate < math.inf:
+        raise ValueError(f"requests_per_second is {rate:g}")
+    return rate
 
 
 def _time(text: str) -> datetime:

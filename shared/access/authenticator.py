@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Protocol
 
-from shared.access.api_key import KEY_TEXT
+from shared.access.api_key import KEY_TEXT, ApiKey
 from shared.access.caller import ANONYMOUS, NOBODY, Caller, KeysNotAtHand, Unauthenticated
+from shared.access.grant import Grant, Permission
 from shared.access.key_file import KeyFile, key_file_path
 from shared.access.loopback import is_loopback
 from shared.access.oidc.settings import OidcSettings
-from shared.errors import OperatorError
+from shared.access.rate_limit import RateLimits
+from shared.access.scope import Scope
+from shared.errors import HomeostatError, OperatorError
 from shared.settings import HomeostatSettings
 
 MAXIMUM_CREDENTIALS: Final = 8 << 10  # characters
@@ -32,7 +37,8 @@ class TokenVerifier(Protocol):
 class Authenticator:
     """Recognises API keys, and tokens where there is a verifier.
 
-    `anonymous`: whether a request without credentials may predict, post outcomes and read. Wrong credentials are always refused.
+    `anonymous`: whether a request without credentials may predict, post outcomes and read, if it came to a loopback address.
+    Wrong credentials are always refused.
     """
 
     def __init__(
@@ -42,34 +48,44 @@ class Authenticator:
         anonymous: bool,
         tokens: TokenVerifier | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = keys
         self._nobody = ANONYMOUS if anonymous else NOBODY
         self.tokens = tokens
         self._now = now
+        self._monotonic = monotonic
+        self._rates = RateLimits(monotonic=monotonic)
         self._refresh: asyncio.Future[None] | None = None
 
-    async def identify(self, authorization: str | None) -> Caller:
+    def anonymous(self, local_address: str) -> Caller:
+        """The sender of a request without credentials. Options of a program may override the address that a service was set to
+        listen on, so the connection decides: other machines reach it by an address that is not loopback."""
+        return self._nobody if is_loopback(local_address) else NOBODY
+
+    async def identify(self, authorization: str | None, local_address: str = "") -> Caller:
         """As `authenticate`, and fetches the keys of the identity provider where a token needs them.
 
         One fetch serves all requests that wait for it; they do not hold a thread each.
         """
         try:
-            return self.authenticate(authorization)
+            return self.authenticate(authorization, local_address)
         except KeysNotAtHand:
             if self.tokens is None:
                 raise
             if self._refresh is None or self._refresh.done():
                 self._refresh = asyncio.ensure_future(asyncio.to_thread(self.tokens.refresh))
             await asyncio.shield(self._refresh)
-            return self.authenticate(authorization)
+            return self.authenticate(authorization, local_address)
 
-    def authenticate(self, authorization: str | None) -> Caller:
-        """The caller, without waiting for the network. Raises Unauthenticated, KeysNotAtHand for a token whose key has to be
-        fetched, and OperatorError where the keys cannot be read.
+    def authenticate(self, authorization: str | None, local_address: str = "") -> Caller:
+        """The caller, without waiting for the network. `local_address` is our end of the connection, empty if unknown.
+
+        Raises Unauthenticated, KeysNotAtHand for a token whose key has to be fetched, and OperatorError where the keys cannot be
+        read.
         """
         if authorization is None:
-            return self._nobody
+            return self.anonymous(local_address)
         scheme, _, credentials = authorization.partition(" ")
         credentials = credentials.strip()
         if scheme.lower() != "bearer" or not credentials or len(credentials) > MAXIMUM_CREDENTIALS:
@@ -81,13 +97,39 @@ class Authenticator:
             raise Unauthenticated("the credentials are not an API key", hint=_HINT)
         return self.tokens.verify(credentials)
 
+    def grant(self, authorization: str, scope: Scope) -> Grant | None:
+        """To know the same header again at little cost. None if its credentials lack the scope, or are not those of an API key:
+        a token is verified with every request.
+        """
+        authenticate = partial(self._permission, authorization, scope)
+        first = authenticate()
+        return None if first is None else Grant(first, authenticate, monotonic=self._monotonic)
+
+    def _permission(self, authorization: str, scope: Scope) -> Permission | None:
+        scheme, _, credentials = authorization.partition(" ")
+        found = KEY_TEXT.fullmatch(credentials.strip())
+        if scheme.lower() != "bearer" or found is None:
+            return None
+        try:
+            key = self._key(found[1], found[2])
+        except HomeostatError:  # a request with it is refused in the ordinary way
+            return None
+        if scope not in key.scopes:
+            return None
+        valid_until = self._monotonic() + key.seconds_left(self._now())
+        return Permission(min(valid_until, self._keys.next_look), self._rates.of(key))
+
     def _by_key(self, key_id: str, secret: str) -> Caller:
+        key = self._key(key_id, secret)
+        return Caller(key.name, key.scopes, self._rates.of(key))
+
+    def _key(self, key_id: str, secret: str) -> ApiKey:
         key = self._keys.find(key_id)
         if key is None or not key.matches(secret):
             raise Unauthenticated("the API key is not known here", hint=_HINT)
         if problem := key.problem(self._now()):
             raise Unauthenticated(f"the API key {key_id} {problem}", hint=_HINT)
-        return Caller(key.name, key.scopes)
+        return key
 
 
 def open_authenticator(

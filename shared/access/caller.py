@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from shared.access.rate_limit import RateExceeded, TokenBucket
 from shared.access.scope import ANONYMOUS_SCOPES, Scope
 from shared.errors import CallerError, DependencyUnavailable, InvalidRequest
 
@@ -31,10 +32,11 @@ class NotPermitted(CallerError):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request. `name` was authenticated: that of an API key, or the subject of a token."""
+    """Who sent a request. `name` was authenticated: that of an API key, or the subject of a token. `limit`: of the key's rate."""
 
     name: str
     scopes: frozenset[Scope]
+    limit: TokenBucket | None = field(default=None, compare=False, repr=False)
 
     def require(self, scope: Scope) -> None:
         """Raises Unauthenticated for an anonymous caller without the scope, NotPermitted for another."""
@@ -49,6 +51,11 @@ class Caller:
             f"{self.name} lacks the scope {scope}",
             hint=f"use a key with it: `homeostat keys create NAME --scope {scope}`",
         )
+
+    def count(self) -> None:
+        """Count a request against the rate of the key. Raises RateExceeded."""
+        if self.limit is not None and not self.limit.take():
+            raise RateExceeded(self.name, self.limit.rate, self.limit.retry_after_s)
 
     def actor(self, claimed: str = "") -> str:
         """The name to record for an action. `claimed` is a name that the request gives, for keys that several people share.

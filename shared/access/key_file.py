@@ -56,6 +56,11 @@ class KeyFile:
             self._looked_at = now
         return self.generation
 
+    @property
+    def next_look(self) -> float:
+        """The monotonic time from which on the next request looks at the file."""
+        return self._looked_at + LOOK_SECONDS
+
     @contextmanager
     def changing(self) -> Iterator[dict[str, ApiKey]]:
         """The keys by id, to be changed: written when the block ends. One process at a time. Raises OperatorError."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 
+@lru_cache(maxsize=256)
 def is_loopback(name: str) -> bool:
     """True for `localhost`, 127.0.0.0/8 and ::1."""
     if name == "localhost":

@@ -1,6 +1,7 @@
 """All routes of all services, and the scope that each needs. There is no other place that says so.
 
-1. `{…}` stands for one segment of a path. HEAD counts as GET.
+1. `{…}` stands for one segment of a path, also an empty one. HEAD counts as GET. A line break at the end counts as nothing:
+   Starlette, too, finds a route with and without it.
 2. A route without a scope is public: probes of processes, and the pages with which a person logs in.
 3. A path that is not in the table needs READ: whoever may not even read learns nothing about which paths exist. A service does
    not start with a route that is not in the table.
@@ -54,24 +55,27 @@ ROUTES: Final[Mapping[str, Mapping[Route, Scope | None]]] = {
         ("GET", "/health"): PUBLIC,
         ("GET", "/v2/health/live"): PUBLIC,
         ("GET", "/v2/health/ready"): PUBLIC,
+        # What a client has to know to request a prediction: a key for predictions is enough for every client.
+        ("GET", "/version"): _P,
+        ("GET", "/schema.json"): _P,
+        ("GET", "/docs.json"): _P,
+        ("GET", "/v2"): _P,
+        ("GET", "/v2/"): _P,
+        ("GET", "/v2/models/{model}"): _P,
+        ("GET", "/v2/models/{model}/ready"): _P,
+        ("GET", "/v2/models/{model}/config"): _P,
+        ("GET", "/v2/models/{model}/versions/{version}"): _P,
+        ("GET", "/v2/models/{model}/versions/{version}/ready"): _P,
+        ("GET", "/v2/models/{model}/versions/{version}/config"): _P,
+        ("POST", "/v2/repository/index"): _P,
+        # These answer 409 and say how models are released.
+        ("POST", "/v2/repository/models/{model}/load"): _P,
+        ("POST", "/v2/repository/models/{model}/unload"): _P,
         ("GET", "/"): _R,
         ("GET", "/status.json"): _R,
-        ("GET", "/version"): _R,
-        ("GET", "/schema.json"): _R,
-        ("GET", "/docs.json"): _R,
-        ("GET", "/v2"): _R,
         ("GET", "/v2/models/stats"): _R,
-        ("GET", "/v2/models/{model}"): _R,
-        ("GET", "/v2/models/{model}/ready"): _R,
-        ("GET", "/v2/models/{model}/config"): _R,
         ("GET", "/v2/models/{model}/stats"): _R,
-        ("GET", "/v2/models/{model}/versions/{version}"): _R,
-        ("GET", "/v2/models/{model}/versions/{version}/ready"): _R,
-        ("GET", "/v2/models/{model}/versions/{version}/config"): _R,
         ("GET", "/v2/models/{model}/versions/{version}/stats"): _R,
-        ("POST", "/v2/repository/index"): _R,
-        ("POST", "/v2/repository/models/{model}/load"): _AD,
-        ("POST", "/v2/repository/models/{model}/unload"): _AD,
     },
     "shipper": _METRICS,
     "sink": _METRICS,
@@ -145,13 +149,13 @@ class RouteTable:
     def _scope_of(self, method: str, path: str) -> Scope | None:
         """The scope that a request needs; PUBLIC for none."""
         method = "GET" if method == "HEAD" else method
+        path = path.removesuffix("\n")
         if (method, path) in self.routes:
             return self.routes[method, path]
         segments = path.split("/")
         for template, scope in self._templates.get((method, len(segments)), ()):
             if all(
-                found and (part.startswith("{") or part == found)
-                for part, found in zip(template[1:], segments[1:], strict=True)
+                part.startswith("{") or part == found for part, found in zip(template, segments, strict=True)
             ):
                 return scope
         return Scope.READ

@@ -12,7 +12,7 @@ from shared.errors import InvalidRequest
 class Scope(StrEnum):
     """One permission. A route needs exactly one of them (shared/access/route_table.py)."""
 
-    PREDICT = "predict"  # request predictions
+    PREDICT = "predict"  # request predictions, read what models take and return
     OUTCOMES = "outcomes"  # post outcomes
     READ = "read"  # status, metrics, verdicts, reports, runs, lineage
     OPERATE = "operate"  # submit triggers, evaluate a window, acknowledge, cancel a task

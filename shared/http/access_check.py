@@ -50,13 +50,14 @@ class AccessCheck:
                 try:
                     caller = await self._identify(scope)
                     caller.require(needed)
+                    caller.count()
                     scope[CALLER] = caller
                 except Exception as error:
                     app = self._refuse(error, scope["path"])
         await app(scope, receive, send)
 
     async def _by_header(self, scope: MutableMapping[str, Any]) -> Caller:
-        return await self._authenticator.identify(authorization(scope))
+        return await self._authenticator.identify(authorization(scope), local_address(scope))
 
 
 def authorization(scope: MutableMapping[str, Any]) -> str | None:
@@ -65,6 +66,12 @@ def authorization(scope: MutableMapping[str, Any]) -> str | None:
     if len(found) > 1:
         raise Unauthenticated("the request has several Authorization headers", hint="send one")
     return found[0].decode("latin-1") if found else None
+
+
+def local_address(scope: MutableMapping[str, Any]) -> str:
+    """Our end of the connection of a request; empty if unknown."""
+    server = scope.get("server")
+    return str(server[0]) if server else ""
 
 
 def caller_of(scope: MutableMapping[str, Any]) -> Caller:

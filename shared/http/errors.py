@@ -3,7 +3,7 @@
 1. An error of the tree in shared/errors.py has its own status, message and hint; a wrong field also `field`, `expected`, `row`;
    a 503 about some rows of the request only, `rows`.
 2. Every other error is 500 with a fixed text. Its `error_id` is in the log, next to the traceback.
-3. Every 503 and 429 has the same `Retry-After`.
+3. Every 503 and 429 has a `Retry-After`: one second, or what the error says (`retry_after_s`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class ErrorResponse:
 
     status: int
     document: dict[str, Any]
+    retry_after_s: int = RETRY_AFTER_S
 
     @property
     def body(self) -> bytes:
@@ -41,7 +42,7 @@ class ErrorResponse:
             401: {"WWW-Authenticate": 'Bearer realm="homeostat"'},
             408: {"Connection": "close"},
         }
-        return special.get(self.status) or retry_after(self.status)
+        return special.get(self.status) or retry_after(self.status, self.retry_after_s)
 
 
 def error_response(error: Exception, log: structlog.stdlib.BoundLogger, *, path: str = "") -> ErrorResponse:
@@ -59,7 +60,7 @@ def error_response(error: Exception, log: structlog.stdlib.BoundLogger, *, path:
             document["row"] = error.row
     if isinstance(error, RowsNotReady):
         document["rows"] = list(error.rows)
-    return ErrorResponse(error.status, document)
+    return ErrorResponse(error.status, document, getattr(error, "retry_after_s", RETRY_AFTER_S))
 
 
 def no_route(path: str) -> ErrorResponse:
@@ -72,6 +73,6 @@ def wrong_method(method: str, path: str) -> ErrorResponse:
     return ErrorResponse(405, {"error": f"method {method[:20]} is not allowed for {path[:200]}"})
 
 
-def retry_after(status: int) -> dict[str, str]:
-    """The `Retry-After` header of a status: one second for 429 and 503."""
-    return {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
+def retry_after(status: int, seconds: int = RETRY_AFTER_S) -> dict[str, str]:
+    """The `Retry-After` header of a status: for 429 and 503."""
+    return {"Retry-After": str(seconds)} if status in (429, 503) else {}

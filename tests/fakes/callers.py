@@ -27,6 +27,6 @@ class Everyone(Authenticator):
         super().__init__(KeyFile(Path("no-such-file")), anonymous=True)
         self.caller = caller
 
-    def authenticate(self, authorization: str | None) -> Caller:
+    def authenticate(self, authorization: str | None, local_address: str = "") -> Caller:
         """The caller."""
         return self.caller

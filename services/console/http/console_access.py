@@ -14,7 +14,7 @@ from services.console.sessions.renewal import TokenRenewal
 from services.console.sessions.session_store import SessionStore
 from shared.access.authenticator import Authenticator
 from shared.access.caller import Caller, Unauthenticated
-from shared.http.access_check import authorization
+from shared.http.access_check import authorization, local_address
 
 # Where the header with the credential of the caller is in the scope of a request; empty for an anonymous one.
 CREDENTIAL: Final = "homeostat.credential"
@@ -57,7 +57,7 @@ class ConsoleAccess:
                     scope[CREDENTIAL] = session.authorization
                     return caller
         scope[CREDENTIAL] = header or ""
-        return await self._authenticator.identify(header)
+        return await self._authenticator.identify(header, local_address(scope))
 
 
 def credential_of(scope: MutableMapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ Everywhere it is `{"error", "hint"?, "field"?, "expected"?, "row"?, "error_id"?}
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from shared.http.errors import ErrorResponse
@@ -13,8 +14,11 @@ from shared.http.errors import ErrorResponse
 _MLFLOW_PATHS = frozenset({"/invocations", "/ping", "/health", "/version"})
 # The names of MLflow's own errors; every other client error is BAD_REQUEST.
 _MLFLOW_CODES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
     404: "RESOURCE_DOES_NOT_EXIST",
     422: "INVALID_PARAMETER_VALUE",
+    429: "REQUEST_LIMIT_EXCEEDED",
     500: "INTERNAL_ERROR",
     503: "TEMPORARILY_UNAVAILABLE",
 }
@@ -23,9 +27,9 @@ _MLFLOW_CODES = {
 def in_form_of(path: str, made: ErrorResponse) -> ErrorResponse:
     """The error response as clients of `path` expect it."""
     if path == "/v2" or path.startswith("/v2/"):
-        return ErrorResponse(made.status, _open_inference(made.document))
+        return replace(made, document=_open_inference(made.document))
     if path in _MLFLOW_PATHS or path.startswith("/endpoints/"):
-        return ErrorResponse(made.status, _mlflow(made.status, made.document))
+        return replace(made, document=_mlflow(made.status, made.document))
     return made
 
 

@@ -82,7 +82,7 @@ def test_expired_and_revoked_keys_are_refused(setup: Setup) -> None:
 
 def test_without_credentials(setup: Setup) -> None:
     assert setup.authenticator.authenticate(None) == NOBODY
-    assert Authenticator(setup.file, anonymous=True).authenticate(None) == ANONYMOUS
+    assert Authenticator(setup.file, anonymous=True).authenticate(None, "127.0.0.1") == ANONYMOUS
 
 
 def test_tokens_go_to_their_verifier(setup: Setup) -> None:
@@ -109,4 +109,4 @@ def test_nothing_is_open_to_other_machines(host: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
 def test_this_machine_may_be_open(host: str, tmp_path: Path) -> None:
     opened = open_authenticator(HomeostatSettings(home=tmp_path, anonymous_access=True), host)
-    assert opened.authenticate(None) == ANONYMOUS
+    assert opened.authenticate(None, "127.0.0.1") == ANONYMOUS
